@@ -1,0 +1,230 @@
+"""Every error the gateway can answer with. What belongs here: the tree and each error's status, type and code.
+
+An error is raised where it is found and rendered in one place (`renderers.error_envelope`). The engine
+and the dialects raise these too, so nothing here knows Django.
+
+    NativeError                    500 server_error             internal_error
+    ├── InvalidRequest             400 invalid_request_error    invalid_request
+    │   └── UnsupportedField       400 invalid_request_error    unsupported_field
+    ├── NotAuthenticated           401 authentication_error     missing_api_key
+    │   └── InvalidApiKey          401 authentication_error     invalid_api_key
+    ├── BudgetExceeded             402 budget_error             budget_exceeded
+    ├── PermissionDenied           403 permission_error         permission_denied
+    │   └── ModelNotAllowed        403 permission_error         model_not_allowed
+    ├── NotFound                   404 not_found_error          not_found
+    │   └── ModelNotFound          404 not_found_error          model_not_found
+    ├── MethodNotAllowed           405 invalid_request_error    method_not_allowed
+    ├── NotAcceptable              406 invalid_request_error    not_acceptable
+    ├── RequestTooLarge            413 invalid_request_error    request_too_large
+    ├── UnsupportedMediaType       415 invalid_request_error    unsupported_media_type
+    ├── RateLimited                429 rate_limit_error         rate_limit_exceeded
+    ├── UpstreamError              502 upstream_error           provider_error (see its docstring)
+    ├── UpstreamTimeout            504 upstream_timeout         upstream_timeout
+    ├── NoTargetAvailable          503 service_unavailable      no_target_available
+    └── DatabaseUnavailable        503 service_unavailable      database_unavailable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import ClassVar, Final
+
+MAX_RETRY_AFTER: Final = 300.0
+"""Seconds. Longer waits asked for by a provider are cut to this: some send days."""
+
+DEFAULT_RETRY_AFTER: Final = 5.0
+"""Seconds, for a 429 of a provider that names none."""
+
+MAX_PROVIDER_MESSAGE: Final = 500
+"""Characters of a provider's own words that are passed on."""
+
+
+class NativeError(Exception):
+    """An error with an answer. `message` is for the client: no secret, no upstream URL, no stack."""
+
+    status: int = 500
+    type: str = "server_error"
+    code: str = "internal_error"
+    default_message: ClassVar[str] = "The gateway failed to handle this request. The failure has been logged."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = message or self.default_message
+        super().__init__(self.message)
+        self.code = code or self.code
+        self.param = param
+        self.headers = dict(headers or {})
+        self.provider: str | None = None
+
+
+class InvalidRequest(NativeError):
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+    default_message = "The request is not valid."
+
+
+class UnsupportedField(InvalidRequest):
+    """A dialect cannot express this field and leaving it out would change the answer's meaning."""
+
+    code = "unsupported_field"
+
+    def __init__(self, param: str, reason: str) -> None:
+        super().__init__(f"{param}: {reason}", param=param)
+
+
+class NotAuthenticated(NativeError):
+    status = 401
+    type = "authentication_error"
+    code = "missing_api_key"
+    default_message = "No API key was sent. Send it as 'Authorization: Bearer KEY'."
+
+
+class InvalidApiKey(NotAuthenticated):
+    code = "invalid_api_key"
+    default_message = "The API key is not valid."
+
+
+class BudgetExceeded(NativeError):
+    status = 402
+    type = "budget_error"
+    code = "budget_exceeded"
+    default_message = "The budget for this caller is used up."
+
+
+class PermissionDenied(NativeError):
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+    default_message = "This caller may not do that."
+
+
+class ModelNotAllowed(PermissionDenied):
+    code = "model_not_allowed"
+    default_message = "This caller may not use that model."
+
+
+class NotFound(NativeError):
+    status = 404
+    type = "not_found_error"
+    code = "not_found"
+    default_message = "There is nothing at this address."
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+    default_message = "There is no such model."
+
+
+class MethodNotAllowed(NativeError):
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+    default_message = "This address does not take that method."
+
+
+class NotAcceptable(NativeError):
+    status = 406
+    type = "invalid_request_error"
+    code = "not_acceptable"
+    default_message = "This address answers application/json or text/event-stream."
+
+
+class RequestTooLarge(NativeError):
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+    default_message = "The request body is too large."
+
+
+class UnsupportedMediaType(NativeError):
+    status = 415
+    type = "invalid_request_error"
+    code = "unsupported_media_type"
+    default_message = "Send the request as application/json."
+
+
+class RateLimited(NativeError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    default_message = "Too many requests."
+
+
+class ProviderFault(NativeError):
+    """An error that an upstream caused.
+
+    `upstream_status` is the HTTP status it gave, or None where it gave none (connection failed, garbage,
+    an error inside a 200). `retry_after` is in seconds, already bounded by `MAX_RETRY_AFTER`.
+    """
+
+    upstream_status: int | None = None
+    retry_after: float | None = None
+
+
+class UpstreamError(ProviderFault):
+    """The provider answered with an error, or with something that is not an answer.
+
+    Dialects raise and return this with the provider's meaning in `code`; `status`, `type` and `code` follow
+    DESIGN's table: what the client must mend keeps its 400 (`context_length_exceeded`, `content_policy_violation`,
+    `invalid_request`), an exhausted provider is 429 (`rate_limit_exceeded`), the rest is 502 (`provider_error`).
+    """
+
+    status = 502
+    type = "upstream_error"
+    code = "provider_error"
+    default_message = "The provider failed."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int = 502,
+        code: str = "provider_error",
+        param: str | None = None,
+        upstream_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message and message[:MAX_PROVIDER_MESSAGE], code=code, param=param)
+        self.status = status
+        self.type = _UPSTREAM_TYPES.get(status, "upstream_error")
+        self.upstream_status = upstream_status
+        if retry_after is not None:
+            self.retry_after = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
+        if status == 429:
+            self.headers["retry-after"] = str(ceil(DEFAULT_RETRY_AFTER if self.retry_after is None else self.retry_after))
+        if upstream_status in (401, 403, 404):
+            self.headers["x-should-retry"] = "false"
+
+
+_UPSTREAM_TYPES: Final = {400: "invalid_request_error", 413: "invalid_request_error", 429: "rate_limit_error"}
+
+
+class UpstreamTimeout(ProviderFault):
+    status = 504
+    type = "upstream_timeout"
+    code = "upstream_timeout"
+    default_message = "The provider did not answer in time."
+
+
+class NoTargetAvailable(NativeError):
+    status = 503
+    type = "service_unavailable"
+    code = "no_target_available"
+    default_message = "No provider can serve this model right now."
+
+
+class DatabaseUnavailable(NativeError):
+    """A key that was not known lately cannot be looked up."""
+
+    status = 503
+    type = "service_unavailable"
+    code = "database_unavailable"
+    default_message = "The API key cannot be looked up right now. Try again shortly."

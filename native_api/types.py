@@ -1,0 +1,306 @@
+"""The vocabulary: the unified request, reply and chunk as plain dicts in OpenAI's shape, and the configuration values.
+
+No behaviour beyond hiding secrets. The wire shapes follow https://platform.openai.com/docs/api-reference/chat
+(read 2026-11); fields of ours are marked as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+
+Json = dict[str, Any]
+
+
+class Secret(str):
+    """A string that shows itself only when used as one: its `repr` is fixed, and frozen values keep it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+
+# --- the unified request -----------------------------------------------------------------------------------
+
+
+class ToolCall(TypedDict):
+    """`extra_content` (ours and Google's) carries what the provider wants back: `{"google": {"thought_signature": …}}`."""
+
+    id: str
+    type: Literal["function", "custom"]
+    function: NotRequired[Json]  # {"name": str, "arguments": str}; arguments is the text the model wrote
+    custom: NotRequired[Json]  # {"name": str, "input": str}
+    extra_content: NotRequired[Json]
+
+
+class Message(TypedDict):
+    """One turn. `content` is a string, a list of parts, or None where tool calls stand alone.
+
+    Parts: `{"type": "text", "text"}`, `{"type": "image_url", "image_url": {"url", "detail"?}}`,
+    `{"type": "input_audio", "input_audio": {"data", "format"}}`, `{"type": "file", "file": {"file_data"?,
+    "file_id"?, "filename"?, "file_url"? (ours)}}`, `{"type": "refusal", "refusal"}` (assistant only). Any part may
+    carry `cache_control: {"type": "ephemeral", "ttl"?}` (ours, Anthropic's shape).
+
+    `reasoning_details` (ours, OpenRouter's shape) is what the provider wants back on the next turn: a list of
+    `{"type": "reasoning.text", "text", "signature"?}`, `{"type": "reasoning.summary", "summary"}` and
+    `{"type": "reasoning.encrypted", "data"}`, each with `format` (the dialect that made it), `index` and
+    optionally `id`. A dialect sends back only the ones of its own format.
+    """
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: NotRequired[str | list[Json] | None]
+    name: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCall]]
+    tool_call_id: NotRequired[str]
+    refusal: NotRequired[str | None]
+    audio: NotRequired[Json | None]
+    reasoning_content: NotRequired[str | None]
+    reasoning_details: NotRequired[list[Json]]
+    annotations: NotRequired[list[Json]]
+    function_call: NotRequired[Json | None]
+    is_error: NotRequired[bool]  # ours: a tool result that reports a failure
+
+
+class ChatRequest(TypedDict):
+    """The unified request, as it leaves the serializer: every field checked, unknown ones refused."""
+
+    model: str
+    messages: list[Message]
+    tier: NotRequired[Literal["simple", "moderate", "complex"]]
+    stream: NotRequired[bool]
+    stream_options: NotRequired[Json]
+    temperature: NotRequired[float]
+    top_p: NotRequired[float]
+    max_tokens: NotRequired[int]
+    max_completion_tokens: NotRequired[int]
+    stop: NotRequired[str | list[str]]
+    n: NotRequired[int]
+    seed: NotRequired[int]
+    presence_penalty: NotRequired[float]
+    frequency_penalty: NotRequired[float]
+    logit_bias: NotRequired[dict[str, float]]
+    logprobs: NotRequired[bool]
+    top_logprobs: NotRequired[int]
+    tools: NotRequired[list[Json]]
+    tool_choice: NotRequired[str | Json]
+    parallel_tool_calls: NotRequired[bool]
+    response_format: NotRequired[Json]
+    reasoning_effort: NotRequired[str]
+    verbosity: NotRequired[str]
+    modalities: NotRequired[list[str]]
+    audio: NotRequired[Json]
+    prediction: NotRequired[Json]
+    metadata: NotRequired[dict[str, str]]
+    user: NotRequired[str]
+    safety_identifier: NotRequired[str]
+    prompt_cache_key: NotRequired[str]
+    service_tier: NotRequired[str]
+    store: NotRequired[bool]
+    web_search_options: NotRequired[Json]
+    conversation_id: NotRequired[str]
+    fallbacks: NotRequired[list[str]]
+    provider_options: NotRequired[dict[str, Json]]
+
+
+ROUTING_FIELDS = frozenset({"model", "tier", "conversation_id", "fallbacks", "provider_options", "stream", "stream_options"})
+"""Fields that the gateway itself answers for; a dialect does not list them."""
+
+DIALECT_FIELDS = frozenset(ChatRequest.__annotations__) - ROUTING_FIELDS
+"""Fields that every dialect must decide about: rename, build, or list as what its wire cannot say."""
+
+
+# --- the unified reply -------------------------------------------------------------------------------------
+
+
+class Usage(TypedDict):
+    """Token counts. `prompt_tokens` includes cache reads and writes; `completion_tokens` includes reasoning.
+
+    `prompt_tokens_details`: `cached_tokens`, `cache_write_tokens` (ours, OpenRouter's name), `audio_tokens`, `image_tokens`.
+    `completion_tokens_details`: `reasoning_tokens`, `audio_tokens`, `image_tokens`, `accepted_prediction_tokens`, `rejected_…`.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: NotRequired[Json]
+    completion_tokens_details: NotRequired[Json]
+
+
+class Choice(TypedDict):
+    """`finish_reason`: `stop`, `length`, `tool_calls` or `content_filter`."""
+
+    index: int
+    message: Json
+    finish_reason: str | None
+    logprobs: NotRequired[Json | None]
+
+
+class ChatCompletion(TypedDict):
+    """`id`, `created` and `model` may be empty when a wire has none: the engine fills them in."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: NotRequired[Usage]
+    service_tier: NotRequired[str | None]
+    system_fingerprint: NotRequired[str | None]
+    citations: NotRequired[list[Any]]
+
+
+class ChunkChoice(TypedDict):
+    index: int
+    delta: Json
+    finish_reason: str | None
+    logprobs: NotRequired[Json | None]
+
+
+class ChatCompletionChunk(TypedDict):
+    """One piece of a stream. Never carries `usage`: that is the parser's attribute, and the engine sends it last."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    service_tier: NotRequired[str | None]
+    system_fingerprint: NotRequired[str | None]
+    citations: NotRequired[list[Any]]
+
+
+class Event(NamedTuple):
+    """One decoded piece of an upstream stream, whatever its framing.
+
+    `type` is the SSE `event:` name, the binary event stream's `:event-type` (or `:exception-type`), or "".
+    `data` is the event's whole data as text.
+    """
+
+    type: str
+    data: str
+
+
+# --- configuration values ----------------------------------------------------------------------------------
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def empty() -> Mapping[str, Any]:
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds."""
+
+    connect: float = 5.0
+    first_token: float = 60.0
+    between_tokens: float = 30.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFiles:
+    """How far the gateway goes to fetch a client's files for providers that only take inline data."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    seconds: float = 10.0
+    private_networks: tuple[str, ...] = ()
+    """Networks that count as public although they are not, such as a site's own file server's."""
+
+    def allows(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether an address may be fetched from: public, or in one of `private_networks`."""
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        plain = mapped or address
+        if any(plain in ip_network(network) for network in self.private_networks if ip_network(network).version == plain.version):
+            return True
+        return plain.is_global and not plain.is_multicast
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How a vendor's (or a model's) speech differs from its dialect's. A quirk needs two vendors or one recording."""
+
+    max_tokens_field: str = ""
+    """Where the dialect has two names for the output limit, the one this vendor takes ("" = the dialect's choice)."""
+    unsupported: frozenset[str] = frozenset()
+    """Unified fields this vendor refuses although its dialect has them."""
+    roles: Mapping[str, str] = field(default_factory=empty)
+    """Unified role -> the role this vendor takes: {"developer": "system"}."""
+    stream_usage: bool = True
+    """Whether `stream_options.include_usage` may be sent."""
+    reasoning_field: str = "reasoning_content"
+    """The message field that holds reasoning text, both ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where and how to call a vendor. `auth` names the way the key is sent; see `engine.credentials`.
+
+    `options` holds what only some dialects need: `api_version`, `region`, `project`, `location`, `deployment`.
+    """
+
+    name: str
+    dialect: str
+    base_url: str
+    api_key: Secret = field(default=Secret(""), repr=False)
+    auth: str = "bearer"
+    headers: Mapping[str, str] = field(default_factory=empty, repr=False)
+    timeouts: Timeouts = Timeouts()
+    quirks: Quirks = Quirks()
+    options: Mapping[str, Any] = field(default_factory=empty, repr=False)
+    remote_files: RemoteFiles | None = None
+    """None: remote files are never fetched for this provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One way to serve a model: the provider and the name the model has there."""
+
+    provider: Provider
+    model: str
+    weight: int = 1
+    priority: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. Names are kept for records that outlive the user or key; `allowed_models` empty means all."""
+
+    user_id: int | str | None = None
+    user_name: str = ""
+    key_id: int | None = None
+    key_name: str = ""
+    allowed_models: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What was tried so far, kept up to date while a call runs. `target` is the last one tried.
+
+    `skipped` lists the targets that could not express the request, each with its UnsupportedField.
+    """
+
+    count: int = 0
+    target: Target | None = None
+    skipped: list[tuple[Target, Exception]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class UpstreamRequest:
+    """What a dialect wants sent. `body` is JSON to be encoded; credentials are added later, by the engine.
+
+    `omitted` names the unified fields that were hints and could not be said (`x-native-omitted`).
+    """
+
+    url: str
+    body: Json = field(repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    omitted: tuple[str, ...] = ()
