@@ -1,0 +1,153 @@
+"""What every dialect is. Rules first:
+
+1. Pure: no I/O, no Django, no clock, no randomness. One instance serves all requests at once, so it holds no state.
+2. Every unified field is in exactly one of `renamed`, `built`, `hints`, `refused`; a test walks them.
+3. Nothing is dropped or clamped silently: a hint that the wire cannot say is reported in `omitted`, anything else
+   raises `UnsupportedField`.
+4. Unknown events, fields and finish reasons from a provider are never fatal.
+5. The folded stream equals the complete reply.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
+
+from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.types import (
+    ROUTING_FIELDS,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    Event,
+    Json,
+    Target,
+    UpstreamRequest,
+    Usage,
+)
+
+Framing = Literal["sse", "ndjson", "eventstream"]
+
+
+class StreamParser(ABC):
+    """Turns one reply's events into unified chunks. Fed one event at a time; owns no iterator.
+
+    `usage` is true at any moment: what the provider has told so far, None before it told anything.
+    """
+
+    usage: Usage | None = None
+
+    @abstractmethod
+    def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
+        """The chunks this event means, often none. Raises UpstreamError where the event is the provider's error."""
+
+    @abstractmethod
+    def close(self) -> Iterable[ChatCompletionChunk]:
+        """The chunks owed at the end of the stream. Raises UpstreamError where the reply was cut short.
+
+        The engine calls this once, when the upstream closed the connection cleanly.
+        """
+
+
+class Dialect(ABC):
+    """How one wire is spoken. See the module's rules."""
+
+    name: ClassVar[str]
+    framing: ClassVar[Framing] = "sse"
+
+    renamed: ClassVar[Mapping[str, str]]
+    """Unified field -> body field, copied as it is."""
+    built: ClassVar[frozenset[str]]
+    """Unified fields that `build` translates."""
+    hints: ClassVar[frozenset[str]] = frozenset()
+    """Unified fields this wire cannot say and that do not change the answer's meaning: left out and reported."""
+    refused: ClassVar[frozenset[str]] = frozenset()
+    """Unified fields this wire cannot say and that do: the target is unsuitable."""
+
+    remote_files: ClassVar[frozenset[str]] = frozenset()
+    """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must come inline."""
+
+    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
+        """The upstream request for this chat at this target. Raises UnsupportedField."""
+        body: Json = {}
+        omitted: list[str] = []
+        unsupported = target.provider.quirks.unsupported
+        for name, value in chat.items():
+            if name in ROUTING_FIELDS or value is None:
+                continue
+            if name in self.refused or (name in unsupported and name not in self.hints and not is_hint(name)):
+                self.refuse(name, value)
+            elif name in self.hints or name in unsupported:
+                omitted.append(name)
+            elif name in self.renamed:
+                body[self.renamed[name]] = value
+        self.build(chat, target, body, omitted)
+        merge(body, provider_options(chat, target))
+        return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
+
+    def refuse(self, name: str, value: Any) -> None:
+        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`)."""
+        if value not in (None, False, [], {}, "") and not (name == "n" and value == 1):
+            raise UnsupportedField(name, "this provider has no such field")
+
+    @abstractmethod
+    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        """Fill `body` with everything that is more than a rename; append to `omitted` what had to be left out."""
+
+    @abstractmethod
+    def url(self, chat: ChatRequest, target: Target) -> str: ...
+
+    def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
+        """Headers of the wire itself; the provider's own and the credentials are added by the engine."""
+        return {}
+
+    @abstractmethod
+    def response(self, body: Json, target: Target) -> ChatCompletion:
+        """The unified reply. Raises UpstreamError where the body is an error or no reply at all."""
+
+    @abstractmethod
+    def stream(self, target: Target) -> StreamParser:
+        """A fresh parser for one reply."""
+
+    @abstractmethod
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        """What a non-2xx answer means. `headers` has lower-case names; `body` may be anything."""
+
+
+HINTS = frozenset(
+    {
+        "seed", "presence_penalty", "frequency_penalty", "logit_bias", "temperature", "top_p", "verbosity",
+        "reasoning_effort", "parallel_tool_calls", "prediction", "metadata", "user", "safety_identifier",
+        "prompt_cache_key", "service_tier", "store",
+    }
+)  # fmt: skip
+"""Unified fields whose loss changes how an answer is made or kept, not what it means."""
+
+
+ROUTED_KEYS = frozenset({"model", "modelId", "stream"})
+"""Body fields that `provider_options` must not set: they would get round access rules, prices and framing."""
+
+
+def is_hint(name: str) -> bool:
+    return name in HINTS
+
+
+def provider_options(chat: ChatRequest, target: Target) -> Json:
+    """The caller's own additions for this provider: by the provider's name, else by its dialect's."""
+    options = chat.get("provider_options") or {}
+    name = target.provider.name if target.provider.name in options else target.provider.dialect
+    chosen = options.get(name) or {}
+    for key in ROUTED_KEYS & chosen.keys():
+        raise UnsupportedField(f"provider_options.{name}.{key}", "set it in the request itself; it decides access and price")
+    return chosen
+
+
+def merge(body: Json, options: Mapping[str, Any]) -> None:
+    """Merge `options` into `body`, objects member by member, anything else replaced."""
+    for name, value in options.items():
+        present = body.get(name)
+        if isinstance(present, dict) and isinstance(value, dict):
+            merge(present, value)
+        else:
+            body[name] = value

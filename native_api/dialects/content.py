@@ -1,0 +1,172 @@
+"""How wires other than OpenAI's read unified messages: parts, data URLs, tool arguments. Shared by the dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from native_api.exceptions import UnsupportedField
+from native_api.types import ChatRequest, Json
+
+FORCED_TOOL: Final = "json_response"
+"""The name of the tool that stands for `response_format` where a wire has no such thing. Clients never see it."""
+
+
+class DataURL(NamedTuple):
+    """`data` is base64 as it came."""
+
+    media_type: str
+    data: str
+
+
+def parts_of(message: Mapping[str, Any]) -> list[Json]:
+    """The content as parts, whatever it was written as; empty texts are left out."""
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+    return [part for part in parts if part["type"] != "text" or part["text"]]
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """All text of a message; parts are joined by line breaks."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content or () if part["type"] == "text")
+
+
+def data_url(url: str) -> DataURL | None:
+    """The inline data of a `data:` URL, None for any other URL."""
+    if not url.startswith("data:"):
+        return None
+    head, _, data = url[5:].partition(",")
+    media_type, _, encoding = head.rpartition(";") if ";" in head else (head, "", "")
+    return DataURL((media_type if encoding else head).partition(";")[0].lower() or "text/plain", data)
+
+
+def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
+    """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None where it has none."""
+    given = file.get("file_data")
+    if given is None:
+        return None
+    return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
+
+
+MEDIA_TYPES: Final = {
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+    "json": "application/json",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "mp4": "video/mp4",
+}
+
+
+def media_type_of(filename: str, place: str) -> str:
+    """By the name's ending; a name without one is taken for a PDF, as OpenAI does."""
+    ending = filename.rpartition(".")[2].lower() if "." in filename else "pdf"
+    if ending not in MEDIA_TYPES:
+        raise UnsupportedField(place, f"give file_data as a data URL: the type of a .{ending[:20]} file is not known")
+    return MEDIA_TYPES[ending]
+
+
+def arguments_of(text: str | None) -> Json:
+    """A tool call's arguments as an object. Text that is no JSON object stays visible under `_raw`."""
+    if not text or not text.strip():
+        return {}
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"_raw": text}
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else {"_raw": text}
+
+
+def calls_of(message: Mapping[str, Any]) -> list[Json]:
+    """The function calls of an assistant message, the legacy `function_call` among them."""
+    calls = list(message.get("tool_calls") or ())
+    if message.get("function_call"):
+        calls.append({"id": message["function_call"]["name"], "type": "function", "function": message["function_call"]})
+    return calls
+
+
+def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
+    """The function tools that may be called, as `{"function": …, "cache_control"?}`. Raises for tools of another kind.
+
+    `tool_choice` of the kind `allowed_tools` is answered by offering just those.
+    """
+    tools = chat.get("tools") or []
+    for position, tool in enumerate(tools):
+        if tool["type"] != "function":
+            raise UnsupportedField(f"tools[{position}].type", f"{wire} takes function tools only")
+    allowed = _allowed_names(chat.get("tool_choice"))
+    return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
+
+
+def _allowed_names(choice: Any) -> set[str] | None:
+    if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
+        return None
+    return {(tool.get("function") or tool).get("name", "") for tool in choice["allowed_tools"]["tools"]}
+
+
+def choice_of(chat: ChatRequest) -> tuple[str, str]:
+    """`tool_choice` as a mode (`auto`, `required`, `none`, `function` or "" for none given) and the function's name."""
+    choice = chat.get("tool_choice")
+    if choice is None or isinstance(choice, str):
+        return choice or "", ""
+    if choice["type"] == "allowed_tools":
+        return choice["allowed_tools"]["mode"], ""
+    return "function", (choice.get("function") or choice.get("custom") or {}).get("name", "")
+
+
+def wanted_schema(chat: ChatRequest) -> Json | None:
+    """The JSON schema that the answer must have: `{}` for any JSON object, None where text is wanted."""
+    wanted = chat.get("response_format") or {"type": "text"}
+    if wanted["type"] == "json_schema":
+        schema: Json = wanted["json_schema"].get("schema") or {}
+        return schema
+    return {} if wanted["type"] == "json_object" else None
+
+
+def stops_of(chat: ChatRequest) -> list[str]:
+    stop = chat.get("stop") or []
+    return [stop] if isinstance(stop, str) else list(stop)
+
+
+def limit_of(chat: ChatRequest) -> int | None:
+    return chat.get("max_completion_tokens") or chat.get("max_tokens")
+
+
+def check_modalities(chat: ChatRequest) -> None:
+    """For wires that answer in text alone."""
+    if set(chat.get("modalities") or ["text"]) != {"text"}:
+        raise UnsupportedField("modalities", "this provider answers in text only")
+
+
+def own_details(message: Mapping[str, Any], wire: str) -> list[Json]:
+    """The reasoning that this wire made and wants back."""
+    return [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
+
+
+def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
+    """The wire's own blocks, such as its server tools' calls and results."""
+    return [item["block"] for item in message.get("provider_content") or () if item.get("format") == wire and "block" in item]
+
+
+def dumped(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def joined(pieces: Iterable[str]) -> str | None:
+    """The text of a reply, None where there is none."""
+    return "".join(pieces) or None

@@ -1,0 +1,87 @@
+"""What an answer rests on, as OpenAI's `url_citation` annotations: grounding and citation metadata.
+
+Gemini counts positions in UTF-8 bytes, annotations in characters
+(https://ai.google.dev/api/generate-content#GroundingSupport and #CitationSource, read 2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from native_api.types import Json
+
+
+def sources(text: str, about: list[Json]) -> list[Json]:
+    """The annotations of an answer whose whole text is known. Each once; those without a URL keep their own shape."""
+    places = _Places(text)
+    found: list[Json] = []
+    for metadata in about:
+        for annotation in _all(metadata, places):
+            if annotation not in found:
+                found.append(annotation)
+    return found
+
+
+class _Places:
+    """Byte positions as character positions; plain ASCII, the usual case, needs no counting."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._bytes = b"" if text.isascii() else text.encode()
+
+    def span(self, segment: Json) -> tuple[int, int]:
+        start, end = segment.get("startIndex") or 0, segment.get("endIndex") or 0
+        if self._bytes:
+            start, end = self._characters(start), self._characters(end)
+        words = segment.get("text")
+        # Positions are those of one part, and text of several parts is joined in ours.
+        if words and self.text[start:end] != words:
+            found = self.text.find(words)
+            if found >= 0:
+                return found, found + len(words)
+        return start, end
+
+    def _characters(self, position: int) -> int:
+        return len(self._bytes[:position].decode("utf-8", "ignore"))
+
+
+def _all(metadata: Json, places: _Places) -> Iterator[Json]:
+    grounding = metadata.get("groundingMetadata")
+    if isinstance(grounding, dict):
+        yield from _grounded(grounding, places)
+    citations = metadata.get("citationMetadata")
+    if isinstance(citations, dict):
+        # The Gemini API's name, then Vertex AI's.
+        for source in citations.get("citationSources") or citations.get("citations") or ():
+            yield _annotation("citation", source, places.span(source))
+
+
+def _grounded(grounding: Json, places: _Places) -> Iterator[Json]:
+    chunks: list[Json] = grounding.get("groundingChunks") or []
+    supports: list[Json] = grounding.get("groundingSupports") or []
+    for support in supports:
+        span = places.span(support.get("segment") or {})
+        for index in support.get("groundingChunkIndices") or ():
+            if 0 <= index < len(chunks):
+                yield _annotation(*_source(chunks[index]), span)
+    if not supports:
+        for chunk in chunks:
+            yield _annotation(*_source(chunk), (0, len(places.text)))
+
+
+def _source(chunk: Json) -> tuple[str, Json]:
+    """The kind of source (`web`, `maps`, `retrievedContext`…) and what is told about it."""
+    for kind, source in chunk.items():
+        if isinstance(source, dict):
+            return kind, source
+    return "grounding", chunk
+
+
+def _annotation(kind: str, source: Json, span: tuple[int, int]) -> Json:
+    start, end = span
+    url: Any = source.get("uri")
+    if url:
+        citation = {"url": url, "title": source.get("title") or "", "start_index": start, "end_index": end}
+        return {"type": "url_citation", "url_citation": citation}
+    return {**source, "type": kind, "start_index": start, "end_index": end}

@@ -1,0 +1,171 @@
+"""A Gemini reply, complete or streamed, as the unified one. The parts of a candidate are `gemini_reply`'s matter.
+
+A stream is a series of replies without an end of its own: each candidate's `finishReason` is the end. Some models repeat it
+or send it before the last text, so what a candidate owes at the end leaves when the stream closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+
+from native_api.dialects.base import StreamParser
+from native_api.dialects.gemini_errors import error_told
+from native_api.dialects.gemini_reply import Candidate, logprobs
+from native_api.dialects.gemini_usage import tier_of, usage_of
+from native_api.exceptions import UpstreamError
+from native_api.types import ChatCompletion, ChatCompletionChunk, Choice, ChunkChoice, Event, Json, Usage
+
+UNSTATED: Final = "BLOCK_REASON_UNSPECIFIED"
+
+
+def complete(body: Any) -> ChatCompletion:
+    """The unified reply. Raises UpstreamError where the body is an error or holds no answer."""
+    reply = _reply(body)
+    pieces = reply.get("candidates") or []
+    reply_id = str(reply.get("responseId") or "")
+    choices = [_choice(piece, position, reply_id) for position, piece in enumerate(pieces)]
+    if not choices:
+        choices = [_blocked_choice(reply)]
+    completion: ChatCompletion = {
+        "id": reply_id,
+        "object": "chat.completion",
+        "created": 0,
+        "model": str(reply.get("modelVersion") or ""),
+        "choices": choices,
+    }
+    counts = reply.get("usageMetadata") or {}
+    usage, tier = usage_of(counts), tier_of(counts)
+    if usage:
+        completion["usage"] = usage
+    if tier:
+        completion["service_tier"] = tier
+    return completion
+
+
+def _reply(body: Any) -> Json:
+    """The reply in a body or event; errors may come alone in a list."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict) or "error" in body:
+        raise error_told(body)
+    return body
+
+
+def _choice(piece: Json, position: int, reply_id: str) -> Choice:
+    candidate = Candidate(piece.get("index", position))
+    message: Json = {"role": "assistant", "content": None, **candidate.take(piece, reply_id)}
+    owed, reason = candidate.end()
+    _add(message, owed)
+    for call in message.get("tool_calls") or ():
+        del call["index"]
+    choice: Choice = {"index": candidate.index, "message": message, "finish_reason": reason}
+    likelihoods = logprobs(piece)
+    if likelihoods:
+        choice["logprobs"] = likelihoods
+    return choice
+
+
+def _add(message: Json, owed: Json) -> None:
+    """Add what is owed at the end; only these fields can be there already."""
+    if "audio" in owed:
+        message["audio"]["data"] += owed.pop("audio")["data"]
+    if "provider_content" in message:
+        message["provider_content"] += owed.pop("provider_content", [])
+    message.update(owed)
+
+
+def _blocked_choice(reply: Json) -> Choice:
+    """The choice of a reply without candidates: the prompt was blocked, or there is no answer at all."""
+    refusal = _refusal(reply)
+    if not refusal:
+        raise UpstreamError("The provider's answer has no candidates.")
+    message = {"role": "assistant", "content": None, "refusal": refusal}
+    return {"index": 0, "message": message, "finish_reason": "content_filter"}
+
+
+def _refusal(reply: Json) -> str:
+    feedback = reply.get("promptFeedback") or {}
+    reason = feedback.get("blockReason")
+    if not reason or reason == UNSTATED:
+        return ""
+    return feedback.get("blockReasonMessage") or f"The provider blocked the prompt: {reason}."
+
+
+class GeminiStream(StreamParser):
+    """One reply's events. Each is a reply of its own with the next parts in it."""
+
+    def __init__(self) -> None:
+        self._id = ""
+        self._model = ""
+        self._candidates: dict[int, Candidate] = {}
+        self._started: set[int] = set()
+        self._counts: Json = {}
+        self._refusal = ""
+        self._tier: str | None = None
+
+    def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
+        try:
+            body = orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            raise UpstreamError("The provider sent a stream event that is not JSON.") from None
+        reply = _reply(body)
+        self._head(reply)
+        choices = [choice for position, piece in enumerate(reply.get("candidates") or ()) if (choice := self._piece(piece, position))]
+        return (self._chunk(choices),) if choices else ()
+
+    def _head(self, reply: Json) -> None:
+        self._id = self._id or str(reply.get("responseId") or "")
+        self._model = self._model or str(reply.get("modelVersion") or "")
+        self._refusal = self._refusal or _refusal(reply)
+        counts = reply.get("usageMetadata")
+        if counts:
+            self._counts.update(counts)
+            self.usage: Usage | None = usage_of(self._counts)
+            self._tier = tier_of(self._counts)
+
+    def _piece(self, piece: Json, position: int) -> ChunkChoice | None:
+        index = piece.get("index", position)
+        candidate = self._candidates.get(index)
+        if candidate is None:
+            candidate = self._candidates[index] = Candidate(index)
+        delta = candidate.take(piece, self._id)
+        likelihoods = logprobs(piece)
+        if not delta and not likelihoods:
+            return None
+        choice = self._delta(index, delta)
+        if likelihoods:
+            choice["logprobs"] = likelihoods
+        return choice
+
+    def _delta(self, index: int, delta: Json, reason: str | None = None) -> ChunkChoice:
+        if index not in self._started:
+            self._started.add(index)
+            delta = {"role": "assistant", **delta}
+        return {"index": index, "delta": delta, "finish_reason": reason}
+
+    def _chunk(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
+        chunk: ChatCompletionChunk = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "model": self._model,
+            "choices": choices,
+        }
+        if self._tier:
+            chunk["service_tier"] = self._tier
+        return chunk
+
+    def close(self) -> Iterable[ChatCompletionChunk]:
+        if not self._candidates and self._refusal:
+            return (self._chunk([self._delta(0, {"refusal": self._refusal}, "content_filter")]),)
+        unfinished = [candidate for candidate in self._candidates.values() if candidate.reason is None]
+        if self._refusal:
+            for candidate in unfinished:
+                candidate.reason = "PROHIBITED_CONTENT"
+        elif unfinished or not self._candidates:
+            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+        endings = [(index, *self._candidates[index].end()) for index in sorted(self._candidates)]
+        return [self._chunk([self._delta(index, owed, reason)]) for index, owed, reason in endings]

@@ -1,0 +1,66 @@
+"""Token counts of a Gemini reply (https://ai.google.dev/api/generate-content#UsageMetadata, read 2026-11).
+
+`promptTokenCount` has the cached tokens in it but not those of built-in tools' results; `candidatesTokenCount` has no
+thoughts in it. A stream tells the counts so far, and Vertex AI sends events whose metadata holds none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from native_api.types import Json, Usage
+
+
+def usage_of(told: Json) -> Usage | None:
+    """The usage in a `usageMetadata`, None where it holds no counts."""
+    if "promptTokenCount" not in told and "totalTokenCount" not in told:
+        return None
+    prompt = _count(told, "promptTokenCount") + _count(told, "toolUsePromptTokenCount")
+    thoughts = _count(told, "thoughtsTokenCount")
+    completion = _count(told, "candidatesTokenCount") + thoughts
+    usage: Usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": _count(told, "totalTokenCount") or prompt + completion,
+    }
+    of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
+    if told.get("cachedContentTokenCount"):
+        of_prompt["cached_tokens"] = told["cachedContentTokenCount"]
+    of_completion = _by_kind(told.get("candidatesTokensDetails"))
+    if thoughts:
+        of_completion["reasoning_tokens"] = thoughts
+    if of_prompt:
+        usage["prompt_tokens_details"] = of_prompt
+    if of_completion:
+        usage["completion_tokens_details"] = of_completion
+    return usage
+
+
+TIERS: Final = {
+    "standard": "default",
+    "ON_DEMAND": "default",
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+    "PROVISIONED_THROUGHPUT": "scale",
+}
+"""What the Gemini API and Vertex AI call a tier of service -> OpenAI's word. Others are passed on in lower case."""
+
+
+def tier_of(told: Json) -> str | None:
+    """The tier that served the reply, which decides its price; None where it is not told."""
+    tier = told.get("serviceTier") or told.get("trafficType")
+    return TIERS.get(tier, str(tier).lower()) if tier else None
+
+
+def _count(told: Json, name: str) -> int:
+    return told.get(name) or 0
+
+
+def _by_kind(*lists: Any) -> Json:
+    """`audio_tokens`, `image_tokens` and the like; text is the rest."""
+    counts: Json = {}
+    for entry in (entry for entries in lists for entry in entries or ()):
+        name = f"{str(entry.get('modality', '')).lower()}_tokens"
+        if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
+            counts[name] = counts.get(name, 0) + (entry.get("tokenCount") or 0)
+    return counts

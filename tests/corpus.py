@@ -1,0 +1,123 @@
+"""What a provider said, collected from its own JSON: everything that must be found again in the unified reply.
+
+Each collector knows its wire's shapes and nothing of the dialects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Said:
+    """Texts, (name, arguments) of calls, reasoning texts, tokens that have to come back, and token counts."""
+
+    texts: list[str] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    signatures: list[str] = field(default_factory=list)
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+def parsed(arguments: Any) -> Any:
+    """Arguments as a value where they are JSON, else the text."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments or "{}")
+    except ValueError:
+        return arguments
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string in a value, the JSON in strings too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+
+
+def anthropic(body: dict[str, Any]) -> Said:
+    said = Said()
+    for block in body["content"]:
+        if block["type"] == "text":
+            said.texts.append(block["text"])
+        elif block["type"] == "tool_use":
+            said.calls.append((block["name"], block["input"]))
+        elif block["type"] == "thinking":
+            said.thoughts.append(block["thinking"])
+            said.signatures.append(block["signature"])
+        elif block["type"] == "redacted_thinking":
+            said.signatures.append(block["data"])
+        else:
+            said.signatures += [text for text in strings(block) if len(text) > 3]
+    usage = body["usage"]
+    cache = (usage.get("cache_creation_input_tokens") or 0) + (usage.get("cache_read_input_tokens") or 0)
+    said.prompt_tokens, said.completion_tokens = usage["input_tokens"] + cache, usage["output_tokens"]
+    return said
+
+
+def openai(body: dict[str, Any]) -> Said:
+    said = Said()
+    for choice in body["choices"]:
+        message = choice["message"]
+        content = message.get("content") or ""
+        said.texts += [content] if isinstance(content, str) else [part["text"] for part in content if part["type"] == "text"]
+        said.thoughts += [text for text in (message.get("reasoning_content"), message.get("reasoning")) if text]
+        for call in message.get("tool_calls") or ():
+            said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
+        said.signatures += [item[key] for item in message.get("reasoning_details") or () for key in ("signature", "data") if item.get(key)]
+    usage = body.get("usage") or {}
+    said.prompt_tokens, said.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return said
+
+
+def gemini(body: dict[str, Any]) -> Said:
+    said = Said()
+    for part in [part for candidate in body["candidates"] for part in (candidate.get("content") or {}).get("parts") or ()]:
+        if "text" in part:
+            (said.thoughts if part.get("thought") else said.texts).append(part["text"])
+        elif "functionCall" in part:
+            said.calls.append((part["functionCall"]["name"], part["functionCall"].get("args") or {}))
+        else:
+            said.signatures += [text for text in strings(part) if len(text) > 3]
+        said.signatures += [part["thoughtSignature"]] if "thoughtSignature" in part else []
+    for candidate in body["candidates"]:
+        said.signatures += [text for text in strings(candidate.get("groundingMetadata")) if len(text) > 3]
+    usage = body["usageMetadata"]
+    said.prompt_tokens = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
+    said.completion_tokens = usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
+    return said
+
+
+COLLECTORS = {"anthropic": anthropic, "openai": openai, "gemini": gemini}
+
+
+def check_nothing_is_lost(said: Said, reply: Any) -> None:
+    """Fails naming what is not in the unified reply."""
+    messages = [choice["message"] for choice in reply["choices"]]
+    content = "".join(message.get("content") or "" for message in messages)
+    for text in said.texts:
+        assert text in content, f"text lost: {text[:80]!r}"
+    calls = [
+        (call["function"]["name"], parsed(call["function"]["arguments"]))
+        for message in messages
+        for call in message.get("tool_calls") or ()
+    ]
+    assert calls == said.calls
+    reasoning = "".join(message.get("reasoning_content") or "" for message in messages)
+    for thought in said.thoughts:
+        assert thought in reasoning, f"reasoning lost: {thought[:80]!r}"
+    kept = set(strings(messages))
+    for signature in said.signatures:
+        assert signature in kept, f"signature lost: {signature[:40]!r}"
+    if said.prompt_tokens is not None:
+        assert (reply["usage"]["prompt_tokens"], reply["usage"]["completion_tokens"]) == (said.prompt_tokens, said.completion_tokens)

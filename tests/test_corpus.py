@@ -1,0 +1,102 @@
+"""Real recorded traffic, where it is at hand: nothing that a provider said is lost, complete or streamed, cut anywhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.engine.exchange import DECODERS
+from native_api.exceptions import UpstreamError
+from native_api.types import Provider, Quirks, Target
+from tests.corpus import COLLECTORS, check_nothing_is_lost
+from tests.dialects.folding import fold
+
+CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
+FILES = sorted(CORPUS.glob("*/*.json"))
+CUTS = 12
+
+pytestmark = pytest.mark.skipif(not FILES, reason="The recordings are not beside this repository (../shared/corpus).")
+
+
+def wire_of(recording: dict[str, Any]) -> str:
+    path = recording["path"].partition("?")[0]
+    endings = {
+        "/messages": "anthropic",
+        "/chat/completions": "openai",
+        "/responses": "openai_responses",
+        "Content": "gemini",
+        "/converse": "bedrock",
+        "/converse-stream": "bedrock",
+        "/v2/chat": "cohere",
+    }
+    return next((wire for ending, wire in endings.items() if path.endswith(ending)), "")
+
+
+def recordings(stream: bool, error: bool = False) -> list[Any]:
+    return list(chosen(stream, error))
+
+
+def chosen(stream: bool, error: bool) -> Iterable[Any]:
+    for path in FILES:
+        recording = json.loads(path.read_text())
+        failed = recording["status"] >= 400
+        if failed == error and (error or ("body" not in recording) == stream) and wire_of(recording) in DIALECTS:
+            yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
+
+
+def target_for(recording: dict[str, Any]) -> Target:
+    return Target(Provider("p", wire_of(recording), "https://api.example/v1", quirks=Quirks()), recording["request"].get("model") or "m")
+
+
+@pytest.mark.parametrize("recording", recordings(stream=False))
+def test_a_complete_reply_loses_nothing(recording: dict[str, Any]) -> None:
+    wire = wire_of(recording)
+    expected = COLLECTORS[wire](json.loads(json.dumps(recording["body"])))
+    reply = DIALECTS[wire].response(recording["body"], target_for(recording))
+    check_nothing_is_lost(expected, reply)
+    assert all(choice["finish_reason"] in ("stop", "length", "tool_calls", "content_filter") for choice in reply["choices"])
+
+
+@pytest.mark.parametrize("recording", recordings(stream=True))
+def test_a_stream_says_the_same_wherever_it_is_cut(recording: dict[str, Any]) -> None:
+    raw = recording["raw"].encode() if "raw" in recording else base64.b64decode(recording["raw_base64"])
+    whole = parsed(recording, [raw])
+    assert whole[0] == "failed" or (whole[1] and whole[2] and all(choice["finish_reason"] for choice in whole[1]))
+    dice = random.Random(7)
+    for _ in range(CUTS):
+        cut = dice.randrange(len(raw))
+        assert parsed(recording, [raw[:cut], raw[cut:]]) == whole
+    assert parsed(recording, [raw[position : position + 7] for position in range(0, len(raw), 7)]) == whole
+
+
+def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, Any]:
+    """`("ended", choices, usage)`, or `("failed", code, message)` for a stream that holds an error, as some recordings do."""
+    try:
+        return ("ended", *ended(recording, pieces))
+    except UpstreamError as error:
+        assert "error" in recording["raw"]
+        return "failed", error.code, error.message
+
+
+def ended(recording: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
+    dialect = DIALECTS[wire_of(recording)]
+    decoder, parser = DECODERS[dialect.framing](), dialect.stream(target_for(recording))
+    chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
+    chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
+    return fold([*chunks, *parser.close()]), parser.usage
+
+
+@pytest.mark.parametrize("recording", recordings(stream=False, error=True))
+def test_an_error_has_its_row_of_the_table(recording: dict[str, Any]) -> None:
+    body = json.dumps(recording["body"]).encode() if "body" in recording else recording.get("raw", "").encode()
+    error = DIALECTS[wire_of(recording)].error(recording["status"], {}, body)
+    assert isinstance(error, UpstreamError)
+    assert error.status in (400, 413, 429, 502)
+    assert error.upstream_status == recording["status"]

@@ -1,0 +1,154 @@
+"""Every dialect against every recording in tests/recordings/<dialect>/, with no code per dialect.
+
+A recording is written from the provider's published reference (`source`): the unified request (`chat`) and the body it has to become
+(`request`, or `refused`: the field that it names), the provider's `reply` and the same answer as a `stream`, and what both have to be
+in the unified shape (`expected`); or an `error` and what it means (`expected_error`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.engine.exchange import DECODERS
+from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
+from tests.corpus import parsed
+from tests.dialects.folding import fold
+
+FOLDER = Path(__file__).resolve().parent / "recordings"
+FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter"}
+
+
+def cases(*needed: str) -> list[Any]:
+    found = [(path, json.loads(path.read_text())) for path in sorted(FOLDER.glob("*/*.json"))]
+    return [pytest.param(case, id=f"{path.parent.name}-{path.stem}") for path, case in found if all(name in case for name in needed)]
+
+
+def target_of(case: dict[str, Any]) -> Target:
+    told = dict(case["provider"])
+    quirks = {name: frozenset(value) if isinstance(value, list) else value for name, value in told.pop("quirks", {}).items()}
+    return Target(Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"])
+
+
+def comparable(value: Any) -> Any:
+    """With the arguments of tool calls as values: white space in JSON is not meaning."""
+    if isinstance(value, dict):
+        return {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+    return [comparable(item) for item in value] if isinstance(value, list) else value
+
+
+def check_expected(expected: dict[str, Any], choices: Any, usage: Any) -> None:
+    assert comparable(choices) == comparable(expected["choices"])
+    for name, value in expected.get("usage", {}).items():
+        assert usage[name] == value, name
+
+
+@pytest.mark.parametrize("case", cases("request"))
+def test_the_request_is_what_the_provider_takes(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    before = json.dumps(case["chat"])
+    request = dialect.request(case["chat"], target)
+    expected = case["request"]
+    assert request.body == expected["body"]
+    assert sorted(request.omitted) == sorted(expected.get("omitted", []))
+    assert request.url == expected.get("url", request.url)
+    assert expected.get("headers", {}).items() <= request.headers.items()
+    assert json.dumps(case["chat"]) == before, "the chat was changed"
+
+
+@pytest.mark.parametrize("case", cases("refused"))
+def test_what_a_wire_cannot_say_is_refused_by_name(case: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedField) as caught:
+        DIALECTS[case["provider"]["dialect"]].request(case["chat"], target_of(case))
+    assert caught.value.param == case["refused"]
+
+
+@pytest.mark.parametrize("case", cases("reply", "expected"))
+def test_the_complete_reply(case: dict[str, Any]) -> None:
+    reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], target_of(case))
+    assert reply["object"] == "chat.completion"
+    check_expected(case["expected"], reply["choices"], reply.get("usage"))
+
+
+@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
+def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[str, Any]) -> None:
+    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    chunks, usage = chunks_of(case, [raw])
+    check_expected(case["expected"], fold(chunks), usage)
+    for chunk in chunks:
+        assert "usage" not in chunk
+        assert chunk["choices"]
+        assert {choice["finish_reason"] for choice in chunk["choices"]} <= {None, *FINISH_REASONS}
+    step = max(1, len(raw) // 500)
+    for cut in range(0, len(raw), step):
+        assert chunks_of(case, [raw[:cut], raw[cut:]]) == (chunks, usage)
+    assert chunks_of(case, [raw[position : position + 1] for position in range(len(raw))]) == (chunks, usage)
+
+
+def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
+    dialect = DIALECTS[case["provider"]["dialect"]]
+    decoder, parser = DECODERS[dialect.framing](), dialect.stream(target_of(case))
+    chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
+    chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
+    return [*chunks, *parser.close()], parser.usage
+
+
+@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
+def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
+    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    with pytest.raises(UpstreamError):
+        chunks_of(case, [raw[: len(raw) // 3]])
+
+
+@pytest.mark.parametrize("case", cases("stream", "expected_error"))
+def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        chunks_of(case, [case["stream"].encode()])
+    assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case["expected_error"]
+
+
+@pytest.mark.parametrize("case", cases("error", "expected_error"))
+def test_an_error(case: dict[str, Any]) -> None:
+    told = case["error"]
+    body = told["body"].encode() if isinstance(told["body"], str) else json.dumps(told["body"]).encode()
+    error = DIALECTS[case["provider"]["dialect"]].error(told["status"], told.get("headers", {}), body)
+    assert {name: getattr(error, name) for name in case["expected_error"]} == case["expected_error"]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_field_is_decided_once(name: str) -> None:
+    dialect = DIALECTS[name]
+    groups = [frozenset(dialect.renamed), dialect.built, dialect.hints, dialect.refused]
+    assert frozenset().union(*groups) == DIALECT_FIELDS
+    assert sum(len(group) for group in groups) == len(DIALECT_FIELDS)
+
+
+GARBAGE = ["", "null", "[]", "3", '"x"', "{}", '{"type": 3}', '{"choices": [{}]}', '{"candidates": [{}]}', '{"content": [{}]}']
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("text", GARBAGE)
+def test_a_reply_that_is_none_is_an_upstream_error_or_an_empty_answer(name: str, text: str) -> None:
+    dialect, target = DIALECTS[name], Target(Provider("p", name, "https://api.example/v1"), "m")
+    try:
+        reply = dialect.response(json.loads(text or "null"), target)
+    except UpstreamError:
+        return
+    assert reply["choices"]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>bad gateway</html>", b"null", b"[]", b'{"error": "text"}', b'{"error": {"message": {"a": 1}}}']
+)
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
+def test_an_error_that_says_nothing_is_still_mapped(name: str, body: bytes, status: int) -> None:
+    error = DIALECTS[name].error(status, {"retry-after": "7"}, body)
+    assert error.status == {400: 400, 429: 429}.get(status, 502)
+    assert error.upstream_status == status
