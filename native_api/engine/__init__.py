@@ -1,0 +1,1 @@
+"""The engine does the talking: attempts, transport, framing. Async; knows no Django."""

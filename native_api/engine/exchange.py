@@ -1,0 +1,267 @@
+"""One exchange with one target: the dialect's request goes out, its reply or its stream of chunks comes back.
+
+Timeouts: connecting has its own; the first chunk of a stream has `first_token`, each later piece `between_tokens`,
+everything together `total`, which is also the one for a complete reply: its first byte comes with its last token.
+Whatever goes wrong leaves as an error of `exceptions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import httpx
+import orjson
+
+from native_api.dialects import DIALECTS
+from native_api.dialects.base import Dialect, Framing, StreamParser
+from native_api.engine import ndjson, remote_files, sse, transport
+from native_api.engine.credentials import authorize
+from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
+
+MAX_ERROR_BYTES: Final = 256 * 1024
+ACCEPTED: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", "eventstream": "application/vnd.amazon.eventstream"}
+
+
+class Decoder(Protocol):
+    def feed(self, data: bytes) -> list[Event]: ...
+    def close(self) -> list[Event]: ...
+
+
+DECODERS: Final[dict[Framing, Callable[[], Decoder]]] = {
+    "sse": sse.Decoder,
+    "ndjson": ndjson.Decoder,
+}
+
+
+@dataclass(slots=True)
+class Completed:
+    """A complete reply, and the hints that could not be said."""
+
+    completion: ChatCompletion
+    omitted: tuple[str, ...]
+
+
+async def complete(chat: ChatRequest, target: Target) -> Completed:
+    """The whole reply. Raises UnsupportedField, ProviderFault."""
+    dialect = DIALECTS[target.provider.dialect]
+    request = dialect.request(await _with_files(chat, dialect, target), target)
+    timeouts = target.provider.timeouts
+    async with _deadline(timeouts.total):
+        response = await _send(request, target, "application/json")
+        try:
+            await _refuse_errors(response, dialect)
+            body = await transport.read(response)
+        finally:
+            await response.aclose()
+    return Completed(_reply(dialect, body, target), request.omitted)
+
+
+async def open_stream(chat: ChatRequest, target: Target) -> Stream:
+    """The stream, once its first chunk that says something is there. Raises UnsupportedField, ProviderFault."""
+    dialect = DIALECTS[target.provider.dialect]
+    request = dialect.request(await _with_files(chat, dialect, target), target)
+    timeouts = target.provider.timeouts
+    deadline = asyncio.get_running_loop().time() + timeouts.total
+    async with _deadline(min(timeouts.first_token, timeouts.total)):
+        response = await _send(request, target, ACCEPTED[dialect.framing])
+        try:
+            await _refuse_errors(response, dialect)
+            stream = Stream(response, dialect, target, request.omitted, deadline)
+            await stream.begin()
+        except BaseException:
+            await response.aclose()
+            raise
+    return stream
+
+
+class Stream:
+    """The chunks of one reply, in batches: all that one read completed. `usage` is true at any moment.
+
+    Iterating raises ProviderFault where the reply breaks. `aclose` closes the upstream connection.
+    """
+
+    def __init__(self, response: httpx.Response, dialect: Dialect, target: Target, omitted: tuple[str, ...], deadline: float) -> None:
+        self.target = target
+        self.omitted = omitted
+        self._response = response
+        self._dialect = dialect
+        self._parser: StreamParser = dialect.stream(target)
+        self._deadline = deadline
+        self._held: list[ChatCompletionChunk] = []
+        self._batches = self._read()
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._parser.usage
+
+    async def begin(self) -> None:
+        """Read on until a chunk says something: until then a failure is still an ordinary HTTP error."""
+        try:
+            async for batch in self._batches:
+                self._held += batch
+                if any(says_something(chunk) for chunk in batch):
+                    return
+        except UpstreamError as error:
+            if error.code != "stream_truncated":
+                raise
+            raise UpstreamError("The provider's stream holds no answer.") from error
+
+    async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+        held, self._held = self._held, []
+        if held:
+            yield held
+        while True:
+            try:
+                async with asyncio.timeout_at(self._next_limit()):
+                    batch = await anext(self._batches, None)
+            except TimeoutError:
+                raise UpstreamTimeout("The provider stopped in the middle of its answer.") from None
+            if batch is None:
+                return
+            yield batch
+
+    def _next_limit(self) -> float:
+        now = asyncio.get_running_loop().time()
+        return min(self._deadline, now + self.target.provider.timeouts.between_tokens)
+
+    async def _read(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+        media_type = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type == "text/html":
+            raise UpstreamError("The provider answered with a web page.")
+        if media_type == "application/json":
+            yield await self._whole_reply()
+            return
+        decoder = DECODERS[self._dialect.framing]()
+        async with aclosing(transport.pieces(self._response)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                batch = self._parse(decoder.feed(piece))
+                if batch:
+                    yield batch
+        batch = self._parse(decoder.close())
+        yield batch + list(_guarded(self._parser.close))
+
+    def _parse(self, events: list[Event]) -> list[ChatCompletionChunk]:
+        feed = self._parser.feed
+        try:
+            return [chunk for event in events for chunk in feed(event)]
+        except NativeError:
+            raise
+        except Exception as error:
+            raise UpstreamError("The provider sent a stream event that cannot be understood.") from error
+
+    async def _whole_reply(self) -> list[ChatCompletionChunk]:
+        """A server that ignores `stream`, or that answers an error with status 200."""
+        completion = _reply(self._dialect, await transport.read(self._response), self.target)
+        self._parser.usage = completion.get("usage")
+        return [chunk_of(completion)]
+
+    async def aclose(self) -> None:
+        await self._batches.aclose()  # type: ignore[attr-defined]
+        await self._response.aclose()
+
+
+def says_something(chunk: ChatCompletionChunk) -> bool:
+    """Whether the chunk carries more than a role and empty text."""
+    for choice in chunk["choices"]:
+        if choice.get("finish_reason") or any(value for name, value in choice["delta"].items() if name != "role"):
+            return True
+    return False
+
+
+def chunk_of(completion: ChatCompletion) -> ChatCompletionChunk:
+    """The one chunk that says all of `completion`."""
+    choices = [_chunk_choice(dict(choice)) for choice in completion["choices"]]
+    head = {name: value for name, value in completion.items() if name not in ("choices", "usage", "object")}
+    return {**head, "object": "chat.completion.chunk", "choices": choices}  # type: ignore[typeddict-item]
+
+
+def _chunk_choice(choice: Json) -> Any:
+    delta = dict(choice.pop("message"))
+    if delta.get("tool_calls"):
+        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(delta["tool_calls"])]
+    return {**choice, "delta": delta}
+
+
+async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> ChatRequest:
+    policy = target.provider.remote_files
+    return chat if policy is None else await remote_files.inlined(chat, dialect.remote_files, policy)
+
+
+async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.Response:
+    content = orjson.dumps(request.body)
+    request.headers = {
+        "content-type": "application/json",
+        "accept": accept,
+        "accept-encoding": "identity",
+        "user-agent": "django-native-api",
+        **request.headers,
+    }
+    headers = await authorize(request, "POST", content, target.provider)
+    return await transport.send("POST", request.url, headers, content, target.provider.timeouts.connect)
+
+
+async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
+    """Raise for everything but a success."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    if 300 <= status < 400:
+        raise UpstreamError(f"The provider answered {status}, a redirect. Redirects are not followed.", upstream_status=status)
+    body = await _beginning(response)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    try:
+        error = dialect.error(status, headers, body)
+    except Exception:
+        error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
+    raise error
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """The error body, b"" where it is too long or the connection breaks."""
+    try:
+        return await transport.read(response, MAX_ERROR_BYTES)
+    except ProviderFault:
+        return b""
+
+
+def _reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise UpstreamError("The provider's answer is not JSON.") from None
+    try:
+        return dialect.response(parsed, target)
+    except NativeError:
+        raise
+    except Exception as error:
+        raise UpstreamError("The provider's answer cannot be understood.") from error
+
+
+def _guarded(chunks: Callable[[], Iterable[ChatCompletionChunk]]) -> Iterable[ChatCompletionChunk]:
+    try:
+        return list(chunks())
+    except NativeError:
+        raise
+    except Exception as error:
+        raise UpstreamError("The end of the provider's stream cannot be understood.") from error
+
+
+class _deadline:
+    """`asyncio.timeout` whose end is an UpstreamTimeout."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*error)
+        except TimeoutError:
+            raise UpstreamTimeout from None
