@@ -1,0 +1,255 @@
+"""Where synchronous callers meet the event loop. The only file that knows threads and loops.
+
+Rules:
+1. Under ASGI everything runs on the server's own loop; nothing here starts another.
+2. Under WSGI, and for synchronous Python callers, one background loop per process runs the engine. It is started when
+   first needed and again after a fork, so a pre-forking server is safe.
+3. A stream is driven by one long-lived task, the pump, that feeds a bounded buffer. The reader takes all that is there
+   in one piece, or a keep-alive comment where nothing came for a while. Timeouts that the source holds across
+   items live in the pump's task and keep working.
+4. Closing the reader's end cancels the pump, which closes the source, which closes the upstream connection.
+5. A synchronous call that may hang (a database, a cache) is made in threads apart from the loop's own, which everybody needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
+
+from django.db import close_old_connections
+
+T = TypeVar("T")
+
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+MAX_BUFFERED: Final = 1024 * 1024
+"""Bytes that may wait for a slow client before its upstream is left to wait too."""
+
+MAX_STALL: Final = 120.0
+"""Seconds that a client with a full buffer may take nothing before it is taken for gone."""
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a synchronous close waits for the upstream connection to be gone."""
+
+
+class BackgroundLoop:
+    """The process's own event loop, in a daemon thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._loop, self._pid = self._start(), os.getpid()
+            return self._loop
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = _new_loop()
+        threading.Thread(target=loop.run_forever, name="native-api-loop", daemon=True).start()
+        return loop
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+_background = BackgroundLoop()
+
+
+def _forget_lock_of_parent() -> None:
+    _background._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock_of_parent)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` on the background loop and wait for its result. For synchronous callers."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _background.get()).result()
+
+
+async def relay(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` on the background loop and await its result on another loop. For async views under WSGI."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, _background.get()))
+
+
+class HangingCall(TimeoutError):
+    """A call in a worker thread did not return in time. It was left behind."""
+
+
+class Threads:
+    """Worker threads for one kind of call. They stay, so connections that belong to a thread or its context are used again."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name, self._size = name, size
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._executor = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
+        with self._lock:
+            return self._executor.submit(_with_connections_looked_after, function, *args)
+
+    async def run(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
+        """The call's result. Raises HangingCall after `seconds`. A caller that is cancelled leaves the call to its end."""
+        return await self.wait(seconds, self.submit(function, *args))
+
+    async def wait(self, seconds: float, call: Future[T]) -> T:
+        """`run` for a call that was submitted before, perhaps by another, on whose result any number may wait."""
+        done, _ = await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
+        if not done:
+            self.leave_behind()
+            raise HangingCall(f"no answer in {seconds:g} s")
+        return done.pop().result()
+
+    def leave_behind(self) -> None:
+        """Begin with new threads. Those that hang end when their calls do."""
+        with self._lock:
+            self._executor.shutdown(wait=False)
+            self._executor = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
+
+
+def _with_connections_looked_after(function: Callable[..., T], *args: Any) -> T:
+    """As Django does around each request."""
+    close_old_connections()
+    try:
+        return function(*args)
+    finally:
+        close_old_connections()
+
+
+class Source(Protocol):
+    """What a stream is made of. `aclose` may come before the first item was asked for."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
+class AsyncStream:
+    """The reader's end under ASGI: an async iterator of byte pieces, driven on the loop it is made on."""
+
+    def __init__(self, source: Source, keepalive: float) -> None:
+        self._source = source
+        self._keepalive = keepalive
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._more: asyncio.Future[bool] | None = None
+        self._room: asyncio.Future[bool] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._closing: asyncio.Task[None] | None = None
+        self._pump = self._loop.create_task(self._run())
+        # Not in a `finally` of the pump's: a task that is cancelled before its first step never gets there.
+        self._pump.add_done_callback(self._pumped)
+
+    async def _run(self) -> None:
+        async for piece in self._source:
+            await self._put(piece)
+
+    def _pumped(self, pump: asyncio.Task[None]) -> None:
+        self._ended = True
+        _wake(self._more)
+        self._closing = self._loop.create_task(self._source.aclose())
+
+    async def _put(self, piece: bytes) -> None:
+        while self._size > MAX_BUFFERED:
+            self._room = self._loop.create_future()
+            async with asyncio.timeout(MAX_STALL):
+                await self._room
+        self._pieces.append(piece)
+        self._size += len(piece)
+        _wake(self._more)
+
+    def __aiter__(self) -> AsyncStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self._ended:
+                await self._pump
+                await self.aclose()
+                raise StopAsyncIteration
+            if not await self._wait():
+                return KEEP_ALIVE
+        return self._take()
+
+    async def _wait(self) -> bool:
+        """Wait for a piece or the end; False where neither came in time."""
+        self._more = self._loop.create_future()
+        timer = self._loop.call_later(self._keepalive, _wake, self._more, False)
+        try:
+            return await self._more
+        finally:
+            timer.cancel()
+
+    def _take(self) -> bytes:
+        pieces = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        _wake(self._room)
+        return pieces
+
+    def close(self) -> None:
+        """Stop the pump. Django calls this, from any thread, when the reply is over or the client has left."""
+        if not self._pump.done() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._pump.cancel)
+
+    async def aclose(self) -> None:
+        """Stop the pump and wait until the upstream is closed. Calling it again does nothing."""
+        if not self._pump.done():
+            self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)
+        await asyncio.sleep(0)  # the pump's callback comes one step behind it
+        if self._closing is not None:
+            await self._closing
+
+
+def _wake(future: asyncio.Future[bool] | None, result: bool = True) -> None:
+    if future is not None and not future.done():
+        future.set_result(result)
+
+
+class SyncStream:
+    """The reader's end under WSGI: an iterator of byte pieces, driven on the background loop."""
+
+    def __init__(self, source: Source, keepalive: float) -> None:
+        self._stream = run(_opened(source, keepalive))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = run(_next_or_none(self._stream))
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Called by Django when the reply is over or the client has left."""
+        closing = asyncio.run_coroutine_threadsafe(self._stream.aclose(), _background.get())
+        closing.result(CLOSE_TIMEOUT)
+
+
+async def _opened(source: Source, keepalive: float) -> AsyncStream:
+    return AsyncStream(source, keepalive)
+
+
+async def _next_or_none(stream: AsyncStream) -> bytes | None:
+    async for piece in stream:
+        return piece
+    return None

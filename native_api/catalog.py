@@ -1,0 +1,295 @@
+"""Settings and rows -> one immutable snapshot of providers, routes and targets. Settings win over rows of the same name.
+
+Rules:
+1. A request sees one snapshot from beginning to end; a snapshot never changes.
+2. A snapshot older than `MAX_AGE` is not used: an admin's change is live in every process within that time.
+3. While the database is away the last snapshot stays in use, with one warning; without any, the settings alone are used.
+4. An entry that cannot be built is left out and listed in `problems`, which `manage.py check` and the log report.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any, Final, NamedTuple
+
+from django.core.signals import setting_changed
+from django.db import Error as DatabaseError
+
+from native_api import bridge
+from native_api.conf import native_settings, reload_on_change
+from native_api.dialects import DIALECTS
+from native_api.exceptions import ModelNotFound
+from native_api.providers import PRESETS
+from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target, Timeouts
+
+logger = logging.getLogger("native_api.catalog")
+
+MAX_AGE: Final = 4.0
+"""Seconds. The promise is 5; the rest is for the query."""
+
+PATIENCE: Final = 2.0
+"""Seconds that requests wait for a database that does not answer."""
+
+PROVIDER_KEYS: Final = frozenset({"PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT"})
+TARGET_KEYS: Final = frozenset({"PROVIDER", "MODEL", "WEIGHT", "PRIORITY"})
+
+
+class Problem(NamedTuple):
+    """A catalog entry that cannot be used. `place` reads like `PROVIDERS['eu']`."""
+
+    place: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """One snapshot."""
+
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    routes: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    allow_direct: bool = True
+
+    def targets(self, model: str) -> tuple[Target, ...]:
+        """The targets that serve `model`, best priority first. Raises ModelNotFound."""
+        route = self.routes.get(model)
+        if route is not None:
+            return route
+        provider_name, slash, provider_model = model.partition("/")
+        provider = self.providers.get(provider_name) if slash and self.allow_direct else None
+        if provider is None or not provider_model:
+            raise ModelNotFound(f"There is no model {model!r} here. GET v1/models lists the models you may use.", param="model")
+        return (Target(provider, provider_model),)
+
+
+def build(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]], allow_direct: bool = True) -> Catalog:
+    """The snapshot of these definitions, written as in `NATIVE_API`."""
+    problems: list[Problem] = []
+    built = {name: _provider(name, definition, problems) for name, definition in providers.items()}
+    usable = {name: provider for name, provider in built.items() if provider is not None}
+    routes = {name: _route(name, definition, usable, problems) for name, definition in models.items()}
+    return Catalog(usable, routes, tuple(problems), allow_direct)
+
+
+def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem]) -> Provider | None:
+    place = f"PROVIDERS[{name!r}]"
+    try:
+        return provider_of(name, definition)
+    except ValueError as problem:
+        message, _, hint = str(problem).partition(" | ")
+        problems.append(Problem(place, message, hint))
+        return None
+
+
+def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
+    """The provider that `definition` describes. Raises ValueError('message | hint'), never with a secret in it."""
+    _known(definition, PROVIDER_KEYS)
+    preset = PRESETS.get(definition.get("PRESET") or name)
+    if definition.get("PRESET") and preset is None:
+        raise ValueError(f"unknown preset {definition['PRESET']!r} | Known: {', '.join(sorted(PRESETS))}.")
+    dialect = definition.get("DIALECT") or (preset.dialect if preset else "")
+    if dialect not in DIALECTS:
+        raise ValueError(f"unknown dialect {dialect!r} | Give DIALECT, one of {', '.join(sorted(DIALECTS))}, or a PRESET.")
+    options = dict(definition.get("OPTIONS") or {})
+    base_url = _filled(definition.get("BASE_URL") or (preset.base_url if preset else ""), options)
+    if not base_url:
+        raise ValueError("no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET.")
+    auth = definition.get("AUTH") or (preset.auth if preset else "bearer")
+    key = Secret(definition.get("API_KEY") or "")
+    if auth in KEYED and not key and preset is not None:
+        raise ValueError("no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys.")
+    headers = {**(preset.headers if preset else {}), **(definition.get("HEADERS") or {})}
+    timeouts = timeouts_of(definition.get("TIMEOUT"))
+    quirks = preset.quirks if preset else Quirks()
+    return Provider(name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of())
+
+
+KEYED: Final = frozenset({"bearer", "x-api-key", "api-key", "x-goog-api-key"})
+"""Ways of authentication that cannot work without a key."""
+
+
+def _known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(definition.keys() - known)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(known))}.")
+
+
+def _filled(url: str, options: Mapping[str, Any]) -> str:
+    """`{name}` in a base URL is filled from OPTIONS."""
+    missing = [name for name in re.findall(r"{(\w+)}", url) if not options.get(name)]
+    if missing:
+        raise ValueError(f"no OPTIONS[{missing[0]!r}] | Its base URL is {url}.")
+    return re.sub(r"{(\w+)}", lambda match: str(options[match[1]]), url)
+
+
+def timeouts_of(value: Any) -> Timeouts:
+    """The site's timeouts with a provider's own over them: a number is its TOTAL, an object names members."""
+    own = value if isinstance(value, Mapping) else {} if value is None else {"TOTAL": value}
+    merged = {**native_settings.TIMEOUTS, **own}
+    try:
+        seconds = {name.lower(): float(number) for name, number in merged.items()}
+        if any(number <= 0 for number in seconds.values()):
+            raise ValueError
+        return Timeouts(**seconds)
+    except (TypeError, ValueError):
+        raise ValueError("timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL.") from None
+
+
+def remote_files_of() -> RemoteFiles | None:
+    """The site's REMOTE_FILES. Raises ValueError('message | hint')."""
+    told = native_settings.REMOTE_FILES
+    if told is None:
+        return None
+    try:
+        policy = RemoteFiles(**{name.lower(): value for name, value in told.items()})
+        policy.allows(IPv4Address("127.0.0.1"))
+        return policy
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError("REMOTE_FILES is not right | Members: MAX_BYTES, SECONDS, PRIVATE_NETWORKS; all optional.") from None
+
+
+def _route(name: str, definition: Mapping[str, Any], providers: Mapping[str, Provider], problems: list[Problem]) -> tuple[Target, ...]:
+    targets: list[Target] = []
+    for position, target in enumerate(definition.get("TARGETS") or ()):
+        try:
+            targets.append(_target(target, providers))
+        except ValueError as problem:
+            message, _, hint = str(problem).partition(" | ")
+            problems.append(Problem(f"MODELS[{name!r}]['TARGETS'][{position}]", message, hint))
+    if not targets:
+        problems.append(Problem(f"MODELS[{name!r}]", "no usable target", "Give TARGETS: [{'PROVIDER': …, 'MODEL': …}]."))
+    return tuple(sorted(targets, key=lambda target: target.priority))
+
+
+def _target(definition: Mapping[str, Any], providers: Mapping[str, Provider]) -> Target:
+    _known(definition, TARGET_KEYS)
+    provider = providers.get(definition.get("PROVIDER") or "")
+    if provider is None:
+        raise ValueError(f"no usable provider {definition.get('PROVIDER')!r} | Define it under PROVIDERS or in the admin.")
+    if not definition.get("MODEL"):
+        raise ValueError("no MODEL | Give the name the model has at the provider.")
+    return Target(provider, definition["MODEL"], int(definition.get("WEIGHT", 1)), int(definition.get("PRIORITY", 0)))
+
+
+# --- the current snapshot ----------------------------------------------------------------------------------
+
+
+class _Current:
+    """The process's snapshot and when it was made. Replaced as a whole, so reading needs no lock."""
+
+    def __init__(self) -> None:
+        self.catalog: Catalog | None = None
+        self.made_at = float("-inf")
+        self.lock = threading.Lock()
+        self.database_away = False
+
+    def fresh(self) -> Catalog | None:
+        return self.catalog if time.monotonic() - self.made_at < MAX_AGE else None
+
+    def load(self) -> Catalog:
+        with self.lock:
+            fresh = self.fresh()
+            if fresh is None:
+                fresh = self.catalog = self._read()
+                self.made_at = time.monotonic()
+        return fresh
+
+    def _read(self) -> Catalog:
+        try:
+            providers, models = _rows()
+        except DatabaseError as error:
+            return self.without_database(error)
+        self.database_away = False
+        catalog = merged(providers, models)
+        if self.catalog is None or self.catalog.problems != catalog.problems:
+            for problem in catalog.problems:
+                logger.error("%s: %s. %s", *problem)
+        return catalog
+
+    def without_database(self, error: Exception) -> Catalog:
+        if not self.database_away:
+            self.database_away = True
+            logger.warning("The database cannot be read (%s); providers and routes stay as they were.", type(error).__name__)
+        self.catalog = self.catalog or merged({}, {})
+        self.made_at = time.monotonic()
+        return self.catalog
+
+
+_current = _Current()
+_threads: Final = bridge.Threads("native-api-catalog", 2)
+
+
+def current() -> Catalog:
+    """The snapshot to use now. May query the database: not for an event loop."""
+    return _current.fresh() or _current.load()
+
+
+async def acurrent() -> Catalog:
+    """The snapshot to use now. Waits for a worker thread only where the present one is too old, and not long."""
+    fresh = _current.fresh()
+    if fresh is not None:
+        return fresh
+    try:
+        return await _threads.run(PATIENCE, _current.load)
+    except bridge.HangingCall as error:
+        return _current.without_database(error)
+
+
+def forget(*args: Any, **kwargs: Any) -> None:
+    """Make the next request read settings and rows again. Also a receiver for any signal."""
+    _current.made_at = float("-inf")
+
+
+def _forget_on_setting(*, setting: str, **kwargs: Any) -> None:
+    if setting == "NATIVE_API":
+        _current.catalog = None
+        forget()
+
+
+# After conf's own receiver, so that the new settings are the ones read.
+setting_changed.disconnect(reload_on_change)
+setting_changed.connect(reload_on_change)
+setting_changed.connect(_forget_on_setting)
+
+
+def merged(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]]) -> Catalog:
+    """The snapshot of these rows with the settings over them."""
+    return build(
+        {**providers, **native_settings.PROVIDERS},
+        {**models, **native_settings.MODELS},
+        native_settings.ALLOW_DIRECT_MODELS,
+    )
+
+
+def _rows() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Enabled rows, written as settings are."""
+    from native_api.models import ModelRoute, Provider
+
+    providers = {row.name: _provider_row(row) for row in Provider.objects.filter(enabled=True)}
+    routes = ModelRoute.objects.filter(enabled=True).prefetch_related("targets")
+    return providers, {route.name: {"TARGETS": list(_target_rows(route.targets.all()))} for route in routes}
+
+
+def _provider_row(row: Any) -> dict[str, Any]:
+    return {
+        "PRESET": row.preset,
+        "DIALECT": row.dialect,
+        "BASE_URL": row.base_url,
+        "API_KEY": row.api_key,
+        "HEADERS": row.headers,
+        "OPTIONS": row.options,
+        "TIMEOUT": row.timeout,
+    }
+
+
+def _target_rows(rows: Iterable[Any]) -> Iterable[dict[str, Any]]:
+    for row in rows:
+        if row.enabled:
+            yield {"PROVIDER": row.provider, "MODEL": row.model, "WEIGHT": row.weight, "PRIORITY": row.priority}

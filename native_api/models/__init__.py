@@ -1,0 +1,7 @@
+"""Everything the gateway stores."""
+
+from native_api.models.catalog import ModelRoute, Provider, Target
+from native_api.models.keys import ApiKey
+from native_api.models.usage import UsageRecord
+
+__all__ = ["ApiKey", "ModelRoute", "Provider", "Target", "UsageRecord"]

@@ -1,0 +1,181 @@
+"""Follows one call from its arrival to its end, and turns it into one usage record.
+
+A meter is told what happens; it asks nobody and writes once. Used as a context manager it also sees how the call ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final
+
+from native_api.exceptions import NativeError, ProviderFault
+from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Usage
+from native_api.usage import recorder, tokens
+from native_api.usage.entry import UsageEntry
+
+MAX_COUNT: Final = 2**53
+"""More tokens than this nobody means: it would not fit the database either."""
+
+BYTES_A_TOKEN: Final = 4
+"""Of the text that was produced, where the provider told no usage."""
+
+REFUSED: Final = frozenset({400, 402, 403, 404, 413, 429})
+"""Statuses of our own errors that mean the call was not let through."""
+
+
+class Meter:
+    """Counts one call. `attempts` is shared with the engine, which keeps it up to date."""
+
+    def __init__(self, chat: ChatRequest, caller: Caller, request_id: str, endpoint: str) -> None:
+        self.chat = chat
+        self.attempts = Attempts()
+        self.usage: Usage | None = None
+        self._finish_reason = ""
+        self._produced = 0
+        self._first_token: float | None = None
+        self._started = time.monotonic()
+        self._done = False
+        self._entry = UsageEntry(
+            request_id=request_id,
+            endpoint=endpoint,
+            model=chat.get("model") or chat.get("tier") or "",
+            stream=bool(chat.get("stream")),
+            user_id=caller.user_id,
+            user_name=caller.user_name,
+            api_key_id=caller.key_id,
+            api_key_name=caller.key_name,
+            metadata=dict(chat.get("metadata") or {}),
+        )
+        self.record_id = self._entry.id
+
+    def first_token(self) -> None:
+        self._first_token = time.monotonic()
+
+    def told(self, batch: list[ChatCompletionChunk], usage: Usage | None) -> None:
+        """A batch of chunks is about to be handed on; `usage` is what the provider has told so far."""
+        self.usage = usage
+        for chunk in batch:
+            for choice in chunk["choices"]:
+                self._produced += _size(choice["delta"])
+                if choice["finish_reason"]:
+                    self._finish_reason = choice["finish_reason"]
+
+    def told_all(self, completion: ChatCompletion) -> None:
+        """The complete reply is there."""
+        for choice in completion["choices"]:
+            self._produced += _size(choice["message"])
+            self._finish_reason = choice["finish_reason"] or ""
+        self.settle(completion.get("usage"))
+        if self.usage:
+            completion["usage"] = self.usage
+
+    def settle(self, usage: Usage | None) -> None:
+        """Nothing more will come: `usage` is final, and estimated where the provider told none."""
+        self.usage = usage or self._estimate()
+
+    def _estimate(self) -> Usage:
+        prompt = tokens.prompt_tokens(self.chat)
+        completion = -(-self._produced // BYTES_A_TOKEN)
+        self._entry.estimated = True
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+    # --- the end ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self._write("ok")
+        else:
+            self._failed(error)
+
+    @contextmanager
+    def until_stream(self) -> Iterator[None]:
+        """Records the call only where it fails: the stream that follows records its own end."""
+        try:
+            yield
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def left(self) -> None:
+        """The client is gone. Does nothing where the end is recorded already."""
+        if not self._done:
+            self._with_what_was_produced()
+            self._write("client_closed")
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, GeneratorExit | asyncio.CancelledError):
+            self.left()
+            return
+        if self._first_token is not None:
+            self._with_what_was_produced()
+        self._entry.error_code = error.code if isinstance(error, NativeError) else "internal_error"
+        self._write(_status(error))
+
+    def _with_what_was_produced(self) -> None:
+        """Of a broken call, count what the provider told, or what it certainly did: it read the prompt."""
+        if self.attempts.target is not None and (self.usage is None or not self.usage["completion_tokens"]):
+            self.usage = self._estimate()
+
+    def _write(self, status: str) -> None:
+        if self._done:
+            return
+        self._done = True
+        now = time.monotonic()
+        entry = self._entry
+        entry.status = status
+        entry.finish_reason = self._finish_reason
+        entry.latency_ms = round((now - self._started) * 1000)
+        entry.ttft_ms = None if self._first_token is None else round((self._first_token - self._started) * 1000)
+        entry.attempts = self.attempts.count
+        if self.attempts.target is not None:
+            entry.provider = self.attempts.target.provider.name
+            entry.provider_model = self.attempts.target.model
+        if self.usage is not None:
+            _count(entry, self.usage)
+        recorder.record(entry)
+        if entry.api_key_id is not None:
+            recorder.touch_key(entry.api_key_id)
+
+
+def _size(delta: dict[str, Any]) -> int:
+    """UTF-8 bytes of everything the model wrote."""
+    size = 0
+    for name in ("content", "reasoning_content", "refusal"):
+        text = delta.get(name)
+        if isinstance(text, str):
+            size += len(text.encode("utf-8", "replace"))
+    for call in delta.get("tool_calls") or ():
+        called = call.get("function") or {}
+        size += len(called.get("name") or "") + len(called.get("arguments") or "")
+    return size
+
+
+def _count(entry: UsageEntry, usage: Usage) -> None:
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    entry.prompt_tokens = _number(usage.get("prompt_tokens"))
+    entry.completion_tokens = _number(usage.get("completion_tokens"))
+    entry.total_tokens = _number(usage.get("total_tokens"))
+    entry.cached_tokens = _number(prompt.get("cached_tokens"))
+    entry.cache_write_tokens = _number(prompt.get("cache_write_tokens"))
+    entry.reasoning_tokens = _number(completion.get("reasoning_tokens"))
+
+
+def _number(value: Any) -> int:
+    """A count that a provider told; 0 where it is none."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < MAX_COUNT else 0
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, ProviderFault):
+        return "upstream_error"
+    if isinstance(error, NativeError) and error.status in REFUSED:
+        return "refused"
+    return "error"

@@ -1,0 +1,188 @@
+"""Databases of the recorder's own for real processes, on SQLite and PostgreSQL, and the processes themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import psycopg
+import pytest
+
+from tests.servers import ROOT, environment_for, manage
+
+POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+
+
+class Child:
+    """A process that obeys `tests.usage.child`. `ask` sends a command and waits for its reply."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.usage.child"],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def tell(self, command: str, **arguments: Any) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps([command, arguments]) + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> Any:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, self.log.read_text()
+        return json.loads(line)
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        self.tell(command, **arguments)
+        return self.hear()
+
+    def kill(self) -> str:
+        """End it without warning; what it had still written to its output."""
+        self.process.kill()
+        assert self.process.stdout
+        rest = self.process.stdout.read()
+        self._close()
+        return rest
+
+    def leave(self) -> str:
+        """End it in the ordinary way; what it has logged."""
+        self._close()
+        assert self.process.returncode == 0, self.log.read_text()
+        return self.log.read_text()
+
+    def _close(self) -> None:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.process.stdout.close()
+
+    def end(self) -> None:
+        if self.process.returncode is None:
+            self.kill()
+
+
+class Place:
+    """A database, a journal folder, and the processes that work on both."""
+
+    def __init__(self, kind: str, folder: Path, url: str) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.journal = folder / "journal"
+        self.url = url
+        self.environment = environment_for(folder, {}, TEST_DATABASE_URL=url)
+        self.children: list[Child] = []
+
+    def child(self, **environment: str) -> Child:
+        child = Child({**self.environment, **environment}, self.folder / f"child-{len(self.children)}.log")
+        self.children.append(child)
+        return child
+
+    def files(self, suffix: str = "journal") -> list[Path]:
+        return sorted(self.journal.glob(f"*.{suffix}"))
+
+    def catch_up(self) -> dict[str, Any]:
+        """What the next start of the site does. Returns the recorder's health afterwards."""
+        child = self.child()
+        assert child.ask("start_and_flush", timeout=60) is True
+        health: dict[str, Any] = child.ask("health")
+        child.leave()
+        return health
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        if self.kind == "sqlite":
+            import sqlite3
+
+            connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+            try:
+                return connection.execute(statement).fetchall()
+            finally:
+                connection.close()
+        return ask_postgres(self.url, statement)
+
+    def ids(self) -> list[str]:
+        return sorted(str(identity).replace("-", "") for (identity,) in self.query("SELECT id FROM native_api_usagerecord"))
+
+    def close(self) -> None:
+        for child in self.children:
+            child.end()
+
+
+def ask_postgres(url: str, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The URLs of migrated databases by kind, each made when first asked for; a reason in place of what is absent."""
+    folder = tmp_path_factory.mktemp("template")
+    sqlite = f"sqlite:///{folder / 'db.sqlite3'}"
+    manage(environment_for(folder, {}, TEST_DATABASE_URL=sqlite), "migrate", "--verbosity", "0")
+    found = {"sqlite": sqlite}
+    name = f"native_usage_{secrets.token_hex(4)}"
+    try:
+        ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
+    except psycopg.OperationalError:
+        yield found
+        return
+    postgres = f"{POSTGRES.rpartition('/')[0]}/{name}"
+    try:
+        manage(environment_for(folder, {}, TEST_DATABASE_URL=postgres), "migrate", "--verbosity", "0")
+        yield {**found, "postgres": postgres}
+    finally:
+        ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path) -> Iterator[Place]:
+    if request.param not in templates:
+        pytest.skip(f"no PostgreSQL at {POSTGRES}")
+    made = make_place(request.param, templates[request.param], tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def postgres(templates: dict[str, str], tmp_path: Path) -> Iterator[Place]:
+    if "postgres" not in templates:
+        pytest.skip(f"no PostgreSQL at {POSTGRES}")
+    made = make_place("postgres", templates["postgres"], tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def make_place(kind: str, template: str, folder: Path) -> Place:
+    if kind == "sqlite":
+        shutil.copy(dj_database_url.parse(template)["NAME"], folder / "db.sqlite3")
+        return Place(kind, folder, f"sqlite:///{folder / 'db.sqlite3'}")
+    made = Place(kind, folder, template)
+    made.query("TRUNCATE native_api_usagerecord, native_api_apikey, auth_user CASCADE")
+    return made
+
+
+@pytest.fixture
+def journal_folder(tmp_path: Path, settings: Any) -> Path:
+    settings.NATIVE_API = {"JOURNAL_DIR": str(tmp_path / "journal")}
+    return tmp_path / "journal"

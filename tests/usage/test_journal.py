@@ -1,0 +1,229 @@
+"""Files of the journal: what is written whole is read again, wherever the file was cut, and nothing is read twice."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from native_api.usage import folder
+from native_api.usage.journal import MAX_KEPT, Journal
+from native_api.usage.segment import Segment, framed, unframed
+
+
+def everything(journal: Journal) -> list[bytes]:
+    """Read all lines, settle them, and let go of finished files, as the recorder does."""
+    lines: list[bytes] = []
+    for source in journal.sources():
+        while True:
+            piece = source.read(3)
+            source.settle(piece)
+            lines += piece.lines
+            if not piece.more:
+                break
+        journal.finish(source)
+    return lines
+
+
+def test_lines_come_back_once_and_in_order(journal_folder: Path) -> None:
+    journal = Journal()
+    for number in range(10):
+        journal.append(b"%d" % number)
+    assert journal.backlog() == 10
+    assert everything(journal) == [b"%d" % number for number in range(10)]
+    assert everything(journal) == []
+    assert journal.backlog() == 0
+    journal.release()
+    assert not list(journal_folder.iterdir())
+
+
+def test_files_of_the_dead_are_adopted_and_removed_when_they_are_done(journal_folder: Path) -> None:
+    dead, living = Journal(), Journal()
+    dead.append(b"left over")
+    living.append(b"own")
+    other = Journal()
+    other.sweep()
+    assert other.backlog() == 0
+    dead.release()
+    other.sweep()
+    assert other.backlog() == 1
+    assert everything(other) == [b"left over"]
+    assert len(list(journal_folder.iterdir())) == 1
+    living.release()
+
+
+def test_an_idle_file_is_removed(journal_folder: Path) -> None:
+    journal = Journal()
+    journal.append(b"1")
+    everything(journal)
+    for _ in range(2):
+        journal.sweep()
+    everything(journal)
+    assert not list(journal_folder.iterdir())
+    journal.append(b"2")
+    assert everything(journal) == [b"2"]
+    journal.release()
+
+
+def test_a_grown_file_is_left_and_nothing_of_it_is_lost(journal_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("native_api.usage.journal.MAX_SEGMENT_BYTES", 100)
+    monkeypatch.setattr("native_api.usage.journal.TIDY_SEGMENT_BYTES", 50)
+    journal = Journal()
+    lines = [b"%030d" % number for number in range(50)]
+    for line in lines:
+        journal.append(line)
+    assert len(list(journal_folder.iterdir())) > 10
+    assert sorted(everything(journal)) == lines
+    assert len(list(journal_folder.iterdir())) == 1
+    journal.tidy()
+    everything(journal)
+    assert not list(journal_folder.iterdir())
+
+
+def test_a_line_that_comes_just_before_a_file_is_left_is_not_lost(journal_folder: Path) -> None:
+    journal = Journal()
+    journal.append(b"1")
+    [current, _memory] = journal.sources()
+    current.settle(current.read(10))
+    journal.append(b"2")
+    journal.put_away()
+    journal.finish(current)
+    assert everything(journal) == [b"2"]
+    journal.release()
+
+
+def test_a_file_deleted_by_someone_is_still_read_and_a_new_one_begun(journal_folder: Path) -> None:
+    journal = Journal()
+    journal.append(b"1")
+    for path in journal_folder.iterdir():
+        path.unlink()
+    journal_folder.rmdir()
+    journal.sweep()
+    journal.append(b"2")
+    assert len(list(journal_folder.iterdir())) == 1
+    assert sorted(everything(journal)) == [b"1", b"2"]
+    journal.release()
+
+
+def test_lines_of_many_threads_are_all_whole(journal_folder: Path) -> None:
+    journal = Journal()
+
+    def write(name: int) -> None:
+        for number in range(500):
+            journal.append(b"%d-%d " % (name, number) + b"x" * 300)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(everything(journal))) == 2000
+    journal.release()
+
+
+@given(lines=st.lists(st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")), max_size=8), data=st.data())
+def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(lines: list[bytes], data: st.DataObject) -> None:
+    whole = b"".join(framed(line) for line in lines)
+    cut = data.draw(st.integers(0, len(whole)))
+    ends = [len(b"".join(framed(line) for line in lines[:number])) for number in range(len(lines) + 1)]
+    survivors = lines[: max(number for number, end in enumerate(ends) if end <= cut)]
+    with tempfile.TemporaryDirectory() as name, override_settings(NATIVE_API={"JOURNAL_DIR": name}):
+        (Path(name) / f"{folder.mark()}-1-a.journal").write_bytes(whole[:cut])
+        journal = Journal()
+        journal.sweep()
+        assert everything(journal) == survivors
+        assert not list(Path(name).iterdir())
+
+
+@given(line=st.binary(min_size=1, max_size=40), position=st.integers(0), bit=st.integers(0, 7))
+def test_a_damaged_line_is_recognised(line: bytes, position: int, bit: int) -> None:
+    damaged = bytearray(framed(line)[:-1])
+    damaged[position % len(damaged)] ^= 1 << bit
+    assert unframed(bytes(damaged)) is None
+
+
+def test_what_follows_a_torn_line_is_not_lost(journal_folder: Path) -> None:
+    journal = Journal()
+    journal.append(b"1")
+    [segment] = [source for source in journal.sources() if isinstance(source, Segment)]
+    real, segment.descriptor = segment.descriptor, os.open("/dev/full", os.O_WRONLY) if os.path.exists("/dev/full") else -1
+    journal.append(b"2")
+    os.write(real, framed(b"torn")[:7])
+    if segment.descriptor >= 0:
+        os.close(segment.descriptor)
+    segment.descriptor = real
+    journal.append(b"3")
+    assert sorted(everything(journal)) == [b"1", b"2", b"3"]
+    journal.release()
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path, settings: Any) -> Path:
+    (tmp_path / "file").touch()
+    settings.NATIVE_API = {"JOURNAL_DIR": str(tmp_path / "file" / "journal")}
+    return tmp_path
+
+
+def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(unwritable: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal()
+    for number in range(3):
+        journal.append(b"%d" % number)
+    assert journal.failure == "NotADirectoryError"
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert everything(journal) == [b"0", b"1", b"2"]
+
+
+def test_lines_in_memory_move_to_a_file_when_there_can_be_one(unwritable: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("native_api.usage.journal.RETRY_SECONDS", 0.0)
+    journal = Journal()
+    journal.append(b"1")
+    settings.NATIVE_API = {"JOURNAL_DIR": str(unwritable / "journal")}
+    journal.probe()
+    assert journal.failure is None
+    journal.save_kept()
+    assert not journal.memory.lines
+    assert everything(journal) == [b"1"]
+    journal.release()
+
+
+def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(unwritable: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal()
+    for _ in range(MAX_KEPT):
+        journal.append(b"x")
+    journal.append(b"the last straw")
+    assert journal.backlog() == MAX_KEPT
+    assert "the last straw" in caplog.records[-1].message
+
+
+def test_the_folder_is_in_the_base_directory_else_in_a_private_one(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    settings.NATIVE_API = {}
+    settings.BASE_DIR = tmp_path
+    assert folder.find() == tmp_path / "native_journal"
+    (tmp_path / "file").touch()
+    settings.BASE_DIR = tmp_path / "file"
+    found = folder.find()
+    assert found.parent == tmp_path / "temporary"
+    assert stat.S_IMODE(found.stat().st_mode) == 0o700
+    found.chmod(0o755)
+    with pytest.raises(PermissionError):
+        folder.find()
+
+
+def test_journals_of_another_database_are_left_alone(journal_folder: Path) -> None:
+    journal_folder.mkdir()
+    foreign = journal_folder / "0badc0de-1-a.journal"
+    foreign.write_bytes(framed(b"foreign"))
+    journal = Journal()
+    journal.sweep()
+    assert everything(journal) == []
+    assert foreign.exists()

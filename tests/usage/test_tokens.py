@@ -1,0 +1,63 @@
+"""Estimates are near what the tokenizers of the large providers count, and cheap."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from native_api.usage.tokens import IMAGE_TOKENS, LOW_DETAIL_IMAGE_TOKENS, MESSAGE_TOKENS, prompt_tokens, text_tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("", 0, 0),
+        ("a", 1, 1),
+        ("The quick brown fox jumps over the lazy dog.", 9, 13),
+        ("Größe und Gewicht sind beliebig wählbar.", 9, 16),
+        ("敏捷的棕色狐狸跳过了懒狗", 9, 14),
+        ("いろはにほへとちりぬるを", 9, 14),
+        ("Съешь же ещё этих мягких французских булок", 11, 28),
+        ("🙂🙂🙂", 3, 9),
+        ("\ud800", 1, 2),
+    ],
+)
+def test_a_text_counts_about_what_tokenizers_say(text: str, least: int, most: int) -> None:
+    assert least <= text_tokens(text) <= most
+
+
+def chat(*messages: dict[str, Any], **fields: Any) -> Any:
+    return {"model": "m", "messages": list(messages), **fields}
+
+
+def test_a_prompt_counts_messages_and_their_frames() -> None:
+    one = prompt_tokens(chat({"role": "user", "content": "x" * 400}))
+    assert one == 100 + 2 * MESSAGE_TOKENS
+    assert prompt_tokens(chat({"role": "user", "content": [{"type": "text", "text": "x" * 400}]})) == one
+
+
+def test_an_image_counts_the_same_whatever_its_size() -> None:
+    def with_image(**image: Any) -> int:
+        return prompt_tokens(chat({"role": "user", "content": [{"type": "image_url", "image_url": image}]}))
+
+    assert with_image(url="data:image/png;base64," + "A" * 10**6) == IMAGE_TOKENS + 2 * MESSAGE_TOKENS
+    assert with_image(url="https://a.example/b.png", detail="low") == LOW_DETAIL_IMAGE_TOKENS + 2 * MESSAGE_TOKENS
+
+
+def test_tools_schemas_calls_audio_and_files_count() -> None:
+    bare = prompt_tokens(chat({"role": "user", "content": ""}))
+    parts = [{"type": "input_audio", "input_audio": {"data": "A" * 64000, "format": "wav"}}, {"type": "file", "file": {"file_id": "f"}}]
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": "' + "x" * 400 + '"}'}}
+    assert prompt_tokens(chat({"role": "user", "content": parts})) >= bare + 10
+    assert prompt_tokens(chat({"role": "assistant", "content": None, "tool_calls": [call]})) >= bare + 100
+    assert prompt_tokens(chat({"role": "user", "content": ""}, tools=[{"type": "function", "function": {"name": "x" * 400}}])) >= bare + 100
+    assert prompt_tokens(chat({"role": "user", "content": ""}, response_format={"type": "json_schema", "x": "x" * 400})) >= bare + 100
+
+
+def test_a_megabyte_takes_milliseconds_at_most() -> None:
+    began = time.thread_time()
+    for _ in range(10):
+        text_tokens("hello wörld 汉字 " * 50_000)
+    assert (time.thread_time() - began) / 10 < 0.02
