@@ -1,0 +1,168 @@
+"""API keys. A new key is shown once, in the answer to the request that made it: it goes into no session, message or history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from native_api import keys
+from native_api.models import ApiKey
+from native_api.types import Secret
+
+
+class PatternsField(forms.Field):
+    """A list of patterns, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        lines = value if isinstance(value, list) else str(value or "").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    allowed_models = PatternsField(
+        label=_("allowed models"), required=False, help_text=_('Patterns, one a line, such as "gpt-4o*". None allows every model.')
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("owner", "name", "allowed_models", "rate", "expires_at")
+
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        if expires_at is not None and "expires_at" in self.changed_data and expires_at <= timezone.now():
+            raise forms.ValidationError(_("This is in the past. To end a key, revoke it."))
+        return expires_at
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("active", _("Active")), ("expired", _("Expired")), ("revoked", _("Revoked"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        revoked, expired = Q(revoked_at__isnull=False), Q(expires_at__lte=timezone.now())
+        states = {"active": ~revoked & (Q(expires_at=None) | ~expired), "expired": ~revoked & expired, "revoked": revoked}
+        wanted = self.value() or ""
+        return queryset.filter(states[wanted]) if wanted in states else queryset
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = ApiKeyForm
+    list_display = ("prefix", "name", "owner", "state", "created_at", "last_used_at", "expires_at")
+    list_filter = (StateFilter,)
+    list_select_related = ("owner",)
+    show_full_result_count = False
+    actions = ("revoke", "rotate")
+    raw_id_fields = ("owner",)
+
+    @admin.display(description=_("state"))
+    def state(self, key: ApiKey) -> str:
+        return key.state
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("name", "prefix", f"owner__{get_user_model().USERNAME_FIELD}")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Only where the site's admin can search its users; `raw_id_fields` serves the others."""
+        users = get_user_model()
+        can_search = self.admin_site.is_registered(users) and self.admin_site.get_model_admin(users).get_search_fields(request)
+        return ("owner",) if can_search else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        asked = ("owner", "name", "allowed_models", "rate", "expires_at")
+        return asked if obj is None else ("prefix", *asked, "state", "created_at", "last_used_at", "revoked_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """The owner stays: whoever holds the key would act as the new one."""
+        return () if obj is None else ("prefix", "owner", "state", "created_at", "last_used_at", "revoked_at")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return (obj is None or obj.revoked_at is None) and super().has_change_permission(request, obj)
+
+    # --- making one --------------------------------------------------------------------------------------------
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """With one button only: each key has to be copied before the next is made."""
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**(extra_context or {}), **one_button})
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            request.new_api_key = keys.give_text(obj)  # type: ignore[attr-defined]
+            obj.save(force_insert=True)
+        elif form.changed_data:
+            # The rest may have changed since the form was loaded, as when the key was revoked.
+            obj.save(update_fields=form.changed_data)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return self._show(request, [(obj, request.new_api_key)])  # type: ignore[attr-defined]
+
+    def _show(self, request: HttpRequest, shown: list[tuple[ApiKey, Secret]], skipped: list[ApiKey] | None = None) -> HttpResponse:
+        title = ngettext("The new API key", "The new API keys", len(shown))
+        return self._page(request, "shown_once", {"title": title, "shown": shown, "skipped": skipped})
+
+    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        return TemplateResponse(request, f"admin/native_api/apikey/{template}.html", whole)
+
+    # --- ending and replacing them -----------------------------------------------------------------------------
+
+    @admin.action(description=_("Revoke selected API keys"), permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        if not request.POST.get("confirmed"):
+            return self._confirm(request, queryset, "revoke", _("Revoke these keys? They stop working for good, within 5 seconds."))
+        with transaction.atomic():
+            revoked = [key for key in queryset if keys.revoke(key)]
+            for key in revoked:
+                self.log_change(request, key, [{"changed": {"fields": ["revoked at"]}}])
+        self.message_user(request, ngettext("%d key was revoked.", "%d keys were revoked.", len(revoked)) % len(revoked), messages.SUCCESS)
+        return None
+
+    @admin.action(description=_("Rotate selected API keys"), permissions=["change"])
+    def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
+        """Each key's prefix and text are replaced at once, or, where anything fails, none's are."""
+        if not request.POST.get("confirmed"):
+            question = _("Give these keys a new text and show it once? The present ones stop working within 5 seconds.")
+            return self._confirm(request, queryset, "rotate", question)
+        shown, skipped = [], []
+        with transaction.atomic():
+            for key in queryset.select_related("owner"):
+                try:
+                    shown.append((key, keys.rotate(key)))
+                except keys.KeyEnded:
+                    skipped.append(key)
+                else:
+                    self.log_change(request, key, [{"changed": {"fields": ["prefix"]}}])
+        return self._show(request, shown, skipped)
+
+    def _confirm(self, request: HttpRequest, queryset: QuerySet[ApiKey], action: str, question: Any) -> HttpResponse:
+        return self._page(
+            request,
+            "confirm",
+            {
+                "title": _("Are you sure?"),
+                "question": question,
+                "keys": queryset.select_related("owner"),
+                "action": action,
+                "checkbox": ACTION_CHECKBOX_NAME,
+            },
+        )

@@ -1,0 +1,15 @@
+"""The app's registration. Start-up work that must not touch the database."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class NativeApiConfig(AppConfig):
+    name = "native_api"
+    verbose_name = _("LLM gateway")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from native_api import checks  # noqa: F401  registers the system checks

@@ -1,0 +1,66 @@
+"""Who asks: API keys, as a DRF authentication class. A site's own classes stand beside it."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail
+
+from native_api.exceptions import InvalidApiKey, NotAuthenticated
+from native_api.keys import Shape, cache, parse
+from native_api.models import ApiKey
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer nk_…` or `x-api-key: nk_…`. Sets `request.user` to the owner, `request.auth` to the ApiKey.
+
+    Credentials of another shape (a JWT, say) are left to the next class; put this one first where another class fails on
+    every bearer token that is not its own. Keys in a query string are never read. A key that is mistyped, unknown,
+    revoked or expired raises InvalidApiKey; a key that cannot be looked up raises DatabaseUnavailable.
+    """
+
+    def authenticate(self, request: Any) -> tuple[Any, ApiKey] | None:
+        text = sent_key(request)
+        if text is None:
+            return None
+        try:
+            return credentials(cache.get(text))
+        except InvalidApiKey as error:
+            raise RefusedKey(error) from None
+
+    async def aauthenticate(self, request: Any) -> tuple[Any, ApiKey] | None:
+        """`authenticate`, for the gateway's own views. A key that is cached costs no thread."""
+        text = sent_key(request)
+        return None if text is None else credentials(await cache.aget(text))
+
+    def authenticate_header(self, request: Any) -> str:
+        return "Bearer"
+
+
+class RefusedKey(InvalidApiKey, AuthenticationFailed):
+    """InvalidApiKey for a site's own DRF views, which know only DRF's exceptions: there, too, it is a 401."""
+
+    def __init__(self, error: InvalidApiKey) -> None:
+        InvalidApiKey.__init__(self, error.message)
+        self.detail = ErrorDetail(error.message, error.code)
+
+
+def sent_key(request: Any) -> str | None:
+    """What the request carries that is, or was meant to be, a key of ours."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    sent = [token.strip() if scheme.lower() == "bearer" else "", request.META.get("HTTP_X_API_KEY", "").strip()]
+    return next((text for text in sent if text and parse(text) is not Shape.FOREIGN), None)
+
+
+def credentials(key: ApiKey) -> tuple[Any, ApiKey]:
+    """The owner as the request's own object: what a site's code notes on `request.user` must not reach other requests."""
+    return copy(key.owner), key
+
+
+def refusal(request: Any) -> NotAuthenticated:
+    """The error for a request that no class recognised: it tells a wrong credential from a missing one."""
+    if request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY"):
+        return InvalidApiKey("The API key is not valid. Keys of this gateway begin with 'nk_'; send one as 'Authorization: Bearer KEY'.")
+    return NotAuthenticated()

@@ -1,0 +1,164 @@
+"""The one entry for a call: catalog -> access -> engine -> usage. Views use it, and so can any Python code of the site.
+
+    reply = await gateway.complete(chat, caller)          # reply.completion, reply.headers
+    stream = await gateway.stream(chat, caller)           # async for chunks in stream: …
+    reply = gateway.complete_sync(chat, caller)           # from a synchronous view or task
+
+Rules:
+1. Every call that reached routing leaves exactly one usage record, whatever its end.
+2. The record is in the journal before the last piece of the answer is handed on.
+3. One head per reply: id, created and model are the same on every chunk.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from native_api import bridge, catalog
+from native_api.engine import client, exchange
+from native_api.exceptions import InvalidRequest, ModelNotAllowed, NativeError
+from native_api.permissions import may_use
+from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target
+from native_api.usage.meter import Meter
+
+CHAT: Final = "chat/completions"
+
+
+@dataclass(slots=True)
+class Reply:
+    """A complete reply and the `x-native-…` headers that tell how it came about."""
+
+    completion: ChatCompletion
+    headers: dict[str, str]
+
+
+async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
+    """The whole reply. Raises NativeError; cancelling closes the upstream connection."""
+    meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
+    with meter:
+        targets = await _targets(chat, caller)
+        completed = await client.complete(chat, targets, meter.attempts)
+        completion = completed.completion
+        _Head(meter, completion).put_on(completion)
+        meter.told_all(completion)
+        return Reply(completion, headers_of(meter, completed.omitted))
+
+
+async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> ReplyStream:
+    """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream connection."""
+    meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
+    with meter.until_stream():
+        targets = await _targets(chat, caller)
+        upstream = await client.open_stream(chat, targets, meter.attempts)
+        meter.first_token()
+        return ReplyStream(chat, meter, upstream)
+
+
+class ReplyStream:
+    """The chunks of a reply in batches, the usage chunk last where it was asked for. Iterate once, then `aclose`.
+
+    Raises NativeError where the reply breaks off. However it ends, its record is written first.
+    """
+
+    def __init__(self, chat: ChatRequest, meter: Meter, upstream: exchange.Stream) -> None:
+        self.headers = headers_of(meter, upstream.omitted)
+        self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
+        self._meter = meter
+        self._upstream = upstream
+        self._head: _Head | None = None
+        self._batches = self._stamped()
+
+    def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+        return self._batches
+
+    async def _stamped(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+        meter = self._meter
+        with meter:
+            async for batch in self._upstream:
+                if batch:
+                    self._stamp(batch)
+                    meter.told(batch, self._upstream.usage)
+                    yield batch
+            meter.settle(self._upstream.usage)
+        if self._wants_usage:
+            yield [self._usage_chunk()]
+
+    def _stamp(self, batch: list[ChatCompletionChunk]) -> None:
+        if self._head is None:
+            self._head = _Head(self._meter, batch[0])
+        for chunk in batch:
+            self._head.put_on(chunk)
+
+    def _usage_chunk(self) -> ChatCompletionChunk:
+        chunk: Any = {"object": "chat.completion.chunk", "choices": [], "usage": self._meter.usage}
+        (self._head or _Head(self._meter, chunk)).put_on(chunk)
+        last: ChatCompletionChunk = chunk
+        return last
+
+    async def aclose(self) -> None:
+        """Close the upstream connection; a stream that was not read to its end is recorded as left by the client."""
+        try:
+            await self._batches.aclose()  # type: ignore[attr-defined]
+        finally:
+            self._meter.left()
+            await self._upstream.aclose()
+
+
+class _Head:
+    """What every chunk of a reply has in common: the provider's words where it has some, else ours."""
+
+    __slots__ = ("created", "id", "model")
+
+    def __init__(self, meter: Meter, first: ChatCompletion | ChatCompletionChunk) -> None:
+        self.id = first.get("id") or f"chatcmpl-{meter.record_id.hex}"
+        self.created = first.get("created") or int(time.time())
+        self.model = first.get("model") or (meter.attempts.target.model if meter.attempts.target else "")
+
+    def put_on(self, value: ChatCompletion | ChatCompletionChunk) -> None:
+        value["id"] = self.id
+        value["created"] = self.created
+        value["model"] = self.model
+
+
+async def _targets(chat: ChatRequest, caller: Caller) -> Iterable[Target]:
+    """The targets to try, in order. Raises ModelNotFound, ModelNotAllowed."""
+    model = chat.get("model") or ""
+    if not model:
+        raise InvalidRequest("model: this site names no route for tiers", param="model")
+    if not may_use(caller, model):
+        raise ModelNotAllowed(f"This key may not use the model {model!r}.", param="model")
+    return (await catalog.acurrent()).targets(model)
+
+
+def headers_of(meter: Meter, omitted: tuple[str, ...]) -> dict[str, str]:
+    headers = {"x-native-model": _header_safe(meter.chat.get("model") or ""), "x-native-attempts": str(meter.attempts.count)}
+    if meter.attempts.target:
+        headers["x-native-provider"] = _header_safe(meter.attempts.target.provider.name)
+    if omitted:
+        headers["x-native-omitted"] = ", ".join(omitted)
+    return headers
+
+
+def _header_safe(text: str) -> str:
+    """Only what may stand in a header."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
+def new_request_id() -> str:
+    """For finding a request again, not for keeping a secret."""
+    return f"{random.getrandbits(128):032x}"
+
+
+# --- for synchronous callers -------------------------------------------------------------------------------
+
+
+def complete_sync(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
+    """`complete`, for callers without an event loop."""
+    return bridge.run(complete(chat, caller, request_id))
+
+
+__all__ = ["NativeError", "Reply", "ReplyStream", "complete", "complete_sync", "headers_of", "new_request_id", "stream"]

@@ -1,0 +1,77 @@
+"""Native values -> bytes: JSON, server-sent events, and the error envelope. The only place that writes either."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol
+
+import orjson
+from rest_framework.renderers import BaseRenderer
+
+from native_api.exceptions import NativeError
+from native_api.types import ChatCompletionChunk, Json
+
+logger = logging.getLogger("native_api.stream")
+
+DONE: Final = b"data: [DONE]\n\n"
+
+
+class JSONRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return to_json(data)
+
+
+class EventStreamRenderer(JSONRenderer):
+    """Lets clients that accept only `text/event-stream` in. Streams are written by `EventStream`, errors stay JSON."""
+
+    media_type = "text/event-stream"
+    format = "sse"
+
+
+def to_json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+def error_envelope(error: NativeError) -> Json:
+    """The body of every error: `{"error": {"message", "type", "code", "param", "provider"?}}`."""
+    described: Json = {"message": error.message, "type": error.type, "code": error.code, "param": error.param}
+    if error.provider:
+        described["provider"] = error.provider
+    return {"error": described}
+
+
+class Batches(Protocol):
+    """A reply's chunks, all of one read together."""
+
+    def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]: ...
+    async def aclose(self) -> None: ...
+
+
+class EventStream:
+    """The bytes of a stream: one piece per batch, `[DONE]` at a good end, one error event at a bad one."""
+
+    def __init__(self, reply: Batches) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for batch in self._reply:
+                yield b"".join([b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in batch])
+            yield DONE
+        except NativeError as error:
+            yield error_event(error)
+        except Exception:
+            logger.exception("A stream failed inside the gateway.")
+            yield error_event(NativeError())
+
+    async def aclose(self) -> None:
+        await self._reply.aclose()
+
+
+def error_event(error: NativeError) -> bytes:
+    return b"data: " + orjson.dumps(error_envelope(error)) + b"\n\n"

@@ -1,0 +1,82 @@
+"""Tools, the choice among them, and the shape that an answer must have."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from native_api.serializers.fields import (
+    Check,
+    Misplaced,
+    any_object,
+    boolean,
+    kind_of,
+    list_of,
+    nearest,
+    object_of,
+    one_of,
+    shape,
+    string,
+    typed,
+)
+from native_api.serializers.messages import CACHE_CONTROL
+
+FUNCTION = shape({"name": string, "description": string, "parameters": any_object, "strict": boolean}, required=("name",))
+CUSTOM = shape({"name": string, "description": string, "format": any_object}, required=("name",))
+
+tools = list_of(
+    typed(
+        {
+            "function": shape({"type": string, "function": FUNCTION, "cache_control": CACHE_CONTROL}, required=("function",)),
+            "custom": shape({"type": string, "custom": CUSTOM, "cache_control": CACHE_CONTROL}, required=("custom",)),
+        },
+        "a tool",
+    )
+)
+
+NAMED = shape({"name": string}, required=("name",))
+ALLOWED = shape({"mode": one_of("auto", "required"), "tools": list_of(any_object)}, required=("mode", "tools"))
+CHOICES: Final = {
+    "function": shape({"type": string, "function": NAMED}, required=("function",)),
+    "custom": shape({"type": string, "custom": NAMED}, required=("custom",)),
+    "allowed_tools": shape({"type": string, "allowed_tools": ALLOWED}, required=("allowed_tools",)),
+}
+MODES: Final = ("none", "auto", "required")
+
+
+def word_or(words: tuple[str, ...], check: Check) -> Check:
+    """One of these words, or an object."""
+
+    def checked(value: Any, place: str) -> Any:
+        if isinstance(value, dict):
+            return check(value, place)
+        if not isinstance(value, str):
+            raise Misplaced(place, f"expected a string or an object, not {kind_of(value)}")
+        if value not in words:
+            raise Misplaced(place, f"expected one of {', '.join(words)}, or an object{nearest(value, words)}")
+        return value
+
+    return checked
+
+
+tool_choice = word_or(MODES, typed(CHOICES, "a tool choice"))
+
+SCHEMA = shape({"name": string, "description": string, "schema": any_object, "strict": boolean}, required=("name",))
+response_format = typed(
+    {
+        "text": shape({"type": string}),
+        "json_object": shape({"type": string}),
+        "json_schema": shape({"type": string, "json_schema": SCHEMA}, required=("json_schema",)),
+    },
+    "a response format",
+)
+
+LOCATION = shape(
+    {
+        "type": one_of("approximate"),
+        "approximate": shape({"city": string, "country": string, "region": string, "timezone": string}),
+    },
+    required=("type", "approximate"),
+)
+web_search_options = shape({"search_context_size": one_of("low", "medium", "high"), "user_location": LOCATION})
+
+provider_options = object_of(any_object)

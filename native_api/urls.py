@@ -1,0 +1,16 @@
+"""The endpoints, below whatever prefix the site includes them at; `native/` by convention."""
+
+from django.urls import path, re_path
+
+from native_api import views
+
+app_name = "native_api"
+
+urlpatterns = [
+    path("v1/chat/completions", views.ChatCompletionsView.as_view(), name="chat-completions"),
+    path("v1/models", views.ModelListView.as_view(), name="models"),
+    path("v1/models/<path:model>", views.ModelView.as_view(), name="model"),
+    path("health/live", views.LiveView.as_view(), name="live"),
+    path("health/ready", views.ReadyView.as_view(), name="ready"),
+    re_path("^.*$", views.UnknownView.as_view(), name="unknown"),
+]

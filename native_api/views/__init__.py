@@ -1,0 +1,17 @@
+"""One class per endpoint."""
+
+from native_api.views.chat import ChatCompletionsView
+from native_api.views.health import LiveView, ReadyView
+from native_api.views.models import ModelListView, ModelView
+from native_api.views.unknown import UnknownView, not_found, server_error
+
+__all__ = [
+    "ChatCompletionsView",
+    "LiveView",
+    "ModelListView",
+    "ModelView",
+    "ReadyView",
+    "UnknownView",
+    "not_found",
+    "server_error",
+]

@@ -1,0 +1,87 @@
+"""`GET health/live` and `GET health/ready`. Open to all, so they tell states and counts, never names or addresses."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.cache import caches
+from django.db import close_old_connections, connections
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from native_api import catalog
+from native_api.types import Json
+from native_api.usage import recorder
+from native_api.views.base import NativeView
+
+
+class OpenView(NativeView):
+    throttled_endpoint = False
+
+    def get_authenticators(self) -> list[Any]:
+        return []
+
+    def get_permissions(self) -> list[Any]:
+        return []
+
+
+class LiveView(OpenView):
+    async def get(self, request: Request) -> HttpResponse:
+        return self.json({"status": "ok"})
+
+
+class ReadyView(OpenView):
+    """503 where a dependency that requests need is missing: there is no provider, or usage cannot be kept.
+
+    A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal.
+    """
+
+    async def get(self, request: Request) -> HttpResponse:
+        checks = await sync_to_async(_checks, thread_sensitive=False)()
+        failing = any(check["status"] == "failing" for check in checks.values())
+        degraded = any(check["status"] != "ok" for check in checks.values())
+        status = "failing" if failing else "degraded" if degraded else "ok"
+        return self.json({"status": status, "checks": checks}, 503 if failing else 200)
+
+
+def _checks() -> Json:
+    return {"database": _tried(_database), "cache": _tried(_cache), "providers": _providers(), "journal": _journal()}
+
+
+def _tried(check: Callable[[], None]) -> Json:
+    try:
+        check()
+    except Exception as error:
+        return {"status": "degraded", "error": type(error).__name__}
+    return {"status": "ok"}
+
+
+def _database() -> None:
+    close_old_connections()
+    try:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        close_old_connections()
+
+
+def _cache() -> None:
+    name = f"native_api.ready.{uuid.uuid4().hex}"
+    cache = caches["default"]
+    cache.set(name, 1, 5)
+    if cache.get(name) != 1:
+        raise LookupError
+    cache.delete(name)
+
+
+def _providers() -> Json:
+    count = len(catalog.current().providers)
+    return {"status": "ok" if count else "failing", "count": count}
+
+
+def _journal() -> Json:
+    health = recorder.health()
+    return {"status": "ok" if health["writable"] else "failing", "backlog": health["backlog"]}

@@ -1,0 +1,83 @@
+"""The site under test: one real server process of each kind for the whole run, in front of one scripted provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from tests.servers import Site, make_template, running_site
+from tests.upstream import Upstream, running_upstream
+
+KINDS = ["uvicorn", "gunicorn", "runserver"]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a migrated database, and the key in it."""
+    folder = tmp_path_factory.mktemp("template")
+    return folder, make_template(folder)
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    with running_upstream() as server:
+        yield server
+
+
+def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
+    """The settings of the sites under test: the scripted provider, reachable as `up/MODEL` or by route."""
+    return {
+        "PROVIDERS": {
+            "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
+            "echo": {},
+            "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "sk-dead-secret"},
+        },
+        "MODELS": {
+            "hello": {"TARGETS": [{"PROVIDER": "up", "MODEL": "hello"}]},
+            "second-chance": {
+                "TARGETS": [{"PROVIDER": "up", "MODEL": "fails", "PRIORITY": 0}, {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1}]
+            },
+        },
+        "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 1.5, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
+        "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
+        "KEEPALIVE_SECONDS": 0.3,
+        "MAX_BODY_BYTES": 2_000_000,
+        **more,
+    }
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+    """Every test that takes this runs on every kind of server."""
+    folder, key = template
+    with running_site(request.param, tmp_path_factory.mktemp(request.param), folder, key, native_api(upstream)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def asgi_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+    """For behaviours that do not depend on the kind of server."""
+    folder, key = template
+    with running_site("uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1") as running:
+        yield running
+
+
+@pytest.fixture
+def http(asgi_site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=asgi_site.url, headers=asgi_site.headers, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def sdk(site: Site) -> Iterator[openai.OpenAI]:
+    with sdk_for(site) as client:
+        yield client
+
+
+def sdk_for(site: Site, **options: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{site.url}/v1", api_key=site.key, **{"max_retries": 0, "timeout": 30, **options})

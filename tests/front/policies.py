@@ -1,0 +1,48 @@
+"""Policy classes such as a site has of its own: synchronous, and using the ORM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.throttling import SimpleRateThrottle
+
+from native_api.throttling import CallerThrottle
+
+
+class NameAuthentication(BaseAuthentication):
+    """`Authorization: Name alice`."""
+
+    def authenticate(self, request: Any) -> Any:
+        scheme, _, name = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme != "Name":
+            return None
+        user = get_user_model().objects.filter(username=name).first()
+        if user is None:
+            raise AuthenticationFailed("There is no such user.")
+        return user, None
+
+
+class NotOnFridays(BasePermission):
+    message = "Not with that header."
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return Permission.objects.exists() and "x-friday" not in request.headers
+
+
+class Stricter(CallerThrottle):
+    """Overrides the synchronous method alone."""
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        return "x-stricter" not in request.headers and super().allow_request(request, view)
+
+
+class ThreeADay(SimpleRateThrottle):
+    rate = "3/day"
+
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        return f"three-a-day-{request.user.pk}" if request.headers.get("x-counted") else None

@@ -1,0 +1,110 @@
+"""Nothing is lost: a server that is killed, stopped, or cut off from its database still has one record per answer."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.front.conftest import native_api
+from tests.servers import Site, running_site, until
+from tests.upstream import Upstream
+
+CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
+CLIENTS = 12
+
+
+class Load:
+    """Clients that call without pause and note the request id of every answer that came whole."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.whole: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call, args=(number % 2 == 0,)) for number in range(CLIENTS)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, stream: bool) -> None:
+        with httpx.Client(headers=self.site.headers, timeout=10, trust_env=False) as client:
+            while not self._stop.is_set():
+                try:
+                    response = client.post(f"{self.site.url}/v1/chat/completions", json={**CHAT, "stream": stream})
+                except httpx.HTTPError:
+                    return
+                if response.status_code == 200 and (not stream or response.text.endswith("data: [DONE]\n\n")):
+                    self.whole.append(response.headers["x-request-id"])
+
+
+def recorded_ids(site: Site) -> list[str]:
+    return [row["request_id"] for row in site.usage()]
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
+def test_killed_under_load_no_record_is_lost_or_doubled(kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    with running_site(kind, tmp_path, folder, key, native_api(upstream), LOG_LEVEL="ERROR") as site, Load(site) as load:
+        until(lambda: len(load.whole) > 150, "some load", 60)
+        for pid in children_of(site.process.pid) | {site.process.pid}:
+            send_signal(pid, signal.SIGKILL)
+        site.process.wait()
+    assert len(load.whole) > 150
+    with running_site(kind, tmp_path, folder, key, native_api(upstream), LOG_LEVEL="ERROR") as site:
+        httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=CHAT, trust_env=False)
+        until(lambda: set(load.whole) <= set(recorded_ids(site)), "the records of the killed process", 30)
+        recorded = recorded_ids(site)
+    assert len(recorded) == len(set(recorded))
+
+
+def children_of(pid: int) -> set[int]:
+    return {int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()}
+
+
+def send_signal(pid: int, number: int) -> None:
+    import os
+
+    os.kill(pid, number)
+
+
+def test_a_stopping_server_writes_its_last_records(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    with running_site("uvicorn", tmp_path, folder, key, native_api(upstream)) as site:
+        response = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=CHAT, trust_env=False)
+    assert recorded_ids(site) == [response.headers["x-request-id"]]
+
+
+def test_a_database_that_is_away_delays_records_and_nothing_else(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    with running_site("uvicorn", tmp_path, folder, key, native_api(upstream)) as site:
+        call = {"url": f"{site.url}/v1/chat/completions", "headers": site.headers, "json": CHAT, "trust_env": False}
+        httpx.post(**call)
+        site.wait_for_usage(1)
+        rename(site.database, "native_api_usagerecord", "hidden")
+        rename(site.database, "native_api_apikey", "hidden_keys")
+        time.sleep(4)  # every cached answer about the key is too old now
+        assert httpx.post(**call).status_code == 200
+        assert httpx.get(f"{site.url}/health/ready", trust_env=False).status_code == 200
+        rename(site.database, "hidden_keys", "native_api_apikey")
+        rename(site.database, "hidden", "native_api_usagerecord")
+        site.wait_for_usage(2)
+
+
+def rename(database: Path, old: str, new: str) -> None:
+    connection = sqlite3.connect(database, timeout=20)
+    with connection:
+        connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
+    connection.close()

@@ -1,0 +1,224 @@
+"""Every way a request can be wrong: its row of the table, in the one envelope, and nothing leaks."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.servers import Site
+from tests.upstream import DONE, Upstream, completion, event, says, stalls, streams
+
+CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
+PATH = "/v1/chat/completions"
+IMAGE_OF_3 = {"type": "image_url", "image_url": {"url": 3}}
+HTML = {"content-type": "text/html"}
+TOO_LONG = {"error": {"message": "too long", "code": "context_length_exceeded"}}
+
+
+def error_of(response: httpx.Response, status: int, kind: str, code: str) -> dict[str, Any]:
+    """The error object, after checking everything that all errors have in common."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    body = response.json()
+    assert list(body) == ["error"]
+    error: dict[str, Any] = body["error"]
+    assert error.keys() - {"provider"} == {"message", "type", "code", "param"}
+    assert (error["type"], error["code"]) == (kind, code), error
+    for secret in ("sk-upstream-secret", "sk-dead-secret", "127.0.0.1", "Traceback", "native_api/"):
+        assert secret not in response.text
+    return error
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "param"),
+    [
+        ({"messages": "Hi"}, "invalid_request", "messages"),
+        ({"messages": []}, "invalid_request", "messages"),
+        ({"messages": None}, "invalid_request", "messages"),
+        ({"model": None}, "invalid_request", "model"),
+        ({"model": 7}, "invalid_request", "model"),
+        ({"temperature": "hot"}, "invalid_request", "temperature"),
+        ({"stream": "yes"}, "invalid_request", "stream"),
+        ({"temprature": 1}, "unknown_field", "temprature"),
+        ({"messages": [{"role": "user", "content": [IMAGE_OF_3]}]}, "invalid_request", "messages[0].content[0].image_url.url"),
+        ({"provider_options": {"up": {"model": "another"}}}, "unsupported_field", "provider_options.up.model"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_wrong_is_named(http: httpx.Client, change: Any, code: str, param: str) -> None:
+    assert error_of(http.post(PATH, json={**CHAT, **change}), 400, "invalid_request_error", code)["param"] == param
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"   ", b"{", b"[]", b'"text"', b"null", b'{"model": "hello"', b'{"model": "\xff"}', b'{"a": NaN}', b'{"a": "\\ud800"}',
+     b'{"a":' * 100_000 + b"1" + b"}" * 100_000, b"[" * 500_000, b'{"model": "a", "model": "b"}', b"\x00", b"\xef\xbb\xbf{}"],
+    ids=range(15),
+)  # fmt: skip
+def test_a_body_that_is_no_json_object(http: httpx.Client, body: bytes) -> None:
+    response = http.post(PATH, content=body, headers={"content-type": "application/json"})
+    error_of(response, 400, "invalid_request_error", "invalid_request")
+
+
+def test_a_wrong_content_type(http: httpx.Client) -> None:
+    response = http.post(PATH, content=json.dumps(CHAT), headers={"content-type": "text/plain"})
+    error_of(response, 415, "invalid_request_error", "unsupported_media_type")
+
+
+def test_a_wrong_method(http: httpx.Client) -> None:
+    response = http.get(PATH)
+    error_of(response, 405, "invalid_request_error", "method_not_allowed")
+    assert "POST" in response.headers["allow"]
+
+
+def test_a_reply_that_nobody_can_make(http: httpx.Client) -> None:
+    error_of(http.post(PATH, json=CHAT, headers={"accept": "image/png"}), 406, "invalid_request_error", "not_acceptable")
+
+
+def test_clients_that_accept_only_event_streams_are_welcome(http: httpx.Client) -> None:
+    response = http.post(PATH, json={**CHAT, "stream": True}, headers={"accept": "text/event-stream"})
+    assert response.text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/chat/completions/", "/v2/anything", "/v1/<script>"])
+def test_an_unknown_path_below_the_prefix(http: httpx.Client, path: str) -> None:
+    error_of(http.post(path, json={}), 404, "not_found_error", "not_found")
+
+
+def test_a_model_that_is_not_there(http: httpx.Client, asgi_site: Site) -> None:
+    response = http.post(PATH, json={**CHAT, "model": "nobody/knows"})
+    assert error_of(response, 404, "not_found_error", "model_not_found")["param"] == "model"
+    [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["status"], record["error_code"], record["attempts"]) == ("refused", "model_not_found", 0)
+
+
+def test_no_key(asgi_site: Site) -> None:
+    response = httpx.post(f"{asgi_site.url}{PATH}", json=CHAT, trust_env=False)
+    error_of(response, 401, "authentication_error", "missing_api_key")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "change", [lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"), lambda key: key[:30], lambda key: "sk-other", lambda key: key + "x"]
+)
+def test_a_wrong_key(asgi_site: Site, change: Any) -> None:
+    headers = {"authorization": f"Bearer {change(asgi_site.key)}"}
+    response = httpx.post(f"{asgi_site.url}{PATH}", json=CHAT, headers=headers, trust_env=False)
+    error_of(response, 401, "authentication_error", "invalid_api_key")
+    assert asgi_site.key[:40] not in response.text
+
+
+def test_x_api_key_works_too_and_a_query_string_does_not(asgi_site: Site) -> None:
+    assert httpx.get(f"{asgi_site.url}/v1/models", headers={"x-api-key": asgi_site.key}, trust_env=False).status_code == 200
+    response = httpx.get(f"{asgi_site.url}/v1/models", params={"api_key": asgi_site.key, "key": asgi_site.key}, trust_env=False)
+    error_of(response, 401, "authentication_error", "missing_api_key")
+
+
+UPSTREAM_ERRORS = [
+    ("html", says(b"<html>Welcome</html>", 200, HTML), 502, "upstream_error", "provider_error"),
+    ("html-500", says(b"<html>stack trace at http://10.0.0.1/</html>", 500, HTML), 502, "upstream_error", "provider_error"),
+    ("empty", says(b"", 200), 502, "upstream_error", "provider_error"),
+    ("half", says(b'{"choices": [', 200), 502, "upstream_error", "provider_error"),
+    ("no-choices", says({"choices": []}), 502, "upstream_error", "provider_error"),
+    ("null-choice", says({"choices": [None]}), 502, "upstream_error", "provider_error"),
+    ("inside-200", says({"error": {"message": "out of memory", "code": 500}}), 502, "upstream_error", "provider_error"),
+    ("redirect", says(b"", 302, {"location": "http://169.254.169.254/latest"}), 502, "upstream_error", "provider_error"),
+    ("bad-key", says({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}, 401), 502, "upstream_error", "provider_error"),
+    ("quota", says({"error": {"message": "slow down"}}, 429, {"retry-after": "99999999"}), 429, "rate_limit_error", "rate_limit_exceeded"),
+    ("too-long", says(TOO_LONG, 400), 400, "invalid_request_error", "context_length_exceeded"),
+    ("refuses", says({"error": {"message": "bad tool", "param": "tools"}}, 400), 400, "invalid_request_error", "invalid_request"),
+    ("no-http", None, 502, "upstream_error", "connection_lost"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+@pytest.mark.parametrize(("name", "script", "status", "kind", "code"), UPSTREAM_ERRORS, ids=[row[0] for row in UPSTREAM_ERRORS])
+def test_a_provider_that_fails(
+    http: httpx.Client, asgi_site: Site, upstream: Upstream, name: str, script: Any, status: int, kind: str, code: str, stream: bool
+) -> None:
+    async def no_http(exchange: Any) -> None:
+        await exchange.send(b"\x15\x03\x01 this is not HTTP\r\n\r\n")
+
+    upstream.script(name, script or no_http)
+    response = http.post(PATH, json={**CHAT, "model": f"up/{name}", "stream": stream})
+    error = error_of(response, status, kind, code)
+    assert error["provider"] == "up"
+    [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["status"], record["error_code"], record["attempts"]) == ("upstream_error", code, 1)
+
+
+def test_a_provider_that_is_not_there(http: httpx.Client) -> None:
+    error = error_of(http.post(PATH, json={**CHAT, "model": "dead/any"}), 502, "upstream_error", "connection_failed")
+    assert error["provider"] == "dead"
+
+
+def test_a_providers_wait_is_bounded(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.script("days", says({"error": {"message": "slow down"}}, 429, {"retry-after": "86400000"}))
+    assert int(http.post(PATH, json={**CHAT, "model": "up/days"}).headers["retry-after"]) <= 300
+
+
+def test_an_error_event_before_the_first_chunk_is_an_http_error(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.script("late", streams(event({"role": "assistant", "content": ""}), b'data: {"error": {"message": "overloaded"}}\n\n'))
+    error_of(http.post(PATH, json={**CHAT, "model": "up/late", "stream": True}), 502, "upstream_error", "provider_error")
+
+
+def test_a_line_that_never_ends_is_given_up(http: httpx.Client, upstream: Upstream) -> None:
+    async def endless(exchange: Any) -> None:
+        for _ in range(40):
+            await exchange.piece(b"x" * 1024 * 1024)
+
+    upstream.script("endless", streams(endless))
+    error_of(http.post(PATH, json={**CHAT, "model": "up/endless", "stream": True}), 502, "upstream_error", "provider_error")
+
+
+def test_a_server_that_ignores_stream_is_streamed_all_the_same(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.script("whole", says(completion("all at once")))
+    text = http.post(PATH, json={**CHAT, "model": "up/whole", "stream": True}).text
+    assert "all at once" in text
+    assert text.endswith("data: [DONE]\n\n")
+
+
+def test_done_inside_an_answer_does_not_end_it(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.script("done", streams(event({"content": "say data: [DONE]"}), event({"content": " and go on"}), event({}, "stop"), DONE))
+    text = http.post(PATH, json={**CHAT, "model": "up/done", "stream": True}).text
+    assert " and go on" in text
+
+
+def test_a_declared_body_over_the_limit_is_refused_without_being_read(asgi_site: Site) -> None:
+    parts = urlsplit(asgi_site.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        head = f"POST /native{PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99000000\r\n\r\n"
+        connection.sendall(head.encode() + b'{"model":')
+        received = connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 413")
+
+
+def test_an_undeclared_body_over_the_limit_is_refused(http: httpx.Client) -> None:
+    pieces = (b" " * 100_000 for _ in range(100))
+    response = http.post(PATH, content=pieces, headers={"content-type": "application/json"})
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "request_too_large"
+
+
+def test_a_request_id_is_kept_if_sane(http: httpx.Client) -> None:
+    assert http.post(PATH, json=CHAT, headers={"x-request-id": "my-id-1"}).headers["x-request-id"] == "my-id-1"
+    assert http.post(PATH, json=CHAT, headers={"x-request-id": "a b\tc"}).headers["x-request-id"] != "a b\tc"
+
+
+def test_a_complete_reply_that_stalls_is_bounded(http: httpx.Client, upstream: Upstream, asgi_site: Site) -> None:
+    upstream.script("hangs", stalls)
+    with pytest.raises(httpx.ReadTimeout):
+        http.post(PATH, json={**CHAT, "model": "up/hangs"}, timeout=0.5, headers={"x-request-id": "left-early"})
+    [record] = asgi_site.wait_for_usage(request_id="left-early")
+    assert record["status"] == "client_closed"
+
+
+def test_secrets_never_reach_the_log(asgi_site: Site) -> None:
+    log = asgi_site.log()
+    for secret in ("sk-upstream-secret", "sk-dead-secret", asgi_site.key):
+        assert secret not in log

@@ -1,0 +1,65 @@
+"""A site's own synchronous authentication, permission and throttle classes, under ASGI and WSGI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.front.conftest import native_api
+from tests.servers import Site, running_site
+from tests.upstream import Upstream
+
+CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
+
+CLASSES = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["native_api.authentication.ApiKeyAuthentication", "tests.front.policies.NameAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tests.front.policies.NotOnFridays"],
+    "DEFAULT_THROTTLE_CLASSES": ["tests.front.policies.Stricter", "tests.front.policies.ThreeADay"],
+}
+
+
+@pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
+def policed(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+    folder, key = template
+    with running_site(request.param, tmp_path_factory.mktemp("policed"), folder, key, native_api(upstream, **CLASSES)) as running:
+        yield running
+
+
+def call(site: Site, **headers: str) -> httpx.Response:
+    return httpx.post(f"{site.url}/v1/chat/completions", json=CHAT, headers=headers, trust_env=False)
+
+
+def test_the_sites_users_are_known_without_a_key(policed: Site) -> None:
+    answer = call(policed, authorization="Name alice")
+    assert answer.status_code == 200
+    [record] = policed.wait_for_usage(request_id=answer.headers["x-request-id"])
+    assert (record["user_name"], record["api_key_id"], record["api_key_name"]) == ("alice", None, "")
+
+
+def test_keys_work_beside_them(policed: Site) -> None:
+    assert call(policed, **policed.headers).status_code == 200
+
+
+def test_a_user_that_is_refused_gets_the_envelope(policed: Site) -> None:
+    answer = call(policed, authorization="Name mallory")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
+    assert answer.json()["error"]["message"] == "There is no such user."
+
+
+def test_a_permission_that_is_refused_says_why(policed: Site) -> None:
+    answer = call(policed, authorization="Name alice", **{"x-friday": "1"})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (403, "Not with that header.")
+
+
+def test_a_subclass_that_overrides_only_the_synchronous_method_is_obeyed(policed: Site) -> None:
+    assert call(policed, authorization="Name alice", **{"x-stricter": "1"}).status_code == 429
+
+
+def test_a_throttle_of_the_sites_is_obeyed(policed: Site) -> None:
+    answers = [call(policed, authorization="Name alice", **{"x-counted": "1"}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0

@@ -1,0 +1,159 @@
+"""Real server processes of the test site, one per kind of server, on loopback and with a database of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COMMANDS = {
+    "uvicorn": ["-m", "uvicorn", "tests.site_asgi:application", "--port", "{port}", "--no-access-log", "--log-level", "warning"],
+    "gunicorn": ["-m", "gunicorn", "tests.site_wsgi", "--worker-class", "gthread", "--threads", "16", "--bind", "127.0.0.1:{port}"],
+    "gunicorn-sync": ["-m", "gunicorn", "tests.site_wsgi", "--workers", "2", "--bind", "127.0.0.1:{port}"],
+    "runserver": ["-m", "django", "runserver", "--noreload", "127.0.0.1:{port}"],
+}
+
+START_SECONDS = 30.0
+
+
+@dataclass
+class Site:
+    """A running server: its API's address, a key, and where it keeps things."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    key: str
+    database: Path
+    journal: Path
+    log_path: Path
+    environment: dict[str, str]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        connection = sqlite3.connect(self.database, timeout=20)
+        connection.row_factory = sqlite3.Row
+        try:
+            return connection.execute(query, values).fetchall()
+        finally:
+            connection.close()
+
+    def usage(self, **wanted: Any) -> list[sqlite3.Row]:
+        """Usage records with these values, oldest first."""
+        where = " AND ".join(f"{name} = ?" for name in wanted) or "1"
+        return self.rows(f"SELECT * FROM native_api_usagerecord WHERE {where} ORDER BY id", *wanted.values())
+
+    def wait_for_usage(self, count: int = 1, **wanted: Any) -> list[sqlite3.Row]:
+        """The records, once the recorder has written as many. It works behind the answers, so tests wait for it."""
+        return until(lambda: (rows := self.usage(**wanted)) and len(rows) >= count and rows, f"{count} usage records {wanted}")
+
+
+def until(condition: Any, what: str, seconds: float = 10.0) -> Any:
+    """The condition's value as soon as it is true. Fails the test after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"Waited {seconds} s in vain for {what}.")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
+        "DJANGO_SETTINGS_MODULE": "tests.site_settings",
+        "NATIVE_API": json.dumps({"JOURNAL_DIR": str(folder / "journal"), **native_api}),
+        "TEST_DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "default",
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": "*",
+        **more,
+    }
+
+
+def manage(environment: dict[str, str], *arguments: str) -> str:
+    """Run a management command in the site and return what it printed on stdout."""
+    command = [sys.executable, "-m", "django", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def make_template(folder: Path) -> str:
+    """A migrated database with the user alice and her key, to be copied for each server. Returns the key."""
+    environment = environment_for(folder, {})
+    manage(environment, "migrate", "--verbosity", "0")
+    manage(
+        {**environment, "DJANGO_SUPERUSER_PASSWORD": "alice"},
+        "createsuperuser",
+        "--noinput",
+        "--username",
+        "alice",
+        "--email",
+        "a@b.example",
+    )
+    return manage(environment, "native_key", "create", "alice", "--name", "tests")
+
+
+@contextlib.contextmanager
+def running_site(kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], **more: str) -> Iterator[Site]:
+    if not (folder / "db.sqlite3").exists():
+        shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
+    environment = environment_for(folder, native_api, **more)
+    port = free_port()
+    command = [sys.executable, *(part.format(port=port) for part in COMMANDS[kind])]
+    log_path = folder / f"{kind}-{port}.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+    site = Site(process, f"http://127.0.0.1:{port}/native", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
+    try:
+        _wait_until_live(site)
+        yield site
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_live(site: Site) -> None:
+    def live() -> bool:
+        assert site.process.poll() is None, site.log()
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{site.url}/health/live", timeout=5, trust_env=False).status_code == 200
+        return False
+
+    until(live, f"the server to start:\n{site.log()}", START_SECONDS)

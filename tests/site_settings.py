@@ -1,0 +1,30 @@
+"""Settings of the site that the server processes of the tests run: the test site, configured by the environment."""
+
+import json
+import os
+
+from tests.settings import *  # noqa: F403
+
+ROOT_URLCONF = "tests.site_urls"
+NATIVE_API = json.loads(os.environ["NATIVE_API"])
+DEBUG = os.environ.get("DEBUG") == "1"
+DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"} if "sqlite" in DATABASES["default"]["ENGINE"] else {}  # noqa: F405
+if os.environ.get("CACHE_URL"):
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}}
+MIDDLEWARE = [
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+WSGI_APPLICATION = "tests.site_wsgi.application"
+LOGGING = {
+    "version": 1,
+    "formatters": {"json": {"()": "native_api.logs.JSONFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+}

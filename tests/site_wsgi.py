@@ -1,0 +1,7 @@
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.site_settings")
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()

@@ -1,0 +1,144 @@
+"""Streams between a source on an event loop and a reader that may be slow, synchronous, or gone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from native_api import bridge
+
+
+class Words:
+    """A source that says words, waits where it is told to, and knows whether it was closed."""
+
+    def __init__(self, *words: bytes | Callable[[], Awaitable[Any]] | Exception) -> None:
+        self.words = words
+        self.given = 0
+        self.closed = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for word in self.words:
+            if isinstance(word, Exception):
+                raise word
+            if isinstance(word, bytes):
+                self.given += 1
+                yield word
+            else:
+                await word()
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_everything_arrives_in_order_and_the_source_is_closed() -> None:
+    async def scenario() -> None:
+        source = Words(b"a", b"b", lambda: asyncio.sleep(0), b"c")
+        assert b"".join([piece async for piece in bridge.AsyncStream(source, 10)]) == b"abc"
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_silence_is_bridged_and_does_not_disturb_the_source() -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        stream = bridge.AsyncStream(Words(b"a", gate.wait, b"b"), 0.01)
+        assert await anext(stream) == b"a"
+        assert await anext(stream) == bridge.KEEP_ALIVE
+        assert await anext(stream) == bridge.KEEP_ALIVE
+        gate.set()
+        assert await anext(stream) == b"b"
+        await stream.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_reader_makes_the_source_wait() -> None:
+    async def scenario() -> None:
+        source = Words(*[b"x" * (bridge.MAX_BUFFERED // 2)] * 20)
+        stream = bridge.AsyncStream(source, 10)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert source.given < 6
+        assert sum([len(piece) async for piece in stream]) == 10 * bridge.MAX_BUFFERED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_a_reader_that_leaves_closes_the_source_even_before_it_began(steps: int) -> None:
+    async def scenario() -> None:
+        source = Words(b"a", forever)
+        stream = bridge.AsyncStream(source, 10)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await stream.aclose()
+        await stream.aclose()
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_closing_from_another_thread_closes_the_source() -> None:
+    async def scenario() -> None:
+        source = Words(b"a", forever)
+        stream = bridge.AsyncStream(source, 10)
+        await anext(stream)
+        await asyncio.get_running_loop().run_in_executor(None, stream.close)
+        while not source.closed:
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+def test_a_source_that_fails_fails_for_the_reader_after_what_it_gave() -> None:
+    async def scenario() -> None:
+        source = Words(b"a", LookupError("gone"))
+        stream = bridge.AsyncStream(source, 10)
+        assert await anext(stream) == b"a"
+        with pytest.raises(LookupError):
+            await anext(stream)
+        await stream.aclose()
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_synchronous_readers_get_the_same() -> None:
+    source = Words(b"a", lambda: asyncio.sleep(0.05), b"b")
+    stream = bridge.SyncStream(source, 0.01)
+    pieces = list(stream)
+    assert b"".join(piece for piece in pieces if piece != bridge.KEEP_ALIVE) == b"ab"
+    assert bridge.KEEP_ALIVE in pieces
+    stream.close()
+    assert source.closed == 1
+
+
+def test_a_synchronous_reader_that_leaves_closes_the_source() -> None:
+    source = Words(b"a", forever)
+    stream = bridge.SyncStream(source, 10)
+    assert next(stream) == b"a"
+    stream.close()
+    assert source.closed == 1
+
+
+def test_many_threads_share_one_loop() -> None:
+    async def loop_and_thread() -> tuple[int, int]:
+        return id(asyncio.get_running_loop()), threading.get_ident()
+
+    seen: set[tuple[int, int]] = set()
+    threads = [threading.Thread(target=lambda: seen.add(bridge.run(loop_and_thread()))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 1
+    assert threading.get_ident() not in {thread for _, thread in seen}

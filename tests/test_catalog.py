@@ -1,0 +1,119 @@
+"""Providers and models: settings and rows in one snapshot, secrets out of sight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client, override_settings
+
+from native_api import catalog
+from native_api.exceptions import ModelNotFound
+from native_api.models import ModelRoute, Provider, Target
+
+LOCAL = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1/", "API_KEY": "sk-in-settings"}
+
+
+@pytest.fixture
+def admin(db: None, client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
+    return client
+
+
+def current(**native_api: Any) -> catalog.Catalog:
+    with override_settings(NATIVE_API=native_api):
+        catalog.forget()
+        return catalog.current()
+
+
+def test_a_preset_needs_only_a_key() -> None:
+    [provider] = catalog.build({"openai": {"API_KEY": "k"}}, {}).providers.values()
+    assert (provider.dialect, provider.base_url, provider.auth) == ("openai", "https://api.openai.com/v1", "bearer")
+
+
+def test_targets_come_in_order_of_priority() -> None:
+    targets = [{"PROVIDER": "p", "MODEL": "second", "PRIORITY": 1}, {"PROVIDER": "p", "MODEL": "first"}]
+    built = catalog.build({"p": LOCAL}, {"m": {"TARGETS": targets}})
+    assert [target.model for target in built.targets("m")] == ["first", "second"]
+
+
+def test_any_provider_is_addressed_directly_unless_that_is_forbidden() -> None:
+    assert str(catalog.build({"p": LOCAL}, {}).targets("p/some/model")[0]) == "p/some/model"
+    with pytest.raises(ModelNotFound):
+        catalog.build({"p": LOCAL}, {}, allow_direct=False).targets("p/some/model")
+
+
+def test_a_provider_that_cannot_be_built_takes_nothing_else_with_it() -> None:
+    built = catalog.build({"p": LOCAL, "q": {"DIALECT": "latin"}}, {})
+    assert list(built.providers) == ["p"]
+    assert [problem.place for problem in built.problems] == ["PROVIDERS['q']"]
+
+
+def test_timeouts_of_a_provider_lie_over_the_sites() -> None:
+    built = catalog.build({"a": {**LOCAL, "TIMEOUT": 30}, "b": {**LOCAL, "TIMEOUT": {"CONNECT": 1}}}, {})
+    assert (built.providers["a"].timeouts.total, built.providers["a"].timeouts.connect) == (30, 5)
+    assert (built.providers["b"].timeouts.total, built.providers["b"].timeouts.connect) == (600, 1)
+
+
+def test_no_repr_shows_a_secret() -> None:
+    built = catalog.build({"p": {**LOCAL, "HEADERS": {"x-secret": "hidden-header"}}}, {"m": {"TARGETS": [{"PROVIDER": "p", "MODEL": "x"}]}})
+    assert "sk-in-settings" not in repr(built)
+    assert "hidden-header" not in repr(built)
+
+
+@pytest.mark.django_db
+def test_settings_win_over_rows_of_the_same_name() -> None:
+    Provider.objects.create(name="p", dialect="openai", base_url="http://row/v1", api_key="sk-row")
+    Provider.objects.create(name="q", dialect="openai", base_url="http://row/v1", api_key="sk-row", options={"a": 1})
+    Provider.objects.create(name="off", dialect="openai", base_url="http://row/v1", enabled=False)
+    route = ModelRoute.objects.create(name="m")
+    Target.objects.create(route=route, provider="q", model="x")
+    Target.objects.create(route=route, provider="q", model="y", enabled=False)
+    snapshot = current(PROVIDERS={"p": LOCAL})
+    assert snapshot.providers["p"].base_url == "http://127.0.0.1:1/v1"
+    assert snapshot.providers["q"].api_key == "sk-row"
+    assert "off" not in snapshot.providers
+    assert [target.model for target in snapshot.targets("m")] == ["x"]
+
+
+@pytest.mark.django_db
+def test_a_providers_key_is_encrypted_in_the_database_and_survives_a_change_of_keys() -> None:
+    with override_settings(NATIVE_API={"SECRET_KEYS": ["old key"]}):
+        Provider.objects.create(name="p", api_key="sk-row")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT api_key FROM native_api_provider")
+        assert "sk-row" not in cursor.fetchone()[0]
+    with override_settings(NATIVE_API={"SECRET_KEYS": ["new key", "old key"]}):
+        assert Provider.objects.get().api_key == "sk-row"
+    with override_settings(NATIVE_API={"SECRET_KEYS": ["new key"]}):
+        assert Provider.objects.get().api_key == ""
+
+
+FORM = {"name": "p", "dialect": "openai", "base_url": "http://127.0.0.1:1/v1", "headers": "{}", "options": "{}", "enabled": "on"}
+
+
+def test_the_admin_takes_a_key_and_never_shows_it(admin: Client) -> None:
+    admin.post("/admin/native_api/provider/add/", {**FORM, "new_api_key": "sk-typed-in"})
+    provider = Provider.objects.get()
+    assert provider.api_key == "sk-typed-in"
+    url = f"/admin/native_api/provider/{provider.pk}/change/"
+    for page in (url, "/admin/native_api/provider/", f"/admin/native_api/provider/{provider.pk}/history/"):
+        assert "sk-typed-in" not in admin.get(page).content.decode()
+    admin.post(url, {**FORM, "new_api_key": "", "base_url": "http://127.0.0.1:2/v1"})
+    assert Provider.objects.get().api_key == "sk-typed-in"
+    admin.post(url, {**FORM, "remove_api_key": "on"})
+    assert Provider.objects.get().api_key == ""
+
+
+def test_the_admin_says_what_is_wrong_with_a_provider(admin: Client) -> None:
+    page = admin.post("/admin/native_api/provider/add/", {**FORM, "dialect": "latin"}).content.decode()
+    assert "unknown dialect" in page
+    assert not Provider.objects.exists()
+
+
+def test_the_admin_lists_routes_with_their_targets(admin: Client) -> None:
+    Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="<b>x</b>")
+    page = admin.get("/admin/native_api/modelroute/").content.decode()
+    assert "p/&lt;b&gt;x&lt;/b&gt;" in page

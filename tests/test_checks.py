@@ -1,0 +1,53 @@
+"""What `manage.py check` finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.test import override_settings
+
+PROVIDER = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1", "API_KEY": "secret-key"}
+
+
+def found(native_api: dict[str, Any], debug: bool = True) -> list[tuple[str, str]]:
+    with override_settings(NATIVE_API=native_api, DEBUG=debug):
+        return [(message.id or "", f"{message.msg} {message.hint}") for message in run_checks(tags=["native_api"])]
+
+
+def test_a_sound_site_has_nothing_to_report() -> None:
+    models = {"m": {"TARGETS": [{"PROVIDER": "p", "MODEL": "x", "WEIGHT": 2, "PRIORITY": 1}]}}
+    assert found({"PROVIDERS": {"p": PROVIDER, "echo": {}}, "MODELS": models, "KEEPALIVE_SECONDS": 5}) == []
+    assert found({}) == []
+
+
+@pytest.mark.parametrize(
+    ("native_api", "code", "words"),
+    [
+        ({"PROVIDER": {}}, "E001", "no setting 'PROVIDER'"),
+        ({"TIMEOUTS": {"READ": 3}}, "E002", "no member 'READ'"),
+        ({"TIMEOUTS": 3}, "E002", "must be a dictionary"),
+        ({"MAX_BODY_BYTES": "20 MB"}, "E003", "positive number"),
+        ({"THROTTLE_RATES": {"caller": "many"}}, "E004", "'600/m'"),
+        ({"DEFAULT_THROTTLE_CLASSES": ["nowhere.Throttle"]}, "E005", "nowhere"),
+        ({"PROVIDERS": []}, "E006", "dictionaries"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "DIALECT": "latin"}}}, "E007", "unknown dialect 'latin'"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "PRESET": "nobody"}}}, "E007", "unknown preset 'nobody'"),
+        ({"PROVIDERS": {"p": {"DIALECT": "openai"}}}, "E007", "no BASE_URL"),
+        ({"PROVIDERS": {"openai": {}}}, "E007", "no API_KEY"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}}, "E007", "positive seconds"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "BASEURL": ""}}}, "E007", "unknown key 'BASEURL'"),
+        ({"MODELS": {"m": {"TARGETS": []}}}, "E007", "no usable target"),
+        ({"MODELS": {"m": {"TARGETS": [{"PROVIDER": "gone", "MODEL": "x"}]}}}, "E007", "no usable provider 'gone'"),
+        ({"PROVIDERS": {"p": PROVIDER}, "MODELS": {"m": {"TARGETS": [{"PROVIDER": "p"}]}}}, "E007", "no MODEL"),
+    ],
+)
+def test_a_mistake_is_found_and_explained(native_api: dict[str, Any], code: str, words: str) -> None:
+    messages = found(native_api)
+    assert any(identity == f"native_api.{code}" and words in text for identity, text in messages), messages
+    assert "secret-key" not in str(messages)
+
+
+def test_a_cache_of_each_process_behind_shared_limits_is_a_warning_in_production() -> None:
+    assert [identity for identity, _ in found({}, debug=False)] == ["native_api.W001"]

@@ -1,0 +1,71 @@
+"""The documentation is true: it names what is there, its code compiles, its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from native_api.conf import DEFAULTS
+from native_api.dialects import DIALECTS
+from native_api.providers import Preset
+from native_api.types import Quirks
+from scripts import providers_page
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+
+
+def code_blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_code_compiles(page: Path) -> None:
+    for block in code_blocks(page, "python"):
+        ast.parse(block)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_every_setting_is_explained_with_its_default(name: str) -> None:
+    row = re.findall(rf"^\| `{name}` \|(.*)$", SETTINGS, re.MULTILINE)[0]
+    told = row.split("|")[0].strip().strip("`")
+    assert ast.literal_eval(told) == DEFAULTS[name] or tuple(ast.literal_eval(told)) == DEFAULTS[name]
+
+
+def test_every_variable_of_the_project_is_explained() -> None:
+    source = "".join((ROOT / "gatewayproject" / name).read_text() for name in ("settings.py", "environment.py"))
+    read = set(re.findall(r"""(?:environ(?:\.get\(|\[)|flag\(|names\()"([A-Z_]+)\"""", source))
+    assert read
+    assert read <= set(re.findall(r"^\| `([A-Z_]+)` \|", SETTINGS, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["native_api/checks.py", "docs/deployment.md"])
+def test_ids_of_checks_are_real(name: str) -> None:
+    source = (ROOT / "native_api" / "checks.py").read_text()
+    assert set(re.findall(r"native_api\.[EW]\d+", (ROOT / name).read_text())) <= set(re.findall(r'id="(native_api\.[EW]\d+)"', source))
+
+
+def test_the_page_of_providers_is_made_from_the_rows() -> None:
+    assert providers_page.PAGE.read_text() == providers_page.page(), "run python -m scripts.providers_page"
+
+
+@pytest.mark.parametrize("name", ["native_api/providers.py"])
+def test_the_vendor_of_the_how_to_is_written_as_rows_are(name: str) -> None:
+    [row] = re.findall(r"^\+(    Preset\(.*\),)$", (ROOT / "docs" / "adding-a-provider.md").read_text(), re.MULTILINE)
+    tree = ast.parse((ROOT / name).read_text())
+    written = ast.parse(f"({row.strip()})", mode="eval")
+    assert isinstance(tree, ast.Module)
+    namespace = {"Preset": Preset, "Quirks": Quirks}
+    [preset] = eval(compile(written, "row", "eval"), namespace)
+    assert isinstance(preset, Preset)
+    assert preset.dialect in DIALECTS
