@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from native_api.providers import PRESETS
+from native_api.providers import found_in
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 
@@ -50,9 +50,5 @@ def cache(url: str) -> dict[str, Any]:
 
 
 def providers() -> dict[str, dict[str, Any]]:
-    """Every vendor whose usual key variable is set, as `NATIVE_API["PROVIDERS"]`."""
-    return {
-        preset.name: {"API_KEY": os.environ[preset.key_variable]}
-        for preset in PRESETS.values()
-        if preset.key_variable and os.environ.get(preset.key_variable) and "{" not in preset.base_url
-    }
+    """Every vendor whose usual variables are set, as `NATIVE_API["PROVIDERS"]`."""
+    return found_in(os.environ)

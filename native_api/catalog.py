@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
@@ -24,8 +25,9 @@ from django.db import Error as DatabaseError
 from native_api import bridge
 from native_api.conf import native_settings, reload_on_change
 from native_api.dialects import DIALECTS
+from native_api.engine import credentials
 from native_api.exceptions import ModelNotFound
-from native_api.providers import PRESETS
+from native_api.providers import PRESETS, Preset, placeholders
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target, Timeouts
 
 logger = logging.getLogger("native_api.catalog")
@@ -98,21 +100,37 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     if dialect not in DIALECTS:
         raise ValueError(f"unknown dialect {dialect!r} | Give DIALECT, one of {', '.join(sorted(DIALECTS))}, or a PRESET.")
     options = dict(definition.get("OPTIONS") or {})
-    base_url = _filled(definition.get("BASE_URL") or (preset.base_url if preset else ""), options)
-    if not base_url:
-        raise ValueError("no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET.")
+    base_url = _address(definition.get("BASE_URL") or (preset.base_url if preset else ""), options)
+    _check_options(options, preset, definition.get("BASE_URL"))
     auth = definition.get("AUTH") or (preset.auth if preset else "bearer")
-    key = Secret(definition.get("API_KEY") or "")
-    if auth in KEYED and not key and preset is not None:
+    key = _key(definition.get("API_KEY"))
+    if auth in credentials.KEYED and not key and preset is not None:
         raise ValueError("no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys.")
     headers = {**(preset.headers if preset else {}), **(definition.get("HEADERS") or {})}
     timeouts = timeouts_of(definition.get("TIMEOUT"))
     quirks = preset.quirks if preset else Quirks()
-    return Provider(name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of())
+    provider = Provider(name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of())
+    credentials.check(provider)
+    return provider
 
 
-KEYED: Final = frozenset({"bearer", "x-api-key", "api-key", "x-goog-api-key"})
-"""Ways of authentication that cannot work without a key."""
+def _key(told: Any) -> Secret:
+    """The key, also where it is a whole JSON document, such as a service account's, and is written as one."""
+    return Secret(json.dumps(told) if isinstance(told, Mapping) else str(told or "").strip())
+
+
+SECRET_NAMES: Final = re.compile("secret|password|private_?key|api_?key|credential", re.IGNORECASE)
+
+
+def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: str | None) -> None:
+    """OPTIONS are shown in the admin, so nothing secret may stand there; and what the preset cannot do without must."""
+    secret = next((name for name in options if SECRET_NAMES.search(name)), None)
+    if secret:
+        raise ValueError(f"OPTIONS[{secret!r}] would be shown to everyone in the admin | What is secret goes into API_KEY.")
+    in_address = placeholders(preset.base_url) if preset and base_url else []
+    missing = next((name for name in (preset.options if preset else ()) if not options.get(name) and name not in in_address), None)
+    if missing:
+        raise ValueError(f"no OPTIONS[{missing!r}] | The preset cannot do without it; see docs/providers.md.")
 
 
 def _known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -121,12 +139,18 @@ def _known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
         raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(known))}.")
 
 
-def _filled(url: str, options: Mapping[str, Any]) -> str:
-    """`{name}` in a base URL is filled from OPTIONS."""
-    missing = [name for name in re.findall(r"{(\w+)}", url) if not options.get(name)]
-    if missing:
-        raise ValueError(f"no OPTIONS[{missing[0]!r}] | Its base URL is {url}.")
-    return re.sub(r"{(\w+)}", lambda match: str(options[match[1]]), url)
+def _address(template: str, options: Mapping[str, Any]) -> str:
+    """The base URL: `{name}` in it is filled from OPTIONS; `{model}` is left to the dialect."""
+    url = template
+    for name in placeholders(template):
+        if not options.get(name):
+            raise ValueError(f"no OPTIONS[{name!r}] | Its base URL is {template}.")
+        url = url.replace(f"{{{name}}}", str(options[name]).rstrip("/"))
+    if not url:
+        raise ValueError("no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET.")
+    if "://" not in url:
+        raise ValueError(f"{url!r} is no address | A base URL begins with https:// or http://.")
+    return url
 
 
 def timeouts_of(value: Any) -> Timeouts:
@@ -283,6 +307,7 @@ def _provider_row(row: Any) -> dict[str, Any]:
         "DIALECT": row.dialect,
         "BASE_URL": row.base_url,
         "API_KEY": row.api_key,
+        "AUTH": row.auth,
         "HEADERS": row.headers,
         "OPTIONS": row.options,
         "TIMEOUT": row.timeout,

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from native_api import catalog
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
+from native_api.engine import credentials
 from native_api.models.keys import RATE
 from native_api.throttling import counts_in_memory
 
@@ -63,6 +64,10 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for problem in built.problems:
         place = f"NATIVE_API['{problem.place.partition('[')[0]}'][{problem.place.partition('[')[2]}"
         yield Error(f"{place}: {problem.message}.", hint=problem.hint, id="native_api.E007")
+    for provider in built.providers.values():
+        if credentials.is_missing(provider.auth):
+            place = f"NATIVE_API['PROVIDERS'][{provider.name!r}]"
+            yield Error(f"{place}: a package is not installed.", hint=f"{credentials.needs(provider.auth)}.", id="native_api.E021")
 
 
 @register("native_api")

@@ -1,22 +1,28 @@
 """The vendors, one row each. Add a vendor here; see docs/adding-a-provider.md.
 
 A row is a plain fact sheet: where the API is, which dialect it speaks, how the key is sent, and the few quirks
-in which it differs. `key_variable` is the environment variable that the vendor's own SDK reads.
+in which it differs. `key_variable` is the environment variable that the vendor's own SDK reads. A row stands here only
+if the vendor's documentation says all of it; `docs` is the page (read 2026-11).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from native_api.types import Quirks, empty
+from native_api.types import Json, Quirks, empty
 
 NO_QUIRKS = Quirks()
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """`auth` is a name of `engine.credentials`; `docs` is the page that says so."""
+    """`auth` is a name of `engine.credentials`; `docs` is the page that says so.
+
+    `{name}` in `base_url` is filled from the provider's OPTIONS, but for `{model}`, which the dialect fills.
+    """
 
     name: str
     dialect: str
@@ -26,17 +32,138 @@ class Preset:
     auth: str = "bearer"
     quirks: Quirks = NO_QUIRKS
     headers: Mapping[str, str] = field(default_factory=empty)
+    options: Mapping[str, str] = field(default_factory=empty)
+    """The OPTIONS that it cannot do without, and the environment variable that the vendor's SDK reads each from."""
+    other_variables: tuple[str, ...] = ()
+    """Where the key is looked for when `key_variable` is not set."""
     probe: bool = False
     """True for local servers: `native_quickstart` looks for them at `base_url`."""
 
 
+# --- how the OpenAI-compatible family differs from OpenAI ----------------------------------------------------
+
+SYSTEM = {"developer": "system"}
+"""Most servers of the family know no developer role, which is OpenAI's newer word for system."""
+
+OPENAI = Quirks(max_tokens_field="max_completion_tokens")
+FAMILY = Quirks(max_tokens_field="max_tokens", roles=SYSTEM)
+REASONING = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, reasoning_field="reasoning")
+MIXED = Quirks(roles=SYSTEM)
+"""Where some models want the output limit by its old name and others by its new one: it goes as the client said it."""
+ROUTER = Quirks(reasoning_field="reasoning")
+
+CEREBRAS = Quirks(
+    max_tokens_field="max_completion_tokens", roles=SYSTEM, reasoning_field="reasoning",
+    unsupported=frozenset({"frequency_penalty", "presence_penalty", "logit_bias"}),
+)  # fmt: skip
+GROQ = Quirks(roles=SYSTEM, reasoning_field="reasoning", unsupported=frozenset({"logprobs", "top_logprobs", "logit_bias", "n"}))
+MISTRAL = Quirks(
+    # It answers 422 to every field that it does not know. Usage comes with the last chunk, unasked.
+    max_tokens_field="max_tokens", roles=SYSTEM, stream_usage=False,
+    unsupported=frozenset({
+        "audio", "logit_bias", "logprobs", "modalities", "prompt_cache_key", "safety_identifier", "seed", "service_tier",
+        "store", "top_logprobs", "user", "verbosity", "web_search_options",
+    }),
+)  # fmt: skip
+
+
+def compatible(name: str, base_url: str, docs: str, key_variable: str, quirks: Quirks = FAMILY, **more: Any) -> Preset:
+    """A vendor of the OpenAI-compatible family."""
+    return Preset(name, "openai", base_url, docs, key_variable, quirks=quirks, **more)
+
+
+def local(name: str, base_url: str, docs: str, quirks: Quirks = FAMILY) -> Preset:
+    """A server of the family that people run themselves, at its usual address."""
+    return Preset(name, "openai", base_url, docs, auth="none", quirks=quirks, probe=True)
+
+
+AZURE = {"endpoint": "AZURE_OPENAI_ENDPOINT"}
+AZURE_DOCS = "https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle"
+DEPLOYMENTS = "{endpoint}/openai/deployments/{model}?api-version={api_version}"
+DEPLOYMENTS_DOCS = "https://learn.microsoft.com/en-us/azure/ai-services/openai/reference"
+VERTEX = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATION"}
+VERTEX_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstart"
+CLOUDFLARE_DOCS = "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility"
+DATABRICKS_DOCS = "https://docs.databricks.com/en/machine-learning/foundation-models/api-reference.html"
+
 ROWS = (
-    Preset("openai", "openai", "https://api.openai.com/v1", "https://platform.openai.com/docs/api-reference", "OPENAI_API_KEY"),
+    Preset("openai", "openai", "https://api.openai.com/v1", "https://platform.openai.com/docs/api-reference", "OPENAI_API_KEY",
+           quirks=OPENAI),
+    Preset("azure", "openai", "{endpoint}/openai/v1", AZURE_DOCS, "AZURE_OPENAI_API_KEY", "api-key", OPENAI, options=AZURE),
+    Preset("azure-deployments", "openai", DEPLOYMENTS, DEPLOYMENTS_DOCS, "AZURE_OPENAI_API_KEY", "api-key", OPENAI,
+           options={**AZURE, "api_version": "OPENAI_API_VERSION"}),
+    Preset("anthropic", "anthropic", "https://api.anthropic.com/v1", "https://docs.anthropic.com/en/api/messages", "ANTHROPIC_API_KEY",
+           "x-api-key"),
+    Preset("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "https://ai.google.dev/api", "GEMINI_API_KEY",
+           "x-goog-api-key", other_variables=("GOOGLE_API_KEY",)),
+    Preset("vertex", "gemini", "https://aiplatform.googleapis.com/v1", VERTEX_DOCS, auth="google", options=VERTEX),
+    # Its OpenAI-compatible API leaves the thinking in the text; this one, which its documentation recommends, tells it apart.
+    Preset("minimax", "anthropic", "https://api.minimax.io/anthropic/v1", "https://platform.minimax.io/docs/guides/quickstart",
+           "MINIMAX_API_KEY", "x-api-key"),
+    compatible("baseten", "https://inference.baseten.co/v1", "https://docs.baseten.co/inference/model-apis/overview", "BASETEN_API_KEY"),
+    compatible("cerebras", "https://api.cerebras.ai/v1", "https://inference-docs.cerebras.ai/resources/openai", "CEREBRAS_API_KEY",
+               CEREBRAS),
+    compatible("cloudflare", "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1", CLOUDFLARE_DOCS, "CLOUDFLARE_API_TOKEN",
+               options={"account_id": "CLOUDFLARE_ACCOUNT_ID"}),
+    compatible("databricks", "{host}/serving-endpoints", DATABRICKS_DOCS, "DATABRICKS_TOKEN", MIXED, options={"host": "DATABRICKS_HOST"}),
+    compatible("deepinfra", "https://api.deepinfra.com/v1/openai", "https://docs.deepinfra.com/chat", "DEEPINFRA_API_KEY"),
+    compatible("deepseek", "https://api.deepseek.com", "https://api-docs.deepseek.com", "DEEPSEEK_API_KEY"),
+    compatible("fireworks", "https://api.fireworks.ai/inference/v1", "https://docs.fireworks.ai/guides/reasoning", "FIREWORKS_API_KEY"),
+    compatible("friendli", "https://api.friendli.ai/serverless/v1", "https://friendli.ai/docs/guides/reasoning", "FRIENDLI_TOKEN"),
+    compatible("github", "https://models.github.ai/inference", "https://docs.github.com/en/github-models", "GITHUB_TOKEN", MIXED),
+    compatible("groq", "https://api.groq.com/openai/v1", "https://console.groq.com/docs/openai", "GROQ_API_KEY", GROQ),
+    compatible("huggingface", "https://router.huggingface.co/v1", "https://huggingface.co/docs/inference-providers", "HF_TOKEN"),
+    compatible("inception", "https://api.inceptionlabs.ai/v1", "https://docs.inceptionlabs.ai/get-started/models", "INCEPTION_API_KEY"),
+    compatible("mistral", "https://api.mistral.ai/v1", "https://docs.mistral.ai/api", "MISTRAL_API_KEY", MISTRAL),
+    compatible("moonshot", "https://api.moonshot.ai/v1", "https://platform.moonshot.ai/docs/api/chat", "MOONSHOT_API_KEY"),
+    compatible("nebius", "https://api.tokenfactory.nebius.com/v1", "https://docs.tokenfactory.nebius.com", "NEBIUS_API_KEY"),
+    compatible("novita", "https://api.novita.ai/openai/v1", "https://novita.ai/docs/guides/introduction", "NOVITA_API_KEY"),
+    compatible("nvidia", "https://integrate.api.nvidia.com/v1", "https://docs.api.nvidia.com/nim/reference/llm-apis", "NVIDIA_API_KEY"),
+    compatible("openrouter", "https://openrouter.ai/api/v1", "https://openrouter.ai/docs/api-reference/overview", "OPENROUTER_API_KEY",
+               ROUTER),
+    compatible("ovhcloud", "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", "https://www.ovhcloud.com/en/public-cloud/ai-endpoints/",
+               "OVHCLOUD_API_KEY"),
+    compatible("perplexity", "https://api.perplexity.ai", "https://docs.perplexity.ai/docs/sonar/openai-compatibility",
+               "PERPLEXITY_API_KEY"),
+    compatible("qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+               "https://www.alibabacloud.com/help/en/model-studio/models", "DASHSCOPE_API_KEY"),
+    compatible("sambanova", "https://api.sambanova.ai/v1", "https://docs.sambanova.ai/docs", "SAMBANOVA_API_KEY"),
+    compatible("scaleway", "https://api.scaleway.ai/v1", "https://www.scaleway.com/en/docs/generative-apis/", "SCW_SECRET_KEY"),
+    compatible("siliconflow", "https://api.siliconflow.com/v1",
+               "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions", "SILICONFLOW_API_KEY"),
+    compatible("stepfun", "https://api.stepfun.com/v1", "https://platform.stepfun.com/docs/zh/overview/concept", "STEPFUN_API_KEY",
+               REASONING),
+    compatible("together", "https://api.together.xyz/v1", "https://docs.together.ai/docs/openai-api-compatibility", "TOGETHER_API_KEY",
+               REASONING),
+    compatible("upstage", "https://api.upstage.ai/v1/solar", "https://developers.upstage.ai/docs/apis/chat", "UPSTAGE_API_KEY"),
+    compatible("vercel", "https://ai-gateway.vercel.sh/v1", "https://vercel.com/docs/ai-gateway", "AI_GATEWAY_API_KEY", ROUTER),
+    compatible("xai", "https://api.x.ai/v1", "https://docs.x.ai/docs/api-reference", "XAI_API_KEY", MIXED),
+    compatible("zai", "https://api.z.ai/api/paas/v4", "https://docs.z.ai/guides/capabilities/thinking", "ZAI_API_KEY"),
     Preset("echo", "openai", "echo://local/v1", "docs/providers.md", auth="none"),
-    Preset("ollama", "openai", "http://127.0.0.1:11434/v1", "https://docs.ollama.com/openai", auth="none", probe=True),
-    Preset("llamacpp", "openai", "http://127.0.0.1:8080/v1", "https://github.com/ggml-org/llama.cpp", auth="none", probe=True),
-    Preset("vllm", "openai", "http://127.0.0.1:8000/v1", "https://docs.vllm.ai/en/latest/serving/", auth="none", probe=True),
-    Preset("lmstudio", "openai", "http://127.0.0.1:1234/v1", "https://lmstudio.ai/docs/developer/openai-compat", auth="none", probe=True),
+    local("llamacpp", "http://127.0.0.1:8080/v1", "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"),
+    local("lmstudio", "http://127.0.0.1:1234/v1", "https://lmstudio.ai/docs/developer/openai-compat"),
+    local("ollama", "http://127.0.0.1:11434/v1", "https://docs.ollama.com/openai", REASONING),
+    local("sglang", "http://127.0.0.1:30000/v1", "https://docs.sglang.ai/basic_usage/openai_api.html"),
+    local("vllm", "http://127.0.0.1:8000/v1", "https://docs.vllm.ai/en/latest/serving/", REASONING),
 )  # fmt: skip
 
 PRESETS: dict[str, Preset] = {row.name: row for row in ROWS}
+
+
+def found_in(environment: Mapping[str, str]) -> dict[str, Json]:
+    """Every vendor whose variables are all set, written as `NATIVE_API["PROVIDERS"]` is."""
+    return {row.name: told for row in ROWS if (told := _found(row, environment)) is not None}
+
+
+def _found(row: Preset, environment: Mapping[str, str]) -> Json | None:
+    key = next((environment[name] for name in (row.key_variable, *row.other_variables) if environment.get(name, "").strip()), "")
+    options = {name: environment.get(variable, "").strip() for name, variable in row.options.items()}
+    told: Json = {"API_KEY": key} if row.key_variable else {}
+    if row.options:
+        told["OPTIONS"] = options
+    return told if told and all((key or not row.key_variable, *options.values())) else None
+
+
+def placeholders(base_url: str) -> list[str]:
+    """The OPTIONS that a base URL is filled from."""
+    return [name for name in re.findall(r"{(\w+)}", base_url) if name != "model"]

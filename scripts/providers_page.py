@@ -5,13 +5,16 @@ python -m scripts.providers_page
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
+from native_api.engine.credentials import AUTHORIZERS
 from native_api.providers import PRESETS, Preset
-from native_api.types import DIALECT_FIELDS
+from native_api.types import DIALECT_FIELDS, Quirks
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers.md"
 
@@ -19,11 +22,57 @@ INTRODUCTION = """# Providers
 
 <!-- Made by `python -m scripts.providers_page`. -->
 
-A provider whose name is in this list needs only its key; any other server that speaks one of the dialects needs `DIALECT` and
-`BASE_URL` (see [settings](settings.md)). To add a vendor, see [adding a provider](adding-a-provider.md).
+A provider whose name is in this list needs only its key, and the OPTIONS that its row names; any other server that speaks one of the
+dialects needs `DIALECT` and `BASE_URL` (see [settings](settings.md)). To add a vendor, see [adding a provider](adding-a-provider.md).
 
-| preset | dialect | base URL | key variable | documentation |
-|---|---|---|---|---|
+The variables are the ones that the vendors' own SDKs read: `native_quickstart`, and the project in this repository, have a provider for
+each vendor whose variables are all set. `{name}` in an address is filled from `OPTIONS`, `{model}` with the model's name.
+
+| preset | dialect | base URL | key is sent as | variables | documentation |
+|---|---|---|---|---|---|
+"""
+
+AUTHENTICATION = """
+## Authentication
+
+`AUTH` chooses another way than the preset's.
+
+| `AUTH` | what is sent | `API_KEY` |
+|---|---|---|
+"""
+
+WAYS = {
+    "none": ("nothing", "none"),
+    "bearer": ("`Authorization: Bearer KEY`", "the key"),
+    "x-api-key": ("`x-api-key: KEY`", "the key"),
+    "api-key": ("`api-key: KEY`", "the key"),
+    "x-goog-api-key": ("`x-goog-api-key: KEY`", "the key"),
+    "google": (
+        "`Authorization: Bearer` with an access token of Google's, renewed before it ends; needs the extra `google`",
+        "the JSON of a service account's key; none: the [Application Default Credentials]"
+        "(https://cloud.google.com/docs/authentication/application-default-credentials)",
+    ),
+    "azure": (
+        "`Authorization: Bearer` with a Microsoft Entra token, renewed before it ends; needs the extra `azure`",
+        "a client's secret, beside `OPTIONS` `tenant_id` and `client_id`; none: the machine's identity, as "
+        "[DefaultAzureCredential](https://learn.microsoft.com/en-us/python/api/azure-identity/azure.identity.defaultazurecredential) "
+        "finds it (`client_id` chooses among several)",
+    ),
+}
+"""What is said of the ways of authentication. One that has no entry here is listed by its name."""
+
+SECRETS = """
+What is secret goes into `API_KEY`, never into `OPTIONS` or `HEADERS`, which the admin shows. Without the extra, `manage.py check` and every
+call say what to install.
+"""
+
+DIFFERENCES = """
+## How vendors differ from their dialect
+
+Fields that a vendor refuses are treated like those that its dialect cannot say, see below.
+
+| presets | differences |
+|---|---|
 """
 
 CARRIED = """
@@ -36,13 +85,55 @@ next target is tried, and if none is left the answer is a 400 that names the fie
 
 
 def page() -> str:
-    return INTRODUCTION + "".join(row(preset) for preset in sorted(PRESETS.values(), key=lambda preset: preset.name)) + carried()
+    rows = sorted(PRESETS.values(), key=lambda preset: preset.name)
+    return INTRODUCTION + "".join(row(preset) for preset in rows) + authentication() + differences(rows) + carried()
 
 
 def row(preset: Preset) -> str:
-    variable = f"`{preset.key_variable}`" if preset.key_variable else ""
+    variables = [preset.key_variable and " or ".join(code(name) for name in (preset.key_variable, *preset.other_variables))]
+    variables += [f"`{variable}` (`{name}`)" for name, variable in preset.options.items()]
     docs = f"<{preset.docs}>" if preset.docs.startswith("https://") else ""
-    return f"| `{preset.name}` | `{preset.dialect}` | `{preset.base_url}` | {variable} | {docs} |\n"
+    cells = (code(preset.name), code(preset.dialect), code(preset.base_url), code(preset.auth), ", ".join(filter(None, variables)), docs)
+    return f"| {' | '.join(cells)} |\n"
+
+
+def code(text: str) -> str:
+    return f"`{text}`"
+
+
+def authentication() -> str:
+    rows = ((name, *WAYS.get(name, ("", ""))) for name in AUTHORIZERS)
+    return AUTHENTICATION + "".join(f"| `{name}` | {sent} | {key} |\n" for name, sent, key in rows) + SECRETS
+
+
+def differences(rows: list[Preset]) -> str:
+    """Vendors that differ in the same way share a line."""
+    alike: dict[str, list[str]] = {}
+    for preset in rows:
+        alike.setdefault("; ".join(quirks(preset.quirks)), []).append(code(preset.name))
+    return DIFFERENCES + "".join(f"| {', '.join(names)} | {words} |\n" for words, names in alike.items() if words)
+
+
+def quirks(value: Quirks) -> Iterator[str]:
+    """What is not as the dialect has it, in words; a quirk without words by its name."""
+    for quirk in fields(Quirks):
+        told = getattr(value, quirk.name)
+        if told == getattr(Quirks(), quirk.name):
+            continue
+        yield IN_WORDS[quirk.name](told) if quirk.name in IN_WORDS else f"`{quirk.name}`: {listed(told)}"
+
+
+IN_WORDS: dict[str, Callable[[Any], str]] = {
+    "max_tokens_field": lambda field: f"the output limit is sent as `{field}`",
+    "unsupported": lambda names: f"refuses {listed(names)}",
+    "roles": lambda roles: ", ".join(f"`{ours}` messages are sent as `{theirs}`" for ours, theirs in roles.items()),
+    "stream_usage": lambda asked: "is not asked for usage in streams",
+    "reasoning_field": lambda field: f"its reasoning text is `{field}`",
+}
+
+
+def listed(value: Any) -> str:
+    return ", ".join(code(name) for name in sorted(value)) if isinstance(value, frozenset | set | tuple | list) else code(str(value))
 
 
 def carried() -> str:

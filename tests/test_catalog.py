@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from native_api import catalog
-from native_api.exceptions import ModelNotFound
+from native_api.dialects import DIALECTS
+from native_api.engine import credentials
+from native_api.exceptions import ModelNotFound, UnsupportedField
 from native_api.models import ModelRoute, Provider, Target
+from tests.engine.keys import service_account
 
 LOCAL = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1/", "API_KEY": "sk-in-settings"}
 
@@ -31,6 +35,50 @@ def current(**native_api: Any) -> catalog.Catalog:
 def test_a_preset_needs_only_a_key() -> None:
     [provider] = catalog.build({"openai": {"API_KEY": "k"}}, {}).providers.values()
     assert (provider.dialect, provider.base_url, provider.auth) == ("openai", "https://api.openai.com/v1", "bearer")
+
+
+@pytest.mark.parametrize(
+    ("definition", "model", "url"),
+    [
+        ({"PRESET": "azure"}, "gpt-4o", "https://x.openai.azure.com/openai/v1/chat/completions"),
+        (
+            {"PRESET": "azure-deployments", "OPTIONS": {"api_version": "2024-10-21"}},
+            "my-gpt",
+            "https://x.openai.azure.com/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21",
+        ),
+        (
+            {"PRESET": "cloudflare", "OPTIONS": {"account_id": "abc"}},
+            "@cf/meta/llama",
+            "https://api.cloudflare.com/client/v4/accounts/abc/ai/v1/chat/completions",
+        ),
+        (
+            {"PRESET": "azure", "BASE_URL": "https://proxy.example/azure", "OPTIONS": {}},
+            "m",
+            "https://proxy.example/azure/chat/completions",
+        ),
+    ],
+    ids=lambda value: value.get("PRESET") if isinstance(value, dict) else "",
+)
+def test_addresses_that_are_filled_in(definition: dict[str, Any], model: str, url: str) -> None:
+    options = {"endpoint": "https://x.openai.azure.com/", **definition.get("OPTIONS", {})}
+    provider = catalog.provider_of("p", {"API_KEY": "k", **definition, "OPTIONS": options})
+    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    assert DIALECTS["openai"].request(chat, catalog.Target(provider, model)).url == url
+
+
+@pytest.mark.parametrize("model", ["..", ".", "a/b", "a?b", "a#b", "%2e%2e", "", " ", "a\n"])
+def test_a_model_in_an_address_stays_in_its_place(model: str) -> None:
+    options = {"endpoint": "https://x.openai.azure.com", "api_version": "1"}
+    provider = catalog.provider_of("p", {"PRESET": "azure-deployments", "API_KEY": "k", "OPTIONS": options})
+    with pytest.raises(UnsupportedField):
+        DIALECTS["openai"].request({"model": "m", "messages": []}, catalog.Target(provider, model))
+
+
+def test_a_key_may_be_a_whole_document_and_has_no_line_breaks_around_it() -> None:
+    document = {"type": "service_account", "client_email": "a", "private_key": "b", "token_uri": "c"}
+    vertex = catalog.provider_of("vertex", {"API_KEY": document, "OPTIONS": {"project": "p", "location": "global"}})
+    assert json.loads(vertex.api_key) == document
+    assert catalog.provider_of("openai", {"API_KEY": " sk-read-from-a-file\n"}).api_key == "sk-read-from-a-file"
 
 
 def test_targets_come_in_order_of_priority() -> None:
@@ -110,6 +158,34 @@ def test_the_admin_takes_a_key_and_never_shows_it(admin: Client) -> None:
 def test_the_admin_says_what_is_wrong_with_a_provider(admin: Client) -> None:
     page = admin.post("/admin/native_api/provider/add/", {**FORM, "dialect": "latin"}).content.decode()
     assert "unknown dialect" in page
+    assert not Provider.objects.exists()
+
+
+def test_the_admin_takes_a_service_account_and_keeps_it_from_all_eyes(admin: Client) -> None:
+    document = service_account("https://oauth2.googleapis.com/token")
+    form = {"name": "vertex", "headers": "{}", "options": '{"project": "p", "location": "global"}', "enabled": "on"}
+    admin.post("/admin/native_api/provider/add/", {**form, "new_api_key": document})
+    provider = Provider.objects.get()
+    assert json.loads(provider.api_key) == json.loads(document)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM native_api_provider")
+        stored = str(cursor.fetchall())
+    pages = [f"/admin/native_api/provider/{provider.pk}/{page}/" for page in ("change", "history")]
+    shown = "".join(admin.get(page).content.decode() for page in [*pages, "/admin/native_api/provider/"])
+    for hidden in ("PRIVATE KEY", "gateway@a-project"):
+        assert hidden not in stored + shown + repr(catalog.provider_of("vertex", catalog._provider_row(provider)))
+
+
+def test_the_admin_says_what_a_preset_cannot_do_without(admin: Client) -> None:
+    page = admin.post("/admin/native_api/provider/add/", {**FORM, "name": "vertex", "dialect": "", "base_url": ""}).content.decode()
+    assert "project" in page
+    assert not Provider.objects.exists()
+
+
+def test_the_admin_takes_no_provider_whose_extra_is_not_installed(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(credentials.EXTRAS, "azure", credentials.Extra("azure", "azure.nowhere"))
+    page = admin.post("/admin/native_api/provider/add/", {**FORM, "auth": "azure"}).content.decode()
+    assert "django-native-api[azure]" in page
     assert not Provider.objects.exists()
 
 

@@ -8,6 +8,11 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
+from native_api.engine import credentials
+
+AZURE = {"endpoint": "https://x.openai.azure.com"}
+VERTEX = {"project": "p", "location": "global"}
+HALF_A_KEY = {"type": "service_account", "client_email": "secret-key"}
 PROVIDER = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1", "API_KEY": "secret-key"}
 
 
@@ -38,6 +43,20 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"PROVIDERS": {"openai": {}}}, "E007", "no API_KEY"),
         ({"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}}, "E007", "positive seconds"),
         ({"PROVIDERS": {"p": {**PROVIDER, "BASEURL": ""}}}, "E007", "unknown key 'BASEURL'"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "BASE_URL": "host/v1"}}}, "E007", "no address"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "AUTH": "smoke signals"}}}, "E007", "unknown AUTH 'smoke signals'"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "API_KEY": "secret-key\u2026"}}}, "E007", "no header can carry"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "OPTIONS": {"client_secret": "secret-key"}}}}, "E007", "goes into API_KEY"),
+        ({"PROVIDERS": {"azure": {"API_KEY": "secret-key"}}}, "E007", "no OPTIONS['endpoint']"),
+        ({"PROVIDERS": {"azure": {"API_KEY": "secret-key", "AUTH": "azure", "OPTIONS": AZURE}}}, "E007", "OPTIONS tenant_id and client_id"),
+        ({"PROVIDERS": {"vertex": {"OPTIONS": {"location": "global"}}}}, "E007", "no OPTIONS['project']"),
+        ({"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": "secret-key"}}}, "E007", "API_KEY is not JSON"),
+        (
+            {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": {"type": "authorized_user"}}}},
+            "E007",
+            "not the key of a service account",
+        ),
+        ({"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": HALF_A_KEY}}}, "E007", "no 'private_key'"),
         ({"MODELS": {"m": {"TARGETS": []}}}, "E007", "no usable target"),
         ({"MODELS": {"m": {"TARGETS": [{"PROVIDER": "gone", "MODEL": "x"}]}}}, "E007", "no usable provider 'gone'"),
         ({"PROVIDERS": {"p": PROVIDER}, "MODELS": {"m": {"TARGETS": [{"PROVIDER": "p"}]}}}, "E007", "no MODEL"),
@@ -51,3 +70,13 @@ def test_a_mistake_is_found_and_explained(native_api: dict[str, Any], code: str,
 
 def test_a_cache_of_each_process_behind_shared_limits_is_a_warning_in_production() -> None:
     assert [identity for identity, _ in found({}, debug=False)] == ["native_api.W001"]
+
+
+def test_an_extra_that_a_provider_needs_and_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX}}}
+    assert found(settings) == []
+    monkeypatch.setitem(credentials.EXTRAS, "google", credentials.Extra("google", "google.nowhere"))
+    [(identity, text)] = found(settings)
+    assert identity == "native_api.E021"
+    assert "'vertex'" in text
+    assert "pip install 'django-native-api[google]'" in text

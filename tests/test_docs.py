@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 from native_api.conf import DEFAULTS
-from native_api.dialects import DIALECTS
-from native_api.providers import Preset
-from native_api.types import Quirks
 from scripts import providers_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,15 +54,3 @@ def test_ids_of_checks_are_real(name: str) -> None:
 
 def test_the_page_of_providers_is_made_from_the_rows() -> None:
     assert providers_page.PAGE.read_text() == providers_page.page(), "run python -m scripts.providers_page"
-
-
-@pytest.mark.parametrize("name", ["native_api/providers.py"])
-def test_the_vendor_of_the_how_to_is_written_as_rows_are(name: str) -> None:
-    [row] = re.findall(r"^\+(    Preset\(.*\),)$", (ROOT / "docs" / "adding-a-provider.md").read_text(), re.MULTILINE)
-    tree = ast.parse((ROOT / name).read_text())
-    written = ast.parse(f"({row.strip()})", mode="eval")
-    assert isinstance(tree, ast.Module)
-    namespace = {"Preset": Preset, "Quirks": Quirks}
-    [preset] = eval(compile(written, "row", "eval"), namespace)
-    assert isinstance(preset, Preset)
-    assert preset.dialect in DIALECTS

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -76,10 +77,11 @@ class Upstream:
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
-    scripts: dict[str, Script] = field(default_factory=dict)
+    scripts: dict[str | None, Script] = field(default_factory=dict)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
-    def script(self, model: str, script: Script) -> None:
+    def script(self, model: str | None, script: Script) -> None:
+        """What a model says: "" for requests that are no JSON, None for JSON without a model."""
         self.scripts[model] = script
 
     def gate(self) -> Gate:
@@ -168,13 +170,14 @@ class Gate:
 
 
 @contextlib.contextmanager
-def running_upstream() -> Iterator[Upstream]:
+def running_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
     upstream = Upstream()
     loop = upstream.loop
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(upstream.serve, "127.0.0.1", 0, backlog=2048), loop).result()
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    starting = asyncio.start_server(upstream.serve, "127.0.0.1", 0, backlog=2048, ssl=tls)
+    server = asyncio.run_coroutine_threadsafe(starting, loop).result()
+    upstream.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield upstream
     finally:

@@ -10,7 +10,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from native_api import catalog
+from native_api.engine import credentials
 from native_api.models import ModelRoute, Provider, Target
+
+BUILT_FROM = ("preset", "dialect", "base_url", "auth", "headers", "options", "timeout")
 
 
 class ProviderForm(forms.ModelForm):
@@ -18,24 +21,26 @@ class ProviderForm(forms.ModelForm):
         label=_("API key"),
         required=False,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
-        help_text=_("Stored encrypted and never shown again. Leave empty to keep the present one."),
+        help_text=_("Or a service account's JSON. Stored encrypted and never shown again. Leave empty to keep the present one."),
     )
     remove_api_key = forms.BooleanField(label=_("Remove the API key"), required=False)
 
     class Meta:
         model = Provider
-        fields = ("name", "preset", "dialect", "base_url", "headers", "options", "timeout", "enabled")
+        fields = ("name", "preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "enabled")
 
     def clean(self) -> dict[str, Any]:
         """Build the provider as the catalog will, so that what is wrong is said here and not in the log."""
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
-        definition = {name.upper(): cleaned.get(name) for name in ("preset", "dialect", "base_url", "headers", "options", "timeout")}
+        definition = {name.upper(): cleaned.get(name) for name in BUILT_FROM}
         try:
-            catalog.provider_of(cleaned["name"], {**definition, "API_KEY": self._key_after(cleaned)})
+            provider = catalog.provider_of(cleaned["name"], {**definition, "API_KEY": self._key_after(cleaned)})
         except ValueError as problem:
             raise forms.ValidationError(str(problem).replace(" | ", ". ")) from None
+        if credentials.is_missing(provider.auth):
+            raise forms.ValidationError(f"{credentials.needs(provider.auth)}.")
         return cleaned
 
     def _key_after(self, cleaned: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from native_api.dialects.addresses import address
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.errors import error_inside, error_object, is_error, provider_error
 from native_api.exceptions import UpstreamError
@@ -47,7 +48,7 @@ class OpenAI(Dialect):
     remote_files = frozenset({"image_url"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
-        return f"{target.provider.base_url}/chat/completions"
+        return address(target, "/chat/completions")
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         quirks = target.provider.quirks

@@ -17,6 +17,9 @@ class Provider(models.Model):
     dialect = models.CharField(_("dialect"), max_length=50, blank=True)
     base_url = models.CharField(_("base URL"), max_length=500, blank=True)
     api_key = EncryptedTextField(_("API key"), blank=True, default="")
+    auth = models.CharField(
+        _("authentication"), max_length=50, blank=True, help_text=_("How the key is sent; empty means as the preset says.")
+    )
     headers = models.JSONField(_("headers"), default=dict, blank=True, help_text=_("Sent with every call. Not for secrets: shown here."))
     options = models.JSONField(_("options"), default=dict, blank=True, help_text=_("What only some dialects need: region, project, …"))
     timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)])

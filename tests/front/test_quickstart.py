@@ -11,7 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.servers import ROOT, free_port, stop, until
+from native_api.providers import ROWS
+from tests.servers import ROOT, environment_for, free_port, manage, stop, until
+from tests.test_providers import ALL_VARIABLES
 from tests.upstream import Upstream
 
 KEY = re.compile(r"nk_[a-z0-9]{8}_[A-Za-z0-9]{49}")
@@ -50,6 +52,26 @@ def test_it_keeps_provider_keys_from_the_environment_out_of_sight(tmp_path: Path
     assert "openai" in printed
     assert "sk-from-the-environment" not in printed
     assert b"sk-from-the-environment" not in (tmp_path / "db.sqlite3").read_bytes()
+
+
+def test_it_registers_every_vendor_whose_variables_are_all_set(tmp_path: Path) -> None:
+    printed = quickstart(tmp_path, **ALL_VARIABLES)
+    [line] = re.findall(r"^Providers: (.*)$", printed, re.MULTILINE)
+    assert {*line.split(", ")} >= {row.name for row in ROWS if row.key_variable or row.options} | {"echo"}
+
+
+def test_it_registers_no_vendor_that_lacks_a_variable(tmp_path: Path) -> None:
+    printed = quickstart(tmp_path, AZURE_OPENAI_API_KEY="k", GOOGLE_CLOUD_PROJECT="p", CLOUDFLARE_API_TOKEN="k")
+    assert not re.findall(r"^Providers: .*(?:azure|vertex|cloudflare)", printed, re.MULTILINE)
+
+
+def test_in_a_site_of_its_own_settings_it_keeps_vendors_as_rows(tmp_path: Path) -> None:
+    env = environment_for(tmp_path, {}, AZURE_OPENAI_API_KEY="sk-azure", AZURE_OPENAI_ENDPOINT="https://x.openai.azure.com/")
+    manage(env, "native_quickstart", "--no-serve")
+    connection = sqlite3.connect(tmp_path / "db.sqlite3")
+    rows = connection.execute("SELECT name, preset, options FROM native_api_provider WHERE name LIKE 'azure%'").fetchall()
+    connection.close()
+    assert rows == [("azure", "azure", '{"endpoint": "https://x.openai.azure.com/"}')]
 
 
 def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstream) -> None:

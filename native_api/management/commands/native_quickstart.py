@@ -23,7 +23,7 @@ from native_api import catalog
 from native_api.conf import native_settings
 from native_api.keys import create_key
 from native_api.models import ApiKey, ModelRoute, Provider, Target
-from native_api.providers import PRESETS, Preset
+from native_api.providers import PRESETS, Preset, found_in
 
 KEY_NAME = "quickstart"
 PROBE_SECONDS = 0.5
@@ -69,10 +69,8 @@ class Command(BaseCommand):
         return create_key(admin, KEY_NAME)[1]
 
     def _providers(self) -> None:
-        for preset in PRESETS.values():
-            key = os.environ.get(preset.key_variable, "") if preset.key_variable else ""
-            if key and "{" not in preset.base_url and preset.name not in native_settings.PROVIDERS:
-                self._register(preset, api_key=key)
+        for name, told in found_in(os.environ).items():
+            self._register(PRESETS[name], **{setting.lower(): value for setting, value in told.items()})
         self._register(PRESETS["echo"])
         self._route("echo", "echo", "echo")
 
