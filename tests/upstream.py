@@ -78,6 +78,8 @@ class Upstream:
     connections: int = 0
     open_connections: int = 0
     scripts: dict[str | None, Script] = field(default_factory=dict)
+    otherwise: Script | None = None
+    """What models without a script say; by default `hello`."""
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def script(self, model: str | None, script: Script) -> None:
@@ -109,7 +111,7 @@ class Upstream:
             self.requests.append(received)
             exchange = Exchange(received, writer)
             model = received.body.get("model") if isinstance(received.body, dict) else ""
-            await self._run(self.scripts.get(model, hello), exchange, reader)
+            await self._run(self.scripts.get(model, self.otherwise or hello), exchange, reader)
             if not exchange.keep_alive:
                 return
 

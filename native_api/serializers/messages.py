@@ -9,7 +9,6 @@ from native_api.serializers.fields import (
     Misplaced,
     any_list,
     any_object,
-    anything,
     boolean,
     kind_of,
     list_of,
@@ -62,12 +61,15 @@ def content(**parts: Check) -> Check:
     return check
 
 
-FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"))
+# `parsed_arguments`, like `parsed` below, is what the SDK's own parser made of what stands beside it: nothing is lost with it.
+FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"), ignored=("parsed_arguments",))
+# `index` is what an SDK that put the call together from a stream leaves in it; providers refuse it.
 TOOL_CALL = typed(
     {
         "function": shape(
-            {"id": string, "type": string, "index": anything, "function": FUNCTION, "extra_content": any_object},
+            {"id": string, "type": string, "function": FUNCTION, "extra_content": any_object},
             required=("id", "function"),
+            ignored=("index",),
         ),
         "custom": shape(
             {
@@ -77,6 +79,7 @@ TOOL_CALL = typed(
                 "extra_content": any_object,
             },
             required=("id", "custom"),
+            ignored=("index",),
         ),
     },
     "a tool call",

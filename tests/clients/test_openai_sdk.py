@@ -1,0 +1,95 @@
+"""The official SDK, in front of every wire. It sends back all that it got, so every thought must reach the model again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from tests.clients.conftest import Gateway
+from tests.clients.model import COMPARE, CONCLUSION, DEGREES, GOODBYE, REPORT, REPORT_ON, SYSTEM, THANKS
+
+
+class Report(BaseModel):
+    city: str
+    celsius: int
+    notes: list[str]
+
+
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The temperature in a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+DIFFERENCE: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "difference",
+        "parameters": {
+            "type": "object",
+            "properties": {"warmer": {"type": "integer"}, "colder": {"type": "integer"}},
+            "required": ["warmer", "colder"],
+        },
+    },
+}
+
+Ask = Callable[[openai.OpenAI, str, list[Any]], Any]
+
+
+@pytest.fixture
+def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30) as client:
+        yield client
+
+
+def complete(client: openai.OpenAI, model: str, messages: list[Any]) -> Any:
+    reply = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER, DIFFERENCE], reasoning_effort="low")  # type: ignore[list-item]
+    return reply.choices[0]
+
+
+def streamed(client: openai.OpenAI, model: str, messages: list[Any]) -> Any:
+    with client.chat.completions.stream(model=model, messages=messages, tools=[WEATHER, DIFFERENCE], reasoning_effort="low") as stream:  # type: ignore[list-item]
+        return stream.get_final_completion().choices[0]
+
+
+def run(call: Any) -> str:
+    arguments = json.loads(call.function.arguments)
+    if call.function.name == "weather":
+        return json.dumps({"celsius": DEGREES[arguments["city"]]})
+    return str(arguments["warmer"] - arguments["colder"])
+
+
+@pytest.mark.parametrize("ask", [complete, streamed])
+def test_a_conversation_with_tools(gateway: Gateway, sdk: openai.OpenAI, ask: Ask) -> None:
+    messages: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": COMPARE}]
+    thoughts = []
+    while (choice := ask(sdk, gateway.model, messages)).finish_reason == "tool_calls":
+        messages.append(choice.message)
+        thoughts.append(getattr(choice.message, "reasoning_content", None))
+        messages += [{"role": "tool", "tool_call_id": call.id, "content": run(call)} for call in choice.message.tool_calls]
+    assert choice.message.content == CONCLUSION
+    messages += [choice.message, {"role": "user", "content": THANKS}]
+    assert ask(sdk, gateway.model, messages).message.content == GOODBYE
+    assert gateway.upstream.refused == []
+    assert [asked.system for asked in gateway.upstream.asked] == [SYSTEM] * 4
+    if gateway.thinks:
+        assert thoughts == ["Two cities: two calls. ☁️", "Now the difference."]
+        came_back = [turn.thoughts for turn in gateway.upstream.asked[-1].turns if turn.role == "model"]
+        assert all(came_back), "every thought of the model's reaches it again"
+
+
+def test_structured_output(gateway: Gateway, sdk: openai.OpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": REPORT_ON}]
+    reply = sdk.chat.completions.parse(model=gateway.model, messages=messages, response_format=Report)
+    assert reply.choices[0].message.parsed == Report.model_validate(REPORT)
+    assert reply.choices[0].finish_reason == "stop"
+    assert not reply.choices[0].message.tool_calls
+    with sdk.chat.completions.stream(model=gateway.model, messages=messages, response_format=Report) as stream:
+        assert stream.get_final_completion().choices[0].message.parsed == Report.model_validate(REPORT)

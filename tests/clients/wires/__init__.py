@@ -1,0 +1,14 @@
+"""The scripted wires. One line each."""
+
+from __future__ import annotations
+
+from tests.clients.wires.anthropic import AnthropicWire
+from tests.clients.wires.base import Wire
+from tests.clients.wires.gemini import GeminiWire
+from tests.clients.wires.openai import OpenAIWire
+
+WIRES: dict[str, type[Wire]] = {
+    "openai": OpenAIWire,
+    "anthropic": AnthropicWire,
+    "gemini": GeminiWire,
+}
