@@ -146,7 +146,7 @@ class CohereStream(StreamParser):
     def _call_delta(self, told: Json) -> list[ChatCompletionChunk]:
         state = self._calls.get(told.get("index"))
         if state is None:
-            return self._call_start(told)
+            return self._call_start(told) if _call(told) else NO_CHUNKS
         return self._arguments(state, (_call(told).get("function") or {}).get("arguments") or "")
 
     def _call_end(self, told: Json) -> list[ChatCompletionChunk]:
