@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from native_api.dialects.base import Dialect, StreamParser, provider_options
 from native_api.dialects.cohere_messages import Conversation
 from native_api.dialects.cohere_reply import error_of, reply
 from native_api.dialects.cohere_stream import CohereStream
-from native_api.dialects.content import FORCED_TOOL, check_modalities, choice_of, functions_of, limit_of, stops_of, wanted_schema
+from native_api.dialects.content import FORCED_TOOL, check_modalities, choice_of, declared, functions_of, limit_of, stops_of, wanted_schema
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
 
@@ -106,7 +106,7 @@ def _tools(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
             raise UnsupportedField("tool_choice", f"there is no function {name!r} among the tools")
     if not tools:
         return
-    body["tools"] = [_tool(tool["function"]) for tool in tools]
+    body["tools"] = [declared(tool["function"]) for tool in tools]
     if any(tool["function"].get("strict") for tool in tools):
         # One switch for all tools: the others become stricter, none laxer.
         body["strict_tools"] = True
@@ -116,14 +116,6 @@ def _tools(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
         body["tool_choice"] = "NONE"
     if chat.get("parallel_tool_calls") is False:
         omitted.append("parallel_tool_calls")
-
-
-def _tool(function: Mapping[str, Any]) -> Json:
-    told: Json = {"name": function["name"]}
-    if function.get("description"):
-        told["description"] = function["description"]
-    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"type": "function", "function": told}
 
 
 def _format(chat: ChatRequest, body: Json, has_documents: bool) -> None:

@@ -122,6 +122,15 @@ def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
     return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
 
 
+def declared(function: Mapping[str, Any]) -> Json:
+    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters says so."""
+    told: Json = {"name": function["name"]}
+    if function.get("description"):
+        told["description"] = function["description"]
+    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"type": "function", "function": told}
+
+
 def _allowed_names(choice: Any) -> set[str] | None:
     if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
         return None

@@ -9,10 +9,10 @@ set, how long the model stays loaded, and whether a model is to think. What has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from native_api.dialects.base import Dialect, StreamParser
-from native_api.dialects.content import check_modalities, choice_of, functions_of, limit_of, stops_of, wanted_schema
+from native_api.dialects.content import check_modalities, choice_of, declared, functions_of, limit_of, stops_of, wanted_schema
 from native_api.dialects.ollama_messages import Conversation
 from native_api.dialects.ollama_reply import OllamaStream, error_of, reply
 from native_api.exceptions import UnsupportedField, UpstreamError
@@ -87,19 +87,11 @@ def _tools(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
         raise UnsupportedField("tool_choice", "Ollama's models cannot be made to call a tool; use auto or none")
     if not tools or mode == "none":
         return
-    body["tools"] = [_tool(tool["function"]) for tool in tools]
+    body["tools"] = [declared(tool["function"]) for tool in tools]
     if any(tool["function"].get("strict") for tool in tools):
         omitted.append("tools.function.strict")
     if chat.get("parallel_tool_calls") is False:
         omitted.append("parallel_tool_calls")
-
-
-def _tool(function: Mapping[str, Any]) -> Json:
-    told: Json = {"name": function["name"]}
-    if function.get("description"):
-        told["description"] = function["description"]
-    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"type": "function", "function": told}
 
 
 def _think(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
