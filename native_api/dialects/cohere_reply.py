@@ -62,6 +62,11 @@ def _blocks(content: Any) -> list[Json]:
     return [block for block in content or () if isinstance(block, dict)]
 
 
+def kind_of(block: Json) -> str:
+    """A content block's type, also where it is not named."""
+    return str(block.get("type") or ("thinking" if "thinking" in block else "text" if "text" in block else ""))
+
+
 class Parts:
     """Collects a complete reply's message."""
 
@@ -81,7 +86,7 @@ class Parts:
         return self.has_calls or any(self._texts)
 
     def block(self, block: Json) -> None:
-        kind = block.get("type")
+        kind = kind_of(block)
         self._places.begin(kind)
         if kind == "text":
             self._texts.append(block.get("text") or "")

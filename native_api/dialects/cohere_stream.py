@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.cohere_reply import WIRE, Places, failure, finish_reason, kept, likelihoods, tool_call, usage_of
+from native_api.dialects.cohere_reply import WIRE, Places, failure, finish_reason, kept, kind_of, likelihoods, tool_call, usage_of
 from native_api.dialects.content import FORCED_TOOL
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -67,6 +67,8 @@ class CohereStream(StreamParser):
 
     def _block_start(self, told: Json) -> list[ChatCompletionChunk]:
         block = dict(_message(told).get("content") or {})
+        if not block.get("type"):
+            return self._block_delta(told) if block else NO_CHUNKS
         self._open(told.get("index"), block)
         if block.get("type") == "thinking":
             return self._chunk(self._thought(block, block.get("thinking") or ""))
@@ -80,7 +82,9 @@ class CohereStream(StreamParser):
     def _block_delta(self, told: Json) -> list[ChatCompletionChunk]:
         delta = _message(told).get("content") or {}
         index = told.get("index")
-        block = self._blocks.get(index) or self._open(index, {"type": "thinking" if "thinking" in delta else "text"})
+        if not delta and index not in self._blocks:
+            return NO_CHUNKS
+        block = self._blocks.get(index) or self._open(index, {"type": kind_of(delta)})
         kind = block.get("type")
         if kind == "text":
             return self._text(delta.get("text") or "", told)

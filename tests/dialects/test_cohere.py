@@ -119,6 +119,15 @@ def test_text_without_a_beginning_is_text() -> None:
     assert choice["message"] == {"role": "assistant", "content": "Hi"}
 
 
+def test_blocks_that_do_not_name_their_type_are_known_by_what_is_in_them() -> None:
+    contents = [{"thinking": "Hm"}, {"text": "H"}]
+    starts = [{"type": "content-start", "index": index, "delta": {"message": {"content": c}}} for index, c in enumerate(contents)]
+    late = {"type": "content-delta", "index": 1, "delta": {"message": {"content": {"text": "i"}}}}
+    [choice] = fold(chunks_of(*starts, late, END))
+    assert choice["message"] == reply_of({"message": {"content": [{"thinking": "Hm"}, {"text": "Hi"}]}})
+    assert (choice["message"]["content"], choice["message"]["reasoning_content"]) == ("Hi", "Hm")
+
+
 def test_nothing_follows_the_end() -> None:
     late = {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hi"}}}}
     assert chunks_of(END, late, END) == chunks_of(END)
