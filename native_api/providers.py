@@ -97,6 +97,7 @@ ROWS = (
     Preset("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "https://ai.google.dev/api", "GEMINI_API_KEY",
            "x-goog-api-key", other_variables=("GOOGLE_API_KEY",)),
     Preset("vertex", "gemini", "https://aiplatform.googleapis.com/v1", VERTEX_DOCS, auth="google", options=VERTEX),
+    Preset("cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat", "CO_API_KEY"),
     # Its OpenAI-compatible API leaves the thinking in the text; this one, which its documentation recommends, tells it apart.
     Preset("minimax", "anthropic", "https://api.minimax.io/anthropic/v1", "https://platform.minimax.io/docs/guides/quickstart",
            "MINIMAX_API_KEY", "x-api-key"),
@@ -142,7 +143,7 @@ ROWS = (
     Preset("echo", "openai", "echo://local/v1", "docs/providers.md", auth="none"),
     local("llamacpp", "http://127.0.0.1:8080/v1", "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"),
     local("lmstudio", "http://127.0.0.1:1234/v1", "https://lmstudio.ai/docs/developer/openai-compat"),
-    local("ollama", "http://127.0.0.1:11434/v1", "https://docs.ollama.com/openai", REASONING),
+    Preset("ollama", "ollama", "http://127.0.0.1:11434", "https://docs.ollama.com/api/chat", auth="none", probe=True),
     local("sglang", "http://127.0.0.1:30000/v1", "https://docs.sglang.ai/basic_usage/openai_api.html"),
     local("vllm", "http://127.0.0.1:8000/v1", "https://docs.vllm.ai/en/latest/serving/", REASONING),
 )  # fmt: skip
