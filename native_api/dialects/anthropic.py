@@ -184,10 +184,21 @@ def _think(chat: ChatRequest, model: str, body: Json, omitted: list[str]) -> Non
     if effort is None or effort == "none":
         return
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
-    if NEVER_THINKS.search(model) or forced or not _set_thinking(effort, model, body):
+    lost = bool(THINKS_BY_BUDGET.search(model)) and _lost_its_thinking(body["messages"])
+    if NEVER_THINKS.search(model) or forced or lost or not _set_thinking(effort, model, body):
         omitted.append("reasoning_effort")
         return
     omitted += [name for name in ("temperature", "top_p") if body.pop(name, None) is not None]
+
+
+def _lost_its_thinking(turns: list[Json]) -> bool:
+    """Whether the calls that are answered last came back without the thinking that led to them, as clients that don't know it
+    send them. To models that think by budget that is a 400: such a turn is ended without thinking
+    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use, read 2026-11).
+    """
+    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return turns[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
 
 
 def _set_thinking(effort: str, model: str, body: Json) -> bool:
