@@ -11,6 +11,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput, ToolOutput
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -75,5 +76,9 @@ def test_structured_output(gateway: Gateway, ask: Any, way: Any) -> None:
         async with agent(gateway, output_type=way(Report)) as chat:
             return (await ask(chat, REPORT_ON)).output
 
+    if way is ToolOutput and not gateway.upstream.wire.can_force_tools:
+        with pytest.raises(ModelHTTPError, match="tool_choice"):
+            asyncio.run(talk())
+        return
     assert asyncio.run(talk()) == Report.model_validate(REPORT)
     assert gateway.upstream.refused == []

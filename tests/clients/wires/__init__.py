@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from tests.clients.wires.anthropic import AnthropicWire
 from tests.clients.wires.base import Wire
+from tests.clients.wires.cohere import CohereWire
 from tests.clients.wires.gemini import GeminiWire
+from tests.clients.wires.ollama import OllamaWire
 from tests.clients.wires.openai import OpenAIWire
 
 WIRES: dict[str, type[Wire]] = {
     "openai": OpenAIWire,
     "anthropic": AnthropicWire,
     "gemini": GeminiWire,
+    "cohere": CohereWire,
+    "ollama": OllamaWire,
 }

@@ -53,6 +53,9 @@ class Wire(ABC):
     media_type: ClassVar[str] = "text/event-stream"
     usage_fields: ClassVar[tuple[str, ...]] = ("usage",)
     id_fields: ClassVar[tuple[str, ...]] = ("id",)
+    counts_cached: ClassVar[bool] = True
+    """Whether its usage tells tokens that came from a cache: five of them, in these answers."""
+    can_force_tools: ClassVar[bool] = True
 
     def provider(self, url: str) -> dict[str, Any]:
         """The provider as a site's settings have it."""
