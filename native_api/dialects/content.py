@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -15,7 +17,7 @@ FORCED_TOOL: Final = "json_response"
 
 
 class DataURL(NamedTuple):
-    """`data` is base64 as it came."""
+    """`data` is base64."""
 
     media_type: str
     data: str
@@ -37,12 +39,14 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL, None for any other URL."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL. Text that is not base64 is made so."""
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
-    media_type, _, encoding = head.rpartition(";") if ";" in head else (head, "", "")
-    return DataURL((media_type if encoding else head).partition(";")[0].lower() or "text/plain", data)
+    media_type, *attributes = head.split(";")
+    if "base64" not in attributes:
+        data = b64encode(unquote_to_bytes(data)).decode()
+    return DataURL(media_type.lower() or "text/plain", data)
 
 
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
@@ -59,6 +63,10 @@ MEDIA_TYPES: Final = {
     "md": "text/markdown",
     "csv": "text/csv",
     "html": "text/html",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -67,7 +75,14 @@ MEDIA_TYPES: Final = {
     "gif": "image/gif",
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
     "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
 }
 
 
