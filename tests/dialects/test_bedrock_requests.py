@@ -86,7 +86,8 @@ def users(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def assistants(blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": [{"type": "text", "text": block["text"]} for block in blocks if "text" in block]}
+    texts = [{"type": "text", "text": block["text"]} for block in blocks if "text" in block]
+    message: dict[str, Any] = {"role": "assistant", "content": texts}
     details = [detail(block["reasoningContent"], index) for index, block in enumerate(blocks) if "reasoningContent" in block]
     calls = [call(block["toolUse"]) for block in blocks if "toolUse" in block]
     return {**message, **({"reasoning_details": details} if details else {}), **({"tool_calls": calls} if calls else {})}
