@@ -76,9 +76,13 @@ def test_the_complete_reply(case: dict[str, Any]) -> None:
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
 
 
+def streamed(case: dict[str, Any]) -> bytes:
+    return case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+
+
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = streamed(case)
     chunks, usage = chunks_of(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
@@ -101,15 +105,15 @@ def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = streamed(case)
     with pytest.raises(UpstreamError):
         chunks_of(case, [raw[: len(raw) // 3]])
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected_error"))
+@pytest.mark.parametrize("case", cases("stream", "expected_error") + cases("stream_base64", "expected_error"))
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
-        chunks_of(case, [case["stream"].encode()])
+        chunks_of(case, [streamed(case)])
     assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case["expected_error"]
 
 

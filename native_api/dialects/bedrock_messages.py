@@ -29,6 +29,8 @@ from native_api.types import Json
 
 FITTING_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 MISTRAL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}|tooluse_[a-zA-Z0-9_.:-]{1,56}")
+LONG_NUMBER: Final = re.compile(r"\d{16}")
+"""Numbers in `json` are doubles, so results with longer ones stay the text they are."""
 FILLER: Final = "."
 BESIDE_DOCUMENT: Final = "See the attached document."
 
@@ -142,7 +144,7 @@ class Conversation:
     def _in_result(self, block: Json) -> Json:
         """Mistral's models read a result that is an object as one; text is what all others take."""
         text = block.get("text") or ""
-        if self._maker == "mistral" and text.startswith("{"):
+        if self._maker == "mistral" and text.startswith("{") and not LONG_NUMBER.search(text):
             try:
                 return {"json": orjson.loads(text)}
             except orjson.JSONDecodeError:
