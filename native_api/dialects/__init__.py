@@ -5,7 +5,9 @@ from __future__ import annotations
 from native_api.dialects.anthropic import Anthropic
 from native_api.dialects.base import Dialect
 from native_api.dialects.bedrock import Bedrock
+from native_api.dialects.cohere import Cohere
 from native_api.dialects.gemini import Gemini
+from native_api.dialects.ollama import Ollama
 from native_api.dialects.openai import OpenAI
 
 DIALECTS: dict[str, Dialect] = {
@@ -13,4 +15,6 @@ DIALECTS: dict[str, Dialect] = {
     "anthropic": Anthropic(),
     "gemini": Gemini(),
     "bedrock": Bedrock(),
+    "cohere": Cohere(),
+    "ollama": Ollama(),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -55,6 +55,14 @@ def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
     if given is None:
         return None
     return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
+
+
+def decoded(data: str, place: str) -> str:
+    """The text of a file that came as base64."""
+    try:
+        return b64decode(data, validate=True).decode()
+    except ValueError:
+        raise UnsupportedField(place, "the text is not UTF-8 in base64") from None
 
 
 MEDIA_TYPES: Final = {
@@ -126,6 +134,15 @@ def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
             raise UnsupportedField(f"tools[{position}].type", f"{wire} takes function tools only")
     allowed = _allowed_names(chat.get("tool_choice"))
     return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
+
+
+def declared(function: Mapping[str, Any]) -> Json:
+    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters says so."""
+    told: Json = {"name": function["name"]}
+    if function.get("description"):
+        told["description"] = function["description"]
+    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"type": "function", "function": told}
 
 
 def _allowed_names(choice: Any) -> set[str] | None:

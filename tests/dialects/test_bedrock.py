@@ -84,7 +84,19 @@ def test_the_model_of_the_api_finds_faults() -> None:
 
 def test_names_of_documents_are_what_bedrock_takes() -> None:
     """The service's own refusals (2026-09-04) name these: the rule is not in its model."""
-    names = ["John's report", "invoice #123", "a&b", "report,2026", "résumé", "분기보고서", "Report -  Final", "a\tb", "", "x" * 300, "x" * 301]
+    names = [
+        "John's report",
+        "invoice #123",
+        "a&b",
+        "report,2026",
+        "résumé",
+        "분기보고서",
+        "Report -  Final",
+        "a\tb",
+        "",
+        "x" * 300,
+        "x" * 301,
+    ]
     parts: list[Any] = [{"type": "file", "file": {"filename": f"{name}.pdf", "file_data": "UERG"}} for name in names]
     chat: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": parts}]}
     told = [block["document"]["name"] for block in DIALECT.request(chat, TARGET).body["messages"][0]["content"] if "document" in block]
@@ -197,7 +209,9 @@ def test_an_answer_that_the_model_could_not_write_is_a_failure(reason: str) -> N
 
 
 def test_the_model_that_a_router_chose_is_told() -> None:
-    routed = reply("end_turn", trace={"promptRouter": {"invokedModelId": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"}})
+    routed = reply(
+        "end_turn", trace={"promptRouter": {"invokedModelId": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"}}
+    )
     assert DIALECT.response(routed, TARGET)["model"] == "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"
 
 
