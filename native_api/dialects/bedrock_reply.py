@@ -163,17 +163,12 @@ def _cited(reply: Reply, cited: Json) -> Json:
 
 
 def annotation(citation: Json, start: int, end: int) -> Json:
-    """OpenAI's `url_citation` where there is an address; any other citation as it came."""
-    location = citation.get("location") or {}
+    """OpenAI's `url_citation`, the only kind its clients know; what it has no member for stands beside, as it came."""
     source = str(citation.get("source") or "")
-    url = (location.get("web") or {}).get("url") or (source if source.startswith(("https://", "http://")) else "")
-    if not url:
-        return {"type": "citation", **citation, "start_index": start, "end_index": end}
-    told: Json = {"url": url, "title": citation.get("title") or "", "start_index": start, "end_index": end}
-    text = "".join(piece.get("text") or "" for piece in citation.get("sourceContent") or ())
-    if text:
-        told["cited_text"] = text
-    return {"type": "url_citation", "url_citation": told, **({"location": location} if location else {})}
+    web = (citation.get("location") or {}).get("web") or {}
+    url = web.get("url") or (source if source.startswith(("https://", "http://")) else "")
+    told = {"url": url, "title": citation.get("title") or "", "start_index": start, "end_index": end}
+    return {"type": "url_citation", "url_citation": {**citation, **told}}
 
 
 def usage_of(told: Mapping[str, Any]) -> Usage | None:
