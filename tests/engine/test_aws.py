@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gatewayproject import environment
 from native_api import catalog
 from native_api.engine import aws, exchange, transport
 from native_api.engine.credentials import authorize
@@ -224,3 +225,14 @@ def test_a_provider_that_cannot_work_is_found_before_it_is_used(definition: dict
 def test_the_region_is_part_of_the_address() -> None:
     built = catalog.build({"bedrock": {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}}, {}).providers["bedrock"]
     assert built.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+
+
+def test_the_project_takes_the_region_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "ABSKtoken")
+    assert "bedrock" not in environment.providers(), "without a region there is no address"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    told = environment.providers()["bedrock"]
+    assert told == {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}
+    assert problem(told) == ""
