@@ -10,10 +10,8 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Any, Final
 
-import orjson
-
 from native_api.dialects.bedrock_reply import SERVER_TOOL, Reply, join
-from native_api.dialects.content import dumped
+from native_api.dialects.content import dumped, value_of
 from native_api.types import Json
 
 
@@ -40,6 +38,7 @@ class Blocks:
         self._open: dict[int, Block] = {}
 
     def start(self, told: Json) -> Json:
+        """The delta that a `contentBlockStart` means, like those of the others below."""
         block = self._block(told)
         for kind, head in (told.get("start") or {}).items():
             if kind == "toolUse":
@@ -51,7 +50,8 @@ class Blocks:
         block = self._block(told)
         delta: Json = {}
         for kind, piece in (told.get("delta") or {}).items():
-            join(delta, PIECES.get(kind, Blocks._other)(self, block, kind, piece))
+            if piece is not None:
+                join(delta, PIECES.get(kind, Blocks._other)(self, block, kind, piece))
         return delta
 
     def stop(self, told: Json) -> Json:
@@ -71,9 +71,11 @@ class Blocks:
             block = self._open[index] = Block(self._reply.length)
         return block
 
+    # --- pieces, by their kinds --------------------------------------------------------------------------------
+
     def _text(self, block: Block, kind: str, piece: Any) -> Json:
         block.kind = block.kind or kind
-        return self._reply.text(piece or "")
+        return self._reply.text(piece)
 
     def _citation(self, block: Block, kind: str, piece: Any) -> Json:
         block.kind = block.kind or kind
@@ -146,7 +148,7 @@ class Blocks:
         """What a block owes when it ends."""
         kind = block.kind
         if kind == "toolUse" and block.head.get("type") == SERVER_TOOL:
-            return self._reply.kept({kind: {**block.head, "input": _parsed("".join(block.pieces))}})
+            return self._reply.kept({kind: {**block.head, "input": value_of("".join(block.pieces))}})
         if kind == "toolUse":
             return {} if block.is_said else self._said(block, "{}")
         if kind == "redactedContent":
@@ -167,13 +169,6 @@ PIECES: Final = {
     "image": Blocks._image,
     "toolResult": Blocks._result,
 }
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError:
-        return text
 
 
 def _joined(pieces: list[str]) -> str:

@@ -127,10 +127,10 @@ def join(message: Json, delta: Json) -> None:
 
 
 def told_of(reply: Reply, block: Json) -> Json:
-    """The delta that one whole block means."""
+    """The delta that one whole block means. Members that are null are as good as absent."""
     use = block.get("toolUse")
-    if "text" in block:
-        return reply.text(block["text"] or "")
+    if block.get("text") is not None:
+        return reply.text(block["text"])
     if isinstance(use, dict) and use.get("type") != SERVER_TOOL:
         return reply.call(use, arguments_of(use.get("input")))
     if isinstance(block.get("reasoningContent"), dict):

@@ -195,6 +195,14 @@ def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
     return [item["block"] for item in message.get("provider_content") or () if item.get("format") == wire and "block" in item]
 
 
+def value_of(text: str) -> Any:
+    """The value that a text says in JSON, `{}` for none; text that is no JSON stays what it is."""
+    try:
+        return orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return text
+
+
 def dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
 
