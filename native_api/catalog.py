@@ -126,7 +126,7 @@ def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: 
     """OPTIONS are shown in the admin, so nothing secret may stand there; and what the preset cannot do without must."""
     secret = next((name for name in options if SECRET_NAMES.search(name)), None)
     if secret:
-        raise ValueError(f"OPTIONS[{secret!r}] would be shown to everyone in the admin | What is secret goes into API_KEY.")
+        raise ValueError(f"OPTIONS[{secret!r}] is a secret | It would be shown in the admin. What is secret goes into API_KEY.")
     in_address = placeholders(preset.base_url) if preset and base_url else []
     missing = next((name for name in (preset.options if preset else ()) if not options.get(name) and name not in in_address), None)
     if missing:

@@ -32,8 +32,8 @@ class Preset:
     auth: str = "bearer"
     quirks: Quirks = NO_QUIRKS
     headers: Mapping[str, str] = field(default_factory=empty)
-    options: Mapping[str, str] = field(default_factory=empty)
-    """The OPTIONS that it cannot do without, and the environment variable that the vendor's SDK reads each from."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=empty)
+    """The OPTIONS that it cannot do without, and the environment variables that the vendor's SDK looks for each in."""
     other_variables: tuple[str, ...] = ()
     """Where the key is looked for when `key_variable` is not set."""
     probe: bool = False
@@ -77,11 +77,12 @@ def local(name: str, base_url: str, docs: str, quirks: Quirks = FAMILY) -> Prese
     return Preset(name, "openai", base_url, docs, auth="none", quirks=quirks, probe=True)
 
 
-AZURE = {"endpoint": "AZURE_OPENAI_ENDPOINT"}
+AZURE = {"endpoint": ("AZURE_OPENAI_ENDPOINT",)}
 AZURE_DOCS = "https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle"
 DEPLOYMENTS = "{endpoint}/openai/deployments/{model}?api-version={api_version}"
 DEPLOYMENTS_DOCS = "https://learn.microsoft.com/en-us/azure/ai-services/openai/reference"
-VERTEX = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATION"}
+BEDROCK_DOCS = "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"
+VERTEX = {"project": ("GOOGLE_CLOUD_PROJECT",), "location": ("GOOGLE_CLOUD_LOCATION",)}
 VERTEX_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstart"
 CLOUDFLARE_DOCS = "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility"
 DATABRICKS_DOCS = "https://docs.databricks.com/en/machine-learning/foundation-models/api-reference.html"
@@ -91,12 +92,14 @@ ROWS = (
            quirks=OPENAI),
     Preset("azure", "openai", "{endpoint}/openai/v1", AZURE_DOCS, "AZURE_OPENAI_API_KEY", "api-key", OPENAI, options=AZURE),
     Preset("azure-deployments", "openai", DEPLOYMENTS, DEPLOYMENTS_DOCS, "AZURE_OPENAI_API_KEY", "api-key", OPENAI,
-           options={**AZURE, "api_version": "OPENAI_API_VERSION"}),
+           options={**AZURE, "api_version": ("OPENAI_API_VERSION",)}),
     Preset("anthropic", "anthropic", "https://api.anthropic.com/v1", "https://docs.anthropic.com/en/api/messages", "ANTHROPIC_API_KEY",
            "x-api-key"),
     Preset("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "https://ai.google.dev/api", "GEMINI_API_KEY",
            "x-goog-api-key", other_variables=("GOOGLE_API_KEY",)),
     Preset("vertex", "gemini", "https://aiplatform.googleapis.com/v1", VERTEX_DOCS, auth="google", options=VERTEX),
+    Preset("bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com", BEDROCK_DOCS, "AWS_BEARER_TOKEN_BEDROCK", "aws",
+           options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}),
     Preset("cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat", "CO_API_KEY"),
     # Its OpenAI-compatible API leaves the thinking in the text; this one, which its documentation recommends, tells it apart.
     Preset("minimax", "anthropic", "https://api.minimax.io/anthropic/v1", "https://platform.minimax.io/docs/guides/quickstart",
@@ -105,8 +108,9 @@ ROWS = (
     compatible("cerebras", "https://api.cerebras.ai/v1", "https://inference-docs.cerebras.ai/resources/openai", "CEREBRAS_API_KEY",
                CEREBRAS),
     compatible("cloudflare", "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1", CLOUDFLARE_DOCS, "CLOUDFLARE_API_TOKEN",
-               options={"account_id": "CLOUDFLARE_ACCOUNT_ID"}),
-    compatible("databricks", "{host}/serving-endpoints", DATABRICKS_DOCS, "DATABRICKS_TOKEN", MIXED, options={"host": "DATABRICKS_HOST"}),
+               options={"account_id": ("CLOUDFLARE_ACCOUNT_ID",)}),
+    compatible("databricks", "{host}/serving-endpoints", DATABRICKS_DOCS, "DATABRICKS_TOKEN", MIXED,
+               options={"host": ("DATABRICKS_HOST",)}),
     compatible("deepinfra", "https://api.deepinfra.com/v1/openai", "https://docs.deepinfra.com/chat", "DEEPINFRA_API_KEY"),
     compatible("deepseek", "https://api.deepseek.com", "https://api-docs.deepseek.com", "DEEPSEEK_API_KEY"),
     compatible("fireworks", "https://api.fireworks.ai/inference/v1", "https://docs.fireworks.ai/guides/reasoning", "FIREWORKS_API_KEY"),
@@ -157,12 +161,16 @@ def found_in(environment: Mapping[str, str]) -> dict[str, Json]:
 
 
 def _found(row: Preset, environment: Mapping[str, str]) -> Json | None:
-    key = next((environment[name] for name in (row.key_variable, *row.other_variables) if environment.get(name, "").strip()), "")
-    options = {name: environment.get(variable, "").strip() for name, variable in row.options.items()}
+    key = _first((row.key_variable, *row.other_variables), environment)
+    options = {name: _first(variables, environment) for name, variables in row.options.items()}
     told: Json = {"API_KEY": key} if row.key_variable else {}
     if row.options:
         told["OPTIONS"] = options
     return told if told and all((key or not row.key_variable, *options.values())) else None
+
+
+def _first(variables: tuple[str, ...], environment: Mapping[str, str]) -> str:
+    return next((environment[name].strip() for name in variables if environment.get(name, "").strip()), "")
 
 
 def placeholders(base_url: str) -> list[str]:

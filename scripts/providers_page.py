@@ -47,6 +47,11 @@ WAYS = {
     "x-api-key": ("`x-api-key: KEY`", "the key"),
     "api-key": ("`api-key: KEY`", "the key"),
     "x-goog-api-key": ("`x-goog-api-key: KEY`", "the key"),
+    "aws": (
+        "a Signature Version 4, or `Authorization: Bearer KEY`; signing needs the extra `bedrock`",
+        "`ACCESS_KEY_ID:SECRET_ACCESS_KEY`, or a Bedrock API key; none: what AWS's own tools find, "
+        "see [settings](settings.md#amazon-bedrock)",
+    ),
     "google": (
         "`Authorization: Bearer` with an access token of Google's, renewed before it ends; needs the extra `google`",
         "the JSON of a service account's key; none: the [Application Default Credentials]"
@@ -90,11 +95,15 @@ def page() -> str:
 
 
 def row(preset: Preset) -> str:
-    variables = [preset.key_variable and " or ".join(code(name) for name in (preset.key_variable, *preset.other_variables))]
-    variables += [f"`{variable}` (`{name}`)" for name, variable in preset.options.items()]
+    variables = [alternatives((preset.key_variable, *preset.other_variables))]
+    variables += [f"{alternatives(names)} (`{option}`)" for option, names in preset.options.items()]
     docs = f"<{preset.docs}>" if preset.docs.startswith("https://") else ""
     cells = (code(preset.name), code(preset.dialect), code(preset.base_url), code(preset.auth), ", ".join(filter(None, variables)), docs)
     return f"| {' | '.join(cells)} |\n"
+
+
+def alternatives(variables: tuple[str, ...]) -> str:
+    return " or ".join(code(name) for name in variables if name)
 
 
 def code(text: str) -> str:

@@ -98,6 +98,29 @@ def gemini(body: dict[str, Any]) -> Said:
     return said
 
 
+def bedrock(body: dict[str, Any]) -> Said:
+    said = Said()
+    for block in body["output"]["message"]["content"]:
+        reasoning = block.get("reasoningContent", {})
+        if "text" in block:
+            said.texts.append(block["text"])
+        elif "toolUse" in block and block["toolUse"].get("type") != "server_tool_use":
+            said.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
+        elif "reasoningText" in reasoning:
+            said.thoughts.append(reasoning["reasoningText"]["text"])
+            said.signatures += [reasoning["reasoningText"]["signature"]] if "signature" in reasoning["reasoningText"] else []
+        elif "citationsContent" in block:
+            said.texts.append("".join(piece["text"] for piece in block["citationsContent"]["content"]))
+            said.signatures += [text for text in strings(block["citationsContent"]["citations"]) if len(text) > 3]
+        else:
+            said.signatures += [text for text in strings(block) if len(text) > 3]
+    said.signatures += [text for text in strings([body.get("trace"), body.get("additionalModelResponseFields")]) if len(text) > 3]
+    usage = body["usage"]
+    cache = (usage.get("cacheReadInputTokens") or 0) + (usage.get("cacheWriteInputTokens") or 0)
+    said.prompt_tokens, said.completion_tokens = usage["inputTokens"] + cache, usage["outputTokens"]
+    return said
+
+
 def cohere(body: dict[str, Any]) -> Said:
     said = Said()
     message = body["message"]
@@ -136,7 +159,7 @@ def _image_type(data: str) -> str:
     return "image/jpeg" if data.startswith("/9j/") else "image/png"
 
 
-COLLECTORS = {"anthropic": anthropic, "openai": openai, "gemini": gemini, "cohere": cohere, "ollama": ollama}
+COLLECTORS = {"anthropic": anthropic, "openai": openai, "gemini": gemini, "bedrock": bedrock, "cohere": cohere, "ollama": ollama}
 
 
 def check_nothing_is_lost(said: Said, reply: Any) -> None:

@@ -82,7 +82,7 @@ def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, An
     try:
         return ("ended", *ended(recording, pieces))
     except UpstreamError as error:
-        assert "error" in recording["raw"]
+        assert "error" in recording.get("raw", "") or b":exception-type" in base64.b64decode(recording.get("raw_base64", ""))
         return "failed", error.code, error.message
 
 

@@ -110,10 +110,10 @@ def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[st
         chunks_of(case, [raw[: len(raw) // 3]])
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected_error"))
+@pytest.mark.parametrize("case", cases("stream", "expected_error") + cases("stream_base64", "expected_error"))
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
-        chunks_of(case, [case["stream"].encode()])
+        chunks_of(case, [stream_of(case)])
     assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case["expected_error"]
 
 

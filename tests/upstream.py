@@ -15,6 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import h11
 
@@ -29,6 +30,14 @@ class Received:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
+
+    @property
+    def model(self) -> str:
+        """As the body names it, or else the path, as Bedrock's does."""
+        if isinstance(self.body, dict) and "model" in self.body:
+            return str(self.body["model"])
+        return unquote(self.path.split("/")[2]) if self.path.startswith("/model/") else ""
 
 
 class Exchange:
@@ -55,8 +64,8 @@ class Exchange:
         lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in (headers or {}).items())]
         await self.send("\r\n".join([*lines, "", ""]).encode())
 
-    async def event_stream(self) -> None:
-        await self.head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+    async def event_stream(self, content_type: str = "text/event-stream") -> None:
+        await self.head(200, {"content-type": content_type, "transfer-encoding": "chunked"})
 
     async def piece(self, data: bytes) -> None:
         await self.send(b"%x\r\n%b\r\n" % (len(data), data))
@@ -77,20 +86,19 @@ class Upstream:
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
-    scripts: dict[str | None, Script] = field(default_factory=dict)
+    scripts: dict[str, Script] = field(default_factory=dict)
     otherwise: Script | None = None
     """What models without a script say; by default `hello`."""
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
-    def script(self, model: str | None, script: Script) -> None:
-        """What a model says: "" for requests that are no JSON, None for JSON without a model."""
+    def script(self, model: str, script: Script) -> None:
         self.scripts[model] = script
 
     def gate(self) -> Gate:
         return Gate(self.loop)
 
     def seen(self, model: str) -> list[Received]:
-        return [received for received in self.requests if isinstance(received.body, dict) and received.body.get("model") == model]
+        return [received for received in self.requests if received.model == model]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -110,8 +118,7 @@ class Upstream:
                 return
             self.requests.append(received)
             exchange = Exchange(received, writer)
-            model = received.body.get("model") if isinstance(received.body, dict) else ""
-            await self._run(self.scripts.get(model, self.otherwise or hello), exchange, reader)
+            await self._run(self.scripts.get(received.model, self.otherwise or hello), exchange, reader)
             if not exchange.keep_alive:
                 return
 
@@ -141,7 +148,7 @@ async def read_request(reader: asyncio.StreamReader) -> Received | None:
         elif isinstance(event, h11.Data):
             body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return Received(head.method.decode(), head.target.decode(), _headers(head), _parsed(body))
+            return Received(head.method.decode(), head.target.decode(), _headers(head), _parsed(body), body)
         else:
             return None
 
@@ -245,11 +252,11 @@ def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) ->
     return script
 
 
-def streams(*steps: bytes | Script) -> Script:
+def streams(*steps: bytes | Script, content_type: str = "text/event-stream") -> Script:
     """An event stream of byte pieces, with other scripts in between."""
 
     async def script(exchange: Exchange) -> None:
-        await exchange.event_stream()
+        await exchange.event_stream(content_type)
         for step in steps:
             if isinstance(step, bytes):
                 await exchange.piece(step)

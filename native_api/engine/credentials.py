@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
-from native_api.engine import cloud
+from native_api.engine import aws, cloud
 from native_api.engine.tokens import Credential, Credentials, Token
 from native_api.exceptions import UpstreamError
 from native_api.types import Provider, UpstreamRequest
@@ -60,6 +60,7 @@ AUTHORIZERS: Final[dict[str, Authorizer]] = {
     "x-api-key": _header("x-api-key"),
     "api-key": _header("api-key"),
     "x-goog-api-key": _header("x-goog-api-key"),
+    "aws": aws.authorization,
     "google": _token("Google", cloud.google_token, "scope"),
     "azure": _token("Microsoft Entra", cloud.azure_token, "scope", "authority", "tenant_id", "client_id"),
 }
@@ -103,6 +104,8 @@ def check(provider: Provider) -> None:
         raise ValueError(f"unknown AUTH {auth!r} | Known: {', '.join(AUTHORIZERS)}.")
     if auth in KEYED and not (key.isascii() and key.isprintable()):
         raise ValueError("API_KEY has characters that no header can carry | Look for line breaks and for letters that only look alike.")
+    if auth == "aws":
+        aws.check(key, provider.options)
     if auth == "google" and key:
         _check_google(provider)
     if auth == "azure" and key and not (provider.options.get("tenant_id") and provider.options.get("client_id")):

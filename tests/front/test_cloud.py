@@ -23,10 +23,13 @@ GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hello
 def clouds() -> Iterator[Upstream]:
     """Google, Microsoft, and both their token services."""
     with running_upstream() as server:
-        server.script("", tokens)
+        server.script("", google_or_tokens)
         server.script("gpt", says(completion("Hello")))
-        server.script(None, says(GEMINI))
         yield server
+
+
+async def google_or_tokens(exchange: Any) -> None:
+    await (says(GEMINI) if "generateContent" in exchange.received.path else tokens)(exchange)
 
 
 async def tokens(exchange: Any) -> None:
