@@ -173,10 +173,10 @@ def remote_files_of() -> RemoteFiles | None:
         return None
     try:
         policy = RemoteFiles(**{name.lower(): value for name, value in told.items()})
-        policy.allows(IPv4Address("127.0.0.1"))
+        policy.trusts(IPv4Address("127.0.0.1"))
         return policy
     except (AttributeError, TypeError, ValueError):
-        raise ValueError("REMOTE_FILES is not right | Members: MAX_BYTES, SECONDS, PRIVATE_NETWORKS; all optional.") from None
+        raise ValueError("REMOTE_FILES is not right | Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional.") from None
 
 
 def _route(name: str, definition: Mapping[str, Any], providers: Mapping[str, Provider], problems: list[Problem]) -> tuple[Target, ...]:

@@ -207,20 +207,17 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFiles:
-    """How far the gateway goes to fetch a client's files for providers that only take inline data."""
+    """How far the gateway goes to fetch the files of one request for providers that only take inline data."""
 
     max_bytes: int = 20 * 1024 * 1024
+    max_files: int = 20
     seconds: float = 10.0
     private_networks: tuple[str, ...] = ()
-    """Networks that count as public although they are not, such as a site's own file server's."""
+    """Networks that are fetched from although they are not public, such as a site's own file server's."""
 
-    def allows(self, address: IPv4Address | IPv6Address) -> bool:
-        """Whether an address may be fetched from: public, or in one of `private_networks`."""
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        plain = mapped or address
-        if any(plain in ip_network(network) for network in self.private_networks if ip_network(network).version == plain.version):
-            return True
-        return plain.is_global and not plain.is_multicast
+    def trusts(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether an address is in one of `private_networks`. Raises ValueError where one of them is no network."""
+        return any(address in ip_network(network) for network in self.private_networks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,8 +189,7 @@ def _chunk_choice(choice: Json) -> Any:
 
 
 async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> ChatRequest:
-    policy = target.provider.remote_files
-    return chat if policy is None else await remote_files.inlined(chat, dialect.remote_files, policy)
+    return await remote_files.inlined(chat, dialect.remote_files, target.provider)
 
 
 async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.Response:

@@ -1,56 +1,72 @@
-"""Fetches a client's http(s) images and files for providers that only take inline data. Off unless the site says otherwise.
+"""A client's http(s) images and files, inline for providers that take nothing else. Off unless the site says otherwise. Rules:
 
-What a client may make the gateway fetch is the danger here. Rules:
-1. Public addresses only, checked on what the name resolves to, and connected to just that: no second look-up, so no
-   rebinding. An address literal is checked the same way.
-2. Redirects are followed by hand, at most `MAX_REDIRECTS`, each checked anew.
-3. Nothing of the gateway's goes along: no key, no cookie, no proxy credentials, no netrc.
-4. Size, time and type are limited; the type is the server's, and must be one that models read.
-5. What went wrong is told without what was found: no address, no status line of an internal server.
+1. What a provider fetches itself is left to it; but a provider in the site's own network is never made to fetch: what it can
+   reach from there is not the client's to choose. Its `OPTIONS["fetches_files"]` says otherwise.
+2. All files of a request share one limit of bytes, of time and of number, whatever their servers do. The same address is fetched once.
+3. A file that cannot be had makes this target unsuitable; the next may fetch it itself.
+How a file is fetched, and from where not: `fetching`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
-import socket
-from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from typing import Any, Final, NamedTuple
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from native_api.engine.addresses import leads_inward
+from native_api.engine.fetching import Fetcher, File, Refused
+from native_api.exceptions import UnsupportedField
+from native_api.types import ChatRequest, Json, Provider, RemoteFiles
 
-from native_api.exceptions import InvalidRequest
-from native_api.types import ChatRequest, Json, RemoteFiles
-
-MAX_REDIRECTS: Final = 3
-READ_BYTES: Final = 64 * 1024
-TYPES: Final = ("image/", "audio/", "application/pdf", "text/plain", "text/csv", "text/markdown")
 PLACES: Final = {"image_url": ("image_url", "url"), "file": ("file", "file_url")}
 """Part type -> where in it an address may stand."""
 
+MAX_REQUESTS: Final = 32
+"""Requests of one event loop that fetch at the same time; each may hold `max_bytes`."""
 
-async def inlined(chat: ChatRequest, taken: frozenset[str], policy: RemoteFiles | None) -> ChatRequest:
-    """The chat with every remote file in it inline, but for part types in `taken`, which the provider fetches itself.
+_rooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
-    Gives back `chat` itself where nothing is to be done; never changes it. Raises InvalidRequest naming the place.
+
+class Remote(NamedTuple):
+    """An address in a chat: in which message, in which of its parts, of which type."""
+
+    message: int
+    part: int
+    kind: str
+    address: str
+
+    @property
+    def place(self) -> str:
+        return f"messages[{self.message}].content[{self.part}].{'.'.join(PLACES[self.kind])}"
+
+
+async def inlined(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> ChatRequest:
+    """The chat with the remote files in it inline, but for part types in `taken`, which the provider's API fetches itself.
+
+    Gives back `chat` itself where nothing is to be done; never changes it. Raises UnsupportedField naming the place.
     """
-    if policy is None or not any(_addresses(message, taken) for message in chat["messages"]):
+    found = list(_remote(chat))
+    if not found:
         return chat
-    async with _session(policy) as session:
-        messages = [await _message(message, position, taken, policy, session) for position, message in enumerate(chat["messages"])]
-    return {**chat, "messages": messages}
+    fetches = provider.options.get("fetches_files", not leads_inward(provider.base_url))
+    own = taken if fetches else frozenset()
+    wanted = [remote for remote in found if remote.kind not in own]
+    if provider.remote_files is None:
+        _refuse_inward(wanted, taken)
+        return chat
+    return _with(chat, wanted, await _fetched(wanted, provider.remote_files)) if wanted else chat
 
 
-def _addresses(message: Mapping[str, Any], taken: frozenset[str]) -> list[tuple[int, str]]:
-    """Where a message has remote files: the parts' positions and addresses."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return []
-    found = [(position, address_of(part)) for position, part in enumerate(content) if part.get("type") not in taken]
-    return [(position, address) for position, address in found if address]
+def _remote(chat: ChatRequest) -> Iterator[Remote]:
+    for position, message in enumerate(chat["messages"]):
+        content = message.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            address = address_of(part)
+            if address:
+                yield Remote(position, index, part["type"], address)
 
 
 def address_of(part: Mapping[str, Any]) -> str:
@@ -60,102 +76,75 @@ def address_of(part: Mapping[str, Any]) -> str:
     return address if address.startswith(("http://", "https://")) else ""
 
 
-async def _message(message: Any, position: int, taken: frozenset[str], policy: RemoteFiles, session: aiohttp.ClientSession) -> Any:
-    addresses = dict(_addresses(message, taken))
-    if not addresses:
-        return message
-    content = [
-        await _part(part, f"messages[{position}].content[{index}]", addresses[index], policy, session) if index in addresses else part
-        for index, part in enumerate(message["content"])
-    ]
-    return {**message, "content": content}
+def _refuse_inward(wanted: list[Remote], taken: frozenset[str]) -> None:
+    """What the API takes but this provider must not fetch. What the API does not take, the dialect refuses."""
+    for remote in wanted:
+        if remote.kind in taken:
+            raise UnsupportedField(remote.place, "this provider stands in the site's own network and fetches no addresses; send the data")
 
 
-async def _part(part: Json, place: str, address: str, policy: RemoteFiles, session: aiohttp.ClientSession) -> Json:
+# --- fetching ----------------------------------------------------------------------------------------------
+
+
+class Failed(Exception):
+    def __init__(self, remote: Remote, reason: str) -> None:
+        super().__init__(reason)
+        self.remote = remote
+
+
+async def _fetched(wanted: list[Remote], policy: RemoteFiles) -> dict[str, File]:
+    """Address -> file. Raises UnsupportedField."""
+    if len(wanted) > policy.max_files:
+        raise UnsupportedField(wanted[policy.max_files].place, f"at most {policy.max_files} files are fetched for a request")
+    try:
+        async with asyncio.timeout(policy.seconds), _room():
+            return await _all({remote.address: remote for remote in reversed(wanted)}, policy)
+    except Failed as failed:
+        raise UnsupportedField(failed.remote.place, str(failed)) from None
+    except TimeoutError:
+        raise UnsupportedField(wanted[0].place, f"the files of this request could not be fetched in {policy.seconds:g} s") from None
+
+
+def _room() -> asyncio.Semaphore:
+    return _rooms.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_REQUESTS))
+
+
+async def _all(wanted: dict[str, Remote], policy: RemoteFiles) -> dict[str, File]:
+    """All at once; the first that fails ends the others."""
+    async with aclosing(Fetcher(policy)) as fetcher:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {address: group.create_task(_one(fetcher, remote)) for address, remote in wanted.items()}
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return {address: task.result() for address, task in tasks.items()}
+
+
+async def _one(fetcher: Fetcher, remote: Remote) -> File:
+    try:
+        file = await fetcher.fetch(remote.address)
+    except Refused as reason:
+        raise Failed(remote, str(reason)) from None
+    if remote.kind == "image_url" and not file.media_type.startswith("image/"):
+        raise Failed(remote, "it is no image")
+    return file
+
+
+# --- putting them in ---------------------------------------------------------------------------------------
+
+
+def _with(chat: ChatRequest, wanted: list[Remote], files: Mapping[str, File]) -> ChatRequest:
+    messages: list[Any] = list(chat["messages"])
+    for remote in wanted:
+        message = messages[remote.message]
+        content = list(message["content"])
+        content[remote.part] = _inline(content[remote.part], files[remote.address])
+        messages[remote.message] = {**message, "content": content}
+    return {**chat, "messages": messages}
+
+
+def _inline(part: Json, file: File) -> Json:
     member, key = PLACES[part["type"]]
-    try:
-        async with asyncio.timeout(policy.seconds):
-            media_type, data = await _fetched(address, policy, session)
-    except (Refused, TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-        reason = str(error) if isinstance(error, Refused) else "it could not be fetched"
-        raise InvalidRequest(f"{place}.{member}.{key}: {reason}", param=f"{place}.{member}.{key}") from None
-    inline = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
     told = {name: value for name, value in part[member].items() if name != key}
-    return {**part, member: {**told, "url" if member == "image_url" else "file_data": inline}}
-
-
-class Refused(Exception):
-    """Why a file is not fetched, in words for the client."""
-
-
-async def _fetched(address: str, policy: RemoteFiles, session: aiohttp.ClientSession) -> tuple[str, bytes]:
-    for _ in range(MAX_REDIRECTS + 1):
-        _check(address, policy)
-        async with session.get(address, allow_redirects=False) as response:
-            if response.status in (301, 302, 303, 307, 308):
-                address = urljoin(address, response.headers.get("location", ""))
-                continue
-            if response.status != 200:
-                raise Refused("it could not be fetched")
-            return _media_type(response), await _limited(response, policy.max_bytes)
-    raise Refused(f"it is redirected more than {MAX_REDIRECTS} times")
-
-
-def _check(address: str, policy: RemoteFiles) -> None:
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise Refused("only plain http(s) addresses are fetched")
-    try:
-        literal = ipaddress.ip_address(parts.hostname)
-    except ValueError:
-        return
-    if not policy.allows(literal):
-        raise Refused("only public addresses are fetched")
-
-
-def _media_type(response: aiohttp.ClientResponse) -> str:
-    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not media_type.startswith(TYPES):
-        raise Refused("its type is not one that models read")
-    return media_type
-
-
-async def _limited(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.content.iter_chunked(READ_BYTES):
-        size += len(piece)
-        if size > limit:
-            raise Refused(f"it is larger than {limit} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only; the connection is made to what this returns."""
-
-    def __init__(self, policy: RemoteFiles) -> None:
-        self._policy = policy
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        allowed = [(kind, address[0]) for kind, _, _, _, address in found if self._policy.allows(ipaddress.ip_address(address[0]))]
-        if len(allowed) < len(found) or not allowed:
-            raise Refused("only public addresses are fetched")
-        return [
-            ResolveResult(hostname=host, host=str(address), port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
-            for kind, address in allowed
-        ]
-
-    async def close(self) -> None:
-        pass
-
-
-def _session(policy: RemoteFiles) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(resolver=PublicResolver(policy), use_dns_cache=False, force_close=True, limit=4)
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"user-agent": "django-native-api", "accept-encoding": "identity"},
-        auto_decompress=False,
-    )
+    data = f"data:{file.media_type};base64,{base64.b64encode(file.data).decode()}"
+    return {**part, member: {**told, "url" if member == "image_url" else "file_data": data}}

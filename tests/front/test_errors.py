@@ -16,6 +16,7 @@ from tests.upstream import DONE, Upstream, completion, event, says, stalls, stre
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 PATH = "/v1/chat/completions"
 IMAGE_OF_3 = {"type": "image_url", "image_url": {"url": 3}}
+IMAGE_ELSEWHERE = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
 HTML = {"content-type": "text/html"}
 TOO_LONG = {"error": {"message": "too long", "code": "context_length_exceeded"}}
 
@@ -47,6 +48,7 @@ def error_of(response: httpx.Response, status: int, kind: str, code: str) -> dic
         ({"stream": "yes"}, "invalid_request", "stream"),
         ({"temprature": 1}, "unknown_field", "temprature"),
         ({"messages": [{"role": "user", "content": [IMAGE_OF_3]}]}, "invalid_request", "messages[0].content[0].image_url.url"),
+        ({"messages": [{"role": "user", "content": [IMAGE_ELSEWHERE]}]}, "unsupported_field", "messages[0].content[0].image_url.url"),
         ({"provider_options": {"up": {"model": "another"}}}, "unsupported_field", "provider_options.up.model"),
     ],
 )  # fmt: skip
