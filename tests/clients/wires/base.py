@@ -6,8 +6,9 @@ A wire is one file and one line of `WIRES`. It is used as soon as the dialect of
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from tests.clients.model import Answer, Asked, answer
@@ -80,6 +81,17 @@ class Wire(ABC):
     @abstractmethod
     def error(self, problem: Refused) -> Any:
         """The error's body."""
+
+    def unknown(self) -> bytes:
+        """An event of a type that nobody knows."""
+        return b'event: brand_new\ndata: {"type": "brand_new"}\n\n'
+
+    def changed(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
+        """The event with a change to its JSON."""
+        head, mark, data = event.partition(b"data: ")
+        if not data.strip().startswith(b"{"):
+            return event
+        return head + mark + json.dumps(change(json.loads(data))).encode() + b"\n\n"
 
 
 class Scripted:

@@ -9,7 +9,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -71,6 +71,16 @@ class BedrockWire(Wire):
 
     def error(self, problem: Refused) -> Any:
         return {"message": str(problem)}
+
+    def unknown(self) -> bytes:
+        return event("brandNew", new=True)
+
+    def changed(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
+        (size,) = struct.unpack_from(">I", event, 4)
+        headers, payload = event[12 : 12 + size], event[12 + size : -4]
+        kind = re.search(rb":event-type\x07..(\w+)", headers, re.DOTALL)
+        assert kind
+        return framed(kind[1].decode(), change(json.loads(payload)))
 
 
 def read_thinking(body: dict[str, Any], model: str) -> bool:
@@ -166,6 +176,10 @@ def reason(said: Answer) -> str:
 
 
 def event(kind: str, **members: Any) -> bytes:
+    return framed(kind, members)
+
+
+def framed(kind: str, members: dict[str, Any]) -> bytes:
     """One message of the event stream: lengths, headers, payload, each part with its checksum.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html

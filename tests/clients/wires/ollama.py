@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.clients.model import Answer, Asked, Call, Result, Turn
@@ -88,6 +88,12 @@ class OllamaWire(Wire):
 
     def error(self, problem: Refused) -> Any:
         return {"error": str(problem)}
+
+    def unknown(self) -> bytes:
+        return b'{"brand_new": true}\n'
+
+    def changed(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
+        return json.dumps(change(json.loads(event))).encode() + b"\n"
 
 
 def head() -> dict[str, Any]:
