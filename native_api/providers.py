@@ -84,6 +84,7 @@ DEPLOYMENTS_DOCS = "https://learn.microsoft.com/en-us/azure/ai-services/openai/r
 BEDROCK_DOCS = "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"
 VERTEX = {"project": ("GOOGLE_CLOUD_PROJECT",), "location": ("GOOGLE_CLOUD_LOCATION",)}
 VERTEX_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstart"
+CLAUDE_DOCS = "https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai"
 CLOUDFLARE_DOCS = "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility"
 DATABRICKS_DOCS = "https://docs.databricks.com/en/machine-learning/foundation-models/api-reference.html"
 
@@ -98,6 +99,7 @@ ROWS = (
     Preset("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "https://ai.google.dev/api", "GEMINI_API_KEY",
            "x-goog-api-key", other_variables=("GOOGLE_API_KEY",)),
     Preset("vertex", "gemini", "https://aiplatform.googleapis.com/v1", VERTEX_DOCS, auth="google", options=VERTEX),
+    Preset("vertex-anthropic", "anthropic_vertex", "https://aiplatform.googleapis.com/v1", CLAUDE_DOCS, auth="google", options=VERTEX),
     Preset("bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com", BEDROCK_DOCS, "AWS_BEARER_TOKEN_BEDROCK", "aws",
            options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}),
     Preset("cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat", "CO_API_KEY"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from native_api.dialects.anthropic import Anthropic
+from native_api.dialects.anthropic_vertex import AnthropicVertex
 from native_api.dialects.base import Dialect
 from native_api.dialects.bedrock import Bedrock
 from native_api.dialects.cohere import Cohere
@@ -13,6 +14,7 @@ from native_api.dialects.openai import OpenAI
 DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),
     "anthropic": Anthropic(),
+    "anthropic_vertex": AnthropicVertex(),
     "gemini": Gemini(),
     "bedrock": Bedrock(),
     "cohere": Cohere(),

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
-from urllib.parse import quote, urlsplit
 
+from native_api.dialects import vertex
 from native_api.dialects.base import Dialect, StreamParser, provider_options
 from native_api.dialects.gemini_errors import error_of
 from native_api.dialects.gemini_messages import Conversation
@@ -46,9 +46,7 @@ CONFIG: Final = {
 
 SERVICE_TIERS: Final = {"default": "standard", "flex": "flex", "priority": "priority"}
 
-VERSION: Final = re.compile(r"/v\d\w*(/|$)")
 SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]*")
-MULTI_REGIONS: Final = frozenset({"us", "eu"})
 
 
 class Gemini(Dialect):
@@ -124,27 +122,7 @@ def _is_vertex(target: Target) -> bool:
 
 def _root(target: Target) -> str:
     """Everything before the model: the Gemini API's base URL, or a Google Cloud project's path at Vertex AI."""
-    base_url = target.provider.base_url
-    if not _is_vertex(target):
-        return base_url or BASE_URL
-    options = target.provider.options
-    location = quote(str(options.get("location") or "global"), safe="")
-    base_url = _vertex_host(base_url, location)
-    if not VERSION.search(urlsplit(base_url).path):
-        base_url = f"{base_url}/{options.get('api_version') or 'v1'}"
-    publisher = "/publishers/google"
-    return f"{base_url}/projects/{quote(str(options['project']), safe='')}/locations/{location}{publisher}"
-
-
-def _vertex_host(base_url: str, location: str) -> str:
-    """The host of a location, unless the base URL names one that is not Google's own (a proxy, a private endpoint)."""
-    if base_url and not (urlsplit(base_url).hostname or "").endswith("aiplatform.googleapis.com"):
-        return base_url
-    path = urlsplit(base_url).path
-    if location in MULTI_REGIONS:
-        return f"https://aiplatform.{location}.rep.googleapis.com{path}"
-    prefix = "" if location == "global" else f"{location}-"
-    return f"https://{prefix}aiplatform.googleapis.com{path}"
+    return vertex.root(target, "google") if _is_vertex(target) else target.provider.base_url or BASE_URL
 
 
 def _model_path(model: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.clients.wires.anthropic import AnthropicWire
+from tests.clients.wires.anthropic import AnthropicVertexWire, AnthropicWire
 from tests.clients.wires.base import Wire
 from tests.clients.wires.bedrock import BedrockWire
 from tests.clients.wires.cohere import CohereWire
@@ -14,6 +14,7 @@ from tests.clients.wires.openai_responses import OpenAIResponsesWire
 WIRES: dict[str, type[Wire]] = {
     "openai": OpenAIWire,
     "anthropic": AnthropicWire,
+    "anthropic_vertex": AnthropicVertexWire,
     "gemini": GeminiWire,
     "cohere": CohereWire,
     "ollama": OllamaWire,

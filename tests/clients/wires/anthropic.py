@@ -27,11 +27,14 @@ class AnthropicWire(Wire):
     def thinks(self, model: str) -> bool:
         return model in THINKERS
 
-    def read(self, received: Received) -> Asked:
-        body = received.body
+    def body_of(self, received: Received) -> dict[str, Any]:
         demand(received.headers.get("x-api-key") == KEY, "invalid x-api-key")
         demand(received.headers.get("anthropic-version") == "2023-06-01", "anthropic-version: header is required")
         demand(received.path.endswith("/messages"), "no such address")
+        return dict(received.body)
+
+    def read(self, received: Received) -> Asked:
+        body = self.body_of(received)
         known(body, *BODY, place="body")
         demand(isinstance(body["max_tokens"], int) and body["max_tokens"] > 0, "max_tokens: Field required")
         asked = Asked(stream=body.get("stream", False), turns=[])
@@ -59,6 +62,31 @@ class AnthropicWire(Wire):
 
     def error(self, problem: Refused) -> Any:
         return {"type": "error", "error": {"type": "invalid_request_error", "message": str(problem)}, "request_id": "req_1"}
+
+
+class AnthropicVertexWire(AnthropicWire):
+    """Claude on Vertex AI. https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai"""
+
+    dialect = "anthropic_vertex"
+    models = ("claude-sonnet-4-5@20250929",)
+
+    def provider(self, url: str) -> dict[str, Any]:
+        options = {"project": "p", "location": "global"}
+        return {"PRESET": "vertex-anthropic", "BASE_URL": url, "AUTH": "bearer", "API_KEY": KEY, "OPTIONS": options}
+
+    def thinks(self, model: str) -> bool:
+        return True
+
+    def body_of(self, received: Received) -> dict[str, Any]:
+        body = dict(received.body)
+        demand(received.headers.get("authorization") == f"Bearer {KEY}", "Request had invalid authentication credentials.")
+        demand(body.pop("anthropic_version") == "vertex-2023-10-16", "anthropic_version: Field required")
+        root = r".*/projects/p/locations/global/publishers/anthropic/models"
+        address = re.fullmatch(rf"{root}/(claude-sonnet-4-5)@20250929:(rawPredict|streamRawPredict)", received.path)
+        demand(address and "model" not in body, "no such address")
+        assert address
+        demand(body.get("stream", False) == (address[2] == "streamRawPredict"), "stream: the method says otherwise")
+        return {**body, "model": address[1]}
 
 
 def read_thinking(body: dict[str, Any], asked: Asked) -> None:
