@@ -72,7 +72,7 @@ class Dialect(ABC):
         """The upstream request for this chat at this target. Raises UnsupportedField."""
         body: Json = {}
         omitted: list[str] = []
-        unsupported = target.provider.quirks.unsupported
+        unsupported = self.unsupported(chat, target)
         for name, value in chat.items():
             if name in ROUTING_FIELDS or value is None:
                 continue
@@ -86,9 +86,13 @@ class Dialect(ABC):
         merge(body, provider_options(chat, target))
         return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
 
+    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+        """Fields this target refuses although its wire has them."""
+        return target.provider.quirks.unsupported
+
     def refuse(self, name: str, value: Any) -> None:
         """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`)."""
-        if value not in (None, False, [], {}, "") and not (name == "n" and value == 1):
+        if not asks_nothing(name, value):
             raise UnsupportedField(name, "this provider has no such field")
 
     @abstractmethod
@@ -131,6 +135,14 @@ ROUTED_KEYS = frozenset({"model", "modelId", "stream"})
 
 def is_hint(name: str) -> bool:
     return name in HINTS
+
+
+DEFAULTS: Mapping[str, Any] = {"n": 1, "tool_choice": "auto", "response_format": {"type": "text"}, "modalities": ["text"]}
+"""Values that ask for what a model does anyway."""
+
+
+def asks_nothing(name: str, value: Any) -> bool:
+    return value in (None, False, [], {}, "") or (name in DEFAULTS and value == DEFAULTS[name])
 
 
 def provider_options(chat: ChatRequest, target: Target) -> Json:
