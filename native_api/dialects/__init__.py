@@ -6,9 +6,11 @@ from native_api.dialects.anthropic import Anthropic
 from native_api.dialects.base import Dialect
 from native_api.dialects.gemini import Gemini
 from native_api.dialects.openai import OpenAI
+from native_api.dialects.openai_responses import OpenAIResponses
 
 DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),
+    "openai_responses": OpenAIResponses(),
     "anthropic": Anthropic(),
     "gemini": Gemini(),
 }

@@ -15,7 +15,7 @@ from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.content import limit_of
 from native_api.dialects.errors import error_answered
 from native_api.dialects.openai_messages import Conversation
-from native_api.dialects.openai_models import family_of, refused_by
+from native_api.dialects.openai_models import family_of, refused_by, takes_breakpoints
 from native_api.dialects.openai_reply import complete
 from native_api.dialects.openai_stream import OpenAIStream
 from native_api.dialects.openai_tools import answer_by_tool, offer, takes_schema
@@ -67,7 +67,7 @@ class OpenAI(Dialect):
 def _messages(chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]) -> list[Json]:
     family = family_of(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
-    conversation = Conversation(target.provider.quirks, roles, unsupported)
+    conversation = Conversation(target.provider.quirks, roles, unsupported, takes_breakpoints(target.model))
     conversation.add(chat["messages"])
     omitted += sorted(conversation.hints)
     return conversation.messages

@@ -27,13 +27,13 @@ KEPT: Final = ("annotations", "images", "reasoning_details")
 class Conversation:
     """Collects the messages of one request, and the hints that could not be said."""
 
-    def __init__(self, quirks: Quirks, roles: Mapping[str, str], unsupported: frozenset[str]) -> None:
+    def __init__(self, quirks: Quirks, roles: Mapping[str, str], unsupported: frozenset[str], breakpoints: bool) -> None:
         self.messages: list[Json] = []
         self.hints: set[str] = set()
         self._quirks = quirks
         self._roles = roles
         self._unsupported = unsupported
-        self._parts = Parts(quirks)
+        self._parts = Parts(quirks, breakpoints)
         self._attached: list[Json] = []
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:

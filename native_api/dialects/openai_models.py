@@ -94,3 +94,11 @@ def can_reason(model: str) -> bool:
     """Whether the model is known to be one that reasons."""
     family = family_of(model)
     return family is not None and family.reasoning != "never"
+
+
+BREAKPOINTS: Final = re.compile(r"gpt-(5\.[6-9]|[6-9])")
+"""Models with explicit cache breakpoints: https://platform.openai.com/docs/guides/prompt-caching (2026-11)."""
+
+
+def takes_breakpoints(model: str) -> bool:
+    return bool(BREAKPOINTS.match(model.rpartition("/")[2].lower()))

@@ -21,11 +21,12 @@ SEE_BELOW: Final = "See the next message."
 class Parts:
     """How one vendor takes parts."""
 
-    __slots__ = ("_keeps_markers", "_quirks")
+    __slots__ = ("_breakpoints", "_keeps_markers", "_quirks")
 
-    def __init__(self, quirks: Quirks) -> None:
+    def __init__(self, quirks: Quirks, breakpoints: bool) -> None:
         self._quirks = quirks
         self._keeps_markers = "cache_control" in quirks.extensions
+        self._breakpoints = breakpoints
 
     def content(self, message: Mapping[str, Any], place: str) -> Any:
         """The content of a message that is not the model's."""
@@ -62,8 +63,11 @@ class Parts:
         return self._document(part, place) if part["type"] == "file" else self._marked(part)
 
     def _marked(self, part: Mapping[str, Any]) -> Json:
-        """Without `cache_control`, unless the vendor takes it: the others cache by themselves."""
-        return dict(part) if self._keeps_markers else {name: value for name, value in part.items() if name != "cache_control"}
+        """`cache_control` where the vendor takes it, as OpenAI's own marker where the model does; the others cache by themselves."""
+        if self._keeps_markers or "cache_control" not in part:
+            return dict(part)
+        told = {name: value for name, value in part.items() if name != "cache_control"}
+        return {**told, "prompt_cache_breakpoint": {"mode": "explicit"}} if self._breakpoints else told
 
     def _document(self, part: Mapping[str, Any], place: str) -> Json:
         file = part["file"]

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-CONCATENATED = frozenset({"content", "refusal", "reasoning_content", "arguments", "text", "summary", "data", "signature"})
+CONCATENATED = frozenset(
+    {"content", "refusal", "reasoning_content", "arguments", "input", "text", "summary", "data", "signature", "transcript"}
+)
 BY_INDEX = frozenset({"tool_calls", "reasoning_details"})
 
 
@@ -20,6 +22,7 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             merge(choice["message"], deepcopy(piece["delta"]))
             assert not (choice["finish_reason"] and piece["finish_reason"]), "one finish reason per choice"
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
+            merge_logprobs(choice, piece.get("logprobs"))
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
             choice["message"][name] = [without_index(item, name) for item in choice["message"][name]]
@@ -42,6 +45,12 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             message[name] = present + value
         else:
             message[name] = value
+
+
+def merge_logprobs(choice: dict[str, Any], told: dict[str, Any] | None) -> None:
+    for name, tokens in (told or {}).items():
+        kept = choice.setdefault("logprobs", {})
+        kept[name] = [*(kept.get(name) or []), *tokens] if tokens else kept.get(name)
 
 
 def merge_by_index(items: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:
