@@ -24,7 +24,7 @@ Reasoning = Literal["always", "on", "off", "never"]
 """`on` and `off` are what a model does where no effort is asked for; such models take `none` too."""
 
 SAMPLING: Final = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"})
-WHILE_REASONING: Final = SAMPLING | {"stop", "prediction"}
+WHILE_REASONING: Final = SAMPLING | {"prediction"}
 NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -45,8 +45,13 @@ class Family:
         return effort != "none" if effort else self.reasoning == "on"
 
 
-def _openai(pattern: str, reasoning: Reasoning, refused: frozenset[str] = NOTHING, **roles: str) -> Family:
-    return Family(re.compile(pattern), reasoning, refused, WHILE_REASONING, "max_completion_tokens", roles)
+def _early(pattern: str, *refused: str, **roles: str) -> Family:
+    """The first reasoning models: they take `stop`, and always reason."""
+    return Family(re.compile(pattern), "always", frozenset(refused), WHILE_REASONING, "max_completion_tokens", roles)
+
+
+def _openai(pattern: str, reasoning: Reasoning) -> Family:
+    return Family(re.compile(pattern), reasoning, NOTHING, WHILE_REASONING | {"stop"}, "max_completion_tokens")
 
 
 def _plain(pattern: str, *refused: str) -> Family:
@@ -58,8 +63,8 @@ def _grok(pattern: str, *refused: str) -> Family:
 
 
 FAMILIES: Final = (
-    _openai(r"o1-(mini|preview)", "always", frozenset({"parallel_tool_calls", "reasoning_effort"}), system="user", developer="user"),
-    _openai(r"(o1|o3-mini)(-|$)", "always", frozenset({"parallel_tool_calls"})),
+    _early(r"o1-(mini|preview)", "parallel_tool_calls", "reasoning_effort", system="user", developer="user"),
+    _early(r"(o1|o3-mini)(-|$)", "parallel_tool_calls"),
     _openai(r"o\d(-|$)", "always"),
     _plain(r"gpt-5-chat", "reasoning_effort"),
     _plain(r"gpt-(5|4o|4o-mini)-search", "temperature", "top_p", "presence_penalty", "frequency_penalty", "reasoning_effort"),

@@ -44,6 +44,8 @@ REASONING: Final = ("reasoning_content", "reasoning", "reasoning_text")
 TOLD_OTHERWISE: Final = frozenset({"role", "function_call", "tool_calls", "reasoning_details", "channel", *REASONING})
 """Fields that are told in another form, or, as Groq's `channel`, by where the text stands."""
 AS_THEY_ARE: Final = frozenset({"content", "refusal", "annotations", "audio", "images"})
+OF_CHOICE: Final = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"})
+"""Fields of a choice that are read; others are passed on where they hold something."""
 WIRE: Final = "openai"
 
 
@@ -219,7 +221,7 @@ def _choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Json:
     message: Json = {"role": "assistant", "content": None, **answer.take(told, str(body.get("id") or ""))}
     owed, reason = answer.end(body)
     _add(message, owed)
-    extra = {name: value for name, value in choice.items() if name not in ("message", "delta", "text", "error", "usage")}
+    extra = {name: value for name, value in choice.items() if name not in OF_CHOICE and value is not None}
     unified = {**extra, "index": index, "message": message, "finish_reason": reason}
     if "logprobs" in choice:
         unified["logprobs"] = logprobs_of(choice["logprobs"], message["content"] or "")

@@ -77,7 +77,7 @@ class OpenAIResponses(Dialect):
         for name, value in (("tools", tools_of(said)), ("text", text_of(said)), ("include", _include(said, target))):
             if value:
                 body[name] = value
-        if said.get("tool_choice") is not None and said.get("tools"):
+        if said.get("tool_choice") is not None:
             body["tool_choice"] = choice_of(said["tool_choice"])
         if limit_of(chat):
             body["max_output_tokens"] = limit_of(chat)

@@ -17,13 +17,12 @@ import orjson
 from native_api.dialects.base import StreamParser
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.openai_content import logprobs_of
-from native_api.dialects.openai_reply import Answer, without_usage
+from native_api.dialects.openai_reply import OF_CHOICE, Answer, without_usage
 from native_api.dialects.openai_usage import usage_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
 HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "x_groq"})
-OF_CHOICE: Final = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"})
 
 
 class OpenAIStream(StreamParser):

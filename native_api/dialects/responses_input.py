@@ -6,13 +6,16 @@ Each message is one item, or several where the model's turn was: see `responses_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from native_api.dialects.content import own_blocks
 from native_api.dialects.responses_items import WIRE
 from native_api.dialects.responses_replay import replayed
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
+
+
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 class Input:
@@ -55,7 +58,7 @@ class Input:
             image = part["image_url"]
             told = {"type": "input_image", "image_url": image["url"], "detail": image.get("detail") or "auto"}
         elif kind == "file":
-            told = {"type": "input_file", **part["file"]}
+            told = _file(part["file"])
         else:
             raise UnsupportedField(f"{place}.{kind}", "this provider takes text, images and files")
         if part.get("cache_control") and self._breakpoints:
@@ -92,6 +95,15 @@ class Input:
         if message.get("is_error"):
             self.hints.add("messages.is_error")
         return {"type": kind, "call_id": call_id, "output": self._content(message, place)}
+
+
+def _file(file: Mapping[str, Any]) -> Json:
+    """A document, or the picture that it is."""
+    if (file.get("file_data") or "").startswith("data:image/"):
+        return {"type": "input_image", "image_url": file["file_data"], "detail": "auto"}
+    if file.get("file_id") and (file.get("filename") or "").lower().endswith(PICTURES):
+        return {"type": "input_image", "file_id": file["file_id"], "detail": "auto"}
+    return {"type": "input_file", **file}
 
 
 def _call(call: Mapping[str, Any]) -> Json:

@@ -9,6 +9,7 @@ from typing import Any
 CONCATENATED = frozenset(
     {"content", "refusal", "reasoning_content", "arguments", "input", "text", "summary", "data", "signature", "transcript"}
 )
+OF_PIECE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 BY_INDEX = frozenset({"tool_calls", "reasoning_details"})
 
 
@@ -23,6 +24,7 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             assert not (choice["finish_reason"] and piece["finish_reason"]), "one finish reason per choice"
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
             merge_logprobs(choice, piece.get("logprobs"))
+            choice |= {name: value for name, value in piece.items() if name not in OF_PIECE}
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
             choice["message"][name] = [without_index(item, name) for item in choice["message"][name]]
