@@ -41,11 +41,12 @@ FAILURES: Final = frozenset({"error", "network_error", "insufficient_system_reso
 
 PLAIN: Final = frozenset({"content", "role", "refusal"})
 REASONING: Final = ("reasoning_content", "reasoning", "reasoning_text")
-TOLD_OTHERWISE: Final = frozenset({"role", "function_call", "tool_calls", "reasoning_details", "channel", *REASONING})
-"""Fields that are told in another form, or, as Groq's `channel`, by where the text stands."""
+TOLD_OTHERWISE: Final = frozenset({"role", "function_call", "tool_calls", "reasoning_details", "channel", "token_id", *REASONING})
+"""Fields that are told in another form, or, as Groq's `channel` and Together's `token_id`, by the text itself."""
 AS_THEY_ARE: Final = frozenset({"content", "refusal", "annotations", "audio", "images"})
 OF_CHOICE: Final = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"})
 """Fields of a choice that are read; others are passed on where they hold something."""
+GOOGLE_THOUGHT: Final = {"google": {"thought": True}}
 WIRE: Final = "openai"
 
 
@@ -65,13 +66,14 @@ class Answer:
         self._calls = Calls(index)
         self._details = Details()
         self._tags = ThinkTags() if quirks.reasoning_field == "think_tags" else None
-        self._thought_tags = False
+        self._in_thought = False
         self._others: Json = {}
         self._is_cited = False
 
     def take(self, told: Json, reply_id: str) -> Json:
         """The delta that one piece means, empty where it says nothing."""
-        if told.keys() <= PLAIN and self._tags is None and isinstance(told.get("content"), str | None):
+        is_plain = told.keys() <= PLAIN and self._tags is None and not self._in_thought
+        if is_plain and isinstance(told.get("content"), str | None):
             delta = {name: value for name, value in told.items() if name != "role"}
         else:
             delta = self._all(told, reply_id)
@@ -90,7 +92,9 @@ class Answer:
             self._is_cited = True
         self._reasoning(told, delta)
         self._tool_calls(told, delta, reply_id)
-        others = {name: value for name, value in told.items() if value and name not in AS_THEY_ARE and name not in TOLD_OTHERWISE}
+        others = {name: value for name, value in told.items() if value and name not in AS_THEY_ARE | TOLD_OTHERWISE}
+        if others.get("extra_content") == GOOGLE_THOUGHT:
+            del others["extra_content"]
         if others:
             gather(self._others, others)
         if self._tags is not None and delta.get("content"):
@@ -104,16 +108,15 @@ class Answer:
         elif content is not None and not isinstance(content, str):
             delta["content"] = dumped(content)
         elif content:
-            google = (told.get("extra_content") or {}).get("google") or {}
-            self._google_thought(bool(google.get("thought")), delta)
+            self._google_thought(told.get("extra_content") == GOOGLE_THOUGHT, delta)
 
     def _google_thought(self, is_thought: bool, delta: Json) -> None:
         """Gemini's compatible endpoint marks thoughts, and puts `<thought>` tags around them as well."""
         if is_thought:
-            self._thought_tags = True
+            self._in_thought = True
             delta["reasoning_content"] = delta.pop("content").removeprefix("<thought>")
-        elif self._thought_tags:
-            self._thought_tags = False
+        elif self._in_thought:
+            self._in_thought = False
             delta["content"] = delta["content"].removeprefix("</thought>")
 
     def _reasoning(self, told: Json, delta: Json) -> None:

@@ -14,7 +14,6 @@ from native_api.dialects.responses_replay import replayed
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
