@@ -46,6 +46,7 @@ TOLD_OTHERWISE: Final = frozenset({"role", "function_call", "tool_calls", "reaso
 AS_THEY_ARE: Final = frozenset({"content", "refusal", "annotations", "audio", "images"})
 OF_CHOICE: Final = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"})
 """Fields of a choice that are read; others are passed on where they hold something."""
+READ: Final = AS_THEY_ARE | TOLD_OTHERWISE
 GOOGLE_THOUGHT: Final = {"google": {"thought": True}}
 WIRE: Final = "openai"
 
@@ -92,7 +93,7 @@ class Answer:
             self._is_cited = True
         self._reasoning(told, delta)
         self._tool_calls(told, delta, reply_id)
-        others = {name: value for name, value in told.items() if value and name not in AS_THEY_ARE | TOLD_OTHERWISE}
+        others = {name: value for name, value in told.items() if value and name not in READ}
         if others.get("extra_content") == GOOGLE_THOUGHT:
             del others["extra_content"]
         if others:
