@@ -48,10 +48,9 @@ class Calls:
         if call is None:
             call = self._begin(piece, told, reply_id)
         words = _words(told.get("input") if call.is_custom else told.get("arguments"))
+        unified = None if call.is_forced else self._piece(call, is_new, piece, told, words)
         call.said = call.said or bool(words)
-        if call.is_forced:
-            return None, words
-        return self._piece(call, is_new, piece, told, words), ""
+        return unified, words if call.is_forced else ""
 
     def _known(self, piece: Json, told: Json) -> Call | None:
         """The call that a piece goes on with, None where it begins one."""
