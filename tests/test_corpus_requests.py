@@ -56,6 +56,14 @@ def test_what_a_provider_accepted_is_what_is_sent(recording: dict[str, Any]) -> 
     assert (request.omitted, left_out) == ((), [])
 
 
+@pytest.mark.parametrize("recording", [case for case in recordings(stream=False) if wire_of(case.values[0]) in READERS])
+def test_a_client_can_send_back_the_message_it_got(recording: dict[str, Any]) -> None:
+    reply: Any = DIALECTS[wire_of(recording)].response(recording["body"], target_for(recording))
+    message = json.loads(json.dumps(reply["choices"][0]["message"]))
+    if any(value for name, value in message.items() if name != "role"):
+        ChatCompletionSerializer().check({"model": "x", "messages": [{"role": "user", "content": "Hi"}, message]})
+
+
 @pytest.mark.parametrize("recording", [case for case in recordings(stream=False) if wire_of(case.values[0]) == "openai_responses"])
 def test_a_turn_goes_back_as_it_came(recording: dict[str, Any]) -> None:
     output = json.loads(json.dumps(recording["body"]["output"]))

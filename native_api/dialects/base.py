@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
+import orjson
+
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import (
     ROUTING_FIELDS,
@@ -28,6 +30,14 @@ from native_api.types import (
 )
 
 Framing = Literal["sse", "ndjson", "eventstream"]
+
+
+def event_json(event: Event) -> Any:
+    """What an event of a JSON stream says. Raises UpstreamError for anything else."""
+    try:
+        return orjson.loads(event.data)
+    except orjson.JSONDecodeError:
+        raise UpstreamError("The provider sent a stream event that is not JSON.") from None
 
 
 class StreamParser(ABC):

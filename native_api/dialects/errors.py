@@ -182,7 +182,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def error_answered(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """What a non-2xx answer of a server of OpenAI's family means; `body` may be anything."""
+    """What a non-2xx answer means whose error object is in one of the usual places; `body` may be anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.base import StreamParser
+from native_api.dialects.base import StreamParser, event_json
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.openai_content import logprobs_of
 from native_api.dialects.openai_reply import OF_CHOICE, Answer, without_usage
@@ -40,10 +38,7 @@ class OpenAIStream(StreamParser):
         if event.data.strip() == "[DONE]":
             self._done = True
             return self._end()
-        try:
-            told: Any = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError("The provider sent a stream event that is not JSON.") from None
+        told = event_json(event)
         if not isinstance(told, dict):
             raise error_inside(told)
         self._count(told)

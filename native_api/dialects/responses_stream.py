@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.base import StreamParser
+from native_api.dialects.base import StreamParser, event_json
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.responses_items import CALLS, Item, Output
 from native_api.dialects.responses_reply import about, failure, finish_reason, head_of, logprobs, refuse_failed, usage_of
@@ -33,10 +31,7 @@ class ResponsesStream(StreamParser):
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
             return ()
-        try:
-            told: Any = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError("The provider sent a stream event that is not JSON.") from None
+        told = event_json(event)
         if not isinstance(told, dict):
             raise error_inside(told)
         kind = told.get("type") or event.type

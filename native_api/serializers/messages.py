@@ -62,7 +62,8 @@ def content(**parts: Check) -> Check:
     return check
 
 
-FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"))
+# `parsed_arguments` is what the SDK's own parser made of `arguments`: nothing is lost with it.
+FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"), ignored=("parsed_arguments",))
 TOOL_CALL = typed(
     {
         "function": shape(
