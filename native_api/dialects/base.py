@@ -92,7 +92,8 @@ class Dialect(ABC):
                 omitted.append(name)
             elif name in self.renamed:
                 body[self.renamed[name]] = value
-        self.build(chat, target, body, omitted)
+        said: Any = {name: value for name, value in chat.items() if name not in unsupported} if unsupported else chat
+        self.build(said, target, body, omitted)
         merge(body, provider_options(chat, target))
         return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
 
@@ -152,6 +153,9 @@ DEFAULTS: Mapping[str, Any] = {"n": 1, "tool_choice": "auto", "response_format":
 
 
 def asks_nothing(name: str, value: Any) -> bool:
+    """Empty `web_search_options` do ask: for a search as it is done by default."""
+    if name == "web_search_options":
+        return False
     return value in (None, False, [], {}, "") or (name in DEFAULTS and value == DEFAULTS[name])
 
 

@@ -162,7 +162,10 @@ def _exhausted(code: str, words: str, headers: Mapping[str, str]) -> UpstreamErr
     return error
 
 
-TOO_LONG = ("maximum context length", "context window", "prompt is too long", "input is too long", "exceeds the maximum number of tokens")
+TOO_LONG = (
+    "maximum context length", "exceeds the context length", "context window", "prompt is too long", "input is too long",
+    "exceeds the maximum number of tokens",
+)  # fmt: skip
 """How providers say that a conversation is too long for the model."""
 
 
