@@ -41,7 +41,9 @@ FAILURES: Final = frozenset({"error", "network_error", "insufficient_system_reso
 
 PLAIN: Final = frozenset({"content", "role", "refusal"})
 REASONING: Final = ("reasoning_content", "reasoning", "reasoning_text")
-TOLD_OTHERWISE: Final = frozenset({"role", "function_call", "tool_calls", "reasoning_details", "channel", "token_id", *REASONING})
+THOUGHTS: Final = frozenset({"reasoning_details", *REASONING})
+CALLS: Final = frozenset({"tool_calls", "function_call"})
+TOLD_OTHERWISE: Final = frozenset({"role", "channel", "token_id", *CALLS, *THOUGHTS})
 """Fields that are told in another form, or, as Groq's `channel` and Together's `token_id`, by the text itself."""
 AS_THEY_ARE: Final = frozenset({"content", "refusal", "annotations", "audio", "images"})
 OF_CHOICE: Final = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"})
@@ -91,8 +93,10 @@ class Answer:
         if "annotations" in delta:
             delta["annotations"] = annotations_of(delta["annotations"])
             self._is_cited = True
-        self._reasoning(told, delta)
-        self._tool_calls(told, delta, reply_id)
+        if THOUGHTS & told.keys() or "reasoning_content" in delta:
+            self._reasoning(told, delta)
+        if CALLS & told.keys():
+            self._tool_calls(told, delta, reply_id)
         others = {name: value for name, value in told.items() if value and name not in READ}
         if others.get("extra_content") == GOOGLE_THOUGHT:
             del others["extra_content"]

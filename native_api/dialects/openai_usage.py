@@ -60,10 +60,12 @@ def _details(told: Json, name: str) -> Json:
 
 def _first(told: Json, names: tuple[str, ...], details: Json, name: str) -> None:
     """The count under another name, where the details do not have it."""
-    if not details.get(name):
-        count = next((_count(told, other) for other in names if _count(told, other)), 0)
-        if count:
-            details[name] = count
+    if details.get(name):
+        return
+    for other in names:
+        if told.get(other):
+            details[name] = _count(told, other)
+            return
 
 
 def _apart(prompt: int, completion: int, total: int, details: Json) -> int:

@@ -11,6 +11,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.content import NATIVE_FORMATS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, Provider, Target
+from tests.dialects.folding import fold
 
 DIALECT = DIALECTS["openai_responses"]
 TARGET = Target(Provider("p", "openai_responses", "https://api.example/v1"), "gpt-5")
@@ -88,6 +89,18 @@ def test_a_stream_is_cut_short_without_its_last_event() -> None:
     list(parser.feed(Event("", "[DONE]")))
     with pytest.raises(UpstreamError, match="ended before"):
         list(parser.close())
+
+
+def test_a_final_response_tells_what_no_event_did() -> None:
+    output = [
+        {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}], "encrypted_content": "gAAA"},
+        {"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]},
+        {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "now", "arguments": ""},
+    ]
+    body = {"id": "resp_1", "status": "completed", "output": output}
+    parser = DIALECT.stream(TARGET)
+    chunks = list(parser.feed(Event("", json.dumps({"type": "response.completed", "response": body}))))
+    assert fold([*chunks, *parser.close()]) == DIALECT.response(body, TARGET)["choices"]
 
 
 def test_an_answer_that_is_only_queued_is_empty() -> None:
