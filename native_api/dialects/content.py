@@ -212,6 +212,11 @@ def value_of(text: str) -> Any:
         return text
 
 
+def objects(value: Any) -> list[Json]:
+    """The objects in what a provider sent where a list of them belongs."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
 

@@ -61,7 +61,7 @@ def status_inside(detail: Json) -> int:
         number = int(value) if isinstance(value, str) and value.isdecimal() else value
         if isinstance(number, int) and 400 <= number < 600:
             return number
-        if number in BASE_STATUSES:
+        if isinstance(number, int) and number in BASE_STATUSES:
             return BASE_STATUSES[number]
     code = str(detail.get("code") or "")
     if code.startswith(IMAGE_FAULTS):

@@ -16,7 +16,7 @@ def split(delta: Json, parts: Iterable[Any], length: int) -> None:
     texts: list[str] = []
     thoughts: list[str] = []
     said = length
-    for part in parts:
+    for part in filter(None, parts):
         kind = part.get("type") if isinstance(part, dict) else "text"
         if kind in ("text", "output_text"):
             text = part if isinstance(part, str) else part.get("text") or ""
@@ -118,8 +118,8 @@ def logprobs_of(told: Any, text: str) -> Json | None:
     return told
 
 
-def _token(token: str, logprob: float | None) -> Json:
-    return {"token": token, "logprob": logprob or 0.0, "bytes": list(token.encode()), "top_logprobs": []}
+def _token(token: str | None, logprob: float | None) -> Json:
+    return {"token": token or "", "logprob": logprob or 0.0, "bytes": list((token or "").encode()), "top_logprobs": []}
 
 
 class ThinkTags:

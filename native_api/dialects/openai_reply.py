@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.content import dumped
+from native_api.dialects.content import dumped, objects
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.openai_calls import Calls, Details
 from native_api.dialects.openai_content import ThinkTags, annotations_of, gather, logprobs_of, sources_of, split
@@ -125,7 +125,7 @@ class Answer:
             delta["content"] = delta["content"].removeprefix("</thought>")
 
     def _reasoning(self, told: Json, delta: Json) -> None:
-        details = [self._details.number(item) for item in told.get("reasoning_details") or () if isinstance(item, dict)]
+        details = [self._details.number(item) for item in objects(told.get("reasoning_details"))]
         if details:
             delta["reasoning_details"] = details
         text = delta.pop("reasoning_content", None)
@@ -135,7 +135,7 @@ class Answer:
             delta["reasoning_content"] = text
 
     def _tool_calls(self, told: Json, delta: Json, reply_id: str) -> None:
-        pieces = [piece for piece in told.get("tool_calls") or () if isinstance(piece, dict)]
+        pieces = objects(told.get("tool_calls"))
         if told.get("function_call"):
             pieces.append({"index": "function_call", "function": told["function_call"]})
         calls = []
@@ -160,7 +160,7 @@ class Answer:
         reason = choice.get("finish_reason")
         if choice.get("error"):
             raise error_inside({"error": choice["error"]})
-        if reason in FAILURES:
+        if isinstance(reason, str) and reason in FAILURES:
             raise UpstreamError(f"The provider's answer broke off: {reason}.")
         if reason and self.reason is None:
             self.reason = str(reason).lower()
@@ -225,7 +225,7 @@ def _choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Json:
     answer = Answer(index, quirks)
     answer.finish(choice)
     told = dict(choice.get("message") or choice.get("delta") or {"content": choice.get("text")})
-    told["tool_calls"] = [{**call, "index": number} for number, call in enumerate(told.get("tool_calls") or ())]
+    told["tool_calls"] = [{**call, "index": number} for number, call in enumerate(objects(told.get("tool_calls")))]
     message: Json = {"role": "assistant", "content": None, **answer.take(told, str(body.get("id") or ""))}
     owed, reason = answer.end(body)
     _add(message, owed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from native_api.dialects.content import objects
 from native_api.types import Json
 
 WIRE: Final = "openai_responses"
@@ -99,7 +100,7 @@ class Output:
 
     def _message(self, item: Item, told: Json) -> Iterator[Json]:
         others = []
-        for part, content in enumerate(told.get("content") or ()):
+        for part, content in enumerate(objects(told.get("content"))):
             kind = content.get("type")
             if kind in ("output_text", "text"):
                 yield from self._output_text(item, part, content)
@@ -113,7 +114,7 @@ class Output:
 
     def _output_text(self, item: Item, part: int, content: Json) -> Iterator[Json]:
         text = content.get("text") or ""
-        tokens = content.get("logprobs") or []
+        tokens = objects(content.get("logprobs"))
         if tokens and not item.told.get(("logprobs", part)):
             self.probable(item, part, tokens)
         yield self.text(item, part, text[item.said.get(("text", part), 0) :])
@@ -185,7 +186,7 @@ class Output:
     def _reasoning(self, item: Item, told: Json) -> Iterator[Json]:
         item_id = told.get("id")
         for kind, parts in (("summary", told.get("summary")), ("text", told.get("content"))):
-            for part, content in enumerate(parts or ()):
+            for part, content in enumerate(objects(parts)):
                 yield self.thought(item, item_id, kind, part, (content.get("text") or "")[item.said.get((kind, part), 0) :])
         if told.get("encrypted_content"):
             yield self._detail(item, {"type": "reasoning.encrypted", "data": told["encrypted_content"]}, item_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from native_api.dialects.content import objects
 from native_api.dialects.errors import error_inside, provider_error, status_inside
 from native_api.dialects.responses_items import Output
 from native_api.exceptions import UpstreamError
@@ -80,7 +81,7 @@ def logprobs(tokens: list[Json]) -> Json:
 def _token(token: Json) -> Json:
     told = {"bytes": list(str(token.get("token") or "").encode()), **token}
     if "top_logprobs" in token:
-        told["top_logprobs"] = [_token(other) for other in token["top_logprobs"] or ()]
+        told["top_logprobs"] = [_token(other) for other in objects(token["top_logprobs"])]
     return told
 
 

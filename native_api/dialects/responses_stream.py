@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from native_api.dialects.base import StreamParser, event_json
+from native_api.dialects.content import objects
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.responses_items import CALLS, Item, Output
 from native_api.dialects.responses_reply import about, failure, finish_reason, head_of, logprobs, refuse_failed, usage_of
@@ -94,7 +95,7 @@ class ResponsesStream(StreamParser):
     def _text(self, told: Json) -> Iterable[Json]:
         part, item = told.get("content_index", 0), self._item(told)
         if told.get("logprobs"):
-            self._output.probable(item, part, told["logprobs"])
+            self._output.probable(item, part, objects(told["logprobs"]))
         return (self._output.text(item, part, told.get("delta") or ""),)
 
     def _text_done(self, told: Json) -> Iterable[Json]:
