@@ -45,25 +45,75 @@ class Preset:
 SYSTEM = {"developer": "system"}
 """Most servers of the family know no developer role, which is OpenAI's newer word for system."""
 
+OPENAIS_OWN = frozenset({"tools.custom", "tool_choice.allowed_tools"})
+"""What no other vendor was seen to take."""
+
+ACCOUNT = frozenset({"metadata", "safety_identifier", "service_tier", "store"})
+SOUND = frozenset({"audio", "modalities"})
+LIKELIHOODS = frozenset({"logit_bias", "logprobs", "top_logprobs"})
+
 OPENAI = Quirks(max_tokens_field="max_completion_tokens")
-FAMILY = Quirks(max_tokens_field="max_tokens", roles=SYSTEM)
-REASONING = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, reasoning_field="reasoning")
-MIXED = Quirks(roles=SYSTEM)
+FAMILY = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, unsupported=OPENAIS_OWN)
+MIXED = Quirks(roles=SYSTEM, unsupported=OPENAIS_OWN)
 """Where some models want the output limit by its old name and others by its new one: it goes as the client said it."""
-ROUTER = Quirks(reasoning_field="reasoning")
+CONTENT = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, unsupported=OPENAIS_OWN, reasoning_field="reasoning_content")
+REASONING = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, unsupported=OPENAIS_OWN, reasoning_field="reasoning")
 
 CEREBRAS = Quirks(
     max_tokens_field="max_completion_tokens", roles=SYSTEM, reasoning_field="reasoning",
-    unsupported=frozenset({"frequency_penalty", "presence_penalty", "logit_bias"}),
+    unsupported=OPENAIS_OWN | {"frequency_penalty", "presence_penalty", "logit_bias", "messages.name"},
 )  # fmt: skip
-GROQ = Quirks(roles=SYSTEM, reasoning_field="reasoning", unsupported=frozenset({"logprobs", "top_logprobs", "logit_bias", "n"}))
+DEEPSEEK = Quirks(
+    max_tokens_field="max_tokens", roles=SYSTEM, reasoning_field="reasoning_content", thinking="thinking", text_parts=False,
+    unsupported=OPENAIS_OWN | ACCOUNT | SOUND | {
+        "logit_bias", "n", "parallel_tool_calls", "prediction", "prompt_cache_key", "response_format.json_schema", "seed", "user",
+        "verbosity", "web_search_options",
+    },
+)  # fmt: skip
+GROQ = Quirks(
+    roles=SYSTEM, reasoning_field="reasoning",
+    unsupported=OPENAIS_OWN | LIKELIHOODS | SOUND | {
+        "messages.name", "metadata", "n", "prediction", "prompt_cache_key", "safety_identifier", "store", "verbosity", "web_search_options",
+    },
+)  # fmt: skip
 MISTRAL = Quirks(
     # It answers 422 to every field that it does not know. Usage comes with the last chunk, unasked.
-    max_tokens_field="max_tokens", roles=SYSTEM, stream_usage=False,
-    unsupported=frozenset({
-        "audio", "logit_bias", "logprobs", "modalities", "prompt_cache_key", "safety_identifier", "seed", "service_tier",
-        "store", "top_logprobs", "user", "verbosity", "web_search_options",
-    }),
+    max_tokens_field="max_tokens", roles=SYSTEM, renamed={"seed": "random_seed"}, stream_usage=False, reasoning_field="thinking",
+    file_part="document_url", call_id_length=9, user_after_tools=False,
+    unsupported=OPENAIS_OWN | LIKELIHOODS | SOUND | {
+        "messages.name", "messages.refusal", "safety_identifier", "service_tier", "store", "user", "verbosity", "web_search_options",
+    },
+)  # fmt: skip
+MOONSHOT = Quirks(
+    roles=SYSTEM, reasoning_field="reasoning_content", thinking="thinking",
+    unsupported=OPENAIS_OWN | LIKELIHOODS | {"tool_choice.required"},
+)  # fmt: skip
+OPENROUTER = Quirks(
+    max_tokens_field="max_tokens", reasoning_field="reasoning", unsupported=OPENAIS_OWN,
+    extensions=frozenset({"reasoning_details", "annotations", "cache_control", "file_url", "images"}),
+)  # fmt: skip
+PERPLEXITY = Quirks(
+    max_tokens_field="max_tokens", roles=SYSTEM, reasoning_field="think_tags", file_part="file_url", stream_usage=False,
+    unsupported=OPENAIS_OWN | ACCOUNT | LIKELIHOODS | SOUND | {
+        "messages.name", "n", "parallel_tool_calls", "prediction", "prompt_cache_key", "response_format.json_object", "seed", "tool_choice",
+        "tools", "user", "verbosity",
+    },
+)  # fmt: skip
+QWEN = Quirks(
+    max_tokens_field="max_tokens", roles=SYSTEM, reasoning_field="reasoning_content", thinking="enable_thinking", unsupported=OPENAIS_OWN,
+    extensions=frozenset({"cache_control"}),
+)  # fmt: skip
+XAI = Quirks(
+    roles=SYSTEM, reasoning_field="reasoning_content",
+    unsupported=OPENAIS_OWN | SOUND | {"logit_bias", "metadata", "prediction", "store", "verbosity"},
+)  # fmt: skip
+ZAI = Quirks(
+    max_tokens_field="max_tokens", roles=SYSTEM, reasoning_field="reasoning_content", thinking="thinking", file_part="file_url",
+    renamed={"user": "user_id"},
+    unsupported=OPENAIS_OWN | ACCOUNT | LIKELIHOODS | SOUND | {
+        "frequency_penalty", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key",
+        "response_format.json_schema", "seed", "tool_choice.function", "tool_choice.none", "tool_choice.required", "verbosity", "web_search_options",
+    },
 )  # fmt: skip
 
 
@@ -114,38 +164,37 @@ ROWS = (
     compatible("databricks", "{host}/serving-endpoints", DATABRICKS_DOCS, "DATABRICKS_TOKEN", MIXED,
                options={"host": ("DATABRICKS_HOST",)}),
     compatible("deepinfra", "https://api.deepinfra.com/v1/openai", "https://docs.deepinfra.com/chat", "DEEPINFRA_API_KEY"),
-    compatible("deepseek", "https://api.deepseek.com", "https://api-docs.deepseek.com", "DEEPSEEK_API_KEY"),
-    compatible("fireworks", "https://api.fireworks.ai/inference/v1", "https://docs.fireworks.ai/guides/reasoning", "FIREWORKS_API_KEY"),
+    compatible("deepseek", "https://api.deepseek.com", "https://api-docs.deepseek.com", "DEEPSEEK_API_KEY", DEEPSEEK),
+    compatible("fireworks", "https://api.fireworks.ai/inference/v1", "https://docs.fireworks.ai/guides/reasoning", "FIREWORKS_API_KEY",
+               CONTENT),
     compatible("friendli", "https://api.friendli.ai/serverless/v1", "https://friendli.ai/docs/guides/reasoning", "FRIENDLI_TOKEN"),
     compatible("github", "https://models.github.ai/inference", "https://docs.github.com/en/github-models", "GITHUB_TOKEN", MIXED),
     compatible("groq", "https://api.groq.com/openai/v1", "https://console.groq.com/docs/openai", "GROQ_API_KEY", GROQ),
     compatible("huggingface", "https://router.huggingface.co/v1", "https://huggingface.co/docs/inference-providers", "HF_TOKEN"),
     compatible("inception", "https://api.inceptionlabs.ai/v1", "https://docs.inceptionlabs.ai/get-started/models", "INCEPTION_API_KEY"),
     compatible("mistral", "https://api.mistral.ai/v1", "https://docs.mistral.ai/api", "MISTRAL_API_KEY", MISTRAL),
-    compatible("moonshot", "https://api.moonshot.ai/v1", "https://platform.moonshot.ai/docs/api/chat", "MOONSHOT_API_KEY"),
+    compatible("moonshot", "https://api.moonshot.ai/v1", "https://platform.moonshot.ai/docs/api/chat", "MOONSHOT_API_KEY", MOONSHOT),
     compatible("nebius", "https://api.tokenfactory.nebius.com/v1", "https://docs.tokenfactory.nebius.com", "NEBIUS_API_KEY"),
     compatible("novita", "https://api.novita.ai/openai/v1", "https://novita.ai/docs/guides/introduction", "NOVITA_API_KEY"),
     compatible("nvidia", "https://integrate.api.nvidia.com/v1", "https://docs.api.nvidia.com/nim/reference/llm-apis", "NVIDIA_API_KEY"),
     compatible("openrouter", "https://openrouter.ai/api/v1", "https://openrouter.ai/docs/api-reference/overview", "OPENROUTER_API_KEY",
-               ROUTER),
+               OPENROUTER),
     compatible("ovhcloud", "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", "https://www.ovhcloud.com/en/public-cloud/ai-endpoints/",
                "OVHCLOUD_API_KEY"),
     compatible("perplexity", "https://api.perplexity.ai", "https://docs.perplexity.ai/docs/sonar/openai-compatibility",
-               "PERPLEXITY_API_KEY"),
+               "PERPLEXITY_API_KEY", PERPLEXITY),
     compatible("qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-               "https://www.alibabacloud.com/help/en/model-studio/models", "DASHSCOPE_API_KEY"),
+               "https://www.alibabacloud.com/help/en/model-studio/models", "DASHSCOPE_API_KEY", QWEN),
     compatible("sambanova", "https://api.sambanova.ai/v1", "https://docs.sambanova.ai/docs", "SAMBANOVA_API_KEY"),
     compatible("scaleway", "https://api.scaleway.ai/v1", "https://www.scaleway.com/en/docs/generative-apis/", "SCW_SECRET_KEY"),
     compatible("siliconflow", "https://api.siliconflow.com/v1",
                "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions", "SILICONFLOW_API_KEY"),
-    compatible("stepfun", "https://api.stepfun.com/v1", "https://platform.stepfun.com/docs/zh/overview/concept", "STEPFUN_API_KEY",
-               REASONING),
-    compatible("together", "https://api.together.xyz/v1", "https://docs.together.ai/docs/openai-api-compatibility", "TOGETHER_API_KEY",
-               REASONING),
+    compatible("stepfun", "https://api.stepfun.com/v1", "https://platform.stepfun.com/docs/zh/overview/concept", "STEPFUN_API_KEY"),
+    compatible("together", "https://api.together.xyz/v1", "https://docs.together.ai/docs/openai-api-compatibility", "TOGETHER_API_KEY"),
     compatible("upstage", "https://api.upstage.ai/v1/solar", "https://developers.upstage.ai/docs/apis/chat", "UPSTAGE_API_KEY"),
-    compatible("vercel", "https://ai-gateway.vercel.sh/v1", "https://vercel.com/docs/ai-gateway", "AI_GATEWAY_API_KEY", ROUTER),
-    compatible("xai", "https://api.x.ai/v1", "https://docs.x.ai/docs/api-reference", "XAI_API_KEY", MIXED),
-    compatible("zai", "https://api.z.ai/api/paas/v4", "https://docs.z.ai/guides/capabilities/thinking", "ZAI_API_KEY"),
+    compatible("vercel", "https://ai-gateway.vercel.sh/v1", "https://vercel.com/docs/ai-gateway", "AI_GATEWAY_API_KEY", MIXED),
+    compatible("xai", "https://api.x.ai/v1", "https://docs.x.ai/docs/api-reference", "XAI_API_KEY", XAI),
+    compatible("zai", "https://api.z.ai/api/paas/v4", "https://docs.z.ai/guides/capabilities/thinking", "ZAI_API_KEY", ZAI),
     Preset("echo", "openai", "echo://local/v1", "docs/providers.md", auth="none"),
     local("llamacpp", "http://127.0.0.1:8080/v1", "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"),
     local("lmstudio", "http://127.0.0.1:1234/v1", "https://lmstudio.ai/docs/developer/openai-compat"),

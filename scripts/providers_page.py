@@ -27,6 +27,7 @@ dialects needs `DIALECT` and `BASE_URL` (see [settings](settings.md)). To add a 
 
 The variables are the ones that the vendors' own SDKs read: `native_quickstart`, and the project in this repository, have a provider for
 each vendor whose variables are all set. `{name}` in an address is filled from `OPTIONS`, `{model}` with the model's name.
+`DIALECT` chooses another wire of the same vendor: `{"PRESET": "openai", "DIALECT": "openai_responses"}` for models that are only there.
 
 | preset | dialect | base URL | key is sent as | variables | documentation |
 |---|---|---|---|---|---|
@@ -137,8 +138,16 @@ IN_WORDS: dict[str, Callable[[Any], str]] = {
     "unsupported": lambda names: f"refuses {listed(names)}",
     "roles": lambda roles: ", ".join(f"`{ours}` messages are sent as `{theirs}`" for ours, theirs in roles.items()),
     "stream_usage": lambda asked: "is not asked for usage in streams",
-    "reasoning_field": lambda field: f"its reasoning text is `{field}`",
+    "renamed": lambda names: ", ".join(f"`{ours}` is sent as `{theirs}`" for ours, theirs in names.items()),
+    "extensions": lambda names: f"takes {listed(names)} too",
+    "reasoning_field": lambda field: f"gets the reasoning of earlier turns back as `{field}`",
+    "thinking": lambda switch: f"`reasoning_effort: none` is said by `{switch}`",
+    "file_part": lambda kind: f"documents are sent as `{kind}`",
+    "text_parts": lambda allowed: "text is sent as a string",
+    "call_id_length": lambda length: f"ids of tool calls have {length} characters",
+    "user_after_tools": lambda allowed: "an assistant's turn stands between tool results and a user's message",
 }
+"""A quirk that has no words here is listed by its name."""
 
 
 def listed(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -65,6 +66,22 @@ def test_a_vendor_is_found_only_when_all_its_variables_are_set(row: Preset) -> N
 def test_a_key_is_looked_for_under_the_vendors_other_name_too() -> None:
     assert found_in({"GOOGLE_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
     assert found_in({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
+
+
+RECORDED = [path for path in sorted((ROOT / "tests" / "recordings" / "openai").glob("*.json")) if '"quirks"' in path.read_text()]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_row_has_the_quirks_that_its_vendor_was_recorded_with(path: Path) -> None:
+    row = PRESETS.get(path.stem.partition("_")[0])
+    if row is None or row.dialect != "openai":
+        return
+    for name, recorded in json.loads(path.read_text())["provider"]["quirks"].items():
+        told = getattr(row.quirks, name)
+        if isinstance(recorded, list):
+            assert set(recorded) <= told, name
+        else:
+            assert told == recorded, name
 
 
 # --- docs/adding-a-provider.md ---------------------------------------------------------------------------------

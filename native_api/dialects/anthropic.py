@@ -10,13 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from native_api.dialects.anthropic_messages import conversation
 from native_api.dialects.anthropic_reply import AnthropicStream, reply
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.content import FORCED_TOOL, check_modalities, choice_of, functions_of, limit_of, stops_of, wanted_schema
-from native_api.dialects.errors import error_object, provider_error
+from native_api.dialects.errors import error_answered
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
@@ -91,10 +89,7 @@ class Anthropic(Dialect):
         return AnthropicStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        try:
-            return provider_error(status, error_object(orjson.loads(body)), headers)
-        except orjson.JSONDecodeError:
-            return provider_error(status, {}, headers)
+        return error_answered(status, headers, body)
 
 
 def _output_limit(model: str) -> int:
