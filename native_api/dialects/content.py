@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -15,7 +17,7 @@ FORCED_TOOL: Final = "json_response"
 
 
 class DataURL(NamedTuple):
-    """`data` is base64 as it came."""
+    """`data` is base64."""
 
     media_type: str
     data: str
@@ -37,12 +39,14 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL, None for any other URL."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64 is made so."""
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
-    media_type, _, encoding = head.rpartition(";") if ";" in head else (head, "", "")
-    return DataURL((media_type if encoding else head).partition(";")[0].lower() or "text/plain", data)
+    media_type, *attributes = head.split(";")
+    if "base64" not in attributes:
+        data = b64encode(unquote_to_bytes(data)).decode()
+    return DataURL(media_type.lower() or "text/plain", data)
 
 
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
@@ -51,6 +55,14 @@ def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
     if given is None:
         return None
     return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
+
+
+def decoded(data: str, place: str) -> str:
+    """The text of a file that came as base64."""
+    try:
+        return b64decode(data, validate=True).decode()
+    except ValueError:
+        raise UnsupportedField(place, "the text is not UTF-8 in base64") from None
 
 
 MEDIA_TYPES: Final = {
@@ -159,12 +171,17 @@ def own_details(message: Mapping[str, Any], wire: str) -> list[Json]:
 
 
 def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
-    """The wire's own blocks, such as its server tools' calls and results."""
-    return [item["block"] for item in message.get("provider_content") or () if item.get("format") == wire and "block" in item]
+    """The wire's own blocks, such as its server tools' calls and results, each a copy."""
+    return [dict(item["block"]) for item in message.get("provider_content") or () if item.get("format") == wire and item.get("block")]
 
 
 def dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def arguments_text(value: Any) -> str:
+    """A tool call's arguments as text. What is text already is not valid JSON, or the wire would have told a value."""
+    return value if isinstance(value, str) and value else dumped(value or {})
 
 
 def joined(pieces: Iterable[str]) -> str | None:
