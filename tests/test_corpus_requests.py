@@ -16,12 +16,12 @@ from native_api.dialects import DIALECTS
 from native_api.engine.exchange import DECODERS
 from native_api.serializers import ChatCompletionSerializer
 from native_api.types import Provider, Target
-from tests import unified_anthropic
+from tests import unified_anthropic, unified_gemini
 from tests.test_corpus import FILES, wire_of
 
 pytestmark = pytest.mark.skipif(not FILES, reason="The recordings are not beside this repository (../shared/corpus).")
 
-CONVERTERS: dict[str, ModuleType] = {"anthropic": unified_anthropic}
+CONVERTERS: dict[str, ModuleType] = {"anthropic": unified_anthropic, "gemini": unified_gemini}
 CHECK = ChatCompletionSerializer()
 
 

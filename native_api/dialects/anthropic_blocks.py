@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.content import FORCED_TOOL, arguments_text
+from native_api.dialects.content import FORCED_TOOL, add_delta, arguments_text
 from native_api.dialects.replay import Place
 from native_api.types import Json
 
@@ -218,13 +218,6 @@ def annotation(citation: Any, start: int, end: int) -> Json | None:
     if citation.get("cited_text"):
         told["cited_text"] = citation["cited_text"]
     return {"type": "url_citation", "url_citation": told}
-
-
-def add_delta(message: Json, delta: Json) -> None:
-    """Fold a delta into what there is already."""
-    for name, value in delta.items():
-        present = message.get(name)
-        message[name] = value if present is None else present + value
 
 
 def _string(value: Any) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.anthropic_blocks import Answer, add_delta
+from native_api.dialects.anthropic_blocks import Answer
 from native_api.dialects.anthropic_errors import error_told
 from native_api.dialects.anthropic_usage import tier_of, usage_of
+from native_api.dialects.content import add_delta, without_indexes
 from native_api.types import ChatCompletion, Json
 
 FINISH_REASONS: Final = {
@@ -40,8 +41,7 @@ def reply(body: Any) -> ChatCompletion:
             add_delta(message, answer.stop(index))
     owed, end = ending(answer, body.get("stop_reason"), body)
     add_delta(message, owed)
-    for call in message.get("tool_calls") or ():
-        del call["index"]
+    without_indexes(message)
     completion: ChatCompletion = {
         "id": answer.reply_id,
         "object": "chat.completion",
@@ -71,6 +71,8 @@ def ending(answer: Answer, reason: Any, told: Json) -> tuple[Json, Json]:
         end["native_finish_reason"] = str(reason)
     if end["finish_reason"] == "content_filter" and answer.said_nothing:
         owed["refusal"] = _refusal(told.get("stop_details"))
+    elif answer.said_nothing:
+        owed["content"] = ""
     return owed, end
 
 

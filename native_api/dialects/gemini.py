@@ -72,7 +72,7 @@ class Gemini(Dialect):
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)
         number = generation(target.model)
-        conversation = Conversation(Media(_files_url(target)), number)
+        conversation = Conversation(Media(_files_url(target)), number, empty=" " if _is_vertex(target) else "")
         conversation.add(chat["messages"])
         body["contents"] = conversation.turns
         if conversation.system:

@@ -27,10 +27,19 @@ def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -
     def whole(item: Json, start: int, end: int) -> tuple[Json | None, int]:
         if item.get("type") == "reasoning.encrypted":
             return {"text": text[start:end], "thoughtSignature": item.get("data") or ""}, end
-        return (dict(item["block"]) or None if "block" in item else _thought(item)), start
+        if "block" not in item:
+            return _thought(item), start
+        return _image(item["block"], files) if "image" in item["block"] else dict(item["block"]) or None, start
 
     items = items_of(message, FORMAT, lambda block: not NOT_SENT & block.keys())
-    return arranged(items, len(text), calls, plain, whole, files)
+    placed = {item["block"].get("image") for item in items if "block" in item}
+    return arranged(items, len(text), calls, plain, whole, [file for number, file in enumerate(files) if number not in placed])
+
+
+def _image(block: Json, files: list[Json]) -> Json | None:
+    """The image whose place a block tells by its number."""
+    number = block["image"]
+    return files[number] if isinstance(number, int) and 0 <= number < len(files) else None
 
 
 def _thought(item: Json) -> Json:
