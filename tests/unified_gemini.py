@@ -64,8 +64,8 @@ def tools(body: dict[str, Any], chat: dict[str, Any], options: dict[str, Any]) -
     for tool in listed if isinstance(listed, list) else [listed]:
         for declaration in tool.get("functionDeclarations", ()):
             schema = declaration.get("parametersJsonSchema") or declaration.get("parameters")
-            function = {"name": declaration["name"], "description": declaration["description"]}
-            chat.setdefault("tools", []).append({"type": "function", "function": {**function, **({"parameters": schema} if schema else {})}})
+            function = {"name": declaration["name"], "description": declaration["description"], "parameters": schema}
+            chat.setdefault("tools", []).append({"type": "function", "function": function})
         if "functionDeclarations" not in tool:
             options.setdefault("tools", []).append(tool)
     calling = (options.get("toolConfig") or {}).get("functionCallingConfig") or {}

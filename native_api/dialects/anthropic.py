@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.anthropic_betas import needed
+from native_api.dialects.anthropic_betas import of_options
 from native_api.dialects.anthropic_errors import error_of
 from native_api.dialects.anthropic_messages import Conversation
 from native_api.dialects.anthropic_models import BUDGETS, LEAST_BUDGET, Abilities, abilities
@@ -63,10 +63,9 @@ class Anthropic(Dialect):
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         request = super().request(chat, target)
-        named = request.body.pop("betas", None)
-        features = [*(named if isinstance(named, list) else ()), *needed(request.body)]
+        features = request.body.pop("betas")
         if features:
-            request.headers["anthropic-beta"] = ",".join(dict.fromkeys(str(feature) for feature in features))
+            request.headers["anthropic-beta"] = ",".join(sorted({str(feature) for feature in features}))
         return request
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
@@ -74,7 +73,7 @@ class Anthropic(Dialect):
         can = abilities(target.model)
         conversation = Conversation(can.takes_system_turns)
         conversation.add(chat["messages"])
-        body["model"], body["messages"] = target.model, conversation.turns
+        body["model"], body["messages"], body["betas"] = target.model, conversation.turns, conversation.betas
         if conversation.system:
             body["system"] = conversation.system
         omitted += sorted(conversation.hints)
@@ -90,10 +89,12 @@ class Anthropic(Dialect):
         _sample(can, body, omitted)
 
     def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
-        tools = body.get("tools") or []
+        tools, betas = body.get("tools") or [], body["betas"]
         merge(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = joined(tools, options["tools"])
+        named = options.get("betas")
+        body["betas"] = [*betas, *(named if isinstance(named, list) else ()), *of_options(body)]
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return reply(body)
@@ -125,12 +126,12 @@ def _think(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) ->
     if effort is None:
         return
     if effort == "none":
-        told, is_exact = can.without_thinking()
-        merge(body, told)
+        added, is_exact = can.without_thinking()
+        merge(body, added)
     elif can.thinking == "adaptive":
-        told = can.effort(effort)
-        merge(body, {"thinking": can.adaptive(), "output_config": {"effort": told}})
-        is_exact = told == effort
+        nearest = can.effort(effort)
+        merge(body, {"thinking": can.adaptive(), "output_config": {"effort": nearest}})
+        is_exact = nearest == effort
     else:
         is_exact = can.thinking == "by budget" and _set_budget(BUDGETS[effort], body)
     if not is_exact:
@@ -139,7 +140,7 @@ def _think(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) ->
 
 def _set_budget(wanted: int, body: Json) -> bool:
     """Think within a budget, of which the answer must leave a part. A forced call forbids it."""
-    budget = min(wanted, body["max_tokens"] * 4 // 5)
+    budget: int = min(wanted, body["max_tokens"] * 4 // 5)
     if budget < LEAST_BUDGET or is_forced(body.get("tool_choice", {})):
         return False
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
@@ -155,6 +156,4 @@ def _sample(can: Abilities, body: Json, omitted: list[str]) -> None:
         forbidden = {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
     elif can.sampling == "one of two" and "temperature" in body:
         forbidden = {"top_p"}
-    for name in sorted(forbidden & body.keys()):
-        if body.pop(name) != DEFAULT_SAMPLING:
-            omitted.append(name)
+    omitted += [name for name in sorted(forbidden & body.keys()) if body.pop(name) != DEFAULT_SAMPLING]

@@ -1,11 +1,10 @@
-"""Features that Anthropic keeps behind the `anthropic-beta` header, found in a body that uses them.
+"""Features that Anthropic keeps behind the `anthropic-beta` header, found in what uses them.
 
 Source: https://platform.claude.com/docs/en/api/beta-headers and the page of each feature (read 2026-11).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from native_api.types import Json
@@ -31,24 +30,22 @@ BY_FIELD: Final = {"mcp_servers": "mcp-client-2025-11-20", "context_management":
 COMPACTION: Final = "compact-2026-01-12"
 
 
-def needed(body: Json) -> list[str]:
-    """The features that the body uses. Takes any body: a client's own additions are in it."""
+def of_block(block: Json) -> str | None:
+    """The feature that a block or a tool is part of."""
+    kind, source = block.get("type"), block.get("source")
+    if isinstance(source, dict) and source.get("type") == "file":
+        return FILES
+    return BY_TYPE.get(kind) if isinstance(kind, str) else None
+
+
+def of_options(body: Json) -> list[str]:
+    """The features of what only `provider_options` bring into a body; takes any body."""
     found = [feature for field, feature in BY_FIELD.items() if body.get(field)]
-    if any(edit.get("type") == "compact_20260112" for edit in _objects((body.get("context_management") or {}), "edits")):
+    management = body.get("context_management")
+    if isinstance(management, dict) and any(edit.get("type") == "compact_20260112" for edit in _objects(management.get("edits"))):
         found.append(COMPACTION)
-    for item in (*_objects(body, "tools"), *_objects(body, "messages")):
-        kind, source = item.get("type"), item.get("source")
-        if isinstance(kind, str) and kind in BY_TYPE:
-            found.append(BY_TYPE[kind])
-        elif isinstance(source, dict) and source.get("type") == "file":
-            found.append(FILES)
-    return found
+    return found + [feature for tool in _objects(body.get("tools")) if (feature := of_block(tool))]
 
 
-def _objects(holder: Any, name: str) -> Iterator[Json]:
-    """The objects in a list, and those in the `content` of each."""
-    items = holder.get(name) if isinstance(holder, dict) else None
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict):
-            yield item
-            yield from _objects(item, "content")
+def _objects(items: Any) -> list[Json]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from native_api.dialects.anthropic_betas import of_block
 from native_api.dialects.anthropic_parts import block, text_block
 from native_api.dialects.content import arguments_of, calls_of, own_blocks, parts_of
 from native_api.dialects.replay import arranged, items_of
@@ -30,6 +31,7 @@ class Conversation:
         self.system: list[Json] = []
         self.turns: list[Json] = []
         self.hints: set[str] = set()
+        self.betas: list[str] = []
         self._keeps_place = keeps_place
         self._waiting: list[Json] = []
 
@@ -44,7 +46,7 @@ class Conversation:
     def _add(self, message: Mapping[str, Any], place: str) -> None:
         role = message["role"]
         if role in ("system", "developer"):
-            told = [*(text_block(part) for part in parts_of(message)), *own_blocks(message, WIRE)]
+            told = [*(text_block(part) for part in parts_of(message)), *self._own(message)]
             (self._waiting if self.turns and self._keeps_place else self.system).extend(told)
         elif role == "assistant":
             told = _assistants(message)
@@ -72,10 +74,27 @@ class Conversation:
 
     def _users(self, message: Mapping[str, Any], place: str) -> list[Json]:
         parts = parts_of(message)
-        content = [block(part, f"{place}.content[{index}]") for index, part in enumerate(parts)] + own_blocks(message, WIRE)
-        if any(part["type"] == "image_url" and part["image_url"].get("detail") in ("low", "high") for part in parts):
-            self.hints.add("messages.image_url.detail")
+        content = [block(part, f"{place}.content[{index}]") for index, part in enumerate(parts)]
+        for part, told in zip(parts, content, strict=True):
+            if part["type"] == "file":
+                self._needs(told)
+            elif part["type"] == "image_url" and part["image_url"].get("detail") in ("low", "high"):
+                self.hints.add("messages.image_url.detail")
+        content += self._own(message)
         return content if message["role"] == "user" else [_result(message, content)]
+
+    def _own(self, message: Mapping[str, Any]) -> list[Json]:
+        if not message.get("provider_content"):
+            return []
+        blocks = own_blocks(message, WIRE)
+        for told in blocks:
+            self._needs(told)
+        return blocks
+
+    def _needs(self, told: Json) -> None:
+        feature = of_block(told)
+        if feature:
+            self.betas.append(feature)
 
 
 def _is_no_result(told: Json) -> bool:
@@ -123,19 +142,25 @@ class _Texts:
     """The text of one message, as the blocks that the client wrote it in."""
 
     def __init__(self, message: Mapping[str, Any]) -> None:
+        content = message.get("content")
+        self._ends: list[tuple[int, Any]] = []
+        if isinstance(content, str) and not message.get("refusal"):
+            self._text, self.length = content, len(content)
+            return
         parts = parts_of(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
         texts = [part.get("text") or part.get("refusal") or "" for part in parts]
         self._text = "".join(texts)
         self.length = len(self._text)
-        self._ends: list[tuple[int, Any]] = []
         end = 0
         for part, text in zip(parts, texts, strict=True):
             end += len(text)
             self._ends.append((end, part.get("cache_control")))
 
     def plain(self, start: int, end: int) -> list[Json]:
+        if not self._ends:
+            return [{"type": "text", "text": self._text[start:end]}] if start < end else []
         told = []
         for boundary, marker in self._ends:
             if start < boundary < end:

@@ -10,18 +10,16 @@ It compiles a schema into a grammar, and answers 400 to what a grammar cannot sa
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.content import dumped
+from native_api.dialects.content import dumped, remembering
 from native_api.types import Json
 
 FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 IN_WORDS: Final = frozenset(
     {
-        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern", "maxItems",
+        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
         "uniqueItems", "minProperties", "maxProperties", "examples",
     }
 )  # fmt: skip
@@ -33,26 +31,17 @@ UNSAYABLE: Final = frozenset(
 )  # fmt: skip
 
 
-REMEMBERED_BYTES: Final = 16 * 1024
-"""Longer schemas are worked out each time, so that no client fills the memory with them."""
+BEYOND_GRAMMARS: Final = re.compile(r"\(\?[=!<]|\\[bB1-9]")
+"""Looking ahead or behind, edges of words, and references back in a pattern."""
 
 
 class Inexpressible(ValueError):
     """The schema means something that no grammar says."""
 
 
-def enforceable(schema: Json) -> Json | None:
-    """The schema as Anthropic enforces it, None where it cannot. Not to be changed: the same few come with every request."""
-    text = orjson.dumps(schema)
-    return _remembered(text) if len(text) <= REMEMBERED_BYTES else _adapted(schema)
-
-
-@lru_cache(maxsize=256)
-def _remembered(text: bytes) -> Json | None:
-    return _adapted(orjson.loads(text))
-
-
-def _adapted(schema: Json) -> Json | None:
+@remembering
+def enforceable(schema: Json, place: str) -> Json | None:
+    """The schema as Anthropic enforces it, None where it cannot. Not to be changed."""
     try:
         _check_references(schema)
         told: Json = _node(schema)
@@ -95,6 +84,8 @@ def _words(told: Json) -> None:
     left = {name: told.pop(name) for name in list(told) if name in IN_WORDS}
     if "format" in told and told["format"] not in FORMATS:
         left["format"] = told.pop("format")
+    if "pattern" in told and BEYOND_GRAMMARS.search(str(told["pattern"])):
+        left["pattern"] = told.pop("pattern")
     if told.get("minItems", 0) not in (0, 1):
         left["minItems"] = told.pop("minItems")
     told.pop("$schema", None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, wraps
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -14,6 +15,9 @@ from native_api.types import ChatRequest, Json
 
 FORCED_TOOL: Final = "json_response"
 """The name of the tool that stands for `response_format` where a wire has no such thing. Clients never see it."""
+
+
+T = TypeVar("T")
 
 
 class DataURL(NamedTuple):
@@ -148,6 +152,28 @@ def wanted_schema(chat: ChatRequest) -> Json | None:
         schema: Json = wanted["json_schema"].get("schema") or {}
         return schema
     return {} if wanted["type"] == "json_object" else None
+
+
+REMEMBERED_BYTES: Final = 16 * 1024
+"""Longer schemas are worked out each time, so that no client fills the memory with them."""
+
+
+def remembering(adapt: Callable[[Json, str], T]) -> Callable[[Json, str], T]:
+    """`adapt` of a schema at its place in the request; what it gave is kept, as the same few schemas come with every request.
+
+    Nobody may change what it gives.
+    """
+    kept = lru_cache(maxsize=512)(lambda text, place: adapt(orjson.loads(text), place))
+
+    @wraps(adapt)
+    def remembered(schema: Json, place: str) -> T:
+        try:
+            text = orjson.dumps(schema)
+        except TypeError:  # nested too deeply to be told
+            return adapt(schema, place)
+        return kept(text, place) if len(text) <= REMEMBERED_BYTES else adapt(schema, place)
+
+    return remembered
 
 
 def stops_of(chat: ChatRequest) -> list[str]:

@@ -8,6 +8,7 @@ Vertex AI streams arguments where it is asked to (`streamFunctionCallArguments`)
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any, Final
 
 from native_api.dialects.content import arguments_text
@@ -45,7 +46,7 @@ def _step(found: re.Match[str]) -> str | int:
 
 def _put(holder: Any, steps: list[str | int], value: Any) -> None:
     """Put a value where the path leads. Text is added to text that is there; lists only grow by the next item."""
-    for step, following in zip(steps, steps[1:], strict=False):
+    for step, following in pairwise(steps):
         holder = _at(holder, step, [] if isinstance(following, int) else {})
     last = steps[-1]
     present = _at(holder, last, value)

@@ -7,7 +7,6 @@ Gemini counts positions in UTF-8 bytes, annotations in characters
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from native_api.types import Json
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from native_api.dialects.content import FORCED_TOOL, arguments_text
-from native_api.dialects.gemini_calls import Pieces, begun, signed
+from native_api.dialects.gemini_calls import Pieces, begun
 from native_api.dialects.gemini_files import Files
 from native_api.dialects.gemini_grounding import sources
 from native_api.dialects.gemini_replay import FORMAT, NOT_SENT

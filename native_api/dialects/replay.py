@@ -11,7 +11,7 @@ characters of content before it, its `calls` the tool calls before it, a block's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from native_api.types import Json
@@ -46,9 +46,9 @@ class Place:
 def items_of(message: Mapping[str, Any], wire: str, is_sent: Callable[[Json], bool]) -> list[Json]:
     """The wire's own reasoning items and blocks in the order they came in; `is_sent` chooses among the blocks."""
     reasoning = [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
-    blocks = [item for item in message.get("provider_content") or () if item.get("format") == wire and is_sent(item.get("block") or {})]
-    if not blocks:
+    if not message.get("provider_content"):
         return reasoning
+    blocks = [item for item in message.get("provider_content") or () if item.get("format") == wire and is_sent(item.get("block") or {})]
     items: list[Json] = []
     for position, item in enumerate(reasoning):
         while blocks and (blocks[0].get("reasoning") or 0) <= position:
@@ -64,7 +64,7 @@ Whole = Callable[[Json, int, int], tuple[Json | None, int]]
 """The wire's block for an item that stands at one position with the next item at another, and where its own words end."""
 
 
-def arranged(items: list[Json], length: int, calls: list[Json], plain: Plain, whole: Whole, files: tuple[Json, ...] | list[Json] = ()) -> list[Json]:
+def arranged(items: list[Json], length: int, calls: list[Json], plain: Plain, whole: Whole, files: Sequence[Json] = ()) -> list[Json]:
     """The blocks of one turn; `length` is that of the text. Files come after the text, calls without an item after them come last."""
     blocks: list[Json] = []
     at = called = 0
