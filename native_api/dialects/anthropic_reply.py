@@ -66,9 +66,10 @@ def _account(completion: ChatCompletion, counts: Any) -> None:
 def ending(answer: Answer, reason: Any, told: Json) -> tuple[Json, Json]:
     """What is owed of the message at its end, and what the choice says of it. `told` holds what is told about the reply."""
     owed = answer.end(_about(told))
+    reason = None if reason is None else str(reason)
     end: Json = {"finish_reason": _finish_reason(reason, answer)}
     if reason not in SAID_BY_OURS:
-        end["native_finish_reason"] = str(reason)
+        end["native_finish_reason"] = reason
     if end["finish_reason"] == "content_filter" and answer.said_nothing:
         owed["refusal"] = _refusal(told.get("stop_details"))
     elif answer.said_nothing:
@@ -84,10 +85,10 @@ def _about(told: Json) -> Json:
     return about
 
 
-def _finish_reason(reason: Any, answer: Answer) -> str:
+def _finish_reason(reason: str | None, answer: Answer) -> str:
     """OpenAI's word. The forced tool's call is the answer itself, not a call."""
     called = bool(answer.place.calls)
-    mapped = FINISH_REASONS.get(reason) if isinstance(reason, str) else None
+    mapped = FINISH_REASONS.get(reason or "")
     if mapped is None:
         return "tool_calls" if called else "stop"
     return "stop" if mapped == "tool_calls" and answer.forced and not called else mapped

@@ -85,7 +85,7 @@ def joined(tools: list[Json], added: list[Any]) -> list[Any]:
     told: list[Any] = list(tools)
     places = {tool["name"]: position for position, tool in enumerate(told)}
     for tool in added:
-        position = places.get(tool.get("name")) if isinstance(tool, dict) else None
+        position = places.get(str(tool.get("name"))) if isinstance(tool, dict) else None
         if position is None:
             told.append(tool)
         else:

@@ -56,7 +56,7 @@ def data_url(url: str) -> DataURL | None:
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
     """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None where it has none."""
     given = file.get("file_data")
-    if given is None:
+    if not given:
         return None
     return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
 

@@ -69,9 +69,9 @@ def begun(part: Json, number: int, call_id: str, arguments: str) -> Json:
     call = part["functionCall"]
     told: Json = {
         "index": number,
-        "id": call.get("id") or call_id,
+        "id": str(call.get("id") or call_id),
         "type": "function",
-        "function": {"name": call.get("name") or "", "arguments": arguments},
+        "function": {"name": str(call.get("name") or ""), "arguments": arguments},
     }
     return signed(told, part)
 

@@ -18,7 +18,7 @@ def sources(text: str, about: list[Json]) -> list[Json]:
     found: list[Json] = []
     for metadata in about:
         for source, (start, end) in _all(metadata, places):
-            annotation = {"url": source.get("uri"), "title": source.get("title") or "", "start_index": start, "end_index": end}
+            annotation = {"url": source.get("uri"), "title": str(source.get("title") or ""), "start_index": start, "end_index": end}
             told = {"type": "url_citation", "url_citation": annotation}
             if isinstance(annotation["url"], str) and told not in found:
                 found.append(told)
@@ -33,7 +33,7 @@ class _Places:
         self._bytes = b"" if text.isascii() else text.encode()
 
     def span(self, segment: Json) -> tuple[int, int]:
-        start, end = segment.get("startIndex") or 0, segment.get("endIndex") or 0
+        start, end = int(segment.get("startIndex") or 0), int(segment.get("endIndex") or 0)
         if self._bytes:
             start, end = self._characters(start), self._characters(end)
         words = segment.get("text")

@@ -23,5 +23,5 @@ def logprobs(piece: Json) -> Json | None:
 
 
 def _token(item: Any) -> Json:
-    token = item.get("token") or ""
-    return {"token": token, "logprob": item.get("logProbability", 0.0), "bytes": list(token.encode())}
+    token = str(item.get("token") or "")
+    return {"token": token, "logprob": float(item.get("logProbability") or 0.0), "bytes": list(token.encode())}

@@ -63,7 +63,7 @@ class Candidate:
                 self._about.append(about)
         if piece.get("finishReason"):
             self.reason = str(piece["finishReason"])
-            self._message = piece.get("finishMessage") or self._message
+            self._message = str(piece.get("finishMessage") or self._message)
             if self.reason in BROKEN:
                 raise self._failure()
         return delta
@@ -171,7 +171,7 @@ class Candidate:
             return
         self._end_call(delta)
         self._files.settle(delta)
-        name, goes_on = call.get("name") or "", bool(call.get("willContinue"))
+        name, goes_on = str(call.get("name") or ""), bool(call.get("willContinue"))
         if name == FORCED_TOOL and not goes_on:
             self._speech(arguments_text(call.get("args")), part.get("thoughtSignature"), delta)
             return

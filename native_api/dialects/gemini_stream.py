@@ -38,7 +38,7 @@ def complete(body: Any) -> ChatCompletion:
         "model": str(reply.get("modelVersion") or ""),
         "choices": choices,
     }
-    counts = reply.get("usageMetadata") or {}
+    counts = _counts(reply)
     usage, tier = usage_of(counts), tier_of(counts)
     if usage:
         completion["usage"] = usage
@@ -56,8 +56,13 @@ def _reply(body: Any) -> Json:
     return body
 
 
+def _counts(reply: Json) -> Json:
+    counts = reply.get("usageMetadata")
+    return counts if isinstance(counts, dict) else {}
+
+
 def _choice(piece: Json, position: int, reply_id: str) -> Choice:
-    candidate = Candidate(piece.get("index", position))
+    candidate = Candidate(_index(piece, position))
     message: Json = {"role": "assistant", "content": None, **candidate.take(piece, reply_id)}
     owed, ending = candidate.end()
     add_delta(message, owed)
@@ -67,6 +72,12 @@ def _choice(piece: Json, position: int, reply_id: str) -> Choice:
     if likelihoods:
         choice["logprobs"] = likelihoods
     return choice
+
+
+def _index(piece: Json, position: int) -> int:
+    """The candidate's number; Vertex AI leaves it out where there is only one."""
+    index = piece.get("index", position)
+    return index if isinstance(index, int) and index >= 0 else position
 
 
 def _blocked_choice(reply: Json) -> Choice:
@@ -119,14 +130,14 @@ class GeminiStream(StreamParser):
         self._model = self._model or str(reply.get("modelVersion") or "")
         if not self._refusal and _refusal(reply):
             self._refusal, self._blocked = _refusal(reply), _blocked(reply)
-        counts = reply.get("usageMetadata")
+        counts = _counts(reply)
         if counts:
             self._counts.update(counts)
             self.usage: Usage | None = usage_of(self._counts)
             self._tier = tier_of(self._counts)
 
     def _piece(self, piece: Json, position: int) -> ChunkChoice | None:
-        index = piece.get("index", position)
+        index = _index(piece, position)
         candidate = self._candidates.get(index)
         if candidate is None:
             candidate = self._candidates[index] = Candidate(index)

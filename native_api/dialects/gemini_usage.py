@@ -62,7 +62,7 @@ def _count(told: Json, name: str) -> int:
 def _by_kind(*lists: Any) -> Json:
     """`audio_tokens`, `image_tokens` and the like; text is the rest."""
     counts: Json = {}
-    for entry in (entry for entries in lists for entry in entries or ()):
+    for entry in (entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)):
         name = f"{str(entry.get('modality', '')).lower()}_tokens"
         if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
             counts[name] = counts.get(name, 0) + _count(entry, "tokenCount")

@@ -37,7 +37,7 @@ def url(value: Any, place: str) -> str:
 
 def file(value: Any, place: str) -> dict[str, Any]:
     checked: dict[str, Any] = FILE(value, place)
-    if not checked.keys() & {"file_data", "file_id", "file_url"}:
+    if not any(checked.get(name) for name in ("file_data", "file_id", "file_url")):
         raise Misplaced(place, "expected file_data, file_id or file_url")
     return checked
 
