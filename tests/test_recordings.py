@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.lib.streaming._deltas import accumulate_delta
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
 from native_api.engine.exchange import DECODERS
@@ -72,7 +74,7 @@ def test_what_a_wire_cannot_say_is_refused_by_name(case: dict[str, Any]) -> None
 @pytest.mark.parametrize("case", cases("reply", "expected"))
 def test_the_complete_reply(case: dict[str, Any]) -> None:
     reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], target_of(case))
-    assert reply["object"] == "chat.completion"
+    ChatCompletion.model_validate(reply)  # as strict clients do
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
 
 
@@ -82,6 +84,7 @@ def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[s
     chunks, usage = chunks_of(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk)
         assert "usage" not in chunk
         assert chunk["choices"]
         assert {choice["finish_reason"] for choice in chunk["choices"]} <= {None, *FINISH_REASONS}
@@ -97,6 +100,21 @@ def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
     chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
     return [*chunks, *parser.close()], parser.usage
+
+
+@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
+def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, Any]) -> None:
+    """Text that is repeated in a list's items grows there, numbers are summed, and items without an index are an error."""
+    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    chunks, _ = chunks_of(case, [raw])
+    messages: dict[int, Any] = {}
+    for choice in [choice for chunk in chunks for choice in ChatCompletionChunk.model_validate(chunk).choices]:
+        messages[choice.index] = accumulate_delta(messages.get(choice.index, {}), choice.delta.to_dict())
+    for choice in fold(chunks):
+        message = messages[choice["index"]]
+        for call in message.get("tool_calls") or ():
+            call.pop("index", None)
+        assert {**message, "content": message.get("content") or choice["message"]["content"]} == choice["message"]
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))

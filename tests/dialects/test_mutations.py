@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -51,7 +52,7 @@ def mutated(value: Any, dice: random.Random) -> Any:
             holder.insert(dice.randrange(len(holder) + 1), holder[name])
         else:
             holder[name] = json.loads(json.dumps(dice.choice(OTHERS)))
-    return told
+    return orjson.loads(json.dumps(told))
 
 
 @pytest.mark.parametrize("case", cases("reply"))
