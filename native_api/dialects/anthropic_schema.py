@@ -82,7 +82,7 @@ def _keyword(name: str, value: Any) -> Any:
 def _words(told: Json) -> None:
     """Limits in the description, which the model reads."""
     left = {name: told.pop(name) for name in list(told) if name in IN_WORDS}
-    if "format" in told and told["format"] not in FORMATS:
+    if "format" in told and str(told["format"]) not in FORMATS:
         left["format"] = told.pop("format")
     if "pattern" in told and BEYOND_GRAMMARS.search(str(told["pattern"])):
         left["pattern"] = told.pop("pattern")
@@ -91,12 +91,13 @@ def _words(told: Json) -> None:
     told.pop("$schema", None)
     if left:
         notes = "{" + ", ".join(f"{name}: {dumped(value)}" for name, value in left.items()) + "}"
-        told["description"] = "\n\n".join(filter(None, (told.get("description"), notes)))
+        told["description"] = f"{told['description']}\n\n{notes}" if told.get("description") else notes
 
 
 def _check_references(schema: Json) -> None:
     """Raises for a definition that leads to itself, or a reference that leads out of the schema's definitions."""
-    definitions = {f"#/{room}/{name}": part for room in ("$defs", "definitions") for name, part in (schema.get(room) or {}).items()}
+    rooms = {room: schema[room] for room in ("$defs", "definitions") if isinstance(schema.get(room), dict)}
+    definitions = {f"#/{room}/{name}": part for room, parts in rooms.items() for name, part in parts.items()}
     leads = {pointer: _references(part) for pointer, part in definitions.items()}
     done: set[str] = set()
     for pointer in _references({name: part for name, part in schema.items() if name not in ("$defs", "definitions")}):

@@ -32,7 +32,7 @@ def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -
         return _image(item["block"], files) if "image" in item["block"] else dict(item["block"]) or None, start
 
     items = items_of(message, FORMAT, lambda block: not NOT_SENT & block.keys())
-    placed = {item["block"].get("image") for item in items if "block" in item}
+    placed = [item["block"].get("image") for item in items if "block" in item]
     return arranged(items, len(text), calls, plain, whole, [file for number, file in enumerate(files) if number not in placed])
 
 
