@@ -55,6 +55,8 @@ class Message(TypedDict):
     `{"format", "block", "index"}`, the block as the provider wrote it. A client may write some itself into any other
     message (`{"format": "anthropic", "block": {"type": "search_result", …}}`): they come after the message's own content.
 
+    `annotations` are OpenAI's `url_citation`s; the `url` of a source without an address is "".
+
     Where such items stood among text and calls is told by `at`, `calls`, `reasoning` and `until` (`dialects.replay`). A client
     that sends a reply's message back as it got it sends back all of this, in the order that the provider had.
     """
@@ -132,6 +134,7 @@ class Usage(TypedDict):
     `prompt_tokens_details`: `cached_tokens`, `cache_write_tokens` (ours, OpenRouter's name), of which `cache_write_1h_tokens` (ours)
     for an hour, `audio_tokens`, `image_tokens`.
     `completion_tokens_details`: `reasoning_tokens`, `audio_tokens`, `image_tokens`, `accepted_prediction_tokens`, `rejected_…`.
+    `billed_units` (ours, Cohere's name): what the provider charges for, where it counts otherwise.
     """
 
     prompt_tokens: int
@@ -141,6 +144,7 @@ class Usage(TypedDict):
     completion_tokens_details: NotRequired[Json]
     server_tool_use: NotRequired[Json]  # ours: uses of the provider's own tools, billed beside tokens
     iterations: NotRequired[list[Any]]  # Anthropic's: model runs, some of which are billed beside the counts above
+    billed_units: NotRequired[Json]
 
 
 class Choice(TypedDict):

@@ -35,6 +35,7 @@ def wire_of(recording: dict[str, Any]) -> str:
         "/converse": "bedrock",
         "/converse-stream": "bedrock",
         "/v2/chat": "cohere",
+        "/api/chat": "ollama",
     }
     return next((wire for ending, wire in endings.items() if path.endswith(ending)), "")
 

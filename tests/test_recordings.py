@@ -19,6 +19,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from native_api.dialects import DIALECTS
 from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.serializers import ChatCompletionSerializer
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
 from tests.corpus import parsed
 from tests.dialects.folding import fold
@@ -38,10 +39,15 @@ def target_of(case: dict[str, Any]) -> Target:
     return Target(Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"])
 
 
+def stream_of(case: dict[str, Any]) -> bytes:
+    return case["stream"].encode() if "stream" in case else base64.b64decode(case.get("stream_base64", ""))
+
+
 def comparable(value: Any) -> Any:
-    """With the arguments of tool calls as values: white space in JSON is not meaning."""
+    """With the arguments of tool calls as values: white space in JSON is not meaning. No content is none, however it is said."""
     if isinstance(value, dict):
-        return {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        told = {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        return {**told, "content": told["content"] or None} if "content" in told else told
     return [comparable(item) for item in value] if isinstance(value, list) else value
 
 
@@ -78,9 +84,20 @@ def test_the_complete_reply(case: dict[str, Any]) -> None:
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
 
 
+@pytest.mark.parametrize("case", cases("reply", "expected"))
+def test_a_client_may_send_back_what_it_got(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    question = {"role": "user", "content": "?"}
+    for choice in dialect.response(json.loads(json.dumps(case["reply"])), target)["choices"]:
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in choice["message"].get("tool_calls") or ()]
+        messages = [question, choice["message"], *results, question]
+        chat, _ = ChatCompletionSerializer().check({"model": "m", "messages": json.loads(json.dumps(messages))})
+        assert dialect.request(chat, target).body
+
+
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = stream_of(case)
     chunks, usage = chunks_of(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
@@ -114,12 +131,12 @@ def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, A
         message = messages[choice["index"]]
         for call in message.get("tool_calls") or ():
             call.pop("index", None)
-        assert {**message, "content": message.get("content") or choice["message"]["content"]} == choice["message"]
+        assert {**message, "content": message.get("content") or None} == choice["message"]
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = stream_of(case)
     with pytest.raises(UpstreamError):
         chunks_of(case, [raw[: len(raw) // 3]])
 

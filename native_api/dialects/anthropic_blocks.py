@@ -208,13 +208,13 @@ class _Block:
 
 
 def annotation(citation: Any, start: int, end: int) -> Json | None:
-    """OpenAI's `url_citation`, None where there is no address: strict clients take no other kind, and the block has it."""
+    """OpenAI's `url_citation`, of which strict clients take no other kind; the URL of a source without an address is empty."""
     if not isinstance(citation, dict):
         return None
-    url = citation.get("url") or citation.get("source")
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-        return None
-    told = {"url": url, "title": _string(citation.get("title")), "start_index": start, "end_index": end}
+    source = _string(citation.get("source"))
+    url = _string(citation.get("url")) or (source if source.startswith(("http://", "https://")) else "")
+    title = _string(citation.get("title")) or _string(citation.get("document_title")) or source
+    told = {"url": url, "title": title, "start_index": start, "end_index": end}
     if citation.get("cited_text"):
         told["cited_text"] = citation["cited_text"]
     return {"type": "url_citation", "url_citation": told}

@@ -7,7 +7,7 @@ from typing import Any, Final
 from native_api.dialects.anthropic_blocks import Answer
 from native_api.dialects.anthropic_errors import error_told
 from native_api.dialects.anthropic_usage import tier_of, usage_of
-from native_api.dialects.content import add_delta, without_indexes
+from native_api.dialects.content import add_delta, completed
 from native_api.types import ChatCompletion, Json
 
 FINISH_REASONS: Final = {
@@ -41,7 +41,7 @@ def reply(body: Any) -> ChatCompletion:
             add_delta(message, answer.stop(index))
     owed, end = ending(answer, body.get("stop_reason"), body)
     add_delta(message, owed)
-    without_indexes(message)
+    completed(message)
     completion: ChatCompletion = {
         "id": answer.reply_id,
         "object": "chat.completion",

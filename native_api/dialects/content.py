@@ -129,6 +129,15 @@ def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
     return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
 
 
+def declared(function: Mapping[str, Any]) -> Json:
+    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters says so."""
+    told: Json = {"name": function["name"]}
+    if function.get("description"):
+        told["description"] = function["description"]
+    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"type": "function", "function": told}
+
+
 def _allowed_names(choice: Any) -> set[str] | None:
     if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
         return None
@@ -237,7 +246,13 @@ def _add_call(calls: list[Json], piece: Json) -> None:
         calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
-def without_indexes(message: Json) -> None:
-    """Only the calls of a stream are numbered."""
+SAYS_MORE: Final = frozenset({"tool_calls", "refusal", "audio", "images", "reasoning_content", "reasoning_details", "provider_content"})
+
+
+def completed(message: Json) -> Json:
+    """The message of a complete reply: only the calls of a stream are numbered, and one that says nothing says so, to be sent back."""
     for call in message.get("tool_calls") or ():
-        del call["index"]
+        call.pop("index", None)
+    if message.get("content") is None and not SAYS_MORE & message.keys():
+        message["content"] = ""
+    return message

@@ -57,8 +57,8 @@ def provider_error(status: int, detail: Json, headers: Mapping[str, str]) -> Ups
 
 
 TOO_LONG = (
-    "maximum context length", "context window", "prompt is too long", "input is too long", "exceeds the maximum number of tokens",
-    "exceed context limit",
+    "maximum context length", "exceeds the context length", "context window", "prompt is too long", "input is too long",
+    "exceeds the maximum number of tokens", "exceed context limit",
 )  # fmt: skip
 """How providers say that a conversation is too long for the model."""
 

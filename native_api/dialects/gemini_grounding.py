@@ -12,15 +12,15 @@ from native_api.types import Json
 
 
 def sources(text: str, about: list[Json]) -> list[Json]:
-    """The annotations of an answer whose whole text is known, each once. Sources without a URL are in its `provider_content` only:
-    strict clients take no other kind of annotation."""
+    """The annotations of an answer whose whole text is known, each once. The URL of a source without an address is empty: strict
+    clients take no other kind of annotation."""
     places = _Places(text)
     found: list[Json] = []
     for metadata in about:
         for source, (start, end) in _all(metadata, places):
-            annotation = {"url": source.get("uri"), "title": str(source.get("title") or ""), "start_index": start, "end_index": end}
-            told = {"type": "url_citation", "url_citation": annotation}
-            if isinstance(annotation["url"], str) and told not in found:
+            url, title = str(source.get("uri") or ""), str(source.get("title") or "")
+            told = {"type": "url_citation", "url_citation": {"url": url, "title": title, "start_index": start, "end_index": end}}
+            if told not in found:
                 found.append(told)
     return found
 

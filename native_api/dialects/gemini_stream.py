@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.content import add_delta, without_indexes
+from native_api.dialects.content import add_delta, completed
 from native_api.dialects.gemini_errors import error_told
 from native_api.dialects.gemini_logprobs import logprobs
 from native_api.dialects.gemini_reply import Candidate
@@ -66,7 +66,7 @@ def _choice(piece: Json, position: int, reply_id: str) -> Choice:
     message: Json = {"role": "assistant", "content": None, **candidate.take(piece, reply_id)}
     owed, ending = candidate.end()
     add_delta(message, owed)
-    without_indexes(message)
+    completed(message)
     choice: Choice = {"index": candidate.index, "message": message, **ending}  # type: ignore[typeddict-item]
     likelihoods = logprobs(piece)
     if likelihoods:

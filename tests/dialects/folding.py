@@ -7,9 +7,6 @@ from copy import deepcopy
 from typing import Any
 
 CONCATENATED = frozenset({"content", "refusal", "reasoning_content", "arguments", "text", "summary", "data", "signature"})
-SAYS_MORE = frozenset({"tool_calls", "refusal", "audio", "images"})
-"""Beside these a message without text has no content; one that says nothing at all has empty content, and can be sent back."""
-
 BY_INDEX = frozenset({"tool_calls", "reasoning_details"})
 
 
@@ -24,10 +21,12 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             assert not (choice["finish_reason"] and piece["finish_reason"]), "one finish reason per choice"
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
             choice |= {name: piece[name] for name in ("native_finish_reason",) if name in piece}
+            if piece.get("logprobs"):
+                choice.setdefault("logprobs", {"content": [], "refusal": None})["content"] += piece["logprobs"].get("content") or []
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
             choice["message"][name] = [without_index(item, name) for item in choice["message"][name]]
-        choice["message"]["content"] = choice["message"]["content"] or (None if SAYS_MORE & choice["message"].keys() else "")
+        choice["message"]["content"] = choice["message"]["content"] or None
     return [choices[index] for index in sorted(choices)]
 
 
