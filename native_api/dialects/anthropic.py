@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic_betas import of_options
 from native_api.dialects.anthropic_errors import error_of
-from native_api.dialects.anthropic_messages import Conversation
+from native_api.dialects.anthropic_messages import Conversation, container_of
 from native_api.dialects.anthropic_models import BUDGETS, LEAST_BUDGET, Abilities, abilities
 from native_api.dialects.anthropic_reply import reply
 from native_api.dialects.anthropic_stream import AnthropicStream
@@ -77,6 +77,9 @@ class Anthropic(Dialect):
         if conversation.system:
             body["system"] = conversation.system
         omitted += sorted(conversation.hints)
+        container = container_of(chat["messages"])
+        if container:
+            body["container"] = container
         body["max_tokens"] = limit_of(chat) or can.output_limit
         if chat.get("stream"):
             body["stream"] = True

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.content import FORCED_TOOL, add_delta, arguments_text
+from native_api.dialects.content import FORCED_TOOL, arguments_text
+from native_api.dialects.deltas import add_delta
 from native_api.dialects.replay import Place
 from native_api.types import Json
 

@@ -113,6 +113,16 @@ def _result(message: Mapping[str, Any], content: list[Json]) -> Json:
     return result
 
 
+def container_of(messages: Sequence[Message]) -> str | None:
+    """The container whose code waits for what the last calls give: Anthropic wants it named with their results."""
+    last: Mapping[str, Any] = next((message for message in reversed(messages) if message["role"] == "assistant"), {})
+    callers = [_extra(call).get("caller") for call in last.get("tool_calls") or ()]
+    if not any(isinstance(caller, dict) and caller.get("type") != "direct" for caller in callers):
+        return None
+    about = [block["container"] for block in own_blocks(last, WIRE) if isinstance(block.get("container"), dict)]
+    return about[-1].get("id") if about else None
+
+
 # --- the assistant's turns ---------------------------------------------------------------------------------
 
 
@@ -193,5 +203,10 @@ def _thinking(item: Mapping[str, Any]) -> Json | None:
 def _call(call: Mapping[str, Any]) -> Json:
     function = call.get("function") or {"name": call["custom"]["name"], "arguments": call["custom"]["input"]}
     told = {"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments_of(function["arguments"])}
-    extra = (call.get("extra_content") or {}).get(WIRE)
-    return {**extra, **told} if isinstance(extra, dict) else told
+    return {**_extra(call), **told}
+
+
+def _extra(call: Mapping[str, Any]) -> Json:
+    """Members of a call that have no unified name."""
+    extra: Json = (call.get("extra_content") or {}).get(WIRE) or {}
+    return extra

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from native_api.types import Json
 
-NAME: Final = re.compile(r"claude-(?:([a-z]+)-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+NAME: Final = re.compile(r"claude-(?:([a-z]+)-)?v?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 LATEST: Final = (5, 0)
 """What a Claude's name without a number stands for."""
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from native_api.dialects.anthropic_blocks import Answer
 from native_api.dialects.anthropic_errors import error_told
 from native_api.dialects.anthropic_usage import tier_of, usage_of
-from native_api.dialects.content import add_delta, completed
+from native_api.dialects.deltas import add_delta, completed
 from native_api.types import ChatCompletion, Json
 
 FINISH_REASONS: Final = {

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.content import FORCED_TOOL, completed, joined
+from native_api.dialects.content import FORCED_TOOL, joined
+from native_api.dialects.deltas import completed
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Usage

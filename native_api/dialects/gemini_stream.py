@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.content import add_delta, completed
+from native_api.dialects.deltas import add_delta, completed
 from native_api.dialects.gemini_errors import error_told
 from native_api.dialects.gemini_logprobs import logprobs
 from native_api.dialects.gemini_reply import Candidate

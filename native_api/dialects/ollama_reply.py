@@ -15,7 +15,8 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.content import completed, dumped
+from native_api.dialects.content import dumped
+from native_api.dialects.deltas import completed
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Usage
