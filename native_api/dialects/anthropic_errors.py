@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.errors import error_inside, error_object, provider_error
+from native_api.dialects.errors import error_inside, error_object, provider_error, site_error
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -54,9 +54,7 @@ def error_told(body: Any) -> UpstreamError:
 def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
     words = str(detail.get("message") or "")
     if status == 400 and THE_SITES.search(words):
-        error = UpstreamError(f"The provider answered {status}: {words}", upstream_status=status)
-        error.headers["x-should-retry"] = "false"
-        return error
+        return site_error(status, words)
     if status == 400 and POLICY.search(words):
         detail = {**detail, "code": "content_policy_violation"}
     return provider_error(status, detail, headers)

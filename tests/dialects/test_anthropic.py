@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from native_api.dialects.anthropic_schema import enforceable
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
 from tests.dialects.folding import fold
+from tests.dialects.timing import best_of
 
 DIALECT = DIALECTS["anthropic"]
 TARGET = Target(Provider("p", "anthropic", "https://api.anthropic.com/v1"), "claude-opus-4-8")
@@ -216,12 +216,3 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
     assert best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003  # the limit is 1 ms on a core of its own
     parser, piece = DIALECT.stream(TARGET), delta(0, "text_delta", text="some words")
     assert best_of(200, lambda: parser.feed(piece)) < 0.0001  # and 30 µs
-
-
-def best_of(times: int, act: Any) -> float:
-    def once() -> float:
-        started = perf_counter()
-        act()
-        return perf_counter() - started
-
-    return min(once() for _ in range(times))

@@ -15,6 +15,7 @@ from native_api.dialects.gemini_models import generation
 from native_api.dialects.gemini_schema import adapted
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
+from tests.dialects.timing import best_of
 
 DIALECT = DIALECTS["gemini"]
 TARGET = Target(Provider("p", "gemini", "https://generativelanguage.googleapis.com/v1beta"), "gemini-3-flash-preview")
@@ -294,12 +295,3 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
     assert best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003  # the limit is 1 ms on a core of its own
     parser, event = DIALECT.stream(TARGET), Event("", json.dumps(body_of({"text": "some words"}, index=0)))
     assert best_of(200, lambda: parser.feed(event)) < 0.0001  # and 30 µs
-
-
-def best_of(times: int, act: Any) -> float:
-    def once() -> float:
-        started = perf_counter()
-        act()
-        return perf_counter() - started
-
-    return min(once() for _ in range(times))
