@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,14 @@ class Received:
     path: str
     headers: dict[str, str]
     body: Any
+
+    @property
+    def model(self) -> str:
+        """As the body names it, or else the path, as Gemini's does."""
+        if isinstance(self.body, dict) and "model" in self.body:
+            return str(self.body["model"])
+        found = re.search(r"/models/([^/:]+):", self.path)
+        return found[1] if found else ""
 
 
 class Exchange:
@@ -86,7 +95,7 @@ class Upstream:
         return Gate(self.loop)
 
     def seen(self, model: str) -> list[Received]:
-        return [received for received in self.requests if isinstance(received.body, dict) and received.body.get("model") == model]
+        return [received for received in self.requests if received.model == model]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -106,8 +115,7 @@ class Upstream:
                 return
             self.requests.append(received)
             exchange = Exchange(received, writer)
-            model = received.body.get("model") if isinstance(received.body, dict) else ""
-            await self._run(self.scripts.get(model, hello), exchange, reader)
+            await self._run(self.scripts.get(received.model, hello), exchange, reader)
             if not exchange.keep_alive:
                 return
 

@@ -39,6 +39,9 @@ class Conversation:
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
         self._place_instructions()
+        if not self.turns and self.system:
+            # The wire needs a turn: instructions alone are what the user says.
+            self.turns, self.system = [{"role": "user", "content": self.system}], []
         for turn in self.turns:
             if turn["role"] == "user":
                 turn["content"].sort(key=_is_no_result)

@@ -137,6 +137,12 @@ def test_instructions_without_a_users_turn_before_them_are_put_first() -> None:
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant"]
 
 
+def test_instructions_alone_are_what_the_user_says() -> None:
+    body = DIALECT.request({"model": "m", "messages": [{"role": "system", "content": "a"}]}, TARGET).body
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
+    assert "system" not in body
+
+
 # --- streams -----------------------------------------------------------------------------------------------
 
 
