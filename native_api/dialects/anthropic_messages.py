@@ -58,7 +58,7 @@ class Conversation:
                 self._turn("assistant", told)
         else:
             self._turn("user", self._users(message, place))
-        if message.get("name") and role != "function":
+        if message.get("name") and role not in ("tool", "function"):
             self.hints.add("messages.name")
 
     def _place_instructions(self) -> None:
