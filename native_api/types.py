@@ -132,7 +132,7 @@ class Usage(TypedDict):
     """Token counts. `prompt_tokens` includes cache reads and writes; `completion_tokens` includes reasoning.
 
     `prompt_tokens_details`: `cached_tokens`, `cache_write_tokens` (ours, OpenRouter's name), of which `cache_write_1h_tokens` (ours)
-    for an hour, `audio_tokens`, `image_tokens`.
+    for an hour, `audio_tokens`, `image_tokens`, and `cached_audio_tokens`, `cached_image_tokens` (ours).
     `completion_tokens_details`: `reasoning_tokens`, `audio_tokens`, `image_tokens`, `accepted_prediction_tokens`, `rejected_…`.
     `billed_units` (ours, Cohere's name): what the provider charges for, where it counts otherwise.
     """
@@ -143,6 +143,7 @@ class Usage(TypedDict):
     prompt_tokens_details: NotRequired[Json]
     completion_tokens_details: NotRequired[Json]
     server_tool_use: NotRequired[Json]  # ours: uses of the provider's own tools, billed beside tokens
+    speed: NotRequired[str]  # Anthropic's, which decides the price
     iterations: NotRequired[list[Any]]  # Anthropic's: model runs, some of which are billed beside the counts above
     billed_units: NotRequired[Json]
 

@@ -1,7 +1,7 @@
 """Token counts of an Anthropic reply (https://platform.claude.com/docs/en/api/messages#usage, read 2026-11).
 
 `input_tokens` leave cache reads and writes out; ours have them. What is billed beside the counts is passed on as it came:
-`server_tool_use`, the uses of Anthropic's own tools, and `iterations` where one is more than a part of the answer, such as a
+`server_tool_use`, the uses of Anthropic's own tools, `speed`, which has prices of its own, and `iterations` where one is more than a part of the answer, such as a
 compaction, whose tokens are in no other count.
 """
 
@@ -39,6 +39,8 @@ def _beside(counts: Json, usage: Usage) -> None:
     uses = counts.get("server_tool_use")
     if isinstance(uses, dict) and any(uses.values()):
         usage["server_tool_use"] = {name: value for name, value in uses.items() if value}
+    if isinstance(counts.get("speed"), str):
+        usage["speed"] = counts["speed"]
     iterations = counts.get("iterations")
     if isinstance(iterations, list) and any(isinstance(item, dict) and item.get("type") != "message" for item in iterations):
         usage["iterations"] = iterations

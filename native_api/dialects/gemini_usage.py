@@ -26,6 +26,7 @@ def usage_of(told: Json) -> Usage | None:
     of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
     if _count(told, "cachedContentTokenCount"):
         of_prompt["cached_tokens"] = _count(told, "cachedContentTokenCount")
+        of_prompt |= {f"cached_{name}": count for name, count in _by_kind(told.get("cacheTokensDetails")).items()}
     of_completion = _by_kind(told.get("candidatesTokensDetails"))
     if thoughts:
         of_completion["reasoning_tokens"] = thoughts
