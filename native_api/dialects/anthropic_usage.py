@@ -1,8 +1,8 @@
 """Token counts of an Anthropic reply (https://platform.claude.com/docs/en/api/messages#usage, read 2026-11).
 
-`input_tokens` leave cache reads and writes out; ours have them. What is billed beside the counts is passed on as it came:
-`server_tool_use`, the uses of Anthropic's own tools, `speed`, which has prices of its own, and `iterations` where one is more than a part of the answer, such as a
-compaction, whose tokens are in no other count.
+`input_tokens` leave cache reads and writes out; ours have them. What decides the price beside the counts is passed on as it came:
+`server_tool_use`, the uses of Anthropic's own tools, `speed`, which has prices of its own, and `iterations` where one is more than
+a part of the answer, such as a compaction, whose tokens are in no other count.
 """
 
 from __future__ import annotations
