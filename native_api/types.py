@@ -249,15 +249,33 @@ class Quirks:
     """How a vendor's (or a model's) speech differs from its dialect's. A quirk needs two vendors or one recording."""
 
     max_tokens_field: str = ""
-    """Where the dialect has two names for the output limit, the one this vendor takes ("" = the dialect's choice)."""
+    """Where the dialect has two names for the output limit, the one this vendor takes ("" = what the model takes)."""
     unsupported: frozenset[str] = frozenset()
-    """Unified fields this vendor refuses although its dialect has them."""
+    """Unified fields this vendor refuses although its dialect has them. `field.kind` names one kind of a field:
+    `response_format.json_schema`, `tool_choice.required`, `tools.custom`, `tools.strict`, `messages.name`."""
     roles: Mapping[str, str] = field(default_factory=empty)
     """Unified role -> the role this vendor takes: {"developer": "system"}."""
     stream_usage: bool = True
     """Whether `stream_options.include_usage` may be sent."""
-    reasoning_field: str = "reasoning_content"
-    """The message field that holds reasoning text, both ways."""
+    renamed: Mapping[str, str] = field(default_factory=empty)
+    """Body field -> this vendor's name for it: {"seed": "random_seed"}."""
+    extensions: frozenset[str] = frozenset()
+    """What this vendor takes although OpenAI does not: of an assistant's message `reasoning_details`, `annotations`,
+    `images` and `extra_content`; of parts and tools `cache_control`; of files `file_url`."""
+    reasoning_field: str = ""
+    """Where this vendor wants the reasoning text of earlier turns: `reasoning_content` or `reasoning`, `thinking` (a part of
+    the content) or `think_tags` (at the head of the content, where it also comes from); "" = nowhere."""
+    thinking: str = ""
+    """The switch that turns reasoning off where `reasoning_effort: none` does not: `thinking` ({"type": "disabled"}) or
+    `enable_thinking` (false, and true to turn it on)."""
+    file_part: str = "file"
+    """The kind of part that holds a document: `file`, `file_url` ({"url"}) or `document_url` (a string)."""
+    text_parts: bool = True
+    """Whether content that is text alone may come as a list of parts."""
+    call_id_length: int = 0
+    """The exact number of letters and digits that a tool call's id must have, 0 for any."""
+    user_after_tools: bool = True
+    """Whether a user's message may follow tool results directly."""
 
 
 @dataclass(frozen=True, slots=True)

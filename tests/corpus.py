@@ -13,14 +13,17 @@ from typing import Any
 
 @dataclass
 class Said:
-    """Texts, (name, arguments) of calls, reasoning texts, tokens that have to come back, and token counts."""
+    """Texts, (name, arguments) and ids of calls, reasoning texts, whatever else must be found again, and token counts."""
 
     texts: list[str] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 def parsed(arguments: Any) -> Any:
@@ -70,13 +73,51 @@ def openai(body: dict[str, Any]) -> Said:
     for choice in body["choices"]:
         message = choice["message"]
         content = message.get("content") or ""
-        said.texts += [content] if isinstance(content, str) else [part["text"] for part in content if part["type"] == "text"]
+        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+            if part["type"] == "thinking":
+                said.thoughts += [thought["text"] for thought in part["thinking"]]
+            elif part["type"] == "text":
+                said.texts.append(part["text"])
+            else:
+                said.signatures += strings(part)
         said.thoughts += [text for text in (message.get("reasoning_content"), message.get("reasoning")) if text]
         for call in message.get("tool_calls") or ():
             said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
-        said.signatures += [item[key] for item in message.get("reasoning_details") or () for key in ("signature", "data") if item.get(key)]
+            said.ids.append(call["id"])
+        for name in ("reasoning_details", "annotations", "audio", "images", "executed_tools", "refusal"):
+            said.signatures += strings(message.get(name))
+        said.signatures += strings((choice.get("logprobs") or {}).get("content"))
+    said.signatures += [text for name in ("provider", "citations", "search_results", "moderation") for text in strings(body.get(name))]
     usage = body.get("usage") or {}
     said.prompt_tokens, said.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    details = usage.get("prompt_tokens_details") or {}
+    said.cached_tokens = details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("num_cached_tokens")
+    said.reasoning_tokens = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    return said
+
+
+def openai_responses(body: dict[str, Any]) -> Said:
+    said = Said()
+    for item in body["output"]:
+        if item["type"] == "message":
+            for part in item["content"]:
+                said.texts += [part[name] for name in ("text", "refusal") if name in part]
+                said.signatures += strings(part.get("annotations"))
+                said.signatures += strings(part.get("logprobs"))
+            said.signatures += [item["phase"]] if item.get("phase") else []
+        elif item["type"] in ("function_call", "custom_tool_call"):
+            said.calls.append((item["name"], parsed(item["arguments"] if "arguments" in item else item["input"])))
+            said.ids.append(item["call_id"])
+            said.signatures += [item["namespace"]] if item.get("namespace") else []
+        elif item["type"] == "reasoning":
+            said.thoughts += [part["text"] for part in (*item["summary"], *(item.get("content") or ()))]
+            said.signatures += [item[name] for name in ("id", "encrypted_content") if item.get(name)]
+        else:
+            said.signatures += strings(item)
+    usage = body.get("usage") or {}
+    said.prompt_tokens, said.completion_tokens = usage.get("input_tokens"), usage.get("output_tokens")
+    said.cached_tokens = (usage.get("input_tokens_details") or {}).get("cached_tokens")
+    said.reasoning_tokens = (usage.get("output_tokens_details") or {}).get("reasoning_tokens")
     return said
 
 
@@ -159,26 +200,75 @@ def _image_type(data: str) -> str:
     return "image/jpeg" if data.startswith("/9j/") else "image/png"
 
 
-COLLECTORS = {"anthropic": anthropic, "openai": openai, "gemini": gemini, "bedrock": bedrock, "cohere": cohere, "ollama": ollama}
+def openai_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The reply that the chunks of one choice mean, put together without the dialect's help."""
+    deltas = [choice["delta"] for event in events for choice in event["choices"]]
+    calls: dict[int, dict[str, Any]] = {}
+    for piece in [piece for delta in deltas for piece in delta.get("tool_calls") or ()]:
+        call = calls.setdefault(piece["index"], {"id": piece.get("id"), "function": {"name": "", "arguments": ""}})
+        for name, text in piece["function"].items():
+            call["function"][name] += text
+    details = [item for delta in deltas for item in delta.get("reasoning_details") or () if item.get("signature") or item.get("data")]
+    usages = [event["usage"] for event in events if event.get("usage")]
+    message = {
+        "content": "".join(delta.get("content") or "" for delta in deltas),
+        "reasoning": "".join(delta.get("reasoning") or delta.get("reasoning_content") or "" for delta in deltas),
+        "tool_calls": [calls[index] for index in sorted(calls)],
+        "reasoning_details": [{"data": item.get("signature") or item.get("data")} for item in details],
+        "annotations": [item for delta in deltas for item in delta.get("annotations") or ()],
+    }
+    return {"choices": [{"message": message}], "usage": usages[-1] if usages else {}}
+
+
+def openai_responses_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The final response, with the items as they were done: their encrypted content is the one to send back."""
+    final: dict[str, Any] = events[-1]["response"]
+    done = {event["output_index"]: event["item"] for event in events if event["type"] == "response.output_item.done"}
+    return {**final, "output": [done.get(index, item) for index, item in enumerate(final["output"])]}
+
+
+STREAMED = {"openai": openai_streamed, "openai_responses": openai_responses_streamed}
+
+COLLECTORS = {
+    "anthropic": anthropic,
+    "openai": openai,
+    "openai_responses": openai_responses,
+    "gemini": gemini,
+    "bedrock": bedrock,
+    "cohere": cohere,
+    "ollama": ollama,
+}
 
 
 def check_nothing_is_lost(said: Said, reply: Any) -> None:
     """Fails naming what is not in the unified reply."""
     messages = [choice["message"] for choice in reply["choices"]]
-    content = "".join(message.get("content") or "" for message in messages)
+    spoken = "".join((message.get("content") or "") + (message.get("refusal") or "") for message in messages)
     for text in said.texts:
-        assert text in content, f"text lost: {text[:80]!r}"
-    calls = [
-        (call["function"]["name"], parsed(call["function"]["arguments"]))
-        for message in messages
-        for call in message.get("tool_calls") or ()
-    ]
-    assert calls == said.calls
+        assert text in spoken, f"text lost: {text[:80]!r}"
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    assert [called(call) for call in calls] == said.calls
+    if said.ids:
+        assert [call["id"] for call in calls] == said.ids
     reasoning = "".join(message.get("reasoning_content") or "" for message in messages)
     for thought in said.thoughts:
         assert thought in reasoning, f"reasoning lost: {thought[:80]!r}"
-    kept = set(strings(messages))
+    kept = set(strings(reply))
     for signature in said.signatures:
         assert signature in kept, f"signature lost: {signature[:40]!r}"
+    check_counts(said, reply.get("usage") or {})
+
+
+def called(call: dict[str, Any]) -> tuple[str, Any]:
+    if call["type"] == "custom":
+        return call["custom"]["name"], parsed(call["custom"]["input"])
+    return call["function"]["name"], parsed(call["function"]["arguments"])
+
+
+def check_counts(said: Said, usage: dict[str, Any]) -> None:
     if said.prompt_tokens is not None:
-        assert (reply["usage"]["prompt_tokens"], reply["usage"]["completion_tokens"]) == (said.prompt_tokens, said.completion_tokens)
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (said.prompt_tokens, said.completion_tokens)
+    if said.cached_tokens:
+        assert usage["prompt_tokens_details"]["cached_tokens"] == said.cached_tokens
+    if said.reasoning_tokens:
+        assert usage["completion_tokens_details"]["reasoning_tokens"] == said.reasoning_tokens

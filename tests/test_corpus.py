@@ -15,7 +15,7 @@ from native_api.dialects import DIALECTS
 from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UpstreamError
 from native_api.types import Provider, Quirks, Target
-from tests.corpus import COLLECTORS, check_nothing_is_lost
+from tests.corpus import COLLECTORS, STREAMED, check_nothing_is_lost
 from tests.dialects.folding import fold
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
@@ -75,6 +75,19 @@ def test_a_stream_says_the_same_wherever_it_is_cut(recording: dict[str, Any]) ->
         cut = dice.randrange(len(raw))
         assert parsed(recording, [raw[:cut], raw[cut:]]) == whole
     assert parsed(recording, [raw[position : position + 7] for position in range(0, len(raw), 7)]) == whole
+
+
+@pytest.mark.parametrize("recording", [case for case in recordings(stream=True) if wire_of(case.values[0]) in STREAMED])
+def test_a_stream_loses_nothing(recording: dict[str, Any]) -> None:
+    outcome, choices, usage = parsed(recording, [recording["raw"].encode()])
+    if outcome == "failed":
+        return
+    wire = wire_of(recording)
+    events = [json.loads(line[6:]) for line in recording["raw"].splitlines() if line.startswith("data: {")]
+    whole = STREAMED[wire](events)
+    check_nothing_is_lost(COLLECTORS[wire](whole), {"choices": choices, "usage": usage})
+    if wire == "openai_responses":
+        assert choices == DIALECTS[wire].response(whole, target_for(recording))["choices"]
 
 
 def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, Any]:

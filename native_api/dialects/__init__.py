@@ -9,9 +9,11 @@ from native_api.dialects.cohere import Cohere
 from native_api.dialects.gemini import Gemini
 from native_api.dialects.ollama import Ollama
 from native_api.dialects.openai import OpenAI
+from native_api.dialects.openai_responses import OpenAIResponses
 
 DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),
+    "openai_responses": OpenAIResponses(),
     "anthropic": Anthropic(),
     "gemini": Gemini(),
     "bedrock": Bedrock(),

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ClassVar, Literal, TypeVar
 
+import orjson
+
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
     ROUTING_FIELDS,
@@ -51,6 +53,14 @@ def guarded(read: Callable[..., T]) -> Callable[..., T]:
 def guarded_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
     """The same for what is read lazily."""
     return guarded(wraps(read)(lambda *arguments, **named: list(read(*arguments, **named))))
+
+
+def event_json(event: Event) -> Any:
+    """What an event of a JSON stream says. Raises UpstreamError for anything else."""
+    try:
+        return orjson.loads(event.data)
+    except orjson.JSONDecodeError:
+        raise UpstreamError("The provider sent a stream event that is not JSON.") from None
 
 
 class StreamParser(ABC):
@@ -107,7 +117,7 @@ class Dialect(ABC):
         self.check_blocks(chat)
         body: Json = {}
         omitted: list[str] = []
-        unsupported = target.provider.quirks.unsupported
+        unsupported = self.unsupported(chat, target)
         for name, value in chat.items():
             if name in ROUTING_FIELDS or value is None:
                 continue
@@ -125,13 +135,13 @@ class Dialect(ABC):
         self.add_options(body, provider_options(chat, target))
         return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
 
-    def refuse(self, name: str, value: Any) -> None:
-        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`).
+    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+        """Fields this target refuses although its wire has them."""
+        return target.provider.quirks.unsupported
 
-        Empty `web_search_options` ask for a search, as it is done by default.
-        """
-        asks_for_nothing = value in (None, False, [], {}, "") or (name == "n" and value == 1)
-        if not asks_for_nothing or name == "web_search_options":
+    def refuse(self, name: str, value: Any) -> None:
+        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`)."""
+        if not asks_nothing(name, value):
             raise UnsupportedField(name, "this provider has no such field")
 
     def check_blocks(self, chat: ChatRequest) -> None:
@@ -186,6 +196,17 @@ ROUTED_KEYS = frozenset({"model", "models", "modelId", "fallbacks", "stream"})
 
 def is_hint(name: str) -> bool:
     return name in HINTS
+
+
+DEFAULTS: Mapping[str, Any] = {"n": 1, "tool_choice": "auto", "response_format": {"type": "text"}, "modalities": ["text"]}
+"""Values that ask for what a model does anyway."""
+
+
+def asks_nothing(name: str, value: Any) -> bool:
+    """Empty `web_search_options` do ask: for a search as it is done by default."""
+    if name == "web_search_options":
+        return False
+    return value in (None, False, [], {}, "") or (name in DEFAULTS and value == DEFAULTS[name])
 
 
 def provider_options(chat: ChatRequest, target: Target) -> Json:

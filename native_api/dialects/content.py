@@ -216,6 +216,15 @@ def own_details(message: Mapping[str, Any], wire: str) -> list[Json]:
     return [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
 
 
+NATIVE_FORMATS: Final = frozenset({"anthropic", "bedrock", "cohere", "gemini", "ollama", "openai_responses"})
+"""`format`s that a dialect of this package gives to what it made. Any other is a vendor's own (OpenRouter, MiniMax)."""
+
+
+def vendor_details(message: Mapping[str, Any]) -> list[Json]:
+    """The reasoning that a vendor of OpenAI's family made and wants back."""
+    return [item for item in message.get("reasoning_details") or () if item.get("format") not in NATIVE_FORMATS]
+
+
 def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
     """The wire's own blocks, such as its server tools' calls and results, each a copy."""
     return [dict(item["block"]) for item in message.get("provider_content") or () if item.get("format") == wire and item.get("block")]
@@ -227,6 +236,11 @@ def value_of(text: str) -> Any:
         return orjson.loads(text) if text else {}
     except orjson.JSONDecodeError:
         return text
+
+
+def objects(value: Any) -> list[Json]:
+    """The objects in what a provider sent where a list of them belongs."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def dumped(value: Any) -> str:

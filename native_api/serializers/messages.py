@@ -74,7 +74,7 @@ EXTRA = object_of(any_object)
 IMAGES = list_of(open_shape({"image_url": open_shape({"url": string}, required=("url",)), "extra_content": EXTRA}, required=("image_url",)))
 """What the gateway told a client, and gets back: see `types.Message`."""
 
-# `parsed_arguments` is what the SDK's own parser made of them.
+# `parsed_arguments` is what the SDK's own parser made of `arguments`: nothing is lost with it.
 FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"), ignored=("parsed_arguments",))
 TOOL_CALL = typed(
     {

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-CONCATENATED = frozenset({"content", "refusal", "reasoning_content", "arguments", "text", "summary", "data", "signature"})
+CONCATENATED = frozenset(
+    {"content", "refusal", "reasoning_content", "arguments", "input", "text", "summary", "data", "signature", "transcript"}
+)
+OF_PIECE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 BY_INDEX = frozenset({"tool_calls", "reasoning_details"})
 
 
@@ -20,9 +23,8 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             merge(choice["message"], deepcopy(piece["delta"]))
             assert not (choice["finish_reason"] and piece["finish_reason"]), "one finish reason per choice"
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
-            choice |= {name: piece[name] for name in ("native_finish_reason",) if name in piece}
-            if piece.get("logprobs"):
-                choice.setdefault("logprobs", {"content": [], "refusal": None})["content"] += piece["logprobs"].get("content") or []
+            merge_logprobs(choice, piece.get("logprobs"))
+            choice |= {name: value for name, value in piece.items() if name not in OF_PIECE}
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
             choice["message"][name] = [without_index(item, name) for item in choice["message"][name]]
@@ -45,6 +47,12 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             message[name] = present + value
         else:
             message[name] = value
+
+
+def merge_logprobs(choice: dict[str, Any], told: dict[str, Any] | None) -> None:
+    for name, tokens in (told or {}).items():
+        kept = choice.setdefault("logprobs", {})
+        kept[name] = [*(kept.get(name) or []), *tokens] if tokens else kept.get(name)
 
 
 def merge_by_index(items: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:

@@ -34,6 +34,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
     return {
         "PROVIDERS": {
             "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
+            "responses": {"DIALECT": "openai_responses", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
             "echo": {},
             "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "sk-dead-secret"},
         },

@@ -1,0 +1,83 @@
+"""Tool calls of OpenAI's family, streamed in every way that its servers have been seen to do it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.types import Event, Provider, Target
+
+TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")
+
+
+def piece(arguments: Any, name: str | None = None, **rest: Any) -> dict[str, Any]:
+    function = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
+    return {"tool_calls": [{**rest, "type": "function", "function": function}]}
+
+
+def calls_in(*deltas: dict[str, Any]) -> list[Any]:
+    """The (id, name, arguments) that these deltas mean, put together as OpenAI's own client does: strings are joined to what was there."""
+    parser = DIALECTS["openai"].stream(TARGET)
+    events = [{"id": "c", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks = [chunk for event in events for chunk in parser.feed(Event("", json.dumps(event)))]
+    chunks += parser.feed(Event("", "[DONE]"))
+    calls: dict[int, dict[str, str]] = {}
+    for part in [part for chunk in chunks for choice in chunk["choices"] for part in choice["delta"].get("tool_calls", ())]:
+        call = calls.setdefault(part["index"], {"id": "", "name": "", "arguments": ""})
+        call["id"] += part.get("id", "")
+        for name, text in part.get("function", {}).items():
+            call[name] += text
+    return [tuple(calls[index].values()) for index in sorted(calls)]
+
+
+ONE = [("x", "f", '{"a":1}')]
+BEGIN = piece('{"a":', "f", index=0, id="x")
+
+CASES: dict[str, tuple[list[Any], list[Any]]] = {
+    "the id and the name again": ([BEGIN, piece("1}", "f", index=0, id="x")], ONE),
+    "an empty id and name": ([BEGIN, piece("1}", "", index=0, id="")], ONE),
+    "another id each time": ([BEGIN, piece("1}", index=0, id="y")], ONE),
+    "one index for all": ([piece("{}", "f", index=0, id="x"), piece("{}", "f", index=0, id="y")], [("x", "f", "{}"), ("y", "f", "{}")]),
+    "a name in pieces": ([piece("", "get_", index=0, id="x"), piece("{}", "it", index=0)], [("x", "get_it", "{}")]),
+    "neither index nor id": ([piece("{}", "f"), piece("{}", "f")], [("call_c_0", "f", "{}"), ("call_c_1", "f", "{}")]),
+    "no index, the rest without an id": ([piece('{"a":', "f", id="x"), piece("1}")], ONE),
+    "no index, the rest with its id": ([piece('{"a":', "f", id="x"), piece("1}", id="x")], ONE),
+    "one id for two calls": (
+        [piece("{}", "f", index=0, id="x"), piece("{}", "g", index=1, id="x")],
+        [("x", "f", "{}"), ("x_1", "g", "{}")],
+    ),
+    "indexes that count other blocks": (
+        [piece("{}", "f", index=3, id="x"), piece("{}", "g", index=7, id="y")],
+        [("x", "f", "{}"), ("y", "g", "{}")],
+    ),
+    "arguments null": ([piece(None, "f", index=0, id="x")], [("x", "f", "{}")]),
+    "arguments empty": ([piece("", "f", index=0, id="x")], [("x", "f", "{}")]),
+    "arguments an object": ([piece({"a": 1}, "f", index=0, id="x")], ONE),
+    "arguments that are no JSON": ([piece("{not json", "f", index=0, id="x")], [("x", "f", "{not json")]),
+    "the legacy function_call": (
+        [{"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}],
+        [("call_c_0", "f", "{}")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("deltas", "calls"), CASES.values(), ids=CASES)
+def test_calls_are_told_once_each_whatever_the_server_repeats(deltas: list[Any], calls: list[Any]) -> None:
+    assert calls_in(*deltas) == calls
+
+
+def test_calls_of_a_complete_reply_have_ids_of_their_own() -> None:
+    told = [
+        {"function": {"name": "f", "arguments": "{}"}},
+        {"id": "x", "function": {"name": "f", "arguments": None}},
+        {"id": "x", "function": {"name": "g", "arguments": {}}},
+    ]
+    body = {"id": "c", "choices": [{"message": {"content": "", "tool_calls": told}, "finish_reason": "stop"}]}
+    [choice] = DIALECTS["openai"].response(body, TARGET)["choices"]
+    calls = choice["message"]["tool_calls"]
+    assert [(call["id"], call["function"]["arguments"]) for call in calls] == [("call_c_0", "{}"), ("x", "{}"), ("x_2", "{}")]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] is None

@@ -1,0 +1,73 @@
+"""Replies of OpenAI's family in which one thing is missing or null: an answer, or the provider's error, never a failure of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.engine import sse
+from native_api.exceptions import UpstreamError
+from native_api.types import Event
+from tests.test_recordings import cases, target_of
+
+WIRES = ("openai", "openai_responses")
+
+
+def of_wires(*needed: str) -> list[Any]:
+    return [case for case in cases(*needed) if case.values[0]["provider"]["dialect"] in WIRES]
+
+
+def with_gaps(told: Any) -> Iterator[Any]:
+    """`told` with each of its members in turn made null, and left out."""
+    for path in list(paths(told)):
+        for is_null in (True, False):
+            copy = json.loads(json.dumps(told))
+            place = copy
+            for step in path[:-1]:
+                place = place[step]
+            if is_null:
+                place[path[-1]] = None
+            else:
+                del place[path[-1]]
+            yield copy
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in members:
+        yield (*path, step)
+        yield from paths(item, (*path, step))
+
+
+@pytest.mark.parametrize("case", of_wires("reply"))
+def test_a_complete_reply_with_a_gap(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    for reply in with_gaps(case["reply"]):
+        with contextlib.suppress(UpstreamError):
+            [choice, *_] = dialect.response(reply, target)["choices"]
+            assert choice["finish_reason"]
+            assert choice["message"]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("case", of_wires("stream"))
+def test_a_stream_with_a_gap(case: dict[str, Any]) -> None:
+    decoder = sse.Decoder()
+    events = [*decoder.feed(case["stream"].encode()), *decoder.close()]
+    for position, event in enumerate(events):
+        told = json.loads(event.data) if event.data.startswith("{") else {}
+        for changed in with_gaps(told):
+            replayed = [*events[:position], Event(event.type, json.dumps(changed)), *events[position + 1 :]]
+            with contextlib.suppress(UpstreamError):
+                replay(case, replayed)
+
+
+def replay(case: dict[str, Any], events: list[Event]) -> None:
+    parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+    chunks = [chunk for event in events for chunk in parser.feed(event)] + list(parser.close())
+    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"] if choice["index"] == 0]
+    assert [bool(reason) for reason in reasons].count(True) <= 1

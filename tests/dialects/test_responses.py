@@ -1,0 +1,108 @@
+"""The Responses API beyond its recordings: failures in place of an answer, turns that a client changed, what is never fatal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.dialects.content import NATIVE_FORMATS
+from native_api.exceptions import UpstreamError
+from native_api.types import Event, Provider, Target
+from tests.dialects.folding import fold
+
+DIALECT = DIALECTS["openai_responses"]
+TARGET = Target(Provider("p", "openai_responses", "https://api.example/v1"), "gpt-5")
+USER = {"role": "user", "content": "Hi"}
+ENCRYPTED = {"type": "reasoning.encrypted", "data": "gAAA", "id": "rs_1", "format": "openai_responses", "index": 0}
+
+
+def items_of(*messages: Any, **rest: Any) -> Any:
+    chat: Any = {"model": "x", "messages": list(messages), **rest}
+    return DIALECT.request(chat, TARGET).body["input"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"message": "no", "code": "rate_limit_exceeded"}}, 429),
+        ({"output": [], "status": "failed", "error": {"code": "invalid_prompt", "message": "no"}}, 400),
+        ({"output": [], "status": "failed", "error": {"code": "server_error", "message": "no"}}, 502),
+        ({"output": [], "status": "cancelled", "error": None}, 502),
+        ({"object": "response"}, 502),
+        ("text", 502),
+    ],
+)
+def test_a_failure_with_status_200_is_a_failure(body: Any, status: int) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        DIALECT.response(body, TARGET)
+    assert caught.value.status == status
+
+
+def test_reasoning_stands_before_what_it_led_to_even_if_the_text_was_changed() -> None:
+    late = {**ENCRYPTED, "at": 400}
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    items = items_of(USER, {"role": "assistant", "content": "shortened", "reasoning_details": [late], "tool_calls": [call]})
+    assert [item.get("type", "text") for item in items[1:]] == ["text", "reasoning", "function_call"]
+
+
+def test_a_client_that_lost_what_is_beside_the_text_still_has_a_conversation() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    items = items_of(
+        USER, {"role": "assistant", "content": "a", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "1"}
+    )
+    assert [item.get("type", item.get("role")) for item in items] == ["user", "assistant", "function_call", "function_call_output"]
+
+
+@pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses-v1", None])
+def test_reasoning_of_other_wires_stays_here(format: str | None) -> None:
+    assert items_of(USER, {"role": "assistant", "content": "a", "reasoning_details": [{**ENCRYPTED, "format": format}]}) == [
+        USER,
+        {"role": "assistant", "content": "a"},
+    ]
+
+
+def test_every_wire_but_openais_own_marks_its_reasoning() -> None:
+    assert set(DIALECTS) - {"openai"} <= NATIVE_FORMATS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "response.of_a_kind_yet_unknown", "x": 1},
+        {"type": "keepalive"},
+        {"type": "response.output_item.added", "output_index": 9},
+        {"type": "response.output_text.delta", "output_index": 9},
+        {"type": "response.created"},
+        {},
+    ],
+)
+def test_events_that_say_nothing_are_never_fatal(event: dict[str, Any]) -> None:
+    assert list(DIALECT.stream(TARGET).feed(Event("", json.dumps(event)))) == []
+
+
+def test_a_stream_is_cut_short_without_its_last_event() -> None:
+    parser = DIALECT.stream(TARGET)
+    list(parser.feed(Event("", json.dumps({"type": "response.output_text.delta", "output_index": 0, "delta": "x"}))))
+    list(parser.feed(Event("", "[DONE]")))
+    with pytest.raises(UpstreamError, match="ended before"):
+        list(parser.close())
+
+
+def test_a_final_response_tells_what_no_event_did() -> None:
+    output = [
+        {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}], "encrypted_content": "gAAA"},
+        {"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]},
+        {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "now", "arguments": ""},
+    ]
+    body = {"id": "resp_1", "status": "completed", "output": output}
+    parser = DIALECT.stream(TARGET)
+    chunks = list(parser.feed(Event("", json.dumps({"type": "response.completed", "response": body}))))
+    assert fold([*chunks, *parser.close()]) == DIALECT.response(body, TARGET)["choices"]
+
+
+def test_an_answer_that_is_only_queued_is_empty() -> None:
+    body = {"id": "resp_1", "status": "queued", "output": [], "usage": None}
+    assert DIALECT.response(body, TARGET)["choices"][0]["message"] == {"role": "assistant", "content": None}
