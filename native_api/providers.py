@@ -112,7 +112,8 @@ ZAI = Quirks(
     renamed={"user": "user_id"},
     unsupported=OPENAIS_OWN | ACCOUNT | LIKELIHOODS | SOUND | {
         "frequency_penalty", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key",
-        "response_format.json_schema", "seed", "tool_choice.function", "tool_choice.none", "tool_choice.required", "verbosity", "web_search_options",
+        "response_format.json_schema", "seed", "tool_choice.function", "tool_choice.none", "tool_choice.required", "verbosity",
+        "web_search_options",
     },
 )  # fmt: skip
 

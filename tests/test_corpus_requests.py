@@ -1,86 +1,88 @@
-"""Bodies that providers accepted, where they are at hand: a unified request of the same meaning becomes an equivalent body.
-
-And a model's turn, answered through a client, goes back as it came.
-"""
+"""Real recorded traffic, where it is at hand: what providers accepted is what a unified request of the same meaning becomes, and a
+reply that a client sends back comes back to its provider as it was, complete or streamed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import pytest
+from openai.lib.streaming._deltas import accumulate_delta
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
+from native_api.engine.exchange import DECODERS
 from native_api.serializers import ChatCompletionSerializer
-from native_api.types import Provider, Quirks, Target
-from tests.corpus_requests import essence, unified_chat, unified_responses
-from tests.test_corpus import FILES, recordings, wire_of
+from native_api.types import Provider, Target
+from tests import unified_anthropic, unified_gemini
+from tests.test_corpus import FILES, wire_of
 
 pytestmark = pytest.mark.skipif(not FILES, reason="The recordings are not beside this repository (../shared/corpus).")
 
-READERS = {"openai": unified_chat, "openai_responses": unified_responses}
-
-QUIRKS = {
-    "mistral": Quirks(
-        renamed={"seed": "random_seed"}, reasoning_field="thinking", file_part="document_url", call_id_length=9, user_after_tools=False
-    ),
-    "groq": Quirks(reasoning_field="reasoning"),
-    "cerebras": Quirks(reasoning_field="reasoning"),
-    "deepseek": Quirks(reasoning_field="reasoning_content"),
-    "openrouter": Quirks(reasoning_field="reasoning", extensions=frozenset({"cache_control", "file_url", "reasoning_details"})),
-    "zai": Quirks(reasoning_field="reasoning_content"),
-}
-
-UNSAYABLE = "video_url"
-"""A part that the unified request does not have."""
+CONVERTERS: dict[str, ModuleType] = {"anthropic": unified_anthropic, "gemini": unified_gemini}
+CHECK = ChatCompletionSerializer()
 
 
-def accepted() -> list[Any]:
-    found = [case for stream in (False, True) for case in recordings(stream)]
-    return [case for case in found if wire_of(case.values[0]) in READERS and UNSAYABLE not in json.dumps(case.values[0]["request"])]
+def recordings(keep: Callable[[dict[str, Any]], bool]) -> list[Any]:
+    return list(chosen(keep))
+
+
+def chosen(keep: Callable[[dict[str, Any]], bool]) -> Iterable[Any]:
+    for path in FILES:
+        recording = json.loads(path.read_text())
+        if recording["status"] == 200 and wire_of(recording) in CONVERTERS and keep(recording):
+            yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
 
 
 def target_for(recording: dict[str, Any]) -> Target:
-    vendor = recording["provider"]
-    provider = Provider(vendor, wire_of(recording), "https://api.example/v1", quirks=QUIRKS.get(vendor, Quirks()))
-    return Target(provider, recording["request"]["model"])
-
-
-@pytest.mark.parametrize("recording", accepted())
-def test_what_a_provider_accepted_is_what_is_sent(recording: dict[str, Any]) -> None:
     wire = wire_of(recording)
-    chat, left_out = ChatCompletionSerializer().check(READERS[wire](recording["request"], recording["provider"]))
-    request = DIALECTS[wire].request(chat, target_for(recording))
-    assert essence(request.body) == essence(recording["request"])
-    assert set(recording["request"].get("include", ())) <= set(request.body.get("include", ()))
-    assert (request.omitted, left_out) == ((), [])
+    model = recording["request"].get("model") or recording["path"].rpartition("/")[2].partition(":")[0]
+    options = {"project": "p"} if "/projects/" in recording["path"] else {}
+    return Target(Provider(wire, wire, "https://api.example/v1", options=options), model)
 
 
-@pytest.mark.parametrize("recording", [case for case in recordings(stream=False) if wire_of(case.values[0]) in READERS])
-def test_a_client_can_send_back_the_message_it_got(recording: dict[str, Any]) -> None:
-    reply: Any = DIALECTS[wire_of(recording)].response(recording["body"], target_for(recording))
-    message = json.loads(json.dumps(reply["choices"][0]["message"]))
-    if any(value for name, value in message.items() if name != "role"):
-        ChatCompletionSerializer().check({"model": "x", "messages": [{"role": "user", "content": "Hi"}, message]})
+def sent(chat: dict[str, Any], target: Target) -> dict[str, Any]:
+    """The body that goes to the provider, after all the checks that a client's request goes through."""
+    checked, _ = CHECK.check(json.loads(json.dumps(chat)))
+    body: dict[str, Any] = json.loads(json.dumps(DIALECTS[target.provider.dialect].request(checked, target).body))
+    return body
 
 
-@pytest.mark.parametrize("recording", [case for case in recordings(stream=False) if wire_of(case.values[0]) == "openai_responses"])
-def test_a_turn_goes_back_as_it_came(recording: dict[str, Any]) -> None:
-    output = json.loads(json.dumps(recording["body"]["output"]))
-    dialect, target = DIALECTS["openai_responses"], target_for(recording)
-    message: Any = dialect.response(recording["body"], target)["choices"][0]["message"]
-    chat: Any = {"model": "x", "messages": [{"role": "user", "content": "Hi"}, message], "store": True}
-    if output:
-        chat, _ = ChatCompletionSerializer().check(json.loads(json.dumps(chat)))
-    sent = dialect.request(chat, target).body["input"][1:]
-    assert [comparable(item) for item in sent] == [comparable(item) for item in output]
+@pytest.mark.parametrize("recording", recordings(lambda recording: True))
+def test_a_request_of_the_same_meaning_becomes_the_body_that_the_provider_accepted(recording: dict[str, Any]) -> None:
+    converter, target, body = CONVERTERS[wire_of(recording)], target_for(recording), recording["request"]
+    assert converter.normal(sent(converter.unified(body, target, by_hand=False), target)) == converter.normal(body)
 
 
-def comparable(item: dict[str, Any]) -> Any:
-    """An item as it means: a message is its text and phase, a call needs no id of its own."""
-    if item.get("type", "message") != "message":
-        dropped = {"status", "id"} if item["type"] == "function_call" else {"status"} if item["type"] == "reasoning" else set()
-        return {name: value for name, value in item.items() if name not in dropped and value not in (None, [])}
-    content = item["content"]
-    text = content if isinstance(content, str) else "".join(part.get("text") or part["refusal"] for part in content)
-    return text, item.get("phase")
+@pytest.mark.parametrize("recording", recordings(lambda recording: CONVERTERS[wire_of(recording)].is_plain(recording["request"])))
+def test_turns_that_a_client_wrote_by_hand_become_the_same_body(recording: dict[str, Any]) -> None:
+    converter, target, body = CONVERTERS[wire_of(recording)], target_for(recording), recording["request"]
+    assert converter.normal(sent(converter.unified(body, target, by_hand=True), target)) == converter.normal(body)
+
+
+# --- a reply comes back as it was --------------------------------------------------------------------------
+
+
+def message_of(recording: dict[str, Any], target: Target) -> dict[str, Any]:
+    """The message as the openai SDK hands it to a client, which checks the types of everything it knows."""
+    dialect = DIALECTS[target.provider.dialect]
+    if "body" in recording:
+        reply = ChatCompletion.model_validate(dialect.response(recording["body"], target))
+        return reply.choices[0].message.to_dict()
+    decoder, parser = DECODERS[dialect.framing](), dialect.stream(target)
+    chunks = [chunk for event in [*decoder.feed(recording["raw"].encode()), *decoder.close()] for chunk in parser.feed(event)]
+    message: dict[Any, Any] = {}
+    for chunk in [*chunks, *parser.close()]:
+        message = accumulate_delta(message, ChatCompletionChunk.model_validate(chunk).choices[0].delta.to_dict())
+    return message
+
+
+@pytest.mark.parametrize("recording", recordings(lambda recording: bool(CONVERTERS[wire_of(recording)].said(recording))))
+def test_a_reply_that_a_client_sends_back_comes_back_as_it_was(recording: dict[str, Any]) -> None:
+    converter, target = CONVERTERS[wire_of(recording)], target_for(recording)
+    expected = converter.said(json.loads(json.dumps(recording)))
+    message = message_of(recording, target)
+    body = sent({"model": "m", "messages": [{"role": "user", "content": "?"}, message]}, target)
+    assert converter.last_turn(body) == expected

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.lib.streaming._deltas import accumulate_delta
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
 from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.serializers import ChatCompletionSerializer
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
 from tests.corpus import parsed
 from tests.dialects.folding import fold
@@ -41,9 +44,10 @@ def stream_of(case: dict[str, Any]) -> bytes:
 
 
 def comparable(value: Any) -> Any:
-    """With the arguments of tool calls as values: white space in JSON is not meaning."""
+    """With the arguments of tool calls as values: white space in JSON is not meaning. No content is none, however it is said."""
     if isinstance(value, dict):
-        return {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        told = {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        return {**told, "content": told["content"] or None} if "content" in told else told
     return [comparable(item) for item in value] if isinstance(value, list) else value
 
 
@@ -76,8 +80,19 @@ def test_what_a_wire_cannot_say_is_refused_by_name(case: dict[str, Any]) -> None
 @pytest.mark.parametrize("case", cases("reply", "expected"))
 def test_the_complete_reply(case: dict[str, Any]) -> None:
     reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], target_of(case))
-    assert reply["object"] == "chat.completion"
+    ChatCompletion.model_validate(reply)  # as strict clients do
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
+
+
+@pytest.mark.parametrize("case", cases("reply", "expected"))
+def test_a_client_may_send_back_what_it_got(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    question = {"role": "user", "content": "?"}
+    for choice in dialect.response(json.loads(json.dumps(case["reply"])), target)["choices"]:
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in choice["message"].get("tool_calls") or ()]
+        messages = [question, choice["message"], *results, question]
+        chat, _ = ChatCompletionSerializer().check({"model": "m", "messages": json.loads(json.dumps(messages))})
+        assert dialect.request(chat, target).body
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
@@ -86,6 +101,7 @@ def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[s
     chunks, usage = chunks_of(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk)
         assert "usage" not in chunk
         assert chunk["choices"]
         assert {choice["finish_reason"] for choice in chunk["choices"]} <= {None, *FINISH_REASONS}
@@ -101,6 +117,21 @@ def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
     chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
     return [*chunks, *parser.close()], parser.usage
+
+
+@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
+def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, Any]) -> None:
+    """Text that is repeated in a list's items grows there, numbers are summed, and items without an index are an error."""
+    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    chunks, _ = chunks_of(case, [raw])
+    messages: dict[int, Any] = {}
+    for choice in [choice for chunk in chunks for choice in ChatCompletionChunk.model_validate(chunk).choices]:
+        messages[choice.index] = accumulate_delta(messages.get(choice.index, {}), choice.delta.to_dict())
+    for choice in fold(chunks):
+        message = messages[choice["index"]]
+        for call in message.get("tool_calls") or ():
+            call.pop("index", None)
+        assert {**message, "content": message.get("content") or None} == choice["message"]
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))

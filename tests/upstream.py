@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -34,10 +35,11 @@ class Received:
 
     @property
     def model(self) -> str:
-        """As the body names it, or else the path, as Bedrock's does."""
+        """As the body names it, or else the path, as Bedrock's and Gemini's do."""
         if isinstance(self.body, dict) and "model" in self.body:
             return str(self.body["model"])
-        return unquote(self.path.split("/")[2]) if self.path.startswith("/model/") else ""
+        found = re.search(r"/model/([^/]+)/|/models/([^/:]+):", self.path)
+        return unquote(found[1] or found[2]) if found else ""
 
 
 class Exchange:

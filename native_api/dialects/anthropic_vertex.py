@@ -19,6 +19,7 @@ VERSION: Final = "vertex-2023-10-16"
 
 class AnthropicVertex(Anthropic):
     name = "anthropic_vertex"
+    format = "anthropic"
     remote_files = frozenset()
 
     def url(self, chat: ChatRequest, target: Target) -> str:

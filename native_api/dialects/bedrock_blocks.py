@@ -156,7 +156,8 @@ class Blocks:
         if kind == "image" and block.pieces:
             return self._reply.image({**block.head, "source": {"bytes": _joined(block.pieces)}})
         if kind in ("text", "citation"):
-            return self._reply.cited(block.citations, block.start)
+            self._reply.cite(block.citations, block.start)
+            return {}
         is_thought = kind == "reasoningContent" and block.number is not None
         return self._reply.kept({kind: block.head}) if kind and not is_thought else {}
 

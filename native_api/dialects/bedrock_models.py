@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from native_api.dialects.anthropic import BUDGETS, EFFORTS, LEAST_BUDGET, NEVER_THINKS, THINKS_BY_BUDGET
+from native_api.dialects.anthropic_models import BUDGETS, LEAST_BUDGET, abilities
 from native_api.types import Json
 
 MAKER: Final = re.compile(
@@ -97,15 +97,16 @@ def _always_reasons(model: str) -> bool:
 
 def _claude(model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool) -> Reasoning:
     """As the Anthropic API is told, with Claude's own fields."""
-    never = bool(NEVER_THINKS.search(model) or OLD_CLAUDE.search(model))
-    by_budget = bool(THINKS_BY_BUDGET.search(model))
-    if effort == "none":
-        return Reasoning({} if never or by_budget else {"thinking": {"type": "disabled"}})
-    if never or is_forced or (by_budget and has_lost):
+    able = abilities(model)
+    never = able.thinking == "never" or bool(OLD_CLAUDE.search(model))
+    if effort == "none" or is_forced:
+        fields, is_exact = ({}, True) if never else able.without_thinking()
+        return Reasoning(fields, is_exact=is_exact and effort == "none")
+    if never or (able.thinking == "by budget" and has_lost):
         return UNSAID
-    if not by_budget:
-        fields: Json = {"thinking": {"type": "adaptive"}, "output_config": {"effort": EFFORTS.get(effort, effort)}}
-        return Reasoning(fields, forbids=SAMPLING)
+    if able.thinking == "adaptive":
+        level = able.effort(effort)
+        return Reasoning({"thinking": able.adaptive(), "output_config": {"effort": level}}, level == effort, SAMPLING)
     budget = BUDGETS[effort] if limit is None else min(BUDGETS[effort], limit - 1)
     if budget < LEAST_BUDGET:
         return UNSAID

@@ -69,7 +69,7 @@ def _items(message: Mapping[str, Any], takes_reasoning: bool) -> list[Json]:
     for position, item in enumerate(reasoning):
         while blocks and blocks[0].get("reasoning", 0) <= position:
             items.append(blocks.pop(0))
-        if takes_reasoning and (item.get("signature") or item["type"] == "reasoning.encrypted"):
+        if takes_reasoning and (item.get("signature") or item.get("type") == "reasoning.encrypted"):
             items.append(item)
     return items + blocks
 
@@ -82,6 +82,6 @@ def _is_sent(item: Json) -> bool:
 def _whole(item: Json) -> Json:
     if "block" in item:
         return dict(item["block"])
-    if item["type"] == "reasoning.encrypted":
+    if item.get("type") == "reasoning.encrypted":
         return {"reasoningContent": {"redactedContent": item.get("data") or ""}}
     return {"reasoningContent": {"reasoningText": {"text": item.get("text") or "", "signature": item["signature"]}}}

@@ -40,14 +40,16 @@ class Reply:
         self.calls = 0
         self._details = 0
         self._kept = 0
+        self._images = 0
+        self._annotations: list[Json] = []
 
     def text(self, text: str) -> Json:
         self.length += len(text)
         return {"content": text} if text else {}
 
-    def cited(self, citations: list[Json], start: int) -> Json:
-        """`start` is where the text that rests on them begins; it ends here."""
-        return {"annotations": [annotation(citation, start, self.length) for citation in citations]} if citations else {}
+    def cite(self, citations: list[Json], start: int) -> None:
+        """`start` is where the text that rests on them begins; it ends here. Told at the end, see `deltas`."""
+        self._annotations += [annotation(citation, start, self.length) for citation in citations]
 
     def thought(self, text: str, signature: str | None) -> Json:
         """A new reasoning item. A stream goes on with it through `more_thought`."""
@@ -84,7 +86,9 @@ class Reply:
         data = (image.get("source") or {}).get("bytes")
         if not data:
             return self.kept({"image": dict(image)})
-        return {"images": [{"type": "image_url", "image_url": {"url": f"data:image/{image.get('format') or 'png'};base64,{data}"}}]}
+        url = f"data:image/{image.get('format') or 'png'};base64,{data}"
+        self._images += 1
+        return {"images": [{"type": "image_url", "index": self._images - 1, "image_url": {"url": url}}]}
 
     def kept(self, block: Json) -> Json:
         told: Json = {"format": WIRE, "index": self._kept, "block": block}
@@ -103,12 +107,14 @@ class Reply:
         """The last delta and the finish reason. Raises UpstreamError where there is no answer."""
         if reason in BROKEN:
             raise UpstreamError(f"The provider failed to write an answer: {reason}.")
-        delta: Json = {}
-        for told in about:
-            join(delta, self.kept(told))
         meant = self._finish_reason(reason)
+        delta: Json = {"annotations": self._annotations} if self._annotations else {}
         if meant == "content_filter" and not (self.length or self.calls):
             delta["refusal"] = f"The provider stopped the answer: {reason}."
+        elif not (self.length or self.calls or self._details or self._kept or self._images):
+            delta["content"] = ""
+        for told in about:
+            join(delta, self.kept(told))
         return delta, meant
 
     def _finish_reason(self, reason: str | None) -> str:
@@ -158,7 +164,7 @@ def _reasoning(reply: Reply, block: Json) -> Json:
 def _cited(reply: Reply, cited: Json) -> Json:
     start = reply.length
     delta = reply.text("".join(piece.get("text") or "" for piece in cited.get("content") or ()))
-    join(delta, reply.cited(cited.get("citations") or [], start))
+    reply.cite(cited.get("citations") or [], start)
     return delta
 
 

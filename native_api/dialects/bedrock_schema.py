@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.anthropic import closed
+from native_api.dialects.anthropic_schema import enforceable
 from native_api.dialects.bedrock_models import HAS_SCHEMAS, maker
 from native_api.dialects.content import dumped, wanted_schema
 from native_api.types import ChatRequest, Json
@@ -30,7 +30,8 @@ def text_format(said: ChatRequest, model: str) -> Json | None:
     if not schema or not HAS_SCHEMAS.search(model) or not _is_taken(schema):
         return None
     told = said["response_format"]["json_schema"]
-    structure: Json = {"name": told["name"], "schema": dumped(closed(schema) if maker(model) == "anthropic" else schema)}
+    enforced = enforceable(schema, "response_format.json_schema.schema") if maker(model) == "anthropic" else None
+    structure: Json = {"name": told["name"], "schema": dumped(enforced or schema)}
     if told.get("description"):
         structure["description"] = told["description"]
     return {"type": "json_schema", "structure": {"jsonSchema": structure}}
@@ -54,7 +55,7 @@ def _is_plain(schema: Any) -> bool:
 
 def _is_recursive(schema: Json) -> bool:
     """Whether a reference leads back to where it stands, or out of the schema's definitions."""
-    definitions = {f"#/{group}/{name}": item for group in NAMED[1:] for name, item in (schema.get(group) or {}).items()}
+    definitions = {f"#/{group}/{name}": item for group in NAMED[1:] for name, item in _members(schema, group)}
     done: set[str] = set()
 
     def loops(name: str, path: frozenset[str]) -> bool:
@@ -67,6 +68,11 @@ def _is_recursive(schema: Json) -> bool:
         return found
 
     return any(loops(name, frozenset()) for name in _references(schema))
+
+
+def _members(schema: Json, group: str) -> list[tuple[str, Any]]:
+    members = schema.get(group)
+    return list(members.items()) if isinstance(members, dict) else []
 
 
 def _references(schema: Any) -> list[str]:

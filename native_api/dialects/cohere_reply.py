@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.content import FORCED_TOOL, joined
+from native_api.dialects.deltas import completed
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Usage
@@ -123,7 +124,7 @@ class Parts:
         message: Json = {"role": "assistant", "content": joined(self._texts), **self._lists}
         if any(self._thoughts):
             message["reasoning_content"] = "".join(self._thoughts)
-        return message
+        return completed(message)
 
 
 class Places:

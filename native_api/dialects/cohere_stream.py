@@ -31,6 +31,7 @@ class CohereStream(StreamParser):
         self._numbers = {"tool_calls": 0, "reasoning_details": 0, "provider_content": 0}
         self._forced = False
         self._plan: int | None = None
+        self._annotations: list[Json] = []
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
@@ -116,12 +117,16 @@ class CohereStream(StreamParser):
         return self._chunk({"provider_content": [kept(self._next("provider_content"), block)]})
 
     def _citation(self, told: Json) -> list[ChatCompletionChunk]:
+        """Annotations wait for the end: OpenAI's SDK takes a list that has no indexes in it once only."""
         citations = _message(told).get("citations") or []
         delta: Json = {}
         for citation in citations if isinstance(citations, list) else [citations]:
             for name, item in self._places.told(citation, self._numbers["provider_content"]):
+                if name == "annotations":
+                    self._annotations.append(item)
+                    continue
                 delta.setdefault(name, []).append(item)
-                self._numbers["provider_content"] += name == "provider_content"
+                self._numbers["provider_content"] += 1
         return self._chunk(delta) if delta else NO_CHUNKS
 
     # --- plan and calls ----------------------------------------------------------------------------------------
@@ -175,7 +180,7 @@ class CohereStream(StreamParser):
         has_calls = bool(self._numbers["tool_calls"])
         reason = finish_reason(delta.get("finish_reason"), has_calls, self._forced, has_calls or bool(self._places.length))
         self._finished = True
-        return self._chunk({}, reason)
+        return self._chunk({"annotations": self._annotations} if self._annotations else {}, reason)
 
     def _chunk(self, delta: Json, reason: str | None = None, logprobs: Any = None) -> list[ChatCompletionChunk]:
         if not self._began:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, wraps
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -14,6 +15,9 @@ from native_api.types import ChatRequest, Json
 
 FORCED_TOOL: Final = "json_response"
 """The name of the tool that stands for `response_format` where a wire has no such thing. Clients never see it."""
+
+
+T = TypeVar("T")
 
 
 class DataURL(NamedTuple):
@@ -39,7 +43,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL (RFC 2397), None for any other URL. Text that is not base64 is made so."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64 is made so."""
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
@@ -52,7 +56,7 @@ def data_url(url: str) -> DataURL | None:
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
     """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None where it has none."""
     given = file.get("file_data")
-    if given is None:
+    if not given:
         return None
     return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
 
@@ -170,6 +174,28 @@ def wanted_schema(chat: ChatRequest) -> Json | None:
     return {} if wanted["type"] == "json_object" else None
 
 
+REMEMBERED_BYTES: Final = 16 * 1024
+"""Longer schemas are worked out each time, so that no client fills the memory with them."""
+
+
+def remembering(adapt: Callable[[Json, str], T]) -> Callable[[Json, str], T]:
+    """`adapt` of a schema at its place in the request; what it gave is kept, as the same few schemas come with every request.
+
+    Nobody may change what it gives.
+    """
+    kept = lru_cache(maxsize=512)(lambda text, place: adapt(orjson.loads(text), place))
+
+    @wraps(adapt)
+    def remembered(schema: Json, place: str) -> T:
+        try:
+            text = orjson.dumps(schema)
+        except TypeError:  # nested too deeply to be told
+            return adapt(schema, place)
+        return kept(text, place) if len(text) <= REMEMBERED_BYTES else adapt(schema, place)
+
+    return remembered
+
+
 def stops_of(chat: ChatRequest) -> list[str]:
     stop = chat.get("stop") or []
     return [stop] if isinstance(stop, str) else list(stop)
@@ -200,8 +226,8 @@ def vendor_details(message: Mapping[str, Any]) -> list[Json]:
 
 
 def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
-    """The wire's own blocks, such as its server tools' calls and results."""
-    return [item["block"] for item in message.get("provider_content") or () if item.get("format") == wire and "block" in item]
+    """The wire's own blocks, such as its server tools' calls and results, each a copy."""
+    return [dict(item["block"]) for item in message.get("provider_content") or () if item.get("format") == wire and item.get("block")]
 
 
 def value_of(text: str) -> Any:
@@ -219,6 +245,11 @@ def objects(value: Any) -> list[Json]:
 
 def dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def arguments_text(value: Any) -> str:
+    """A tool call's arguments as text. What is text already is not valid JSON, or the wire would have told a value."""
+    return value if isinstance(value, str) and value else dumped(value or {})
 
 
 def joined(pieces: Iterable[str]) -> str | None:

@@ -16,6 +16,7 @@ import orjson
 
 from native_api.dialects.base import StreamParser
 from native_api.dialects.content import dumped
+from native_api.dialects.deltas import completed
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Usage
@@ -31,9 +32,7 @@ def reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError."""
     if not isinstance(body, dict) or not isinstance(body.get("message"), dict):
         raise error_inside(body)
-    message: Json = {"role": "assistant", "content": None, **said(body["message"], 0)}
-    for call in message.get("tool_calls") or ():
-        del call["index"]
+    message = completed({"role": "assistant", "content": None, **said(body["message"])})
     reason = finish_reason(body.get("done_reason"), "tool_calls" in message)
     choice: Any = {"index": 0, "message": message, "finish_reason": reason}
     if body.get("logprobs"):
@@ -51,8 +50,8 @@ def reply(body: Any) -> ChatCompletion:
     return completion
 
 
-def said(message: Json, calls: int) -> Json:
-    """What a message or a piece of one says, as a delta. `calls` counts the calls before it."""
+def said(message: Json, calls: int = 0, images: int = 0) -> Json:
+    """What a message or a piece of one says, as a delta. `calls` and `images` count those before it."""
     delta: Json = {}
     if message.get("content"):
         delta["content"] = message["content"]
@@ -61,7 +60,7 @@ def said(message: Json, calls: int) -> Json:
     if message.get("tool_calls"):
         delta["tool_calls"] = [tool_call(call, calls + position) for position, call in enumerate(message["tool_calls"])]
     if message.get("images"):
-        delta["images"] = [{"type": "image_url", "image_url": {"url": _image_url(data)}} for data in message["images"]]
+        delta["images"] = [_image(data, images + position) for position, data in enumerate(message["images"])]
     return delta
 
 
@@ -78,9 +77,9 @@ def _call_id(index: int, name: str, arguments: str) -> str:
     return f"call_{digest[:16]}_{index}"
 
 
-def _image_url(data: str) -> str:
+def _image(data: str, index: int) -> Json:
     media_type = next((kind for start, kind in IMAGE_TYPES.items() if data.startswith(start)), "image/png")
-    return f"data:{media_type};base64,{data}"
+    return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}, "index": index}
 
 
 def finish_reason(reason: str | None, has_calls: bool) -> str:
@@ -126,6 +125,7 @@ class OllamaStream(StreamParser):
         self._began = False
         self._finished = False
         self._calls = 0
+        self._images = 0
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         try:
@@ -137,7 +137,8 @@ class OllamaStream(StreamParser):
         if "error" in told:
             raise error_inside(told)
         message = told.get("message")
-        delta = said(message, self._calls) if isinstance(message, dict) else {}
+        delta = said(message, self._calls, self._images) if isinstance(message, dict) else {}
+        self._images += len(delta.get("images", ()))
         self._calls += len(delta.get("tool_calls", ()))
         reason = None
         if told.get("done"):
@@ -153,7 +154,7 @@ class OllamaStream(StreamParser):
             self._began = True
             self._model = told.get("model") or ""
             self._created = seconds_of(told.get("created_at"))
-            delta = {"role": "assistant", **delta}
+            delta = {"role": "assistant", "content": "", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if told.get("logprobs"):
             choice["logprobs"] = likelihoods(told["logprobs"])

@@ -20,7 +20,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
-from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
@@ -193,7 +193,7 @@ async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> Ch
 
 
 async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.Response:
-    content = orjson.dumps(request.body)
+    content = _encoded(request.body)
     request.headers = {
         "content-type": "application/json",
         "accept": accept,
@@ -203,6 +203,13 @@ async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.
     }
     headers = await authorize(request, "POST", content, target.provider)
     return await transport.send("POST", request.url, headers, content, target.provider.timeouts.connect)
+
+
+def _encoded(body: Json) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # deeper than orjson writes, though not than it reads
+        raise InvalidRequest("The request is nested too deeply.") from None
 
 
 async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:

@@ -16,7 +16,7 @@ from tests.upstream import Received
 
 BODY = ("contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "serviceTier", "store")
 CONFIG = ("temperature", "topP", "maxOutputTokens", "stopSequences", "responseMimeType", "responseJsonSchema", "thinkingConfig", "seed")
-BYPASS = "skip_thought_signature_validator"
+BYPASS = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 KEYWORDS = {
     "$id", "$defs", "$ref", "$anchor", "type", "format", "title", "description", "enum", "items", "prefixItems", "minItems", "maxItems",
     "minimum", "maximum", "anyOf", "oneOf", "properties", "additionalProperties", "required", "propertyOrdering",
