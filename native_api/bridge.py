@@ -22,6 +22,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from django.db import close_old_connections
 
+from native_api import logs
+
 T = TypeVar("T")
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
@@ -103,7 +105,7 @@ class Threads:
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         with self._lock:
-            return self._executor.submit(_with_connections_looked_after, function, *args)
+            return self._executor.submit(_looked_after, logs.request_id.get(), function, *args)
 
     async def run(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
         """The call's result. Raises HangingCall after `seconds`. A caller that is cancelled leaves the call to its end."""
@@ -124,8 +126,12 @@ class Threads:
             self._executor = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
 
 
-def _with_connections_looked_after(function: Callable[..., T], *args: Any) -> T:
-    """As Django does around each request."""
+def _looked_after(request_id: str, function: Callable[..., T], *args: Any) -> T:
+    """The call, with database connections handled as Django does around each request.
+
+    The rest of the caller's context stays behind: Django's caches keep a connection for each context.
+    """
+    logs.request_id.set(request_id)
     close_old_connections()
     try:
         return function(*args)

@@ -20,7 +20,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.engine import ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
-from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
@@ -193,7 +193,12 @@ async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> Ch
 
 
 async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.Response:
-    content = orjson.dumps(request.body)
+    try:
+        content = orjson.dumps(request.body)
+    except TypeError:
+        # Within the limits of what clients may send there is one cause: arguments of a tool call, given as text, that are
+        # an abyss of lists. Measured 2026-11: orjson writes 254 levels.
+        raise InvalidRequest("The request is nested too deeply to be sent on.") from None
     request.headers = {
         "content-type": "application/json",
         "accept": accept,
