@@ -20,8 +20,11 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 
+UVICORN = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "3"]
+
 COMMANDS = {
-    "uvicorn": ["-m", "uvicorn", "tests.site_asgi:application", "--port", "{port}", "--no-access-log", "--log-level", "warning"],
+    "uvicorn": ["-m", "uvicorn", "tests.site_asgi:application", "--port", "{port}", *UVICORN],
+    "uvicorn-django": ["-m", "uvicorn", "--factory", "django.core.asgi:get_asgi_application", "--port", "{port}", *UVICORN],
     "gunicorn": ["-m", "gunicorn", "tests.site_wsgi", "--worker-class", "gthread", "--threads", "16", "--bind", "127.0.0.1:{port}"],
     "gunicorn-sync": ["-m", "gunicorn", "tests.site_wsgi", "--workers", "2", "--bind", "127.0.0.1:{port}"],
     "runserver": ["-m", "django", "runserver", "--noreload", "127.0.0.1:{port}"],
@@ -34,6 +37,7 @@ START_SECONDS = 30.0
 class Site:
     """A running server: its API's address, a key, and where it keeps things."""
 
+    kind: str
     process: subprocess.Popen[bytes]
     url: str
     key: str
@@ -132,7 +136,7 @@ def running_site(kind: str, folder: Path, template: Path, key: str, native_api: 
     log_path = folder / f"{kind}-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    site = Site(process, f"http://127.0.0.1:{port}/native", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
+    site = Site(kind, process, f"http://127.0.0.1:{port}/native", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
     try:
         _wait_until_live(site)
         yield site

@@ -77,6 +77,7 @@ class Upstream:
     connections: int = 0
     open_connections: int = 0
     scripts: dict[str, Script] = field(default_factory=dict)
+    answering: list[str] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def script(self, model: str, script: Script) -> None:
@@ -87,6 +88,10 @@ class Upstream:
 
     def seen(self, model: str) -> list[Received]:
         return [received for received in self.requests if isinstance(received.body, dict) and received.body.get("model") == model]
+
+    def talking(self, model: str) -> bool:
+        """Whether an answer for this model is under way: begun, not ended, and its connection open."""
+        return model in self.answering
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -107,7 +112,11 @@ class Upstream:
             self.requests.append(received)
             exchange = Exchange(received, writer)
             model = received.body.get("model") if isinstance(received.body, dict) else ""
-            await self._run(self.scripts.get(model, hello), exchange, reader)
+            self.answering.append(model)
+            try:
+                await self._run(self.scripts.get(model, hello), exchange, reader)
+            finally:
+                self.answering.remove(model)
             if not exchange.keep_alive:
                 return
 
@@ -165,6 +174,20 @@ class Gate:
 
     async def __call__(self, exchange: Exchange) -> None:
         await self._event.wait()
+
+
+class Meeting:
+    """Holds scripts until so many are there."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._complete = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._complete.set()
+        await self._complete.wait()
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
                 "TARGETS": [{"PROVIDER": "up", "MODEL": "fails", "PRIORITY": 0}, {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1}]
             },
         },
-        "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 1.5, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
+        "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 3, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
         "KEEPALIVE_SECONDS": 0.3,
         "MAX_BODY_BYTES": 2_000_000,
