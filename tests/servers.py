@@ -53,6 +53,10 @@ class Site:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The structured part of the log."""
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         connection = sqlite3.connect(self.database, timeout=20)
         connection.row_factory = sqlite3.Row
@@ -127,7 +131,9 @@ def make_template(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def running_site(kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], **more: str) -> Iterator[Site]:
+def running_site(
+    kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], prefix: str = "/native", **more: str
+) -> Iterator[Site]:
     if not (folder / "db.sqlite3").exists():
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
@@ -136,7 +142,7 @@ def running_site(kind: str, folder: Path, template: Path, key: str, native_api: 
     log_path = folder / f"{kind}-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    site = Site(kind, process, f"http://127.0.0.1:{port}/native", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
+    site = Site(kind, process, f"http://127.0.0.1:{port}{prefix}", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
     try:
         _wait_until_live(site)
         yield site

@@ -22,12 +22,12 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-if os.environ.get("BARE") == "1":
-    MIDDLEWARE = []
 WSGI_APPLICATION = "tests.site_wsgi.application"
 LOGGING = {
     "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"json": {"()": "native_api.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }
+globals().update(json.loads(os.environ.get("SITE_SETTINGS", "{}")))

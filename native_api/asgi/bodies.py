@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from native_api import logs
 
-logger = logging.getLogger("native_api.request")
-
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -72,12 +70,15 @@ async def refuse(scope: Scope, limit: int, receive: Receive, send: Send) -> None
     from native_api.renderers import error_envelope, to_json
 
     request_id = logs.sane_request_id(_header(scope, b"x-request-id"))
+    # Not at import: Django's logging, configured after that, disables the loggers that are there by default.
+    logger = logging.getLogger("native_api.request")
     logger.info("%s %s 413", scope["method"], scope["path"], extra={"request_id": request_id, "status": 413})
     body = to_json(error_envelope(RequestTooLarge(f"The request body is larger than {limit} bytes.")))
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
         "connection": "close",
+        "x-content-type-options": "nosniff",
         "x-request-id": request_id,
     }
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]

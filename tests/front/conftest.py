@@ -35,6 +35,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
         "PROVIDERS": {
             "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
             "echo": {},
+            "claude": {"DIALECT": "anthropic", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
             "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "sk-dead-secret"},
         },
         "MODELS": {
@@ -63,7 +64,7 @@ def site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: U
 def asgi_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     """For behaviours that do not depend on the kind of server."""
     folder, key = template
-    with running_site("uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1") as running:
+    with running_site("uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1", LOG_LEVEL="DEBUG") as running:
         yield running
 
 

@@ -27,6 +27,18 @@ class NameAuthentication(BaseAuthentication):
         return user, None
 
 
+class Stamp:
+    """Middleware of the site's, synchronous as most is."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        response = self.get_response(request)
+        response.headers["x-stamp"] = "seen"
+        return response
+
+
 class NotOnFridays(BasePermission):
     message = "Not with that header."
 
@@ -39,6 +51,15 @@ class Stricter(CallerThrottle):
 
     def allow_request(self, request: Any, view: Any) -> bool:
         return "x-stricter" not in request.headers and super().allow_request(request, view)
+
+
+class Broken(BasePermission):
+    """Has a bug, and knows secrets."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        if "x-broken" in request.headers:
+            raise RuntimeError("cannot reach postgres://user:sk-of-the-site@10.0.0.1/")
+        return True
 
 
 class ThreeADay(SimpleRateThrottle):

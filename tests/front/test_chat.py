@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.front.conftest import sdk_for
-from tests.servers import Site
+from tests.servers import Site, until
 from tests.upstream import DONE, HELLO, USAGE, Meeting, Upstream, completion, cuts, event, hello, says, stalls, streams
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
@@ -183,6 +183,15 @@ def test_usage_that_a_provider_does_not_tell_is_estimated_and_marked(site: Site,
     assert (record["status"], record["estimated"], record["completion_tokens"], record["stream"]) == ("ok", 1, 3, stream)
     assert record["prompt_tokens"] > 0
     assert record["total_tokens"] == record["prompt_tokens"] + 3
+
+
+def test_every_request_is_one_structured_line_of_the_log(site: Site) -> None:
+    with sdk_for(site) as client:
+        client.chat.completions.create(model="hello", messages=HI, extra_headers={"x-request-id": "look-for-me"})
+    [line] = until(lambda: [line for line in site.log_lines() if line.get("request_id") == "look-for-me"], "the line")
+    assert (line["logger"], line["level"], line["status"]) == ("native_api.request", "info", 200)
+    assert (line["model"], line["provider"]) == ("hello", "up")
+    assert line["milliseconds"] > 0
 
 
 def test_every_call_leaves_one_record(site: Site) -> None:

@@ -17,7 +17,7 @@ CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content
 
 CLASSES = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["native_api.authentication.ApiKeyAuthentication", "tests.front.policies.NameAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tests.front.policies.NotOnFridays"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tests.front.policies.NotOnFridays", "tests.front.policies.Broken"],
     "DEFAULT_THROTTLE_CLASSES": ["tests.front.policies.Stricter", "tests.front.policies.ThreeADay"],
 }
 
@@ -25,7 +25,8 @@ CLASSES = {
 @pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
 def policed(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     folder, key = template
-    with running_site(request.param, tmp_path_factory.mktemp("policed"), folder, key, native_api(upstream, **CLASSES)) as running:
+    settings = native_api(upstream, **CLASSES)
+    with running_site(request.param, tmp_path_factory.mktemp("policed"), folder, key, settings, DEBUG="1") as running:
         yield running
 
 
@@ -53,6 +54,15 @@ def test_a_user_that_is_refused_gets_the_envelope(policed: Site) -> None:
 def test_a_permission_that_is_refused_says_why(policed: Site) -> None:
     answer = call(policed, authorization="Name alice", **{"x-friday": "1"})
     assert (answer.status_code, answer.json()["error"]["message"]) == (403, "Not with that header.")
+
+
+def test_a_class_that_fails_tells_the_log_and_not_the_client(policed: Site) -> None:
+    answer = call(policed, authorization="Name alice", **{"x-broken": "1", "x-request-id": f"broken-{policed.kind}"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "sk-of-the-site" not in answer.text
+    [line] = [line for line in policed.log_lines() if "exception" in line]
+    assert (line["request_id"], line["level"]) == (f"broken-{policed.kind}", "error")
+    assert "RuntimeError" in line["exception"]
 
 
 def test_a_subclass_that_overrides_only_the_synchronous_method_is_obeyed(policed: Site) -> None:
