@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,5 +60,18 @@ def test_a_secret_key_is_made_once_and_kept_to_oneself(monkeypatch: pytest.Monke
     assert len(made) >= 50
     assert environment.secret_key(tmp_path) == made
     assert stat.S_IMODE((tmp_path / ".secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [".secret_key"]
     monkeypatch.setenv("SECRET_KEY", "of the environment")
     assert environment.secret_key(tmp_path) == "of the environment"
+
+
+def test_processes_that_start_together_agree_on_the_secret_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    start = threading.Barrier(16)
+
+    def read(_number: int) -> str:
+        start.wait()
+        return environment.secret_key(tmp_path)
+
+    with ThreadPoolExecutor(16) as threads:
+        assert len(set(threads.map(read, range(16)))) == 1

@@ -136,11 +136,11 @@ class NativeView(APIView):
 
     async def _authenticate(self, request: Any) -> None:
         """Set `request.user` and `request.auth` as DRF would, by the first class that knows the caller."""
-        request.user, request.auth = None, None
         for authenticator in request.authenticators:
             try:
                 found = await self._policy(authenticator, "authenticate", request)
             except (exceptions.NotAuthenticated, drf.AuthenticationFailed):
+                request._not_authenticated()
                 await self._count_failure(request)
                 raise
             if found is not None:

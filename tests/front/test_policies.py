@@ -34,6 +34,32 @@ def call(site: Site, **headers: str) -> httpx.Response:
     return httpx.post(f"{site.url}/v1/chat/completions", json=CHAT, headers=headers, trust_env=False)
 
 
+BY_SESSION = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "native_api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ]
+}
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
+def test_a_session_of_the_sites_can_stand_beside_keys(kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    settings = native_api(upstream, **BY_SESSION)
+    with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
+        url, login = f"{site.url}/v1/chat/completions", f"{site.url.removesuffix('/native')}/admin/login/"
+        assert browser.post(url, json=CHAT).status_code == 401
+        form = {"username": "alice", "password": "alice", "csrfmiddlewaretoken": browser.get(login).cookies["csrftoken"]}
+        assert browser.post(login, data=form).status_code == 302
+        forged = browser.post(url, json=CHAT)
+        assert (forged.status_code, forged.json()["error"]["type"]) == (403, "permission_error")
+        answer = browser.post(url, json=CHAT, headers={"x-csrftoken": browser.cookies["csrftoken"]})
+        assert answer.status_code == 200
+        [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
+        assert (record["user_name"], record["api_key_name"]) == ("alice", "")
+        assert call(site, **site.headers).status_code == 200
+
+
 def test_the_sites_users_are_known_without_a_key(policed: Site) -> None:
     answer = call(policed, authorization="Name alice")
     assert answer.status_code == 200
