@@ -13,7 +13,9 @@ from gatewayproject import environment
 from native_api.providers import PRESETS
 
 
-@pytest.mark.parametrize(("text", "meant"), [("1", True), ("true", True), ("ON", True), (" yes ", True), ("0", False), ("", False), ("off", False)])
+@pytest.mark.parametrize(
+    ("text", "meant"), [("1", True), ("true", True), ("ON", True), (" yes ", True), ("0", False), ("", False), ("off", False)]
+)
 def test_a_flag_is_on_or_off(monkeypatch: pytest.MonkeyPatch, text: str, meant: bool) -> None:
     monkeypatch.setenv("A_FLAG", text)
     assert environment.flag("A_FLAG") is meant

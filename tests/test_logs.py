@@ -25,7 +25,9 @@ def in_a_request() -> Iterator[None]:
 
 
 def record(message: str = "hello %s", *args: Any, **extra: Any) -> logging.LogRecord:
-    return logging.getLogger("of.a.test").makeRecord("of.a.test", logging.WARNING, __file__, 1, message, args or ("you",), None, extra=extra)
+    return logging.getLogger("of.a.test").makeRecord(
+        "of.a.test", logging.WARNING, __file__, 1, message, args or ("you",), None, extra=extra
+    )
 
 
 def written(*args: Any, **extra: Any) -> dict[str, Any]:
@@ -75,7 +77,9 @@ def test_an_exception_is_told_with_its_stack() -> None:
     assert "LookupError: gone" in json.loads(logs.JSONFormatter().format(one))["exception"]
 
 
-@pytest.mark.parametrize(("sent", "kept"), [("abc-1", True), ("a" * 128, True), ("", False), ("a b", False), ("a\nb", False), ("a" * 129, False)])
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("abc-1", True), ("a" * 128, True), ("", False), ("a b", False), ("a\nb", False), ("a" * 129, False)]
+)
 def test_the_clients_request_id_is_kept_if_it_is_sane(sent: str, kept: bool) -> None:
     assert (logs.sane_request_id(sent) == sent) is kept
     assert logs.SANE_REQUEST_ID.fullmatch(logs.sane_request_id(sent))

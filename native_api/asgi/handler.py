@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ class GatewayHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._short: bool | None = None
-        self._security: SecurityMiddleware | None = None
+        self._add_headers: Callable[[Any, Any], Any] | None = None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = native_settings.MAX_BODY_BYTES
@@ -74,7 +75,7 @@ class GatewayHandler(ASGIHandler):
         if self._short is None:
             self._short = _only_pages_need_middleware() and not _sites_own_receivers()
             if SECURITY in settings.MIDDLEWARE:
-                self._security = SecurityMiddleware(lambda request: HttpResponse())
+                self._add_headers = SecurityMiddleware(lambda request: HttpResponse()).process_response
         return self._short
 
     async def _answer(self, scope: Scope, body: bodies.Body, receive: Receive, send: Send) -> None:
@@ -98,8 +99,8 @@ class GatewayHandler(ASGIHandler):
     async def _view_response(self, request: ASGIRequest, match: ResolverMatch) -> HttpResponseBase:
         request.resolver_match = match
         response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
-        if self._security is not None:
-            self._security.process_response(request, response)
+        if self._add_headers is not None:
+            self._add_headers(request, response)
         return response
 
 

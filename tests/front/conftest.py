@@ -64,7 +64,9 @@ def site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: U
 def asgi_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     """For behaviours that do not depend on the kind of server."""
     folder, key = template
-    with running_site("uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1", LOG_LEVEL="DEBUG") as running:
+    with running_site(
+        "uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1", LOG_LEVEL="DEBUG"
+    ) as running:
         yield running
 
 

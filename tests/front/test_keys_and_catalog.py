@@ -56,7 +56,12 @@ def test_a_key_may_be_bound_to_models(own_site: Site) -> None:
     refused = call(own_site, key, "second-chance")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
     [record] = own_site.wait_for_usage(request_id=refused.headers["x-request-id"])
-    assert (record["status"], record["error_code"], record["api_key_name"], record["attempts"]) == ("refused", "model_not_allowed", "bound", 0)
+    assert (record["status"], record["error_code"], record["api_key_name"], record["attempts"]) == (
+        "refused",
+        "model_not_allowed",
+        "bound",
+        0,
+    )
     listed = httpx.get(f"{own_site.url}/v1/models", headers={"authorization": f"Bearer {key}"}, trust_env=False).json()
     assert [model["id"] for model in listed["data"]] == ["hello"]
 

@@ -17,7 +17,11 @@ CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content
 
 CLASSES = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["native_api.authentication.ApiKeyAuthentication", "tests.front.policies.NameAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tests.front.policies.NotOnFridays", "tests.front.policies.Broken"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "tests.front.policies.NotOnFridays",
+        "tests.front.policies.Broken",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["tests.front.policies.Stricter", "tests.front.policies.ThreeADay"],
 }
 

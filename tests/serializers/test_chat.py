@@ -214,7 +214,10 @@ def test_it_works_as_any_drf_serializer_does() -> None:
 
 
 def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_in_ten_milliseconds() -> None:
-    said = [{"role": "user", "content": "x" * 970}, {"role": "assistant", "content": [{"type": "text", "text": 'She said: "ah": ' + "x" * 920}]}]
+    said = [
+        {"role": "user", "content": "x" * 970},
+        {"role": "assistant", "content": [{"type": "text", "text": 'She said: "ah": ' + "x" * 920}]},
+    ]
     body = orjson.dumps({"model": "m", "messages": said * 500})
     assert len(body) > 950_000
 

@@ -121,8 +121,15 @@ class Command(BaseCommand):
             raise CommandError("Serving needs uvicorn: pip install 'django-native-api[serve]'. Or use --no-serve.") from None
         self.stdout.write(f"Serving on {site}/ (Ctrl-C stops)")
         self.stdout.flush()
-        quiet = {"access_log": False, "log_config": None}
-        uvicorn.run(application, factory=True, host=host, port=port, timeout_graceful_shutdown=GRACE_SECONDS, **quiet)
+        uvicorn.run(
+            application,
+            factory=True,
+            host=host,
+            port=port,
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
 
 
 EXAMPLES = """
