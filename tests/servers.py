@@ -116,7 +116,11 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 def make_template(folder: Path) -> str:
     """A migrated database with the user alice and her key, to be copied for each server. Returns the key."""
-    environment = environment_for(folder, {})
+    return populate(environment_for(folder, {}))
+
+
+def populate(environment: dict[str, str]) -> str:
+    """Tables, the user alice and her key, in the environment's database. Returns the key."""
     manage(environment, "migrate", "--verbosity", "0")
     manage(
         {**environment, "DJANGO_SUPERUSER_PASSWORD": "alice"},
@@ -134,7 +138,7 @@ def make_template(folder: Path) -> str:
 def running_site(
     kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], prefix: str = "/native", **more: str
 ) -> Iterator[Site]:
-    if not (folder / "db.sqlite3").exists():
+    if not (folder / "db.sqlite3").exists() and (template / "db.sqlite3").exists():
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
     port = free_port()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 import socket
 import sqlite3
@@ -18,14 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
 import redis
 
 from native_api.management.commands.native_quickstart import _free_port, _reachable
 from tests.servers import ROOT, free_port, stop, until
 from tests.upstream import Upstream
-from tests.usage.conftest import POSTGRES, ask_postgres
+from tests.usage.conftest import ask_postgres, empty_postgres
 
 KEY = re.compile(r"nk_[a-z0-9]{8}_[A-Za-z0-9]{49}")
 
@@ -178,14 +176,8 @@ def test_the_project_uses_postgresql_and_redis_when_the_urls_say_so(postgres_url
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
-    """An empty database."""
-    name = f"native_quickstart_{secrets.token_hex(4)}"
-    try:
-        ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
-    except psycopg.OperationalError:
-        pytest.skip(f"no PostgreSQL at {POSTGRES}")
-    yield f"{POSTGRES.rpartition('/')[0]}/{name}"
-    ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_postgres() as url:
+        yield url
 
 
 @pytest.fixture
