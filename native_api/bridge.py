@@ -14,10 +14,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from django.db import close_old_connections
@@ -54,7 +56,15 @@ class BackgroundLoop:
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = _new_loop()
         threading.Thread(target=loop.run_forever, name="native-api-loop", daemon=True).start()
+        # Not at import: what is registered last is called first, and streams that end here are recorded after that.
+        atexit.register(self._end, os.getpid())
         return loop
+
+    def _end(self, pid: int) -> None:
+        """When the process ends: close what the loop's generators hold, such as connections to providers."""
+        if self._loop is not None and pid == os.getpid():
+            with suppress(Exception):
+                asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result(CLOSE_TIMEOUT)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
