@@ -21,6 +21,7 @@ CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content
 PATH = "/v1/chat/completions"
 IMAGE_OF_3 = {"type": "image_url", "image_url": {"url": 3}}
 HTML = {"content-type": "text/html"}
+TELLS_ALL = "sk-upstream-secret is not known at http://127.0.0.1:8000/v1"
 TOO_LONG = {"error": {"message": "too long", "code": "context_length_exceeded"}}
 
 
@@ -150,6 +151,8 @@ UPSTREAM_ERRORS = [
     ("redirect", says(b"", 302, {"location": "http://169.254.169.254/latest"}), 502, "upstream_error", "provider_error"),
     ("bad-key", says({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}, 401), 502, "upstream_error", "provider_error"),
     ("quota", says({"error": {"message": "slow down"}}, 429, {"retry-after": "99999999"}), 429, "rate_limit_error", "rate_limit_exceeded"),
+    ("repeats", says({"error": {"message": TELLS_ALL}}, 500), 502, "upstream_error", "provider_error"),
+    ("repeats-400", says({"error": {"message": TELLS_ALL}}, 400), 400, "invalid_request_error", "invalid_request"),
     ("too-long", says(TOO_LONG, 400), 400, "invalid_request_error", "context_length_exceeded"),
     ("refuses", says({"error": {"message": "bad tool", "param": "tools"}}, 400), 400, "invalid_request_error", "invalid_request"),
     ("no-http", None, 502, "upstream_error", "connection_lost"),
@@ -170,6 +173,25 @@ def test_a_provider_that_fails(
     assert error["provider"] == "up"
     [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["status"], record["error_code"], record["attempts"]) == ("upstream_error", code, 1)
+
+
+def test_a_client_is_told_not_to_retry_what_retrying_cannot_mend(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.script("wrong-key", says({"error": {"message": "Incorrect API key provided: sk-up***cret"}}, 401))
+    response = http.post(PATH, json={**CHAT, "model": "up/wrong-key"})
+    assert response.headers["x-should-retry"] == "false"
+    assert "sk-up" not in response.text
+
+
+def test_an_error_in_mid_stream_names_the_provider_and_no_secret(http: httpx.Client, upstream: Upstream) -> None:
+    error = b'data: {"error": {"message": "%s"}}\n\n' % TELLS_ALL.encode()
+    upstream.script("breaks", streams(event({"content": "half"}), error))
+    text = http.post(PATH, json={**CHAT, "model": "up/breaks", "stream": True}).text
+    [told] = [json.loads(line[6:])["error"] for line in text.splitlines() if line.startswith('data: {"error"')]
+    assert (told["type"], told["code"], told["provider"]) == ("upstream_error", "provider_error", "up")
+    assert "(hidden)" in told["message"]
+    assert "sk-upstream-secret" not in text
+    assert "127.0.0.1" not in text
+    assert "[DONE]" not in text
 
 
 def test_a_provider_that_is_not_there(http: httpx.Client) -> None:
@@ -272,7 +294,7 @@ def test_a_complete_reply_that_stalls_is_bounded(http: httpx.Client, upstream: U
 
 def test_secrets_never_reach_the_log(http: httpx.Client, asgi_site: Site, upstream: Upstream) -> None:
     """Not even at level DEBUG, which this site logs at, and whatever went wrong."""
-    upstream.script("repeats", says({"error": {"message": "no such key: sk-upstream-secret"}}, 500))
+    upstream.script("repeats", says({"error": {"message": TELLS_ALL}}, 500))
     for model in ("hello", "up/repeats", "dead/any"):
         http.post(PATH, json={**CHAT, "model": model, "messages": [{"role": "user", "content": "a-prompt-nobody-logs"}]})
     httpx.get(f"{asgi_site.url}/v1/models", headers={"authorization": f"Bearer {asgi_site.key}x"}, trust_env=False)
