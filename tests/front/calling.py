@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,8 +14,9 @@ import django
 
 django.setup()
 
-from native_api import gateway  # noqa: E402
+from native_api import catalog, gateway  # noqa: E402
 from native_api.types import Caller  # noqa: E402
+from native_api.usage import recorder  # noqa: E402
 
 CHAT: Any = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 CALLER = Caller(user_name="a task")
@@ -47,6 +49,19 @@ def from_loops() -> Any:
     return [text for _ in range(2) for text in asyncio.run(whole_and_streamed())]
 
 
+def after_a_fork_in_the_middle() -> Any:
+    """Another thread has just begun to read the catalog."""
+    with catalog._current.lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            print(json.dumps([one()]), flush=True)
+            recorder.flush()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    return None
+
+
 def across_a_fork() -> Any:
     """Parent, child, parent again: all with a connection to the provider open since before the fork."""
     before = one()
@@ -54,6 +69,7 @@ def across_a_fork() -> Any:
     child = os.fork()
     if not child:
         os.write(writer, json.dumps([one(), one()]).encode())
+        recorder.flush()
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answers:
@@ -63,4 +79,6 @@ def across_a_fork() -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"from_threads": from_threads, "from_loops": from_loops, "across_a_fork": across_a_fork}[sys.argv[1]]()))
+    answers = globals()[sys.argv[1]]()
+    if answers:
+        print(json.dumps(answers))
