@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -49,7 +50,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     run(sys.executable, "-m", "django", "startproject", "site_of_others", cwd=folder)
     project = folder / "site_of_others"
     follow_readme(project / "site_of_others")
-    env = {**os.environ, "PYTHONPATH": str(folder / "installed"), "OPENAI_API_KEY": "sk-of-nobody"}
+    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    env = {**inherited, "PYTHONPATH": str(folder / "installed"), "OPENAI_API_KEY": "sk-of-nobody"}
     run(sys.executable, "manage.py", "check", "--fail-level", "ERROR", cwd=project, env=env)
     migrate, create = readme_commands()
     run(sys.executable, *migrate, cwd=project, env=env)
@@ -76,6 +78,15 @@ def readme_commands() -> list[list[str]]:
     """`migrate` and `native_key create`, as arguments of Python."""
     lines = re.findall(r"^python (manage\.py .*)$", README, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_the_wheel_holds_the_app_and_nothing_else(site: tuple[Path, dict[str, str], str]) -> None:
+    [wheel] = site[0].parent.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"native_api", "django_native_api"}
+    kept = [path for path in (ROOT / "native_api").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {str(path.relative_to(ROOT)) for path in kept} <= set(names)
 
 
 @pytest.mark.parametrize("server", SERVERS)
