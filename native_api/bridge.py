@@ -17,6 +17,7 @@ import asyncio
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -156,6 +157,15 @@ class Source(Protocol):
     async def aclose(self) -> None: ...
 
 
+_streams: Final[weakref.WeakSet[AsyncStream]] = weakref.WeakSet()
+
+
+async def close_streams() -> None:
+    """Close what streams there still are on this loop. For a server that shuts down, whose clients have been cut off."""
+    here = asyncio.get_running_loop()
+    await asyncio.gather(*(stream.aclose() for stream in list(_streams) if stream._loop is here), return_exceptions=True)
+
+
 class AsyncStream:
     """The reader's end under ASGI: an async iterator of byte pieces, driven on the loop it is made on."""
 
@@ -169,6 +179,7 @@ class AsyncStream:
         self._room: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._closing: asyncio.Task[None] | None = None
+        _streams.add(self)
         self._pump = self._loop.create_task(self._run())
         # Not in a `finally` of the pump's: a task that is cancelled before its first step never gets there.
         self._pump.add_done_callback(self._pumped)

@@ -25,7 +25,7 @@ from native_api.engine import transport
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
-FLUSH_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 10.0
 
 __all__ = ["GatewayASGI", "get_asgi_application"]
 
@@ -77,6 +77,7 @@ class GatewayASGI:
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    from native_api import bridge
     from native_api.usage import recorder
 
     while True:
@@ -86,8 +87,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            await sync_to_async(recorder.flush, thread_sensitive=False)(FLUSH_SECONDS)
+            await bridge.close_streams()
             await transport.aclose()
+            await sync_to_async(recorder.stop, thread_sensitive=False)(STOP_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
 

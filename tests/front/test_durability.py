@@ -88,6 +88,7 @@ def test_a_stopping_server_writes_its_last_records(kind: str, template: tuple[Pa
     with running_site(kind, tmp_path, folder, key, native_api(upstream)) as site:
         response = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=CHAT, trust_env=False)
     assert recorded_ids(site) == [response.headers["x-request-id"]]
+    assert not list(site.journal.iterdir())
 
 
 def test_a_stopping_server_records_the_streams_that_it_cuts_off(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
