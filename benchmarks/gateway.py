@@ -3,7 +3,7 @@
     python -m benchmarks.gateway [--seconds 5]
 
 Everything is on: key, throttle, checks, usage written to the database. In the same run, for comparison: the mock provider
-called directly, and a Django view that does nothing, without middleware and with what `startproject` lists. Servers have
+called directly, and a Django view that does nothing, without middleware and behind what sites usually have. Servers have
 one processor to themselves where the machine has two. On a machine that does other work too, look at the ratios.
 """
 
@@ -94,19 +94,8 @@ def _make(template: Path, key_path: Path) -> str:
     return key
 
 
-STARTPROJECT = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
-
-
-def bare_view(folder: Path, upstream: str, seconds: float, middleware: list[str]) -> Row:
-    with running_gateway(folder, upstream, "uvicorn-django", SITE_SETTINGS=json.dumps({"MIDDLEWARE": middleware})) as site:
+def bare_view(folder: Path, upstream: str, seconds: float, **settings: Any) -> Row:
+    with running_gateway(folder, upstream, "uvicorn-django", SITE_SETTINGS=json.dumps(settings)) as site:
         return load(site.url.replace("/native", "/bare"), 32, seconds, "GET")
 
 
@@ -142,8 +131,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, mock_provider() as upstream:
         folder = Path(name)
         rows = {
-            "bare Django view, 32 in flight": bare_view(folder, upstream, seconds, []),
-            "bare Django view behind middleware, 32 in flight": bare_view(folder, upstream, seconds, STARTPROJECT),
+            "bare Django view, 32 in flight": bare_view(folder, upstream, seconds, MIDDLEWARE=[]),
+            "bare Django view behind middleware, 32 in flight": bare_view(folder, upstream, seconds),
         }
         with running_gateway(folder, upstream) as site:
             rows |= gateway_rows(site, upstream, seconds)
