@@ -121,6 +121,7 @@ class Usage(TypedDict):
 
     `prompt_tokens_details`: `cached_tokens`, `cache_write_tokens` (ours, OpenRouter's name), `audio_tokens`, `image_tokens`.
     `completion_tokens_details`: `reasoning_tokens`, `audio_tokens`, `image_tokens`, `accepted_prediction_tokens`, `rejected_…`.
+    `billed_units` (ours, Cohere's name): what the provider charges for, where it counts otherwise.
     """
 
     prompt_tokens: int
@@ -128,6 +129,7 @@ class Usage(TypedDict):
     total_tokens: int
     prompt_tokens_details: NotRequired[Json]
     completion_tokens_details: NotRequired[Json]
+    billed_units: NotRequired[Json]
 
 
 class Choice(TypedDict):

@@ -36,6 +36,10 @@ def target_of(case: dict[str, Any]) -> Target:
     return Target(Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"])
 
 
+def stream_of(case: dict[str, Any]) -> bytes:
+    return case["stream"].encode() if "stream" in case else base64.b64decode(case.get("stream_base64", ""))
+
+
 def comparable(value: Any) -> Any:
     """With the arguments of tool calls as values: white space in JSON is not meaning."""
     if isinstance(value, dict):
@@ -78,7 +82,7 @@ def test_the_complete_reply(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = stream_of(case)
     chunks, usage = chunks_of(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
@@ -101,15 +105,15 @@ def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = stream_of(case)
     with pytest.raises(UpstreamError):
         chunks_of(case, [raw[: len(raw) // 3]])
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected_error"))
+@pytest.mark.parametrize("case", cases("stream", "expected_error") + cases("stream_base64", "expected_error"))
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
-        chunks_of(case, [case["stream"].encode()])
+        chunks_of(case, [stream_of(case)])
     assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case["expected_error"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from native_api.dialects.content import arguments_of, calls_of, data_url, file_data, own_blocks, own_details, parts_of
+from native_api.dialects.content import arguments_of, calls_of, data_url, decoded, file_data, own_blocks, own_details, parts_of
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Message
 
@@ -121,20 +121,10 @@ def _document(file: Mapping[str, Any], place: str) -> Json:
     elif inline.media_type == "application/pdf" or inline.media_type.startswith("text/"):
         source = {"type": "base64", "media_type": inline.media_type, "data": inline.data}
         if inline.media_type.startswith("text/"):
-            source = {"type": "text", "media_type": "text/plain", "data": _decoded(inline.data, place)}
+            source = {"type": "text", "media_type": "text/plain", "data": decoded(inline.data, f"{place}.file.file_data")}
     else:
         raise UnsupportedField(f"{place}.file", f"Anthropic takes PDF and text, not {inline.media_type}")
     document: Json = {"type": "document", "source": source}
     if file.get("filename"):
         document["title"] = file["filename"]
     return document
-
-
-def _decoded(data: str, place: str) -> str:
-    import base64
-    import binascii
-
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise UnsupportedField(f"{place}.file.file_data", "the text is not UTF-8 in base64") from None

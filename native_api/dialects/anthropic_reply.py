@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.content import FORCED_TOOL, dumped, joined
+from native_api.dialects.content import FORCED_TOOL, dumped, joined, value_of
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Usage
@@ -293,7 +293,7 @@ class AnthropicStream(StreamParser):
         if kind in ("text", "thinking", "redacted_thinking", "tool_use"):
             return []
         if "_json" in block:
-            block["input"] = _parsed(block["_json"])
+            block["input"] = value_of(block["_json"])
         plain = {name: value for name, value in block.items() if not name.startswith("_")}
         return self._chunk({"provider_content": [kept(self._next("provider_content"), plain)]})
 
@@ -334,10 +334,3 @@ HANDLERS: Final = {
     "message_delta": AnthropicStream._message_delta,
     "message_stop": AnthropicStream._message_stop,
 }
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError:
-        return text

@@ -82,13 +82,18 @@ class Dialect(ABC):
                 omitted.append(name)
             elif name in self.renamed:
                 body[self.renamed[name]] = value
-        self.build(chat, target, body, omitted)
+        said: Any = {name: value for name, value in chat.items() if name not in unsupported} if unsupported else chat
+        self.build(said, target, body, omitted)
         merge(body, provider_options(chat, target))
         return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
 
     def refuse(self, name: str, value: Any) -> None:
-        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`)."""
-        if value not in (None, False, [], {}, "") and not (name == "n" and value == 1):
+        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`).
+
+        Empty `web_search_options` ask for a search, as it is done by default.
+        """
+        asks_for_nothing = value in (None, False, [], {}, "") or (name == "n" and value == 1)
+        if not asks_for_nothing or name == "web_search_options":
             raise UnsupportedField(name, "this provider has no such field")
 
     @abstractmethod

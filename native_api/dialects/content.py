@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -15,7 +17,7 @@ FORCED_TOOL: Final = "json_response"
 
 
 class DataURL(NamedTuple):
-    """`data` is base64 as it came."""
+    """`data` is base64."""
 
     media_type: str
     data: str
@@ -37,12 +39,14 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL, None for any other URL."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL. Text that is not base64 is made so."""
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
-    media_type, _, encoding = head.rpartition(";") if ";" in head else (head, "", "")
-    return DataURL((media_type if encoding else head).partition(";")[0].lower() or "text/plain", data)
+    media_type, *attributes = head.split(";")
+    if "base64" not in attributes:
+        data = b64encode(unquote_to_bytes(data)).decode()
+    return DataURL(media_type.lower() or "text/plain", data)
 
 
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
@@ -53,12 +57,24 @@ def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
     return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
 
 
+def decoded(data: str, place: str) -> str:
+    """The text of a file that came as base64."""
+    try:
+        return b64decode(data, validate=True).decode()
+    except ValueError:
+        raise UnsupportedField(place, "the text is not UTF-8 in base64") from None
+
+
 MEDIA_TYPES: Final = {
     "pdf": "application/pdf",
     "txt": "text/plain",
     "md": "text/markdown",
     "csv": "text/csv",
     "html": "text/html",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -67,7 +83,14 @@ MEDIA_TYPES: Final = {
     "gif": "image/gif",
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
     "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
 }
 
 
@@ -111,6 +134,15 @@ def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
             raise UnsupportedField(f"tools[{position}].type", f"{wire} takes function tools only")
     allowed = _allowed_names(chat.get("tool_choice"))
     return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
+
+
+def declared(function: Mapping[str, Any]) -> Json:
+    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters says so."""
+    told: Json = {"name": function["name"]}
+    if function.get("description"):
+        told["description"] = function["description"]
+    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"type": "function", "function": told}
 
 
 def _allowed_names(choice: Any) -> set[str] | None:
@@ -161,6 +193,14 @@ def own_details(message: Mapping[str, Any], wire: str) -> list[Json]:
 def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
     """The wire's own blocks, such as its server tools' calls and results."""
     return [item["block"] for item in message.get("provider_content") or () if item.get("format") == wire and "block" in item]
+
+
+def value_of(text: str) -> Any:
+    """The value that a text says in JSON, `{}` for none; text that is no JSON stays what it is."""
+    try:
+        return orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return text
 
 
 def dumped(value: Any) -> str:

@@ -56,7 +56,10 @@ def provider_error(status: int, detail: Json, headers: Mapping[str, str]) -> Ups
     return UpstreamError(f"{told}: {words}" if words else f"{told}.", upstream_status=upstream_status, retry_after=retry_after(headers))
 
 
-TOO_LONG = ("maximum context length", "context window", "prompt is too long", "input is too long", "exceeds the maximum number of tokens")
+TOO_LONG = (
+    "maximum context length", "exceeds the context length", "context window", "prompt is too long", "input is too long",
+    "exceeds the maximum number of tokens",
+)  # fmt: skip
 """How providers say that a conversation is too long for the model."""
 
 

@@ -37,7 +37,8 @@ def attribute(fault: ProviderFault, provider: Provider) -> None:
 
 
 def discreet(text: str, provider: Provider) -> str:
-    for secret in (provider.api_key, *provider.headers.values()):
+    # AWS's keys are several in one, told apart by colons.
+    for secret in (provider.api_key, *provider.api_key.split(":"), *provider.headers.values()):
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, HIDDEN)
     here = urlsplit(provider.base_url).hostname or ""

@@ -18,7 +18,7 @@ import orjson
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
-from native_api.engine import ndjson, remote_files, sse, transport
+from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
 from native_api.engine.discretion import attribute
 from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
@@ -36,6 +36,7 @@ class Decoder(Protocol):
 DECODERS: Final[dict[Framing, Callable[[], Decoder]]] = {
     "sse": sse.Decoder,
     "ndjson": ndjson.Decoder,
+    "eventstream": eventstream.Decoder,
 }
 
 

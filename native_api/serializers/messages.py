@@ -26,7 +26,7 @@ TYPE: Final = {"type": string, "cache_control": CACHE_CONTROL}
 def url(value: Any, place: str) -> str:
     """An address that a provider can fetch, or the data itself."""
     text = string(value, place)
-    if not text.startswith(("https://", "http://", "data:", "gs://")):
+    if not text.startswith(("https://", "http://", "data:", "gs://", "s3://")):
         raise Misplaced(place, "expected an http(s) or a data: URL")
     return text
 

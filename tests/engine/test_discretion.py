@@ -31,6 +31,11 @@ def test_secrets_and_private_addresses_are_taken_out_and_nothing_else(words: str
     assert discreet(words, PROVIDER) == told
 
 
+def test_each_part_of_a_key_is_a_secret() -> None:
+    aws = Provider("aws", "openai", "https://a.example", Secret("AKIDEXAMPLE:wJalrXUtnFEMI:token-of-it"))
+    assert discreet("AKIDEXAMPLE signed with wJalrXUtnFEMI and token-of-it", aws) == "(hidden) signed with (hidden) and (hidden)"
+
+
 def test_a_fault_names_the_provider_and_reads_the_same_everywhere() -> None:
     fault = UpstreamError("no: sk-abcdef123456", upstream_status=500)
     attribute(fault, PROVIDER)
