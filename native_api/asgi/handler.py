@@ -2,8 +2,9 @@
 
 1. A body over MAX_BODY_BYTES is refused as soon as that is known. Django reads every body whole before any view runs.
 2. Where the site's MIDDLEWARE has nothing but Django's own, which serves pages (sessions, CSRF, messages, frames), and no
-   authentication class needs it, requests go straight to their view: each of those costs a change of thread or two.
-   The headers that SecurityMiddleware puts on every answer are put on these too.
+   policy class needs it, requests go straight to their view: each of those costs a change of thread or two. A class of
+   the site's own may look at the session or at the user that middleware found, so it is taken to need it, unless it says
+   `needs_middleware = False`. The headers that SecurityMiddleware puts on every answer are put on these too.
 3. So do the receivers of Django's request signals; where only Django's own are connected, the signals are not sent.
    The gateway looks after database connections where it uses them.
 4. With anything else in MIDDLEWARE, or a receiver of the site's, everything runs as the site says.
@@ -26,7 +27,7 @@ from django.urls import ResolverMatch, set_script_prefix
 
 from native_api.asgi import bodies
 from native_api.asgi.bodies import Receive, Scope, Send
-from native_api.conf import native_settings
+from native_api.conf import CLASSES, native_settings
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -73,7 +74,7 @@ class GatewayHandler(ASGIHandler):
 
     def _short_way(self) -> bool:
         if self._short is None:
-            self._short = _only_pages_need_middleware() and not _sites_own_receivers()
+            self._short = _only_pages_need_middleware() and not _policies_need_middleware() and not _sites_own_receivers()
             if SECURITY in settings.MIDDLEWARE:
                 self._add_headers = SecurityMiddleware(lambda request: HttpResponse()).process_response
         return self._short
@@ -122,12 +123,21 @@ async def _cancel_when_left(receive: Receive, task: asyncio.Task[Any] | None) ->
 
 
 def _only_pages_need_middleware() -> bool:
+    return not settings.SECURE_SSL_REDIRECT and set(settings.MIDDLEWARE) <= FOR_PAGES
+
+
+def _policies_need_middleware() -> bool:
+    return any(_needs_middleware(policy) for name in CLASSES for policy in getattr(native_settings, name))
+
+
+def _needs_middleware(policy: Any) -> bool:
     from rest_framework.authentication import RemoteUserAuthentication, SessionAuthentication
 
-    classes = native_settings.DEFAULT_AUTHENTICATION_CLASSES
-    by_session = any(issubclass(each, SessionAuthentication | RemoteUserAuthentication) for each in classes)
-    redirects = settings.SECURE_SSL_REDIRECT
-    return not by_session and not redirects and set(settings.MIDDLEWARE) <= FOR_PAGES
+    told = getattr(policy, "needs_middleware", None)
+    if told is not None:
+        return bool(told)
+    own = policy.__module__.partition(".")[0] not in ("native_api", "rest_framework")
+    return own or issubclass(policy, SessionAuthentication | RemoteUserAuthentication)
 
 
 def _sites_own_receivers() -> bool:

@@ -26,7 +26,7 @@ CLASSES = {
 }
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
+@pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
 def policed(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     folder, key = template
     settings = native_api(upstream, **CLASSES)
@@ -47,14 +47,32 @@ BY_SESSION = {
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
+def test_a_class_that_looks_at_what_middleware_found_finds_it(
+    kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path
+) -> None:
+    folder, key = template
+    settings = native_api(upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.policies.OfTheMiddleware"])
+    with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
+        url = f"{site.url}/v1/models"
+        assert browser.get(url).status_code == 401
+        log_in(browser, site)
+        assert browser.get(url).status_code == 200
+
+
+def log_in(browser: httpx.Client, site: Site) -> None:
+    url = f"{site.url.removesuffix('/native')}/admin/login/"
+    form = {"username": "alice", "password": "alice", "csrfmiddlewaretoken": browser.get(url).cookies["csrftoken"]}
+    assert browser.post(url, data=form).status_code == 302
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
 def test_a_session_of_the_sites_can_stand_beside_keys(kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
     folder, key = template
     settings = native_api(upstream, **BY_SESSION)
     with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
-        url, login = f"{site.url}/v1/chat/completions", f"{site.url.removesuffix('/native')}/admin/login/"
+        url = f"{site.url}/v1/chat/completions"
         assert browser.post(url, json=CHAT).status_code == 401
-        form = {"username": "alice", "password": "alice", "csrfmiddlewaretoken": browser.get(login).cookies["csrftoken"]}
-        assert browser.post(login, data=form).status_code == 302
+        log_in(browser, site)
         forged = browser.post(url, json=CHAT)
         assert (forged.status_code, forged.json()["error"]["type"]) == (403, "permission_error")
         answer = browser.post(url, json=CHAT, headers={"x-csrftoken": browser.cookies["csrftoken"]})
