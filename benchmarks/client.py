@@ -1,6 +1,6 @@
 """The load of the benchmarks: a fixed number of connections that each send the same request again and again.
 
-    python -m benchmarks.client URL CONCURRENCY SECONDS METHOD [HEADERS_JSON BODY]
+    python -m benchmarks.client URL CONCURRENCY SECONDS METHOD [HEADERS_JSON] <BODY
 
 Prints one JSON line: requests, seconds, the latencies' median and 99th percentile in milliseconds, and failures.
 """
@@ -106,8 +106,8 @@ def request_bytes(url: str, method: str, headers: dict[str, str], body: bytes) -
 def main() -> None:
     url, concurrency, seconds, method, *rest = sys.argv[1:]
     headers = json.loads(rest[0]) if rest else {}
-    body = rest[1].encode() if len(rest) > 1 else b""
-    run = load(url, int(concurrency), float(seconds), request_bytes(url, method, headers, body))
+    request = request_bytes(url, method, headers, sys.stdin.buffer.read())
+    run = load(url, int(concurrency), float(seconds), request)
     try:
         import uvloop
 

@@ -13,13 +13,12 @@ import json
 import resource
 import tempfile
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.client import request_bytes
-from benchmarks.gateway import CHAT, mock_provider, resident_megabytes
+from benchmarks.gateway import CHAT, mock_provider, resident_megabytes, running_gateway
 from benchmarks.upstream import CHUNKS
-from tests.servers import Site, make_template, running_site, until
+from tests.servers import Site, until
 
 EXPECTED = [f"word{number} " for number in range(CHUNKS)]
 
@@ -64,18 +63,9 @@ def main() -> None:
     count = arguments.parse_args().streams
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most_files, 65536), most_files))
-    with tempfile.TemporaryDirectory() as name, mock_provider() as upstream:
-        folder = Path(name)
-        (folder / "template").mkdir()
-        key = make_template(folder / "template")
-        native_api: dict[str, Any] = {
-            "PROVIDERS": {"mock": {"DIALECT": "openai", "BASE_URL": upstream, "API_KEY": "k"}},
-            "MODELS": {"mock-slow": {"TARGETS": [{"PROVIDER": "mock", "MODEL": "mock-slow"}]}},
-            "THROTTLE_RATES": {"caller": "10000000/m"},
-        }
-        with running_site("uvicorn", folder, folder / "template", key, native_api, LOG_LEVEL="WARNING") as site:
-            right, most = asyncio.run(all_streams(site, count))
-            records = until(lambda: (rows := site.usage(status="ok")) and len(rows) >= right and rows, "the usage records", 60)
+    with tempfile.TemporaryDirectory() as name, mock_provider() as upstream, running_gateway(Path(name), upstream) as site:
+        right, most = asyncio.run(all_streams(site, count))
+        records = until(lambda: (rows := site.usage(status="ok")) and len(rows) >= right and rows, "the usage records", 60)
     print(f"{count} streams at once: {right} complete and in order, {len(records)} recorded, at most {most:.0f} MB resident")
     assert right == count == len(records)
 

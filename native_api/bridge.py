@@ -14,13 +14,18 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from django.db import close_old_connections
+
+from native_api import logs
 
 T = TypeVar("T")
 
@@ -52,7 +57,15 @@ class BackgroundLoop:
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = _new_loop()
         threading.Thread(target=loop.run_forever, name="native-api-loop", daemon=True).start()
+        # Not at import: what is registered last is called first, and streams that end here are recorded after that.
+        atexit.register(self._end, os.getpid())
         return loop
+
+    def _end(self, pid: int) -> None:
+        """When the process ends: close what the loop's generators hold, such as connections to providers."""
+        if self._loop is not None and pid == os.getpid():
+            with suppress(Exception):
+                asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result(CLOSE_TIMEOUT)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -103,7 +116,7 @@ class Threads:
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         with self._lock:
-            return self._executor.submit(_with_connections_looked_after, function, *args)
+            return self._executor.submit(_looked_after, logs.request_id.get(), function, *args)
 
     async def run(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
         """The call's result. Raises HangingCall after `seconds`. A caller that is cancelled leaves the call to its end."""
@@ -124,8 +137,12 @@ class Threads:
             self._executor = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
 
 
-def _with_connections_looked_after(function: Callable[..., T], *args: Any) -> T:
-    """As Django does around each request."""
+def _looked_after(request_id: str, function: Callable[..., T], *args: Any) -> T:
+    """The call, with database connections handled as Django does around each request.
+
+    The rest of the caller's context stays behind: Django's caches keep a connection for each context.
+    """
+    logs.request_id.set(request_id)
     close_old_connections()
     try:
         return function(*args)
@@ -138,6 +155,15 @@ class Source(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def aclose(self) -> None: ...
+
+
+_streams: Final[weakref.WeakSet[AsyncStream]] = weakref.WeakSet()
+
+
+async def close_streams() -> None:
+    """Close what streams there still are on this loop. For a server that shuts down, whose clients have been cut off."""
+    here = asyncio.get_running_loop()
+    await asyncio.gather(*(stream.aclose() for stream in list(_streams) if stream._loop is here), return_exceptions=True)
 
 
 class AsyncStream:
@@ -153,6 +179,7 @@ class AsyncStream:
         self._room: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._closing: asyncio.Task[None] | None = None
+        _streams.add(self)
         self._pump = self._loop.create_task(self._run())
         # Not in a `finally` of the pump's: a task that is cancelled before its first step never gets there.
         self._pump.add_done_callback(self._pumped)

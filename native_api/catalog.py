@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import threading
 import time
@@ -211,8 +212,12 @@ class _Current:
     def __init__(self) -> None:
         self.catalog: Catalog | None = None
         self.made_at = float("-inf")
-        self.lock = threading.Lock()
         self.database_away = False
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """A lock held by a thread that the child does not have would never be released."""
+        self.lock = threading.Lock()
 
     def fresh(self) -> Catalog | None:
         return self.catalog if time.monotonic() - self.made_at < MAX_AGE else None
@@ -247,6 +252,8 @@ class _Current:
 
 
 _current = _Current()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_current.after_fork)
 _threads: Final = bridge.Threads("native-api-catalog", 2)
 
 

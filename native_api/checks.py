@@ -1,8 +1,12 @@
-"""`manage.py check`: every misconfiguration that can be found without a call, each with an id and a hint."""
+"""`manage.py check`: every misconfiguration that can be found without a call, each with an id and a hint.
+
+Each check stands by itself: what another one reports must not make it fail.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -19,38 +23,97 @@ DOCS = "See docs/settings.md."
 NOT_ATOMIC = frozenset({"django.core.cache.backends.db.DatabaseCache", "django.core.cache.backends.filebased.FileBasedCache"})
 
 
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_path(value: Any) -> bool:
+    return value is None or isinstance(value, str | os.PathLike)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
+
+
+VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "MAX_BODY_BYTES": (_is_positive, "a positive number"),
+    "KEEPALIVE_SECONDS": (_is_positive, "a positive number"),
+    "ALLOW_DIRECT_MODELS": (_is_boolean, "True or False"),
+    "STRICT": (_is_boolean, "True or False"),
+    "JOURNAL_DIR": (_is_path, "a path or None"),
+    "SECRET_KEYS": (_are_texts, "a list of strings that are not empty"),
+}
+
+
+def _own() -> dict[str, Any]:
+    """The site's NATIVE_API, empty where it is none."""
+    own = user_settings()
+    return own if isinstance(own, dict) else {}
+
+
+def _members(name: str) -> dict[str, Any]:
+    """A merged setting, its defaults alone where the site's own is none."""
+    own = _own().get(name)
+    return {**DEFAULTS[name], **(own if isinstance(own, dict) else {})}
+
+
 @register("native_api")
 def check_setting_names(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    for name in sorted(user_settings().keys() - DEFAULTS.keys()):
+    if not isinstance(user_settings(), dict):
+        yield Error("NATIVE_API must be a dictionary.", hint=DOCS, id="native_api.E001")
+    for name in sorted(map(str, _own().keys() - DEFAULTS.keys())):
         yield Error(f"NATIVE_API has no setting {name!r}.", hint=f"Known: {', '.join(sorted(DEFAULTS))}.", id="native_api.E001")
 
 
 @register("native_api")
-def check_values(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    own = user_settings()
+def check_members(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
+    own = _own()
     for name in sorted(MERGED & own.keys()):
         if not isinstance(own[name], dict):
             yield Error(f"NATIVE_API[{name!r}] must be a dictionary.", hint=DOCS, id="native_api.E002")
-            return
-        for member in sorted(own[name].keys() - DEFAULTS[name].keys()):
+            continue
+        for member in sorted(map(str, own[name].keys() - DEFAULTS[name].keys())):
             known = ", ".join(DEFAULTS[name])
             yield Error(f"NATIVE_API[{name!r}] has no member {member!r}.", hint=f"Known: {known}.", id="native_api.E002")
-    for name in ("MAX_BODY_BYTES", "KEEPALIVE_SECONDS"):
-        if not isinstance(own.get(name, 1), int | float) or own.get(name, 1) <= 0:
-            yield Error(f"NATIVE_API[{name!r}] must be a positive number.", hint=DOCS, id="native_api.E003")
-    for name, rate in native_settings.THROTTLE_RATES.items():
+
+
+@register("native_api")
+def check_values(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
+    for name in sorted(VALUES.keys() & _own().keys()):
+        is_right, described = VALUES[name]
+        if not is_right(_own()[name]):
+            yield Error(f"NATIVE_API[{name!r}] must be {described}.", hint=DOCS, id="native_api.E003")
+    for name, seconds in _members("TIMEOUTS").items():
+        if not _is_positive(seconds):
+            yield Error(f"NATIVE_API['TIMEOUTS'][{name!r}] must be a positive number.", hint=DOCS, id="native_api.E003")
+    for name, rate in _members("THROTTLE_RATES").items():
         if rate and not (isinstance(rate, str) and RATE.fullmatch(rate)):
             yield Error(f"NATIVE_API['THROTTLE_RATES'][{name!r}] is no rate.", hint="Write it as '600/m'.", id="native_api.E004")
 
 
 @register("native_api")
 def check_classes(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    for name in sorted(CLASSES & user_settings().keys()):
-        for path in user_settings()[name]:
-            try:
-                import_string(path) if isinstance(path, str) else path
-            except ImportError as error:
-                yield Error(f"NATIVE_API[{name!r}]: {error}.", hint="Give dotted paths to classes.", id="native_api.E005")
+    for name in sorted(CLASSES & _own().keys()):
+        paths = _own()[name]
+        if not isinstance(paths, list | tuple):
+            yield Error(f"NATIVE_API[{name!r}] must be a list.", hint="Give a list of dotted paths to classes.", id="native_api.E005")
+            continue
+        for path in paths:
+            problem = _problem_of_class(path)
+            if problem:
+                yield Error(f"NATIVE_API[{name!r}]: {problem}.", hint="Give dotted paths to classes.", id="native_api.E005")
+
+
+def _problem_of_class(path: Any) -> str:
+    try:
+        found = import_string(path) if isinstance(path, str) else path
+    except (ImportError, ValueError) as error:
+        return str(error)
+    return "" if isinstance(found, type) else f"{path!r} is not a class"
 
 
 @register("native_api")
@@ -72,7 +135,7 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register("native_api")
 def check_shared_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    if not settings.DEBUG and counts_in_memory() and any(native_settings.THROTTLE_RATES.values()):
+    if not settings.DEBUG and counts_in_memory() and any(_members("THROTTLE_RATES").values()):
         yield Warning(
             "Rates are counted in a cache that each process has to itself, so the site admits them once per process.",
             hint="Use a shared cache, such as Redis, as the default one or as RATELIMIT_USE_CACHE.",

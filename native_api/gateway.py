@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any, Final
 from native_api import bridge, catalog
 from native_api.engine import client, exchange
 from native_api.exceptions import InvalidRequest, ModelNotAllowed, NativeError
+from native_api.logs import new_request_id
 from native_api.permissions import may_use
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target
 from native_api.usage.meter import Meter
@@ -146,11 +146,6 @@ def headers_of(meter: Meter, omitted: tuple[str, ...]) -> dict[str, str]:
 def _header_safe(text: str) -> str:
     """Only what may stand in a header."""
     return "".join(character if " " <= character <= "~" else "?" for character in text)
-
-
-def new_request_id() -> str:
-    """For finding a request again, not for keeping a secret."""
-    return f"{random.getrandbits(128):032x}"
 
 
 # --- for synchronous callers -------------------------------------------------------------------------------

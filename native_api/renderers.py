@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import orjson
 from rest_framework.renderers import BaseRenderer
 
+from native_api import logs
 from native_api.exceptions import NativeError
 from native_api.types import ChatCompletionChunk, Json
 
@@ -66,7 +67,7 @@ class EventStream:
         except NativeError as error:
             yield error_event(error)
         except Exception:
-            logger.exception("A stream failed inside the gateway.")
+            logger.exception("A stream failed inside the gateway.", extra={"request_id": logs.request_id.get()})
             yield error_event(NativeError())
 
     async def aclose(self) -> None:

@@ -12,5 +12,5 @@ urlpatterns = [
     path("v1/models/<path:model>", views.ModelView.as_view(), name="model"),
     path("health/live", views.LiveView.as_view(), name="live"),
     path("health/ready", views.ReadyView.as_view(), name="ready"),
-    re_path("^.*$", views.UnknownView.as_view(), name="unknown"),
+    re_path("", views.UnknownView.as_view(), name="unknown"),
 ]

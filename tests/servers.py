@@ -20,8 +20,11 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 
+UVICORN = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "3"]
+
 COMMANDS = {
-    "uvicorn": ["-m", "uvicorn", "tests.site_asgi:application", "--port", "{port}", "--no-access-log", "--log-level", "warning"],
+    "uvicorn": ["-m", "uvicorn", "tests.site_asgi:application", "--port", "{port}", *UVICORN],
+    "uvicorn-django": ["-m", "uvicorn", "--factory", "django.core.asgi:get_asgi_application", "--port", "{port}", *UVICORN],
     "gunicorn": ["-m", "gunicorn", "tests.site_wsgi", "--worker-class", "gthread", "--threads", "16", "--bind", "127.0.0.1:{port}"],
     "gunicorn-sync": ["-m", "gunicorn", "tests.site_wsgi", "--workers", "2", "--bind", "127.0.0.1:{port}"],
     "runserver": ["-m", "django", "runserver", "--noreload", "127.0.0.1:{port}"],
@@ -34,6 +37,7 @@ START_SECONDS = 30.0
 class Site:
     """A running server: its API's address, a key, and where it keeps things."""
 
+    kind: str
     process: subprocess.Popen[bytes]
     url: str
     key: str
@@ -48,6 +52,10 @@ class Site:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """The structured part of the log."""
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         connection = sqlite3.connect(self.database, timeout=20)
@@ -108,7 +116,11 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 def make_template(folder: Path) -> str:
     """A migrated database with the user alice and her key, to be copied for each server. Returns the key."""
-    environment = environment_for(folder, {})
+    return populate(environment_for(folder, {}))
+
+
+def populate(environment: dict[str, str]) -> str:
+    """Tables, the user alice and her key, in the environment's database. Returns the key."""
     manage(environment, "migrate", "--verbosity", "0")
     manage(
         {**environment, "DJANGO_SUPERUSER_PASSWORD": "alice"},
@@ -123,8 +135,10 @@ def make_template(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def running_site(kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], **more: str) -> Iterator[Site]:
-    if not (folder / "db.sqlite3").exists():
+def running_site(
+    kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], prefix: str = "/native", **more: str
+) -> Iterator[Site]:
+    if not (folder / "db.sqlite3").exists() and (template / "db.sqlite3").exists():
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
     port = free_port()
@@ -132,7 +146,7 @@ def running_site(kind: str, folder: Path, template: Path, key: str, native_api: 
     log_path = folder / f"{kind}-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    site = Site(process, f"http://127.0.0.1:{port}/native", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
+    site = Site(kind, process, f"http://127.0.0.1:{port}{prefix}", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
     try:
         _wait_until_live(site)
         yield site

@@ -9,6 +9,7 @@ ROOT_URLCONF = "tests.site_urls"
 NATIVE_API = json.loads(os.environ["NATIVE_API"])
 DEBUG = os.environ.get("DEBUG") == "1"
 DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"} if "sqlite" in DATABASES["default"]["ENGINE"] else {}  # noqa: F405
+DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("ATOMIC_REQUESTS") == "1"  # noqa: F405
 if os.environ.get("CACHE_URL"):
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}}
 MIDDLEWARE = [
@@ -24,7 +25,9 @@ MIDDLEWARE = [
 WSGI_APPLICATION = "tests.site_wsgi.application"
 LOGGING = {
     "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"json": {"()": "native_api.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }
+globals().update(json.loads(os.environ.get("SITE_SETTINGS", "{}")))

@@ -99,6 +99,17 @@ def test_closing_from_another_thread_closes_the_source() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
+def test_a_server_that_stops_closes_what_streams_there_are() -> None:
+    async def scenario() -> None:
+        sources = [Words(b"a", forever) for _ in range(3)]
+        streams = [bridge.AsyncStream(source, 10) for source in sources]
+        assert await anext(streams[0]) == b"a"
+        await bridge.close_streams()
+        assert [source.closed for source in sources] == [1] * 3
+
+    asyncio.run(scenario())
+
+
 def test_a_source_that_fails_fails_for_the_reader_after_what_it_gave() -> None:
     async def scenario() -> None:
         source = Words(b"a", LookupError("gone"))

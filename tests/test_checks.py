@@ -16,8 +16,8 @@ HALF_A_KEY = {"type": "service_account", "client_email": "secret-key"}
 PROVIDER = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1", "API_KEY": "secret-key"}
 
 
-def found(native_api: dict[str, Any], debug: bool = True) -> list[tuple[str, str]]:
-    with override_settings(NATIVE_API=native_api, DEBUG=debug):
+def found(native_api: Any, debug: bool = True, **settings: Any) -> list[tuple[str, str]]:
+    with override_settings(NATIVE_API=native_api, DEBUG=debug, **settings):
         return [(message.id or "", f"{message.msg} {message.hint}") for message in run_checks(tags=["native_api"])]
 
 
@@ -33,9 +33,20 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"PROVIDER": {}}, "E001", "no setting 'PROVIDER'"),
         ({"TIMEOUTS": {"READ": 3}}, "E002", "no member 'READ'"),
         ({"TIMEOUTS": 3}, "E002", "must be a dictionary"),
+        ("nothing", "E001", "must be a dictionary"),
+        ({"THROTTLE_RATES": 3}, "E002", "must be a dictionary"),
         ({"MAX_BODY_BYTES": "20 MB"}, "E003", "positive number"),
+        ({"MAX_BODY_BYTES": True}, "E003", "positive number"),
+        ({"KEEPALIVE_SECONDS": None}, "E003", "positive number"),
+        ({"TIMEOUTS": {"CONNECT": "5"}}, "E003", "['CONNECT'] must be a positive number"),
+        ({"STRICT": "no"}, "E003", "True or False"),
+        ({"ALLOW_DIRECT_MODELS": 0}, "E003", "True or False"),
+        ({"JOURNAL_DIR": 3}, "E003", "a path or None"),
+        ({"SECRET_KEYS": "secret-key"}, "E003", "a list of strings"),
         ({"THROTTLE_RATES": {"caller": "many"}}, "E004", "'600/m'"),
         ({"DEFAULT_THROTTLE_CLASSES": ["nowhere.Throttle"]}, "E005", "nowhere"),
+        ({"DEFAULT_THROTTLE_CLASSES": "rest_framework.throttling.BaseThrottle"}, "E005", "must be a list"),
+        ({"DEFAULT_PERMISSION_CLASSES": ["os.path"]}, "E005", "'os.path' is not a class"),
         ({"PROVIDERS": []}, "E006", "dictionaries"),
         ({"PROVIDERS": {"p": {**PROVIDER, "DIALECT": "latin"}}}, "E007", "unknown dialect 'latin'"),
         ({"PROVIDERS": {"p": {**PROVIDER, "PRESET": "nobody"}}}, "E007", "unknown preset 'nobody'"),
@@ -62,8 +73,9 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"PROVIDERS": {"p": PROVIDER}, "MODELS": {"m": {"TARGETS": [{"PROVIDER": "p"}]}}}, "E007", "no MODEL"),
     ],
 )
-def test_a_mistake_is_found_and_explained(native_api: dict[str, Any], code: str, words: str) -> None:
-    messages = found(native_api)
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_mistake_is_found_and_explained(native_api: Any, code: str, words: str, debug: bool) -> None:
+    messages = found(native_api, debug)
     assert any(identity == f"native_api.{code}" and words in text for identity, text in messages), messages
     assert "secret-key" not in str(messages)
 
@@ -80,3 +92,9 @@ def test_an_extra_that_a_provider_needs_and_that_is_not_installed(monkeypatch: p
     assert identity == "native_api.E021"
     assert "'vertex'" in text
     assert "pip install 'django-native-api[google]'" in text
+
+
+def test_a_cache_that_is_not_there_or_counts_in_two_steps_is_told() -> None:
+    assert [identity for identity, _ in found({}, RATELIMIT_USE_CACHE="gone")] == ["native_api.E008"]
+    caches = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "t"}}
+    assert [identity for identity, _ in found({}, CACHES=caches)] == ["native_api.W002"]

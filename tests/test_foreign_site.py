@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -13,19 +16,17 @@ import pytest
 
 from tests.servers import ROOT, free_port, stop, until
 
-SETTINGS = """
-INSTALLED_APPS += ["rest_framework", "native_api"]
-NATIVE_API = {"PROVIDERS": {"echo": {}}, "MODELS": {"echo": {"TARGETS": [{"PROVIDER": "echo", "MODEL": "echo"}]}}}
-"""
+README = (ROOT / "README.md").read_text()
 
-URLS = """
-from django.urls import include
-urlpatterns += [path("native/", include("native_api.urls"))]
+ECHO = """
+NATIVE_API["PROVIDERS"]["echo"] = {}
+NATIVE_API["MODELS"]["echo"] = {"TARGETS": [{"PROVIDER": "echo", "MODEL": "echo"}]}
 """
+"""The only thing beyond the README: a model to call that needs no network."""
 
 SERVERS = {
     "uvicorn, Django's own application": ["-m", "uvicorn", "site_of_others.asgi:application", "--port", "{port}"],
-    "uvicorn, the gateway's": ["-m", "uvicorn", "--factory", "native_api.asgi:get_asgi_application", "--port", "{port}"],
+    "uvicorn, the gateway's": ["-m", "uvicorn", "site_of_others.asgi_of_the_gateway:application", "--port", "{port}"],
     "gunicorn": ["-m", "gunicorn", "site_of_others.wsgi", "--bind", "127.0.0.1:{port}"],
     "runserver": ["manage.py", "runserver", "--noreload", "{port}"],
 }
@@ -48,18 +49,44 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "installed", wheel, cwd=folder)
     run(sys.executable, "-m", "django", "startproject", "site_of_others", cwd=folder)
     project = folder / "site_of_others"
-    with (project / "site_of_others" / "settings.py").open("a") as settings:
-        settings.write(SETTINGS)
-    with (project / "site_of_others" / "urls.py").open("a") as urls:
-        urls.write(URLS)
-    env = {**os.environ, "PYTHONPATH": str(folder / "installed"), "DJANGO_SETTINGS_MODULE": "site_of_others.settings"}
-    run(sys.executable, "manage.py", "check", cwd=project, env=env)
-    run(sys.executable, "manage.py", "migrate", "--verbosity", "0", cwd=project, env=env)
+    follow_readme(project / "site_of_others")
+    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    env = {**inherited, "PYTHONPATH": str(folder / "installed"), "OPENAI_API_KEY": "sk-of-nobody"}
+    run(sys.executable, "manage.py", "check", "--fail-level", "ERROR", cwd=project, env=env)
+    migrate, create = readme_commands()
+    run(sys.executable, *migrate, cwd=project, env=env)
     assert "No changes" in run(sys.executable, "manage.py", "makemigrations", "--check", "native_api", cwd=project, env=env)
     alice = ("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.com")
     run(sys.executable, "manage.py", *alice, cwd=project, env={**env, "DJANGO_SUPERUSER_PASSWORD": "alice"})
-    key = run(sys.executable, "manage.py", "native_key", "create", "alice", "--name", "laptop", cwd=project, env=env)
-    return project, env, key
+    return project, env, run(sys.executable, *create, cwd=project, env=env)
+
+
+def follow_readme(package: Path) -> None:
+    """Do as it says, word for word."""
+    for name in ("settings", "urls"):
+        [block] = re.findall(rf"```python\n# {name}\.py, at its end\n(.*?)```", README, re.DOTALL)
+        with (package / f"{name}.py").open("a") as file:
+            file.write(block)
+    with (package / "settings.py").open("a") as settings:
+        settings.write(ECHO)
+    asgi = (package / "asgi.py").read_text()
+    assert "`native_api.asgi` instead of `django.core.asgi`" in README
+    (package / "asgi_of_the_gateway.py").write_text(asgi.replace("django.core.asgi", "native_api.asgi"))
+
+
+def readme_commands() -> list[list[str]]:
+    """`migrate` and `native_key create`, as arguments of Python."""
+    lines = re.findall(r"^python (manage\.py .*)$", README, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_the_wheel_holds_the_app_and_nothing_else(site: tuple[Path, dict[str, str], str]) -> None:
+    [wheel] = site[0].parent.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"native_api", "django_native_api"}
+    kept = [path for path in (ROOT / "native_api").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {str(path.relative_to(ROOT)) for path in kept} <= set(names)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 LEVELS = [
     {"types", "exceptions"},
     {"dialects", "providers"},
-    {"engine", "conf"},
-    {"models", "bridge", "logs"},
+    {"engine", "conf", "logs"},
+    {"models", "bridge"},
     {"usage", "catalog", "keys"},
     {"gateway", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},

@@ -91,6 +91,7 @@ class Upstream:
     scripts: dict[str, Script] = field(default_factory=dict)
     otherwise: Script | None = None
     """What models without a script say; by default `hello`."""
+    answering: list[str] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def script(self, model: str, script: Script) -> None:
@@ -101,6 +102,10 @@ class Upstream:
 
     def seen(self, model: str) -> list[Received]:
         return [received for received in self.requests if received.model == model]
+
+    def talking(self, model: str) -> bool:
+        """Whether an answer for this model is under way: begun, not ended, and its connection open."""
+        return model in self.answering
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -120,7 +125,11 @@ class Upstream:
                 return
             self.requests.append(received)
             exchange = Exchange(received, writer)
-            await self._run(self.scripts.get(received.model, self.otherwise or hello), exchange, reader)
+            self.answering.append(received.model)
+            try:
+                await self._run(self.scripts.get(received.model, self.otherwise or hello), exchange, reader)
+            finally:
+                self.answering.remove(received.model)
             if not exchange.keep_alive:
                 return
 
@@ -178,6 +187,20 @@ class Gate:
 
     async def __call__(self, exchange: Exchange) -> None:
         await self._event.wait()
+
+
+class Meeting:
+    """Holds scripts until so many are there."""
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self._complete = asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._complete.set()
+        await self._complete.wait()
 
 
 @contextlib.contextmanager

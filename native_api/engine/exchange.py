@@ -20,6 +20,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
+from native_api.engine.discretion import attribute
 from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
@@ -52,14 +53,14 @@ async def complete(chat: ChatRequest, target: Target) -> Completed:
     dialect = DIALECTS[target.provider.dialect]
     request = dialect.request(await _with_files(chat, dialect, target), target)
     timeouts = target.provider.timeouts
-    async with _deadline(timeouts.total):
+    async with _attributed(target), _deadline(timeouts.total):
         response = await _send(request, target, "application/json")
         try:
             await _refuse_errors(response, dialect)
             body = await transport.read(response)
         finally:
             await response.aclose()
-    return Completed(_reply(dialect, body, target), request.omitted)
+        return Completed(_reply(dialect, body, target), request.omitted)
 
 
 async def open_stream(chat: ChatRequest, target: Target) -> Stream:
@@ -68,7 +69,7 @@ async def open_stream(chat: ChatRequest, target: Target) -> Stream:
     request = dialect.request(await _with_files(chat, dialect, target), target)
     timeouts = target.provider.timeouts
     deadline = asyncio.get_running_loop().time() + timeouts.total
-    async with _deadline(min(timeouts.first_token, timeouts.total)):
+    async with _attributed(target), _deadline(min(timeouts.first_token, timeouts.total)):
         response = await _send(request, target, ACCEPTED[dialect.framing])
         try:
             await _refuse_errors(response, dialect)
@@ -116,15 +117,16 @@ class Stream:
         held, self._held = self._held, []
         if held:
             yield held
-        while True:
+        while (batch := await self._next()) is not None:
+            yield batch
+
+    async def _next(self) -> list[ChatCompletionChunk] | None:
+        async with _attributed(self.target):
             try:
                 async with asyncio.timeout_at(self._next_limit()):
-                    batch = await anext(self._batches, None)
+                    return await anext(self._batches, None)
             except TimeoutError:
                 raise UpstreamTimeout("The provider stopped in the middle of its answer.") from None
-            if batch is None:
-                return
-            yield batch
 
     def _next_limit(self) -> float:
         now = asyncio.get_running_loop().time()
@@ -256,6 +258,20 @@ def _guarded(chunks: Callable[[], Iterable[ChatCompletionChunk]]) -> Iterable[Ch
         raise
     except Exception as error:
         raise UpstreamError("The end of the provider's stream cannot be understood.") from error
+
+
+class _attributed:
+    """Makes the provider known in every fault that leaves."""
+
+    def __init__(self, target: Target) -> None:
+        self._provider = target.provider
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ProviderFault):
+            attribute(error, self._provider)
 
 
 class _deadline:

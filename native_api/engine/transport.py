@@ -1,7 +1,7 @@
 """Bytes out, bytes in: httpx's requests, responses and transports, with aiohttp's connection pool underneath.
 
 Rules:
-1. One transport per event loop, made when first needed; a loop that is gone takes its transport with it.
+1. One transport per event loop, made when first needed and closed with the loop, however short its life.
 2. The pool has no limit of its own: what limits concurrency is the gateway, and a pool that queues hides it.
 3. Redirects are never followed, cookies never kept: a provider's key must not travel where it was not sent.
 4. `echo:` addresses are answered in the process; every other scheme goes over the network.
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
@@ -38,6 +39,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._echo = EchoTransport()
         self._by_proxy: dict[str, AiohttpTransport] = {}
         self._by_origin: dict[tuple[str, str], httpx.AsyncBaseTransport] = {}
+        self.until_loop_ends: AsyncGenerator[None, None] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = (request.url.scheme, request.url.host)
@@ -79,14 +81,26 @@ def current() -> Transport:
     transport = _transports.get(loop)
     if transport is None:
         transport = _transports[loop] = Transport()
+        transport.until_loop_ends = _closing(transport)
+        with suppress(StopIteration):
+            # Its first step, which waits for nothing: from now on the loop knows the generator.
+            transport.until_loop_ends.asend(None).send(None)
     return transport
+
+
+async def _closing(transport: Transport) -> AsyncGenerator[None, None]:
+    """Closes the transport when it is closed itself. A loop that ends does that to all generators (`shutdown_asyncgens`)."""
+    try:
+        yield
+    finally:
+        await transport.aclose()
 
 
 async def aclose() -> None:
     """Close the running loop's connections, where there are any. For a server that shuts down."""
     transport = _transports.pop(asyncio.get_running_loop(), None)
-    if transport is not None:
-        await transport.aclose()
+    if transport is not None and transport.until_loop_ends is not None:
+        await transport.until_loop_ends.aclose()
 
 
 async def send(method: str, url: str, headers: dict[str, str], content: bytes, connect_timeout: float) -> httpx.Response:

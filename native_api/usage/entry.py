@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -21,9 +21,12 @@ MAX_DEPTH: Final = 16
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562, section 5.7): milliseconds, then 12 bits of what is left of them (6.2, method 3), then chance."""
+    """A UUIDv7 (RFC 9562, section 5.7): milliseconds, then 12 bits of what is left of them (6.2, method 3), then chance.
+
+    It has to be unique, not secret, so chance is Python's own generator, which is seeded by the system, anew after a fork.
+    """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    chance = int.from_bytes(os.urandom(8)) >> 2
+    chance = random.getrandbits(62)
     return UUID(int=milliseconds << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | chance)
 
 

@@ -150,7 +150,7 @@ def _size(delta: dict[str, Any]) -> int:
     for name in ("content", "reasoning_content", "refusal"):
         text = delta.get(name)
         if isinstance(text, str):
-            size += len(text.encode("utf-8", "replace"))
+            size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
     for call in delta.get("tool_calls") or ():
         called = call.get("function") or {}
         size += len(called.get("name") or "") + len(called.get("arguments") or "")

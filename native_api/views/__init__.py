@@ -3,7 +3,7 @@
 from native_api.views.chat import ChatCompletionsView
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.models import ModelListView, ModelView
-from native_api.views.unknown import UnknownView, not_found, server_error
+from native_api.views.unknown import UnknownView, bad_request, not_found, server_error
 
 __all__ = [
     "ChatCompletionsView",
@@ -12,6 +12,7 @@ __all__ = [
     "ModelView",
     "ReadyView",
     "UnknownView",
+    "bad_request",
     "not_found",
     "server_error",
 ]

@@ -10,7 +10,6 @@ DRF's steps in DRF's order (negotiate, authenticate, permit, throttle, handle), 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Coroutine
 from math import ceil
@@ -29,10 +28,9 @@ from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 from rest_framework.views import APIView
 
-from native_api import bridge, exceptions
+from native_api import bridge, exceptions, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
-from native_api.gateway import new_request_id
 from native_api.models import ApiKey
 from native_api.renderers import EventStreamRenderer, JSONRenderer, error_envelope, to_json
 from native_api.throttling import FailedAuthThrottle
@@ -41,8 +39,6 @@ from native_api.types import Caller
 T = TypeVar("T")
 
 logger = logging.getLogger("native_api.request")
-
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 NEEDS_NO_THREAD = frozenset(
     {permissions.AllowAny, permissions.IsAuthenticated, permissions.IsAdminUser, permissions.IsAuthenticatedOrReadOnly}
@@ -76,6 +72,8 @@ class NativeView(APIView):
     schema = None
     format_kwarg = None
     throttled_endpoint = True
+    view_is_async = True
+    """Django would look at the handlers, and a view may have none."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -97,16 +95,24 @@ class NativeView(APIView):
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         started = time.monotonic()
         self.args, self.kwargs = args, kwargs
-        self.request_id = request_id_of(request)
+        self.request_id = logs.sane_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
+        context = logs.request_id.set(self.request_id)
         self.answer_headers = {"x-request-id": self.request_id}
         self.on_asgi = isinstance(request, ASGIRequest)
+        try:
+            response = await self._answer(request, *args, **kwargs)
+            self._log(request, response, started)
+        finally:
+            logs.request_id.reset(context)
+        return response
+
+    async def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             response = await self._handle(request, *args, **kwargs)
         except Exception as error:
             response = self.error_response(error)
         for name, value in self.answer_headers.items():
             response.headers[name] = value
-        self._log(request, response, started)
         return response
 
     async def _handle(self, http_request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -122,17 +128,19 @@ class NativeView(APIView):
         return response
 
     async def options(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        return HttpResponse(status=204, headers={"allow": ", ".join(self.allowed_methods)})
+        response = HttpResponse(status=204, headers={"allow": ", ".join(self.allowed_methods)})
+        del response.headers["content-type"]
+        return response
 
     # --- policies ----------------------------------------------------------------------------------------------
 
     async def _authenticate(self, request: Any) -> None:
         """Set `request.user` and `request.auth` as DRF would, by the first class that knows the caller."""
-        request.user, request.auth = None, None
         for authenticator in request.authenticators:
             try:
                 found = await self._policy(authenticator, "authenticate", request)
             except (exceptions.NotAuthenticated, drf.AuthenticationFailed):
+                request._not_authenticated()
                 await self._count_failure(request)
                 raise
             if found is not None:
@@ -195,7 +203,7 @@ class NativeView(APIView):
     # --- errors ------------------------------------------------------------------------------------------------
 
     def error_response(self, error: Exception) -> HttpResponse:
-        native = native_error(error, self.request_id)
+        native = native_error(error)
         for name, value in native.headers.items():
             self.answer_headers[name] = value
         if native.status == 401:
@@ -213,7 +221,7 @@ class NativeView(APIView):
             request.path,
             response.status_code,
             extra={
-                "request_id": self.request_id,
+                "request_id": self.request_id,  # for formatters that know nothing of the context
                 "status": response.status_code,
                 "milliseconds": round((time.monotonic() - started) * 1000, 1),
                 "model": self.answer_headers.get("x-native-model"),
@@ -245,12 +253,6 @@ async def _in_thread(function: Any, *args: Any) -> Any:
     return await sync_to_async(call, thread_sensitive=False)()
 
 
-def request_id_of(request: HttpRequest) -> str:
-    """The client's own id where it is sane, else a new one."""
-    sent = request.META.get("HTTP_X_REQUEST_ID", "")
-    return sent if SANE_REQUEST_ID.fullmatch(sent) else new_request_id()
-
-
 def caller_of(request: Request) -> Caller:
     """Who asks, for the gateway: the site's user, and the key where one was used."""
     user = request.user
@@ -275,7 +277,7 @@ DRF_ERRORS: dict[int, type[exceptions.NativeError]] = {
 }
 
 
-def native_error(error: Exception, request_id: str = "") -> exceptions.NativeError:
+def native_error(error: Exception) -> exceptions.NativeError:
     """Any exception as one of ours. Unknown ones are logged here, with their stack, and tell the client nothing."""
     if isinstance(error, exceptions.NativeError):
         return error
@@ -285,7 +287,7 @@ def native_error(error: Exception, request_id: str = "") -> exceptions.NativeErr
         return exceptions.NotFound()
     if isinstance(error, DjangoPermissionDenied):
         return exceptions.PermissionDenied()
-    logger.error("A request failed inside the gateway.", exc_info=error, extra={"request_id": request_id})
+    logger.error("A request failed inside the gateway.", exc_info=error, extra={"request_id": logs.request_id.get()})
     return exceptions.NativeError()
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.cache import caches
-from django.db import close_old_connections, connections
+from django.db import connections
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from native_api import catalog
+from native_api import bridge, catalog
 from native_api.types import Json
-from native_api.usage import recorder
+from native_api.usage import folder, recorder
 from native_api.views.base import NativeView
+
+PATIENCE: Final = 2.0
+"""Seconds that a dependency has to answer."""
+
+REMEMBERED: Final = 1.0
+"""Seconds for which an answer serves all who ask: anybody may."""
+
+_threads: Final = bridge.Threads("native-api-health", 4)
 
 
 class OpenView(NativeView):
@@ -40,45 +50,56 @@ class ReadyView(OpenView):
     """
 
     async def get(self, request: Request) -> HttpResponse:
-        checks = await sync_to_async(_checks, thread_sensitive=False)()
+        checks = await _readiness.checks()
         failing = any(check["status"] == "failing" for check in checks.values())
         degraded = any(check["status"] != "ok" for check in checks.values())
         status = "failing" if failing else "degraded" if degraded else "ok"
         return self.json({"status": status, "checks": checks}, 503 if failing else 200)
 
 
-def _checks() -> Json:
-    return {"database": _tried(_database), "cache": _tried(_cache), "providers": _providers(), "journal": _journal()}
+class _Readiness:
+    """What was found last, and when."""
+
+    def __init__(self) -> None:
+        self._found: Json = {}
+        self._found_at = float("-inf")
+
+    async def checks(self) -> Json:
+        if time.monotonic() - self._found_at >= REMEMBERED:
+            database, cache, providers = await asyncio.gather(_tried(_database), _tried(_cache), _providers())
+            self._found = {"database": database, "cache": cache, "providers": providers, "journal": _journal()}
+            self._found_at = time.monotonic()
+        return self._found
 
 
-def _tried(check: Callable[[], None]) -> Json:
+_readiness: Final = _Readiness()
+
+
+async def _tried(check: Callable[[], None]) -> Json:
     try:
-        check()
+        await _threads.run(PATIENCE, check)
     except Exception as error:
         return {"status": "degraded", "error": type(error).__name__}
     return {"status": "ok"}
 
 
 def _database() -> None:
-    close_old_connections()
-    try:
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT 1")
-    finally:
-        close_old_connections()
+    with connections[folder.database()].cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 def _cache() -> None:
+    """The cache that counts requests."""
     name = f"native_api.ready.{uuid.uuid4().hex}"
-    cache = caches["default"]
+    cache = caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")]
     cache.set(name, 1, 5)
     if cache.get(name) != 1:
         raise LookupError
     cache.delete(name)
 
 
-def _providers() -> Json:
-    count = len(catalog.current().providers)
+async def _providers() -> Json:
+    count = len((await catalog.acurrent()).providers)
     return {"status": "ok" if count else "failing", "count": count}
 
 

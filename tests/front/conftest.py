@@ -36,6 +36,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
             "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
             "responses": {"DIALECT": "openai_responses", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
             "echo": {},
+            "claude": {"DIALECT": "anthropic", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
             "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "sk-dead-secret"},
         },
         "MODELS": {
@@ -44,7 +45,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
                 "TARGETS": [{"PROVIDER": "up", "MODEL": "fails", "PRIORITY": 0}, {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1}]
             },
         },
-        "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 1.5, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
+        "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 3, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
         "KEEPALIVE_SECONDS": 0.3,
         "MAX_BODY_BYTES": 2_000_000,
@@ -64,7 +65,9 @@ def site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: U
 def asgi_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     """For behaviours that do not depend on the kind of server."""
     folder, key = template
-    with running_site("uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1") as running:
+    with running_site(
+        "uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1", LOG_LEVEL="DEBUG"
+    ) as running:
         yield running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.front.conftest import sdk_for
 from tests.servers import Site, until
-from tests.upstream import DONE, Upstream, completion, cuts, event, pauses, says, stalls, streams
+from tests.upstream import DONE, HELLO, USAGE, Meeting, Upstream, completion, cuts, event, hello, says, stalls, streams
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 
@@ -60,38 +59,6 @@ def test_the_builtin_echo_model_needs_no_network(sdk: openai.OpenAI) -> None:
     assert text_of(sdk.chat.completions.create(model="echo/echo", messages=HI, stream=True)) == "Hi"
 
 
-def test_each_chunk_leaves_when_it_came(sdk: openai.OpenAI, upstream: Upstream) -> None:
-    gate = upstream.gate()
-    upstream.script("gated", streams(event({"content": "first"}), gate, event({"content": "second"}), event({}, "stop"), DONE))
-    stream = sdk.chat.completions.create(model="up/gated", messages=HI, stream=True)
-    assert next(iter(stream)).choices[0].delta.content == "first"
-    gate.open()
-    assert text_of(stream) == "second"
-
-
-def test_a_silent_upstream_is_bridged_by_keep_alive_comments(site: Site, upstream: Upstream) -> None:
-    upstream.script("silent", streams(event({"content": "a"}), pauses(0.8), event({"content": "b"}), event({}, "stop"), DONE))
-    body = {"model": "up/silent", "messages": HI, "stream": True}
-    with httpx.stream("POST", f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=10) as response:
-        lines = list(response.iter_lines())
-    assert lines.count(": keep-alive") >= 2
-    assert lines[-2] == "data: [DONE]"
-
-
-def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(site: Site, upstream: Upstream) -> None:
-    model = f"left-{site.process.pid}"
-    upstream.script(model, streams(event({"content": "some words"}), stalls))
-    body = {"model": f"up/{model}", "messages": HI, "stream": True}
-    before = upstream.open_connections
-    with httpx.stream("POST", f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=10) as response:
-        next(response.iter_lines())
-    until(lambda: upstream.open_connections <= before, "the upstream connection to be closed")
-    [record] = site.wait_for_usage(model=f"up/{model}")
-    assert record["status"] in ("client_closed", "upstream_error")
-    assert record["estimated"] == 1
-    assert record["completion_tokens"] > 0
-
-
 def test_an_upstream_that_breaks_off_ends_in_an_error_event(site: Site, upstream: Upstream) -> None:
     upstream.script("broken", streams(event({"content": "half"}), cuts))
     body = {"model": "up/broken", "messages": HI, "stream": True}
@@ -100,6 +67,14 @@ def test_an_upstream_that_breaks_off_ends_in_an_error_event(site: Site, upstream
     assert "[DONE]" not in text
     [record] = site.wait_for_usage(model="up/broken")
     assert (record["status"], record["estimated"]) == ("upstream_error", 1)
+
+
+def test_the_sdk_raises_where_a_stream_breaks_off(sdk: openai.OpenAI, upstream: Upstream) -> None:
+    upstream.script("broken-for-sdk", streams(event({"content": "half"}), cuts))
+    stream = sdk.chat.completions.create(model="up/broken-for-sdk", messages=HI, stream=True)
+    assert next(iter(stream)).choices[0].delta.content == "half"
+    with pytest.raises(openai.APIError, match="broke off"):
+        next(iter(stream))
 
 
 def test_a_stalled_stream_is_cut_and_reported(site: Site, upstream: Upstream) -> None:
@@ -115,6 +90,14 @@ def test_a_first_token_that_never_comes_is_a_504(sdk: openai.OpenAI, upstream: U
     with pytest.raises(openai.InternalServerError) as caught:
         sdk.chat.completions.create(model="up/mute", messages=HI, stream=True)
     assert caught.value.status_code == 504
+
+
+def test_connections_to_the_provider_are_used_again(sdk: openai.OpenAI, upstream: Upstream) -> None:
+    before = upstream.connections
+    for number in range(6):
+        answer = sdk.chat.completions.create(model="hello", messages=HI, stream=number % 2 == 0)  # type: ignore[call-overload]
+        assert number % 2 or text_of(answer) == "Hello there"
+    assert upstream.connections - before <= 1
 
 
 def test_another_target_is_tried_while_nothing_was_said(site: Site, upstream: Upstream) -> None:
@@ -143,13 +126,20 @@ def test_tools_complete_and_streamed(sdk: openai.OpenAI, upstream: Upstream) -> 
     assert final.choices[0].finish_reason == "tool_calls"
 
 
-def test_requests_do_not_wait_for_each_other(site: Site, upstream: Upstream) -> None:
-    upstream.script("slow", streams(pauses(0.5), event({"content": "x"}), pauses(0.5), event({}, "stop"), DONE))
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
+def test_requests_do_not_wait_for_each_other(site: Site, upstream: Upstream, stream: bool) -> None:
+    """The provider answers none of eight before all are there."""
+    meeting = Meeting(8)
+
+    async def script(exchange: Any) -> None:
+        await meeting(exchange)
+        await hello(exchange)
+
+    upstream.script("together", script)
     with sdk_for(site) as client, ThreadPoolExecutor(8) as pool:
-        started = time.monotonic()
-        calls = [pool.submit(lambda: text_of(client.chat.completions.create(model="up/slow", messages=HI, stream=True))) for _ in range(8)]
-        assert [call.result() for call in calls] == ["x"] * 8
-    assert time.monotonic() - started < 4
+        asked = [pool.submit(client.chat.completions.create, model="up/together", messages=HI, stream=stream) for _ in range(8)]
+        answers = [each.result() for each in asked]
+        assert [text_of(answer) if stream else answer.choices[0].message.content for answer in answers] == ["Hello there"] * 8
 
 
 def test_the_asynchronous_sdk(site: Site) -> None:
@@ -172,6 +162,36 @@ def test_the_sdk_gets_through_a_providers_429_by_retrying(site: Site, upstream: 
     with sdk_for(site, max_retries=2) as client:
         reply = client.chat.completions.create(model=f"up/busy-{site.process.pid}", messages=HI)
     assert reply.choices[0].message.content == "at last"
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
+def test_usage_that_a_provider_does_not_tell_is_estimated_and_marked(site: Site, upstream: Upstream, stream: bool) -> None:
+    untold = {name: value for name, value in completion("Hello there").items() if name != "usage"}
+    events = [each for each in HELLO if each != USAGE]
+
+    async def script(exchange: Any) -> None:
+        await (streams(*events) if stream else says(untold))(exchange)
+
+    upstream.script("untold", script)
+    with sdk_for(site) as client:
+        answer = client.chat.completions.with_raw_response.create(model="up/untold", messages=HI, stream=stream)
+        if stream:
+            assert text_of(answer.parse()) == "Hello there"
+        else:
+            assert answer.parse().usage.completion_tokens == 3
+    [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
+    assert (record["status"], record["estimated"], record["completion_tokens"], record["stream"]) == ("ok", 1, 3, stream)
+    assert record["prompt_tokens"] > 0
+    assert record["total_tokens"] == record["prompt_tokens"] + 3
+
+
+def test_every_request_is_one_structured_line_of_the_log(site: Site) -> None:
+    with sdk_for(site) as client:
+        client.chat.completions.create(model="hello", messages=HI, extra_headers={"x-request-id": "look-for-me"})
+    [line] = until(lambda: [line for line in site.log_lines() if line.get("request_id") == "look-for-me"], "the line")
+    assert (line["logger"], line["level"], line["status"]) == ("native_api.request", "info", 200)
+    assert (line["model"], line["provider"]) == ("hello", "up")
+    assert line["milliseconds"] > 0
 
 
 def test_every_call_leaves_one_record(site: Site) -> None:

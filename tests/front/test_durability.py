@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from native_api.keys import generate
 from tests.front.conftest import native_api
-from tests.servers import Site, running_site, until
-from tests.upstream import Upstream
+from tests.servers import Site, environment_for, populate, running_site, stop, until
+from tests.upstream import Upstream, event, stalls, streams
+from tests.usage.conftest import ask_postgres, empty_postgres, refusing_connections
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 CLIENTS = 12
@@ -80,11 +82,58 @@ def send_signal(pid: int, number: int) -> None:
     os.kill(pid, number)
 
 
-def test_a_stopping_server_writes_its_last_records(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn", "gunicorn-sync"])
+def test_a_stopping_server_writes_its_last_records(kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
     folder, key = template
-    with running_site("uvicorn", tmp_path, folder, key, native_api(upstream)) as site:
+    with running_site(kind, tmp_path, folder, key, native_api(upstream)) as site:
         response = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=CHAT, trust_env=False)
     assert recorded_ids(site) == [response.headers["x-request-id"]]
+    assert not list(site.journal.iterdir())
+
+
+def test_a_stopping_server_records_the_streams_that_it_cuts_off(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    upstream.script("goes-on", streams(event({"content": "some words"}), stalls))
+    settings = native_api(upstream, TIMEOUTS={"BETWEEN_TOKENS": 100, "TOTAL": 100})
+    chat = {**CHAT, "model": "up/goes-on", "stream": True}
+    with httpx.Client(trust_env=False, timeout=30) as client, running_site("uvicorn", tmp_path, folder, key, settings) as site:
+        request = client.build_request("POST", f"{site.url}/v1/chat/completions", headers=site.headers, json=chat)
+        response = client.send(request, stream=True)
+        next(response.iter_lines())
+        stop(site.process)
+        response.close()
+    until(lambda: not upstream.talking("goes-on"), "the upstream connection to be closed")
+    [record] = site.usage()
+    assert (record["status"], record["estimated"], record["completion_tokens"] > 0) == ("client_closed", 1, True)
+
+
+def test_a_database_server_that_is_away_delays_records_and_nothing_else(upstream: Upstream, tmp_path: Path) -> None:
+    """Not one table, but the whole server, and with connections that were open."""
+    with empty_postgres() as url:
+        key = populate(environment_for(tmp_path, {}, TEST_DATABASE_URL=url))
+        with running_site("uvicorn", tmp_path, tmp_path, key, native_api(upstream), TEST_DATABASE_URL=url) as site:
+            answered = [ask(site)]
+            with refusing_connections(url):
+                answered += [ask(site) for _ in range(10)]
+                ready = httpx.get(f"{site.url}/health/ready", trust_env=False, timeout=20)
+                assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+                assert ready.json()["checks"]["database"]["status"] == "degraded"
+                unknown = ask(site, generate()[1])
+                assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "database_unavailable")
+                assert int(unknown.headers["retry-after"]) > 0
+            assert [answer.status_code for answer in answered] == [200] * 11
+            expected = sorted(answer.headers["x-request-id"] for answer in answered)
+            until(lambda: postgres_ids(url) == expected, "every record once", 20)
+            assert postgres_ids(url) == expected
+
+
+def ask(site: Site, key: str = "") -> httpx.Response:
+    headers = {"authorization": f"Bearer {key or site.key}"}
+    return httpx.post(f"{site.url}/v1/chat/completions", headers=headers, json=CHAT, trust_env=False, timeout=20)
+
+
+def postgres_ids(url: str) -> list[str]:
+    return sorted(identity for (identity,) in ask_postgres(url, "SELECT request_id FROM native_api_usagerecord"))
 
 
 def test_a_database_that_is_away_delays_records_and_nothing_else(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.servers import Site
+from tests.front.conftest import native_api
+from tests.servers import Site, running_site
 from tests.upstream import DONE, Upstream, completion, event, says, stalls, streams
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
@@ -18,6 +22,7 @@ PATH = "/v1/chat/completions"
 IMAGE_OF_3 = {"type": "image_url", "image_url": {"url": 3}}
 IMAGE_ELSEWHERE = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
 HTML = {"content-type": "text/html"}
+TELLS_ALL = "sk-upstream-secret is not known at http://127.0.0.1:8000/v1"
 TOO_LONG = {"error": {"message": "too long", "code": "context_length_exceeded"}}
 
 
@@ -107,6 +112,22 @@ def test_a_model_that_is_not_there(http: httpx.Client, asgi_site: Site) -> None:
     assert (record["status"], record["error_code"], record["attempts"]) == ("refused", "model_not_found", 0)
 
 
+@pytest.mark.parametrize("body", [b"{", json.dumps({**CHAT, "temprature": 1}).encode()])
+def test_what_never_reached_routing_leaves_no_record(http: httpx.Client, asgi_site: Site, body: bytes) -> None:
+    refused = http.post(PATH, content=body, headers={"content-type": "application/json"})
+    answered = http.post(PATH, json=CHAT)
+    asgi_site.wait_for_usage(request_id=answered.headers["x-request-id"])
+    assert asgi_site.usage(request_id=refused.headers["x-request-id"]) == []
+
+
+def test_arguments_of_a_tool_that_are_an_abyss(http: httpx.Client) -> None:
+    """As text they pass the check of the body; a dialect that sends them as JSON has to read them."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":' * 300 + "1" + "}" * 300}}
+    said = [*CHAT["messages"], {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "x"}]
+    response = http.post(PATH, json={"model": "claude/any", "messages": said})
+    error_of(response, 400, "invalid_request_error", "invalid_request")
+
+
 def test_no_key(asgi_site: Site) -> None:
     response = httpx.post(f"{asgi_site.url}{PATH}", json=CHAT, trust_env=False)
     error_of(response, 401, "authentication_error", "missing_api_key")
@@ -140,6 +161,8 @@ UPSTREAM_ERRORS = [
     ("redirect", says(b"", 302, {"location": "http://169.254.169.254/latest"}), 502, "upstream_error", "provider_error"),
     ("bad-key", says({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}, 401), 502, "upstream_error", "provider_error"),
     ("quota", says({"error": {"message": "slow down"}}, 429, {"retry-after": "99999999"}), 429, "rate_limit_error", "rate_limit_exceeded"),
+    ("repeats", says({"error": {"message": TELLS_ALL}}, 500), 502, "upstream_error", "provider_error"),
+    ("repeats-400", says({"error": {"message": TELLS_ALL}}, 400), 400, "invalid_request_error", "invalid_request"),
     ("too-long", says(TOO_LONG, 400), 400, "invalid_request_error", "context_length_exceeded"),
     ("refuses", says({"error": {"message": "bad tool", "param": "tools"}}, 400), 400, "invalid_request_error", "invalid_request"),
     ("no-http", None, 502, "upstream_error", "connection_lost"),
@@ -162,9 +185,55 @@ def test_a_provider_that_fails(
     assert (record["status"], record["error_code"], record["attempts"]) == ("upstream_error", code, 1)
 
 
+def test_a_client_is_told_not_to_retry_what_retrying_cannot_mend(http: httpx.Client, upstream: Upstream) -> None:
+    upstream.script("wrong-key", says({"error": {"message": "Incorrect API key provided: sk-up***cret"}}, 401))
+    response = http.post(PATH, json={**CHAT, "model": "up/wrong-key"})
+    assert response.headers["x-should-retry"] == "false"
+    assert "sk-up" not in response.text
+
+
+def test_an_error_in_mid_stream_names_the_provider_and_no_secret(http: httpx.Client, upstream: Upstream) -> None:
+    error = b'data: {"error": {"message": "%s"}}\n\n' % TELLS_ALL.encode()
+    upstream.script("breaks", streams(event({"content": "half"}), error))
+    text = http.post(PATH, json={**CHAT, "model": "up/breaks", "stream": True}).text
+    [told] = [json.loads(line[6:])["error"] for line in text.splitlines() if line.startswith('data: {"error"')]
+    assert (told["type"], told["code"], told["provider"]) == ("upstream_error", "provider_error", "up")
+    assert "(hidden)" in told["message"]
+    assert "sk-upstream-secret" not in text
+    assert "127.0.0.1" not in text
+    assert "[DONE]" not in text
+
+
 def test_a_provider_that_is_not_there(http: httpx.Client) -> None:
     error = error_of(http.post(PATH, json={**CHAT, "model": "dead/any"}), 502, "upstream_error", "connection_failed")
     assert error["provider"] == "dead"
+
+
+@contextlib.contextmanager
+def full_backlog() -> Iterator[int]:
+    """A port on which connections are neither accepted nor refused."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_provider_that_does_not_take_the_connection(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    with full_backlog() as port:
+        settings = native_api(upstream, TIMEOUTS={"CONNECT": 0.5, "FIRST_TOKEN": 60, "TOTAL": 60})
+        settings["PROVIDERS"]["full"] = {"DIALECT": "openai", "BASE_URL": f"http://127.0.0.1:{port}/v1", "API_KEY": "k"}
+        with running_site("uvicorn", tmp_path, folder, key, settings) as site:
+            response = httpx.post(f"{site.url}{PATH}", json={**CHAT, "model": "full/x"}, headers=site.headers, trust_env=False, timeout=20)
+            assert error_of(response, 504, "upstream_timeout", "connect_timeout")["provider"] == "full"
+            [record] = site.wait_for_usage(model="full/x")
+    assert (record["status"], record["error_code"]) == ("upstream_error", "connect_timeout")
+    assert record["latency_ms"] >= 500
 
 
 def test_a_providers_wait_is_bounded(http: httpx.Client, upstream: Upstream) -> None:
@@ -172,18 +241,23 @@ def test_a_providers_wait_is_bounded(http: httpx.Client, upstream: Upstream) -> 
     assert int(http.post(PATH, json={**CHAT, "model": "up/days"}).headers["retry-after"]) <= 300
 
 
-def test_an_error_event_before_the_first_chunk_is_an_http_error(http: httpx.Client, upstream: Upstream) -> None:
+def test_an_error_event_before_the_first_chunk_is_an_http_error(http: httpx.Client, upstream: Upstream, asgi_site: Site) -> None:
     upstream.script("late", streams(event({"role": "assistant", "content": ""}), b'data: {"error": {"message": "overloaded"}}\n\n'))
-    error_of(http.post(PATH, json={**CHAT, "model": "up/late", "stream": True}), 502, "upstream_error", "provider_error")
+    response = http.post(PATH, json={**CHAT, "model": "up/late", "stream": True})
+    error_of(response, 502, "upstream_error", "provider_error")
+    [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["status"], record["error_code"]) == ("upstream_error", "provider_error")
 
 
-def test_a_line_that_never_ends_is_given_up(http: httpx.Client, upstream: Upstream) -> None:
+def test_a_line_that_never_ends_is_given_up(http: httpx.Client, upstream: Upstream, asgi_site: Site) -> None:
     async def endless(exchange: Any) -> None:
         for _ in range(40):
             await exchange.piece(b"x" * 1024 * 1024)
 
     upstream.script("endless", streams(endless))
-    error_of(http.post(PATH, json={**CHAT, "model": "up/endless", "stream": True}), 502, "upstream_error", "provider_error")
+    response = http.post(PATH, json={**CHAT, "model": "up/endless", "stream": True})
+    error_of(response, 502, "upstream_error", "provider_error")
+    asgi_site.wait_for_usage(request_id=response.headers["x-request-id"], status="upstream_error")
 
 
 def test_a_server_that_ignores_stream_is_streamed_all_the_same(http: httpx.Client, upstream: Upstream) -> None:
@@ -228,7 +302,14 @@ def test_a_complete_reply_that_stalls_is_bounded(http: httpx.Client, upstream: U
     assert record["status"] == "client_closed"
 
 
-def test_secrets_never_reach_the_log(asgi_site: Site) -> None:
+def test_secrets_never_reach_the_log(http: httpx.Client, asgi_site: Site, upstream: Upstream) -> None:
+    """Not even at level DEBUG, which this site logs at, and whatever went wrong."""
+    upstream.script("repeats", says({"error": {"message": TELLS_ALL}}, 500))
+    for model in ("hello", "up/repeats", "dead/any"):
+        http.post(PATH, json={**CHAT, "model": model, "messages": [{"role": "user", "content": "a-prompt-nobody-logs"}]})
+    httpx.get(f"{asgi_site.url}/v1/models", headers={"authorization": f"Bearer {asgi_site.key}x"}, trust_env=False)
     log = asgi_site.log()
+    assert '"native_api.request"' in log
+    assert "a-prompt-nobody-logs" not in log
     for secret in ("sk-upstream-secret", "sk-dead-secret", asgi_site.key):
         assert secret not in log

@@ -55,6 +55,13 @@ def test_a_key_may_be_bound_to_models(own_site: Site) -> None:
     assert call(own_site, key, "up/anything").status_code == 200
     refused = call(own_site, key, "second-chance")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
+    [record] = own_site.wait_for_usage(request_id=refused.headers["x-request-id"])
+    assert (record["status"], record["error_code"], record["api_key_name"], record["attempts"]) == (
+        "refused",
+        "model_not_allowed",
+        "bound",
+        0,
+    )
     listed = httpx.get(f"{own_site.url}/v1/models", headers={"authorization": f"Bearer {key}"}, trust_env=False).json()
     assert [model["id"] for model in listed["data"]] == ["hello"]
 
@@ -67,6 +74,15 @@ def test_a_key_may_have_a_rate_of_its_own(own_site: Site) -> None:
     assert 1 <= int(answers[2].headers["retry-after"]) <= 3600
     with openai.OpenAI(base_url=f"{own_site.url}/v1", api_key=key, max_retries=0) as client, pytest.raises(openai.RateLimitError):
         client.chat.completions.create(**CHAT)
+
+
+def test_the_sdk_waits_as_long_as_it_is_told_and_gets_through(own_site: Site) -> None:
+    """One in two seconds: the second call is refused, and the SDK's own retry after `Retry-After` is not."""
+    key = manage(own_site.environment, "native_key", "create", "alice", "--name", "one-in-two", "--rate", "1/2s")
+    with openai.OpenAI(base_url=f"{own_site.url}/v1", api_key=key, max_retries=2) as client:
+        answers = [client.chat.completions.with_raw_response.create(**CHAT) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert any(answer.retries_taken for answer in answers)
 
 
 def test_the_use_of_a_key_is_noted(own_site: Site) -> None:

@@ -17,20 +17,69 @@ CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content
 
 CLASSES = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["native_api.authentication.ApiKeyAuthentication", "tests.front.policies.NameAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "tests.front.policies.NotOnFridays"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "tests.front.policies.NotOnFridays",
+        "tests.front.policies.Broken",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["tests.front.policies.Stricter", "tests.front.policies.ThreeADay"],
 }
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
+@pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
 def policed(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     folder, key = template
-    with running_site(request.param, tmp_path_factory.mktemp("policed"), folder, key, native_api(upstream, **CLASSES)) as running:
+    settings = native_api(upstream, **CLASSES)
+    with running_site(request.param, tmp_path_factory.mktemp("policed"), folder, key, settings, DEBUG="1") as running:
         yield running
 
 
 def call(site: Site, **headers: str) -> httpx.Response:
     return httpx.post(f"{site.url}/v1/chat/completions", json=CHAT, headers=headers, trust_env=False)
+
+
+BY_SESSION = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "native_api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ]
+}
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
+def test_a_class_that_looks_at_what_middleware_found_finds_it(
+    kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path
+) -> None:
+    folder, key = template
+    settings = native_api(upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.policies.OfTheMiddleware"])
+    with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
+        url = f"{site.url}/v1/models"
+        assert browser.get(url).status_code == 401
+        log_in(browser, site)
+        assert browser.get(url).status_code == 200
+
+
+def log_in(browser: httpx.Client, site: Site) -> None:
+    url = f"{site.url.removesuffix('/native')}/admin/login/"
+    form = {"username": "alice", "password": "alice", "csrfmiddlewaretoken": browser.get(url).cookies["csrftoken"]}
+    assert browser.post(url, data=form).status_code == 302
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
+def test_a_session_of_the_sites_can_stand_beside_keys(kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+    folder, key = template
+    settings = native_api(upstream, **BY_SESSION)
+    with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
+        url = f"{site.url}/v1/chat/completions"
+        assert browser.post(url, json=CHAT).status_code == 401
+        log_in(browser, site)
+        forged = browser.post(url, json=CHAT)
+        assert (forged.status_code, forged.json()["error"]["type"]) == (403, "permission_error")
+        answer = browser.post(url, json=CHAT, headers={"x-csrftoken": browser.cookies["csrftoken"]})
+        assert answer.status_code == 200
+        [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
+        assert (record["user_name"], record["api_key_name"]) == ("alice", "")
+        assert call(site, **site.headers).status_code == 200
 
 
 def test_the_sites_users_are_known_without_a_key(policed: Site) -> None:
@@ -53,6 +102,15 @@ def test_a_user_that_is_refused_gets_the_envelope(policed: Site) -> None:
 def test_a_permission_that_is_refused_says_why(policed: Site) -> None:
     answer = call(policed, authorization="Name alice", **{"x-friday": "1"})
     assert (answer.status_code, answer.json()["error"]["message"]) == (403, "Not with that header.")
+
+
+def test_a_class_that_fails_tells_the_log_and_not_the_client(policed: Site) -> None:
+    answer = call(policed, authorization="Name alice", **{"x-broken": "1", "x-request-id": f"broken-{policed.kind}"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "sk-of-the-site" not in answer.text
+    [line] = [line for line in policed.log_lines() if "exception" in line]
+    assert (line["request_id"], line["level"]) == (f"broken-{policed.kind}", "error")
+    assert "RuntimeError" in line["exception"]
 
 
 def test_a_subclass_that_overrides_only_the_synchronous_method_is_obeyed(policed: Site) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import shutil
+import socket
 import sqlite3
+import stat
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
+from native_api.management.commands.native_quickstart import _free_port, _reachable
 from native_api.providers import ROWS
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
 from tests.test_providers import ALL_VARIABLES
 from tests.upstream import Upstream
+from tests.usage.conftest import ask_postgres, empty_postgres
 
 KEY = re.compile(r"nk_[a-z0-9]{8}_[A-Za-z0-9]{49}")
 
@@ -97,25 +107,109 @@ def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstr
     connection.close()
 
 
-def test_what_it_prints_works_on_what_it_serves(tmp_path: Path) -> None:
-    port = free_port()
-    log_path = tmp_path / "log"
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str, **more: str) -> Iterator[str]:
+    """What the running quickstart has printed and logged once it serves."""
+    log_path = folder / "log"
     with log_path.open("wb") as log:
-        command = [sys.executable, "manage.py", "native_quickstart", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path, PYTHONUNBUFFERED="1"), stdout=log, stderr=log)
+        command = [sys.executable, "manage.py", "native_quickstart", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(folder, PYTHONUNBUFFERED="1", **more), stdout=log, stderr=log)
     try:
-        until(lambda: "startup complete" in log_path.read_text(), "the server", 60)
-        printed = log_path.read_text()
-        url = re.search(r"curl (\S+)", printed)
-        key = KEY.search(printed)
-        assert url
-        assert key
-        body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
-        answer = httpx.post(url[1], json=body, headers={"authorization": f"Bearer {key[0]}"}, trust_env=False)
-        assert answer.json()["choices"][0]["message"]["content"] == "Hello"
-        elsewhere = httpx.get(f"http://127.0.0.1:{port}/nowhere", trust_env=False)
-        assert elsewhere.status_code == 404
-        assert "/native/v1/" in elsewhere.json()["error"]["message"]
-        assert httpx.get(f"http://127.0.0.1:{port}/static/admin/css/base.css", trust_env=False).status_code == 200
+        until(lambda: process.poll() is not None or "startup complete" in log_path.read_text(), "the server", 60)
+        assert process.poll() is None, log_path.read_text()
+        yield log_path.read_text()
     finally:
         stop(process)
+
+
+def printed_url(printed: str) -> str:
+    return re.findall(r"curl (\S+)/v1/chat/completions", printed)[0]
+
+
+def test_what_it_prints_works_on_what_it_serves(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", str(free_port())) as printed:
+        [curl] = re.findall(r"^ +curl .*\\\n.*$", printed, re.MULTILINE)
+        snippet = textwrap.dedent(printed.partition("or from Python:\n")[2].partition('end="")')[0] + 'end="")')
+        python = [sys.executable, "-c", snippet]
+        assert subprocess.run(python, env={"NO_PROXY": "*"}, capture_output=True, text=True, timeout=60).stdout == "Hello"
+        if shutil.which("curl") is None:
+            pytest.skip("There is no curl on this machine to run the printed line with.")
+        answer = subprocess.run(["sh", "-c", curl], env={**os.environ, "NO_PROXY": "*"}, capture_output=True, text=True, timeout=60)
+        assert json.loads(answer.stdout)["choices"][0]["message"]["content"] == "Hello"
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_the_project_answers_every_other_address_in_the_envelope(tmp_path: Path, debug: str) -> None:
+    with serving(tmp_path, "--port", str(free_port()), DEBUG=debug) as printed:
+        site = printed_url(printed).removesuffix("/native")
+        with httpx.Client(base_url=site, trust_env=False, timeout=20) as client:
+            for method, path in (("GET", "/nowhere"), ("POST", "/v1/chat/completions"), ("GET", "/%0A"), ("GET", "/")):
+                answer = client.request(method, path)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+                assert "The API is below /native/v1/." in answer.json()["error"]["message"]
+            assert client.get("/admin", follow_redirects=True).url.path == "/admin/login/"
+            assert client.get("/static/admin/css/base.css").status_code == 200
+
+
+def test_a_port_that_is_taken_is_left_to_who_has_it(tmp_path: Path) -> None:
+    """Such as a local vLLM, which quickstart looks for on the port that it would serve on itself."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "manage.py", "native_quickstart", "--no-serve", "--port", str(port)]
+        refused = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 1
+        assert f"Cannot listen on 127.0.0.1:{port}" in refused.stderr
+        assert _free_port("127.0.0.1", range(port, port + 20)) > port
+    assert _free_port("127.0.0.1", [port]) == port
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("gateway.lan", "gateway.lan")])
+def test_the_address_that_is_printed_can_be_called(host: str, shown: str) -> None:
+    assert _reachable(host) == shown
+
+
+def test_with_nothing_set_everything_is_made_beside_the_project_and_kept(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, timeout=60)
+    command = [sys.executable, "manage.py", "native_quickstart", "--no-serve"]
+    runs = [
+        subprocess.run(command, cwd=clone, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True, timeout=60).stdout
+        for _ in range(2)
+    ]
+    assert KEY.search(runs[0])
+    assert not KEY.search(runs[1])
+    assert stat.S_IMODE((clone / ".secret_key").stat().st_mode) == 0o600
+    assert (clone / "db.sqlite3").exists()
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True, timeout=60)
+    assert status.stdout == ""
+
+
+def test_the_project_uses_postgresql_and_redis_when_the_urls_say_so(postgres_url: str, redis_url: str, tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", str(free_port()), DATABASE_URL=postgres_url, CACHE_URL=redis_url) as printed:
+        key = KEY.findall(printed)[0]
+        body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
+        url = f"{printed_url(printed)}/v1/chat/completions"
+        answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=20)
+        assert answer.status_code == 200
+        with redis.Redis.from_url(redis_url) as client:
+            assert list(client.scan_iter("*rl:*"))
+    recorded = ask_postgres(postgres_url, "SELECT request_id, user_name FROM native_api_usagerecord")
+    assert recorded == [(answer.headers["x-request-id"], "admin")]
+    assert not (tmp_path / "db.sqlite3").exists()
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    with empty_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url() -> str:
+    url = "redis://127.0.0.1:6379/8"
+    with redis.Redis.from_url(url) as client:
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            pytest.skip(f"no Redis at {url}")
+    return url

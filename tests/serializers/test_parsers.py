@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api.exceptions import InvalidRequest
-from native_api.parsers import parse_json
+from native_api.parsers import MAX_DEPTH, declared_length, parse_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -83,3 +84,22 @@ def seconds(call: Any) -> float:
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_nesting_is_taken_as_deep_as_it_can_be_written_again(opening: bytes) -> None:
+    closing = b"]" if opening == b"[" else b"}"
+
+    def nested(depth: int) -> bytes:
+        return b'{"a":' + opening * (depth - 1) + b"1" + closing * (depth - 1) + b"}"
+
+    assert orjson.dumps(parse_json(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
+    with pytest.raises(InvalidRequest, match=f"more than {MAX_DEPTH} levels"):
+        parse_json(nested(MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize(
+    ("header", "length"), [("", 0), ("12", 12), ("-1", 0), ("1.5", 0), ("²", 0), ("٣", 0), ("1_0", 0), ("9" * 5000, sys.maxsize)]
+)
+def test_a_declared_length_is_a_number_or_nothing(header: str, length: int) -> None:
+    assert declared_length(header) == length

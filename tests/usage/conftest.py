@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -128,6 +129,32 @@ def ask_postgres(url: str, statement: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement)  # type: ignore[call-overload]
         return cursor.fetchall() if cursor.description else []
+
+
+@contextlib.contextmanager
+def refusing_connections(url: str) -> Iterator[None]:
+    """The database is away: connections are cut, and new ones refused."""
+    name = url.rpartition("/")[2]
+    ask_postgres(POSTGRES, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    ask_postgres(POSTGRES, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    try:
+        yield
+    finally:
+        ask_postgres(POSTGRES, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@contextlib.contextmanager
+def empty_postgres() -> Iterator[str]:
+    """The URL of a new database, which is dropped afterwards. Skips where there is no server."""
+    name = f"native_test_{secrets.token_hex(4)}"
+    try:
+        ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
+    except psycopg.OperationalError:
+        pytest.skip(f"no PostgreSQL at {POSTGRES}")
+    try:
+        yield f"{POSTGRES.rpartition('/')[0]}/{name}"
+    finally:
+        ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

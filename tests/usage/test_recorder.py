@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from tests.servers import until
-from tests.usage.conftest import POSTGRES, Child, Place, ask_postgres
+from tests.usage.conftest import POSTGRES, Child, Place, ask_postgres, refusing_connections
 
 
 def said_ids(child: Child, at_least: int) -> list[str]:
@@ -22,17 +20,6 @@ def said_ids(child: Child, at_least: int) -> list[str]:
     heard = [child.hear() for _ in range(at_least)]
     *lines, _torn = child.kill().split("\n")
     return heard + [json.loads(line) for line in lines]
-
-
-@contextlib.contextmanager
-def refusing_connections(place: Place) -> Iterator[None]:
-    name = place.url.rpartition("/")[2]
-    ask_postgres(POSTGRES, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    ask_postgres(POSTGRES, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-    try:
-        yield
-    finally:
-        ask_postgres(POSTGRES, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 @pytest.mark.parametrize("after", [1, 300, 3000])
@@ -130,7 +117,7 @@ def test_a_preforking_server_records_in_every_process(place: Place) -> None:
 
 def test_a_child_that_lives_on_does_not_hold_the_records_of_its_killed_parent(postgres: Place) -> None:
     parent = postgres.child()
-    with refusing_connections(postgres):
+    with refusing_connections(postgres.url):
         ids = parent.ask("record", count=3)
         orphan = parent.ask("fork_one_that_stays")
         parent.kill()
@@ -163,7 +150,7 @@ def test_a_database_that_goes_away_under_load_delays_records_and_no_more(postgre
     child = postgres.child()
     child.tell("storm", threads=2, limit=4000)
     said = [child.hear() for _ in range(1000)]
-    with refusing_connections(postgres):
+    with refusing_connections(postgres.url):
         said += [child.hear() for _ in range(7000)]
     assert child.hear() is None
     assert child.ask("flush", timeout=30) is True
@@ -172,7 +159,7 @@ def test_a_database_that_goes_away_under_load_delays_records_and_no_more(postgre
 
 def test_ending_during_an_outage_leaves_the_records_to_the_next_start(postgres: Place) -> None:
     child = postgres.child()
-    with refusing_connections(postgres):
+    with refusing_connections(postgres.url):
         ids = child.ask("record", count=10)
         began = time.monotonic()
         child.leave()
@@ -234,7 +221,7 @@ def test_the_use_of_a_key_is_written_at_most_once_a_minute(place: Place) -> None
 
 def test_a_full_disk_is_told_and_loses_nothing(postgres: Place) -> None:
     child = postgres.child()
-    with refusing_connections(postgres):
+    with refusing_connections(postgres.url):
         child.ask("limit_file_size", size=2000)
         ids = child.ask("record", count=50)
         told = child.ask("health")

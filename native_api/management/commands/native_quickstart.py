@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -28,6 +30,12 @@ from native_api.providers import PRESETS, Preset, found_in
 KEY_NAME = "quickstart"
 PROBE_SECONDS = 0.5
 
+PORTS = range(8000, 8020)
+"""Tried in order: a local vLLM, or a gateway that runs already, has the first."""
+
+GRACE_SECONDS = 10
+"""For open streams, when the server is told to stop."""
+
 
 class Command(BaseCommand):
     requires_system_checks = ()
@@ -36,10 +44,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-serve", action="store_true", help="Stop before serving.")
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=int, help="The first free one from 8000 on by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        base_url = f"http://{options['host']}:{options['port']}{_api_path()}"
+        port = _free_port(options["host"], [options["port"]] if options["port"] else PORTS)
+        site = f"http://{_reachable(options['host'])}:{port}"
+        base_url = f"{site}{_api_path()}"
         call_command("migrate", interactive=False, verbosity=0)
         admin = self._admin()
         key = self._key(admin)
@@ -48,7 +58,7 @@ class Command(BaseCommand):
         catalog.forget()
         self._report(base_url, key)
         if not options["no_serve"]:
-            self._serve(options["host"], options["port"])
+            self._serve(options["host"], port, site)
 
     def _admin(self) -> AbstractUser:
         users = get_user_model()
@@ -102,14 +112,22 @@ class Command(BaseCommand):
             self.stdout.write(f"API key:   {key} (shown once)")
         self.stdout.write(EXAMPLES.format(base_url=base_url, key=key or "$NATIVE_API_KEY"))
 
-    def _serve(self, host: str, port: int) -> None:
+    def _serve(self, host: str, port: int, site: str) -> None:
         try:
             import uvicorn
         except ImportError:
             raise CommandError("Serving needs uvicorn: pip install 'django-native-api[serve]'. Or use --no-serve.") from None
-        self.stdout.write(f"Serving on http://{host}:{port}/ (Ctrl-C stops)")
+        self.stdout.write(f"Serving on {site}/ (Ctrl-C stops)")
         self.stdout.flush()
-        uvicorn.run(application, factory=True, host=host, port=port, access_log=False, log_config=None)
+        uvicorn.run(
+            application,
+            factory=True,
+            host=host,
+            port=port,
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
 
 
 EXAMPLES = """
@@ -134,6 +152,26 @@ def application() -> Any:
     from native_api.asgi import get_asgi_application
 
     return get_asgi_application(ASGIStaticFilesHandler if apps.is_installed("django.contrib.staticfiles") else None)
+
+
+def _free_port(host: str, ports: Sequence[int]) -> int:
+    """The first that can be listened on. Raises CommandError."""
+    for port in ports:
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+                return port
+        except OSError as error:
+            reason = error.strerror
+    raise CommandError(f"Cannot listen on {host}:{ports[-1]} ({reason}). Choose another --port or --host.")
+
+
+def _reachable(host: str) -> str:
+    """An address for clients on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared with, not listened on
+    return f"[{host}]" if ":" in host else host
 
 
 def _api_path() -> str:

@@ -1,0 +1,100 @@
+"""An ASGI application with what Django's own lacks. Optional: a site works without it, and gains by it.
+
+    from native_api.asgi import get_asgi_application
+    application = get_asgi_application()
+
+Requests that lead to the gateway's views are the `handler`'s; all others go to Django as ever. And for the server: its
+start and end are heard (ASGI lifespan), so that records left by a killed process are written at once, and a stopping
+process writes its last ones and closes its connections.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any, Final
+
+from asgiref.sync import sync_to_async
+from django.core.asgi import get_asgi_application as django_asgi_application
+from django.core.handlers.asgi import get_script_prefix
+from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, reverse
+
+from native_api.asgi.bodies import Receive, Scope, Send
+from native_api.asgi.handler import MATCH, GatewayHandler
+from native_api.engine import transport
+
+# What needs models is imported when used: this module is imported before Django is set up.
+
+STOP_SECONDS: Final = 10.0
+
+__all__ = ["GatewayASGI", "get_asgi_application"]
+
+
+def get_asgi_application(wrapper: Callable[[Any], Any] | None = None) -> GatewayASGI:
+    """Django's application in the gateway's. `wrapper` is put around Django's own, such as ASGIStaticFilesHandler."""
+    application = django_asgi_application()
+    return GatewayASGI(wrapper(application) if wrapper else application)
+
+
+class GatewayASGI:
+    """Gives each request to the gateway's handler or to Django's."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._gateway = GatewayHandler()
+        self._prefix: str | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        match = self._match(scope) if scope["type"] == "http" else None
+        if match is None:
+            await self._application(scope, receive, send)
+        else:
+            await self._gateway({**scope, MATCH: match}, receive, send)
+
+    def _match(self, scope: Scope) -> ResolverMatch | None:
+        """The view that the request leads to, where it is one of the gateway's."""
+        path = scope["path"].removeprefix(get_script_prefix(scope))
+        if not path.startswith(self.prefix):
+            return None
+        try:
+            match = resolve(path)
+        except Resolver404:
+            return None
+        return match if "native_api" in match.app_names else None
+
+    @property
+    def prefix(self) -> str:
+        """Where the site included the app's URLs. The site may have views of its own below it."""
+        if self._prefix is None:
+            try:
+                self._prefix = reverse("native_api:live").removesuffix("health/live")
+            except NoReverseMatch:
+                self._prefix = "/native/"
+        return self._prefix
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    from native_api import bridge
+    from native_api.usage import recorder
+
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await sync_to_async(recorder.start, thread_sensitive=False)()
+            _spare_the_collector()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await bridge.close_streams()
+            await transport.aclose()
+            await sync_to_async(recorder.stop, thread_sensitive=False)(STOP_SECONDS)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def _spare_the_collector() -> None:
+    """What was made at start stays for good: looking through it again and again would cost each request."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,127 @@
+"""The gateway's own ASGI application: what it answers itself, what it leaves to Django, and what it must not skip."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from django.core.signals import request_finished
+
+from native_api.asgi import GatewayASGI, get_asgi_application
+from native_api.asgi.handler import _sites_own_receivers
+from tests.front.conftest import native_api
+from tests.servers import Site, running_site
+from tests.upstream import Upstream
+
+CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
+
+Run = Callable[..., AbstractContextManager[Site]]
+
+
+@pytest.fixture
+def run(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> Run:
+    """Runs a site with these settings of Django's over the test site's."""
+    folder, key = template
+
+    def running(prefix: str = "/native", **settings: Any) -> AbstractContextManager[Site]:
+        return running_site("uvicorn", tmp_path, folder, key, native_api(upstream), prefix, SITE_SETTINGS=json.dumps(settings))
+
+    return running
+
+
+def call(site: Site, **headers: str) -> httpx.Response:
+    return httpx.post(f"{site.url}/v1/chat/completions", json=CHAT, headers={**site.headers, **headers}, trust_env=False)
+
+
+def test_a_page_of_the_sites_below_the_prefix_is_the_sites(asgi_site: Site) -> None:
+    assert httpx.get(f"{asgi_site.url}/own/page", trust_env=False).text == "a page"
+
+
+def test_a_site_may_include_the_app_at_its_root(run: Run) -> None:
+    with run(prefix="", ROOT_URLCONF="tests.site_urls_at_root") as site:
+        assert call(site).status_code == 200
+        assert httpx.get(f"{site.url}/own/page", trust_env=False).text == "a page"
+        assert httpx.get(f"{site.url}/nowhere", trust_env=False).json()["error"]["code"] == "not_found"
+
+
+def test_what_security_middleware_promises_is_kept(run: Run) -> None:
+    settings = {"SECURE_HSTS_SECONDS": 60, "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}
+    with run(**settings) as site:
+        headers = call(site, **{"x-forwarded-proto": "https"}).headers
+        assert (headers["strict-transport-security"], headers["x-content-type-options"]) == ("max-age=60", "nosniff")
+        assert "strict-transport-security" not in call(site).headers
+
+
+def test_middleware_of_the_sites_own_sees_every_request(run: Run) -> None:
+    with run(MIDDLEWARE=["tests.front.policies.Stamp"]) as site:
+        answer = call(site)
+        assert (answer.status_code, answer.headers["x-stamp"]) == (200, "seen")
+
+
+def test_a_receiver_of_the_sites_own_is_noticed() -> None:
+    def receiver(**kwargs: Any) -> None:
+        pass
+
+    assert not _sites_own_receivers()
+    request_finished.connect(receiver)
+    try:
+        assert _sites_own_receivers()
+    finally:
+        request_finished.disconnect(receiver)
+
+
+# --- messages, as servers send them ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def application() -> GatewayASGI:
+    return get_asgi_application()
+
+
+def answered(application: GatewayASGI, **scope: Any) -> tuple[int, bytes]:
+    """Status and body for a request with this scope."""
+    whole = {"type": "http", "method": "GET", "headers": [], "query_string": b"", "root_path": "", **scope}
+
+    async def ask() -> tuple[int, bytes]:
+        communicator = ApplicationCommunicator(application, whole)
+        await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
+        start, body = await communicator.receive_output(5), await communicator.receive_output(5)
+        await communicator.wait(5)
+        return start["status"], body["body"]
+
+    return asyncio.run(ask())
+
+
+def test_a_server_may_mount_the_site_below_a_path(application: GatewayASGI) -> None:
+    assert answered(application, path="/app/native/health/live", root_path="/app") == (200, b'{"status":"ok"}')
+
+
+def test_a_query_that_is_not_utf_8_is_refused_in_the_envelope(application: GatewayASGI) -> None:
+    status, body = answered(application, path="/native/health/live", query_string=b"\xff")
+    assert (status, json.loads(body)["error"]["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("length", [b"99999999", b"9" * 5000])
+def test_a_body_that_is_declared_too_large_is_not_waited_for(application: GatewayASGI, length: bytes) -> None:
+    scope = {"path": "/native/v1/chat/completions", "method": "POST", "headers": [(b"content-length", length), (b"x-request-id", b"mine")]}
+    status, body = answered(application, **scope)
+    assert (status, json.loads(body)["error"]["code"]) == (413, "request_too_large")
+
+
+def test_a_client_that_leaves_within_its_body_is_no_error(application: GatewayASGI) -> None:
+    async def leave() -> list[Any]:
+        scope = {"type": "http", "path": "/native/v1/models", "method": "POST", "headers": [], "query_string": b""}
+        communicator = ApplicationCommunicator(application, scope)
+        await communicator.send_input({"type": "http.request", "body": b"{", "more_body": True})
+        await communicator.send_input({"type": "http.disconnect"})
+        await communicator.wait(5)
+        return [] if await communicator.receive_nothing() else [await communicator.receive_output()]
+
+    assert asyncio.run(leave()) == []
