@@ -24,6 +24,7 @@ def clouds() -> Iterator[Upstream]:
     """Google, Microsoft, and both their token services."""
     with running_upstream() as server:
         server.script("", google_or_tokens)
+        server.script("gemini-2.5-flash", google_or_tokens)
         server.script("gpt", says(completion("Hello")))
         yield server
 
