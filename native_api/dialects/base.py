@@ -52,7 +52,17 @@ def guarded(read: Callable[..., T]) -> Callable[..., T]:
 
 def guarded_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
     """The same for what is read lazily."""
-    return guarded(wraps(read)(lambda *arguments, **named: list(read(*arguments, **named))))
+
+    @wraps(read)
+    def guarded_read(*arguments: Any) -> list[T]:
+        try:
+            return list(read(*arguments))
+        except NativeError:
+            raise
+        except Exception as error:
+            raise UpstreamError("The provider's answer cannot be understood.") from error
+
+    return guarded_read
 
 
 def event_json(event: Event) -> Any:

@@ -73,6 +73,16 @@ class Answer:
         self._others: Json = {}
         self._is_cited = False
 
+    def goes_on(self, told: Any) -> bool:
+        """Whether a piece is nothing but more text, which is then counted."""
+        if type(told) is not dict or len(told) != 1 or not self.has_begun or self._tags is not None or self._in_thought or self.extra:
+            return False
+        text = told.get("content")
+        if type(text) is not str or not text:
+            return False
+        self.length += len(text)
+        return True
+
     def take(self, told: Json, reply_id: str) -> Json:
         """The delta that one piece means, empty where it says nothing."""
         is_plain = told.keys() <= PLAIN and self._tags is None and not self._in_thought

@@ -5,6 +5,7 @@
    that has choices: a chunk without any breaks clients.
 3. `[DONE]` or a finish reason for every choice is the end; without either the answer was cut short.
 4. An error after the answer was whole is not the answer's.
+5. Most chunks are one more piece of text and nothing else: they go a short way, which is what a stream costs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
 HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "x_groq"})
+USUAL: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"})
+USUAL_OF_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
 class OpenAIStream(StreamParser):
@@ -41,11 +44,30 @@ class OpenAIStream(StreamParser):
         told = event_json(event)
         if not isinstance(told, dict):
             raise error_inside(told)
+        piece = self._piece_of_text(told)
+        if piece is not None:
+            return (piece,)
         self._count(told)
         self._refuse_errors(event, told)
         self._note(told)
         choices = [choice for choice in map(self._choice, told.get("choices") or ()) if choice is not None]
         return (self._chunk(choices),) if choices else ()
+
+    def _piece_of_text(self, told: Json) -> ChatCompletionChunk | None:
+        """The chunk, where it is one more piece of one choice's text; None where it has to be looked at."""
+        choices = told.get("choices")
+        if self._about or not told.keys() <= USUAL or told.get("usage") is not None or type(choices) is not list or len(choices) != 1:
+            return None
+        choice = choices[0]
+        if type(choice) is not dict or not choice.keys() <= USUAL_OF_CHOICE:
+            return None
+        answer, delta = self._answers.get(choice.get("index", 0)), choice.get("delta")
+        if answer is None or choice.get("finish_reason") is not None or choice.get("logprobs") is not None or not answer.goes_on(delta):
+            return None
+        chunk: Any = {name: value for name, value in told.items() if value is not None} | self._head
+        chunk["object"] = "chat.completion.chunk"
+        choice["index"], choice["finish_reason"] = answer.index, None
+        return chunk  # type: ignore[no-any-return]
 
     def _count(self, told: Json) -> None:
         if told.get("usage") or told.get("x_groq"):
