@@ -8,6 +8,7 @@ Whatever goes wrong leaves as an error of `exceptions`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.engine import ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
+from native_api.engine.verdicts import seconds_until, should_retry, was_sent
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
+from native_api.types import Attempts, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
 ACCEPTED: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", "eventstream": "application/vnd.amazon.eventstream"}
@@ -42,33 +44,40 @@ DECODERS: Final[dict[Framing, Callable[[], Decoder]]] = {
 class Completed:
     """A complete reply, and the hints that could not be said."""
 
+    target: Target
     completion: ChatCompletion
     omitted: tuple[str, ...]
 
+    @property
+    def usage(self) -> Usage | None:
+        return self.completion.get("usage")
 
-async def complete(chat: ChatRequest, target: Target) -> Completed:
-    """The whole reply. Raises UnsupportedField, ProviderFault."""
+    async def aclose(self) -> None:
+        """Nothing is open any more."""
+
+
+async def complete(chat: ChatRequest, target: Target, attempts: Attempts) -> Completed:
+    """The whole reply. Counts what was sent in `attempts`. Raises UnsupportedField, ProviderFault."""
     dialect = DIALECTS[target.provider.dialect]
     request = dialect.request(await _with_files(chat, dialect, target), target)
-    timeouts = target.provider.timeouts
-    async with _deadline(timeouts.total):
-        response = await _send(request, target, "application/json")
+    async with _deadline(target.timeouts.total):
+        response = await _send(request, target, "application/json", attempts)
         try:
             await _refuse_errors(response, dialect)
             body = await transport.read(response)
         finally:
             await response.aclose()
-    return Completed(_reply(dialect, body, target), request.omitted)
+    return Completed(target, _reply(dialect, body, target), request.omitted)
 
 
-async def open_stream(chat: ChatRequest, target: Target) -> Stream:
-    """The stream, once its first chunk that says something is there. Raises UnsupportedField, ProviderFault."""
+async def open_stream(chat: ChatRequest, target: Target, attempts: Attempts) -> Stream:
+    """The stream, once its first chunk that says something is there. Counts and raises as `complete`."""
     dialect = DIALECTS[target.provider.dialect]
     request = dialect.request(await _with_files(chat, dialect, target), target)
-    timeouts = target.provider.timeouts
+    timeouts = target.timeouts
     deadline = asyncio.get_running_loop().time() + timeouts.total
     async with _deadline(min(timeouts.first_token, timeouts.total)):
-        response = await _send(request, target, ACCEPTED[dialect.framing])
+        response = await _send(request, target, ACCEPTED[dialect.framing], attempts)
         try:
             await _refuse_errors(response, dialect)
             stream = Stream(response, dialect, target, request.omitted, deadline)
@@ -127,7 +136,7 @@ class Stream:
 
     def _next_limit(self) -> float:
         now = asyncio.get_running_loop().time()
-        return min(self._deadline, now + self.target.provider.timeouts.between_tokens)
+        return min(self._deadline, now + self.target.timeouts.between_tokens)
 
     async def _read(self) -> AsyncIterator[list[ChatCompletionChunk]]:
         media_type = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -192,7 +201,7 @@ async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> Ch
     return chat if policy is None else await remote_files.inlined(chat, dialect.remote_files, policy)
 
 
-async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.Response:
+async def _send(request: UpstreamRequest, target: Target, accept: str, attempts: Attempts) -> httpx.Response:
     content = orjson.dumps(request.body)
     request.headers = {
         "content-type": "application/json",
@@ -202,7 +211,12 @@ async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.
         **request.headers,
     }
     headers = await authorize(request, "POST", content, target.provider)
-    return await transport.send("POST", request.url, headers, content, target.provider.timeouts.connect)
+    attempts.count += 1
+    try:
+        return await transport.send("POST", request.url, headers, content, target.timeouts.connect)
+    except ProviderFault as fault:
+        attempts.count -= not was_sent(fault)
+        raise
 
 
 async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
@@ -218,6 +232,9 @@ async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
         error = dialect.error(status, headers, body)
     except Exception:
         error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
+    error.should_retry = should_retry(headers.get("x-should-retry"))
+    if error.retry_after is None:
+        error.retry_after = seconds_until(headers.get("retry-after"), time.time())
     raise error
 
 
