@@ -217,7 +217,7 @@ class Call(Generic[A]):
                     verdict, pause = self._met(route, lease, fault, again)
                 if pause is None:
                     break
-                await asyncio.sleep(pause)
+                await self._fleet.sleep(pause)
                 again += 1
         except UnsupportedField as reason:
             self._attempts.skipped.append((lease.target, reason))

@@ -102,6 +102,8 @@ class Stream:
         self._parser: StreamParser = dialect.stream(target)
         self._deadline = deadline
         self._held: list[ChatCompletionChunk] = []
+        self._has_begun = False
+        self._break: NativeError | None = None
         self._batches = self._read()
 
     @property
@@ -114,6 +116,7 @@ class Stream:
             async for batch in self._batches:
                 self._held += batch
                 if any(says_something(chunk) for chunk in batch):
+                    self._has_begun = True
                     return
         except UpstreamError as error:
             if error.code != "stream_truncated":
@@ -151,17 +154,22 @@ class Stream:
                 batch = self._parse(decoder.feed(piece))
                 if batch:
                     yield batch
+                if self._break is not None:
+                    raise self._break
         batch = self._parse(decoder.close())
         yield batch + list(_guarded(self._parser.close))
 
     def _parse(self, events: list[Event]) -> list[ChatCompletionChunk]:
-        feed = self._parser.feed
+        """The chunks that these events mean. Of a stream that has begun, those before an error count, and it breaks after them."""
+        feed, chunks = self._parser.feed, list[ChatCompletionChunk]()
         try:
-            return [chunk for event in events for chunk in feed(event)]
-        except NativeError:
-            raise
+            for event in events:
+                chunks.extend(feed(event))
         except Exception as error:
-            raise UpstreamError("The provider sent a stream event that cannot be understood.") from error
+            self._break = error if isinstance(error, NativeError) else _not_understood(error)
+            if not chunks or not self._has_begun:
+                raise self._break from error.__cause__
+        return chunks
 
     async def _whole_reply(self) -> list[ChatCompletionChunk]:
         """A server that ignores `stream`, or that answers an error with status 200."""
@@ -172,6 +180,12 @@ class Stream:
     async def aclose(self) -> None:
         await self._batches.aclose()  # type: ignore[attr-defined]
         await self._response.aclose()
+
+
+def _not_understood(error: Exception) -> UpstreamError:
+    fault = UpstreamError("The provider sent a stream event that cannot be understood.")
+    fault.__cause__ = error
+    return fault
 
 
 def says_something(chunk: ChatCompletionChunk) -> bool:

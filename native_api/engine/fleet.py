@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from native_api.engine.health import Health, NotShared, SharedState, Standing
@@ -19,11 +20,18 @@ STEADY: Final = time.monotonic
 class Fleet:
     """Health, places and speeds of the targets. One for the process; tests make their own, with clocks of their own."""
 
-    def __init__(self, shared: SharedState | None = None, wall: Callable[[], float] = WALL, steady: Callable[[], float] = STEADY) -> None:
+    def __init__(
+        self,
+        shared: SharedState | None = None,
+        wall: Callable[[], float] = WALL,
+        steady: Callable[[], float] = STEADY,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.health = Health(shared or NotShared(), wall)
         self.slots = Slots()
         self.speeds = Speeds(steady)
         self.clock = steady
+        self.sleep = sleep
 
     def after_fork(self) -> None:
         self.health.after_fork()

@@ -77,7 +77,9 @@ class Slots:
 
     async def _wait(self, key: str, turn: Turn) -> bool:
         try:
-            await asyncio.wait_for(turn.future, self._queue_seconds)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the result.
+            async with asyncio.timeout(self._queue_seconds):
+                await turn.future
         except TimeoutError:
             return self._leave(key, turn)
         except BaseException:
