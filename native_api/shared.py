@@ -8,7 +8,8 @@ Rules:
 3. A cache that fails or hangs costs nothing but sharing: the state is local until it is back, and what could not be told is
    told then. One warning a minute. What is lost there (a flush) is not lost here.
 4. A cache in the memory of this process, or none, is not used at all: there is nobody to tell.
-5. Claims are made with `cache.add`, which is one step in Redis, Memcached and the database cache.
+5. Claims are made with `cache.add`, which is one step in Redis, Memcached and the database cache. In Django's file cache it is
+   two, so there two processes may try at the same moment.
 """
 
 from __future__ import annotations
