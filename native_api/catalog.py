@@ -32,11 +32,12 @@ from native_api.definitions import (
     price_of,
     problem_of,
     route_of,
+    site_retries,
     timeouts_of,
     whole_number,
 )
 from native_api.dialects import DIALECTS
-from native_api.engine.routes import Budget, Route, route
+from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
 from native_api.providers import PRESETS
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
@@ -65,7 +66,7 @@ class Catalog:
     routes: Mapping[str, Route] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     allow_direct: bool = True
-    budget: Budget = Budget()  # noqa: RUF009 - frozen
+    budget: Budget = BUDGET
     _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
 
     def route(self, model: str) -> Route:
@@ -150,7 +151,7 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     quirks = preset.quirks if preset else Quirks()
     return Provider(
         name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of(),
-        retries=whole_number(definition, "RETRIES", 0, int(native_settings.ATTEMPTS["RETRIES"])),
+        retries=whole_number(definition, "RETRIES", 0, site_retries()),
         max_concurrency=whole_number(definition, "MAX_CONCURRENCY", 1, None),
         price=price_of(definition.get("PRICE")),
         identity=f"{name}@{_mark(base_url, key, auth, headers, options)}",
@@ -275,6 +276,14 @@ def merged(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapp
         {**models, **native_settings.MODELS},
         native_settings.ALLOW_DIRECT_MODELS,
     )
+
+
+def route_problems(name: str, definition: Mapping[str, Any]) -> list[Problem]:
+    """What would be wrong with this route beside all the others that there are now. Queries the database."""
+    providers, models = _rows()
+    return [
+        problem for problem in merged(providers, {**models, name: definition}).problems if problem.place.startswith(f"MODELS[{name!r}]")
+    ]
 
 
 def _rows() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:

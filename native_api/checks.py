@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from native_api import catalog
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
+from native_api.definitions import is_positive, is_whole
 from native_api.models.keys import RATE
 from native_api.throttling import counts_in_memory
 
@@ -37,6 +38,14 @@ def check_values(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for name in ("MAX_BODY_BYTES", "KEEPALIVE_SECONDS"):
         if not isinstance(own.get(name, 1), int | float) or own.get(name, 1) <= 0:
             yield Error(f"NATIVE_API[{name!r}] must be a positive number.", hint=DOCS, id="native_api.E003")
+    attempts = native_settings.ATTEMPTS
+    for name, sound in (
+        ("RETRIES", is_whole(attempts["RETRIES"], 0)),
+        ("TOTAL", is_whole(attempts["TOTAL"], 1)),
+        ("SECONDS", is_positive(attempts["SECONDS"])),
+    ):
+        if not sound:
+            yield Error(f"NATIVE_API['ATTEMPTS'][{name!r}] is no sensible number.", hint=DOCS, id="native_api.E003")
     for name, rate in native_settings.THROTTLE_RATES.items():
         if rate and not (isinstance(rate, str) and RATE.fullmatch(rate)):
             yield Error(f"NATIVE_API['THROTTLE_RATES'][{name!r}] is no rate.", hint="Write it as '600/m'.", id="native_api.E004")
@@ -61,8 +70,13 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
         yield Error("NATIVE_API['PROVIDERS'] and ['MODELS'] must be dictionaries of dictionaries.", hint=DOCS, id="native_api.E006")
         return
     for problem in built.problems:
-        place = f"NATIVE_API['{problem.place.partition('[')[0]}'][{problem.place.partition('[')[2]}"
-        yield Error(f"{place}: {problem.message}.", hint=problem.hint, id="native_api.E007")
+        told = f"NATIVE_API['{problem.place.partition('[')[0]}'][{problem.place.partition('[')[2]}: {problem.message}."
+        if problem.kind == "circle":
+            yield Error(told, hint=problem.hint, id="native_api.E021")
+        elif problem.kind == "fallback":
+            yield Warning(told, hint=f"{problem.hint} A model of the admin will do as well.", id="native_api.W021")
+        else:
+            yield Error(told, hint=problem.hint, id="native_api.E007")
 
 
 @register("native_api")

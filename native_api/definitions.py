@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal, NamedTuple
 
 from native_api.conf import native_settings
-from native_api.engine.routes import P95, STRATEGIES, Budget, Route, route
+from native_api.engine.routes import BUDGET, P95, STRATEGIES, Budget, Route, route
 from native_api.types import Provider, Target, Timeouts
 
 TARGET_KEYS: Final = frozenset({"PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"})
@@ -38,12 +38,20 @@ def only_known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
         raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(known))}.")
 
 
+def is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MOST
+
+
+def is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST
+
+
 def whole_number(definition: Mapping[str, Any], name: str, least: int, otherwise: Any) -> Any:
     """The member, `otherwise` where there is none."""
     value = definition.get(name)
     if value is None:
         return otherwise
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+    if not is_whole(value, least):
         raise ValueError(f"{name} must be a whole number from {least} | Not {value!r}.")
     return value
 
@@ -83,9 +91,15 @@ def _amount(name: Any, value: Any) -> Decimal:
 
 
 def budget_of() -> Budget:
-    """The site's ATTEMPTS."""
+    """The site's ATTEMPTS. What `manage.py check` finds wrong in them does not count."""
     told = native_settings.ATTEMPTS
-    return Budget(int(told["TOTAL"]), float(told["SECONDS"]))
+    attempts = told["TOTAL"] if is_whole(told["TOTAL"], 1) else BUDGET.attempts
+    return Budget(attempts, told["SECONDS"] if is_positive(told["SECONDS"]) else BUDGET.seconds)
+
+
+def site_retries() -> int:
+    told = native_settings.ATTEMPTS["RETRIES"]
+    return told if is_whole(told, 0) else 1
 
 
 def target_of(definition: Mapping[str, Any], providers: Mapping[str, Provider]) -> Target:

@@ -29,7 +29,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from native_api.engine import exchange, hedging, routing
 from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.health import Standing
-from native_api.engine.routes import Budget, Route
+from native_api.engine.routes import BUDGET, Budget, Route
 from native_api.engine.verdicts import LONGEST_PATIENCE, Verdict, helps_to_retry, verdict_of
 from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Target, Usage
@@ -42,8 +42,6 @@ PATIENCE: Final = 10.0
 
 PATIENCE_WITH_OTHERS: Final = 1.0
 """The same where it has."""
-
-BUDGET: Final = Budget()
 
 BUSY_SECONDS: Final = 1
 """`retry-after` where all targets are healthy and have no place free."""

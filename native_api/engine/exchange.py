@@ -63,7 +63,7 @@ async def complete(chat: ChatRequest, target: Target, attempts: Attempts) -> Com
     async with _deadline(target.timeouts.total):
         response = await _send(request, target, "application/json", attempts)
         try:
-            await _refuse_errors(response, dialect)
+            await _refuse_errors(response, dialect, target)
             body = await transport.read(response)
         finally:
             await response.aclose()
@@ -79,7 +79,7 @@ async def open_stream(chat: ChatRequest, target: Target, attempts: Attempts) -> 
     async with _deadline(min(timeouts.first_token, timeouts.total)):
         response = await _send(request, target, ACCEPTED[dialect.framing], attempts)
         try:
-            await _refuse_errors(response, dialect)
+            await _refuse_errors(response, dialect, target)
             stream = Stream(response, dialect, target, request.omitted, deadline)
             await stream.begin()
         except BaseException:
@@ -233,8 +233,8 @@ async def _send(request: UpstreamRequest, target: Target, accept: str, attempts:
         raise
 
 
-async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
-    """Raise for everything but a success."""
+async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Target) -> None:
+    """Raise for everything but a success. Some servers quote the key that they refuse: nobody else gets to read it."""
     status = response.status_code
     if 200 <= status < 300:
         return
@@ -246,6 +246,9 @@ async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
         error = dialect.error(status, headers, body)
     except Exception:
         error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
+    key = target.provider.api_key
+    if key and key in error.message:
+        error.message = error.message.replace(key, "…")
     error.should_retry = should_retry(headers.get("x-should-retry"))
     if error.retry_after is None:
         error.retry_after = seconds_until(headers.get("retry-after"), time.time())

@@ -31,7 +31,7 @@ from typing import Final, Literal, Protocol
 
 from native_api.engine.verdicts import KEY_REFUSED, counts_against
 from native_api.exceptions import DEFAULT_RETRY_AFTER, MAX_RETRY_AFTER, ProviderFault
-from native_api.types import Target
+from native_api.types import Provider, Target
 
 logger = logging.getLogger("native_api.routing")
 
@@ -153,6 +153,15 @@ class Health:
                 return None
             waits.append(self.troubles[target.key].until - self._clock())
         return max(PUT_OFF, min(waits)) if waits else None
+
+    def troubles_of(self, provider: Provider) -> dict[str, Trouble]:
+        """What is wrong with the provider's key (under "") and with its targets (under their models)."""
+        own, found = provider.identity, dict[str, Trouble]()
+        for name, trouble in list(self.troubles.items()):
+            over = trouble.kind == "limited" and not self._lasts(trouble)
+            if not over and (name == own or name.startswith(f"{own}/")):
+                found[name[len(own) + 1 :]] = trouble
+        return found
 
     # --- a call begins -----------------------------------------------------------------------------------------
 
@@ -323,6 +332,13 @@ class Health:
         old = [each for each, known in self.troubles.items() if known.until < self._clock() - FORGOTTEN_AFTER]
         for each in old:
             del self.troubles[each]
+
+    def proved(self, target: Target) -> None:
+        """A check from outside the traffic had an answer: whatever was wrong is over."""
+        with self._lock:
+            self._failures.pop(target.key, None)
+            self._levels.pop(target.key, None)
+            self._over(target, Standing.TRIAL)
 
     # --- what others found -------------------------------------------------------------------------------------
 

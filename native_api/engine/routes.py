@@ -69,6 +69,9 @@ class Budget:
     seconds: float = 120.0
 
 
+BUDGET: Final = Budget()
+
+
 def route(name: str, targets: Iterable[Target], strategy: Strategy | None = None, **more: Any) -> Route:
     """The route of these targets. Without a strategy it is `weighted` where weights are there to choose by, else `ordered`.
 

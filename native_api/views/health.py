@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from native_api import catalog
+from native_api.shared import fleet, hear
 from native_api.types import Json
 from native_api.usage import recorder
 from native_api.views.base import NativeView
@@ -36,7 +37,8 @@ class LiveView(OpenView):
 class ReadyView(OpenView):
     """503 where a dependency that requests need is missing: there is no provider, or usage cannot be kept.
 
-    A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal.
+    A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal. So is a
+    target that is out of order: all machines see it alike, and taking them all away would help nobody.
     """
 
     async def get(self, request: Request) -> HttpResponse:
@@ -48,7 +50,13 @@ class ReadyView(OpenView):
 
 
 def _checks() -> Json:
-    return {"database": _tried(_database), "cache": _tried(_cache), "providers": _providers(), "journal": _journal()}
+    return {
+        "database": _tried(_database),
+        "cache": _tried(_cache),
+        "providers": _providers(),
+        "targets": _targets(),
+        "journal": _journal(),
+    }
 
 
 def _tried(check: Callable[[], None]) -> Json:
@@ -80,6 +88,20 @@ def _cache() -> None:
 def _providers() -> Json:
     count = len(catalog.current().providers)
     return {"status": "ok" if count else "failing", "count": count}
+
+
+def _targets() -> Json:
+    """How many targets the routes have, how many of them are out of order or limited, and how many providers refuse their key."""
+    hear()
+    snapshot = catalog.current()
+    targets = {target.key for route in snapshot.routes.values() for target in route.targets}
+    kinds = [[trouble.kind for trouble in fleet.health.troubles_of(provider).values()] for provider in snapshot.providers.values()]
+    told = {
+        "out_of_order": sum(each.count("failing") for each in kinds),
+        "limited": sum(each.count("limited") for each in kinds),
+        "keys_refused": sum("refused" in each for each in kinds),
+    }
+    return {"status": "degraded" if told["out_of_order"] or told["keys_refused"] else "ok", "count": len(targets), **told}
 
 
 def _journal() -> Json:
