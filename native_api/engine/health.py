@@ -52,6 +52,9 @@ FORGOTTEN_AFTER: Final = 3600.0
 
 MAX_COUNTED: Final = 4096
 
+NotOpen = tuple[frozenset[str], frozenset[str]]
+NOBODY: Final[NotOpen] = (frozenset(), frozenset())
+
 Kind = Literal["failing", "limited", "refused"]
 KINDS: Final[tuple[Kind, ...]] = ("failing", "limited", "refused")
 
@@ -118,20 +121,44 @@ class Health:
         self._levels: dict[str, int] = {}
         self._trials: set[str] = set()
         self._names: OrderedDict[str, None] = OrderedDict()
+        self._not_open: NotOpen = NOBODY
+        self._looked_at = self._look_again_at = 0.0
         self.after_fork()
 
     def after_fork(self) -> None:
         """A lock held by a thread that the child does not have would never be free."""
         self._lock = threading.Lock()
         self._trials.clear()
+        self._changed()
 
     # --- looking -----------------------------------------------------------------------------------------------
 
     def standing(self, target: Target) -> Standing:
         if not self.troubles:
             return Standing.GOOD
-        own, providers = self._standing(target.key), self._standing(target.provider.identity)
-        return max(own, providers)
+        return max(self._standing(target.key), self._standing(target.provider.identity))
+
+    def not_open(self) -> NotOpen:
+        """Who is out, and who is a last resort: names of targets and providers. Worked out anew only when that may have changed."""
+        if not self.troubles:
+            return NOBODY
+        now = self._clock()
+        if not self._looked_at <= now < self._look_again_at:
+            with self._lock:
+                self._look(now)
+        return self._not_open
+
+    def _look(self, now: float) -> None:
+        standings = {name: self._standing(name) for name in self.troubles}
+        ends = [trouble.until for trouble in self.troubles.values() if trouble.until > now]
+        self._not_open = (
+            frozenset(name for name, standing in standings.items() if standing is Standing.OUT),
+            frozenset(name for name, standing in standings.items() if standing is Standing.LAST_RESORT),
+        )
+        self._looked_at, self._look_again_at = now, min(ends, default=float("inf"))
+
+    def _changed(self) -> None:
+        self._look_again_at = float("-inf")
 
     def _standing(self, name: str) -> Standing:
         trouble = self.troubles.get(name)
@@ -193,10 +220,12 @@ class Health:
         with self._lock:
             names = [name for name in self._names_of(target) if self._standing(name) is Standing.TRIAL]
             self._trials.update(names)
+            self._changed()
         try:
             claims = [await self._shared.claim(name, TRIAL_SECONDS) for name in names]
         except BaseException:
             self._trials.difference_update(names)
+            self._changed()
             raise
         if names and all(claims):
             return Standing.TRIAL
@@ -212,6 +241,7 @@ class Health:
                 trouble = self.troubles.get(name)
                 if trouble is not None:
                     self.troubles[name] = replace(trouble, until=self._clock() + PUT_OFF)
+            self._changed()
 
     @staticmethod
     def _names_of(target: Target) -> tuple[str, str]:
@@ -266,6 +296,7 @@ class Health:
                 if name in self._trials:
                     self._trials.discard(name)
                     self._shared.give_up(name)
+            self._changed()
 
     def _over(self, target: Target, standing: Standing) -> None:
         for name in self._names_of(target):
@@ -278,6 +309,7 @@ class Health:
     def _forget(self, name: str) -> None:
         self._trials.discard(name)
         del self.troubles[name]
+        self._changed()
         self._shared.tell(name, None)
 
     def _answers(self, target: Target, standing: Standing) -> None:
@@ -328,6 +360,7 @@ class Health:
     def _put(self, name: str, trouble: Trouble) -> None:
         self.troubles[name] = trouble
         self._trials.discard(name)
+        self._changed()
         self._shared.tell(name, trouble)
         old = [each for each, known in self.troubles.items() if known.until < self._clock() - FORGOTTEN_AFTER]
         for each in old:
@@ -357,3 +390,4 @@ class Health:
                     self.troubles.pop(name, None)
                 else:
                     self.troubles[name] = trouble
+            self._changed()

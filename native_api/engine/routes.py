@@ -22,6 +22,12 @@ TIERS: Final = ("simple", "moderate", "complex")
 
 P95: Final = "p95"
 
+BITS: Final = 30
+"""Of numbers for hashing: what Python multiplies fastest."""
+
+NOTHING: Final = 1e-9
+"""The weight of what has none: taken where there is nothing else."""
+
 INPUT_SHARE: Final = Decimal("0.75")
 """Of the tokens that are paid for: three are read for each that is written. Only for comparing targets with each other."""
 
@@ -39,6 +45,8 @@ class Group:
     """Running sums of the weights."""
     seeds: tuple[int, ...]
     """For rendezvous hashing, drawn from the targets' names, so that every process has the same."""
+    pulls: tuple[float, ...]
+    """For weighted rendezvous hashing: -1 / weight. Empty where all weights are equal."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,9 +98,10 @@ def _group(targets: tuple[Target, ...], strategy: Strategy | None, by_price: boo
         targets = tuple(sorted(targets, key=_cost))
     weights = _per_price(targets) if by_price else tuple(float(target.weight) for target in targets)
     keys = tuple(target.key for target in targets)
-    seeds = tuple(_seed(str(target)) for target in targets) if len(targets) > 1 else (1,)
+    seeds = tuple(draw(str(target)) | 1 for target in targets) if len(targets) > 1 else (1,)
     owners = tuple(target.provider.identity for target in targets)
-    return Group(targets, keys, owners, weights, tuple(accumulate(weights)), seeds)
+    pulls = tuple(-1 / (weight or NOTHING) for weight in weights) if len(set(weights)) > 1 else ()
+    return Group(targets, keys, owners, weights, tuple(accumulate(weights)), seeds, pulls)
 
 
 def _per_price(targets: tuple[Target, ...]) -> tuple[float, ...]:
@@ -120,6 +129,6 @@ def blended(target: Target) -> Decimal | None:
     return told_input * INPUT_SHARE + told_output * (1 - INPUT_SHARE)
 
 
-def _seed(name: str) -> int:
-    """An odd number of 64 bits: multiplying by it, modulo 2^64, spreads."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) | 1
+def draw(name: str) -> int:
+    """A number of BITS bits that stands for `name` in every process."""
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()) >> (32 - BITS)

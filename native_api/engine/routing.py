@@ -13,20 +13,19 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from math import log
 from random import choices, random
 from typing import Final
 
 from native_api.engine.fleet import Fleet
 from native_api.engine.health import Standing
-from native_api.engine.routes import Group, Route, Strategy
+from native_api.engine.routes import BITS, NOTHING, Group, Route, Strategy, draw
 from native_api.types import Target
 
-MASK: Final = 2**64 - 1
-LOG_OF_ALL: Final = 64 * log(2)
+MASK: Final = 2**BITS - 1
+LOG_OF_ALL: Final = BITS * log(2)
 
 OPEN: Final = frozenset({Standing.GOOD, Standing.TRIAL})
 LAST_RESORT: Final = frozenset({Standing.LAST_RESORT})
@@ -42,7 +41,7 @@ class Wish:
 
 def conversation_of(name: str) -> int:
     """The number that stands for a conversation in every process."""
-    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return draw(name)
 
 
 def candidates(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standings: frozenset[Standing]) -> Iterator[Target]:
@@ -54,25 +53,25 @@ def candidates(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standing
 
 def following(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standings: frozenset[Standing]) -> Target | None:
     """The best target of these standings that is not among `tried`; None where there is none."""
-    if not fleet.health.troubles and not tried and route.groups:
-        group = route.groups[0]
-        return group.targets[_choose(route.strategy, group, range(len(group.targets)), fleet, wish)]
+    out, last_resorts = fleet.health.not_open()
     for group in route.groups:
-        places = _places(group, fleet, tried, standings)
+        if not tried and not out and not last_resorts:
+            places: Sequence[int] = range(len(group.targets)) if standings is OPEN else ()
+        elif standings is OPEN:
+            places = _places(group, tried | out | last_resorts)
+        else:
+            places = [
+                place for place in _places(group, tried | out) if group.keys[place] in last_resorts or group.owners[place] in last_resorts
+            ]
         if places:
             return group.targets[_choose(route.strategy, group, places, fleet, wish)]
     return None
 
 
-def _places(group: Group, fleet: Fleet, tried: set[str], standings: frozenset[Standing]) -> list[int]:
-    """Where the group has targets that stand so. Those without trouble are looked at no closer."""
-    troubles, good, targets = fleet.health.troubles, Standing.GOOD in standings, group.targets
-    return [
-        place
-        for place, key in enumerate(group.keys)
-        if key not in tried
-        and (fleet.health.standing(targets[place]) in standings if key in troubles or group.owners[place] in troubles else good)
-    ]
+def _places(group: Group, without: Collection[str]) -> list[int]:
+    """Where the group has targets that are not named here, nor their providers."""
+    owners = group.owners
+    return [place for place, key in enumerate(group.keys) if key not in without and owners[place] not in without]
 
 
 def _choose(strategy: Strategy, group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
@@ -86,13 +85,14 @@ def _choose(strategy: Strategy, group: Group, places: Sequence[int], fleet: Flee
 def rendezvous(conversation: int, group: Group, places: Sequence[int]) -> int:
     """The place with the highest score, where a score is a draw from conversation and target, raised to one over the weight.
 
-    https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash (read 2026-11). In logarithms, upside down.
+    https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash (read 2026-11). In logarithms.
     """
-    seeds, weights = group.seeds, group.weights
-    if len(set(weights)) == 1:
-        return max(places, key=lambda place: conversation * seeds[place] & MASK)
-    weighed = [place for place in places if weights[place]] or places
-    return min(weighed, key=lambda place: (LOG_OF_ALL - log((conversation * seeds[place] & MASK) + 1)) / (weights[place] or 1.0))
+    seeds, pulls = group.seeds, group.pulls
+    if pulls:
+        scores = [(LOG_OF_ALL - log((conversation * seeds[place] & MASK) + 1)) * pulls[place] for place in places]
+    else:
+        scores = [float(conversation * seeds[place] & MASK) for place in places]
+    return places[scores.index(max(scores))]
 
 
 # --- strategies --------------------------------------------------------------------------------------------
@@ -114,10 +114,12 @@ def _weighted(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> 
 def _least_busy(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
     """The fewest requests under way for its weight. Of equals, one by weight."""
     busy, keys, weights = fleet.slots.taken, group.keys, group.weights
-    loads = [busy.get(keys[place], 0) / (weights[place] or 1e-9) for place in places]
-    least = min(loads)
-    equals = [place for place, load in zip(places, loads, strict=True) if load == least]
-    return equals[0] if len(equals) == 1 else _weighted(group, equals, fleet, wish)
+    least = [place for place in places if keys[place] not in busy]
+    if not least:
+        loads = [busy.get(keys[place], 0) / (weights[place] or NOTHING) for place in places]
+        fewest = min(loads)
+        least = [place for place, load in zip(places, loads, strict=True) if load == fewest]
+    return least[0] if len(least) == 1 else _weighted(group, least, fleet, wish)
 
 
 def _fastest(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:

@@ -341,7 +341,7 @@ def test_no_attempt_begins_after_the_time_is_over(site: Site) -> None:
 
 
 def out(site: Site, target: Target, kind: Any = "failing", seconds: float = 30.0) -> None:
-    site.fleet.health.troubles[target.key] = Trouble(kind, site.clock.now + seconds)
+    site.fleet.health.take({target.key: Trouble(kind, site.clock.now + seconds)})
 
 
 def test_where_all_are_out_of_order_it_is_said_when_to_come_back(site: Site) -> None:
