@@ -3,14 +3,26 @@
 import json
 import os
 
+from native_api.engine import health
 from tests.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.site_urls"
 NATIVE_API = json.loads(os.environ["NATIVE_API"])
 DEBUG = os.environ.get("DEBUG") == "1"
 DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"} if "sqlite" in DATABASES["default"]["ENGINE"] else {}  # noqa: F405
-if os.environ.get("CACHE_URL"):
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}}
+if os.environ.get("CACHE_URL", "").startswith("redis"):
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": os.environ["CACHE_URL"],
+            "KEY_PREFIX": os.environ.get("CACHE_PREFIX", ""),
+        }
+    }
+elif os.environ.get("CACHE_URL"):
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": os.environ["CACHE_URL"]}}
+if os.environ.get("COOL_DOWN"):
+    # A test that watches circuits open and close has no half a minute for each.
+    health.FIRST_COOL_DOWN = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
 MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -24,6 +36,7 @@ MIDDLEWARE = [
 WSGI_APPLICATION = "tests.site_wsgi.application"
 LOGGING = {
     "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"json": {"()": "native_api.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},

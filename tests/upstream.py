@@ -78,6 +78,24 @@ class Upstream:
     open_connections: int = 0
     scripts: dict[str, Script] = field(default_factory=dict)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    door: asyncio.Server | None = None
+
+    def listen(self, port: int = 0) -> None:
+        """Accept connections, at the port that it had before."""
+        opening = asyncio.start_server(self.serve, "127.0.0.1", port, backlog=2048)
+        self.door = asyncio.run_coroutine_threadsafe(opening, self.loop).result()
+        self.url = f"http://127.0.0.1:{self.door.sockets[0].getsockname()[1]}/v1"
+
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """New connections are refused. Those that are open stay."""
+        assert self.door is not None
+        port = self.door.sockets[0].getsockname()[1]
+        asyncio.run_coroutine_threadsafe(_closed(self.door), self.loop).result()
+        try:
+            yield
+        finally:
+            self.listen(port)
 
     def script(self, model: str, script: Script) -> None:
         self.scripts[model] = script
@@ -173,19 +191,23 @@ def running_upstream() -> Iterator[Upstream]:
     loop = upstream.loop
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(upstream.serve, "127.0.0.1", 0, backlog=2048), loop).result()
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    upstream.listen()
     try:
         yield upstream
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(server), loop).result()
+        asyncio.run_coroutine_threadsafe(_stop(upstream.door), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _stop(server: asyncio.Server) -> None:
-    server.close()
+async def _closed(door: asyncio.Server) -> None:
+    door.close()
+
+
+async def _stop(door: asyncio.Server | None) -> None:
+    if door is not None:
+        door.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
