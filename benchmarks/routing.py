@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmarks.gateway import CHAT, load, mock_provider
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import Trouble
 from native_api.engine.routes import STRATEGIES, Route, route
 from native_api.engine.routing import OPEN, Wish, candidates, conversation_of
+from native_api.engine.troubles import Trouble
 from native_api.types import Provider, Target
 from tests.servers import make_template, running_site
 

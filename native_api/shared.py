@@ -30,7 +30,8 @@ from django.core.signals import setting_changed
 
 from native_api import bridge
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import FORGOTTEN_AFTER, KINDS, Trouble
+from native_api.engine.health import FORGOTTEN_AFTER
+from native_api.engine.troubles import KINDS, Trouble
 
 T = TypeVar("T")
 

@@ -264,6 +264,10 @@ class Provider:
     identity: str = ""
     """The name with a mark of address and key: what was found out about a provider is forgotten when either changes."""
 
+    def __post_init__(self) -> None:
+        if not self.identity:
+            object.__setattr__(self, "identity", self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -281,7 +285,7 @@ class Target:
     """What its health, speed and places are kept under: the same for every route that names the same model of the same provider."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", f"{self.provider.identity or self.provider.name}/{self.model}")
+        object.__setattr__(self, "key", f"{self.provider.identity}/{self.model}")
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
 
 from native_api import catalog
-from native_api.engine.health import Trouble
+from native_api.engine.troubles import Trouble
 from native_api.exceptions import ModelNotFound
 from native_api.models import ModelRoute, Provider, Target
 from native_api.shared import fleet

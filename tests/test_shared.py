@@ -20,7 +20,8 @@ from django.test import override_settings
 
 from native_api import shared
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import PUT_OFF, Standing
+from native_api.engine.health import PUT_OFF
+from native_api.engine.troubles import Standing
 from native_api.shared import CacheState
 from tests.auth.admission import redis_cache
 from tests.engine.fleets import Clock, failure, fleet_with, target

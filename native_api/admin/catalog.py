@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from native_api import bridge, catalog, probes
 from native_api.admin.fields import LinesField
 from native_api.conf import native_settings
-from native_api.engine.health import Trouble
+from native_api.engine.troubles import Trouble
 from native_api.exceptions import ModelNotFound
 from native_api.gateway import new_request_id
 from native_api.models import ModelRoute, Provider, Target

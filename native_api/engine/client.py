@@ -28,8 +28,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from native_api.engine import exchange, hedging, routing
 from native_api.engine.fleet import Fleet, Lease
-from native_api.engine.health import Standing
 from native_api.engine.routes import BUDGET, Budget, Route
+from native_api.engine.troubles import Standing
 from native_api.engine.verdicts import LONGEST_PATIENCE, Verdict, helps_to_retry, verdict_of
 from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Target, Usage

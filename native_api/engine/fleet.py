@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from native_api.engine.health import Health, NotShared, SharedState, Standing
+from native_api.engine.health import Health
 from native_api.engine.slots import Slots
 from native_api.engine.speeds import Speeds
+from native_api.engine.troubles import NotShared, SharedState, Standing
 from native_api.exceptions import ProviderFault
 from native_api.types import Target
 

@@ -25,10 +25,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import Final, Literal, Protocol
+from dataclasses import replace
+from typing import Final
 
+from native_api.engine.troubles import SharedState, Standing, Trouble
 from native_api.engine.verdicts import KEY_REFUSED, counts_against
 from native_api.exceptions import DEFAULT_RETRY_AFTER, MAX_RETRY_AFTER, ProviderFault
 from native_api.types import Provider, Target
@@ -54,60 +54,6 @@ MAX_COUNTED: Final = 4096
 
 NotOpen = tuple[frozenset[str], frozenset[str]]
 NOBODY: Final[NotOpen] = (frozenset(), frozenset())
-
-Kind = Literal["failing", "limited", "refused"]
-KINDS: Final[tuple[Kind, ...]] = ("failing", "limited", "refused")
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """`until` is in seconds since 1970, `level` counts cool-downs in a row from 0, `code` is the error's, for people."""
-
-    kind: Kind
-    until: float
-    level: int = 0
-    code: str = ""
-
-
-class Standing(IntEnum):
-    """From the best to the worst."""
-
-    GOOD = 0
-    TRIAL = 1
-    LAST_RESORT = 2
-    OUT = 3
-
-
-class SharedState(Protocol):
-    """Where processes tell each other what they found. Nothing here raises; what cannot be shared stays local."""
-
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
-        """What others told since the last time; None for a trouble that is over. Asks at most once a second."""
-
-    def tell(self, name: str, trouble: Trouble | None) -> None:
-        """Pass it on, some time soon. Ends this process's claim to a trial of `name`."""
-
-    def give_up(self, name: str) -> None:
-        """End this process's claim to a trial of `name`: it has shown nothing."""
-
-    async def claim(self, name: str, seconds: float) -> bool:
-        """Whether the trial of `name` is this process's."""
-
-
-class NotShared:
-    """For one process alone."""
-
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
-        return {}
-
-    def tell(self, name: str, trouble: Trouble | None) -> None:
-        pass
-
-    def give_up(self, name: str) -> None:
-        pass
-
-    async def claim(self, name: str, seconds: float) -> bool:
-        return True
 
 
 class Health:
@@ -304,7 +250,8 @@ class Health:
             if trouble is None or (trouble.kind == "failing" and standing is not Standing.TRIAL):
                 continue
             self._forget(name)
-            logger.info("%s is in order again.", target)
+            if trouble.kind != "limited":
+                logger.info("%s is in order again.", target)
 
     def _forget(self, name: str) -> None:
         self._trials.discard(name)

@@ -20,8 +20,8 @@ from random import choices, random
 from typing import Final
 
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import Standing
 from native_api.engine.routes import BITS, NOTHING, Group, Route, Strategy, draw
+from native_api.engine.troubles import Standing
 from native_api.types import Target
 
 MASK: Final = 2**BITS - 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import SharedState
 from native_api.engine.routes import Route, route
+from native_api.engine.troubles import SharedState
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import Provider, Target
 

@@ -10,8 +10,8 @@ import pytest
 
 from native_api.engine import client, transport
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import Standing, Trouble
 from native_api.engine.routes import Budget, Route
+from native_api.engine.troubles import Standing, Trouble
 from native_api.exceptions import NativeError, NoTargetAvailable, UnsupportedField, UpstreamError, UpstreamTimeout
 from native_api.types import Attempts, ChatRequest, Provider, Quirks, Target, Timeouts
 from tests.engine.fleets import Clock, fleet_with, route_of

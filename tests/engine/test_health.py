@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from native_api.engine.fleet import Fleet, Lease
-from native_api.engine.health import NotShared, Standing, Trouble
+from native_api.engine.troubles import NotShared, Standing, Trouble
 from native_api.exceptions import ProviderFault, UpstreamError
 from tests.engine.fleets import Clock, failure, fleet_with, lost, slow, target
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import Trouble
 from native_api.engine.routes import Route, blended
 from native_api.engine.routing import LAST_RESORT, OPEN, Wish, candidates, conversation_of
+from native_api.engine.troubles import Trouble
 from tests.engine.fleets import Clock, fleet_with, route_of, target
 
 ANY = Wish()
