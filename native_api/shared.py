@@ -62,7 +62,7 @@ _threads: Final = bridge.Threads("native-api-shared", 2)
 
 
 class CacheState:
-    """`health.SharedState` over Django's cache, for all threads and event loops of the process."""
+    """`troubles.SharedState` over Django's cache, for all threads and event loops of the process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -79,7 +79,8 @@ class CacheState:
         self._change: Any = None
         self._asked_for = 0
         self._asked_at = float("-inf")
-        self._question: Future[dict[str, Trouble | None]] | None = None
+        self._question: Future[None] | None = None
+        self._news: dict[str, Trouble | None] = {}
         self._telling: Future[None] | None = None
         self._telling_since = 0.0
         self._use_again_at = float("-inf")
@@ -100,51 +101,58 @@ class CacheState:
         """What others told since the last time."""
         if not self._usable():
             return {}
-        silence = self._clock() - self._asked_at
-        if self._question is None and silence >= EVERY:
+        if self._untold and self._telling is None:
+            self._tell_all()
+        await self._keep_asking(names)
+        return self._take_news()
+
+    async def _keep_asking(self, names: Iterable[str]) -> None:
+        silence, question = self._clock() - self._asked_at, self._question
+        if question is not None and not question.done():
+            if silence > PATIENCE:
+                self._question = None
+                self._hangs()
+        elif silence >= EVERY:
             self._asked_at = self._clock()
             self._question = _threads.submit(self._ask, tuple(names))
             if silence >= STALE:
                 await _threads.glance(GLANCE, self._question)
-        if self._untold and self._telling is None:
-            self._tell_all()
-        return self._answer()
 
-    def _answer(self) -> Mapping[str, Trouble | None]:
-        question = self._question
-        if question is None:
+    def _take_news(self) -> Mapping[str, Trouble | None]:
+        """What came in, however late."""
+        if not self._news:
             return {}
-        if question.done():
-            self._question = None
-            return question.result()
-        if self._clock() - self._asked_at > PATIENCE:
-            self._question = None
-            self._hangs()
-        return {}
+        with self._lock:
+            news, self._news = self._news, {}
+        return news
 
     def ask_now(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
         """`changes` for synchronous callers that can wait, such as the admin."""
-        return self._ask(tuple(names)) if self._usable() else {}
+        if self._usable():
+            self._ask(tuple(names))
+        return self._take_news()
 
-    def _ask(self, names: tuple[str, ...]) -> dict[str, Trouble | None]:
+    def _ask(self, names: tuple[str, ...]) -> None:
         cache = caches[ALIAS]
         try:
             change = cache.get(CHANGED)
             if change == self._change and len(names) == self._asked_for:
-                return {}
+                return
             found = cache.get_many([_key(name) for name in names])
         except Exception as error:  # each cache backend has exceptions of its own
             self._fails(error)
-            return {}
+            return
         self._change, self._asked_for = change, len(names)
-        return {name: _trouble(value) for name in names if self._is_new(name, value := found.get(_key(name)))}
+        with self._lock:
+            for name in names:
+                value = found.get(_key(name))
+                if self._is_new(name, value):
+                    self._seen[name] = value
+                    self._news[name] = _trouble(value)
 
     def _is_new(self, name: str, value: Any) -> bool:
         """Whether it differs from what was read or told last."""
-        if value is None or name in self._untold or self._seen.get(name) == value or not _is_sound(value):
-            return False
-        self._seen[name] = value
-        return True
+        return value is not None and name not in self._untold and self._seen.get(name) != value and _is_sound(value)
 
     # --- telling -----------------------------------------------------------------------------------------------
 

@@ -16,10 +16,11 @@ from native_api.exceptions import NativeError, NoTargetAvailable, UnsupportedFie
 from native_api.types import Attempts, ChatRequest, Provider, Quirks, Target, Timeouts
 from tests.engine.fleets import Clock, fleet_with, route_of
 from tests.servers import until
-from tests.upstream import HELLO, Script, Upstream, completion, cuts, event, hello, pauses, running_upstream, says, stalls, streams
+from tests.upstream import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams
 
 HI: ChatRequest = {"model": "r", "messages": [{"role": "user", "content": "Hi"}]}
 QUICK = Timeouts(connect=1, first_token=0.2, between_tokens=0.2, total=0.4)
+BREAKING = Timeouts(between_tokens=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +96,12 @@ class Site:
         return caught.value
 
 
-async def text_of(stream: client.Stream, said: list[str] | None = None) -> str:
+async def text_of(stream: client.Stream, said: list[str] | None = None, after_each: Callable[[], None] = lambda: None) -> str:
     """The whole text; piece by piece in `said`, where the stream may break."""
     pieces = [] if said is None else said
     async for batch in stream:
         pieces += [chunk["choices"][0]["delta"].get("content") or "" for chunk in batch]
+        after_each()
     return "".join(pieces)
 
 
@@ -251,29 +253,35 @@ async def drips(exchange: Any) -> None:
         await asyncio.sleep(0.1)
 
 
-async def broken_in_one_read(exchange: Any) -> None:
+async def answers_and_fails(exchange: Any) -> None:
+    """In one read."""
     await exchange.piece(event({"content": " answer"}) + b'data: {"error": {"message": "overloaded"}}\n\n')
 
 
 @pytest.mark.parametrize(
-    ("rest", "kind"),
-    [(cuts, UpstreamError), (stalls, UpstreamTimeout), (drips, UpstreamTimeout), (broken_in_one_read, UpstreamError)],
+    ("rest", "kind", "text"),
+    [
+        (cuts, UpstreamError, "half"),
+        (stalls, UpstreamTimeout, "half"),
+        (drips, UpstreamTimeout, "half"),
+        (answers_and_fails, UpstreamError, "half answer"),
+    ],
     ids=["reset", "hangs", "drips", "error-event"],
 )
-def test_a_broken_answer_is_reported_and_nothing_else_is_tried(site: Site, rest: Any, kind: type[NativeError]) -> None:
-    first = site.target("first", begins_then(pauses(0.1), event({"content": " an"}), rest), timeouts=QUICK)
-    second = site.target("second")
+def test_a_broken_answer_is_reported_and_nothing_else_is_tried(site: Site, rest: Any, kind: type[NativeError], text: str) -> None:
+    gate = site.server.gate()
+    first, second = site.target("first", begins_then(gate, rest), timeouts=BREAKING), site.target("second")
 
     async def call() -> str:
         opened = await client.open_stream({**HI, "stream": True}, client.Plan(route_of(first, second)), site.attempts, site.fleet)
         said: list[str] = []
         with pytest.raises(kind) as caught:
-            await text_of(opened, said)
+            await text_of(opened, said, gate.open)
         await opened.aclose()
         assert caught.value.provider == "of-first"
         return "".join(said)
 
-    assert site.run(call) == ("half an answer" if rest is broken_in_one_read else "half an")
+    assert site.run(call) == text
     assert site.asked == {"first": 1, "second": 0}
     assert site.fleet.slots.taken == {}
 
