@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -79,23 +80,38 @@ class Upstream:
     scripts: dict[str, Script] = field(default_factory=dict)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     door: asyncio.Server | None = None
+    late: set[asyncio.Task[None]] = field(default_factory=set)
 
     def listen(self, port: int = 0) -> None:
         """Accept connections, at the port that it had before."""
-        opening = asyncio.start_server(self.serve, "127.0.0.1", port, backlog=2048)
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=2048)
+        self._socket.setblocking(False)
+        opening = asyncio.start_server(self.serve, sock=self._socket, backlog=2048)
         self.door = asyncio.run_coroutine_threadsafe(opening, self.loop).result()
-        self.url = f"http://127.0.0.1:{self.door.sockets[0].getsockname()[1]}/v1"
+        self.port = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
 
     @contextlib.contextmanager
     def refusing(self) -> Iterator[None]:
         """New connections are refused. Those that are open stay."""
-        assert self.door is not None
-        port = self.door.sockets[0].getsockname()[1]
-        asyncio.run_coroutine_threadsafe(_closed(self.door), self.loop).result()
+        asyncio.run_coroutine_threadsafe(self._shut(), self.loop).result()
         try:
             yield
         finally:
-            self.listen(port)
+            self.listen(self.port)
+
+    async def _shut(self) -> None:
+        """Let those in that wait at the door: the system told them already that they are connected."""
+        assert self.door is not None
+        waiting = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(self._socket.accept()[0])
+        self.door.close()
+        for connection in waiting:
+            task = asyncio.ensure_future(self.serve(*await asyncio.open_connection(sock=connection)))
+            self.late.add(task)
+            task.add_done_callback(self.late.discard)
 
     def script(self, model: str, script: Script) -> None:
         self.scripts[model] = script
@@ -199,10 +215,6 @@ def running_upstream() -> Iterator[Upstream]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-async def _closed(door: asyncio.Server) -> None:
-    door.close()
 
 
 async def _stop(door: asyncio.Server | None) -> None:

@@ -56,6 +56,11 @@ NotOpen = tuple[frozenset[str], frozenset[str]]
 NOBODY: Final[NotOpen] = (frozenset(), frozenset())
 
 
+def cool_down(level: int) -> float:
+    """Seconds. Bounded before it is a number that no float holds: an outage may last for days."""
+    return min(FIRST_COOL_DOWN * (1 << min(level, 10)), LAST_COOL_DOWN)
+
+
 class Health:
     """What one process knows. Any thread and event loop may call it."""
 
@@ -199,10 +204,7 @@ class Health:
         """The first chunk of a stream is there: that ends a trial."""
         if standing is not Standing.GOOD:
             with self._lock:
-                trouble = self.troubles.get(target.key)
-                if trouble is not None and trouble.kind == "failing":
-                    self._levels[target.key] = trouble.level
-                    self._failures[target.key] = FAILURES - 1
+                self._answers(target, standing)
                 self._over(target, standing)
 
     def succeeded(self, target: Target, standing: Standing) -> None:
@@ -280,7 +282,7 @@ class Health:
             self._open(target, self._levels.get(key, -1) + 1, fault)
 
     def _open(self, target: Target, level: int, fault: ProviderFault) -> None:
-        seconds = min(FIRST_COOL_DOWN * 2**level, LAST_COOL_DOWN)
+        seconds = cool_down(level)
         self._failures.pop(target.key, None)
         self._levels.pop(target.key, None)
         self._put(target.key, Trouble("failing", self._clock() + seconds, level, fault.code))
@@ -293,8 +295,7 @@ class Health:
         if trouble is not None and trouble.kind != "limited" and standing is not Standing.TRIAL:
             return
         level = trouble.level + 1 if trouble is not None and trouble.kind == "refused" else 0
-        seconds = min(FIRST_COOL_DOWN * 2**level, LAST_COOL_DOWN)
-        self._put(name, Trouble("refused", self._clock() + seconds, level, str(fault.upstream_status)))
+        self._put(name, Trouble("refused", self._clock() + cool_down(level), level, str(fault.upstream_status)))
         if not level:
             logger.warning("The key of %s was refused (%s).", target.provider.name if everywhere else target, fault.upstream_status)
 

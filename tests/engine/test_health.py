@@ -96,6 +96,16 @@ def test_the_cool_down_doubles_up_to_five_minutes(fleet: Fleet, clock: Clock) ->
         fail(fleet)
 
 
+@pytest.mark.parametrize("fault", [failure(500), failure(401)])
+def test_an_outage_may_last_for_days(fleet: Fleet, clock: Clock, fault: ProviderFault) -> None:
+    for _ in range(5):
+        fail(fleet, fault)
+    for _ in range(1200):
+        clock.now += 301
+        assert standing(fleet) is Standing.TRIAL
+        fail(fleet, fault)
+
+
 def test_success_of_the_trial_closes_the_circuit_and_the_next_cool_down_is_short_again(fleet: Fleet, clock: Clock) -> None:
     open_circuit(fleet)
     clock.now += 31
