@@ -1,6 +1,7 @@
 """Providers, routes and targets as rows. `native_api.catalog` merges them with the settings of the same meaning.
 
-`definition` writes a row as settings are written; what it means is known in one place, where settings are read.
+`definition` writes a row as settings are written; what it means is known in one place, where settings are read. What is there for
+routing may be missing from an INSERT: a script, or an older version still at work while a new one is rolled out, knows nothing of it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Provider(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Calls at a time of each target, per process."),
     )
-    price = models.JSONField(_("price"), default=dict, blank=True, help_text=PRICE_HELP)
+    price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
@@ -73,17 +74,23 @@ class ModelRoute(models.Model):
         _("strategy"),
         max_length=20,
         blank=True,
+        db_default="",
         choices=[(strategy, strategy) for strategy in STRATEGIES],
         help_text=_("Among targets of one priority. Empty: by weight where the weights differ, else in order."),
     )
-    fallbacks = models.JSONField(_("fallbacks"), default=list, blank=True, help_text=_("Models to try when all targets failed."))
+    fallbacks = models.JSONField(_("fallbacks"), default=list, null=True, blank=True, help_text=_("Models to try when all targets failed."))
     context_fallbacks = models.JSONField(
-        _("fallbacks for long conversations"), default=list, blank=True, help_text=_("Models to try when the context is too long.")
+        _("fallbacks for long conversations"),
+        default=list,
+        null=True,
+        blank=True,
+        help_text=_("Models to try when the context is too long."),
     )
     hedge = models.CharField(
         _("hedge after"),
         max_length=20,
         blank=True,
+        db_default="",
         help_text=_('Seconds without a first token after which a second target is started too, or "p95". Costs more. Empty: never.'),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
@@ -120,7 +127,7 @@ class Target(models.Model):
     timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)], help_text=TIMEOUT_HELP)
     retries = models.PositiveSmallIntegerField(_("retries"), null=True, blank=True)
     max_concurrency = models.PositiveIntegerField(_("concurrency"), null=True, blank=True, validators=[MinValueValidator(1)])
-    price = models.JSONField(_("price"), default=dict, blank=True, help_text=PRICE_HELP)
+    price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:

@@ -54,7 +54,6 @@ def _checks() -> Json:
         "database": _tried(_database),
         "cache": _tried(_cache),
         "providers": _providers(),
-        "targets": _targets(),
         "journal": _journal(),
     }
 
@@ -86,22 +85,20 @@ def _cache() -> None:
 
 
 def _providers() -> Json:
-    count = len(catalog.current().providers)
-    return {"status": "ok" if count else "failing", "count": count}
-
-
-def _targets() -> Json:
-    """How many targets the routes have, how many of them are out of order or limited, and how many providers refuse their key."""
+    """How many there are and how many targets, how many of those are out of order or limited, and how many providers refuse their key."""
     hear()
     snapshot = catalog.current()
+    count = len(snapshot.providers)
     targets = {target.key for route in snapshot.routes.values() for target in route.targets}
     kinds = [[trouble.kind for trouble in fleet.health.troubles_of(provider).values()] for provider in snapshot.providers.values()]
     told = {
+        "targets": len(targets),
         "out_of_order": sum(each.count("failing") for each in kinds),
         "limited": sum(each.count("limited") for each in kinds),
         "keys_refused": sum("refused" in each for each in kinds),
     }
-    return {"status": "degraded" if told["out_of_order"] or told["keys_refused"] else "ok", "count": len(targets), **told}
+    status = "failing" if not count else "degraded" if told["out_of_order"] or told["keys_refused"] else "ok"
+    return {"status": status, "count": count, **told}
 
 
 def _journal() -> Json:

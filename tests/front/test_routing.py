@@ -158,7 +158,7 @@ def test_nobody_left_is_said_at_once_and_when_to_come_back(http: httpx.Client, r
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["status"], record["attempts"], record["provider"]) == ("error", 0, "")
     ready = http.get("/health/ready").json()
-    assert (ready["status"], ready["checks"]["targets"]["out_of_order"] >= 1) == ("degraded", True)
+    assert (ready["status"], ready["checks"]["providers"]["out_of_order"] >= 1) == ("degraded", True)
 
 
 def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(http: httpx.Client) -> None:
