@@ -49,10 +49,18 @@ def cache(url: str) -> dict[str, Any]:
     raise ValueError(f"CACHE_URL: unknown scheme {scheme!r}; use redis://, rediss://, unix://, db:// or locmem://")
 
 
+def region() -> dict[str, str]:
+    """The region that AWS's own tools would use, as a provider's OPTIONS; nothing where there is none."""
+    name = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return {"region": name} if name else {}
+
+
 def providers() -> dict[str, dict[str, Any]]:
-    """Every vendor whose usual key variable is set, as `NATIVE_API["PROVIDERS"]`."""
-    return {
-        preset.name: {"API_KEY": os.environ[preset.key_variable]}
-        for preset in PRESETS.values()
-        if preset.key_variable and os.environ.get(preset.key_variable) and "{" not in preset.base_url
-    }
+    """Every vendor whose usual key variable is set and whose address needs nothing but a region, as `NATIVE_API["PROVIDERS"]`."""
+    found: dict[str, dict[str, Any]] = {}
+    for preset in PRESETS.values():
+        options = region() if "{region}" in preset.base_url else {}
+        is_whole = "{" not in preset.base_url.replace("{region}", options.get("region", "{"))
+        if preset.key_variable and os.environ.get(preset.key_variable) and is_whole:
+            found[preset.name] = {"API_KEY": os.environ[preset.key_variable], **({"OPTIONS": options} if options else {})}
+    return found

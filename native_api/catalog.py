@@ -37,6 +37,7 @@ from native_api.definitions import (
     whole_number,
 )
 from native_api.dialects import DIALECTS
+from native_api.engine import aws
 from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
 from native_api.providers import PRESETS
@@ -146,6 +147,8 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     key = Secret(definition.get("API_KEY") or "")
     if auth in KEYED and not key and preset is not None:
         raise ValueError("no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys.")
+    if auth == "aws":
+        aws.check(key, options)
     headers = {**(preset.headers if preset else {}), **(definition.get("HEADERS") or {})}
     timeouts = timeouts_of(definition.get("TIMEOUT"))
     quirks = preset.quirks if preset else Quirks()

@@ -32,8 +32,13 @@ class Preset:
 
 ROWS = (
     Preset("openai", "openai", "https://api.openai.com/v1", "https://platform.openai.com/docs/api-reference", "OPENAI_API_KEY"),
+    Preset(
+        "bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com",
+        "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html", "AWS_BEARER_TOKEN_BEDROCK", auth="aws",
+    ),
     Preset("echo", "openai", "echo://local/v1", "docs/providers.md", auth="none"),
-    Preset("ollama", "openai", "http://127.0.0.1:11434/v1", "https://docs.ollama.com/openai", auth="none", probe=True),
+    Preset("cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat", "CO_API_KEY"),
+    Preset("ollama", "ollama", "http://127.0.0.1:11434", "https://docs.ollama.com/api/chat", auth="none", probe=True),
     Preset("llamacpp", "openai", "http://127.0.0.1:8080/v1", "https://github.com/ggml-org/llama.cpp", auth="none", probe=True),
     Preset("vllm", "openai", "http://127.0.0.1:8000/v1", "https://docs.vllm.ai/en/latest/serving/", auth="none", probe=True),
     Preset("lmstudio", "openai", "http://127.0.0.1:1234/v1", "https://lmstudio.ai/docs/developer/openai-compat", auth="none", probe=True),

@@ -29,7 +29,8 @@ class Secret(str):
 
 
 class ToolCall(TypedDict):
-    """`extra_content` (ours and Google's) carries what the provider wants back: `{"google": {"thought_signature": …}}`."""
+    """`extra_content` (ours and Google's) carries what the provider wants back: `{"google": {"thought_signature": …}}`,
+    `{"anthropic": {"caller": …}}`."""
 
     id: str
     type: Literal["function", "custom"]
@@ -50,6 +51,15 @@ class Message(TypedDict):
     `{"type": "reasoning.text", "text", "signature"?}`, `{"type": "reasoning.summary", "summary"}` and
     `{"type": "reasoning.encrypted", "data"}`, each with `format` (the dialect that made it), `index` and
     optionally `id`. A dialect sends back only the ones of its own format.
+
+    `provider_content` (ours) are blocks that only one wire knows, such as the calls and results of its server tools:
+    `{"format", "block", "index"}`, the block as the provider wrote it. A client may write some itself into any other
+    message (`{"format": "anthropic", "block": {"type": "search_result", …}}`): they come after the message's own content.
+
+    `annotations` are OpenAI's `url_citation`s; the `url` of a source without an address is "".
+
+    Where such items stood among text and calls is told by `at`, `calls`, `reasoning` and `until` (`dialects.replay`). A client
+    that sends a reply's message back as it got it sends back all of this, in the order that the provider had.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -61,6 +71,8 @@ class Message(TypedDict):
     audio: NotRequired[Json | None]
     reasoning_content: NotRequired[str | None]
     reasoning_details: NotRequired[list[Json]]
+    provider_content: NotRequired[list[Json]]
+    images: NotRequired[list[Json]]  # OpenRouter's: images that the model made, as `image_url` parts with an `index`
     annotations: NotRequired[list[Json]]
     function_call: NotRequired[Json | None]
     is_error: NotRequired[bool]  # ours: a tool result that reports a failure
@@ -120,8 +132,10 @@ DIALECT_FIELDS = frozenset(ChatRequest.__annotations__) - ROUTING_FIELDS
 class Usage(TypedDict):
     """Token counts. `prompt_tokens` includes cache reads and writes; `completion_tokens` includes reasoning.
 
-    `prompt_tokens_details`: `cached_tokens`, `cache_write_tokens` (ours, OpenRouter's name), `audio_tokens`, `image_tokens`.
+    `prompt_tokens_details`: `cached_tokens`, `cache_write_tokens` (ours, OpenRouter's name), of which `cache_write_1h_tokens` (ours)
+    for an hour, `audio_tokens`, `image_tokens`, and `cached_audio_tokens`, `cached_image_tokens` (ours).
     `completion_tokens_details`: `reasoning_tokens`, `audio_tokens`, `image_tokens`, `accepted_prediction_tokens`, `rejected_…`.
+    `billed_units` (ours, Cohere's name): what the provider charges for, where it counts otherwise.
     """
 
     prompt_tokens: int
@@ -129,14 +143,22 @@ class Usage(TypedDict):
     total_tokens: int
     prompt_tokens_details: NotRequired[Json]
     completion_tokens_details: NotRequired[Json]
+    server_tool_use: NotRequired[Json]  # ours: uses of the provider's own tools, billed beside tokens
+    speed: NotRequired[str]  # Anthropic's, which decides the price
+    iterations: NotRequired[list[Any]]  # Anthropic's: model runs, some of which are billed beside the counts above
+    billed_units: NotRequired[Json]
 
 
 class Choice(TypedDict):
-    """`finish_reason`: `stop`, `length`, `tool_calls` or `content_filter`."""
+    """`finish_reason`: `stop`, `length`, `tool_calls` or `content_filter`.
+
+    `native_finish_reason` (OpenRouter's name) is the provider's own word, where it says more than that: `pause_turn`, `SAFETY`.
+    """
 
     index: int
     message: Json
     finish_reason: str | None
+    native_finish_reason: NotRequired[str]
     logprobs: NotRequired[Json | None]
 
 
@@ -158,6 +180,7 @@ class ChunkChoice(TypedDict):
     index: int
     delta: Json
     finish_reason: str | None
+    native_finish_reason: NotRequired[str]
     logprobs: NotRequired[Json | None]
 
 

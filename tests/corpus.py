@@ -98,7 +98,68 @@ def gemini(body: dict[str, Any]) -> Said:
     return said
 
 
-COLLECTORS = {"anthropic": anthropic, "openai": openai, "gemini": gemini}
+def bedrock(body: dict[str, Any]) -> Said:
+    said = Said()
+    for block in body["output"]["message"]["content"]:
+        reasoning = block.get("reasoningContent", {})
+        if "text" in block:
+            said.texts.append(block["text"])
+        elif "toolUse" in block and block["toolUse"].get("type") != "server_tool_use":
+            said.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
+        elif "reasoningText" in reasoning:
+            said.thoughts.append(reasoning["reasoningText"]["text"])
+            said.signatures += [reasoning["reasoningText"]["signature"]] if "signature" in reasoning["reasoningText"] else []
+        elif "citationsContent" in block:
+            said.texts.append("".join(piece["text"] for piece in block["citationsContent"]["content"]))
+            said.signatures += [text for text in strings(block["citationsContent"]["citations"]) if len(text) > 3]
+        else:
+            said.signatures += [text for text in strings(block) if len(text) > 3]
+    said.signatures += [text for text in strings([body.get("trace"), body.get("additionalModelResponseFields")]) if len(text) > 3]
+    usage = body["usage"]
+    cache = (usage.get("cacheReadInputTokens") or 0) + (usage.get("cacheWriteInputTokens") or 0)
+    said.prompt_tokens, said.completion_tokens = usage["inputTokens"] + cache, usage["outputTokens"]
+    return said
+
+
+def cohere(body: dict[str, Any]) -> Said:
+    said = Said()
+    message = body["message"]
+    for block in message.get("content") or ():
+        if block["type"] == "text":
+            said.texts.append(block["text"])
+        elif block["type"] == "thinking":
+            said.thoughts.append(block["thinking"])
+            said.signatures.append(block["thinking"])
+        else:
+            said.signatures += [text for text in strings(block) if len(text) > 3]
+    if message.get("tool_plan"):
+        said.thoughts.append(message["tool_plan"])
+        said.signatures.append(message["tool_plan"])
+    for call in message.get("tool_calls") or ():
+        said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
+    said.signatures += [text for citation in message.get("citations") or () for text in strings(citation["sources"]) if len(text) > 3]
+    counts = body["usage"].get("tokens") or body["usage"]["billed_units"]
+    said.prompt_tokens, said.completion_tokens = counts["input_tokens"], counts["output_tokens"]
+    return said
+
+
+def ollama(body: dict[str, Any]) -> Said:
+    said = Said()
+    message = body["message"]
+    said.texts += [message["content"]] if message.get("content") else []
+    said.thoughts += [message["thinking"]] if message.get("thinking") else []
+    said.signatures += [f"data:{_image_type(data)};base64,{data}" for data in message.get("images") or ()]
+    for call in message.get("tool_calls") or ():
+        said.calls.append((call["function"]["name"], call["function"]["arguments"]))
+    said.prompt_tokens, said.completion_tokens = body.get("prompt_eval_count", 0), body.get("eval_count", 0)
+    return said
+
+
+def _image_type(data: str) -> str:
+    return "image/jpeg" if data.startswith("/9j/") else "image/png"
+
+
+COLLECTORS = {"anthropic": anthropic, "openai": openai, "gemini": gemini, "bedrock": bedrock, "cohere": cohere, "ollama": ollama}
 
 
 def check_nothing_is_lost(said: Said, reply: Any) -> None:

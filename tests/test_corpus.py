@@ -35,6 +35,7 @@ def wire_of(recording: dict[str, Any]) -> str:
         "/converse": "bedrock",
         "/converse-stream": "bedrock",
         "/v2/chat": "cohere",
+        "/api/chat": "ollama",
     }
     return next((wire for ending, wire in endings.items() if path.endswith(ending)), "")
 
@@ -81,7 +82,7 @@ def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, An
     try:
         return ("ended", *ended(recording, pieces))
     except UpstreamError as error:
-        assert "error" in recording["raw"]
+        assert "error" in recording.get("raw", "") or b":exception-type" in base64.b64decode(recording.get("raw_base64", ""))
         return "failed", error.code, error.message
 
 

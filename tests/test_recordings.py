@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.lib.streaming._deltas import accumulate_delta
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
 from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.serializers import ChatCompletionSerializer
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
 from tests.corpus import parsed
 from tests.dialects.folding import fold
@@ -36,10 +39,15 @@ def target_of(case: dict[str, Any]) -> Target:
     return Target(Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"])
 
 
+def stream_of(case: dict[str, Any]) -> bytes:
+    return case["stream"].encode() if "stream" in case else base64.b64decode(case.get("stream_base64", ""))
+
+
 def comparable(value: Any) -> Any:
-    """With the arguments of tool calls as values: white space in JSON is not meaning."""
+    """With the arguments of tool calls as values: white space in JSON is not meaning. No content is none, however it is said."""
     if isinstance(value, dict):
-        return {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        told = {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        return {**told, "content": told["content"] or None} if "content" in told else told
     return [comparable(item) for item in value] if isinstance(value, list) else value
 
 
@@ -72,16 +80,28 @@ def test_what_a_wire_cannot_say_is_refused_by_name(case: dict[str, Any]) -> None
 @pytest.mark.parametrize("case", cases("reply", "expected"))
 def test_the_complete_reply(case: dict[str, Any]) -> None:
     reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], target_of(case))
-    assert reply["object"] == "chat.completion"
+    ChatCompletion.model_validate(reply)  # as strict clients do
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
+
+
+@pytest.mark.parametrize("case", cases("reply", "expected"))
+def test_a_client_may_send_back_what_it_got(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    question = {"role": "user", "content": "?"}
+    for choice in dialect.response(json.loads(json.dumps(case["reply"])), target)["choices"]:
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in choice["message"].get("tool_calls") or ()]
+        messages = [question, choice["message"], *results, question]
+        chat, _ = ChatCompletionSerializer().check({"model": "m", "messages": json.loads(json.dumps(messages))})
+        assert dialect.request(chat, target).body
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[str, Any]) -> None:
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = stream_of(case)
     chunks, usage = chunks_of(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk)
         assert "usage" not in chunk
         assert chunk["choices"]
         assert {choice["finish_reason"] for choice in chunk["choices"]} <= {None, *FINISH_REASONS}
@@ -100,16 +120,31 @@ def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
-def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
+def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, Any]) -> None:
+    """Text that is repeated in a list's items grows there, numbers are summed, and items without an index are an error."""
     raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    chunks, _ = chunks_of(case, [raw])
+    messages: dict[int, Any] = {}
+    for choice in [choice for chunk in chunks for choice in ChatCompletionChunk.model_validate(chunk).choices]:
+        messages[choice.index] = accumulate_delta(messages.get(choice.index, {}), choice.delta.to_dict())
+    for choice in fold(chunks):
+        message = messages[choice["index"]]
+        for call in message.get("tool_calls") or ():
+            call.pop("index", None)
+        assert {**message, "content": message.get("content") or None} == choice["message"]
+
+
+@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
+def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
+    raw = stream_of(case)
     with pytest.raises(UpstreamError):
         chunks_of(case, [raw[: len(raw) // 3]])
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected_error"))
+@pytest.mark.parametrize("case", cases("stream", "expected_error") + cases("stream_base64", "expected_error"))
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
-        chunks_of(case, [case["stream"].encode()])
+        chunks_of(case, [stream_of(case)])
     assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case["expected_error"]
 
 

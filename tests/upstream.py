@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import h11
 
@@ -29,6 +31,15 @@ class Received:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
+
+    @property
+    def model(self) -> str:
+        """As the body names it, or else the path, as Bedrock's and Gemini's do."""
+        if isinstance(self.body, dict) and "model" in self.body:
+            return str(self.body["model"])
+        found = re.search(r"/model/([^/]+)/|/models/([^/:]+):", self.path)
+        return unquote(found[1] or found[2]) if found else ""
 
 
 class Exchange:
@@ -55,8 +66,8 @@ class Exchange:
         lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in (headers or {}).items())]
         await self.send("\r\n".join([*lines, "", ""]).encode())
 
-    async def event_stream(self) -> None:
-        await self.head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+    async def event_stream(self, content_type: str = "text/event-stream") -> None:
+        await self.head(200, {"content-type": content_type, "transfer-encoding": "chunked"})
 
     async def piece(self, data: bytes) -> None:
         await self.send(b"%x\r\n%b\r\n" % (len(data), data))
@@ -120,7 +131,7 @@ class Upstream:
         return Gate(self.loop)
 
     def seen(self, model: str) -> list[Received]:
-        return [received for received in self.requests if isinstance(received.body, dict) and received.body.get("model") == model]
+        return [received for received in self.requests if received.model == model]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -140,8 +151,7 @@ class Upstream:
                 return
             self.requests.append(received)
             exchange = Exchange(received, writer)
-            model = received.body.get("model") if isinstance(received.body, dict) else ""
-            await self._run(self.scripts.get(model, hello), exchange, reader)
+            await self._run(self.scripts.get(received.model, hello), exchange, reader)
             if not exchange.keep_alive:
                 return
 
@@ -171,7 +181,7 @@ async def read_request(reader: asyncio.StreamReader) -> Received | None:
         elif isinstance(event, h11.Data):
             body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return Received(head.method.decode(), head.target.decode(), _headers(head), _parsed(body))
+            return Received(head.method.decode(), head.target.decode(), _headers(head), _parsed(body), body)
         else:
             return None
 
@@ -274,11 +284,11 @@ def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) ->
     return script
 
 
-def streams(*steps: bytes | Script) -> Script:
+def streams(*steps: bytes | Script, content_type: str = "text/event-stream") -> Script:
     """An event stream of byte pieces, with other scripts in between."""
 
     async def script(exchange: Exchange) -> None:
-        await exchange.event_stream()
+        await exchange.event_stream(content_type)
         for step in steps:
             if isinstance(step, bytes):
                 await exchange.piece(step)

@@ -1,47 +1,40 @@
-"""Anthropic Messages: https://docs.anthropic.com/en/api/messages (read 2026-11). The request; see `anthropic_reply` for what comes back.
+"""Anthropic Messages: https://platform.claude.com/docs/en/api/messages (read 2026-11).
+
+Here: addresses and the body's frame. Beside it: `anthropic_messages` (with `anthropic_parts`), `anthropic_tools` (with
+`anthropic_schema`), `anthropic_models` (what differs by model), `anthropic_stream` and `anthropic_reply` (what comes back, with
+`anthropic_blocks` and `anthropic_usage`), `anthropic_errors` and `anthropic_betas`.
 
 What differs most from the unified shape: instructions stand apart from the conversation, turns alternate, tool results
 are part of the user's turn and come first in it, an output limit is required, and thinking is a mode of its own.
+
+What has no unified field comes through `provider_options`: `cache_control`, `context_management`, `mcp_servers`, `container`,
+`thinking`, built-in tools and members of the request's own tools (`{"tools": [{"name": "f", "defer_loading": true}]}`).
+Beta features are named in `betas`, as in Anthropic's SDKs; the header that those features need is sent without that too.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.anthropic_messages import conversation
-from native_api.dialects.anthropic_reply import AnthropicStream, reply
-from native_api.dialects.base import Dialect, StreamParser
-from native_api.dialects.content import FORCED_TOOL, check_modalities, choice_of, functions_of, limit_of, stops_of, wanted_schema
-from native_api.dialects.errors import error_object, provider_error
-from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.dialects.anthropic_betas import of_options
+from native_api.dialects.anthropic_errors import error_of
+from native_api.dialects.anthropic_messages import Conversation, container_of
+from native_api.dialects.anthropic_models import BUDGETS, LEAST_BUDGET, Abilities, abilities
+from native_api.dialects.anthropic_reply import reply
+from native_api.dialects.anthropic_stream import AnthropicStream
+from native_api.dialects.anthropic_tools import add_tools, is_forced, joined, shape_answer
+from native_api.dialects.base import Dialect, StreamParser, merge
+from native_api.dialects.content import check_modalities, limit_of, stops_of
+from native_api.exceptions import UpstreamError
+from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
 
 VERSION: Final = "2023-06-01"
 
-OUTPUT_LIMITS: Final = (
-    (re.compile(r"claude-3-(opus|sonnet|haiku)"), 4096),
-    (re.compile(r"claude-3-5"), 8192),
-    (re.compile(r"claude-opus-4(-0|-1|-2025|$)"), 32_000),
-)
-DEFAULT_OUTPUT_LIMIT: Final = 64_000
-"""What a model can write at most, where the client sets no limit: https://docs.anthropic.com/en/docs/about-claude/models (2026-11)."""
-
-NEVER_THINKS: Final = re.compile(r"claude-3-(opus|sonnet|haiku|5)|claude-2")
-THINKS_BY_BUDGET: Final = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4(-[0-5])?(-2025|@|$|-latest)")
-"""Later models decide themselves how long they think (`adaptive`) and take an effort."""
-
-BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_000, "max": 32_000}
-EFFORTS: Final = {"minimal": "low", "xhigh": "xhigh", "max": "max"}
-LEAST_BUDGET: Final = 1024
-
-HAS_SCHEMAS: Final = re.compile(r"claude-(opus-4-1|(opus|sonnet|haiku)-4-[5-9]|[a-z]+-[5-9])")
-"""Models with structured output of their own (`output_config.format`)."""
-
 SERVICE_TIERS: Final = {"auto": "auto", "default": "standard_only"}
+
+DEFAULT_SAMPLING: Final = 1
+"""What every model takes for `temperature` and `top_p`: the same as nothing."""
 
 
 class Anthropic(Dialect):
@@ -68,21 +61,43 @@ class Anthropic(Dialect):
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {"anthropic-version": VERSION}
 
+    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
+        request = super().request(chat, target)
+        features = request.body.pop("betas")
+        if features:
+            request.headers["anthropic-beta"] = ",".join(sorted({str(feature) for feature in features}))
+        return request
+
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_modalities(chat)
-        body["model"] = target.model
-        system, body["messages"] = conversation(chat["messages"])
-        if system:
-            body["system"] = system
-        body["max_tokens"] = limit_of(chat) or _output_limit(target.model)
+        can = abilities(target.model)
+        conversation = Conversation(can.takes_system_turns)
+        conversation.add(chat["messages"])
+        body["model"], body["messages"], body["betas"] = target.model, conversation.turns, conversation.betas
+        if conversation.system:
+            body["system"] = conversation.system
+        omitted += sorted(conversation.hints)
+        container = container_of(chat["messages"])
+        if container:
+            body["container"] = container
+        body["max_tokens"] = limit_of(chat) or can.output_limit
         if chat.get("stream"):
             body["stream"] = True
         if stops_of(chat):
             body["stop_sequences"] = stops_of(chat)
         _identify(chat, body, omitted)
-        _tools(chat, body)
-        _format(chat, target.model, body)
-        _think(chat, target.model, body, omitted)
+        add_tools(chat, can, body, omitted)
+        shape_answer(chat, can, body)
+        _think(chat, can, body, omitted)
+        _sample(can, body, omitted)
+
+    def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
+        tools, betas = body.get("tools") or [], body["betas"]
+        merge(body, options)
+        if isinstance(options.get("tools"), list):
+            body["tools"] = joined(tools, options["tools"])
+        named = options.get("betas")
+        body["betas"] = [*betas, *(named if isinstance(named, list) else ()), *of_options(body)]
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return reply(body)
@@ -91,14 +106,7 @@ class Anthropic(Dialect):
         return AnthropicStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        try:
-            return provider_error(status, error_object(orjson.loads(body)), headers)
-        except orjson.JSONDecodeError:
-            return provider_error(status, {}, headers)
-
-
-def _output_limit(model: str) -> int:
-    return next((limit for pattern, limit in OUTPUT_LIMITS if pattern.search(model)), DEFAULT_OUTPUT_LIMIT)
+        return error_of(status, headers, body)
 
 
 def _identify(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
@@ -112,92 +120,43 @@ def _identify(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
         omitted.append("service_tier")
 
 
-def _tools(chat: ChatRequest, body: Json) -> None:
-    tools = [_tool(tool) for tool in functions_of(chat, "Anthropic")]
-    if chat.get("web_search_options") is not None:
-        tools.append(_web_search(chat["web_search_options"]))
-    if not tools:
-        return
-    body["tools"] = tools
-    mode, name = choice_of(chat)
-    choice: Json = {"type": {"required": "any", "function": "tool", "none": "none"}.get(mode, "auto")}
-    if name:
-        choice["name"] = name
-    if chat.get("parallel_tool_calls") is False and choice["type"] != "none":
-        choice["disable_parallel_tool_use"] = True
-    if mode or len(choice) > 1:
-        body["tool_choice"] = choice
+# --- thinking ----------------------------------------------------------------------------------------------
 
 
-def _tool(tool: Json) -> Json:
-    function = tool["function"]
-    schema = function.get("parameters") or {}
-    told: Json = {"name": function["name"], "input_schema": {"type": "object", **schema}}
-    if function.get("description"):
-        told["description"] = function["description"]
-    if function.get("strict"):
-        told["strict"] = True
-    if tool.get("cache_control"):
-        told["cache_control"] = tool["cache_control"]
-    return told
-
-
-def _web_search(options: Mapping[str, Any]) -> Json:
-    tool: Json = {"type": "web_search_20250305", "name": "web_search"}
-    location = (options.get("user_location") or {}).get("approximate")
-    if location:
-        tool["user_location"] = {"type": "approximate", **location}
-    return tool
-
-
-def _format(chat: ChatRequest, model: str, body: Json) -> None:
-    """Structured output: the model's own where it has one, else a tool that it is made to call."""
-    schema = wanted_schema(chat)
-    if schema is None:
-        return
-    if schema and HAS_SCHEMAS.search(model):
-        body["output_config"] = {"format": {"type": "json_schema", "schema": closed(schema)}}
-        return
-    if any(tool.get("name") == FORCED_TOOL for tool in body.get("tools", ())):
-        raise UnsupportedField("tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider")
-    forced = {"name": FORCED_TOOL, "description": "Give the answer by calling this.", "input_schema": {"type": "object", **schema}}
-    alone = not body.get("tools")
-    body["tools"] = [*body.get("tools", ()), forced]
-    body["tool_choice"] = {"type": "tool", "name": FORCED_TOOL} if alone else {"type": "any"}
-
-
-def closed(schema: Any) -> Any:
-    """The schema with `additionalProperties: false` on every object that says nothing of it, which Anthropic demands."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    told = {name: value if name in ("enum", "const", "default", "examples") else closed(value) for name, value in schema.items()}
-    if told.get("type") == "object":
-        told.setdefault("additionalProperties", False)
-    return told
-
-
-def _think(chat: ChatRequest, model: str, body: Json, omitted: list[str]) -> None:
-    """`reasoning_effort` as thinking, in the way the model takes it, and what thinking forbids."""
+def _think(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) -> None:
+    """`reasoning_effort` as thinking, in the way the model takes it; reported where it is not quite that."""
     effort = chat.get("reasoning_effort")
-    if effort is None or effort == "none":
+    if effort is None:
         return
-    forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
-    if NEVER_THINKS.search(model) or forced or not _set_thinking(effort, model, body):
+    if effort == "none":
+        added, is_exact = can.without_thinking()
+        merge(body, added)
+    elif can.thinking == "adaptive":
+        nearest = can.effort(effort)
+        merge(body, {"thinking": can.adaptive(), "output_config": {"effort": nearest}})
+        is_exact = nearest == effort
+    else:
+        is_exact = can.thinking == "by budget" and _set_budget(BUDGETS[effort], body)
+    if not is_exact:
         omitted.append("reasoning_effort")
-        return
-    omitted += [name for name in ("temperature", "top_p") if body.pop(name, None) is not None]
 
 
-def _set_thinking(effort: str, model: str, body: Json) -> bool:
-    """False where the output limit leaves no room for it."""
-    if not THINKS_BY_BUDGET.search(model):
-        body["thinking"] = {"type": "adaptive"}
-        body["output_config"] = {**body.get("output_config", {}), "effort": EFFORTS.get(effort, effort)}
-        return True
-    budget = min(BUDGETS[effort], body["max_tokens"] - 1)
-    if budget < LEAST_BUDGET:
+def _set_budget(wanted: int, body: Json) -> bool:
+    """Think within a budget, of which the answer must leave a part. A forced call forbids it."""
+    budget: int = min(wanted, body["max_tokens"] * 4 // 5)
+    if budget < LEAST_BUDGET or is_forced(body.get("tool_choice", {})):
         return False
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    return True
+    return budget == wanted
+
+
+def _sample(can: Abilities, body: Json, omitted: list[str]) -> None:
+    """Leave out the sampling that the model, or thinking, forbids."""
+    forbidden: set[str] = set()
+    if can.sampling == "none":
+        forbidden = {"temperature", "top_p"}
+    elif body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
+        forbidden = {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
+    elif can.sampling == "one of two" and "temperature" in body:
+        forbidden = {"top_p"}
+    omitted += [name for name in sorted(forbidden & body.keys()) if body.pop(name) != DEFAULT_SAMPLING]

@@ -6,15 +6,17 @@
    raises `UnsupportedField`.
 4. Unknown events, fields and finish reasons from a provider are never fatal.
 5. The folded stream equals the complete reply.
+6. Whatever a provider sends is a reply or an UpstreamError: `response`, `feed` and `close` are guarded here, for every dialect.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, ClassVar, Literal, TypeVar
 
-from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
     ROUTING_FIELDS,
     ChatCompletion,
@@ -28,6 +30,27 @@ from native_api.types import (
 )
 
 Framing = Literal["sse", "ndjson", "eventstream"]
+T = TypeVar("T")
+
+
+def guarded(read: Callable[..., T]) -> Callable[..., T]:
+    """`read`, whose every failure is an UpstreamError: a reply in a shape that nobody foresaw is the provider's fault."""
+
+    @wraps(read)
+    def guarded_read(*arguments: Any, **named: Any) -> T:
+        try:
+            return read(*arguments, **named)
+        except NativeError:
+            raise
+        except Exception as error:
+            raise UpstreamError("The provider's answer cannot be understood.") from error
+
+    return guarded_read
+
+
+def guarded_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
+    """The same for what is read lazily."""
+    return guarded(wraps(read)(lambda *arguments, **named: list(read(*arguments, **named))))
 
 
 class StreamParser(ABC):
@@ -37,6 +60,12 @@ class StreamParser(ABC):
     """
 
     usage: Usage | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("feed", "close"):
+            if name in cls.__dict__:
+                setattr(cls, name, guarded_chunks(cls.__dict__[name]))
 
     @abstractmethod
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
@@ -68,8 +97,14 @@ class Dialect(ABC):
     remote_files: ClassVar[frozenset[str]] = frozenset()
     """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must come inline."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "response" in cls.__dict__:
+            cls.response = guarded(cls.__dict__["response"])  # type: ignore[method-assign]
+
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
-        """The upstream request for this chat at this target. Raises UnsupportedField."""
+        """The upstream request for this chat at this target. Raises InvalidRequest."""
+        self.check_blocks(chat)
         body: Json = {}
         omitted: list[str] = []
         unsupported = target.provider.quirks.unsupported
@@ -82,14 +117,34 @@ class Dialect(ABC):
                 omitted.append(name)
             elif name in self.renamed:
                 body[self.renamed[name]] = value
-        self.build(chat, target, body, omitted)
-        merge(body, provider_options(chat, target))
+        said: Any = {name: value for name, value in chat.items() if name not in unsupported} if unsupported else chat
+        try:
+            self.build(said, target, body, omitted)
+        except RecursionError:
+            raise InvalidRequest("The request is nested too deeply.") from None
+        self.add_options(body, provider_options(chat, target))
         return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
 
     def refuse(self, name: str, value: Any) -> None:
-        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`)."""
-        if value not in (None, False, [], {}, "") and not (name == "n" and value == 1):
+        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`).
+
+        Empty `web_search_options` ask for a search, as it is done by default.
+        """
+        asks_for_nothing = value in (None, False, [], {}, "") or (name == "n" and value == 1)
+        if not asks_for_nothing or name == "web_search_options":
             raise UnsupportedField(name, "this provider has no such field")
+
+    def check_blocks(self, chat: ChatRequest) -> None:
+        """Raise for blocks of another wire's own that the client wrote; those of a model's reply are left out where they mean nothing."""
+        for position, message in enumerate(chat["messages"]):
+            if message.get("provider_content") and message["role"] != "assistant":
+                for item in message["provider_content"]:
+                    if item.get("format") != self.name:
+                        raise UnsupportedField(f"messages[{position}].provider_content", "these blocks are for another kind of provider")
+
+    def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
+        """Put the caller's own additions for this provider into the body."""
+        merge(body, options)
 
     @abstractmethod
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
@@ -125,7 +180,7 @@ HINTS = frozenset(
 """Unified fields whose loss changes how an answer is made or kept, not what it means."""
 
 
-ROUTED_KEYS = frozenset({"model", "modelId", "stream"})
+ROUTED_KEYS = frozenset({"model", "models", "modelId", "fallbacks", "stream"})
 """Body fields that `provider_options` must not set: they would get round access rules, prices and framing."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, wraps
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -14,8 +17,11 @@ FORCED_TOOL: Final = "json_response"
 """The name of the tool that stands for `response_format` where a wire has no such thing. Clients never see it."""
 
 
+T = TypeVar("T")
+
+
 class DataURL(NamedTuple):
-    """`data` is base64 as it came."""
+    """`data` is base64."""
 
     media_type: str
     data: str
@@ -37,20 +43,30 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL, None for any other URL."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64 is made so."""
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
-    media_type, _, encoding = head.rpartition(";") if ";" in head else (head, "", "")
-    return DataURL((media_type if encoding else head).partition(";")[0].lower() or "text/plain", data)
+    media_type, *attributes = head.split(";")
+    if "base64" not in attributes:
+        data = b64encode(unquote_to_bytes(data)).decode()
+    return DataURL(media_type.lower() or "text/plain", data)
 
 
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
     """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None where it has none."""
     given = file.get("file_data")
-    if given is None:
+    if not given:
         return None
     return data_url(given) or DataURL(media_type_of(file.get("filename") or "", place), given)
+
+
+def decoded(data: str, place: str) -> str:
+    """The text of a file that came as base64."""
+    try:
+        return b64decode(data, validate=True).decode()
+    except ValueError:
+        raise UnsupportedField(place, "the text is not UTF-8 in base64") from None
 
 
 MEDIA_TYPES: Final = {
@@ -59,6 +75,10 @@ MEDIA_TYPES: Final = {
     "md": "text/markdown",
     "csv": "text/csv",
     "html": "text/html",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -67,7 +87,14 @@ MEDIA_TYPES: Final = {
     "gif": "image/gif",
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
     "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
 }
 
 
@@ -113,6 +140,15 @@ def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
     return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
 
 
+def declared(function: Mapping[str, Any]) -> Json:
+    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters says so."""
+    told: Json = {"name": function["name"]}
+    if function.get("description"):
+        told["description"] = function["description"]
+    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"type": "function", "function": told}
+
+
 def _allowed_names(choice: Any) -> set[str] | None:
     if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
         return None
@@ -138,6 +174,28 @@ def wanted_schema(chat: ChatRequest) -> Json | None:
     return {} if wanted["type"] == "json_object" else None
 
 
+REMEMBERED_BYTES: Final = 16 * 1024
+"""Longer schemas are worked out each time, so that no client fills the memory with them."""
+
+
+def remembering(adapt: Callable[[Json, str], T]) -> Callable[[Json, str], T]:
+    """`adapt` of a schema at its place in the request; what it gave is kept, as the same few schemas come with every request.
+
+    Nobody may change what it gives.
+    """
+    kept = lru_cache(maxsize=512)(lambda text, place: adapt(orjson.loads(text), place))
+
+    @wraps(adapt)
+    def remembered(schema: Json, place: str) -> T:
+        try:
+            text = orjson.dumps(schema)
+        except TypeError:  # nested too deeply to be told
+            return adapt(schema, place)
+        return kept(text, place) if len(text) <= REMEMBERED_BYTES else adapt(schema, place)
+
+    return remembered
+
+
 def stops_of(chat: ChatRequest) -> list[str]:
     stop = chat.get("stop") or []
     return [stop] if isinstance(stop, str) else list(stop)
@@ -159,12 +217,25 @@ def own_details(message: Mapping[str, Any], wire: str) -> list[Json]:
 
 
 def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
-    """The wire's own blocks, such as its server tools' calls and results."""
-    return [item["block"] for item in message.get("provider_content") or () if item.get("format") == wire and "block" in item]
+    """The wire's own blocks, such as its server tools' calls and results, each a copy."""
+    return [dict(item["block"]) for item in message.get("provider_content") or () if item.get("format") == wire and item.get("block")]
+
+
+def value_of(text: str) -> Any:
+    """The value that a text says in JSON, `{}` for none; text that is no JSON stays what it is."""
+    try:
+        return orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return text
 
 
 def dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def arguments_text(value: Any) -> str:
+    """A tool call's arguments as text. What is text already is not valid JSON, or the wire would have told a value."""
+    return value if isinstance(value, str) and value else dumped(value or {})
 
 
 def joined(pieces: Iterable[str]) -> str | None:

@@ -56,7 +56,17 @@ def provider_error(status: int, detail: Json, headers: Mapping[str, str]) -> Ups
     return UpstreamError(f"{told}: {words}" if words else f"{told}.", upstream_status=upstream_status, retry_after=retry_after(headers))
 
 
-TOO_LONG = ("maximum context length", "context window", "prompt is too long", "input is too long", "exceeds the maximum number of tokens")
+def site_error(status: int, words: str) -> UpstreamError:
+    """What the site must mend, not the client, whatever status the provider gave it. Trying again does not help."""
+    error = UpstreamError(f"The provider answered {status}: {words}", upstream_status=status or None)
+    error.headers["x-should-retry"] = "false"
+    return error
+
+
+TOO_LONG = (
+    "maximum context length", "exceeds the context length", "context window", "prompt is too long", "input is too long",
+    "exceeds the maximum number of tokens", "exceed context limit",
+)  # fmt: skip
 """How providers say that a conversation is too long for the model."""
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlsplit
 
-from native_api.dialects.base import Dialect, StreamParser, provider_options
+from native_api.dialects.base import Dialect, StreamParser, merge
 from native_api.dialects.gemini_errors import error_of
 from native_api.dialects.gemini_messages import Conversation
 from native_api.dialects.gemini_models import generation, thinking
@@ -60,19 +60,23 @@ class Gemini(Dialect):
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         request = super().request(chat, target)
-        added = provider_options(chat, target).get("tools")
-        number = generation(target.model)
-        if isinstance(added, list):
-            request.body["tools"] = [*declare(_said(chat, target), number), *added]
-        if number >= 3 and not _is_vertex(target) and _mixes_tools(request.body.get("tools") or ()):
+        if generation(target.model) >= 3 and not _is_vertex(target) and _mixes_tools(request.body.get("tools")):
             # Beside functions, generation 3 runs built-in tools only where their blocks may be told.
-            request.body.setdefault("toolConfig", {}).setdefault("includeServerSideToolInvocations", True)
+            config = request.body.setdefault("toolConfig", {})
+            if isinstance(config, dict):
+                config.setdefault("includeServerSideToolInvocations", True)
         return request
+
+    def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
+        tools = body.get("tools") or []
+        merge(body, options)
+        if isinstance(options.get("tools"), list):
+            body["tools"] = [*tools, *options["tools"]]
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)
         number = generation(target.model)
-        conversation = Conversation(Media(_files_url(target)), number)
+        conversation = Conversation(Media(_files_url(target)), number, empty=" " if _is_vertex(target) else "")
         conversation.add(chat["messages"])
         body["contents"] = conversation.turns
         if conversation.system:
@@ -225,7 +229,7 @@ def _account(said: Json, target: Target, body: Json, omitted: list[str]) -> None
         omitted.append("store")
 
 
-def _mixes_tools(tools: list[Json] | tuple[()]) -> bool:
+def _mixes_tools(tools: Any) -> bool:
     """Whether functions stand beside tools that Google runs itself."""
-    has_functions = any("functionDeclarations" in tool for tool in tools)
-    return has_functions and any("functionDeclarations" not in tool for tool in tools)
+    listed = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return len({"functionDeclarations" in tool for tool in listed}) == 2

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.errors import error_object, provider_error
+from native_api.dialects.errors import error_object, provider_error, site_error
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -50,18 +50,11 @@ def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamE
     if TOO_LONG.search(words):
         told["code"] = "context_length_exceeded"
     elif status == 400 and (_is_bad_key(details, words) or NOT_THE_CLIENTS.search(words)):
-        return _site_error(status, words)
+        return site_error(status, words)
     elif status == 400 and POLICY.search(words):
         told["code"] = "content_policy_violation"
     delay = _retry_delay(details)
     return provider_error(status, told, headers if delay is None else {"retry-after": str(delay), **headers})
-
-
-def _site_error(status: int, words: str) -> UpstreamError:
-    """Google says 400 where other providers say 401 or 403: the client can mend nothing, and trying again does not help."""
-    error = UpstreamError(f"The provider answered {status}: {words}", upstream_status=status)
-    error.headers["x-should-retry"] = "false"
-    return error
 
 
 def _is_bad_key(details: list[Json], words: str) -> bool:

@@ -7,19 +7,21 @@ Gemini counts positions in UTF-8 bytes, annotations in characters
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from native_api.types import Json
 
 
 def sources(text: str, about: list[Json]) -> list[Json]:
-    """The annotations of an answer whose whole text is known. Each once; those without a URL keep their own shape."""
+    """The annotations of an answer whose whole text is known, each once. The URL of a source without an address is empty: strict
+    clients take no other kind of annotation."""
     places = _Places(text)
     found: list[Json] = []
     for metadata in about:
-        for annotation in _all(metadata, places):
-            if annotation not in found:
-                found.append(annotation)
+        for source, (start, end) in _all(metadata, places):
+            url, title = str(source.get("uri") or ""), str(source.get("title") or "")
+            told = {"type": "url_citation", "url_citation": {"url": url, "title": title, "start_index": start, "end_index": end}}
+            if told not in found:
+                found.append(told)
     return found
 
 
@@ -31,7 +33,7 @@ class _Places:
         self._bytes = b"" if text.isascii() else text.encode()
 
     def span(self, segment: Json) -> tuple[int, int]:
-        start, end = segment.get("startIndex") or 0, segment.get("endIndex") or 0
+        start, end = int(segment.get("startIndex") or 0), int(segment.get("endIndex") or 0)
         if self._bytes:
             start, end = self._characters(start), self._characters(end)
         words = segment.get("text")
@@ -46,7 +48,8 @@ class _Places:
         return len(self._bytes[:position].decode("utf-8", "ignore"))
 
 
-def _all(metadata: Json, places: _Places) -> Iterator[Json]:
+def _all(metadata: Json, places: _Places) -> Iterator[tuple[Json, tuple[int, int]]]:
+    """What is told about each source, and the characters that rest on it."""
     grounding = metadata.get("groundingMetadata")
     if isinstance(grounding, dict):
         yield from _grounded(grounding, places)
@@ -54,34 +57,22 @@ def _all(metadata: Json, places: _Places) -> Iterator[Json]:
     if isinstance(citations, dict):
         # The Gemini API's name, then Vertex AI's.
         for source in citations.get("citationSources") or citations.get("citations") or ():
-            yield _annotation("citation", source, places.span(source))
+            yield source, places.span(source)
 
 
-def _grounded(grounding: Json, places: _Places) -> Iterator[Json]:
+def _grounded(grounding: Json, places: _Places) -> Iterator[tuple[Json, tuple[int, int]]]:
     chunks: list[Json] = grounding.get("groundingChunks") or []
     supports: list[Json] = grounding.get("groundingSupports") or []
     for support in supports:
         span = places.span(support.get("segment") or {})
         for index in support.get("groundingChunkIndices") or ():
             if 0 <= index < len(chunks):
-                yield _annotation(*_source(chunks[index]), span)
+                yield _source(chunks[index]), span
     if not supports:
         for chunk in chunks:
-            yield _annotation(*_source(chunk), (0, len(places.text)))
+            yield _source(chunk), (0, len(places.text))
 
 
-def _source(chunk: Json) -> tuple[str, Json]:
-    """The kind of source (`web`, `maps`, `retrievedContext`…) and what is told about it."""
-    for kind, source in chunk.items():
-        if isinstance(source, dict):
-            return kind, source
-    return "grounding", chunk
-
-
-def _annotation(kind: str, source: Json, span: tuple[int, int]) -> Json:
-    start, end = span
-    url: Any = source.get("uri")
-    if url:
-        citation = {"url": url, "title": source.get("title") or "", "start_index": start, "end_index": end}
-        return {"type": "url_citation", "url_citation": citation}
-    return {**source, "type": kind, "start_index": start, "end_index": end}
+def _source(chunk: Json) -> Json:
+    """What is told about a source, whatever its kind is (`web`, `maps`, `retrievedContext`…)."""
+    return next((source for source in chunk.values() if isinstance(source, dict)), chunk)

@@ -6,7 +6,9 @@
 4. A thought signature goes back on the part it came with. A first call of a step that lost its signature gets Google's
    documented bypass on generation 3 and later, which otherwise answer 400
    (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, read 2026-11).
-5. Messages that say nothing are left out: Vertex AI refuses empty parts.
+5. A user's message that says nothing is left out; a model's turn that said nothing stays one.
+6. A conversation begins with the user: one that does not gets an empty turn first, without which a call is refused.
+7. Empty text is told as a blank at Vertex AI, which refuses it.
 """
 
 from __future__ import annotations
@@ -17,27 +19,29 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.content import arguments_of
+from native_api.dialects.content import arguments_of, own_blocks
 from native_api.dialects.gemini_parts import Media, inline
-from native_api.dialects.gemini_replay import replayed
+from native_api.dialects.gemini_replay import FORMAT, replayed
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-BYPASS: Final = "skip_thought_signature_validator"
+BYPASS: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+"""`skip_thought_signature_validator` in base64, as all signatures are."""
 
 LONG_NUMBER: Final = re.compile(r"\d{16}")
 """Google reads JSON numbers as doubles, so results with longer ones go as the text they are."""
 
 
 class Conversation:
-    """Collects the turns of one request. `number` is the model's generation."""
+    """Collects the turns of one request. `number` is the model's generation, `empty` what stands for no text."""
 
-    def __init__(self, media: Media, number: float) -> None:
+    def __init__(self, media: Media, number: float, empty: str = "") -> None:
         self.turns: list[Json] = []
         self.system: list[Json] = []
         self.hints: set[str] = set()
         self._media = media
         self._number = number
+        self._nothing = {"text": empty}
         self._calls: dict[str, tuple[int, str]] = {}
         self._count = 0
         self._results: list[tuple[int, Json]] = []
@@ -47,6 +51,8 @@ class Conversation:
         for position, message in enumerate(messages):
             self._add(message, f"messages[{position}]")
         self._end_results()
+        if self.turns and self.turns[0]["role"] == "model":
+            self.turns.insert(0, {"role": "user", "parts": [self._nothing]})
         if not self.turns and self.system:
             # The wire needs a turn: instructions alone are what the user says.
             self.turns, self.system = [{"role": "user", "parts": self.system}], []
@@ -54,16 +60,19 @@ class Conversation:
     def _add(self, message: Mapping[str, Any], place: str) -> None:
         role = message["role"]
         if role in ("system", "developer"):
-            self.system += self._parts(message.get("content"), place)
+            self.system += self._said(message, place)
         elif role in ("tool", "function"):
             self._result(message, place)
         else:
             self._end_results()
             is_user = role == "user"
-            parts = self._parts(message.get("content"), place) if is_user else self._assistant(message, place)
+            parts = self._said(message, place) if is_user else self._assistant(message, place)
             self._turn("user" if is_user else "model", parts)
         if message.get("name") and role in ("system", "developer", "user", "assistant"):
             self.hints.add("messages.name")
+
+    def _said(self, message: Mapping[str, Any], place: str) -> list[Json]:
+        return [*self._parts(message.get("content"), place), *own_blocks(message, FORMAT)]
 
     def _turn(self, role: str, parts: list[Json]) -> None:
         if not parts:
@@ -94,7 +103,7 @@ class Conversation:
             calls.append(self._call({"function": message["function_call"]}, place))
         if calls and self._number >= 3:
             calls[0].setdefault("thoughtSignature", BYPASS)
-        return replayed(message, [*_images(message), *self._audio(message, place)], calls)
+        return replayed(message, [*_images(message), *self._audio(message, place)], calls) or [self._nothing]
 
     def _call(self, call: Json, place: str) -> Json:
         custom = call.get("custom")
@@ -124,7 +133,7 @@ class Conversation:
         told: Json = {"name": name}
         if call_id:
             told["id"] = call_id
-        parts = self._parts(message.get("content"), place)
+        parts = self._said(message, place)
         text = "".join(part["text"] for part in parts if "text" in part)
         files = [part for part in parts if "text" not in part]
         told["response"] = {"error": text} if message.get("is_error") else _outcome(text, bool(files))

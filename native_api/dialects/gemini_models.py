@@ -44,10 +44,12 @@ def thinking(model: str, effort: str) -> tuple[Json | None, bool]:
 
 
 def _level(model: str, effort: str) -> tuple[Json, bool]:
-    """Generation 3 and later cannot stop thinking, and its Pro models know no level below LOW."""
+    """Generation 3 and later cannot stop thinking. Its Pro models know no level below LOW, and 3.0 Pro none between that and HIGH."""
     level = LEVELS[effort]
     if level == "MINIMAL" and "-pro" in model:
         level = "LOW"
+    elif level == "MEDIUM" and "gemini-3-pro" in model:
+        level = "HIGH"
     return {"thinkingLevel": level}, level.lower() == effort
 
 

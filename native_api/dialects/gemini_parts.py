@@ -7,10 +7,10 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference,
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
+from native_api.dialects.content import DataURL, data_url
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -97,12 +97,9 @@ def _audio(audio: Json) -> Json:
 
 
 def inline(url: str) -> Json:
-    """A data URL (RFC 2397) as `{"mimeType", "data"}`; text that is not base64 is made so."""
-    head, _, data = url.removeprefix("data:").partition(",")
-    media_type, *attributes = head.split(";")
-    if "base64" not in attributes:
-        data = b64encode(unquote_to_bytes(data)).decode()
-    return {"mimeType": media_type or "text/plain", "data": data}
+    """A data URL as `{"mimeType", "data"}`."""
+    media_type, data = data_url(url) or DataURL("text/plain", "")
+    return {"mimeType": media_type, "data": data}
 
 
 def type_of(name: str) -> str:

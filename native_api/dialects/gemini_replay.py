@@ -1,9 +1,6 @@
-"""A model's turn sent back in the order it came in: thoughts, built-in tool blocks, text and calls.
+"""A model's turn sent back in the order it came in: thoughts, built-in tool blocks, text and calls. See `replay`.
 
-A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. What the wire had as one list of
-parts is put together again by two numbers, both left out where they are 0: an item's `at` counts the characters of
-content before it, its `calls` the tool calls before it. A block's `reasoning` counts the reasoning items before it.
-`gemini_reply` writes them. Where a client lost the items, the text and the calls remain.
+A `reasoning.encrypted` item is the signature of the text that follows it, up to the next item. `gemini_reply` writes the items.
 """
 
 from __future__ import annotations
@@ -11,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from native_api.dialects.replay import arranged, items_of
 from native_api.types import Json
 
 FORMAT: Final = "gemini"
@@ -22,51 +20,31 @@ NOT_SENT: Final = frozenset({"groundingMetadata", "urlContextMetadata", "citatio
 def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -> list[Json]:
     """The parts of one assistant message; `files` and `calls` are parts already."""
     text = _text(message)
-    parts: list[Json] = []
-    items = _items(message)
-    at = called = 0
-    for position, item in enumerate(items):
-        start = min(item.get("at", 0), len(text))
-        parts += _plain(text[at:start])
-        at = max(at, start)
-        parts += calls[called : item.get("calls", 0)]
-        called = max(called, item.get("calls", 0))
+
+    def plain(start: int, end: int) -> list[Json]:
+        return [{"text": text[start:end]}] if start < end else []
+
+    def whole(item: Json, start: int, end: int) -> tuple[Json | None, int]:
         if item.get("type") == "reasoning.encrypted":
-            end = items[position + 1].get("at", 0) if position + 1 < len(items) else len(text)
-            parts.append({"text": text[at:end], "thoughtSignature": item.get("data", "")})
-            at = max(at, min(end, len(text)))
-        else:
-            parts.append(_whole(item))
-    return [*parts, *_plain(text[at:]), *files, *calls[called:]]
+            return {"text": text[start:end], "thoughtSignature": item.get("data") or ""}, end
+        if "block" not in item:
+            return _thought(item), start
+        return _image(item["block"], files) if "image" in item["block"] else dict(item["block"]) or None, start
+
+    items = items_of(message, FORMAT, lambda block: not NOT_SENT & block.keys())
+    placed = [item["block"].get("image") for item in items if "block" in item]
+    return arranged(items, len(text), calls, plain, whole, [file for number, file in enumerate(files) if number not in placed])
 
 
-def _plain(text: str) -> list[Json]:
-    return [{"text": text}] if text else []
+def _image(block: Json, files: list[Json]) -> Json | None:
+    """The image whose place a block tells by its number."""
+    number = block["image"]
+    return files[number] if isinstance(number, int) and 0 <= number < len(files) else None
 
 
-def _whole(item: Json) -> Json:
-    """A block as it came, or a thought."""
-    if "block" in item:
-        return dict(item["block"])
+def _thought(item: Json) -> Json:
     part = {"text": item.get("text") or "", "thought": True}
     return {**part, "thoughtSignature": item["signature"]} if item.get("signature") else part
-
-
-def _items(message: Mapping[str, Any]) -> list[Json]:
-    """Reasoning items and blocks of this dialect's own, in the order they came in."""
-    reasoning = [item for item in message.get("reasoning_details") or () if item.get("format") == FORMAT]
-    blocks = [item for item in message.get("provider_content") or () if _is_sent(item)]
-    items: list[Json] = []
-    for position, item in enumerate(reasoning):
-        while blocks and blocks[0].get("reasoning", 0) <= position:
-            items.append(blocks.pop(0))
-        items.append(item)
-    return items + blocks
-
-
-def _is_sent(item: Json) -> bool:
-    block = item.get("block")
-    return item.get("format") == FORMAT and isinstance(block, dict) and not NOT_SENT & block.keys()
 
 
 def _text(message: Mapping[str, Any]) -> str:

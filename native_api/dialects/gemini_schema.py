@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.content import dumped
+from native_api.dialects.content import dumped, remembering
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -41,8 +41,9 @@ MAX_INLINED: Final = 200
 TYPES: Final = {str: "string", int: "integer", float: "number"}
 
 
+@remembering
 def adapted(schema: Json, place: str) -> Json:
-    """The same schema in the keywords that Gemini obeys. Raises UnsupportedField for a reference that leads nowhere."""
+    """The same schema in the keywords that Gemini obeys. Not to be changed. Raises UnsupportedField for a reference that leads nowhere."""
     return _Schema(schema, place).whole()
 
 

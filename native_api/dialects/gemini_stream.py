@@ -12,8 +12,10 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
+from native_api.dialects.deltas import add_delta, completed
 from native_api.dialects.gemini_errors import error_told
-from native_api.dialects.gemini_reply import Candidate, logprobs
+from native_api.dialects.gemini_logprobs import logprobs
+from native_api.dialects.gemini_reply import Candidate
 from native_api.dialects.gemini_usage import tier_of, usage_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Choice, ChunkChoice, Event, Json, Usage
@@ -36,7 +38,7 @@ def complete(body: Any) -> ChatCompletion:
         "model": str(reply.get("modelVersion") or ""),
         "choices": choices,
     }
-    counts = reply.get("usageMetadata") or {}
+    counts = _counts(reply)
     usage, tier = usage_of(counts), tier_of(counts)
     if usage:
         completion["usage"] = usage
@@ -54,27 +56,28 @@ def _reply(body: Any) -> Json:
     return body
 
 
+def _counts(reply: Json) -> Json:
+    counts = reply.get("usageMetadata")
+    return counts if isinstance(counts, dict) else {}
+
+
 def _choice(piece: Json, position: int, reply_id: str) -> Choice:
-    candidate = Candidate(piece.get("index", position))
+    candidate = Candidate(_index(piece, position))
     message: Json = {"role": "assistant", "content": None, **candidate.take(piece, reply_id)}
-    owed, reason = candidate.end()
-    _add(message, owed)
-    for call in message.get("tool_calls") or ():
-        del call["index"]
-    choice: Choice = {"index": candidate.index, "message": message, "finish_reason": reason}
+    owed, ending = candidate.end()
+    add_delta(message, owed)
+    completed(message)
+    choice: Choice = {"index": candidate.index, "message": message, **ending}  # type: ignore[typeddict-item]
     likelihoods = logprobs(piece)
     if likelihoods:
         choice["logprobs"] = likelihoods
     return choice
 
 
-def _add(message: Json, owed: Json) -> None:
-    """Add what is owed at the end; only these fields can be there already."""
-    if "audio" in owed:
-        message["audio"]["data"] += owed.pop("audio")["data"]
-    if "provider_content" in message:
-        message["provider_content"] += owed.pop("provider_content", [])
-    message.update(owed)
+def _index(piece: Json, position: int) -> int:
+    """The candidate's number; Vertex AI leaves it out where there is only one."""
+    index = piece.get("index", position)
+    return index if isinstance(index, int) and index >= 0 else position
 
 
 def _blocked_choice(reply: Json) -> Choice:
@@ -83,15 +86,20 @@ def _blocked_choice(reply: Json) -> Choice:
     if not refusal:
         raise UpstreamError("The provider's answer has no candidates.")
     message = {"role": "assistant", "content": None, "refusal": refusal}
-    return {"index": 0, "message": message, "finish_reason": "content_filter"}
+    return {"index": 0, "message": message, **_blocked(reply)}  # type: ignore[typeddict-item]
 
 
 def _refusal(reply: Json) -> str:
+    """Why the prompt was blocked, "" where it was not."""
     feedback = reply.get("promptFeedback") or {}
     reason = feedback.get("blockReason")
     if not reason or reason == UNSTATED:
         return ""
-    return feedback.get("blockReasonMessage") or f"The provider blocked the prompt: {reason}."
+    return str(feedback.get("blockReasonMessage") or f"The provider blocked the prompt: {reason}.")
+
+
+def _blocked(reply: Json) -> Json:
+    return {"finish_reason": "content_filter", "native_finish_reason": str(reply["promptFeedback"]["blockReason"])}
 
 
 class GeminiStream(StreamParser):
@@ -104,6 +112,7 @@ class GeminiStream(StreamParser):
         self._started: set[int] = set()
         self._counts: Json = {}
         self._refusal = ""
+        self._blocked: Json = {}
         self._tier: str | None = None
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
@@ -119,15 +128,16 @@ class GeminiStream(StreamParser):
     def _head(self, reply: Json) -> None:
         self._id = self._id or str(reply.get("responseId") or "")
         self._model = self._model or str(reply.get("modelVersion") or "")
-        self._refusal = self._refusal or _refusal(reply)
-        counts = reply.get("usageMetadata")
+        if not self._refusal and _refusal(reply):
+            self._refusal, self._blocked = _refusal(reply), _blocked(reply)
+        counts = _counts(reply)
         if counts:
             self._counts.update(counts)
             self.usage: Usage | None = usage_of(self._counts)
             self._tier = tier_of(self._counts)
 
     def _piece(self, piece: Json, position: int) -> ChunkChoice | None:
-        index = piece.get("index", position)
+        index = _index(piece, position)
         candidate = self._candidates.get(index)
         if candidate is None:
             candidate = self._candidates[index] = Candidate(index)
@@ -140,11 +150,13 @@ class GeminiStream(StreamParser):
             choice["logprobs"] = likelihoods
         return choice
 
-    def _delta(self, index: int, delta: Json, reason: str | None = None) -> ChunkChoice:
+    def _delta(self, index: int, delta: Json, ending: Json | None = None) -> ChunkChoice:
         if index not in self._started:
             self._started.add(index)
             delta = {"role": "assistant", **delta}
-        return {"index": index, "delta": delta, "finish_reason": reason}
+        choice: Any = {"index": index, "delta": delta, "finish_reason": None, **(ending or {})}
+        told: ChunkChoice = choice
+        return told
 
     def _chunk(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
         chunk: ChatCompletionChunk = {
@@ -160,12 +172,15 @@ class GeminiStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._candidates and self._refusal:
-            return (self._chunk([self._delta(0, {"refusal": self._refusal}, "content_filter")]),)
+            return (self._chunk([self._delta(0, {"refusal": self._refusal}, self._blocked)]),)
         unfinished = [candidate for candidate in self._candidates.values() if candidate.reason is None]
         if self._refusal:
             for candidate in unfinished:
                 candidate.reason = "PROHIBITED_CONTENT"
         elif unfinished or not self._candidates:
             raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
-        endings = [(index, *self._candidates[index].end()) for index in sorted(self._candidates)]
-        return [self._chunk([self._delta(index, owed, reason)]) for index, owed, reason in endings]
+        return [self._chunk([self._ending(self._candidates[index], unfinished)]) for index in sorted(self._candidates)]
+
+    def _ending(self, candidate: Candidate, unfinished: list[Candidate]) -> ChunkChoice:
+        owed, ending = candidate.end()
+        return self._delta(candidate.index, owed, self._blocked if candidate in unfinished else ending)

@@ -43,10 +43,12 @@ def _declaration(tool: Json, place: str) -> Json:
         raise UnsupportedField(f"{place}.function.name", "this provider takes letters, digits, '_', '.', ':' and '-', at most 128")
     declaration = {"name": function["name"], "description": function.get("description") or ""}
     if function.get("parameters"):
-        schema = adapted(function["parameters"], f"{place}.function.parameters")
-        schema.setdefault("type", "object")
-        declaration["parametersJsonSchema"] = schema
+        declaration["parametersJsonSchema"] = _of_object(adapted(function["parameters"], f"{place}.function.parameters"))
     return declaration
+
+
+def _of_object(schema: Json) -> Json:
+    return schema if "type" in schema else {**schema, "type": "object"}
 
 
 def calling(said: Mapping[str, Any], number: float) -> Json | None:
@@ -102,8 +104,8 @@ def _answer_declaration(response_format: Json) -> Json:
     if response_format["type"] != "json_schema":
         raise UnsupportedField("response_format", "this model takes json_object only without tools; use json_schema")
     told = response_format["json_schema"]
-    schema = adapted(told.get("schema") or {}, "response_format.json_schema.schema")
-    if schema.setdefault("type", "object") != "object":
+    schema = _of_object(adapted(told.get("schema") or {}, "response_format.json_schema.schema"))
+    if schema["type"] != "object":
         raise UnsupportedField("response_format.json_schema.schema", "beside tools this model takes only an object")
     description = "Gives the final answer. Call this once no other function is needed."
     return {"name": FORCED_TOOL, "description": told.get("description") or description, "parametersJsonSchema": schema}

@@ -24,8 +24,9 @@ def usage_of(told: Json) -> Usage | None:
         "total_tokens": _count(told, "totalTokenCount") or prompt + completion,
     }
     of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
-    if told.get("cachedContentTokenCount"):
-        of_prompt["cached_tokens"] = told["cachedContentTokenCount"]
+    if _count(told, "cachedContentTokenCount"):
+        of_prompt["cached_tokens"] = _count(told, "cachedContentTokenCount")
+        of_prompt |= {f"cached_{name}": count for name, count in _by_kind(told.get("cacheTokensDetails")).items()}
     of_completion = _by_kind(told.get("candidatesTokensDetails"))
     if thoughts:
         of_completion["reasoning_tokens"] = thoughts
@@ -38,29 +39,32 @@ def usage_of(told: Json) -> Usage | None:
 
 TIERS: Final = {
     "standard": "default",
+    "flex": "flex",
+    "priority": "priority",
     "ON_DEMAND": "default",
     "ON_DEMAND_FLEX": "flex",
     "ON_DEMAND_PRIORITY": "priority",
     "PROVISIONED_THROUGHPUT": "scale",
 }
-"""What the Gemini API and Vertex AI call a tier of service -> OpenAI's word. Others are passed on in lower case."""
+"""What the Gemini API and Vertex AI call a tier of service -> OpenAI's word; strict clients take no other."""
 
 
 def tier_of(told: Json) -> str | None:
     """The tier that served the reply, which decides its price; None where it is not told."""
     tier = told.get("serviceTier") or told.get("trafficType")
-    return TIERS.get(tier, str(tier).lower()) if tier else None
+    return TIERS.get(tier) if isinstance(tier, str) else None
 
 
 def _count(told: Json, name: str) -> int:
-    return told.get(name) or 0
+    value = told.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _by_kind(*lists: Any) -> Json:
     """`audio_tokens`, `image_tokens` and the like; text is the rest."""
     counts: Json = {}
-    for entry in (entry for entries in lists for entry in entries or ()):
+    for entry in (entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)):
         name = f"{str(entry.get('modality', '')).lower()}_tokens"
         if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
-            counts[name] = counts.get(name, 0) + (entry.get("tokenCount") or 0)
+            counts[name] = counts.get(name, 0) + _count(entry, "tokenCount")
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from native_api.engine import aws
 from native_api.types import Provider, UpstreamRequest
 
 
@@ -12,4 +13,6 @@ async def authorize(request: UpstreamRequest, method: str, content: bytes, provi
         headers["authorization"] = f"Bearer {provider.api_key}"
     elif provider.auth in ("x-api-key", "api-key", "x-goog-api-key"):
         headers[provider.auth] = str(provider.api_key)
+    elif provider.auth == "aws":
+        headers |= await aws.authorization(request, method, content, provider)
     return headers

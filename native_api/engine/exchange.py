@@ -19,10 +19,10 @@ import orjson
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
-from native_api.engine import ndjson, remote_files, sse, transport
+from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
 from native_api.engine.verdicts import seconds_until, should_retry, was_sent
-from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
@@ -37,6 +37,7 @@ class Decoder(Protocol):
 DECODERS: Final[dict[Framing, Callable[[], Decoder]]] = {
     "sse": sse.Decoder,
     "ndjson": ndjson.Decoder,
+    "eventstream": eventstream.Decoder,
 }
 
 
@@ -216,7 +217,7 @@ async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> Ch
 
 
 async def _send(request: UpstreamRequest, target: Target, accept: str, attempts: Attempts) -> httpx.Response:
-    content = orjson.dumps(request.body)
+    content = _encoded(request.body)
     request.headers = {
         "content-type": "application/json",
         "accept": accept,
@@ -231,6 +232,13 @@ async def _send(request: UpstreamRequest, target: Target, accept: str, attempts:
     except ProviderFault as fault:
         attempts.count -= not was_sent(fault)
         raise
+
+
+def _encoded(body: Json) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # deeper than orjson writes, though not than it reads
+        raise InvalidRequest("The request is nested too deeply.") from None
 
 
 async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Target) -> None:

@@ -173,6 +173,21 @@ def shape(fields: Mapping[str, Check], required: Collection[str] = (), ignored: 
     return check
 
 
+def open_shape(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check:
+    """An object that another made, of which only these fields are known: they are checked, others kept as they are."""
+
+    def check(value: Any, place: str) -> dict[str, Any]:
+        kept = {key: item for key, item in any_object(value, place).items() if item is not None}
+        for key in required:
+            if key not in kept:
+                raise Misplaced(f"{place}.{key}", "this field is required")
+        for key in fields.keys() & kept.keys():
+            kept[key] = fields[key](kept[key], f"{place}.{key}")
+        return kept
+
+    return check
+
+
 def typed(shapes: Mapping[str, Check], what: str, key: str = "type") -> Check:
     """An object whose `type` decides about the rest of it."""
 

@@ -10,10 +10,14 @@ from native_api.serializers.fields import (
     any_list,
     any_object,
     anything,
+    at_least,
     boolean,
+    integer,
     kind_of,
     list_of,
+    object_of,
     one_of,
+    open_shape,
     shape,
     string,
     typed,
@@ -26,14 +30,14 @@ TYPE: Final = {"type": string, "cache_control": CACHE_CONTROL}
 def url(value: Any, place: str) -> str:
     """An address that a provider can fetch, or the data itself."""
     text = string(value, place)
-    if not text.startswith(("https://", "http://", "data:", "gs://")):
+    if not text.startswith(("https://", "http://", "data:", "gs://", "s3://")):
         raise Misplaced(place, "expected an http(s) or a data: URL")
     return text
 
 
 def file(value: Any, place: str) -> dict[str, Any]:
     checked: dict[str, Any] = FILE(value, place)
-    if not checked.keys() & {"file_data", "file_id", "file_url"}:
+    if not any(checked.get(name) for name in ("file_data", "file_id", "file_url")):
         raise Misplaced(place, "expected file_data, file_id or file_url")
     return checked
 
@@ -62,11 +66,20 @@ def content(**parts: Check) -> Check:
     return check
 
 
-FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"))
+COUNT = at_least(0, integer)
+PLACES: Final = {"format": string, "index": COUNT, "at": COUNT, "calls": COUNT, "reasoning": COUNT, "until": COUNT}
+REASONING = list_of(open_shape({**PLACES, "type": string, "text": string, "signature": string, "data": string, "summary": string}))
+BLOCKS = list_of(open_shape({**PLACES, "block": any_object}, required=("format", "block")))
+EXTRA = object_of(any_object)
+IMAGES = list_of(open_shape({"image_url": open_shape({"url": string}, required=("url",)), "extra_content": EXTRA}, required=("image_url",)))
+"""What the gateway told a client, and gets back: see `types.Message`."""
+
+# `parsed_arguments` is what the SDK's own parser made of them.
+FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"), ignored=("parsed_arguments",))
 TOOL_CALL = typed(
     {
         "function": shape(
-            {"id": string, "type": string, "index": anything, "function": FUNCTION, "extra_content": any_object},
+            {"id": string, "type": string, "index": anything, "function": FUNCTION, "extra_content": EXTRA},
             required=("id", "function"),
         ),
         "custom": shape(
@@ -74,7 +87,7 @@ TOOL_CALL = typed(
                 "id": string,
                 "type": string,
                 "custom": shape({"name": string, "input": string}, required=("name", "input")),
-                "extra_content": any_object,
+                "extra_content": EXTRA,
             },
             required=("id", "custom"),
         ),
@@ -93,19 +106,22 @@ ASSISTANT_FIELDS: Final = {
     "annotations": any_list,
     "function_call": FUNCTION,
     "reasoning_content": string,
-    "reasoning_details": list_of(any_object),
-    "provider_content": list_of(any_object),
-    "images": list_of(any_object),
+    "reasoning_details": REASONING,
+    "provider_content": BLOCKS,
+    "images": IMAGES,
 }
 SAYS_SOMETHING: Final = ASSISTANT_FIELDS.keys() - {"role", "name", "annotations"}
 
 ROLES: Final = {
-    "system": shape({**NAMED, "content": content(text=TEXT)}, required=("content",)),
-    "developer": shape({**NAMED, "content": content(text=TEXT)}, required=("content",)),
-    "user": shape({**NAMED, "content": IN_PARTS}, required=("content",)),
+    "system": shape({**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)),
+    "developer": shape({**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)),
+    "user": shape({**NAMED, "content": IN_PARTS, "provider_content": BLOCKS}, required=("content",)),
     # `parsed` is what the SDK's own parser made of `content`: nothing is lost with it.
     "assistant": shape(ASSISTANT_FIELDS, ignored=("parsed",)),
-    "tool": shape({**NAMED, "content": IN_PARTS, "tool_call_id": string, "is_error": boolean}, required=("content", "tool_call_id")),
+    "tool": shape(
+        {**NAMED, "content": IN_PARTS, "tool_call_id": string, "is_error": boolean, "provider_content": BLOCKS},
+        required=("content", "tool_call_id"),
+    ),
     "function": shape({**NAMED, "content": string}, required=("name",)),
 }
 

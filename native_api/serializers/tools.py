@@ -14,6 +14,7 @@ from native_api.serializers.fields import (
     nearest,
     object_of,
     one_of,
+    open_shape,
     shape,
     string,
     typed,
@@ -34,7 +35,8 @@ tools = list_of(
 )
 
 NAMED = shape({"name": string}, required=("name",))
-ALLOWED = shape({"mode": one_of("auto", "required"), "tools": list_of(any_object)}, required=("mode", "tools"))
+NAMED_TOOLS = list_of(open_shape({"type": string, "function": NAMED, "custom": NAMED, "name": string}))
+ALLOWED = shape({"mode": one_of("auto", "required"), "tools": NAMED_TOOLS}, required=("mode", "tools"))
 CHOICES: Final = {
     "function": shape({"type": string, "function": NAMED}, required=("function",)),
     "custom": shape({"type": string, "custom": NAMED}, required=("custom",)),

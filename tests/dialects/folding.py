@@ -20,6 +20,9 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             merge(choice["message"], deepcopy(piece["delta"]))
             assert not (choice["finish_reason"] and piece["finish_reason"]), "one finish reason per choice"
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
+            choice |= {name: piece[name] for name in ("native_finish_reason",) if name in piece}
+            if piece.get("logprobs"):
+                choice.setdefault("logprobs", {"content": [], "refusal": None})["content"] += piece["logprobs"].get("content") or []
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
             choice["message"][name] = [without_index(item, name) for item in choice["message"][name]]

@@ -15,6 +15,7 @@ from native_api.dialects.gemini_models import generation
 from native_api.dialects.gemini_schema import adapted
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
+from tests.dialects.timing import best_of
 
 DIALECT = DIALECTS["gemini"]
 TARGET = Target(Provider("p", "gemini", "https://generativelanguage.googleapis.com/v1beta"), "gemini-3-flash-preview")
@@ -142,9 +143,16 @@ def test_a_function_name_that_the_wire_cannot_take_is_refused(name: str) -> None
     assert caught.value.param == "tools[0].function.name"
 
 
-def test_a_message_that_says_nothing_is_left_out() -> None:
-    turns = contents_of({"role": "user", "content": "a"}, {"role": "assistant", "content": ""}, {"role": "user", "content": "b"})
-    assert turns == [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]
+@pytest.mark.parametrize(("options", "empty"), [({}, ""), ({"project": "p"}, " ")])
+def test_a_users_message_that_says_nothing_is_left_out_and_a_models_stays_a_turn(options: dict[str, str], empty: str) -> None:
+    said = [("user", "a"), ("user", ""), ("assistant", ""), ("user", "b")]
+    chat: Any = {"model": "g", "messages": [{"role": role, "content": content} for role, content in said]}
+    target = Target(Provider("p", "gemini", TARGET.provider.base_url, options=options), "gemini-3-flash-preview")
+    assert DIALECT.request(chat, target).body["contents"] == [
+        {"role": "user", "parts": [{"text": "a"}]},
+        {"role": "model", "parts": [{"text": empty}]},
+        {"role": "user", "parts": [{"text": "b"}]},
+    ]
 
 
 def test_models_before_generation_3_need_no_bypass_for_a_lost_signature() -> None:
@@ -230,7 +238,7 @@ def test_a_stream_blocked_in_the_middle_ends_as_filtered() -> None:
     list(parser.feed(Event("", json.dumps(body_of({"text": "Half"})))))
     list(parser.feed(Event("", json.dumps({"promptFeedback": {"blockReason": "OTHER"}}))))
     (chunk,) = parser.close()
-    assert chunk["choices"] == [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]
+    assert chunk["choices"] == [{"index": 0, "delta": {}, "finish_reason": "content_filter", "native_finish_reason": "OTHER"}]
 
 
 def test_the_tier_that_served_a_reply_is_told() -> None:
@@ -287,12 +295,3 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
     assert best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003  # the limit is 1 ms on a core of its own
     parser, event = DIALECT.stream(TARGET), Event("", json.dumps(body_of({"text": "some words"}, index=0)))
     assert best_of(200, lambda: parser.feed(event)) < 0.0001  # and 30 µs
-
-
-def best_of(times: int, act: Any) -> float:
-    def once() -> float:
-        started = perf_counter()
-        act()
-        return perf_counter() - started
-
-    return min(once() for _ in range(times))

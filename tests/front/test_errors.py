@@ -65,6 +65,14 @@ def test_a_body_that_is_no_json_object(http: httpx.Client, body: bytes) -> None:
     error_of(response, 400, "invalid_request_error", "invalid_request")
 
 
+def test_a_body_that_can_be_read_but_not_written_again(http: httpx.Client) -> None:
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    tools = b'[{"type": "function", "function": {"name": "f", "parameters": ' + deep + b"}}]"
+    body = json.dumps(CHAT).encode()[:-1] + b', "tools": ' + tools + b"}"
+    response = http.post(PATH, content=body, headers={"content-type": "application/json"})
+    error_of(response, 400, "invalid_request_error", "invalid_request")
+
+
 def test_a_wrong_content_type(http: httpx.Client) -> None:
     response = http.post(PATH, content=json.dumps(CHAT), headers={"content-type": "text/plain"})
     error_of(response, 415, "invalid_request_error", "unsupported_media_type")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.servers import ROOT, free_port, stop, until
 from tests.upstream import Upstream
@@ -52,22 +53,24 @@ def test_it_keeps_provider_keys_from_the_environment_out_of_sight(tmp_path: Path
     assert b"sk-from-the-environment" not in (tmp_path / "db.sqlite3").read_bytes()
 
 
-def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstream) -> None:
+@pytest.mark.parametrize(("name", "ending"), [("vllm", "/v1"), ("ollama", "")])
+def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstream, name: str, ending: str) -> None:
     async def models(exchange: object) -> None:
         await exchange.json({"object": "list", "data": [{"id": "tiny-llama"}]})  # type: ignore[attr-defined]
 
     upstream.script("", models)
+    base_url = upstream.url.removesuffix("/v1") + ending
     code = (
         "import native_api.providers as p; from dataclasses import replace;"
-        f"p.PRESETS['vllm'] = replace(p.PRESETS['vllm'], base_url={upstream.url!r});"
+        f"p.PRESETS[{name!r}] = replace(p.PRESETS[{name!r}], base_url={base_url!r});"
         "from django.core.management import execute_from_command_line as run; run(['manage.py', 'native_quickstart', '--no-serve'])"
     )
     env = environment(tmp_path, DJANGO_SETTINGS_MODULE="gatewayproject.settings")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
-    assert "vllm with 1 model" in done.stdout, done.stderr
+    assert f"{name} with 1 model" in done.stdout, done.stderr
     connection = sqlite3.connect(tmp_path / "db.sqlite3")
     assert connection.execute("SELECT provider, model FROM native_api_target WHERE model = 'tiny-llama'").fetchall() == [
-        ("vllm", "tiny-llama")
+        (name, "tiny-llama")
     ]
     connection.close()
 

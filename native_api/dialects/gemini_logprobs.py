@@ -1,0 +1,27 @@
+"""Log probabilities of a reply's tokens, as OpenAI tells them (https://ai.google.dev/api/generate-content#LogprobsResult, read 2026-11)."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any, Final
+
+from native_api.types import Json
+
+NOTHING: Final[Json] = {}
+
+
+def logprobs(piece: Json) -> Json | None:
+    """OpenAI's `logprobs` of a piece of a candidate, None where it has none."""
+    result = piece.get("logprobsResult")
+    if not isinstance(result, dict) or not result.get("chosenCandidates"):
+        return None
+    pairs = zip_longest(result["chosenCandidates"], result.get("topCandidates") or (), fillvalue=NOTHING)
+    content = [
+        {**_token(chosen), "top_logprobs": [_token(item) for item in row.get("candidates") or ()]} for chosen, row in pairs if chosen
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _token(item: Any) -> Json:
+    token = str(item.get("token") or "")
+    return {"token": token, "logprob": float(item.get("logProbability") or 0.0), "bytes": list(token.encode())}

@@ -1,0 +1,28 @@
+"""What holds for every test: nothing but loopback can be reached, and a busy machine fails no property test."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("native_api", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("native_api")
+
+
+class NotLoopback(AssertionError):
+    """A test tried to leave the machine."""
+
+
+def refuse_other_addresses(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook, so that it holds for every library, and in worker threads."""
+    if event == "socket.connect" and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
+        host = arguments[1][0]
+        if host != "localhost" and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            raise NotLoopback(f"A test tried to connect to {host}. Tests reach nothing but loopback.")
+
+
+sys.addaudithook(refuse_other_addresses)

@@ -1,0 +1,165 @@
+"""What the recordings of Cohere cannot say: real requests as the measure, replies sent back, events that are not as they should be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.exceptions import UpstreamError
+from native_api.types import ChatRequest, Event, Provider, Target
+from tests.dialects.folding import fold
+
+DIALECT = DIALECTS["cohere"]
+PROVIDER = Provider("p", "cohere", "https://api.cohere.com/v2")
+TARGET = Target(PROVIDER, "command-a-reasoning-08-2025")
+CORPUS = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "corpus" / "cohere"
+REAL = [json.loads(path.read_text()) for path in sorted(CORPUS.glob("*.json"))]
+RECORDED = [json.loads(path.read_text()) for path in sorted((Path(__file__).parent.parent / "recordings" / "cohere").glob("*.json"))]
+
+
+def turns_of(*messages: Any) -> Any:
+    chat: ChatRequest = {"model": "c", "messages": list(messages)}
+    return DIALECT.request(chat, TARGET).body["messages"]
+
+
+def reply_of(body: Any) -> Any:
+    return DIALECT.response(json.loads(json.dumps(body)), TARGET)["choices"][0]["message"]
+
+
+# --- requests ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not REAL, reason="The recordings are not beside this repository (../shared/corpus).")
+@pytest.mark.parametrize("recording", REAL, ids=lambda recording: recording["id"])
+def test_a_request_that_cohere_took_is_what_its_unified_form_becomes(recording: dict[str, Any]) -> None:
+    body = recording["request"]
+    chat = {**body, **({"tool_choice": body["tool_choice"].lower()} if "tool_choice" in body else {})}
+    assert DIALECT.request(chat, Target(PROVIDER, body["model"])).body == body  # type: ignore[arg-type]
+
+
+SENT_BACK = [
+    *(case["reply"]["message"] for case in RECORDED if "reply" in case),
+    *(recording["body"]["message"] for recording in REAL),
+]
+
+
+def plain(message: dict[str, Any]) -> dict[str, Any]:
+    """What of a reply belongs in the conversation: not the citations, not blocks of a kind that Cohere does not take back."""
+    content = [block for block in message.get("content") or () if block["type"] in ("text", "thinking")]
+    texts = "".join(block["text"] for block in content if block["type"] == "text")
+    calls = message.get("tool_calls") or []
+    thoughts = [block["thinking"] for block in content if block["type"] == "thinking"]
+    return {
+        "texts": texts,
+        "thoughts": thoughts,
+        "plan": message.get("tool_plan") or "",
+        "calls": [arguments_filled(call) for call in calls],
+    }
+
+
+def arguments_filled(call: dict[str, Any]) -> dict[str, Any]:
+    return {**call, "function": {**call["function"], "arguments": call["function"]["arguments"] or "{}"}}
+
+
+def as_blocks(turn: dict[str, Any]) -> dict[str, Any]:
+    content = turn.get("content")
+    return {**turn, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else turn
+
+
+@pytest.mark.parametrize("message", [message for message in SENT_BACK if "json_response" not in json.dumps(message)])
+def test_a_reply_goes_back_as_it_came(message: dict[str, Any]) -> None:
+    turns = turns_of({"role": "user", "content": "Hi"}, reply_of({"message": message}), {"role": "user", "content": "And?"})
+    sent = turns[1] if len(turns) == 3 else {}
+    assert plain(as_blocks(sent)) == plain(message)
+
+
+# --- streams -----------------------------------------------------------------------------------------------
+
+
+def chunks_of(*events: Any, closes: bool = True) -> list[Any]:
+    parser = DIALECT.stream(TARGET)
+    data = [event if isinstance(event, str) else json.dumps(event) for event in events]
+    chunks = [chunk for text in data for chunk in parser.feed(Event("", text))]
+    return [*chunks, *(parser.close() if closes else ())]
+
+
+END = {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [],
+        {"type": "content-start", "index": 0},
+        {"type": "content-delta", "index": 0, "delta": None},
+        {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": None}}}},
+        {"type": "content-end", "index": 9},
+        {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": None}}},
+        {"type": "tool-call-delta", "index": 3, "delta": {"message": {"tool_calls": []}}},
+        {"type": "tool-call-end", "index": 3},
+        {"type": "citation-start", "delta": {"message": {"citations": []}}},
+        {"type": "citation-end"},
+        {"type": "debug", "prompt": "<turn>"},
+        {"type": "not-known-yet", "delta": {"message": {"content": {"text": "x"}}}},
+        "[DONE]",
+    ],
+    ids=str,
+)
+def test_events_with_nothing_in_them_are_harmless(event: Any) -> None:
+    [choice] = fold(chunks_of({"type": "message-start", "id": "a"}, event, END))
+    assert choice == {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "stop"}
+
+
+def test_text_without_a_beginning_is_text() -> None:
+    [choice] = fold(chunks_of({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hi"}}}}, END))
+    assert choice["message"] == {"role": "assistant", "content": "Hi"}
+
+
+def test_blocks_that_do_not_name_their_type_are_known_by_what_is_in_them() -> None:
+    contents = [{"thinking": "Hm"}, {"text": "H"}]
+    starts = [{"type": "content-start", "index": index, "delta": {"message": {"content": c}}} for index, c in enumerate(contents)]
+    late = {"type": "content-delta", "index": 1, "delta": {"message": {"content": {"text": "i"}}}}
+    [choice] = fold(chunks_of(*starts, late, END))
+    assert choice["message"] == reply_of({"message": {"content": [{"thinking": "Hm"}, {"text": "Hi"}]}})
+    assert (choice["message"]["content"], choice["message"]["reasoning_content"]) == ("Hi", "Hm")
+
+
+def test_nothing_follows_the_end() -> None:
+    late = {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hi"}}}}
+    assert chunks_of(END, late, END) == chunks_of(END)
+
+
+def test_the_id_is_on_every_chunk() -> None:
+    chunks = chunks_of({"type": "message-start", "id": "r1"}, END)
+    assert {chunk["id"] for chunk in chunks} == {"r1"}
+
+
+def test_what_was_used_before_an_error_is_known() -> None:
+    parser = DIALECT.stream(TARGET)
+    delta = {"finish_reason": "ERROR", "error": "failed", "usage": {"tokens": {"input_tokens": 3, "output_tokens": 4}}}
+    with pytest.raises(UpstreamError):
+        list(parser.feed(Event("message-end", json.dumps({"delta": delta}))))
+    assert parser.usage
+    assert parser.usage["total_tokens"] == 7
+
+
+# --- complete replies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["ERROR", "TIMEOUT"])
+def test_a_reply_that_failed_is_an_error(reason: str) -> None:
+    with pytest.raises(UpstreamError):
+        DIALECT.response({"id": "r", "finish_reason": reason, "message": {"role": "assistant", "content": []}}, TARGET)
+
+
+def test_an_error_with_status_200_is_an_error() -> None:
+    with pytest.raises(UpstreamError, match="no such thing"):
+        DIALECT.response({"id": "r", "message": "no such thing"}, TARGET)
+
+
+def test_content_as_a_plain_string_is_text() -> None:
+    assert reply_of({"message": {"role": "assistant", "content": "Hi"}})["content"] == "Hi"

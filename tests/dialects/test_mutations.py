@@ -1,0 +1,140 @@
+"""What no reference foresees: members of real shapes dropped, changed in kind, doubled or moved. For every dialect, from its recordings.
+
+Whatever a provider sends is a reply that a client can read, or an UpstreamError; whatever a client sends is a body, or refused.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from native_api.dialects import DIALECTS
+from native_api.engine.exchange import DECODERS
+from native_api.exceptions import InvalidRequest, UpstreamError
+from native_api.serializers import ChatCompletionSerializer
+from native_api.types import Event, Provider, Target
+from tests.test_recordings import cases, target_of
+
+ROUNDS = 40
+STRICT = frozenset({"anthropic", "gemini"})
+"""Dialects that write each member of a reply themselves: whatever the provider sent, the types are OpenAI's."""
+OTHERS = [None, 0, -1, 1.5, 10**20, True, "", "x", "🙂", [], [None], [[]], {}, {"type": "x"}, {"text": 3}]
+CHECK = ChatCompletionSerializer()
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a value, as its holder and its name or number there."""
+    names: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for name in list(names):
+        yield value, name
+        yield from places(value[name])
+
+
+def mutated(value: Any, dice: random.Random) -> Any:
+    """A copy with one to three members dropped, replaced by something else, or doubled."""
+    told = json.loads(json.dumps(value))
+    for _ in range(dice.randint(1, 3)):
+        found = list(places(told))
+        if not found:
+            return dice.choice(OTHERS)
+        holder, name = dice.choice(found)
+        act = dice.randrange(4)
+        if act == 0:
+            del holder[name]
+        elif act == 1 and isinstance(holder, list):
+            holder.insert(dice.randrange(len(holder) + 1), holder[name])
+        else:
+            holder[name] = json.loads(json.dumps(dice.choice(OTHERS)))
+    return orjson.loads(json.dumps(told))
+
+
+@pytest.mark.parametrize("case", cases("reply"))
+def test_a_changed_reply_is_a_reply_or_the_providers_error(case: dict[str, Any]) -> None:
+    dice = random.Random(case["source"])
+    for _ in range(ROUNDS):
+        body = mutated(case["reply"], dice)
+        try:
+            reply = DIALECTS[case["provider"]["dialect"]].response(json.loads(json.dumps(body)), target_of(case))
+        except UpstreamError:
+            continue
+        assert reply["choices"], body
+        if case["provider"]["dialect"] in STRICT:
+            ChatCompletion.model_validate(reply)
+
+
+@pytest.mark.parametrize("case", cases("stream"))
+def test_a_changed_stream_is_a_stream_or_the_providers_error(case: dict[str, Any]) -> None:
+    dice = random.Random(case["source"])
+    dialect = DIALECTS[case["provider"]["dialect"]]
+    decoder = DECODERS[dialect.framing]()
+    events = [*decoder.feed(case["stream"].encode()), *decoder.close()]
+    for _ in range(ROUNDS):
+        fed = list(changed_events(events, dice))
+        for chunk in chunks_of(dialect.stream(target_of(case)), fed):
+            assert chunk["choices"], fed
+            if dialect.name in STRICT:
+                ChatCompletionChunk.model_validate(chunk)
+
+
+def changed_events(events: list[Event], dice: random.Random) -> Iterator[Event]:
+    """One or two events changed inside, left out, doubled, or told too early."""
+    told = list(events)
+    for _ in range(dice.randint(1, 2)):
+        at = dice.randrange(len(told))
+        act = dice.randrange(6)
+        if act == 0 and len(told) > 1:
+            del told[at]
+        elif act == 1:
+            told.insert(at, told[dice.randrange(len(told))])
+        elif act == 2:
+            told[at] = Event(told[at].type, told[at].data[: dice.randrange(len(told[at].data) + 1)])
+        else:
+            told[at] = Event(told[at].type, changed_data(told[at].data, dice))
+    yield from told
+
+
+def changed_data(data: str, dice: random.Random) -> str:
+    try:
+        return json.dumps(mutated(json.loads(data), dice))
+    except ValueError:
+        return data[::-1]
+
+
+def chunks_of(parser: Any, events: list[Event]) -> Iterator[Any]:
+    try:
+        for event in events:
+            yield from parser.feed(event)
+        yield from parser.close()
+    except UpstreamError:
+        return
+
+
+@pytest.mark.parametrize("case", cases("chat"))
+def test_a_changed_request_is_a_body_or_refused(case: dict[str, Any]) -> None:
+    dice = random.Random(case["source"])
+    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    for _ in range(ROUNDS):
+        sent = mutated(case["chat"], dice)
+        with suppress(InvalidRequest):
+            chat, _ = CHECK.check(sent if isinstance(sent, dict) else {})
+            json.dumps(dialect.request(chat, target).body)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("depth", [250, 1000])
+def test_a_schema_of_any_depth_is_a_body_or_refused(name: str, depth: int) -> None:
+    schema: Any = {"type": "object"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    function = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
+    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "?"}], "tools": [function]}
+    with suppress(InvalidRequest):
+        body = DIALECTS[name].request(chat, Target(Provider("p", name, "https://api.example/v1"), "claude-opus-4-8")).body
+        assert body.keys() & {"tools", "toolConfig"}
