@@ -130,6 +130,10 @@ class Threads:
             raise HangingCall(f"no answer in {seconds:g} s")
         return done.pop().result()
 
+    async def glance(self, seconds: float, call: Future[T]) -> None:
+        """Give a call that was submitted before a moment to return. It goes on where that is too short."""
+        await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
+
     def leave_behind(self) -> None:
         """Begin with new threads. Those that hang end when their calls do."""
         with self._lock:

@@ -15,21 +15,35 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from ipaddress import IPv4Address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from django.core.signals import setting_changed
 from django.db import Error as DatabaseError
 
 from native_api import bridge
 from native_api.conf import native_settings, reload_on_change
+from native_api.definitions import (
+    Problem,
+    budget_of,
+    fallback_problems,
+    only_known,
+    price_of,
+    problem_of,
+    route_of,
+    site_retries,
+    timeouts_of,
+    whole_number,
+)
 from native_api.dialects import DIALECTS
 from native_api.engine import credentials
+from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
 from native_api.providers import PRESETS, Preset, placeholders
-from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target, Timeouts
+from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 
 logger = logging.getLogger("native_api.catalog")
 
@@ -39,16 +53,12 @@ MAX_AGE: Final = 4.0
 PATIENCE: Final = 2.0
 """Seconds that requests wait for a database that does not answer."""
 
-PROVIDER_KEYS: Final = frozenset({"PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT"})
-TARGET_KEYS: Final = frozenset({"PROVIDER", "MODEL", "WEIGHT", "PRIORITY"})
+PROVIDER_KEYS: Final = frozenset(
+    {"PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"}
+)
 
-
-class Problem(NamedTuple):
-    """A catalog entry that cannot be used. `place` reads like `PROVIDERS['eu']`."""
-
-    place: str
-    message: str
-    hint: str
+MOST_DIRECT: Final = 1000
+"""Routes of `provider/model` that a snapshot remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +66,52 @@ class Catalog:
     """One snapshot."""
 
     providers: Mapping[str, Provider] = field(default_factory=dict)
-    routes: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     allow_direct: bool = True
+    budget: Budget = BUDGET
+    _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
 
-    def targets(self, model: str) -> tuple[Target, ...]:
-        """The targets that serve `model`, best priority first. Raises ModelNotFound."""
-        route = self.routes.get(model)
-        if route is not None:
-            return route
+    def route(self, model: str) -> Route:
+        """Who serves `model`. Raises ModelNotFound."""
+        known = self.routes.get(model) or self._direct.get(model)
+        if known is not None:
+            return known
         provider_name, slash, provider_model = model.partition("/")
         provider = self.providers.get(provider_name) if slash and self.allow_direct else None
         if provider is None or not provider_model:
             raise ModelNotFound(f"There is no model {model!r} here. GET v1/models lists the models you may use.", param="model")
-        return (Target(provider, provider_model),)
+        made = route(model, (Target(provider, provider_model),))
+        if len(self._direct) < MOST_DIRECT:
+            self._direct[model] = made
+        return made
+
+    def targets(self, model: str) -> tuple[Target, ...]:
+        """The targets that serve `model`, best priority first. Raises ModelNotFound."""
+        return self.route(model).targets
+
+    def knows(self, model: str) -> bool:
+        try:
+            return bool(self.route(model))
+        except ModelNotFound:
+            return False
+
+    def after(self, name: str, for_longer: bool = False) -> Iterator[Route]:
+        """The fallbacks of a route, then those of its fallbacks, and so on; each once, and never the route itself."""
+        seen, names = {name}, [name]
+        for each in names:
+            known = self.routes.get(each)
+            for following in () if known is None else known.context_fallbacks if for_longer else known.fallbacks:
+                if following not in seen and self.knows(following):
+                    seen.add(following)
+                    names.append(following)
+                    yield self.route(following)
+
+    def names(self) -> Iterator[str]:
+        """What the health of all targets and providers is kept under."""
+        for each in self.routes.values():
+            yield from (target.key for target in each.targets)
+        yield from (provider.identity for provider in self.providers.values())
 
 
 def build(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]], allow_direct: bool = True) -> Catalog:
@@ -77,23 +119,22 @@ def build(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mappi
     problems: list[Problem] = []
     built = {name: _provider(name, definition, problems) for name, definition in providers.items()}
     usable = {name: provider for name, provider in built.items() if provider is not None}
-    routes = {name: _route(name, definition, usable, problems) for name, definition in models.items()}
-    return Catalog(usable, routes, tuple(problems), allow_direct)
+    routes = {name: route_of(name, definition, usable, problems) for name, definition in models.items()}
+    problems += fallback_problems(routes, Catalog(usable, routes, allow_direct=allow_direct).knows)
+    return Catalog(usable, routes, tuple(problems), allow_direct, budget_of())
 
 
 def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem]) -> Provider | None:
-    place = f"PROVIDERS[{name!r}]"
     try:
         return provider_of(name, definition)
-    except ValueError as problem:
-        message, _, hint = str(problem).partition(" | ")
-        problems.append(Problem(place, message, hint))
+    except ValueError as error:
+        problems.append(problem_of(f"PROVIDERS[{name!r}]", error))
         return None
 
 
 def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     """The provider that `definition` describes. Raises ValueError('message | hint'), never with a secret in it."""
-    _known(definition, PROVIDER_KEYS)
+    only_known(definition, PROVIDER_KEYS)
     preset = PRESETS.get(definition.get("PRESET") or name)
     if definition.get("PRESET") and preset is None:
         raise ValueError(f"unknown preset {definition['PRESET']!r} | Known: {', '.join(sorted(PRESETS))}.")
@@ -110,7 +151,13 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     headers = {**(preset.headers if preset else {}), **(definition.get("HEADERS") or {})}
     timeouts = timeouts_of(definition.get("TIMEOUT"))
     quirks = preset.quirks if preset else Quirks()
-    provider = Provider(name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of())
+    provider = Provider(
+        name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of(),
+        retries=whole_number(definition, "RETRIES", 0, site_retries()),
+        max_concurrency=whole_number(definition, "MAX_CONCURRENCY", 1, None),
+        price=price_of(definition.get("PRICE")),
+        identity=f"{name}@{_mark(base_url, key, auth, headers, options)}",
+    )  # fmt: skip
     credentials.check(provider)
     return provider
 
@@ -134,10 +181,9 @@ def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: 
         raise ValueError(f"no OPTIONS[{missing!r}] | The preset cannot do without it; see docs/providers.md.")
 
 
-def _known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
-    unknown = sorted(definition.keys() - known)
-    if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(known))}.")
+def _mark(*parts: Any) -> str:
+    """Changes with the address or the key, and tells nothing of either."""
+    return blake2b(repr([str(part) if isinstance(part, Secret) else part for part in parts]).encode(), digest_size=6).hexdigest()
 
 
 def _address(template: str, options: Mapping[str, Any]) -> str:
@@ -154,19 +200,6 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
     return url
 
 
-def timeouts_of(value: Any) -> Timeouts:
-    """The site's timeouts with a provider's own over them: a number is its TOTAL, an object names members."""
-    own = value if isinstance(value, Mapping) else {} if value is None else {"TOTAL": value}
-    merged = {**native_settings.TIMEOUTS, **own}
-    try:
-        seconds = {name.lower(): float(number) for name, number in merged.items()}
-        if any(number <= 0 for number in seconds.values()):
-            raise ValueError
-        return Timeouts(**seconds)
-    except (TypeError, ValueError):
-        raise ValueError("timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL.") from None
-
-
 def remote_files_of() -> RemoteFiles | None:
     """The site's REMOTE_FILES. Raises ValueError('message | hint')."""
     told = native_settings.REMOTE_FILES
@@ -178,29 +211,6 @@ def remote_files_of() -> RemoteFiles | None:
         return policy
     except (AttributeError, TypeError, ValueError):
         raise ValueError("REMOTE_FILES is not right | Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional.") from None
-
-
-def _route(name: str, definition: Mapping[str, Any], providers: Mapping[str, Provider], problems: list[Problem]) -> tuple[Target, ...]:
-    targets: list[Target] = []
-    for position, target in enumerate(definition.get("TARGETS") or ()):
-        try:
-            targets.append(_target(target, providers))
-        except ValueError as problem:
-            message, _, hint = str(problem).partition(" | ")
-            problems.append(Problem(f"MODELS[{name!r}]['TARGETS'][{position}]", message, hint))
-    if not targets:
-        problems.append(Problem(f"MODELS[{name!r}]", "no usable target", "Give TARGETS: [{'PROVIDER': …, 'MODEL': …}]."))
-    return tuple(sorted(targets, key=lambda target: target.priority))
-
-
-def _target(definition: Mapping[str, Any], providers: Mapping[str, Provider]) -> Target:
-    _known(definition, TARGET_KEYS)
-    provider = providers.get(definition.get("PROVIDER") or "")
-    if provider is None:
-        raise ValueError(f"no usable provider {definition.get('PROVIDER')!r} | Define it under PROVIDERS or in the admin.")
-    if not definition.get("MODEL"):
-        raise ValueError("no MODEL | Give the name the model has at the provider.")
-    return Target(provider, definition["MODEL"], int(definition.get("WEIGHT", 1)), int(definition.get("PRIORITY", 0)))
 
 
 # --- the current snapshot ----------------------------------------------------------------------------------
@@ -239,7 +249,7 @@ class _Current:
         catalog = merged(providers, models)
         if self.catalog is None or self.catalog.problems != catalog.problems:
             for problem in catalog.problems:
-                logger.error("%s: %s. %s", *problem)
+                logger.error("%s: %s. %s", *problem[:3])
         return catalog
 
     def without_database(self, error: Exception) -> Catalog:
@@ -299,29 +309,18 @@ def merged(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapp
     )
 
 
+def route_problems(name: str, definition: Mapping[str, Any]) -> list[Problem]:
+    """What would be wrong with this route beside all the others that there are now. Queries the database."""
+    providers, models = _rows()
+    return [
+        problem for problem in merged(providers, {**models, name: definition}).problems if problem.place.startswith(f"MODELS[{name!r}]")
+    ]
+
+
 def _rows() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """Enabled rows, written as settings are."""
     from native_api.models import ModelRoute, Provider
 
-    providers = {row.name: _provider_row(row) for row in Provider.objects.filter(enabled=True)}
+    providers = {row.name: row.definition() for row in Provider.objects.filter(enabled=True)}
     routes = ModelRoute.objects.filter(enabled=True).prefetch_related("targets")
-    return providers, {route.name: {"TARGETS": list(_target_rows(route.targets.all()))} for route in routes}
-
-
-def _provider_row(row: Any) -> dict[str, Any]:
-    return {
-        "PRESET": row.preset,
-        "DIALECT": row.dialect,
-        "BASE_URL": row.base_url,
-        "API_KEY": row.api_key,
-        "AUTH": row.auth,
-        "HEADERS": row.headers,
-        "OPTIONS": row.options,
-        "TIMEOUT": row.timeout,
-    }
-
-
-def _target_rows(rows: Iterable[Any]) -> Iterable[dict[str, Any]]:
-    for row in rows:
-        if row.enabled:
-            yield {"PROVIDER": row.provider, "MODEL": row.model, "WEIGHT": row.weight, "PRIORITY": row.priority}
+    return providers, {route.name: route.definition() for route in routes}

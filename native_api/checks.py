@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from native_api import catalog
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
+from native_api.definitions import is_positive, is_whole
 from native_api.engine import credentials
 from native_api.models.keys import RATE
 from native_api.throttling import counts_in_memory
@@ -46,6 +47,13 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "STRICT": (_is_boolean, "True or False"),
     "JOURNAL_DIR": (_is_path, "a path or None"),
     "SECRET_KEYS": (_are_texts, "a list of strings that are not empty"),
+}
+
+
+ATTEMPTS: dict[str, Callable[[Any], bool]] = {
+    "RETRIES": lambda value: is_whole(value, 0),
+    "TOTAL": lambda value: is_whole(value, 1),
+    "SECONDS": is_positive,
 }
 
 
@@ -90,6 +98,9 @@ def check_values(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for name, seconds in _members("TIMEOUTS").items():
         if not _is_positive(seconds):
             yield Error(f"NATIVE_API['TIMEOUTS'][{name!r}] must be a positive number.", hint=DOCS, id="native_api.E003")
+    for name, is_sound in ATTEMPTS.items():
+        if not is_sound(_members("ATTEMPTS")[name]):
+            yield Error(f"NATIVE_API['ATTEMPTS'][{name!r}] is no sensible number.", hint=DOCS, id="native_api.E003")
     for name, rate in _members("THROTTLE_RATES").items():
         if rate and not (isinstance(rate, str) and RATE.fullmatch(rate)):
             yield Error(f"NATIVE_API['THROTTLE_RATES'][{name!r}] is no rate.", hint="Write it as '600/m'.", id="native_api.E004")
@@ -125,12 +136,17 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
         yield Error("NATIVE_API['PROVIDERS'] and ['MODELS'] must be dictionaries of dictionaries.", hint=DOCS, id="native_api.E006")
         return
     for problem in built.problems:
-        place = f"NATIVE_API['{problem.place.partition('[')[0]}'][{problem.place.partition('[')[2]}"
-        yield Error(f"{place}: {problem.message}.", hint=problem.hint, id="native_api.E007")
+        told = f"NATIVE_API['{problem.place.partition('[')[0]}'][{problem.place.partition('[')[2]}: {problem.message}."
+        if problem.kind == "circle":
+            yield Error(told, hint=problem.hint, id="native_api.E021")
+        elif problem.kind == "fallback":
+            yield Warning(told, hint=f"{problem.hint} A model of the admin will do as well.", id="native_api.W021")
+        else:
+            yield Error(told, hint=problem.hint, id="native_api.E007")
     for provider in built.providers.values():
         if credentials.is_missing(provider.auth):
             place = f"NATIVE_API['PROVIDERS'][{provider.name!r}]"
-            yield Error(f"{place}: a package is not installed.", hint=f"{credentials.needs(provider.auth)}.", id="native_api.E021")
+            yield Error(f"{place}: a package is not installed.", hint=f"{credentials.needs(provider.auth)}.", id="native_api.E009")
 
 
 @register("native_api")

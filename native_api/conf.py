@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "ALLOW_DIRECT_MODELS": True,
     "THROTTLE_RATES": {"caller": "600/m", "failed_auth": "20/m"},
     "TIMEOUTS": {"CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30, "TOTAL": 600},
+    "ATTEMPTS": {"RETRIES": 1, "TOTAL": 6, "SECONDS": 120},
     "MAX_BODY_BYTES": 20 * 1024 * 1024,
     "KEEPALIVE_SECONDS": 15,
     "REMOTE_FILES": None,
@@ -29,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "DEFAULT_THROTTLE_CLASSES": ("native_api.throttling.CallerThrottle",),
 }
 
-MERGED = frozenset({"THROTTLE_RATES", "TIMEOUTS"})
+MERGED = frozenset({"ATTEMPTS", "THROTTLE_RATES", "TIMEOUTS"})
 """Settings whose members have defaults of their own."""
 
 CLASSES = frozenset({"DEFAULT_AUTHENTICATION_CLASSES", "DEFAULT_PERMISSION_CLASSES", "DEFAULT_THROTTLE_CLASSES"})

@@ -27,7 +27,7 @@ and the dialects raise these too, so nothing here knows Django.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, isnan
 from typing import ClassVar, Final
 
 MAX_RETRY_AFTER: Final = 300.0
@@ -162,11 +162,13 @@ class ProviderFault(NativeError):
     """An error that an upstream caused.
 
     `upstream_status` is the HTTP status it gave, or None where it gave none (connection failed, garbage,
-    an error inside a 200). `retry_after` is in seconds, already bounded by `MAX_RETRY_AFTER`.
+    an error inside a 200). `retry_after` is in seconds, already bounded by `MAX_RETRY_AFTER`. `should_retry` is its
+    `x-should-retry` header; None where it sent none.
     """
 
     upstream_status: int | None = None
     retry_after: float | None = None
+    should_retry: bool | None = None
 
 
 class UpstreamError(ProviderFault):
@@ -196,12 +198,10 @@ class UpstreamError(ProviderFault):
         self.status = status
         self.type = _UPSTREAM_TYPES.get(status, "upstream_error")
         self.upstream_status = upstream_status
-        if retry_after is not None:
+        if retry_after is not None and not isnan(retry_after):
             self.retry_after = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
         if status == 429:
             self.headers["retry-after"] = str(ceil(DEFAULT_RETRY_AFTER if self.retry_after is None else self.retry_after))
-        if upstream_status in (401, 403, 404):
-            self.headers["x-should-retry"] = "false"
 
 
 _UPSTREAM_TYPES: Final = {400: "invalid_request_error", 413: "invalid_request_error", 429: "rate_limit_error"}

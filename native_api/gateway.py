@@ -1,4 +1,4 @@
-"""The one entry for a call: catalog -> access -> engine -> usage. Views use it, and so can any Python code of the site.
+"""The one entry for a call: plan -> engine -> usage. Views use it, and so can any Python code of the site.
 
     reply = await gateway.complete(chat, caller)          # reply.completion, reply.headers
     stream = await gateway.stream(chat, caller)           # async for chunks in stream: …
@@ -13,16 +13,18 @@ Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_api import bridge, catalog
-from native_api.engine import client, exchange
-from native_api.exceptions import InvalidRequest, ModelNotAllowed, NativeError
+from native_api import bridge
+from native_api.engine import client
+from native_api.exceptions import NativeError
 from native_api.logs import new_request_id
-from native_api.permissions import may_use
-from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target
+from native_api.plans import plan
+from native_api.shared import fleet
+from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
 from native_api.usage.meter import Meter
 
 CHAT: Final = "chat/completions"
@@ -39,9 +41,8 @@ class Reply:
 async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """The whole reply. Raises NativeError; cancelling closes the upstream connection."""
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
-    with meter:
-        targets = await _targets(chat, caller)
-        completed = await client.complete(chat, targets, meter.attempts)
+    with _telling(meter), meter:
+        completed = await client.complete(chat, await plan(chat, caller), meter.attempts, fleet)
         completion = completed.completion
         _Head(meter, completion).put_on(completion)
         meter.told_all(completion)
@@ -51,9 +52,8 @@ async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> R
 async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> ReplyStream:
     """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream connection."""
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
-    with meter.until_stream():
-        targets = await _targets(chat, caller)
-        upstream = await client.open_stream(chat, targets, meter.attempts)
+    with _telling(meter), meter.until_stream():
+        upstream = await client.open_stream(chat, await plan(chat, caller), meter.attempts, fleet)
         meter.first_token()
         return ReplyStream(chat, meter, upstream)
 
@@ -64,7 +64,7 @@ class ReplyStream:
     Raises NativeError where the reply breaks off. However it ends, its record is written first.
     """
 
-    def __init__(self, chat: ChatRequest, meter: Meter, upstream: exchange.Stream) -> None:
+    def __init__(self, chat: ChatRequest, meter: Meter, upstream: client.Stream) -> None:
         self.headers = headers_of(meter, upstream.omitted)
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
         self._meter = meter
@@ -124,20 +124,25 @@ class _Head:
         value["model"] = self.model
 
 
-async def _targets(chat: ChatRequest, caller: Caller) -> Iterable[Target]:
-    """The targets to try, in order. Raises ModelNotFound, ModelNotAllowed."""
-    model = chat.get("model") or ""
-    if not model:
-        raise InvalidRequest("model: this site names no route for tiers", param="model")
-    if not may_use(caller, model):
-        raise ModelNotAllowed(f"This key may not use the model {model!r}.", param="model")
-    return (await catalog.acurrent()).targets(model)
+@contextmanager
+def _telling(meter: Meter) -> Iterator[None]:
+    """An error tells how it came about, as a reply does."""
+    try:
+        yield
+    except NativeError as error:
+        error.headers.update(headers_of(meter))
+        raise
 
 
-def headers_of(meter: Meter, omitted: tuple[str, ...]) -> dict[str, str]:
-    headers = {"x-native-model": _header_safe(meter.chat.get("model") or ""), "x-native-attempts": str(meter.attempts.count)}
-    if meter.attempts.target:
-        headers["x-native-provider"] = _header_safe(meter.attempts.target.provider.name)
+def headers_of(meter: Meter, omitted: tuple[str, ...] = ()) -> dict[str, str]:
+    """`x-native-model` is the route that answered, which may be a fallback of the one that was asked for."""
+    attempts = meter.attempts
+    headers = {
+        "x-native-model": _header_safe(attempts.route or meter.chat.get("model") or meter.chat.get("tier") or ""),
+        "x-native-attempts": str(attempts.count),
+    }
+    if attempts.target:
+        headers["x-native-provider"] = _header_safe(attempts.target.provider.name)
     if omitted:
         headers["x-native-omitted"] = ", ".join(omitted)
     return headers

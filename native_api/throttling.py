@@ -21,10 +21,10 @@ from native_api import bridge
 from native_api.conf import native_settings
 from native_api.models import ApiKey
 from native_api.models.keys import parse_rate
+from native_api.shared import IN_PROCESS
 
 logger = logging.getLogger("native_api.throttling")
 
-IN_PROCESS: Final = frozenset({"django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache"})
 PATIENCE: Final = 1.0
 RETRY: Final = 1.0
 WARN_EVERY: Final = 60.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
@@ -293,19 +294,51 @@ class Provider:
     options: Mapping[str, Any] = field(default_factory=empty, repr=False)
     remote_files: RemoteFiles | None = None
     """None: remote files are never fetched for this provider."""
+    retries: int = 1
+    max_concurrency: int | None = None
+    """Of each of its targets; None: any number."""
+    price: Mapping[str, Decimal] | None = None
+    """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, …; None where the site tells none."""
+    identity: str = ""
+    """The name with a mark of address and key: what was found out about a provider is forgotten when either changes."""
+
+    def __post_init__(self) -> None:
+        if not self.identity:
+            object.__setattr__(self, "identity", self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One way to serve a model: the provider and the name the model has there."""
+    """One way to serve a model: the provider and the name the model has there. What it tells of its own wins over the provider's."""
 
     provider: Provider
     model: str
     weight: int = 1
     priority: int = 0
+    own_timeouts: Timeouts | None = None
+    own_retries: int | None = None
+    own_max_concurrency: int | None = None
+    price: Mapping[str, Decimal] | None = None
+    key: str = field(init=False, repr=False, compare=False)
+    """What its health, speed and places are kept under: the same for every route that names the same model of the same provider."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.provider.identity}/{self.model}")
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return self.own_timeouts or self.provider.timeouts
+
+    @property
+    def retries(self) -> int:
+        return self.provider.retries if self.own_retries is None else self.own_retries
+
+    @property
+    def max_concurrency(self) -> int | None:
+        return self.own_max_concurrency or self.provider.max_concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,14 +354,18 @@ class Caller:
 
 @dataclass(slots=True)
 class Attempts:
-    """What was tried so far, kept up to date while a call runs. `target` is the last one tried.
+    """What was tried so far, kept up to date while a call runs. `target` is the last one tried, or the one that answered.
 
-    `skipped` lists the targets that could not express the request, each with its UnsupportedField.
+    `count` is the number of requests that were sent: a connection that was refused is none. `route` is the name of the
+    route that `target` belongs to. `skipped` lists the targets that could not express the request, each with its
+    UnsupportedField. `hedged` lists the ones that were started beside `target` and lost, with the usage each told, if any.
     """
 
     count: int = 0
     target: Target | None = None
+    route: str = ""
     skipped: list[tuple[Target, Exception]] = field(default_factory=list)
+    hedged: list[tuple[Target, Usage | None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

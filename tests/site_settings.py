@@ -3,6 +3,7 @@
 import json
 import os
 
+from native_api.engine import health
 from tests.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.site_urls"
@@ -10,8 +11,19 @@ NATIVE_API = json.loads(os.environ["NATIVE_API"])
 DEBUG = os.environ.get("DEBUG") == "1"
 DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"} if "sqlite" in DATABASES["default"]["ENGINE"] else {}  # noqa: F405
 DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("ATOMIC_REQUESTS") == "1"  # noqa: F405
-if os.environ.get("CACHE_URL"):
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}}
+if os.environ.get("CACHE_URL", "").startswith("redis"):
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": os.environ["CACHE_URL"],
+            "KEY_PREFIX": os.environ.get("CACHE_PREFIX", ""),
+        }
+    }
+elif os.environ.get("CACHE_URL"):
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": os.environ["CACHE_URL"]}}
+if os.environ.get("COOL_DOWN"):
+    # A test that watches circuits open and close has no half a minute for each.
+    health.FIRST_COOL_DOWN = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
 MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",

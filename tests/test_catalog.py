@@ -173,7 +173,7 @@ def test_the_admin_takes_a_service_account_and_keeps_it_from_all_eyes(admin: Cli
     pages = [f"/admin/native_api/provider/{provider.pk}/{page}/" for page in ("change", "history")]
     shown = "".join(admin.get(page).content.decode() for page in [*pages, "/admin/native_api/provider/"])
     for hidden in ("PRIVATE KEY", "gateway@a-project"):
-        assert hidden not in stored + shown + repr(catalog.provider_of("vertex", catalog._provider_row(provider)))
+        assert hidden not in stored + shown + repr(catalog.provider_of("vertex", provider.definition()))
 
 
 def test_the_admin_says_what_a_preset_cannot_do_without(admin: Client) -> None:

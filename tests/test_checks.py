@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,14 +17,29 @@ HALF_A_KEY = {"type": "service_account", "client_email": "secret-key"}
 PROVIDER = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1", "API_KEY": "secret-key"}
 
 
+TARGET = {"PROVIDER": "p", "MODEL": "x"}
+
+
+def route(target: Any = None, n: Any = None, **options: Any) -> dict[str, Any]:
+    """Settings of a route `m` with these options, and perhaps a route `n`."""
+    models = {"m": {"TARGETS": [{**TARGET, **(target or {})}], **options}, **({"n": n} if n else {})}
+    return {"PROVIDERS": {"p": PROVIDER}, "MODELS": models}
+
+
 def found(native_api: Any, debug: bool = True, **settings: Any) -> list[tuple[str, str]]:
     with override_settings(NATIVE_API=native_api, DEBUG=debug, **settings):
         return [(message.id or "", f"{message.msg} {message.hint}") for message in run_checks(tags=["native_api"])]
 
 
 def test_a_sound_site_has_nothing_to_report() -> None:
-    models = {"m": {"TARGETS": [{"PROVIDER": "p", "MODEL": "x", "WEIGHT": 2, "PRIORITY": 1}]}}
-    assert found({"PROVIDERS": {"p": PROVIDER, "echo": {}}, "MODELS": models, "KEEPALIVE_SECONDS": 5}) == []
+    price, timeout = {"INPUT": "0.15", "OUTPUT": Decimal("0.60")}, {"FIRST_TOKEN": 5}
+    target = {**TARGET, "WEIGHT": 2, "PRIORITY": 1, "TIMEOUT": timeout, "RETRIES": 0, "MAX_CONCURRENCY": 4, "PRICE": price}
+    models = {
+        "m": {"TARGETS": [target], "STRATEGY": "fastest", "FALLBACKS": ["n", "p/any"], "CONTEXT_FALLBACKS": ["n"], "HEDGE": "p95"},
+        "n": {"TARGETS": [{**TARGET, "TIMEOUT": 30}], "HEDGE": 2.5},
+    }
+    provider = {**PROVIDER, "RETRIES": 2, "MAX_CONCURRENCY": 10, "PRICE": price}
+    assert found({"PROVIDERS": {"p": provider, "echo": {}}, "MODELS": models, "KEEPALIVE_SECONDS": 5}) == []
     assert found({}) == []
 
 
@@ -43,6 +59,10 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"ALLOW_DIRECT_MODELS": 0}, "E003", "True or False"),
         ({"JOURNAL_DIR": 3}, "E003", "a path or None"),
         ({"SECRET_KEYS": "secret-key"}, "E003", "a list of strings"),
+        ({"ATTEMPTS": {"TRIES": 3}}, "E002", "no member 'TRIES'"),
+        ({"ATTEMPTS": {"TOTAL": 0}}, "E003", "ATTEMPTS']['TOTAL'] is no sensible number"),
+        ({"ATTEMPTS": {"RETRIES": "many"}}, "E003", "ATTEMPTS']['RETRIES']"),
+        ({"ATTEMPTS": {"SECONDS": -1}}, "E003", "ATTEMPTS']['SECONDS']"),
         ({"THROTTLE_RATES": {"caller": "many"}}, "E004", "'600/m'"),
         ({"DEFAULT_THROTTLE_CLASSES": ["nowhere.Throttle"]}, "E005", "nowhere"),
         ({"DEFAULT_THROTTLE_CLASSES": "rest_framework.throttling.BaseThrottle"}, "E005", "must be a list"),
@@ -71,6 +91,20 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"MODELS": {"m": {"TARGETS": []}}}, "E007", "no usable target"),
         ({"MODELS": {"m": {"TARGETS": [{"PROVIDER": "gone", "MODEL": "x"}]}}}, "E007", "no usable provider 'gone'"),
         ({"PROVIDERS": {"p": PROVIDER}, "MODELS": {"m": {"TARGETS": [{"PROVIDER": "p"}]}}}, "E007", "no MODEL"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "RETRIES": -1}}}, "E007", "RETRIES must be a whole number"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "MAX_CONCURRENCY": 0}}}, "E007", "MAX_CONCURRENCY must be a whole number"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "PRICE": {"INPUT": 0.15}}}}, "E007", "PRICE['INPUT'] is no price"),
+        (route(STRATEGY="best"), "E007", "unknown STRATEGY 'best'"),
+        (route(HEDGE="soon"), "E007", "HEDGE 'soon' is neither seconds nor 'p95'"),
+        (route(FALLBACKS="other"), "E007", "FALLBACKS must be a list of model names"),
+        (route(WHEN="now"), "E007", "unknown key 'WHEN'"),
+        (route(target={"WEIGHT": "3"}), "E007", "WEIGHT must be a whole number"),
+        (route(target={"WIGHT": 3}), "E007", "unknown key 'WIGHT'"),
+        (route(target={"TIMEOUT": {"READ": 3}}), "E007", "positive seconds"),
+        (route(FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
+        (route(CONTEXT_FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
+        (route(FALLBACKS=["m"]), "E021", "it goes round in a circle: m > m"),
+        (route(FALLBACKS=["n"], n={"TARGETS": [TARGET], "FALLBACKS": ["m"]}), "E021", "it goes round in a circle: n > m > n"),
     ],
 )
 @pytest.mark.parametrize("debug", [True, False])
@@ -89,7 +123,7 @@ def test_an_extra_that_a_provider_needs_and_that_is_not_installed(monkeypatch: p
     assert found(settings) == []
     monkeypatch.setitem(credentials.EXTRAS, "google", credentials.Extra("google", "google.nowhere"))
     [(identity, text)] = found(settings)
-    assert identity == "native_api.E021"
+    assert identity == "native_api.E009"
     assert "'vertex'" in text
     assert "pip install 'django-native-api[google]'" in text
 

@@ -15,8 +15,8 @@ LEVELS = [
     {"dialects", "providers"},
     {"engine", "conf", "logs"},
     {"models", "bridge"},
-    {"usage", "catalog", "keys"},
-    {"gateway", "permissions", "authentication", "throttling", "renderers", "parsers"},
+    {"usage", "catalog", "definitions", "shared", "keys"},
+    {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
     {"views", "asgi"},
     {"admin", "management", "checks", "urls", "apps", "signals"},
@@ -26,7 +26,9 @@ LEVELS = [
 SIDEWAYS = {
     ("types", "exceptions"),
     ("exceptions", "types"),
-    ("gateway", "permissions"),
+    ("catalog", "definitions"),
+    ("gateway", "plans"),
+    ("plans", "permissions"),
     ("urls", "views"),
     ("apps", "checks"),
 }

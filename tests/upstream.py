@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -93,6 +94,40 @@ class Upstream:
     """What models without a script say; by default `hello`."""
     answering: list[str] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    tls: ssl.SSLContext | None = None
+    door: asyncio.Server | None = None
+    late: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def listen(self, port: int = 0) -> None:
+        """Accept connections, at the port that it had before."""
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=2048)
+        self._socket.setblocking(False)
+        opening = asyncio.start_server(self.serve, sock=self._socket, backlog=2048, ssl=self.tls)
+        self.door = asyncio.run_coroutine_threadsafe(opening, self.loop).result()
+        self.port = self._socket.getsockname()[1]
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
+
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """New connections are refused. Those that are open stay."""
+        asyncio.run_coroutine_threadsafe(self._shut(), self.loop).result()
+        try:
+            yield
+        finally:
+            self.listen(self.port)
+
+    async def _shut(self) -> None:
+        """Let those in that wait at the door: the system told them already that they are connected."""
+        assert self.door is not None
+        waiting = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(self._socket.accept()[0])
+        self.door.close()
+        for connection in waiting:
+            task = asyncio.ensure_future(self.serve(*await asyncio.open_connection(sock=connection)))
+            self.late.add(task)
+            task.add_done_callback(self.late.discard)
 
     def script(self, model: str, script: Script) -> None:
         self.scripts[model] = script
@@ -205,24 +240,23 @@ class Meeting:
 
 @contextlib.contextmanager
 def running_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
-    upstream = Upstream()
+    upstream = Upstream(tls=tls)
     loop = upstream.loop
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    starting = asyncio.start_server(upstream.serve, "127.0.0.1", 0, backlog=2048, ssl=tls)
-    server = asyncio.run_coroutine_threadsafe(starting, loop).result()
-    upstream.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    upstream.listen()
     try:
         yield upstream
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(server), loop).result()
+        asyncio.run_coroutine_threadsafe(_stop(upstream.door), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _stop(server: asyncio.Server) -> None:
-    server.close()
+async def _stop(door: asyncio.Server | None) -> None:
+    if door is not None:
+        door.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

@@ -1,19 +1,109 @@
-"""Providers, routes and targets. A provider's key can be set, replaced and removed here, never seen."""
+"""Providers, routes and targets: the rows, and beside them, to look at, what the settings define and how all of it is doing.
+
+A provider's key can be set, replaced and removed here, never seen. What is wrong with a row is said in its form, in the words of
+`manage.py check`: it is built as the catalog will build it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from django import forms
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from native_api import catalog
+from native_api import bridge, catalog, probes
+from native_api.admin.fields import LinesField
+from native_api.conf import native_settings
 from native_api.engine import credentials
+from native_api.engine.troubles import Trouble
+from native_api.exceptions import ModelNotFound
+from native_api.logs import new_request_id
 from native_api.models import ModelRoute, Provider, Target
+from native_api.shared import fleet, hear
+from native_api.types import Caller
+from native_api.types import Provider as KnownProvider
+from native_api.types import Target as KnownTarget
 
-BUILT_FROM = ("preset", "dialect", "base_url", "auth", "headers", "options", "timeout")
+MOST_TESTED: Final = 50
+"""Targets that one "test connection" calls."""
+
+TEST_SECONDS: Final = 15.0
+
+WORDS: Final = {"failing": _("out of order"), "limited": _("limited"), "refused": _("key refused")}
+
+
+# --- how they are doing ------------------------------------------------------------------------------------
+
+
+def provider_state(provider: KnownProvider | None) -> str:
+    """In words: its key, and the targets that are in trouble. Empty where the catalog does not have it."""
+    if provider is None:
+        return ""
+    told = [_in_words(model, trouble) for model, trouble in sorted(fleet.health.troubles_of(provider).items())]
+    return "; ".join(told) or str(_("ok"))
+
+
+def route_state(targets: Iterable[KnownTarget]) -> str:
+    told = []
+    for target in targets:
+        troubles = fleet.health.troubles_of(target.provider)
+        trouble = troubles.get(target.model) or troubles.get("")
+        if trouble is not None:
+            told.append(_in_words(str(target), trouble))
+    return "; ".join(told) or str(_("ok"))
+
+
+def _in_words(what: str, trouble: Trouble) -> str:
+    return f"{what + ': ' if what else ''}{WORDS[trouble.kind]} ({trouble.code})"
+
+
+class TestedAdmin(admin.ModelAdmin):
+    """Shows what the settings define beside the rows, and calls targets to see how they are."""
+
+    actions = ("test_connection",)
+    change_list_template = "admin/native_api/catalog/change_list.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        hear()
+        return super().changelist_view(request, {**(extra_context or {}), "from_settings": self.from_settings(catalog.current())})
+
+    def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
+        raise NotImplementedError
+
+    def targets_of(self, snapshot: catalog.Catalog, row: Any) -> Iterable[KnownTarget]:
+        raise NotImplementedError
+
+    @admin.action(description=_("Test connection"), permissions=["change"])
+    def test_connection(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Call each target of the chosen rows once, and show what came of it."""
+        catalog.forget()
+        snapshot = catalog.current()
+        targets = list({target.key: target for row in queryset for target in self.targets_of(snapshot, row)}.values())
+        if not targets:
+            self.message_user(request, _("There is no target to call: no model is served by these."), messages.WARNING)
+            return None
+        caller = Caller(request.user.pk, request.user.get_username())
+        outcomes = bridge.run(probes.probe_all(targets[:MOST_TESTED], caller, new_request_id(), TEST_SECONDS))
+        context = {**self.admin_site.each_context(request), "title": _("Test connection"), "opts": self.opts, "outcomes": outcomes}
+        return TemplateResponse(request, "admin/native_api/catalog/tested.html", {**context, "left_out": targets[MOST_TESTED:]})
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        catalog.forget()
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        catalog.forget()
+
+
+# --- providers ---------------------------------------------------------------------------------------------
+
+DEFINED: Final = ("preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "retries", "max_concurrency", "price")
 
 
 class ProviderForm(forms.ModelForm):
@@ -27,14 +117,14 @@ class ProviderForm(forms.ModelForm):
 
     class Meta:
         model = Provider
-        fields = ("name", "preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "enabled")
+        fields = ("name", *DEFINED, "enabled")
 
     def clean(self) -> dict[str, Any]:
         """Build the provider as the catalog will, so that what is wrong is said here and not in the log."""
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
-        definition = {name.upper(): cleaned.get(name) for name in BUILT_FROM}
+        definition = {name.upper(): cleaned.get(name) for name in DEFINED}
         try:
             provider = catalog.provider_of(cleaned["name"], {**definition, "API_KEY": self._key_after(cleaned)})
         except ValueError as problem:
@@ -53,9 +143,9 @@ class ProviderForm(forms.ModelForm):
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin):
+class ProviderAdmin(TestedAdmin):
     form = ProviderForm
-    list_display = ("name", "preset", "dialect", "base_url", "has_key", "enabled")
+    list_display = ("name", "preset", "dialect", "base_url", "has_key", "enabled", "state")
     list_filter = ("enabled",)
     search_fields = ("name",)
 
@@ -63,19 +153,64 @@ class ProviderAdmin(admin.ModelAdmin):
     def has_key(self, provider: Provider) -> bool:
         return bool(provider.api_key)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        catalog.forget()
+    @admin.display(description=_("state"))
+    def state(self, provider: Provider) -> str:
+        if provider.name in native_settings.PROVIDERS:
+            return str(_("not used: the settings define it"))
+        return provider_state(catalog.current().providers.get(provider.name))
+
+    def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
+        known = [(name, snapshot.providers.get(name)) for name in sorted(native_settings.PROVIDERS)]
+        return [{"name": name, "told": _provider_in_words(provider), "state": provider_state(provider)} for name, provider in known]
+
+    def targets_of(self, snapshot: catalog.Catalog, row: Provider) -> Iterable[KnownTarget]:
+        served = (target for route in snapshot.routes.values() for target in route.targets)
+        return (target for target in served if target.provider.name == row.name)
+
+
+def _provider_in_words(provider: KnownProvider | None) -> str:
+    return str(_("cannot be used, see manage.py check")) if provider is None else f"{provider.dialect}, {provider.base_url}"
+
+
+# --- routes ------------------------------------------------------------------------------------------------
+
+
+class ModelRouteForm(forms.ModelForm):
+    fallbacks = LinesField(label=_("fallbacks"), required=False, help_text=_("Models to try when all targets failed, one a line."))
+    context_fallbacks = LinesField(
+        label=_("fallbacks for long conversations"), required=False, help_text=_("Models to try when the context is too long, one a line.")
+    )
+
+    class Meta:
+        model = ModelRoute
+        fields = ("name", "strategy", "fallbacks", "context_fallbacks", "hedge", "enabled")
+
+
+class TargetFormSet(forms.models.BaseInlineFormSet):
+    """Checks the whole route, since only here both the route and its targets are known."""
+
+    def clean(self) -> None:
+        super().clean()
+        route: ModelRoute = self.instance
+        if any(self.errors) or not route.enabled or not route.name or route.name in native_settings.MODELS:
+            return
+        kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        targets = [form.instance.definition() for form in kept if form.instance.enabled]
+        problems = catalog.route_problems(route.name, {**route.options(), "TARGETS": targets})
+        if problems:
+            raise forms.ValidationError([f"{problem.message}. {problem.hint}" for problem in problems])
 
 
 class TargetInline(admin.TabularInline):
     model = Target
+    formset = TargetFormSet
     extra = 1
 
 
 @admin.register(ModelRoute)
-class ModelRouteAdmin(admin.ModelAdmin):
-    list_display = ("name", "served_by", "enabled")
+class ModelRouteAdmin(TestedAdmin):
+    form = ModelRouteForm
+    list_display = ("name", "strategy", "served_by", "enabled", "state")
     list_filter = ("enabled",)
     search_fields = ("name",)
     inlines = (TargetInline,)
@@ -87,6 +222,25 @@ class ModelRouteAdmin(admin.ModelAdmin):
     def served_by(self, route: ModelRoute) -> str:
         return ", ".join(str(target) for target in route.targets.all())
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        catalog.forget()
+    @admin.display(description=_("state"))
+    def state(self, route: ModelRoute) -> str:
+        if route.name in native_settings.MODELS:
+            return str(_("not used: the settings define it"))
+        return route_state(self.targets_of(catalog.current(), route)) if route.enabled else ""
+
+    def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
+        known = [(name, snapshot.routes[name]) for name in sorted(native_settings.MODELS)]
+        return [
+            {
+                "name": name,
+                "told": f"{route.strategy}: {', '.join(map(str, route.targets))}",
+                "state": route_state(route.targets),
+            }
+            for name, route in known
+        ]
+
+    def targets_of(self, snapshot: catalog.Catalog, row: ModelRoute) -> Iterable[KnownTarget]:
+        try:
+            return snapshot.targets(row.name)
+        except ModelNotFound:
+            return ()

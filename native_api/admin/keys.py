@@ -17,25 +17,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from native_api import keys
+from native_api.admin.fields import LinesField
 from native_api.models import ApiKey
 from native_api.types import Secret
 
 
-class PatternsField(forms.Field):
-    """A list of patterns, one a line."""
-
-    widget = forms.Textarea(attrs={"rows": 4})
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(map(str, value)) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> list[str]:
-        lines = value if isinstance(value, list) else str(value or "").splitlines()
-        return [line.strip() for line in lines if line.strip()]
-
-
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
-    allowed_models = PatternsField(
+    allowed_models = LinesField(
         label=_("allowed models"), required=False, help_text=_('Patterns, one a line, such as "gpt-4o*". None allows every model.')
     )
 

@@ -1,56 +1,310 @@
-"""Attempts: try the targets of a call in order until one answers.
+"""Attempts: one call, tried at one target after the other until one answers.
 
 Rules:
-1. A target that cannot express the request is skipped; if none is left, the first one's reason is the answer.
-2. What the client must mend (400, 413) is not tried elsewhere.
-3. Nothing is tried again once a chunk was handed on.
-4. The last provider's error is what the caller sees.
+1. A target that may answer next time is asked again after a pause, `retries` times; then comes the next target of the route, then
+   the fallbacks: the request's, else the route's, each a route of its own; then, in the same order, the targets that are a last
+   resort (`routing`). No target has two turns. `verdicts` says what a fault means.
+2. A pause is short, and doubles, with chance in it so that calls do not come back together. The provider's `retry-after` is
+   obeyed; where it is longer than is worth waiting, the next target is better.
+3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it names none.
+4. A target that cannot express the request is skipped; if none is left, the first one's reason is the answer.
+5. The `Budget` bounds attempts and the time in which they may begin. A running attempt has its target's own timeouts.
+6. Nothing is tried again once a chunk was handed on.
+7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of order or have no place free, it
+   is 503, with the time after which it is worth while.
+8. However a call ends, cancelled too, its place is given back and what it began is closed.
+9. Hedging (`hedging`): two walks over the same targets instead of one. Off unless the route says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Final, Generic, Protocol, TypeVar
 
-from native_api.engine import exchange
-from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField
-from native_api.types import Attempts, ChatRequest, Target
+from native_api.engine import exchange, hedging, routing
+from native_api.engine.fleet import Fleet, Lease
+from native_api.engine.routes import BUDGET, Budget, Route
+from native_api.engine.troubles import Standing
+from native_api.engine.verdicts import LONGEST_PATIENCE, Verdict, helps_to_retry, verdict_of
+from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField, UpstreamTimeout
+from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Target, Usage
 
-T = TypeVar("T")
+FIRST_PAUSE: Final = 0.2
+LAST_PAUSE: Final = 5.0
 
-FINAL_STATUSES: Final = frozenset({400, 413})
-"""Errors that another target would give too."""
+PATIENCE: Final = 10.0
+"""Seconds of a provider's `retry-after` that a call waits where it has no other target."""
 
+PATIENCE_WITH_OTHERS: Final = 1.0
+"""The same where it has."""
 
-async def complete(chat: ChatRequest, targets: Iterable[Target], attempts: Attempts) -> exchange.Completed:
-    """The reply of the first target that gives one. Raises NativeError."""
-    return await _first(chat, targets, attempts, exchange.complete)
-
-
-async def open_stream(chat: ChatRequest, targets: Iterable[Target], attempts: Attempts) -> exchange.Stream:
-    """The stream of the first target that begins one. Raises NativeError."""
-    return await _first(chat, targets, attempts, exchange.open_stream)
+BUSY_SECONDS: Final = 1
+"""`retry-after` where all targets are healthy and have no place free."""
 
 
-async def _first(
-    chat: ChatRequest, targets: Iterable[Target], attempts: Attempts, call: Callable[[ChatRequest, Target], Awaitable[T]]
-) -> T:
-    failure: NativeError | None = None
-    for target in targets:
+@dataclass(slots=True)
+class Plan:
+    """What a call may try. `fallbacks` and `longer` are asked for routes only when they are needed."""
+
+    route: Route
+    fallbacks: Callable[[], Iterable[Route]] = tuple
+    longer: Callable[[], Iterable[Route]] = tuple
+    conversation: int | None = None
+    budget: Budget = BUDGET
+
+
+class Answer(Protocol):
+    """What an attempt brings."""
+
+    @property
+    def target(self) -> Target: ...
+    @property
+    def usage(self) -> Usage | None: ...
+    async def aclose(self) -> None: ...
+
+
+A = TypeVar("A", bound=Answer)
+
+
+async def complete(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet) -> exchange.Completed:
+    """The first reply that a target gives. Raises NativeError."""
+    return await Call(chat, plan, attempts, fleet, _complete).run()
+
+
+async def open_stream(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet) -> Stream:
+    """The first stream that a target begins. Raises NativeError."""
+    return await Call(chat, plan, attempts, fleet, _open_stream).run()
+
+
+async def _complete(chat: ChatRequest, lease: Lease, attempts: Attempts) -> exchange.Completed:
+    completed = await exchange.complete(chat, lease.target, attempts)
+    lease.succeeded()
+    lease.release()
+    return completed
+
+
+async def _open_stream(chat: ChatRequest, lease: Lease, attempts: Attempts) -> Stream:
+    stream = Stream(await exchange.open_stream(chat, lease.target, attempts), lease)
+    lease.began()
+    return stream
+
+
+class Stream:
+    """A reply's chunks, in batches, and the place at its target that it holds. Iterate once, then `aclose`."""
+
+    def __init__(self, upstream: exchange.Stream, lease: Lease) -> None:
+        self.omitted = upstream.omitted
+        self.target = upstream.target
+        self._upstream = upstream
+        self._lease = lease
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider has told so far."""
+        return self._upstream.usage
+
+    async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
         try:
-            attempts.count += 1
-            attempts.target = target
-            return await call(chat, target)
-        except UnsupportedField as reason:
-            attempts.count -= 1
-            attempts.skipped.append((target, reason))
+            async for batch in self._upstream:
+                yield batch
         except ProviderFault as fault:
-            fault.provider = target.provider.name
-            failure = fault
-            if fault.status in FINAL_STATUSES:
+            fault.provider = self.target.provider.name
+            self._lease.failed(fault)
+            raise
+        self._lease.succeeded()
+        self._lease.release()
+
+    async def aclose(self) -> None:
+        try:
+            await self._upstream.aclose()
+        finally:
+            self._lease.release()
+
+
+class Call(Generic[A]):
+    """One call under way."""
+
+    def __init__(
+        self,
+        chat: ChatRequest,
+        plan: Plan,
+        attempts: Attempts,
+        fleet: Fleet,
+        attempt: Callable[[ChatRequest, Lease, Attempts], Awaitable[A]],
+    ) -> None:
+        self._chat = chat
+        self._plan = plan
+        self._attempts = attempts
+        self._fleet = fleet
+        self._attempt = attempt
+        self._wish = routing.Wish(bool(chat.get("stream")), plan.conversation)
+        self._began = fleet.clock()
+        self._tries = 0
+        self._fault: ProviderFault | None = None
+        self._final = False
+        self._too_long = False
+        self._passed: list[Route] = []
+        self._tried: set[str] = set()
+
+    async def run(self) -> A:
+        """The answer. Raises NativeError."""
+        await self._fleet.health.listen()
+        for route, standings in self._routes():
+            answer = await self._on(route, standings)
+            if answer is not None:
+                self._attempts.target, self._attempts.route = answer.target, route.name
+                return answer
+            if self._final or self._spent():
                 break
-    raise failure or _unsuitable(attempts)
+        raise self._refusal()
+
+    def _routes(self) -> Iterator[tuple[Route, frozenset[Standing]]]:
+        """The route, its fallbacks, then the last resorts of both. Those for long conversations once it is found to be one."""
+        ahead, at_fallbacks, at_longer = deque([self._plan.route]), False, False
+        while ahead:
+            route = ahead.popleft()
+            self._passed.append(route)
+            yield route, routing.OPEN
+            if self._too_long and not at_longer:
+                at_fallbacks = at_longer = True
+                self._passed, ahead = [], deque(self._plan.longer())
+            elif not ahead and not at_fallbacks:
+                at_fallbacks, ahead = True, deque(self._plan.fallbacks())
+        for route in self._passed:
+            yield route, routing.LAST_RESORT
+        if self._too_long and not at_longer:
+            for route in self._plan.longer():
+                yield route, routing.OPEN
+
+    async def _on(self, route: Route, standings: frozenset[Standing]) -> A | None:
+        """The route's answer; None where no target of it gives one."""
+        targets = routing.candidates(route, self._fleet, self._wish, self._tried, standings)
+        delay = hedging.delay(route, self._fleet.speeds, self._wish.stream)
+        if delay is None:
+            return await self._walk(route, targets)
+        return await hedging.race(lambda: self._walk(route, targets), delay, self._lose)
+
+    async def _walk(self, route: Route, targets: Iterator[Target]) -> A | None:
+        """The first answer from one target after the other. Two walks may share the targets."""
+        for target in targets:
+            if self._spent():
+                return None
+            lease = await self._fleet.admit(target)
+            if lease is None:
+                continue
+            outcome = await self._ask(route, lease)
+            if not isinstance(outcome, Verdict):
+                return outcome
+            if outcome in (Verdict.NEVER, Verdict.LONGER):
+                return None
+        return None
+
+    async def _ask(self, route: Route, lease: Lease) -> A | Verdict:
+        """The target's answer, asked for again where that is worth while; else what to do without it."""
+        again = 0
+        try:
+            while True:
+                try:
+                    return await self._once(route, lease)
+                except ProviderFault as fault:
+                    verdict, pause = self._met(route, lease, fault, again)
+                if pause is None:
+                    break
+                await self._fleet.sleep(pause)
+                again += 1
+        except UnsupportedField as reason:
+            self._attempts.skipped.append((lease.target, reason))
+            verdict = Verdict.ELSEWHERE
+        except BaseException:
+            lease.release()
+            raise
+        lease.release()
+        return verdict
+
+    async def _once(self, route: Route, lease: Lease) -> A:
+        attempts, target, clock = self._attempts, lease.target, self._fleet.clock
+        self._tries += 1
+        attempts.target, attempts.route = target, route.name
+        began = clock()
+        try:
+            answer = await self._attempt(self._chat, lease, attempts)
+        except asyncio.CancelledError:
+            if attempts.target is not target:
+                attempts.hedged.append((target, None))
+            raise
+        except UpstreamTimeout:
+            self._took(route, target, clock() - began)
+            raise
+        self._took(route, target, clock() - began)
+        attempts.target = target
+        return answer
+
+    def _took(self, route: Route, target: Target, seconds: float) -> None:
+        if route.strategy == "fastest":
+            self._fleet.speeds.add(target.key, self._wish.stream, seconds)
+        if route.hedge_after == "p95":
+            self._fleet.speeds.add_to_route(route.name, self._wish.stream, seconds)
+
+    async def _lose(self, answer: A) -> None:
+        """An answer that came second."""
+        self._attempts.hedged.append((answer.target, answer.usage))
+        await answer.aclose()
+
+    # --- what went wrong ---------------------------------------------------------------------------------------
+
+    def _met(self, route: Route, lease: Lease, fault: ProviderFault, again: int) -> tuple[Verdict, float | None]:
+        """Note a fault: what it means, and the seconds after which the same target is asked again; None where it is not."""
+        fault.provider = lease.target.provider.name
+        verdict = verdict_of(fault)
+        self._fault = fault
+        self._final = self._final or verdict is Verdict.NEVER
+        self._too_long = self._too_long or verdict is Verdict.LONGER
+        callable_still = lease.failed(fault)
+        if verdict is not Verdict.AGAIN or again >= lease.target.retries or not callable_still or self._spent():
+            return verdict, None
+        return verdict, self._pause(route, lease, fault, again)
+
+    def _pause(self, route: Route, lease: Lease, fault: ProviderFault, again: int) -> float | None:
+        pause = fault.retry_after
+        if pause is None:
+            pause = min(FIRST_PAUSE * 2**again, LAST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+        others = routing.following(route, self._fleet, self._wish, self._tried, routing.OPEN) is not None
+        worth_while = pause <= (PATIENCE_WITH_OTHERS if others else PATIENCE)
+        return pause if worth_while and self._elapsed() + pause < self._plan.budget.seconds else None
+
+    def _elapsed(self) -> float:
+        return self._fleet.clock() - self._began
+
+    def _spent(self) -> bool:
+        return self._tries >= self._plan.budget.attempts or self._elapsed() >= self._plan.budget.seconds
+
+    def _refusal(self) -> Exception:
+        """Why there is no answer: the last provider's word, else ours."""
+        if self._fault is not None:
+            return _told(self._fault)
+        targets = [target for route in self._passed for target in route.targets]
+        skipped = self._attempts.skipped
+        if skipped and {target.key for target in targets} <= {target.key for target, _ in skipped}:
+            return skipped[0][1]
+        return self._unavailable(targets)
+
+    def _unavailable(self, targets: Iterable[Target]) -> NativeError:
+        seconds = ceil(self._fleet.health.wait_for(targets) or BUSY_SECONDS)
+        headers = {"retry-after": str(seconds)}
+        if seconds > LONGEST_PATIENCE:
+            headers["x-should-retry"] = "false"
+        return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=headers)
 
 
-def _unsuitable(attempts: Attempts) -> Exception:
-    return attempts.skipped[0][1] if attempts.skipped else NoTargetAvailable(headers={"retry-after": "5"})
+def _told(fault: ProviderFault) -> ProviderFault:
+    """The fault, with what helps the client to decide when to come back."""
+    if not helps_to_retry(fault):
+        fault.headers["x-should-retry"] = "false"
+    if fault.retry_after is not None:
+        fault.headers["retry-after"] = str(ceil(fault.retry_after))
+    return fault

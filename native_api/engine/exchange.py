@@ -8,6 +8,7 @@ Whatever goes wrong leaves as an error of `exceptions`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
 from native_api.engine.discretion import attribute
+from native_api.engine.verdicts import seconds_until, should_retry, was_sent
 from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
+from native_api.types import Attempts, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
 ACCEPTED: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", "eventstream": "application/vnd.amazon.eventstream"}
@@ -44,35 +46,42 @@ DECODERS: Final[dict[Framing, Callable[[], Decoder]]] = {
 class Completed:
     """A complete reply, and the hints that could not be said."""
 
+    target: Target
     completion: ChatCompletion
     omitted: tuple[str, ...]
 
+    @property
+    def usage(self) -> Usage | None:
+        return self.completion.get("usage")
 
-async def complete(chat: ChatRequest, target: Target) -> Completed:
-    """The whole reply. Raises UnsupportedField, ProviderFault."""
+    async def aclose(self) -> None:
+        """Nothing is open any more."""
+
+
+async def complete(chat: ChatRequest, target: Target, attempts: Attempts) -> Completed:
+    """The whole reply. Counts what was sent in `attempts`. Raises UnsupportedField, ProviderFault."""
     dialect = DIALECTS[target.provider.dialect]
     request = dialect.request(await _with_files(chat, dialect, target), target)
-    timeouts = target.provider.timeouts
-    async with _attributed(target), _deadline(timeouts.total):
-        response = await _send(request, target, "application/json")
+    async with _attributed(target), _deadline(target.timeouts.total):
+        response = await _send(request, target, "application/json", attempts)
         try:
-            await _refuse_errors(response, dialect)
+            await _refuse_errors(response, dialect, target)
             body = await transport.read(response)
         finally:
             await response.aclose()
-        return Completed(_reply(dialect, body, target), request.omitted)
+        return Completed(target, _reply(dialect, body, target), request.omitted)
 
 
-async def open_stream(chat: ChatRequest, target: Target) -> Stream:
-    """The stream, once its first chunk that says something is there. Raises UnsupportedField, ProviderFault."""
+async def open_stream(chat: ChatRequest, target: Target, attempts: Attempts) -> Stream:
+    """The stream, once its first chunk that says something is there. Counts and raises as `complete`."""
     dialect = DIALECTS[target.provider.dialect]
     request = dialect.request(await _with_files(chat, dialect, target), target)
-    timeouts = target.provider.timeouts
+    timeouts = target.timeouts
     deadline = asyncio.get_running_loop().time() + timeouts.total
     async with _attributed(target), _deadline(min(timeouts.first_token, timeouts.total)):
-        response = await _send(request, target, ACCEPTED[dialect.framing])
+        response = await _send(request, target, ACCEPTED[dialect.framing], attempts)
         try:
-            await _refuse_errors(response, dialect)
+            await _refuse_errors(response, dialect, target)
             stream = Stream(response, dialect, target, request.omitted, deadline)
             await stream.begin()
         except BaseException:
@@ -95,6 +104,8 @@ class Stream:
         self._parser: StreamParser = dialect.stream(target)
         self._deadline = deadline
         self._held: list[ChatCompletionChunk] = []
+        self._has_begun = False
+        self._break: NativeError | None = None
         self._batches = self._read()
 
     @property
@@ -107,6 +118,7 @@ class Stream:
             async for batch in self._batches:
                 self._held += batch
                 if any(says_something(chunk) for chunk in batch):
+                    self._has_begun = True
                     return
         except UpstreamError as error:
             if error.code != "stream_truncated":
@@ -130,7 +142,7 @@ class Stream:
 
     def _next_limit(self) -> float:
         now = asyncio.get_running_loop().time()
-        return min(self._deadline, now + self.target.provider.timeouts.between_tokens)
+        return min(self._deadline, now + self.target.timeouts.between_tokens)
 
     async def _read(self) -> AsyncIterator[list[ChatCompletionChunk]]:
         media_type = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -145,17 +157,22 @@ class Stream:
                 batch = self._parse(decoder.feed(piece))
                 if batch:
                     yield batch
+                if self._break is not None:
+                    raise self._break
         batch = self._parse(decoder.close())
         yield batch + list(_guarded(self._parser.close))
 
     def _parse(self, events: list[Event]) -> list[ChatCompletionChunk]:
-        feed = self._parser.feed
+        """The chunks that these events mean. Of a stream that has begun, those before an error count, and it breaks after them."""
+        feed, chunks = self._parser.feed, list[ChatCompletionChunk]()
         try:
-            return [chunk for event in events for chunk in feed(event)]
-        except NativeError:
-            raise
+            for event in events:
+                chunks.extend(feed(event))
         except Exception as error:
-            raise UpstreamError("The provider sent a stream event that cannot be understood.") from error
+            self._break = error if isinstance(error, NativeError) else _not_understood(error)
+            if not chunks or not self._has_begun:
+                raise self._break from error.__cause__
+        return chunks
 
     async def _whole_reply(self) -> list[ChatCompletionChunk]:
         """A server that ignores `stream`, or that answers an error with status 200."""
@@ -166,6 +183,12 @@ class Stream:
     async def aclose(self) -> None:
         await self._batches.aclose()  # type: ignore[attr-defined]
         await self._response.aclose()
+
+
+def _not_understood(error: Exception) -> UpstreamError:
+    fault = UpstreamError("The provider sent a stream event that cannot be understood.")
+    fault.__cause__ = error
+    return fault
 
 
 def says_something(chunk: ChatCompletionChunk) -> bool:
@@ -194,7 +217,7 @@ async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> Ch
     return await remote_files.inlined(chat, dialect.remote_files, target.provider)
 
 
-async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.Response:
+async def _send(request: UpstreamRequest, target: Target, accept: str, attempts: Attempts) -> httpx.Response:
     content = _encoded(request.body)
     request.headers = {
         "content-type": "application/json",
@@ -204,7 +227,12 @@ async def _send(request: UpstreamRequest, target: Target, accept: str) -> httpx.
         **request.headers,
     }
     headers = await authorize(request, "POST", content, target.provider)
-    return await transport.send("POST", request.url, headers, content, target.provider.timeouts.connect)
+    attempts.count += 1
+    try:
+        return await transport.send("POST", request.url, headers, content, target.timeouts.connect)
+    except ProviderFault as fault:
+        attempts.count -= not was_sent(fault)
+        raise
 
 
 def _encoded(body: Json) -> bytes:
@@ -214,8 +242,8 @@ def _encoded(body: Json) -> bytes:
         raise InvalidRequest("The request is nested too deeply.") from None
 
 
-async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
-    """Raise for everything but a success."""
+async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Target) -> None:
+    """Raise for everything but a success. Some servers quote the key that they refuse: nobody else gets to read it."""
     status = response.status_code
     if 200 <= status < 300:
         return
@@ -227,6 +255,12 @@ async def _refuse_errors(response: httpx.Response, dialect: Dialect) -> None:
         error = dialect.error(status, headers, body)
     except Exception:
         error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
+    key = target.provider.api_key
+    if key and key in error.message:
+        error.message = error.message.replace(key, "…")
+    error.should_retry = should_retry(headers.get("x-should-retry"))
+    if error.retry_after is None:
+        error.retry_after = seconds_until(headers.get("retry-after"), time.time())
     raise error
 
 

@@ -1,12 +1,22 @@
-"""Providers, routes and targets as rows. `native_api.catalog` merges them with the settings of the same meaning."""
+"""Providers, routes and targets as rows. `native_api.catalog` merges them with the settings of the same meaning.
+
+`definition` writes a row as settings are written; what it means is known in one place, where settings are read. What is there for
+routing may be missing from an INSERT: a script, or an older version still at work while a new one is rolled out, knows nothing of it.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from native_api.engine.routes import STRATEGIES
 from native_api.models.fields import EncryptedTextField
+
+PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}.')
+TIMEOUT_HELP = _("Seconds for a whole call.")
 
 
 class Provider(models.Model):
@@ -22,7 +32,18 @@ class Provider(models.Model):
     )
     headers = models.JSONField(_("headers"), default=dict, blank=True, help_text=_("Sent with every call. Not for secrets: shown here."))
     options = models.JSONField(_("options"), default=dict, blank=True, help_text=_("What only some dialects need: region, project, …"))
-    timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)])
+    timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)], help_text=TIMEOUT_HELP)
+    retries = models.PositiveSmallIntegerField(
+        _("retries"), null=True, blank=True, help_text=_("How often the same target is asked again; empty means the site's number.")
+    )
+    max_concurrency = models.PositiveIntegerField(
+        _("concurrency"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Calls at a time of each target, per process."),
+    )
+    price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
@@ -33,11 +54,49 @@ class Provider(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def definition(self) -> dict[str, Any]:
+        return {
+            "PRESET": self.preset,
+            "DIALECT": self.dialect,
+            "BASE_URL": self.base_url,
+            "API_KEY": self.api_key,
+            "AUTH": self.auth,
+            "HEADERS": self.headers,
+            "OPTIONS": self.options,
+            "TIMEOUT": self.timeout,
+            "RETRIES": self.retries,
+            "MAX_CONCURRENCY": self.max_concurrency,
+            "PRICE": self.price,
+        }
+
 
 class ModelRoute(models.Model):
     """A public model name and, through its targets, who serves it."""
 
     name = models.CharField(_("name"), max_length=200, unique=True)
+    strategy = models.CharField(
+        _("strategy"),
+        max_length=20,
+        blank=True,
+        db_default="",
+        choices=[(strategy, strategy) for strategy in STRATEGIES],
+        help_text=_("Among targets of one priority. Empty: by weight where the weights differ, else in order."),
+    )
+    fallbacks = models.JSONField(_("fallbacks"), default=list, null=True, blank=True, help_text=_("Models to try when all targets failed."))
+    context_fallbacks = models.JSONField(
+        _("fallbacks for long conversations"),
+        default=list,
+        null=True,
+        blank=True,
+        help_text=_("Models to try when the context is too long."),
+    )
+    hedge = models.CharField(
+        _("hedge after"),
+        max_length=20,
+        blank=True,
+        db_default="",
+        help_text=_('Seconds without a first token after which a second target is started too, or "p95". Costs more. Empty: never.'),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
@@ -48,6 +107,18 @@ class ModelRoute(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def definition(self) -> dict[str, Any]:
+        return {**self.options(), "TARGETS": [target.definition() for target in self.targets.all() if target.enabled]}
+
+    def options(self) -> dict[str, Any]:
+        """The definition without the targets."""
+        return {
+            "STRATEGY": self.strategy,
+            "FALLBACKS": self.fallbacks,
+            "CONTEXT_FALLBACKS": self.context_fallbacks,
+            "HEDGE": self.hedge,
+        }
+
 
 class Target(models.Model):
     """One way to serve a route. `provider` is a name, since the provider may be defined in settings."""
@@ -57,6 +128,10 @@ class Target(models.Model):
     model = models.CharField(_("model"), max_length=200)
     priority = models.PositiveIntegerField(_("priority"), default=0, help_text=_("Lower is tried first."))
     weight = models.PositiveIntegerField(_("weight"), default=1)
+    timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)], help_text=TIMEOUT_HELP)
+    retries = models.PositiveSmallIntegerField(_("retries"), null=True, blank=True)
+    max_concurrency = models.PositiveIntegerField(_("concurrency"), null=True, blank=True, validators=[MinValueValidator(1)])
+    price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
@@ -66,3 +141,15 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    def definition(self) -> dict[str, Any]:
+        return {
+            "PROVIDER": self.provider,
+            "MODEL": self.model,
+            "WEIGHT": self.weight,
+            "PRIORITY": self.priority,
+            "TIMEOUT": self.timeout,
+            "RETRIES": self.retries,
+            "MAX_CONCURRENCY": self.max_concurrency,
+            "PRICE": self.price,
+        }

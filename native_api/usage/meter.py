@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
 from native_api.exceptions import NativeError, ProviderFault
-from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Usage
+from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target, Usage
 from native_api.usage import recorder, tokens
-from native_api.usage.entry import UsageEntry
+from native_api.usage.entry import UsageEntry, new_id
 
 MAX_COUNT: Final = 2**53
 """More tokens than this nobody means: it would not fit the database either."""
@@ -140,8 +141,19 @@ class Meter:
         if self.usage is not None:
             _count(entry, self.usage)
         recorder.record(entry)
+        for target, usage in self.attempts.hedged:
+            recorder.record(self._hedged(target, usage))
         if entry.api_key_id is not None:
             recorder.touch_key(entry.api_key_id)
+
+    def _hedged(self, target: Target, usage: Usage | None) -> UsageEntry:
+        """A second record for what was started beside the answer and lost: its provider may have worked, and be paid for it."""
+        entry = replace(self._entry, id=new_id(), created_at=None, provider=target.provider.name, provider_model=target.model)
+        entry.status, entry.error_code, entry.finish_reason = "client_closed", "hedged", ""
+        entry.attempts, entry.ttft_ms, entry.cost, entry.estimated = 0, None, None, usage is None
+        prompt = tokens.prompt_tokens(self.chat)
+        _count(entry, usage or {"prompt_tokens": prompt, "completion_tokens": 0, "total_tokens": prompt})
+        return entry
 
 
 def _size(delta: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from native_api import bridge, catalog
+from native_api.shared import fleet, hear
 from native_api.types import Json
 from native_api.usage import folder, recorder
 from native_api.views.base import NativeView
@@ -46,7 +47,8 @@ class LiveView(OpenView):
 class ReadyView(OpenView):
     """503 where a dependency that requests need is missing: there is no provider, or usage cannot be kept.
 
-    A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal.
+    A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal. So is a
+    target that is out of order: all machines see it alike, and taking them all away would help nobody.
     """
 
     async def get(self, request: Request) -> HttpResponse:
@@ -99,8 +101,20 @@ def _cache() -> None:
 
 
 async def _providers() -> Json:
-    count = len((await catalog.acurrent()).providers)
-    return {"status": "ok" if count else "failing", "count": count}
+    """How many there are and how many targets, how many of those are out of order or limited, and how many providers refuse their key."""
+    hear()
+    snapshot = await catalog.acurrent()
+    count = len(snapshot.providers)
+    targets = {target.key for route in snapshot.routes.values() for target in route.targets}
+    kinds = [[trouble.kind for trouble in fleet.health.troubles_of(provider).values()] for provider in snapshot.providers.values()]
+    told = {
+        "targets": len(targets),
+        "out_of_order": sum(each.count("failing") for each in kinds),
+        "limited": sum(each.count("limited") for each in kinds),
+        "keys_refused": sum("refused" in each for each in kinds),
+    }
+    status = "failing" if not count else "degraded" if told["out_of_order"] or told["keys_refused"] else "ok"
+    return {"status": status, "count": count, **told}
 
 
 def _journal() -> Json:

@@ -18,7 +18,9 @@ class ModelListView(NativeView):
     async def get(self, request: Request) -> HttpResponse:
         caller = caller_of(request)
         routes = (await catalog.acurrent()).routes
-        return self.json({"object": "list", "data": [described(name, routes[name]) for name in sorted(routes) if may_use(caller, name)]})
+        return self.json(
+            {"object": "list", "data": [described(name, routes[name].targets) for name in sorted(routes) if may_use(caller, name)]}
+        )
 
 
 class ModelView(NativeView):

@@ -20,7 +20,7 @@ from native_api import catalog
 from native_api.engine import aws, exchange, transport
 from native_api.engine.credentials import authorize
 from native_api.exceptions import UpstreamError
-from native_api.types import Provider, Secret, Target, UpstreamRequest
+from native_api.types import Attempts, Provider, Secret, Target, UpstreamRequest
 from tests.signature import signature_of, told
 from tests.upstream import Upstream, running_upstream, says
 
@@ -67,7 +67,7 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
     upstream.script(model, says(REPLY))
 
     async def call() -> None:
-        await exchange.complete(CHAT, Target(where, model))
+        await exchange.complete(CHAT, Target(where, model), Attempts())
         await transport.aclose()
 
     asyncio.run(call())

@@ -30,7 +30,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
-    """The settings of the sites under test: the scripted provider, reachable as `up/MODEL` or by route."""
+    """The settings of the sites under test: the scripted provider, reachable as `up/MODEL` or by route. It is asked once."""
     return {
         "PROVIDERS": {
             "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
@@ -45,6 +45,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
                 "TARGETS": [{"PROVIDER": "up", "MODEL": "fails", "PRIORITY": 0}, {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1}]
             },
         },
+        "ATTEMPTS": {"RETRIES": 0},
         "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 3, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
         "KEEPALIVE_SECONDS": 0.3,

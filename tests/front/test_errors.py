@@ -15,7 +15,7 @@ import pytest
 
 from tests.front.conftest import native_api
 from tests.servers import Site, running_site
-from tests.upstream import DONE, Upstream, completion, event, says, stalls, streams
+from tests.upstream import DONE, Gate, Upstream, completion, event, says, stalls, streams
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 PATH = "/v1/chat/completions"
@@ -194,8 +194,13 @@ def test_a_client_is_told_not_to_retry_what_retrying_cannot_mend(http: httpx.Cli
 
 def test_an_error_in_mid_stream_names_the_provider_and_no_secret(http: httpx.Client, upstream: Upstream) -> None:
     error = b'data: {"error": {"message": "%s"}}\n\n' % TELLS_ALL.encode()
-    upstream.script("breaks", streams(event({"content": "half"}), error))
-    text = http.post(PATH, json={**CHAT, "model": "up/breaks", "stream": True}).text
+    gate = Gate(upstream.loop)
+    upstream.script("breaks", streams(event({"content": "half"}), gate, error))
+    text = ""
+    with http.stream("POST", PATH, json={**CHAT, "model": "up/breaks", "stream": True}) as response:
+        for piece in response.iter_text():
+            gate.open()
+            text += piece
     [told] = [json.loads(line[6:])["error"] for line in text.splitlines() if line.startswith('data: {"error"')]
     assert (told["type"], told["code"], told["provider"]) == ("upstream_error", "provider_error", "up")
     assert "(hidden)" in told["message"]

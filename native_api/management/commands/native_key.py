@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from native_api import keys
+from native_api.management.tables import table
 from native_api.models import ApiKey
 
 COLUMNS: Final = ("PREFIX", "NAME", "OWNER", "CREATED", "LAST USED", "STATE")
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         found = ApiKey.objects.select_related("owner")
         if options["user"]:
             found = found.filter(owner=_user(options["user"]))
-        for line in _table([COLUMNS, *(_row(key) for key in found)]):
+        for line in table([COLUMNS, *(_row(key) for key in found)]):
             self.stdout.write(line)
 
     def _revoke(self, options: dict[str, Any]) -> None:
@@ -96,13 +96,6 @@ def _day(moment: datetime | None) -> str:
     if moment is None:
         return "never"
     return f"{timezone.localtime(moment) if timezone.is_aware(moment) else moment:%Y-%m-%d %H:%M}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> Iterable[str]:
-    """Columns as wide as their widest cell. Names may hold anything, so what a terminal would obey is taken out."""
-    cells = [["".join(letter if letter.isprintable() else " " for letter in cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
 def _user(username: str) -> Any:

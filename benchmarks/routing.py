@@ -1,0 +1,112 @@
+"""Shows what routing costs: microseconds a request with 100 targets, and what a dead first target adds once its circuit is open.
+
+    python -m benchmarks.routing [--seconds 3]
+
+The first part is everything that a call does for routing: planning, listening, choosing, taking a place, giving it back.
+The second is over real HTTP: a route whose first target refuses connections beside one that has only the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gateway import CHAT, load, mock_provider
+from native_api.engine.fleet import Fleet
+from native_api.engine.routes import STRATEGIES, Route, route
+from native_api.engine.routing import OPEN, Wish, candidates, conversation_of
+from native_api.engine.troubles import Trouble
+from native_api.types import Provider, Target
+from tests.servers import make_template, running_site
+
+TARGETS = 100
+ROUNDS = 5000
+LIMIT_MICROSECONDS = 50.0
+LIMIT_MILLISECONDS = 5.0
+
+
+def hundred(strategy: Any, weights: bool = False) -> Route:
+    providers = [Provider(f"p{number}", "openai", "http://127.0.0.1:9/v1", identity=f"p{number}@1") for number in range(10)]
+    targets = [Target(providers[number % 10], f"m{number}", 1 + number % 7 * weights) for number in range(TARGETS)]
+    return route("r", targets, strategy)
+
+
+async def cost(routed: Route, fleet: Fleet, conversations: bool = False) -> float:
+    """Microseconds of one call's routing, in the quickest of five runs: the others tell of what else the machine did."""
+    runs = []
+    for _ in range(5):
+        started = time.perf_counter()
+        for number in range(ROUNDS // 5):
+            wish = Wish(True, conversation_of(f"user:{number}") if conversations else None)
+            await fleet.health.listen()
+            target = next(candidates(routed, fleet, wish, set(), OPEN))
+            lease = await fleet.admit(target)
+            assert lease is not None
+            lease.began()
+            fleet.speeds.add(target.key, True, 0.1)
+            lease.succeeded()
+            lease.release()
+        runs.append((time.perf_counter() - started) / (ROUNDS // 5) * 1e6)
+    return min(runs)
+
+
+def with_troubles() -> Fleet:
+    """Ten targets are out of order and ten limited."""
+    fleet = Fleet()
+    for number in range(20):
+        kind: Any = "failing" if number % 2 else "limited"
+        fleet.health.take({f"p{number % 10}@1/m{number}": Trouble(kind, time.time() + 300)})
+    return fleet
+
+
+async def choosing() -> dict[str, float]:
+    rows = {f"{strategy}, all in order": await cost(hundred(strategy, strategy == "weighted"), Fleet()) for strategy in STRATEGIES}
+    rows |= {
+        f"{strategy}, 20 in trouble": await cost(hundred(strategy, strategy == "weighted"), with_troubles()) for strategy in STRATEGIES
+    }
+    rows["conversation, equal weights"] = await cost(hundred("ordered"), Fleet(), conversations=True)
+    rows["conversation, different weights"] = await cost(hundred("weighted", weights=True), Fleet(), conversations=True)
+    rows["conversation, 20 in trouble"] = await cost(hundred("weighted", weights=True), with_troubles(), conversations=True)
+    return rows
+
+
+def calling(seconds: float) -> dict[str, dict[str, float]]:
+    with tempfile.TemporaryDirectory() as name, mock_provider() as upstream:
+        folder = Path(name)
+        (folder / "template").mkdir()
+        key = make_template(folder / "template")
+        second = {"PROVIDER": "mock", "MODEL": "mock", "PRIORITY": 1}
+        native_api = {
+            "PROVIDERS": {
+                "mock": {"DIALECT": "openai", "BASE_URL": upstream, "API_KEY": "k"},
+                "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "k"},
+            },
+            "MODELS": {"fine": {"TARGETS": [second]}, "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "x"}, second]}},
+            "THROTTLE_RATES": {"caller": "10000000/m"},
+        }
+        with running_site("uvicorn", folder, folder / "template", key, native_api, LOG_LEVEL="ERROR") as site:
+            url = f"{site.url}/v1/chat/completions"
+            load(url, 4, 2.0, headers=site.headers, body={**CHAT, "model": "lame"})
+            return {model: load(url, 1, seconds, headers=site.headers, body={**CHAT, "model": model}) for model in ("fine", "lame")}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--seconds", type=float, default=3.0)
+    seconds = arguments.parse_args().seconds
+    print(f"Routing one request among {TARGETS} targets (limit {LIMIT_MICROSECONDS:g} µs)")
+    for name, microseconds in asyncio.run(choosing()).items():
+        print(f"  {name:40} {microseconds:>7.1f} µs")
+    rows = calling(seconds)
+    print("A call at the median, 1 in flight")
+    for model, words in (("fine", "one target"), ("lame", "a dead target before it, its circuit open")):
+        print(f"  {words:45} {rows[model]['median_ms']:>7.3f} ms   p99 {rows[model]['p99_ms']:>8.3f} ms")
+    print(f"  {'added':45} {rows['lame']['median_ms'] - rows['fine']['median_ms']:>7.3f} ms (limit {LIMIT_MILLISECONDS:g} ms)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Calls every target once and prints what it found. The exit code is 1 where anything is wrong."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.core.management import BaseCommand, CommandError
+
+from native_api import bridge, catalog, probes
+from native_api.engine import transport
+from native_api.exceptions import ModelNotFound
+from native_api.gateway import new_request_id
+from native_api.management.tables import table
+from native_api.types import Caller, Target
+from native_api.usage import recorder
+
+COLUMNS: Final = ("TARGET", "REACHABLE", "AUTHORISED", "MODEL", "LATENCY", "COST", "PROBLEM")
+WORDS: Final = {True: "yes", False: "no", None: "?"}
+FLUSH_SECONDS: Final = 10.0
+
+
+class Command(BaseCommand):
+    help = "Call every target once, with a tiny request, and print what was found."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("models", nargs="*", help="Only these, such as gpt-4o or openai/gpt-4o; by default all models.")
+        parser.add_argument("--timeout", type=float, default=probes.SECONDS, help="Seconds to wait for each (%(default)s).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        snapshot = catalog.current()
+        targets = _targets(snapshot, options["models"])
+        outcomes = bridge.run(_probed(targets, options["timeout"])) if targets else []
+        recorder.flush(FLUSH_SECONDS)
+        if outcomes:
+            for line in table([COLUMNS, *(_row(outcome) for outcome in outcomes)]):
+                self.stdout.write(line)
+        self._tell_what_was_not_checked(snapshot, targets, options["models"])
+        bad = [outcome for outcome in outcomes if not outcome.is_good]
+        if bad or not targets:
+            raise CommandError(f"{len(bad)} of {len(outcomes)} targets cannot be used." if targets else "There is no target to check.")
+
+    def _tell_what_was_not_checked(self, snapshot: catalog.Catalog, targets: list[Target], models: list[str]) -> None:
+        for problem in snapshot.problems:
+            self.stderr.write(f"{problem.place}: {problem.message}. {problem.hint}")
+        idle = sorted(snapshot.providers.keys() - {target.provider.name for target in targets})
+        if idle and not models:
+            self.stderr.write(f"Not checked, since no model names them: {', '.join(idle)}. Try native_check PROVIDER/MODEL.")
+
+
+async def _probed(targets: list[Target], seconds: float) -> list[probes.Outcome]:
+    try:
+        return await probes.probe_all(targets, Caller(user_name="native_check"), new_request_id(), seconds)
+    finally:
+        await transport.aclose()
+
+
+def _targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
+    try:
+        return [target for model in models or sorted(snapshot.routes) for target in snapshot.targets(model)]
+    except ModelNotFound as error:
+        raise CommandError(error.message) from None
+
+
+def _row(outcome: probes.Outcome) -> tuple[str, ...]:
+    return (
+        str(outcome.target),
+        WORDS[outcome.reachable],
+        WORDS[outcome.authorised],
+        WORDS[outcome.model_exists],
+        "" if outcome.milliseconds is None else f"{outcome.milliseconds} ms",
+        "" if outcome.cost is None else f"${outcome.cost:f}",
+        outcome.problem,
+    )

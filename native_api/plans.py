@@ -1,0 +1,85 @@
+"""What a request asks for -> the plan of its call: which route, which fallbacks, which conversation, and what the caller may use.
+
+Rules:
+1. Access is checked by name for every route: the one asked for, a tier's, and each fallback's. A fallback that the request
+   names and the caller may not use, or that is not there, is an error; one that the route names is passed over.
+2. A tier is the route of that name. With a `conversation_id` it only goes up: the highest tier that the conversation had is
+   remembered for a day, shared as far as there is a shared cache, and a lower one is then read as that.
+3. Conversations are each caller's own: nobody else's name for one has a say in yours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from native_api import catalog
+from native_api.engine import routing
+from native_api.engine.client import Plan
+from native_api.engine.routes import TIERS, Route
+from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
+from native_api.permissions import may_use
+from native_api.shared import fleet, state
+from native_api.types import Caller, ChatRequest
+
+
+async def plan(chat: ChatRequest, caller: Caller) -> Plan:
+    """Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
+    snapshot = await known_catalog()
+    conversation = _conversation(chat, caller)
+    route = _route(snapshot, caller, await _model(chat, conversation), "tier" if chat.get("tier") else "model")
+    named = [_route(snapshot, caller, name, f"fallbacks[{place}]") for place, name in enumerate(chat.get("fallbacks") or ())]
+
+    def fallbacks() -> Iterator[Route]:
+        return iter(named) if named else _allowed(snapshot.after(route.name), caller)
+
+    def longer() -> Iterator[Route]:
+        return _allowed(snapshot.after(route.name, for_longer=True), caller)
+
+    number = routing.conversation_of(conversation) if conversation else None
+    return Plan(route, fallbacks, longer, number, snapshot.budget)
+
+
+_known: list[catalog.Catalog] = []
+"""The snapshot whose targets others are asked about."""
+
+
+async def known_catalog() -> catalog.Catalog:
+    """The present snapshot, whose targets are made known to the health's sharing."""
+    snapshot = await catalog.acurrent()
+    if not _known or _known[0] is not snapshot:
+        fleet.health.know(snapshot.names())
+        _known[:] = [snapshot]
+    return snapshot
+
+
+def _conversation(chat: ChatRequest, caller: Caller) -> str:
+    told = chat.get("conversation_id")
+    return f"{caller.user_id}:{'' if caller.user_id is not None else caller.key_id}:{told}" if told else ""
+
+
+async def _model(chat: ChatRequest, conversation: str) -> str:
+    """The name of the route that is asked for."""
+    model, tier = chat.get("model") or "", chat.get("tier") or ""
+    if not tier:
+        return model
+    if model and model != tier:
+        raise InvalidRequest("tier: the request names a model too; give one of them", param="tier")
+    if not conversation:
+        return tier
+    return TIERS[await state.raised(conversation, TIERS.index(tier), len(TIERS) - 1)]
+
+
+def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
+    if not may_use(caller, name):
+        raise ModelNotAllowed(f"This key may not use the model {name!r}.", param=param)
+    if param == "tier" and name not in snapshot.routes:
+        raise ModelNotFound(f"This site has no route for the tier {name!r}.", param=param)
+    try:
+        return snapshot.route(name)
+    except ModelNotFound as error:
+        error.param = param
+        raise
+
+
+def _allowed(routes: Iterator[Route], caller: Caller) -> Iterator[Route]:
+    return (route for route in routes if may_use(caller, route.name))

@@ -1,0 +1,52 @@
+"""Targets and fleets for tests, in a time that passes only when a test says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.engine.fleet import Fleet
+from native_api.engine.routes import Route, route
+from native_api.engine.troubles import SharedState
+from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.types import Provider, Target
+
+
+class Clock:
+    """The wall's and the steady one. Sleeping is what moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def fleet_with(clock: Clock, shared: SharedState | None = None) -> Fleet:
+    return Fleet(shared, clock, clock, clock.sleep)
+
+
+def target(name: str, **more: Any) -> Target:
+    """`p/m`: model m at provider p."""
+    provider, _, model = name.partition("/")
+    return Target(Provider(provider, "openai", "http://127.0.0.1:9/v1", identity=f"{provider}@1"), model, **more)
+
+
+def route_of(*targets: Target, strategy: Any = None, **more: Any) -> Route:
+    return route(more.pop("name", "r"), targets, strategy, **more)
+
+
+def failure(status: int = 500, retry_after: float | None = None) -> ProviderFault:
+    return UpstreamError("It failed.", upstream_status=status, status=429 if status == 429 else 502, retry_after=retry_after)
+
+
+def lost() -> ProviderFault:
+    return UpstreamError("It is gone.", code="connection_lost")
+
+
+def slow() -> ProviderFault:
+    return UpstreamTimeout()

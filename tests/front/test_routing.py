@@ -1,0 +1,192 @@
+"""Routing as a client meets it: tiers, fallbacks and who may use them, what is told and recorded, hedging, nobody left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.front.conftest import native_api
+from tests.front.test_errors import error_of
+from tests.servers import Site, manage, running_site
+from tests.upstream import Upstream, completion, event, says, stalls, streams
+
+PATH = "/v1/chat/completions"
+HI = [{"role": "user", "content": "Hi"}]
+
+
+def to(*models: str, **options: Any) -> dict[str, Any]:
+    """A route to these models of the scripted provider."""
+    return {"TARGETS": [{"PROVIDER": "up", "MODEL": model} for model in models], **options}
+
+
+MODELS = {
+    "simple": to("small"),
+    "moderate": to("middle"),
+    "hello": to("hello"),
+    "guarded": to("fails-guarded", FALLBACKS=["secret", "hello"]),
+    "secret": to("secret"),
+    "wide": to("wide"),
+    "narrow": to("narrow", CONTEXT_FALLBACKS=["wide"]),
+    "many": to("many-1", "many-2", "many-3", STRATEGY="weighted"),
+    "hedged": to("late", "early", HEDGE=0.2),
+    "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "lame"}, {"PROVIDER": "up", "MODEL": "hello"}]},
+    "fragile": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "any", "RETRIES": 4}]},
+}
+
+
+@pytest.fixture(scope="module")
+def routed(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+    folder, key = template
+    upstream.script("fails-guarded", says({"error": {"message": "no such model"}}, 404))
+    upstream.script("narrow", says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400))
+    upstream.script("late", stalls)
+    with running_site("uvicorn", tmp_path_factory.mktemp("routed"), folder, key, native_api(upstream, MODELS=MODELS)) as site:
+        yield site
+
+
+@pytest.fixture
+def http(routed: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=routed.url, headers=routed.headers, timeout=30, trust_env=False) as client:
+        yield client
+
+
+def ask(http: httpx.Client, **fields: Any) -> httpx.Response:
+    return http.post(PATH, json={"messages": HI, **fields})
+
+
+@pytest.fixture(scope="module")
+def bound(routed: Site) -> dict[str, str]:
+    """The headers of a caller who may not use everything."""
+    key = manage(routed.environment, "native_key", "create", "alice", "--name", "bound", "--models", "guarded,hello,simple")
+    return {"authorization": f"Bearer {key}"}
+
+
+# --- tiers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_tier_is_the_route_of_its_name(http: httpx.Client, routed: Site) -> None:
+    response = ask(http, tier="simple")
+    assert response.headers["x-native-model"] == "simple"
+    [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["model"], record["provider_model"], record["status"]) == ("simple", "small", "ok")
+
+
+def test_a_tier_without_a_route_and_a_tier_beside_a_model(http: httpx.Client) -> None:
+    assert error_of(ask(http, tier="complex"), 404, "not_found_error", "model_not_found")["param"] == "tier"
+    assert error_of(ask(http, tier="simple", model="hello"), 400, "invalid_request_error", "invalid_request")["param"] == "tier"
+
+
+def test_a_tier_is_as_guarded_as_its_route(http: httpx.Client, bound: dict[str, str]) -> None:
+    http.headers.update(bound)
+    assert ask(http, tier="simple").status_code == 200
+    assert error_of(ask(http, tier="moderate"), 403, "permission_error", "model_not_allowed")["param"] == "tier"
+
+
+def test_a_conversations_tier_only_goes_up(http: httpx.Client, bound: dict[str, str]) -> None:
+    tiers = ["simple", "moderate", "simple"]
+    answered = [ask(http, tier=tier, conversation_id="a-talk").headers["x-native-model"] for tier in tiers]
+    assert answered == ["simple", "moderate", "moderate"]
+    assert ask(http, tier="simple", conversation_id="another").headers["x-native-model"] == "simple"
+
+
+def test_a_conversation_stays_on_its_target(http: httpx.Client, upstream: Upstream) -> None:
+    for conversation in ("a", "b", "c", "d", "e", "f"):
+        upstream.requests.clear()
+        for _ in range(4):
+            assert ask(http, model="many", conversation_id=conversation).status_code == 200
+        assert len({received.body["model"] for received in upstream.requests}) == 1
+        assert "conversation_id" not in upstream.requests[0].body
+
+
+# --- fallbacks -------------------------------------------------------------------------------------------------------
+
+
+def test_a_fallback_answers_and_that_is_told(http: httpx.Client, routed: Site) -> None:
+    response = ask(http, model="guarded")
+    assert [response.headers[f"x-native-{name}"] for name in ("model", "provider", "attempts")] == ["secret", "up", "2"]
+    [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["model"], record["provider_model"], record["attempts"], record["status"]) == ("guarded", "secret", 2, "ok")
+
+
+def test_a_routes_fallback_that_the_caller_may_not_use_is_passed_over(http: httpx.Client, bound: dict[str, str]) -> None:
+    http.headers.update(bound)
+    assert ask(http, model="guarded").headers["x-native-model"] == "hello"
+
+
+def test_a_requests_own_fallbacks_come_instead(http: httpx.Client) -> None:
+    assert ask(http, model="guarded", fallbacks=["up/any"]).headers["x-native-model"] == "up/any"
+
+
+def test_a_requests_own_fallbacks_are_checked_before_anything_is_called(http: httpx.Client, upstream: Upstream, bound: Any) -> None:
+    upstream.requests.clear()
+    wrong = ask(http, model="hello", fallbacks=["simple", "nobody"])
+    assert error_of(wrong, 404, "not_found_error", "model_not_found")["param"] == "fallbacks[1]"
+    http.headers.update(bound)
+    wrong = ask(http, model="hello", fallbacks=["secret"])
+    assert error_of(wrong, 403, "permission_error", "model_not_allowed")["param"] == "fallbacks[0]"
+    assert upstream.requests == []
+
+
+def test_a_conversation_that_is_too_long_goes_where_there_is_room(http: httpx.Client, bound: dict[str, str]) -> None:
+    assert ask(http, model="narrow").headers["x-native-model"] == "wide"
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def test_an_error_tells_how_it_came_about_too(http: httpx.Client, routed: Site, upstream: Upstream) -> None:
+    upstream.script("overloaded", says({"error": {"message": "overloaded"}}, 503, {"retry-after": "7"}))
+    response = ask(http, model="up/overloaded", stream=True)
+    error_of(response, 502, "upstream_error", "provider_error")
+    assert [response.headers[f"x-native-{name}"] for name in ("model", "provider", "attempts")] == ["up/overloaded", "up", "1"]
+    assert response.headers["retry-after"] == "7"
+
+
+def test_nobody_left_is_said_at_once_and_when_to_come_back(http: httpx.Client, routed: Site) -> None:
+    error_of(ask(http, model="fragile"), 502, "upstream_error", "connection_failed")
+    started = time.monotonic()
+    response = ask(http, model="fragile")
+    assert time.monotonic() - started < 0.5
+    error_of(response, 503, "service_unavailable", "no_target_available")
+    assert 20 <= int(response.headers["retry-after"]) <= 30
+    assert response.headers["x-native-attempts"] == "0"
+    [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["status"], record["attempts"], record["provider"]) == ("error", 0, "")
+    ready = http.get("/health/ready").json()
+    assert (ready["status"], ready["checks"]["providers"]["out_of_order"] >= 1) == ("degraded", True)
+
+
+def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(http: httpx.Client) -> None:
+    def median(model: str) -> float:
+        times = []
+        for _ in range(60):
+            started = time.perf_counter()
+            assert ask(http, model=model).status_code == 200
+            times.append(time.perf_counter() - started)
+        return sorted(times)[30]
+
+    for _ in range(5):
+        assert ask(http, model="lame").status_code == 200
+    assert median("lame") - median("hello") < 0.005
+
+
+# --- hedging ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+def test_what_was_hedged_is_on_record_beside_the_answer(http: httpx.Client, routed: Site, upstream: Upstream, stream: bool) -> None:
+    upstream.script(
+        "early", streams(event({"content": "early"}), event({}, "stop"), b"data: [DONE]\n\n") if stream else says(completion("early"))
+    )
+    response = ask(http, model="hedged", stream=stream)
+    assert "early" in response.text
+    lost, won = sorted(routed.wait_for_usage(2, request_id=response.headers["x-request-id"]), key=lambda record: record["attempts"])
+    assert (won["provider_model"], won["status"], won["attempts"]) == ("early", "ok", 2)
+    assert (lost["provider_model"], lost["status"], lost["error_code"], lost["attempts"]) == ("late", "client_closed", "hedged", 0)
+    assert (lost["estimated"], lost["completion_tokens"]) == (1, 0)
+    assert lost["prompt_tokens"] > 0
