@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from tests.servers import Site, make_template, running_site
 from tests.upstream import running_upstream
 
 SPOKEN = [name for name in WIRES if name in DIALECTS]
+COPIES = 64
+"""Providers of each wire. Each test takes the next one: what fails on purpose puts a target out of order for a while."""
+NUMBERS = {name: cycle(range(COPIES)) for name in SPOKEN}
+
 MODELS = [(name, model) for name in SPOKEN for model in WIRES[name].models]
 
 
@@ -26,12 +31,13 @@ class Gateway:
 
     site: Site
     wire: str
+    provider: str
     provider_model: str
     upstream: Scripted
 
     @property
     def model(self) -> str:
-        return f"{self.wire}/{self.provider_model}"
+        return f"{self.provider}/{self.provider_model}"
 
     @property
     def base_url(self) -> str:
@@ -59,7 +65,10 @@ def client_site(upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: An
     folder: Path = tmp_path_factory.mktemp("clients")
     key = make_template(folder)
     settings = {
-        "PROVIDERS": {name: scripted.wire.provider(url) for name, (url, scripted) in upstreams.items()},
+        "PROVIDERS": {
+            f"{name}-{number}": scripted.wire.provider(url) for name, (url, scripted) in upstreams.items() for number in range(COPIES)
+        },
+        "ATTEMPTS": {"RETRIES": 0},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
     }
     with running_site("uvicorn", folder, folder, key, settings) as running:
@@ -72,5 +81,5 @@ def gateway(request: pytest.FixtureRequest, client_site: Site, upstreams: dict[s
     scripted = upstreams[wire][1]
     scripted.asked.clear()
     scripted.refused.clear()
-    yield Gateway(client_site, wire, model, scripted)
+    yield Gateway(client_site, wire, f"{wire}-{next(NUMBERS[wire])}", model, scripted)
     scripted.say = None

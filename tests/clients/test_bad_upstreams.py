@@ -103,7 +103,7 @@ def test_what_is_no_answer_is_an_error_of_the_table(
     response = ask(gateway, stream)
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == expected
-    assert error["provider"] == gateway.wire
+    assert error["provider"] == gateway.provider
     assert "10.0.0.1" not in response.text
     assert record_of(gateway, response)["error_code"] == expected[1]
 
