@@ -132,10 +132,13 @@ class Details:
             key = self._last
         known = self._numbers.get(key)
         item_id = item.get("id")
-        if known is None or (item_id and known[1] and item_id != known[1]):
+        is_new = known is None or bool(item_id and known[1] and item_id != known[1])
+        if known is None or is_new:
             known = self._numbers[key] = (self._count(), item_id)
         self._last = key
-        return {**item, "index": known[0]}
+        # Clients join the strings of pieces, so what names the detail is said once; servers say it with each.
+        told = item if is_new else {name: value for name, value in item.items() if name not in ("id", "format")}
+        return {**told, "index": known[0]}
 
     def _count(self) -> int:
         return 1 + max((number for number, _ in self._numbers.values()), default=-1)

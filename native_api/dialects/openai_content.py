@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from native_api.dialects.content import url_citation
 from native_api.types import Json
 
 
@@ -77,12 +78,16 @@ def _same(kept: list[Any], index: Any) -> Json | None:
 
 
 def annotations_of(annotations: Iterable[Any]) -> list[Any]:
-    """OpenAI's `url_citation` where a source has an address and no shape of its own; others as they came."""
-    return [_cited(item) if isinstance(item, dict) and item.get("url") and "url_citation" not in item else item for item in annotations]
+    """Sources of any shape as OpenAI's `url_citation`, which strict clients take alone."""
+    return [_cited(item) for item in annotations if isinstance(item, dict)]
 
 
 def _cited(item: Json) -> Json:
-    """A citation that is flat, as OpenAI's other API and Mistral's `tool_reference` tell it."""
+    if isinstance(item.get("url_citation"), dict):
+        return {**item, "type": "url_citation"}
+    if not item.get("url"):
+        return url_citation(item)
+    # A citation that is flat, as OpenAI's other API and Mistral's `tool_reference` tell it.
     told = {name: value for name, value in item.items() if name != "type"}
     return {"type": "url_citation", "url_citation": {"title": "", "start_index": 0, "end_index": 0, **told}}
 

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from native_api.dialects.content import own_blocks, text_of, vendor_details
+from native_api.dialects.content import annotation_told, own_blocks, text_of, vendor_details
 from native_api.dialects.openai_parts import Parts
 from native_api.types import Json, Quirks
 
 LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ALPHANUMERIC: Final = re.compile(r"[a-zA-Z0-9]*")
-KEPT: Final = ("annotations", "images", "reasoning_details")
-"""Fields of ours that a vendor may take back as they are."""
+OWN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "annotations": lambda message: [annotation_told(item) for item in message.get("annotations") or ()],
+    "images": lambda message: message.get("images"),
+    "reasoning_details": vendor_details,
+}
+"""Fields of ours that a vendor may take back, and what it told them as."""
 
 
 class Conversation:
@@ -96,8 +100,8 @@ class Conversation:
             self.hints.add("messages.audio")
 
     def _kept(self, message: Mapping[str, Any], told: Json) -> None:
-        for name in KEPT:
-            value = vendor_details(message) if name == "reasoning_details" else message.get(name)
+        for name in OWN:
+            value = OWN[name](message)
             if value and name in self._quirks.extensions:
                 told[name] = value
             elif value and name == "images":

@@ -13,7 +13,7 @@ from native_api.dialects.content import dumped, objects
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.openai_calls import Calls, Details
 from native_api.dialects.openai_content import ThinkTags, annotations_of, gather, logprobs_of, sources_of, split
-from native_api.dialects.openai_usage import usage_of
+from native_api.dialects.openai_usage import tier_told, usage_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Quirks
 
@@ -71,7 +71,7 @@ class Answer:
         self._tags = ThinkTags() if quirks.reasoning_field == "think_tags" else None
         self._in_thought = False
         self._others: Json = {}
-        self._is_cited = False
+        self._annotations: list[Json] = []
 
     def goes_on(self, told: Any) -> bool:
         """Whether a piece is nothing but more text, which is then counted."""
@@ -100,9 +100,8 @@ class Answer:
     def _all(self, told: Json, reply_id: str) -> Json:
         delta = {name: told[name] for name in AS_THEY_ARE & told.keys() if told[name] or name in PLAIN}
         self._content(told, delta)
-        if "annotations" in delta:
-            delta["annotations"] = annotations_of(delta["annotations"])
-            self._is_cited = True
+        # A list whose items have no `index` is told once, at the end: see `deltas`.
+        self._annotations += annotations_of(delta.pop("annotations", ()))
         if THOUGHTS & told.keys() or "reasoning_content" in delta:
             self._reasoning(told, delta)
         if CALLS & told.keys():
@@ -185,7 +184,9 @@ class Answer:
             delta["tool_calls"] = owed
         if self._others:
             delta["provider_content"] = [{"format": WIRE, "index": 0, "block": self._others}]
-        found = sources_of(body, self.length + len(delta.get("content", ""))) if self.index == 0 and not self._is_cited else []
+        found = self._annotations
+        if not found and self.index == 0:
+            found = sources_of(body, self.length + len(delta.get("content", "")))
         if found:
             delta["annotations"] = found
         return delta, self._reason()
@@ -212,6 +213,7 @@ def complete(body: Any, quirks: Quirks) -> ChatCompletion:
     head: Json = {name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")}
     head |= {"id": str(body.get("id") or ""), "object": "chat.completion", "created": body.get("created") or 0}
     head["model"] = str(body.get("model") or "")
+    head |= tier_told(body)
     head["choices"] = [_choice(choice, position, body, quirks) for position, choice in enumerate(body["choices"])]
     groq = without_usage(body.get("x_groq"))
     if groq:

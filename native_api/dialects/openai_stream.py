@@ -17,7 +17,7 @@ from native_api.dialects.base import StreamParser, event_json
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.openai_content import logprobs_of
 from native_api.dialects.openai_reply import OF_CHOICE, Answer, without_usage
-from native_api.dialects.openai_usage import usage_of
+from native_api.dialects.openai_usage import KNOWN_TIERS, tier_told, usage_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
@@ -58,7 +58,9 @@ class OpenAIStream(StreamParser):
         choices = told.get("choices")
         if self._about or not told.keys() <= USUAL or told.get("usage") is not None or type(choices) is not list or len(choices) != 1:
             return None
-        choice = choices[0]
+        choice, tier = choices[0], told.get("service_tier")
+        if tier is not None and tier not in KNOWN_TIERS:
+            return None
         if type(choice) is not dict or not choice.keys() <= USUAL_OF_CHOICE:
             return None
         answer, delta = self._answers.get(choice.get("index", 0)), choice.get("delta")
@@ -92,6 +94,7 @@ class OpenAIStream(StreamParser):
         for name in ("citations", "search_results"):
             if told.get(name):
                 self._sources[name] = told[name]
+        self._about |= tier_told(told)
         groq = without_usage(told.get("x_groq"))
         if groq:
             self._about["x_groq"] = groq

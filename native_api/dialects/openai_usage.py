@@ -18,6 +18,18 @@ WRITTEN: Final = ("cache_creation_input_tokens",)
 COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
+TIERS: Final = {"on_demand": "default", "standard": "default", "on-demand": "default"}
+KNOWN_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+
+
+def tier_told(body: Mapping[str, Any]) -> Json:
+    """The tier that served the reply, by OpenAI's name for it where it has one; a vendor's own word stands beside."""
+    told = body.get("service_tier")
+    if told is None or told in KNOWN_TIERS:
+        return {}
+    return {"service_tier": TIERS.get(str(told)), "native_service_tier": told}
+
+
 def usage_of(body: Mapping[str, Any]) -> Usage | None:
     """The usage told in a reply or chunk, None where there is none."""
     told = _told(body)

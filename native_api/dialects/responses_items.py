@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from native_api.dialects.content import objects
+from native_api.dialects.content import objects, url_citation
 from native_api.types import Json
 
 WIRE: Final = "openai_responses"
@@ -43,6 +43,7 @@ class Output:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.annotations: list[Json] = []
         self.logprobs: list[Json] = []
         self._length = 0
         self._details = 0
@@ -88,10 +89,11 @@ class Output:
         item.said["refusal", part] = item.said.get(("refusal", part), 0) + len(piece)
         return {"refusal": piece} if piece else {}
 
-    def annotation(self, item: Item, part: int, told: Any) -> Json:
+    def annotation(self, item: Item, part: int, told: Any) -> None:
+        """Annotations leave together at the end: see `deltas`."""
         item.told["annotation", part] = item.told.get(("annotation", part), 0) + 1
-        start = item.starts.get(part, self._length)
-        return {"annotations": [annotation(told, start)]} if isinstance(told, dict) else {}
+        if isinstance(told, dict):
+            self.annotations.append(annotation(told, item.starts.get(part, self._length)))
 
     def probable(self, item: Item, part: int, tokens: list[Json]) -> None:
         """Log probabilities leave with the choice, not with the delta."""
@@ -119,7 +121,7 @@ class Output:
             self.probable(item, part, tokens)
         yield self.text(item, part, text[item.said.get(("text", part), 0) :])
         for told in (content.get("annotations") or [])[item.told.get(("annotation", part), 0) :]:
-            yield self.annotation(item, part, told)
+            self.annotation(item, part, told)
 
     # --- tool calls ----------------------------------------------------------------------------------------
 
@@ -222,11 +224,11 @@ class Output:
 
 
 def annotation(told: Json, start: int) -> Json:
-    """OpenAI's nested `url_citation`; other kinds as they came. Positions count from the beginning of the whole content."""
-    moved = {**told, **{name: told[name] + start for name in SHIFTED if isinstance(told.get(name), int)}}
+    """OpenAI's nested `url_citation`. Positions count from the beginning of the whole content."""
+    span = {name: told[name] + start for name in SHIFTED if isinstance(told.get(name), int)}
     if told.get("type") != "url_citation":
-        return moved
-    return {"type": "url_citation", "url_citation": {name: value for name, value in moved.items() if name != "type"}}
+        return url_citation(told, span)
+    return {"type": "url_citation", "url_citation": {name: value for name, value in {**told, **span}.items() if name != "type"}}
 
 
 def image(told: Json) -> Json:

@@ -83,9 +83,9 @@ def _reasoning(group: list[Json], stored: bool) -> Iterator[Json]:
     if group[0].get("id"):
         item["id"] = group[0]["id"]
     for detail in group:
-        if detail["type"] == "reasoning.encrypted":
-            item["encrypted_content"] = detail["data"]
-        elif detail["type"] in NAMES:
+        if detail.get("type") == "reasoning.encrypted":
+            item["encrypted_content"] = detail.get("data")
+        elif detail.get("type") in NAMES:
             name, kind = NAMES[detail["type"]]
             text = detail.get("summary") or detail.get("text") or ""
             item.setdefault(name, []).extend([{"type": kind, "text": text}] if text else [])

@@ -28,6 +28,8 @@ def complete(body: Any) -> ChatCompletion:
     for index, item in enumerate(body["output"]):
         for delta in output.whole(index, item) if isinstance(item, dict) else ():
             add(message, delta)
+    if output.annotations:
+        message["annotations"] = output.annotations
     for call in message.get("tool_calls", ()):
         del call["index"]
     choice: Json = {"index": 0, "message": message, "finish_reason": finish_reason(body, bool(output.calls))}

@@ -76,7 +76,8 @@ class ResponsesStream(StreamParser):
         self._ended = True
         if told.get("type") == "response.incomplete":
             response = {"status": "incomplete", **response}
-        yield {"finish_reason": finish_reason(response, bool(self._output.calls))}
+        cited = {"annotations": self._output.annotations} if self._output.annotations else {}
+        yield {**cited, "finish_reason": finish_reason(response, bool(self._output.calls))}
 
     # --- items ---------------------------------------------------------------------------------------------
 
@@ -106,7 +107,8 @@ class ResponsesStream(StreamParser):
         return (self._output.refusal(self._item(told), told.get("content_index", 0), told.get("delta") or ""),)
 
     def _annotation(self, told: Json) -> Iterable[Json]:
-        return (self._output.annotation(self._item(told), told.get("content_index", 0), told.get("annotation")),)
+        self._output.annotation(self._item(told), told.get("content_index", 0), told.get("annotation"))
+        return ()
 
     def _arguments(self, told: Json) -> Iterable[Json]:
         return (self._output.words(self._item(told), "function_call", told.get("delta") or ""),)

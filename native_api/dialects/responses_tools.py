@@ -32,7 +32,7 @@ def _function(function: Mapping[str, Any]) -> Json:
 def _custom(custom: Mapping[str, Any]) -> Json:
     told = {"type": "custom", **custom}
     grammar = (custom.get("format") or {}).get("grammar")
-    if grammar:
+    if isinstance(grammar, dict):
         told["format"] = {"type": "grammar", **grammar}
     return told
 
