@@ -102,7 +102,7 @@ class TestedAdmin(admin.ModelAdmin):
 
 # --- providers ---------------------------------------------------------------------------------------------
 
-DEFINED: Final = ("preset", "dialect", "base_url", "headers", "options", "timeout", "retries", "max_concurrency", "price")
+DEFINED: Final = ("preset", "dialect", "base_url", "headers", "options", "timeout", "timeouts", "retries", "max_concurrency", "price")
 
 
 class ProviderForm(forms.ModelForm):
@@ -123,9 +123,9 @@ class ProviderForm(forms.ModelForm):
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
-        definition = {name.upper(): cleaned.get(name) for name in DEFINED}
+        row = Provider(api_key=self._key_after(cleaned), **{name: cleaned.get(name) for name in DEFINED})
         try:
-            catalog.provider_of(cleaned["name"], {**definition, "API_KEY": self._key_after(cleaned)})
+            catalog.provider_of(cleaned["name"], row.definition())
         except ValueError as problem:
             raise forms.ValidationError(str(problem).replace(" | ", ". ")) from None
         return cleaned
