@@ -1,4 +1,4 @@
-"""Puts a provider's key on a request, in the way that `Provider.auth` names."""
+"""Puts a provider's key on a request, in the way that `Provider.auth` names, and keeps it out of what is told."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ async def authorize(request: UpstreamRequest, method: str, content: bytes, provi
     elif provider.auth == "aws":
         headers |= await aws.authorization(request, method, content, provider)
     return headers
+
+
+def without_secrets(text: str, provider: Provider) -> str:
+    """The text without the provider's key: some servers quote what they refuse, AWS the session token among the headers it checked."""
+    key = str(provider.api_key)
+    for secret in key.split(":") if provider.auth == "aws" else [key]:
+        text = text.replace(secret, "…") if secret else text
+    return text

@@ -20,7 +20,7 @@ import orjson
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
-from native_api.engine.credentials import authorize
+from native_api.engine.credentials import authorize, without_secrets
 from native_api.engine.verdicts import seconds_until, should_retry, was_sent
 from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
@@ -242,7 +242,7 @@ def _encoded(body: Json) -> bytes:
 
 
 async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Target) -> None:
-    """Raise for everything but a success. Some servers quote the key that they refuse: nobody else gets to read it."""
+    """Raise for everything but a success."""
     status = response.status_code
     if 200 <= status < 300:
         return
@@ -254,9 +254,7 @@ async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Tar
         error = dialect.error(status, headers, body)
     except Exception:
         error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
-    key = target.provider.api_key
-    if key and key in error.message:
-        error.message = error.message.replace(key, "…")
+    error.message = without_secrets(error.message, target.provider)
     error.should_retry = should_retry(headers.get("x-should-retry"))
     if error.retry_after is None:
         error.retry_after = seconds_until(headers.get("retry-after"), time.time())
