@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.cache import caches
@@ -12,11 +12,16 @@ from django.db import close_old_connections, connections
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from native_api import catalog
+from native_api import bridge, catalog
 from native_api.shared import fleet, hear
 from native_api.types import Json
 from native_api.usage import recorder
 from native_api.views.base import NativeView
+
+PATIENCE: Final = 2.0
+"""Seconds for a dependency to answer: what asks whether a machine is ready does not wait for long."""
+
+_threads: Final = bridge.Threads("native-api-ready", 2)
 
 
 class OpenView(NativeView):
@@ -60,7 +65,7 @@ def _checks() -> Json:
 
 def _tried(check: Callable[[], None]) -> Json:
     try:
-        check()
+        _threads.result(PATIENCE, check)
     except Exception as error:
         return {"status": "degraded", "error": type(error).__name__}
     return {"status": "ok"}
