@@ -94,11 +94,26 @@ def test_a_tier_is_as_guarded_as_its_route(http: httpx.Client, bound: dict[str, 
     assert error_of(ask(http, tier="moderate"), 403, "permission_error", "model_not_allowed")["param"] == "tier"
 
 
-def test_a_conversations_tier_only_goes_up(http: httpx.Client, bound: dict[str, str]) -> None:
-    tiers = ["simple", "moderate", "simple"]
-    answered = [ask(http, tier=tier, conversation_id="a-talk").headers["x-native-model"] for tier in tiers]
-    assert answered == ["simple", "moderate", "moderate"]
-    assert ask(http, tier="simple", conversation_id="another").headers["x-native-model"] == "simple"
+def tier_of(http: httpx.Client, tier: str, conversation: str) -> str:
+    """The tier that answers."""
+    response = ask(http, tier=tier, conversation_id=conversation)
+    assert response.status_code == 200, response.text
+    return response.headers["x-native-model"]
+
+
+def test_a_conversations_tier_only_goes_up(http: httpx.Client) -> None:
+    assert [tier_of(http, tier, "a-talk") for tier in ("simple", "moderate", "simple")] == ["simple", "moderate", "moderate"]
+    assert tier_of(http, "simple", "another") == "simple"
+
+
+def test_a_tier_that_was_refused_or_is_another_keys_raises_nothing(http: httpx.Client, bound: dict[str, str]) -> None:
+    assert ask(http, tier="complex", conversation_id="no-route").status_code == 404
+    assert tier_of(http, "simple", "no-route") == "simple"
+    assert tier_of(http, "moderate", "of-two-keys") == "moderate"
+    http.headers.update(bound)
+    assert tier_of(http, "simple", "of-two-keys") == "simple"
+    assert ask(http, tier="moderate", conversation_id="refused").status_code == 403
+    assert tier_of(http, "simple", "refused") == "simple"
 
 
 def test_a_conversation_stays_on_its_target(http: httpx.Client, upstream: Upstream) -> None:
