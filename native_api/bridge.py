@@ -130,6 +130,17 @@ class Threads:
             raise HangingCall(f"no answer in {seconds:g} s")
         return done.pop().result()
 
+    def result(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
+        """`run` for synchronous callers."""
+        call = self.submit(function, *args)
+        try:
+            return call.result(seconds)
+        except TimeoutError:
+            if call.done():
+                raise
+            self.leave_behind()
+            raise HangingCall(f"no answer in {seconds:g} s") from None
+
     async def glance(self, seconds: float, call: Future[T]) -> None:
         """Give a call that was submitted before a moment to return. It goes on where that is too short."""
         await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)

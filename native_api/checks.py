@@ -131,7 +131,7 @@ def _problem_of_class(path: Any) -> str:
 def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     """Providers and models of the settings; those of the database are checked where they are edited."""
     try:
-        built = catalog.build(native_settings.PROVIDERS, native_settings.MODELS)
+        built = catalog.build(native_settings.PROVIDERS, native_settings.MODELS, native_settings.ALLOW_DIRECT_MODELS)
     except (AttributeError, TypeError):
         yield Error("NATIVE_API['PROVIDERS'] and ['MODELS'] must be dictionaries of dictionaries.", hint=DOCS, id="native_api.E006")
         return

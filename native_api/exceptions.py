@@ -202,6 +202,8 @@ class UpstreamError(ProviderFault):
             self.retry_after = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
         if status == 429:
             self.headers["retry-after"] = str(ceil(DEFAULT_RETRY_AFTER if self.retry_after is None else self.retry_after))
+        if upstream_status in (401, 403, 404):
+            self.headers["x-should-retry"] = "false"
 
 
 _UPSTREAM_TYPES: Final = {400: "invalid_request_error", 413: "invalid_request_error", 429: "rate_limit_error"}

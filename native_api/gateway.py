@@ -5,7 +5,7 @@
     reply = gateway.complete_sync(chat, caller)           # from a synchronous view or task
 
 Rules:
-1. Every call that reached routing leaves exactly one usage record, whatever its end.
+1. Every call that reached routing leaves exactly one usage record, whatever its end, and one for each target that was hedged and lost.
 2. The record is in the journal before the last piece of the answer is handed on.
 3. One head per reply: id, created and model are the same on every chunk.
 """

@@ -4,7 +4,8 @@ Rules:
 1. Access is checked by name for every route: the one asked for, a tier's, and each fallback's. A fallback that the request
    names and the caller may not use, or that is not there, is an error; one that the route names is passed over.
 2. A tier is the route of that name. With a `conversation_id` it only goes up: the highest tier that the conversation had is
-   remembered for a day, shared as far as there is a shared cache, and a lower one is then read as that.
+   remembered for a day, shared as far as there is a shared cache, and a lower one is then read as that. What was refused does
+   not count, and what is refused to this key of a user, or gone, is passed over.
 3. Conversations are each caller's own: nobody else's name for one has a say in yours.
 """
 
@@ -26,7 +27,9 @@ async def plan(chat: ChatRequest, caller: Caller) -> Plan:
     """Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
     snapshot = await known_catalog()
     conversation = _conversation(chat, caller)
-    route = _route(snapshot, caller, await _model(chat, conversation), "tier" if chat.get("tier") else "model")
+    route = _route(snapshot, caller, _model(chat), "tier" if chat.get("tier") else "model")
+    if conversation and chat.get("tier"):
+        route = await _raised(snapshot, caller, route, conversation)
     named = [_route(snapshot, caller, name, f"fallbacks[{place}]") for place, name in enumerate(chat.get("fallbacks") or ())]
 
     def fallbacks() -> Iterator[Route]:
@@ -57,16 +60,20 @@ def _conversation(chat: ChatRequest, caller: Caller) -> str:
     return f"{caller.user_id}:{'' if caller.user_id is not None else caller.key_id}:{told}" if told else ""
 
 
-async def _model(chat: ChatRequest, conversation: str) -> str:
+def _model(chat: ChatRequest) -> str:
     """The name of the route that is asked for."""
     model, tier = chat.get("model") or "", chat.get("tier") or ""
-    if not tier:
-        return model
-    if model and model != tier:
+    if model and tier and model != tier:
         raise InvalidRequest("tier: the request names a model too; give one of them", param="tier")
-    if not conversation:
-        return tier
-    return TIERS[await state.raised(conversation, TIERS.index(tier), len(TIERS) - 1)]
+    return tier or model
+
+
+async def _raised(snapshot: catalog.Catalog, caller: Caller, asked: Route, conversation: str) -> Route:
+    """The route of the highest tier that the conversation had, as far as it is still there for this caller; else the one asked for."""
+    tier = TIERS.index(asked.name)
+    highest = await state.raised(conversation, tier, len(TIERS) - 1)
+    higher = (name for name in reversed(TIERS[tier + 1 : highest + 1]) if name in snapshot.routes and may_use(caller, name))
+    return snapshot.routes.get(next(higher, ""), asked)
 
 
 def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:

@@ -129,7 +129,10 @@ class CacheState:
     def ask_now(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
         """`changes` for synchronous callers that can wait, such as the admin."""
         if self._usable():
-            self._ask(tuple(names))
+            try:
+                _threads.result(PATIENCE, self._ask, tuple(names))
+            except bridge.HangingCall:
+                self._hangs(leave_behind=False)
         return self._take_news()
 
     def _ask(self, names: tuple[str, ...]) -> None:

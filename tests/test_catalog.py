@@ -158,6 +158,8 @@ def test_the_admin_takes_a_key_and_never_shows_it(admin: Client) -> None:
 def test_the_admin_says_what_is_wrong_with_a_provider(admin: Client) -> None:
     page = admin.post("/admin/native_api/provider/add/", {**FORM, "dialect": "latin"}).content.decode()
     assert "unknown dialect" in page
+    page = admin.post("/admin/native_api/provider/add/", {**FORM, "timeout": "30", "timeouts": '{"READ": 3}'}).content.decode()
+    assert "timeouts must be positive seconds" in page
     assert not Provider.objects.exists()
 
 

@@ -103,6 +103,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (route(target={"TIMEOUT": {"READ": 3}}), "E007", "positive seconds"),
         (route(FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
         (route(CONTEXT_FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
+        ({**route(FALLBACKS=["p/any"]), "ALLOW_DIRECT_MODELS": False}, "W021", "there is no model 'p/any'"),
         (route(FALLBACKS=["m"]), "E021", "it goes round in a circle: m > m"),
         (route(FALLBACKS=["n"], n={"TARGETS": [TARGET], "FALLBACKS": ["m"]}), "E021", "it goes round in a circle: n > m > n"),
     ],

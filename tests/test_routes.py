@@ -90,9 +90,13 @@ def test_a_snapshot_remembers_a_bounded_number_of_direct_routes() -> None:
 @pytest.mark.django_db
 def test_rows_say_all_that_settings_say() -> None:
     price = {"INPUT": "0.15", "OUTPUT": "0.60"}
-    Provider.objects.create(name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", retries=0, max_concurrency=5, price=price)
+    Provider.objects.create(
+        name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", retries=0, max_concurrency=5, price=price, timeouts={"FIRST_TOKEN": 7}
+    )
     route = ModelRoute.objects.create(name="m", strategy="cheapest", fallbacks=["n"], context_fallbacks=["n"], hedge="2.5")
-    Target.objects.create(route=route, provider="p", model="x", timeout=30, retries=2, max_concurrency=1, price={"INPUT": "1"})
+    Target.objects.create(
+        route=route, provider="p", model="x", timeout=30, timeouts={"CONNECT": 2}, retries=2, max_concurrency=1, price={"INPUT": "1"}
+    )
     Target.objects.create(route=ModelRoute.objects.create(name="n", hedge="p95"), provider="p", model="y")
     with override_settings(NATIVE_API={}):
         catalog.forget()
@@ -100,7 +104,8 @@ def test_rows_say_all_that_settings_say() -> None:
     assert snapshot.problems == ()
     made, [x], [y] = snapshot.route("m"), snapshot.targets("m"), snapshot.targets("n")
     assert (made.strategy, made.fallbacks, made.context_fallbacks, made.hedge_after) == ("cheapest", ("n",), ("n",), 2.5)
-    assert (x.timeouts.total, x.retries, x.max_concurrency, x.price) == (30, 2, 1, {"INPUT": Decimal(1)})
+    assert (x.timeouts.connect, x.timeouts.first_token, x.timeouts.total) == (2, 7, 30)
+    assert (x.retries, x.max_concurrency, x.price) == (2, 1, {"INPUT": Decimal(1)})
     assert (y.retries, y.max_concurrency, y.price) == (0, 5, {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")})
     assert snapshot.route("n").hedge_after == "p95"
 
@@ -149,6 +154,8 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
         ([], {}, "no usable target"),
         ([{"provider": "gone"}], {}, "no usable provider &#x27;gone&#x27;"),
         ([{"price": '{"INPUT": 0.5}'}], {}, "is no price"),
+        ([{"timeouts": "[5]"}], {}, "timeouts must be positive seconds"),
+        ([{"timeout": "9", "timeouts": '{"READ": 5}'}], {}, "timeouts must be positive seconds"),
         ([{}], {"strategy": "best"}, "not one of the available choices"),
         ([{}], {"hedge": "soon"}, "is neither seconds nor"),
         ([{}], {"fallbacks": "gone"}, "there is no model &#x27;gone&#x27;"),

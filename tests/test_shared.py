@@ -252,6 +252,17 @@ def test_a_hanging_cache_holds_no_call_up(wall: Clock, monkeypatch: pytest.Monke
             assert asyncio.run(calls()) < 0.2 + shared.GLANCE
 
 
+def test_nor_an_operator_who_looks(wall: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
+        hanging["OPTIONS"] = {"socket_timeout": 3}
+        with override_settings(CACHES={"default": hanging}):
+            started = time.monotonic()
+            assert Process(wall).state.ask_now([A.key]) == {}
+            assert time.monotonic() - started < 1
+
+
 def test_what_could_not_be_told_is_told_when_the_cache_is_back(wall: Clock, tmp_path: Path) -> None:
     flaky = {"default": {"BACKEND": "tests.test_shared.FlakyCache", "LOCATION": str(tmp_path)}}
     with override_settings(CACHES=flaky):

@@ -103,7 +103,9 @@ class TestedAdmin(admin.ModelAdmin):
 
 # --- providers ---------------------------------------------------------------------------------------------
 
-DEFINED: Final = ("preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "retries", "max_concurrency", "price")
+DEFINED: Final = (
+    "preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "timeouts", "retries", "max_concurrency", "price"
+)  # fmt: skip
 
 
 class ProviderForm(forms.ModelForm):
@@ -124,9 +126,9 @@ class ProviderForm(forms.ModelForm):
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
-        definition = {name.upper(): cleaned.get(name) for name in DEFINED}
+        row = Provider(api_key=self._key_after(cleaned), **{name: cleaned.get(name) for name in DEFINED})
         try:
-            provider = catalog.provider_of(cleaned["name"], {**definition, "API_KEY": self._key_after(cleaned)})
+            provider = catalog.provider_of(cleaned["name"], row.definition())
         except ValueError as problem:
             raise forms.ValidationError(str(problem).replace(" | ", ". ")) from None
         if credentials.is_missing(provider.auth):

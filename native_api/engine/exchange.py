@@ -243,7 +243,7 @@ def _encoded(body: Json) -> bytes:
 
 
 async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Target) -> None:
-    """Raise for everything but a success. Some servers quote the key that they refuse: nobody else gets to read it."""
+    """Raise for everything but a success."""
     status = response.status_code
     if 200 <= status < 300:
         return
@@ -255,9 +255,6 @@ async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Tar
         error = dialect.error(status, headers, body)
     except Exception:
         error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
-    key = target.provider.api_key
-    if key and key in error.message:
-        error.message = error.message.replace(key, "…")
     error.should_retry = should_retry(headers.get("x-should-retry"))
     if error.retry_after is None:
         error.retry_after = seconds_until(headers.get("retry-after"), time.time())

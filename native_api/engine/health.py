@@ -127,9 +127,10 @@ class Health:
         """Seconds until the first of these may be tried, where the circuits of all of them are open; else None."""
         waits: list[float] = []
         for target in targets:
-            if self.standing(target) is not Standing.OUT:
+            trouble = self.troubles.get(target.key)
+            if trouble is None or self.standing(target) is not Standing.OUT:
                 return None
-            waits.append(self.troubles[target.key].until - self._clock())
+            waits.append(trouble.until - self._clock())
         return max(PUT_OFF, min(waits)) if waits else None
 
     def troubles_of(self, provider: Provider) -> dict[str, Trouble]:

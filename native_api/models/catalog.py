@@ -17,6 +17,14 @@ from native_api.models.fields import EncryptedTextField
 
 PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}.')
 TIMEOUT_HELP = _("Seconds for a whole call.")
+TIMEOUTS_HELP = _('Seconds for its parts, such as {"CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30}.')
+
+
+def timeout_of(total: float | None, parts: Any) -> Any:
+    """A row's two columns as the one TIMEOUT of settings. What is no object stays, so that it is found to be none."""
+    if not parts or total is None:
+        return parts or total
+    return {**parts, "TOTAL": total} if isinstance(parts, dict) else parts
 
 
 class Provider(models.Model):
@@ -33,6 +41,7 @@ class Provider(models.Model):
     headers = models.JSONField(_("headers"), default=dict, blank=True, help_text=_("Sent with every call. Not for secrets: shown here."))
     options = models.JSONField(_("options"), default=dict, blank=True, help_text=_("What only some dialects need: region, project, …"))
     timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)], help_text=TIMEOUT_HELP)
+    timeouts = models.JSONField(_("more timeouts"), default=dict, null=True, blank=True, help_text=TIMEOUTS_HELP)
     retries = models.PositiveSmallIntegerField(
         _("retries"), null=True, blank=True, help_text=_("How often the same target is asked again; empty means the site's number.")
     )
@@ -63,7 +72,7 @@ class Provider(models.Model):
             "AUTH": self.auth,
             "HEADERS": self.headers,
             "OPTIONS": self.options,
-            "TIMEOUT": self.timeout,
+            "TIMEOUT": timeout_of(self.timeout, self.timeouts),
             "RETRIES": self.retries,
             "MAX_CONCURRENCY": self.max_concurrency,
             "PRICE": self.price,
@@ -129,6 +138,7 @@ class Target(models.Model):
     priority = models.PositiveIntegerField(_("priority"), default=0, help_text=_("Lower is tried first."))
     weight = models.PositiveIntegerField(_("weight"), default=1)
     timeout = models.FloatField(_("timeout (s)"), null=True, blank=True, validators=[MinValueValidator(0.001)], help_text=TIMEOUT_HELP)
+    timeouts = models.JSONField(_("more timeouts"), default=dict, null=True, blank=True, help_text=TIMEOUTS_HELP)
     retries = models.PositiveSmallIntegerField(_("retries"), null=True, blank=True)
     max_concurrency = models.PositiveIntegerField(_("concurrency"), null=True, blank=True, validators=[MinValueValidator(1)])
     price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
@@ -148,7 +158,7 @@ class Target(models.Model):
             "MODEL": self.model,
             "WEIGHT": self.weight,
             "PRIORITY": self.priority,
-            "TIMEOUT": self.timeout,
+            "TIMEOUT": timeout_of(self.timeout, self.timeouts),
             "RETRIES": self.retries,
             "MAX_CONCURRENCY": self.max_concurrency,
             "PRICE": self.price,

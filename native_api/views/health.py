@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from django.conf import settings
@@ -102,7 +103,8 @@ def _cache() -> None:
 
 async def _providers() -> Json:
     """How many there are and how many targets, how many of those are out of order or limited, and how many providers refuse their key."""
-    hear()
+    with suppress(bridge.HangingCall):
+        await _threads.run(PATIENCE, hear)
     snapshot = await catalog.acurrent()
     count = len(snapshot.providers)
     targets = {target.key for route in snapshot.routes.values() for target in route.targets}

@@ -182,6 +182,24 @@ def test_a_providers_keys_show_nowhere() -> None:
     assert SECRET not in repr(where) + repr(Target(where, "m")) + str(Target(where, "m"))
 
 
+def test_a_refusal_that_quotes_them_is_passed_on_without_them(upstream: Upstream) -> None:
+    """AWS shows the headers that it checked the signature of, the session token among them."""
+    quoted = f"The Canonical String should have been 'POST x-amz-security-token:a-token' signed with {SECRET}"
+    where = provider(f"AKIDEXAMPLE:{SECRET}:a-token", upstream.url.removesuffix("/v1"))
+    upstream.script("quoted", says({"message": quoted}, 403))
+
+    async def call() -> None:
+        try:
+            await exchange.complete(CHAT, Target(where, "quoted"), Attempts())
+        finally:
+            await transport.aclose()
+
+    with pytest.raises(UpstreamError, match="The Canonical String should have been") as caught:
+        asyncio.run(call())
+    assert "a-token" not in caught.value.message
+    assert SECRET not in caught.value.message
+
+
 def test_botocore_is_imported_only_when_needed() -> None:
     code = "import sys, native_api.engine.exchange; sys.exit('botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

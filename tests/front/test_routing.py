@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from tests.front.conftest import native_api
 from tests.front.test_errors import error_of
+from tests.front.test_native_check import log_in
 from tests.servers import Site, manage, running_site
 from tests.upstream import Upstream, completion, event, says, stalls, streams
 
@@ -35,6 +38,7 @@ MODELS = {
     "many": to("many-1", "many-2", "many-3", STRATEGY="weighted"),
     "hedged": to("late", "early", HEDGE=0.2),
     "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "lame"}, {"PROVIDER": "up", "MODEL": "hello"}]},
+    "unpaid": {"TARGETS": [{"PROVIDER": "keyless", "MODEL": "unpaid"}]},
     "fragile": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "any", "RETRIES": 4}]},
 }
 
@@ -45,7 +49,10 @@ def routed(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any
     upstream.script("fails-guarded", says({"error": {"message": "no such model"}}, 404))
     upstream.script("narrow", says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400))
     upstream.script("late", stalls)
-    with running_site("uvicorn", tmp_path_factory.mktemp("routed"), folder, key, native_api(upstream, MODELS=MODELS)) as site:
+    upstream.script("unpaid", says({"error": {"message": "Incorrect API key provided"}}, 401))
+    settings = native_api(upstream, MODELS=MODELS)
+    settings["PROVIDERS"]["keyless"] = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-revoked"}
+    with running_site("uvicorn", tmp_path_factory.mktemp("routed"), folder, key, settings) as site:
         yield site
 
 
@@ -87,11 +94,26 @@ def test_a_tier_is_as_guarded_as_its_route(http: httpx.Client, bound: dict[str, 
     assert error_of(ask(http, tier="moderate"), 403, "permission_error", "model_not_allowed")["param"] == "tier"
 
 
-def test_a_conversations_tier_only_goes_up(http: httpx.Client, bound: dict[str, str]) -> None:
-    tiers = ["simple", "moderate", "simple"]
-    answered = [ask(http, tier=tier, conversation_id="a-talk").headers["x-native-model"] for tier in tiers]
-    assert answered == ["simple", "moderate", "moderate"]
-    assert ask(http, tier="simple", conversation_id="another").headers["x-native-model"] == "simple"
+def tier_of(http: httpx.Client, tier: str, conversation: str) -> str:
+    """The tier that answers."""
+    response = ask(http, tier=tier, conversation_id=conversation)
+    assert response.status_code == 200, response.text
+    return response.headers["x-native-model"]
+
+
+def test_a_conversations_tier_only_goes_up(http: httpx.Client) -> None:
+    assert [tier_of(http, tier, "a-talk") for tier in ("simple", "moderate", "simple")] == ["simple", "moderate", "moderate"]
+    assert tier_of(http, "simple", "another") == "simple"
+
+
+def test_a_tier_that_was_refused_or_is_another_keys_raises_nothing(http: httpx.Client, bound: dict[str, str]) -> None:
+    assert ask(http, tier="complex", conversation_id="no-route").status_code == 404
+    assert tier_of(http, "simple", "no-route") == "simple"
+    assert tier_of(http, "moderate", "of-two-keys") == "moderate"
+    http.headers.update(bound)
+    assert tier_of(http, "simple", "of-two-keys") == "simple"
+    assert ask(http, tier="moderate", conversation_id="refused").status_code == 403
+    assert tier_of(http, "simple", "refused") == "simple"
 
 
 def test_a_conversation_stays_on_its_target(http: httpx.Client, upstream: Upstream) -> None:
@@ -159,6 +181,41 @@ def test_nobody_left_is_said_at_once_and_when_to_come_back(http: httpx.Client, r
     assert (record["status"], record["attempts"], record["provider"]) == ("error", 0, "")
     ready = http.get("/health/ready").json()
     assert (ready["status"], ready["checks"]["providers"]["out_of_order"] >= 1) == ("degraded", True)
+
+
+def test_a_key_that_its_provider_refuses_shows_to_operators(http: httpx.Client, routed: Site) -> None:
+    told = error_of(ask(http, model="unpaid"), 502, "upstream_error", "provider_error")
+    assert told["provider"] == "keyless"
+
+    def readiness() -> Any:
+        found = http.get("/health/ready").json()
+        return found if found["checks"]["providers"]["keys_refused"] else None
+
+    ready = until(readiness, "readiness to tell of it: an answer serves for a second")
+    assert (ready["status"], ready["checks"]["providers"]["keys_refused"]) == ("degraded", 1)
+    with httpx.Client(base_url=routed.url.removesuffix("/native"), follow_redirects=True, trust_env=False, timeout=30) as browser:
+        log_in(browser)
+        listed = browser.get("/admin/native_api/provider/").text
+    assert re.search(r"<th>keyless</th>.*<td>key refused \(401\)</td>", listed)
+    assert "sk-revoked" not in listed
+
+
+def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(template: Any, upstream: Upstream, tmp_path: Path) -> None:
+    settings = native_api(upstream, MODELS=MODELS, THROTTLE_RATES={"caller": None})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with running_site("uvicorn", tmp_path, *template, settings, CACHE_URL=url) as site:
+            with httpx.Client(base_url=site.url, headers=site.headers, timeout=30, trust_env=False) as client:
+                started = time.monotonic()
+                answers = [ask(client, model="lame") for _ in range(10)]
+                assert time.monotonic() - started < 5
+                assert {answer.status_code for answer in answers} == {200}
+                started = time.monotonic()
+                ready = client.get("/health/ready")
+            assert time.monotonic() - started < 5
+    checks = ready.json()["checks"]
+    assert (ready.status_code, checks["cache"]) == (200, {"status": "degraded", "error": "HangingCall"})
+    assert checks["providers"]["out_of_order"] == 1, "found out by the process itself"
 
 
 def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(http: httpx.Client) -> None:
