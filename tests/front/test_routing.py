@@ -15,7 +15,7 @@ import pytest
 from tests.front.conftest import native_api
 from tests.front.test_errors import error_of
 from tests.front.test_native_check import log_in
-from tests.servers import Site, manage, running_site
+from tests.servers import Site, manage, running_site, until
 from tests.upstream import Upstream, completion, event, says, stalls, streams
 
 PATH = "/v1/chat/completions"
