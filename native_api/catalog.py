@@ -24,14 +24,13 @@ from typing import Any, Final
 from django.core.signals import setting_changed
 from django.db import Error as DatabaseError
 
-from native_api import bridge
+from native_api import bridge, prices
 from native_api.conf import native_settings, reload_on_change
 from native_api.definitions import (
     Problem,
     budget_of,
     fallback_problems,
     only_known,
-    price_of,
     problem_of,
     route_of,
     site_retries,
@@ -155,7 +154,8 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
         name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of(),
         retries=whole_number(definition, "RETRIES", 0, site_retries()),
         max_concurrency=whole_number(definition, "MAX_CONCURRENCY", 1, None),
-        price=price_of(definition.get("PRICE")),
+        price=prices.parse(definition.get("PRICE")),
+        vendor=preset.name if preset else "",
         identity=f"{name}@{_mark(base_url, key, auth, headers, options)}",
     )  # fmt: skip
     credentials.check(provider)

@@ -12,10 +12,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
     {"types", "exceptions"},
-    {"dialects", "providers"},
+    {"dialects", "providers", "prices"},
     {"engine", "conf", "logs"},
     {"models", "bridge"},
-    {"usage", "catalog", "definitions", "shared", "keys"},
+    {"usage"},
+    {"catalog", "definitions", "shared", "keys"},
     {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
     {"views", "asgi"},
@@ -34,8 +35,8 @@ SIDEWAYS = {
 }
 """Neighbours that may know each other."""
 
-WITHOUT_DJANGO = {"types", "exceptions", "dialects", "providers", "engine"}
-WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "providers"}
+WITHOUT_DJANGO = {"types", "exceptions", "dialects", "providers", "prices", "engine"}
+WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "providers", "prices"}
 INPUT_OR_OUTPUT = {"socket", "asyncio", "httpx", "aiohttp", "requests", "time", "random", "threading", "os", "urllib.request", "secrets"}
 
 

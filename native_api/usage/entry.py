@@ -70,6 +70,7 @@ class UsageEntry:
     reasoning_tokens: int = 0
     estimated: bool = False
     cost: Decimal | None = None
+    price: dict[str, Any] | None = None
     latency_ms: int = 0
     ttft_ms: int | None = None
     attempts: int = 0

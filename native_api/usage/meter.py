@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from native_api.exceptions import NativeError, ProviderFault
 from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target, Usage
-from native_api.usage import recorder, tokens
+from native_api.usage import pricing, recorder, tokens
 from native_api.usage.entry import UsageEntry, new_id
 
 MAX_COUNT: Final = 2**53
@@ -140,6 +140,7 @@ class Meter:
             entry.provider_model = self.attempts.target.model
         if self.usage is not None:
             _count(entry, self.usage)
+            pricing.charge(entry, self.attempts.target, self.usage)
         recorder.record(entry)
         for target, usage in self.attempts.hedged:
             recorder.record(self._hedged(target, usage))
@@ -150,9 +151,11 @@ class Meter:
         """A second record for what was started beside the answer and lost: its provider may have worked, and be paid for it."""
         entry = replace(self._entry, id=new_id(), created_at=None, provider=target.provider.name, provider_model=target.model)
         entry.status, entry.error_code, entry.finish_reason = "client_closed", "hedged", ""
-        entry.attempts, entry.ttft_ms, entry.cost, entry.estimated = 0, None, None, usage is None
+        entry.attempts, entry.ttft_ms, entry.estimated = 0, None, usage is None
         prompt = tokens.prompt_tokens(self.chat)
-        _count(entry, usage or {"prompt_tokens": prompt, "completion_tokens": 0, "total_tokens": prompt})
+        counted: Usage = usage or {"prompt_tokens": prompt, "completion_tokens": 0, "total_tokens": prompt}
+        _count(entry, counted)
+        pricing.charge(entry, target, counted)
         return entry
 
 
