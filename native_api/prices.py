@@ -143,11 +143,11 @@ def cost(table: Table, usage: Usage) -> Decimal | None:
     prompt = _number(counted.get("prompt_tokens"))
     rates = at(table, prompt)
     parts = [*_of_prompt(prompt, _object(counted, "prompt_tokens_details")), *_of_completion(counted), *_beside(told)]
-    amounts = [_price(rates, name, count) for name, count in parts if count]
-    if None in amounts:
-        return None
-    total = rates.get("REQUEST", ZERO)
-    for amount in amounts:
+    total: Decimal = rates.get("REQUEST", ZERO)
+    for name, count in parts:
+        amount = _price(rates, name, count) if count else ZERO
+        if amount is None:
+            return None
         total = EXACT.add(total, amount)
     return rounded(EXACT.add(total, EXACT.multiply(rates.get("WEB_SEARCH", ZERO), _searches(told))))
 

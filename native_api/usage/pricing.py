@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -53,13 +54,15 @@ class _Lists:
         self.edition: published.Published | None = None
         self.row: int | None = None
         """The id of the database's list that `edition` was read from, None for the package's own."""
-        self.looked_at = float("-inf")
+        self.looked_at: float
+        self.look: Future[None] | None
         self.known: dict[tuple[str, str, str], _Known] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """A lock held by a thread that the child does not have would never be released."""
+        """A lock held by a thread that the child does not have would never be released, nor would what it looks for come."""
         self.lock = threading.Lock()
+        self.looked_at, self.look = float("-inf"), None
 
     def load(self) -> published.Published:
         with self.lock:
@@ -78,6 +81,7 @@ class _Lists:
         with self.lock:
             newest = _newest()
             if newest != self.row:
+                self.row = newest  # also where it cannot be read, so that it is not read again and again
                 self.use(published.bundled() if newest is None else published.read(_text(newest)), newest)
 
 
@@ -119,14 +123,20 @@ def refresh() -> None:
 async def aready() -> None:
     """Wait, the first time, until prices are known; later only have a worker thread look for newer ones, once a minute."""
     if time.monotonic() - _lists.looked_at < MAX_AGE:
+        if _lists.edition is None and _lists.look is not None:
+            await _looked(_lists.look)
         return
     _lists.looked_at = time.monotonic()
-    call = _threads.submit(refresh)
+    _lists.look = _threads.submit(refresh)
     if _lists.edition is None:
-        try:
-            await _threads.wait(PATIENCE, call)
-        except bridge.HangingCall:
-            logger.warning("Prices could not be read in %g s.", PATIENCE)
+        await _looked(_lists.look)
+
+
+async def _looked(look: Future[None]) -> None:
+    try:
+        await _threads.wait(PATIENCE, look)
+    except bridge.HangingCall:
+        logger.warning("Prices could not be read in %g s.", PATIENCE)
 
 
 def forget() -> None:

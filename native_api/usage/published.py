@@ -48,22 +48,22 @@ LISTS: Final[Mapping[str, str]] = {
 """Preset -> the package's name for the list of its prices."""
 
 MEMBERS: Final[Mapping[str, tuple[str, int]]] = {
-    "input_mtok": ("INPUT", 1),
-    "output_mtok": ("OUTPUT", 1),
-    "cache_read_mtok": ("CACHED", 1),
-    "cache_write_mtok": ("CACHE_WRITE", 1),
-    "cache_write_1h_mtok": ("CACHE_WRITE_1H", 1),
-    "output_reasoning_mtok": ("REASONING", 1),
-    "input_audio_mtok": ("INPUT_AUDIO", 1),
-    "output_audio_mtok": ("OUTPUT_AUDIO", 1),
-    "cache_audio_read_mtok": ("CACHED_AUDIO", 1),
-    "input_image_mtok": ("INPUT_IMAGE", 1),
-    "output_image_mtok": ("OUTPUT_IMAGE", 1),
-    "cache_image_read_mtok": ("CACHED_IMAGE", 1),
-    "requests_kcount": ("REQUEST", 1000),
-    "web_searches_kcount": ("WEB_SEARCH", 1000),
+    "input_mtok": ("INPUT", 0),
+    "output_mtok": ("OUTPUT", 0),
+    "cache_read_mtok": ("CACHED", 0),
+    "cache_write_mtok": ("CACHE_WRITE", 0),
+    "cache_write_1h_mtok": ("CACHE_WRITE_1H", 0),
+    "output_reasoning_mtok": ("REASONING", 0),
+    "input_audio_mtok": ("INPUT_AUDIO", 0),
+    "output_audio_mtok": ("OUTPUT_AUDIO", 0),
+    "cache_audio_read_mtok": ("CACHED_AUDIO", 0),
+    "input_image_mtok": ("INPUT_IMAGE", 0),
+    "output_image_mtok": ("OUTPUT_IMAGE", 0),
+    "cache_image_read_mtok": ("CACHED_IMAGE", 0),
+    "requests_kcount": ("REQUEST", 3),
+    "web_searches_kcount": ("WEB_SEARCH", 3),
 }
-"""The package's name for a price -> ours, and for how many of ours it is."""
+"""The package's name for a price -> ours, and for how many of ours it is, as a power of ten."""
 
 NOT_OF_A_CHAT: Final = frozenset({"storage_searches_kcount"})
 """Prices of what no reply's usage tells: left out."""
@@ -115,10 +115,8 @@ def _written(told: Mapping[str, Any]) -> dict[str, Any]:
     table: dict[str, Any] = {MEMBERS[name][0]: _amount(name, _base(price)) for name, price in told.items()}
     tiered = {name: price for name, price in told.items() if not isinstance(price, Decimal)}
     starts = sorted({tier.start for price in tiered.values() for tier in price.tiers})
-    table[prices.ABOVE] = {
-        str(start): {MEMBERS[name][0]: _amount(name, _at(price, start)) for name, price in tiered.items()} for start in starts
-    }
-    return {name: value for name, value in table.items() if value != {}}
+    steps = {start: {MEMBERS[name][0]: _amount(name, _at(price, start)) for name, price in tiered.items()} for start in starts}
+    return {**table, prices.ABOVE: steps} if steps else table
 
 
 def _base(price: Any) -> Any:
@@ -132,7 +130,7 @@ def _at(price: Any, start: int) -> Any:
 def _amount(name: str, price: Any) -> Decimal:
     if not isinstance(price, Decimal):
         raise ValueError(f"the price {name} is no decimal number | It is {price!r}.")
-    return price / MEMBERS[name][1]
+    return price.scaleb(-MEMBERS[name][1])
 
 
 @cache
