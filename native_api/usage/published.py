@@ -68,10 +68,14 @@ MEMBERS: Final[Mapping[str, tuple[str, int]]] = {
 NOT_OF_A_CHAT: Final = frozenset({"storage_searches_kcount"})
 """Prices of what no reply's usage tells: left out."""
 
+OF_EVERY_CHAT: Final = frozenset({"input_mtok", "output_mtok", "requests_kcount"})
+"""Without any of these there is no price."""
+
 Context = Mapping[str, str]
 """What a call's price depends on beside its model, such as `{"speed": "fast"}`."""
 
 STANDARD: Final[Context] = {}
+FAST: Final[Context] = {"speed": "fast"}
 
 
 class Model(Protocol):
@@ -85,8 +89,10 @@ class Model(Protocol):
 class Published:
     """One edition of all lists. It is never changed."""
 
-    def __init__(self, providers: list[Any]) -> None:
+    def __init__(self, providers: list[Any], priced: int = 0) -> None:
         self.providers = providers
+        self.priced = priced
+        """How many models have a price, where that was counted."""
         self._by_id = {provider.id: provider for provider in providers}
 
     def model(self, vendor: str, name: str) -> Model | None:
@@ -102,7 +108,8 @@ def table_of(model: Model, context: Context = STANDARD, moment: datetime | None 
         return None
     told = vars(model.get_prices(moment or datetime.now(UTC), context or None))
     known = {name: price for name, price in told.items() if price is not None and name not in NOT_OF_A_CHAT}
-    return prices.parse(_written(known)) if known.keys() <= MEMBERS.keys() else None
+    can_be_said = known.keys() <= MEMBERS.keys() and known.keys() & OF_EVERY_CHAT
+    return prices.parse(_written(known)) if can_be_said else None
 
 
 def varies(model: Model) -> bool:
@@ -148,12 +155,12 @@ def read(text: str) -> Published:
     try:
         told = json.loads(text, parse_float=Decimal, parse_constant=_refused)
         edition = Published(_providers_from_raw(told))
-        priced = sum(_check(edition, provider) for provider in edition.providers)
+        edition.priced = sum(_check(edition, provider) for provider in edition.providers)
     except ValueError:
         raise
     except Exception as error:
         raise ValueError(f"it is no list of prices ({type(error).__name__})") from error
-    if not priced:
+    if not edition.priced:
         raise ValueError("no model in it has a price")
     return edition
 
@@ -163,9 +170,10 @@ def _refused(constant: str) -> Any:
 
 
 def _check(edition: Published, provider: Any) -> int:
-    """How many models have prices; every condition and price is looked at once."""
+    """How many of its models have prices; every condition and price is looked at once."""
     provider.find_model("no such model", all_providers=edition.providers)
-    return sum(table_of(model, moment=moment) is not None for model in provider.models for moment in _moments(model))
+    tables = ([table_of(model, context, moment) for moment in _moments(model) for context in (STANDARD, FAST)] for model in provider.models)
+    return sum(any(of_model) for of_model in tables)
 
 
 def _moments(model: Any) -> Iterator[datetime]:

@@ -1,0 +1,211 @@
+"""`manage.py native_update_prices`: what is fetched, what is refused, and how processes come to use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from native_api.models import PriceList
+from native_api.usage import pricing, updates
+from tests.servers import environment_for, manage
+from tests.usage.counts import served_by
+
+pytestmark = pytest.mark.django_db
+
+
+def price_list(model: str = "gpt-4o", **prices: Any) -> list[dict[str, Any]]:
+    """A list in the package's format, of one vendor with one model."""
+    told = {"id": model, "match": {"equals": model}, "prices": prices or {"input_mtok": 0.1, "output_mtok": 0.3}}
+    return [{"id": "openai", "name": "OpenAI", "api_pattern": "https://api\\.openai\\.com", "models": [told]}]
+
+
+class ListServer(ThreadingHTTPServer):
+    """Serves `body` with `status` and `headers`, whatever is asked for."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/data.json"
+
+    def serve(self, body: Any, status: int = 200, **headers: str) -> str:
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.status, self.headers = status, headers
+        return self.url
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: ListServer
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status)
+        for name, value in {"Content-Length": str(len(self.server.body)), **self.server.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self.wfile.write(self.server.body)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def log_message(self, *args: Any) -> None:
+        return
+
+
+@pytest.fixture
+def lists() -> Iterator[ListServer]:
+    server = ListServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def own_prices() -> Iterator[None]:
+    """Afterwards the process has the package's own prices again."""
+    pricing.load()
+    yield
+    PriceList.objects.all().delete()
+    pricing.refresh()
+
+
+def update(url: str) -> str:
+    output = StringIO()
+    call_command("native_update_prices", url=url, stdout=output)
+    return output.getvalue()
+
+
+def price(model: str = "gpt-4o") -> Any:
+    return pricing.of(served_by("openai", model))
+
+
+def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:
+    url = lists.serve(price_list())
+    assert update(url) == f"Priced models: 1, from {url}\n"
+    assert price()["INPUT"] == Decimal("2.5"), "nobody has looked yet"
+    pricing.refresh()
+    assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
+    assert price("gpt-4o-mini") is None, "the new list is the whole truth"
+    row = PriceList.objects.get()
+    assert (row.source, row.data) == (url, lists.body.decode())
+
+
+def test_amounts_are_what_the_list_says_to_the_last_digit(lists: ListServer) -> None:
+    text = json.dumps(price_list()).replace("0.1", "0.123456789012345678").replace("0.3", "0.30000000000000004")
+    update(lists.serve(text.encode()))
+    pricing.refresh()
+    assert price() == {"INPUT": Decimal("0.123456789012345678"), "OUTPUT": Decimal("0.30000000000000004")}
+
+
+def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
+    tiered = {"base": 1, "tiers": [{"start": 1000, "price": 2.5}]}
+    listed = price_list()
+    listed[0]["models"][0]["prices"] = [
+        {"prices": {"input_mtok": 9, "output_mtok": 9}},
+        {"constraint": {"start_date": "2024-01-01"}, "prices": {"input_mtok": tiered, "output_mtok": 3, "web_searches_kcount": 10}},
+    ]
+    update(lists.serve(listed))
+    pricing.refresh()
+    assert price() == {
+        "INPUT": Decimal(1), "OUTPUT": Decimal(3), "WEB_SEARCH": Decimal("0.01"), "ABOVE": {1000: {"INPUT": Decimal("2.5")}},
+    }  # fmt: skip
+
+
+def test_a_calling_process_looks_by_itself(lists: ListServer, transactional_db: None) -> None:
+    update(lists.serve(price_list()))
+    pricing.forget()
+
+    async def calls() -> None:
+        await pricing.aready()
+        look = pricing._lists.look
+        assert look is not None
+        await asyncio.wrap_future(look)
+        await pricing.aready()
+        assert pricing._lists.look is look, "not again within a minute"
+
+    asyncio.run(calls())
+    assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
+
+
+def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
+    for number in range(updates.KEPT + 2):
+        update(lists.serve(price_list(input_mtok=number, output_mtok=1)))
+    pricing.refresh()
+    assert PriceList.objects.count() == updates.KEPT
+    assert price()["INPUT"] == number
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        b"",
+        b"<html>",
+        b"\xff\xfe",
+        {},
+        [],
+        [{"id": "openai"}],
+        price_list(input_mtok=-1, output_mtok=1),
+        price_list(input_mtok="free", output_mtok=1),
+        price_list(input_mtok=1e9, output_mtok=1),
+        price_list(input_mtok={"base": 1, "tiers": [{"start": 10, "price": -2}]}, output_mtok=1),
+        b'[{"id": "a", "name": "a", "api_pattern": "a", "models": [{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": NaN}}]}]',
+        [*price_list(), {"id": "x", "name": "x", "api_pattern": "x", "models": [{"id": "m", "match": {"regex": "("}, "prices": {}}]}],
+        price_list(of_no_chat=1),
+        pytest.param(b"[" * 100_000, id="bottomless"),
+    ],
+    ids=str,
+)
+def test_a_list_that_is_wrong_anywhere_is_not_stored(lists: ListServer, served: Any) -> None:
+    with pytest.raises(CommandError, match=r"cannot be used|is no text"):
+        update(lists.serve(served))
+    assert not PriceList.objects.exists()
+
+
+def test_errors_and_redirects_are_no_lists(lists: ListServer) -> None:
+    with pytest.raises(CommandError, match="answered 500"):
+        update(lists.serve(price_list(), 500))
+    with pytest.raises(CommandError, match="answered 302"):
+        update(lists.serve(price_list(), 302, Location=lists.url))
+
+
+def test_a_list_is_not_read_beyond_a_limit(lists: ListServer) -> None:
+    with pytest.raises(CommandError, match="more than 20971520 bytes"):
+        update(lists.serve(b" " * (updates.MOST_BYTES + 1)))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://prices.example.com/data.json", "file:///etc/passwd", "ftp://127.0.0.1/x", "prices.json", "http://[", ""]
+)
+def test_only_tls_or_this_machine_itself(url: str) -> None:
+    with pytest.raises(updates.NoUpdate, match="must begin with https"):
+        updates.fetch(url)
+
+
+def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    from django.utils import timezone
+
+    PriceList.objects.create(fetched_at=timezone.now(), source="x", data="{}")
+    pricing.refresh()
+    pricing.refresh()
+    assert price()["INPUT"] == Decimal("2.5")
+    assert [record.message.partition(" (")[0] for record in caplog.records] == ["No newer prices could be looked for"], "said once"
+
+
+def test_without_a_network_the_command_says_so_and_fails(tmp_path: Any, lists: ListServer) -> None:
+    environment = environment_for(tmp_path, {})
+    manage(environment, "migrate", "--verbosity", "0")
+    with pytest.raises(AssertionError, match=r"cannot be reached.*The prices stay as they were"):
+        manage(environment, "native_update_prices", "--url", "http://127.0.0.1:1/data.json")
