@@ -36,6 +36,7 @@ class Meter:
         self.attempts = Attempts()
         self.usage: Usage | None = None
         self._finish_reason = ""
+        self._tier = ""
         self._produced = 0
         self._first_token: float | None = None
         self._started = time.monotonic()
@@ -60,6 +61,7 @@ class Meter:
         """A batch of chunks is about to be handed on; `usage` is what the provider has told so far."""
         self.usage = usage
         for chunk in batch:
+            self._tier = chunk.get("service_tier") or self._tier
             for choice in chunk["choices"]:
                 self._produced += _size(choice["delta"])
                 if choice["finish_reason"]:
@@ -70,6 +72,7 @@ class Meter:
         for choice in completion["choices"]:
             self._produced += _size(choice["message"])
             self._finish_reason = choice["finish_reason"] or ""
+        self._tier = completion.get("service_tier") or ""
         self.settle(completion.get("usage"))
         if self.usage:
             completion["usage"] = self.usage
@@ -140,7 +143,7 @@ class Meter:
             entry.provider_model = self.attempts.target.model
         if self.usage is not None:
             _count(entry, self.usage)
-            pricing.charge(entry, self.attempts.target, self.usage)
+            pricing.charge(entry, self.attempts.target, self.usage, self._tier)
         recorder.record(entry)
         for target, usage in self.attempts.hedged:
             recorder.record(self._hedged(target, usage))

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from native_api import bridge, prices
 from native_api.types import Target, Usage
@@ -34,6 +34,9 @@ PATIENCE: Final = 5.0
 MOST_REMEMBERED: Final = 10_000
 MOST_COST: Final = Decimal(10) ** 12
 """USD: the database holds less than this."""
+
+TIERS: Final = frozenset({"flex", "priority", "fast"})
+"""Service tiers with prices of their own."""
 
 FREE: Final[prices.Table] = {"INPUT": prices.ZERO, "OUTPUT": prices.ZERO}
 GIVEN: Final[Mapping[str, prices.Table]] = {"echo": FREE}
@@ -56,7 +59,7 @@ class _Lists:
         """The id of the database's list that `edition` was read from, None for the package's own."""
         self.looked_at: float
         self.look: Future[None] | None
-        self.known: dict[tuple[str, str, str], _Known] = {}
+        self.known: dict[tuple[str, str, str, str], _Known] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -148,27 +151,33 @@ def forget() -> None:
 # --- a target's price ------------------------------------------------------------------------------------------
 
 
-def of(target: Target, speed: str = "") -> prices.Table | None:
-    """The prices of a target's calls as they are now; None where nobody tells them. Never raises."""
+def of(target: Target, speed: str = "", tier: str = "") -> prices.Table | None:
+    """The prices of a target's calls as they are now; None where nobody tells them. Never raises.
+
+    `speed` and `tier` are Anthropic's and the service tier that a reply tells, where that is not the ordinary one.
+    """
     told = target.price or target.provider.price
     if told:
         return told
     vendor = target.provider.vendor
     if not vendor:
         return None
-    known = _lists.known.get((vendor, target.model, speed))
+    known = _lists.known.get((vendor, target.model, speed, tier))
     if known is None or known.until < time.monotonic():
-        known = _look_up(vendor, target.model, speed)
+        known = _look_up(vendor, target.model, speed, tier)
     return known.table
 
 
-def _look_up(vendor: str, model: str, speed: str) -> _Known:
+def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Known:
     if vendor in GIVEN or vendor not in published.LISTS:
         return _Known(GIVEN.get(vendor), float("inf"))
     memory = _lists.known
     try:
-        found = _lists.load().model(vendor, model)
-        table = None if found is None else published.table_of(found, {"speed": speed} if speed else {})
+        edition = _lists.load()
+        found = edition.model(vendor, model)
+        context = {name: value for name, value in (("speed", speed), ("service_tier", tier)) if value}
+        own = found is not None and bool(context) and edition.is_its_own(vendor, found)
+        table = None if found is None else published.table_of(found, context if own else published.STANDARD)
         lasting = found is None or not published.varies(found)
     except Exception as error:
         logger.warning("The published prices of %s cannot be read: %s.", vendor, type(error).__name__)
@@ -176,27 +185,33 @@ def _look_up(vendor: str, model: str, speed: str) -> _Known:
     known = _Known(table, float("inf") if lasting else time.monotonic() + MAX_AGE)
     if len(memory) >= MOST_REMEMBERED:
         memory.clear()
-    memory[vendor, model, speed] = known
+    memory[vendor, model, speed, tier] = known
     return known
 
 
 def cost(target: Target | None, usage: Usage | None) -> Decimal | None:
     """USD; None where the price or the usage is not known."""
-    return _charged(target, usage)[1]
+    return _charged(target, usage, "")[1]
 
 
-def charge(entry: UsageEntry, target: Target | None, usage: Usage | None) -> None:
-    """Sets the entry's cost and the price that it was worked out with, each to None where it is not known."""
-    table, amount = _charged(target, usage)
-    entry.price = None if table is None else prices.to_json(table)
-    entry.cost = amount
+def charge(entry: UsageEntry, target: Target | None, usage: Usage | None, tier: str = "") -> None:
+    """Sets the entry's cost and the price that it was worked out with, each to None where it is not known.
+
+    `tier` is the service tier that the reply tells. Where no price is published for that, the ordinary one counts.
+    """
+    entry.price = entry.cost = None
+    try:
+        table, entry.cost = _charged(target, usage, tier)
+        entry.price = None if table is None else prices.to_json(table)
+    except Exception:
+        logger.exception("A call could not be charged; its record has no cost.")
 
 
-def _charged(target: Target | None, usage: Usage | None) -> tuple[prices.Table | None, Decimal | None]:
+def _charged(target: Target | None, usage: Usage | None, tier: str) -> tuple[prices.Table | None, Decimal | None]:
     if target is None or usage is None:
         return None, None
-    speed: Any = usage.get("speed")
-    table = of(target, speed if isinstance(speed, str) and speed != "standard" else "")
+    fast = "fast" if usage.get("speed") == "fast" else ""
+    table = of(target, fast, tier if tier in TIERS else "")
     amount = None if table is None else prices.cost(table, usage)
     return table, amount if amount is not None and amount < MOST_COST else None
 

@@ -72,16 +72,17 @@ OF_EVERY_CHAT: Final = frozenset({"input_mtok", "output_mtok", "requests_kcount"
 """Without any of these there is no price."""
 
 Context = Mapping[str, str]
-"""What a call's price depends on beside its model, such as `{"speed": "fast"}`."""
+"""What a call's price depends on beside its model: `speed`, `service_tier`."""
 
 STANDARD: Final[Context] = {}
-FAST: Final[Context] = {"speed": "fast"}
+OTHERS: Final[tuple[Context, ...]] = ({"speed": "fast"}, {"service_tier": "flex"}, {"service_tier": "priority"})
 
 
 class Model(Protocol):
     """The package's `ModelInfo`."""
 
     prices: Any
+    price_variants: Any
 
     def get_prices(self, request_timestamp: datetime, price_context: Context | None = None) -> Any: ...
 
@@ -101,6 +102,10 @@ class Published:
         found: Model | None = provider and provider.find_model(name, all_providers=self.providers)
         return found
 
+    def is_its_own(self, vendor: str, model: Model) -> bool:
+        """Whether the model stands on the vendor's own list, not on that of one whose models it serves too."""
+        return any(model is each for each in self._by_id[LISTS[vendor]].models)
+
 
 def table_of(model: Model, context: Context = STANDARD, moment: datetime | None = None) -> prices.Table | None:
     """The model's prices as they are now, or at `moment`; None where they cannot be said in a table, or there are none."""
@@ -114,7 +119,7 @@ def table_of(model: Model, context: Context = STANDARD, moment: datetime | None 
 
 def varies(model: Model) -> bool:
     """Whether the prices depend on the day or its hour."""
-    return isinstance(model.prices, list) and len(model.prices) > 1
+    return (isinstance(model.prices, list) and len(model.prices) > 1) or any(each.constraint for each in model.price_variants or ())
 
 
 def _written(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,14 +177,16 @@ def _refused(constant: str) -> Any:
 def _check(edition: Published, provider: Any) -> int:
     """How many of its models have prices; every condition and price is looked at once."""
     provider.find_model("no such model", all_providers=edition.providers)
-    tables = ([table_of(model, context, moment) for moment in _moments(model) for context in (STANDARD, FAST)] for model in provider.models)
+    tables = (
+        [table_of(model, context, moment) for moment in _moments(model) for context in (STANDARD, *OTHERS)] for model in provider.models
+    )
     return sum(any(of_model) for of_model in tables)
 
 
 def _moments(model: Any) -> Iterator[datetime]:
     """One in each time that the model's prices differ by, and now."""
     yield datetime.now(UTC)
-    for each in model.prices if isinstance(model.prices, list) else ():
+    for each in (*(model.prices if isinstance(model.prices, list) else ()), *(model.price_variants or ())):
         day, hour = getattr(each.constraint, "start_date", None), getattr(each.constraint, "start_time", None)
         if day is not None:
             yield datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,8 @@ def test_what_it_cost_is_on_record(checked_site: Site) -> None:
     check(checked_site, "good")
     record = checked_site.wait_for_usage(endpoint="check", model="up/good")[-1]
     assert (record["user_name"], record["status"], record["attempts"], record["prompt_tokens"]) == ("native_check", "ok", 1, 9)
+    assert Decimal(str(record["cost"])) == Decimal("0.00000315")
+    assert json.loads(record["price"]) == {"INPUT": "0.15", "OUTPUT": "0.60"}
 
 
 def test_one_good_model_is_success(checked_site: Site) -> None:

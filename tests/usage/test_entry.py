@@ -46,7 +46,7 @@ def test_an_entry_is_created_when_its_id_was() -> None:
     metadata=st.dictionaries(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.integers(0, 2**53) | st.none()),
 )
 def test_json_and_back_is_the_same_entry(text: str, cost: Decimal | None, metadata: dict[str, Any]) -> None:
-    entry = UsageEntry(request_id=text, model=text, cost=cost, metadata=metadata, user_id="7f", ttft_ms=3)
+    entry = UsageEntry(request_id=text, model=text, cost=cost, price={"INPUT": "0.15"}, metadata=metadata, user_id="7f", ttft_ms=3)
     line = entry.to_json()
     assert b"\n" not in line
     assert UsageEntry.from_json(line) == entry

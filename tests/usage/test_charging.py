@@ -1,0 +1,177 @@
+"""What the records of a call say of its cost: complete, streamed, broken, refused, hedged."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from native_api.engine.routes import blended
+from native_api.exceptions import NativeError, UpstreamError
+from native_api.models import UsageRecord
+from native_api.probes import Outcome
+from native_api.types import Caller, ChatRequest, Target, Usage
+from native_api.usage import pricing, recorder
+from native_api.usage.entry import UsageEntry
+from native_api.usage.meter import Meter
+from tests.usage.counts import served_by, used
+
+CHAT: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
+GPT, CLAUDE = served_by("openai", "gpt-4o"), served_by("anthropic", "claude-haiku-4-5")
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
+    """What is handed to the recorder, in order."""
+    handed: list[UsageEntry] = []
+    monkeypatch.setattr(recorder, "record", handed.append)
+    return handed
+
+
+def meter(target: Target | None = GPT) -> Meter:
+    made = Meter(CHAT, Caller(), "r", "chat/completions")
+    made.attempts.target = target
+    made.attempts.count = 0 if target is None else 1
+    return made
+
+
+def completion(usage: Usage, tier: str | None = None) -> Any:
+    message = {"role": "assistant", "content": "Well."}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage, "service_tier": tier}
+
+
+def test_a_complete_reply_is_charged_by_its_target(records: list[UsageEntry]) -> None:
+    with meter() as call:
+        call.told_all(completion(used(1000, 500, cached=200)))
+    [entry] = records
+    assert entry.cost == Decimal("0.00725")
+    assert entry.price == {"INPUT": "2.5", "OUTPUT": "10", "CACHED": "1.25", "WEB_SEARCH": "0.01"}
+
+
+def test_a_stream_is_charged_by_what_was_told_last(records: list[UsageEntry]) -> None:
+    with meter() as call:
+        call.told([], used(1000, 0))
+        call.told([], used(1000, 500))
+        call.settle(call.usage)
+    assert [entry.cost for entry in records] == [Decimal("0.0075")]
+
+
+def test_a_broken_call_is_charged_by_the_estimate_of_it(records: list[UsageEntry]) -> None:
+    call = meter()
+    call.first_token()
+    with pytest.raises(UpstreamError), call:
+        raise UpstreamError("It broke off.")
+    [entry] = records
+    assert entry.estimated
+    assert entry.prompt_tokens > 0
+    assert entry.cost == Decimal("0.0000025") * entry.prompt_tokens
+
+
+@pytest.mark.parametrize("target", [None, GPT])
+def test_a_call_that_used_nothing_has_no_cost(records: list[UsageEntry], target: Target | None) -> None:
+    with pytest.raises(NativeError), meter(target):
+        raise NativeError("No.")
+    assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
+
+
+def test_each_of_hedged_targets_is_charged_by_its_own_price(records: list[UsageEntry]) -> None:
+    unknown = served_by("vllm", "m")
+    with meter() as call:
+        call.attempts.hedged += [(CLAUDE, used(1000, 10)), (CLAUDE, None), (unknown, used(1000, 10))]
+        call.told_all(completion(used(1000, 500)))
+    answer, told, untold, unpriced = records
+    assert (answer.cost, told.cost, unpriced.cost) == (Decimal("0.0075"), Decimal("0.00105"), None)
+    assert told.price is not None
+    assert (told.price["INPUT"], unpriced.price) == ("1", None)
+    assert untold.cost == Decimal("0.000001") * untold.prompt_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("tier", "expected"), [(None, "0.01125"), ("default", "0.01125"), ("flex", "0.005625"), ("priority", "0.0225"), ("scale", "0.01125")]
+)
+def test_the_tier_that_served_a_reply_decides_its_price(records: list[UsageEntry], tier: str | None, expected: str) -> None:
+    with meter(served_by("openai", "gpt-5")) as call:
+        call.told_all(completion(used(1000, 1000), tier))
+    with meter(served_by("openai", "gpt-5")) as call:
+        call.told([{"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [], "service_tier": tier}], None)
+        call.told([], used(1000, 1000))
+    assert [entry.cost for entry in records] == [Decimal(expected)] * 2
+
+
+def test_a_vendor_that_serves_anothers_models_has_ordinary_prices_for_all_tiers(records: list[UsageEntry]) -> None:
+    with meter(served_by("azure", "gpt-4.1-2025-04-14")) as call:
+        call.told_all(completion(used(1000, 0), "priority"))
+    assert [entry.cost for entry in records] == [Decimal("0.002")]
+
+
+def test_what_cannot_be_charged_is_recorded_nevertheless(records: list[UsageEntry], caplog: pytest.LogCaptureFixture) -> None:
+    broken = served_by("openai", "m", {"INPUT": "not read by anything", "OUTPUT": None})
+    with meter(broken) as call:
+        call.told_all(completion(used(1000, 500)))
+    assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
+    assert "could not be charged" in caplog.text
+
+
+def test_a_probe_tells_the_same_cost() -> None:
+    assert pricing.cost(GPT, used(9, 3)) == Decimal("0.0000525")
+    assert pricing.cost(served_by("vllm", "m"), used(9, 3)) is Outcome(GPT).cost is None
+
+
+def test_an_entry_survives_the_journal_with_its_price() -> None:
+    entry = UsageEntry()
+    pricing.charge(entry, served_by("gemini", "gemini-2.5-pro"), used(300_000, 1))
+    back = UsageEntry.from_json(entry.to_json())
+    assert (back.price, back.cost) == (entry.price, entry.cost)
+    assert back.price is not None
+    assert back.price["ABOVE"] == {"200000": {"INPUT": "2.5", "OUTPUT": "15", "CACHED": "0.25"}}
+
+
+def test_the_admin_shows_how_a_cost_came_about(client: Client, db: None) -> None:
+    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
+    entry = UsageEntry(model="m")
+    pricing.charge(entry, GPT, used(1000, 500))
+    values = {name: getattr(entry, name) for name in UsageEntry.__slots__}
+    UsageRecord.objects.create(**values)
+    body = client.get(f"/admin/native_api/usagerecord/{entry.id}/change/").content.decode()
+    assert "0.007500000000" in body
+    assert "&quot;INPUT&quot;: &quot;2.5&quot;" in body
+
+
+# --- routes that choose by price -----------------------------------------------------------------------------------------
+
+
+def targets_of(name: str, route: dict[str, Any]) -> tuple[Target, ...]:
+    from native_api import catalog
+
+    providers = {name: {"API_KEY": "sk-test"} for name in ("openai", "anthropic")} | {
+        "own": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9"}
+    }
+    built = catalog.build(providers, {name: route})
+    assert built.problems == ()
+    return built.targets(name)
+
+
+LISTED = [
+    {"PROVIDER": "own", "MODEL": "gpt-4o"},
+    {"PROVIDER": "anthropic", "MODEL": "claude-opus-4-1"},
+    {"PROVIDER": "openai", "MODEL": "gpt-4o-mini"},
+    {"PROVIDER": "openai", "MODEL": "gpt-4o", "PRICE": {"INPUT": "1", "OUTPUT": "1"}},
+]
+
+
+def test_the_cheapest_is_found_by_published_prices_too() -> None:
+    chosen = targets_of("m", {"STRATEGY": "cheapest", "TARGETS": LISTED})
+    assert [str(target) for target in chosen] == ["openai/gpt-4o-mini", "openai/gpt-4o", "anthropic/claude-opus-4-1", "own/gpt-4o"]
+    assert [blended(target) for target in chosen] == [Decimal("0.2625"), Decimal(1), Decimal(30), None]
+
+
+def test_a_tier_weighs_by_published_prices_too() -> None:
+    assert [target.cost for target in targets_of("simple", {"TARGETS": LISTED})] == [None, Decimal(30), Decimal("0.2625"), Decimal(1)]
+
+
+def test_other_routes_look_up_no_prices() -> None:
+    assert {target.cost for target in targets_of("m", {"TARGETS": LISTED})} == {None}
+    assert {blended(target) for target in targets_of("m", {"TARGETS": LISTED})} == {None, Decimal(1)}
