@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from native_api.engine.routes import STRATEGIES
 from native_api.models.fields import EncryptedTextField
 
-PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}.')
+PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.')
 TIMEOUT_HELP = _("Seconds for a whole call.")
 TIMEOUTS_HELP = _('Seconds for its parts, such as {"CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30}.')
 

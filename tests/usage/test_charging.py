@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import timeit
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +18,12 @@ from native_api.engine.routes import blended
 from native_api.exceptions import NativeError, UpstreamError
 from native_api.models import UsageRecord
 from native_api.probes import Outcome
+from native_api.providers import PRESETS
 from native_api.types import Caller, ChatRequest, Target, Usage
-from native_api.usage import pricing, recorder
+from native_api.usage import pricing, published, recorder
 from native_api.usage.entry import UsageEntry
 from native_api.usage.meter import Meter
+from tests.servers import ROOT
 from tests.usage.counts import served_by, used
 
 CHAT: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
@@ -175,3 +182,57 @@ def test_a_tier_weighs_by_published_prices_too() -> None:
 def test_other_routes_look_up_no_prices() -> None:
     assert {target.cost for target in targets_of("m", {"TARGETS": LISTED})} == {None}
     assert {blended(target) for target in targets_of("m", {"TARGETS": LISTED})} == {None, Decimal(1)}
+
+
+# --- how prices come into a process --------------------------------------------------------------------------------------
+
+
+def test_a_price_is_at_hand_within_five_microseconds() -> None:
+    pricing.of(GPT)
+    assert min(timeit.repeat(lambda: pricing.of(GPT), number=2_000, repeat=10)) / 2_000 < 5e-6
+
+
+def test_many_threads_that_need_prices_at_once_read_them_once() -> None:
+    pricing._lists.edition = None
+    with ThreadPoolExecutor(16) as threads:
+        editions = list(threads.map(lambda _: pricing._lists.load(), range(64)))
+    assert len({id(edition) for edition in editions}) == 1
+
+
+FORKED = """
+import os, threading, django
+django.setup()
+from native_api.usage import pricing
+holding, done = threading.Event(), threading.Event()
+def hold():
+    with pricing._lists.lock:
+        holding.set()
+        done.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+holding.wait()
+child = os.fork()
+if child == 0:
+    pricing.load()
+    os._exit(7)
+done.set()
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_while_prices_are_read_leaves_the_child_able_to() -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", FORKED], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "7\n", done.stderr
+
+
+@pytest.mark.parametrize("preset", published.LISTS)
+def test_every_preset_has_a_list_in_the_package(preset: str) -> None:
+    assert preset in PRESETS
+    assert published.LISTS[preset] in {provider.id for provider in published.bundled().providers}
+
+
+def test_every_published_price_of_a_preset_can_be_read() -> None:
+    edition = published.bundled()
+    assert sum(published._check(edition, provider) for provider in edition.providers) > 1000
