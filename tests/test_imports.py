@@ -15,6 +15,7 @@ LEVELS = [
     {"dialects", "providers"},
     {"engine", "conf", "logs"},
     {"models", "bridge"},
+    {"snapshots"},
     {"usage", "catalog", "definitions", "shared", "keys"},
     {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
