@@ -62,6 +62,8 @@ class NativeError(Exception):
         self.param = param
         self.headers = dict(headers or {})
         self.provider: str | None = None
+        self.refused_by: object | None = None
+        """The limit that refused the call, where one did."""
 
 
 class InvalidRequest(NativeError):

@@ -24,7 +24,7 @@ from native_api.types import Caller, ChatRequest
 
 
 async def plan(chat: ChatRequest, caller: Caller) -> Plan:
-    """Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
+    """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
     snapshot = await known_catalog()
     conversation = _conversation(chat, caller)
     route = _route(snapshot, caller, _model(chat), "tier" if chat.get("tier") else "model")
@@ -78,7 +78,7 @@ async def _raised(snapshot: catalog.Catalog, caller: Caller, asked: Route, conve
 
 def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
     if not may_use(caller, name):
-        raise ModelNotAllowed(f"This key may not use the model {name!r}.", param=param)
+        raise ModelNotAllowed(f"You may not use the model {name!r}.", param=param)
     if param == "tier" and name not in snapshot.routes:
         raise ModelNotFound(f"This site has no route for the tier {name!r}.", param=param)
     try:
