@@ -18,13 +18,13 @@ from hashlib import blake2b
 from ipaddress import IPv4Address
 from typing import Any, Final
 
+from native_api import prices
 from native_api.conf import native_settings
 from native_api.definitions import (
     Problem,
     budget_of,
     fallback_problems,
     only_known,
-    price_of,
     problem_of,
     route_of,
     site_retries,
@@ -143,7 +143,8 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
         name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of(),
         retries=whole_number(definition, "RETRIES", 0, site_retries()),
         max_concurrency=whole_number(definition, "MAX_CONCURRENCY", 1, None),
-        price=price_of(definition.get("PRICE")),
+        price=prices.parse(definition.get("PRICE")),
+        vendor=preset.name if preset else "",
         identity=f"{name}@{_mark(base_url, key, auth, headers, options)}",
     )  # fmt: skip
     credentials.check(provider)

@@ -6,12 +6,14 @@ Every function raises ValueError('message | hint') for what cannot be used, neve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
+from native_api import prices
 from native_api.conf import native_settings
-from native_api.engine.routes import BUDGET, P95, STRATEGIES, Budget, Route, route
+from native_api.engine.routes import BUDGET, P95, STRATEGIES, TIERS, Budget, Route, route
 from native_api.types import Provider, Target, Timeouts
+from native_api.usage import pricing
 
 TARGET_KEYS: Final = frozenset({"PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"})
 ROUTE_KEYS: Final = frozenset({"TARGETS", "STRATEGY", "FALLBACKS", "CONTEXT_FALLBACKS", "HEDGE"})
@@ -69,27 +71,6 @@ def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
         raise ValueError("timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL.") from None
 
 
-def price_of(value: Any) -> Mapping[str, Decimal] | None:
-    """USD per million tokens: `{"INPUT": "0.15", "OUTPUT": "0.60"}`. No floats, which cannot say most prices."""
-    if value in (None, {}):
-        return None
-    if not isinstance(value, Mapping):
-        raise ValueError("PRICE must be a dictionary | Such as {'INPUT': '0.15', 'OUTPUT': '0.60'}, in USD per million tokens.")
-    return {name: _amount(name, amount) for name, amount in value.items()}
-
-
-def _amount(name: Any, value: Any) -> Decimal:
-    try:
-        if not isinstance(name, str) or isinstance(value, float | bool):
-            raise ValueError
-        amount = Decimal(value)
-        if not amount.is_finite() or amount < 0:
-            raise ValueError
-    except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"PRICE[{name!r}] is no price | Write it as '0.15', in USD per million tokens.") from None
-    return amount
-
-
 def budget_of() -> Budget:
     """The site's ATTEMPTS. What `manage.py check` finds wrong in them does not count."""
     told = native_settings.ATTEMPTS
@@ -120,17 +101,19 @@ def target_of(definition: Mapping[str, Any], providers: Mapping[str, Provider]) 
         None if timeout is None else timeouts_of(timeout, providers_own),
         whole_number(definition, "RETRIES", 0, None),
         whole_number(definition, "MAX_CONCURRENCY", 1, None),
-        price_of(definition.get("PRICE")) or provider.price,
+        prices.parse(definition.get("PRICE")) or provider.price,
     )
 
 
 def route_of(name: str, definition: Mapping[str, Any], providers: Mapping[str, Provider], problems: list[Problem]) -> Route:
     """The route, of what of it can be used. The rest is added to `problems`."""
     place = f"MODELS[{name!r}]"
+    by_price = name in TIERS or definition.get("STRATEGY") == "cheapest"
     targets: list[Target] = []
-    for position, target in enumerate(definition.get("TARGETS") or ()):
+    for position, told in enumerate(definition.get("TARGETS") or ()):
         try:
-            targets.append(target_of(target, providers))
+            target = target_of(told, providers)
+            targets.append(replace(target, cost=pricing.blended(target)) if by_price else target)
         except ValueError as error:
             problems.append(problem_of(f"{place}['TARGETS'][{position}]", error))
     if not targets:

@@ -21,8 +21,8 @@ from typing import Any, Final
 from native_api import bridge
 from native_api.engine import client
 from native_api.exceptions import NativeError
-from native_api.logs import new_request_id
 from native_api.limits.holds import Hold, reserve
+from native_api.logs import new_request_id
 from native_api.permissions import resolved
 from native_api.plans import plan
 from native_api.shared import fleet

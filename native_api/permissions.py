@@ -34,9 +34,7 @@ async def resolved(caller: Caller) -> Caller:
 
 def may_use(caller: Caller, model: str) -> bool:
     """Whether a resolved caller may use this model."""
-    return _allows(caller.allowed_models or EVERYTHING, model) and (
-        caller.granted_models is None or _allows(caller.granted_models, model)
-    )
+    return _allows(caller.allowed_models or EVERYTHING, model) and (caller.granted_models is None or _allows(caller.granted_models, model))
 
 
 def _allows(patterns: tuple[str, ...], model: str) -> bool:

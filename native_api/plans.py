@@ -21,11 +21,13 @@ from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
 from native_api.permissions import may_use
 from native_api.shared import fleet, state
 from native_api.types import Caller, ChatRequest
+from native_api.usage import pricing
 
 
 async def plan(chat: ChatRequest, caller: Caller) -> Plan:
     """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
     snapshot = await known_catalog()
+    await pricing.aready()
     conversation = _conversation(chat, caller)
     route = _route(snapshot, caller, _model(chat), "tier" if chat.get("tier") else "model")
     if conversation and chat.get("tier"):

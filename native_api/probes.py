@@ -17,12 +17,12 @@ from native_api.engine import exchange
 from native_api.engine.verdicts import KEY_REFUSED, was_sent
 from native_api.exceptions import NativeError, ProviderFault, UpstreamTimeout
 from native_api.shared import fleet
-from native_api.types import Attempts, Caller, ChatRequest, Target, Usage
+from native_api.types import Attempts, Caller, ChatRequest, Target
+from native_api.usage import pricing
 from native_api.usage.meter import Meter
 
 SECONDS: Final = 20.0
 AT_ONCE: Final = 8
-MILLION: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -62,6 +62,7 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
     }
     meter = Meter(chat, caller, request_id, "check")
     meter.attempts.target = target
+    await pricing.aready()
     outcome, started = Outcome(target), time.monotonic()
     try:
         with meter:
@@ -72,7 +73,7 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
         return _what_is_wrong(outcome, error)
     fleet.health.proved(target)
     outcome.reachable = outcome.authorised = outcome.model_exists = True
-    outcome.cost = cost_of(target, completed.usage)
+    outcome.cost = pricing.cost(target, completed.usage)
     return outcome
 
 
@@ -100,11 +101,3 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
     elif status in (400, 422, 429):
         outcome.authorised = True
     return outcome
-
-
-def cost_of(target: Target, usage: Usage | None) -> Decimal | None:
-    """USD, from the price that the site tells; None where it tells none."""
-    price = target.price or target.provider.price or {}
-    if usage is None or "INPUT" not in price or "OUTPUT" not in price:
-        return None
-    return (usage["prompt_tokens"] * price["INPUT"] + usage["completion_tokens"] * price["OUTPUT"]) / MILLION

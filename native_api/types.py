@@ -297,8 +297,10 @@ class Provider:
     retries: int = 1
     max_concurrency: int | None = None
     """Of each of its targets; None: any number."""
-    price: Mapping[str, Decimal] | None = None
-    """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, …; None where the site tells none."""
+    price: Mapping[str, Any] | None = None
+    """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, … (`prices.Table`); None where the site tells none."""
+    vendor: str = ""
+    """The preset that it is of, under whose published prices its calls are charged; "" where there is none."""
     identity: str = ""
     """The name with a mark of address and key: what was found out about a provider is forgotten when either changes."""
 
@@ -318,7 +320,9 @@ class Target:
     own_timeouts: Timeouts | None = None
     own_retries: int | None = None
     own_max_concurrency: int | None = None
-    price: Mapping[str, Decimal] | None = None
+    price: Mapping[str, Any] | None = None
+    cost: Decimal | None = field(default=None, repr=False, compare=False)
+    """USD per million tokens of an ordinary mix, where the route chooses by price; only for comparing."""
     key: str = field(init=False, repr=False, compare=False)
     """What its health, speed and places are kept under: the same for every route that names the same model of the same provider."""
 

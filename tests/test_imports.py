@@ -12,15 +12,17 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
     {"types", "exceptions"},
-    {"dialects", "providers"},
-    {"engine", "conf", "logs"},
+    {"dialects", "providers", "prices"},
+    {"engine", "conf", "logs", "outages", "signals"},
     {"models", "bridge"},
     {"snapshots"},
-    {"usage", "catalog", "definitions", "shared", "keys"},
+    {"usage"},
+    {"catalog", "definitions", "shared", "keys"},
+    {"limits", "standing"},
     {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
     {"views", "asgi"},
-    {"admin", "management", "checks", "urls", "apps", "signals"},
+    {"admin", "management", "checks", "urls", "apps"},
 ]
 """From the bottom up: a module imports from its own level only within its own room, else from lower ones."""
 
@@ -29,14 +31,15 @@ SIDEWAYS = {
     ("exceptions", "types"),
     ("catalog", "definitions"),
     ("gateway", "plans"),
+    ("gateway", "permissions"),
     ("plans", "permissions"),
     ("urls", "views"),
     ("apps", "checks"),
 }
 """Neighbours that may know each other."""
 
-WITHOUT_DJANGO = {"types", "exceptions", "dialects", "providers", "engine"}
-WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "providers"}
+WITHOUT_DJANGO = {"types", "exceptions", "dialects", "providers", "prices", "engine"}
+WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "providers", "prices"}
 INPUT_OR_OUTPUT = {"socket", "asyncio", "httpx", "aiohttp", "requests", "time", "random", "threading", "os", "urllib.request", "secrets"}
 
 

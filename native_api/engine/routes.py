@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import accumulate, groupby
 from typing import Any, Final, Literal, get_args
 
+from native_api import prices
 from native_api.types import Target
 
 Strategy = Literal["ordered", "weighted", "least_busy", "fastest", "cheapest"]
@@ -27,9 +28,6 @@ BITS: Final = 30
 
 NOTHING: Final = 1e-9
 """The weight of what has none: taken where there is nothing else."""
-
-INPUT_SHARE: Final = Decimal("0.75")
-"""Of the tokens that are paid for: three are read for each that is written. Only for comparing targets with each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +108,8 @@ def _per_price(targets: tuple[Target, ...]) -> tuple[float, ...]:
     if not known:
         return tuple(float(target.weight) for target in targets)
     least, dearest = min(known) / 100, max(known)
-    prices = [dearest if price is None else price or least for price in map(blended, targets)]
-    return tuple(target.weight * float(dearest / price) for target, price in zip(targets, prices, strict=True))
+    counted = [dearest if price is None else price or least for price in map(blended, targets)]
+    return tuple(target.weight * float(dearest / price) for target, price in zip(targets, counted, strict=True))
 
 
 def _cost(target: Target) -> tuple[bool, Decimal]:
@@ -122,11 +120,9 @@ def _cost(target: Target) -> tuple[bool, Decimal]:
 
 def blended(target: Target) -> Decimal | None:
     """One price for comparing, in USD per million tokens; None where the target's price is not known."""
-    price: Mapping[str, Decimal] = target.price or target.provider.price or {}
-    told_input, told_output = price.get("INPUT"), price.get("OUTPUT")
-    if told_input is None or told_output is None:
-        return told_output if told_input is None else told_input
-    return told_input * INPUT_SHARE + told_output * (1 - INPUT_SHARE)
+    if target.cost is not None:
+        return target.cost
+    return prices.blended(target.price or target.provider.price or {})
 
 
 def draw(name: str) -> int:

@@ -227,7 +227,7 @@ class Redis:
             told += [count.most, count.wanted, int((count.seconds + AFTERWARDS) * 1000)]
         for slot in slots:
             told += [slot.most, 1, int(LEASE * 2000)]
-        held = self._take(keys=[self._key(each.key) for each in (*counts, *slots)], args=told)
+        held = self._take(keys=[*(self._key(count.key) for count in counts), *(self._key(slot.key) for slot in slots)], args=told)
         return Levels(held[: len(counts)], held[len(counts) : -1], bool(held[-1]))
 
     def add(self, changes: Sequence[tuple[str, int]]) -> None:
@@ -317,6 +317,9 @@ def _places(slot: Slot) -> list[str]:
 # --- the site's ----------------------------------------------------------------------------------------------------
 
 memory: Final = Memory()
+KEPT: Final = "_native_api_counters"
+"""The attribute of Django's cache object that holds ours; there is one object for each thread."""
+
 REDIS: Final = frozenset({"django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"})
 
 
@@ -329,7 +332,8 @@ def store() -> Store:
     cache = caches[alias]
     if backend not in REDIS:
         return AnyCache(cache)
-    found: Redis | None = getattr(cache, "_native_api_counters", None)
+    found: Redis | None = getattr(cache, KEPT, None)
     if found is None:
-        found = cache._native_api_counters = Redis(cache)
+        found = Redis(cache)
+        setattr(cache, KEPT, found)
     return found

@@ -1,4 +1,5 @@
-"""What a call may use, guessed before it is made: the prompt as it is, and as many output tokens as it may have or the model usually writes.
+"""What a call may use, guessed before it is made: the prompt as it is, and as many output tokens as it may have or the model
+usually writes.
 
 What was used in the end is what counts; a guess that was too low is made good when the call is settled.
 """
@@ -100,7 +101,7 @@ class Guess:
             told = None if fallback is None else prices.most(fallback, self.input_tokens, output)
         if told is None:
             raise BudgetExceeded(
-                f"The price of {target} is not known, so it cannot be used under a budget. An operator can tell its PRICE, or a FALLBACK_PRICE.",
+                f"The price of {target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
                 code="price_unknown",
                 headers={"x-should-retry": "false"},
             )

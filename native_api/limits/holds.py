@@ -73,20 +73,18 @@ class Hold:
         self.asked_database = False
 
     def settle(self, entries: Sequence[UsageEntry], route: str) -> None:
-        """The call is over. Puts on each of its records what it takes from the budgets. From any thread; called once."""
-        for entry in entries:
-            if self.asked_database:
-                entry.claims = {
-                    str(key): estimates.used(want.bound.rule, entry, route, want.units) for key, (want, _) in self.reserved.items()
-                }
-            if entry.status == "ok":
-                estimates.learn(entry.provider, entry.provider_model, entry.completion_tokens)
-        changes = []
-        for bound, count in self.counts:
-            used = sum(estimates.used(bound.rule, entry, route, count.wanted) for entry in entries)
-            if used != count.wanted:
-                changes.append((count.key, used - count.wanted))
-        _give_back(self.member, changes, [slot.key for slot in self.slots])
+        """The call is over. Puts on its own record, the first, what it takes from the budgets. From any thread; called once."""
+        own = entries[0]
+        if own.status == "ok":
+            estimates.learn(own.provider, own.provider_model, own.completion_tokens)
+
+        def used(bound: Bound, reserved: int) -> int:
+            return sum(estimates.used(bound.rule, entry, route, reserved) for entry in entries)
+
+        if self.asked_database:
+            own.claims = {str(key): used(want.bound, want.units) for key, (want, _) in self.reserved.items()}
+        changes = [(count.key, used(bound, count.wanted) - count.wanted) for bound, count in self.counts]
+        _give_back(self.member, [change for change in changes if change[1]], [slot.key for slot in self.slots])
 
     def cancel(self) -> None:
         """Give back what short windows and slots gave: the call is not made."""

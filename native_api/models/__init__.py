@@ -3,6 +3,18 @@
 from native_api.models.catalog import ModelRoute, Provider, Target
 from native_api.models.keys import ApiKey
 from native_api.models.limits import Budget, Limit, ModelAccess, Reservation
+from native_api.models.prices import PriceList
 from native_api.models.usage import UsageRecord
 
-__all__ = ["ApiKey", "Budget", "Limit", "ModelAccess", "ModelRoute", "Provider", "Reservation", "Target", "UsageRecord"]
+__all__ = [
+    "ApiKey",
+    "Budget",
+    "Limit",
+    "ModelAccess",
+    "ModelRoute",
+    "PriceList",
+    "Provider",
+    "Reservation",
+    "Target",
+    "UsageRecord",
+]

@@ -47,6 +47,7 @@ class UsageRecord(models.Model):
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
     estimated = models.BooleanField(_("estimated"), default=False, help_text=_("The provider told no usage; the counts are estimates."))
     cost = models.DecimalField(_("cost (USD)"), max_digits=24, decimal_places=12, null=True, blank=True)
+    price = models.JSONField(_("price"), null=True, blank=True, help_text=_("What the cost was worked out with."))
     latency_ms = models.PositiveIntegerField(_("latency (ms)"), default=0)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)

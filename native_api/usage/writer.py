@@ -38,6 +38,10 @@ LAST_TRIES: Final = 3
 """For one entry alone, since its user may be deleted while it is written."""
 
 
+COLUMNS: Final = [name for name in UsageEntry.__slots__ if name not in ("claims", "refused_by")]
+"""What of an entry is stored."""
+
+
 class HookFailed(Exception):
     """A hook raised. Whatever it raised says nothing about the entries."""
 
@@ -91,7 +95,7 @@ def _run(hook: Hook, entries: Sequence[UsageEntry], alias: str) -> None:
 
 
 def _row(entry: UsageEntry) -> UsageRecord:
-    values = {name: getattr(entry, name) for name in UsageEntry.__slots__}
+    values = {name: getattr(entry, name) for name in COLUMNS}
     for name, limit in _limits():
         if len(values[name]) > limit:
             values[name] = values[name][: limit - 1] + "…"
