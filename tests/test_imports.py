@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 LEVELS = [
     {"types", "exceptions"},
     {"dialects", "providers"},
-    {"engine", "conf", "logs"},
+    {"engine", "conf", "logs", "signals"},
     {"models", "bridge"},
     {"usage", "catalog", "definitions", "shared", "keys"},
     {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
     {"views", "asgi"},
-    {"admin", "management", "checks", "urls", "apps", "signals"},
+    {"admin", "management", "checks", "urls", "apps"},
 ]
 """From the bottom up: a module imports from its own level only within its own room, else from lower ones."""
 

@@ -2,6 +2,6 @@
 
 from native_api.models.catalog import ModelRoute, Provider, Target
 from native_api.models.keys import ApiKey
-from native_api.models.usage import UsageRecord
+from native_api.models.usage import DailyUsage, UsageRecord
 
-__all__ = ["ApiKey", "ModelRoute", "Provider", "Target", "UsageRecord"]
+__all__ = ["ApiKey", "DailyUsage", "ModelRoute", "Provider", "Target", "UsageRecord"]
