@@ -84,8 +84,8 @@ class DailyUsage(models.Model):
     key as text, empty for nobody. `id` is a digest of what is summed together, which names the row without asking for it.
     """
 
-    LIMIT: Final = 2**62
-    """A sum stops there, so that no record can be too much for the database: 4.6 million USD a day and row."""
+    LIMIT: Final = 2**62 - 1
+    """A sum stops there: 4.6 million USD a day and row. Two of them still fit in the column, so that adding never fails."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     day = models.DateField(_("day"), help_text=_("In the site's time zone."))
