@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from native_api.exceptions import BudgetExceeded, NativeError, RateLimited
 from native_api.limits.budgets import Level, NoRoom, Want
 from native_api.limits.rules import Bound, Rule
-from native_api.models.limits import UNITS_A_DOLLAR
+from native_api.models.fields import MONEY_PLACES
 
 LONGEST_PATIENCE: Final = 60
 """Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at once."""
@@ -158,7 +158,7 @@ def dollars(units: int) -> str:
 
 def number(metric: str, units: int) -> str:
     """Units as people write them."""
-    return f"{(Decimal(units) / UNITS_A_DOLLAR).normalize():f}" if metric == "cost" else str(units)
+    return f"{Decimal(units).scaleb(-MONEY_PLACES).normalize():f}" if metric == "cost" else str(units)
 
 
 def described(room: Room) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Value
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from native_api import signals
@@ -40,6 +41,11 @@ EXPIRE_EVERY: Final = 60.0
 
 MOST_REMEMBERED: Final = 10_000
 """Budgets whose keys are remembered."""
+
+
+MOST_OF_A_BATCH: Final = 10**18
+MOST_USED: Final = 8 * 10**18
+"""Units. Together they still fit the column: what is absurd must not keep the recorder from writing."""
 
 
 class Want(NamedTuple):
@@ -161,7 +167,7 @@ def settle(entries: Sequence[UsageEntry], alias: str) -> None:
     used: dict[int, int] = defaultdict(int)
     for entry in claiming:
         for key, units in (entry.claims or {}).items():
-            used[int(key)] += units
+            used[int(key)] = min(used[int(key)] + units, MOST_OF_A_BATCH)
     if claiming:
         _end(alias, used, record_id__in=[entry.id for entry in claiming])
     _expire_sometimes(alias)
@@ -188,7 +194,7 @@ def _end(alias: str, used: Mapping[int, int], lost: bool = False, **which: Any) 
 
 
 def _change(budget: Budget, used: int, held: int, lost: bool, alias: str) -> None:
-    changes: dict[str, Any] = {"used": F("used") + used, "reserved": F("reserved") - held}
+    changes: dict[str, Any] = {"used": Least(F("used") + used, Value(MOST_USED)), "reserved": F("reserved") - held}
     if lost:
         changes["lost"] = F("lost") + held
     if budget.threshold_at is None and (budget.used + used) * 100 >= budget.amount * budget.threshold:

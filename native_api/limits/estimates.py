@@ -7,7 +7,6 @@ What was used in the end is what counts; a guess that was too low is made good w
 from __future__ import annotations
 
 from collections import OrderedDict
-from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
@@ -16,7 +15,7 @@ from native_api.conf import native_settings
 from native_api.engine.client import Plan
 from native_api.exceptions import BudgetExceeded
 from native_api.limits.rules import Rule
-from native_api.models.limits import UNITS_A_DOLLAR
+from native_api.models.fields import units_of
 from native_api.types import ChatRequest, Target, Usage
 from native_api.usage import pricing, tokens
 from native_api.usage.entry import UsageEntry
@@ -29,6 +28,9 @@ MARGIN: Final = 2
 
 WEIGHT: Final = 0.05
 """Of the newest answer in the mean."""
+
+MOST: Final = 10**17
+"""Units of cost, twice which still fits the database."""
 
 MOST_REMEMBERED: Final = 1000
 
@@ -105,7 +107,7 @@ class Guess:
                 code="price_unknown",
                 headers={"x-should-retry": "false"},
             )
-        return units(told)
+        return min(units_of(told), MOST)
 
     def of(self, rule: Rule) -> int:
         """In the rule's units."""
@@ -115,10 +117,6 @@ class Guess:
             return self.cost * self.attempts_at_once
         used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
         return used.get(rule.metric, sum(used.values())) * self.attempts_at_once
-
-
-def units(cost: Decimal) -> int:
-    return int(cost * UNITS_A_DOLLAR)
 
 
 def fallback_price() -> prices.Table | None:
@@ -148,12 +146,12 @@ def was_served(entry: UsageEntry) -> bool:
 
 def _cost_of(entry: UsageEntry, reserved: int) -> int:
     if entry.cost is not None:
-        return units(entry.cost)
+        return units_of(entry.cost)
     if not entry.total_tokens:
         return 0
     fallback = fallback_price()
     told = None if fallback is None else prices.cost(fallback, _usage(entry))
-    return reserved if told is None else units(told)
+    return reserved if told is None else units_of(told)
 
 
 def _usage(entry: UsageEntry) -> Usage:

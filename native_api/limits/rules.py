@@ -23,7 +23,7 @@ from django.db.models.signals import post_delete, post_save
 from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits.windows import SECONDS
-from native_api.models.limits import MOST, MOST_OF_OTHERS, UNITS_A_DOLLAR, Limit, ModelAccess, problem_of_amount
+from native_api.models.limits import MOST, MOST_OF_OTHERS, Limit, ModelAccess, problem_of_amount, units
 from native_api.snapshots import Snapshot
 from native_api.types import Caller
 
@@ -164,7 +164,7 @@ def _units(metric: str, amount: Decimal) -> int:
     problem = problem_of_amount(metric, amount)
     if problem:
         raise ValueError(f"AMOUNT {problem} | For cost it is in USD.")
-    return int(amount * (UNITS_A_DOLLAR if metric == "cost" else 1))
+    return units(metric, amount)
 
 
 def threshold_of(told: Any) -> int:
@@ -188,7 +188,7 @@ def _of_row(row: Limit) -> Rule:
     """Rows that were not written by the admin may make no sense. They are read as the tighter of what they can mean."""
     member = {"group": row.group_id, "user": row.user_id, "key": row.api_key_id}.get(row.subject)
     most = MOST.get(row.metric, MOST_OF_OTHERS)
-    amount = int(min(max(row.amount, Decimal(0)), most) * (UNITS_A_DOLLAR if row.metric == "cost" else 1))
+    amount = units(row.metric, min(max(row.amount, Decimal(0)), most))
     window = row.window if row.window in Limit.Window.values else "lifetime"
     shown = f"{row.subject}:{row.member()}" if row.member() is not None else row.subject
     concurrent = row.metric == "concurrent_requests"

@@ -4,11 +4,12 @@ from native_api.models.catalog import ModelRoute, Provider, Target
 from native_api.models.keys import ApiKey
 from native_api.models.limits import Budget, Limit, ModelAccess, Reservation
 from native_api.models.prices import PriceList
-from native_api.models.usage import UsageRecord
+from native_api.models.usage import DailyUsage, UsageRecord
 
 __all__ = [
     "ApiKey",
     "Budget",
+    "DailyUsage",
     "Limit",
     "ModelAccess",
     "ModelRoute",

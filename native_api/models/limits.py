@@ -15,11 +15,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from native_api.models.fields import MONEY_PLACES, MoneyField, units_of
 from native_api.models.keys import validate_patterns
 
-UNITS_A_DOLLAR: Final = 10**12
 MOST: Final = {"cost": Decimal(1_000_000), "concurrent_requests": Decimal(100_000)}
-MOST_OF_OTHERS: Final = Decimal(10**15)
+MOST_OF_OTHERS: Final = Decimal(10**11)
 
 
 def problem_of_amount(metric: str, amount: Decimal) -> str:
@@ -29,10 +29,14 @@ def problem_of_amount(metric: str, amount: Decimal) -> str:
         return "must not be negative"
     if amount > most:
         return f"must be at most {most:,f}"
-    whole = amount * (UNITS_A_DOLLAR if metric == "cost" else 1)
-    if whole != whole.to_integral_value():
-        return "must have at most 12 decimals" if metric == "cost" else "must be a whole number"
+    if amount.scaleb(MONEY_PLACES if metric == "cost" else 0) % 1:
+        return f"must have at most {MONEY_PLACES} decimals" if metric == "cost" else "must be a whole number"
     return ""
+
+
+def units(metric: str, amount: Decimal) -> int:
+    """An amount in what is counted: 10^-12 USD, tokens or requests."""
+    return units_of(amount) if metric == "cost" else int(amount)
 
 
 class Limit(models.Model):
@@ -71,7 +75,7 @@ class Limit(models.Model):
         "native_api.ApiKey", null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("API key")
     )
     metric = models.CharField(_("metric"), max_length=20, choices=Metric.choices)
-    amount = models.DecimalField(_("amount"), max_digits=28, decimal_places=12, validators=[MinValueValidator(Decimal(0))])
+    amount = MoneyField(_("amount"), validators=[MinValueValidator(Decimal(0))])
     window = models.CharField(_("window"), max_length=10, choices=Window.choices, blank=True, help_text=_("Not for concurrent requests."))
     pattern = models.CharField(_("models"), max_length=200, blank=True, help_text=_('A pattern such as "gpt-4o*"; empty means all.'))
     threshold = models.PositiveSmallIntegerField(
