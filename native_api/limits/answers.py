@@ -73,14 +73,16 @@ def headers(rooms: Iterable[Room]) -> dict[str, str]:
 
 
 def merged(told: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Both, and of two that tell of the same kind the one with less left."""
+    """The rate-limit headers of both; of two that tell of the same kind, those with less left."""
     result = dict(told)
     for kind in ("requests", "tokens"):
         name = f"x-ratelimit-remaining-{kind}"
-        if name in more and not (name in told and int(told[name]) <= int(more[name])):
-            for part in ("limit", "remaining", "reset"):
-                result.pop(f"x-ratelimit-{part}-{kind}", None)
-            result.update({key: value for key, value in more.items() if key.endswith(f"-{kind}") and key.startswith("x-ratelimit-")})
+        known = told.get(name, "")
+        if name in more and not (known.isdigit() and int(known) <= int(more[name])):
+            for part in (f"x-ratelimit-{part}-{kind}" for part in ("limit", "remaining", "reset")):
+                result.pop(part, None)
+                if part in more:
+                    result[part] = more[part]
     return result
 
 

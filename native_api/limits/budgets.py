@@ -17,7 +17,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -25,7 +25,6 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Least
-from django.utils import timezone
 
 from native_api import signals
 from native_api.limits.rules import Bound
@@ -198,7 +197,7 @@ def _change(budget: Budget, used: int, held: int, lost: bool, alias: str) -> Non
     if lost:
         changes["lost"] = F("lost") + held
     if budget.threshold_at is None and (budget.used + used) * 100 >= budget.amount * budget.threshold:
-        changes["threshold_at"] = timezone.now()
+        changes["threshold_at"] = datetime.now(UTC)
         level = {"used": budget.used + used, "amount": budget.amount, "threshold": budget.threshold}
         told = partial(signals.budget_threshold.send_robust, sender=Budget, budget=budget, **level)
         transaction.on_commit(told, using=alias, robust=True)
@@ -218,7 +217,7 @@ def _expire_sometimes(alias: str) -> None:
 
 def expire(alias: str, budgets: Sequence[int] | None = None) -> int:
     """End the reservations whose calls cannot run any more, of these budgets or of all; how many there were."""
-    which: dict[str, Any] = {"expires_at__lt": timezone.now()}
+    which: dict[str, Any] = {"expires_at__lt": datetime.now(UTC)}
     if budgets is not None:
         which["budget_id__in"] = budgets
     with transaction.atomic(using=alias):
@@ -231,4 +230,4 @@ def expire(alias: str, budgets: Sequence[int] | None = None) -> int:
 def reach(counter: str, starts_at: str, alias: str) -> None:
     """Note that this budget, where it is one, refused a call."""
     rows = Budget._base_manager.using(alias).filter(counter=counter, starts_at=datetime.fromisoformat(starts_at), reached_at=None)
-    rows.update(reached_at=timezone.now())
+    rows.update(reached_at=datetime.now(UTC))

@@ -87,12 +87,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of the site, and whether groups have to be known to say whom they bind."""
+    """All rules of the site. `by_group`: whether callers' groups matter, for a limit or for what they may use."""
 
     rules: tuple[Rule, ...] = ()
     by_group: bool = False
-    has_access: bool = False
-    """Whether there are rows that say who may use which models."""
 
     def bounds(self, caller: Caller) -> list[Bound]:
         """The rules that bind the caller, one for each counter, whatever the model."""
@@ -175,11 +173,11 @@ def threshold_of(told: Any) -> int:
     return value
 
 
-def of_settings(told: Any) -> Iterator[Rule | tuple[int, ValueError]]:
-    """The rules of LIMITS, and what is wrong with each of the others, with its place."""
+def problems_of(told: Any) -> Iterator[tuple[int, ValueError]]:
+    """What is wrong with entries of LIMITS, each with its place."""
     for place, definition in enumerate(told if isinstance(told, list | tuple) else [told]):
         try:
-            yield rule_of(definition)
+            rule_of(definition)
         except ValueError as error:
             yield place, error
 
@@ -197,19 +195,10 @@ def _of_row(row: Limit) -> Rule:
 
 
 def _read() -> Rules:
+    """Raises ValueError where LIMITS are wrong: a limit that nobody understands must not be forgotten, so no call is let in."""
     rows = Limit.objects.filter(enabled=True).select_related("group", "user", "api_key")
-    rules = [*_usable_settings(), *map(_of_row, rows)]
-    has_access = ModelAccess.objects.exists()
-    return Rules(tuple(rules), has_access or any(rule.subject == "group" for rule in rules), has_access)
-
-
-def _usable_settings() -> list[Rule]:
-    """What `manage.py check` finds wrong is a reason not to start: here it refuses every call, since a limit must not be forgotten."""
-    told = list(of_settings(native_settings.LIMITS))
-    for each in told:
-        if not isinstance(each, Rule):
-            raise ValueError(f"NATIVE_API['LIMITS'][{each[0]}]: {each[1]}")
-    return [each for each in told if isinstance(each, Rule)]
+    found = (*map(rule_of, native_settings.LIMITS), *map(_of_row, rows))
+    return Rules(found, any(rule.subject == "group" for rule in found) or ModelAccess.objects.exists())
 
 
 def _unknown() -> Rules:

@@ -28,7 +28,7 @@ async def of(caller: Caller) -> list[Json]:
     where the limit is shared. Raises what the database or the cache raises.
     """
     bounds = (await rules.acurrent()).bounds(caller)
-    return await _threads.run(PATIENCE, _statements, bounds, timezone.now())
+    return await _threads.run(PATIENCE, _statements, bounds, datetime.now(UTC))
 
 
 def _statements(bounds: Sequence[Bound], now: datetime) -> list[Json]:

@@ -1,4 +1,4 @@
-"""Model fields of our own: text that is encrypted at rest, and money that is exact in every database."""
+"""Model fields of our own: text that is encrypted at rest, money that is exact in every database, moments whatever USE_TZ says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
 from native_api.conf import native_settings
 from native_api.types import Secret
@@ -115,3 +116,18 @@ class MoneyField(models.DecimalField):
 def units_of(amount: Decimal) -> int:
     """The amount in units of 10^-12 dollars, which can be added without error everywhere."""
     return int(amount.scaleb(MONEY_PLACES, EXACT))
+
+
+class MomentField(models.DateTimeField):
+    """A moment. Python gives an aware datetime and gets one back, also in a site whose USE_TZ is off, where others are naive local time."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        moment = self.to_python(value)
+        if moment is None or timezone.is_aware(moment) == settings.USE_TZ:
+            return super().get_prep_value(moment)
+        return timezone.make_aware(moment) if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        if value is None or timezone.is_aware(value):
+            return value
+        return timezone.make_aware(value, timezone.get_default_timezone())

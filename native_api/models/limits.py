@@ -15,7 +15,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from native_api.models.fields import MONEY_PLACES, MoneyField, units_of
+from native_api.models.fields import MONEY_PLACES, MomentField, MoneyField, units_of
 from native_api.models.keys import validate_patterns
 
 MOST: Final = {"cost": Decimal(1_000_000), "concurrent_requests": Decimal(100_000)}
@@ -123,8 +123,8 @@ class Budget(models.Model):
     """
 
     counter = models.CharField(max_length=32, editable=False)
-    starts_at = models.DateTimeField(_("from"))
-    ends_at = models.DateTimeField(_("to"), null=True, blank=True)
+    starts_at = MomentField(_("from"))
+    ends_at = MomentField(_("to"), null=True, blank=True)
     subject = models.CharField(_("subject"), max_length=200)
     metric = models.CharField(_("metric"), max_length=20, choices=Limit.Metric.choices)
     window = models.CharField(_("window"), max_length=10, choices=Limit.Window.choices)
@@ -134,8 +134,8 @@ class Budget(models.Model):
     reserved = models.BigIntegerField(default=0)
     lost = models.BigIntegerField(default=0)
     threshold = models.PositiveSmallIntegerField(_("threshold (%)"), default=80)
-    threshold_at = models.DateTimeField(_("threshold reached at"), null=True, blank=True)
-    reached_at = models.DateTimeField(_("limit reached at"), null=True, blank=True)
+    threshold_at = MomentField(_("threshold reached at"), null=True, blank=True)
+    reached_at = MomentField(_("limit reached at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("budget")
@@ -153,7 +153,7 @@ class Reservation(models.Model):
     record_id = models.UUIDField()
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="reservations")
     amount = models.BigIntegerField()
-    expires_at = models.DateTimeField()
+    expires_at = MomentField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["record_id", "budget"], name="native_reservation_of_call")]

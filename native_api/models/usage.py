@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from native_api.models.fields import UNITS, MoneyField
+from native_api.models.fields import UNITS, MomentField, MoneyField
 
 
 class UsageRecord(models.Model):
@@ -27,7 +27,7 @@ class UsageRecord(models.Model):
 
     id = models.UUIDField(primary_key=True, editable=False)
     request_id = models.CharField(_("request id"), max_length=128)
-    created_at = models.DateTimeField(_("created at"))
+    created_at = MomentField(_("created at"))
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, db_index=False, related_name="+", verbose_name=_("user")
     )

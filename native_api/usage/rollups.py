@@ -67,10 +67,10 @@ def _sums(record: Any) -> list[int]:
 def _group(record: Any) -> Group:
     texts = [_fitted(name, getattr(record, name)) for name in TEXTS[1:]]
     key = record.api_key_id
-    return (day_of(record.created_at), _user(record.user_id), texts[0], None if key is None else int(key), *texts[1:])
+    return (day_of(record.created_at), user_text(record.user_id), texts[0], None if key is None else int(key), *texts[1:])
 
 
-def _user(user_id: Any) -> str:
+def user_text(user_id: Any) -> str:
     """The primary key in the one form that the database gives it back in."""
     return "" if user_id is None else _fitted("user_id", str(get_user_model()._meta.pk.to_python(user_id)))
 
