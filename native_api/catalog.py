@@ -2,30 +2,24 @@
 
 Rules:
 1. A request sees one snapshot from beginning to end; a snapshot never changes.
-2. A snapshot older than `MAX_AGE` is not used: an admin's change is live in every process within that time.
-3. While the database is away the last snapshot stays in use, with one warning; without any, the settings alone are used.
-4. An entry that cannot be built is left out and listed in `problems`, which `manage.py check` and the log report.
+2. How long it is used, and what happens while the database is away, is `snapshots`' business; without any row read, the settings
+   alone are used.
+3. An entry that cannot be built is left out and listed in `problems`, which `manage.py check` and the log report.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from ipaddress import IPv4Address
 from typing import Any, Final
 
-from django.core.signals import setting_changed
-from django.db import Error as DatabaseError
-
-from native_api import bridge, prices
-from native_api.conf import native_settings, reload_on_change
+from native_api import prices
+from native_api.conf import native_settings
 from native_api.definitions import (
     Problem,
     budget_of,
@@ -42,15 +36,10 @@ from native_api.engine import credentials
 from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
 from native_api.providers import PRESETS, Preset, placeholders
+from native_api.snapshots import Snapshot
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 
 logger = logging.getLogger("native_api.catalog")
-
-MAX_AGE: Final = 4.0
-"""Seconds. The promise is 5; the rest is for the query."""
-
-PATIENCE: Final = 2.0
-"""Seconds that requests wait for a database that does not answer."""
 
 PROVIDER_KEYS: Final = frozenset(
     {"PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"}
@@ -216,88 +205,28 @@ def remote_files_of() -> RemoteFiles | None:
 # --- the current snapshot ----------------------------------------------------------------------------------
 
 
-class _Current:
-    """The process's snapshot and when it was made. Replaced as a whole, so reading needs no lock."""
-
-    def __init__(self) -> None:
-        self.catalog: Catalog | None = None
-        self.made_at = float("-inf")
-        self.database_away = False
-        self.after_fork()
-
-    def after_fork(self) -> None:
-        """A lock held by a thread that the child does not have would never be released."""
-        self.lock = threading.Lock()
-
-    def fresh(self) -> Catalog | None:
-        return self.catalog if time.monotonic() - self.made_at < MAX_AGE else None
-
-    def load(self) -> Catalog:
-        with self.lock:
-            fresh = self.fresh()
-            if fresh is None:
-                fresh = self.catalog = self._read()
-                self.made_at = time.monotonic()
-        return fresh
-
-    def _read(self) -> Catalog:
-        try:
-            providers, models = _rows()
-        except DatabaseError as error:
-            return self.without_database(error)
-        self.database_away = False
-        catalog = merged(providers, models)
-        if self.catalog is None or self.catalog.problems != catalog.problems:
-            for problem in catalog.problems:
-                logger.error("%s: %s. %s", *problem[:3])
-        return catalog
-
-    def without_database(self, error: Exception) -> Catalog:
-        if not self.database_away:
-            self.database_away = True
-            logger.warning("The database cannot be read (%s); providers and routes stay as they were.", type(error).__name__)
-        self.catalog = self.catalog or merged({}, {})
-        self.made_at = time.monotonic()
-        return self.catalog
+def _read() -> Catalog:
+    providers, models = _rows()
+    catalog = merged(providers, models)
+    _report(catalog.problems)
+    return catalog
 
 
-_current = _Current()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_current.after_fork)
-_threads: Final = bridge.Threads("native-api-catalog", 2)
+_reported: list[tuple[Problem, ...]] = []
 
 
-def current() -> Catalog:
-    """The snapshot to use now. May query the database: not for an event loop."""
-    return _current.fresh() or _current.load()
+def _report(problems: tuple[Problem, ...]) -> None:
+    """Log what cannot be used, when it is found and whenever it changes."""
+    if _reported != [problems]:
+        _reported[:] = [problems]
+        for problem in problems:
+            logger.error("%s: %s. %s", *problem[:3])
 
 
-async def acurrent() -> Catalog:
-    """The snapshot to use now. Waits for a worker thread only where the present one is too old, and not long."""
-    fresh = _current.fresh()
-    if fresh is not None:
-        return fresh
-    try:
-        return await _threads.run(PATIENCE, _current.load)
-    except bridge.HangingCall as error:
-        return _current.without_database(error)
-
-
-def forget(*args: Any, **kwargs: Any) -> None:
-    """Make the next request read settings and rows again. Also a receiver for any signal."""
-    _current.made_at = float("-inf")
-
-
-def _forget_on_setting(*, setting: str, **kwargs: Any) -> None:
-    if setting == "NATIVE_API":
-        _current.catalog = None
-        forget()
-
-
-# After conf's own receiver, so that the new settings are the ones read.
-setting_changed.disconnect(reload_on_change)
-setting_changed.connect(reload_on_change)
-setting_changed.connect(_forget_on_setting)
+_current: Final = Snapshot("providers and routes", _read, lambda: merged({}, {}))
+current: Final = _current.current
+acurrent: Final = _current.acurrent
+forget: Final = _current.forget
 
 
 def merged(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]]) -> Catalog:

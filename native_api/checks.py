@@ -13,10 +13,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
-from native_api import catalog
+from native_api import catalog, prices
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
 from native_api.definitions import is_positive, is_whole
 from native_api.engine import credentials
+from native_api.limits import rules
 from native_api.models.keys import RATE
 from native_api.throttling import counts_in_memory
 
@@ -46,6 +47,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "ALLOW_DIRECT_MODELS": (_is_boolean, "True or False"),
     "STRICT": (_is_boolean, "True or False"),
     "JOURNAL_DIR": (_is_path, "a path or None"),
+    "DEFAULT_MODEL_ACCESS": (_are_texts, "a list of patterns that are not empty"),
     "SECRET_KEYS": (_are_texts, "a list of strings that are not empty"),
 }
 
@@ -150,8 +152,25 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
 
 
 @register("native_api")
+def check_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
+    for place, error in rules.problems_of(_own().get("LIMITS", ())):
+        message, _, hint = str(error).partition(" | ")
+        yield Error(f"NATIVE_API['LIMITS'][{place}]: {message}.", hint=hint, id="native_api.E020")
+    try:
+        rules.threshold_of(_own().get("LIMIT_THRESHOLD", DEFAULTS["LIMIT_THRESHOLD"]))
+    except ValueError as error:
+        message, _, hint = str(error).partition(" | ")
+        yield Error(f"NATIVE_API['LIMIT_THRESHOLD']: {message}.", hint=hint, id="native_api.E020")
+    try:
+        prices.parse(_own().get("FALLBACK_PRICE"))
+    except ValueError as error:
+        message, _, hint = str(error).partition(" | ")
+        yield Error(f"NATIVE_API['FALLBACK_PRICE']: {message}.", hint=hint, id="native_api.E022")
+
+
+@register("native_api")
 def check_shared_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    if not settings.DEBUG and counts_in_memory() and any(_members("THROTTLE_RATES").values()):
+    if not settings.DEBUG and counts_in_memory() and (any(_members("THROTTLE_RATES").values()) or _own().get("LIMITS")):
         yield Warning(
             "Rates are counted in a cache that each process has to itself, so the site admits them once per process.",
             hint="Use a shared cache, such as Redis, as the default one or as RATELIMIT_USE_CACHE.",

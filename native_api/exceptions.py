@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil, isnan
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 MAX_RETRY_AFTER: Final = 300.0
 """Seconds. Longer waits asked for by a provider are cut to this: some send days."""
@@ -62,6 +62,8 @@ class NativeError(Exception):
         self.param = param
         self.headers = dict(headers or {})
         self.provider: str | None = None
+        self.refused_by: dict[str, Any] | None = None
+        """The limit that refused the call, where one did, for its record."""
 
 
 class InvalidRequest(NativeError):

@@ -1,4 +1,4 @@
-"""The one entry for a call: plan -> engine -> usage. Views use it, and so can any Python code of the site.
+"""The one entry for a call: plan -> limits -> engine -> usage. Views use it, and so can any Python code of the site.
 
     reply = await gateway.complete(chat, caller)          # reply.completion, reply.headers
     stream = await gateway.stream(chat, caller)           # async for chunks in stream: …
@@ -21,10 +21,13 @@ from typing import Any, Final
 from native_api import bridge
 from native_api.engine import client
 from native_api.exceptions import NativeError
+from native_api.limits.holds import Hold, reserve
 from native_api.logs import new_request_id
+from native_api.permissions import resolved
 from native_api.plans import plan
 from native_api.shared import fleet
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
+from native_api.usage import pricing
 from native_api.usage.meter import Meter
 
 CHAT: Final = "chat/completions"
@@ -42,7 +45,7 @@ async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> R
     """The whole reply. Raises NativeError; cancelling closes the upstream connection."""
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(meter), meter:
-        completed = await client.complete(chat, await plan(chat, caller), meter.attempts, fleet)
+        completed = await client.complete(chat, await _let_in(chat, caller, meter), meter.attempts, fleet)
         completion = completed.completion
         _Head(meter, completion).put_on(completion)
         meter.told_all(completion)
@@ -53,9 +56,19 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Rep
     """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream connection."""
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(meter), meter.until_stream():
-        upstream = await client.open_stream(chat, await plan(chat, caller), meter.attempts, fleet)
+        upstream = await client.open_stream(chat, await _let_in(chat, caller, meter), meter.attempts, fleet)
         meter.first_token()
         return ReplyStream(chat, meter, upstream)
+
+
+async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> client.Plan:
+    """The plan of the call, once the caller may make it and its limits have room. Raises NativeError."""
+    caller = await resolved(caller)
+    planned = await plan(chat, caller)
+    await pricing.aready()
+    meter.hold = hold = Hold()
+    await reserve(chat, caller, planned, meter.record_id, hold)
+    return planned
 
 
 class ReplyStream:
@@ -130,7 +143,7 @@ def _telling(meter: Meter) -> Iterator[None]:
     try:
         yield
     except NativeError as error:
-        error.headers.update(headers_of(meter))
+        error.headers = {**headers_of(meter), **error.headers}
         raise
 
 
@@ -145,6 +158,8 @@ def headers_of(meter: Meter, omitted: tuple[str, ...] = ()) -> dict[str, str]:
         headers["x-native-provider"] = _header_safe(attempts.target.provider.name)
     if omitted:
         headers["x-native-omitted"] = ", ".join(omitted)
+    if meter.hold is not None:
+        headers.update(meter.hold.headers)
     return headers
 
 

@@ -21,13 +21,11 @@ from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
 from native_api.permissions import may_use
 from native_api.shared import fleet, state
 from native_api.types import Caller, ChatRequest
-from native_api.usage import pricing
 
 
 async def plan(chat: ChatRequest, caller: Caller) -> Plan:
-    """Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
+    """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
     snapshot = await known_catalog()
-    await pricing.aready()
     conversation = _conversation(chat, caller)
     route = _route(snapshot, caller, _model(chat), "tier" if chat.get("tier") else "model")
     if conversation and chat.get("tier"):
@@ -80,7 +78,7 @@ async def _raised(snapshot: catalog.Catalog, caller: Caller, asked: Route, conve
 
 def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
     if not may_use(caller, name):
-        raise ModelNotAllowed(f"This key may not use the model {name!r}.", param=param)
+        raise ModelNotAllowed(f"You may not use the model {name!r}.", param=param)
     if param == "tier" and name not in snapshot.routes:
         raise ModelNotFound(f"This site has no route for the tier {name!r}.", param=param)
     try:

@@ -1,13 +1,11 @@
 """DRF throttles that count through django-ratelimit, whose counters are incremented atomically: never one too many.
 
-A cache that fails, or hangs for `PATIENCE`, lets requests in, with a warning at most once a minute: a rate limit is not worth
-an outage. It is then left alone for `RETRY`, so that not every request waits for it.
+A cache that fails, or hangs for `PATIENCE`, lets requests in: a rate limit is not worth an outage (`outages`).
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -19,18 +17,19 @@ from rest_framework.throttling import BaseThrottle
 
 from native_api import bridge
 from native_api.conf import native_settings
+from native_api.limits.answers import duration
 from native_api.models import ApiKey
 from native_api.models.keys import parse_rate
+from native_api.outages import Outage
 from native_api.shared import IN_PROCESS
 
 logger = logging.getLogger("native_api.throttling")
 
 PATIENCE: Final = 1.0
-RETRY: Final = 1.0
-WARN_EVERY: Final = 60.0
 NO_ADDRESS: Final = "no address"
 
 _threads: Final = bridge.Threads("native-api-throttles", 8)
+_outage: Final = Outage(logger, "The cache cannot count requests (%s); rate limits are not enforced until it can.")
 _parsed = lru_cache(maxsize=1024)(parse_rate)
 
 Rate = tuple[int, int]
@@ -93,13 +92,6 @@ def _seconds(usage: Usage) -> int:
     return max(1, int(usage["time_left"]) + 1)
 
 
-def duration(seconds: int) -> str:
-    """`6m0s`, as in OpenAI's headers."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
 # --- who, and how often ------------------------------------------------------------------------------------
 
 
@@ -120,8 +112,14 @@ def _caller_rate(request: Any) -> Rate | None:
         try:
             return _parsed(key.rate)
         except ValueError as error:
-            _rarely("The rate of the key %s is not used, but the site's: %s", key.prefix, error)
+            _warn_of_rate(key.prefix, str(error))
     return _site_rate("caller")
+
+
+@lru_cache(maxsize=1024)
+def _warn_of_rate(prefix: str, problem: str) -> None:
+    """Once."""
+    logger.warning("The rate of the key %s is not used, but the site's: %s", prefix, problem)
 
 
 def _site_rate(name: str) -> Rate | None:
@@ -139,12 +137,12 @@ class CacheUnavailable(Exception):
 
 def _count(counted: Callable[[Any], Usage | None], request: Any) -> Usage | None:
     """What `counted` says; None where the cache cannot say."""
-    if time.monotonic() < _ask_again_at:
+    if _outage.is_on:
         return None
     try:
         return counted(request)
     except CacheUnavailable as error:
-        _leave_alone(error)
+        _outage.begin(error)
         return None
 
 
@@ -155,7 +153,7 @@ async def _acount(counted: Callable[[Any], Usage | None], request: Any) -> Usage
     try:
         return await _threads.run(PATIENCE, _count, counted, request)
     except bridge.HangingCall as error:
-        _leave_alone(error)
+        _outage.begin(error)
         return None
 
 
@@ -195,23 +193,3 @@ def counts_in_memory() -> bool:
     """Whether counting may happen on an event loop."""
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     return settings.CACHES.get(alias, {}).get("BACKEND") in IN_PROCESS
-
-
-# --- a cache that fails ------------------------------------------------------------------------------------
-
-_ask_again_at = 0.0
-_warned_at: dict[str, float] = {}
-
-
-def _leave_alone(error: Exception) -> None:
-    global _ask_again_at
-    _ask_again_at = time.monotonic() + RETRY
-    _rarely("The cache cannot count requests (%s); rate limits are not enforced until it can.", error)
-
-
-def _rarely(message: str, *args: Any) -> None:
-    """Warn, at most once a minute."""
-    now = time.monotonic()
-    if now - _warned_at.get(message, float("-inf")) > WARN_EVERY:
-        _warned_at[message] = now
-        logger.warning(message, *args)

@@ -10,6 +10,7 @@ urlpatterns = [
     path("v1/chat/completions", views.ChatCompletionsView.as_view(), name="chat-completions"),
     path("v1/models", views.ModelListView.as_view(), name="models"),
     path("v1/models/<path:model>", views.ModelView.as_view(), name="model"),
+    path("v1/usage", views.UsageView.as_view(), name="usage"),
     path("health/live", views.LiveView.as_view(), name="live"),
     path("health/ready", views.ReadyView.as_view(), name="ready"),
     re_path("", views.UnknownView.as_view(), name="unknown"),

@@ -13,14 +13,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 LEVELS = [
     {"types", "exceptions"},
     {"dialects", "providers", "prices"},
-    {"engine", "conf", "logs"},
+    {"engine", "conf", "logs", "outages", "signals"},
     {"models", "bridge"},
+    {"snapshots"},
     {"usage"},
     {"catalog", "definitions", "shared", "keys"},
+    {"limits", "standing"},
     {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
     {"views", "asgi"},
-    {"admin", "management", "checks", "urls", "apps", "signals"},
+    {"admin", "management", "checks", "urls", "apps"},
 ]
 """From the bottom up: a module imports from its own level only within its own room, else from lower ones."""
 
@@ -29,6 +31,7 @@ SIDEWAYS = {
     ("exceptions", "types"),
     ("catalog", "definitions"),
     ("gateway", "plans"),
+    ("gateway", "permissions"),
     ("plans", "permissions"),
     ("urls", "views"),
     ("apps", "checks"),

@@ -19,7 +19,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -81,7 +81,7 @@ class IndexedFilter(admin.SimpleListFilter):
     column: str
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value, value) for value in distinct_values(self.column)]
+        return [(value, value) for value in distinct_values(model_admin.model, self.column)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
         value = self.value()
@@ -114,28 +114,21 @@ class StreamFilter(admin.SimpleListFilter):
         return queryset.filter(stream__in=[value == "1"]) if value in ("0", "1") else queryset
 
 
-def distinct_values(column: str) -> Iterable[str]:
+def distinct_values(model: type[Model], column: str) -> Iterable[str]:
     """Up to MAX_CHOICES values in order, each found by one index lookup. The empty one is left out."""
     last = ""
     for _number in range(MAX_CHOICES):
-        following = UsageRecord.objects.filter(**{f"{column}__gt": last}).order_by(column).values_list(column, flat=True).first()
+        rows = model._default_manager.filter(**{f"{column}__gt": last}).order_by(column)
+        following = rows.values_list(column, flat=True).first()
         if following is None:
             return
         last = following
         yield last
 
 
-@admin.register(UsageRecord)
-class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = (
-        "created_at", "model", "provider", "user_name", "api_key_name", "stream", "status", "prompt_tokens", "completion_tokens",
-        "estimated", "cost", "latency_ms", "ttft_ms",
-    )  # fmt: skip
-    list_filter = (PeriodFilter, "status", ProviderFilter, ModelFilter, StreamFilter)
-    search_fields = ("request_id",)
-    search_help_text = _("The exact request id, record id, user name, key prefix, or model.")
-    readonly_fields = ("id",)
-    ordering = ("-id",)
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Of a table of millions that only the recorder writes."""
+
     sortable_by = ()
     list_per_page = 100
     list_max_show_all = 0
@@ -161,6 +154,19 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         page = request.GET.get(PAGE_VAR, "")
         paginator.present = max(1, int(page)) if page.isascii() and page.isdigit() and len(page) <= MAX_PAGE_DIGITS else 1
         return paginator
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at", "model", "provider", "user_name", "api_key_name", "stream", "status", "prompt_tokens", "completion_tokens",
+        "estimated", "cost", "latency_ms", "ttft_ms",
+    )  # fmt: skip
+    list_filter = (PeriodFilter, "status", ProviderFilter, ModelFilter, StreamFilter)
+    search_fields = ("request_id",)
+    search_help_text = _("The exact request id, record id, user name, key prefix, or model.")
+    readonly_fields = ("id",)
+    ordering = ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str

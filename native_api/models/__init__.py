@@ -2,7 +2,20 @@
 
 from native_api.models.catalog import ModelRoute, Provider, Target
 from native_api.models.keys import ApiKey
+from native_api.models.limits import Budget, Limit, ModelAccess, Reservation
 from native_api.models.prices import PriceList
-from native_api.models.usage import UsageRecord
+from native_api.models.usage import DailyUsage, UsageRecord
 
-__all__ = ["ApiKey", "ModelRoute", "PriceList", "Provider", "Target", "UsageRecord"]
+__all__ = [
+    "ApiKey",
+    "Budget",
+    "DailyUsage",
+    "Limit",
+    "ModelAccess",
+    "ModelRoute",
+    "PriceList",
+    "Provider",
+    "Reservation",
+    "Target",
+    "UsageRecord",
+]

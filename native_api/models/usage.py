@@ -1,10 +1,15 @@
-"""What was used: one row per request that reached routing. Written by `native_api.usage` alone."""
+"""What was used: one row per request that reached routing, and the totals of each day. Written by `native_api.usage` alone."""
 
 from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from native_api.models.fields import UNITS, MomentField, MoneyField
 
 
 class UsageRecord(models.Model):
@@ -22,7 +27,7 @@ class UsageRecord(models.Model):
 
     id = models.UUIDField(primary_key=True, editable=False)
     request_id = models.CharField(_("request id"), max_length=128)
-    created_at = models.DateTimeField(_("created at"))
+    created_at = MomentField(_("created at"))
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, db_index=False, related_name="+", verbose_name=_("user")
     )
@@ -46,7 +51,7 @@ class UsageRecord(models.Model):
     cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), default=0)
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
     estimated = models.BooleanField(_("estimated"), default=False, help_text=_("The provider told no usage; the counts are estimates."))
-    cost = models.DecimalField(_("cost (USD)"), max_digits=24, decimal_places=12, null=True, blank=True)
+    cost = MoneyField(_("cost (USD)"), null=True, blank=True)
     price = models.JSONField(_("price"), null=True, blank=True, help_text=_("What the cost was worked out with."))
     latency_ms = models.PositiveIntegerField(_("latency (ms)"), default=0)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
@@ -71,3 +76,58 @@ class UsageRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} {self.status} {self.id}"
+
+
+class DailyUsage(models.Model):
+    """The sums over a day's records of one user, key, provider, model, provider's model and status.
+
+    Users and keys are values, not references: the totals outlive them, and the records. `user_id` is the user's primary
+    key as text, empty for nobody. `id` is a digest of what is summed together, which names the row without asking for it.
+    """
+
+    LIMIT: Final = 2**62 - 1
+    """A sum stops there: 4.6 million USD a day and row. Two of them still fit in the column, so that adding never fails."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    day = models.DateField(_("day"), help_text=_("In the site's time zone."))
+    user_id = models.CharField(_("user id"), max_length=255, blank=True)
+    user_name = models.CharField(_("user name"), max_length=150, blank=True)
+    api_key_id = models.BigIntegerField(_("API key id"), null=True, blank=True)
+    api_key_name = models.CharField(_("API key name"), max_length=120, blank=True)
+    provider = models.CharField(_("provider"), max_length=100, blank=True)
+    model = models.CharField(_("model"), max_length=200)
+    provider_model = models.CharField(_("provider's model"), max_length=200, blank=True)
+    status = models.CharField(_("status"), max_length=16, choices=UsageRecord.Status.choices)
+    requests = models.PositiveBigIntegerField(_("requests"), default=0)
+    prompt_tokens = models.PositiveBigIntegerField(_("prompt tokens"), default=0)
+    completion_tokens = models.PositiveBigIntegerField(_("completion tokens"), default=0)
+    total_tokens = models.PositiveBigIntegerField(_("total tokens"), default=0)
+    cached_tokens = models.PositiveBigIntegerField(_("cached tokens"), default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
+    cost_units = models.BigIntegerField(_("cost (10⁻¹² USD)"), default=0)
+    unpriced = models.PositiveBigIntegerField(
+        _("unpriced requests"), default=0, help_text=_("They reached a provider, and what they cost is not known.")
+    )
+    pruned = models.BooleanField(_("pruned"), default=False, help_text=_("Records of this day were deleted; the totals still count them."))
+
+    class Meta:
+        verbose_name = _("daily usage")
+        verbose_name_plural = _("daily usage")
+        ordering = ("-day", "-id")
+        # Sums change all the time and what is summed together never does, so that these cost nothing but a group's first record.
+        indexes = [
+            models.Index(fields=["user_id", "day", "model"], name="native_daily_user"),
+            models.Index(fields=["api_key_id", "day", "model"], name="native_daily_key"),
+            models.Index(fields=["model", "day", "id"], name="native_daily_model"),
+            models.Index(fields=["provider", "day", "id"], name="native_daily_provider"),
+            models.Index(fields=["day", "id"], name="native_daily_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.user_name} {self.model} {self.status}"
+
+    @property
+    def cost(self) -> Decimal:
+        """In US dollars, exactly."""
+        return self.cost_units * UNITS

@@ -43,9 +43,10 @@ def moment_of(identity: UUID) -> datetime:
 
 @dataclass(slots=True)
 class UsageEntry:
-    """The fields of `models.UsageRecord`, with ids in place of the user and the key.
+    """The fields of `models.UsageRecord`, with ids in place of the user and the key, and two that are for the recorder's hooks alone.
 
-    `created_at` is the time that `id` tells, unless given. `status` is a value of `UsageRecord.Status`.
+    `claims` is what the call takes of budgets, in units by the budget's key; None where it asked for none. `refused_by` describes
+    the limit that refused it. `created_at` is the time that `id` tells, unless given. `status` is a value of `UsageRecord.Status`.
     """
 
     request_id: str = ""
@@ -74,6 +75,8 @@ class UsageEntry:
     latency_ms: int = 0
     ttft_ms: int | None = None
     attempts: int = 0
+    claims: dict[str, int] | None = None
+    refused_by: dict[str, Any] | None = None
     id: UUID = field(default_factory=new_id)
     created_at: datetime | None = None
 

@@ -6,17 +6,20 @@ A meter is told what happens; it asks nobody and writes once. Used as a context 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from native_api.exceptions import NativeError, ProviderFault
 from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target, Usage
 from native_api.usage import pricing, recorder, tokens
 from native_api.usage.entry import UsageEntry, new_id
+
+logger = logging.getLogger("native_api.usage")
 
 MAX_COUNT: Final = 2**53
 """More tokens than this nobody means: it would not fit the database either."""
@@ -28,6 +31,15 @@ REFUSED: Final = frozenset({400, 402, 403, 404, 413, 429})
 """Statuses of our own errors that mean the call was not let through."""
 
 
+class Holding(Protocol):
+    """What the call holds of limits (`limits.holds`)."""
+
+    headers: dict[str, str]
+
+    def settle(self, entries: Sequence[UsageEntry], route: str) -> None:
+        """The call is over, with these records, its own first."""
+
+
 class Meter:
     """Counts one call. `attempts` is shared with the engine, which keeps it up to date."""
 
@@ -35,6 +47,7 @@ class Meter:
         self.chat = chat
         self.attempts = Attempts()
         self.usage: Usage | None = None
+        self.hold: Holding | None = None
         self._finish_reason = ""
         self._tier = ""
         self._produced = 0
@@ -120,6 +133,7 @@ class Meter:
         if self._first_token is not None:
             self._with_what_was_produced()
         self._entry.error_code = error.code if isinstance(error, NativeError) else "internal_error"
+        self._entry.refused_by = error.refused_by if isinstance(error, NativeError) else None
         self._write(_status(error))
 
     def _with_what_was_produced(self) -> None:
@@ -144,11 +158,19 @@ class Meter:
         if self.usage is not None:
             _count(entry, self.usage)
             pricing.charge(entry, self.attempts.target, self.usage, self._tier)
-        recorder.record(entry)
-        for target, usage in self.attempts.hedged:
-            recorder.record(self._hedged(target, usage))
+        entries = [entry, *(self._hedged(target, usage) for target, usage in self.attempts.hedged)]
+        self._settle(entries)
+        for each in entries:
+            recorder.record(each)
         if entry.api_key_id is not None:
             recorder.touch_key(entry.api_key_id)
+
+    def _settle(self, entries: Sequence[UsageEntry]) -> None:
+        if self.hold is not None:
+            try:
+                self.hold.settle(entries, self.attempts.route)
+            except Exception:
+                logger.exception("What a call used of its limits could not be settled. What it reserved of budgets ends by itself.")
 
     def _hedged(self, target: Target, usage: Usage | None) -> UsageEntry:
         """A second record for what was started beside the answer and lost: its provider may have worked, and be paid for it."""

@@ -216,9 +216,9 @@ def _charged(target: Target | None, usage: Usage | None, tier: str) -> tuple[pri
     return table, amount if amount is not None and amount < MOST_COST else None
 
 
-def estimate(target: Target, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-    """USD that a call of text with so many tokens may cost at most; None where its price is not known."""
-    table = of(target)
+def estimate(target: Target, prompt_tokens: int, completion_tokens: int, tier: str = "") -> Decimal | None:
+    """USD that a call of text with so many tokens may cost at most in that service tier; None where its price is not known."""
+    table = of(target, tier=tier if tier in TIERS else "")
     return None if table is None else prices.most(table, prompt_tokens, completion_tokens)
 
 

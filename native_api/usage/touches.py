@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from native_api.models import ApiKey
+from native_api.signals import key_used_first_time
 
 INTERVAL: Final = 60.0
 MAX_REMEMBERED: Final = 50_000
@@ -35,7 +36,18 @@ class KeyTouches:
     def write(self, alias: str) -> None:
         """Write what is noted; it stays noted where the database fails."""
         for key_id, moment in list(self._waiting.items()):
-            stale = Q(last_used_at=None) | Q(last_used_at__lt=moment - timedelta(seconds=INTERVAL))
-            ApiKey._base_manager.using(alias).filter(stale, pk=key_id).update(last_used_at=moment)
+            first = _write_one(key_id, moment, alias)
             if self._waiting.get(key_id) == moment:
                 del self._waiting[key_id]
+            if first:
+                key_used_first_time.send_robust(ApiKey, key_id=key_id, at=moment)
+
+
+def _write_one(key_id: int, moment: datetime, alias: str) -> bool:
+    """True where it was the first use of all, which the database tells to one process alone."""
+    key = ApiKey._base_manager.using(alias).filter(pk=key_id)
+    if key_used_first_time.has_listeners(ApiKey) and key.filter(last_used_at=None).update(last_used_at=moment):
+        return True
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=moment - timedelta(seconds=INTERVAL))
+    key.filter(stale).update(last_used_at=moment)
+    return False

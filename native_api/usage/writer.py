@@ -21,6 +21,8 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, models, transaction
 
 from native_api.models import ApiKey, UsageRecord
+from native_api.signals import usage_recorded
+from native_api.usage import rollups
 from native_api.usage.entry import UsageEntry
 
 Hook = Callable[[Sequence[UsageEntry], str], None]
@@ -29,13 +31,17 @@ Hook = Callable[[Sequence[UsageEntry], str], None]
 It must do nothing outside of that: the transaction may fail at its end, and the hook is then called again.
 """
 
-hooks: Final[list[Hook]] = []
+hooks: Final[list[Hook]] = [rollups.add]
 
 REFUSED: Final = (DataError, IntegrityError, ValidationError, ValueError, TypeError, ArithmeticError)
 """Errors that are about an entry, not about the database."""
 
 LAST_TRIES: Final = 3
 """For one entry alone, since its user may be deleted while it is written."""
+
+
+COLUMNS: Final = [name for name in UsageEntry.__slots__ if name not in ("claims", "refused_by")]
+"""What of an entry is stored."""
 
 
 class HookFailed(Exception):
@@ -81,6 +87,14 @@ def _insert(entries: Sequence[UsageEntry], alias: str) -> None:
         UsageRecord._base_manager.using(alias).bulk_create(rows)
         for hook in hooks:
             _run(hook, entries, alias)
+        if usage_recorded.has_listeners(UsageRecord):
+            transaction.on_commit(lambda: _tell(entries), using=alias)
+
+
+def _tell(entries: Sequence[UsageEntry]) -> None:
+    """The records are in the database. What receivers raise is logged, and changes nothing."""
+    for entry in entries:
+        usage_recorded.send_robust(UsageRecord, entry=entry)
 
 
 def _run(hook: Hook, entries: Sequence[UsageEntry], alias: str) -> None:
@@ -91,7 +105,7 @@ def _run(hook: Hook, entries: Sequence[UsageEntry], alias: str) -> None:
 
 
 def _row(entry: UsageEntry) -> UsageRecord:
-    values = {name: getattr(entry, name) for name in UsageEntry.__slots__}
+    values = {name: getattr(entry, name) for name in COLUMNS}
     for name, limit in _limits():
         if len(values[name]) > limit:
             values[name] = values[name][: limit - 1] + "…"

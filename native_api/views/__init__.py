@@ -4,6 +4,7 @@ from native_api.views.chat import ChatCompletionsView
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.models import ModelListView, ModelView
 from native_api.views.unknown import UnknownView, bad_request, not_found, server_error
+from native_api.views.usage import UsageView
 
 __all__ = [
     "ChatCompletionsView",
@@ -12,6 +13,7 @@ __all__ = [
     "ModelView",
     "ReadyView",
     "UnknownView",
+    "UsageView",
     "bad_request",
     "not_found",
     "server_error",

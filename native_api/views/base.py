@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from math import ceil
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from rest_framework.views import APIView
 from native_api import bridge, exceptions, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
+from native_api.limits.answers import merged
 from native_api.models import ApiKey
 from native_api.renderers import EventStreamRenderer, JSONRenderer, error_envelope, to_json
 from native_api.throttling import FailedAuthThrottle
@@ -196,6 +197,11 @@ class NativeView(APIView):
         """Await engine work on the loop where its connections live."""
         return await coroutine if self.on_asgi else await bridge.relay(coroutine)
 
+    def tell(self, headers: Mapping[str, str]) -> None:
+        """Add headers to the answer. Where throttle and limits both tell where the caller stands, the tighter one is told."""
+        standing = {name: self.answer_headers.pop(name) for name in list(self.answer_headers) if name.startswith("x-ratelimit-")}
+        self.answer_headers.update({**headers, **merged(standing, headers)})
+
     def json(self, value: Any, status: int = 200) -> HttpResponse:
         body = to_json(value)
         return HttpResponse(body, status=status, headers={"content-type": "application/json", "content-length": str(len(body))})
@@ -204,8 +210,7 @@ class NativeView(APIView):
 
     def error_response(self, error: Exception) -> HttpResponse:
         native = native_error(error)
-        for name, value in native.headers.items():
-            self.answer_headers[name] = value
+        self.tell(native.headers)
         if native.status == 401:
             self.answer_headers["www-authenticate"] = "Bearer"
         if native.status == 405:

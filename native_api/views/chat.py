@@ -42,7 +42,7 @@ class ChatCompletionsView(NativeView):
         return response
 
     def _tell(self, headers: dict[str, str], left_out: list[str]) -> None:
-        self.answer_headers.update(headers)
+        self.tell(headers)
         if left_out:
             told = self.answer_headers.get("x-native-omitted")
             self.answer_headers["x-native-omitted"] = ", ".join([*([told] if told else []), *left_out])

@@ -9,14 +9,14 @@ from rest_framework.request import Request
 
 from native_api import catalog
 from native_api.exceptions import ModelNotFound
-from native_api.permissions import may_use
+from native_api.permissions import may_use, resolved
 from native_api.types import Json
 from native_api.views.base import NativeView, caller_of
 
 
 class ModelListView(NativeView):
     async def get(self, request: Request) -> HttpResponse:
-        caller = caller_of(request)
+        caller = await resolved(caller_of(request))
         routes = (await catalog.acurrent()).routes
         return self.json(
             {"object": "list", "data": [described(name, routes[name].targets) for name in sorted(routes) if may_use(caller, name)]}
@@ -25,8 +25,8 @@ class ModelListView(NativeView):
 
 class ModelView(NativeView):
     async def get(self, request: Request, model: str) -> HttpResponse:
-        if not may_use(caller_of(request), model):
-            raise ModelNotFound(f"There is no model {model!r} here, or this key may not use it.", param="model")
+        if not may_use(await resolved(caller_of(request)), model):
+            raise ModelNotFound(f"There is no model {model!r} here, or you may not use it.", param="model")
         return self.json(described(model, (await catalog.acurrent()).targets(model)))
 
 

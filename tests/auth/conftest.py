@@ -14,11 +14,10 @@ from native_api import keys, throttling
 
 
 @pytest.fixture(autouse=True)
-def fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh_state() -> Iterator[None]:
     keys.cache.clear()
     django_cache.clear()
-    monkeypatch.setattr(throttling, "_ask_again_at", 0.0)
-    monkeypatch.setattr(throttling, "_warned_at", {})
+    throttling._outage.end()
     yield
     keys.cache.clear()
     end_threads_left_behind()

@@ -20,7 +20,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import RequestFactory, override_settings
 
-from native_api import throttling
+from native_api import outages, throttling
 from native_api.models import ApiKey
 from native_api.throttling import CallerThrottle, FailedAuthThrottle, duration
 from tests.auth.admission import ask_at_once, redis_cache
@@ -319,7 +319,7 @@ def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(monkeypatch: pyt
 
 
 def test_a_cache_that_is_back_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "RETRY", 0.0)
+    monkeypatch.setattr(outages, "RETRY", 0.0)
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
     asked = request(key(rate="1/d"))
     with override_settings(CACHES=dead):

@@ -135,6 +135,7 @@ def test_a_schema_of_any_depth_is_a_body_or_refused(name: str, depth: int) -> No
         schema = {"type": "object", "properties": {"a": schema}}
     function = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
     chat: Any = {"model": "m", "messages": [{"role": "user", "content": "?"}], "tools": [function]}
+    provider = Provider("p", name, "https://api.example/v1", options={"project": "a-project"})
     with suppress(InvalidRequest):
-        body = DIALECTS[name].request(chat, Target(Provider("p", name, "https://api.example/v1"), "claude-opus-4-8")).body
+        body = DIALECTS[name].request(chat, Target(provider, "claude-opus-4-8")).body
         assert body.keys() & {"tools", "toolConfig"}

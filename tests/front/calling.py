@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +21,10 @@ from native_api.usage import recorder  # noqa: E402
 
 CHAT: Any = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 CALLER = Caller(user_name="a task")
+
+
+# From Python 3.12 on, a fork beside other threads warns. Sites fork all the same (gunicorn, Celery), and that is what is shown here.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 
 def said(reply: gateway.Reply) -> Any:

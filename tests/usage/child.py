@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from typing import Any
+from uuid import UUID
 
 import django
 
@@ -38,6 +39,14 @@ def record(count: int = 1, **values: Any) -> list[str]:
     for each in entries:
         recorder.record(each)
     return [each.id.hex for each in entries]
+
+
+def record_at(first: str, count: int) -> list[str]:
+    """Record as of long ago: the first id and those after it."""
+    ids = [UUID(int=UUID(first).int + number) for number in range(count)]
+    for identity in ids:
+        recorder.record(entry(id=identity))
+    return [each.hex for each in ids]
 
 
 def storm(threads: int, limit: int = 10**9) -> None:
@@ -166,6 +175,7 @@ def limit_file_size(size: int) -> None:
 
 COMMANDS = {
     "record": record,
+    "record_at": record_at,
     "storm": storm,
     "prefork": prefork,
     "fork_one_that_stays": fork_one_that_stays,

@@ -205,7 +205,7 @@ def make_place(kind: str, template: str, folder: Path) -> Place:
         shutil.copy(dj_database_url.parse(template)["NAME"], folder / "db.sqlite3")
         return Place(kind, folder, f"sqlite:///{folder / 'db.sqlite3'}")
     made = Place(kind, folder, template)
-    made.query("TRUNCATE native_api_usagerecord, native_api_apikey, auth_user CASCADE")
+    made.query("TRUNCATE native_api_usagerecord, native_api_dailyusage, native_api_apikey, auth_user CASCADE")
     return made
 
 

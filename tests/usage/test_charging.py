@@ -108,6 +108,11 @@ def test_the_tier_that_served_a_reply_decides_its_price(records: list[UsageEntry
     assert [entry.cost for entry in records] == [Decimal(expected)] * 2
 
 
+def test_an_estimate_is_for_the_tier_that_is_asked_for() -> None:
+    told = [pricing.estimate(served_by("openai", "gpt-5"), 1000, 1000, tier) for tier in ("", "auto", "flex", "priority")]
+    assert told == [Decimal("0.01125"), Decimal("0.01125"), Decimal("0.005625"), Decimal("0.0225")]
+
+
 def test_a_vendor_that_serves_anothers_models_has_ordinary_prices_for_all_tiers(records: list[UsageEntry]) -> None:
     with meter(served_by("azure", "gpt-4.1-2025-04-14")) as call:
         call.told_all(completion(used(1000, 0), "priority"))
@@ -140,8 +145,7 @@ def test_the_admin_shows_how_a_cost_came_about(client: Client, db: None) -> None
     client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
     entry = UsageEntry(model="m")
     pricing.charge(entry, GPT, used(1000, 500))
-    values = {name: getattr(entry, name) for name in UsageEntry.__slots__}
-    UsageRecord.objects.create(**values)
+    UsageRecord.objects.create(id=entry.id, created_at=entry.created_at, model="m", cost=entry.cost, price=entry.price)
     body = client.get(f"/admin/native_api/usagerecord/{entry.id}/change/").content.decode()
     assert "0.007500000000" in body
     assert "&quot;INPUT&quot;: &quot;2.5&quot;" in body

@@ -1,0 +1,17 @@
+"""Limits and budgets: who may use how much, enforced before it is used.
+
+    hold = Hold()
+    await reserve(chat, caller, plan, record_id, hold)     # raises RateLimited, BudgetExceeded
+    hold.settle(entries, route)                            # when the call is over
+
+rules       what settings and rows say, and whom it binds
+windows     when a second, a day or a month begins and ends
+estimates   what a call may use, and what it used
+counters    short windows and slots, in the cache
+leases      slots that outlive no process
+budgets     long windows and money, in the database
+holds       what one call holds of all that
+answers     what a client is told
+statements  how a caller's limits stand
+notices     what the site is told
+"""

@@ -1,0 +1,177 @@
+"""What a client is told of limits: rate-limit headers, refusals, and where it stands. Of what others share, nothing but that it is there.
+
+Headers are named as OpenAI names them: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from math import ceil
+from typing import Any, Final, NamedTuple
+
+from native_api.exceptions import BudgetExceeded, NativeError, RateLimited
+from native_api.limits.budgets import Level, NoRoom, Want
+from native_api.limits.rules import Bound, Rule
+from native_api.models.fields import MONEY_PLACES
+
+LONGEST_PATIENCE: Final = 60
+"""Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at once."""
+
+BUSY_SECONDS: Final = 1
+"""`retry-after` where too many requests run at the same time."""
+
+KINDS: Final = {"requests": "requests", "input_tokens": "tokens", "output_tokens": "tokens", "tokens": "tokens"}
+"""The metrics that have headers, and the word in them."""
+
+SHARED: Final = frozenset({"everyone", "group"})
+
+
+class Room(NamedTuple):
+    """How a limit stood when `wanted` more was asked for. `seconds` are left of its window; None: it has none, or no end."""
+
+    bound: Bound
+    most: int
+    held: int
+    wanted: int
+    starts_at: datetime
+    seconds: float | None
+
+    @property
+    def is_there(self) -> bool:
+        return self.held + self.wanted <= self.most
+
+    @property
+    def left(self) -> int:
+        return max(0, self.most - self.held - (self.wanted if self.is_there else 0))
+
+
+def room_of(want: Want, level: Level, now: datetime) -> Room:
+    """After reserving."""
+    held = level.used + level.reserved - want.units
+    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
+
+
+# --- headers -------------------------------------------------------------------------------------------------------
+
+
+def headers(rooms: Iterable[Room]) -> dict[str, str]:
+    """Of the tightest limit on requests, and on tokens."""
+    told: dict[str, str] = {}
+    tightest: dict[str, Room] = {}
+    for room in rooms:
+        kind = KINDS.get(room.bound.rule.metric)
+        if kind and (kind not in tightest or room.left < tightest[kind].left):
+            tightest[kind] = room
+    for kind, room in tightest.items():
+        told[f"x-ratelimit-limit-{kind}"] = str(room.most)
+        told[f"x-ratelimit-remaining-{kind}"] = str(room.left)
+        if room.seconds is not None:
+            told[f"x-ratelimit-reset-{kind}"] = duration(ceil(room.seconds))
+    return told
+
+
+def merged(told: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """The rate-limit headers of both; of two that tell of the same kind, those with less left."""
+    result = dict(told)
+    for kind in ("requests", "tokens"):
+        name = f"x-ratelimit-remaining-{kind}"
+        known = told.get(name, "")
+        if name in more and not (known.isdigit() and int(known) <= int(more[name])):
+            for part in (f"x-ratelimit-{part}-{kind}" for part in ("limit", "remaining", "reset")):
+                result.pop(part, None)
+                if part in more:
+                    result[part] = more[part]
+    return result
+
+
+def duration(seconds: int) -> str:
+    """`6m0s`, as in OpenAI's headers."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+
+def refusal(rooms: Iterable[Room]) -> NativeError:
+    """429, for the limit that has no room for longest."""
+    rooms = list(rooms)
+    room = max((room for room in rooms if not room.is_there), key=lambda room: room.seconds or 0.0)
+    error = _refusal(room)
+    error.headers = {**headers(rooms), **error.headers}
+    return error
+
+
+def over_budget(refused: NoRoom, now: datetime) -> NativeError:
+    """402 where the limit is on cost, else 429."""
+    want, level = refused.want, refused.level
+    rule = want.bound.rule
+    room = Room(want.bound, rule.amount, level.used + level.reserved, want.units, want.span.start, want.span.seconds_left(now))
+    if rule.metric != "cost":
+        error = _refusal(room)
+        error.headers = {**headers([room]), **error.headers}
+        return error
+    until = f" It is renewed at {want.span.end:%Y-%m-%d %H:%M} UTC." if want.span.end else ""
+    what = "The budget" if rule.subject in SHARED else f"The budget of {amount(rule)}"
+    told = f"{what} {_of(rule)} has no room for this call, which may cost up to {dollars(want.units)}.{until}"
+    return _marked(BudgetExceeded(told, headers={"x-should-retry": "false"}), room)
+
+
+def _refusal(room: Room) -> NativeError:
+    rule = room.bound.rule
+    if rule.metric == "concurrent_requests":
+        told = f"Too many requests at a time: the limit {_of(rule)} is {rule.amount}. Try again when one has ended."
+        return _marked(RateLimited(told, headers={"retry-after": str(BUSY_SECONDS)}), room)
+    what = f"The limit of {amount(rule)} {_of(rule)}"
+    if room.wanted > room.most or room.seconds is None:
+        never = "never admits" if room.wanted > room.most else "has no room for"
+        return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
+    seconds = max(1, ceil(room.seconds))
+    retry = {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
+    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=retry), room)
+
+
+def _marked(error: NativeError, room: Room) -> NativeError:
+    """With the limit that refused, for the record."""
+    error.refused_by = described(room)
+    return error
+
+
+def _of(rule: Rule) -> str:
+    """Whose limit it is, and of which models."""
+    whose = {"everyone": "of this site", "group": "of a group", "key": "of this key"}.get(rule.subject, "of this user")
+    return f"{whose} for models {rule.pattern}" if rule.pattern else whose
+
+
+def amount(rule: Rule) -> str:
+    """`20 requests a minute`, `12.5 USD a month`."""
+    per = {"": "", "lifetime": " in all"}.get(rule.window, f" a {rule.window}")
+    if rule.metric == "cost":
+        return f"{dollars(rule.amount)}{per}"
+    return f"{rule.amount} {rule.metric.replace('_', ' ')}{per}"
+
+
+def dollars(units: int) -> str:
+    return f"{number('cost', units)} USD"
+
+
+def number(metric: str, units: int) -> str:
+    """Units as people write them."""
+    return f"{Decimal(units).scaleb(-MONEY_PLACES).normalize():f}" if metric == "cost" else str(units)
+
+
+def described(room: Room) -> dict[str, Any]:
+    """A limit, for the record of the call that it refused."""
+    rule = room.bound.rule
+    return {
+        "subject": rule.shown,
+        "metric": rule.metric,
+        "window": rule.window,
+        "models": rule.pattern,
+        "amount": number(rule.metric, rule.amount),
+        "counter": room.bound.counter,
+        "starts_at": room.starts_at.isoformat(),
+    }

@@ -1,0 +1,233 @@
+"""Budgets in the database: reserve before a call, settle with its record. Used plus reserved never exceeds what a limit admits.
+
+Rules:
+1. Reserving is one conditional UPDATE for each budget, all of a call's in one transaction, in the order of their keys, with a row
+   that tells what the call holds. What the database refuses is not reserved, whoever asks at the same moment.
+2. Settling happens in the transaction that writes the call's usage record, so it happens exactly once: what was reserved goes, what
+   was used is added, in full, also where it is more than was reserved. It belongs to the window in which the call began.
+3. A call whose process died leaves a reservation, which ends when no call can last that long. What it had reserved is then free,
+   and counted as lost: nobody knows what that call cost. A record that turns up later is added as any other.
+4. A budget that an operator deleted while a call ran is made anew by the next call; what that one used is in its record.
+5. Without the database nothing is reserved, and nothing is spent: the caller is told to come again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Least
+
+from native_api import signals
+from native_api.limits.rules import Bound
+from native_api.limits.windows import Span
+from native_api.models import Budget, Reservation
+from native_api.usage import folder
+from native_api.usage.entry import UsageEntry
+
+logger = logging.getLogger("native_api.limits")
+
+EXPIRE_EVERY: Final = 60.0
+"""Seconds between two looks for what dead processes left, in each process."""
+
+MOST_REMEMBERED: Final = 10_000
+"""Budgets whose keys are remembered."""
+
+
+MOST_OF_A_BATCH: Final = 10**18
+MOST_USED: Final = 8 * 10**18
+"""Units. Together they still fit the column: what is absurd must not keep the recorder from writing."""
+
+
+class Want(NamedTuple):
+    """`units` of a bound's budget in one of its windows."""
+
+    bound: Bound
+    span: Span
+    units: int
+
+
+class Level(NamedTuple):
+    """Units of a budget after reserving, or as it stands."""
+
+    used: int
+    reserved: int
+
+
+class NoRoom(Exception):
+    """A budget has no room. `level` is how it stands."""
+
+    def __init__(self, want: Want, level: Level) -> None:
+        super().__init__(str(want))
+        self.want, self.level = want, level
+
+
+class _Gone(Exception):
+    """A budget whose key was remembered is not there any more."""
+
+
+_keys: dict[tuple[str, datetime], int] = {}
+
+Reserved = dict[int, tuple[Want, Level]]
+"""By the key of the budget."""
+
+
+def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Reserved:
+    """Reserve all of `wants`. Raises NoRoom, and then nothing is reserved; or what the database raises."""
+    alias = folder.database()
+    try:
+        return _reserve(record_id, wants, expires_at, alias)
+    except _Gone:
+        _keys.clear()
+    except NoRoom as refusal:
+        if not expire(alias, [_key(want, alias) for want in wants]):
+            raise refusal from None
+    return _reserve(record_id, wants, expires_at, alias)
+
+
+def _reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
+    keyed = sorted(((_key(want, alias), want) for want in wants), key=lambda pair: pair[0])
+    with transaction.atomic(using=alias):
+        reserved = {key: (want, _take(key, want, alias)) for key, want in keyed}
+        rows = [Reservation(record_id=record_id, budget_id=key, amount=want.units, expires_at=expires_at) for key, want in keyed]
+        Reservation._base_manager.using(alias).bulk_create(rows)
+    return reserved
+
+
+def _key(want: Want, alias: str) -> int:
+    name = want.bound.counter, want.span.start
+    key = _keys.get(name)
+    if key is None:
+        key = _made(want, alias).pk
+        if len(_keys) >= MOST_REMEMBERED:
+            _keys.clear()
+        _keys[name] = key
+    return key
+
+
+def _made(want: Want, alias: str) -> Budget:
+    rule = want.bound.rule
+    described = {
+        "ends_at": want.span.end,
+        "subject": rule.shown[:200],
+        "metric": rule.metric,
+        "window": rule.window,
+        "pattern": rule.pattern[:200],
+        "amount": rule.amount,
+        "threshold": rule.threshold,
+    }
+    rows = Budget._base_manager.using(alias)
+    return rows.get_or_create(counter=want.bound.counter, starts_at=want.span.start, defaults=described)[0]
+
+
+def _take(key: int, want: Want, alias: str) -> Level:
+    """Raises NoRoom, _Gone."""
+    rule, rows = want.bound.rule, Budget._base_manager.using(alias).filter(pk=key)
+    room = rows.filter(used__lte=Value(rule.amount - want.units) - F("reserved"))
+    taken = room.update(reserved=F("reserved") + want.units, amount=rule.amount, threshold=rule.threshold)
+    if taken and rule.metric == "cost":
+        return Level(0, 0)  # nobody is told how much money is left but by v1/usage
+    level = rows.values_list("used", "reserved").first()
+    if level is None:
+        raise _Gone
+    if not taken:
+        raise NoRoom(want, Level(*level))
+    return Level(*level)
+
+
+def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
+    """How the budgets of these counters stand, as far as there are any."""
+    rows = Budget._base_manager.using(folder.database()).filter(counter__in=spans)
+    found = {row.counter: Level(row.used, row.reserved) for row in rows if row.starts_at == spans[row.counter].start}
+    return {counter: found.get(counter, Level(0, 0)) for counter in spans}
+
+
+def release(record_id: UUID) -> None:
+    """Give back what a call holds that will have no record to settle it with."""
+    alias = folder.database()
+    with transaction.atomic(using=alias):
+        _end(alias, {}, record_id=record_id)
+
+
+# --- the end of reservations ---------------------------------------------------------------------------------------
+
+
+def settle(entries: Sequence[UsageEntry], alias: str) -> None:
+    """A hook of the recorder's: what these calls reserved goes, and what they used is added."""
+    claiming = [entry for entry in entries if entry.claims is not None]
+    used: dict[int, int] = defaultdict(int)
+    for entry in claiming:
+        for key, units in (entry.claims or {}).items():
+            used[int(key)] = min(used[int(key)] + units, MOST_OF_A_BATCH)
+    if claiming:
+        _end(alias, used, record_id__in=[entry.id for entry in claiming])
+    _expire_sometimes(alias)
+
+
+def _end(alias: str, used: Mapping[int, int], lost: bool = False, **which: Any) -> int:
+    """End these reservations and add what was used; how many have ended. In a transaction.
+
+    The budgets are locked first, so that a reservation is ended once, whoever else ends it at the same moment.
+    """
+    reservations = Reservation._base_manager.using(alias).filter(**which)
+    keys = {*used, *reservations.values_list("budget_id", flat=True)}
+    if not keys:
+        return 0
+    budgets = list(Budget._base_manager.using(alias).select_for_update().filter(pk__in=keys).order_by("pk"))
+    held: dict[int, int] = defaultdict(int)
+    ended = list(reservations.filter(budget_id__in=keys))
+    for reservation in ended:
+        held[reservation.budget_id] += reservation.amount
+    Reservation._base_manager.using(alias).filter(pk__in=[reservation.pk for reservation in ended]).delete()
+    for budget in budgets:
+        _change(budget, used.get(budget.pk, 0), held[budget.pk], lost, alias)
+    return len(ended)
+
+
+def _change(budget: Budget, used: int, held: int, lost: bool, alias: str) -> None:
+    changes: dict[str, Any] = {"used": Least(F("used") + used, Value(MOST_USED)), "reserved": F("reserved") - held}
+    if lost:
+        changes["lost"] = F("lost") + held
+    if budget.threshold_at is None and (budget.used + used) * 100 >= budget.amount * budget.threshold:
+        changes["threshold_at"] = datetime.now(UTC)
+        level = {"used": budget.used + used, "amount": budget.amount, "threshold": budget.threshold}
+        told = partial(signals.budget_threshold.send_robust, sender=Budget, budget=budget, **level)
+        transaction.on_commit(told, using=alias, robust=True)
+    Budget._base_manager.using(alias).filter(pk=budget.pk).update(**changes)
+
+
+_next_expiry = 0.0
+
+
+def _expire_sometimes(alias: str) -> None:
+    global _next_expiry
+    now = time.monotonic()
+    if now >= _next_expiry:
+        _next_expiry = now + EXPIRE_EVERY
+        expire(alias)
+
+
+def expire(alias: str, budgets: Sequence[int] | None = None) -> int:
+    """End the reservations whose calls cannot run any more, of these budgets or of all; how many there were."""
+    which: dict[str, Any] = {"expires_at__lt": datetime.now(UTC)}
+    if budgets is not None:
+        which["budget_id__in"] = budgets
+    with transaction.atomic(using=alias):
+        ended = _end(alias, {}, lost=True, **which)
+    if ended:
+        logger.warning("%d reservations of calls that left no record have expired. What those cost is counted as lost.", ended)
+    return ended
+
+
+def reach(counter: str, starts_at: str, alias: str) -> None:
+    """Note that this budget, where it is one, refused a call."""
+    rows = Budget._base_manager.using(alias).filter(counter=counter, starts_at=datetime.fromisoformat(starts_at), reached_at=None)
+    rows.update(reached_at=datetime.now(UTC))

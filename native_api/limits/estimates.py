@@ -1,0 +1,164 @@
+"""What a call may use, guessed before it is made: the prompt as it is, and as many output tokens as it may have or the model
+usually writes.
+
+What was used in the end is what counts; a guess that was too low is made good when the call is settled.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+from typing import Final
+
+from native_api import prices
+from native_api.conf import native_settings
+from native_api.engine.client import Plan
+from native_api.exceptions import BudgetExceeded
+from native_api.limits.rules import Rule
+from native_api.models.fields import units_of
+from native_api.types import ChatRequest, Target, Usage
+from native_api.usage import pricing, tokens
+from native_api.usage.entry import UsageEntry
+
+USUAL_OUTPUT: Final = 1000
+"""Tokens, for a model that has not answered in this process yet."""
+
+MARGIN: Final = 2
+"""Times the mean: answers differ."""
+
+WEIGHT: Final = 0.05
+"""Of the newest answer in the mean."""
+
+MOST: Final = 10**17
+"""Units of cost, twice which still fits the database."""
+
+MOST_REMEMBERED: Final = 1000
+
+_usual: OrderedDict[str, float] = OrderedDict()
+"""Mean output tokens by target."""
+
+
+def learn(provider: str, model: str, completion_tokens: int) -> None:
+    """A whole answer had so many tokens."""
+    name = f"{provider}/{model}"
+    mean = _usual.pop(name, None)
+    _usual[name] = completion_tokens if mean is None else mean + (completion_tokens - mean) * WEIGHT
+    if len(_usual) > MOST_REMEMBERED:
+        _usual.popitem(last=False)
+
+
+def usual_output(target: Target) -> int:
+    mean = _usual.get(str(target))
+    return USUAL_OUTPUT if mean is None else max(1, round(mean * MARGIN))
+
+
+class Guess:
+    """What one call may use. Each part is worked out only if a limit asks for it."""
+
+    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
+        self._chat, self._plan = chat, plan
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        """All that may answer, each once."""
+        plan = self._plan
+        routes = [plan.route, *plan.fallbacks(), *plan.longer()]
+        return list({target.key: target for route in routes for target in route.targets}.values())
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What a pattern is compared with."""
+        plan = self._plan
+        routes = [plan.route, *plan.fallbacks(), *plan.longer()]
+        asked = [name for name in (self._chat.get("model"), self._chat.get("tier")) if name]
+        return frozenset([*asked, *(route.name for route in routes), *map(str, self.targets)])
+
+    @cached_property
+    def attempts_at_once(self) -> int:
+        """Hedging asks two targets for the same answer."""
+        return 2 if self._plan.route.hedge_after is not None else 1
+
+    @cached_property
+    def input_tokens(self) -> int:
+        return tokens.prompt_tokens(self._chat)
+
+    def output_tokens_of(self, target: Target) -> int:
+        most = self._chat.get("max_completion_tokens") or self._chat.get("max_tokens")
+        return (most or usual_output(target)) * (self._chat.get("n") or 1)
+
+    @cached_property
+    def output_tokens(self) -> int:
+        return max(map(self.output_tokens_of, self.targets), default=0)
+
+    @cached_property
+    def cost(self) -> int:
+        """Units of the dearest target. Raises BudgetExceeded where the price of one is not known."""
+        return max(map(self._cost_of, self.targets), default=0)
+
+    def _cost_of(self, target: Target) -> int:
+        output = self.output_tokens_of(target)
+        told = pricing.estimate(target, self.input_tokens, output)
+        if told is None:
+            fallback = fallback_price()
+            told = None if fallback is None else prices.most(fallback, self.input_tokens, output)
+        if told is None:
+            raise BudgetExceeded(
+                f"The price of {target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
+                code="price_unknown",
+                headers={"x-should-retry": "false"},
+            )
+        return min(units_of(told), MOST)
+
+    def of(self, rule: Rule) -> int:
+        """In the rule's units."""
+        if rule.metric == "requests":
+            return 1
+        if rule.metric == "cost":
+            return self.cost * self.attempts_at_once
+        used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        return used.get(rule.metric, sum(used.values())) * self.attempts_at_once
+
+
+def fallback_price() -> prices.Table | None:
+    """For what has no price, where there is a limit on cost. Raises ValueError where the setting is none."""
+    return prices.parse(native_settings.FALLBACK_PRICE)
+
+
+def used(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:
+    """What a call used by one of its records, in the rule's units. `route` is the one that answered.
+
+    Where a price disappeared while the call ran, it counts by FALLBACK_PRICE, else as what was reserved.
+    """
+    if not rule.covers((entry.model, route, f"{entry.provider}/{entry.provider_model}")):
+        return 0
+    if rule.metric == "requests":
+        return int(entry.error_code != "hedged" and was_served(entry))
+    if rule.metric == "cost":
+        return _cost_of(entry, reserved)
+    counts = {"input_tokens": entry.prompt_tokens, "output_tokens": entry.completion_tokens}
+    return counts.get(rule.metric, max(entry.total_tokens, sum(counts.values())))
+
+
+def was_served(entry: UsageEntry) -> bool:
+    """Whether it counts as a request: one that failed without an answer does not."""
+    return entry.status in ("ok", "client_closed") or entry.completion_tokens > 0
+
+
+def _cost_of(entry: UsageEntry, reserved: int) -> int:
+    if entry.cost is not None:
+        return units_of(entry.cost)
+    if not entry.total_tokens:
+        return 0
+    fallback = fallback_price()
+    told = None if fallback is None else prices.cost(fallback, _usage(entry))
+    return reserved if told is None else units_of(told)
+
+
+def _usage(entry: UsageEntry) -> Usage:
+    return {
+        "prompt_tokens": entry.prompt_tokens,
+        "completion_tokens": entry.completion_tokens,
+        "total_tokens": entry.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": entry.cached_tokens, "cache_write_tokens": entry.cache_write_tokens},
+        "completion_tokens_details": {"reasoning_tokens": entry.reasoning_tokens},
+    }

@@ -1,0 +1,216 @@
+"""Limits of settings and rows, read into values, and which of them bind a caller.
+
+Rules:
+1. A rule counts in a counter of its own: of its subject, metric, window and pattern, but not of its amount. So raising an amount
+   forgets nothing, and two rules that differ in the amount alone count together; the tighter one is the one that binds.
+2. A rule for each user counts each one apart, and gives way to a rule of that user's own with the same metric, window and pattern.
+3. All rules that apply to a call must admit it: the tightest wins.
+4. A pattern is compared with the name that was asked for, the names of the routes that may answer, and `provider/model` of each
+   of their targets. So a limit cannot be passed by under another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from typing import Any, Final
+
+from django.db.models.signals import post_delete, post_save
+
+from native_api.conf import native_settings
+from native_api.exceptions import DatabaseUnavailable
+from native_api.limits.windows import SECONDS
+from native_api.models.limits import MOST, MOST_OF_OTHERS, Limit, ModelAccess, problem_of_amount, units
+from native_api.snapshots import Snapshot
+from native_api.types import Caller
+
+KEYS: Final = frozenset({"SUBJECT", "METRIC", "AMOUNT", "WINDOW", "MODELS", "THRESHOLD"})
+NEEDED: Final = ("SUBJECT", "METRIC", "AMOUNT")
+SUBJECTS: Final = "'everyone', 'each_user', 'group:NAME' or 'user:NAME'"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One limit. `subject` is a value of Limit.Subject; `member` tells which, by id, or by name where it comes from settings.
+
+    `amount` is in units: 10^-12 USD, tokens, requests. `threshold` is in percent.
+    """
+
+    subject: str
+    member: int | str | None
+    by_name: bool
+    metric: str
+    window: str
+    pattern: str
+    amount: int
+    threshold: int
+    shown: str
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is counted in the cache."""
+        return self.metric == "concurrent_requests" or (self.window in SECONDS and self.metric != "cost")
+
+    def counter(self, caller: Caller) -> str:
+        member = caller.user_id if self.subject == "each_user" else self.member
+        told = (self.subject, str(member), self.by_name, self.metric, self.window, self.pattern)
+        return blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def binds(self, caller: Caller) -> bool:
+        if self.subject == "everyone":
+            return True
+        if self.subject == "group":
+            return any(self.member == (name if self.by_name else pk) for pk, name in caller.groups)
+        if self.subject == "key":
+            return self.member == caller.key_id
+        if caller.user_id is None:
+            return False
+        return self.subject == "each_user" or self.member == (caller.user_name if self.by_name else caller.user_id)
+
+    def displaces(self, other: Rule) -> bool:
+        return self.subject == "user" and (self.metric, self.window, self.pattern) == (other.metric, other.window, other.pattern)
+
+    def covers(self, names: Iterable[str]) -> bool:
+        return not self.pattern or any(fnmatchcase(name, self.pattern) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A rule as it binds one caller."""
+
+    rule: Rule
+    counter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All rules of the site. `by_group`: whether callers' groups matter, for a limit or for what they may use."""
+
+    rules: tuple[Rule, ...] = ()
+    by_group: bool = False
+
+    def bounds(self, caller: Caller) -> list[Bound]:
+        """The rules that bind the caller, one for each counter, whatever the model."""
+        binding = [rule for rule in self.rules if rule.binds(caller)]
+        own = [rule for rule in binding if rule.subject == "user"]
+        tightest: dict[str, Rule] = {}
+        for rule in binding:
+            if rule.subject == "each_user" and any(other.displaces(rule) for other in own):
+                continue
+            counter = rule.counter(caller)
+            known = tightest.get(counter)
+            if known is None or rule.amount < known.amount:
+                tightest[counter] = rule
+        return [Bound(rule, counter) for counter, rule in tightest.items()]
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+def rule_of(definition: Any) -> Rule:
+    """An entry of LIMITS. Raises ValueError('message | hint')."""
+    if not isinstance(definition, Mapping):
+        raise ValueError("it is no dictionary | Such as {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', 'WINDOW': 'month'}.")
+    unknown = sorted(map(str, definition.keys() - KEYS))
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(KEYS))}.")
+    missing = next((name for name in NEEDED if definition.get(name) is None), None)
+    if missing:
+        raise ValueError(f"no {missing} | Give {', '.join(NEEDED)}, and WINDOW except for concurrent_requests.")
+    metric = _one_of("METRIC", definition["METRIC"], Limit.Metric.values)
+    window = definition.get("WINDOW") or ""
+    if metric == "concurrent_requests":
+        if window:
+            raise ValueError("concurrent_requests has no WINDOW | Leave it out.")
+    else:
+        _one_of("WINDOW", window, Limit.Window.values)
+    subject, member = _subject_of(definition["SUBJECT"])
+    amount = _units(metric, _amount_of(definition["AMOUNT"]))
+    pattern = definition.get("MODELS") or ""
+    if not isinstance(pattern, str):
+        raise ValueError(f"MODELS {pattern!r} is no pattern | Such as 'gpt-4o*'.")
+    threshold = threshold_of(definition.get("THRESHOLD"))
+    return Rule(subject, member, True, metric, window, pattern, amount, threshold, str(definition["SUBJECT"]))
+
+
+def _one_of(name: str, value: Any, known: Iterable[str]) -> str:
+    if value not in known:
+        raise ValueError(f"unknown {name} {value!r} | Known: {', '.join(known)}.")
+    return str(value)
+
+
+def _subject_of(told: Any) -> tuple[str, str | None]:
+    subject, _, member = str(told).partition(":")
+    if (subject in ("everyone", "each_user") and not member) or (subject in ("group", "user") and member):
+        return subject, member or None
+    raise ValueError(f"unknown SUBJECT {told!r} | It is {SUBJECTS}. Limits of keys are made in the admin.")
+
+
+def _amount_of(told: Any) -> Decimal:
+    try:
+        if isinstance(told, bool | float):
+            raise ValueError
+        return Decimal(told)
+    except (InvalidOperation, TypeError, ValueError):
+        raise ValueError(f"AMOUNT {told!r} is no amount | Write it as a whole number, or, for cost, as '12.50'.") from None
+
+
+def _units(metric: str, amount: Decimal) -> int:
+    problem = problem_of_amount(metric, amount)
+    if problem:
+        raise ValueError(f"AMOUNT {problem} | For cost it is in USD.")
+    return units(metric, amount)
+
+
+def threshold_of(told: Any) -> int:
+    """Percent; the site's where none is told. Raises ValueError('message | hint')."""
+    value = native_settings.LIMIT_THRESHOLD if told is None else told
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100:
+        raise ValueError(f"threshold {value!r} is no percentage | A whole number from 1 to 100.")
+    return value
+
+
+def problems_of(told: Any) -> Iterator[tuple[int, ValueError]]:
+    """What is wrong with entries of LIMITS, each with its place."""
+    for place, definition in enumerate(told if isinstance(told, list | tuple) else [told]):
+        try:
+            rule_of(definition)
+        except ValueError as error:
+            yield place, error
+
+
+def _of_row(row: Limit) -> Rule:
+    """Rows that were not written by the admin may make no sense. They are read as the tighter of what they can mean."""
+    member = {"group": row.group_id, "user": row.user_id, "key": row.api_key_id}.get(row.subject)
+    most = MOST.get(row.metric, MOST_OF_OTHERS)
+    amount = units(row.metric, min(max(row.amount, Decimal(0)), most))
+    window = row.window if row.window in Limit.Window.values else "lifetime"
+    shown = f"{row.subject}:{row.member()}" if row.member() is not None else row.subject
+    concurrent = row.metric == "concurrent_requests"
+    threshold = threshold_of(row.threshold)
+    return Rule(row.subject, member, False, row.metric, "" if concurrent else window, row.pattern, amount, threshold, shown)
+
+
+def _read() -> Rules:
+    """Raises ValueError where LIMITS are wrong: a limit that nobody understands must not be forgotten, so no call is let in."""
+    rows = Limit.objects.filter(enabled=True).select_related("group", "user", "api_key")
+    found = (*map(rule_of, native_settings.LIMITS), *map(_of_row, rows))
+    return Rules(found, any(rule.subject == "group" for rule in found) or ModelAccess.objects.exists())
+
+
+def _unknown() -> Rules:
+    """No rule was ever read, so nobody knows what may be spent."""
+    raise DatabaseUnavailable("The limits cannot be read right now. Try again shortly.", headers={"retry-after": "5"})
+
+
+_current: Final = Snapshot("limits", _read, _unknown)
+current: Final = _current.current
+acurrent: Final = _current.acurrent
+forget: Final = _current.forget
+
+for _model in (Limit, ModelAccess):
+    post_save.connect(forget, sender=_model)
+    post_delete.connect(forget, sender=_model)

@@ -1,0 +1,71 @@
+"""How the limits of a caller stand, for `GET v1/usage`. Of limits shared with others it tells only whether they have room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.utils import timezone
+
+from native_api import bridge
+from native_api.limits import answers, budgets, counters, rules
+from native_api.limits.holds import count_key, slot_of
+from native_api.limits.rules import Bound
+from native_api.limits.windows import Span, span
+from native_api.types import Caller, Json
+
+PATIENCE: Final = 5.0
+
+_threads: Final = bridge.Threads("native-api-statements", 2)
+
+
+async def of(caller: Caller) -> list[Json]:
+    """One object for each limit that binds a resolved caller: `metric`, `window`, `models`, `shared`, `limit`, `used`, `reserved`, `left`,
+    `reset_at`, `has_room`.
+
+    Amounts are numbers, of cost text in USD. `reserved` is null where what runs is counted as used; `limit` to `left` are null
+    where the limit is shared. Raises what the database or the cache raises.
+    """
+    bounds = (await rules.acurrent()).bounds(caller)
+    return await _threads.run(PATIENCE, _statements, bounds, datetime.now(UTC))
+
+
+def _statements(bounds: Sequence[Bound], now: datetime) -> list[Json]:
+    zone = timezone.get_default_timezone()
+    spans = {bound.counter: span(bound.rule.window, now, UTC if bound.rule.is_short else zone) for bound in bounds if bound.rule.window}
+    short = [bound for bound in bounds if bound.rule.is_short]
+    long = [bound for bound in bounds if not bound.rule.is_short]
+    levels = {**_counted(short, spans), **budgets.levels({bound.counter: spans[bound.counter] for bound in long})} if bounds else {}
+    return [_statement(bound, spans.get(bound.counter), levels[bound.counter]) for bound in bounds]
+
+
+def _counted(bounds: Sequence[Bound], spans: dict[str, Span]) -> dict[str, budgets.Level]:
+    windowed = [bound for bound in bounds if bound.rule.window]
+    slotted = [bound for bound in bounds if not bound.rule.window]
+    if not bounds:
+        return {}
+    keys, slots = [count_key(bound, spans[bound.counter]) for bound in windowed], [slot_of(bound) for bound in slotted]
+    levels = counters.store().levels(keys, slots)
+    held = [*levels.counts, *levels.slots]
+    return {bound.counter: budgets.Level(level, 0) for bound, level in zip([*windowed, *slotted], held, strict=True)}
+
+
+def _statement(bound: Bound, window: Span | None, level: budgets.Level) -> Json:
+    rule = bound.rule
+    left = max(0, rule.amount - level.used - level.reserved)
+    shared = rule.subject in answers.SHARED
+    amounts = {"limit": rule.amount, "used": level.used, "reserved": None if rule.is_short else level.reserved, "left": left}
+    return {
+        "metric": rule.metric,
+        "window": rule.window or None,
+        "models": rule.pattern or None,
+        "shared": shared,
+        **{name: None if shared or units is None else _shown(rule.metric, units) for name, units in amounts.items()},
+        "reset_at": window.end.isoformat() if window and window.end else None,
+        "has_room": left > 0,
+    }
+
+
+def _shown(metric: str, units: int) -> Any:
+    return answers.number(metric, units) if metric == "cost" else units

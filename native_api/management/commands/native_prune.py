@@ -1,0 +1,52 @@
+"""Deletes usage records of a certain age. The totals of their days stay."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.core.management import BaseCommand, CommandError
+
+from native_api.usage import folder
+from native_api.usage.entry import EPOCH
+from native_api.usage.pruning import Pruner
+
+UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
+MAX_BATCH: Final = 10_000
+"""SQLite takes so many values in one statement, and not many times more."""
+
+
+class Command(BaseCommand):
+    help = "Delete usage records that are older than the given time. The totals of their days stay."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--older-than", required=True, metavar="AGE", help="Such as 90d, 12h or 4w.")
+        parser.add_argument("--batch", type=int, default=1000, help="Records in one transaction (%(default)s).")
+        parser.add_argument("--dry-run", action="store_true", help="Only count them.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not 1 <= options["batch"] <= MAX_BATCH:
+            raise CommandError(f"--batch must be between 1 and {MAX_BATCH}.")
+        pruner = Pruner(_moment(options["older_than"]), folder.database(), options["batch"], dry_run=options["dry_run"])
+        pruner.run()
+        self.stdout.write(f"{pruner.deleted} usage records {'would be' if options['dry_run'] else 'were'} deleted.")
+        for day, count in sorted(pruner.kept.items()):
+            self.stderr.write(f"{day}: {count} records stay, since the day's totals differ from them.")
+        if pruner.kept:
+            raise CommandError("Run native_rollup --rebuild, then this again.")
+
+
+def _moment(age: str) -> datetime:
+    """So long ago."""
+    match = re.fullmatch(r"([0-9]{1,9})([hdw])", age)
+    if not match or not int(match[1]):
+        raise CommandError(f"{age!r} is no age. Say a number and h, d or w: 12h, 90d, 4w.")
+    try:
+        moment = datetime.now(UTC) - timedelta(**{UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        moment = EPOCH
+    if moment <= EPOCH:
+        raise CommandError(f"{age} ago there were no records.")
+    return moment

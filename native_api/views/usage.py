@@ -1,0 +1,81 @@
+"""`GET v1/usage`: what the caller used, by day and model, and how the caller's limits stand.
+
+`?days=30` tells of how many days, today included.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Sum
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
+
+from native_api import bridge
+from native_api.exceptions import DatabaseUnavailable, InvalidRequest
+from native_api.limits import statements
+from native_api.limits.answers import number
+from native_api.models import DailyUsage
+from native_api.permissions import resolved
+from native_api.types import Json
+from native_api.usage import folder, rollups
+from native_api.views.base import NativeView, caller_of
+
+PATIENCE: Final = 5.0
+DAYS: Final = 30
+MOST_DAYS: Final = 366
+
+TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+SUMS: Final = ("requests", *TOKENS, "cost_units", "unpriced")
+
+_threads: Final = bridge.Threads("native-api-usage-view", 2)
+
+
+class UsageView(NativeView):
+    """All that the caller's user used, by whatever key. `cost` is text, in USD; `unpriced_requests` are not in it."""
+
+    async def get(self, request: Request) -> HttpResponse:
+        first = rollups.day_of(datetime.now(UTC)) - timedelta(days=_days(request.query_params.get("days")) - 1)
+        caller = await resolved(caller_of(request))
+        try:
+            rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
+            limits = await statements.of(caller)
+        except bridge.HangingCall:
+            raise DatabaseUnavailable("Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}) from None
+        return self.json(
+            {
+                "object": "usage",
+                "user": caller.user_name or None,
+                "from": first.isoformat(),
+                "time_zone": timezone.get_default_timezone_name(),
+                "data": [{"day": row["day"].isoformat(), "model": row["model"], **_shown(row)} for row in rows],
+                "total": _shown({name: sum(row[name] for row in rows) for name in SUMS}),
+                "limits": limits,
+            }
+        )
+
+
+def _days(told: str | None) -> int:
+    if told is None:
+        return DAYS
+    if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= MOST_DAYS and len(told) < 9):
+        raise InvalidRequest(f"days: expected a whole number from 1 to {MOST_DAYS}", param="days")
+    return int(told)
+
+
+def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
+    if user_id is None:
+        return []
+    own: Any = DailyUsage.objects.using(folder.database()).filter(user_id=rollups.user_text(user_id), day__gte=first)
+    return list(own.order_by("-day", "model").values("day", "model").annotate(**{name: Sum(name) for name in SUMS}))
+
+
+def _shown(sums: dict[str, Any]) -> Json:
+    return {
+        "requests": sums["requests"],
+        **{name: sums[name] for name in TOKENS},
+        "cost": number("cost", int(sums["cost_units"])),
+        "unpriced_requests": sums["unpriced"],
+    }

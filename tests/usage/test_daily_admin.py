@@ -1,0 +1,97 @@
+"""The totals of each day in the admin: read-only, found by filters and days, without reading all of them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from native_api.admin.rollups import JumpingDays
+from native_api.models import DailyUsage
+from native_api.usage import writer
+from native_api.usage.entry import UsageEntry
+
+LIST = "/admin/native_api/dailyusage/"
+FIRST = datetime(2025, 11, 30, 18, tzinfo=UTC)
+
+
+@pytest.fixture
+def page(transactional_db: None, client: Client) -> Client:
+    user = get_user_model().objects.create_superuser("admin", "a@b.example", "admin")
+    common = {"provider": "p", "user_id": user.pk, "user_name": "admin", "cost": Decimal("1e-12")}
+    moments = [FIRST + timedelta(days=days) for days in (0, 1, 40, 41, 400)]
+    entries = [UsageEntry(model=model, created_at=moment, **common) for moment in moments for model in ("m1", "m2")]  # type: ignore[arg-type]
+    assert not writer.write(entries, "default", doubtful=False)
+    client.force_login(user)
+    return client
+
+
+def body(page: Client, query: str) -> str:
+    answer = page.get(LIST + query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def rows(text: str) -> int:
+    return len(re.findall(r'<th class="field-day', text))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", 10),
+        ("?model=m1", 5),
+        ("?provider=p", 10),
+        ("?status__exact=error", 0),
+        ("?day__year=2026&day__month=1", 4),
+        ("?q=admin", 10),
+        ("?q=m2", 5),
+        ("?q=nothing", 0),
+    ],
+)
+def test_filters_and_searches_find_what_they_should(page: Client, query: str, expected: int) -> None:
+    assert rows(body(page, query)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "links"),
+    [
+        ("", ["day__year=2025", "day__year=2026", "day__year=2027"]),
+        ("?day__year=2025", ["day__month=11", "day__month=12"]),
+        ("?day__year=2026&day__month=1", ["day__day=9", "day__day=10"]),
+    ],
+)
+def test_the_days_lead_to_what_there_is(page: Client, query: str, links: list[str]) -> None:
+    shown = body(page, query)
+    assert all(link in shown for link in links)
+    assert "day__month=10" not in shown
+    assert "day__day=11" not in shown
+
+
+@pytest.mark.parametrize(("kind", "first"), [("year", date(2026, 1, 1)), ("month", date(2026, 1, 1)), ("day", date(2026, 1, 9))])
+def test_periods_are_those_of_the_database_itself(page: Client, kind: str, first: date) -> None:
+    found = JumpingDays(DailyUsage).dates("day", kind)
+    assert found == list(DailyUsage.objects.dates("day", kind))  # type: ignore[arg-type]
+    assert first in found
+
+
+def test_no_page_counts_rows(page: Client) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        body(page, "")
+    queries = [query["sql"].upper() for query in captured if "native_api_dailyusage" in query["sql"]]
+    assert queries
+    assert not [query for query in queries if "COUNT(" in query or "DISTINCT" in query]
+
+
+def test_totals_can_be_seen_and_not_changed(page: Client) -> None:
+    one = DailyUsage.objects.latest("day")
+    shown = page.get(f"{LIST}{one.pk}/change/")
+    assert "0.000000000001" in shown.content.decode()
+    assert 'name="_save"' not in shown.content.decode()
+    assert page.get(LIST + "add/").status_code == page.get(f"{LIST}{one.pk}/delete/").status_code == 403

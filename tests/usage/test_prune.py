@@ -1,0 +1,124 @@
+"""Old records go in small steps, and never one that the totals have not counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from native_api.models import DailyUsage, UsageRecord
+from native_api.usage import writer
+from native_api.usage.entry import UsageEntry, first_id_of
+from tests.servers import manage
+from tests.usage.conftest import Place
+
+NOW = datetime.now(UTC)
+
+
+def entries(age: timedelta, count: int) -> list[UsageEntry]:
+    """Of that age, a second apart."""
+    first = first_id_of(NOW - age)
+    return [UsageEntry(model="m", id=UUID(int=first.int + (number * 1000 << 80) + number)) for number in range(count)]
+
+
+def write(age: timedelta, count: int) -> None:
+    assert not writer.write(entries(age, count), "default", doubtful=False)
+
+
+def prune(older_than: str, **options: Any) -> None:
+    call_command("native_prune", older_than=older_than, **options)
+
+
+def requests() -> int:
+    return sum(DailyUsage.objects.values_list("requests", flat=True))
+
+
+@pytest.mark.usefixtures("transactional_db")
+class TestPruning:
+    @pytest.mark.parametrize(("age", "left"), [("12h", 1), ("90d", 3), ("8w", 2), ("40w", 4)])
+    def test_what_is_older_goes_and_the_totals_stay(self, age: str, left: int) -> None:
+        for days in (0.4, 10, 60, 100):
+            write(timedelta(days=days), 1)
+        before = list(DailyUsage.objects.order_by("id").values_list("id", "requests"))
+        prune(age)
+        assert UsageRecord.objects.count() == left
+        assert list(DailyUsage.objects.order_by("id").values_list("id", "requests")) == before
+
+    def test_it_takes_many_small_transactions(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(timedelta(days=100), 25)
+        write(timedelta(days=1), 5)
+        with CaptureQueriesContext(connection) as captured:
+            prune("90d", batch=10)
+        assert "25 usage records were deleted." in capsys.readouterr().out
+        assert sum(query["sql"].startswith("DELETE") for query in captured) == 3
+        assert UsageRecord.objects.count() == 5
+        assert requests() == 30
+
+    def test_a_dry_run_deletes_nothing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(timedelta(days=100), 25)
+        prune("90d", batch=10, dry_run=True)
+        assert "25 usage records would be deleted." in capsys.readouterr().out
+        assert UsageRecord.objects.count() == 25
+        assert not DailyUsage.objects.filter(pruned=True).exists()
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_what_the_totals_do_not_have_stays(self, dry_run: bool, capsys: pytest.CaptureFixture[str]) -> None:
+        write(timedelta(days=100), 3)
+        write(timedelta(days=110), 4)
+        DailyUsage.objects.latest("day").delete()
+        with pytest.raises(CommandError, match="native_rollup --rebuild"):
+            prune("90d", batch=2, dry_run=dry_run)
+        assert "3 records stay" in capsys.readouterr().err
+        assert UsageRecord.objects.count() == (7 if dry_run else 3)
+        call_command("native_rollup", rebuild=True)
+        prune("90d")
+        assert UsageRecord.objects.count() == 0
+        assert requests() == 7
+
+    def test_a_day_that_is_half_gone_can_go_wholly_and_take_late_records(self) -> None:
+        early, late = entries(timedelta(days=100), 4), entries(timedelta(days=100), 5)[4:]
+        assert not writer.write(early, "default", doubtful=False)
+        middle = (NOW - early[2].created_at) // timedelta(hours=1)  # type: ignore[operator]
+        UsageRecord.objects.filter(pk__in=[each.id for each in early[:2]]).delete()
+        DailyUsage.objects.update(pruned=True)
+        assert not writer.write(late, "default", doubtful=False)
+        call_command("native_rollup", rebuild=True)
+        prune(f"{middle - 1}h")
+        assert (UsageRecord.objects.count(), requests()) == (0, 5)
+
+
+@pytest.mark.parametrize("age", ["", "90", "d", "-1d", "0d", "1.5d", "90days", "90 d", "99999999w", "٣d", "500000h"])
+def test_nonsense_is_refused(age: str) -> None:
+    with pytest.raises(CommandError, match=r"is no age|no records|--older-than"):
+        prune(age)
+
+
+@pytest.mark.parametrize("batch", [0, -1, 10**6])
+def test_batches_have_a_sane_size(batch: int) -> None:
+    with pytest.raises(CommandError, match="--batch"):
+        prune("1d", batch=batch)
+
+
+def test_pruning_while_others_record(place: Place) -> None:
+    children = [place.child() for _ in range(2)]
+    long_ago = [first_id_of(NOW - timedelta(days=100, seconds=number)) for number in range(2)]
+    for child, first in zip(children, long_ago, strict=True):
+        assert child.ask("record_at", first=first.hex, count=500)
+        child.ask("flush", timeout=60)
+        for _ in range(20):
+            child.tell("record", count=50)
+        child.tell("record_at", first=UUID(int=first.int + 10**6).hex, count=100)
+    assert "deleted" in manage(place.environment, "native_prune", "--older-than", "90d", "--batch", "50")
+    for child in children:
+        assert all(child.hear() for _ in range(21))
+        child.ask("flush", timeout=60)
+    place.catch_up()
+    manage(place.environment, "native_prune", "--older-than", "90d")
+    assert place.query("SELECT count(*) FROM native_api_usagerecord") == [(2000,)]
+    assert place.query("SELECT sum(requests) FROM native_api_dailyusage") == [(3200,)]
+    manage(place.environment, "native_rollup")
