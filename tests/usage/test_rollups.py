@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
@@ -16,7 +19,7 @@ from native_api.models import ApiKey, DailyUsage, UsageRecord
 from native_api.usage import reconciling, rollups, writer
 from native_api.usage.entry import UsageEntry
 from native_api.usage.rollups import TOKENS
-from tests.servers import manage
+from tests.servers import ROOT, manage, until
 from tests.usage.conftest import Place
 
 DAY = date(2026, 3, 4)
@@ -256,3 +259,30 @@ def test_a_rebuild_while_others_record_loses_nothing_and_counts_nothing_twice(pl
     place.catch_up()
     assert place.query(RECORDS) == place.query(TOTALS) == [(6200, 18000)]
     manage(place.environment, "native_rollup")
+
+
+RECORDS_ONE_MORE = """INSERT INTO native_api_usagerecord
+    SELECT (json_populate_record(record, '{"id": "01900000-0000-7000-8000-000000000001"}')).* FROM native_api_usagerecord AS record"""
+COUNTS_ONE_MORE = "UPDATE native_api_dailyusage SET requests = requests + 1, prompt_tokens = prompt_tokens + 3, unpriced = unpriced + 1"
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+@pytest.mark.parametrize("counted_before", [True, False])
+def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(postgres: Place, counted_before: bool) -> None:
+    """What a recorder does in one transaction, done by hand so that the rebuild comes in between."""
+    child = postgres.child()
+    child.ask("record", prompt_tokens=3)
+    child.ask("flush", timeout=60)
+    postgres.query(CHANGES)
+    with psycopg.connect(postgres.url) as batch:
+        batch.execute(RECORDS_ONE_MORE)
+        if counted_before:
+            batch.execute(COUNTS_ONE_MORE)
+        rebuild = subprocess.Popen([sys.executable, "-m", "django", "native_rollup", "--rebuild"], env=postgres.environment, cwd=ROOT)
+        until(lambda: rebuild.poll() is not None or postgres.query(WAITING), "the rebuild to wait or end", 30)
+        if not counted_before:
+            assert rebuild.wait(30) == 0
+            batch.execute(COUNTS_ONE_MORE)
+    assert rebuild.wait(30) == 0
+    assert postgres.query(RECORDS) == postgres.query(TOTALS) == [(2, 6)]
+    manage(postgres.environment, "native_rollup")
