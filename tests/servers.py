@@ -138,7 +138,7 @@ def populate(environment: dict[str, str]) -> str:
 def running_site(
     kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], prefix: str = "/native", **more: str
 ) -> Iterator[Site]:
-    if not (folder / "db.sqlite3").exists() and (template / "db.sqlite3").exists():
+    if "TEST_DATABASE_URL" not in more and not (folder / "db.sqlite3").exists() and (template / "db.sqlite3").exists():
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
     port = free_port()

@@ -23,7 +23,7 @@ from django.core.cache import caches
 
 from native_api.shared import IN_PROCESS
 
-LEASE: Final = 30.0
+LEASE: Final = 15.0
 """Seconds that a slot is held without being renewed."""
 
 AFTERWARDS: Final = 60.0

@@ -97,7 +97,7 @@ class Guess:
 
     def _cost_of(self, target: Target) -> int:
         output = self.output_tokens_of(target)
-        told = pricing.estimate(target, self.input_tokens, output)
+        told = pricing.estimate(target, self.input_tokens, output, self._chat.get("service_tier") or "")
         if told is None:
             fallback = fallback_price()
             told = None if fallback is None else prices.most(fallback, self.input_tokens, output)

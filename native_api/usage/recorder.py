@@ -41,6 +41,9 @@ IDLE_SECONDS: Final = 1.0
 FIRST_BACKOFF: Final = 0.5
 LAST_BACKOFF: Final = 5.0
 EXIT_SECONDS: Final = 10.0
+FORK_PATIENCE: Final = 2.0
+"""Seconds that a fork waits for the batch that is being written."""
+
 REST: Final = 2.5
 """Seconds of rest for each second of work."""
 
@@ -227,17 +230,27 @@ def _own() -> Recorder:
     return _recorder
 
 
+_paused: list[threading.Lock] = []
+
+
 def _before_fork() -> None:
+    # SQLite, as the child finds it, would go on holding the lock of a transaction that was under way here, and nobody would end it.
+    at_work = _recorder._at_work
+    if at_work.acquire(timeout=FORK_PATIENCE):
+        _paused.append(at_work)
     # No file may be half opened when the process is doubled.
     _recorder.journal.lock.acquire()
 
 
 def _after_fork() -> None:
     _recorder.journal.lock.release()
+    while _paused:
+        _paused.pop().release()
 
 
 def _begin_in_child() -> None:
     global _recorder
+    _paused.clear()
     _recorder.journal.forget()
     _recorder = Recorder()
 

@@ -1,0 +1,110 @@
+"""Sites with limits: real server processes that share a database and a cache, in front of one scripted provider."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from tests.servers import Site, environment_for, populate, running_site
+from tests.upstream import Exchange, Upstream, running_upstream
+from tests.usage.conftest import POSTGRES, ask_postgres
+
+REDIS = "redis://127.0.0.1:6379/9"
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 3}
+PROMPT_TOKENS = 9
+"""What the gateway takes CHAT for, and the scripted provider tells: so what is reserved is what is used."""
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with running_upstream() as server:
+        yield server
+
+
+def native_api(upstream: Upstream, limits: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return {
+        "PROVIDERS": {
+            "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream", "PRICE": {"INPUT": "1.1", "OUTPUT": "2.3"}},
+            "unpriced": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream"},
+        },
+        "LIMITS": limits,
+        "ATTEMPTS": {"RETRIES": 0, "TOTAL": 1, "SECONDS": 1},
+        "TIMEOUTS": {"CONNECT": 5, "FIRST_TOKEN": 20, "BETWEEN_TOKENS": 20, "TOTAL": 20},
+        "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
+        **more,
+    }
+
+
+@dataclass
+class Sites:
+    """Processes of one site."""
+
+    processes: list[Site]
+    url: str
+    """Of the database."""
+
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        if self.url.startswith("postgres"):
+            return ask_postgres(self.url, statement)
+        return [tuple(row) for row in self.processes[0].rows(statement)]
+
+
+@contextlib.contextmanager
+def on_postgres(tmp_path: Path, settings: dict[str, Any], count: int = 4) -> Iterator[Sites]:
+    """Processes that share PostgreSQL and Redis. Skips where there is none."""
+    name, prefix = f"native_limits_{secrets.token_hex(4)}", f"limits-{secrets.token_hex(4)}"
+    try:
+        ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
+        redis.Redis.from_url(REDIS).ping()
+    except (psycopg.OperationalError, redis.ConnectionError):
+        pytest.skip("Needs PostgreSQL on port 5432 and Redis on port 6379.")
+    url = f"{POSTGRES.rpartition('/')[0]}/{name}"
+    shared = {"TEST_DATABASE_URL": url, "CACHE_URL": REDIS, "CACHE_PREFIX": prefix}
+    try:
+        key = populate(environment_for(tmp_path, {}, **shared))
+        with contextlib.ExitStack() as stack:
+            starting = [stack.enter_context(running_site("uvicorn", tmp_path, tmp_path, key, settings, **shared)) for _ in range(count)]
+            yield Sites(starting, url)
+    finally:
+        ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def on_sqlite(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Sites]:
+    """One process with SQLite, which counts in its memory."""
+    key = populate(environment_for(tmp_path, {}))
+    with running_site("uvicorn", tmp_path, tmp_path, key, settings) as site:
+        yield Sites([site], "sqlite")
+
+
+async def tells_what_was_used(exchange: Exchange) -> None:
+    """An answer whose usage is what the gateway reserved for CHAT."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello there"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": 3, "total_tokens": PROMPT_TOKENS + 3}
+    await exchange.json({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage})
+
+
+async def post(client: httpx.AsyncClient, site: Site, model: str, **more: Any) -> int:
+    """The status; 0 where the process is gone."""
+    try:
+        answer = await client.post(f"{site.url}/v1/chat/completions", headers=site.headers, json={"model": model, **CHAT, **more})
+    except httpx.HTTPError:
+        return 0
+    return answer.status_code
+
+
+async def at_once(sites: list[Site], model: str, count: int, **more: Any) -> list[int]:
+    """The statuses of so many calls at the same time, dealt out to the processes."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as client:
+        return list(await asyncio.gather(*(post(client, sites[number % len(sites)], model, **more) for number in range(count))))
