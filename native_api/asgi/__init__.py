@@ -78,12 +78,13 @@ class GatewayASGI:
 
 async def _lifespan(receive: Receive, send: Send) -> None:
     from native_api import bridge
-    from native_api.usage import recorder
+    from native_api.usage import pricing, recorder
 
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await sync_to_async(recorder.start, thread_sensitive=False)()
+            await pricing.aready()
             _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
