@@ -7,8 +7,9 @@ What was used in the end is what counts; a guess that was too low is made good w
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from native_api import prices
 from native_api.conf import native_settings
@@ -31,6 +32,13 @@ WEIGHT: Final = 0.05
 
 MOST: Final = 10**17
 """Units of cost, twice which still fits the database."""
+
+OUTPUT_LIMITS: Final = frozenset({"maxtokens", "maxcompletiontokens", "maxoutputtokens", "numpredict", "maxnewtokens", "maxgenlen"})
+ANSWERS: Final = frozenset({"n", "candidatecount"})
+"""What `provider_options` may call the limit of the output, and the number of answers, without underscores and capitals."""
+
+DEEPEST: Final = 4
+MOST_TOKENS: Final = 10**9
 
 MOST_REMEMBERED: Final = 1000
 
@@ -83,8 +91,12 @@ class Guess:
         return tokens.prompt_tokens(self._chat)
 
     def output_tokens_of(self, target: Target) -> int:
-        most = self._chat.get("max_completion_tokens") or self._chat.get("max_tokens")
-        return (most or usual_output(target)) * (self._chat.get("n") or 1)
+        most = max(self._chat.get("max_completion_tokens") or self._chat.get("max_tokens") or 0, self._most_told(OUTPUT_LIMITS))
+        return (most or usual_output(target)) * max(self._chat.get("n") or 1, self._most_told(ANSWERS))
+
+    def _most_told(self, names: frozenset[str]) -> int:
+        """The largest number that `provider_options` give for any of these, at whatever depth: they go to the provider as they are."""
+        return max(_numbers(self._chat.get("provider_options"), names), default=0)
 
     @cached_property
     def output_tokens(self) -> int:
@@ -117,6 +129,15 @@ class Guess:
             return self.cost * self.attempts_at_once
         used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
         return used.get(rule.metric, sum(used.values())) * self.attempts_at_once
+
+
+def _numbers(value: Any, names: frozenset[str], depth: int = 0) -> Iterator[int]:
+    if isinstance(value, dict) and depth < DEEPEST:
+        for name, member in value.items():
+            if name.replace("_", "").lower() in names and isinstance(member, int) and 0 < member <= MOST_TOKENS:
+                yield member
+            else:
+                yield from _numbers(member, names, depth + 1)
 
 
 def fallback_price() -> prices.Table | None:

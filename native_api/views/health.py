@@ -16,6 +16,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from native_api import bridge, catalog
+from native_api.exceptions import DatabaseUnavailable
+from native_api.limits import rules
 from native_api.shared import fleet, hear
 from native_api.types import Json
 from native_api.usage import folder, recorder
@@ -70,7 +72,8 @@ class _Readiness:
     async def checks(self) -> Json:
         if time.monotonic() - self._found_at >= REMEMBERED:
             database, cache, providers = await asyncio.gather(_tried(_database), _tried(_cache), _providers())
-            self._found = {"database": database, "cache": cache, "providers": providers, "journal": _journal()}
+            limits = await _limits(database, cache)
+            self._found = {"database": database, "cache": cache, "providers": providers, "limits": limits, "journal": _journal()}
             self._found_at = time.monotonic()
         return self._found
 
@@ -117,6 +120,18 @@ async def _providers() -> Json:
     }
     status = "failing" if not count else "degraded" if told["out_of_order"] or told["keys_refused"] else "ok"
     return {"status": status, "count": count, **told}
+
+
+async def _limits(database: Json, cache: Json) -> Json:
+    """What becomes of limits while something is away: rates let calls in, budgets let none in that they bind."""
+    try:
+        known = (await rules.acurrent()).rules
+    except (DatabaseUnavailable, ValueError):
+        return {"status": "degraded", "count": 0, "windows": "unknown", "budgets": "refuse"}
+    windows = "enforced" if cache["status"] == "ok" else "not_enforced"
+    budgets = "enforced" if database["status"] == "ok" else "refuse"
+    suffers = any((windows if rule.is_short else budgets) != "enforced" for rule in known)
+    return {"status": "degraded" if suffers else "ok", "count": len(known), "windows": windows, "budgets": budgets}
 
 
 def _journal() -> Json:

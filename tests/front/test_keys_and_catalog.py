@@ -128,4 +128,4 @@ def test_health_tells_states_and_no_names(own_site: Site) -> None:
     ready = httpx.get(f"{own_site.url}/health/ready", trust_env=False)
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     assert ready.json()["status"] == "ok"
-    assert ready.json()["checks"].keys() == {"database", "cache", "providers", "journal"}
+    assert ready.json()["checks"].keys() == {"database", "cache", "providers", "limits", "journal"}
