@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from native_api.models import PriceList
 from native_api.usage import pricing, updates
@@ -209,3 +210,13 @@ def test_without_a_network_the_command_says_so_and_fails(tmp_path: Any, lists: L
     manage(environment, "migrate", "--verbosity", "0")
     with pytest.raises(AssertionError, match=r"cannot be reached.*The prices stay as they were"):
         manage(environment, "native_update_prices", "--url", "http://127.0.0.1:1/data.json")
+
+
+def test_a_list_can_be_deleted_in_the_admin_and_not_changed(admin_client: Any) -> None:
+    PriceList.objects.create(fetched_at=timezone.now(), source="https://prices.example", data=json.dumps(price_list()))
+    page = f"/admin/native_api/pricelist/{PriceList.objects.get().pk}"
+    assert "https://prices.example" in admin_client.get("/admin/native_api/pricelist/").text
+    assert "input_mtok" not in admin_client.get(f"{page}/change/").text
+    assert admin_client.post(f"{page}/change/", {"source": "https://other.example"}).status_code == 403
+    assert admin_client.post(f"{page}/delete/", {"post": "yes"}).status_code == 302
+    assert not PriceList.objects.exists()
