@@ -30,7 +30,7 @@ WEIGHT: Final = 0.05
 """Of the newest answer in the mean."""
 
 MOST: Final = 10**17
-"""Units of cost, twice which still fits the database."""
+"""Units, twice which still fit the database: what a client asks for may be absurd."""
 
 MOST_REMEMBERED: Final = 1000
 
@@ -116,7 +116,7 @@ class Guess:
         if rule.metric == "cost":
             return self.cost * self.attempts_at_once
         used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
-        return used.get(rule.metric, sum(used.values())) * self.attempts_at_once
+        return min(used.get(rule.metric, sum(used.values())), MOST) * self.attempts_at_once
 
 
 def fallback_price() -> prices.Table | None:
