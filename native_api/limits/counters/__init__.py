@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.cache import caches
@@ -23,7 +23,21 @@ from native_api.limits.counters.redis import Redis
 from native_api.limits.counters.vocabulary import AFTERWARDS, LEASE, Count, Levels, Slot, Store, has_room
 from native_api.shared import IN_PROCESS
 
-__all__ = ["AFTERWARDS", "LEASE", "AnyCache", "Count", "Levels", "Memory", "Redis", "Slot", "Store", "has_room", "memory", "store"]
+__all__ = [
+    "AFTERWARDS",
+    "LEASE",
+    "AnyCache",
+    "Count",
+    "Levels",
+    "Memory",
+    "Redis",
+    "Slot",
+    "Store",
+    "are_shared",
+    "has_room",
+    "memory",
+    "store",
+]
 
 memory: Final = Memory()
 KEPT: Final = "_native_api_counters"
@@ -33,9 +47,8 @@ REDIS: Final = frozenset({"django.core.cache.backends.redis.RedisCache", "django
 
 
 def store() -> Store:
-    """Of the cache that requests are counted in: RATELIMIT_USE_CACHE, else the default one."""
-    alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
-    backend = settings.CACHES.get(alias, {}).get("BACKEND")
+    """Of the cache that requests are counted in."""
+    alias, backend = _cache()
     if backend in IN_PROCESS:
         return memory
     cache = caches[alias]
@@ -46,3 +59,14 @@ def store() -> Store:
         found = Redis(cache)
         setattr(cache, KEPT, found)
     return found
+
+
+def are_shared() -> bool:
+    """Whether the site's store is `shared`, without making one: each task of an event loop would get its own."""
+    return _cache()[1] not in IN_PROCESS
+
+
+def _cache() -> tuple[str, Any]:
+    """Alias and backend: RATELIMIT_USE_CACHE, else the default one."""
+    alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
+    return alias, settings.CACHES.get(alias, {}).get("BACKEND")

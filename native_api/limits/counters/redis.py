@@ -40,7 +40,8 @@ return held
 ADD: Final = """
 for i, key in ipairs(KEYS) do
   if redis.call('EXISTS', key) == 1 then
-    if redis.call('INCRBY', key, ARGV[i]) < 0 then redis.call('SET', key, 0, 'KEEPTTL') end
+    local level = redis.call('INCRBY', key, ARGV[i])
+    if level < 0 then redis.call('INCRBY', key, -level) end
   end
 end
 """
@@ -56,12 +57,13 @@ end
 
 LEVELS: Final = """
 local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local held = {}
 for i, key in ipairs(KEYS) do
   if i <= tonumber(ARGV[1]) then
     held[i] = tonumber(redis.call('GET', key) or '0')
   else
-    held[i] = redis.call('ZCOUNT', key, '(' .. time[1], '+inf')
+    held[i] = redis.call('ZCOUNT', key, '(' .. string.format('%.6f', now), '+inf')
   end
 end
 return held
