@@ -53,10 +53,13 @@ class AnyCache:
 
     def _changed(self, key: str, change: int) -> int:
         """Raises ValueError where there is no such counter."""
-        level = int(self._cache.incr(key, change) if change >= 0 else self._cache.decr(key, -change))
-        if self._forgets_time:
-            self._cache.touch(key, LONGEST)
-        return level
+        if not self._forgets_time:
+            return int(self._cache.incr(key, change) if change >= 0 else self._cache.decr(key, -change))
+        held = self._cache.get(key)
+        if held is None:
+            raise ValueError(key)
+        self._cache.set(key, int(held) + change, LONGEST)
+        return int(held) + change
 
     def _place(self, slot: Slot, member: str) -> str | None:
         for key in self._free(slot):
