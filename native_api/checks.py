@@ -155,7 +155,7 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
 def check_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for place, error in rules.problems_of(_own().get("LIMITS", ())):
         message, _, hint = str(error).partition(" | ")
-        yield Error(f"NATIVE_API['LIMITS'][{place}]: {message}.", hint=hint, id="native_api.E020")
+        yield Error(f"NATIVE_API['LIMITS']{place}: {message}.", hint=hint, id="native_api.E020")
     try:
         rules.threshold_of(_own().get("LIMIT_THRESHOLD", DEFAULTS["LIMIT_THRESHOLD"]))
     except ValueError as error:

@@ -46,6 +46,7 @@ class Snapshot(Generic[T]):
         self._what, self._read, self._without_database = what, read, without_database
         self._value: T | None = None
         self._read_at = float("-inf")
+        self._changes = 0
         self._away = False
         self.after_fork()
         if hasattr(os, "register_at_fork"):
@@ -74,6 +75,7 @@ class Snapshot(Generic[T]):
 
     def forget(self, *args: Any, **kwargs: Any) -> None:
         """Have the next request read anew. Also a receiver for any signal."""
+        self._changes += 1
         self._read_at = float("-inf")
 
     def _fresh(self) -> T | None:
@@ -84,11 +86,14 @@ class Snapshot(Generic[T]):
             fresh = self._fresh()
             if fresh is not None:
                 return fresh
+            changes, read_at = self._changes, time.monotonic()
             try:
                 self._value = value = self._read()
             except DatabaseError as error:
                 return self._go_on(error)
-            self._away, self._read_at = False, time.monotonic()
+            self._away = False
+            if changes == self._changes:  # else it was read too early, perhaps
+                self._read_at = read_at
             return value
 
     def _go_on(self, error: Exception) -> T:

@@ -36,6 +36,7 @@ class Standing(NamedTuple):
 
 
 _known: OrderedDict[Any, tuple[Standing, float]] = OrderedDict()
+_changes = 0
 
 
 async def of(user_id: Any) -> Standing:
@@ -44,12 +45,15 @@ async def of(user_id: Any) -> Standing:
     if known is not None and time.monotonic() < known[1]:
         return known[0]
     try:
-        read_at = time.monotonic()
+        read_at, changes = time.monotonic(), _changes
         standing = await _threads.run(PATIENCE, _read, user_id)
     except (DatabaseError, bridge.HangingCall):
         if known is None:
             raise DatabaseUnavailable("The user cannot be looked up right now. Try again shortly.", headers={"retry-after": "5"}) from None
         standing, read_at = known[0], time.monotonic() - MAX_AGE + RETRY
+    else:
+        if changes != _changes:  # it was read too early, perhaps
+            read_at = float("-inf")
     _keep(user_id, standing, read_at + MAX_AGE)
     return standing
 
@@ -76,6 +80,8 @@ def _read(user_id: Any) -> Standing:
 
 def forget(*args: Any, **kwargs: Any) -> None:
     """Have every user read anew, here at once and in other processes soon."""
+    global _changes
+    _changes += 1
     for user_id, (standing, _) in list(_known.items()):
         _known[user_id] = (standing, float("-inf"))
 

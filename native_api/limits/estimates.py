@@ -31,7 +31,7 @@ WEIGHT: Final = 0.05
 """Of the newest answer in the mean."""
 
 MOST: Final = 10**17
-"""Units of cost, twice which still fits the database."""
+"""Units, twice which still fit the database: what a client asks for may be absurd."""
 
 OUTPUT_LIMITS: Final = frozenset({"maxtokens", "maxcompletiontokens", "maxoutputtokens", "numpredict", "maxnewtokens", "maxgenlen"})
 ANSWERS: Final = frozenset({"n", "candidatecount"})
@@ -128,7 +128,7 @@ class Guess:
         if rule.metric == "cost":
             return self.cost * self.attempts_at_once
         used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
-        return used.get(rule.metric, sum(used.values())) * self.attempts_at_once
+        return min(used.get(rule.metric, sum(used.values())), MOST) * self.attempts_at_once
 
 
 def _numbers(value: Any, names: frozenset[str], depth: int = 0) -> Iterator[int]:

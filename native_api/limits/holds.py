@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -133,7 +134,7 @@ async def _take(hold: Hold, bounds: Sequence[Bound], guess: estimates.Guess, now
         raise answers.refusal(rooms)
     hold.headers = answers.headers(rooms)
     hold.counts, hold.slots = counted, slots
-    if slots and counters.store().shared:
+    if slots and counters.are_shared():
         leases.hold(hold.member, [slot.key for slot in slots])
 
 
@@ -151,9 +152,8 @@ def slot_of(bound: Bound) -> counters.Slot:
 
 async def _asked(member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]) -> counters.Levels | None:
     """None where the cache cannot say."""
-    store = counters.store()
-    if not store.shared:
-        return store.take(member, counts, slots)
+    if not counters.are_shared():
+        return counters.store().take(member, counts, slots)
     if _outage.is_on:
         return None
     taking = _cache_threads.submit(_taken, member, counts, slots)
@@ -164,6 +164,7 @@ async def _asked(member: str, counts: Sequence[counters.Count], slots: Sequence[
         raise
     except Exception as error:  # each cache backend has exceptions of its own
         _outage.begin(error)
+        taking.add_done_callback(lambda taken: _undo(taken, member, counts, slots))
         return None
 
 
@@ -179,11 +180,14 @@ def _undo(taken: Future[counters.Levels], member: str, counts: Sequence[counters
 _ending: Final[set[Future[None]]] = set()
 """What is being given back."""
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ending.clear)  # what the parent gives back will not be seen to end here
+
 
 def _give_back(member: str, changes: Sequence[tuple[str, int]], slots: Sequence[str]) -> None:
     if not changes and not slots:
         return
-    if not counters.store().shared:
+    if not counters.are_shared():
         _given_back(member, changes, slots)
         return
     call = _cache_threads.submit(_given_back, member, changes, slots)

@@ -1,4 +1,7 @@
-"""Keeping the slots of running calls: a thread renews them, as long as there are any that other processes can see."""
+"""Keeping the slots of running calls: a thread renews them, as long as there are any that other processes can see.
+
+The cache is never asked under the lock, which event loops take: one that hangs must not stop them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,17 @@ from native_api.limits import counters
 logger = logging.getLogger("native_api.limits")
 
 EVERY: Final = counters.LEASE / 3
+"""Seconds between two renewals."""
 
 
 class Leases:
-    """Slots by the call that holds them. Renewing and leaving take turns, so that what was left is not held again."""
+    """Slots by the call that holds them."""
 
     def __init__(self) -> None:
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Hold nothing."""
         self._lock = threading.Lock()
         self._held: dict[str, Sequence[str]] = {}
         self._thread: threading.Thread | None = None
@@ -35,7 +43,7 @@ class Leases:
         """Raises what the cache raises; the slots are then free when their lease is over."""
         with self._lock:
             self._held.pop(member, None)
-            counters.store().leave(member, slots)
+        counters.store().leave(member, slots)
 
     def _run(self) -> None:
         while not self._pause.wait(EVERY):
@@ -43,19 +51,28 @@ class Leases:
                 if not self._held:
                     self._thread = None
                     return
-                try:
-                    counters.store().renew([(key, member) for member, keys in self._held.items() for key in keys])
-                except Exception as error:  # each cache backend has exceptions of its own
-                    logger.warning("Slots of running requests cannot be renewed (%s).", type(error).__name__)
+                held = dict(self._held)
+            try:
+                self._renew(held)
+            except Exception as error:  # each cache backend has exceptions of its own
+                logger.warning("Slots of running requests cannot be renewed (%s).", type(error).__name__)
+
+    def _renew(self, held: dict[str, Sequence[str]]) -> None:
+        """What was left meanwhile may have been held again by this: it is left once more."""
+        store = counters.store()
+        store.renew([(key, member) for member, keys in held.items() for key in keys])
+        with self._lock:
+            left = [member for member in held if member not in self._held]
+        for member in left:
+            store.leave(member, held[member])
 
 
-leases = Leases()
+leases: Final = Leases()
 
 
 def _after_fork() -> None:
     """The calls of the parent are not ours."""
-    global leases
-    leases = Leases()
+    leases.start_anew()
     counters.memory.start_anew()
 
 

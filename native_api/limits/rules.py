@@ -65,7 +65,7 @@ class Rule:
         if self.subject == "group":
             return any(self.member == (name if self.by_name else pk) for pk, name in caller.groups)
         if self.subject == "key":
-            return self.member == caller.key_id
+            return self.member is not None and self.member == caller.key_id
         if caller.user_id is None:
             return False
         return self.subject == "each_user" or self.member == (caller.user_name if self.by_name else caller.user_id)
@@ -133,7 +133,7 @@ def rule_of(definition: Any) -> Rule:
     if not isinstance(pattern, str):
         raise ValueError(f"MODELS {pattern!r} is no pattern | Such as 'gpt-4o*'.")
     threshold = threshold_of(definition.get("THRESHOLD"))
-    return Rule(subject, member, True, metric, window, pattern, amount, threshold, str(definition["SUBJECT"]))
+    return Rule(subject, member, member is not None, metric, window, pattern, amount, threshold, str(definition["SUBJECT"]))
 
 
 def _one_of(name: str, value: Any, known: Iterable[str]) -> str:
@@ -173,24 +173,28 @@ def threshold_of(told: Any) -> int:
     return value
 
 
-def problems_of(told: Any) -> Iterator[tuple[int, ValueError]]:
+def problems_of(told: Any) -> Iterator[tuple[str, ValueError]]:
     """What is wrong with entries of LIMITS, each with its place."""
-    for place, definition in enumerate(told if isinstance(told, list | tuple) else [told]):
+    if not isinstance(told, list | tuple):
+        yield "", ValueError("it is no list | Give a list of dictionaries.")
+        return
+    for place, definition in enumerate(told):
         try:
             rule_of(definition)
         except ValueError as error:
-            yield place, error
+            yield f"[{place}]", error
 
 
 def _of_row(row: Limit) -> Rule:
-    """Rows that were not written by the admin may make no sense. They are read as the tighter of what they can mean."""
+    """Rows that were not written by the admin may make no sense. They are read as the tighter of what they can mean;
+    one that names nobody binds nobody."""
     member = {"group": row.group_id, "user": row.user_id, "key": row.api_key_id}.get(row.subject)
     most = MOST.get(row.metric, MOST_OF_OTHERS)
-    amount = units(row.metric, min(max(row.amount, Decimal(0)), most))
+    amount = units(row.metric, min(max(row.amount, Decimal(0)), most)) if row.amount.is_finite() else 0
     window = row.window if row.window in Limit.Window.values else "lifetime"
     shown = f"{row.subject}:{row.member()}" if row.member() is not None else row.subject
     concurrent = row.metric == "concurrent_requests"
-    threshold = threshold_of(row.threshold)
+    threshold = threshold_of(None if row.threshold is None else min(max(row.threshold, 1), 100))
     return Rule(row.subject, member, False, row.metric, "" if concurrent else window, row.pattern, amount, threshold, shown)
 
 

@@ -28,11 +28,12 @@ def span(window: str, now: datetime, zone: tzinfo) -> Span:
     """The window of this kind that holds `now`, which is aware."""
     seconds = SECONDS.get(window)
     if seconds is not None:
-        start = EPOCH + timedelta(seconds=int((now - EPOCH).total_seconds()) // seconds * seconds)
-        return Span(start, start + timedelta(seconds=seconds))
+        length = timedelta(seconds=seconds)
+        start = EPOCH + (now - EPOCH) // length * length
+        return Span(start, start + length)
     if window == "lifetime":
         return Span(EPOCH, None)
-    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
     first = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}[window]
     return Span(_midnight(first, zone), _midnight(_following(window, first), zone))
 

@@ -25,7 +25,9 @@ MOST_OF_OTHERS: Final = Decimal(10**11)
 def problem_of_amount(metric: str, amount: Decimal) -> str:
     """What is wrong with the amount of a limit; "" where nothing is."""
     most = MOST.get(metric, MOST_OF_OTHERS)
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite():
+        return "must be a number"
+    if amount < 0:
         return "must not be negative"
     if amount > most:
         return f"must be at most {most:,f}"

@@ -1,0 +1,454 @@
+"""What settings and rows say of limits, what of that is nonsense, and whom it binds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.checks import run_checks
+from django.core.exceptions import ValidationError
+from django.db import OperationalError, connection
+from django.test import override_settings
+
+from native_api.exceptions import DatabaseUnavailable
+from native_api.keys import create_key
+from native_api.limits import rules
+from native_api.limits.rules import Rule, Rules, rule_of
+from native_api.models import Limit, ModelAccess
+from native_api.types import Caller
+
+ONE: dict[str, Any] = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 20, "WINDOW": "minute"}
+ALICE = Caller(user_id=1, user_name="alice", key_id=7, groups=((3, "staff"), (4, "interns")))
+BOB = Caller(user_id=2, user_name="bob", key_id=8)
+NOBODY = Caller()
+
+
+@pytest.fixture(autouse=True)
+def fresh_rules() -> Iterator[None]:
+    rules.forget()
+    yield
+    rules._current._start_anew(setting="NATIVE_API")
+
+
+def rule(**changes: Any) -> Rule:
+    return rule_of({**ONE, **changes})
+
+
+def amounts(*known: Rule, caller: Caller = ALICE) -> list[int]:
+    return [bound.rule.amount for bound in Rules(known).bounds(caller)]
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    def fail(*args: Any) -> None:
+        raise OperationalError("gone")
+
+    with connection.execute_wrapper(fail):
+        yield
+
+
+# --- reading settings ----------------------------------------------------------------------------------------------
+
+
+def test_a_limit_of_the_settings() -> None:
+    read = rule_of({"SUBJECT": "group:staff", "METRIC": "cost", "AMOUNT": "12.50", "WINDOW": "month", "MODELS": "gpt-4o*", "THRESHOLD": 90})
+    assert read == Rule("group", "staff", True, "cost", "month", "gpt-4o*", 12_500_000_000_000, 90, "group:staff")
+
+
+def test_a_group_may_have_a_colon_in_its_name() -> None:
+    assert rule(SUBJECT="group:eu:staff").member == "eu:staff"
+
+
+@pytest.mark.parametrize("amount", [20, "20", Decimal(20), "2e1"])
+def test_ways_to_write_an_amount(amount: Any) -> None:
+    assert rule(AMOUNT=amount).amount == 20
+
+
+def test_the_threshold_is_the_sites_where_none_is_told() -> None:
+    with override_settings(NATIVE_API={"LIMIT_THRESHOLD": 70}):
+        assert (rule().threshold, rule(THRESHOLD=5).threshold) == (70, 5)
+
+
+@pytest.mark.parametrize("metric", [metric for metric in Limit.Metric.values if metric != "concurrent_requests"])
+@pytest.mark.parametrize("window", Limit.Window.values)
+def test_windows_up_to_an_hour_are_counted_in_the_cache_long_ones_and_money_in_the_database(metric: str, window: str) -> None:
+    assert rule(METRIC=metric, WINDOW=window).is_short is (window in ("second", "minute", "hour") and metric != "cost")
+
+
+def test_running_requests_are_counted_in_the_cache() -> None:
+    assert rule(METRIC="concurrent_requests", WINDOW=None).is_short
+
+
+NONSENSE = [
+    ("20/m", "it is no dictionary", "{'SUBJECT': 'everyone'"),
+    ({**ONE, "WINDOWS": "day"}, "unknown key 'WINDOWS'", "Known: AMOUNT, METRIC"),
+    ({**ONE, 5: 5}, "unknown key '5'", "Known: AMOUNT, METRIC"),
+    ({"METRIC": "requests", "AMOUNT": 1}, "no SUBJECT", "Give SUBJECT, METRIC, AMOUNT"),
+    ({**ONE, "METRIC": None}, "no METRIC", "Give SUBJECT, METRIC, AMOUNT"),
+    ({**ONE, "AMOUNT": None}, "no AMOUNT", "Give SUBJECT, METRIC, AMOUNT"),
+    ({**ONE, "METRIC": "words"}, "unknown METRIC 'words'", "Known: requests, input_tokens"),
+    ({**ONE, "METRIC": ["requests"]}, "unknown METRIC ['requests']", "Known: requests"),
+    ({**ONE, "WINDOW": "fortnight"}, "unknown WINDOW 'fortnight'", "Known: second, minute"),
+    ({**ONE, "WINDOW": None}, "unknown WINDOW ''", "Known: second, minute"),
+    ({**ONE, "METRIC": "concurrent_requests"}, "concurrent_requests has no WINDOW", "Leave it out"),
+    ({**ONE, "SUBJECT": "everybody"}, "unknown SUBJECT 'everybody'", "'each_user'"),
+    ({**ONE, "SUBJECT": "group:"}, "unknown SUBJECT 'group:'", "'group:NAME'"),
+    ({**ONE, "SUBJECT": "everyone:alice"}, "unknown SUBJECT 'everyone:alice'", "'user:NAME'"),
+    ({**ONE, "SUBJECT": "key:7"}, "unknown SUBJECT 'key:7'", "Limits of keys are made in the admin"),
+    ({**ONE, "SUBJECT": 5}, "unknown SUBJECT 5", "'everyone'"),
+    ({**ONE, "AMOUNT": -1}, "AMOUNT must not be negative", "in USD"),
+    ({**ONE, "AMOUNT": "NaN"}, "AMOUNT must be a number", "in USD"),
+    ({**ONE, "AMOUNT": "-Infinity"}, "AMOUNT must be a number", "in USD"),
+    ({**ONE, "AMOUNT": "sNaN"}, "AMOUNT must be a number", "in USD"),
+    ({**ONE, "AMOUNT": 0.5}, "AMOUNT 0.5 is no amount", "whole number"),
+    ({**ONE, "AMOUNT": True}, "AMOUNT True is no amount", "whole number"),
+    ({**ONE, "AMOUNT": "many"}, "AMOUNT 'many' is no amount", "whole number"),
+    ({**ONE, "AMOUNT": [1]}, "AMOUNT [1] is no amount", "whole number"),
+    ({**ONE, "AMOUNT": "20.5"}, "AMOUNT must be a whole number", "in USD"),
+    ({**ONE, "AMOUNT": 10**12}, "AMOUNT must be at most 100,000,000,000", "in USD"),
+    ({**ONE, "AMOUNT": "1e999999"}, "AMOUNT must be at most 100,000,000,000", "in USD"),
+    ({**ONE, "METRIC": "cost", "AMOUNT": "1000001"}, "AMOUNT must be at most 1,000,000", "in USD"),
+    ({**ONE, "METRIC": "cost", "AMOUNT": "0.0000000000001"}, "AMOUNT must have at most 12 decimals", "in USD"),
+    ({"SUBJECT": "everyone", "METRIC": "concurrent_requests", "AMOUNT": 100_001}, "AMOUNT must be at most 100,000", "in USD"),
+    ({**ONE, "MODELS": ["gpt-4o"]}, "MODELS ['gpt-4o'] is no pattern", "'gpt-4o*'"),
+    ({**ONE, "THRESHOLD": 0}, "threshold 0 is no percentage", "from 1 to 100"),
+    ({**ONE, "THRESHOLD": 101}, "threshold 101 is no percentage", "from 1 to 100"),
+    ({**ONE, "THRESHOLD": "80"}, "threshold '80' is no percentage", "from 1 to 100"),
+    ({**ONE, "THRESHOLD": True}, "threshold True is no percentage", "from 1 to 100"),
+]
+
+
+def found(native_api: Any) -> list[tuple[str, str, str]]:
+    """Id, message and hint of what `manage.py check` says of limits."""
+    with override_settings(NATIVE_API=native_api, DEBUG=True):
+        messages = run_checks(tags=["native_api"])
+    return [(message.id or "", message.msg, message.hint or "") for message in messages]
+
+
+@pytest.mark.parametrize(("definition", "message", "hint"), NONSENSE, ids=lambda value: str(value)[:60] if isinstance(value, str) else "")
+def test_nonsense_is_named_with_its_place_and_a_remedy(definition: Any, message: str, hint: str) -> None:
+    ((name, told, remedy),) = found({"LIMITS": [ONE, definition]})
+    assert name == "native_api.E020"
+    assert told == f"NATIVE_API['LIMITS'][1]: {message}."
+    assert hint in remedy
+
+
+@pytest.mark.parametrize("limits", [ONE, "everyone", None, 20])
+def test_limits_are_a_list(limits: Any) -> None:
+    assert found({"LIMITS": limits}) == [("native_api.E020", "NATIVE_API['LIMITS']: it is no list.", "Give a list of dictionaries.")]
+
+
+def test_the_sites_threshold_is_checked() -> None:
+    ((name, told, remedy),) = found({"LIMIT_THRESHOLD": 0})
+    assert (name, told) == ("native_api.E020", "NATIVE_API['LIMIT_THRESHOLD']: threshold 0 is no percentage.")
+    assert remedy == "A whole number from 1 to 100."
+
+
+def test_every_wrong_limit_is_named_and_right_ones_are_not() -> None:
+    told = [message for _, message, _ in found({"LIMITS": [{}, ONE, {**ONE, "AMOUNT": 0}, 5]})]
+    assert [message.partition(":")[0] for message in told] == ["NATIVE_API['LIMITS'][0]", "NATIVE_API['LIMITS'][3]"]
+
+
+@pytest.mark.django_db
+def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
+    with override_settings(NATIVE_API={"LIMITS": [ONE, {"SUBJECT": "everyone"}]}), pytest.raises(ValueError, match="no METRIC"):
+        rules.current()
+
+
+# --- whom a limit binds --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("subject", "bound"),
+    [
+        ("everyone", [ALICE, BOB, NOBODY]),
+        ("each_user", [ALICE, BOB]),
+        ("user:bob", [BOB]),
+        ("group:staff", [ALICE]),
+        ("group:interns", [ALICE]),
+        ("group:3", []),
+        ("user:1", []),
+    ],
+)
+def test_subjects_of_the_settings(subject: str, bound: list[Caller]) -> None:
+    assert [caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).binds(caller)] == bound
+
+
+@pytest.mark.parametrize(
+    ("subject", "member", "bound"),
+    [
+        ("key", 8, [BOB]),
+        ("user", 1, [ALICE]),
+        ("group", 4, [ALICE]),
+        ("key", None, []),
+        ("user", None, []),
+        ("group", None, []),
+        ("nonsense", None, []),
+    ],
+)
+def test_subjects_of_rows_and_ones_that_name_nobody(subject: str, member: int | None, bound: list[Caller]) -> None:
+    read = Rule(subject, member, False, "requests", "minute", "", 1, 80, subject)
+    assert [caller for caller in (ALICE, BOB, NOBODY) if read.binds(caller)] == bound
+
+
+def test_each_user_is_counted_apart_and_everyone_together() -> None:
+    each, all_ = rule(SUBJECT="each_user"), rule()
+    assert each.counter(ALICE) != each.counter(BOB)
+    assert all_.counter(ALICE) == all_.counter(BOB)
+
+
+def test_a_users_own_limit_displaces_the_one_of_each_user_also_where_it_is_wider() -> None:
+    each, own = rule(SUBJECT="each_user", AMOUNT=5), rule(SUBJECT="user:alice", AMOUNT=50)
+    assert amounts(each, own) == [50]
+    assert amounts(each, own, caller=BOB) == [5]
+
+
+@pytest.mark.parametrize("other", [{"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "gpt-4o*"}])
+def test_it_displaces_no_limit_of_another_kind(other: dict[str, Any]) -> None:
+    assert amounts(rule(SUBJECT="each_user", AMOUNT=5), rule(SUBJECT="user:alice", AMOUNT=50, **other)) == [5, 50]
+
+
+def test_it_does_not_displace_those_of_everyone_or_of_a_group() -> None:
+    own = rule(SUBJECT="user:alice", AMOUNT=50)
+    assert amounts(rule(AMOUNT=1), rule(SUBJECT="group:staff", AMOUNT=2), own) == [1, 2, 50]
+
+
+@pytest.mark.parametrize("order", [(5, 3), (3, 5)])
+def test_of_two_limits_of_one_counter_the_tighter_binds(order: tuple[int, int]) -> None:
+    assert amounts(*(rule(AMOUNT=amount) for amount in order)) == [3]
+
+
+@pytest.mark.parametrize("changed", [{"AMOUNT": 99}, {"THRESHOLD": 1}])
+def test_raising_an_amount_keeps_what_was_counted(changed: dict[str, Any]) -> None:
+    assert rule(**changed).counter(ALICE) == rule().counter(ALICE)
+
+
+@pytest.mark.parametrize("changed", [{"SUBJECT": "user:alice"}, {"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "*"}])
+def test_limits_of_different_kinds_count_apart(changed: dict[str, Any]) -> None:
+    assert rule(**changed).counter(ALICE) != rule().counter(ALICE)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "covered"),
+    [
+        ("", ["anything"], True),
+        ("gpt-4o*", ["gpt-4o-mini"], True),
+        ("gpt-4o*", ["GPT-4o"], False),
+        ("openai/*", ["fast", "openai/gpt-4o"], True),
+        ("openai/*", ["fast", "eu/gpt-4o"], False),
+        ("gpt-4o", ["gpt-4o-mini"], False),
+        ("fast", ["fast", "openai/gpt-4o"], True),
+        ("*", [], False),
+    ],
+)
+def test_a_pattern_covers_a_call_by_any_of_its_names(pattern: str, names: list[str], covered: bool) -> None:
+    assert rule(MODELS=pattern).covers(names) is covered
+
+
+# --- rows ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    return get_user_model().objects.create_user("alice")
+
+
+def row(**changes: Any) -> Limit:
+    return Limit.objects.create(**{"subject": "everyone", "metric": "requests", "amount": Decimal(20), "window": "minute", **changes})
+
+
+def test_rows_are_read_beside_the_settings(alice: Any) -> None:
+    group, key = Group.objects.create(name="staff"), create_key(alice, "k")[0]
+    row(subject="group", group=group, metric="cost", amount=Decimal("0.000000000001"), window="month", pattern="gpt*", threshold=50)
+    row(subject="key", api_key=key)
+    row(subject="user", user=alice)
+    row(enabled=False)
+    with override_settings(NATIVE_API={"LIMITS": [ONE]}):
+        known = rules.current()
+    assert known.by_group
+    assert set(known.rules) == {
+        rule_of(ONE),
+        Rule("group", group.pk, False, "cost", "month", "gpt*", 1, 50, "group:staff"),
+        Rule("key", key.pk, False, "requests", "minute", "", 20, 80, f"key:{key}"),
+        Rule("user", alice.pk, False, "requests", "minute", "", 20, 80, "user:alice"),
+    }
+
+
+@pytest.mark.django_db
+def test_a_row_takes_over_the_count_of_a_setting_that_says_the_same() -> None:
+    row(amount=Decimal(30))
+    (read,) = rules.current().rules
+    assert read.counter(ALICE) == rule().counter(ALICE)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({"amount": Decimal(-5)}, (0, "minute", 80)),
+        ({"amount": Decimal("2.9")}, (2, "minute", 80)),
+        ({"amount": Decimal(10**11 + 7)}, (10**11, "minute", 80)),
+        ({"window": ""}, (20, "lifetime", 80)),
+        ({"window": "fortnight"}, (20, "lifetime", 80)),
+        ({"metric": "concurrent_requests"}, (20, "", 80)),
+        ({"threshold": 0}, (20, "minute", 1)),
+        ({"threshold": 900}, (20, "minute", 100)),
+    ],
+)
+def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(changes: dict[str, Any], read: tuple[int, str, int]) -> None:
+    row(**changes)
+    (found,) = rules.current().rules
+    assert (found.amount, found.window, found.threshold) == read
+
+
+def test_an_amount_that_is_no_number_admits_nothing() -> None:
+    """PostgreSQL's numeric can hold one."""
+    limit = Limit(subject="everyone", metric="cost", amount=Decimal("NaN"), window="day")
+    assert rules._of_row(limit).amount == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Limit, ModelAccess])
+def test_callers_groups_matter_where_anything_is_given_to_a_group(model: Any) -> None:
+    assert not rules.current().by_group
+    group = Group.objects.create(name="staff")
+    row(subject="group", group=group) if model is Limit else ModelAccess.objects.create(group=group, patterns=["*"])
+    assert rules.current().by_group
+
+
+# --- validation of rows --------------------------------------------------------------------------------------------
+
+
+def problems(**changes: Any) -> dict[str, list[str]]:
+    try:
+        Limit(**{"subject": "everyone", "metric": "requests", "amount": Decimal(20), "window": "minute", **changes}).full_clean()
+    except ValidationError as error:
+        return error.message_dict
+    return {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "field", "told"),
+    [
+        ({"amount": Decimal(-1)}, "amount", "must not be negative"),
+        ({"amount": Decimal("NaN")}, "amount", "decimal number"),
+        ({"amount": Decimal("Infinity")}, "amount", "decimal number"),
+        ({"amount": Decimal("1.5")}, "amount", "must be a whole number"),
+        ({"amount": Decimal(10**11 + 1)}, "amount", "at most 100,000,000,000"),
+        ({"metric": "cost", "amount": Decimal(10**6 + 1)}, "amount", "at most 1,000,000"),
+        ({"metric": "concurrent_requests", "amount": Decimal(10**5 + 1), "window": ""}, "amount", "at most 100,000"),
+        ({"metric": "concurrent_requests"}, "window", "Concurrent requests have no window."),
+        ({"window": ""}, "window", "Choose one."),
+        ({"subject": "group"}, "group", "Name it here."),
+        ({"subject": "user"}, "user", "Name it here."),
+        ({"subject": "key"}, "api_key", "Name it here."),
+        ({"threshold": 0}, "threshold", "greater than or equal to 1"),
+        ({"threshold": 101}, "threshold", "less than or equal to 100"),
+        ({"subject": "somebody"}, "subject", "not a valid choice"),
+        ({"metric": "words"}, "metric", "not a valid choice"),
+        ({"window": "year"}, "window", "not a valid choice"),
+    ],
+)
+def test_what_the_admin_does_not_take(changes: dict[str, Any], field: str, told: str) -> None:
+    assert any(told in message for message in problems(**changes)[field])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"amount": Decimal(0)},
+        {"metric": "cost", "amount": Decimal("0.000000000001")},
+        {"metric": "concurrent_requests", "window": ""},
+        {"window": "lifetime", "pattern": "openai/*", "threshold": 100},
+    ],
+)
+def test_what_the_admin_takes(changes: dict[str, Any]) -> None:
+    assert problems(**changes) == {}
+
+
+def test_a_subject_and_what_it_names_belong_together(alice: Any) -> None:
+    assert problems(subject="user", user=alice) == {}
+    assert problems(subject="everyone", user=alice) == {"user": ["The subject is another one."]}
+
+
+# --- how fresh they are --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_row_that_is_made_changed_or_deleted_counts_at_once_in_this_process() -> None:
+    assert rules.current().rules == ()
+    limit = row()
+    assert [read.amount for read in rules.current().rules] == [20]
+    limit.amount = Decimal(30)
+    limit.save()
+    assert [read.amount for read in rules.current().rules] == [30]
+    limit.delete()
+    assert rules.current().rules == ()
+
+
+@pytest.mark.django_db
+def test_a_change_by_another_process_counts_within_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    row()
+    assert [read.amount for read in rules.current().rules] == [20]
+    Limit.objects.update(amount=Decimal(30))  # sends no signal, as another process does not
+    assert [read.amount for read in rules.current().rules] == [20]
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 5)
+    assert [read.amount for read in rules.current().rules] == [30]
+
+
+@pytest.mark.django_db
+def test_a_change_while_the_rules_are_being_read_is_not_missed() -> None:
+    def change_first(execute: Any, query: str, *told: Any) -> Any:
+        if "modelaccess" in query:  # the limits have been read by then
+            row()
+        return execute(query, *told)
+
+    with connection.execute_wrapper(change_first):
+        assert len(rules.current().rules) == 0
+    assert len(rules.current().rules) == 1
+
+
+@pytest.mark.django_db
+def test_settings_that_change_are_read_at_once() -> None:
+    with override_settings(NATIVE_API={"LIMITS": [ONE]}):
+        assert len(rules.current().rules) == 1
+    assert rules.current().rules == ()
+
+
+@pytest.mark.django_db
+def test_while_the_database_is_away_the_last_rules_stay(caplog: pytest.LogCaptureFixture) -> None:
+    row()
+    known = rules.current()
+    with database_away():
+        for _ in range(3):
+            rules.forget()
+            assert rules.current() is known
+    assert [record.getMessage() for record in caplog.records] == [
+        "The database cannot be read (OperationalError); limits stay as they were."
+    ]
+    rules.forget()
+    assert rules.current() is not known
+
+
+@pytest.mark.django_db
+def test_where_none_was_ever_read_callers_are_told_to_come_again() -> None:
+    rules._current._start_anew(setting="NATIVE_API")
+    with database_away(), pytest.raises(DatabaseUnavailable) as caught:
+        rules.current()
+    assert caught.value.headers == {"retry-after": "5"}
+
+
+def test_event_loops_get_the_same(transactional_db: None) -> None:
+    row()
+    assert [read.amount for read in asyncio.run(rules.acurrent()).rules] == [20]

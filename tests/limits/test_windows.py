@@ -1,0 +1,144 @@
+"""When windows begin and end, whatever the clocks of the site's time zone do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from native_api.limits.windows import EPOCH, Span, span
+from native_api.models import Limit
+
+BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
+SANTIAGO, CAIRO, HAVANA, APIA = ZoneInfo("America/Santiago"), ZoneInfo("Africa/Cairo"), ZoneInfo("America/Havana"), ZoneInfo("Pacific/Apia")
+ZONES = [UTC, BERLIN, NEW_YORK, LORD_HOWE, SANTIAGO, CAIRO, HAVANA, ZoneInfo("Asia/Kathmandu"), ZoneInfo("Etc/GMT+12")]
+ENDING = [window for window in Limit.Window.values if window != "lifetime"]
+
+
+def at(told: str, zone: object = UTC) -> datetime:
+    return datetime.fromisoformat(told).replace(tzinfo=zone)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("window", "start", "end"),
+    [
+        ("second", "2026-11-25 10:06:43", "2026-11-25 10:06:44"),
+        ("minute", "2026-11-25 10:06:00", "2026-11-25 10:07:00"),
+        ("hour", "2026-11-25 10:00:00", "2026-11-25 11:00:00"),
+        ("day", "2026-11-25", "2026-11-26"),
+        ("week", "2026-11-23", "2026-11-30"),
+        ("month", "2026-11-01", "2026-12-01"),
+    ],
+)
+def test_windows_in_utc(window: str, start: str, end: str) -> None:
+    assert span(window, at("2026-11-25 10:06:43.5"), UTC) == Span(at(start), at(end))
+
+
+def test_a_lifetime_has_no_end() -> None:
+    found = span("lifetime", at("2026-11-25"), BERLIN)
+    assert found == Span(EPOCH, None)
+    assert found.seconds_left(at("2026-11-25")) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "following"),
+    [
+        ("2026-01-31", "2026-01-01", "2026-02-01"),
+        ("2026-02-28", "2026-02-01", "2026-03-01"),
+        ("2028-02-29", "2028-02-01", "2028-03-01"),
+        ("2100-02-28", "2100-02-01", "2100-03-01"),
+        ("2026-04-30", "2026-04-01", "2026-05-01"),
+        ("2026-12-31", "2026-12-01", "2027-01-01"),
+    ],
+)
+def test_a_month_ends_when_the_next_one_begins(day: str, first: str, following: str) -> None:
+    assert span("month", at(f"{day} 23:59:59.999999", BERLIN), BERLIN) == Span(at(first, BERLIN), at(following, BERLIN))
+
+
+@pytest.mark.parametrize("day", ["2026-12-28", "2026-12-31", "2027-01-01", "2027-01-03"])
+def test_a_week_begins_on_monday_also_over_new_year(day: str) -> None:
+    assert span("week", at(f"{day} 12:00", NEW_YORK), NEW_YORK) == Span(at("2026-12-28", NEW_YORK), at("2027-01-04", NEW_YORK))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        (BERLIN, "2026-03-29", 23),
+        (BERLIN, "2026-10-25", 25),
+        (BERLIN, "2026-06-01", 24),
+        (NEW_YORK, "2026-03-08", 23),
+        (NEW_YORK, "2026-11-01", 25),
+        (LORD_HOWE, "2026-10-04", 23.5),
+        (LORD_HOWE, "2026-04-05", 24.5),
+        (SANTIAGO, "2026-09-06", 23),
+        (CAIRO, "2026-04-24", 23),
+        (CAIRO, "2026-10-29", 25),
+        (HAVANA, "2026-11-01", 25),
+    ],
+)
+def test_a_day_on_which_the_clocks_change_is_shorter_or_longer(zone: ZoneInfo, day: str, hours: float) -> None:
+    found = span("day", at(f"{day} 12:00", zone), zone)
+    assert found.end
+    assert (found.end - found.start).total_seconds() == hours * 3600
+
+
+@pytest.mark.parametrize(("zone", "day"), [(SANTIAGO, "2026-09-06"), (CAIRO, "2026-04-24")])
+def test_a_day_without_a_midnight_begins_with_its_first_moment(zone: ZoneInfo, day: str) -> None:
+    found = span("day", at(f"{day} 12:00", zone), zone)
+    assert found.start.astimezone(zone) == at(f"{day} 01:00", zone)
+    before = found.start - timedelta(microseconds=1)
+    assert before.astimezone(zone).date() == found.start.astimezone(zone).date() - timedelta(days=1)
+    assert span("day", before, zone).end == found.start
+
+
+def test_a_day_with_two_midnights_begins_with_the_first() -> None:
+    first, second = at("2026-11-01", HAVANA), at("2026-11-01", HAVANA).replace(fold=1)
+    assert span("day", second, HAVANA).start == span("day", first, HAVANA).start == first.astimezone(UTC)
+    assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
+
+
+def test_a_day_that_a_zone_left_out_has_no_window() -> None:
+    """Samoa had no 30 December 2011."""
+    found = span("day", at("2011-12-29 12:00", APIA), APIA)
+    assert found.end
+    assert found.end.astimezone(APIA).date().isoformat() == "2011-12-31"
+
+
+def test_short_windows_follow_no_clock_that_is_set_back() -> None:
+    first, again = at("2026-10-25 02:30", BERLIN), at("2026-10-25 02:30", BERLIN).replace(fold=1)
+    assert span("hour", first, UTC).end == span("hour", again, UTC).start
+
+
+def test_the_month_is_that_of_the_site_not_of_utc() -> None:
+    moment = at("2026-10-31 23:30")
+    assert span("month", moment, BERLIN).start.astimezone(BERLIN).month == 11
+    assert span("month", moment, NEW_YORK).start.astimezone(NEW_YORK).month == 10
+
+
+@given(st.sampled_from(ENDING), st.sampled_from(ZONES), st.datetimes(datetime(2012, 1, 1), datetime(9000, 1, 1)))
+def test_windows_follow_each_other_without_a_gap(window: str, zone: ZoneInfo, naive: datetime) -> None:
+    now = naive.replace(tzinfo=UTC)
+    found = span(window, now, zone)
+    assert found.end
+    assert found.start <= now < found.end
+    assert span(window, found.start, zone) == found, "its start belongs to it"
+    assert span(window, found.end, zone).start == found.end, "its end does not"
+    assert span(window, found.end - timedelta(microseconds=1), zone) == found
+    assert span(window, found.start - timedelta(microseconds=1), zone).end == found.start
+
+
+@given(st.sampled_from(["second", "minute", "hour"]), st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1)))
+def test_short_windows_are_exact_also_where_floats_are_not(window: str, naive: datetime) -> None:
+    now = naive.replace(tzinfo=UTC)
+    found = span(window, now, UTC)
+    assert found.end
+    assert found.start <= now < found.end
+
+
+def test_what_is_left_of_a_window_is_never_negative() -> None:
+    found = span("minute", at("2026-11-25 10:06:45"), UTC)
+    assert found.seconds_left(at("2026-11-25 10:06:45.25")) == 14.75
+    assert found.seconds_left(at("2026-11-25 10:08:00")) == 0.0, "the clock jumped, or the call took long"
