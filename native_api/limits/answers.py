@@ -29,7 +29,8 @@ SHARED: Final = frozenset({"everyone", "group"})
 
 
 class Room(NamedTuple):
-    """How a limit stood when `wanted` more was asked for. `seconds` are left of its window; None: it has none, or no end."""
+    """How a limit stood when `wanted` more was asked for, and whether that was taken. `seconds` are left of its window; None: it has
+    none, or no end."""
 
     bound: Bound
     most: int
@@ -37,6 +38,7 @@ class Room(NamedTuple):
     wanted: int
     starts_at: datetime
     seconds: float | None
+    taken: bool = False
 
     @property
     def is_there(self) -> bool:
@@ -44,25 +46,25 @@ class Room(NamedTuple):
 
     @property
     def left(self) -> int:
-        return max(0, self.most - self.held - (self.wanted if self.is_there else 0))
+        return max(0, self.most - self.held - (self.wanted if self.taken else 0))
 
 
 def room_of(want: Want, level: Level, now: datetime) -> Room:
     """After reserving."""
     held = level.used + level.reserved - want.units
-    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
+    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now), taken=True)
 
 
 # --- headers -------------------------------------------------------------------------------------------------------
 
 
 def headers(rooms: Iterable[Room]) -> dict[str, str]:
-    """Of the tightest limit on requests, and on tokens."""
+    """Of the tightest limit on requests, and on tokens, that is the caller's own."""
     told: dict[str, str] = {}
     tightest: dict[str, Room] = {}
     for room in rooms:
         kind = KINDS.get(room.bound.rule.metric)
-        if kind and (kind not in tightest or room.left < tightest[kind].left):
+        if kind and room.bound.rule.subject not in SHARED and (kind not in tightest or room.left < tightest[kind].left):
             tightest[kind] = room
     for kind, room in tightest.items():
         told[f"x-ratelimit-limit-{kind}"] = str(room.most)
@@ -123,9 +125,10 @@ def over_budget(refused: NoRoom, now: datetime) -> NativeError:
 def _refusal(room: Room) -> NativeError:
     rule = room.bound.rule
     if rule.metric == "concurrent_requests":
-        told = f"Too many requests at a time: the limit {_of(rule)} is {rule.amount}. Try again when one has ended."
+        most = "is reached" if rule.subject in SHARED else f"is {rule.amount}"
+        told = f"Too many requests at a time: the limit {_of(rule)} {most}. Try again when one has ended."
         return _marked(RateLimited(told, headers={"retry-after": str(BUSY_SECONDS)}), room)
-    what = f"The limit of {amount(rule)} {_of(rule)}"
+    what = f"The limit {_of(rule)}" if rule.subject in SHARED else f"The limit of {amount(rule)} {_of(rule)}"
     if room.wanted > room.most or room.seconds is None:
         never = "never admits" if room.wanted > room.most else "has no room for"
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
