@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,8 @@ import httpx
 import pytest
 
 from tests.limits.conftest import CHAT, PROMPT_TOKENS
-from tests.servers import Site, environment_for, manage, populate, running_site
+from tests.servers import Site, environment_for, manage, populate, running_site, until
+from tests.upstream import Upstream
 
 COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
 """USD of one call to `up`."""
@@ -33,6 +35,16 @@ def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {key or site.key}"}
     body = {"model": model, **CHAT, **more}
     return httpx.post(f"{site.url}/v1/chat/completions", headers=headers, json=body, timeout=40, trust_env=False)
+
+
+@contextmanager
+def begun(site: Site, model: str, upstream: Upstream) -> Iterator[None]:
+    """A call in a thread of its own that the provider has got; it is over at the end of the block."""
+    with ThreadPoolExecutor(1) as threads:
+        calling = threads.submit(call, site, model)
+        until(lambda: upstream.talking(model.partition("/")[2]), "the call to begin")
+        yield
+        assert calling.result().status_code == 200
 
 
 def get(site: Site, path: str, key: str = "") -> httpx.Response:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,7 +16,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
-from tests.limits.asking import COST, away_from_the_end_of, budget, call, error_of, limits_of, one_site, standing_in, units
+from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, error_of, limits_of, one_site, standing_in, units
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
 from tests.servers import Site, until
 from tests.upstream import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams
@@ -175,16 +173,6 @@ def test_a_slot_is_free_again_soon(site: Site, upstream: Upstream) -> None:
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
     assert "Too many requests at a time: the limit of this user for models up/slot is 1." in error_of(refused)["message"]
     until(lambda: call(site, "up/slot").status_code == 200, "the slot")
-
-
-@contextmanager
-def begun(site: Site, model: str, upstream: Upstream) -> Iterator[None]:
-    """A call in a thread of its own that the provider has got; it is over at the end of the block."""
-    with ThreadPoolExecutor(1) as threads:
-        calling = threads.submit(call, site, model)
-        until(lambda: upstream.talking(model.partition("/")[2]), "the call to begin")
-        yield
-        assert calling.result().status_code == 200
 
 
 def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstream) -> None:
