@@ -133,8 +133,12 @@ def _refusal(room: Room) -> NativeError:
         never = "never admits" if room.wanted > room.most else "has no room for"
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
     seconds = max(1, ceil(room.seconds))
-    retry = {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
-    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=retry), room)
+    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=come_again(seconds)), room)
+
+
+def come_again(seconds: int) -> dict[str, str]:
+    """Headers of a refusal that holds for so long."""
+    return {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
 
 
 def _marked(error: NativeError, room: Room) -> NativeError:

@@ -38,13 +38,13 @@ def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
 
 
 @contextmanager
-def begun(site: Site, model: str, upstream: Upstream) -> Iterator[None]:
+def begun(site: Site, model: str, upstream: Upstream, status: int = 200) -> Iterator[None]:
     """A call in a thread of its own that the provider has got; it is over at the end of the block."""
     with ThreadPoolExecutor(1) as threads:
         calling = threads.submit(call, site, model)
         until(lambda: upstream.talking(model.partition("/")[2]), "the call to begin")
         yield
-        assert calling.result().status_code == 200
+        assert calling.result().status_code == status
 
 
 def get(site: Site, path: str, key: str = "") -> httpx.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ import pytest
 from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
-from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, error_of, limits_of, one_site, standing_in, units
+from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, error_of, limits_of, one_site, shell, standing_in, units
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
-from tests.servers import Site, until
+from tests.servers import Site, manage, until
 from tests.upstream import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams
 
 AMOUNTS: dict[str, Any] = {
@@ -68,6 +69,10 @@ LIMITS = [
     limit("reads-on", "tokens", 1000, "month"),
     limit("tells-twice", "cost", "1", "month"),
     limit("tells-nothing", "cost", "1", "month"),
+    limit("python", "requests", 3, "day"),
+    limit("python-budget", "cost", f"{2 * COST:f}", "day"),
+    limit("python-rate", "requests", 1, "hour"),
+    limit("python-everyone", "requests", 1, "day", "everyone"),
     {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1", "WINDOW": "month", "MODELS": "unpriced/*"},
     {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1", "WINDOW": "month", "MODELS": "hedged"},
 ]
@@ -329,3 +334,46 @@ def test_with_a_fallback_price_it_counts_and_the_record_still_knows_no_cost(
         [record] = running.wait_for_usage(model="unpriced/m")
         assert (record["cost"], record["price"]) == (None, None)
         until(lambda: budget(running, "unpriced/*") == ((PROMPT_TOKENS * 10 + 3 * 20) * 10**6, 0), "the budget")
+
+
+# --- other ways in -------------------------------------------------------------------------------------------------
+
+CALLING = f"""
+import json
+from native_api import gateway
+from native_api.exceptions import NativeError
+from native_api.types import Caller
+from native_api.usage import recorder
+CHAT = {CHAT!r}
+def ask(model, caller):
+    try:
+        return gateway.complete_sync({{"model": model, **CHAT}}, caller).completion["object"]
+    except NativeError as error:
+        return error.code
+alice, task = Caller(user_id=1, user_name="alice"), Caller(user_name="a task")
+models = ["up/python", "up/python", "up/python", "up/python-budget", "up/python-budget", "up/python-rate", "up/python-rate"]
+said = [ask(model, alice) for model in models] + [ask("up/python-everyone", task), ask("up/python-everyone", task)]
+recorder.flush()
+print(json.dumps(said))
+"""
+
+
+def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
+    """In a process of their own, after calls over HTTP by the same user."""
+    away_from_the_end_of("hour", 20)
+    assert [call(site, model).status_code for model in ("up/python", "up/python-budget")] == [200, 200]
+    done, rate, money = "chat.completion", "rate_limit_exceeded", "budget_exceeded"
+    assert json.loads(shell(site, CALLING)) == [done, done, rate, done, money, done, rate, done, rate]
+    assert [call(site, model).status_code for model in ("up/python", "up/python-budget", "up/python-everyone")] == [429, 402, 429]
+    until(lambda: budget(site, "up/python") == (3, 0), "the records of both")
+
+
+def test_the_rate_of_a_key_says_when_waiting_is_too_long(site: Site) -> None:
+    key = manage(site.environment, "native_key", "create", "alice", "--name", "slow", "--rate", "1/d")
+    quick = manage(site.environment, "native_key", "create", "alice", "--name", "quick", "--rate", "1/30s")
+    refused = [call(site, "up/any", key) for _ in range(2)][1]
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+    assert int(refused.headers["retry-after"]) <= 86400
+    soon = next(answer for answer in (call(site, "up/any", quick) for _ in range(9)) if answer.status_code == 429)
+    assert int(soon.headers["retry-after"]) <= 30
+    assert "x-should-retry" not in soon.headers
