@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from math import ceil
+from math import ceil, inf
 from typing import Any, Final, NamedTuple
 
 from native_api.exceptions import BudgetExceeded, NativeError, RateLimited
 from native_api.limits.budgets import Level, NoRoom, Want
 from native_api.limits.rules import Bound, Rule
+from native_api.limits.windows import Span
 from native_api.models.fields import MONEY_PLACES
 
 LONGEST_PATIENCE: Final = 60
@@ -43,6 +44,11 @@ class Room(NamedTuple):
     @property
     def is_there(self) -> bool:
         return self.held + self.wanted <= self.most
+
+    @property
+    def is_too_much(self) -> bool:
+        """There never is room for that."""
+        return self.wanted > self.most
 
     @property
     def left(self) -> int:
@@ -101,7 +107,7 @@ def duration(seconds: int) -> str:
 def refusal(rooms: Iterable[Room]) -> NativeError:
     """429, for the limit that has no room for longest."""
     rooms = list(rooms)
-    room = max((room for room in rooms if not room.is_there), key=lambda room: room.seconds or 0.0)
+    room = max((room for room in rooms if not room.is_there), key=lambda room: inf if room.is_too_much else room.seconds or 0.0)
     error = _refusal(room)
     error.headers = {**headers(rooms), **error.headers}
     return error
@@ -109,16 +115,22 @@ def refusal(rooms: Iterable[Room]) -> NativeError:
 
 def over_budget(refused: NoRoom, now: datetime) -> NativeError:
     """402 where the limit is on cost, else 429."""
-    want, level = refused.want, refused.level
-    rule = want.bound.rule
-    room = Room(want.bound, rule.amount, level.used + level.reserved, want.units, want.span.start, want.span.seconds_left(now))
-    if rule.metric != "cost":
-        error = _refusal(room)
-        error.headers = {**headers([room]), **error.headers}
-        return error
-    until = f" It is renewed at {want.span.end:%Y-%m-%d %H:%M} UTC." if want.span.end else ""
+    room = _untaken(refused.want, refused.level, now)
+    error = _too_dear(room, refused.want.span) if room.bound.rule.metric == "cost" else _refusal(room)
+    error.headers = {**headers(_untaken(want, level, now) for want, level in refused.known), **error.headers}
+    return error
+
+
+def _untaken(want: Want, level: Level, now: datetime) -> Room:
+    held = level.used + level.reserved
+    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
+
+
+def _too_dear(room: Room, span: Span) -> NativeError:
+    rule = room.bound.rule
+    until = f" It is renewed at {span.end:%Y-%m-%d %H:%M} UTC." if span.end else ""
     what = "The budget" if rule.subject in SHARED else f"The budget of {amount(rule)}"
-    told = f"{what} {_of(rule)} has no room for this call, which may cost up to {dollars(want.units)}.{until}"
+    told = f"{what} {_of(rule)} has no room for this call, which may cost up to {dollars(room.wanted)}.{until}"
     return _marked(BudgetExceeded(told, headers={"x-should-retry": "false"}), room)
 
 
@@ -129,8 +141,8 @@ def _refusal(room: Room) -> NativeError:
         told = f"Too many requests at a time: the limit {_of(rule)} {most}. Try again when one has ended."
         return _marked(RateLimited(told, headers={"retry-after": str(BUSY_SECONDS)}), room)
     what = f"The limit {_of(rule)}" if rule.subject in SHARED else f"The limit of {amount(rule)} {_of(rule)}"
-    if room.wanted > room.most or room.seconds is None:
-        never = "never admits" if room.wanted > room.most else "has no room for"
+    if room.is_too_much or room.seconds is None:
+        never = "never admits" if room.is_too_much else "has no room for"
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
     seconds = max(1, ceil(room.seconds))
     return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=come_again(seconds)), room)

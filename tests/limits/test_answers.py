@@ -69,6 +69,10 @@ LIMITS = [
     limit("reads-on", "tokens", 1000, "month"),
     limit("tells-twice", "cost", "1", "month"),
     limit("tells-nothing", "cost", "1", "month"),
+    *(limit("long", "requests", 1, window) for window in ("day", "lifetime", "week")),
+    *(limit("long-money", *of) for of in (("requests", 1, "day"), ("cost", f"{COST:f}", "month"), ("tokens", 100, "week"))),
+    limit("never", "tokens", 11, "second"),
+    limit("never*", "requests", 1, "hour"),
     limit("python", "requests", 3, "day"),
     limit("python-budget", "cost", f"{2 * COST:f}", "day"),
     limit("python-rate", "requests", 1, "hour"),
@@ -162,6 +166,25 @@ def test_a_request_dearer_than_its_whole_budget_is_refused(site: Site, upstream:
     assert (refused.status_code, error_of(refused)["code"]) == (402, "budget_exceeded")
     assert f"may cost up to {COST:f} USD" in error_of(refused)["message"]
     assert upstream.seen("too-dear") == []
+
+
+def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_come_again(site: Site) -> None:
+    assert call(site, "up/long").status_code == 200
+    refused = call(site, "up/long")
+    assert "1 requests in all" in error_of(refused)["message"]
+    assert "retry-after" not in refused.headers
+    assert call(site, "up/long-money").status_code == 200
+    over = call(site, "up/long-money")
+    assert (over.status_code, error_of(over)["code"]) == (402, "budget_exceeded")
+    assert (standing_in(over, "requests"), standing_in(over, "tokens")) == (("1", "0"), ("100", "88"))
+
+
+def test_what_is_never_admitted_is_said_before_what_has_no_room_now(site: Site) -> None:
+    away_from_the_end_of("hour")
+    assert [call(site, "up/never-mind").status_code for _ in range(2)] == [200, 429]
+    refused = call(site, "up/never")
+    assert "never admits" in error_of(refused)["message"]
+    assert "retry-after" not in refused.headers
 
 
 def test_a_slot_is_free_again_soon(site: Site, upstream: Upstream) -> None:
