@@ -21,6 +21,7 @@ from typing import Any, Final
 from native_api import bridge
 from native_api.engine import client
 from native_api.exceptions import NativeError
+from native_api.limits.answers import merged
 from native_api.limits.holds import Hold, reserve
 from native_api.logs import new_request_id
 from native_api.permissions import resolved
@@ -143,7 +144,7 @@ def _telling(meter: Meter) -> Iterator[None]:
     try:
         yield
     except NativeError as error:
-        error.headers = {**headers_of(meter), **error.headers}
+        error.headers = {**error.headers, **merged(headers_of(meter), error.headers)}
         raise
 
 

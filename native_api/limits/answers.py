@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from math import ceil
+from math import ceil, inf
 from typing import Any, Final, NamedTuple
 
 from native_api.exceptions import BudgetExceeded, NativeError, RateLimited
 from native_api.limits.budgets import Level, NoRoom, Want
 from native_api.limits.rules import Bound, Rule
+from native_api.limits.windows import Span
 from native_api.models.fields import MONEY_PLACES
 
 LONGEST_PATIENCE: Final = 60
@@ -29,7 +30,8 @@ SHARED: Final = frozenset({"everyone", "group"})
 
 
 class Room(NamedTuple):
-    """How a limit stood when `wanted` more was asked for. `seconds` are left of its window; None: it has none, or no end."""
+    """How a limit stood when `wanted` more was asked for, and whether that was taken. `seconds` are left of its window; None: it has
+    none, or no end."""
 
     bound: Bound
     most: int
@@ -37,32 +39,38 @@ class Room(NamedTuple):
     wanted: int
     starts_at: datetime
     seconds: float | None
+    taken: bool = False
 
     @property
     def is_there(self) -> bool:
         return self.held + self.wanted <= self.most
 
     @property
+    def is_too_much(self) -> bool:
+        """There never is room for that."""
+        return self.wanted > self.most
+
+    @property
     def left(self) -> int:
-        return max(0, self.most - self.held - (self.wanted if self.is_there else 0))
+        return max(0, self.most - self.held - (self.wanted if self.taken else 0))
 
 
 def room_of(want: Want, level: Level, now: datetime) -> Room:
     """After reserving."""
     held = level.used + level.reserved - want.units
-    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
+    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now), taken=True)
 
 
 # --- headers -------------------------------------------------------------------------------------------------------
 
 
 def headers(rooms: Iterable[Room]) -> dict[str, str]:
-    """Of the tightest limit on requests, and on tokens."""
+    """Of the tightest limit on requests, and on tokens, that is the caller's own."""
     told: dict[str, str] = {}
     tightest: dict[str, Room] = {}
     for room in rooms:
         kind = KINDS.get(room.bound.rule.metric)
-        if kind and (kind not in tightest or room.left < tightest[kind].left):
+        if kind and room.bound.rule.subject not in SHARED and (kind not in tightest or room.left < tightest[kind].left):
             tightest[kind] = room
     for kind, room in tightest.items():
         told[f"x-ratelimit-limit-{kind}"] = str(room.most)
@@ -99,7 +107,7 @@ def duration(seconds: int) -> str:
 def refusal(rooms: Iterable[Room]) -> NativeError:
     """429, for the limit that has no room for longest."""
     rooms = list(rooms)
-    room = max((room for room in rooms if not room.is_there), key=lambda room: room.seconds or 0.0)
+    room = max((room for room in rooms if not room.is_there), key=lambda room: inf if room.is_too_much else room.seconds or 0.0)
     error = _refusal(room)
     error.headers = {**headers(rooms), **error.headers}
     return error
@@ -107,31 +115,42 @@ def refusal(rooms: Iterable[Room]) -> NativeError:
 
 def over_budget(refused: NoRoom, now: datetime) -> NativeError:
     """402 where the limit is on cost, else 429."""
-    want, level = refused.want, refused.level
-    rule = want.bound.rule
-    room = Room(want.bound, rule.amount, level.used + level.reserved, want.units, want.span.start, want.span.seconds_left(now))
-    if rule.metric != "cost":
-        error = _refusal(room)
-        error.headers = {**headers([room]), **error.headers}
-        return error
-    until = f" It is renewed at {want.span.end:%Y-%m-%d %H:%M} UTC." if want.span.end else ""
+    room = _untaken(refused.want, refused.level, now)
+    error = _too_dear(room, refused.want.span) if room.bound.rule.metric == "cost" else _refusal(room)
+    error.headers = {**headers(_untaken(want, level, now) for want, level in refused.known), **error.headers}
+    return error
+
+
+def _untaken(want: Want, level: Level, now: datetime) -> Room:
+    held = level.used + level.reserved
+    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
+
+
+def _too_dear(room: Room, span: Span) -> NativeError:
+    rule = room.bound.rule
+    until = f" It is renewed at {span.end:%Y-%m-%d %H:%M} UTC." if span.end else ""
     what = "The budget" if rule.subject in SHARED else f"The budget of {amount(rule)}"
-    told = f"{what} {_of(rule)} has no room for this call, which may cost up to {dollars(want.units)}.{until}"
+    told = f"{what} {_of(rule)} has no room for this call, which may cost up to {dollars(room.wanted)}.{until}"
     return _marked(BudgetExceeded(told, headers={"x-should-retry": "false"}), room)
 
 
 def _refusal(room: Room) -> NativeError:
     rule = room.bound.rule
     if rule.metric == "concurrent_requests":
-        told = f"Too many requests at a time: the limit {_of(rule)} is {rule.amount}. Try again when one has ended."
+        most = "is reached" if rule.subject in SHARED else f"is {rule.amount}"
+        told = f"Too many requests at a time: the limit {_of(rule)} {most}. Try again when one has ended."
         return _marked(RateLimited(told, headers={"retry-after": str(BUSY_SECONDS)}), room)
-    what = f"The limit of {amount(rule)} {_of(rule)}"
-    if room.wanted > room.most or room.seconds is None:
-        never = "never admits" if room.wanted > room.most else "has no room for"
+    what = f"The limit {_of(rule)}" if rule.subject in SHARED else f"The limit of {amount(rule)} {_of(rule)}"
+    if room.is_too_much or room.seconds is None:
+        never = "never admits" if room.is_too_much else "has no room for"
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
     seconds = max(1, ceil(room.seconds))
-    retry = {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
-    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=retry), room)
+    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=come_again(seconds)), room)
+
+
+def come_again(seconds: int) -> dict[str, str]:
+    """Headers of a refusal that holds for so long."""
+    return {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
 
 
 def _marked(error: NativeError, room: Room) -> NativeError:

@@ -42,6 +42,8 @@ MOST_REMEMBERED: Final = 10_000
 """Budgets whose keys are remembered."""
 
 
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
 MOST_OF_A_BATCH: Final = 10**18
 MOST_USED: Final = 8 * 10**18
 """Units. Together they still fit the column: what is absurd must not keep the recorder from writing."""
@@ -63,11 +65,17 @@ class Level(NamedTuple):
 
 
 class NoRoom(Exception):
-    """A budget has no room. `level` is how it stands."""
+    """A budget has no room. `level` is how it stands, `known` how that and the call's other budgets do."""
 
-    def __init__(self, want: Want, level: Level) -> None:
+    def __init__(self, want: Want, level: Level, known: Sequence[tuple[Want, Level]] = ()) -> None:
         super().__init__(str(want))
-        self.want, self.level = want, level
+        self.want, self.level, self.known = want, level, known or [(want, level)]
+
+    @property
+    def until(self) -> datetime:
+        """When there may be room again."""
+        end = self.want.span.end
+        return NEVER if end is None or self.want.units > self.want.bound.rule.amount else end
 
 
 class _Gone(Exception):
@@ -89,8 +97,19 @@ def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Res
         _keys.clear()
     except NoRoom as refusal:
         if not expire(alias, [_key(want, alias) for want in wants]):
-            raise refusal from None
-    return _reserve(record_id, wants, expires_at, alias)
+            raise _lasting(refusal, wants) from None
+    try:
+        return _reserve(record_id, wants, expires_at, alias)
+    except NoRoom as refusal:
+        raise _lasting(refusal, wants) from None
+
+
+def _lasting(refusal: NoRoom, wants: Sequence[Want]) -> NoRoom:
+    """Of the budgets that have no room, the one that has none for longest: before that it is no use to come again."""
+    found = levels({want.bound.counter: want.span for want in wants})
+    known = [(want, found[want.bound.counter]) for want in wants]
+    full = [NoRoom(want, level, known) for want, level in known if level.used + level.reserved + want.units > want.bound.rule.amount]
+    return max(full, key=lambda each: each.until, default=refusal)
 
 
 def _reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:

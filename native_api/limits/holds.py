@@ -67,6 +67,7 @@ class Hold:
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+        self.rooms: list[Room] = []
         self.member = ""
         self.counts: list[tuple[Bound, counters.Count]] = []
         self.slots: list[counters.Slot] = []
@@ -91,6 +92,7 @@ class Hold:
         """Give back what short windows and slots gave: the call is not made."""
         _give_back(self.member, [(count.key, -count.wanted) for _, count in self.counts], [slot.key for slot in self.slots])
         self.counts, self.slots = [], []
+        self.headers = answers.headers(room._replace(taken=False) for room in self.rooms)
 
 
 async def reserve(chat: ChatRequest, caller: Caller, plan: Plan, record_id: UUID, hold: Hold) -> None:
@@ -126,13 +128,13 @@ async def _take(hold: Hold, bounds: Sequence[Bound], guess: estimates.Guess, now
     if levels is None:
         return
     rooms = [
-        Room(bound, count.most, held, count.wanted, spans[bound.counter].start, count.seconds)
+        Room(bound, count.most, held, count.wanted, spans[bound.counter].start, count.seconds, levels.taken)
         for (bound, count), held in zip(counted, levels.counts, strict=True)
     ]
-    rooms += [Room(bound, slot.most, held, 1, EPOCH, None) for (bound, slot), held in zip(slotted, levels.slots, strict=True)]
+    rooms += [Room(bound, slot.most, held, 1, EPOCH, None, levels.taken) for (bound, slot), held in zip(slotted, levels.slots, strict=True)]
     if not levels.taken:
         raise answers.refusal(rooms)
-    hold.headers = answers.headers(rooms)
+    hold.headers, hold.rooms = answers.headers(rooms), rooms
     hold.counts, hold.slots = counted, slots
     if slots and counters.are_shared():
         leases.hold(hold.member, [slot.key for slot in slots])

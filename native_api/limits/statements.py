@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +16,8 @@ from native_api.limits.rules import Bound
 from native_api.limits.windows import Span, span
 from native_api.types import Caller, Json
 
+logger = logging.getLogger("native_api.limits")
+
 PATIENCE: Final = 5.0
 
 _threads: Final = bridge.Threads("native-api-statements", 2)
@@ -25,7 +28,8 @@ async def of(caller: Caller) -> list[Json]:
     `reset_at`, `has_room`.
 
     Amounts are numbers, of cost text in USD. `reserved` is null where what runs is counted as used; `limit` to `left` are null
-    where the limit is shared. Raises what the database or the cache raises.
+    where the limit is shared. While the cache is away, what is counted there is not known, and not enforced: `used` and `left` are
+    null, and there is room. Raises what the database raises.
     """
     bounds = (await rules.acurrent()).bounds(caller)
     return await _threads.run(PATIENCE, _statements, bounds, datetime.now(UTC))
@@ -40,22 +44,28 @@ def _statements(bounds: Sequence[Bound], now: datetime) -> list[Json]:
     return [_statement(bound, spans.get(bound.counter), levels[bound.counter]) for bound in bounds]
 
 
-def _counted(bounds: Sequence[Bound], spans: dict[str, Span]) -> dict[str, budgets.Level]:
+def _counted(bounds: Sequence[Bound], spans: dict[str, Span]) -> dict[str, budgets.Level | None]:
+    """None where the cache cannot say."""
     windowed = [bound for bound in bounds if bound.rule.window]
     slotted = [bound for bound in bounds if not bound.rule.window]
     if not bounds:
         return {}
     keys, slots = [count_key(bound, spans[bound.counter]) for bound in windowed], [slot_of(bound) for bound in slotted]
-    levels = counters.store().levels(keys, slots)
+    try:
+        levels = counters.store().levels(keys, slots)
+    except Exception as error:  # each cache backend has exceptions of its own
+        logger.warning("The cache cannot say how limits of short windows stand (%s).", type(error).__name__)
+        return dict.fromkeys((bound.counter for bound in bounds), None)
     held = [*levels.counts, *levels.slots]
     return {bound.counter: budgets.Level(level, 0) for bound, level in zip([*windowed, *slotted], held, strict=True)}
 
 
-def _statement(bound: Bound, window: Span | None, level: budgets.Level) -> Json:
+def _statement(bound: Bound, window: Span | None, level: budgets.Level | None) -> Json:
     rule = bound.rule
-    left = max(0, rule.amount - level.used - level.reserved)
+    left = None if level is None else max(0, rule.amount - level.used - level.reserved)
     shared = rule.subject in answers.SHARED
-    amounts = {"limit": rule.amount, "used": level.used, "reserved": None if rule.is_short else level.reserved, "left": left}
+    reserved = None if level is None or rule.is_short else level.reserved
+    amounts = {"limit": rule.amount, "used": None if level is None else level.used, "reserved": reserved, "left": left}
     return {
         "metric": rule.metric,
         "window": rule.window or None,
@@ -63,7 +73,7 @@ def _statement(bound: Bound, window: Span | None, level: budgets.Level) -> Json:
         "shared": shared,
         **{name: None if shared or units is None else _shown(rule.metric, units) for name, units in amounts.items()},
         "reset_at": window.end.isoformat() if window and window.end else None,
-        "has_room": left > 0,
+        "has_room": left is None or left > 0,
     }
 
 

@@ -31,7 +31,7 @@ from rest_framework.views import APIView
 from native_api import bridge, exceptions, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
-from native_api.limits.answers import merged
+from native_api.limits.answers import come_again, merged
 from native_api.models import ApiKey
 from native_api.renderers import EventStreamRenderer, JSONRenderer, error_envelope, to_json
 from native_api.throttling import FailedAuthThrottle
@@ -184,7 +184,7 @@ class NativeView(APIView):
                 waits.append(throttle.wait() or 1)
         if waits:
             seconds = max(1, ceil(max(waits)))
-            raise exceptions.RateLimited(f"Too many requests. Try again in {seconds} s.", headers={"retry-after": str(seconds)})
+            raise exceptions.RateLimited(f"Too many requests. Try again in {seconds} s.", headers=come_again(seconds))
 
     async def _policy(self, policy: Any, method: str, *args: Any) -> Any:
         if _has_async_twin(type(policy), method):

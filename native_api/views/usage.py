@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from django.db import Error as DatabaseError
 from django.db.models import Sum
 from django.http import HttpResponse
 from django.utils import timezone
@@ -42,7 +43,7 @@ class UsageView(NativeView):
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
             limits = await statements.of(caller)
-        except bridge.HangingCall:
+        except (bridge.HangingCall, DatabaseError):
             raise DatabaseUnavailable("Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}) from None
         return self.json(
             {

@@ -1,0 +1,148 @@
+"""Which models a caller may use: rows, permissions and the default, alike for the list, the single model and the call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.limits.asking import call, error_of, get, one_site, shell, user_with_key
+from tests.limits.conftest import native_api
+from tests.servers import Site, manage, until
+from tests.upstream import Upstream, says
+
+NAMES = ("alpha", "beta", "gamma", "simple", "complex")
+MODELS: dict[str, Any] = {
+    name: {"TARGETS": [{"PROVIDER": "up", "MODEL": name}], "FALLBACKS": ["beta"] if name == "alpha" else []} for name in NAMES
+}
+DIRECT = ("up/alpha", "up/other")
+IMPORTS = "from django.contrib.auth.models import User, Group, Permission; from native_api.models import ModelAccess; "
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
+    attempts = {"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
+    settings = native_api(upstream, [], MODELS=MODELS, ATTEMPTS=attempts, DEFAULT_MODEL_ACCESS=["alpha", "up/alpha"])
+    with one_site(tmp_path_factory, settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> dict[str, str]:
+    """A key of each kind of caller, made at once."""
+    shell(site, IMPORTS + MAKE)
+    made = {name: manage(site.environment, "native_key", "create", name, "--name", f"of {name}") for name in GRANTED if name != "narrowed"}
+    narrowed = manage(site.environment, "native_key", "create", "grouped", "--name", "narrowed", "--models", "gamma,alpha")
+    return {**made, "narrowed": narrowed, "superuser": site.key}
+
+
+GRANTED: dict[str, set[str]] = {
+    "nobody": {"alpha", "up/alpha"},
+    "rowed": {"beta", "up/other"},
+    "nothing": set(),
+    "grouped": {"beta", "gamma"},
+    "both": {"beta", "gamma", "simple", "alpha"},
+    "permitted": {*NAMES, *DIRECT},
+    "permitted_by_group": {*NAMES, *DIRECT},
+    "narrowed": {"gamma"},
+}
+"""What each may use. `narrowed` is a key of `grouped` for gamma and alpha."""
+
+MAKE = """
+users = {name: User.objects.create_user(name) for name in
+         ('nobody', 'rowed', 'nothing', 'grouped', 'both', 'permitted', 'permitted_by_group')}
+team, all_models = Group.objects.create(name='team'), Group.objects.create(name='all models')
+ModelAccess.objects.create(group=team, patterns=['beta', 'g*'])
+ModelAccess.objects.create(user=users['rowed'], patterns=['beta', 'up/o*'])
+ModelAccess.objects.create(user=users['nothing'], patterns=[])
+ModelAccess.objects.create(user=users['both'], patterns=['simple'])
+ModelAccess.objects.create(user=users['both'], patterns=['alpha'])
+ModelAccess.objects.create(user=users['permitted'], patterns=[])
+users['grouped'].groups.add(team); users['both'].groups.add(team)
+every = Permission.objects.get(codename='use_every_model')
+users['permitted'].user_permissions.add(every)
+all_models.permissions.add(every); users['permitted_by_group'].groups.add(all_models)
+"""
+
+
+@pytest.fixture(autouse=True)
+def scripts(upstream: Upstream) -> None:
+    upstream.scripts.clear()
+
+
+def listed(site: Site, key: str) -> set[str]:
+    return {model["id"] for model in get(site, "models", key).json()["data"]}
+
+
+@pytest.mark.parametrize("who", [*GRANTED, "superuser"])
+def test_the_list_the_single_model_and_the_call_agree(site: Site, keys: dict[str, str], who: str) -> None:
+    key, granted = keys[who], GRANTED.get(who, {*NAMES, *DIRECT})
+    assert listed(site, key) == granted & set(NAMES)
+    for name in (*NAMES, *DIRECT):
+        shown, answered = get(site, f"models/{name}", key), call(site, name, key)
+        assert (name, shown.status_code, answered.status_code) == (name, *((200, 200) if name in granted else (404, 403)))
+        if name not in granted:
+            assert error_of(shown)["code"] == "model_not_found"
+            assert error_of(answered)["code"] == "model_not_allowed"
+
+
+def test_what_may_not_be_used_looks_as_if_it_were_not_there(site: Site, keys: dict[str, str]) -> None:
+    def shape(name: str) -> tuple[Any, ...]:
+        answers = get(site, f"models/{name}", keys["rowed"]), call(site, name, keys["rowed"])
+        return tuple((answer.status_code, answer.text.replace(name, "MODEL")) for answer in answers)
+
+    assert shape("gamma") == shape("never-was")
+
+
+def test_a_fallback_that_the_request_names_is_checked(site: Site, keys: dict[str, str]) -> None:
+    refused = call(site, "beta", keys["rowed"], fallbacks=["gamma"])
+    assert (refused.status_code, error_of(refused)["code"], error_of(refused)["param"]) == (403, "model_not_allowed", "fallbacks[0]")
+
+
+def test_a_fallback_of_the_route_is_passed_over(site: Site, keys: dict[str, str], upstream: Upstream) -> None:
+    upstream.script("alpha", says({"error": {"message": "no such model", "code": "model_not_found"}}, 404))
+    seen = len(upstream.seen("beta"))
+    assert call(site, "alpha", keys["nobody"]).status_code >= 400
+    assert len(upstream.seen("beta")) == seen
+    answered = call(site, "alpha", keys["both"])
+    assert (answered.status_code, answered.headers["x-native-model"]) == (200, "beta")
+
+
+def test_a_tier_is_the_route_of_its_name(site: Site, keys: dict[str, str]) -> None:
+    assert (by_tier(site, keys["both"], "simple"), by_tier(site, keys["both"], "complex")) == (200, 403)
+    assert by_tier(site, keys["permitted"], "complex") == 200
+
+
+def by_tier(site: Site, key: str, tier: str) -> int:
+    return call(site, tier, key, tier=tier).status_code
+
+
+def test_a_change_is_live_within_five_seconds(site: Site) -> None:
+    key = user_with_key(site, "changing")
+    assert listed(site, key) == {"alpha"}
+    for code, expected in (
+        ("ModelAccess.objects.create(user=User.objects.get(username='changing'), patterns=['beta'])", {"beta"}),
+        ("ModelAccess.objects.filter(user__username='changing').update(patterns=['gamma'])", {"gamma"}),
+        ("User.objects.get(username='changing').groups.add(Group.objects.get(name='all models'))", set(NAMES)),
+        ("Group.objects.get(name='all models').permissions.clear()", {"gamma"}),
+        ("ModelAccess.objects.filter(user__username='changing').delete()", {"alpha"}),
+    ):
+        shell(site, IMPORTS + code)
+        changed = time.monotonic()
+        until(lambda wanted=expected: listed(site, key) == wanted, code)
+        assert time.monotonic() - changed < 5
+    assert call(site, "beta", key).status_code == 403
+
+
+def test_the_first_row_of_a_site_binds_within_five_seconds(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> None:
+    with one_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:
+        key = user_with_key(running, "bob")
+        assert listed(running, key) == set(NAMES)
+        shell(running, IMPORTS + "ModelAccess.objects.create(user=User.objects.get(username='bob'), patterns=['beta'])")
+        changed = time.monotonic()
+        until(lambda: call(running, "alpha", key).status_code == 403, "the row")
+        assert time.monotonic() - changed < 5
+        assert listed(running, key) == {"beta"}
+        assert listed(running, running.key) == set(NAMES)

@@ -1,0 +1,135 @@
+"""Limits while the database or the cache is away: money is not spent unseen, and a rate is not worth an outage."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.limits.asking import away_from_the_end_of, begun, call, error_of, get, limits_of, standing_in
+from tests.limits.conftest import REDIS, Sites, native_api, on_postgres, tells_what_was_used
+from tests.servers import Site, environment_for, free_port, populate, running_site, until
+from tests.upstream import Exchange, Upstream
+from tests.usage.conftest import refusing_connections
+
+
+def limit(model: str, metric: str, amount: Any, window: str = "") -> dict[str, Any]:
+    return {"SUBJECT": "each_user", "METRIC": metric, "AMOUNT": amount, "WINDOW": window, "MODELS": f"up/{model}"}
+
+
+LIMITS = [
+    limit("budget", "cost", "1", "month"),
+    limit("rate", "requests", 100, "hour"),
+    limit("tight", "requests", 1, "hour"),
+    limit("flushed", "requests", 2, "hour"),
+    limit("flushed", "tokens", 100, "hour"),
+    limit("slot", "concurrent_requests", 1),
+]
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Sites]:
+    with on_postgres(tmp_path_factory.mktemp("outages"), native_api(upstream, LIMITS), count=1) as running:
+        yield running
+
+
+@pytest.fixture
+def site(sites: Sites) -> Site:
+    return sites.processes[0]
+
+
+@pytest.fixture(autouse=True)
+def scripts(upstream: Upstream) -> None:
+    upstream.scripts.clear()
+    upstream.otherwise = tells_what_was_used
+
+
+def test_without_the_database_nothing_is_spent_and_the_rest_goes_on(sites: Sites, site: Site, upstream: Upstream) -> None:
+    away_from_the_end_of("hour", 30)
+    assert [call(site, model).status_code for model in ("up/budget", "up/rate", "up/free")] == [200, 200, 200]
+    with refusing_connections(sites.url):
+        seen = len(upstream.seen("budget"))
+        refused = call(site, "up/budget")
+        assert (refused.status_code, error_of(refused)["code"], refused.headers["retry-after"]) == (503, "database_unavailable", "5")
+        assert len(upstream.seen("budget")) == seen
+        answers = [call(site, model) for model in ("up/rate", "up/free")]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert standing_in(answers[0], "requests") == ("100", "98")
+        told = get(site, "usage")
+        assert (told.status_code, error_of(told)["code"], told.headers["retry-after"]) == (503, "database_unavailable", "5")
+    until(lambda: call(site, "up/budget").status_code == 200, "the budget")
+    until(lambda: sites.ask("SELECT count(*) FROM native_api_reservation") == [(0,)], "the reservations")
+
+
+def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upstream) -> None:
+    """What ran meanwhile and failed gives nothing back that is not there any more."""
+    away_from_the_end_of("hour", 30)
+    assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
+    flush(site)
+    gate = upstream.gate()
+
+    async def held(exchange: Exchange) -> None:
+        await gate(exchange)
+        await exchange.json({"error": {"message": "no"}}, 400)
+
+    upstream.script("flushed", held)
+    with begun(site, "up/flushed", upstream, status=400):
+        flush(site)
+        gate.open()
+    upstream.scripts.clear()
+    assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
+    assert {limit["metric"]: limit["used"] for limit in limits_of(site, "up/flushed")} == {"requests": 2, "tokens": 24}
+
+
+def test_a_slot_that_was_flushed_away_is_no_slot_too_many_afterwards(site: Site, upstream: Upstream) -> None:
+    gate = upstream.gate()
+
+    async def held(exchange: Exchange) -> None:
+        await gate(exchange)
+        await tells_what_was_used(exchange)
+
+    upstream.script("slot", held)
+    with begun(site, "up/slot", upstream):
+        flush(site)
+        with begun(site, "up/slot", upstream):
+            until(lambda: upstream.answering.count("slot") == 2, "the second call")
+            assert call(site, "up/slot").status_code == 429
+            gate.open()
+    upstream.scripts.clear()
+    until(lambda: call(site, "up/slot").status_code == 200, "the slot")
+    until(lambda: limits_of(site, "up/slot")[0]["used"] == 0, "the slot")
+
+
+def flush(site: Site) -> None:
+    """Forget this site's keys; others' tests use the same server."""
+    client = redis.Redis.from_url(REDIS)
+    for key in client.scan_iter(f"{site.environment['CACHE_PREFIX']}*"):
+        client.delete(key)
+
+
+def test_without_the_cache_calls_are_let_in_and_budgets_still_bind(tmp_path: Path, upstream: Upstream) -> None:
+    more = {"CACHE_URL": f"redis://127.0.0.1:{free_port()}/0", "CACHE_PREFIX": secrets.token_hex(4)}
+    key = populate(environment_for(tmp_path, {}, **more))
+    settings = native_api(upstream, [*LIMITS, limit("bound", "requests", 1, "day")])
+    with running_site("uvicorn", tmp_path, tmp_path, key, settings, **more) as running:
+        assert [call(running, "up/tight").status_code for _ in range(3)] == [200, 200, 200]
+        assert [call(running, "up/bound").status_code for _ in range(3)] == [200, 429, 429]
+        until(lambda: running.usage(model="up/bound", status="ok"), "the record")
+        unknown, known = limits_of(running, "up/tight")[0], limits_of(running, "up/bound")[0]
+        assert (unknown["limit"], unknown["used"], unknown["left"], unknown["has_room"]) == (1, None, None, True)
+        assert (known["used"] + known["reserved"], known["left"], known["has_room"]) == (1, 0, False)
+        assert running.log().count("limits of short windows are not enforced") == 1
+
+
+def test_a_cache_of_files_counts_as_exactly(tmp_path: Path, upstream: Upstream) -> None:
+    """Any cache of Django's will do."""
+    away_from_the_end_of("hour", 20)
+    more = {"CACHE_URL": str(tmp_path / "cache")}
+    key = populate(environment_for(tmp_path, {}, **more))
+    with running_site("uvicorn", tmp_path, tmp_path, key, native_api(upstream, LIMITS), **more) as running:
+        assert [call(running, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
+        assert {limit["metric"]: limit["used"] for limit in limits_of(running, "up/flushed")} == {"requests": 2, "tokens": 24}

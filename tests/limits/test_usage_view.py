@@ -1,0 +1,261 @@
+"""`GET v1/usage`: what the caller's user used, by day and model, and how the caller's limits stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings as django_settings
+
+from native_api.limits.windows import span
+from tests.limits.asking import COST, away_from_the_end_of, begun, call, error_of, get, limits_of, one_site, shell, units, user_with_key
+from tests.limits.conftest import PROMPT_TOKENS, native_api, tells_what_was_used
+from tests.servers import Site, manage, until
+from tests.upstream import Exchange, Upstream
+
+TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+LIMITS = [
+    {"SUBJECT": "each_user", "METRIC": "requests", "AMOUNT": 3, "WINDOW": "hour", "MODELS": "up/stand"},
+    {"SUBJECT": "each_user", "METRIC": "tokens", "AMOUNT": 100, "WINDOW": "day", "MODELS": "up/stand"},
+    {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "0.5", "WINDOW": "month", "MODELS": "up/stand"},
+    {"SUBJECT": "each_user", "METRIC": "concurrent_requests", "AMOUNT": 2, "MODELS": "up/stand"},
+    {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1, "WINDOW": "hour", "MODELS": "up/share"},
+    {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": f"{COST:f}", "WINDOW": "lifetime", "MODELS": "up/share-budget"},
+    {"SUBJECT": "user:carol", "METRIC": "cost", "AMOUNT": "7.25", "WINDOW": "lifetime"},
+]
+ZONE = ZoneInfo(django_settings.TIME_ZONE)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
+    with one_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def scripts(upstream: Upstream) -> None:
+    upstream.otherwise = tells_what_was_used
+
+
+def usage(site: Site, key: str = "", query: str = "") -> dict[str, Any]:
+    answer = get(site, f"usage{query}", key)
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def after(site: Site, key: str, requests: int) -> dict[str, Any]:
+    """The usage, once so many requests are in it: the recorder works behind the answers."""
+    until(lambda: usage(site, key)["total"]["requests"] == requests, f"{requests} requests")
+    return usage(site, key)
+
+
+# --- what was used -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_was_used_yet(site: Site) -> None:
+    told = usage(site, user_with_key(site, "nobody"))
+    today = datetime.now(UTC).astimezone(ZONE).date()
+    assert (told["object"], told["user"], told["data"]) == ("usage", "nobody", [])
+    assert (told["from"], told["time_zone"]) == ((today - timedelta(days=29)).isoformat(), django_settings.TIME_ZONE)
+    assert told["total"] == {"requests": 0, **dict.fromkeys(TOKENS, 0), "cost": "0", "unpriced_requests": 0}
+
+
+def test_two_keys_of_a_user_count_together_and_nobody_elses(site: Site) -> None:
+    first, other = user_with_key(site, "dora"), user_with_key(site, "emil")
+    second = manage(site.environment, "native_key", "create", "dora", "--name", "second")
+    for key, model in ((first, "up/one"), (second, "up/one"), (second, "up/two"), (other, "up/one")):
+        assert call(site, model, key).status_code == 200
+    told = after(site, first, 3)
+    assert usage(site, second) == told
+    assert {row["model"]: (row["requests"], row["total_tokens"], row["cost"]) for row in told["data"]} == {
+        "up/one": (2, 24, f"{2 * COST:f}"),
+        "up/two": (1, 12, f"{COST:f}"),
+    }
+    assert told["total"]["cost"] == f"{3 * COST:f}"
+    assert after(site, other, 1)["user"] == "emil"
+
+
+def test_the_totals_are_those_of_the_records_to_the_last_digit(site: Site, upstream: Upstream) -> None:
+    """Prices with digits that no float holds, a call that was refused, and one whose price nobody knows."""
+    key = user_with_key(site, "fred")
+
+    async def odd(exchange: Exchange) -> None:
+        number = len(upstream.seen("odd"))
+        choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+        told = {
+            "prompt_tokens": 1_000_003 * number,
+            "completion_tokens": 7,
+            "total_tokens": 1_000_003 * number + 7,
+            "prompt_tokens_details": {"cached_tokens": number},
+            "completion_tokens_details": {"reasoning_tokens": 5},
+        }
+        await exchange.json({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": told})
+
+    upstream.script("odd", odd)
+    statuses = [call(site, model, key).status_code for model in ("up/odd", "up/odd", "unpriced/odd", "up/odd", "missing")]
+    assert statuses == [200, 200, 200, 200, 404]
+    told = after(site, key, 5)
+    records = site.usage(user_name="fred")
+    for name in TOKENS:
+        assert told["total"][name] == sum(record[name] for record in records) == sum(row[name] for row in told["data"])
+    costs = [Decimal(record["cost"]) for record in records if record["cost"] is not None]
+    assert len(costs) == 3
+    assert Decimal(told["total"]["cost"]) == sum(costs) == sum(Decimal(row["cost"]) for row in told["data"])
+    assert told["total"]["unpriced_requests"] == 1
+    assert [record["cost"] for record in records if record["model"] == "unpriced/odd"] == [None]
+
+
+def test_only_the_days_asked_for_are_told_newest_first(site: Site) -> None:
+    key = user_with_key(site, "gerd")
+    assert call(site, "up/m", key).status_code == 200
+    after(site, key, 1)
+    code = "\n".join(
+        (
+            "row = DailyUsage.objects.get(user_name='gerd')",
+            "today = row.day",
+            "for days in (1, 2, 40):",
+            "    row.pk, row.day = uuid4(), today - timedelta(days=days)",
+            "    row.save(force_insert=True)",
+        )
+    )
+    shell(site, f"{IMPORTS}\n{code}")
+    today = datetime.now(UTC).astimezone(ZONE).date()
+    days = [row["day"] for row in usage(site, key, "?days=366")["data"]]
+    assert days == sorted(days, reverse=True)
+    assert len(days) == 4
+    assert [row["day"] for row in usage(site, key, "?days=1")["data"]] == [today.isoformat()]
+    assert [row["day"] for row in usage(site, key, "?days=2")["data"]] == [today.isoformat(), (today - timedelta(days=1)).isoformat()]
+    assert len(usage(site, key)["data"]) == 3
+
+
+IMPORTS = "from datetime import timedelta; from uuid import uuid4; from native_api.models import DailyUsage;"
+
+
+@pytest.mark.parametrize("days", ["0", "367", "-1", "1.5", "", "x", "1e2", "9" * 400, "%D9%A3", "+3", "3 ", "null"])
+def test_bad_days_are_refused(site: Site, days: str) -> None:
+    answer = get(site, f"usage?days={days}")
+    assert (answer.status_code, error_of(answer)["code"], error_of(answer)["param"]) == (400, "invalid_request", "days")
+
+
+def test_who_is_not_known_sees_nothing(site: Site) -> None:
+    assert get(site, "usage", "nk_wrong").status_code == 401
+
+
+def test_a_caller_without_a_user_is_told_of_no_ones_usage(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> None:
+    open_to_all = {"DEFAULT_AUTHENTICATION_CLASSES": [], "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
+    with one_site(tmp_path_factory, native_api(upstream, LIMITS, **open_to_all)) as running:
+        assert call(running, "up/stand").status_code == 200
+        running.wait_for_usage(model="up/stand")
+        told = usage(running)
+    assert (told["user"], told["data"], told["total"]["requests"]) == (None, [], 0)
+    assert {limit["models"] for limit in told["limits"]} == {"up/share", "up/share-budget"}
+
+
+# --- limits --------------------------------------------------------------------------------------------------------
+
+
+def test_the_callers_limits_with_what_is_used_and_left(site: Site, upstream: Upstream) -> None:
+    away_from_the_end_of("hour")
+    key = user_with_key(site, "hugo")
+    assert call(site, "up/stand", key).status_code == 200
+    after(site, key, 1)
+    now = datetime.now(UTC)
+    common = {"models": "up/stand", "shared": False, "has_room": True}
+    assert limits_of(site, "up/stand", key) == [
+        {
+            **common,
+            "metric": "requests",
+            "window": "hour",
+            "limit": 3,
+            "used": 1,
+            "reserved": None,
+            "left": 2,
+            "reset_at": end("hour", now, UTC),
+        },
+        {
+            **common,
+            "metric": "tokens",
+            "window": "day",
+            "limit": 100,
+            "used": 12,
+            "reserved": 0,
+            "left": 88,
+            "reset_at": end("day", now, ZONE),
+        },
+        {
+            **common,
+            "metric": "cost",
+            "window": "month",
+            "limit": "0.5",
+            "used": f"{COST:f}",
+            "reserved": "0",
+            "left": f"{Decimal('0.5') - COST:f}",
+            "reset_at": end("month", now, ZONE),
+        },
+        {**common, "metric": "concurrent_requests", "window": None, "limit": 2, "used": 0, "reserved": None, "left": 2, "reset_at": None},
+    ]
+
+
+def end(window: str, now: datetime, zone: Any) -> str:
+    until_ = span(window, now, zone).end
+    assert until_ is not None
+    return until_.isoformat()
+
+
+def test_what_a_running_call_holds_is_reserved(site: Site, upstream: Upstream) -> None:
+    gate = upstream.gate()
+
+    async def held(exchange: Exchange) -> None:
+        await gate(exchange)
+        await tells_what_was_used(exchange)
+
+    upstream.script("stand", held)
+    with begun(site, "up/stand", upstream):
+        tokens, cost, slots = limits_of(site, "up/stand")[1:]
+        gate.open()
+    assert (tokens["used"], tokens["reserved"], tokens["left"]) == (0, PROMPT_TOKENS + 3, 100 - PROMPT_TOKENS - 3)
+    assert (cost["used"], cost["reserved"], cost["left"]) == ("0", f"{COST:f}", f"{Decimal('0.5') - COST:f}")
+    assert (slots["used"], slots["left"]) == (1, 1)
+    upstream.scripts.pop("stand")
+
+
+def test_of_shared_limits_only_whether_they_have_room(site: Site) -> None:
+    away_from_the_end_of("hour")
+    key = user_with_key(site, "ida")
+    nothing = {"shared": True, **dict.fromkeys(("limit", "used", "reserved", "left"))}
+    for model in ("up/share", "up/share-budget"):
+        [before] = limits_of(site, model, key)
+        assert call(site, model).status_code == 200
+        until(lambda name=model: not limits_of(site, name, key)[0]["has_room"], "the limit to be reached")
+        [then] = limits_of(site, model, key)
+        assert (before["has_room"], then["has_room"]) == (True, False)
+        assert before.items() >= nothing.items() <= then.items()
+
+
+def test_limits_of_others_are_not_told(site: Site) -> None:
+    carol, other = user_with_key(site, "carol"), user_with_key(site, "kurt")
+    assert [limit["limit"] for limit in limits_of(site, None, carol)] == ["7.25"]  # type: ignore[arg-type]
+    assert limits_of(site, None, other) == []  # type: ignore[arg-type]
+    assert units(Decimal("7.25")) == 7_250_000_000_000
+
+
+def test_a_limit_of_the_key_and_of_the_user_are_told(site: Site) -> None:
+    key = user_with_key(site, "lena")
+    second = manage(site.environment, "native_key", "create", "lena", "--name", "unlimited")
+    shell(
+        site,
+        "from native_api.models import *; from django.contrib.auth.models import User;"
+        "row = dict(metric='requests', window='week', pattern='up/of-rows');"
+        "Limit.objects.create(subject='key', api_key=ApiKey.objects.get(name='of lena'), amount=5, **row);"
+        "Limit.objects.create(subject='user', user=User.objects.get(username='lena'), amount=9, **row);"
+        "Limit.objects.create(subject='each_user', amount=2, enabled=False, **row)",
+    )
+    until(lambda: len(limits_of(site, "up/of-rows", key)) == 2, "the rows")
+    assert call(site, "up/of-rows", key).status_code == 200
+    until(lambda: sorted(limit["left"] for limit in limits_of(site, "up/of-rows", key)) == [4, 8], "the use")
+    until(lambda: [limit["left"] for limit in limits_of(site, "up/of-rows", second)] == [8], "the use")
