@@ -16,15 +16,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import F, Value
-from django.db.models.functions import Least
 
 from native_api import signals
 from native_api.limits.rules import Bound
@@ -41,10 +40,16 @@ EXPIRE_EVERY: Final = 60.0
 MOST_REMEMBERED: Final = 10_000
 """Budgets whose keys are remembered."""
 
+TRIES: Final = 5
+"""To reserve, where budgets are deleted or reservations expire meanwhile."""
 
 MOST_OF_A_BATCH: Final = 10**18
 MOST_USED: Final = 8 * 10**18
-"""Units. Together they still fit the column: what is absurd must not keep the recorder from writing."""
+"""Units. Both fit the columns: what is absurd must not keep the recorder from writing."""
+
+MOST_KEY: Final = 2**63 - 1
+AT_ONCE: Final = 200
+"""Budgets that one statement changes."""
 
 
 class Want(NamedTuple):
@@ -83,14 +88,15 @@ Reserved = dict[int, tuple[Want, Level]]
 def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Reserved:
     """Reserve all of `wants`. Raises NoRoom, and then nothing is reserved; or what the database raises."""
     alias = folder.database()
-    try:
-        return _reserve(record_id, wants, expires_at, alias)
-    except _Gone:
-        _keys.clear()
-    except NoRoom as refusal:
-        if not expire(alias, [_key(want, alias) for want in wants]):
-            raise refusal from None
-    return _reserve(record_id, wants, expires_at, alias)
+    for _ in range(TRIES):
+        try:
+            return _reserve(record_id, wants, expires_at, alias)
+        except _Gone:
+            _keys.clear()
+        except NoRoom as refusal:
+            if not expire(alias, [_key(want, alias) for want in wants]):
+                raise refusal from None
+    raise DatabaseError("The budgets of a call are deleted again and again.")
 
 
 def _reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
@@ -152,28 +158,41 @@ def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
 
 def release(record_id: UUID) -> None:
     """Give back what a call holds that will have no record to settle it with."""
-    alias = folder.database()
-    with transaction.atomic(using=alias):
-        _end(alias, {}, record_id=record_id)
+    _end(folder.database(), {}, record_id=record_id)
 
 
 # --- the end of reservations ---------------------------------------------------------------------------------------
 
 
 def settle(entries: Sequence[UsageEntry], alias: str) -> None:
-    """A hook of the recorder's: what these calls reserved goes, and what they used is added."""
+    """A hook of the recorder's: what these calls reserved goes, and what they used is added. No entry is too odd for it."""
     claiming = [entry for entry in entries if entry.claims is not None]
     used: dict[int, int] = defaultdict(int)
     for entry in claiming:
-        for key, units in (entry.claims or {}).items():
-            used[int(key)] = min(used[int(key)] + units, MOST_OF_A_BATCH)
+        for key, units in _claims_of(entry):
+            used[key] = min(used[key] + units, MOST_OF_A_BATCH)
     if claiming:
         _end(alias, used, record_id__in=[entry.id for entry in claiming])
-    _expire_sometimes(alias)
+    # Afterwards: the budgets of a transaction are locked in the order of their keys, these would come behind them.
+    transaction.on_commit(partial(_expire_sometimes, alias), using=alias, robust=True)
+
+
+def _claims_of(entry: UsageEntry) -> Iterator[tuple[int, int]]:
+    """The claims that make sense. An exception would have the recorder try the batch again for ever."""
+    claims: Any = entry.claims
+    for key, units in claims.items() if isinstance(claims, dict) else ():
+        try:
+            budget, amount = int(key), int(units)
+        except (TypeError, ValueError, OverflowError):
+            budget = amount = -1
+        if 0 < budget <= MOST_KEY and amount >= 0:
+            yield budget, min(amount, MOST_OF_A_BATCH)
+        else:
+            logger.warning("A record claims what no budget can have. It is written without that.")
 
 
 def _end(alias: str, used: Mapping[int, int], lost: bool = False, **which: Any) -> int:
-    """End these reservations and add what was used; how many have ended. In a transaction.
+    """End these reservations and add what was used; how many have ended.
 
     The budgets are locked first, so that a reservation is ended once, whoever else ends it at the same moment.
     """
@@ -181,27 +200,45 @@ def _end(alias: str, used: Mapping[int, int], lost: bool = False, **which: Any) 
     keys = {*used, *reservations.values_list("budget_id", flat=True)}
     if not keys:
         return 0
-    budgets = list(Budget._base_manager.using(alias).select_for_update().filter(pk__in=keys).order_by("pk"))
-    held: dict[int, int] = defaultdict(int)
-    ended = list(reservations.filter(budget_id__in=keys))
-    for reservation in ended:
-        held[reservation.budget_id] += reservation.amount
-    Reservation._base_manager.using(alias).filter(pk__in=[reservation.pk for reservation in ended]).delete()
-    for budget in budgets:
-        _change(budget, used.get(budget.pk, 0), held[budget.pk], lost, alias)
+    with transaction.atomic(using=alias, savepoint=False):
+        budgets = _locked(keys, alias)
+        held: dict[int, int] = defaultdict(int)
+        ended = list(reservations.filter(budget_id__in=keys))
+        for reservation in ended:
+            held[reservation.budget_id] += reservation.amount
+        Reservation._base_manager.using(alias).filter(pk__in=[reservation.pk for reservation in ended]).delete()
+        _change(budgets, used, held, lost, alias)
     return len(ended)
 
 
-def _change(budget: Budget, used: int, held: int, lost: bool, alias: str) -> None:
-    changes: dict[str, Any] = {"used": Least(F("used") + used, Value(MOST_USED)), "reserved": F("reserved") - held}
-    if lost:
-        changes["lost"] = F("lost") + held
-    if budget.threshold_at is None and (budget.used + used) * 100 >= budget.amount * budget.threshold:
-        changes["threshold_at"] = datetime.now(UTC)
-        level = {"used": budget.used + used, "amount": budget.amount, "threshold": budget.threshold}
+def _locked(keys: Collection[int], alias: str) -> list[Budget]:
+    rows = Budget._base_manager.using(alias).filter(pk__in=keys)
+    if connections[alias].vendor == "sqlite":
+        # It locks for writing as a whole, and refuses to where others wrote since the transaction first read.
+        rows.update(used=F("used"))
+    return list(rows.select_for_update().order_by("pk"))
+
+
+def _change(budgets: Sequence[Budget], used: Mapping[int, int], held: Mapping[int, int], lost: bool, alias: str) -> None:
+    for budget in budgets:
+        budget.used = min(budget.used + used.get(budget.pk, 0), MOST_USED)
+        budget.reserved -= held[budget.pk]
+        budget.lost = min(budget.lost + held[budget.pk] * lost, MOST_USED)
+    crossing = [each for each in budgets if each.threshold_at is None and each.used * 100 >= each.amount * each.threshold]
+    Budget._base_manager.using(alias).bulk_update(budgets, ["used", "reserved", *(["lost"] if lost else [])], batch_size=AT_ONCE)
+    if crossing:
+        _cross(crossing, alias)
+
+
+def _cross(budgets: Sequence[Budget], alias: str) -> None:
+    """Note, and tell once it is certain, that these have come to their thresholds."""
+    now = datetime.now(UTC)
+    Budget._base_manager.using(alias).filter(pk__in=[budget.pk for budget in budgets]).update(threshold_at=now)
+    for budget in budgets:
+        budget.threshold_at = now
+        level = {"used": budget.used, "amount": budget.amount, "threshold": budget.threshold}
         told = partial(signals.budget_threshold.send_robust, sender=Budget, budget=budget, **level)
         transaction.on_commit(told, using=alias, robust=True)
-    Budget._base_manager.using(alias).filter(pk=budget.pk).update(**changes)
 
 
 _next_expiry = 0.0
@@ -220,14 +257,13 @@ def expire(alias: str, budgets: Sequence[int] | None = None) -> int:
     which: dict[str, Any] = {"expires_at__lt": datetime.now(UTC)}
     if budgets is not None:
         which["budget_id__in"] = budgets
-    with transaction.atomic(using=alias):
-        ended = _end(alias, {}, lost=True, **which)
+    ended = _end(alias, {}, lost=True, **which)
     if ended:
         logger.warning("%d reservations of calls that left no record have expired. What those cost is counted as lost.", ended)
     return ended
 
 
-def reach(counter: str, starts_at: str, alias: str) -> None:
+def reach(counter: str, starts_at: datetime, alias: str) -> None:
     """Note that this budget, where it is one, refused a call."""
-    rows = Budget._base_manager.using(alias).filter(counter=counter, starts_at=datetime.fromisoformat(starts_at), reached_at=None)
+    rows = Budget._base_manager.using(alias).filter(counter=counter, starts_at=starts_at, reached_at=None)
     rows.update(reached_at=datetime.now(UTC))
