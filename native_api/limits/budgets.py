@@ -17,16 +17,19 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, connections, transaction
-from django.db.models import F, Value
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db.models import F
 
 from native_api import signals
+from native_api.limits import taking
 from native_api.limits.rules import Bound
+from native_api.limits.taking import Level, Room
 from native_api.limits.windows import Span
 from native_api.models import Budget, Reservation
 from native_api.usage import folder
@@ -60,13 +63,6 @@ class Want(NamedTuple):
     units: int
 
 
-class Level(NamedTuple):
-    """Units of a budget after reserving, or as it stands."""
-
-    used: int
-    reserved: int
-
-
 class NoRoom(Exception):
     """A budget has no room. `level` is how it stands."""
 
@@ -88,6 +84,25 @@ Reserved = dict[int, tuple[Want, Level]]
 def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Reserved:
     """Reserve all of `wants`. Raises NoRoom, and then nothing is reserved; or what the database raises."""
     alias = folder.database()
+    # Asking first whether the connection still works would cost each call a trip.
+    connections[alias].health_check_done = True
+    try:
+        return _reserve_or_refuse(record_id, wants, expires_at, alias)
+    except (OperationalError, InterfaceError):
+        if connections[alias].in_atomic_block or _works(alias):
+            raise
+    # Where the connection was lost behind a commit, this fails: a call has one reservation of each budget.
+    return _reserve_or_refuse(record_id, wants, expires_at, alias)
+
+
+def _works(alias: str) -> bool:
+    """Whether the connection is there; otherwise there will be a new one."""
+    connection = connections[alias]
+    connection.close_if_unusable_or_obsolete()
+    return connection.connection is not None
+
+
+def _reserve_or_refuse(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
     for _ in range(TRIES):
         try:
             return _reserve(record_id, wants, expires_at, alias)
@@ -101,11 +116,9 @@ def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Res
 
 def _reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
     keyed = sorted(((_key(want, alias), want) for want in wants), key=lambda pair: pair[0])
-    with transaction.atomic(using=alias):
-        reserved = {key: (want, _take(key, want, alias)) for key, want in keyed}
-        rows = [Reservation(record_id=record_id, budget_id=key, amount=want.units, expires_at=expires_at) for key, want in keyed]
-        Reservation._base_manager.using(alias).bulk_create(rows)
-    return reserved
+    alone = len(keyed) == 1 and connections[alias].vendor in taking.AT_ONCE and connections[alias].get_autocommit()
+    with nullcontext() if alone else transaction.atomic(using=alias):
+        return {key: (want, _take(key, want, record_id, expires_at, alias)) for key, want in keyed}
 
 
 def _key(want: Want, alias: str) -> int:
@@ -134,19 +147,16 @@ def _made(want: Want, alias: str) -> Budget:
     return rows.get_or_create(counter=want.bound.counter, starts_at=want.span.start, defaults=described)[0]
 
 
-def _take(key: int, want: Want, alias: str) -> Level:
+def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: str) -> Level:
     """Raises NoRoom, _Gone."""
-    rule, rows = want.bound.rule, Budget._base_manager.using(alias).filter(pk=key)
-    room = rows.filter(used__lte=Value(rule.amount - want.units) - F("reserved"))
-    taken = room.update(reserved=F("reserved") + want.units, amount=rule.amount, threshold=rule.threshold)
-    if taken and rule.metric == "cost":
-        return Level(0, 0)  # nobody is told how much money is left but by v1/usage
-    level = rows.values_list("used", "reserved").first()
+    rule = want.bound.rule
+    taken = taking.take(Room(key, want.units, rule.amount, rule.threshold), record_id, expires_at, alias)
+    if taken is not None:
+        return taken
+    level = Budget._base_manager.using(alias).filter(pk=key).values_list("used", "reserved").first()
     if level is None:
         raise _Gone
-    if not taken:
-        raise NoRoom(want, Level(*level))
-    return Level(*level)
+    raise NoRoom(want, Level(*level))
 
 
 def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
