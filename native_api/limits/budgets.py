@@ -19,7 +19,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -184,7 +183,7 @@ def settle(entries: Sequence[UsageEntry], alias: str) -> None:
     if claiming:
         _end(alias, used, record_id__in=[entry.id for entry in claiming])
     # Afterwards: the budgets of a transaction are locked in the order of their keys, these would come behind them.
-    transaction.on_commit(partial(_expire_sometimes, alias), using=alias, robust=True)
+    transaction.on_commit(lambda: _expire_sometimes(alias), using=alias, robust=True)
 
 
 def _claims_of(entry: UsageEntry) -> Iterator[tuple[int, int]]:
@@ -246,9 +245,13 @@ def _cross(budgets: Sequence[Budget], alias: str) -> None:
     Budget._base_manager.using(alias).filter(pk__in=[budget.pk for budget in budgets]).update(threshold_at=now)
     for budget in budgets:
         budget.threshold_at = now
+    transaction.on_commit(lambda: _tell_of(budgets), using=alias, robust=True)
+
+
+def _tell_of(budgets: Sequence[Budget]) -> None:
+    for budget in budgets:
         level = {"used": budget.used, "amount": budget.amount, "threshold": budget.threshold}
-        told = partial(signals.budget_threshold.send_robust, sender=Budget, budget=budget, **level)
-        transaction.on_commit(told, using=alias, robust=True)
+        signals.budget_threshold.send_robust(sender=Budget, budget=budget, **level)
 
 
 _next_expiry = 0.0
