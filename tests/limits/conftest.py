@@ -18,7 +18,7 @@ import redis
 from native_api.limits import budgets, notices
 from tests.servers import Site, environment_for, populate, running_site
 from tests.upstream import Exchange, Upstream, running_upstream
-from tests.usage.conftest import POSTGRES, ask_postgres
+from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
 
 REDIS = "redis://127.0.0.1:6379/9"
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 3}
