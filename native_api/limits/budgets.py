@@ -28,7 +28,8 @@ from django.db.models import F
 from native_api import signals
 from native_api.limits import taking
 from native_api.limits.rules import Bound
-from native_api.limits.taking import Level, Room
+from native_api.limits.taking import Level as Level
+from native_api.limits.taking import Part
 from native_api.limits.windows import Span
 from native_api.models import Budget, Reservation
 from native_api.usage import folder
@@ -83,12 +84,12 @@ Reserved = dict[int, tuple[Want, Level]]
 def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Reserved:
     """Reserve all of `wants`. Raises NoRoom, and then nothing is reserved; or what the database raises."""
     alias = folder.database()
-    # Asking first whether the connection still works would cost each call a trip.
-    connections[alias].health_check_done = True
+    connection: Any = connections[alias]
+    connection.health_check_done = True  # asking first whether it still works would cost each call a trip
     try:
         return _reserve_or_refuse(record_id, wants, expires_at, alias)
     except (OperationalError, InterfaceError):
-        if connections[alias].in_atomic_block or _works(alias):
+        if connection.in_atomic_block or _works(alias):
             raise
     # Where the connection was lost behind a commit, this fails: a call has one reservation of each budget.
     return _reserve_or_refuse(record_id, wants, expires_at, alias)
@@ -148,11 +149,11 @@ def _made(want: Want, alias: str) -> Budget:
 
 def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: str) -> Level:
     """Raises NoRoom, _Gone."""
-    rule = want.bound.rule
-    taken = taking.take(Room(key, want.units, rule.amount, rule.threshold), record_id, expires_at, alias)
+    rule, counter = want.bound.rule, want.bound.counter
+    taken = taking.take(Part(key, counter, want.units, rule.amount, rule.threshold), record_id, expires_at, alias)
     if taken is not None:
         return taken
-    level = Budget._base_manager.using(alias).filter(pk=key).values_list("used", "reserved").first()
+    level = Budget._base_manager.using(alias).filter(pk=key, counter=counter).values_list("used", "reserved").first()
     if level is None:
         raise _Gone
     raise NoRoom(want, Level(*level))

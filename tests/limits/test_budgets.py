@@ -76,6 +76,12 @@ class TestReserving:
         assert standing() == Standing(0, 20)
         assert held() == 2
 
+    def test_in_a_database_that_was_set_back_no_budget_is_taken_for_another(self) -> None:
+        call(want())
+        Budget.objects.filter(counter="a").update(counter="b")
+        call(want(units=20))
+        assert (standing(), standing("b")) == (Standing(0, 20), Standing(0, 10))
+
     @pytest.mark.parametrize("counters", ["a", "ab"])
     def test_few_queries_are_made(self, counters: str, django_assert_max_num_queries: Any) -> None:
         call(*map(want, counters))
