@@ -19,4 +19,4 @@ limit_reached = Signal()
 
 budget_threshold = Signal()
 """A budget in the database was used up to its threshold, for the first time in its window. `sender` is `Budget`; `budget` is the row
-as it was before, `used` and `amount` are in its units, `threshold` in percent."""
+as it then is, `used` and `amount` are in its units, `threshold` in percent."""

@@ -10,6 +10,7 @@ estimates   what a call may use, and what it used
 counters    short windows and slots, in the cache
 leases      slots that outlive no process
 budgets     long windows and money, in the database
+taking      room in one budget, in the database's own words
 holds       what one call holds of all that
 answers     what a client is told
 statements  how a caller's limits stand

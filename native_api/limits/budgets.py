@@ -16,18 +16,20 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F, Value
-from django.db.models.functions import Least
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db.models import F
 
 from native_api import signals
+from native_api.limits import taking
 from native_api.limits.rules import Bound
+from native_api.limits.taking import Level as Level
+from native_api.limits.taking import Part
 from native_api.limits.windows import Span
 from native_api.models import Budget, Reservation
 from native_api.usage import folder
@@ -41,12 +43,18 @@ EXPIRE_EVERY: Final = 60.0
 MOST_REMEMBERED: Final = 10_000
 """Budgets whose keys are remembered."""
 
+TRIES: Final = 5
+"""To reserve, where budgets are deleted or reservations expire meanwhile."""
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 MOST_OF_A_BATCH: Final = 10**18
 MOST_USED: Final = 8 * 10**18
-"""Units. Together they still fit the column: what is absurd must not keep the recorder from writing."""
+"""Units. Both fit the columns: what is absurd must not keep the recorder from writing."""
+
+MOST_KEY: Final = 2**63 - 1
+AT_ONCE: Final = 200
+"""Budgets that one statement changes."""
 
 
 class Want(NamedTuple):
@@ -55,13 +63,6 @@ class Want(NamedTuple):
     bound: Bound
     span: Span
     units: int
-
-
-class Level(NamedTuple):
-    """Units of a budget after reserving, or as it stands."""
-
-    used: int
-    reserved: int
 
 
 class NoRoom(Exception):
@@ -91,17 +92,34 @@ Reserved = dict[int, tuple[Want, Level]]
 def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Reserved:
     """Reserve all of `wants`. Raises NoRoom, and then nothing is reserved; or what the database raises."""
     alias = folder.database()
+    connection: Any = connections[alias]
+    connection.health_check_done = True  # asking first whether it still works would cost each call a trip
     try:
-        return _reserve(record_id, wants, expires_at, alias)
-    except _Gone:
-        _keys.clear()
-    except NoRoom as refusal:
-        if not expire(alias, [_key(want, alias) for want in wants]):
-            raise _lasting(refusal, wants) from None
-    try:
-        return _reserve(record_id, wants, expires_at, alias)
-    except NoRoom as refusal:
-        raise _lasting(refusal, wants) from None
+        return _reserve_or_refuse(record_id, wants, expires_at, alias)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block or _works(alias):
+            raise
+    # Where the connection was lost behind a commit, this fails: a call has one reservation of each budget.
+    return _reserve_or_refuse(record_id, wants, expires_at, alias)
+
+
+def _works(alias: str) -> bool:
+    """Whether the connection is there; otherwise there will be a new one."""
+    connection = connections[alias]
+    connection.close_if_unusable_or_obsolete()
+    return connection.connection is not None
+
+
+def _reserve_or_refuse(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
+    for _ in range(TRIES):
+        try:
+            return _reserve(record_id, wants, expires_at, alias)
+        except _Gone:
+            _keys.clear()
+        except NoRoom as refusal:
+            if not expire(alias, [_key(want, alias) for want in wants]):
+                raise _lasting(refusal, wants) from None
+    raise DatabaseError("The budgets of a call are deleted again and again.")
 
 
 def _lasting(refusal: NoRoom, wants: Sequence[Want]) -> NoRoom:
@@ -114,11 +132,9 @@ def _lasting(refusal: NoRoom, wants: Sequence[Want]) -> NoRoom:
 
 def _reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
     keyed = sorted(((_key(want, alias), want) for want in wants), key=lambda pair: pair[0])
-    with transaction.atomic(using=alias):
-        reserved = {key: (want, _take(key, want, alias)) for key, want in keyed}
-        rows = [Reservation(record_id=record_id, budget_id=key, amount=want.units, expires_at=expires_at) for key, want in keyed]
-        Reservation._base_manager.using(alias).bulk_create(rows)
-    return reserved
+    alone = len(keyed) == 1 and connections[alias].vendor in taking.AT_ONCE and connections[alias].get_autocommit()
+    with nullcontext() if alone else transaction.atomic(using=alias):
+        return {key: (want, _take(key, want, record_id, expires_at, alias)) for key, want in keyed}
 
 
 def _key(want: Want, alias: str) -> int:
@@ -147,19 +163,16 @@ def _made(want: Want, alias: str) -> Budget:
     return rows.get_or_create(counter=want.bound.counter, starts_at=want.span.start, defaults=described)[0]
 
 
-def _take(key: int, want: Want, alias: str) -> Level:
+def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: str) -> Level:
     """Raises NoRoom, _Gone."""
-    rule, rows = want.bound.rule, Budget._base_manager.using(alias).filter(pk=key)
-    room = rows.filter(used__lte=Value(rule.amount - want.units) - F("reserved"))
-    taken = room.update(reserved=F("reserved") + want.units, amount=rule.amount, threshold=rule.threshold)
-    if taken and rule.metric == "cost":
-        return Level(0, 0)  # nobody is told how much money is left but by v1/usage
-    level = rows.values_list("used", "reserved").first()
+    rule, counter = want.bound.rule, want.bound.counter
+    taken = taking.take(Part(key, counter, want.units, rule.amount, rule.threshold), record_id, expires_at, alias)
+    if taken is not None:
+        return taken
+    level = Budget._base_manager.using(alias).filter(pk=key, counter=counter).values_list("used", "reserved").first()
     if level is None:
         raise _Gone
-    if not taken:
-        raise NoRoom(want, Level(*level))
-    return Level(*level)
+    raise NoRoom(want, Level(*level))
 
 
 def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
@@ -171,28 +184,41 @@ def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
 
 def release(record_id: UUID) -> None:
     """Give back what a call holds that will have no record to settle it with."""
-    alias = folder.database()
-    with transaction.atomic(using=alias):
-        _end(alias, {}, record_id=record_id)
+    _end(folder.database(), {}, record_id=record_id)
 
 
 # --- the end of reservations ---------------------------------------------------------------------------------------
 
 
 def settle(entries: Sequence[UsageEntry], alias: str) -> None:
-    """A hook of the recorder's: what these calls reserved goes, and what they used is added."""
+    """A hook of the recorder's: what these calls reserved goes, and what they used is added. No entry is too odd for it."""
     claiming = [entry for entry in entries if entry.claims is not None]
     used: dict[int, int] = defaultdict(int)
     for entry in claiming:
-        for key, units in (entry.claims or {}).items():
-            used[int(key)] = min(used[int(key)] + units, MOST_OF_A_BATCH)
+        for key, units in _claims_of(entry):
+            used[key] = min(used[key] + units, MOST_OF_A_BATCH)
     if claiming:
         _end(alias, used, record_id__in=[entry.id for entry in claiming])
-    _expire_sometimes(alias)
+    # Afterwards: the budgets of a transaction are locked in the order of their keys, these would come behind them.
+    transaction.on_commit(lambda: _expire_sometimes(alias), using=alias, robust=True)
+
+
+def _claims_of(entry: UsageEntry) -> Iterator[tuple[int, int]]:
+    """The claims that make sense. An exception would have the recorder try the batch again for ever."""
+    claims: Any = entry.claims
+    for key, units in claims.items() if isinstance(claims, dict) else ():
+        try:
+            budget, amount = int(key), int(units)
+        except (TypeError, ValueError, OverflowError):
+            budget = amount = -1
+        if 0 < budget <= MOST_KEY and amount >= 0:
+            yield budget, min(amount, MOST_OF_A_BATCH)
+        else:
+            logger.warning("A record claims what no budget can have. It is written without that.")
 
 
 def _end(alias: str, used: Mapping[int, int], lost: bool = False, **which: Any) -> int:
-    """End these reservations and add what was used; how many have ended. In a transaction.
+    """End these reservations and add what was used; how many have ended.
 
     The budgets are locked first, so that a reservation is ended once, whoever else ends it at the same moment.
     """
@@ -200,27 +226,49 @@ def _end(alias: str, used: Mapping[int, int], lost: bool = False, **which: Any) 
     keys = {*used, *reservations.values_list("budget_id", flat=True)}
     if not keys:
         return 0
-    budgets = list(Budget._base_manager.using(alias).select_for_update().filter(pk__in=keys).order_by("pk"))
-    held: dict[int, int] = defaultdict(int)
-    ended = list(reservations.filter(budget_id__in=keys))
-    for reservation in ended:
-        held[reservation.budget_id] += reservation.amount
-    Reservation._base_manager.using(alias).filter(pk__in=[reservation.pk for reservation in ended]).delete()
-    for budget in budgets:
-        _change(budget, used.get(budget.pk, 0), held[budget.pk], lost, alias)
+    with transaction.atomic(using=alias, savepoint=False):
+        budgets = _locked(keys, alias)
+        held: dict[int, int] = defaultdict(int)
+        ended = list(reservations.filter(budget_id__in=keys))
+        for reservation in ended:
+            held[reservation.budget_id] += reservation.amount
+        Reservation._base_manager.using(alias).filter(pk__in=[reservation.pk for reservation in ended]).delete()
+        _change(budgets, used, held, lost, alias)
     return len(ended)
 
 
-def _change(budget: Budget, used: int, held: int, lost: bool, alias: str) -> None:
-    changes: dict[str, Any] = {"used": Least(F("used") + used, Value(MOST_USED)), "reserved": F("reserved") - held}
-    if lost:
-        changes["lost"] = F("lost") + held
-    if budget.threshold_at is None and (budget.used + used) * 100 >= budget.amount * budget.threshold:
-        changes["threshold_at"] = datetime.now(UTC)
-        level = {"used": budget.used + used, "amount": budget.amount, "threshold": budget.threshold}
-        told = partial(signals.budget_threshold.send_robust, sender=Budget, budget=budget, **level)
-        transaction.on_commit(told, using=alias, robust=True)
-    Budget._base_manager.using(alias).filter(pk=budget.pk).update(**changes)
+def _locked(keys: Collection[int], alias: str) -> list[Budget]:
+    rows = Budget._base_manager.using(alias).filter(pk__in=keys)
+    if connections[alias].vendor == "sqlite":
+        # It locks for writing as a whole, and refuses to where others wrote since the transaction first read.
+        rows.update(used=F("used"))
+    return list(rows.select_for_update().order_by("pk"))
+
+
+def _change(budgets: Sequence[Budget], used: Mapping[int, int], held: Mapping[int, int], lost: bool, alias: str) -> None:
+    for budget in budgets:
+        budget.used = min(budget.used + used.get(budget.pk, 0), MOST_USED)
+        budget.reserved -= held[budget.pk]
+        budget.lost = min(budget.lost + held[budget.pk] * lost, MOST_USED)
+    crossing = [each for each in budgets if each.threshold_at is None and each.used * 100 >= each.amount * each.threshold]
+    Budget._base_manager.using(alias).bulk_update(budgets, ["used", "reserved", *(["lost"] if lost else [])], batch_size=AT_ONCE)
+    if crossing:
+        _cross(crossing, alias)
+
+
+def _cross(budgets: Sequence[Budget], alias: str) -> None:
+    """Note, and tell once it is certain, that these have come to their thresholds."""
+    now = datetime.now(UTC)
+    Budget._base_manager.using(alias).filter(pk__in=[budget.pk for budget in budgets]).update(threshold_at=now)
+    for budget in budgets:
+        budget.threshold_at = now
+    transaction.on_commit(lambda: _tell_of(budgets), using=alias, robust=True)
+
+
+def _tell_of(budgets: Sequence[Budget]) -> None:
+    for budget in budgets:
+        level = {"used": budget.used, "amount": budget.amount, "threshold": budget.threshold}
+        signals.budget_threshold.send_robust(sender=Budget, budget=budget, **level)
 
 
 _next_expiry = 0.0
@@ -239,14 +287,13 @@ def expire(alias: str, budgets: Sequence[int] | None = None) -> int:
     which: dict[str, Any] = {"expires_at__lt": datetime.now(UTC)}
     if budgets is not None:
         which["budget_id__in"] = budgets
-    with transaction.atomic(using=alias):
-        ended = _end(alias, {}, lost=True, **which)
+    ended = _end(alias, {}, lost=True, **which)
     if ended:
         logger.warning("%d reservations of calls that left no record have expired. What those cost is counted as lost.", ended)
     return ended
 
 
-def reach(counter: str, starts_at: str, alias: str) -> None:
+def reach(counter: str, starts_at: datetime, alias: str) -> None:
     """Note that this budget, where it is one, refused a call."""
-    rows = Budget._base_manager.using(alias).filter(counter=counter, starts_at=datetime.fromisoformat(starts_at), reached_at=None)
+    rows = Budget._base_manager.using(alias).filter(counter=counter, starts_at=starts_at, reached_at=None)
     rows.update(reached_at=datetime.now(UTC))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from native_api import prices
 from native_api.conf import native_settings
 from native_api.engine.client import Plan
+from native_api.engine.routes import Route
 from native_api.exceptions import BudgetExceeded
 from native_api.limits.rules import Rule
 from native_api.models.fields import units_of
@@ -30,15 +31,17 @@ MARGIN: Final = 2
 WEIGHT: Final = 0.05
 """Of the newest answer in the mean."""
 
-MOST: Final = 10**17
-"""Units, twice which still fit the database: what a client asks for may be absurd."""
+MOST: Final = 10**18
+"""Units: no limit is above that, and what a call used is counted up to it. Less than what a column holds."""
 
 OUTPUT_LIMITS: Final = frozenset({"maxtokens", "maxcompletiontokens", "maxoutputtokens", "numpredict", "maxnewtokens", "maxgenlen"})
 ANSWERS: Final = frozenset({"n", "candidatecount"})
 """What `provider_options` may call the limit of the output, and the number of answers, without underscores and capitals."""
 
 DEEPEST: Final = 4
-MOST_TOKENS: Final = 10**9
+
+MOST_TOKENS: Final = 10**15
+"""Of one call: nobody can mean more, and its price can still be worked out."""
 
 MOST_REMEMBERED: Final = 1000
 
@@ -67,24 +70,24 @@ class Guess:
         self._chat, self._plan = chat, plan
 
     @cached_property
+    def _routes(self) -> list[Route]:
+        return [self._plan.route, *self._plan.fallbacks(), *self._plan.longer()]
+
+    @cached_property
     def targets(self) -> list[Target]:
         """All that may answer, each once."""
-        plan = self._plan
-        routes = [plan.route, *plan.fallbacks(), *plan.longer()]
-        return list({target.key: target for route in routes for target in route.targets}.values())
+        return list({target.key: target for route in self._routes for target in route.targets}.values())
 
     @cached_property
     def names(self) -> frozenset[str]:
         """What a pattern is compared with."""
-        plan = self._plan
-        routes = [plan.route, *plan.fallbacks(), *plan.longer()]
         asked = [name for name in (self._chat.get("model"), self._chat.get("tier")) if name]
-        return frozenset([*asked, *(route.name for route in routes), *map(str, self.targets)])
+        return frozenset([*asked, *(route.name for route in self._routes), *map(str, self.targets)])
 
     @cached_property
     def attempts_at_once(self) -> int:
         """Hedging asks two targets for the same answer."""
-        return 2 if self._plan.route.hedge_after is not None else 1
+        return 2 if any(route.hedge_after is not None for route in self._routes) else 1
 
     @cached_property
     def input_tokens(self) -> int:
@@ -92,7 +95,7 @@ class Guess:
 
     def output_tokens_of(self, target: Target) -> int:
         most = max(self._chat.get("max_completion_tokens") or self._chat.get("max_tokens") or 0, self._most_told(OUTPUT_LIMITS))
-        return (most or usual_output(target)) * max(self._chat.get("n") or 1, self._most_told(ANSWERS))
+        return min((most or usual_output(target)) * max(self._chat.get("n") or 1, self._most_told(ANSWERS)), MOST_TOKENS)
 
     def _most_told(self, names: frozenset[str]) -> int:
         """The largest number that `provider_options` give for any of these, at whatever depth: they go to the provider as they are."""
@@ -119,10 +122,13 @@ class Guess:
                 code="price_unknown",
                 headers={"x-should-retry": "false"},
             )
-        return min(units_of(told), MOST)
+        return units_of(told)
 
     def of(self, rule: Rule) -> int:
         """In the rule's units."""
+        return min(self._of(rule), MOST)
+
+    def _of(self, rule: Rule) -> int:
         if rule.metric == "requests":
             return 1
         if rule.metric == "cost":
@@ -146,12 +152,16 @@ def fallback_price() -> prices.Table | None:
 
 
 def used(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:
-    """What a call used by one of its records, in the rule's units. `route` is the one that answered.
+    """What a call used by one of its records, in the rule's units. `route` is the one that answered, `reserved` this record's part.
 
     Where a price disappeared while the call ran, it counts by FALLBACK_PRICE, else as what was reserved.
     """
     if not rule.covers((entry.model, route, f"{entry.provider}/{entry.provider_model}")):
         return 0
+    return min(_used(rule, entry, reserved), MOST)
+
+
+def _used(rule: Rule, entry: UsageEntry, reserved: int) -> int:
     if rule.metric == "requests":
         return int(entry.error_code != "hedged" and was_served(entry))
     if rule.metric == "cost":

@@ -63,7 +63,7 @@ def _database_threads() -> bridge.Threads:
 
 
 class Hold:
-    """What one call holds. `headers` tell where the caller stands."""
+    """What one call holds. `headers` tell where the caller stands; `choices` is the number of answers that it asks for."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -73,15 +73,17 @@ class Hold:
         self.slots: list[counters.Slot] = []
         self.reserved: budgets.Reserved = {}
         self.asked_database = False
+        self.choices = 1
 
     def settle(self, entries: Sequence[UsageEntry], route: str) -> None:
         """The call is over. Puts on its own record, the first, what it takes from the budgets. From any thread; called once."""
         own = entries[0]
         if own.status == "ok":
-            estimates.learn(own.provider, own.provider_model, own.completion_tokens)
+            estimates.learn(own.provider, own.provider_model, own.completion_tokens // self.choices)
 
         def used(bound: Bound, reserved: int) -> int:
-            return sum(estimates.used(bound.rule, entry, route, reserved) for entry in entries)
+            part = -(-reserved // len(entries))
+            return sum(estimates.used(bound.rule, entry, route, part) for entry in entries)
 
         if self.asked_database:
             own.claims = {str(key): used(want.bound, want.units) for key, (want, _) in self.reserved.items()}
@@ -98,6 +100,7 @@ class Hold:
 async def reserve(chat: ChatRequest, caller: Caller, plan: Plan, record_id: UUID, hold: Hold) -> None:
     """Take what the call may need into `hold`. Raises RateLimited, BudgetExceeded, DatabaseUnavailable, and then nothing is held."""
     bounds = (await rules.acurrent()).bounds(caller)
+    hold.choices = chat.get("n") or 1
     if not bounds:
         return
     guess = estimates.Guess(chat, plan)

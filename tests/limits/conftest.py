@@ -15,14 +15,23 @@ import psycopg
 import pytest
 import redis
 
+from native_api.limits import budgets, notices
 from tests.servers import Site, environment_for, populate, running_site
 from tests.upstream import Exchange, Upstream, running_upstream
-from tests.usage.conftest import POSTGRES, ask_postgres
+from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
 
 REDIS = "redis://127.0.0.1:6379/9"
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 3}
 PROMPT_TOKENS = 9
 """What the gateway takes CHAT for, and the scripted provider tells: so what is reserved is what is used."""
+
+
+@pytest.fixture
+def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It remembers nothing, and has just looked for what has expired."""
+    budgets._keys.clear()
+    notices._told.clear()
+    monkeypatch.setattr(budgets, "_next_expiry", float("inf"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,223 @@
+"""Shows what limits cost a call: milliseconds to reserve before it and to settle after it, for four limits of which one is a budget.
+
+    python -m benchmarks.limits [--calls 500]
+
+All kinds take turns in one process: so whatever else the machine does is shared by all. Measured is what stands in
+the way of a call, the hop to the database's thread included; its record is written behind the answer, also here.
+A kind whose server is not there is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import dj_database_url
+
+LIMIT_MILLISECONDS = 1.5
+POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+SHORT = [
+    {"SUBJECT": "each_user", "METRIC": "requests", "AMOUNT": 10**9, "WINDOW": "minute"},
+    {"SUBJECT": "each_user", "METRIC": "tokens", "AMOUNT": 10**11, "WINDOW": "minute"},
+    {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 10**9, "WINDOW": "hour"},
+]
+BUDGET = {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1000000", "WINDOW": "month"}
+
+KINDS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
+    "no limit": ([], "memory", "sqlite"),
+    "3 short windows in memory": (SHORT, "memory", "sqlite"),
+    "3 short windows in Redis": (SHORT, "redis", "sqlite"),
+    "the same in memory, 1 budget in SQLite": ([*SHORT, BUDGET], "memory", "sqlite"),
+    "the same in memory, 1 budget in PostgreSQL": ([*SHORT, BUDGET], "memory", "postgres"),
+    "the same in Redis, 1 budget in SQLite": ([*SHORT, BUDGET], "redis", "sqlite"),
+    "the same in Redis, 1 budget in PostgreSQL": ([*SHORT, BUDGET], "redis", "postgres"),
+}
+"""Name: limits, cache, database."""
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a new database; "" where there is no server."""
+    import psycopg
+
+    name = f"native_benchmark_{secrets.token_hex(4)}"
+    try:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+    except psycopg.OperationalError:
+        yield ""
+        return
+    try:
+        yield f"{POSTGRES.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def redis_answers() -> bool:
+    import redis
+
+    try:
+        return bool(redis.Redis.from_url(REDIS).ping())
+    except redis.ConnectionError:
+        return False
+
+
+class Router:
+    """Sends everything to one database at a time."""
+
+    alias = "sqlite"
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return Router.alias
+
+    db_for_write = db_for_read
+
+
+def set_up(folder: Path, url: str) -> None:
+    """The gateway's own settings, and its databases."""
+    os.environ.update(DJANGO_SETTINGS_MODULE="gatewayproject.settings", JOURNAL_DIR=str(folder / "journal"), LOG_LEVEL="ERROR")
+    import django
+    from django.conf import settings
+
+    sqlite = {"default": settings.DATABASES["default"] | {"NAME": str(folder / "default.sqlite3")}}
+    sqlite["sqlite"] = sqlite["default"] | {"NAME": str(folder / "db.sqlite3")}
+    settings.DATABASES = sqlite | ({"postgres": dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)} if url else {})
+    settings.DATABASE_ROUTERS = [Router()]
+    django.setup()
+    migrate(settings.DATABASES)
+
+
+def migrate(aliases: Iterable[str]) -> None:
+    from django.core.management import call_command
+
+    for Router.alias in aliases:
+        call_command("migrate", database=Router.alias, verbosity=0)
+
+
+def use(kind: str) -> None:
+    """The limits, the cache and the database of this kind, and nothing remembered of the last."""
+    from django.test.utils import override_settings
+
+    from native_api.limits import budgets, holds, rules
+
+    limits, cache, Router.alias = KINDS[kind]
+    override_settings(NATIVE_API={"LIMITS": limits, "JOURNAL_DIR": os.environ["JOURNAL_DIR"]}, CACHES={"default": CACHES[cache]}).enable()
+    rules.forget()
+    budgets._keys.clear()
+    holds._database_threads.cache_clear()
+
+
+CACHES = {
+    "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS, "KEY_PREFIX": secrets.token_hex(8)},
+}
+
+
+def one_call() -> Callable[[], Awaitable[float]]:
+    """Makes a call as the gateway does; returns the milliseconds that its limits took."""
+    from native_api.engine.client import Plan
+    from native_api.engine.routes import route
+    from native_api.limits.holds import Hold, reserve
+    from native_api.types import Caller, Provider, Target
+    from native_api.usage import recorder
+    from native_api.usage.entry import UsageEntry
+
+    price = {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")}
+    plan = Plan(route("m", [Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)]))
+    caller = Caller(user_id=1, user_name="u")
+    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hello there. " * 50}], "max_tokens": 200}
+
+    async def call() -> float:
+        entry, hold = UsageEntry(model="m", provider="p", provider_model="m", completion_tokens=100, total_tokens=300), Hold()
+        entry.cost = Decimal("0.0001")
+        started = time.perf_counter()
+        await reserve(chat, caller, plan, entry.id, hold)
+        hold.settle([entry], "m")
+        taken = time.perf_counter() - started
+        recorder.record(entry)
+        return taken * 1000
+
+    return call
+
+
+async def turn(calls: int) -> list[float]:
+    """The milliseconds of so many calls, which come at their own times, not each at the end of the last."""
+    call, taken = one_call(), []
+    for _ in range(WARM_UP + calls):
+        await asyncio.sleep(PAUSE)
+        taken.append(await call())
+    return taken[WARM_UP:]
+
+
+def commits(alias: str, count: int) -> list[float]:
+    """The milliseconds of one-row updates, each committed: less than that nobody can reserve in."""
+    from django.db import connections
+
+    from native_api.models import Budget
+
+    taken = []
+    with connections[alias].cursor() as cursor:
+        for _ in range(count):
+            time.sleep(PAUSE)
+            started = time.perf_counter()
+            cursor.execute(f"UPDATE {Budget._meta.db_table} SET lost = lost + 1")
+            taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+FLOOR = "for comparison: one UPDATE, committed, in {}"
+WARM_UP = 5
+PAUSE = 0.002
+TURN = 50
+
+
+def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
+    from native_api.bridge import run
+    from native_api.usage import recorder
+
+    aliases = {kind: KINDS[kind][2] for kind in kinds if BUDGET in KINDS[kind][0]}
+    taken: dict[str, list[float]] = {kind: [] for kind in [*kinds, *map(FLOOR.format, aliases.values())]}
+    for _ in range(-(-calls // TURN)):
+        for kind in kinds:
+            use(kind)
+            taken[kind] += run(turn(TURN))
+            recorder.flush(30)
+        for alias in sorted(set(aliases.values())):
+            taken[FLOOR.format(alias)] += commits(alias, TURN)
+    return taken
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--calls", type=int, default=500)
+    calls = arguments.parse_args().calls
+    with tempfile.TemporaryDirectory() as folder, postgres() as url:
+        set_up(Path(folder), url)
+        there = {"sqlite", "memory", *(["postgres"] if url else []), *(["redis"] if redis_answers() else [])}
+        show(measured([kind for kind, (_, *needed) in KINDS.items() if there.issuperset(needed)], calls))
+        from django.db import connections
+
+        connections.close_all()
+
+
+def show(taken: dict[str, list[float]]) -> None:
+    without = median(taken["no limit"])
+    print(f"What limits add to a call, {len(taken['no limit'])} calls of each kind (target below {LIMIT_MILLISECONDS:g} ms at the median)")
+    for kind, milliseconds in taken.items():
+        print(f"  {kind:52} {median(milliseconds) - without * (kind in KINDS):>7.3f} ms   p95 {quantiles(milliseconds, n=20)[-1]:>8.3f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What tests of budgets share: limits, calls that reserve and are recorded, and how budgets stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from native_api.limits import budgets
+from native_api.limits.budgets import Want
+from native_api.limits.rules import Bound, Rule
+from native_api.limits.windows import EPOCH, Span
+from native_api.models import Budget, Reservation
+from native_api.usage import writer
+from native_api.usage.entry import UsageEntry, new_id
+
+LIFETIME = Span(EPOCH, None)
+NOVEMBER = Span(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+DECEMBER = Span(datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def want(counter: str = "a", units: int = 10, amount: int = 100, span: Span = LIFETIME, metric: str = "cost", threshold: int = 80) -> Want:
+    """`units` of the budget that counts in `counter`."""
+    window = "lifetime" if span.end is None else "month"
+    rule = Rule("everyone", None, True, metric, window, "", amount, threshold, "everyone")
+    return Want(Bound(rule, counter), span, units)
+
+
+class Call(NamedTuple):
+    """One that has reserved `units` of the budgets with these keys."""
+
+    id: UUID
+    keys: list[int]
+
+    def entry(self, used: int = 0, **values: Any) -> UsageEntry:
+        """Its record, which uses so much of each."""
+        return UsageEntry(**{"id": self.id, "claims": {str(key): used for key in self.keys}, **values})
+
+
+def call(*wants: Want, seconds: float = 600.0) -> Call:
+    """Reserve. With negative `seconds` it is one that can run no more."""
+    record_id = new_id()
+    reserved = budgets.reserve(record_id, wants, datetime.now(UTC) + timedelta(seconds=seconds))
+    return Call(record_id, list(reserved))
+
+
+def record(*entries: UsageEntry, doubtful: bool = False) -> None:
+    """What the recorder does with them."""
+    assert writer.write(entries, "default", doubtful=doubtful) == []
+
+
+class Standing(NamedTuple):
+    used: int
+    reserved: int
+    lost: int = 0
+
+
+def standing(counter: str = "a", span: Span = LIFETIME) -> Standing:
+    return Standing(*Budget.objects.values_list("used", "reserved", "lost").get(counter=counter, starts_at=span.start))
+
+
+def held() -> int:
+    """Reservations that there are."""
+    return Reservation.objects.count()
+
+
+class failing_at_its_end:
+    """The transaction of a batch fails when all hooks have run."""
+
+    def _hook(self, entries: Sequence[UsageEntry], alias: str) -> None:
+        raise OSError
+
+    def __enter__(self) -> None:
+        writer.hooks.append(self._hook)
+
+    def __exit__(self, *_: Any) -> None:
+        writer.hooks.remove(self._hook)

@@ -1,0 +1,170 @@
+"""What budgets tell the site, and entries too odd to settle, which must not keep the recorder from going on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from native_api import signals
+from native_api.limits import budgets
+from native_api.limits.budgets import MOST_OF_A_BATCH, MOST_USED, NoRoom
+from native_api.models import Budget, Reservation, UsageRecord
+from native_api.usage import writer
+from native_api.usage.entry import UsageEntry, new_id
+from tests.limits.budgeting import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, record, standing, want
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
+
+
+ODD_CLAIMS = [
+    [],
+    "5",
+    7,
+    {"": 1},
+    {"x": 1},
+    {"1.5": 1},
+    {"0": 1},
+    {"-1": 1},
+    {str(2**63): 1},
+    {"9" * 5000: 1},
+    {"77": None},
+    {"77": "many"},
+    {"77": -5},
+    {"77": 10**300},
+    {"77": float("nan")},
+    {"77": float("inf")},
+    {"77": {}},
+]
+ODD_REFUSALS: list[Any] = [
+    [],
+    "no",
+    3,
+    {},
+    {"counter": None},
+    {"counter": "a"},
+    {"counter": "a", "starts_at": None},
+    {"counter": "a", "starts_at": 5},
+    {"counter": "a", "starts_at": "soon"},
+    {"counter": "a", "starts_at": "0001-01-01T00:00:00+14:00"},
+    {"counter": "a", "starts_at": "9999-12-31T23:59:59-14:00"},
+    {"counter": ["a"], "starts_at": "2026-11-01T00:00:00"},
+    {"counter": "a" * 5000, "starts_at": "2026-11-01T00:00:00+00:00"},
+]
+
+
+class TestOddEntries:
+    """The recorder tries a batch again until its hooks are content: none may keep it from going on."""
+
+    @pytest.mark.parametrize("claims", ODD_CLAIMS, ids=lambda claims: str(claims)[:20])
+    def test_claims_that_make_no_sense_are_passed_over(self, claims: Any) -> None:
+        odd, good = call(want()).entry(claims=claims), call(want()).entry(used=2)
+        record(UsageEntry.from_json(odd.to_json()), UsageEntry.from_json(good.to_json()))
+        assert standing() == Standing(2, 0)
+        assert UsageRecord.objects.count() == 2
+
+    @pytest.mark.parametrize("refused_by", ODD_REFUSALS, ids=lambda refused_by: str(refused_by)[:50])
+    def test_so_are_refusals(self, refused_by: Any, refusals: list[Any]) -> None:
+        good = {"counter": "a", "starts_at": NOVEMBER.start.isoformat()}
+        call(want(span=NOVEMBER))
+        record(UsageEntry(refused_by=refused_by), UsageEntry(refused_by=good))
+        assert refusals[-1] == good
+        assert Budget.objects.get(counter="a", starts_at=NOVEMBER.start).reached_at is not None
+
+    def test_a_key_that_no_budget_has_is_passed_over(self) -> None:
+        begun = call(want())
+        record(begun.entry(claims={str(2**63 - 1): 5, str(begun.keys[0]): 3}))
+        assert standing() == Standing(3, 0)
+
+    def test_absurd_units_are_counted_up_to_what_fits(self) -> None:
+        for number in range(1, 10):
+            begun = call(want(f"{number}"))
+            Budget.objects.all().update(used=MOST_USED - number)
+            record(*(begun.entry(id=new_id(), used=10**30) for _ in range(20)))
+            assert standing(f"{number}").used == MOST_USED
+        record(call(want()).entry(used=10**30))
+        assert standing().used == MOST_OF_A_BATCH
+
+    def test_what_is_lost_fits_however_often(self) -> None:
+        for _ in range(10):
+            call(want(units=10**18, amount=10**18), seconds=-1)
+            budgets.expire("default")
+        assert standing() == Standing(0, 0, lost=MOST_USED)
+
+    def test_the_largest_limit_can_be_full(self) -> None:
+        call(want(units=10**18, amount=10**18))
+        with pytest.raises(NoRoom):
+            call(want(units=10**18, amount=10**18))
+        with pytest.raises(NoRoom):
+            call(want(units=10**18, amount=0))
+
+
+@pytest.fixture
+def refusals() -> Iterator[list[Any]]:
+    yield from heard(signals.limit_reached, "limit")
+
+
+@pytest.fixture
+def thresholds() -> Iterator[list[Any]]:
+    yield from heard(signals.budget_threshold, "used")
+
+
+def heard(signal: Any, name: str) -> Iterator[list[Any]]:
+    told: list[Any] = []
+
+    def receive(**values: Any) -> None:
+        assert not connection.in_atomic_block
+        told.append(values[name])
+
+    signal.connect(receive)
+    yield told
+    signal.disconnect(receive)
+
+
+class TestNotices:
+    def test_a_threshold_is_told_once_a_window(self, thresholds: list[int]) -> None:
+        for used in (79, 1, 5):
+            record(call(want(span=NOVEMBER)).entry(used))
+        assert thresholds == [80]
+        record(call(want(span=DECEMBER)).entry(used=95))
+        assert thresholds == [80, 95]
+        assert Budget.objects.exclude(threshold_at=None).count() == 2
+
+    def test_not_by_what_is_only_reserved(self, thresholds: list[int]) -> None:
+        record(call(want(units=100)).entry(used=10))
+        assert thresholds == []
+
+    def test_not_before_the_commit(self, thresholds: list[int]) -> None:
+        entry = call(want()).entry(used=90)
+        with failing_at_its_end(), pytest.raises(writer.HookFailed):
+            record(entry)
+        assert thresholds == []
+        assert Budget.objects.get().threshold_at is None
+        record(entry)
+        assert thresholds == [90]
+
+    def test_a_receiver_that_fails_harms_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        def fail(**values: Any) -> None:
+            raise OSError
+
+        signals.budget_threshold.connect(fail)
+        caplog.set_level(logging.CRITICAL)
+        record(call(want()).entry(used=90))
+        signals.budget_threshold.disconnect(fail)
+        assert standing() == Standing(90, 0)
+
+    def test_a_refusal_is_told_once_a_window_and_noted_on_the_budget(self, refusals: list[Any]) -> None:
+        for span in (NOVEMBER, DECEMBER):
+            call(want(span=span))
+            limit = {"counter": "a", "starts_at": span.start.isoformat()}
+            record(*(UsageEntry(refused_by=limit) for _ in range(3)))
+            assert Budget.objects.get(starts_at=span.start).reached_at is not None
+        assert [limit["starts_at"][:7] for limit in refusals] == ["2026-11", "2026-12"]
+
+    def test_reservations_go_with_their_budget(self) -> None:
+        call(want())
+        Budget.objects.all().delete()
+        assert not Reservation.objects.exists()

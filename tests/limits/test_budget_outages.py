@@ -1,0 +1,192 @@
+"""Calls whose budgets are in a database that hangs, is restarted or is gone: nothing is spent without one, nothing stays reserved."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from native_api.engine.client import Plan
+from native_api.engine.routes import route
+from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
+from native_api.limits import budgets, holds, rules
+from native_api.models import Budget
+from native_api.types import Caller, Provider, Target
+from native_api.usage.entry import UsageEntry
+from tests.limits.budgeting import failing_at_its_end, record
+from tests.servers import until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "limits")]
+
+CHAT: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1000}
+PRICE: Any = {"INPUT": Decimal(0), "OUTPUT": Decimal(1)}
+RESERVED = 10**9
+"""Units: 1000 tokens at a dollar a million."""
+
+
+@pytest.fixture
+def limits(settings: Any) -> Iterator[None]:
+    """Three calls a month."""
+    limit = {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": "0.003", "WINDOW": "month"}
+    settings.NATIVE_API = {**settings.NATIVE_API, "LIMITS": [limit]}
+    rules.forget()
+    holds._database_threads.cache_clear()
+    yield
+    holds._database_threads().leave_behind()
+
+
+@pytest.fixture
+def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Calls that came to nothing, and what they had reserved was given back."""
+    told: list[Any] = []
+    release = budgets.release
+
+    def and_tell(record_id: Any) -> None:
+        release(record_id)
+        told.append(record_id)
+
+    monkeypatch.setattr(budgets, "release", and_tell)
+    return told
+
+
+async def let_in(entry: UsageEntry, price: Any = PRICE) -> holds.Hold:
+    hold = holds.Hold()
+    plan = Plan(route("m", [Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)]))
+    await holds.reserve(CHAT, Caller(user_id=1), plan, entry.id, hold)
+    return hold
+
+
+def entry(**values: Any) -> UsageEntry:
+    return UsageEntry(model="m", provider="p", provider_model="m", **values)
+
+
+def standing() -> tuple[int, int]:
+    return Budget.objects.values_list("used", "reserved").get()
+
+
+@contextlib.contextmanager
+def hanging() -> Iterator[None]:
+    """Somebody has locked the budget, and does not let go."""
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Budget.objects.update(threshold=80)
+            locked.set()
+            done.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    locked.wait(10)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_what_is_reserved_is_settled_with_the_record() -> None:
+    own = entry(cost=Decimal("0.0004"), completion_tokens=400, total_tokens=400)
+    hold = asyncio.run(let_in(own))
+    assert standing() == (0, RESERVED)
+    hold.settle([own], "m")
+    record(own)
+    assert standing() == (4 * 10**8, 0)
+
+
+def test_the_fourth_call_is_refused_and_its_record_settles_nothing() -> None:
+    for _ in range(3):
+        asyncio.run(let_in(entry()))
+    refused = entry(status="refused")
+    with pytest.raises(BudgetExceeded):
+        asyncio.run(let_in(refused))
+    assert refused.claims is None
+    assert standing() == (0, 3 * RESERVED)
+
+
+def test_a_price_that_disappears_meanwhile_counts_as_what_was_reserved() -> None:
+    own = entry(cost=None, completion_tokens=400, total_tokens=400)
+    asyncio.run(let_in(own)).settle([own], "m")
+    record(own)
+    assert standing() == (RESERVED, 0)
+
+
+def test_a_call_that_used_nothing_gives_back_everything() -> None:
+    own = entry(status="upstream_error")
+    asyncio.run(let_in(own)).settle([own], "m")
+    record(own)
+    assert standing() == (0, 0)
+
+
+def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch, released: list[Any]) -> None:
+    asyncio.run(let_in(entry()))
+    monkeypatch.setattr(holds, "DATABASE_PATIENCE", 0.3)
+    with hanging(), pytest.raises(DatabaseUnavailable):
+        asyncio.run(let_in(entry()))
+    until(lambda: len(released) == 1, "what was reserved late to be given back")
+    assert standing() == (0, RESERVED)
+    asyncio.run(let_in(entry()))
+
+
+def test_a_client_that_leaves_while_the_database_hangs_keeps_nothing(released: list[Any]) -> None:
+    asyncio.run(let_in(entry()))
+
+    async def leave() -> None:
+        call = asyncio.ensure_future(let_in(entry()))
+        await asyncio.sleep(0.2)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    with hanging():
+        asyncio.run(leave())
+    until(lambda: len(released) == 1, "what was reserved late to be given back")
+    assert standing() == (0, RESERVED)
+
+
+def test_a_database_that_fails_when_settling_is_told_again() -> None:
+    own = entry(cost=Decimal("0.001"), completion_tokens=1000, total_tokens=1000)
+    asyncio.run(let_in(own)).settle([own], "m")
+    for _ in range(3):
+        with failing_at_its_end(), contextlib.suppress(Exception):
+            record(own)
+    record(own, doubtful=True)
+    assert standing() == (RESERVED, 0)
+
+
+def test_a_database_that_fails_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise budgets.OperationalError("disk full, at /var/secret")
+
+    monkeypatch.setattr(budgets.taking, "take", fail)
+    with pytest.raises(DatabaseUnavailable) as refusal:
+        asyncio.run(let_in(entry()))
+    assert "secret" not in str(refusal.value)
+
+
+def test_connections_that_a_restart_cut_are_made_anew_without_refusing_anybody() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("Of a database with connections.")
+
+    async def calls() -> None:
+        for _ in range(3):
+            await let_in(entry())
+            await asyncio.to_thread(cut_the_others)
+
+    asyncio.run(calls())
+    assert standing() == (0, 3 * RESERVED)
+
+
+def cut_the_others() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    connection.close()

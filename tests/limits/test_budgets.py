@@ -1,0 +1,269 @@
+"""Budgets in the database: what is reserved, settled, given back and lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from native_api.limits import budgets
+from native_api.limits.budgets import NoRoom
+from native_api.models import Budget, UsageRecord
+from native_api.usage import writer
+from native_api.usage.entry import UsageEntry, new_id
+from tests.limits.budgeting import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, held, record, standing, want
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
+
+
+class TestReserving:
+    def test_a_budget_is_reserved_until_it_is_full_and_never_beyond(self) -> None:
+        for _ in range(10):
+            call(want(units=10, amount=100))
+        with pytest.raises(NoRoom) as refusal:
+            call(want(units=1, amount=100))
+        assert refusal.value.level == (0, 100)
+        assert standing() == Standing(0, 100)
+        assert held() == 10
+
+    def test_of_several_all_are_reserved_or_none(self) -> None:
+        call(want("b", 95))
+        with pytest.raises(NoRoom) as refusal:
+            call(want("a"), want("b"), want("c"))
+        assert refusal.value.want.bound.counter == "b"
+        assert [standing(counter) for counter in "abc"] == [(0, 0, 0), (0, 95, 0), (0, 0, 0)]
+        assert held() == 1
+
+    def test_they_are_told_as_they_then_stand(self) -> None:
+        record(call(want(metric="tokens")).entry(used=4))
+        reserved = budgets.reserve(new_id(), [want(metric="tokens")], datetime.now(UTC))
+        assert [level for _, level in reserved.values()] == [(4, 10)]
+
+    def test_a_limit_of_nothing_admits_only_what_is_free(self) -> None:
+        call(want(units=0, amount=0))
+        with pytest.raises(NoRoom):
+            call(want(units=1, amount=0))
+        assert standing() == Standing(0, 0)
+
+    def test_a_limit_lowered_below_what_is_used_admits_nothing_until_it_is_raised(self) -> None:
+        record(call(want(units=50)).entry(used=50))
+        for units in (0, 1):
+            with pytest.raises(NoRoom):
+                call(want(units=units, amount=49))
+        call(want(units=50, amount=100))
+        assert standing() == Standing(50, 50)
+        assert Budget.objects.get().amount == 100
+
+    def test_windows_are_apart(self) -> None:
+        call(want(units=100, span=NOVEMBER))
+        call(want(units=100, span=DECEMBER))
+        assert standing(span=NOVEMBER) == standing(span=DECEMBER) == Standing(0, 100)
+
+    def test_one_call_has_one_reservation_of_a_budget(self) -> None:
+        record_id = new_id()
+        budgets.reserve(record_id, [want()], datetime.now(UTC))
+        with pytest.raises(budgets.DatabaseError):
+            budgets.reserve(record_id, [want()], datetime.now(UTC))
+        assert standing() == Standing(0, 10)
+
+    def test_a_budget_that_was_deleted_is_made_anew(self) -> None:
+        call(want())
+        Budget.objects.all().delete()
+        call(want(units=20), want("b"))
+        assert standing() == Standing(0, 20)
+        assert held() == 2
+
+    def test_in_a_database_that_was_set_back_no_budget_is_taken_for_another(self) -> None:
+        call(want())
+        Budget.objects.filter(counter="a").update(counter="b")
+        call(want(units=20))
+        assert (standing(), standing("b")) == (Standing(0, 20), Standing(0, 10))
+
+    @pytest.mark.parametrize("counters", ["a", "ab"])
+    def test_few_queries_are_made(self, counters: str, django_assert_max_num_queries: Any) -> None:
+        call(*map(want, counters))
+        with django_assert_max_num_queries(2 + 2 * len(counters)) as captured:
+            call(*map(want, counters))
+        if connection.vendor == "postgresql":
+            assert len(captured) <= {"a": 1, "ab": 4}[counters]
+
+
+class TestOtherDatabases:
+    """What Django makes of it, where we have no words of our own."""
+
+    @pytest.fixture(autouse=True)
+    def without_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("native_api.limits.taking._at_once", budgets.taking._by_django)
+        monkeypatch.setattr("native_api.limits.taking._written_out", budgets.taking._by_django)
+        monkeypatch.setattr("native_api.limits.taking.AT_ONCE", frozenset())
+
+    def test_it_is_the_same(self) -> None:
+        reserved = budgets.reserve(new_id(), [want(units=60), want("b")], datetime.now(UTC) + timedelta(minutes=1))
+        assert [level for _, level in reserved.values()] == [(0, 60), (0, 10)]
+        with pytest.raises(NoRoom):
+            call(want("b"), want(units=41))
+        assert (standing(), standing("b"), held()) == (Standing(0, 60), Standing(0, 10), 2)
+
+
+class TestSettling:
+    @pytest.mark.parametrize("used", [0, 3, 10])
+    def test_what_was_reserved_goes_and_what_was_used_is_added(self, used: int) -> None:
+        record(call(want(), want("b")).entry(used))
+        assert standing() == standing("b") == Standing(used, 0)
+        assert held() == 0
+
+    def test_more_than_was_reserved_is_counted_in_full_and_nothing_more_is_let_in(self) -> None:
+        record(call(want(units=10, amount=100)).entry(used=130))
+        assert standing() == Standing(130, 0)
+        with pytest.raises(NoRoom):
+            call(want(units=0, amount=100))
+
+    def test_less_makes_room_again(self) -> None:
+        first = call(want(units=100))
+        record(first.entry(used=40))
+        call(want(units=60))
+        with pytest.raises(NoRoom):
+            call(want(units=1))
+
+    def test_a_record_that_is_written_twice_settles_once(self) -> None:
+        entry = call(want()).entry(used=7)
+        record(entry)
+        record(entry, entry, doubtful=True)
+        record(entry)
+        assert standing() == Standing(7, 0)
+
+    def test_so_does_a_batch_that_failed_and_is_tried_again(self) -> None:
+        entries = [call(want()).entry(used=7) for _ in range(3)]
+        with failing_at_its_end(), pytest.raises(writer.HookFailed):
+            record(*entries)
+        assert standing() == Standing(0, 30)
+        record(*entries, doubtful=True)
+        assert standing() == Standing(21, 0)
+
+    def test_and_one_with_an_entry_that_the_database_refuses(self) -> None:
+        entries = [call(want()).entry(used=7) for _ in range(4)]
+        bad = call(want()).entry(used=7, latency_ms=-1)
+        assert [entry for entry, _ in writer.write([*entries, bad], "default", doubtful=False)] == [bad]
+        assert standing() == Standing(28, 10)
+
+    def test_calls_in_one_batch_are_added_up(self) -> None:
+        record(call(want(), want("b")).entry(1), call(want("b"), want("c")).entry(2), UsageEntry(), call(want("c")).entry(4))
+        assert [standing(counter) for counter in "abc"] == [(1, 0, 0), (3, 0, 0), (6, 0, 0)]
+
+    def test_a_call_counts_in_the_window_in_which_it_began(self) -> None:
+        begun = call(want(span=NOVEMBER))
+        call(want(span=DECEMBER))
+        record(begun.entry(used=9))
+        assert standing(span=NOVEMBER) == Standing(9, 0)
+        assert standing(span=DECEMBER) == Standing(0, 10)
+
+    def test_a_call_whose_budget_was_deleted_meanwhile_is_recorded_and_settles_nothing(self) -> None:
+        begun = call(want(), want("b"))
+        Budget.objects.filter(counter="a").delete()
+        call(want())
+        record(begun.entry(used=5))
+        assert standing() == Standing(0, 10)
+        assert standing("b") == Standing(5, 0)
+        assert UsageRecord.objects.count() == 1
+
+    def test_a_record_without_claims_leaves_reservations_alone(self) -> None:
+        record(call(want()).entry(claims=None))
+        assert standing() == Standing(0, 10)
+
+    @pytest.mark.parametrize("late", [True, False], ids=["record first", "reservation first"])
+    def test_a_call_that_was_cancelled_while_it_waited_gives_back_what_it_got(self, late: bool) -> None:
+        cancelled = UsageEntry(status="client_closed", claims={})
+        steps: list[Callable[[], Any]] = [
+            lambda: record(cancelled),
+            lambda: budgets.reserve(cancelled.id, [want()], datetime.now(UTC) + timedelta(minutes=1)),
+        ]
+        for step in steps if late else steps[::-1]:
+            step()
+        assert standing().reserved == (10 if late else 0)
+        budgets.release(cancelled.id)
+        budgets.release(cancelled.id)
+        assert standing() == Standing(0, 0)
+
+    def test_a_large_batch_takes_few_queries(self, django_assert_max_num_queries: Any) -> None:
+        entries = [call(want(f"user {number % 150}"), want("all", amount=10**6)).entry(used=1) for number in range(200)]
+        with django_assert_max_num_queries(30):
+            record(*entries)
+        assert standing("all") == Standing(200, 0)
+        assert standing("user 0") == Standing(2, 0)
+
+
+class TestExpiry:
+    def test_a_reservation_of_a_dead_process_ends_and_is_counted_as_lost(self, caplog: pytest.LogCaptureFixture) -> None:
+        call(want(), seconds=-1)
+        call(want())
+        assert budgets.expire("default") == 1
+        assert standing() == Standing(0, 10, lost=10)
+        assert "1 reservations" in caplog.text
+        assert "everyone" not in caplog.text
+
+    def test_a_budget_that_would_refuse_looks_at_once(self) -> None:
+        call(want(units=100), seconds=-1)
+        call(want(units=100))
+        assert standing() == Standing(0, 100, lost=100)
+
+    def test_others_are_left_to_the_recorder(self) -> None:
+        call(want("b"), seconds=-1)
+        call(want(units=100))
+        with pytest.raises(NoRoom):
+            call(want())
+        assert standing("b") == Standing(0, 10)
+
+    def test_who_looks_once_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 1000.0
+        monkeypatch.setattr(budgets.time, "monotonic", lambda: now)
+        monkeypatch.setattr(budgets, "_next_expiry", 0.0)
+        for seconds, lost in [(0, 10), (59, 10), (60, 30)]:
+            call(want(), seconds=-1)
+            now = 1000.0 + seconds
+            record(UsageEntry())
+            assert standing().lost == lost
+
+    def test_a_record_that_turns_up_later_is_added_and_what_was_lost_stays(self) -> None:
+        begun = call(want(), seconds=-1)
+        budgets.expire("default")
+        record(begun.entry(used=8))
+        assert standing() == Standing(8, 0, lost=10)
+
+    def test_what_is_expired_twice_is_lost_once(self) -> None:
+        call(want(), seconds=-1)
+        assert [budgets.expire("default") for _ in range(2)] == [1, 0]
+        assert standing() == Standing(0, 0, lost=10)
+
+    def test_a_clock_that_jumps_ahead_ends_those_of_living_calls_whose_records_still_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        begun = call(want(), seconds=600)
+        monkeypatch.setattr(budgets, "datetime", clock_ahead(timedelta(days=40)))
+        budgets.expire("default")
+        record(begun.entry(used=6))
+        assert standing() == Standing(6, 0, lost=10)
+
+    def test_a_clock_that_jumps_back_goes_on_with_the_old_windows_budget(self) -> None:
+        record(call(want(units=90, span=NOVEMBER)).entry(used=90))
+        call(want(span=DECEMBER))
+        with pytest.raises(NoRoom):
+            call(want(units=11, span=NOVEMBER))
+        call(want(units=10, span=NOVEMBER))
+
+    def test_a_failing_search_does_not_harm_the_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(alias: str) -> None:
+            raise OSError
+
+        monkeypatch.setattr(budgets, "_expire_sometimes", fail)
+        record(call(want()).entry(used=3))
+        assert standing() == Standing(3, 0)
+
+
+def clock_ahead(by: timedelta) -> Any:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + by
+
+    return Ahead

@@ -1,0 +1,258 @@
+"""What a call may use, guessed before it is made, and what it counts as when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from native_api.engine.client import Plan
+from native_api.engine.routes import Route, route
+from native_api.exceptions import BudgetExceeded
+from native_api.limits import estimates, holds
+from native_api.limits.estimates import MARGIN, MOST, USUAL_OUTPUT, Guess
+from native_api.limits.rules import Rule
+from native_api.types import Provider, Target
+from native_api.usage import tokens
+from native_api.usage.entry import UsageEntry
+
+CHEAP: Any = {"INPUT": Decimal(1), "OUTPUT": Decimal(2)}
+DEAR: Any = {"INPUT": Decimal(10), "OUTPUT": Decimal(20)}
+MESSAGES = [{"role": "user", "content": "Tell me of the sea."}]
+PROMPT = tokens.prompt_tokens({"model": "r", "messages": MESSAGES})
+DOLLAR = 10**12
+"""Units."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_learned() -> Iterator[None]:
+    estimates._usual.clear()
+    yield
+    estimates._usual.clear()
+
+
+def target(model: str = "m", price: Any = CHEAP) -> Target:
+    return Target(Provider("p", "openai", "http://127.0.0.1:9/v1", price=None), model, price=price)
+
+
+def rule(metric: str, pattern: str = "") -> Rule:
+    return Rule("everyone", None, True, metric, "month", pattern, 10**6, 80, "everyone")
+
+
+def guess(chat: dict[str, Any] | None = None, *targets: Target, fallbacks: tuple[Route, ...] = (), **options: Any) -> Guess:
+    told: Any = {"model": "r", "messages": MESSAGES, **(chat or {})}
+    return Guess(told, Plan(route("r", list(targets or (target(),)), **options), fallbacks=lambda: fallbacks))
+
+
+def cost(prompt: int, completion: int, price: Any) -> int:
+    """Units."""
+    return int((prompt * price["INPUT"] + completion * price["OUTPUT"]) * DOLLAR / 10**6)
+
+
+class TestBeforeTheCall:
+    @pytest.mark.parametrize(
+        ("chat", "output"),
+        [
+            ({"max_tokens": 7}, 7),
+            ({"max_completion_tokens": 9}, 9),
+            ({"max_completion_tokens": 9, "max_tokens": 7}, 9),
+            ({"max_tokens": 7, "n": 3}, 21),
+            ({}, USUAL_OUTPUT),
+            ({"n": 2}, 2 * USUAL_OUTPUT),
+        ],
+    )
+    def test_it_may_use_its_prompt_and_as_much_output_as_it_may_have(self, chat: dict[str, Any], output: int) -> None:
+        may = guess(chat)
+        assert may.of(rule("input_tokens")) == PROMPT
+        assert may.of(rule("output_tokens")) == output
+        assert may.of(rule("tokens")) == PROMPT + output
+        assert may.of(rule("cost")) == cost(PROMPT, output, CHEAP)
+        assert may.of(rule("requests")) == 1
+
+    def test_without_a_maximum_it_may_have_twice_what_the_target_usually_writes(self) -> None:
+        estimates.learn("p", "m", 300)
+        assert guess().of(rule("output_tokens")) == MARGIN * 300
+        assert guess(None, target("other")).of(rule("output_tokens")) == USUAL_OUTPUT
+
+    def test_what_is_usual_follows_the_answers(self) -> None:
+        for _ in range(200):
+            estimates.learn("p", "m", 1000)
+        for _ in range(200):
+            estimates.learn("p", "m", 10)
+        assert MARGIN * 10 <= guess().of(rule("output_tokens")) < MARGIN * 11
+
+    def test_a_target_that_wrote_nothing_may_write_something(self) -> None:
+        estimates.learn("p", "m", 0)
+        assert guess().of(rule("output_tokens")) == 1
+
+    def test_so_many_targets_are_remembered_and_no_more(self) -> None:
+        for number in range(estimates.MOST_REMEMBERED + 5):
+            estimates.learn("p", f"m{number}", 1)
+        assert len(estimates._usual) == estimates.MOST_REMEMBERED
+        assert guess(None, target("m0")).of(rule("output_tokens")) == USUAL_OUTPUT
+
+    def test_the_dearest_target_counts(self) -> None:
+        may = guess({"max_tokens": 100}, target("a"), target("b", DEAR))
+        assert may.of(rule("cost")) == cost(PROMPT, 100, DEAR)
+
+    def test_and_so_does_the_dearest_fallback(self) -> None:
+        may = guess({"max_tokens": 100}, target("a"), fallbacks=(route("other", [target("b", DEAR)]),))
+        assert may.of(rule("cost")) == cost(PROMPT, 100, DEAR)
+
+    @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
+    def test_hedging_doubles_what_may_be_used_but_is_one_request(self, metric: str) -> None:
+        hedging = guess({"max_tokens": 100}, target(), target("b"), hedge_after=0.1)
+        assert hedging.of(rule(metric)) == 2 * guess({"max_tokens": 100}, target(), target("b")).of(rule(metric))
+        assert hedging.of(rule("requests")) == 1
+
+    def test_a_fallback_that_hedges_doubles_too(self) -> None:
+        hedging = route("other", [target("b"), target("c")], hedge_after=0.1)
+        assert guess({"max_tokens": 100}, fallbacks=(hedging,)).of(rule("output_tokens")) == 200
+
+    def test_the_service_tier_is_asked_for_its_own_price(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = []
+
+        def of(target: Target, speed: str = "", tier: str = "") -> Any:
+            asked.append(tier)
+            return DEAR if tier == "priority" else CHEAP
+
+        monkeypatch.setattr("native_api.usage.pricing.of", of)
+        assert guess({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(PROMPT, 5, DEAR)
+        assert guess({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(PROMPT, 5, CHEAP)
+        assert asked == ["priority", ""]
+
+    def test_what_has_no_price_is_refused(self) -> None:
+        with pytest.raises(BudgetExceeded) as refusal:
+            _ = guess(None, target(), target("unpriced", None)).of(rule("cost"))
+        assert refusal.value.code == "price_unknown"
+        assert "p/unpriced" in str(refusal.value)
+
+    def test_only_by_limits_on_cost(self) -> None:
+        assert guess({"max_tokens": 5}, target("unpriced", None)).of(rule("tokens")) == PROMPT + 5
+
+    def test_unless_the_site_has_a_fallback_price(self, settings: Any) -> None:
+        settings.NATIVE_API = {**settings.NATIVE_API, "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"}}
+        assert guess({"max_tokens": 5}, target("unpriced", None)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
+
+    @pytest.mark.parametrize("most", [10**12, 10**16, 10**18, 10**30])
+    @pytest.mark.parametrize("metric", ["output_tokens", "tokens", "cost"])
+    def test_absurd_maxima_are_more_than_any_limit_and_fit_the_database(self, most: int, metric: str) -> None:
+        for chat in ({"max_tokens": most}, {"max_tokens": most, "n": most}, {"max_tokens": 1, "n": most}):
+            assert 10**11 < guess(chat, target(), target("b"), hedge_after=0.1).of(rule(metric)) <= MOST < 2**63
+
+
+def entry(**values: Any) -> UsageEntry:
+    told = {"model": "r", "provider": "p", "provider_model": "m", "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    return UsageEntry(**{**told, "cost": Decimal("0.25"), **values})
+
+
+def used(metric: str, told: UsageEntry, reserved: int = 77, pattern: str = "") -> int:
+    return estimates.used(rule(metric, pattern), told, "fallback", reserved)
+
+
+NOTHING: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": None}
+
+
+class TestAfterTheCall:
+    @pytest.mark.parametrize(
+        ("metric", "units"), [("requests", 1), ("input_tokens", 10), ("output_tokens", 5), ("tokens", 15), ("cost", DOLLAR // 4)]
+    )
+    def test_it_counts_as_what_its_record_tells(self, metric: str, units: int) -> None:
+        assert used(metric, entry()) == units
+
+    @pytest.mark.parametrize("metric", ["requests", "input_tokens", "output_tokens", "tokens", "cost"])
+    @pytest.mark.parametrize("status", ["upstream_error", "refused", "error"])
+    def test_a_failure_that_used_nothing_counts_as_nothing(self, metric: str, status: str) -> None:
+        assert used(metric, entry(status=status, **NOTHING)) == 0
+
+    def test_one_that_broke_off_counts_as_a_request_and_as_what_it_had_used(self) -> None:
+        broken = entry(status="upstream_error")
+        assert [used(metric, broken) for metric in ("requests", "tokens", "cost")] == [1, 15, DOLLAR // 4]
+
+    def test_the_loser_of_a_hedge_counts_as_no_request_of_its_own(self) -> None:
+        lost = entry(status="client_closed", error_code="hedged", completion_tokens=0, total_tokens=10)
+        assert [used(metric, lost) for metric in ("requests", "tokens", "cost")] == [0, 10, DOLLAR // 4]
+
+    def test_a_client_that_left_counts_as_a_request(self) -> None:
+        assert used("requests", entry(status="client_closed")) == 1
+
+    def test_a_total_that_tells_more_than_its_parts_is_believed(self) -> None:
+        assert used("tokens", entry(total_tokens=40)) == 40
+        assert used("tokens", entry(total_tokens=0)) == 15
+
+    def test_a_price_that_disappeared_counts_as_what_was_reserved(self) -> None:
+        assert used("cost", entry(cost=None), reserved=77) == 77
+        assert used("cost", entry(**NOTHING), reserved=77) == 0
+
+    def test_or_by_the_fallback_price(self, settings: Any) -> None:
+        settings.NATIVE_API = {**settings.NATIVE_API, "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"}}
+        assert used("cost", entry(cost=None)) == cost(10, 5, DEAR)
+
+    @pytest.mark.parametrize("pattern", ["r", "fallback", "p/m", "p/*"])
+    def test_a_pattern_covers_what_was_asked_for_and_what_answered(self, pattern: str) -> None:
+        assert used("tokens", entry(), pattern=pattern) == 15
+
+    @pytest.mark.parametrize("pattern", ["R", "m", "q/*"])
+    def test_what_it_does_not_cover_counts_as_nothing(self, pattern: str) -> None:
+        assert used("tokens", entry(), pattern=pattern) == 0
+
+    @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
+    def test_absurd_usage_is_counted_up_to_what_fits(self, metric: str) -> None:
+        absurd = entry(prompt_tokens=10**30, completion_tokens=10**30, cost=Decimal(10) ** 12)
+        assert used(metric, absurd) == MOST
+
+
+class TestOfAHold:
+    def test_hedged_calls_count_together_on_the_calls_own_record(self) -> None:
+        own, lost = entry(cost=Decimal("0.25")), entry(cost=Decimal("0.5"), error_code="hedged", status="client_closed")
+        hold = holding(reserved=DOLLAR)
+        hold.settle([own, lost], "r")
+        assert own.claims == {"5": DOLLAR * 3 // 4}
+        assert lost.claims is None
+
+    def test_where_both_lost_their_price_they_count_as_what_was_reserved_once(self) -> None:
+        own, lost = entry(cost=None), entry(cost=None, error_code="hedged")
+        hold = holding(reserved=DOLLAR)
+        hold.settle([own, lost], "r")
+        assert own.claims == {"5": DOLLAR}
+
+    def test_a_call_that_asked_no_budget_claims_nothing(self) -> None:
+        own = entry()
+        holds.Hold().settle([own], "r")
+        assert own.claims is None
+
+    def test_one_that_asked_in_vain_claims_nothing_of_any(self) -> None:
+        own, hold = entry(status="error", **NOTHING), holds.Hold()
+        hold.asked_database = True
+        hold.settle([own], "r")
+        assert own.claims == {}
+
+    def test_several_choices_teach_what_one_is_usually_long(self) -> None:
+        hold = holds.Hold()
+        hold.choices = 3
+        hold.settle([entry(completion_tokens=300)], "r")
+        assert guess().of(rule("output_tokens")) == MARGIN * 100
+
+    @pytest.mark.parametrize("status", ["client_closed", "upstream_error", "error"])
+    def test_only_whole_answers_teach(self, status: str) -> None:
+        holds.Hold().settle([entry(status=status, completion_tokens=3)], "r")
+        assert guess().of(rule("output_tokens")) == USUAL_OUTPUT
+
+    def test_what_absurd_usage_claims_can_be_said_in_json(self) -> None:
+        own, hold = entry(cost=Decimal(999_999_999_999)), holding(reserved=DOLLAR)
+        hold.settle([own], "r")
+        assert UsageEntry.from_json(own.to_json()).claims == {"5": MOST}
+
+
+def holding(reserved: int) -> holds.Hold:
+    """Of the budget whose key is 5, on cost."""
+    from native_api.limits.budgets import Level, Want
+    from native_api.limits.rules import Bound
+    from native_api.limits.windows import EPOCH, Span
+
+    hold = holds.Hold()
+    hold.asked_database = True
+    hold.reserved = {5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))}
+    return hold

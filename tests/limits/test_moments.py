@@ -1,0 +1,115 @@
+"""Moments and windows in the database, in sites with and without USE_TZ, on both sides of a change of clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from native_api.limits import budgets
+from native_api.limits.windows import span
+from native_api.models import Budget, Reservation, UsageRecord
+from native_api.usage.entry import UsageEntry, first_id_of
+from tests.limits.budgeting import Standing, call, record, standing, want
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "site")]
+
+MOMENTS = [
+    datetime(2026, 11, 25, 10, 30, 5, 123456, tzinfo=UTC),
+    datetime(2026, 3, 28, 23, 59, 59, tzinfo=UTC),
+    datetime(2026, 7, 1, tzinfo=UTC),
+]
+
+
+@pytest.fixture(params=[(True, "UTC"), (True, "Europe/Berlin"), (False, "Europe/Berlin"), (False, "Pacific/Auckland")], ids=str)
+def site(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
+    settings.USE_TZ, settings.TIME_ZONE = request.param
+    timezone.get_default_timezone.cache_clear()
+    yield
+    settings.USE_TZ, settings.TIME_ZONE = True, "UTC"
+    timezone.get_default_timezone.cache_clear()
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+class TestMoments:
+    def test_what_was_written_is_read(self, moment: datetime) -> None:
+        identity = first_id_of(moment)
+        record(UsageEntry(id=identity, created_at=moment))
+        told = UsageRecord.objects.get(created_at=moment).created_at
+        assert told == moment
+        assert told.tzinfo is not None
+
+    def test_a_record_is_written_with_the_time_of_its_id(self, moment: datetime) -> None:
+        record(UsageEntry(id=first_id_of(moment)))
+        assert UsageRecord.objects.get().created_at == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def test_they_can_be_compared_by_the_database(self, moment: datetime) -> None:
+        record(UsageEntry(created_at=moment))
+        second = timedelta(seconds=1)
+        found = UsageRecord.objects.filter(
+            created_at__gt=moment - second, created_at__lt=moment + second, created_at__range=(moment, moment)
+        )
+        assert found.count() == 1
+        assert not UsageRecord.objects.filter(created_at__lt=moment).exists()
+
+    @pytest.mark.parametrize("window", ["hour", "day", "week", "month", "lifetime"])
+    def test_calls_of_one_window_find_one_budget(self, moment: datetime, window: str) -> None:
+        within = span(window, moment, timezone.get_default_timezone())
+        for _ in range(2):
+            budgets._keys.clear()
+            call(want(span=within))
+        row = Budget.objects.get()
+        assert (row.starts_at, row.ends_at, row.reserved) == (within.start, within.end, 20)
+        assert budgets.levels({"a": within}) == {"a": (0, 20)}
+
+    def test_days_and_months_begin_at_the_sites_midnight(self, moment: datetime) -> None:
+        zone = timezone.get_default_timezone()
+        for window in ("day", "month"):
+            within = span(window, moment, zone)
+            call(want(window, span=within))
+            starts = Budget.objects.get(counter=window).starts_at.astimezone(zone)
+            assert (starts.hour, starts.minute) == (0, 0)
+            assert within.start <= moment < within.start + timedelta(days=32)
+
+
+def test_the_moment_before_midnight_and_midnight_itself_have_budgets_of_their_own() -> None:
+    zone = timezone.get_default_timezone()
+    midnight = datetime(2026, 12, 1, tzinfo=zone).astimezone(UTC)
+    before, after = span("month", midnight - timedelta(microseconds=1), zone), span("month", midnight, zone)
+    begun = call(want(span=before, units=100))
+    call(want(span=after, units=100))
+    record(begun.entry(used=30))
+    assert standing(span=before) == Standing(30, 0)
+    assert standing(span=after) == Standing(0, 100)
+
+
+def test_reservations_expire_when_they_should() -> None:
+    call(want(), seconds=-1)
+    call(want(), seconds=1800)
+    assert budgets.expire("default") == 1
+    assert standing() == Standing(0, 10, lost=10)
+    left = Reservation.objects.get().expires_at - datetime.now(UTC)
+    assert timedelta(minutes=25) < left <= timedelta(minutes=30)
+
+
+def test_a_threshold_and_a_refusal_are_noted_as_of_now() -> None:
+    begun = call(want())
+    record(begun.entry(used=95))
+    budgets.reach("a", Budget.objects.get().starts_at, "default")
+    row = Budget.objects.get()
+    for moment in (row.threshold_at, row.reached_at):
+        assert moment is not None
+        assert abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
+
+
+def test_the_hour_that_comes_twice_has_no_more_than_one_budget(settings: Any) -> None:
+    """Without USE_TZ the database cannot tell the two apart: both hours share what is allowed in one."""
+    if settings.USE_TZ or settings.TIME_ZONE != "Europe/Berlin":
+        pytest.skip("Of a site without USE_TZ.")
+    for hour in (0, 1):
+        within = span("hour", datetime(2026, 10, 25, hour, 30, tzinfo=UTC), timezone.get_default_timezone())
+        call(want(units=40, span=within))
+    assert [row.reserved for row in Budget.objects.all()] == [80]
