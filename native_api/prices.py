@@ -263,7 +263,7 @@ def most(table: Table, prompt_tokens: int, completion_tokens: int) -> Decimal | 
         known = [amount for amount in amounts if amount is not None]
         if count and not known:
             return None
-        total = EXACT.add(total, EXACT.multiply(max(known, default=ZERO), _number(count)).scaleb(-6, EXACT))
+        total = EXACT.add(total, EXACT.multiply(max(known, default=ZERO), min(count, MOST_TOKENS)).scaleb(-6, EXACT))
     return rounded(total)
 
 
