@@ -22,6 +22,11 @@ COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
+def limit(model: str, metric: str, amount: Any, window: str = "", subject: str = "each_user", **more: Any) -> dict[str, Any]:
+    """An entry of LIMITS for the models `up/MODEL`."""
+    return {"SUBJECT": subject, "METRIC": metric, "AMOUNT": amount, "WINDOW": window, "MODELS": f"up/{model}", **more}
+
+
 @contextmanager
 def one_site(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any], **environment: str) -> Iterator[Site]:
     """One process with SQLite."""

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +16,10 @@ import pytest
 from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
-from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, error_of, limits_of, one_site, shell, standing_in, units
+from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, error_of, limit, one_site, shell, standing_in
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
 from tests.servers import Site, manage, until
-from tests.upstream import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams
+from tests.upstream import Exchange, Upstream, hello
 
 AMOUNTS: dict[str, Any] = {
     "requests": 1,
@@ -33,12 +32,6 @@ AMOUNTS: dict[str, Any] = {
 
 WINDOWS = ("second", "minute", "hour", "day", "week", "month", "lifetime")
 HEADED = {"requests": "requests", "input_tokens": "tokens", "output_tokens": "tokens", "tokens": "tokens"}
-
-FAILING = ("fails-True", "fails-False")
-
-
-def limit(model: str, metric: str, amount: Any, window: str = "", subject: str = "each_user", **more: Any) -> dict[str, Any]:
-    return {"SUBJECT": subject, "METRIC": metric, "AMOUNT": amount, "WINDOW": window, "MODELS": f"up/{model}", **more}
 
 
 LIMITS = [
@@ -59,16 +52,7 @@ LIMITS = [
     limit("everyone", "requests", 2, "hour", "everyone"),
     limit("everyone", "tokens", 500, "hour", "everyone"),
     limit("everyone-budget", "cost", f"{COST:f}", "month", "everyone"),
-    *(limit(model, "requests", 1, "hour") for model in FAILING),
-    *(limit(model, "tokens", 12, "hour") for model in FAILING),
-    *(limit(model, "cost", f"{COST:f}", "month") for model in FAILING),
-    *(limit(model, "concurrent_requests", 1) for model in FAILING),
-    limit("leaves", "concurrent_requests", 1),
-    limit("leaves", "cost", "1", "month"),
-    limit("reads-on", "cost", "1", "month"),
     limit("reads-on", "tokens", 1000, "month"),
-    limit("tells-twice", "cost", "1", "month"),
-    limit("tells-nothing", "cost", "1", "month"),
     *(limit("long", "requests", 1, window) for window in ("day", "lifetime", "week")),
     *(limit("long-money", *of) for of in (("requests", 1, "day"), ("cost", f"{COST:f}", "month"), ("tokens", 100, "week"))),
     limit("never", "tokens", 11, "second"),
@@ -77,17 +61,12 @@ LIMITS = [
     limit("python-budget", "cost", f"{2 * COST:f}", "day"),
     limit("python-rate", "requests", 1, "hour"),
     limit("python-everyone", "requests", 1, "day", "everyone"),
-    {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1", "WINDOW": "month", "MODELS": "unpriced/*"},
-    {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1", "WINDOW": "month", "MODELS": "hedged"},
 ]
-MODELS = {"hedged": {"TARGETS": [{"PROVIDER": "up", "MODEL": "late"}, {"PROVIDER": "up", "MODEL": "early"}], "HEDGE": 0.2}}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    with one_site(
-        tmp_path_factory, native_api(upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 2, "SECONDS": 5})
-    ) as running:
+    with one_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
         yield running
 
 
@@ -269,94 +248,6 @@ def test_of_what_others_share_nothing_is_told(site: Site) -> None:
     budget = [call(site, "up/everyone-budget") for _ in range(2)][1]
     assert budget.status_code == 402
     assert error_of(budget)["message"].startswith("The budget of this site for models up/everyone-budget has no room")
-
-
-# --- what a call gives back ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_call_that_its_provider_failed_takes_nothing(site: Site, upstream: Upstream, stream: bool) -> None:
-    away_from_the_end_of("hour")
-    model = f"fails-{stream}"
-    upstream.script(model, says({"error": {"message": "no"}}, 500))
-    for _ in range(2):
-        failed = call(site, f"up/{model}", stream=stream)
-        assert failed.status_code == 502
-        [record] = site.wait_for_usage(request_id=failed.headers["x-request-id"])
-        assert (record["status"], record["cost"]) == ("upstream_error", None)
-    assert [limit["left"] for limit in limits_of(site, f"up/{model}")] == [1, 12, f"{COST:f}", 1]
-    assert budget(site, f"up/{model}") == (0, 0)
-    upstream.script(model, tells_what_was_used)
-    assert call(site, f"up/{model}").status_code == 200
-
-
-def test_a_client_that_leaves_a_stream_pays_for_what_was_produced_and_frees_its_slot(site: Site, upstream: Upstream) -> None:
-    upstream.script("leaves", streams(*(event({"content": "word "}) for _ in range(20)), upstream.gate(), DONE))
-    body = {"model": "up/leaves", "stream": True, **CHAT}
-    with httpx.stream("POST", f"{site.url}/v1/chat/completions", headers=site.headers, json=body, trust_env=False) as answer:
-        pieces = answer.iter_text()
-        assert "word" in next(pieces)
-        assert call(site, "up/leaves").status_code == 429
-    until(lambda: not upstream.talking("leaves"), "the provider to notice")
-    upstream.script("leaves", tells_what_was_used)
-    until(lambda: call(site, "up/leaves").status_code == 200, "the slot")
-    [left] = site.wait_for_usage(model="up/leaves", status="client_closed")
-    [whole] = site.wait_for_usage(model="up/leaves", status="ok")
-    assert (left["prompt_tokens"], left["completion_tokens"] > 0, left["estimated"]) == (PROMPT_TOKENS, True, 1)
-    until(lambda: budget(site, "up/leaves") == (units(Decimal(left["cost"]) + Decimal(whole["cost"])), 0), "the budget")
-
-
-@pytest.mark.parametrize(("model", "usages"), [("tells-twice", 2), ("tells-nothing", 0)])
-@pytest.mark.parametrize("stream", [True, False])
-def test_the_budget_is_what_the_record_says_however_usage_was_told(
-    site: Site, upstream: Upstream, model: str, usages: int, stream: bool
-) -> None:
-    usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
-    whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
-    choices = [{"index": 0, "message": {"role": "assistant", "content": "Hello there"}, "finish_reason": "stop"}]
-    upstream.script(model, streams(*HELLO[:-2], *[event(usage=usage)] * usages, DONE))
-    if not stream:
-        upstream.script(model, says({**whole, "choices": choices, **({"usage": usage} if usages else {})}))
-    answer = call(site, f"up/{model}", stream=stream)
-    assert answer.status_code == 200
-    [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
-    counted = record["prompt_tokens"], record["completion_tokens"], record["estimated"]
-    assert counted == ((20, 10, 0) if usages else (PROMPT_TOKENS, 3, 1))
-    spent = sum(Decimal(row["cost"]) for row in site.usage(model=f"up/{model}"))
-    until(lambda: budget(site, f"up/{model}") == (units(spent), 0), "the budget")
-
-
-def test_a_hedged_call_takes_what_both_its_records_say(site: Site, upstream: Upstream) -> None:
-    upstream.script("late", streams(pauses(1), *HELLO))
-    upstream.script("early", hello)
-    assert call(site, "hedged", stream=True).status_code == 200
-    records = site.wait_for_usage(2, model="hedged")
-    assert {record["error_code"] for record in records} == {"", "hedged"}
-    until(lambda: budget(site, "hedged") == (units(sum(Decimal(record["cost"]) for record in records)), 0), "the budget")
-
-
-# --- unknown prices ------------------------------------------------------------------------------------------------
-
-
-def test_a_budget_admits_nothing_whose_price_is_not_known(site: Site, upstream: Upstream) -> None:
-    refused = call(site, "unpriced/m")
-    assert (refused.status_code, error_of(refused)["code"], error_of(refused)["type"]) == (402, "price_unknown", "budget_error")
-    assert "The price of unpriced/m is not known" in error_of(refused)["message"]
-    assert refused.headers["x-should-retry"] == "false"
-    assert upstream.seen("m") == []
-    [record] = site.wait_for_usage(request_id=refused.headers["x-request-id"])
-    assert (record["status"], record["error_code"], record["cost"]) == ("refused", "price_unknown", None)
-
-
-def test_with_a_fallback_price_it_counts_and_the_record_still_knows_no_cost(
-    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
-) -> None:
-    settings = native_api(upstream, LIMITS[-2:], FALLBACK_PRICE={"INPUT": "10", "OUTPUT": "20"})
-    with one_site(tmp_path_factory, settings) as running:
-        assert call(running, "unpriced/m").status_code == 200
-        [record] = running.wait_for_usage(model="unpriced/m")
-        assert (record["cost"], record["price"]) == (None, None)
-        until(lambda: budget(running, "unpriced/*") == ((PROMPT_TOKENS * 10 + 3 * 20) * 10**6, 0), "the budget")
 
 
 # --- other ways in -------------------------------------------------------------------------------------------------

@@ -5,21 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 
-from tests.limits.asking import away_from_the_end_of, begun, call, error_of, get, limits_of, standing_in
+from tests.limits.asking import away_from_the_end_of, begun, call, error_of, get, limit, limits_of, standing_in
 from tests.limits.conftest import REDIS, Sites, native_api, on_postgres, tells_what_was_used
 from tests.servers import Site, environment_for, free_port, populate, running_site, until
 from tests.upstream import Exchange, Upstream
 from tests.usage.conftest import refusing_connections
-
-
-def limit(model: str, metric: str, amount: Any, window: str = "") -> dict[str, Any]:
-    return {"SUBJECT": "each_user", "METRIC": metric, "AMOUNT": amount, "WINDOW": window, "MODELS": f"up/{model}"}
-
 
 LIMITS = [
     limit("budget", "cost", "1", "month"),
@@ -82,7 +76,7 @@ def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upst
         gate.open()
     upstream.scripts.clear()
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-    assert {limit["metric"]: limit["used"] for limit in limits_of(site, "up/flushed")} == {"requests": 2, "tokens": 24}
+    assert {told["metric"]: told["used"] for told in limits_of(site, "up/flushed")} == {"requests": 2, "tokens": 24}
 
 
 def test_a_slot_that_was_flushed_away_is_no_slot_too_many_afterwards(site: Site, upstream: Upstream) -> None:
@@ -132,4 +126,4 @@ def test_a_cache_of_files_counts_as_exactly(tmp_path: Path, upstream: Upstream) 
     key = populate(environment_for(tmp_path, {}, **more))
     with running_site("uvicorn", tmp_path, tmp_path, key, native_api(upstream, LIMITS), **more) as running:
         assert [call(running, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-        assert {limit["metric"]: limit["used"] for limit in limits_of(running, "up/flushed")} == {"requests": 2, "tokens": 24}
+        assert {told["metric"]: told["used"] for told in limits_of(running, "up/flushed")} == {"requests": 2, "tokens": 24}

@@ -11,16 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.limits.asking import COST, away_from_the_end_of, budget, call, one_site, units, user_with_key
+from tests.limits.asking import COST, away_from_the_end_of, budget, call, limit, one_site, units, user_with_key
 from tests.limits.conftest import native_api, tells_what_was_used
 from tests.servers import Site, environment_for, populate, running_site, until
 from tests.settings import INSTALLED_APPS
 from tests.upstream import Upstream
-
-
-def limit(model: str, metric: str, amount: Any, window: str, subject: str = "each_user", **more: Any) -> dict[str, Any]:
-    return {"SUBJECT": subject, "METRIC": metric, "AMOUNT": amount, "WINDOW": window, "MODELS": f"up/{model}", **more}
-
 
 LIMITS = [
     limit("rate", "requests", 1, "hour"),
