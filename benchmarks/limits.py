@@ -172,7 +172,7 @@ def commits(alias: str, count: int) -> list[float]:
         for _ in range(count):
             time.sleep(PAUSE)
             started = time.perf_counter()
-            cursor.execute(f"UPDATE {Budget._meta.db_table} SET lost = lost + 1")  # noqa: S608  a name of our own
+            cursor.execute(f"UPDATE {Budget._meta.db_table} SET lost = lost + 1")
             taken.append((time.perf_counter() - started) * 1000)
     return taken
 
