@@ -89,3 +89,19 @@ def test_what_is_reserved_is_what_the_reservations_say(place: Place) -> None:
     for process in running:
         process.communicate()
     assert [row for row in place.query(look) if row[1] != row[2]] == []
+
+
+def test_records_of_a_killed_process_are_settled_once_by_the_next(place: Place) -> None:
+    making = start(place, seed=1, calls=5)
+    making.communicate(timeout=60)
+    before = standings(place)
+    [(key, counter)] = place.query("SELECT id, counter FROM native_api_budget ORDER BY id LIMIT 1")
+    place.query("ALTER TABLE native_api_usagerecord RENAME TO elsewhere")
+    killed = place.child()
+    killed.ask("record", count=250, claims={str(key): 2})
+    killed.kill()
+    place.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
+    for _ in range(2):
+        place.catch_up()
+    assert len(place.ids()) >= 250
+    assert standings(place)[counter][0] == before[counter][0] + 500
