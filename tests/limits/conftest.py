@@ -117,3 +117,6 @@ async def at_once(sites: list[Site], model: str, count: int, **more: Any) -> lis
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as client:
         return list(await asyncio.gather(*(post(client, sites[number % len(sites)], model, **more) for number in range(count))))
+
+
+from tests.limits.stores import kind, store  # noqa: E402, F401  fixtures

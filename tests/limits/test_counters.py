@@ -1,13 +1,9 @@
-"""Counters and slots in the memory of the process, in Redis, and in any other cache: they behave alike."""
+"""Counters in the memory of the process, in Redis, and in any other cache: they behave alike."""
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,92 +13,11 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from native_api.limits import counters
-from native_api.limits.counters import AnyCache, Count, Slot, anycache, memory
+from native_api.limits.counters import Count, Slot, anycache, memory
 from native_api.limits.counters import redis as in_redis
 from tests.limits.conftest import REDIS
+from tests.limits.stores import BACKENDS, EXACT, IN_MEMORY, OTHER, SLOT, Kind, count, held, running
 from tests.servers import until
-
-BACKENDS = "django.core.cache.backends"
-ALL = ["memory", "redis", "locmem", "file"]
-EXACT = ["memory", "redis", "locmem"]
-"""Those that add in one step. `manage.py check` warns of the others (W002)."""
-
-IN_MEMORY = import_module("native_api.limits.counters.memory")
-"""The module; the package's `memory` is the site's store."""
-
-SHARED = ["redis", "locmem", "file"]
-
-
-@dataclass
-class Kind:
-    """A store of which each thread opens its own, as threads of a site do."""
-
-    name: str
-    flush: Callable[[], None]
-
-    def open(self) -> counters.Store:
-        # Sites with this cache count in memory; here it stands for any cache that counts in one step.
-        return AnyCache(caches["default"]) if self.name == "locmem" else counters.store()
-
-
-def settings_of(name: str, path: Path) -> dict[str, Any]:
-    unique = f"counters-{secrets.token_hex(4)}"
-    return {
-        "memory": {"BACKEND": f"{BACKENDS}.locmem.LocMemCache"},
-        "redis": {"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": REDIS, "KEY_PREFIX": unique},
-        "locmem": {"BACKEND": f"{BACKENDS}.locmem.LocMemCache", "LOCATION": unique, "OPTIONS": {"MAX_ENTRIES": 10_000}},
-        "file": {"BACKEND": f"{BACKENDS}.filebased.FileBasedCache", "LOCATION": path, "TIMEOUT": 1},
-    }[name]
-
-
-def keys_in_redis(prefix: str) -> list[Any]:
-    with redis.Redis.from_url(REDIS) as client:
-        return list(client.scan_iter(f"{prefix}:*", 1000))
-
-
-def forget_in_redis(prefix: str) -> None:
-    """As a flush does, but others use this Redis too."""
-    with redis.Redis.from_url(REDIS) as client:
-        for key in keys_in_redis(prefix):
-            client.delete(key)
-
-
-@pytest.fixture(params=ALL)
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    told = settings_of(request.param, tmp_path)
-    if request.param == "redis":
-        try:
-            forget_in_redis(told["KEY_PREFIX"])
-        except redis.ConnectionError:
-            pytest.skip("Needs Redis on port 6379.")
-    memory.start_anew()
-    with override_settings(CACHES={"default": told}):
-        flush = (lambda: forget_in_redis(told["KEY_PREFIX"])) if request.param == "redis" else caches["default"].clear
-        yield Kind(request.param, flush)
-        flush()
-    memory.start_anew()
-    anycache._places.clear()
-
-
-@pytest.fixture
-def store(kind: Kind) -> counters.Store:
-    return kind.open()
-
-
-def count(wanted: int = 1, most: int = 10, key: str = "count", seconds: float = 60.0) -> Count:
-    return Count(key, most, wanted, seconds)
-
-
-SLOT, OTHER = Slot("slots", 1), Slot("others", 3)
-
-
-def held(store: counters.Store, *keys: str) -> list[int]:
-    return list(store.levels(keys or ("count",), []).counts)
-
-
-def running(store: counters.Store, *slots: Slot) -> list[int]:
-    return list(store.levels([], slots or (SLOT,)).slots)
-
 
 # --- taking --------------------------------------------------------------------------------------------------------
 
@@ -252,89 +167,6 @@ def test_a_cache_that_forgets_times_keeps_a_counter_for_its_window(kind: Kind) -
     caches["default"].set("something", 1)
     until(lambda: caches["default"].get("something") is None, "the cache's own time to be over")
     assert held(store) == [4]
-
-
-# --- slots ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_slot_that_is_left_is_free(store: counters.Store) -> None:
-    assert store.take("first", [], [SLOT, OTHER]).taken
-    store.leave("second", ["slots"])
-    assert running(store) == [1], "nobody leaves another's"
-    store.leave("first", ["slots", "others"])
-    assert running(store, SLOT, OTHER) == [0, 0]
-    store.leave("first", ["slots", "others"])
-    assert store.take("second", [], [SLOT]).taken
-
-
-@pytest.fixture
-def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
-    seconds = 1.0
-    for module in (in_redis, anycache):
-        monkeypatch.setattr(module, "LEASE", seconds)
-    return seconds
-
-
-@pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(kind: Kind, lease: float) -> None:
-    store = kind.open()
-    assert store.take("first", [], [SLOT]).taken
-    until(lambda: running(store) == [0], "the lease's end")
-    assert store.take("second", [], [SLOT]).taken
-
-
-@pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_a_slot_that_is_renewed_is_held(kind: Kind, lease: float) -> None:
-    store = kind.open()
-    store.take("first", [], [SLOT])
-    ends = time.monotonic() + 1.5 * lease
-    while time.monotonic() < ends:
-        store.renew([("slots", "first")])
-        assert running(store) == [1]
-        time.sleep(0.05)
-    assert not store.take("second", [], [SLOT]).taken
-
-
-@pytest.mark.parametrize("kind", ["memory"], indirect=True)
-def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = kind.open()
-    store.take("first", [], [SLOT])
-    clock = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: clock() + 1_000_000)
-    store.renew([("slots", "first")])
-    assert running(store) == [1]
-
-
-@pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_renewed(kind: Kind) -> None:
-    store = kind.open()
-    store.take("first", [count(10)], [SLOT])
-    kind.flush()
-    assert (held(store), running(store)) == ([0], [0])
-    store.renew([("slots", "first")])
-    assert running(store) == [1]
-    assert not store.take("second", [], [SLOT]).taken
-    store.leave("first", ["slots"])
-    assert running(store) == [0]
-
-
-@pytest.mark.parametrize("kind", ["locmem", "file"], indirect=True)
-def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) -> None:
-    store = kind.open()
-    store.take("first", [], [SLOT])
-    kind.flush()
-    assert store.take("second", [], [SLOT]).taken
-    store.renew([("slots", "first")])
-    store.leave("first", ["slots"])
-    assert running(store) == [1]
-
-
-@pytest.mark.parametrize("kind", ["locmem"], indirect=True)
-def test_more_places_than_a_question_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anycache, "MOST_AT_ONCE", 2)
-    store, many = kind.open(), Slot("many", 5)
-    assert [store.take(f"m{number}", [], [many]).taken for number in range(6)] == [True] * 5 + [False]
-    assert running(store, many) == [5]
 
 
 # --- what is particular --------------------------------------------------------------------------------------------

@@ -1,27 +1,18 @@
-"""What settings and rows say of limits, what of that is nonsense, and whom it binds."""
+"""What settings say of limits, what of that is nonsense, and whom a limit binds."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.core.checks import run_checks
-from django.core.exceptions import ValidationError
-from django.db import OperationalError, connection
 from django.test import override_settings
 
-from native_api.exceptions import DatabaseUnavailable
-from native_api.keys import create_key
 from native_api.limits import rules
 from native_api.limits.rules import Rule, Rules, rule_of
-from native_api.models import Limit, ModelAccess
+from native_api.models import Limit
 from native_api.types import Caller
 
 ONE: dict[str, Any] = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 20, "WINDOW": "minute"}
@@ -43,15 +34,6 @@ def rule(**changes: Any) -> Rule:
 
 def amounts(*known: Rule, caller: Caller = ALICE) -> list[int]:
     return [bound.rule.amount for bound in Rules(known).bounds(caller)]
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    def fail(*args: Any) -> None:
-        raise OperationalError("gone")
-
-    with connection.execute_wrapper(fail):
-        yield
 
 
 # --- reading settings ----------------------------------------------------------------------------------------------
@@ -250,205 +232,3 @@ def test_limits_of_different_kinds_count_apart(changed: dict[str, Any]) -> None:
 )
 def test_a_pattern_covers_a_call_by_any_of_its_names(pattern: str, names: list[str], covered: bool) -> None:
     assert rule(MODELS=pattern).covers(names) is covered
-
-
-# --- rows ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def alice(db: None) -> Any:
-    return get_user_model().objects.create_user("alice")
-
-
-def row(**changes: Any) -> Limit:
-    return Limit.objects.create(**{"subject": "everyone", "metric": "requests", "amount": Decimal(20), "window": "minute", **changes})
-
-
-def test_rows_are_read_beside_the_settings(alice: Any) -> None:
-    group, key = Group.objects.create(name="staff"), create_key(alice, "k")[0]
-    row(subject="group", group=group, metric="cost", amount=Decimal("0.000000000001"), window="month", pattern="gpt*", threshold=50)
-    row(subject="key", api_key=key)
-    row(subject="user", user=alice)
-    row(enabled=False)
-    with override_settings(NATIVE_API={"LIMITS": [ONE]}):
-        known = rules.current()
-    assert known.by_group
-    assert set(known.rules) == {
-        rule_of(ONE),
-        Rule("group", group.pk, False, "cost", "month", "gpt*", 1, 50, "group:staff"),
-        Rule("key", key.pk, False, "requests", "minute", "", 20, 80, f"key:{key}"),
-        Rule("user", alice.pk, False, "requests", "minute", "", 20, 80, "user:alice"),
-    }
-
-
-@pytest.mark.django_db
-def test_a_row_takes_over_the_count_of_a_setting_that_says_the_same() -> None:
-    row(amount=Decimal(30))
-    (read,) = rules.current().rules
-    assert read.counter(ALICE) == rule().counter(ALICE)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("changes", "read"),
-    [
-        ({"amount": Decimal(-5)}, (0, "minute", 80)),
-        ({"amount": Decimal("2.9")}, (2, "minute", 80)),
-        ({"amount": Decimal(10**11 + 7)}, (10**11, "minute", 80)),
-        ({"window": ""}, (20, "lifetime", 80)),
-        ({"window": "fortnight"}, (20, "lifetime", 80)),
-        ({"metric": "concurrent_requests"}, (20, "", 80)),
-        ({"threshold": 0}, (20, "minute", 1)),
-        ({"threshold": 900}, (20, "minute", 100)),
-    ],
-)
-def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(changes: dict[str, Any], read: tuple[int, str, int]) -> None:
-    row(**changes)
-    (found,) = rules.current().rules
-    assert (found.amount, found.window, found.threshold) == read
-
-
-def test_an_amount_that_is_no_number_admits_nothing() -> None:
-    """PostgreSQL's numeric can hold one."""
-    limit = Limit(subject="everyone", metric="cost", amount=Decimal("NaN"), window="day")
-    assert rules._of_row(limit).amount == 0
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("model", [Limit, ModelAccess])
-def test_callers_groups_matter_where_anything_is_given_to_a_group(model: Any) -> None:
-    assert not rules.current().by_group
-    group = Group.objects.create(name="staff")
-    row(subject="group", group=group) if model is Limit else ModelAccess.objects.create(group=group, patterns=["*"])
-    assert rules.current().by_group
-
-
-# --- validation of rows --------------------------------------------------------------------------------------------
-
-
-def problems(**changes: Any) -> dict[str, list[str]]:
-    try:
-        Limit(**{"subject": "everyone", "metric": "requests", "amount": Decimal(20), "window": "minute", **changes}).full_clean()
-    except ValidationError as error:
-        return error.message_dict
-    return {}
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("changes", "field", "told"),
-    [
-        ({"amount": Decimal(-1)}, "amount", "must not be negative"),
-        ({"amount": Decimal("NaN")}, "amount", "decimal number"),
-        ({"amount": Decimal("Infinity")}, "amount", "decimal number"),
-        ({"amount": Decimal("1.5")}, "amount", "must be a whole number"),
-        ({"amount": Decimal(10**11 + 1)}, "amount", "at most 100,000,000,000"),
-        ({"metric": "cost", "amount": Decimal(10**6 + 1)}, "amount", "at most 1,000,000"),
-        ({"metric": "concurrent_requests", "amount": Decimal(10**5 + 1), "window": ""}, "amount", "at most 100,000"),
-        ({"metric": "concurrent_requests"}, "window", "Concurrent requests have no window."),
-        ({"window": ""}, "window", "Choose one."),
-        ({"subject": "group"}, "group", "Name it here."),
-        ({"subject": "user"}, "user", "Name it here."),
-        ({"subject": "key"}, "api_key", "Name it here."),
-        ({"threshold": 0}, "threshold", "greater than or equal to 1"),
-        ({"threshold": 101}, "threshold", "less than or equal to 100"),
-        ({"subject": "somebody"}, "subject", "not a valid choice"),
-        ({"metric": "words"}, "metric", "not a valid choice"),
-        ({"window": "year"}, "window", "not a valid choice"),
-    ],
-)
-def test_what_the_admin_does_not_take(changes: dict[str, Any], field: str, told: str) -> None:
-    assert any(told in message for message in problems(**changes)[field])
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"amount": Decimal(0)},
-        {"metric": "cost", "amount": Decimal("0.000000000001")},
-        {"metric": "concurrent_requests", "window": ""},
-        {"window": "lifetime", "pattern": "openai/*", "threshold": 100},
-    ],
-)
-def test_what_the_admin_takes(changes: dict[str, Any]) -> None:
-    assert problems(**changes) == {}
-
-
-def test_a_subject_and_what_it_names_belong_together(alice: Any) -> None:
-    assert problems(subject="user", user=alice) == {}
-    assert problems(subject="everyone", user=alice) == {"user": ["The subject is another one."]}
-
-
-# --- how fresh they are --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.django_db
-def test_a_row_that_is_made_changed_or_deleted_counts_at_once_in_this_process() -> None:
-    assert rules.current().rules == ()
-    limit = row()
-    assert [read.amount for read in rules.current().rules] == [20]
-    limit.amount = Decimal(30)
-    limit.save()
-    assert [read.amount for read in rules.current().rules] == [30]
-    limit.delete()
-    assert rules.current().rules == ()
-
-
-@pytest.mark.django_db
-def test_a_change_by_another_process_counts_within_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    row()
-    assert [read.amount for read in rules.current().rules] == [20]
-    Limit.objects.update(amount=Decimal(30))  # sends no signal, as another process does not
-    assert [read.amount for read in rules.current().rules] == [20]
-    clock = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: clock() + 5)
-    assert [read.amount for read in rules.current().rules] == [30]
-
-
-@pytest.mark.django_db
-def test_a_change_while_the_rules_are_being_read_is_not_missed() -> None:
-    def change_first(execute: Any, query: str, *told: Any) -> Any:
-        if "modelaccess" in query:  # the limits have been read by then
-            row()
-        return execute(query, *told)
-
-    with connection.execute_wrapper(change_first):
-        assert len(rules.current().rules) == 0
-    assert len(rules.current().rules) == 1
-
-
-@pytest.mark.django_db
-def test_settings_that_change_are_read_at_once() -> None:
-    with override_settings(NATIVE_API={"LIMITS": [ONE]}):
-        assert len(rules.current().rules) == 1
-    assert rules.current().rules == ()
-
-
-@pytest.mark.django_db
-def test_while_the_database_is_away_the_last_rules_stay(caplog: pytest.LogCaptureFixture) -> None:
-    row()
-    known = rules.current()
-    with database_away():
-        for _ in range(3):
-            rules.forget()
-            assert rules.current() is known
-    assert [record.getMessage() for record in caplog.records] == [
-        "The database cannot be read (OperationalError); limits stay as they were."
-    ]
-    rules.forget()
-    assert rules.current() is not known
-
-
-@pytest.mark.django_db
-def test_where_none_was_ever_read_callers_are_told_to_come_again() -> None:
-    rules._current._start_anew(setting="NATIVE_API")
-    with database_away(), pytest.raises(DatabaseUnavailable) as caught:
-        rules.current()
-    assert caught.value.headers == {"retry-after": "5"}
-
-
-def test_event_loops_get_the_same(transactional_db: None) -> None:
-    row()
-    assert [read.amount for read in asyncio.run(rules.acurrent()).rules] == [20]

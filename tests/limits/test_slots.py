@@ -1,0 +1,93 @@
+"""Slots of running requests in every store: held, renewed, left, and free again when nobody renews them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from native_api.limits import counters
+from native_api.limits.counters import Slot, anycache
+from native_api.limits.counters import redis as in_redis
+from tests.limits.stores import OTHER, SHARED, SLOT, Kind, count, held, running
+from tests.servers import until
+
+
+def test_a_slot_that_is_left_is_free(store: counters.Store) -> None:
+    assert store.take("first", [], [SLOT, OTHER]).taken
+    store.leave("second", ["slots"])
+    assert running(store) == [1], "nobody leaves another's"
+    store.leave("first", ["slots", "others"])
+    assert running(store, SLOT, OTHER) == [0, 0]
+    store.leave("first", ["slots", "others"])
+    assert store.take("second", [], [SLOT]).taken
+
+
+@pytest.fixture
+def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
+    seconds = 1.0
+    for module in (in_redis, anycache):
+        monkeypatch.setattr(module, "LEASE", seconds)
+    return seconds
+
+
+@pytest.mark.parametrize("kind", SHARED, indirect=True)
+def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(kind: Kind, lease: float) -> None:
+    store = kind.open()
+    assert store.take("first", [], [SLOT]).taken
+    until(lambda: running(store) == [0], "the lease's end")
+    assert store.take("second", [], [SLOT]).taken
+
+
+@pytest.mark.parametrize("kind", SHARED, indirect=True)
+def test_a_slot_that_is_renewed_is_held(kind: Kind, lease: float) -> None:
+    store = kind.open()
+    store.take("first", [], [SLOT])
+    ends = time.monotonic() + 1.5 * lease
+    while time.monotonic() < ends:
+        store.renew([("slots", "first")])
+        assert running(store) == [1]
+        time.sleep(0.05)
+    assert not store.take("second", [], [SLOT]).taken
+
+
+@pytest.mark.parametrize("kind", ["memory"], indirect=True)
+def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = kind.open()
+    store.take("first", [], [SLOT])
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 1_000_000)
+    store.renew([("slots", "first")])
+    assert running(store) == [1]
+
+
+@pytest.mark.parametrize("kind", SHARED, indirect=True)
+def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_renewed(kind: Kind) -> None:
+    store = kind.open()
+    store.take("first", [count(10)], [SLOT])
+    kind.flush()
+    assert (held(store), running(store)) == ([0], [0])
+    store.renew([("slots", "first")])
+    assert running(store) == [1]
+    assert not store.take("second", [], [SLOT]).taken
+    store.leave("first", ["slots"])
+    assert running(store) == [0]
+
+
+@pytest.mark.parametrize("kind", ["locmem", "file"], indirect=True)
+def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) -> None:
+    store = kind.open()
+    store.take("first", [], [SLOT])
+    kind.flush()
+    assert store.take("second", [], [SLOT]).taken
+    store.renew([("slots", "first")])
+    store.leave("first", ["slots"])
+    assert running(store) == [1]
+
+
+@pytest.mark.parametrize("kind", ["locmem"], indirect=True)
+def test_more_places_than_a_question_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anycache, "MOST_AT_ONCE", 2)
+    store, many = kind.open(), Slot("many", 5)
+    assert [store.take(f"m{number}", [], [many]).taken for number in range(6)] == [True] * 5 + [False]
+    assert running(store, many) == [5]
