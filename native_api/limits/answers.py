@@ -1,4 +1,5 @@
-"""What a client is told of limits: rate-limit headers, refusals, and where it stands. Of what others share, nothing but that it is there.
+"""What a client is told of limits: rate-limit headers, refusals, and where it stands. Of money that others share, nothing but that it
+is used up.
 
 Headers are named as OpenAI names them: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
 """
@@ -27,6 +28,11 @@ KINDS: Final = {"requests": "requests", "input_tokens": "tokens", "output_tokens
 """The metrics that have headers, and the word in them."""
 
 SHARED: Final = frozenset({"everyone", "group"})
+
+
+def is_secret(rule: Rule) -> bool:
+    """What a site or a group may spend, and did, is not everybody's business."""
+    return rule.metric == "cost" and rule.subject in SHARED
 
 
 class Room(NamedTuple):
@@ -65,12 +71,12 @@ def room_of(want: Want, level: Level, now: datetime) -> Room:
 
 
 def headers(rooms: Iterable[Room]) -> dict[str, str]:
-    """Of the tightest limit on requests, and on tokens, that is the caller's own."""
+    """Of the tightest limit on requests, and on tokens."""
     told: dict[str, str] = {}
     tightest: dict[str, Room] = {}
     for room in rooms:
         kind = KINDS.get(room.bound.rule.metric)
-        if kind and room.bound.rule.subject not in SHARED and (kind not in tightest or room.left < tightest[kind].left):
+        if kind and (kind not in tightest or room.left < tightest[kind].left):
             tightest[kind] = room
     for kind, room in tightest.items():
         told[f"x-ratelimit-limit-{kind}"] = str(room.most)
@@ -129,7 +135,7 @@ def _untaken(want: Want, level: Level, now: datetime) -> Room:
 def _too_dear(room: Room, span: Span) -> NativeError:
     rule = room.bound.rule
     until = f" It is renewed at {span.end:%Y-%m-%d %H:%M} UTC." if span.end else ""
-    what = "The budget" if rule.subject in SHARED else f"The budget of {amount(rule)}"
+    what = "The budget" if is_secret(rule) else f"The budget of {amount(rule)}"
     told = f"{what} {_of(rule)} has no room for this call, which may cost up to {dollars(room.wanted)}.{until}"
     return _marked(BudgetExceeded(told, headers={"x-should-retry": "false"}), room)
 
@@ -137,10 +143,9 @@ def _too_dear(room: Room, span: Span) -> NativeError:
 def _refusal(room: Room) -> NativeError:
     rule = room.bound.rule
     if rule.metric == "concurrent_requests":
-        most = "is reached" if rule.subject in SHARED else f"is {rule.amount}"
-        told = f"Too many requests at a time: the limit {_of(rule)} {most}. Try again when one has ended."
+        told = f"Too many requests at a time: the limit {_of(rule)} is {rule.amount}. Try again when one has ended."
         return _marked(RateLimited(told, headers={"retry-after": str(BUSY_SECONDS)}), room)
-    what = f"The limit {_of(rule)}" if rule.subject in SHARED else f"The limit of {amount(rule)} {_of(rule)}"
+    what = f"The limit of {amount(rule)} {_of(rule)}"
     if room.is_too_much or room.seconds is None:
         never = "never admits" if room.is_too_much else "has no room for"
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
@@ -167,7 +172,7 @@ def _of(rule: Rule) -> str:
 
 def amount(rule: Rule) -> str:
     """`20 requests a minute`, `12.5 USD a month`."""
-    per = {"": "", "lifetime": " in all"}.get(rule.window, f" a {rule.window}")
+    per = {"": "", "hour": " an hour", "lifetime": " in all"}.get(rule.window, f" a {rule.window}")
     if rule.metric == "cost":
         return f"{dollars(rule.amount)}{per}"
     return f"{rule.amount} {rule.metric.replace('_', ' ')}{per}"

@@ -1,4 +1,4 @@
-"""How the limits of a caller stand, for `GET v1/usage`. Of limits shared with others it tells only whether they have room."""
+"""How the limits of a caller stand, for `GET v1/usage`. Of budgets shared with others it tells only whether they have room."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def of(caller: Caller) -> list[Json]:
     `reset_at`, `has_room`.
 
     Amounts are numbers, of cost text in USD. `reserved` is null where what runs is counted as used; `limit` to `left` are null
-    where the limit is shared. While the cache is away, what is counted there is not known, and not enforced: `used` and `left` are
-    null, and there is room. Raises what the database raises.
+    where it is money that the caller shares with others. While the cache is away, what is counted there is not known, and not
+    enforced: `used` and `left` are null, and there is room. Raises what the database raises.
     """
     bounds = (await rules.acurrent()).bounds(caller)
     return await _threads.run(PATIENCE, _statements, bounds, datetime.now(UTC))
@@ -63,15 +63,14 @@ def _counted(bounds: Sequence[Bound], spans: dict[str, Span]) -> dict[str, budge
 def _statement(bound: Bound, window: Span | None, level: budgets.Level | None) -> Json:
     rule = bound.rule
     left = None if level is None else max(0, rule.amount - level.used - level.reserved)
-    shared = rule.subject in answers.SHARED
     reserved = None if level is None or rule.is_short else level.reserved
     amounts = {"limit": rule.amount, "used": None if level is None else level.used, "reserved": reserved, "left": left}
     return {
         "metric": rule.metric,
         "window": rule.window or None,
         "models": rule.pattern or None,
-        "shared": shared,
-        **{name: None if shared or units is None else _shown(rule.metric, units) for name, units in amounts.items()},
+        "shared": rule.subject in answers.SHARED,
+        **{name: None if answers.is_secret(rule) or units is None else _shown(rule.metric, units) for name, units in amounts.items()},
         "reset_at": window.end.isoformat() if window and window.end else None,
         "has_room": left is None or left > 0,
     }

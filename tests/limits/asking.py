@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +16,7 @@ import httpx
 import pytest
 
 from tests.limits.conftest import CHAT, PROMPT_TOKENS
-from tests.servers import Site, environment_for, manage, populate, running_site, until
+from tests.servers import ROOT, Site, environment_for, populate, running_site, until
 from tests.upstream import Upstream
 
 COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
@@ -33,7 +36,10 @@ def one_site(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any],
     folder = tmp_path_factory.mktemp("site")
     key = populate(environment_for(folder, {}, **environment))
     with running_site("uvicorn", folder, folder, key, settings, **environment) as site:
-        yield site
+        try:
+            yield site
+        finally:
+            dismiss_operator(site)
 
 
 def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
@@ -89,12 +95,50 @@ def away_from_the_end_of(window: str, seconds: float = 10.0) -> None:
         time.sleep(left)
 
 
+OPERATOR = """
+import contextlib, io, json, sys
+import django
+django.setup()
+for line in sys.stdin:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(json.loads(line), {})
+    print(json.dumps(said.getvalue().strip()), flush=True)
+"""
+"""A process that runs what it is told, as `manage.py shell` does for operators, without starting anew each time."""
+
+_operators: dict[str, subprocess.Popen[str]] = {}
+
+
 def shell(site: Site, code: str) -> str:
-    """Run Python in the site, in a process of its own, as an operator does."""
-    return manage(site.environment, "shell", "--verbosity", "0", "-c", code)
+    """Run Python in the site, in a process beside the server's; what it printed."""
+    operator = _operators.get(site.url)
+    if operator is None:
+        command = [sys.executable, "-c", OPERATOR]
+        operator = subprocess.Popen(command, env=site.environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _operators[site.url] = operator
+    assert operator.stdin
+    assert operator.stdout
+    operator.stdin.write(json.dumps(code) + "\n")
+    operator.stdin.flush()
+    return str(json.loads(operator.stdout.readline()))
+
+
+def dismiss_operator(site: Site) -> None:
+    operator = _operators.pop(site.url, None)
+    if operator is not None:
+        operator.communicate()
+
+
+def create_key(site: Site, owner: str, name: str, **values: Any) -> str:
+    return shell(
+        site,
+        "from django.contrib.auth.models import User; from native_api import keys; "
+        f"print(str(keys.create_key(User.objects.get(username={owner!r}), {name!r}, **{values!r})[1]))",
+    )
 
 
 def user_with_key(site: Site, name: str) -> str:
     """A new user that is no superuser. Returns the key."""
     shell(site, f"from django.contrib.auth.models import User; User.objects.create_user({name!r})")
-    return manage(site.environment, "native_key", "create", name, "--name", f"of {name}")
+    return create_key(site, name, f"of {name}")

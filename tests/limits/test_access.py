@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.limits.asking import call, error_of, get, one_site, shell, user_with_key
+from tests.limits.asking import call, create_key, error_of, get, one_site, shell, user_with_key
 from tests.limits.conftest import native_api
-from tests.servers import Site, manage, until
+from tests.servers import Site, until
 from tests.upstream import Upstream, says
 
 NAMES = ("alpha", "beta", "gamma", "simple", "complex")
@@ -33,8 +33,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 def keys(site: Site) -> dict[str, str]:
     """A key of each kind of caller, made at once."""
     shell(site, IMPORTS + MAKE)
-    made = {name: manage(site.environment, "native_key", "create", name, "--name", f"of {name}") for name in GRANTED if name != "narrowed"}
-    narrowed = manage(site.environment, "native_key", "create", "grouped", "--name", "narrowed", "--models", "gamma,alpha")
+    made = {name: create_key(site, name, f"of {name}") for name in GRANTED if name != "narrowed"}
+    narrowed = create_key(site, "grouped", "narrowed", allowed_models=["gamma", "alpha"])
     return {**made, "narrowed": narrowed, "superuser": site.key}
 
 
@@ -119,6 +119,7 @@ def by_tier(site: Site, key: str, tier: str) -> int:
     return call(site, tier, key, tier=tier).status_code
 
 
+@pytest.mark.slow
 def test_a_change_is_live_within_five_seconds(site: Site) -> None:
     key = user_with_key(site, "changing")
     assert listed(site, key) == {"alpha"}
@@ -136,6 +137,7 @@ def test_a_change_is_live_within_five_seconds(site: Site) -> None:
     assert call(site, "beta", key).status_code == 403
 
 
+@pytest.mark.slow
 def test_the_first_row_of_a_site_binds_within_five_seconds(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> None:
     with one_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:
         key = user_with_key(running, "bob")

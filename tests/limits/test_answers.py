@@ -16,9 +16,9 @@ import pytest
 from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
-from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, error_of, limit, one_site, shell, standing_in
+from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, create_key, error_of, limit, one_site, shell, standing_in
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
-from tests.servers import Site, manage, until
+from tests.servers import Site, until
 from tests.upstream import Exchange, Upstream, hello
 
 AMOUNTS: dict[str, Any] = {
@@ -96,7 +96,8 @@ def test_the_call_after_the_last_is_told_when_there_is_room_again(site: Site, me
         assert f"The budget of {COST:f} USD" in error["message"]
     else:
         assert (refused.status_code, error["code"], error["type"]) == (429, "rate_limit_exceeded", "rate_limit_error")
-        assert f"{AMOUNTS[metric]} {metric.replace('_', ' ')} {'in all' if window == 'lifetime' else f'a {window}'}" in error["message"]
+        per = {"lifetime": "in all", "hour": "an hour"}.get(window, f"a {window}")
+        assert f"{AMOUNTS[metric]} {metric.replace('_', ' ')} {per} of" in error["message"]
         is_right_to_come_again(refused, left)
         assert standing_in(refused, HEADED[metric]) == (str(AMOUNTS[metric]), "0")
     assert f"of this user for models {model}" in error["message"]
@@ -238,13 +239,16 @@ def test_a_stream_says_it_too(site: Site) -> None:
     assert answer.headers["x-ratelimit-limit-requests"] == "100000"
 
 
-def test_of_what_others_share_nothing_is_told(site: Site) -> None:
+def test_a_limit_that_others_share_is_told_too(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/everyone") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert {answer.headers["x-ratelimit-limit-requests"] for answer in answers} == {"100000"}
-    assert {standing_in(answer, "tokens") for answer in answers} == {(None, None)}
-    assert error_of(answers[2])["message"].startswith("The limit of this site for models up/everyone is reached.")
+    assert [standing_in(answer, "requests") for answer in answers] == [("2", "1"), ("2", "0"), ("2", "0")]
+    assert standing_in(answers[1], "tokens") == ("500", "476")
+    assert error_of(answers[2])["message"].startswith("The limit of 2 requests an hour of this site for models up/everyone is reached.")
+
+
+def test_of_money_that_others_share_nothing_is_told(site: Site) -> None:
     budget = [call(site, "up/everyone-budget") for _ in range(2)][1]
     assert budget.status_code == 402
     assert error_of(budget)["message"].startswith("The budget of this site for models up/everyone-budget has no room")
@@ -283,8 +287,8 @@ def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
 
 
 def test_the_rate_of_a_key_says_when_waiting_is_too_long(site: Site) -> None:
-    key = manage(site.environment, "native_key", "create", "alice", "--name", "slow", "--rate", "1/d")
-    quick = manage(site.environment, "native_key", "create", "alice", "--name", "quick", "--rate", "1/30s")
+    key = create_key(site, "alice", "slow", rate="1/d")
+    quick = create_key(site, "alice", "quick", rate="1/30s")
     refused = [call(site, "up/any", key) for _ in range(2)][1]
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
     assert int(refused.headers["retry-after"]) <= 86400

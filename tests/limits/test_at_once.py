@@ -88,6 +88,7 @@ async def in_their_slots(running: Sites, upstream: Upstream) -> Counter[int]:
     return Counter(await calls)
 
 
+@pytest.mark.slow
 def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstream) -> None:
     settings = native_api(upstream, [BUDGET, SLOTS, RATE], TIMEOUTS={"CONNECT": 5, "FIRST_TOKEN": 6, "BETWEEN_TOKENS": 6, "TOTAL": 6})
     with on_postgres(tmp_path, settings) as running:

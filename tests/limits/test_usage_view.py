@@ -12,9 +12,22 @@ import pytest
 from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
-from tests.limits.asking import COST, away_from_the_end_of, begun, call, error_of, get, limits_of, one_site, shell, units, user_with_key
+from tests.limits.asking import (
+    COST,
+    away_from_the_end_of,
+    begun,
+    call,
+    create_key,
+    error_of,
+    get,
+    limits_of,
+    one_site,
+    shell,
+    units,
+    user_with_key,
+)
 from tests.limits.conftest import PROMPT_TOKENS, native_api, tells_what_was_used
-from tests.servers import Site, manage, until
+from tests.servers import Site, until
 from tests.upstream import Exchange, Upstream
 
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -67,7 +80,7 @@ def test_nothing_was_used_yet(site: Site) -> None:
 
 def test_two_keys_of_a_user_count_together_and_nobody_elses(site: Site) -> None:
     first, other = user_with_key(site, "dora"), user_with_key(site, "emil")
-    second = manage(site.environment, "native_key", "create", "dora", "--name", "second")
+    second = create_key(site, "dora", "second")
     for key, model in ((first, "up/one"), (second, "up/one"), (second, "up/two"), (other, "up/one")):
         assert call(site, model, key).status_code == 200
     told = after(site, first, 3)
@@ -224,17 +237,22 @@ def test_what_a_running_call_holds_is_reserved(site: Site, upstream: Upstream) -
     upstream.scripts.pop("stand")
 
 
-def test_of_shared_limits_only_whether_they_have_room(site: Site) -> None:
-    away_from_the_end_of("hour")
+def test_of_money_that_is_shared_only_whether_there_is_room(site: Site) -> None:
     key = user_with_key(site, "ida")
     nothing = {"shared": True, **dict.fromkeys(("limit", "used", "reserved", "left"))}
-    for model in ("up/share", "up/share-budget"):
-        [before] = limits_of(site, model, key)
-        assert call(site, model).status_code == 200
-        until(lambda name=model: not limits_of(site, name, key)[0]["has_room"], "the limit to be reached")
-        [then] = limits_of(site, model, key)
-        assert (before["has_room"], then["has_room"]) == (True, False)
-        assert before.items() >= nothing.items() <= then.items()
+    [before] = limits_of(site, "up/share-budget", key)
+    assert call(site, "up/share-budget").status_code == 200
+    until(lambda: not limits_of(site, "up/share-budget", key)[0]["has_room"], "the limit to be reached")
+    [then] = limits_of(site, "up/share-budget", key)
+    assert before["has_room"]
+    assert before.items() >= nothing.items() <= then.items()
+
+
+def test_other_shared_limits_are_told_as_in_the_headers_of_answers(site: Site) -> None:
+    away_from_the_end_of("hour")
+    assert call(site, "up/share").status_code == 200
+    [told] = limits_of(site, "up/share", user_with_key(site, "ina"))
+    assert told.items() >= {"shared": True, "limit": 1, "used": 1, "left": 0, "has_room": False}.items()
 
 
 def test_limits_of_others_are_not_told(site: Site) -> None:
@@ -246,7 +264,7 @@ def test_limits_of_others_are_not_told(site: Site) -> None:
 
 def test_a_limit_of_the_key_and_of_the_user_are_told(site: Site) -> None:
     key = user_with_key(site, "lena")
-    second = manage(site.environment, "native_key", "create", "lena", "--name", "unlimited")
+    second = create_key(site, "lena", "unlimited")
     shell(
         site,
         "from native_api.models import *; from django.contrib.auth.models import User;"
