@@ -306,7 +306,6 @@ def check_record(call: Call, record: Any, seen: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_nothing_is_mixed_lost_or_left_open_on_a_bad_day(
     providers: list[Provider], template: tuple[Path, str], cache: dict[str, str], tmp_path: Path
 ) -> None:
