@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -125,8 +125,9 @@ async def _take(hold: Hold, bounds: Sequence[Bound], guess: estimates.Guess, now
     counted = [(bound, _count(bound, guess, spans[bound.counter], now)) for bound in bounds if bound.rule.window]
     slotted = [(bound, slot_of(bound)) for bound in bounds if not bound.rule.window]
     counts, slots = [count for _, count in counted], [slot for _, slot in slotted]
+    ending = set(_ending)  # looked at before: what ends while the cache is asked may have ended too late for the answer
     levels = await _asked(hold.member, counts, slots)
-    if levels is not None and not levels.taken and slots and await _some_have_ended():
+    if levels is not None and not levels.taken and slots and await _have_ended(ending | _ending):
         levels = await _asked(hold.member, counts, slots)
     if levels is None:
         return
@@ -210,12 +211,11 @@ def _given_back(member: str, changes: Sequence[tuple[str, int]], slots: Sequence
         _outage.begin(error)
 
 
-async def _some_have_ended() -> bool:
-    """Wait for slots that this process is about to give back; whether there were any."""
-    ending = [asyncio.wrap_future(call) for call in list(_ending)]
-    if ending:
-        await asyncio.wait(ending, timeout=RELEASE_PATIENCE)
-    return bool(ending)
+async def _have_ended(calls: Collection[Future[None]]) -> bool:
+    """Wait until what this process is giving back is free; whether there was anything."""
+    if calls:
+        await asyncio.wait([asyncio.wrap_future(call) for call in calls], timeout=RELEASE_PATIENCE)
+    return bool(calls)
 
 
 # --- budgets -------------------------------------------------------------------------------------------------------

@@ -86,8 +86,7 @@ class MoneyField(models.DecimalField):
     def db_type(self, connection: Any) -> str:
         if connection.vendor == "sqlite":
             return "text"
-        template: str = connection.data_types["DecimalField"]
-        return template % {"max_digits": self.max_digits, "decimal_places": self.decimal_places}
+        return str(models.DecimalField(max_digits=self.max_digits, decimal_places=self.decimal_places).db_type(connection))
 
     def cast_db_type(self, connection: Any) -> str:
         return self.db_type(connection)
