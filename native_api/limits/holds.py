@@ -104,7 +104,7 @@ async def reserve(chat: ChatRequest, caller: Caller, plan: Plan, record_id: UUID
     if not bounds:
         return
     guess = estimates.Guess(chat, plan)
-    bounds = [bound for bound in bounds if not bound.rule.pattern or bound.rule.covers(guess.names)]
+    bounds = tuple(bound for bound in bounds if not bound.rule.pattern or bound.rule.covers(guess.names))
     now = datetime.now(UTC)
     hold.member = record_id.hex
     await _take(hold, [bound for bound in bounds if bound.rule.is_short], guess, now)

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from hashlib import blake2b
@@ -29,6 +29,9 @@ from native_api.types import Caller
 
 KEYS: Final = frozenset({"SUBJECT", "METRIC", "AMOUNT", "WINDOW", "MODELS", "THRESHOLD"})
 NEEDED: Final = ("SUBJECT", "METRIC", "AMOUNT")
+MOST_REMEMBERED: Final = 10_000
+"""Callers whose rules are remembered, until all rules are read again."""
+
 SUBJECTS: Final = "'everyone', 'each_user', 'group:NAME' or 'user:NAME'"
 
 
@@ -91,9 +94,21 @@ class Rules:
 
     rules: tuple[Rule, ...] = ()
     by_group: bool = False
+    _bounds: dict[Any, tuple[Bound, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    def bounds(self, caller: Caller) -> list[Bound]:
+    def bounds(self, caller: Caller) -> tuple[Bound, ...]:
         """The rules that bind the caller, one for each counter, whatever the model."""
+        if not self.rules:
+            return ()
+        name = (caller.user_id, caller.user_name, caller.key_id, caller.groups)
+        known = self._bounds.get(name)
+        if known is None:
+            known = self._found(caller)
+            if len(self._bounds) < MOST_REMEMBERED:
+                self._bounds[name] = known
+        return known
+
+    def _found(self, caller: Caller) -> tuple[Bound, ...]:
         binding = [rule for rule in self.rules if rule.binds(caller)]
         own = [rule for rule in binding if rule.subject == "user"]
         tightest: dict[str, Rule] = {}
@@ -104,7 +119,7 @@ class Rules:
             known = tightest.get(counter)
             if known is None or rule.amount < known.amount:
                 tightest[counter] = rule
-        return [Bound(rule, counter) for counter, rule in tightest.items()]
+        return tuple(Bound(rule, counter) for counter, rule in tightest.items())
 
 
 # --- reading ---------------------------------------------------------------------------------------------------

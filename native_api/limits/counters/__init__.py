@@ -12,10 +12,12 @@ Rules:
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.cache import caches
+from django.core.signals import setting_changed
 
 from native_api.limits.counters.anycache import AnyCache
 from native_api.limits.counters.memory import Memory
@@ -51,13 +53,13 @@ def store() -> Store:
     alias, backend = _cache()
     if backend in IN_PROCESS:
         return memory
-    cache = caches[alias]
+    of_django = caches[alias]
     if backend not in REDIS:
-        return AnyCache(cache)
-    found: Redis | None = getattr(cache, KEPT, None)
+        return AnyCache(of_django)
+    found: Redis | None = getattr(of_django, KEPT, None)
     if found is None:
-        found = Redis(cache)
-        setattr(cache, KEPT, found)
+        found = Redis(of_django)
+        setattr(of_django, KEPT, found)
     return found
 
 
@@ -66,7 +68,16 @@ def are_shared() -> bool:
     return _cache()[1] not in IN_PROCESS
 
 
+@cache
 def _cache() -> tuple[str, Any]:
     """Alias and backend: RATELIMIT_USE_CACHE, else the default one."""
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     return alias, settings.CACHES.get(alias, {}).get("BACKEND")
+
+
+def _look_again(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("CACHES", "RATELIMIT_USE_CACHE"):
+        _cache.cache_clear()
+
+
+setting_changed.connect(_look_again)
