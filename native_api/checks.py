@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 
 from native_api import catalog, prices
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
-from native_api.definitions import is_positive, is_whole
+from native_api.definitions import is_positive, is_whole, problem_of
 from native_api.engine import credentials
 from native_api.limits import rules
 from native_api.models.keys import RATE
@@ -154,18 +154,20 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
 @register("native_api")
 def check_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for place, error in rules.problems_of(_own().get("LIMITS", ())):
-        message, _, hint = str(error).partition(" | ")
-        yield Error(f"NATIVE_API['LIMITS']{place}: {message}.", hint=hint, id="native_api.E020")
+        yield _error_of(f"NATIVE_API['LIMITS']{place}", error, id="native_api.E020")
     try:
         rules.threshold_of(_own().get("LIMIT_THRESHOLD", DEFAULTS["LIMIT_THRESHOLD"]))
     except ValueError as error:
-        message, _, hint = str(error).partition(" | ")
-        yield Error(f"NATIVE_API['LIMIT_THRESHOLD']: {message}.", hint=hint, id="native_api.E020")
+        yield _error_of("NATIVE_API['LIMIT_THRESHOLD']", error, id="native_api.E020")
     try:
         prices.parse(_own().get("FALLBACK_PRICE"))
     except ValueError as error:
-        message, _, hint = str(error).partition(" | ")
-        yield Error(f"NATIVE_API['FALLBACK_PRICE']: {message}.", hint=hint, id="native_api.E022")
+        yield _error_of("NATIVE_API['FALLBACK_PRICE']", error, id="native_api.E022")
+
+
+def _error_of(place: str, error: ValueError, id: str) -> Error:
+    problem = problem_of(place, error)
+    return Error(f"{problem.place}: {problem.message}.", hint=problem.hint, id=id)
 
 
 @register("native_api")

@@ -50,7 +50,7 @@ MOST_DECIMALS: Final = 18
 """Of an amount, which keeps every sum below exact."""
 
 MOST_TOKENS: Final = 2**53
-"""More than this nobody means, as in `usage.meter`."""
+"""More than this nobody means: it would not fit the database either."""
 
 EXACT: Final = Context(prec=80, rounding=ROUND_HALF_UP)
 """Room for every digit of 2**53 tokens at MOST with MOST_DECIMALS, several times over."""
@@ -140,7 +140,7 @@ def cost(table: Table, usage: Usage) -> Decimal | None:
     told: Mapping[str, Any] = usage
     billed = _object(told, "billed_units")
     counted = _billed(billed) if billed else told
-    prompt = _number(counted.get("prompt_tokens"))
+    prompt = count_of(counted.get("prompt_tokens"))
     rates = at(table, prompt)
     parts = [*_of_prompt(prompt, _object(counted, "prompt_tokens_details")), *_of_completion(counted), *_beside(told)]
     total: Decimal = rates.get("REQUEST", ZERO)
@@ -186,8 +186,8 @@ def _billed(told: Mapping[str, Any]) -> Json:
 
 def _of_prompt(prompt: int, details: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """What was read, each token in one kind. The plain rest is never below zero, whatever the details add up to."""
-    cached, written, audio, image = (_number(details.get(f"{name}_tokens")) for name in ("cached", "cache_write", "audio", "image"))
-    hour = _number(details.get("cache_write_1h_tokens"))
+    cached, written, audio, image = (count_of(details.get(f"{name}_tokens")) for name in ("cached", "cache_write", "audio", "image"))
+    hour = count_of(details.get("cache_write_1h_tokens"))
     excess = cached + max(written, hour) + audio + image - prompt
     cached_audio = _shared(details.get("cached_audio_tokens"), cached, audio, excess)
     cached_image = _shared(details.get("cached_image_tokens"), cached - cached_audio, image, excess - cached_audio)
@@ -207,14 +207,14 @@ def _of_prompt(prompt: int, details: Mapping[str, Any]) -> Iterator[tuple[str, i
 def _of_completion(counted: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     details = _object(counted, "completion_tokens_details")
     kinds = (("REASONING", "reasoning_tokens"), ("OUTPUT_AUDIO", "audio_tokens"), ("OUTPUT_IMAGE", "image_tokens"))
-    parts = [(name, _number(details.get(count))) for name, count in kinds]
-    yield "OUTPUT", _rest(_number(counted.get("completion_tokens")), *(count for _, count in parts))
+    parts = [(name, count_of(details.get(count))) for name, count in kinds]
+    yield "OUTPUT", _rest(count_of(counted.get("completion_tokens")), *(count for _, count in parts))
     yield from parts
 
 
 def _shared(told: Any, first: int, second: int, excess: int) -> int:
     """Tokens that two kinds have in common: as told, else as many as the kinds exceed the whole by."""
-    return _number(told) if told is not None else max(0, min(first, second, excess))
+    return count_of(told) if told is not None else max(0, min(first, second, excess))
 
 
 def _beside(told: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -222,17 +222,17 @@ def _beside(told: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     iterations = told.get("iterations")
     for run in iterations if isinstance(iterations, list) else ():
         if isinstance(run, dict) and run.get("type") == "compaction":
-            hour = _number(_object(run, "cache_creation").get("ephemeral_1h_input_tokens"))
-            yield "INPUT", _number(run.get("input_tokens"))
-            yield "CACHED", _number(run.get("cache_read_input_tokens"))
-            yield "CACHE_WRITE", _rest(_number(run.get("cache_creation_input_tokens")), hour)
+            hour = count_of(_object(run, "cache_creation").get("ephemeral_1h_input_tokens"))
+            yield "INPUT", count_of(run.get("input_tokens"))
+            yield "CACHED", count_of(run.get("cache_read_input_tokens"))
+            yield "CACHE_WRITE", _rest(count_of(run.get("cache_creation_input_tokens")), hour)
             yield "CACHE_WRITE_1H", hour
-            yield "OUTPUT", _number(run.get("output_tokens"))
+            yield "OUTPUT", count_of(run.get("output_tokens"))
 
 
 def _searches(told: Mapping[str, Any]) -> int:
     """Searches of the web by the provider's own tool: Anthropic's count, or Perplexity's."""
-    return _number(_object(told, "server_tool_use").get("web_search_requests")) or _number(told.get("num_search_queries"))
+    return count_of(_object(told, "server_tool_use").get("web_search_requests")) or count_of(told.get("num_search_queries"))
 
 
 def _object(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -240,7 +240,7 @@ def _object(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _number(value: Any) -> int:
+def count_of(value: Any) -> int:
     """A count that a provider told; 0 where it is none."""
     return int(value) if isinstance(value, int | float) and 0 <= value < MOST_TOKENS else 0
 

@@ -30,7 +30,7 @@ from native_api.engine import exchange, hedging, routing
 from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.routes import BUDGET, Budget, Route
 from native_api.engine.troubles import Standing
-from native_api.engine.verdicts import LONGEST_PATIENCE, Verdict, helps_to_retry, verdict_of
+from native_api.engine.verdicts import Verdict, come_again, helps_to_retry, verdict_of
 from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Target, Usage
 
@@ -295,10 +295,7 @@ class Call(Generic[A]):
 
     def _unavailable(self, targets: Iterable[Target]) -> NativeError:
         seconds = ceil(self._fleet.health.wait_for(targets) or BUSY_SECONDS)
-        headers = {"retry-after": str(seconds)}
-        if seconds > LONGEST_PATIENCE:
-            headers["x-should-retry"] = "false"
-        return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=headers)
+        return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=come_again(seconds))
 
 
 def _told(fault: ProviderFault) -> ProviderFault:

@@ -93,3 +93,8 @@ def seconds_until(header: str | None, now: float) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return min(max(0.0, moment - now), MAX_RETRY_AFTER)
+
+
+def come_again(seconds: int) -> dict[str, str]:
+    """Headers of a refusal that holds for so long."""
+    return {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}

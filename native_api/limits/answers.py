@@ -12,14 +12,12 @@ from decimal import Decimal
 from math import ceil, inf
 from typing import Any, Final, NamedTuple
 
+from native_api.engine.verdicts import come_again
 from native_api.exceptions import BudgetExceeded, NativeError, RateLimited
 from native_api.limits.budgets import Level, NoRoom, Want
 from native_api.limits.rules import Bound, Rule
 from native_api.limits.windows import Span
 from native_api.models.fields import MONEY_PLACES
-
-LONGEST_PATIENCE: Final = 60
-"""Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at once."""
 
 BUSY_SECONDS: Final = 1
 """`retry-after` where too many requests run at the same time."""
@@ -151,11 +149,6 @@ def _refusal(room: Room) -> NativeError:
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
     seconds = max(1, ceil(room.seconds))
     return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=come_again(seconds)), room)
-
-
-def come_again(seconds: int) -> dict[str, str]:
-    """Headers of a refusal that holds for so long."""
-    return {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
 
 
 def _marked(error: NativeError, room: Room) -> NativeError:

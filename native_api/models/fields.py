@@ -16,6 +16,7 @@ from django.db import models
 from django.utils import timezone
 
 from native_api.conf import native_settings
+from native_api.prices import DECIMALS
 from native_api.types import Secret
 
 
@@ -63,7 +64,7 @@ def _derive(key: str) -> bytes:
     return base64.urlsafe_b64encode(derived)
 
 
-MONEY_PLACES: Final = 12
+MONEY_PLACES: Final = DECIMALS
 UNITS: Final = Decimal(1).scaleb(-MONEY_PLACES)
 EXACT: Final = Context(prec=24, rounding=ROUND_HALF_EVEN)
 """What `numeric(24, 12)` holds. Raises InvalidOperation, an ArithmeticError, where an amount has more digits."""

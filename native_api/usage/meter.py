@@ -15,14 +15,12 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from native_api.exceptions import NativeError, ProviderFault
+from native_api.prices import count_of
 from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target, Usage
 from native_api.usage import pricing, recorder, tokens
 from native_api.usage.entry import UsageEntry, new_id
 
 logger = logging.getLogger("native_api.usage")
-
-MAX_COUNT: Final = 2**53
-"""More tokens than this nobody means: it would not fit the database either."""
 
 BYTES_A_TOKEN: Final = 4
 """Of the text that was produced, where the provider told no usage."""
@@ -200,17 +198,12 @@ def _size(delta: dict[str, Any]) -> int:
 def _count(entry: UsageEntry, usage: Usage) -> None:
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
-    entry.prompt_tokens = _number(usage.get("prompt_tokens"))
-    entry.completion_tokens = _number(usage.get("completion_tokens"))
-    entry.total_tokens = _number(usage.get("total_tokens"))
-    entry.cached_tokens = _number(prompt.get("cached_tokens"))
-    entry.cache_write_tokens = _number(prompt.get("cache_write_tokens"))
-    entry.reasoning_tokens = _number(completion.get("reasoning_tokens"))
-
-
-def _number(value: Any) -> int:
-    """A count that a provider told; 0 where it is none."""
-    return int(value) if isinstance(value, int | float) and 0 <= value < MAX_COUNT else 0
+    entry.prompt_tokens = count_of(usage.get("prompt_tokens"))
+    entry.completion_tokens = count_of(usage.get("completion_tokens"))
+    entry.total_tokens = count_of(usage.get("total_tokens"))
+    entry.cached_tokens = count_of(prompt.get("cached_tokens"))
+    entry.cache_write_tokens = count_of(prompt.get("cache_write_tokens"))
+    entry.reasoning_tokens = count_of(completion.get("reasoning_tokens"))
 
 
 def _status(error: BaseException) -> str:

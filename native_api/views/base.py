@@ -31,7 +31,8 @@ from rest_framework.views import APIView
 from native_api import bridge, exceptions, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
-from native_api.limits.answers import come_again, merged
+from native_api.engine.verdicts import come_again
+from native_api.limits.answers import merged
 from native_api.models import ApiKey
 from native_api.renderers import EventStreamRenderer, JSONRenderer, error_envelope, to_json
 from native_api.throttling import FailedAuthThrottle

@@ -17,7 +17,7 @@ import redis
 
 from native_api.limits import budgets, notices
 from tests.servers import Site, environment_for, populate, running_site
-from tests.upstream import Exchange, Upstream, running_upstream
+from tests.upstream import Exchange, Gate, Script, Upstream, running_upstream
 from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
 
 REDIS = "redis://127.0.0.1:6379/9"
@@ -101,6 +101,16 @@ async def tells_what_was_used(exchange: Exchange) -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hello there"}, "finish_reason": "stop"}
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": 3, "total_tokens": PROMPT_TOKENS + 3}
     await exchange.json({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage})
+
+
+def held_by(gate: Gate) -> Script:
+    """The same, once the test opens the gate."""
+
+    async def script(exchange: Exchange) -> None:
+        await gate(exchange)
+        await tells_what_was_used(exchange)
+
+    return script
 
 
 async def post(client: httpx.AsyncClient, site: Site, model: str, **more: Any) -> int:

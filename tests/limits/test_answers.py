@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
 from tests.limits.asking import COST, away_from_the_end_of, begun, budget, call, create_key, error_of, limit, one_site, shell, standing_in
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
+from tests.limits.conftest import CHAT, PROMPT_TOKENS, held_by, native_api, tells_what_was_used
 from tests.servers import Site, until
 from tests.upstream import Exchange, Upstream, hello
 
@@ -169,12 +169,7 @@ def test_what_is_never_admitted_is_said_before_what_has_no_room_now(site: Site) 
 
 def test_a_slot_is_free_again_soon(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
-
-    async def held(exchange: Exchange) -> None:
-        await gate(exchange)
-        await tells_what_was_used(exchange)
-
-    upstream.script("slot", held)
+    upstream.script("slot", held_by(gate))
     with begun(site, "up/slot", upstream):
         refused = call(site, "up/slot")
         gate.open()

@@ -17,14 +17,12 @@ import pytest
 
 from native_api.limits import counters, holds
 from native_api.usage import tokens
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, Sites, at_once, native_api, on_postgres, on_sqlite, tells_what_was_used
+from tests.limits.asking import COST, away_from_the_end_of, units
+from tests.limits.conftest import CHAT, PROMPT_TOKENS, Sites, at_once, held_by, native_api, on_postgres, on_sqlite, tells_what_was_used
 from tests.servers import until
-from tests.upstream import Exchange, Upstream
+from tests.upstream import Upstream
 
 ADMITTED, CALLS = 37, 200
-COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
-"""USD of one call."""
-
 BUDGET = {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": str(COST * ADMITTED), "WINDOW": "month", "MODELS": "up/budget"}
 RATE = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": ADMITTED, "WINDOW": "minute", "MODELS": "up/rate"}
 TOKENS = {"SUBJECT": "each_user", "METRIC": "tokens", "AMOUNT": ADMITTED * (PROMPT_TOKENS + 3), "WINDOW": "hour", "MODELS": "up/tokens"}
@@ -58,7 +56,7 @@ def test_exactly_as_many_calls_as_the_budget_admits(sites: Sites) -> None:
 
 @pytest.mark.parametrize("model", ["up/rate", "up/tokens"])
 def test_exactly_as_many_calls_as_the_rate_admits(sites: Sites, model: str) -> None:
-    away_from_the_end_of_a_minute()
+    away_from_the_end_of("minute")
     statuses = Counter(asyncio.run(at_once(sites.processes, model, CALLS)))
     assert statuses == {200: ADMITTED, 429: CALLS - ADMITTED}
 
@@ -72,12 +70,7 @@ def test_exactly_as_many_calls_at_a_time_as_there_are_slots(sites: Sites, upstre
 async def in_their_slots(running: Sites, upstream: Upstream) -> Counter[int]:
     """The ones that are let in end when all others were answered."""
     gate = upstream.gate()
-
-    async def held(exchange: Exchange) -> None:
-        await gate(exchange)
-        await tells_what_was_used(exchange)
-
-    upstream.script("slots", held)
+    upstream.script("slots", held_by(gate))
     calls = asyncio.ensure_future(at_once(running.processes, "up/slots", CALLS))
     seen = len(upstream.seen("slots"))
     while upstream.answering.count("slots") < ADMITTED:
@@ -92,7 +85,7 @@ async def in_their_slots(running: Sites, upstream: Upstream) -> Counter[int]:
 def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstream) -> None:
     settings = native_api(upstream, [BUDGET, SLOTS, RATE], TIMEOUTS={"CONNECT": 5, "FIRST_TOKEN": 6, "BETWEEN_TOKENS": 6, "TOTAL": 6})
     with on_postgres(tmp_path, settings) as running:
-        away_from_the_end_of_a_minute()
+        away_from_the_end_of("minute")
         killed = asyncio.run(killing_one(running, upstream))
         rest = running.processes[1:]
         assert Counter(asyncio.run(at_once(rest, "up/rate", CALLS))) == {429: CALLS}
@@ -115,13 +108,8 @@ FIRST = 10
 async def killing_one(running: Sites, upstream: Upstream) -> int:
     """Calls to all; the first process is killed while its calls wait for the provider. How many it had let in under the budget."""
     gate = upstream.gate()
-
-    async def held(exchange: Exchange) -> None:
-        await gate(exchange)
-        await tells_what_was_used(exchange)
-
     for model in MODELS:
-        upstream.script(model, held)
+        upstream.script(model, held_by(gate))
     calls = [asyncio.ensure_future(at_once(running.processes[:1], f"up/{model}", FIRST)) for model in MODELS]
     await answering(upstream, FIRST)
     calls += [asyncio.ensure_future(at_once(running.processes, f"up/{model}", CALLS - FIRST)) for model in MODELS]
@@ -148,10 +136,6 @@ def expired(running: Sites) -> bool:
 # --- what the database says --------------------------------------------------------------------------------------
 
 
-def units(cost: Decimal) -> int:
-    return int(cost * 10**12)
-
-
 def budget(running: Sites) -> tuple[int, int, int]:
     (found,) = running.ask("SELECT used, reserved, lost FROM native_api_budget")
     return int(found[0]), int(found[1]), int(found[2])
@@ -164,10 +148,3 @@ def recorded(running: Sites, model: str) -> int:
 def spent(running: Sites, model: str) -> Decimal:
     costs = running.ask(f"SELECT cost FROM native_api_usagerecord WHERE model = '{model}' AND cost IS NOT NULL")
     return sum((Decimal(cost) for (cost,) in costs), Decimal(0))
-
-
-def away_from_the_end_of_a_minute() -> None:
-    """So that the window does not change in the middle."""
-    left = 60 - time.time() % 60
-    if left < 10:
-        time.sleep(left)

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.limits.asking import away_from_the_end_of, begun, call, error_of, get, limit, limits_of, standing_in
-from tests.limits.conftest import REDIS, Sites, native_api, on_postgres, tells_what_was_used
+from tests.limits.conftest import REDIS, Sites, held_by, native_api, on_postgres, tells_what_was_used
 from tests.servers import Site, environment_for, free_port, populate, running_site, until
 from tests.upstream import Exchange, Upstream
 from tests.usage.conftest import refusing_connections
@@ -81,12 +81,7 @@ def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upst
 
 def test_a_slot_that_was_flushed_away_is_no_slot_too_many_afterwards(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
-
-    async def held(exchange: Exchange) -> None:
-        await gate(exchange)
-        await tells_what_was_used(exchange)
-
-    upstream.script("slot", held)
+    upstream.script("slot", held_by(gate))
     with begun(site, "up/slot", upstream):
         flush(site)
         with begun(site, "up/slot", upstream):

@@ -26,7 +26,7 @@ from tests.limits.asking import (
     units,
     user_with_key,
 )
-from tests.limits.conftest import PROMPT_TOKENS, native_api, tells_what_was_used
+from tests.limits.conftest import PROMPT_TOKENS, held_by, native_api, tells_what_was_used
 from tests.servers import Site, until
 from tests.upstream import Exchange, Upstream
 
@@ -222,12 +222,7 @@ def end(window: str, now: datetime, zone: Any) -> str:
 
 def test_what_a_running_call_holds_is_reserved(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
-
-    async def held(exchange: Exchange) -> None:
-        await gate(exchange)
-        await tells_what_was_used(exchange)
-
-    upstream.script("stand", held)
+    upstream.script("stand", held_by(gate))
     with begun(site, "up/stand", upstream):
         tokens, cost, slots = limits_of(site, "up/stand")[1:]
         gate.open()
