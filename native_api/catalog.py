@@ -22,6 +22,7 @@ from native_api import prices
 from native_api.conf import native_settings
 from native_api.definitions import (
     Problem,
+    boolean,
     budget_of,
     fallback_problems,
     only_known,
@@ -42,8 +43,11 @@ from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 logger = logging.getLogger("native_api.catalog")
 
 PROVIDER_KEYS: Final = frozenset(
-    {"PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"}
-)
+    {
+        "PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE",
+        "OWN_ACCOUNT",
+    }
+)  # fmt: skip
 
 MOST_DIRECT: Final = 1000
 """Routes of `provider/model` that a snapshot remembers."""
@@ -145,6 +149,7 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
         max_concurrency=whole_number(definition, "MAX_CONCURRENCY", 1, None),
         price=prices.parse(definition.get("PRICE")),
         vendor=preset.name if preset else "",
+        own_account=boolean(definition, "OWN_ACCOUNT"),
         identity=f"{name}@{_mark(base_url, key, auth, headers, options)}",
     )  # fmt: skip
     credentials.check(provider)

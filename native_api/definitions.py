@@ -58,6 +58,14 @@ def whole_number(definition: Mapping[str, Any], name: str, least: int, otherwise
     return value
 
 
+def boolean(definition: Mapping[str, Any], name: str) -> bool:
+    """The member, False if there is none."""
+    value = definition.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False | Not {value!r}.")
+    return value
+
+
 def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
     """The site's timeouts with `over` and then `value` over them: a number is its TOTAL, an object names members."""
     own = value if isinstance(value, Mapping) else {} if value is None else {"TOTAL": value}

@@ -301,6 +301,9 @@ class Provider:
     """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, … (`prices.Table`); None where the site tells none."""
     vendor: str = ""
     """The preset that it is of, under whose published prices its calls are charged; "" where there is none."""
+    own_account: bool = False
+    """Whether all callers may share what the provider keeps under this key: files, containers, stored responses, conversations,
+    batches. If False, requests that name such state are refused, and the provider is asked not to store."""
     identity: str = ""
     """The name with a mark of address and key: what was found out about a provider is forgotten when either changes."""
 

@@ -29,6 +29,10 @@ The variables are the ones that the vendors' own SDKs read: `native_quickstart`,
 each vendor whose variables are all set. `{name}` in an address is filled from `OPTIONS`, `{model}` with the model's name.
 `DIALECT` chooses another wire of the same vendor: `{"PRESET": "openai", "DIALECT": "openai_responses"}` for models that are only there.
 
+A provider's key is shared by all callers of the site, so what a provider keeps under it (files, containers, stored responses,
+conversations, batches) could be another caller's. Requests that name such state are refused, unless the provider has
+`"OWN_ACCOUNT": True`: then all callers may share it.
+
 | preset | dialect | base URL | key is sent as | variables | documentation |
 |---|---|---|---|---|---|
 """

@@ -105,6 +105,19 @@ def test_timeouts_of_a_provider_lie_over_the_sites() -> None:
     assert (built.providers["b"].timeouts.total, built.providers["b"].timeouts.connect) == (600, 1)
 
 
+def test_what_a_provider_keeps_is_shared_only_if_the_site_says_so() -> None:
+    built = catalog.build({"a": LOCAL, "b": {**LOCAL, "OWN_ACCOUNT": True}, "c": {**LOCAL, "OWN_ACCOUNT": "yes"}}, {})
+    assert {name: provider.own_account for name, provider in built.providers.items()} == {"a": False, "b": True}
+    assert [problem.message for problem in built.problems] == ["OWN_ACCOUNT must be True or False"]
+
+
+def test_the_admin_sets_whether_a_provider_is_shared(admin: Client) -> None:
+    admin.post("/admin/native_api/provider/add/", {**FORM, "own_account": "on"})
+    assert current().providers["p"].own_account is True
+    admin.post(f"/admin/native_api/provider/{Provider.objects.get().pk}/change/", FORM)
+    assert current().providers["p"].own_account is False
+
+
 def test_no_repr_shows_a_secret() -> None:
     built = catalog.build({"p": {**LOCAL, "HEADERS": {"x-secret": "hidden-header"}}}, {"m": {"TARGETS": [{"PROVIDER": "p", "MODEL": "x"}]}})
     assert "sk-in-settings" not in repr(built)

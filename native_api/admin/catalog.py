@@ -104,7 +104,8 @@ class TestedAdmin(admin.ModelAdmin):
 # --- providers ---------------------------------------------------------------------------------------------
 
 DEFINED: Final = (
-    "preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "timeouts", "retries", "max_concurrency", "price"
+    "preset", "dialect", "base_url", "auth", "headers", "options", "timeout", "timeouts", "retries", "max_concurrency", "price",
+    "own_account",
 )  # fmt: skip
 
 

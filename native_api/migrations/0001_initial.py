@@ -68,6 +68,7 @@ class Migration(migrations.Migration):
                 ('retries', models.PositiveSmallIntegerField(blank=True, help_text="How often the same target is asked again; empty means the site's number.", null=True, verbose_name='retries')),
                 ('max_concurrency', models.PositiveIntegerField(blank=True, help_text='Calls at a time of each target, per process.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrency')),
                 ('price', models.JSONField(blank=True, default=dict, help_text='USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.', null=True, verbose_name='price')),
+                ('own_account', models.BooleanField(db_default=False, default=False, help_text='All callers may share what this provider keeps under the key: files, stored responses, conversations. If not, requests that name such state are refused.', verbose_name='own account')),
                 ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
             ],
             options={

@@ -18,6 +18,10 @@ from native_api.models.fields import EncryptedTextField
 PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.')
 TIMEOUT_HELP = _("Seconds for a whole call.")
 TIMEOUTS_HELP = _('Seconds for its parts, such as {"CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30}.')
+OWN_ACCOUNT_HELP = _(
+    "All callers may share what this provider keeps under the key: files, stored responses, conversations. If not, requests that name such "
+    "state are refused."
+)
 
 
 def timeout_of(total: float | None, parts: Any) -> Any:
@@ -53,6 +57,7 @@ class Provider(models.Model):
         help_text=_("Calls at a time of each target, per process."),
     )
     price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
+    own_account = models.BooleanField(_("own account"), default=False, db_default=False, help_text=OWN_ACCOUNT_HELP)
     enabled = models.BooleanField(_("enabled"), default=True)
 
     class Meta:
@@ -76,6 +81,7 @@ class Provider(models.Model):
             "RETRIES": self.retries,
             "MAX_CONCURRENCY": self.max_concurrency,
             "PRICE": self.price,
+            "OWN_ACCOUNT": self.own_account,
         }
 
 
