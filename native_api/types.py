@@ -383,7 +383,7 @@ class Attempts:
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """What a dialect wants sent. `body` is JSON to be encoded; credentials are added later, by the engine.
+    """What a dialect wants sent. `content` is `body` in JSON; credentials are added later, by the engine.
 
     `omitted` names the unified fields that were hints and could not be said (`x-native-omitted`).
     """
@@ -392,3 +392,4 @@ class UpstreamRequest:
     body: Json = field(repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     omitted: tuple[str, ...] = ()
+    content: bytes = field(default=b"", repr=False)

@@ -14,6 +14,9 @@ from native_api.types import ChatRequest
 FIELDS = frozenset(ChatRequest.__annotations__)
 WIRE = "openai_responses"
 
+OWNED = frozenset({"usage", "background"})
+"""What the gateway owns: callers of a site cannot set it."""
+
 
 # --- Chat Completions ---------------------------------------------------------------------------------------
 
@@ -30,7 +33,7 @@ def unified_chat(body: dict[str, Any], provider: str) -> dict[str, Any]:
             chat[name] = [chat_message(message) for message in value if message.get("content") != [{"text": "OK", "type": "text"}]]
         elif name in FIELDS and value != "default" and not _is_foreign(name, value):
             chat[name] = value
-        elif name != "model":
+        elif name not in ("model", *OWNED):
             options[name] = value
     for tool in chat.get("tools", ()):
         tool["type"] = "function"
@@ -85,7 +88,7 @@ def unified_responses(body: dict[str, Any], provider: str) -> dict[str, Any]:
             options[name] = value
         elif name in FIELDS:
             chat[name] = value
-        elif name != "model":
+        elif name not in ("model", *OWNED):
             options[name] = value
     kept = {name: value for name, value in options.items() if value}
     return {**{name: value for name, value in chat.items() if value is not None}, "provider_options": {provider: kept}}
@@ -199,7 +202,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 def essence(body: dict[str, Any]) -> Any:
     """A body without what means the same: defaults, nulls, ids of items that are sent whole, lists of texts."""
-    told = {name: value for name, value in deepcopy(body).items() if name not in ("stream", "stream_options", "store", "include")}
+    told = {name: value for name, value in deepcopy(body).items() if name not in ("stream", "stream_options", "store", "include", *OWNED)}
     if "max_tokens" in told:
         told["max_completion_tokens"] = told.pop("max_tokens")
     if told.get("tool_choice") == "any":

@@ -7,8 +7,8 @@ Here: addresses and the body's frame. Beside it: `anthropic_messages` (with `ant
 What differs most from the unified shape: instructions stand apart from the conversation, turns alternate, tool results
 are part of the user's turn and come first in it, an output limit is required, and thinking is a mode of its own.
 
-What has no unified field comes through `provider_options`: `cache_control`, `context_management`, `mcp_servers`, `container`,
-`thinking`, built-in tools and members of the request's own tools (`{"tools": [{"name": "f", "defer_loading": true}]}`).
+What has no unified field comes through `provider_options`: `cache_control`, `context_management`, `thinking`, built-in tools
+and members of the request's own tools (`{"tools": [{"name": "f", "defer_loading": true}]}`).
 Beta features are named in `betas`, as in Anthropic's SDKs; the header that those features need is sent without that too.
 """
 
@@ -27,7 +27,7 @@ from native_api.dialects.anthropic_tools import add_tools, is_forced, joined, sh
 from native_api.dialects.base import Dialect, StreamParser, merge
 from native_api.dialects.content import check_modalities, limit_of, stops_of
 from native_api.exceptions import UpstreamError
-from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
+from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
 VERSION: Final = "2023-06-01"
 
@@ -61,12 +61,9 @@ class Anthropic(Dialect):
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {"anthropic-version": VERSION}
 
-    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
-        request = super().request(chat, target)
-        features = request.body.pop("betas")
-        if features:
-            request.headers["anthropic-beta"] = ",".join(sorted({str(feature) for feature in features}))
-        return request
+    def take_headers(self, body: Json) -> dict[str, str]:
+        features = body.pop("betas")
+        return {"anthropic-beta": ",".join(sorted({str(feature) for feature in features}))} if features else {}
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_modalities(chat)
@@ -91,7 +88,7 @@ class Anthropic(Dialect):
         _think(chat, can, body, omitted)
         _sample(can, body, omitted)
 
-    def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
         tools, betas = body.get("tools") or [], body["betas"]
         merge(body, options)
         if isinstance(options.get("tools"), list):

@@ -26,7 +26,7 @@ BY_TYPE: Final = {
 }
 """By the type of a tool or of a block."""
 
-BY_FIELD: Final = {"mcp_servers": "mcp-client-2025-11-20", "context_management": "context-management-2025-06-27"}
+BY_FIELD: Final = {"context_management": "context-management-2025-06-27"}
 COMPACTION: Final = "compact-2026-01-12"
 
 

@@ -4,9 +4,12 @@
 2. Every unified field is in exactly one of `renamed`, `built`, `hints`, `refused`; a test walks them.
 3. Nothing is dropped or clamped silently: a hint that the wire cannot say is reported in `omitted`, anything else
    raises `UnsupportedField`.
-4. Unknown events, fields and finish reasons from a provider are never fatal.
-5. The folded stream equals the complete reply.
-6. Whatever a provider sends is a reply or an UpstreamError: `response`, `feed` and `close` are guarded here, for every dialect.
+4. Nothing that came with the request, or that is remembered between requests, is changed: options are merged into a copy.
+5. What the gateway owns in a body (`owned`) comes from the unified request alone, and a body that names what a provider keeps
+   (`inspection`) is refused unless its provider has an account of its own.
+6. Unknown events, fields and finish reasons from a provider are never fatal.
+7. The folded stream equals the complete reply.
+8. Whatever a provider sends is a reply or an UpstreamError: `response`, `feed` and `close` are guarded here, for every dialect.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import orjson
 
+from native_api.dialects import inspection, owned
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
     ROUTING_FIELDS,
@@ -129,6 +133,8 @@ class Dialect(ABC):
         self.check_blocks(chat)
         body: Json = {}
         omitted: list[str] = []
+        chat = _without_storing(chat, target, omitted)
+        options = self.options(chat, target)
         unsupported = self.unsupported(chat, target)
         for name, value in chat.items():
             if name in ROUTING_FIELDS or value is None:
@@ -139,13 +145,23 @@ class Dialect(ABC):
                 omitted.append(name)
             elif name in self.renamed:
                 body[self.renamed[name]] = value
-        said: Any = {name: value for name, value in chat.items() if name not in unsupported} if unsupported else chat
+        supported: Any = {name: value for name, value in chat.items() if name not in unsupported} if unsupported else chat
         try:
-            self.build(said, target, body, omitted)
+            self.build(supported, target, body, omitted)
+            self.add_options(body, options, chat, target)
         except RecursionError:
             raise InvalidRequest("The request is nested too deeply.") from None
-        self.add_options(body, provider_options(chat, target))
-        return UpstreamRequest(self.url(chat, target), body, self.headers(chat, target), tuple(omitted))
+        headers = {**self.headers(chat, target), **self.take_headers(body)}
+        content = encode(body)
+        if not target.provider.own_account:
+            inspection.refuse_kept(body, content, chat)
+        return UpstreamRequest(self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content)
+
+    def options(self, chat: ChatRequest, target: Target) -> Json:
+        """The caller's own additions for this target, none of them a member that the gateway owns. Raises UnsupportedField."""
+        name, options = provider_options(chat, target)
+        owned.check_options(self.name, options, f"provider_options.{name}", target.provider.own_account)
+        return options
 
     def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
         """Fields this target refuses although its wire has them."""
@@ -164,8 +180,8 @@ class Dialect(ABC):
                     if item.get("format") != (self.format or self.name):
                         raise UnsupportedField(f"messages[{position}].provider_content", "these blocks are for another kind of provider")
 
-    def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
-        """Put the caller's own additions for this provider into the body."""
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+        """Put the caller's own additions for this target into the body."""
         merge(body, options)
 
     @abstractmethod
@@ -177,6 +193,10 @@ class Dialect(ABC):
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         """Headers of the wire itself; the provider's own and the credentials are added by the engine."""
+        return {}
+
+    def take_headers(self, body: Json) -> dict[str, str]:
+        """Takes members out of the finished body that the wire has as headers."""
         return {}
 
     @abstractmethod
@@ -202,10 +222,6 @@ HINTS = frozenset(
 """Unified fields whose loss changes how an answer is made or kept, not what it means."""
 
 
-ROUTED_KEYS = frozenset({"model", "models", "modelId", "fallbacks", "stream"})
-"""Body fields that `provider_options` must not set: they would get round access rules, prices and framing."""
-
-
 def is_hint(name: str) -> bool:
     return name in HINTS
 
@@ -221,21 +237,40 @@ def asks_nothing(name: str, value: Any) -> bool:
     return value in (None, False, [], {}, "") or (name in DEFAULTS and value == DEFAULTS[name])
 
 
-def provider_options(chat: ChatRequest, target: Target) -> Json:
-    """The caller's own additions for this provider: by the provider's name, else by its dialect's."""
+def provider_options(chat: ChatRequest, target: Target) -> tuple[str, Json]:
+    """The name and the members of the caller's own additions for this target: by the provider's name, else by its dialect's."""
     options = chat.get("provider_options") or {}
     name = target.provider.name if target.provider.name in options else target.provider.dialect
-    chosen = options.get(name) or {}
-    for key in ROUTED_KEYS & chosen.keys():
-        raise UnsupportedField(f"provider_options.{name}.{key}", "set it in the request itself; it decides access and price")
-    return chosen
+    return name, options.get(name) or {}
+
+
+def _without_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> ChatRequest:
+    """What a provider stores is there for all callers of its key, so it is asked not to."""
+    if not chat.get("store") or target.provider.own_account:
+        return chat
+    omitted.append("store")
+    return {**chat, "store": False}
 
 
 def merge(body: Json, options: Mapping[str, Any]) -> None:
-    """Merge `options` into `body`, objects member by member, anything else replaced."""
+    """Merge `options` into `body`, objects member by member, anything else replaced. Changes `body` itself and nothing in it."""
     for name, value in options.items():
-        present = body.get(name)
-        if isinstance(present, dict) and isinstance(value, dict):
-            merge(present, value)
-        else:
-            body[name] = value
+        body[name] = _merged(body.get(name), value)
+
+
+def _merged(present: Any, value: Any) -> Any:
+    """`value` in place of, or merged into, what is present. Objects are made new; they may be the client's, or remembered."""
+    if not isinstance(value, Mapping):
+        return value
+    members = dict(present) if isinstance(present, Mapping) else {}
+    for name, member in value.items():
+        members[name] = _merged(members.get(name), member)
+    return members
+
+
+def encode(body: Json) -> bytes:
+    """The body in JSON. Raises InvalidRequest where it is nested more deeply than can be written, though not than can be read."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        raise InvalidRequest("The request is nested too deeply.") from None

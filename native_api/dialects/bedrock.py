@@ -5,7 +5,7 @@ Here: addresses and the body's frame. Beside it: `bedrock_messages` (turns, with
 `bedrock_tools` (with `bedrock_schema`), `bedrock_models` (what differs by maker and model), `bedrock_stream` (replies, with
 `bedrock_blocks` and `bedrock_reply`) and `bedrock_errors`. Requests are signed by `engine.aws`.
 
-What has no unified field comes through `provider_options`: `guardrailConfig`, `performanceConfig`, `promptVariables`,
+What has no unified field comes through `provider_options`: `guardrailConfig`, `promptVariables`,
 `additionalModelResponseFieldPaths`, `additionalModelRequestFields` such as `{"top_k": 20}` or `{"anthropic_beta": […]}`, and in
 `toolConfig.tools` tools of Amazon's own, such as `{"systemTool": {"name": "nova_code_interpreter"}}`, which are added to the
 request's functions.
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import quote
 
-from native_api.dialects.base import Dialect, Framing, StreamParser, provider_options
+from native_api.dialects.base import Dialect, Framing, StreamParser, merge
 from native_api.dialects.bedrock_errors import error_of
 from native_api.dialects.bedrock_messages import Conversation, in_words
 from native_api.dialects.bedrock_models import ONE_SAMPLING, SAMPLING, WITHOUT_SAMPLING, WITHOUT_STOP, reasoning
@@ -27,7 +27,7 @@ from native_api.dialects.bedrock_stream import BedrockStream, complete
 from native_api.dialects.bedrock_tools import Toolbox
 from native_api.dialects.content import check_modalities, limit_of, stops_of
 from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
+from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
 HINTS: Final = frozenset(
     {
@@ -52,14 +52,12 @@ class Bedrock(Dialect):
     refused = REFUSED
     built = DIALECT_FIELDS - HINTS - REFUSED
 
-    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
-        request = super().request(chat, target)
-        own = provider_options(chat, target).get("toolConfig")
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+        functions = body.get("toolConfig", {}).get("tools", [])
+        merge(body, options)
+        own = options.get("toolConfig")
         if isinstance(own, Mapping) and isinstance(own.get("tools"), list):
-            said = _said(chat, target)
-            functions = Toolbox(said, target.model, _conversation(said, target)).config.get("tools", [])
-            request.body["toolConfig"]["tools"] = [*functions, *own["tools"]]
-        return request
+            body["toolConfig"]["tools"] = [*functions, *own["tools"]]
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)

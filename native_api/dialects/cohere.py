@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from native_api.dialects.base import Dialect, StreamParser, provider_options
+from native_api.dialects.base import Dialect, StreamParser, merge
 from native_api.dialects.cohere_messages import Conversation
 from native_api.dialects.cohere_reply import error_of, reply
 from native_api.dialects.cohere_stream import CohereStream
 from native_api.dialects.content import FORCED_TOOL, check_modalities, choice_of, declared, functions_of, limit_of, stops_of, wanted_schema
 from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
+from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
 VERSION: Final = re.compile(r"/v\d\w*$")
 
@@ -57,12 +57,11 @@ class Cohere(Dialect):
         base_url = target.provider.base_url
         return f"{base_url}/chat" if VERSION.search(base_url) else f"{base_url}/v2/chat"
 
-    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
-        request = super().request(chat, target)
-        added = provider_options(chat, target).get("documents")
-        if isinstance(added, list):
-            request.body["documents"] = [*_conversation(chat).documents, *added]
-        return request
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+        documents = body.get("documents", [])
+        merge(body, options)
+        if isinstance(options.get("documents"), list):
+            body["documents"] = [*documents, *options["documents"]]
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_modalities(chat)
@@ -78,7 +77,7 @@ class Cohere(Dialect):
         if stops_of(chat):
             body["stop_sequences"] = stops_of(chat)
         _tools(chat, body, omitted)
-        _format(chat, body, bool(provider_options(chat, target).get("documents")))
+        _format(chat, body, bool(self.options(chat, target).get("documents")))
         _think(chat, target.model, body, omitted)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:

@@ -5,7 +5,7 @@ Here: addresses and the body's frame. Beside it: `gemini_messages` (contents, wi
 `gemini_tools` (with `gemini_schema`), `gemini_models` (what differs by model), `gemini_stream` (replies, with
 `gemini_reply`, `gemini_grounding`, `gemini_usage`) and `gemini_errors`.
 
-What has no unified field comes through `provider_options`: `safetySettings`, `cachedContent`, `toolConfig.retrievalConfig`,
+What has no unified field comes through `provider_options`: `safetySettings`, `toolConfig.retrievalConfig`,
 `generationConfig.thinkingConfig.thinkingBudget`, built-in tools such as `{"tools": [{"urlContext": {}}]}`, which are added to
 the request's own functions.
 """
@@ -25,7 +25,7 @@ from native_api.dialects.gemini_parts import Media
 from native_api.dialects.gemini_stream import GeminiStream, complete
 from native_api.dialects.gemini_tools import calling, declare, shape_answer
 from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
+from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
 
@@ -56,20 +56,15 @@ class Gemini(Dialect):
     built = DIALECT_FIELDS - HINTS
     remote_files = frozenset({"image_url", "file"})
 
-    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
-        request = super().request(chat, target)
-        if generation(target.model) >= 3 and not _is_vertex(target) and _mixes_tools(request.body.get("tools")):
-            # Beside functions, generation 3 runs built-in tools only where their blocks may be told.
-            config = request.body.setdefault("toolConfig", {})
-            if isinstance(config, dict):
-                config.setdefault("includeServerSideToolInvocations", True)
-        return request
-
-    def add_options(self, body: Json, options: Mapping[str, Any]) -> None:
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
         tools = body.get("tools") or []
         merge(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = [*tools, *options["tools"]]
+        config = body.get("toolConfig", {})
+        if isinstance(config, dict) and generation(target.model) >= 3 and not _is_vertex(target) and _mixes_tools(body.get("tools")):
+            # Beside functions, generation 3 runs built-in tools only where their blocks may be told.
+            body["toolConfig"] = {"includeServerSideToolInvocations": True, **config}
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)

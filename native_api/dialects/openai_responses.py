@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from native_api.dialects.addresses import address
-from native_api.dialects.base import Dialect, StreamParser, provider_options
+from native_api.dialects.base import Dialect, StreamParser, merge
 from native_api.dialects.content import check_modalities, limit_of, own_details
 from native_api.dialects.errors import error_answered
 from native_api.dialects.openai_models import can_reason, family_of, refused_by, takes_breakpoints
@@ -26,7 +26,7 @@ from native_api.dialects.responses_reply import complete
 from native_api.dialects.responses_stream import ResponsesStream
 from native_api.dialects.responses_tools import choice_of, text_of, tools_of
 from native_api.exceptions import UpstreamError
-from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
+from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
 RENAMED: Final = {
     name: name
@@ -55,14 +55,13 @@ class OpenAIResponses(Dialect):
     def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
         return super().unsupported(chat, target) | refused_by(target.model, chat.get("reasoning_effort"))
 
-    def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
-        request = super().request(chat, target)
-        said = self._said(chat, target)
-        own: dict[str, list[Any]] = {"tools": tools_of(said), "include": _include(said, target)}
-        for name, added in provider_options(chat, target).items():
-            if name in own and isinstance(added, list):
-                request.body[name] = [*own[name], *(item for item in added if item not in own[name])]
-        return request
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+        own = {name: body.get(name) or [] for name in ("tools", "include")}
+        merge(body, options)
+        for name, items in own.items():
+            added = options.get(name)
+            if isinstance(added, list):
+                body[name] = [*items, *(item for item in added if item not in items)]
 
     def _said(self, chat: ChatRequest, target: Target) -> Json:
         """The fields that count: not null, and not refused by this target."""

@@ -23,7 +23,7 @@ from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
 from native_api.engine.discretion import attribute
 from native_api.engine.verdicts import seconds_until, should_retry, was_sent
-from native_api.exceptions import InvalidRequest, NativeError, ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
@@ -61,7 +61,7 @@ class Completed:
 async def complete(chat: ChatRequest, target: Target, attempts: Attempts) -> Completed:
     """The whole reply. Counts what was sent in `attempts`. Raises UnsupportedField, ProviderFault."""
     dialect = DIALECTS[target.provider.dialect]
-    request = dialect.request(await _with_files(chat, dialect, target), target)
+    request = await _request(chat, dialect, target)
     async with _attributed(target), _deadline(target.timeouts.total):
         response = await _send(request, target, "application/json", attempts)
         try:
@@ -75,7 +75,7 @@ async def complete(chat: ChatRequest, target: Target, attempts: Attempts) -> Com
 async def open_stream(chat: ChatRequest, target: Target, attempts: Attempts) -> Stream:
     """The stream, once its first chunk that says something is there. Counts and raises as `complete`."""
     dialect = DIALECTS[target.provider.dialect]
-    request = dialect.request(await _with_files(chat, dialect, target), target)
+    request = await _request(chat, dialect, target)
     timeouts = target.timeouts
     deadline = asyncio.get_running_loop().time() + timeouts.total
     async with _attributed(target), _deadline(min(timeouts.first_token, timeouts.total)):
@@ -213,12 +213,14 @@ def _chunk_choice(choice: Json) -> Any:
     return {**choice, "delta": delta}
 
 
-async def _with_files(chat: ChatRequest, dialect: Dialect, target: Target) -> ChatRequest:
-    return await remote_files.inlined(chat, dialect.remote_files, target.provider)
+async def _request(chat: ChatRequest, dialect: Dialect, target: Target) -> UpstreamRequest:
+    request = dialect.request(await remote_files.inlined(chat, dialect.remote_files, target.provider), target)
+    remote_files.refuse_addresses(request.body, chat, target.provider)
+    return request
 
 
 async def _send(request: UpstreamRequest, target: Target, accept: str, attempts: Attempts) -> httpx.Response:
-    content = _encoded(request.body)
+    content = request.content
     request.headers = {
         "content-type": "application/json",
         "accept": accept,
@@ -233,13 +235,6 @@ async def _send(request: UpstreamRequest, target: Target, accept: str, attempts:
     except ProviderFault as fault:
         attempts.count -= not was_sent(fault)
         raise
-
-
-def _encoded(body: Json) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except TypeError:  # deeper than orjson writes, though not than it reads
-        raise InvalidRequest("The request is nested too deeply.") from None
 
 
 async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Target) -> None:

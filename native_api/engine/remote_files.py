@@ -1,7 +1,8 @@
 """A client's http(s) images and files, inline for providers that take nothing else. Off unless the site says otherwise. Rules:
 
 1. What a provider fetches itself is left to it; but a provider in the site's own network is never made to fetch: what it can
-   reach from there is not the client's to choose. Its `OPTIONS["fetches_files"]` says otherwise.
+   reach from there is not the client's to choose. Its `OPTIONS["fetches_files"]` says otherwise. Addresses that are left in a body for
+   such a provider, wherever they stand, are refused (`dialects.inspection`).
 2. All files of a request share one limit of bytes, of time and of number, whatever their servers do. The same address is fetched once.
 3. A file that cannot be had makes this target unsuitable; the next may fetch it itself.
 How a file is fetched, and from where not: `fetching`.
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
+from native_api.dialects import inspection
 from native_api.engine.addresses import leads_inward
 from native_api.engine.fetching import Fetcher, File, Refused
 from native_api.exceptions import UnsupportedField
@@ -51,13 +53,22 @@ async def inlined(chat: ChatRequest, taken: frozenset[str], provider: Provider) 
     found = list(_remote(chat))
     if not found:
         return chat
-    fetches = provider.options.get("fetches_files", not leads_inward(provider.base_url))
-    own = taken if fetches else frozenset()
+    own = taken if fetches_files(provider) else frozenset()
     wanted = [remote for remote in found if remote.kind not in own]
     if provider.remote_files is None:
-        _refuse_inward(wanted, taken)
         return chat
     return _with(chat, wanted, await _fetched(wanted, provider.remote_files)) if wanted else chat
+
+
+def refuse_addresses(body: Json, chat: ChatRequest, provider: Provider) -> None:
+    """Refuse addresses in a body, wherever they stand, if the provider must not be made to fetch. Raises UnsupportedField."""
+    if not fetches_files(provider):
+        inspection.refuse_addresses(body, chat)
+
+
+def fetches_files(provider: Provider) -> bool:
+    """Whether a provider may be left to fetch the addresses in a request: those in the site's own network may not."""
+    return bool(provider.options.get("fetches_files", not leads_inward(provider.base_url)))
 
 
 def _remote(chat: ChatRequest) -> Iterator[Remote]:
@@ -74,13 +85,6 @@ def address_of(part: Mapping[str, Any]) -> str:
     member, key = PLACES.get(part.get("type", ""), ("", ""))
     address = (part.get(member) or {}).get(key) or ""
     return address if address.startswith(("http://", "https://")) else ""
-
-
-def _refuse_inward(wanted: list[Remote], taken: frozenset[str]) -> None:
-    """What the API takes but this provider must not fetch. What the API does not take, the dialect refuses."""
-    for remote in wanted:
-        if remote.kind in taken:
-            raise UnsupportedField(remote.place, "this provider stands in the site's own network and fetches no addresses; send the data")
 
 
 # --- fetching ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,11 @@ THOUGHT = {"type": "reasoning.text", "text": "Hm.", "signature": "sig", "format"
 def sent(*messages: Any, **more: Any) -> Any:
     chat: Any = {"model": "m", "messages": [QUESTION, *messages], **more}
     return DIALECT.request(chat, TARGET).body
+
+
+def own_account(target: Target) -> Target:
+    """The target at a provider whose callers may share what it keeps."""
+    return replace(target, provider=replace(target.provider, own_account=True))
 
 
 def turn(**message: Any) -> Any:
@@ -126,7 +132,8 @@ def test_code_that_waits_for_a_result_finds_its_container(caller: str, container
     call = {"id": "t1", "type": "function", "function": function, "extra_content": {"anthropic": {"caller": {"type": caller}}}}
     about = [{"format": "anthropic", "index": 0, "block": {"container": {"id": "c1"}}}]
     message = {"role": "assistant", "content": None, "tool_calls": [call], "provider_content": about}
-    body = sent(message, {"role": "tool", "tool_call_id": "t1", "content": "ok"})
+    chat: Any = {"model": "m", "messages": [QUESTION, message, {"role": "tool", "tool_call_id": "t1", "content": "ok"}]}
+    body = DIALECT.request(chat, own_account(TARGET)).body
     assert body.get("container") == container
     assert body["messages"][1]["content"][0]["caller"] == {"type": caller}
 

@@ -21,8 +21,11 @@ FILES = sorted(CORPUS.glob("bedrock/*.json"))
 
 pytestmark = pytest.mark.skipif(not FILES, reason="The recordings are not beside this repository (../shared/corpus).")
 
-PROVIDER = Provider("p", "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com")
+PROVIDER = Provider("p", "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", own_account=True)
 MEDIA_TYPES = {"pdf": "application/pdf", "txt": "text/plain", "jpeg": "image/jpeg", "png": "image/png", "mp4": "video/mp4"}
+OWNED = {"performanceConfig"}
+"""What the gateway owns: callers of a site cannot set it."""
+
 EFFORTS = {1024: "minimal", 10000: "medium"}
 """Budgets of the recordings -> an effort near it; the budget itself is compared elsewhere."""
 
@@ -135,7 +138,7 @@ def model_fields(body: dict[str, Any]) -> dict[str, Any]:
     if "outputConfig" in body:
         wanted = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
         told["response_format"] = {"type": "json_schema", "json_schema": {**wanted, "schema": json.loads(wanted["schema"])}}
-    own = {name: body[name] for name in ("guardrailConfig", "performanceConfig") if name in body}
+    own = {name: body[name] for name in ("guardrailConfig",) if name in body}
     if fields:
         own["additionalModelRequestFields"] = fields
     return {**told, **({"provider_options": {"p": own}} if own else {})}
@@ -143,7 +146,7 @@ def model_fields(body: dict[str, Any]) -> dict[str, Any]:
 
 def normal(body: dict[str, Any]) -> dict[str, Any]:
     """Without what is the wire's default, and with the schema as a value."""
-    told = json.loads(json.dumps({name: value for name, value in body.items() if value not in ({}, [])}))
+    told = json.loads(json.dumps({name: value for name, value in body.items() if value not in ({}, []) and name not in OWNED}))
     for block in [block for turn in told["messages"] for block in turn["content"]]:
         if block.get("toolResult", {}).get("status") == "success":
             del block["toolResult"]["status"]

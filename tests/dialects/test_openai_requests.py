@@ -42,7 +42,7 @@ def accepted() -> list[Any]:
 
 def target_for(recording: dict[str, Any]) -> Target:
     vendor = recording["provider"]
-    provider = Provider(vendor, wire_of(recording), "https://api.example/v1", quirks=QUIRKS.get(vendor, Quirks()))
+    provider = Provider(vendor, wire_of(recording), "https://api.example/v1", quirks=QUIRKS.get(vendor, Quirks()), own_account=True)
     return Target(provider, recording["request"]["model"])
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.engine.addresses import is_public, leads_inward
-from native_api.engine.remote_files import inlined
+from native_api.engine.remote_files import inlined, refuse_addresses
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, RemoteFiles
 from tests.upstream import Upstream, running_upstream, stalls
@@ -176,9 +176,11 @@ INSIDE = ["http://10.0.0.5:8000/v1", "http://127.0.0.1:8080/v1", "http://localho
 @pytest.mark.parametrize("base_url", INSIDE)
 def test_a_provider_inside_is_never_made_to_fetch(files: Upstream, base_url: str) -> None:
     chat, taken = chat_with(image(f"{files.url}/a.png")), frozenset({"image_url"})
+    assert asyncio.run(inlined(chat, taken, provider(None, base_url))) is chat
     with pytest.raises(UnsupportedField) as caught:
-        asyncio.run(inlined(chat, taken, provider(None, base_url)))
+        refuse_addresses(dict(chat), chat, provider(None, base_url))
     assert caught.value.param == "messages[0].content[1].image_url.url"
+    refuse_addresses(dict(chat), chat, provider(None, base_url, fetches_files=True))
     told: Any = asyncio.run(inlined(chat, taken, provider(LOOPBACK, base_url)))
     assert told["messages"][0]["content"][1] == image(data_url("image/png", PNG))
     assert asyncio.run(inlined(chat, taken, provider(None, base_url, fetches_files=True))) is chat
