@@ -12,6 +12,7 @@ from typing import Any
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
+from native_api.dialects.owned import OWNED
 from native_api.engine.credentials import AUTHORIZERS
 from native_api.providers import PRESETS, Preset
 from native_api.types import DIALECT_FIELDS, Quirks
@@ -94,9 +95,20 @@ next target is tried, and if none is left the answer is a 400 that names the fie
 """
 
 
+OWNED_MEMBERS = """
+## What `provider_options` cannot set
+
+These members of a provider's body come from the unified request alone, which is checked, reserved for and recorded. Options that name one,
+in whatever spelling a server reads it, are refused with the member's name. What is marked *kept* is allowed with `OWN_ACCOUNT`.
+
+| dialect | members |
+|---|---|
+"""
+
+
 def page() -> str:
     rows = sorted(PRESETS.values(), key=lambda preset: preset.name)
-    return INTRODUCTION + "".join(row(preset) for preset in rows) + authentication() + differences(rows) + carried()
+    return INTRODUCTION + "".join(row(preset) for preset in rows) + authentication() + differences(rows) + carried() + owned_members()
 
 
 def row(preset: Preset) -> str:
@@ -173,6 +185,16 @@ def told(dialect: Dialect, field: str) -> str:
     if field in dialect.hints:
         return "left out"
     return "refused" if field in dialect.refused else "yes"
+
+
+def owned_members() -> str:
+    return OWNED_MEMBERS + "".join(
+        f"| `{wire}` | {', '.join(owned_member(*each) for each in OWNED[wire].items())} |\n" for wire in sorted(OWNED)
+    )
+
+
+def owned_member(path: str, kind: str) -> str:
+    return f"{code(path)} (kept)" if kind == "state" else code(path)
 
 
 if __name__ == "__main__":
