@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
-    {"types", "exceptions"},
+    {"types", "exceptions", "memo"},
     {"dialects", "providers", "prices"},
     {"engine", "conf", "logs", "outages", "signals"},
     {"models", "bridge"},
@@ -38,7 +38,7 @@ SIDEWAYS = {
 }
 """Neighbours that may know each other."""
 
-WITHOUT_DJANGO = {"types", "exceptions", "dialects", "providers", "prices", "engine"}
+WITHOUT_DJANGO = {"types", "exceptions", "memo", "dialects", "providers", "prices", "engine"}
 WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "providers", "prices"}
 INPUT_OR_OUTPUT = {"socket", "asyncio", "httpx", "aiohttp", "requests", "time", "random", "threading", "os", "urllib.request", "secrets"}
 
