@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.content import FORCED_TOOL, arguments_text
+from native_api.dialects.content import FORCED_TOOL, arguments_text, value_of
 from native_api.dialects.deltas import add_delta
 from native_api.dialects.replay import Place
 from native_api.types import Json
@@ -204,7 +202,7 @@ class _Block:
 
     def plain(self) -> Json:
         if self.json:
-            self.told["input"] = _parsed(self.json)
+            self.told["input"] = value_of(self.json)
         return self.told
 
 
@@ -223,10 +221,3 @@ def annotation(citation: Any, start: int, end: int) -> Json | None:
 
 def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text

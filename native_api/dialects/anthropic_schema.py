@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from native_api.dialects.content import dumped, remembering
+from native_api.dialects.content import dumped
+from native_api.dialects.json_schema import DEFINITIONS, Adapter, is_recursive, references
 from native_api.types import Json
 
 FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
@@ -39,11 +40,13 @@ class Inexpressible(ValueError):
     """The schema means something that no grammar says."""
 
 
-@remembering
+@Adapter
 def enforceable(schema: Json, place: str) -> Json | None:
-    """The schema as Anthropic enforces it, None where it cannot. Not to be changed."""
+    """The schema as Anthropic enforces it, None if it cannot. Raises UnsupportedField for one that is too large."""
+    used = references({name: part for name, part in schema.items() if name not in DEFINITIONS})
+    if is_recursive(schema, used):
+        return None
     try:
-        _check_references(schema)
         told: Json = _node(schema)
     except Inexpressible:
         return None
@@ -53,7 +56,7 @@ def enforceable(schema: Json, place: str) -> Json | None:
 def _node(schema: Any) -> Any:
     if not isinstance(schema, dict):
         raise Inexpressible
-    if UNSAYABLE & schema.keys():
+    if UNSAYABLE & schema.keys() or ("anyOf" in schema and "oneOf" in schema):
         raise Inexpressible
     told: Json = {}
     for name, value in schema.items():
@@ -92,31 +95,3 @@ def _words(told: Json) -> None:
     if left:
         notes = "{" + ", ".join(f"{name}: {dumped(value)}" for name, value in left.items()) + "}"
         told["description"] = f"{told['description']}\n\n{notes}" if told.get("description") else notes
-
-
-def _check_references(schema: Json) -> None:
-    """Raises for a definition that leads to itself, or a reference that leads out of the schema's definitions."""
-    rooms = {room: schema[room] for room in ("$defs", "definitions") if isinstance(schema.get(room), dict)}
-    definitions = {f"#/{room}/{name}": part for room, parts in rooms.items() for name, part in parts.items()}
-    leads = {pointer: _references(part) for pointer, part in definitions.items()}
-    done: set[str] = set()
-    for pointer in _references({name: part for name, part in schema.items() if name not in ("$defs", "definitions")}):
-        _follow(pointer, leads, done, ())
-
-
-def _follow(pointer: str, leads: dict[str, set[str]], done: set[str], path: tuple[str, ...]) -> None:
-    if pointer in path or pointer not in leads:
-        raise Inexpressible
-    if pointer not in done:
-        for further in leads[pointer]:
-            _follow(further, leads, done, (*path, pointer))
-        done.add(pointer)
-
-
-def _references(part: Any) -> set[str]:
-    if isinstance(part, list):
-        return {pointer for item in part for pointer in _references(item)}
-    if not isinstance(part, dict):
-        return set()
-    own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
-    return own | {pointer for item in part.values() for pointer in _references(item)}

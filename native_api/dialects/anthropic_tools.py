@@ -56,14 +56,14 @@ def _tool(tool: Json, place: str, can: Abilities, omitted: list[str]) -> Json:
     if function.get("description"):
         told["description"] = function["description"]
     if function.get("strict"):
-        _be_strict(told, can, omitted)
+        _be_strict(told, f"{place}.function.parameters", can, omitted)
     if tool.get("cache_control"):
         told["cache_control"] = tool["cache_control"]
     return told
 
 
-def _be_strict(told: Json, can: Abilities, omitted: list[str]) -> None:
-    schema = enforceable(told["input_schema"], "") if can.has_schemas else None
+def _be_strict(told: Json, place: str, can: Abilities, omitted: list[str]) -> None:
+    schema = enforceable(told["input_schema"], place) if can.has_schemas else None
     if schema is None:
         omitted.append("tools.function.strict")
     else:
@@ -101,7 +101,7 @@ def shape_answer(chat: ChatRequest, can: Abilities, body: Json) -> None:
     schema = wanted_schema(chat)
     if schema is None:
         return
-    enforced = enforceable(schema, "") if schema and can.has_schemas else None
+    enforced = enforceable(schema, "response_format.json_schema.schema") if schema and can.has_schemas else None
     if enforced is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": enforced}}
     elif not is_forced(body.get("tool_choice", {})):  # else the answer is a call of the client's own tools

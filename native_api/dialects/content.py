@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, wraps
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import orjson
 
+from native_api.dialects.nesting import check_depth
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 FORCED_TOOL: Final = "json_response"
 """The name of the tool that stands for `response_format` where a wire has no such thing. Clients never see it."""
-
-
-T = TypeVar("T")
 
 
 class DataURL(NamedTuple):
@@ -174,28 +171,6 @@ def wanted_schema(chat: ChatRequest) -> Json | None:
     return {} if wanted["type"] == "json_object" else None
 
 
-REMEMBERED_BYTES: Final = 16 * 1024
-"""Longer schemas are worked out each time, so that no client fills the memory with them."""
-
-
-def remembering(adapt: Callable[[Json, str], T]) -> Callable[[Json, str], T]:
-    """`adapt` of a schema at its place in the request; what it gave is kept, as the same few schemas come with every request.
-
-    Nobody may change what it gives.
-    """
-    kept = lru_cache(maxsize=512)(lambda text, place: adapt(orjson.loads(text), place))
-
-    @wraps(adapt)
-    def remembered(schema: Json, place: str) -> T:
-        try:
-            text = orjson.dumps(schema)
-        except TypeError:  # nested too deeply to be told
-            return adapt(schema, place)
-        return kept(text, place) if len(text) <= REMEMBERED_BYTES else adapt(schema, place)
-
-    return remembered
-
-
 def stops_of(chat: ChatRequest) -> list[str]:
     stop = chat.get("stop") or []
     return [stop] if isinstance(stop, str) else list(stop)
@@ -231,7 +206,8 @@ def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
 
 
 def value_of(text: str) -> Any:
-    """The value that a text says in JSON, `{}` for none; text that is no JSON stays what it is."""
+    """The value that a text of a reply says in JSON, `{}` for none; text that is not JSON stays what it is. Raises UpstreamError."""
+    check_depth(text)
     try:
         return orjson.loads(text) if text else {}
     except orjson.JSONDecodeError:

@@ -89,6 +89,7 @@ def test_how_much_a_model_writes_and_how_it_thinks(model: str, limit: int, think
         {"type": "array", "prefixItems": [{}]},
         {"not": {}},
         {"properties": {"a": True}},
+        {"anyOf": [{"type": "string"}], "oneOf": [{"title": "t"}]},
     ],
 )
 def test_a_schema_that_no_grammar_says(schema: dict[str, Any]) -> None:

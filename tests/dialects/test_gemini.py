@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -81,6 +80,36 @@ SCHEMAS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"properties": {"a": {"type": "string", "description": "mine"}}},
     ),
     (
+        "words beside a reference to what stands around it: the reference is put into an anyOf of one",
+        {
+            "properties": {"a": {"$ref": "#/$defs/A"}},
+            "$defs": {"A": {"properties": {"next": {"$ref": "#/$defs/A", "description": "mine"}}}},
+        },
+        {
+            "properties": {"a": {"$ref": "#/$defs/A"}},
+            "$defs": {"A": {"properties": {"next": {"description": "mine", "anyOf": [{"$ref": "#/$defs/A"}]}}}},
+        },
+    ),
+    (
+        "a reference in an allOf of one is a reference with words beside it",
+        {"properties": {"a": {"allOf": [{"$ref": "#/$defs/A"}], "description": "mine"}}, "$defs": {"A": {"type": "string"}}},
+        {"properties": {"a": {"type": "string", "description": "mine"}}},
+    ),
+    (
+        "what stands in an allOf may be an allOf",
+        {"required": ["a"], "allOf": [{"required": ["a", "b"], "allOf": [{"required": ["c"], "title": "inner"}]}, {"title": "outer"}]},
+        {"required": ["a", "b", "c"], "title": "outer"},
+    ),
+    (
+        "two definitions never share a name",
+        {
+            "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/definitions/A"}},
+            "$defs": {"A": {"title": "1"}},
+            "definitions": {"A": {}},
+        },
+        {"properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/A_2"}}, "$defs": {"A": {"title": "1"}, "A_2": {}}},
+    ),
+    (
         "a tree keeps its recursion",
         {"$ref": "#/$defs/N", "$defs": {"N": {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}}}},
         {
@@ -111,16 +140,24 @@ def test_a_reference_that_leads_nowhere_is_named(reference: str) -> None:
     assert caught.value.param == "tools[3].function.parameters"
 
 
-def test_a_schema_that_would_grow_without_bound_stays_small() -> None:
-    levels = 40
-    definitions: dict[str, Any] = {f"L{levels}": {"type": "string"}}
-    for level in range(levels):
-        below = {"$ref": f"#/$defs/L{level + 1}", "description": "d"}
-        definitions[f"L{level}"] = {"type": "object", "properties": {"a": below, "b": below}}
-    started = perf_counter()
-    told = adapted({"type": "object", "properties": {"top": {"$ref": "#/$defs/L0"}}, "$defs": definitions}, "p")
-    assert perf_counter() - started < 1
-    assert len(json.dumps(told)) < 100_000
+def test_where_definitions_would_be_written_too_often_the_rest_are_references() -> None:
+    schema = {
+        "properties": {f"a{number}": {"$ref": "#/$defs/A", "description": "mine"} for number in range(50)},
+        "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(200)]}},
+    }
+    told = adapted(schema, "p")
+    written = [each for each in told["properties"].values() if "enum" in each]
+    rest = [each for each in told["properties"].values() if "enum" not in each]
+    assert 0 < len(written) < 50
+    assert rest == [{"description": "mine", "anyOf": [{"$ref": "#/$defs/A"}]}] * (50 - len(written))
+    assert told["$defs"] == schema["$defs"]
+
+
+def test_a_long_chain_of_definitions_is_not_a_deep_schema() -> None:
+    levels = {f"L{level}": {"properties": {"a": {"$ref": f"#/$defs/L{level + 1}"}}} for level in range(2000)}
+    definitions = {**levels, "L2000": {"type": "string"}}
+    told = adapted({"properties": {"top": {"$ref": "#/$defs/L0"}}, "$defs": definitions}, "p")
+    assert told["$defs"] == definitions
 
 
 @pytest.mark.parametrize(

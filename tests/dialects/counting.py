@@ -1,0 +1,98 @@
+"""Counts the work that a function does on a value of JSON, instead of the time that it takes.
+
+Counted are calls, the members that are visited in each walk over a dict or list of the value (a copy is one), comparisons of its texts,
+and what comes out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from native_api.exceptions import InvalidRequest
+
+
+class Count:
+    total = 0
+
+
+class CountedText(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        Count.total += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        Count.total += 1
+        return str.__hash__(self)
+
+
+class CountedDict(dict[str, Any]):
+    def __iter__(self) -> Iterator[str]:
+        Count.total += len(self)
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        Count.total += len(self)
+        return super().keys()
+
+    def values(self) -> Any:
+        Count.total += len(self)
+        return super().values()
+
+    def items(self) -> Any:
+        Count.total += len(self)
+        return super().items()
+
+
+class CountedList(list[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        Count.total += len(self)
+        return super().__iter__()
+
+    def __contains__(self, item: object) -> bool:
+        Count.total += len(self)
+        return super().__contains__(item)
+
+
+def counted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return CountedDict({CountedText(name): counted(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return CountedList([counted(item) for item in value])
+    return CountedText(value) if isinstance(value, str) else value
+
+
+def size_of(value: Any) -> int:
+    """The values in a value, each as often as it stands there, and the letters of its texts."""
+    size, left = 0, [value]
+    while left:
+        item = left.pop()
+        size += 1 + (len(item) if isinstance(item, str) else 0)
+        if isinstance(item, dict):
+            left += [*map(str, item), *item.values()]
+        elif isinstance(item, list):
+            left += item
+    return size
+
+
+def work_of(act: Callable[[Any], Any], value: Any) -> int:
+    """The work of `act(value)`, which may refuse the value."""
+    subject = counted(value)
+    Count.total = 0
+    sys.setprofile(_count_call)
+    made = None
+    try:
+        made = act(subject)
+    except InvalidRequest:
+        pass
+    finally:
+        sys.setprofile(None)
+    return Count.total + size_of(made)
+
+
+def _count_call(frame: Any, event: str, argument: Any) -> None:
+    if event in ("call", "c_call"):
+        Count.total += 1

@@ -1,0 +1,281 @@
+"""JSON schemas that are hostile, or only large: what adapting them costs, what comes out, and what is remembered of them.
+
+What a schema means to a provider is tested with the provider's dialect.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.dialects.anthropic_schema import enforceable
+from native_api.dialects.bedrock_schema import is_taken
+from native_api.dialects.gemini_schema import adapted
+from native_api.dialects.json_schema import GROWTH, MAX_BYTES, MAX_PARTS, MEMO_BYTES, Adapter
+from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.memo import ENTRY_BYTES, footprint, frozen
+from native_api.types import Provider, Target
+from tests.dialects.counting import work_of
+from tests.dialects.test_mutations import mutated
+
+Schema = dict[str, Any]
+ADAPTERS: list[Adapter[Any]] = [adapted, enforceable, is_taken]
+each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=["gemini", "anthropic", "bedrock"])
+TEXT: Schema = {"type": "string"}
+
+
+def described(pointer: str) -> Schema:
+    return {"$ref": pointer, "description": "d"}
+
+
+def object_of(**properties: Any) -> Schema:
+    return {"type": "object", "properties": properties}
+
+
+# --- what it costs -------------------------------------------------------------------------------------------
+
+
+def required_names(size: int) -> Schema:
+    return {"allOf": [{"required": [f"a{number}"]} for number in range(size)]}
+
+
+def properties_of_parts(size: int) -> Schema:
+    return {"allOf": [object_of(**{f"a{number}": TEXT}) for number in range(size)]}
+
+
+def parts_of_parts(size: int) -> Schema:
+    return {"allOf": [{"allOf": [{"allOf": [{"required": [f"a{number}"]}]}]} for number in range(size)]}
+
+
+def described_references(size: int) -> Schema:
+    """As many references as their definition is large."""
+    properties = {f"a{number}": described("#/$defs/A") for number in range(size)}
+    return {**object_of(**properties), "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(size)]}}}
+
+
+def keywords_and_references(size: int) -> Schema:
+    properties = {f"a{number}": described("#/$defs/A") for number in range(size)}
+    return {**object_of(**properties), "$defs": {"A": {f"x-{number}": 1 for number in range(size)}}}
+
+
+def references_in_parts(size: int) -> Schema:
+    properties = {f"a{number}": {"allOf": [{"$ref": "#/$defs/A"}, {"title": "t"}]} for number in range(size)}
+    return {**object_of(**properties), "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(size)})}}
+
+
+def laughs(size: int) -> Schema:
+    """Each definition uses the next one twice: written out, two to the power of `size`."""
+    levels = {
+        f"L{number}": object_of(a=described(f"#/$defs/L{number + 1}"), b=described(f"#/$defs/L{number + 1}")) for number in range(size)
+    }
+    return {**object_of(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
+
+
+def chain(size: int) -> Schema:
+    levels = {f"L{number}": object_of(a={"$ref": f"#/$defs/L{number + 1}"}) for number in range(size)}
+    return {**object_of(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
+
+
+def references_far_down(size: int) -> Schema:
+    schema = object_of(**{f"a{number}": {"$ref": "#/$defs/A"} for number in range(size)})
+    for _ in range(20):
+        schema = object_of(a=schema)
+    return {**schema, "$defs": {"A": TEXT}}
+
+
+def references_to_all_above(size: int) -> Schema:
+    """Each level of the schema as a definition, which holds all that is below it."""
+    levels = ["#" + "/properties/a" * depth for depth in range(20)]
+    schema = object_of(**{f"b{number}": {"$ref": levels[number % 20]} for number in range(size)})
+    for _ in range(20):
+        schema = object_of(a=schema)
+    return schema
+
+
+def many_names_for_one(size: int) -> Schema:
+    """`~` in a pointer may be written `~0`."""
+    pointers = ["#/$defs/" + "".join("~0" if number >> bit & 1 else "~" for bit in range(12)) for number in range(size)]
+    properties = {f"a{number}": {"$ref": pointer} for number, pointer in enumerate(pointers)}
+    return {**object_of(**properties), "$defs": {"~" * 12: object_of(**{f"b{number}": TEXT for number in range(size)})}}
+
+
+def names_that_collide(size: int) -> Schema:
+    properties = {f"a{number}": {"$ref": f"#/$defs/A/properties/{number}"} for number in range(size)}
+    own = {f"A.properties.{number}": TEXT for number in range(size)}
+    references = {f"b{number}": {"$ref": f"#/$defs/A.properties.{number}"} for number in range(size)}
+    return {**object_of(**properties, **references), "$defs": {**own, "A": object_of(**{str(number): TEXT for number in range(size)})}}
+
+
+def choices(size: int) -> Schema:
+    return {"anyOf": [{"const": number} for number in range(size)], "enum": [None, *(f"a{number}" for number in range(size))]}
+
+
+def limits_in_words(size: int) -> Schema:
+    return object_of(**{f"a{number}": {"type": "number", "exclusiveMinimum": 1, "examples": [1, 2]} for number in range(size)})
+
+
+SHAPES: list[Callable[[int], Schema]] = [
+    required_names, properties_of_parts, parts_of_parts, described_references, keywords_and_references, references_in_parts, laughs, chain,
+    references_far_down, references_to_all_above, many_names_for_one, names_that_collide, choices, limits_in_words,
+]  # fmt: skip
+each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+
+
+@each_adapter
+@each_shape
+def test_a_schema_twice_as_large_is_twice_the_work(adapter: Adapter[Any], shape: Callable[[int], Schema]) -> None:
+    def adapt(schema: Schema) -> Any:
+        return adapter.adapt(schema, "place")
+
+    larger = len(orjson.dumps(shape(400))) / len(orjson.dumps(shape(200)))
+    assert work_of(adapt, shape(400)) <= 1.1 * larger * work_of(adapt, shape(200))
+
+
+@each_adapter
+@each_shape
+def test_what_comes_out_is_a_few_times_what_went_in(adapter: Adapter[Any], shape: Callable[[int], Schema]) -> None:
+    schema = shape(400)
+    with suppress(UnsupportedField):
+        assert len(orjson.dumps(adapter(schema, "place"))) <= (GROWTH + 2) * len(orjson.dumps(schema))
+
+
+# --- what is refused -----------------------------------------------------------------------------------------
+
+LONG: Schema = {**object_of(a=TEXT), "description": "x" * MAX_BYTES}
+MANY_PARTS: Schema = object_of(a={"enum": [[]] * MAX_PARTS})
+FULL_OF_BRACKETS: Schema = {**object_of(a=TEXT), "additionalProperties": False, "description": "{[" * MAX_PARTS}
+TOO_LARGE = pytest.mark.parametrize("schema", [LONG, MANY_PARTS], ids=["bytes", "parts"])
+MODELS = {
+    "gemini": "gemini-3-pro",
+    "anthropic": "claude-opus-4-8",
+    "anthropic_vertex": "claude-opus-4-8",
+    "bedrock": "anthropic.claude-opus-4-5",
+}
+"""Dialects that adapt schemas, each with a model that takes them."""
+TOOL: Any = {"type": "function", "function": {"name": "f"}}
+
+
+def chat_with_answer(schema: Schema) -> Any:
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    return {"model": "m", "messages": [{"role": "user", "content": "?"}], "response_format": wanted}
+
+
+def chat_with_tool(schema: Schema) -> Any:
+    tool = {"type": "function", "function": {"name": "g", "parameters": schema, "strict": True}}
+    return {"model": "m", "messages": [{"role": "user", "content": "?"}], "tools": [TOOL, tool]}
+
+
+def request(name: str, chat: Any) -> Any:
+    provider = Provider("p", name, "https://api.example/v1", options={"project": "a-project"})
+    return DIALECTS[name].request(chat, Target(provider, MODELS.get(name, "m")))
+
+
+@TOO_LARGE
+@pytest.mark.parametrize("name", MODELS)
+def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(name: str, schema: Schema) -> None:
+    with pytest.raises(UnsupportedField, match="a JSON schema may have at most") as caught:
+        request(name, chat_with_answer(schema))
+    assert caught.value.param == "response_format.json_schema.schema"
+
+
+@TOO_LARGE
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"bedrock"}))
+def test_a_tools_schema_that_is_too_large_is_refused_by_its_place(name: str, schema: Schema) -> None:
+    with pytest.raises(UnsupportedField) as caught:
+        request(name, chat_with_tool(schema))
+    assert caught.value.param == "tools[1].function.parameters"
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS.keys() - MODELS.keys()))
+def test_a_dialect_that_sends_schemas_as_they_are_sends_any(name: str) -> None:
+    assert json.dumps(LONG)[1:-1] in json.dumps(request(name, chat_with_answer(LONG)).body)
+
+
+@each_adapter
+def test_brackets_inside_of_texts_are_not_parts(adapter: Adapter[Any]) -> None:
+    assert adapter(FULL_OF_BRACKETS, "place")
+
+
+BESIDE_CHOICES: Schema = {
+    **object_of(**{f"a{number}": {**described("#/$defs/A"), "anyOf": [{"title": "t"}]} for number in range(100)}),
+    "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(100)})},
+}
+
+
+@pytest.mark.parametrize(
+    "schema", [references_in_parts(100), BESIDE_CHOICES, references_to_all_above(100)], ids=["allOf", "anyOf", "within"]
+)
+def test_a_schema_that_would_grow_too_much_is_refused_by_its_place(schema: Schema) -> None:
+    with pytest.raises(UnsupportedField, match="would make the schema too large") as caught:
+        adapted(schema, "tools[3].function.parameters")
+    assert caught.value.param == "tools[3].function.parameters"
+
+
+JUNK_BASE: list[Schema] = [shape(3) for shape in SHAPES]
+
+
+@each_adapter
+@pytest.mark.parametrize("seed", range(60))
+def test_a_schema_that_is_none_is_adapted_or_refused(adapter: Adapter[Any], seed: int) -> None:
+    dice = random.Random(seed)
+    told = mutated(dice.choice(JUNK_BASE), dice)
+    with suppress(InvalidRequest):
+        orjson.dumps(adapter(told if isinstance(told, dict) else {"enum": told}, "place"))
+
+
+# --- what is remembered --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    for adapter in ADAPTERS:
+        adapter.memo.clear()
+
+
+@each_adapter
+def test_the_same_schema_is_adapted_once(adapter: Adapter[Any]) -> None:
+    first = adapter(object_of(a=TEXT), "here")
+    assert adapter(json.loads(json.dumps(object_of(a=TEXT))), "there") is first
+    assert len(adapter.memo.values()) == 1
+
+
+@each_adapter
+def test_what_is_remembered_is_bounded_by_its_size(adapter: Adapter[Any]) -> None:
+    for number in range(400):
+        adapter({**object_of(a=TEXT), "title": f"{number}" + "x" * (adapter.memo.largest_bytes // 2)}, "place")
+        assert adapter.memo.bytes <= MEMO_BYTES
+    assert adapter.memo.bytes == sum(footprint(value) + ENTRY_BYTES for value in adapter.memo.values())
+
+
+@pytest.mark.parametrize("adapter", [adapted, enforceable])
+@pytest.mark.parametrize(
+    "schema",
+    [object_of(**{f"a{number}": TEXT for number in range(4000)}), {**object_of(a=TEXT), "title": "x" * 300_000}],
+    ids=["parts", "text"],
+)
+def test_large_schemas_are_not_remembered(adapter: Adapter[Any], schema: Schema) -> None:
+    assert adapter(schema, "place") == adapter(schema, "place")
+    assert adapter.memo.values() == []
+
+
+@each_adapter
+def test_keys_are_short_whatever_they_stand_for(adapter: Adapter[Any]) -> None:
+    adapter({**object_of(a=TEXT), "title": "x" * 50_000}, "place" * 1000)
+    assert {len(key) for key in adapter.memo._entries} == {32}
+
+
+@pytest.mark.parametrize("adapter", [adapted, enforceable])
+@pytest.mark.parametrize("title", ["small", "x" * MEMO_BYTES])
+def test_nobody_can_change_what_is_shared(adapter: Adapter[Any], title: str) -> None:
+    """Not even what is too large to be remembered: its parts may be the request's own."""
+    made = adapter({**object_of(a=TEXT), "title": title[: MAX_BYTES // 2]}, "place")
+    with pytest.raises(TypeError):
+        made["properties"]["a"]["enum"] = ["pwned"]
+    assert type(made) is type(frozen({}))
