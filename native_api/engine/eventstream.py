@@ -4,7 +4,8 @@ A message is a prelude of twelve bytes (its whole length, the length of its head
 payload, and a CRC of everything before. Numbers are big-endian. Rules:
 1. `feed` takes any cut of the stream and returns the events it completes.
 2. Both checksums are checked: a damaged stream raises, and is never guessed at.
-3. A length over `limit` raises as soon as it is read: nothing is collected for it. Headers have the format's own limit.
+3. A length over `limit` raises as soon as it is read: nothing is collected for it. Headers have the format's own limit. JSON nested
+   too deeply raises.
 4. `:message-type` `event` is an Event named by `:event-type`; `exception` one named by `:exception-type`; `error`, which
    services send for what they did not foresee, one named by `:error-code`, made to end like an exception, with its message as data.
 """
@@ -18,6 +19,7 @@ from zlib import crc32
 
 import orjson
 
+from native_api.dialects.nesting import check_depth
 from native_api.engine.sse import MAX_EVENT_BYTES
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
@@ -27,6 +29,9 @@ CHECKSUM: Final = struct.Struct(">I")
 SHORT: Final = struct.Struct(">H")
 LEAST: Final = PRELUDE.size + CHECKSUM.size
 MAX_HEADER_BYTES: Final = 128 * 1024
+
+REMEMBERED_BYTES: Final = 1024
+"""Longer headers are read each time, so that no provider fills the memory with them."""
 
 SIZES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """Bytes of a header's value by its type: true, false, byte, short, integer, long, timestamp, UUID."""
@@ -76,14 +81,21 @@ def _event(message: bytes) -> Event:
     if crc32(message[: -CHECKSUM.size]) != CHECKSUM.unpack(message[-CHECKSUM.size :])[0]:
         raise _damaged()
     payload_start = PRELUDE.size + PRELUDE.unpack_from(message)[1]
-    name, words = _meaning(message[PRELUDE.size : payload_start])
-    payload = message[payload_start : -CHECKSUM.size].decode("utf-8", "replace")
-    return Event(name, payload or words)
+    headers = message[PRELUDE.size : payload_start]
+    name, words = _remembered_meaning(headers) if len(headers) <= REMEMBERED_BYTES else _meaning(headers)
+    payload = message[payload_start : -CHECKSUM.size]
+    check_depth(payload)
+    return Event(name, payload.decode("utf-8", "replace") or words)
 
 
 @lru_cache(maxsize=64)
+def _remembered_meaning(headers: bytes) -> tuple[str, str]:
+    """The same few headers come again and again."""
+    return _meaning(headers)
+
+
 def _meaning(headers: bytes) -> tuple[str, str]:
-    """The event's name, and what stands for a payload it has not. The same few headers come again and again."""
+    """The event's name, and what stands for a payload if it has none."""
     told = _headers(headers)
     kind = told.get(":message-type", "event")
     if kind == "error":

@@ -19,6 +19,7 @@ import orjson
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser
+from native_api.dialects.nesting import MAX_DEPTH, brackets, check_value_depth
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
 from native_api.engine.discretion import attribute
@@ -269,6 +270,8 @@ def _reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise UpstreamError("The provider's answer is not JSON.") from None
+    if brackets(body) > MAX_DEPTH:
+        check_value_depth(parsed)
     try:
         return dialect.response(parsed, target)
     except NativeError:

@@ -1,7 +1,8 @@
-"""Newline-delimited JSON: bytes in, one event a line out. Same rules as `sse`: any cut, bounded."""
+"""Newline-delimited JSON: bytes in, one event a line out. Same rules as `sse`: any cut, bounded in length and depth."""
 
 from __future__ import annotations
 
+from native_api.dialects.nesting import check_depth
 from native_api.engine.sse import MAX_EVENT_BYTES, LineBuffer
 from native_api.types import Event
 
@@ -25,4 +26,5 @@ class Decoder:
 
 
 def _event(line: bytes) -> Event:
+    check_depth(line)
     return Event("", line.strip().decode("utf-8", "replace"))

@@ -4,13 +4,14 @@ Rules:
 1. `feed` takes any cut of the stream, in the middle of a character or of a CRLF, and returns the events it completes.
 2. Lines end with LF, CRLF or CR. A leading BOM, comments and unknown fields are skipped.
 3. An event is dispatched by a blank line; `close` also gives the one left without it, since providers forget it.
-4. A line or event longer than `limit` bytes raises: a never-ending line must not fill the memory.
+4. A line or event longer than `limit` bytes raises: a never-ending line must not fill the memory. So does JSON nested too deeply.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from native_api.dialects.nesting import check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 
@@ -107,7 +108,9 @@ class Decoder:
             raise UpstreamError("The provider sent an event that never ends.")
 
     def _dispatch(self) -> Event:
-        event = Event(self._type, b"\n".join(self._data).decode("utf-8", "replace"))
+        data = b"\n".join(self._data)
+        check_depth(data)
+        event = Event(self._type, data.decode("utf-8", "replace"))
         self._data.clear()
         self._type = ""
         self._size = 0

@@ -5,7 +5,8 @@ Rules:
 2. The pool has no limit of its own: what limits concurrency is the gateway, and a pool that queues hides it.
 3. Redirects are never followed, cookies never kept: a provider's key must not travel where it was not sent.
 4. `echo:` addresses are answered in the process; every other scheme goes over the network.
-5. Every failure leaves here as one of `exceptions`' provider faults, without an address in its message.
+5. Replies are asked for uncompressed. One that comes compressed nevertheless is decompressed here, within `MAX_REPLY_BYTES`.
+6. Every failure leaves here as one of `exceptions`' provider faults, without an address in its message.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from native_api.engine.compression import PIECE_BYTES, decompressor
 from native_api.engine.echo import EchoTransport
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
 
@@ -122,12 +124,17 @@ def _url(text: str) -> httpx.URL:
 
 
 async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises ProviderFault where the connection breaks."""
-    encoded = response.headers.get("content-encoding", "identity") != "identity"
-    source = response.aiter_bytes() if encoded else response.stream
+    """The body as it arrives. Raises ProviderFault if the connection breaks, or if the body cannot be decompressed."""
+    inflating = decompressor(response.headers.get("content-encoding", ""), MAX_REPLY_BYTES)
     try:
-        async for piece in source:  # type: ignore[union-attr]
-            yield piece
+        async for received in response.stream:  # type: ignore[union-attr]
+            if inflating is None:
+                yield received
+                continue
+            for piece in inflating.feed(received):
+                yield piece
+                if len(piece) == PIECE_BYTES:
+                    await asyncio.sleep(0)  # what was received at once can become very many pieces
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
         raise fault(error) from error
 
