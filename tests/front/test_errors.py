@@ -318,3 +318,25 @@ def test_secrets_never_reach_the_log(http: httpx.Client, asgi_site: Site, upstre
     assert "a-prompt-nobody-logs" not in log
     for secret in ("sk-upstream-secret", "sk-dead-secret", asgi_site.key):
         assert secret not in log
+
+
+DEEP: Any = json.loads("[" * 300 + "]" * 300)
+DEEP_REPLY = says({**completion(), "unknown": DEEP})
+DEEP_EVENT = streams(event({"content": "Hi", "annotations": DEEP}), DONE)
+TWICE_COMPRESSED = says(completion(), headers={"content-encoding": "gzip, gzip"})
+
+
+@pytest.mark.parametrize(
+    ("script", "stream", "words"),
+    [
+        (DEEP_REPLY, False, "nested too deeply"),
+        (DEEP_REPLY, True, "nested too deeply"),
+        (DEEP_EVENT, True, "nested too deeply"),
+        (TWICE_COMPRESSED, False, "compressed its answer"),
+        (TWICE_COMPRESSED, True, "compressed its answer"),
+    ],
+)
+def test_a_reply_that_is_more_than_it_seems(http: httpx.Client, upstream: Upstream, script: Any, stream: bool, words: str) -> None:
+    upstream.script("seems", script)
+    response = http.post(PATH, json={**CHAT, "model": "up/seems", "stream": stream})
+    assert words in error_of(response, 502, "upstream_error", "provider_error")["message"]
