@@ -14,7 +14,7 @@ LEVELS = [
     {"types", "exceptions", "memo"},
     {"dialects", "providers", "prices"},
     {"engine", "conf", "logs", "outages", "signals"},
-    {"models", "bridge"},
+    {"models", "bridge", "headers"},
     {"snapshots"},
     {"usage"},
     {"catalog", "definitions", "shared", "keys"},
