@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from rest_framework import serializers
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest
 from native_api.serializers.fields import (
+    MAX_SHOWN,
     CheckedField,
     Misplaced,
     any_object,
@@ -39,6 +40,12 @@ LONGEST_CONVERSATION_ID = 256
 MOST_METADATA = 16
 LONGEST_METADATA_KEY = 64
 LONGEST_METADATA_VALUE = 512
+MOST_STOPS = 1000
+MOST_MODALITIES = 10
+MOST_FALLBACKS = 16
+"""Each is looked up, its access checked and its price worked out. More than are tried, whatever ATTEMPTS says."""
+MOST_UNKNOWN = 100
+"""Fields that are left out are named in a header."""
 
 
 def stop(value: Any, place: str) -> str | list[str]:
@@ -46,11 +53,11 @@ def stop(value: Any, place: str) -> str | list[str]:
         return value
     if not isinstance(value, list):
         raise Misplaced(place, f"expected a string or a list of strings, not {kind_of(value)}")
-    checked: list[str] = list_of_strings(value, place)
+    checked: list[str] = STOPS(value, place)
     return checked
 
 
-list_of_strings = list_of(string)
+STOPS = list_of(string, MOST_STOPS)
 
 
 def metadata(value: Any, place: str) -> dict[str, str]:
@@ -100,7 +107,7 @@ class ChatCompletionSerializer(serializers.Serializer):
     response_format = field(response_format)
     reasoning_effort = field(one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"))
     verbosity = field(one_of("low", "medium", "high"))
-    modalities = field(list_of_strings)
+    modalities = field(list_of(string, MOST_MODALITIES))
     audio = field(shape({"voice": anything, "format": string}, required=("voice", "format")))
     prediction = field(PREDICTION)
     metadata = field(metadata)
@@ -111,7 +118,7 @@ class ChatCompletionSerializer(serializers.Serializer):
     store = field(boolean)
     web_search_options = field(web_search_options)
     conversation_id = field(name(LONGEST_CONVERSATION_ID))
-    fallbacks = field(list_of(name(LONGEST_MODEL)))
+    fallbacks = field(list_of(name(LONGEST_MODEL), MOST_FALLBACKS))
     provider_options = field(object_of(any_object))
 
     @cached_property
@@ -120,10 +127,12 @@ class ChatCompletionSerializer(serializers.Serializer):
 
     def check(self, data: dict[str, Any]) -> tuple[ChatRequest, list[str]]:
         """The request, and the unknown fields that were left out because the site is not STRICT. Raises InvalidRequest."""
-        left_out = [] if native_settings.STRICT else sorted(data.keys() - self.fields.keys())
-        known = {key: value for key, value in data.items() if key not in left_out} if left_out else data
+        unknown: Set[str] = frozenset() if native_settings.STRICT else data.keys() - self._checks.keys()
+        known = {key: value for key, value in data.items() if key not in unknown} if unknown else data
         try:
-            return self.to_internal_value(known), left_out  # type: ignore[return-value]
+            if len(unknown) > MOST_UNKNOWN:
+                raise Misplaced(min(unknown)[:MAX_SHOWN], f"one of {len(unknown)} unknown fields; at most {MOST_UNKNOWN} are left out")
+            return self.to_internal_value(known), sorted(unknown)  # type: ignore[return-value]
         except Misplaced as error:
             raise InvalidRequest(error.message, code=error.code, param=error.place) from None
 

@@ -17,6 +17,10 @@ Check = Callable[[Any, str], Any]
 
 MAX_SHOWN: Final = 50
 
+MOST_ITEMS: Final = 10_000
+"""Of a list. Several times what the longest context windows hold of messages or parts: translating as many takes no provider's
+wire more than 0.1 s, for which other requests wait."""
+
 
 class Misplaced(serializers.ValidationError):
     """A value that is not what its place asks for."""
@@ -137,11 +141,19 @@ def one_of(*choices: str) -> Check:
     return check
 
 
-def list_of(check: Check) -> Check:
+def list_of(check: Check, most: int = MOST_ITEMS) -> Check:
     def checked(value: Any, place: str) -> list[Any]:
-        return [check(item, f"{place}[{position}]") for position, item in enumerate(any_list(value, place))]
+        items = bounded_list(any_list(value, place), place, most)
+        return [check(item, f"{place}[{position}]") for position, item in enumerate(items)]
 
     return checked
+
+
+def bounded_list(items: list[Any], place: str, most: int = MOST_ITEMS) -> list[Any]:
+    """A list that is not too long. What is done for each item (checks, translation, look-ups) costs more than parsing it."""
+    if len(items) > most:
+        raise Misplaced(place, f"expected at most {most} items, not {len(items)}")
+    return items
 
 
 def object_of(check: Check) -> Check:

@@ -11,6 +11,7 @@ from native_api.serializers.fields import (
     any_object,
     at_least,
     boolean,
+    bounded_list,
     integer,
     kind_of,
     list_of,
@@ -60,7 +61,7 @@ def content(**parts: Check) -> Check:
             raise Misplaced(place, f"expected a string or a list of parts, not {kind_of(value)}")
         if not value:
             raise Misplaced(place, "expected at least one part")
-        return [part(item, f"{place}[{position}]") for position, item in enumerate(value)]
+        return [part(item, f"{place}[{position}]") for position, item in enumerate(bounded_list(value, place))]
 
     return check
 
@@ -132,7 +133,7 @@ def messages(value: Any, place: str) -> list[dict[str, Any]]:
     """The conversation: at least one message, each checked by its role."""
     if not any_list(value, place):
         raise Misplaced(place, "expected at least one message")
-    return [message(item, f"{place}[{position}]") for position, item in enumerate(value)]
+    return [message(item, f"{place}[{position}]") for position, item in enumerate(bounded_list(value, place))]
 
 
 def message(value: Any, place: str) -> dict[str, Any]:

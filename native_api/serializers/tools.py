@@ -21,6 +21,9 @@ from native_api.serializers.fields import (
 )
 from native_api.serializers.messages import CACHE_CONTROL
 
+MOST_TOOLS: Final = 1024
+"""Providers take 128 to 512. Each tool's schema is adapted for some of them."""
+
 FUNCTION = shape({"name": string, "description": string, "parameters": any_object, "strict": boolean}, required=("name",))
 CUSTOM = shape({"name": string, "description": string, "format": any_object}, required=("name",))
 
@@ -31,11 +34,12 @@ tools = list_of(
             "custom": shape({"type": string, "custom": CUSTOM, "cache_control": CACHE_CONTROL}, required=("custom",)),
         },
         "a tool",
-    )
+    ),
+    MOST_TOOLS,
 )
 
 NAMED = shape({"name": string}, required=("name",))
-NAMED_TOOLS = list_of(open_shape({"type": string, "function": NAMED, "custom": NAMED, "name": string}))
+NAMED_TOOLS = list_of(open_shape({"type": string, "function": NAMED, "custom": NAMED, "name": string}), MOST_TOOLS)
 ALLOWED = shape({"mode": one_of("auto", "required"), "tools": NAMED_TOOLS}, required=("mode", "tools"))
 CHOICES: Final = {
     "function": shape({"type": string, "function": NAMED}, required=("function",)),

@@ -230,3 +230,42 @@ def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_in_ten_millisecon
         return time.thread_time() - started
 
     assert min(seconds() for _ in range(20)) < 0.010
+
+
+# --- how long lists may be ---------------------------------------------------------------------------------
+
+TEXT_PART = {"type": "text", "text": "x"}
+MINIMAL = {"model": "m", "messages": [HI]}
+IMAGE = {"image_url": {"url": "data:,"}}
+
+LONG_LISTS: dict[str, tuple[int, Any]] = {
+    "messages": (10_000, lambda n: {"messages": [{"role": "user", "content": "x"}] * n}),
+    "messages[0].content": (10_000, lambda n: {"messages": [{"role": "user", "content": [TEXT_PART] * n}]}),
+    "messages[0].tool_calls": (10_000, lambda n: {"messages": [{"role": "assistant", "tool_calls": [CALL] * n}]}),
+    "messages[0].reasoning_details": (
+        10_000,
+        lambda n: {"messages": [{"role": "assistant", "content": "x", "reasoning_details": [{}] * n}]},
+    ),
+    "messages[0].images": (10_000, lambda n: {"messages": [{"role": "assistant", "content": "x", "images": [IMAGE] * n}]}),
+    "tools": (1024, lambda n: {"tools": [TOOL] * n}),
+    "stop": (1000, lambda n: {"stop": ["x"] * n}),
+    "modalities": (10, lambda n: {"modalities": ["text"] * n}),
+    "fallbacks": (16, lambda n: {"fallbacks": ["m"] * n}),
+}
+
+
+@pytest.mark.parametrize("place", LONG_LISTS)
+def test_a_list_has_a_bound_and_the_error_names_it(place: str) -> None:
+    most, fields = LONG_LISTS[place]
+    SERIALIZER.check({**MINIMAL, **fields(most)})
+    with pytest.raises(InvalidRequest, match=f"expected at most {most} items, not {most + 1}") as refused:
+        SERIALIZER.check({**MINIMAL, **fields(most + 1)})
+    assert refused.value.param == place
+
+
+@override_settings(NATIVE_API={"STRICT": False})
+def test_a_hundred_unknown_fields_are_left_out_and_no_more() -> None:
+    unknown = {f"x{number:03}": number for number in range(100)}
+    assert SERIALIZER.check({**MINIMAL, **unknown})[1] == sorted(unknown)
+    with pytest.raises(InvalidRequest, match="one of 101 unknown fields; at most 100"):
+        SERIALIZER.check({**MINIMAL, **unknown, "y": 1})
