@@ -43,6 +43,8 @@ def _are_texts(value: Any) -> bool:
 
 VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "MAX_BODY_BYTES": (_is_positive, "a positive number"),
+    "MAX_BODIES_BYTES": (_is_positive, "a positive number"),
+    "MAX_JSON_VALUES": (_is_positive, "a positive number"),
     "KEEPALIVE_SECONDS": (_is_positive, "a positive number"),
     "ALLOW_DIRECT_MODELS": (_is_boolean, "True or False"),
     "STRICT": (_is_boolean, "True or False"),
@@ -97,6 +99,10 @@ def check_values(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
         is_right, described = VALUES[name]
         if not is_right(_own()[name]):
             yield Error(f"NATIVE_API[{name!r}] must be {described}.", hint=DOCS, id="native_api.E003")
+    one, together = (_own().get(name, DEFAULTS[name]) for name in ("MAX_BODY_BYTES", "MAX_BODIES_BYTES"))
+    if _is_positive(one) and _is_positive(together) and together < one:
+        message = "NATIVE_API['MAX_BODIES_BYTES'] must be at least MAX_BODY_BYTES: a body of that size would always be refused."
+        yield Error(message, hint=DOCS, id="native_api.E003")
     for name, seconds in _members("TIMEOUTS").items():
         if not _is_positive(seconds):
             yield Error(f"NATIVE_API['TIMEOUTS'][{name!r}] must be a positive number.", hint=DOCS, id="native_api.E003")

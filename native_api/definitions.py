@@ -69,7 +69,8 @@ def boolean(definition: Mapping[str, Any], name: str) -> bool:
 def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
     """The site's timeouts with `over` and then `value` over them: a number is its TOTAL, an object names members."""
     own = value if isinstance(value, Mapping) else {} if value is None else {"TOTAL": value}
-    merged = {**native_settings.TIMEOUTS, **(over or {}), **own}
+    of_calls = {name: seconds for name, seconds in native_settings.TIMEOUTS.items() if name != "BODY"}
+    merged = {**of_calls, **(over or {}), **own}
     try:
         seconds = {name.lower(): float(number) for name, number in merged.items()}
         if any(not 0 < number < float("inf") for number in seconds.values()):

@@ -15,12 +15,14 @@ and the dialects raise these too, so nothing here knows Django.
     │   └── ModelNotFound          404 not_found_error          model_not_found
     ├── MethodNotAllowed           405 invalid_request_error    method_not_allowed
     ├── NotAcceptable              406 invalid_request_error    not_acceptable
+    ├── RequestTimeout             408 invalid_request_error    request_timeout
     ├── RequestTooLarge            413 invalid_request_error    request_too_large
     ├── UnsupportedMediaType       415 invalid_request_error    unsupported_media_type
     ├── RateLimited                429 rate_limit_error         rate_limit_exceeded
     ├── UpstreamError              502 upstream_error           provider_error (see its docstring)
     ├── UpstreamTimeout            504 upstream_timeout         upstream_timeout
     ├── NoTargetAvailable          503 service_unavailable      no_target_available
+    ├── Overloaded                 503 service_unavailable      overloaded
     └── DatabaseUnavailable        503 service_unavailable      database_unavailable
 """
 
@@ -139,6 +141,15 @@ class NotAcceptable(NativeError):
     default_message = "This address answers application/json or text/event-stream."
 
 
+class RequestTimeout(NativeError):
+    """The client did not send its whole body in time."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+    default_message = "The request body did not arrive in time."
+
+
 class RequestTooLarge(NativeError):
     status = 413
     type = "invalid_request_error"
@@ -223,6 +234,15 @@ class NoTargetAvailable(NativeError):
     type = "service_unavailable"
     code = "no_target_available"
     default_message = "No provider can serve this model right now."
+
+
+class Overloaded(NativeError):
+    """This process has more to do than it has room for."""
+
+    status = 503
+    type = "service_unavailable"
+    code = "overloaded"
+    default_message = "The gateway has too many requests under way. Try again shortly."
 
 
 class DatabaseUnavailable(NativeError):

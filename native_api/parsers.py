@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
-from typing import Any, Final
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final, TypeVar
 
 import orjson
 from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
 
+from native_api import bridge
+from native_api.body_memory import HeldBytes
 from native_api.conf import native_settings
-from native_api.exceptions import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from native_api.exceptions import InvalidRequest, RequestTimeout, RequestTooLarge, UnsupportedMediaType
+from native_api.json_structure import count_structure
 from native_api.types import Json
 
-QUOTE_AND_COLON: Final = re.compile(rb'"\s*:')
-ESCAPED_QUOTE_AND_COLON: Final = re.compile(rb'\\"\s*:')
-"""The first finds where keys end, and quotes inside strings too; the second only those. Both begin with what `re` finds fast."""
+T = TypeVar("T")
 
 MAX_SHOWN: Final = 50
 
@@ -26,8 +31,22 @@ MAX_DEPTH: Final = 128
 
 MAX_DIGITS: Final = 18
 
+LARGE_BODY: Final = 256 * 1024
+"""Bytes. Larger bodies are parsed and checked in a thread, so that other requests go on between the steps."""
+
+MAX_SEARCHED_FOR_DUPLICATES: Final = 1024 * 1024
+"""Bytes. Python's own parser, which finds the name of a key that comes twice, takes a second for 20 MB of escapes."""
+
+READ_BYTES: Final = 64 * 1024
+"""What is read at once from servers that wait until they have as much as was asked for."""
+
+BODY: Final = "native_api.body"
+"""Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times what it reads."""
+
 CONTAINERS: Final = frozenset({dict, list})
 """The very types that orjson makes. Asking `isinstance` takes thrice as long."""
+
+_threads: Final = bridge.Threads("native-api-bodies", 2)
 
 
 class NativeJSONParser(BaseParser):
@@ -39,19 +58,54 @@ class NativeJSONParser(BaseParser):
         return parse_json(stream.read())
 
 
-def read_body(request: HttpRequest) -> bytes:
-    """The body, checked for type and size. Raises UnsupportedMediaType, RequestTooLarge.
+async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:
+    """What `check` makes of the request's JSON object. Raises what `read_body`, `parse_json` and `check` raise."""
+    with HeldBytes() as held:
+        body = await read_body(request, held)
+        if len(body) <= LARGE_BODY:
+            return check(parse_json(body))
+        return await asyncio.wrap_future(_threads.submit(lambda: check(parse_json(body))))
+
+
+async def read_body(request: HttpRequest, held: HeldBytes) -> bytes:
+    """The body, checked for type and size. Raises UnsupportedMediaType, RequestTooLarge, RequestTimeout, Overloaded.
 
     Reads the stream itself: Django's DATA_UPLOAD_MAX_MEMORY_SIZE is made for forms, and far too small for images.
     """
     _check_media_type(request.META.get("CONTENT_TYPE", ""))
     limit = native_settings.MAX_BODY_BYTES
     if declared_length(request.META.get("CONTENT_LENGTH") or "") > limit:
-        raise RequestTooLarge(f"The request body is larger than {limit} bytes.")
-    body: bytes = _stream_of(request).read(limit + 1)
-    if len(body) > limit:
-        raise RequestTooLarge(f"The request body is larger than {limit} bytes.")
+        raise too_large(limit)
+    counted = getattr(request, "scope", {}).get(BODY)
+    if counted is None:
+        return _read_in_pieces(_stream_of(request), limit, held)
+    body: bytes = await counted.read() if counted.is_unread else _stream_of(request).read(limit + 1)
+    if len(body) > limit:  # middleware may have unpacked it
+        raise too_large(limit)
     return body
+
+
+def _read_in_pieces(stream: Any, limit: int, held: HeldBytes) -> bytes:
+    """The time limit holds only between two pieces: a server that waits for one of them has time limits of its own."""
+    seconds = native_settings.TIMEOUTS["BODY"]
+    end = time.monotonic() + seconds
+    body = BytesIO()
+    while piece := stream.read(READ_BYTES):
+        held.add(len(piece))
+        body.write(piece)
+        if held.size > limit:
+            raise too_large(limit)
+        if time.monotonic() > end:
+            raise too_slow(seconds)
+    return body.getvalue()
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The request body is larger than {limit} bytes (MAX_BODY_BYTES).")
+
+
+def too_slow(seconds: float) -> RequestTimeout:
+    return RequestTimeout(f"The request body did not arrive within {seconds:g} s (TIMEOUTS, BODY).")
 
 
 def declared_length(content_length: str) -> int:
@@ -86,31 +140,35 @@ def _check_media_type(content_type: str) -> None:
 
 def parse_json(body: bytes) -> Json:
     """The object that `body` is. Raises InvalidRequest saying what is wrong and where."""
-    if not body.strip():
+    if not body or body.isspace():
         raise InvalidRequest("The request body is empty; a JSON object was expected.")
+    keys_written = _check_structure(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The request body is not valid JSON: {_reason(error)}.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The request body is not a JSON object.")
-    keys = _count_keys(value)
-    if _may_have_duplicates(body, keys):
-        _refuse_duplicates(body)
+    _refuse_duplicates(body, _count_keys(value), keys_written)
     return value
+
+
+def _check_structure(body: bytes) -> int | None:
+    """The number of keys in the text, if it had to be counted. Raises InvalidRequest for more values than MAX_JSON_VALUES."""
+    most = native_settings.MAX_JSON_VALUES
+    if len(body) < 2 * most:  # no value takes less than two bytes with what stands around it
+        return None
+    structure = count_structure(body, most)
+    if structure.values > most:
+        raise InvalidRequest(
+            f"The request body has more than {most} JSON values (MAX_JSON_VALUES); objects, lists and their members count."
+        )
+    return structure.keys
 
 
 def _reason(error: orjson.JSONDecodeError) -> str:
     words, _, _ = str(error).partition(": line ")
     return f"{words} (line {error.lineno}, column {error.colno})"
-
-
-def _may_have_duplicates(body: bytes, keys: int) -> bool:
-    """False where the text has as many keys as the tree: orjson keeps the last of two and drops the other silently."""
-    if b'\\\\"' in body:
-        return True
-    written = len(QUOTE_AND_COLON.findall(body)) - len(ESCAPED_QUOTE_AND_COLON.findall(body))
-    return written != keys
 
 
 def _count_keys(value: Json) -> int:
@@ -131,9 +189,16 @@ def _count_keys(value: Json) -> int:
     raise InvalidRequest(f"The request body is nested more than {MAX_DEPTH} levels deep.")
 
 
-def _refuse_duplicates(body: bytes) -> None:
-    """The exact check, for bodies that may have a key twice."""
-    json.loads(body, object_pairs_hook=_unique)
+def _refuse_duplicates(body: bytes, keys: int, keys_written: int | None) -> None:
+    """Raise InvalidRequest if the text has more keys than its tree: orjson keeps the last of two and drops the other silently."""
+    if keys_written is None:
+        # Every key has a colon, so without any others there is nothing to look for.
+        keys_written = keys if body.count(b":") == keys else count_structure(body).keys
+    if keys_written == keys:
+        return
+    if len(body) <= MAX_SEARCHED_FOR_DUPLICATES:
+        json.loads(body, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+    raise InvalidRequest("A key comes twice in one object of the request body.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The import rules of the design: views -> serializers, gateway -> usage, catalog, engine -> dialects, providers -> types."""
+"""The import rules of the design: asgi -> views -> serializers, gateway -> usage, catalog, engine -> dialects, providers -> types."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ LEVELS = [
     {"dialects", "providers", "prices"},
     {"engine", "conf", "logs", "outages", "signals"},
     {"models", "bridge", "headers"},
-    {"snapshots"},
+    {"snapshots", "body_memory", "json_structure"},
     {"usage"},
     {"catalog", "definitions", "shared", "keys"},
     {"limits", "standing"},
     {"gateway", "plans", "probes", "permissions", "authentication", "throttling", "renderers", "parsers"},
     {"serializers"},
-    {"views", "asgi"},
+    {"views"},
+    {"asgi"},
     {"admin", "management", "checks", "urls", "apps"},
 ]
 """From the bottom up: a module imports from its own level only within its own room, else from lower ones."""

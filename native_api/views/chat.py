@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from native_api import bridge, gateway
 from native_api.conf import native_settings
-from native_api.parsers import parse_json, read_body
+from native_api.parsers import read_and_check
 from native_api.renderers import EventStream
 from native_api.serializers import ChatCompletionSerializer
 from native_api.types import Caller, ChatRequest
@@ -20,7 +20,7 @@ serializer = ChatCompletionSerializer()
 
 class ChatCompletionsView(NativeView):
     async def post(self, request: Request) -> HttpResponseBase:
-        chat, left_out = serializer.check(parse_json(read_body(request)))
+        chat, left_out = await read_and_check(request, serializer.check)
         caller = caller_of(request)
         if chat.get("stream"):
             return await self._stream(chat, caller, left_out)

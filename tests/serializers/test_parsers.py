@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
+import threading
 import time
 from typing import Any
 
 import orjson
 import pytest
+from django.test import RequestFactory, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native_api.exceptions import InvalidRequest
+from native_api import parsers
+from native_api.body_memory import HeldBytes, held_bytes
+from native_api.exceptions import InvalidRequest, Overloaded, RequestTimeout
 from native_api.parsers import MAX_DEPTH, declared_length, parse_json
 
 JSON = st.recursive(
@@ -103,3 +108,122 @@ def test_nesting_is_taken_as_deep_as_it_can_be_written_again(opening: bytes) -> 
 )
 def test_a_declared_length_is_a_number_or_nothing(header: str, length: int) -> None:
     assert declared_length(header) == length
+
+
+# --- how much there may be ---------------------------------------------------------------------------------
+
+
+LIST_OF = {"lists": "[]", "objects": "{}", "numbers": "1", "strings": '""', "members": '{"a":1}', "words": "null"}
+
+
+@pytest.mark.parametrize("member", LIST_OF.values(), ids=LIST_OF.keys())
+def test_too_many_values_are_refused_before_they_are_parsed(member: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers.orjson, "loads", lambda body: pytest.fail("parsed"))
+    with pytest.raises(InvalidRequest, match=r"more than 100000 JSON values \(MAX_JSON_VALUES\)"):
+        parse_json(('{"a": [' + ",".join([member] * 100_001) + "]}").encode())
+
+
+@override_settings(NATIVE_API={"MAX_JSON_VALUES": 10})
+def test_the_site_says_how_many_values_there_may_be() -> None:
+    assert parse_json(b'{"a": [1, 2, 3, 4, 5, 6, 7, 8]}')
+    with pytest.raises(InvalidRequest, match="more than 10 JSON values"):
+        parse_json(b'{"a": [1, 2, 3, 4, 5, 6, 7, 8, 9]}')
+
+
+def test_a_long_conversation_with_tools_is_taken() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "edit", "arguments": '{"path": "a.py", "text": "[1, 2]"}'}}
+    turn = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "x, y" * 500},
+    ]
+    tool = {
+        "type": "function",
+        "function": {"name": "edit", "parameters": {"properties": {f"p{i}": {"type": "string"} for i in range(20)}}},
+    }
+    request = {"model": "m", "messages": turn * 4000, "tools": [tool] * 200}
+    assert parse_json(orjson.dumps(request)) == request
+
+
+def test_source_code_in_one_string_is_one_value() -> None:
+    request = {"messages": [{"role": "user", "content": "f([1, 2], {'a': \"b\"})\n" * 100_000}]}
+    assert parse_json(orjson.dumps(request)) == request
+
+
+@pytest.mark.parametrize("escape", ["\\\\", '\\"', '\\\\\\"', "\\u0022"], ids=["backslash", "quote", "both", "code"])
+def test_escapes_do_not_bring_in_the_slow_parser(escape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers.json, "loads", lambda *arguments, **more: pytest.fail("parsed again"))
+    text = f'{{"a": "{escape * 100_000}:", "b": [{{"c": "{escape}: {escape}"}}]}}'
+    assert parse_json(text.encode()).keys() == {"a", "b"}
+
+
+def test_a_key_that_comes_twice_in_a_large_body_is_refused_without_the_slow_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers.json, "loads", lambda *arguments, **more: pytest.fail("parsed again"))
+    with pytest.raises(InvalidRequest, match="comes twice"):
+        parse_json(b'{"a": "' + b'\\"' * 600_000 + b'", "b": 1, "b": 2}')
+
+
+def test_a_number_that_python_would_not_read_is_no_failure_of_the_gateway() -> None:
+    with pytest.raises(InvalidRequest, match="'b' comes twice"):
+        parse_json(b'{"a": 0.' + b"1" * 5000 + b', "c": 1' + b"0" * 300 + b', "b": 1, "b": 2, "d": ' + b"1" * 300 + b"}")
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """A server's stream that gives a few bytes at a time, and takes `seconds` for each."""
+
+    def __init__(self, body: bytes, clock: list[float], seconds: float = 0.0) -> None:
+        self._body, self._clock, self._seconds = body, clock, seconds
+
+    def read(self, size: int) -> bytes:
+        self._clock[0] += self._seconds
+        piece, self._body = self._body[:1000], self._body[1000:]
+        return piece
+
+
+def read(body: bytes, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> bytes:
+    clock = [0.0]
+    monkeypatch.setattr(parsers.time, "monotonic", lambda: clock[0])
+    with HeldBytes() as held:
+        return parsers._read_in_pieces(Stream(body, clock, seconds), 5_000_000, held)
+
+
+def test_a_body_in_pieces_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = bytes(range(256)) * 50
+    assert read(body, monkeypatch) == body
+    assert held_bytes() == 0
+
+
+@override_settings(NATIVE_API={"TIMEOUTS": {"BODY": 5}})
+def test_a_body_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(b"x" * 4000, monkeypatch, seconds=1)
+    with pytest.raises(RequestTimeout, match=r"within 5 s \(TIMEOUTS, BODY\)"):
+        read(b"x" * 9000, monkeypatch, seconds=1)
+    assert held_bytes() == 0
+
+
+@override_settings(NATIVE_API={"MAX_BODIES_BYTES": 100_000})
+def test_all_bodies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HeldBytes() as others:
+        others.add(60_000)
+        with pytest.raises(Overloaded, match="MAX_BODIES_BYTES") as refused:
+            read(b"x" * 70_000, monkeypatch)
+        assert int(refused.value.headers["retry-after"]) > 0
+        assert held_bytes() == 60_000
+        assert read(b"x" * 50_000, monkeypatch), "a small body is always taken"
+    assert read(b"x" * 70_000, monkeypatch)
+    assert held_bytes() == 0
+
+
+@pytest.mark.parametrize(("size", "in_thread"), [(1000, False), (parsers.LARGE_BODY + 1, True)])
+def test_large_bodies_are_parsed_and_checked_beside_the_event_loop(size: int, in_thread: bool) -> None:
+    body = orjson.dumps({"text": "x" * size})
+    request = RequestFactory().generic("POST", "/", body, "application/json")
+
+    def check(value: dict[str, Any]) -> int:
+        assert len(value["text"]) == size
+        return threading.get_ident()
+
+    thread = asyncio.run(parsers.read_and_check(request, check))
+    assert (thread != threading.get_ident()) == in_thread
