@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from typing import Any
+from typing import Any, Final
 
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, ErrorDetail
 
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
@@ -20,6 +21,8 @@ class ApiKeyAuthentication(BaseAuthentication):
     every bearer token that is not its own. Keys in a query string are never read. A key that is mistyped, unknown,
     revoked or expired raises InvalidApiKey; a key that cannot be looked up raises DatabaseUnavailable.
     """
+
+    credential_headers = ("authorization", "x-api-key")
 
     def authenticate(self, request: Any) -> tuple[Any, ApiKey] | None:
         text = sent_key(request)
@@ -64,3 +67,27 @@ def refusal(request: Any) -> NotAuthenticated:
     if request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY"):
         return InvalidApiKey("The API key is not valid. Keys of this gateway begin with 'nk_'; send one as 'Authorization: Bearer KEY'.")
     return NotAuthenticated()
+
+
+# --- what can be said before a request's body is read ------------------------------------------------------
+
+CREDENTIALS_OF_DRF: Final[Mapping[type, tuple[str, ...]]] = {
+    BasicAuthentication: ("authorization",),
+    TokenAuthentication: ("authorization",),
+    SessionAuthentication: ("cookie",),
+}
+
+
+def credential_headers(authentication: type) -> tuple[str, ...] | None:
+    """The lower-case names of the headers that this class reads its credentials from, as its attribute `credential_headers`
+    says: a request with none of them is nobody's. None if nothing is known, so that the class has to see the whole request.
+
+    A subclass that overrides `authenticate` may read something else, so it has to say so itself.
+    """
+    for each in authentication.__mro__:
+        declared = vars(each).get("credential_headers", CREDENTIALS_OF_DRF.get(each))
+        if declared is not None:
+            return tuple(name.lower() for name in declared)
+        if "authenticate" in vars(each) or "aauthenticate" in vars(each):
+            return None
+    return None

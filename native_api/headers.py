@@ -11,7 +11,7 @@ from django.utils.cache import patch_vary_headers
 from native_api.conf import native_settings
 
 CALLER_HEADERS: Final = ("Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Origin")
-"""Request headers that can say who asks. A site's own authentication class names its others in `vary_on_headers`."""
+"""Request headers that can say who asks. A site's own authentication class names its others in `credential_headers`."""
 
 NO_STORE: Final = "no-store"
 NO_STORE_STREAM: Final = "no-cache, no-store"
@@ -41,7 +41,7 @@ def make_private(response: HttpResponseBase, authenticators: Iterable[Any] = ())
 def _declared(authenticators: Iterable[Any]) -> list[str]:
     """What the site's authentication classes, and the view's, read beside the usual headers."""
     policies = (*native_settings.DEFAULT_AUTHENTICATION_CLASSES, *authenticators)
-    return list(dict.fromkeys(name for policy in policies for name in getattr(policy, "vary_on_headers", ())))
+    return list(dict.fromkeys(name for policy in policies for name in getattr(policy, "credential_headers", ())))
 
 
 def safe_value(text: str) -> str:

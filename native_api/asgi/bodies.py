@@ -1,11 +1,21 @@
-"""Request bodies under ASGI: read up to the limit and no further. Knows messages, not Django's requests."""
+"""Request bodies under ASGI: how much of them is read, when, and what becomes of the rest. Knows messages, not Django's requests.
+
+Rules:
+1. A body is read up to MAX_BODY_BYTES, TIMEOUTS["BODY"] seconds, and MAX_BODIES_BYTES of all requests together. Its bytes count
+   from when they arrive until the request is answered.
+2. Nothing is read beforehand from clients that show no credentials, and no more than SMALL_BODY from those that are not known.
+   Their bodies stay unread: the view refuses such callers without it, and reads the body itself if it knows better.
+3. The rest of a body that nobody reads is thrown away for a while, because a client that is still sending would not read the
+   answer. Then the connection is closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from io import BytesIO
+from typing import Any, Final, Protocol
 
 from native_api import logs
 
@@ -14,80 +24,206 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+# What needs models is imported when used: this module is imported before Django is set up.
+
 LINGER_SECONDS: Final = 2.0
-"""How long the rest of a refused body is thrown away, so that the client gets to read the refusal."""
+"""How long the rest of a body is thrown away after the answer."""
+
+DISCONNECT: Final[Message] = {"type": "http.disconnect"}
+
+
+class Caller(Protocol):
+    """What a request's headers say about its caller, see `callers`."""
+
+    @property
+    def is_nobody(self) -> bool: ...
+    async def is_known(self) -> bool: ...
 
 
 class Body:
-    """A body that was read whole. `left` where the client went away before its end."""
+    """The body of one request. Call `close` when the request is answered."""
 
-    __slots__ = ("content", "left")
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        from native_api.body_memory import HeldBytes
+        from native_api.conf import native_settings
 
-    def __init__(self, content: bytes, left: bool = False) -> None:
-        self.content = content
-        self.left = left
+        self._scope, self._receive = scope, receive
+        self._seconds: float = native_settings.TIMEOUTS["BODY"]
+        self._deadline = asyncio.get_running_loop().time() + self._seconds
+        self._content: bytes | BytesIO = b""
+        self._held = HeldBytes()
+        self._has_left = False
+        self._end = asyncio.Event()
+        """Set when the server has no more of the body to give."""
 
-    def replayed(self, receive: Receive) -> Receive:
-        """`receive` with the body before what is still to come."""
+    @property
+    def is_unread(self) -> bool:
+        """Whether there may be more of the body."""
+        return not self._end.is_set()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client went away before the end."""
+        return self._has_left
+
+    @property
+    def content(self) -> bytes:
+        return self._content.getvalue() if isinstance(self._content, BytesIO) else self._content
+
+    async def read_beforehand(self, caller: Caller) -> None:
+        """Read the body, unless the caller is not known. Raises RequestTooLarge, RequestTimeout, Overloaded."""
+        from native_api.body_memory import SMALL_BODY
+
+        declared = self._declared_length()
+        if caller.is_nobody and (declared or header(self._scope, b"transfer-encoding")):
+            return
+        free = 0 if caller.is_nobody else SMALL_BODY
+        if declared <= free:
+            await self._read(free)
+        if self.is_unread and await caller.is_known():
+            await self.read()
+
+    async def read(self) -> bytes:
+        """The whole body. Raises RequestTooLarge, RequestTimeout, Overloaded, and InvalidRequest if the client leaves."""
+        from native_api.exceptions import InvalidRequest
+
+        await self._read(None)
+        if self._has_left:
+            raise InvalidRequest("The client left before the end of its request body.")
+        return self.content
+
+    async def _read(self, free: int | None) -> None:
+        """Read to the end, or until there is more than `free`. What was read of a body that is refused counts no more."""
+        from native_api.exceptions import NativeError
+        from native_api.parsers import too_slow
+
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._receive_body(free)
+        except TimeoutError:
+            self.close()
+            raise too_slow(self._seconds) from None
+        except NativeError:
+            self.close()
+            raise
+
+    async def _receive_body(self, free: int | None) -> None:
+        from native_api.conf import native_settings
+        from native_api.parsers import too_large
+
+        limit = native_settings.MAX_BODY_BYTES
+        if self._declared_length() > limit:
+            raise too_large(limit)
+        while self.is_unread and (free is None or self._held.size <= free):
+            self._take(await self._receive())
+            if self._held.size > limit:
+                raise too_large(limit)
+
+    def _declared_length(self) -> int:
+        from native_api.parsers import declared_length
+
+        return declared_length(header(self._scope, b"content-length"))
+
+    def _take(self, message: Message) -> None:
+        """Keep what a message brings."""
+        if message["type"] == "http.disconnect":
+            self._has_left = True
+            self._end.set()
+            return
+        if not message.get("more_body"):
+            self._end.set()
+        piece = message.get("body", b"")
+        self._held.add(len(piece))
+        if not self._content:
+            self._content = piece
+        elif piece:
+            self._append(piece)
+
+    def _append(self, piece: bytes) -> None:
+        """Into one buffer: a list of many small pieces would take many times the memory of their bytes."""
+        if not isinstance(self._content, BytesIO):
+            first, self._content = self._content, BytesIO()
+            self._content.write(first)
+        self._content.write(piece)
+
+    # --- what comes after it -------------------------------------------------------------------------------
+
+    async def receive(self) -> Message:
+        """The messages after the body, of which there is one: that the client is gone."""
+        await self._end.wait()
+        return DISCONNECT if self._has_left else await self._receive()
+
+    def replayed(self) -> Receive:
+        """`receive` with what was read of the body before it."""
         first: list[Message] = [{"type": "http.request", "body": self.content, "more_body": False}]
 
         async def replay() -> Message:
-            return first.pop() if first else await receive()
+            return first.pop() if first else await self.receive()
 
         return replay
 
+    def closing(self, send: Send) -> Send:
+        """`send` for the answer. Closes the connection if the body was not read to its end by then."""
+        is_cut = False
 
-async def read(scope: Scope, receive: Receive, limit: int) -> Body | None:
-    """The body; None as soon as it is known to be over the limit."""
-    from native_api.parsers import declared_length
+        async def send_and_close(message: Message) -> None:
+            nonlocal is_cut
+            if message["type"] == "http.response.start":
+                is_cut = self.is_unread
+                if is_cut and self._scope.get("http_version", "1.1").startswith("1"):
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            elif is_cut and not message.get("more_body"):
+                await send({**message, "more_body": True})
+                await self._throw_away()
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
 
-    if declared_length(_header(scope, b"content-length")) > limit:
-        return None
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return Body(b"", left=True)
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > limit:
-            return None
-        if not message.get("more_body"):
-            return Body(b"".join(pieces))
+        return send_and_close
+
+    async def _throw_away(self) -> None:
+        """Receive the rest for a while, and keep nothing of it."""
+        self.close()
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self.is_unread:
+                    message = await self._receive()
+                    self._has_left = message["type"] == "http.disconnect"
+                    if self._has_left or not message.get("more_body"):
+                        self._end.set()
+        except TimeoutError:
+            pass
+
+    def close(self) -> None:
+        """Forget the body: its bytes no longer count."""
+        self._content = b""
+        self._held.release()
 
 
-def _header(scope: Scope, wanted: bytes) -> str:
+def header(scope: Scope, wanted: bytes) -> str:
     for name, value in scope["headers"]:
         if name == wanted:
             return str(value.decode("latin-1"))
     return ""
 
 
-async def refuse(scope: Scope, limit: int, receive: Receive, send: Send) -> None:
-    """Answer 413, then hear the client out for a while: one that is still sending would not read the answer."""
-    from native_api.exceptions import RequestTooLarge
+async def refuse(scope: Scope, error: Any, send: Send) -> None:
+    """Answer with the error, as a view would."""
+    from native_api.headers import private_headers
     from native_api.renderers import error_envelope, to_json
 
-    request_id = logs.sane_request_id(_header(scope, b"x-request-id"))
+    request_id = logs.sane_request_id(header(scope, b"x-request-id"))
     # Not at import: Django's logging, configured after that, disables the loggers that are there by default.
     logger = logging.getLogger("native_api.request")
-    logger.info("%s %s 413", scope["method"], scope["path"], extra={"request_id": request_id, "status": 413})
-    body = to_json(error_envelope(RequestTooLarge(f"The request body is larger than {limit} bytes.")))
+    logger.info("%s %s %s", scope["method"], scope["path"], error.status, extra={"request_id": request_id, "status": error.status})
+    body = to_json(error_envelope(error))
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
-        "connection": "close",
         "x-content-type-options": "nosniff",
         "x-request-id": request_id,
+        **private_headers(),
+        **error.headers,
     }
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": 413, "headers": encoded})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    try:
-        async with asyncio.timeout(LINGER_SECONDS):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-                pass
-    except TimeoutError:
-        pass
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,6 @@
 """Django's handler for the gateway's own requests. Rules:
 
-1. A body over MAX_BODY_BYTES is refused as soon as that is known. Django reads every body whole before any view runs.
+1. Bodies are read as `bodies` says. Django reads every body whole, however long that takes, before anybody asks who sends it.
 2. Where the site's MIDDLEWARE has nothing but Django's own, which serves pages (sessions, CSRF, messages, frames), and no
    policy class needs it, requests go straight to their view: each of those costs a change of thread or two. A class of
    the site's own may look at the session or at the user that middleware found, so it is taken to need it, unless it says
@@ -27,6 +27,7 @@ from django.urls import ResolverMatch, set_script_prefix
 
 from native_api.asgi import bodies
 from native_api.asgi.bodies import Receive, Scope, Send
+from native_api.asgi.callers import Caller
 from native_api.conf import CLASSES, native_settings
 
 # What needs models is imported when used: this module is imported before Django is set up.
@@ -61,16 +62,23 @@ class GatewayHandler(ASGIHandler):
         self._add_headers: Callable[[Any, Any], Any] | None = None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = native_settings.MAX_BODY_BYTES
-        body = await bodies.read(scope, receive, limit)
-        if body is None:
-            await bodies.refuse(scope, limit, receive, send)
-        elif body.left:
-            return
-        elif self._short_way():
-            await self._answer(scope, body, receive, send)
-        else:
-            await super().handle(scope, body.replayed(receive), send)
+        from native_api.exceptions import NativeError
+        from native_api.parsers import BODY
+
+        body = scope[BODY] = bodies.Body(scope, receive)
+        send = body.closing(send)
+        try:
+            await body.read_beforehand(Caller(scope, scope[MATCH], lambda: self.create_request(scope, BytesIO())[0]))
+            if body.has_left:
+                return
+            if self._short_way():
+                await self._answer(scope, body, send)
+            else:
+                await super().handle(scope, body.replayed(), send)
+        except NativeError as error:
+            await bodies.refuse(scope, error, send)
+        finally:
+            body.close()
 
     def _short_way(self) -> bool:
         if self._short is None:
@@ -79,11 +87,11 @@ class GatewayHandler(ASGIHandler):
                 self._add_headers = SecurityMiddleware(lambda request: HttpResponse()).process_response
         return self._short
 
-    async def _answer(self, scope: Scope, body: bodies.Body, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, body: bodies.Body, send: Send) -> None:
         set_script_prefix(get_script_prefix(scope))
         request, refusal = self.create_request(scope, BytesIO(body.content))
         task = asyncio.current_task()
-        leaving = asyncio.get_running_loop().create_task(_cancel_when_left(receive, task))
+        leaving = asyncio.get_running_loop().create_task(_cancel_when_left(body, task))
         response: HttpResponseBase | None = None
         try:
             response = _enveloped(refusal) if request is None else await self._view_response(request, scope[MATCH])
@@ -114,9 +122,9 @@ def _enveloped(refusal: HttpResponseBase | None) -> HttpResponseBase:
     return HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
 
 
-async def _cancel_when_left(receive: Receive, task: asyncio.Task[Any] | None) -> None:
+async def _cancel_when_left(body: bodies.Body, task: asyncio.Task[Any] | None) -> None:
     """Cancel the answer when the client is gone. Nothing else can come after a body."""
-    while (await receive())["type"] != "http.disconnect":
+    while (await body.receive())["type"] != "http.disconnect":
         pass
     if task is not None:
         task.cancel()

@@ -188,7 +188,7 @@ class NativeView(APIView):
             raise exceptions.RateLimited(f"Too many requests. Try again in {seconds} s.", headers=come_again(seconds))
 
     async def _policy(self, policy: Any, method: str, *args: Any) -> Any:
-        if _has_async_twin(type(policy), method):
+        if has_async_twin(type(policy), method):
             return await getattr(policy, f"a{method}")(*args)
         return await _in_thread(getattr(policy, method), *args)
 
@@ -236,7 +236,7 @@ class NativeView(APIView):
         )
 
 
-def _has_async_twin(policy: Any, method: str) -> bool:
+def has_async_twin(policy: Any, method: str) -> bool:
     """Whether `aX` speaks for `X`: not where a subclass has overridden `X` alone."""
     for each in policy.__mro__:
         if f"a{method}" in vars(each):

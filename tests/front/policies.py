@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -37,6 +38,14 @@ class NameAuthentication(BaseAuthentication):
         return user, None
 
 
+class TokenInTheBody(BaseAuthentication):
+    """The body's own `user`."""
+
+    def authenticate(self, request: Any) -> Any:
+        name = json.loads(request._request.body)["user"]
+        return get_user_model().objects.get(username=name), None
+
+
 class Stamp:
     """Middleware of the site's, synchronous as most is."""
 
@@ -47,6 +56,17 @@ class Stamp:
         response = self.get_response(request)
         response.headers["x-stamp"] = "seen"
         return response
+
+
+class KeyInACookie:
+    """Middleware that brings credentials from where the gateway does not look for them."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        request.META["HTTP_AUTHORIZATION"] = f"Bearer {request.COOKIES['key']}" if "key" in request.COOKIES else ""
+        return self.get_response(request)
 
 
 class NotOnFridays(BasePermission):

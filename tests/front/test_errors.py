@@ -281,7 +281,8 @@ def test_done_inside_an_answer_does_not_end_it(http: httpx.Client, upstream: Ups
 def test_a_declared_body_over_the_limit_is_refused_without_being_read(asgi_site: Site) -> None:
     parts = urlsplit(asgi_site.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
-        head = f"POST /native{PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99000000\r\n\r\n"
+        known = f"authorization: Bearer {asgi_site.key}\r\ncontent-type: application/json"
+        head = f"POST /native{PATH} HTTP/1.1\r\nhost: x\r\n{known}\r\ncontent-length: 99000000\r\n\r\n"
         connection.sendall(head.encode() + b'{"model":')
         received = connection.recv(65536)
     assert received.startswith(b"HTTP/1.1 413")
