@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 import time
 from collections.abc import Callable
 from io import BytesIO
@@ -16,9 +15,9 @@ from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
 
 from native_api import bridge
-from native_api.body_memory import HeldBytes
+from native_api.body_limits import BODY, HeldBytes, declared_length, too_large, too_slow
 from native_api.conf import native_settings
-from native_api.exceptions import InvalidRequest, RequestTimeout, RequestTooLarge, UnsupportedMediaType
+from native_api.exceptions import InvalidRequest, UnsupportedMediaType
 from native_api.json_structure import count_structure
 from native_api.types import Json
 
@@ -29,8 +28,6 @@ MAX_SHOWN: Final = 50
 MAX_DEPTH: Final = 128
 """Objects and lists inside each other. What is sent on has to be written by encoders that know no more than about 250."""
 
-MAX_DIGITS: Final = 18
-
 LARGE_BODY: Final = 256 * 1024
 """Bytes. Larger bodies are parsed and checked in a thread, so that other requests go on between the steps."""
 
@@ -39,9 +36,6 @@ MAX_SEARCHED_FOR_DUPLICATES: Final = 1024 * 1024
 
 READ_BYTES: Final = 64 * 1024
 """What is read at once from servers that wait until they have as much as was asked for."""
-
-BODY: Final = "native_api.body"
-"""Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times what it reads."""
 
 CONTAINERS: Final = frozenset({dict, list})
 """The very types that orjson makes. Asking `isinstance` takes thrice as long."""
@@ -98,21 +92,6 @@ def _read_in_pieces(stream: Any, limit: int, held: HeldBytes) -> bytes:
         if time.monotonic() > end:
             raise too_slow(seconds)
     return body.getvalue()
-
-
-def too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The request body is larger than {limit} bytes (MAX_BODY_BYTES).")
-
-
-def too_slow(seconds: float) -> RequestTimeout:
-    return RequestTimeout(f"The request body did not arrive within {seconds:g} s (TIMEOUTS, BODY).")
-
-
-def declared_length(content_length: str) -> int:
-    """What a Content-Length header promises; 0 where it is none."""
-    if not content_length.isascii() or not content_length.isdigit():
-        return 0
-    return int(content_length) if len(content_length) <= MAX_DIGITS else sys.maxsize
 
 
 def _stream_of(request: HttpRequest) -> Any:

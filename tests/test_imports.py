@@ -15,7 +15,7 @@ LEVELS = [
     {"dialects", "providers", "prices"},
     {"engine", "conf", "logs", "outages", "signals"},
     {"models", "bridge", "headers"},
-    {"snapshots", "body_memory", "json_structure"},
+    {"snapshots", "body_limits", "json_structure"},
     {"usage"},
     {"catalog", "definitions", "shared", "keys"},
     {"limits", "standing"},

@@ -18,6 +18,9 @@ from io import BytesIO
 from typing import Any, Final, Protocol
 
 from native_api import logs
+from native_api.body_limits import SMALL_BODY, HeldBytes, declared_length, too_large, too_slow
+from native_api.conf import native_settings
+from native_api.exceptions import InvalidRequest, NativeError
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -44,12 +47,10 @@ class Body:
     """The body of one request. Call `close` when the request is answered."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        from native_api.body_memory import HeldBytes
-        from native_api.conf import native_settings
-
         self._scope, self._receive = scope, receive
         self._seconds: float = native_settings.TIMEOUTS["BODY"]
         self._deadline = asyncio.get_running_loop().time() + self._seconds
+        self._declared = declared_length(header(scope, b"content-length"))
         self._content: bytes | BytesIO = b""
         self._held = HeldBytes()
         self._has_left = False
@@ -72,21 +73,16 @@ class Body:
 
     async def read_beforehand(self, caller: Caller) -> None:
         """Read the body, unless the caller is not known. Raises RequestTooLarge, RequestTimeout, Overloaded."""
-        from native_api.body_memory import SMALL_BODY
-
-        declared = self._declared_length()
-        if caller.is_nobody and (declared or header(self._scope, b"transfer-encoding")):
+        if caller.is_nobody and (self._declared or header(self._scope, b"transfer-encoding")):
             return
         free = 0 if caller.is_nobody else SMALL_BODY
-        if declared <= free:
+        if self._declared <= free:
             await self._read(free)
         if self.is_unread and await caller.is_known():
-            await self.read()
+            await self._read(None)
 
     async def read(self) -> bytes:
         """The whole body. Raises RequestTooLarge, RequestTimeout, Overloaded, and InvalidRequest if the client leaves."""
-        from native_api.exceptions import InvalidRequest
-
         await self._read(None)
         if self._has_left:
             raise InvalidRequest("The client left before the end of its request body.")
@@ -94,9 +90,6 @@ class Body:
 
     async def _read(self, free: int | None) -> None:
         """Read to the end, or until there is more than `free`. What was read of a body that is refused counts no more."""
-        from native_api.exceptions import NativeError
-        from native_api.parsers import too_slow
-
         try:
             async with asyncio.timeout_at(self._deadline):
                 await self._receive_body(free)
@@ -108,21 +101,13 @@ class Body:
             raise
 
     async def _receive_body(self, free: int | None) -> None:
-        from native_api.conf import native_settings
-        from native_api.parsers import too_large
-
         limit = native_settings.MAX_BODY_BYTES
-        if self._declared_length() > limit:
+        if self._declared > limit:
             raise too_large(limit)
         while self.is_unread and (free is None or self._held.size <= free):
             self._take(await self._receive())
             if self._held.size > limit:
                 raise too_large(limit)
-
-    def _declared_length(self) -> int:
-        from native_api.parsers import declared_length
-
-        return declared_length(header(self._scope, b"content-length"))
 
     def _take(self, message: Message) -> None:
         """Keep what a message brings."""
@@ -206,7 +191,7 @@ def header(scope: Scope, wanted: bytes) -> str:
     return ""
 
 
-async def refuse(scope: Scope, error: Any, send: Send) -> None:
+async def refuse(scope: Scope, error: NativeError, send: Send) -> None:
     """Answer with the error, as a view would."""
     from native_api.headers import private_headers
     from native_api.renderers import error_envelope, to_json

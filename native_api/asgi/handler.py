@@ -28,7 +28,9 @@ from django.urls import ResolverMatch, set_script_prefix
 from native_api.asgi import bodies
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.callers import Caller
+from native_api.body_limits import BODY
 from native_api.conf import CLASSES, native_settings
+from native_api.exceptions import InvalidRequest, NativeError, RequestTooLarge
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -62,21 +64,19 @@ class GatewayHandler(ASGIHandler):
         self._add_headers: Callable[[Any, Any], Any] | None = None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from native_api.exceptions import NativeError
-        from native_api.parsers import BODY
-
         body = scope[BODY] = bodies.Body(scope, receive)
-        send = body.closing(send)
         try:
             await body.read_beforehand(Caller(scope, scope[MATCH], lambda: self.create_request(scope, BytesIO())[0]))
             if body.has_left:
                 return
+            if body.is_unread:
+                send = body.closing(send)
             if self._short_way():
                 await self._answer(scope, body, send)
             else:
                 await super().handle(scope, body.replayed(), send)
         except NativeError as error:
-            await bodies.refuse(scope, error, send)
+            await bodies.refuse(scope, error, body.closing(send))
         finally:
             body.close()
 
@@ -115,7 +115,6 @@ class GatewayHandler(ASGIHandler):
 
 def _enveloped(refusal: HttpResponseBase | None) -> HttpResponseBase:
     """Django's own words about a request that is none (a query that is not UTF-8, say), in the gateway's."""
-    from native_api.exceptions import InvalidRequest, RequestTooLarge
     from native_api.renderers import error_envelope, to_json
 
     error = RequestTooLarge() if refusal is not None and refusal.status_code == 413 else InvalidRequest()

@@ -24,7 +24,7 @@ from native_api.asgi.bodies import Body
 from native_api.asgi.callers import Caller
 from native_api.asgi.handler import _sites_own_receivers
 from native_api.authentication import ApiKeyAuthentication, credential_headers
-from native_api.body_memory import held_bytes
+from native_api.body_limits import held_bytes
 from tests.front.conftest import native_api
 from tests.servers import Site, running_site
 from tests.upstream import Upstream

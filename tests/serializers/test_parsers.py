@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api import parsers
-from native_api.body_memory import HeldBytes, held_bytes
+from native_api.body_limits import HeldBytes, declared_length, held_bytes
 from native_api.exceptions import InvalidRequest, Overloaded, RequestTimeout
-from native_api.parsers import MAX_DEPTH, declared_length, parse_json
+from native_api.parsers import MAX_DEPTH, parse_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

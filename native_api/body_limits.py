@@ -1,18 +1,24 @@
-"""How many bytes of request bodies this process holds, and the bound for all of them together."""
+"""The limits of request bodies: the size of each, the time it may take, and the memory of all of them together."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Final
 
 from native_api.conf import native_settings
-from native_api.exceptions import Overloaded
+from native_api.exceptions import Overloaded, RequestTimeout, RequestTooLarge
+
+BODY: Final = "native_api.body"
+"""Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times what it reads."""
 
 SMALL_BODY: Final = 64 * 1024
 """Bytes that a request may always hold. Servers keep about as much of each connection anyway, and ordinary requests
 are answered while large ones fill the bound."""
 
 RETRY_SECONDS: Final = 2
+
+MAX_DIGITS: Final = 18
 
 _lock: Final = threading.Lock()
 _held = 0
@@ -55,3 +61,18 @@ class HeldBytes:
 def held_bytes() -> int:
     """Of all requests together."""
     return _held
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The request body is larger than {limit} bytes (MAX_BODY_BYTES).")
+
+
+def too_slow(seconds: float) -> RequestTimeout:
+    return RequestTimeout(f"The request body did not arrive within {seconds:g} s (TIMEOUTS, BODY).")
+
+
+def declared_length(content_length: str) -> int:
+    """What a Content-Length header promises; 0 where it is none."""
+    if not content_length.isascii() or not content_length.isdigit():
+        return 0
+    return int(content_length) if len(content_length) <= MAX_DIGITS else sys.maxsize
