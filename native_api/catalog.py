@@ -36,6 +36,7 @@ from native_api.dialects import DIALECTS
 from native_api.engine import credentials
 from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
+from native_api.model_names import Named, canonical, is_plain
 from native_api.providers import PRESETS, Preset, placeholders
 from native_api.snapshots import Snapshot
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
@@ -63,17 +64,37 @@ class Catalog:
     allow_direct: bool = True
     budget: Budget = BUDGET
     _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
+    _spelled: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """The routes that are named like a provider's model, by the canonical name: no other spelling leads past them."""
+
+    def __post_init__(self) -> None:
+        parted = ((name, *name.partition("/")) for name in self.routes)
+        spelled = {
+            f"{provider}/{canonical(model)}": name for name, provider, slash, model in parted if slash and provider in self.providers
+        }
+        object.__setattr__(self, "_spelled", spelled)
+
+    def named(self, model: str) -> Named:
+        """What a request means by `model`: a route, else `provider/model` of a provider, in whatever spelling."""
+        if model in self.routes:
+            return Named(model)
+        provider, _, name = model.partition("/")
+        if not self.allow_direct or provider not in self.providers or not is_plain(name):
+            return Named(model, is_known=False)
+        spelled = self._spelled.get(f"{provider}/{canonical(name)}")
+        return Named(model, provider, name) if spelled is None else Named(spelled)
 
     def route(self, model: str) -> Route:
         """Who serves `model`. Raises ModelNotFound."""
         known = self.routes.get(model) or self._direct.get(model)
         if known is not None:
             return known
-        provider_name, slash, provider_model = model.partition("/")
-        provider = self.providers.get(provider_name) if slash and self.allow_direct else None
-        if provider is None or not provider_model:
+        named = self.named(model)
+        if not named.is_known:
             raise ModelNotFound(f"There is no model {model!r} here. GET v1/models lists the models you may use.", param="model")
-        made = route(model, (Target(provider, provider_model),))
+        if not named.provider:
+            return self.routes[named.name]
+        made = route(model, (Target(self.providers[named.provider], named.model),))
         if len(self._direct) < MOST_DIRECT:
             self._direct[model] = made
         return made

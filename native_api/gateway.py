@@ -25,7 +25,7 @@ from native_api.limits.answers import merged
 from native_api.limits.holds import Hold, reserve
 from native_api.logs import new_request_id
 from native_api.permissions import resolved
-from native_api.plans import plan
+from native_api.plans import known_catalog, plan
 from native_api.shared import fleet
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
 from native_api.usage import pricing
@@ -64,6 +64,7 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Rep
 
 async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> client.Plan:
     """The plan of the call, once the caller may make it and its limits have room. Raises NativeError."""
+    meter.named = (await known_catalog()).named(chat.get("tier") or chat.get("model") or "")
     caller = await resolved(caller)
     planned = await plan(chat, caller)
     await pricing.aready()

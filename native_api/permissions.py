@@ -1,4 +1,4 @@
-"""What a caller may use. Patterns are those of `fnmatch`: `gpt-4o*`, `openai/*`.
+"""What a caller may use. Patterns are those of `fnmatch`: `gpt-4o*`, `openai/*`. How they are compared with names: `model_names`.
 
 Rules:
 1. A key's `allowed_models` narrow what its owner may use; they never widen it. An empty list narrows nothing.
@@ -10,11 +10,11 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from native_api import standing
 from native_api.conf import native_settings
 from native_api.limits import rules
+from native_api.model_names import Named, admits
 from native_api.types import Caller
 
 EVERYTHING = ("*",)
@@ -32,10 +32,10 @@ async def resolved(caller: Caller) -> Caller:
     return replace(caller, granted_models=found.granted_models, groups=found.groups)
 
 
-def may_use(caller: Caller, model: str) -> bool:
-    """Whether a resolved caller may use this model."""
-    return _allows(caller.allowed_models or EVERYTHING, model) and (caller.granted_models is None or _allows(caller.granted_models, model))
+def may_use(caller: Caller, named: Named) -> bool:
+    """Whether a resolved caller may use this model, however its name is spelled (`Catalog.named`)."""
+    return _allows(caller.allowed_models or EVERYTHING, named) and (caller.granted_models is None or _allows(caller.granted_models, named))
 
 
-def _allows(patterns: tuple[str, ...], model: str) -> bool:
-    return patterns == EVERYTHING or any(fnmatchcase(model, pattern) for pattern in patterns)
+def _allows(patterns: tuple[str, ...], named: Named) -> bool:
+    return patterns == EVERYTHING or any(admits(pattern, named) for pattern in patterns)

@@ -33,10 +33,10 @@ async def plan(chat: ChatRequest, caller: Caller) -> Plan:
     named = [_route(snapshot, caller, name, f"fallbacks[{place}]") for place, name in enumerate(chat.get("fallbacks") or ())]
 
     def fallbacks() -> Iterator[Route]:
-        return iter(named) if named else _allowed(snapshot.after(route.name), caller)
+        return iter(named) if named else _allowed(snapshot, caller, snapshot.after(route.name))
 
     def longer() -> Iterator[Route]:
-        return _allowed(snapshot.after(route.name, for_longer=True), caller)
+        return _allowed(snapshot, caller, snapshot.after(route.name, for_longer=True))
 
     number = routing.conversation_of(conversation) if conversation else None
     return Plan(route, fallbacks, longer, number, snapshot.budget)
@@ -72,12 +72,12 @@ async def _raised(snapshot: catalog.Catalog, caller: Caller, asked: Route, conve
     """The route of the highest tier that the conversation had, as far as it is still there for this caller; else the one asked for."""
     tier = TIERS.index(asked.name)
     highest = await state.raised(conversation, tier, len(TIERS) - 1)
-    higher = (name for name in reversed(TIERS[tier + 1 : highest + 1]) if name in snapshot.routes and may_use(caller, name))
+    higher = (name for name in reversed(TIERS[tier + 1 : highest + 1]) if name in snapshot.routes and may_use(caller, snapshot.named(name)))
     return snapshot.routes.get(next(higher, ""), asked)
 
 
 def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
-    if not may_use(caller, name):
+    if not may_use(caller, snapshot.named(name)):
         raise ModelNotAllowed(f"You may not use the model {name!r}.", param=param)
     if param == "tier" and name not in snapshot.routes:
         raise ModelNotFound(f"This site has no route for the tier {name!r}.", param=param)
@@ -88,5 +88,5 @@ def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> 
         raise
 
 
-def _allowed(routes: Iterator[Route], caller: Caller) -> Iterator[Route]:
-    return (route for route in routes if may_use(caller, route.name))
+def _allowed(snapshot: catalog.Catalog, caller: Caller, routes: Iterator[Route]) -> Iterator[Route]:
+    return (route for route in routes if may_use(caller, snapshot.named(route.name)))

@@ -13,6 +13,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
+from native_api.model_names import canonical
+
 Json = dict[str, Any]
 
 
@@ -327,10 +329,10 @@ class Target:
     cost: Decimal | None = field(default=None, repr=False, compare=False)
     """USD per million tokens of an ordinary mix, where the route chooses by price; only for comparing."""
     key: str = field(init=False, repr=False, compare=False)
-    """What its health, speed and places are kept under: the same for every route that names the same model of the same provider."""
+    """What its health, speed and places are kept under: the same for every route and spelling that name the same model of the provider."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", f"{self.provider.identity}/{self.model}")
+        object.__setattr__(self, "key", f"{self.provider.identity}/{canonical(self.model)}")
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
+    {"model_names"},
     {"types", "exceptions", "memo"},
     {"dialects", "providers", "prices"},
     {"engine", "conf", "logs", "outages", "signals"},
@@ -39,8 +40,8 @@ SIDEWAYS = {
 }
 """Neighbours that may know each other."""
 
-WITHOUT_DJANGO = {"types", "exceptions", "memo", "dialects", "providers", "prices", "engine"}
-WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "providers", "prices"}
+WITHOUT_DJANGO = {"model_names", "types", "exceptions", "memo", "dialects", "providers", "prices", "engine"}
+WITHOUT_INPUT_OR_OUTPUT = {"model_names", "types", "exceptions", "dialects", "providers", "prices"}
 INPUT_OR_OUTPUT = {"socket", "asyncio", "httpx", "aiohttp", "requests", "time", "random", "threading", "os", "urllib.request", "secrets"}
 
 

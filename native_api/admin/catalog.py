@@ -23,6 +23,7 @@ from native_api.engine import credentials
 from native_api.engine.troubles import Trouble
 from native_api.exceptions import ModelNotFound
 from native_api.logs import new_request_id
+from native_api.model_names import canonical
 from native_api.models import ModelRoute, Provider, Target
 from native_api.shared import fleet, hear
 from native_api.types import Caller
@@ -52,7 +53,7 @@ def route_state(targets: Iterable[KnownTarget]) -> str:
     told = []
     for target in targets:
         troubles = fleet.health.troubles_of(target.provider)
-        trouble = troubles.get(target.model) or troubles.get("")
+        trouble = troubles.get(canonical(target.model)) or troubles.get("")
         if trouble is not None:
             told.append(_in_words(str(target), trouble))
     return "; ".join(told) or str(_("ok"))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from native_api.admin.usage import ModelFilter, ProviderFilter, ReadOnlyAdmin
 from native_api.models import ApiKey, DailyUsage
+from native_api.usage.daily_names import UNKNOWN
 
 LONGEST: Final = {"year": 366, "month": 31, "day": 1}
 """Days from the first of one period to somewhere in the next."""
@@ -35,13 +36,20 @@ def _first_of(kind: str, day: date) -> date:
     return day.replace(month=1 if kind == "year" else day.month, day=day.day if kind == "day" else 1)
 
 
+class DailyModelFilter(ModelFilter):
+    """Offers what nobody here knows too: its totals are under one name."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*super().lookups(request, model_admin), (UNKNOWN, UNKNOWN)]
+
+
 @admin.register(DailyUsage)
 class DailyUsageAdmin(ReadOnlyAdmin):
     list_display = (
         "day", "model", "provider", "user_name", "api_key_name", "status", "requests", "prompt_tokens", "completion_tokens",
         "total_tokens", "dollars", "unpriced",
     )  # fmt: skip
-    list_filter = ("status", ProviderFilter, ModelFilter)
+    list_filter = ("status", ProviderFilter, DailyModelFilter)
     date_hierarchy = "day"
     search_fields = ("model",)
     search_help_text = _("The exact user name, user id, key prefix, or model.")

@@ -4,12 +4,14 @@ Rules:
 1. No page counts rows. A page asks for one row more than it shows, and so knows whether there is an older one.
 2. Every filter is served by an index that ends with the id, the id begins with the time, and the list is in its order:
    a page is one short walk along one index. A period is a range of ids.
-3. The choices of a filter are found by jumping from value to value along the index.
+3. The choices of a filter are found by jumping from value to value along the index; models by a look at the newest totals, since
+   callers make up any number of names.
 4. A search is for one exact thing, looked for in one indexed place after the other.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
@@ -25,11 +27,15 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from native_api.models import ApiKey, UsageRecord
+from native_api.models import ApiKey, DailyUsage, UsageRecord
+from native_api.usage.daily_names import UNKNOWN
 from native_api.usage.entry import first_id_of
 
 MAX_CHOICES: Final = 50
-"""Values that a filter offers. Callers make up model names, so there may be any number of them."""
+"""Values that a filter offers."""
+
+SAMPLE: Final = 5000
+"""Daily totals that are looked at for the models that were used of late. Within a day they come in the order of digests, so by chance."""
 
 MAX_PAGE_DIGITS: Final = 7
 
@@ -96,8 +102,13 @@ class ProviderFilter(IndexedFilter):
 
 
 class ModelFilter(IndexedFilter):
+    """Offers the models that were used most of late. Any other is found by a search for its name."""
+
     title = _("model")
     parameter_name = column = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in used_models()]
 
 
 class StreamFilter(admin.SimpleListFilter):
@@ -124,6 +135,16 @@ def distinct_values(model: type[Model], column: str) -> Iterable[str]:
             return
         last = following
         yield last
+
+
+def used_models() -> list[str]:
+    """Up to MAX_CHOICES models that answered, by the requests that the newest daily totals count. UNKNOWN is none of them."""
+    newest = DailyUsage.objects.order_by("-day", "-id").values_list("model", "status", "requests")[:SAMPLE]
+    requests: Counter[str] = Counter()
+    for model, status, count in newest:
+        if status == UsageRecord.Status.OK and model != UNKNOWN:
+            requests[model] += count
+    return sorted(model for model, _count in requests.most_common(MAX_CHOICES))
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ Rules:
 2. A rule for each user counts each one apart, and gives way to a rule of that user's own with the same metric, window and pattern.
 3. All rules that apply to a call must admit it: the tightest wins.
 4. A pattern is compared with the name that was asked for, the names of the routes that may answer, and `provider/model` of each
-   of their targets. So a limit cannot be passed by under another name.
+   of their targets, in all spellings of each (`model_names`). So a limit cannot be avoided under another name.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any, Final
 
 from django.db.models.signals import post_delete, post_save
 
+from native_api import model_names
 from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits.windows import SECONDS
@@ -77,7 +77,8 @@ class Rule:
         return self.subject == "user" and (self.metric, self.window, self.pattern) == (other.metric, other.window, other.pattern)
 
     def covers(self, names: Iterable[str]) -> bool:
-        return not self.pattern or any(fnmatchcase(name, self.pattern) for name in names)
+        """Whether it limits a call of any of these names: a route's, or `provider/model` in whatever spelling."""
+        return not self.pattern or any(model_names.covers(self.pattern, name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,7 @@ class Migration(migrations.Migration):
                 ('api_key_name', models.CharField(blank=True, max_length=120, verbose_name='API key name')),
                 ('endpoint', models.CharField(max_length=64, verbose_name='endpoint')),
                 ('model', models.CharField(max_length=200, verbose_name='model')),
+                ('counted_as', models.CharField(blank=True, help_text="The model's name in the daily totals. Empty where it is the model's own.", max_length=200, verbose_name='counted as')),
                 ('provider', models.CharField(blank=True, max_length=100, verbose_name='provider')),
                 ('provider_model', models.CharField(blank=True, max_length=200, verbose_name="provider's model")),
                 ('stream', models.BooleanField(default=False, verbose_name='stream')),

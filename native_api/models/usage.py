@@ -38,6 +38,9 @@ class UsageRecord(models.Model):
     api_key_name = models.CharField(_("API key name"), max_length=120, blank=True)
     endpoint = models.CharField(_("endpoint"), max_length=64)
     model = models.CharField(_("model"), max_length=200)
+    counted_as = models.CharField(
+        _("counted as"), max_length=200, blank=True, help_text=_("The model's name in the daily totals. Empty where it is the model's own.")
+    )
     provider = models.CharField(_("provider"), max_length=100, blank=True)
     provider_model = models.CharField(_("provider's model"), max_length=200, blank=True)
     stream = models.BooleanField(_("stream"), default=False)
@@ -81,6 +84,7 @@ class UsageRecord(models.Model):
 class DailyUsage(models.Model):
     """The sums over a day's records of one user, key, provider, model, provider's model and status.
 
+    Models stand under the names of `usage.daily_names`. `provider_model` is empty of calls that the provider did not answer.
     Users and keys are values, not references: the totals outlive them, and the records. `user_id` is the user's primary
     key as text, empty for nobody. `id` is a digest of what is summed together, which names the row without asking for it.
     """

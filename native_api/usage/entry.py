@@ -52,6 +52,7 @@ class UsageEntry:
     request_id: str = ""
     endpoint: str = ""
     model: str = ""
+    counted_as: str = ""
     stream: bool = False
     user_id: int | str | None = None
     user_name: str = ""

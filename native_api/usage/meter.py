@@ -15,10 +15,12 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from native_api.exceptions import NativeError, ProviderFault
+from native_api.model_names import Named
 from native_api.prices import count_of
 from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target, Usage
 from native_api.usage import pricing, recorder, tokens
-from native_api.usage.entry import UsageEntry, new_id
+from native_api.usage.daily_names import daily_name, is_answered
+from native_api.usage.entry import UsageEntry, moment_of, new_id
 
 logger = logging.getLogger("native_api.usage")
 
@@ -46,6 +48,8 @@ class Meter:
         self.attempts = Attempts()
         self.usage: Usage | None = None
         self.hold: Holding | None = None
+        self.named: Named | None = None
+        """What the site's catalog makes of the name that was asked for; None until it was looked at."""
         self._finish_reason = ""
         self._tier = ""
         self._produced = 0
@@ -156,12 +160,21 @@ class Meter:
         if self.usage is not None:
             _count(entry, self.usage)
             pricing.charge(entry, self.attempts.target, self.usage, self._tier)
+        entry.counted_as = self._counted_as()
         entries = [entry, *(self._hedged(target, usage) for target, usage in self.attempts.hedged)]
         self._settle(entries)
         for each in entries:
             recorder.record(each)
         if entry.api_key_id is not None:
             recorder.touch_key(entry.api_key_id)
+
+    def _counted_as(self) -> str:
+        """The model's name in the daily totals, "" for the one that was asked for."""
+        entry, named = self._entry, self.named or Named(self._entry.model, is_known=False)
+        has_answered = is_answered(entry) and self.attempts.route == entry.model
+        caller = entry.user_id if entry.user_id is not None else (entry.api_key_id,)
+        name = daily_name(named, caller, moment_of(entry.id).toordinal(), has_answered)
+        return "" if name == entry.model else name
 
     def _settle(self, entries: Sequence[UsageEntry]) -> None:
         if self.hold is not None:

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from native_api import bridge, prices
+from native_api.model_names import canonical
 from native_api.types import Target, Usage
 from native_api.usage import published
 from native_api.usage.entry import UsageEntry
@@ -162,9 +163,10 @@ def of(target: Target, speed: str = "", tier: str = "") -> prices.Table | None:
     vendor = target.provider.vendor
     if not vendor:
         return None
-    known = _lists.known.get((vendor, target.model, speed, tier))
+    model = canonical(target.model)
+    known = _lists.known.get((vendor, model, speed, tier))
     if known is None or known.until < time.monotonic():
-        known = _look_up(vendor, target.model, speed, tier)
+        known = _look_up(vendor, model, speed, tier)
     return known.table
 
 

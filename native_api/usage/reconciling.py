@@ -22,7 +22,9 @@ from django.db.models import F
 from native_api.models import DailyUsage, UsageRecord
 from native_api.usage.rollups import GROUP, SUMS, TOKENS, Group, Totals, bounds_of, day_of, rows_of, store, totals_of
 
-COLUMNS: Final = ("created_at", "user_id", "api_key_id", "cost", *TOKENS, *(set(GROUP) - {"day", "user_id", "api_key_id"}))
+COLUMNS: Final = (
+    "created_at", "user_id", "api_key_id", "cost", "counted_as", "error_code", *TOKENS, *(set(GROUP) - {"day", "user_id", "api_key_id"}),
+)  # fmt: skip
 CHUNK: Final = 2000
 USER: Final = GROUP.index("user_id")
 KEY: Final = GROUP.index("api_key_id")

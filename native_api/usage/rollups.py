@@ -4,7 +4,8 @@ Rules:
 1. Totals are as exact as the records: a record is counted when its row is there, and never otherwise.
 2. It is the database that adds, so any number of processes may do it at once. All of them go by the order of the ids,
    so that none waits for one that waits for it.
-3. No record that the database took is refused here: texts are cut like the record's own, sums stop at `DailyUsage.LIMIT`.
+3. No caller makes as many rows as it can make up names (`daily_names`). The sums are the same, whatever a row is called.
+4. No record that the database took is refused here: texts are cut like the record's own, sums stop at `DailyUsage.LIMIT`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
+from native_api.model_names import canonical
 from native_api.models import DailyUsage, UsageRecord
 from native_api.models.fields import units_of
+from native_api.usage.daily_names import is_answered
 from native_api.usage.entry import UsageEntry
 
 GROUP: Final = ("day", "user_id", "user_name", "api_key_id", "api_key_name", "provider", "model", "provider_model", "status")
@@ -38,6 +41,9 @@ Group = tuple[Any, ...]
 
 Totals = dict[Group, list[int]]
 """Values of SUMS by group."""
+
+HEDGED: Final = "hedged"
+"""The error code of a target that was asked beside the one that answered: the site's own, so nobody made it up."""
 
 ROWS: Final = 500
 """In one statement, where the database sets no limit of its own."""
@@ -65,9 +71,16 @@ def _sums(record: Any) -> list[int]:
 
 
 def _group(record: Any) -> Group:
-    texts = [_fitted(name, getattr(record, name)) for name in TEXTS[1:]]
+    models = {"model": record.counted_as or record.model, "provider_model": _provider_model(record)}
+    texts = [_fitted(name, models[name] if name in models else getattr(record, name)) for name in TEXTS[1:]]
     key = record.api_key_id
     return (day_of(record.created_at), user_text(record.user_id), texts[0], None if key is None else int(key), *texts[1:])
+
+
+def _provider_model(record: Any) -> str:
+    """Its canonical name, so that a model is one however callers spell it; "" of one that did not answer, which may be made up."""
+    is_real = is_answered(record) or record.error_code == HEDGED
+    return canonical(_fitted("provider_model", record.provider_model)) if is_real else ""
 
 
 def user_text(user_id: Any) -> str:

@@ -17,17 +17,17 @@ from native_api.views.base import NativeView, caller_of
 class ModelListView(NativeView):
     async def get(self, request: Request) -> HttpResponse:
         caller = await resolved(caller_of(request))
-        routes = (await catalog.acurrent()).routes
-        return self.json(
-            {"object": "list", "data": [described(name, routes[name].targets) for name in sorted(routes) if may_use(caller, name)]}
-        )
+        snapshot = await catalog.acurrent()
+        usable = [name for name in sorted(snapshot.routes) if may_use(caller, snapshot.named(name))]
+        return self.json({"object": "list", "data": [described(name, snapshot.routes[name].targets) for name in usable]})
 
 
 class ModelView(NativeView):
     async def get(self, request: Request, model: str) -> HttpResponse:
-        if not may_use(await resolved(caller_of(request)), model):
+        snapshot = await catalog.acurrent()
+        if not may_use(await resolved(caller_of(request)), snapshot.named(model)):
             raise ModelNotFound(f"There is no model {model!r} here, or you may not use it.", param="model")
-        return self.json(described(model, (await catalog.acurrent()).targets(model)))
+        return self.json(described(model, snapshot.targets(model)))
 
 
 def described(name: str, targets: Any) -> Json:

@@ -190,11 +190,11 @@ class TestAfterTheCall:
         settings.NATIVE_API = {**settings.NATIVE_API, "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"}}
         assert used("cost", entry(cost=None)) == cost(10, 5, DEAR)
 
-    @pytest.mark.parametrize("pattern", ["r", "fallback", "p/m", "p/*"])
+    @pytest.mark.parametrize("pattern", ["r", "R", "fallback", "p/m", "p/*", "p/M", "m"])
     def test_a_pattern_covers_what_was_asked_for_and_what_answered(self, pattern: str) -> None:
         assert used("tokens", entry(), pattern=pattern) == 15
 
-    @pytest.mark.parametrize("pattern", ["R", "m", "q/*"])
+    @pytest.mark.parametrize("pattern", ["x", "p", "q/*", "m/*"])
     def test_what_it_does_not_cover_counts_as_nothing(self, pattern: str) -> None:
         assert used("tokens", entry(), pattern=pattern) == 0
 

@@ -222,7 +222,10 @@ def test_limits_of_different_kinds_count_apart(changed: dict[str, Any]) -> None:
     [
         ("", ["anything"], True),
         ("gpt-4o*", ["gpt-4o-mini"], True),
-        ("gpt-4o*", ["GPT-4o"], False),
+        ("gpt-4o*", ["GPT-4o"], True),
+        ("gpt-4o*", ["openai/gpt-4o"], True),
+        ("gpt-4o*", ["openrouter/openai/gpt-4o"], True),
+        ("gpt-4o*", ["openai/ft:gpt-4o"], False),
         ("openai/*", ["fast", "openai/gpt-4o"], True),
         ("openai/*", ["fast", "eu/gpt-4o"], False),
         ("gpt-4o", ["gpt-4o-mini"], False),

@@ -133,7 +133,7 @@ VALUES = {
     "stream": "n % 50000 = 0",
     "estimated": "n < 0",
     "metadata": "'{}'",
-    **dict.fromkeys(("user_name", "api_key_name", "provider_model", "error_code", "finish_reason"), "''"),
+    **dict.fromkeys(("user_name", "api_key_name", "counted_as", "provider_model", "error_code", "finish_reason"), "''"),
     **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"), "0"),
     **dict.fromkeys(("reasoning_tokens", "latency_ms", "attempts"), "0"),
 }
