@@ -24,17 +24,20 @@ from typing import Final, NamedTuple
 REMEMBERED: Final = 512
 """Names, which callers make up as long as they like."""
 
-MOST_BASES: Final = 4
+MOST_BASES: Final = 8
 
 PLAIN: Final = re.compile(r"[A-Za-z0-9._:@~+=,-]+(?:/[A-Za-z0-9._:@~+=,-]+)*", re.ASCII)
 
-PREFIX: Final = re.compile(
-    r"(?:https?://)?(?:registry\.ollama\.ai|ollama\.com)/"
-    r"|(?:models|library)/(?=[^/]+$)"
-    r"|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/(?=[^/]+$)"
+UNLISTED: Final = (
+    r"(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/(?=[^/]+$)"
     r"|arn:aws[^:/]*:bedrock:[^:/]*:[^:/]*:(?:foundation-model|inference-profile)/(?=[^/]+$)"
 )
+"""Prefixes with a part that can be anything: a pattern that begins with one is read without it."""
+
+PREFIX: Final = re.compile(rf"(?:https?://)?(?:registry\.ollama\.ai|ollama\.com)/|(?:models|library)/(?=[^/]+$)|{UNLISTED}")
 """What may stand before a name without changing which model it is."""
+
+WILDCARDS: Final = frozenset("*?[")
 
 LATEST: Final = ":latest"
 """The tag of an Ollama name that has none."""
@@ -49,8 +52,9 @@ BEFORE_ONE: Final = (
 REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|uk|in|kr|global)\.")
 """Of Amazon Bedrock's inference profiles."""
 
-VARIANT: Final = re.compile(r"(?:[:@+][^:@+/]*|-(?:latest|\d{4}-\d\d-\d\d|\d\d-\d{4}|\d{3,8}|v\d+))$")
-"""The end of a name that tells a variant: a tag, a version, a build, a date."""
+DATED: Final = re.compile(r"-(?:latest|\d{4}-\d\d-\d\d|\d\d-\d{4}|\d{3,8}|v\d+)$")
+TAGGED: Final = re.compile(r"(?:[:+][^:@+/]*|@[^@]*)$")
+"""The end of a name that tells a variant: its date or version, and its tag, build or what else vendors append."""
 
 
 class Named(NamedTuple):
@@ -101,9 +105,14 @@ def related(model: str) -> frozenset[str]:
 def _bases(name: str) -> list[str]:
     """`["a-2024-08-06:free", "a-2024-08-06", "a"]`; of very many, the first and the last."""
     found = [name]
-    while (shorter := VARIANT.sub("", found[-1])) != found[-1] and shorter and not shorter.endswith("/"):
+    while (shorter := _shortened(found[-1])) != found[-1] and shorter and not shorter.endswith("/"):
         found.append(shorter)
     return [*found[:MOST_BASES], found[-1]]
+
+
+def _shortened(name: str) -> str:
+    without_date = DATED.sub("", name)
+    return TAGGED.sub("", name) if without_date == name else without_date
 
 
 def _prefixes(name: str) -> tuple[str, ...]:
@@ -117,16 +126,20 @@ def admits(pattern: str, named: Named) -> bool:
     """Whether a pattern of access means this model. Names of the site's own are compared as they are written."""
     if not named.provider:
         return fnmatchcase(named.name, pattern)
-    return any(fnmatchcase(f"{named.provider}/{spelling}", each) for each in _read(pattern) for spelling in spellings(named.model))
+    names = [f"{named.provider}/{spelling}" for spelling in spellings(named.model)]
+    return any(fnmatchcase(name, each) for each in _for_access(pattern) for name in names)
 
 
 @lru_cache(8 * REMEMBERED)
-def _read(pattern: str) -> tuple[str, ...]:
-    """A pattern as it is compared: the provider's name as it stands, the model's in small letters, with its prefix and without."""
+def _for_access(pattern: str) -> tuple[str, ...]:
+    """A pattern as it is compared: the provider's name as it stands, the model's in small letters."""
     provider, slash, model = pattern.partition("/")
     if not slash:
-        return (pattern, pattern.lower())
-    return tuple({f"{provider}/{name}" for name in (model.lower(), _stripped(model.lower()))})
+        return pattern, pattern.lower()
+    lowered = model.lower()
+    plain = re.sub(f"^(?:{UNLISTED})", "", lowered)
+    # A prefix before a wildcard means a kind of models, which a wildcard alone would exceed.
+    return tuple(f"{provider}/{each}" for each in {lowered, lowered if plain[:1] in WILDCARDS else plain})
 
 
 @lru_cache(8 * REMEMBERED)
@@ -135,9 +148,19 @@ def covers(pattern: str, name: str) -> bool:
 
     A pattern without a provider means the model whoever serves it.
     """
+    return any(fnmatchcase(each, wanted) for wanted in _for_limits(pattern) for each in _limited_names(name, "/" not in pattern))
+
+
+def _for_limits(pattern: str) -> set[str]:
+    provider, slash, model = pattern.lower().partition("/")
+    return {pattern.lower(), f"{provider}{slash}{_stripped(model)}"}
+
+
+def _limited_names(name: str, with_bare: bool) -> set[str]:
+    """`with_bare`: also without the provider, and without the path that the model's name has there."""
     provider, slash, model = name.partition("/")
-    wanted = {each.lower() for each in _read(pattern)}
-    names = {name.lower(), *(f"{provider.lower()}/{each}" for each in related(model))} if slash else {name.lower()}
-    if slash and "/" not in pattern:
-        names |= related(model) | {each.rpartition("/")[2] for each in related(model)}
-    return any(fnmatchcase(each, pattern) for pattern in wanted for each in names)
+    if not slash:
+        return {name.lower()}
+    models = related(model)
+    bare = {*models, *(each.rpartition("/")[2] for each in models)} if with_bare else set()
+    return {name.lower(), *(f"{provider.lower()}/{each}" for each in models), *bare}

@@ -10,6 +10,8 @@ from native_api.types import Target, Usage
 
 OPTIONS = {
     "endpoint": "https://127.0.0.1:9",
+    "host": "https://127.0.0.1:9",
+    "account_id": "a",
     "api_version": "2024-10-21",
     "region": "us-east-1",
     "project": "p",

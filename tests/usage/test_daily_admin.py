@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import unquote
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,8 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from native_api.admin.rollups import JumpingDays
+from native_api.admin.usage import MAX_CHOICES, used_models
 from native_api.models import DailyUsage
 from native_api.usage import writer
+from native_api.usage.daily_names import UNKNOWN
 from native_api.usage.entry import UsageEntry
 
 LIST = "/admin/native_api/dailyusage/"
@@ -57,6 +60,18 @@ def rows(text: str) -> int:
 )
 def test_filters_and_searches_find_what_they_should(page: Client, query: str, expected: int) -> None:
     assert rows(body(page, query)) == expected
+
+
+def test_the_filter_offers_the_models_that_answered_most_however_many_names_were_made_up(page: Client) -> None:
+    moment = FIRST + timedelta(days=400)
+    real = [UsageEntry(model=f"real-{number}", created_at=moment) for number in range(MAX_CHOICES - 2) for _ in range(2)]
+    failing = [UsageEntry(model=f"a-failing-{number}", created_at=moment, status="upstream_error") for number in range(100)]
+    once = [UsageEntry(model=f"a-once-{number}", created_at=moment) for number in range(100)]
+    unknown = [UsageEntry(model=f"a-{number}", counted_as=UNKNOWN, created_at=moment, status="refused") for number in range(100)]
+    assert not writer.write([*real, *failing, *once, *unknown], "default", doubtful=False)
+    offered = set(used_models())
+    assert offered == {"m1", "m2", *(f"real-{number}" for number in range(MAX_CHOICES - 2))}
+    assert set(re.findall(r"[?&](?:amp;)?model=([^&\"]+)", unquote(body(page, "")))) == {*offered, UNKNOWN}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,8 +16,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
+from native_api.model_names import Named
 from native_api.models import ApiKey, DailyUsage, UsageRecord
-from native_api.usage import reconciling, rollups, writer
+from native_api.usage import daily_names, reconciling, rollups, writer
+from native_api.usage.daily_names import UNKNOWN, daily_name
 from native_api.usage.entry import UsageEntry
 from native_api.usage.rollups import TOKENS
 from tests.servers import ROOT, manage, until
@@ -286,3 +289,81 @@ def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(postgre
     assert rebuild.wait(30) == 0
     assert postgres.query(RECORDS) == postgres.query(TOTALS) == [(2, 6)]
     manage(postgres.environment, "native_rollup")
+
+
+@pytest.mark.usefixtures("database")
+class TestNames:
+    """Rows are as many as models that are known or answered, not as names that callers write."""
+
+    def test_a_record_counts_under_the_name_that_it_tells(self) -> None:
+        write(*(entry(model=f"made-up-{number}", counted_as=UNKNOWN, provider="", status="refused") for number in range(30)), entry())
+        assert dict(DailyUsage.objects.values_list("model", "requests")) == {UNKNOWN: 30, "m": 1}
+        assert UsageRecord.objects.values("model").distinct().count() == 31
+
+    def test_a_providers_model_is_one_in_every_spelling(self) -> None:
+        write(*(entry(provider_model=name) for name in ("llama3", "LLAMA3", "library/llama3", "llama3:latest", "models/" + "x" * 300)))
+        assert sorted(DailyUsage.objects.values_list("provider_model", "requests"))[0] == ("llama3", 4)
+        call_command("native_rollup")
+
+    @pytest.mark.parametrize(
+        ("told", "kept"),
+        [
+            ({"status": "ok"}, "x"),
+            ({"status": "upstream_error"}, ""),
+            ({"status": "client_closed"}, ""),
+            ({"status": "client_closed", "completion_tokens": 1}, "x"),
+            ({"status": "upstream_error", "completion_tokens": 1}, "x"),
+            ({"status": "client_closed", "error_code": "hedged"}, "x"),
+        ],
+    )
+    def test_a_providers_model_that_did_not_answer_has_no_row(self, told: dict[str, Any], kept: str) -> None:
+        write(entry(provider_model="x", **told))
+        assert DailyUsage.objects.get().provider_model == kept
+        call_command("native_rollup")
+
+    def test_names_are_the_same_when_totals_are_made_anew(self) -> None:
+        chance = random.Random(7)
+        names = [f"{prefix}x{number}" for prefix in ("", "models/", "LIBRARY/") for number in range(5)]
+        statuses = ("ok", "refused", "upstream_error", "client_closed")
+        told = [(chance.choice(names), chance.choice(["", UNKNOWN, "p/x"]), chance.choice(statuses)) for _ in range(200)]
+        write(*(entry(model=name, provider_model=name, counted_as=counted, status=status) for name, counted, status in told))
+        before = list(DailyUsage.objects.order_by("id").values())
+        DailyUsage.objects.update(requests=0)
+        call_command("native_rollup", "--rebuild")
+        assert list(DailyUsage.objects.order_by("id").values()) == before
+
+
+# --- which name a call tells ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daily_names, "_answered", OrderedDict())
+
+
+@pytest.mark.usefixtures("no_names")
+class TestDailyName:
+    def test_a_route_has_its_own(self) -> None:
+        assert daily_name(Named("fast"), 1, 1, has_answered=False) == "fast"
+
+    def test_what_nobody_knows_has_none(self) -> None:
+        assert daily_name(Named("x", is_known=False), 1, 1, has_answered=True) == UNKNOWN
+
+    def test_a_providers_model_has_one_from_its_first_answer_of_the_day(self) -> None:
+        asked = [Named("", "p", "x"), Named("", "p", "models/X")]
+        assert daily_name(asked[0], 1, 1, has_answered=False) == UNKNOWN
+        assert daily_name(asked[1], 1, 1, has_answered=True) == "p/x"
+        assert daily_name(asked[0], 1, 1, has_answered=False) == "p/x"
+        assert daily_name(asked[0], 1, 2, has_answered=False) == UNKNOWN
+        assert daily_name(asked[0], 2, 1, has_answered=False) == UNKNOWN
+
+    def test_a_server_that_answers_to_every_name_makes_a_bounded_number(self) -> None:
+        names = [daily_name(Named("", "p", f"x{number}"), 1, 1, has_answered=True) for number in range(1000)]
+        assert len(set(names)) == daily_names.MOST_NAMES + 1
+        assert set(names[daily_names.MOST_NAMES :]) == {UNKNOWN}
+        assert daily_name(Named("", "p", "real"), 2, 1, has_answered=True) == "p/real"
+
+    def test_a_bounded_number_of_callers_is_remembered(self) -> None:
+        for caller in range(daily_names.MOST_CALLERS + 10):
+            daily_name(Named("", "p", "x"), caller, 1, has_answered=True)
+        assert len(daily_names._answered) == daily_names.MOST_CALLERS
