@@ -3,7 +3,7 @@
 Rules:
 1. Vendors take several spellings for one model. Here they are one for every provider, whichever vendor reads them so: a spelling that
    one vendor takes for a model names nothing at the others, and any server may stand behind a wire that many speak.
-2. Capitals do not count. Some vendors ignore them (Ollama, Azure, Mistral), the others know no two models that differ in nothing else.
+2. Capitals do not count. Some vendors ignore them (Ollama, Azure), the others know no two models that differ in nothing else.
 3. What may cost or answer differently is a model of its own: a version, a tag, a region, `:free`. Limits on the plain name cover it too
    (`related`), since a limit must not be avoided by naming a variant; access and prices do not.
 4. A name that a caller makes up must be plain (`is_plain`): nothing that a server could strip, decode or resolve.
@@ -25,6 +25,7 @@ REMEMBERED: Final = 512
 """Names, which callers make up as long as they like."""
 
 MOST_BASES: Final = 8
+"""Names that one is taken for a variant of."""
 
 PLAIN: Final = re.compile(r"[A-Za-z0-9._:@~+=,-]+(?:/[A-Za-z0-9._:@~+=,-]+)*", re.ASCII)
 

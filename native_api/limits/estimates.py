@@ -17,6 +17,7 @@ from native_api.engine.client import Plan
 from native_api.engine.routes import Route
 from native_api.exceptions import BudgetExceeded
 from native_api.limits.rules import Rule
+from native_api.model_names import canonical
 from native_api.models.fields import units_of
 from native_api.types import ChatRequest, Target, Usage
 from native_api.usage import pricing, tokens
@@ -51,7 +52,7 @@ _usual: OrderedDict[str, float] = OrderedDict()
 
 def learn(provider: str, model: str, completion_tokens: int) -> None:
     """A whole answer had so many tokens."""
-    name = f"{provider}/{model}"
+    name = f"{provider}/{canonical(model)}"
     mean = _usual.pop(name, None)
     _usual[name] = completion_tokens if mean is None else mean + (completion_tokens - mean) * WEIGHT
     if len(_usual) > MOST_REMEMBERED:
@@ -59,7 +60,7 @@ def learn(provider: str, model: str, completion_tokens: int) -> None:
 
 
 def usual_output(target: Target) -> int:
-    mean = _usual.get(str(target))
+    mean = _usual.get(f"{target.provider.name}/{canonical(target.model)}")
     return USUAL_OUTPUT if mean is None else max(1, round(mean * MARGIN))
 
 

@@ -3,7 +3,8 @@
 Rules:
 1. A route stands under its name. A name that nobody here knows stands under UNKNOWN.
 2. `provider/model` stands under its canonical name from the first answer that the caller had from it, and under UNKNOWN until then.
-3. A caller has so many of those names in a day; servers that answer to every name cannot make more. Further ones stand under UNKNOWN.
+3. A caller has so many of those names in a day; servers that answer to every name cannot make more. Whatever further ones answer,
+   fallbacks too, stands under UNKNOWN.
 4. The record keeps what was asked, and this name (`counted_as`), so that totals can be made again from records.
 """
 
@@ -31,17 +32,26 @@ def is_answered(record: Any) -> bool:
     return record.status == "ok" or int(record.completion_tokens) > 0
 
 
-def daily_name(named: Named, caller: Hashable, day: int, has_answered: bool) -> str:
-    """`has_answered`: whether this very model answered this call."""
-    if not named.is_known:
+def daily_name(asked: Named | None, answering: Named | None, caller: Hashable, day: int) -> str:
+    """`asked` is None where nobody looked the name up, `answering` where no model answered that the request names `provider/model`."""
+    if answering is not None and not _is_counted(answering, caller, day, is_answer=True):
         return UNKNOWN
-    if not named.provider:
-        return named.name
-    name = f"{named.provider}/{canonical(named.model)}"
-    names = _names_of(caller, day)
-    if has_answered and len(names) < MOST_NAMES:
+    if asked is None or not asked.is_known:
+        return UNKNOWN
+    if not asked.provider:
+        return asked.name
+    return _full_name(asked) if _is_counted(asked, caller, day, is_answer=False) else UNKNOWN
+
+
+def _is_counted(named: Named, caller: Hashable, day: int, is_answer: bool) -> bool:
+    names, name = _names_of(caller, day), _full_name(named)
+    if is_answer and len(names) < MOST_NAMES:
         names.add(name)
-    return name if name in names else UNKNOWN
+    return name in names
+
+
+def _full_name(named: Named) -> str:
+    return f"{named.provider}/{canonical(named.model)}"
 
 
 def _names_of(caller: Hashable, day: int) -> set[str]:

@@ -170,10 +170,11 @@ class Meter:
 
     def _counted_as(self) -> str:
         """The model's name in the daily totals, "" for the one that was asked for."""
-        entry, named = self._entry, self.named or Named(self._entry.model, is_known=False)
-        has_answered = is_answered(entry) and self.attempts.route == entry.model
+        entry, target = self._entry, self.attempts.target
         caller = entry.user_id if entry.user_id is not None else (entry.api_key_id,)
-        name = daily_name(named, caller, moment_of(entry.id).toordinal(), has_answered)
+        is_direct = target is not None and self.attempts.route == str(target)
+        answering = Named(entry.model, target.provider.name, target.model) if target and is_direct and is_answered(entry) else None
+        name = daily_name(self.named, answering, caller, moment_of(entry.id).toordinal())
         return "" if name == entry.model else name
 
     def _settle(self, entries: Sequence[UsageEntry]) -> None:

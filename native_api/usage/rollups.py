@@ -28,7 +28,7 @@ from django.utils import timezone
 from native_api.model_names import canonical
 from native_api.models import DailyUsage, UsageRecord
 from native_api.models.fields import units_of
-from native_api.usage.daily_names import is_answered
+from native_api.usage.daily_names import UNKNOWN, is_answered
 from native_api.usage.entry import UsageEntry
 
 GROUP: Final = ("day", "user_id", "user_name", "api_key_id", "api_key_name", "provider", "model", "provider_model", "status")
@@ -78,8 +78,8 @@ def _group(record: Any) -> Group:
 
 
 def _provider_model(record: Any) -> str:
-    """Its canonical name, so that a model is one however callers spell it; "" of one that did not answer, which may be made up."""
-    is_real = is_answered(record) or record.error_code == HEDGED
+    """Its canonical name, so that a model is one however callers spell it; "" of one that may be made up, since it did not answer."""
+    is_real = record.counted_as != UNKNOWN and (is_answered(record) or record.error_code == HEDGED)
     return canonical(_fitted("provider_model", record.provider_model)) if is_real else ""
 
 

@@ -138,9 +138,9 @@ class TestMadeUpNames:
         for number in range(5):
             assert call(site, f"openai/made-up-{number}", key, fallbacks=["real"]).status_code == 200
         records_of(site, "trudy", 5)
-        assert totals_of(site, "trudy") == [(UNKNOWN, "gpt-4o", "ok", 5)]
+        assert totals_of(site, "trudy") == [(UNKNOWN, "", "ok", 5)]
         for number in range(5):
             assert call(site, "failing", key, fallbacks=[f"openai/made-up-{number}"]).status_code == 502
         records_of(site, "trudy", 10)
-        assert {row[:2] for row in totals_of(site, "trudy")} == {(UNKNOWN, "gpt-4o"), ("failing", "")}
+        assert {row[:2] for row in totals_of(site, "trudy")} == {(UNKNOWN, ""), ("failing", "")}
         manage(site.environment, "native_rollup")

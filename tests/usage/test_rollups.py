@@ -314,9 +314,10 @@ class TestNames:
             ({"status": "client_closed", "completion_tokens": 1}, "x"),
             ({"status": "upstream_error", "completion_tokens": 1}, "x"),
             ({"status": "client_closed", "error_code": "hedged"}, "x"),
+            ({"status": "ok", "counted_as": UNKNOWN}, ""),
         ],
     )
-    def test_a_providers_model_that_did_not_answer_has_no_row(self, told: dict[str, Any], kept: str) -> None:
+    def test_a_providers_model_that_may_be_made_up_has_no_row(self, told: dict[str, Any], kept: str) -> None:
         write(entry(provider_model="x", **told))
         assert DailyUsage.objects.get().provider_model == kept
         call_command("native_rollup")
@@ -341,29 +342,37 @@ def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily_names, "_answered", OrderedDict())
 
 
+def direct(model: str) -> Named:
+    return Named(f"p/{model}", "p", model)
+
+
 @pytest.mark.usefixtures("no_names")
 class TestDailyName:
     def test_a_route_has_its_own(self) -> None:
-        assert daily_name(Named("fast"), 1, 1, has_answered=False) == "fast"
+        assert daily_name(Named("fast"), None, 1, 1) == "fast"
 
     def test_what_nobody_knows_has_none(self) -> None:
-        assert daily_name(Named("x", is_known=False), 1, 1, has_answered=True) == UNKNOWN
+        assert daily_name(Named("x", is_known=False), None, 1, 1) == UNKNOWN
+        assert daily_name(None, None, 1, 1) == UNKNOWN
 
     def test_a_providers_model_has_one_from_its_first_answer_of_the_day(self) -> None:
-        asked = [Named("", "p", "x"), Named("", "p", "models/X")]
-        assert daily_name(asked[0], 1, 1, has_answered=False) == UNKNOWN
-        assert daily_name(asked[1], 1, 1, has_answered=True) == "p/x"
-        assert daily_name(asked[0], 1, 1, has_answered=False) == "p/x"
-        assert daily_name(asked[0], 1, 2, has_answered=False) == UNKNOWN
-        assert daily_name(asked[0], 2, 1, has_answered=False) == UNKNOWN
+        assert daily_name(direct("x"), None, 1, 1) == UNKNOWN
+        assert daily_name(direct("models/X"), direct("models/X"), 1, 1) == "p/x"
+        assert daily_name(direct("x"), None, 1, 1) == "p/x"
+        assert daily_name(direct("x"), None, 1, 2) == UNKNOWN
+        assert daily_name(direct("x"), None, 2, 1) == UNKNOWN
 
     def test_a_server_that_answers_to_every_name_makes_a_bounded_number(self) -> None:
-        names = [daily_name(Named("", "p", f"x{number}"), 1, 1, has_answered=True) for number in range(1000)]
+        names = [daily_name(direct(f"x{number}"), direct(f"x{number}"), 1, 1) for number in range(1000)]
         assert len(set(names)) == daily_names.MOST_NAMES + 1
         assert set(names[daily_names.MOST_NAMES :]) == {UNKNOWN}
-        assert daily_name(Named("", "p", "real"), 2, 1, has_answered=True) == "p/real"
+        assert daily_name(direct("real"), direct("real"), 2, 1) == "p/real"
+
+    def test_neither_does_it_as_a_fallback(self) -> None:
+        names = [daily_name(Named("fast"), direct(f"x{number}"), 1, 1) for number in range(1000)]
+        assert names == ["fast"] * daily_names.MOST_NAMES + [UNKNOWN] * (1000 - daily_names.MOST_NAMES)
 
     def test_a_bounded_number_of_callers_is_remembered(self) -> None:
         for caller in range(daily_names.MOST_CALLERS + 10):
-            daily_name(Named("", "p", "x"), caller, 1, has_answered=True)
+            daily_name(direct("x"), direct("x"), caller, 1)
         assert len(daily_names._answered) == daily_names.MOST_CALLERS
