@@ -29,26 +29,16 @@ MOST_BASES: Final = 8
 
 PLAIN: Final = re.compile(r"[A-Za-z0-9._:@~+=,-]+(?:/[A-Za-z0-9._:@~+=,-]+)*", re.ASCII)
 
-UNLISTED: Final = (
-    r"(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/(?=[^/]+$)"
+PREFIX: Final = re.compile(
+    r"(?:https?://)?(?:registry\.ollama\.ai|ollama\.com)/"
+    r"|(?:models|library)/(?=[^/]+$)"
+    r"|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/(?=[^/]+$)"
     r"|arn:aws[^:/]*:bedrock:[^:/]*:[^:/]*:(?:foundation-model|inference-profile)/(?=[^/]+$)"
 )
-"""Prefixes with a part that can be anything: a pattern that begins with one is read without it."""
-
-PREFIX: Final = re.compile(rf"(?:https?://)?(?:registry\.ollama\.ai|ollama\.com)/|(?:models|library)/(?=[^/]+$)|{UNLISTED}")
-"""What may stand before a name without changing which model it is."""
-
-WILDCARDS: Final = frozenset("*?[")
+"""What may stand before a name, or a pattern, without changing which model it is."""
 
 LATEST: Final = ":latest"
 """The tag of an Ollama name that has none."""
-
-BEFORE_ALL: Final = ("", "registry.ollama.ai/", "ollama.com/")
-BEFORE_ONE: Final = (
-    *BEFORE_ALL, "models/", "library/", "registry.ollama.ai/library/", "ollama.com/library/", "publishers/google/models/",
-    "publishers/anthropic/models/",
-)  # fmt: skip
-"""Prefixes under which patterns may name a model, of any name and of one without a slash."""
 
 REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|uk|in|kr|global)\.")
 """Of Amazon Bedrock's inference profiles."""
@@ -88,19 +78,10 @@ def _stripped(name: str) -> str:
 
 
 @lru_cache(REMEMBERED)
-def spellings(model: str) -> frozenset[str]:
-    """What a pattern may call the model: as it was written, and in all ways that mean the same."""
-    name = canonical(model)
-    tags = ("",) if ":" in name.rpartition("/")[2] else ("", LATEST)
-    return frozenset([model.lower(), *(f"{prefix}{name}{tag}" for prefix in _prefixes(name) for tag in tags)])
-
-
-@lru_cache(REMEMBERED)
 def related(model: str) -> frozenset[str]:
-    """The spellings of the model and of all that it is a variant of, by the plain name alone."""
+    """The canonical names of the model and of all that it is a variant of."""
     name = canonical(model)
-    bases = {*_bases(name), *_bases(REGION.sub("", name))} - {name}
-    return spellings(model).union(f"{prefix}{base}" for base in bases for prefix in _prefixes(base))
+    return frozenset([*_bases(name), *_bases(REGION.sub("", name))])
 
 
 def _bases(name: str) -> list[str]:
@@ -116,31 +97,43 @@ def _shortened(name: str) -> str:
     return TAGGED.sub("", name) if without_date == name else without_date
 
 
-def _prefixes(name: str) -> tuple[str, ...]:
-    return BEFORE_ALL if "/" in name else BEFORE_ONE
-
-
 # --- patterns ----------------------------------------------------------------------------------------------
+#
+# Patterns are read, never matched with spellings: `o*` must not mean every model, because each may be called `ollama.com/…`.
 
 
+@lru_cache(8 * REMEMBERED)
 def admits(pattern: str, named: Named) -> bool:
     """Whether a pattern of access means this model. Names of the site's own are compared as they are written."""
     if not named.provider:
         return fnmatchcase(named.name, pattern)
-    names = [f"{named.provider}/{spelling}" for spelling in spellings(named.model)]
-    return any(fnmatchcase(name, each) for each in _for_access(pattern) for name in names)
-
-
-@lru_cache(8 * REMEMBERED)
-def _for_access(pattern: str) -> tuple[str, ...]:
-    """A pattern as it is compared: the provider's name as it stands, the model's in small letters."""
+    name = canonical(named.model)
     provider, slash, model = pattern.partition("/")
-    if not slash:
-        return pattern, pattern.lower()
-    lowered = model.lower()
-    plain = re.sub(f"^(?:{UNLISTED})", "", lowered)
-    # A prefix before a wildcard means a kind of models, which a wildcard alone would exceed.
-    return tuple(f"{provider}/{each}" for each in {lowered, lowered if plain[:1] in WILDCARDS else plain})
+    texts = (f"{provider}/{model.lower()}",) if slash else (pattern, pattern.lower())
+    if any(fnmatchcase(f"{named.provider}/{name}", text) for text in texts):
+        return True
+    return bool(slash) and fnmatchcase(named.provider, provider) and _means(model.lower(), name)
+
+
+def _means(pattern: str, name: str) -> bool:
+    """Whether a pattern that may begin with a prefix, or end with a tag, means the model of this canonical name."""
+    while (found := PREFIX.match(pattern)) is not None and found.end() < len(pattern):
+        if not _may_have(found[0], name):
+            return False
+        pattern = pattern[found.end() :]
+    return any(fnmatchcase(each, pattern) for each in _tagged(name, pattern))
+
+
+def _may_have(prefix: str, name: str) -> bool:
+    """Whether a model of this name has a spelling with this prefix."""
+    if prefix.startswith("arn:"):
+        return (REGION.match(name) is not None) == prefix.endswith("inference-profile/")
+    return "/" not in name or "ollama." in prefix
+
+
+def _tagged(name: str, pattern: str) -> tuple[str, ...]:
+    """The name, and with the tag that it leaves out where the pattern tells one."""
+    return (name, f"{name}{LATEST}") if ":" in pattern and ":" not in name.rpartition("/")[2] else (name,)
 
 
 @lru_cache(8 * REMEMBERED)
@@ -149,19 +142,17 @@ def covers(pattern: str, name: str) -> bool:
 
     A pattern without a provider means the model whoever serves it.
     """
-    return any(fnmatchcase(each, wanted) for wanted in _for_limits(pattern) for each in _limited_names(name, "/" not in pattern))
+    lowered = pattern.lower()
+    provider, slash, model = lowered.partition("/")
+    wanted = {lowered, f"{provider}{slash}{_stripped(model)}"}
+    return any(fnmatchcase(each, text) for text in wanted for each in _limited_names(name, lowered))
 
 
-def _for_limits(pattern: str) -> set[str]:
-    provider, slash, model = pattern.lower().partition("/")
-    return {pattern.lower(), f"{provider}{slash}{_stripped(model)}"}
-
-
-def _limited_names(name: str, with_bare: bool) -> set[str]:
-    """`with_bare`: also without the provider, and without the path that the model's name has there."""
-    provider, slash, model = name.partition("/")
+def _limited_names(name: str, pattern: str) -> set[str]:
+    """Without a provider in the pattern, also those without it, and without the path that the model's name has there."""
+    provider, slash, model = name.lower().partition("/")
     if not slash:
-        return {name.lower()}
-    models = related(model)
-    bare = {*models, *(each.rpartition("/")[2] for each in models)} if with_bare else set()
-    return {name.lower(), *(f"{provider.lower()}/{each}" for each in models), *bare}
+        return {provider}
+    models = {model, *related(model), *_tagged(canonical(model), pattern)}
+    bare = set() if "/" in pattern else {*models, *(each.rpartition("/")[2] for each in models)}
+    return {*(f"{provider}/{each}" for each in models), *bare}
