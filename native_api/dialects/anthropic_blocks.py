@@ -83,6 +83,11 @@ class Answer:
             owed.setdefault("provider_content", []).append(self.place.keep(about, {}))
         return owed
 
+    def held(self) -> Json:
+        """The blocks that are told when they stop, as far as they have come."""
+        blocks = [block.so_far() for block in self._open.values() if block.kind not in BEGINNINGS]
+        return {"provider_content": [{"block": block} for block in blocks]}
+
     # --- text ------------------------------------------------------------------------------------------------
 
     def _say(self, text: Any) -> Json:
@@ -199,6 +204,9 @@ class _Block:
             present = self.told.get(name)
             if name != "type" and value is not None:
                 self.told[name] = present + value if isinstance(present, str) and isinstance(value, str) else value
+
+    def so_far(self) -> Json:
+        return {**self.told, "input": self.json} if self.json else self.told
 
     def plain(self) -> Json:
         if self.json:

@@ -14,7 +14,7 @@ import orjson
 from native_api.dialects.anthropic_blocks import Answer
 from native_api.dialects.anthropic_errors import error_told
 from native_api.dialects.anthropic_reply import ending
-from native_api.dialects.anthropic_usage import tier_of, usage_of
+from native_api.dialects.anthropic_usage import joined, tier_of, usage_of
 from native_api.dialects.base import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -48,6 +48,9 @@ class AnthropicStream(StreamParser):
             raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
         return ()
 
+    def held(self) -> Json:
+        return self._answer.held()
+
     def _start(self, told: Json) -> Iterable[ChatCompletionChunk]:
         message = _object(told.get("message"))
         if self._began:
@@ -60,7 +63,7 @@ class AnthropicStream(StreamParser):
 
     def _count(self, told: Any) -> None:
         if isinstance(told, dict) and told:
-            self._counts |= {name: value for name, value in told.items() if value is not None}
+            self._counts = joined(self._counts, told)
             self.usage = usage_of(self._counts)
             self._tier = tier_of(self._counts)
 

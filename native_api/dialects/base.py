@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import orjson
 
 from native_api.dialects import inspection, owned
+from native_api.dialects.counts import joined
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
     ROUTING_FIELDS,
@@ -90,6 +91,15 @@ class StreamParser(ABC):
         for name in ("feed", "close"):
             if name in cls.__dict__:
                 setattr(cls, name, guarded_chunks(cls.__dict__[name]))
+
+    def count(self, told: Usage | None) -> None:
+        """Note what the provider tells of usage now; it never makes less of what was told before than `counts` says."""
+        if told is not None:
+            self.usage = told if self.usage is None else joined(self.usage, told)
+
+    def held(self) -> Json:
+        """What was read of the answer and is in no chunk yet, in the form of a delta. For counting what a broken answer had."""
+        return {}
 
     @abstractmethod
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:

@@ -14,6 +14,9 @@ from native_api.dialects.bedrock_reply import SERVER_TOOL, Reply, join
 from native_api.dialects.content import dumped, value_of
 from native_api.types import Json
 
+SAID_AT_ONCE: Final = frozenset({"", "text", "citation", "reasoningContent", "redactedContent"})
+"""Kinds of which nothing that the model wrote is left to say."""
+
 
 class Block:
     """`kind` is the member of its start or deltas, "" before the first; `start` where in the text it begins."""
@@ -28,6 +31,17 @@ class Block:
         self.pieces: list[str] = []
         self.number: int | None = None
         self.is_said = False
+
+    @property
+    def is_said_at_once(self) -> bool:
+        return self.kind in SAID_AT_ONCE or (self.kind == "toolUse" and self.head.get("type") != SERVER_TOOL)
+
+    @property
+    def is_image(self) -> bool:
+        return self.kind == "image" and bool(self.pieces)
+
+    def so_far(self) -> Json:
+        return {self.kind: {**self.head, "input": "".join(self.pieces)} if self.pieces else self.head}
 
 
 class Blocks:
@@ -63,6 +77,12 @@ class Blocks:
         for index in sorted(self._open):
             join(delta, self._owed(self._open.pop(index)))
         return delta
+
+    def held(self) -> Json:
+        """The blocks that are told when they stop, as far as they have come."""
+        blocks = [block for block in self._open.values() if not block.is_said_at_once]
+        images = [block for block in blocks if block.is_image]
+        return {"images": images, "provider_content": [{"block": block.so_far()} for block in blocks if not block.is_image]}
 
     def _block(self, told: Json) -> Block:
         index = told.get("contentBlockIndex", 0)
@@ -153,7 +173,7 @@ class Blocks:
             return {} if block.is_said else self._said(block, "{}")
         if kind == "redactedContent":
             return self._reply.hidden(_joined(block.pieces))
-        if kind == "image" and block.pieces:
+        if block.is_image:
             return self._reply.image({**block.head, "source": {"bytes": _joined(block.pieces)}})
         if kind in ("text", "citation"):
             self._reply.cite(block.citations, block.start)

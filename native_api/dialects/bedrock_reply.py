@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from native_api.dialects.bedrock_replay import NOT_SENT, WIRE
 from native_api.dialects.content import FORCED_TOOL, dumped
+from native_api.dialects.counts import count, usage_with
 from native_api.exceptions import UpstreamError
 from native_api.types import Json, Usage
 
@@ -181,13 +182,8 @@ def usage_of(told: Mapping[str, Any]) -> Usage | None:
     """Token counts. Bedrock's `inputTokens` leave cache reads and writes out; ours have them."""
     if "inputTokens" not in told and "outputTokens" not in told:
         return None
-    cached = told.get("cacheReadInputTokens") or told.get("cacheReadInputTokenCount") or 0
-    written = told.get("cacheWriteInputTokens") or told.get("cacheWriteInputTokenCount") or 0
-    prompt = (told.get("inputTokens") or 0) + cached + written
-    completion = told.get("outputTokens") or 0
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
-    }
+    cached = count(told, "cacheReadInputTokens") or count(told, "cacheReadInputTokenCount")
+    written = count(told, "cacheWriteInputTokens") or count(told, "cacheWriteInputTokenCount")
+    usage = usage_with(count(told, "inputTokens") + cached + written, count(told, "outputTokens"))
+    usage["prompt_tokens_details"] = {"cached_tokens": cached, "cache_write_tokens": written}
+    return usage

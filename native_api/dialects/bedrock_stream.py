@@ -103,6 +103,9 @@ class BedrockStream(StreamParser):
             raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
         return self._finish({})
 
+    def held(self) -> Json:
+        return self._blocks.held()
+
     # --- events ----------------------------------------------------------------------------------------------
 
     def _message_start(self, told: Json) -> Json:
@@ -124,7 +127,7 @@ class BedrockStream(StreamParser):
         return self._blocks.stop_all()
 
     def _metadata(self, told: Json) -> Json:
-        self.usage = usage_of(told.get("usage") or {}) or self.usage
+        self.count(usage_of(told.get("usage") or {}))
         self._about += _about(told)
         self._tier = _tier(told)
         self._counted = True

@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.content import FORCED_TOOL, joined
+from native_api.dialects.counts import count, usage_with
 from native_api.dialects.deltas import completed
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
@@ -181,17 +182,21 @@ def finish_reason(reason: Any, has_calls: bool, forced: bool, says_something: bo
     return mapped
 
 
+COUNTS: Final = ("input_tokens", "output_tokens")
+
+
 def usage_of(told: Any) -> Usage | None:
     """Counts of the model's tokens, which include what Cohere adds to the prompt; else the billed ones."""
     told = told if isinstance(told, dict) else {}
     billed: Json = told.get("billed_units") or {}
-    counts: Json = told.get("tokens") or billed
-    if "input_tokens" not in counts and "output_tokens" not in counts:
+    counts: Json = told.get("tokens") or {}
+    if not any(count(counts, name) for name in COUNTS):
+        counts = billed or counts
+    if not any(name in counts for name in COUNTS):
         return None
-    prompt, completion = int(counts.get("input_tokens") or 0), int(counts.get("output_tokens") or 0)
-    usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    usage = usage_with(*(count(counts, name) for name in COUNTS))
     if told.get("cached_tokens") is not None:
-        usage["prompt_tokens_details"] = {"cached_tokens": int(told["cached_tokens"])}
+        usage["prompt_tokens_details"] = {"cached_tokens": count(told, "cached_tokens")}
     if billed:
         usage["billed_units"] = billed
     return usage

@@ -55,6 +55,10 @@ class CohereStream(StreamParser):
             raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
         return NO_CHUNKS
 
+    def held(self) -> Json:
+        blocks = [block for block in self._blocks.values() if block.get("type") not in ("text", "thinking")]
+        return {"provider_content": [{"block": block} for block in blocks]}
+
     def _start(self, told: Json) -> list[ChatCompletionChunk]:
         self._id = told.get("id") or ""
         return self._chunk({"content": ""})
@@ -114,6 +118,7 @@ class CohereStream(StreamParser):
         block = self._blocks.get(told.get("index"), {})
         if block.get("type") in ("text", "thinking", None):
             return NO_CHUNKS
+        del self._blocks[told.get("index")]
         return self._chunk({"provider_content": [kept(self._next("provider_content"), block)]})
 
     def _citation(self, told: Json) -> list[ChatCompletionChunk]:
@@ -174,7 +179,7 @@ class CohereStream(StreamParser):
 
     def _end(self, told: Json) -> list[ChatCompletionChunk]:
         delta = told.get("delta") or {}
-        self.usage = usage_of(delta.get("usage")) or self.usage
+        self.count(usage_of(delta.get("usage")))
         if delta.get("error"):
             raise failure({"message": str(delta["error"])})
         has_calls = bool(self._numbers["tool_calls"])

@@ -68,6 +68,10 @@ class Candidate:
                 raise self._failure()
         return delta
 
+    def held(self) -> list[Json]:
+        """The call whose arguments are being streamed, if any."""
+        return [self._pieces.delta()] if self._pieces is not None else []
+
     def end(self) -> tuple[Json, Json]:
         """What is owed of the message at the end, and what the choice says of it. Raises UpstreamError where there is no answer at all."""
         said_nothing = not (self._place.length or self._place.calls or self._files.count)

@@ -16,7 +16,7 @@ from native_api.dialects.deltas import add_delta, completed
 from native_api.dialects.gemini_errors import error_told
 from native_api.dialects.gemini_logprobs import logprobs
 from native_api.dialects.gemini_reply import Candidate
-from native_api.dialects.gemini_usage import tier_of, usage_of
+from native_api.dialects.gemini_usage import joined, tier_of, usage_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Choice, ChunkChoice, Event, Json, Usage
 
@@ -132,7 +132,7 @@ class GeminiStream(StreamParser):
             self._refusal, self._blocked = _refusal(reply), _blocked(reply)
         counts = _counts(reply)
         if counts:
-            self._counts.update(counts)
+            self._counts = joined(self._counts, counts)
             self.usage: Usage | None = usage_of(self._counts)
             self._tier = tier_of(self._counts)
 
@@ -169,6 +169,9 @@ class GeminiStream(StreamParser):
         if self._tier:
             chunk["service_tier"] = self._tier
         return chunk
+
+    def held(self) -> Json:
+        return {"tool_calls": [call for candidate in self._candidates.values() for call in candidate.held()]}
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._candidates and self._refusal:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from native_api.dialects.counts import count, join, usage_with
 from native_api.types import Json, Usage
+
+COUNTS: Final = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")
+WRITTEN: Final = frozenset({"candidatesTokenCount", "thoughtsTokenCount"})
+
+
+def joined(earlier: Json, later: Json) -> Json:
+    """The counts that hold after `later` (see `counts`)."""
+    return join(earlier, later, WRITTEN)
 
 
 def usage_of(told: Json) -> Usage | None:
     """The usage in a `usageMetadata`, None where it holds no counts."""
-    if "promptTokenCount" not in told and "totalTokenCount" not in told:
+    if not any(name in told for name in COUNTS):
         return None
-    prompt = _count(told, "promptTokenCount") + _count(told, "toolUsePromptTokenCount")
-    thoughts = _count(told, "thoughtsTokenCount")
-    completion = _count(told, "candidatesTokenCount") + thoughts
-    usage: Usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": _count(told, "totalTokenCount") or prompt + completion,
-    }
+    prompt = count(told, "promptTokenCount") + count(told, "toolUsePromptTokenCount")
+    thoughts = count(told, "thoughtsTokenCount")
+    usage = usage_with(prompt, count(told, "candidatesTokenCount") + thoughts, count(told, "totalTokenCount"))
     of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
-    if _count(told, "cachedContentTokenCount"):
-        of_prompt["cached_tokens"] = _count(told, "cachedContentTokenCount")
-        of_prompt |= {f"cached_{name}": count for name, count in _by_kind(told.get("cacheTokensDetails")).items()}
+    if count(told, "cachedContentTokenCount"):
+        of_prompt["cached_tokens"] = count(told, "cachedContentTokenCount")
+        of_prompt |= {f"cached_{name}": number for name, number in _by_kind(told.get("cacheTokensDetails")).items()}
     of_completion = _by_kind(told.get("candidatesTokensDetails"))
     if thoughts:
         of_completion["reasoning_tokens"] = thoughts
@@ -55,16 +59,11 @@ def tier_of(told: Json) -> str | None:
     return TIERS.get(tier) if isinstance(tier, str) else None
 
 
-def _count(told: Json, name: str) -> int:
-    value = told.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
 def _by_kind(*lists: Any) -> Json:
     """`audio_tokens`, `image_tokens` and the like; text is the rest."""
     counts: Json = {}
     for entry in (entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)):
         name = f"{str(entry.get('modality', '')).lower()}_tokens"
         if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
-            counts[name] = counts.get(name, 0) + _count(entry, "tokenCount")
+            counts[name] = counts.get(name, 0) + count(entry, "tokenCount")
     return counts

@@ -16,6 +16,7 @@ import orjson
 
 from native_api.dialects.base import StreamParser
 from native_api.dialects.content import dumped
+from native_api.dialects.counts import count, usage_with
 from native_api.dialects.deltas import completed
 from native_api.dialects.errors import error_inside, error_object, provider_error
 from native_api.exceptions import UpstreamError
@@ -92,8 +93,7 @@ def usage_of(told: Json) -> Usage | None:
     """The counts, None where there are none. A prompt that was wholly cached is not counted by older versions."""
     if "prompt_eval_count" not in told and "eval_count" not in told:
         return None
-    prompt, completion = told.get("prompt_eval_count") or 0, told.get("eval_count") or 0
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return usage_with(count(told, "prompt_eval_count"), count(told, "eval_count"))
 
 
 def likelihoods(items: Iterable[Any]) -> Json:
@@ -141,9 +141,10 @@ class OllamaStream(StreamParser):
         self._images += len(delta.get("images", ()))
         self._calls += len(delta.get("tool_calls", ()))
         reason = None
+        if "eval_count" in told or told.get("done"):
+            self.count(usage_of(told))
         if told.get("done"):
             self._finished = True
-            self.usage = usage_of(told) or self.usage
             reason = finish_reason(told.get("done_reason"), self._calls > 0)
         if not delta and not reason and not told.get("logprobs"):
             return ()

@@ -133,44 +133,44 @@ class ThinkTags:
     OPEN: Final = "<think>"
     CLOSE: Final = "</think>"
 
-    __slots__ = ("_held", "_state")
+    __slots__ = ("_state", "held")
 
     def __init__(self) -> None:
-        self._held = ""
+        self.held = ""
         self._state = "head"
 
     def feed(self, text: str) -> tuple[str, str]:
         """The thinking and the answer in what can be told so far."""
-        self._held += text
+        self.held += text
         thought = content = ""
         if self._state == "head":
             self._open()
         if self._state == "thinking":
             thought = self._think()
         if self._state == "gap":
-            self._held = self._held.lstrip("\r\n")
-            self._state = "answer" if self._held else "gap"
+            self.held = self.held.lstrip("\r\n")
+            self._state = "answer" if self.held else "gap"
         if self._state == "answer":
-            content, self._held = self._held, ""
+            content, self.held = self.held, ""
         return thought, content
 
     def _open(self) -> None:
-        head = self._held.lstrip()
+        head = self.held.lstrip()
         if head.startswith(self.OPEN):
-            self._state, self._held = "thinking", head[len(self.OPEN) :]
+            self._state, self.held = "thinking", head[len(self.OPEN) :]
         elif not self.OPEN.startswith(head):
             self._state = "answer"
 
     def _think(self) -> str:
-        thought, closed, rest = self._held.partition(self.CLOSE)
+        thought, closed, rest = self.held.partition(self.CLOSE)
         if closed:
-            self._state, self._held = "gap", rest
+            self._state, self.held = "gap", rest
             return thought
-        keep = next((size for size in range(len(self.CLOSE) - 1, 0, -1) if self._held.endswith(self.CLOSE[:size])), 0)
-        thought, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        keep = next((size for size in range(len(self.CLOSE) - 1, 0, -1) if self.held.endswith(self.CLOSE[:size])), 0)
+        thought, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
         return thought
 
     def close(self) -> tuple[str, str]:
         """What was held back, at the end of the text."""
-        held, self._held = self._held, ""
+        held, self.held = self.held, ""
         return (held, "") if self._state == "thinking" else ("", held)

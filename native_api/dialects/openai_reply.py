@@ -174,6 +174,10 @@ class Answer:
         if reason and self.reason is None:
             self.reason = str(reason).lower()
 
+    def held(self) -> tuple[str, Json]:
+        """The text that may yet be a tag, and the members that are told at the end."""
+        return self._tags.held if self._tags is not None else "", self._others
+
     def end(self, body: Mapping[str, Any]) -> tuple[Json, str]:
         """What is owed at the end, and the finish reason. `body` tells the sources where the choice did not."""
         delta: Json = {}

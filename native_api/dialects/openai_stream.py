@@ -73,7 +73,7 @@ class OpenAIStream(StreamParser):
 
     def _count(self, told: Json) -> None:
         if told.get("usage") or told.get("x_groq"):
-            self.usage = usage_of(told) or self.usage
+            self.count(usage_of(told))
 
     def _refuse_errors(self, event: Event, told: Json) -> None:
         groq = told.get("x_groq")
@@ -117,7 +117,7 @@ class OpenAIStream(StreamParser):
             answer = self._answers[index] = Answer(index, self._quirks)
         answer.finish(choice)
         if choice.get("usage"):
-            self.usage = usage_of(choice) or self.usage
+            self.count(usage_of(choice))
         delta = answer.take(_told(choice, answer), self._head.get("id") or "")
         if choice.keys() - OF_CHOICE:
             answer.extra |= {name: value for name, value in choice.items() if name not in OF_CHOICE and value is not None}
@@ -147,6 +147,10 @@ class OpenAIStream(StreamParser):
         if not answer.has_begun:
             owed = {"role": "assistant", **owed}
         return {"index": answer.index, "delta": owed, "finish_reason": reason, **answer.extra}
+
+    def held(self) -> Json:
+        held = [answer.held() for answer in self._answers.values()]
+        return {"content": "".join(text for text, _ in held), "provider_content": [{"block": others} for _, others in held]}
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._answers or not (self._done or self._is_whole()):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from native_api.dialects.counts import count, usage_with
 from native_api.types import Json, Usage
 
 CACHED: Final = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
@@ -35,13 +36,13 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
     told = _told(body)
     if told is None:
         return None
-    prompt, completion, total = (_count(told, name) for name in COUNTS)
+    prompt, completion, total = (count(told, name) for name in COUNTS)
     of_prompt, of_completion = _details(told, "prompt_tokens_details"), _details(told, "completion_tokens_details")
     _first(told, CACHED, of_prompt, "cached_tokens")
     _first(told, WRITTEN, of_prompt, "cache_write_tokens")
     _first(told, ("reasoning_tokens",), of_completion, "reasoning_tokens")
     completion += _apart(prompt, completion, total, of_completion)
-    usage: Json = {**told, "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total or prompt + completion}
+    usage: Json = {**told, **usage_with(prompt, completion, total)}
     for name, details in (("prompt_tokens_details", of_prompt), ("completion_tokens_details", of_completion)):
         usage.pop(name, None)
         if details:
@@ -52,17 +53,14 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
 
 
 def _told(body: Mapping[str, Any]) -> Json | None:
-    choices = body.get("choices") or ()
-    inside = (choice.get("usage") for choice in choices if isinstance(choice, dict))
-    for usage in (body.get("usage"), (body.get("x_groq") or {}).get("usage"), *inside):
-        if isinstance(usage, dict) and any(usage.get(name) is not None for name in COUNTS):
-            return usage
-    return None
-
-
-def _count(told: Mapping[str, Any], name: str) -> int:
-    value = told.get(name)
-    return int(value) if isinstance(value, int | float) else 0
+    """The first usage with a count above 0, else the first one."""
+    usual = body.get("usage")
+    if isinstance(usual, dict) and count(usual, "prompt_tokens"):
+        return usual
+    inside = [choice.get("usage") for choice in body.get("choices") or () if isinstance(choice, dict)]
+    places = (usual, (body.get("x_groq") or {}).get("usage"), *inside)
+    found = [usage for usage in places if isinstance(usage, dict) and any(usage.get(name) is not None for name in COUNTS)]
+    return next((usage for usage in found if any(count(usage, name) for name in COUNTS)), found[0] if found else None)
 
 
 def _details(told: Json, name: str) -> Json:
@@ -76,7 +74,7 @@ def _first(told: Json, names: tuple[str, ...], details: Json, name: str) -> None
         return
     for other in names:
         if told.get(other):
-            details[name] = _count(told, other)
+            details[name] = count(told, other)
             return
 
 

@@ -69,6 +69,10 @@ class Output:
             found = self._items[key] = Item(self._here(), self._details)
         return found
 
+    def held(self) -> list[str]:
+        """Arguments that came before the names of their calls."""
+        return [item.held for item in self._items.values() if item.held]
+
     def _here(self) -> Json:
         here = {}
         if self._length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.content import objects
+from native_api.dialects.counts import count, usage_with
 from native_api.dialects.errors import error_inside, provider_error, status_inside
 from native_api.dialects.responses_items import Output
 from native_api.exceptions import UpstreamError
@@ -16,6 +17,7 @@ KEPT: Final = frozenset({"service_tier", "moderation", "content_filters", "conve
 """Fields of a reply that tell the client something and stand nowhere in the unified shape: passed on."""
 
 FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
+UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
 
 def complete(body: Any) -> ChatCompletion:
@@ -23,6 +25,7 @@ def complete(body: Any) -> ChatCompletion:
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
         raise error_inside(body)
     refuse_failed(body)
+    refuse_unfinished(body)
     output = Output()
     message: Json = {"role": "assistant", "content": None}
     for index, item in enumerate(body["output"]):
@@ -103,6 +106,12 @@ def refuse_failed(body: Json) -> None:
         raise failure(body.get("error") or {"message": f"the response is {body.get('status')}"})
 
 
+def refuse_unfinished(body: Json) -> None:
+    """Raise for a response that has not begun: a provider that answers in the background keeps the answer, and its usage, to itself."""
+    if body.get("status") in UNFINISHED and not body.get("output"):
+        raise UpstreamError(f"The provider's response has no answer yet: it is {body['status']}.")
+
+
 def failure(detail: Any) -> UpstreamError:
     """The meaning of a response's `error`, or of an `error` event."""
     if isinstance(detail, dict) and isinstance(detail.get("error"), dict):
@@ -117,15 +126,13 @@ def usage_of(told: Any) -> Usage | None:
     if not isinstance(told, dict) or not {"input_tokens", "output_tokens"} & told.keys():
         return None
     names = {"input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details"}
-    prompt, completion = told.get("input_tokens") or 0, told.get("output_tokens") or 0
     usage: Json = {
         **{name: value for name, value in told.items() if name not in names},
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": told.get("total_tokens") or prompt + completion,
+        **usage_with(count(told, "input_tokens"), count(told, "output_tokens"), count(told, "total_tokens")),
     }
     for name, other in (("prompt_tokens_details", "input_tokens_details"), ("completion_tokens_details", "output_tokens_details")):
-        details = {key: value for key, value in (told.get(other) or {}).items() if value is not None}
+        details = told.get(other)
+        details = {key: value for key, value in details.items() if value is not None} if isinstance(details, dict) else {}
         if details:
             usage[name] = details
     counted: Any = usage

@@ -16,7 +16,7 @@ from native_api.dialects.base import StreamParser, event_json
 from native_api.dialects.content import objects
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.responses_items import CALLS, Item, Output
-from native_api.dialects.responses_reply import about, failure, finish_reason, head_of, logprobs, refuse_failed, usage_of
+from native_api.dialects.responses_reply import about, failure, finish_reason, head_of, logprobs, refuse_failed, refuse_unfinished, usage_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 
@@ -28,6 +28,8 @@ class ResponsesStream(StreamParser):
         self._about: Json = {}
         self._ended = False
         self._began = False
+        self._unsaid: dict[Any, list[str]] = {}
+        """Pieces of items that are told when they are done, such as code: for counting them only."""
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
@@ -42,6 +44,7 @@ class ResponsesStream(StreamParser):
             raise failure(told)
         handler = HANDLERS.get(kind)
         if handler is None:
+            self._keep_unsaid(told)
             return ()
         return self._chunks(handler(self, told))
 
@@ -49,6 +52,14 @@ class ResponsesStream(StreamParser):
         if not self._ended:
             raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
         return ()
+
+    def _keep_unsaid(self, told: Json) -> None:
+        if isinstance(told.get("delta"), str):
+            self._unsaid.setdefault(self._output.key(told.get("output_index"), told.get("item_id")), []).append(told["delta"])
+
+    def held(self) -> Json:
+        unsaid = ["".join(pieces) for pieces in self._unsaid.values()]
+        return {"provider_content": [{"block": {"unsaid": [*unsaid, *self._output.held()]}}]}
 
     # --- the response itself -------------------------------------------------------------------------------
 
@@ -66,10 +77,12 @@ class ResponsesStream(StreamParser):
     def _end(self, told: Json) -> Iterable[Json]:
         response = told.get("response") or {}
         self._know(response)
-        self.usage = usage_of(response.get("usage")) or self.usage
+        self.count(usage_of(response.get("usage")))
         refuse_failed(response)
         if told.get("type") == "response.failed":
             raise failure(response.get("error") or told)
+        if not self._began:
+            refuse_unfinished(response)
         for index, item in enumerate(response.get("output") or ()):
             if isinstance(item, dict):
                 yield from self._output.whole(self._output.key(index, item.get("id")), item)
@@ -91,7 +104,9 @@ class ResponsesStream(StreamParser):
 
     def _item_done(self, told: Json) -> Iterable[Json]:
         item = told.get("item") or {}
-        return self._output.whole(self._output.key(told.get("output_index"), item.get("id")), item)
+        key = self._output.key(told.get("output_index"), item.get("id"))
+        self._unsaid.pop(key, None)
+        return self._output.whole(key, item)
 
     def _text(self, told: Json) -> Iterable[Json]:
         part, item = told.get("content_index", 0), self._item(told)

@@ -103,6 +103,7 @@ def test_a_final_response_tells_what_no_event_did() -> None:
     assert fold([*chunks, *parser.close()]) == DIALECT.response(body, TARGET)["choices"]
 
 
-def test_an_answer_that_is_only_queued_is_empty() -> None:
+def test_an_answer_that_is_only_queued_is_none() -> None:
     body = {"id": "resp_1", "status": "queued", "output": [], "usage": None}
-    assert DIALECT.response(body, TARGET)["choices"][0]["message"] == {"role": "assistant", "content": None}
+    with pytest.raises(UpstreamError, match="no answer yet: it is queued"):
+        DIALECT.response(body, TARGET)

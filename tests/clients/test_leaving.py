@@ -1,0 +1,120 @@
+"""A client that leaves in the middle of an answer, over HTTP, on every wire: the record, its cost and the budget have what was produced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.clients.conftest import SPOKEN
+from tests.clients.model import Answer
+from tests.clients.wires.base import Scripted
+from tests.limits.asking import budget, units
+from tests.servers import Site, make_template, running_site, until
+from tests.upstream import Exchange, Script, cuts, stalls
+
+WORDS = "word " * 1600
+"""2,000 tokens."""
+
+INPUT, OUTPUT = Decimal(3), Decimal(15)
+"""USD per million tokens."""
+
+END = 8
+"""More events than any wire has behind the text."""
+
+
+@pytest.fixture(scope="module")
+def site(upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("leaving")
+    price = {"INPUT": str(INPUT), "OUTPUT": str(OUTPUT)}
+    settings = {
+        "PROVIDERS": {name: {**scripted.wire.provider(url), "PRICE": price} for name, (url, scripted) in upstreams.items()},
+        "LIMITS": [
+            {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "5", "WINDOW": "month", "MODELS": f"{name}/*"} for name in upstreams
+        ],
+        "ATTEMPTS": {"RETRIES": 0},
+        "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
+    }
+    with running_site("uvicorn", folder, folder, make_template(folder), settings) as running:
+        yield running
+
+
+@pytest.fixture(params=SPOKEN)
+def wire(request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, Scripted]]) -> Iterator[str]:
+    name: str = request.param
+    yield name
+    upstreams[name][1].say = None
+
+
+def says_then(scripted: Scripted, end: Script | None, change: Callable[[Any], Any] = lambda told: told) -> Script:
+    """The words, in the wire's events, and then `end` in place of the last ones; None sends those too."""
+
+    async def script(exchange: Exchange) -> None:
+        asked = scripted.wire.read(exchange.received)
+        events = [scripted.wire.changed(event, change) for event in scripted.wire.stream(asked, Answer(WORDS + "word" * 7 * END))]
+        await exchange.head(200, {"content-type": scripted.wire.media_type, "transfer-encoding": "chunked"})
+        for event in events if end is None else events[:-END]:
+            await exchange.piece(event)
+        await (end(exchange) if end is not None else exchange.end())
+
+    return script
+
+
+def read(site: Site, scripted: Scripted, wire: str, characters: int) -> str:
+    """Read so much of an answer, then leave. The request's id."""
+    body = {"model": f"{wire}/{scripted.wire.models[0]}", "stream": True, "messages": [{"role": "user", "content": "Tell me."}]}
+    url, length = f"{site.url}/v1/chat/completions", 0
+    with httpx.stream("POST", url, headers=site.headers, json=body, timeout=30, trust_env=False) as answer:
+        assert answer.status_code == 200, answer.read()
+        for line in answer.iter_lines():
+            told = json.loads(line[6:]) if line.startswith("data: {") else {}
+            length += sum(len(choice["delta"].get("content") or "") for choice in told.get("choices", ()))
+            if length >= characters:
+                break
+        return answer.headers["x-request-id"]
+
+
+def spent(site: Site, wire: str) -> Decimal:
+    records = site.usage(provider=wire)
+    return sum((Decimal(record["cost"]) for record in records), Decimal(0))
+
+
+def check(site: Site, wire: str, request_id: str, status: str) -> None:
+    """The record has 2,000 tokens, their cost, and so has the budget."""
+    [record] = site.wait_for_usage(request_id=request_id)
+    assert (record["status"], record["estimated"]) == (status, 1)
+    assert 2000 <= record["completion_tokens"] <= 2100
+    assert record["prompt_tokens"] > 0
+    assert record["total_tokens"] == record["prompt_tokens"] + record["completion_tokens"]
+    assert Decimal(record["cost"]) == (INPUT * record["prompt_tokens"] + OUTPUT * record["completion_tokens"]) / 1_000_000
+    until(lambda: budget(site, f"{wire}/*") == (units(spent(site, wire)), 0), "the budget")
+
+
+@pytest.mark.parametrize(("end", "status"), [(stalls, "client_closed"), (cuts, "upstream_error")], ids=["client", "provider"])
+def test_who_leaves_after_2000_tokens_pays_for_2000(
+    site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str, end: Script, status: str
+) -> None:
+    scripted = upstreams[wire][1]
+    scripted.say = says_then(scripted, end)
+    request_id = read(site, scripted, wire, len(WORDS) if end is stalls else 10**6)
+    check(site, wire, request_id, status)
+
+
+def test_a_whole_answer_whose_usage_is_zeros_is_estimated(site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str) -> None:
+    scripted = upstreams[wire][1]
+    scripted.say = says_then(scripted, None, with_zeros)
+    check(site, wire, read(site, scripted, wire, 10**6), "ok")
+
+
+def with_zeros(value: Any, inside: bool = False) -> Any:
+    counted = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
+    if isinstance(value, dict):
+        return {name: with_zeros(item, inside or name in counted) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_zeros(item, inside) for item in value]
+    return 0 if inside and isinstance(value, int) else value

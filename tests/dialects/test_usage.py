@@ -1,0 +1,234 @@
+"""What a parser says of usage while a stream goes on: what was told last, and never less for a zero."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.dialects.counts import count, join, joined
+from native_api.engine.exchange import DECODERS
+from native_api.types import Event, Provider, Target
+from tests.test_recordings import cases, stream_of, target_of
+from tests.usage.counts import used
+
+STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
+REPLIES = cases("reply", "expected")
+COUNTED = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
+
+ANTHROPIC = {
+    "usage": {"input_tokens": 0, "output_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0},
+}
+OPENAI = {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
+ZEROS: dict[str, tuple[str, Any]] = {
+    "anthropic": ("message_delta", {"type": "message_delta", "delta": {}, **ANTHROPIC}),
+    "anthropic_vertex": ("message_delta", {"type": "message_delta", "delta": {}, **ANTHROPIC}),
+    "bedrock": ("metadata", {"usage": {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0, "cacheReadInputTokens": 0}}),
+    "cohere": ("message-end", {"type": "message-end", "delta": {"usage": {"tokens": {"input_tokens": 0, "output_tokens": 0}}}}),
+    "gemini": ("", {"candidates": [], "usageMetadata": {"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0}}),
+    "ollama": ("", {"message": {"content": ""}, "done": False, "prompt_eval_count": 0, "eval_count": 0}),
+    "openai": ("", {"id": "", "choices": [], **OPENAI}),
+    "openai_responses": ("", {"type": "response.completed", "response": {"usage": {"input_tokens": 0, "output_tokens": 0}}}),
+}
+"""An event that tells nothing but zeros, as proxies and servers send them."""
+
+
+def events_of(case: Any) -> list[Event]:
+    decoder = DECODERS[DIALECTS[case["provider"]["dialect"]].framing]()
+    return [*decoder.feed(stream_of(case)), *decoder.close()]
+
+
+def usages(case: Any, events: list[Event]) -> list[Any]:
+    """What the parser says after each event."""
+    parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+    return [(list(parser.feed(event)), parser.usage)[1] for event in events]
+
+
+def with_zeros(value: Any, inside: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {name: with_zeros(item, inside or name in COUNTED) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_zeros(item, inside) for item in value]
+    return 0 if inside and isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def repeated_with_zeros(events: list[Event]) -> Iterator[Event]:
+    """Each event that tells usage is there twice, the second time with nothing but zeros."""
+    for event in events:
+        yield event
+        told = json.loads(event.data) if event.data.startswith("{") else {}
+        zeros = with_zeros(told)
+        if zeros != told:
+            yield event._replace(data=json.dumps(zeros))
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_zeros_never_lower_a_count(case: Any) -> None:
+    events = events_of(case)
+    assert usages(case, list(repeated_with_zeros(events)))[-1] == usages(case, events)[-1]
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_an_event_of_zeros_changes_nothing_wherever_it_comes(case: Any) -> None:
+    kind, zeros = ZEROS[case["provider"]["dialect"]]
+    events, parser = events_of(case), DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+    for event in events:
+        list(parser.feed(event))
+        if parser.usage is not None:
+            before = dict(parser.usage)
+            list(parser.feed(Event(kind, json.dumps(zeros))))
+            assert {name: parser.usage[name] for name in before} == before  # type: ignore[literal-required]
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_what_was_written_never_becomes_less(case: Any) -> None:
+    counts = [usage["completion_tokens"] for usage in usages(case, events_of(case)) if usage]
+    assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_dialect_is_told_zeros(name: str) -> None:
+    assert name in ZEROS
+    assert any(case.values[0]["provider"]["dialect"] == name for case in STREAMS)
+
+
+# --- single wires --------------------------------------------------------------------------------------------------
+
+
+def last_usage(dialect: str, *told: Any) -> Any:
+    parser = DIALECTS[dialect].stream(Target(Provider("p", dialect, "https://api.example/v1"), "m"))
+    for one in told:
+        list(parser.feed(Event("", json.dumps(one))))
+    return parser.usage
+
+
+def started(**usage: Any) -> Any:
+    return {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": usage}}
+
+
+def ended(**usage: Any) -> Any:
+    return {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+
+
+AT_FIRST = {"input_tokens": 9, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2, "output_tokens": 1}
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ({"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 16}, (16, 16, 5)),
+        ({"input_tokens": 9, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 16}, (16, 16, 5)),
+        ({"input_tokens": 700, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2, "output_tokens": 16}, (707, 16, 5)),
+        ({"output_tokens": 16}, (16, 16, 5)),
+        ({"input_tokens": None, "output_tokens": 0}, (16, 1, 5)),
+        ({"input_tokens": -3, "output_tokens": "16"}, (16, 1, 5)),
+        ({"input_tokens": 10**30, "output_tokens": 1e300}, (16, 1, 5)),
+        ({}, (16, 1, 5)),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["anthropic", "anthropic_vertex"])
+def test_anthropics_counts_of_the_start_hold_until_others_are_told(dialect: str, later: Any, expected: tuple[int, int, int]) -> None:
+    usage = last_usage(dialect, started(**AT_FIRST), ended(**later))
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == expected
+    assert usage["total_tokens"] == sum(expected[:2])
+
+
+def test_after_a_compaction_the_counts_of_the_last_run_replace_those_of_the_first() -> None:
+    """As Anthropic told it in 2026-02: the first run's counts are in `iterations`, and are charged by them."""
+    first = {"input_tokens": 100, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 55096}
+    last = {"input_tokens": 181, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 8}
+    runs = [{**first, "output_tokens": 83, "type": "compaction"}, {**last, "type": "message"}]
+    usage = last_usage("anthropic", started(**first, output_tokens=7), ended(**last, iterations=runs))
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (181, 8, 0)
+    assert usage["iterations"] == runs
+
+
+def test_gemini_may_correct_its_count_of_the_prompt() -> None:
+    """As Gemini 2.0 Flash did."""
+    first = {"usageMetadata": {"promptTokenCount": 169, "totalTokenCount": 169}}
+    last = {"usageMetadata": {"promptTokenCount": 79, "candidatesTokenCount": 12, "totalTokenCount": 91}}
+    usage = last_usage("gemini", first, last)
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (79, 12, 91)
+
+
+def test_an_image_that_gemini_counted_stays_counted() -> None:
+    details = [{"modality": "IMAGE", "tokenCount": 1290}]
+    told = {"promptTokenCount": 9, "candidatesTokenCount": 1290, "totalTokenCount": 1299, "candidatesTokensDetails": details}
+    usage = last_usage("gemini", {"usageMetadata": told}, {"usageMetadata": with_zeros(told, inside=True)})
+    assert usage["completion_tokens_details"] == {"image_tokens": 1290}
+
+
+def test_usage_inside_groqs_own_member_counts_though_zeros_stand_at_the_usual_place() -> None:
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    groq = {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}}
+    usage = last_usage("openai", {"id": "c", "choices": [], "usage": zeros, "x_groq": groq})
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (9, 3, 12)
+
+
+def test_coheres_billed_units_count_where_tokens_are_zeros() -> None:
+    usage = {"tokens": {"input_tokens": 0, "output_tokens": 0}, "billed_units": {"input_tokens": 5.0, "output_tokens": 7.0}}
+    told = last_usage("cohere", {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}})
+    assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (5, 7, 12)
+
+
+@pytest.mark.parametrize("nonsense", [-1, "12", 2.0**60, 10**40, float("inf"), float("nan"), True, [5], {"a": 5}, None])
+@pytest.mark.parametrize("name", DIALECTS)
+def test_nonsense_is_no_count_and_no_failure(name: str, nonsense: Any) -> None:
+    """In a complete reply, whose text is there whatever stands in its usage."""
+    for case in REPLIES:
+        told = case.values[0]
+        if told["provider"]["dialect"] == name and not told["provider"].get("quirks"):
+            reply = DIALECTS[name].response(replaced(told["reply"], nonsense), target_of(told))
+            usage: Any = reply.get("usage") or {}
+            assert not any(usage.get(count, 0) for count in ("prompt_tokens", "completion_tokens", "total_tokens"))
+
+
+def replaced(value: Any, number: Any, inside: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {name: replaced(item, number, inside or name in COUNTED) for name, item in value.items()}
+    if isinstance(value, list) and not inside:
+        return [replaced(item, number) for item in value]
+    return number if inside and not isinstance(value, str) else value
+
+
+# --- the rules -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "expected"), [(5, 5), (5.9, 5), (0, 0), (-5, 0), ("5", 0), (True, 0), (None, 0), (2**53, 0), ([5], 0)])
+def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
+    assert count({"a": value}, "a") == expected
+    assert count(value, "a") == 0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        ({"read": 9}, {"read": 4}, {"read": 4}),
+        ({"read": 9}, {"read": 0}, {"read": 9}),
+        ({"read": 9}, {"read": "x"}, {"read": 9}),
+        ({"written": 9}, {"written": 4}, {"written": 9}),
+        ({"written": 4}, {"written": 9}, {"written": 9}),
+        ({}, {"written": 0}, {"written": 0}),
+        ({"read": None}, {"read": 3}, {"read": 3}),
+        ({"in": {"read": 9, "b": 1}}, {"in": {"read": 0, "c": 2}}, {"in": {"read": 9, "b": 1, "c": 2}}),
+        ({"in": {"read": 9}}, {"in": None}, {"in": {"read": 9}}),
+        ({"in": {"read": 9}}, {"in": 0}, {"in": {"read": 9}}),
+        ({"all": [{"kind": "x", "n": 3}]}, {"all": [{"kind": "x", "n": 0}]}, {"all": [{"kind": "x", "n": 3}]}),
+        ({"all": [{"kind": "x", "n": 3}]}, {"all": []}, {"all": [{"kind": "x", "n": 3}]}),
+        ({"all": [{"n": 3}]}, {"all": [{"n": 2}, {"n": 9}]}, {"all": [{"n": 2}, {"n": 9}]}),
+        ({"tier": "flex"}, {"tier": ""}, {"tier": "flex"}),
+        ({"tier": "flex"}, {"tier": "fast"}, {"tier": "fast"}),
+    ],
+)
+def test_how_counts_are_joined(earlier: Any, later: Any, expected: Any) -> None:
+    before = json.dumps([earlier, later])
+    assert join(earlier, later, {"written"}) == expected
+    assert json.dumps([earlier, later]) == before, "what was told is not changed"
+
+
+def test_a_total_is_at_least_the_sum() -> None:
+    assert joined(used(10, 51), used(10, 0))["total_tokens"] == 61
+    assert joined(used(169, 0), used(79, 12))["total_tokens"] == 91

@@ -1,0 +1,233 @@
+"""What is recorded of an answer that is not read to its end, for every wire, wherever it is cut: at least what was produced until then."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from native_api.dialects import DIALECTS
+from native_api.engine.exchange import DECODERS
+from native_api.exceptions import UpstreamError, UpstreamTimeout
+from native_api.types import Caller, Event, Json, Usage
+from native_api.usage import recorder
+from native_api.usage.entry import UsageEntry
+from native_api.usage.meter import Meter
+from native_api.usage.tokens import prompt_tokens, text_tokens
+from tests.dialects.folding import fold
+from tests.test_recordings import cases, stream_of, target_of
+from tests.usage.counts import served_by, used
+
+STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
+CHAT: Any = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
+GPT = served_by("openai", "gpt-4o")
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
+    """What is handed to the recorder, in order."""
+    handed: list[UsageEntry] = []
+    monkeypatch.setattr(recorder, "record", handed.append)
+    return handed
+
+
+class Reading:
+    """A stream as the gateway follows it: each event is read, and its chunks are handed on."""
+
+    def __init__(self, case: Any) -> None:
+        self.parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+        self.chunks: list[Any] = []
+        self.waiting: list[Json] = []
+        self.meter = Meter(CHAT, Caller(), "r", "chat/completions")
+        self.meter.attempts.target = GPT
+        self.meter.upstream = self
+        self.meter.first_token()
+
+    @property
+    def usage(self) -> Usage | None:
+        return self.parser.usage
+
+    def unread(self) -> list[Json]:
+        return [*self.waiting, self.parser.held()]
+
+    def read(self, events: Iterable[Event]) -> None:
+        for event in events:
+            batch = list(self.parser.feed(event))
+            self.chunks += batch
+            if batch:
+                self.meter.told(batch, self.usage)
+
+    def has_finished(self) -> bool:
+        return any(choice["finish_reason"] for chunk in self.chunks for choice in chunk["choices"])
+
+
+def events_of(case: Any) -> list[Event]:
+    decoder = DECODERS[DIALECTS[case["provider"]["dialect"]].framing]()
+    return [*decoder.feed(stream_of(case)), *decoder.close()]
+
+
+def words_of(chunks: list[Any]) -> int:
+    """Tokens of the text, reasoning and arguments in the chunks, counted apart from what is tested."""
+    texts = []
+    for choice in fold(chunks):
+        message = choice["message"]
+        texts += [message.get(name) or "" for name in ("content", "reasoning_content", "refusal")]
+        calls = [call.get("function") or call["custom"] for call in message.get("tool_calls") or ()]
+        texts += [call.get("arguments") or call.get("input") or "" for call in calls]
+    return text_tokens("".join(texts))
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_a_client_that_leaves_pays_for_what_was_produced_until_then(case: Any, records: list[UsageEntry]) -> None:
+    events, before = events_of(case), 0
+    for cut in range(len(events) + 1):
+        reading = Reading(case)
+        reading.read(events[:cut])
+        told, finished = reading.usage or used(), reading.has_finished()
+        reading.meter.left()
+        entry = records.pop()
+        assert entry.status == "client_closed"
+        assert entry.total_tokens >= entry.prompt_tokens + entry.completion_tokens
+        assert entry.prompt_tokens == (told["prompt_tokens"] or prompt_tokens(CHAT))
+        if finished and told["completion_tokens"]:
+            assert entry.completion_tokens == told["completion_tokens"]
+            continue
+        assert entry.completion_tokens >= max(told["completion_tokens"], words_of(reading.chunks), before)
+        assert entry.estimated == ((entry.prompt_tokens, entry.completion_tokens) != (told["prompt_tokens"], told["completion_tokens"]))
+        before = entry.completion_tokens
+
+
+def leaves(meter: Meter) -> None:
+    meter.left()
+
+
+def fails(error: BaseException) -> Callable[[Meter], None]:
+    def end(meter: Meter) -> None:
+        with pytest.raises(type(error)), meter:
+            raise error
+
+    return end
+
+
+ENDS = {
+    "the client leaves": leaves,
+    "the generator is closed": fails(GeneratorExit()),
+    "the task is cancelled": fails(asyncio.CancelledError()),
+    "the provider breaks off": fails(UpstreamError("It broke off.")),
+    "the provider is too slow": fails(UpstreamTimeout()),
+    "our own mistake": fails(RuntimeError("?")),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("told", [None, used(0, 0), used(9, 1), used(9, 400)])
+def test_however_an_answer_ends_the_larger_count_is_charged(end: Callable[[Meter], None], told: Usage | None, records: Any) -> None:
+    reading = Reading(STREAMS[0].values[0])
+    reading.parser.usage = told
+    reading.meter.told([chunk({"content": "word " * 1600})], told)
+    end(reading.meter)
+    [entry] = records
+    assert (entry.completion_tokens, entry.estimated) == (2000, True)
+    assert entry.prompt_tokens == ((told or used())["prompt_tokens"] or prompt_tokens(CHAT))
+    assert entry.total_tokens == entry.prompt_tokens + 2000
+    assert entry.cost == Decimal("0.0000025") * entry.prompt_tokens + Decimal("0.00001") * 2000
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_larger_count_that_was_told_is_not_an_estimate(end: Callable[[Meter], None], records: list[UsageEntry]) -> None:
+    reading = Reading(STREAMS[0].values[0])
+    reading.parser.usage = used(9, 3000)
+    reading.meter.told([chunk({"content": "word " * 1600})], None)
+    end(reading.meter)
+    assert [(entry.prompt_tokens, entry.completion_tokens, entry.estimated) for entry in records] == [(9, 3000, False)]
+
+
+def test_chunks_that_were_read_and_not_handed_on_count(records: list[UsageEntry]) -> None:
+    reading = Reading(STREAMS[0].values[0])
+    reading.waiting = [{"content": "word " * 800}, {"reasoning_content": "word " * 800}]
+    reading.meter.left()
+    assert [entry.completion_tokens for entry in records] == [2000]
+
+
+def test_what_was_sent_is_what_was_read_where_it_is_known(records: list[UsageEntry]) -> None:
+    reading = Reading(STREAMS[0].values[0])
+    reading.meter.attempts.sent_tokens = 400_000
+    reading.meter.left()
+    assert [(entry.prompt_tokens, entry.estimated) for entry in records] == [(400_000, True)]
+
+
+def test_all_choices_count(records: list[UsageEntry]) -> None:
+    reading = Reading(STREAMS[0].values[0])
+    for index in (0, 1, 2):
+        reading.meter.told([chunk({"content": "word " * 80}, index)], None)
+    reading.meter.left()
+    assert [entry.completion_tokens for entry in records] == [300]
+
+
+def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(records: list[UsageEntry]) -> None:
+    meter = Meter(CHAT, Caller(), "r", "chat/completions")
+    meter.attempts.target = GPT
+    meter.attempts.hedged += [(GPT, used(9, 1), {"content": "word " * 80}), (GPT, None, {"content": "word " * 160})]
+    with meter:
+        meter.settle(used(9, 3))
+    own, told, untold = records
+    assert (own.completion_tokens, own.estimated) == (3, False)
+    assert (told.prompt_tokens, told.completion_tokens, told.estimated) == (9, 100, True)
+    assert (untold.prompt_tokens, untold.completion_tokens, untold.estimated) == (prompt_tokens(CHAT), 200, True)
+
+
+def chunk(delta: Json, index: int = 0) -> Any:
+    return {"id": "", "object": "chat.completion.chunk", "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
+
+
+# --- what no chunk has told yet ------------------------------------------------------------------------------------
+
+
+QUERY = '{"query": "' + "weather in Oslo " * 20 + '"}'
+CODE = "print('hello')\n" * 20
+HELD: dict[str, list[tuple[str, Json]]] = {
+    "anthropic": [
+        ("", {"type": "message_start", "message": {"id": "m", "model": "m"}}),
+        ("", {"type": "content_block_start", "index": 0, "content_block": {"type": "server_tool_use", "name": "web_search", "input": {}}}),
+        ("", {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": QUERY}}),
+    ],
+    "bedrock": [
+        (
+            "contentBlockStart",
+            {"contentBlockIndex": 0, "start": {"toolUse": {"name": "nova_grounding", "type": "server_tool_use"}}},
+        ),
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": QUERY}}}),
+    ],
+    "cohere": [
+        ("", {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "document", "words": ""}}}}),
+        ("", {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"words": QUERY}}}}),
+    ],
+    "gemini": [
+        ("", {"candidates": [{"content": {"parts": [{"functionCall": {"name": "search", "willContinue": True}}]}}]}),
+        (
+            "",
+            {"candidates": [{"content": {"parts": [{"functionCall": {
+                "partialArgs": [{"jsonPath": "$.query", "stringValue": QUERY}], "willContinue": True}}]}}]},
+        ),
+    ],
+    "openai": [("", {"id": "c", "choices": [{"index": 0, "delta": {"content": "", "own_words": QUERY}}]})],
+    "openai_responses": [
+        ("", {"type": "response.output_item.added", "output_index": 0, "item": {"id": "ci", "type": "code_interpreter_call"}}),
+        ("", {"type": "response.code_interpreter_call_code.delta", "output_index": 0, "item_id": "ci", "delta": CODE}),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_a_parser_holds_back_counts(name: str, records: list[UsageEntry]) -> None:
+    """Blocks that are told when they are whole, such as the calls of a provider's own tools."""
+    reading = Reading({"provider": {"dialect": name, "base_url": "https://api.example/v1"}, "model": "m"})
+    reading.read(Event(kind, json.dumps(told)) for kind, told in HELD[name])
+    assert words_of(reading.chunks) < 10
+    reading.meter.left()
+    [entry] = records
+    assert entry.completion_tokens >= 70
