@@ -83,7 +83,7 @@ class ReplyStream:
         self.headers = headers_of(meter, upstream.omitted)
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
         self._meter = meter
-        self._upstream = upstream
+        self._upstream = meter.upstream = upstream
         self._head: _Head | None = None
         self._batches = self._stamped()
 

@@ -373,14 +373,17 @@ class Attempts:
 
     `count` is the number of requests that were sent: a connection that was refused is none. `route` is the name of the
     route that `target` belongs to. `skipped` lists the targets that could not express the request, each with its
-    UnsupportedField. `hedged` lists the ones that were started beside `target` and lost, with the usage each told, if any.
+    UnsupportedField. `hedged` lists the ones that were started beside `target` and lost: each target, the usage that it told, if any,
+    and the deltas that came of its answer.
     """
 
     count: int = 0
     target: Target | None = None
     route: str = ""
     skipped: list[tuple[Target, Exception]] = field(default_factory=list)
-    hedged: list[tuple[Target, Usage | None]] = field(default_factory=list)
+    hedged: list[tuple[Target, Usage | None, *tuple[Json, ...]]] = field(default_factory=list)
+    sent_tokens: int = 0
+    """Estimated input tokens of the body that was last sent; 0 before anything was sent."""
 
 
 @dataclass(slots=True)

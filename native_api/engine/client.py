@@ -32,7 +32,7 @@ from native_api.engine.routes import BUDGET, Budget, Route
 from native_api.engine.troubles import Standing
 from native_api.engine.verdicts import Verdict, come_again, helps_to_retry, verdict_of
 from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField, UpstreamTimeout
-from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Target, Usage
+from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Json, Target, Usage
 
 FIRST_PAUSE: Final = 0.2
 LAST_PAUSE: Final = 5.0
@@ -65,6 +65,9 @@ class Answer(Protocol):
     def target(self) -> Target: ...
     @property
     def usage(self) -> Usage | None: ...
+    def unread(self) -> Iterable[Json]:
+        """The deltas that came and were not handed on."""
+
     async def aclose(self) -> None: ...
 
 
@@ -107,6 +110,9 @@ class Stream:
     def usage(self) -> Usage | None:
         """What the provider has told so far."""
         return self._upstream.usage
+
+    def unread(self) -> Iterable[Json]:
+        return self._upstream.unread()
 
     async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
         try:
@@ -252,7 +258,7 @@ class Call(Generic[A]):
 
     async def _lose(self, answer: A) -> None:
         """An answer that came second."""
-        self._attempts.hedged.append((answer.target, answer.usage))
+        self._attempts.hedged.append((answer.target, answer.usage, *answer.unread()))
         await answer.aclose()
 
     # --- what went wrong ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -54,6 +54,9 @@ class Completed:
     @property
     def usage(self) -> Usage | None:
         return self.completion.get("usage")
+
+    def unread(self) -> list[Json]:
+        return [choice["message"] for choice in self.completion["choices"]]
 
     async def aclose(self) -> None:
         """Nothing is open any more."""
@@ -112,6 +115,13 @@ class Stream:
     @property
     def usage(self) -> Usage | None:
         return self._parser.usage
+
+    def unread(self) -> list[Json]:
+        """The deltas that were read and not handed on: chunks that wait, and what the parser holds of pieces that are not whole."""
+        waiting = [choice["delta"] for chunk in self._held for choice in chunk["choices"]]
+        with suppress(Exception):  # of a wire that breaks its own rules; the answer is over in any case
+            waiting.append(self._parser.held())
+        return waiting
 
     async def begin(self) -> None:
         """Read on until a chunk says something: until then a failure is still an ordinary HTTP error."""

@@ -250,7 +250,7 @@ class Migration(migrations.Migration):
                 ('cached_tokens', models.PositiveBigIntegerField(default=0, verbose_name='cached tokens')),
                 ('cache_write_tokens', models.PositiveBigIntegerField(default=0, verbose_name='cache write tokens')),
                 ('reasoning_tokens', models.PositiveBigIntegerField(default=0, verbose_name='reasoning tokens')),
-                ('estimated', models.BooleanField(default=False, help_text='The provider told no usage; the counts are estimates.', verbose_name='estimated')),
+                ('estimated', models.BooleanField(default=False, help_text='The provider told no counts to rely on, so these are estimates.', verbose_name='estimated')),
                 ('cost', native_api.models.fields.MoneyField(blank=True, decimal_places=12, max_digits=24, null=True, verbose_name='cost (USD)')),
                 ('price', models.JSONField(blank=True, help_text='What the cost was worked out with.', null=True, verbose_name='price')),
                 ('latency_ms', models.PositiveIntegerField(default=0, verbose_name='latency (ms)')),

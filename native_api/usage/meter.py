@@ -8,24 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from native_api.exceptions import NativeError, ProviderFault
 from native_api.model_names import Named
 from native_api.prices import count_of
-from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Target, Usage
+from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Json, Target, Usage
 from native_api.usage import pricing, recorder, tokens
 from native_api.usage.daily_names import daily_name, is_answered
 from native_api.usage.entry import UsageEntry, moment_of, new_id
+from native_api.usage.produced import Produced, counted
 
 logger = logging.getLogger("native_api.usage")
-
-BYTES_A_TOKEN: Final = 4
-"""Of the text that was produced, where the provider told no usage."""
 
 REFUSED: Final = frozenset({400, 402, 403, 404, 413, 429})
 """Statuses of our own errors that mean the call was not let through."""
@@ -40,6 +38,15 @@ class Holding(Protocol):
         """The call is over, with these records, its own first."""
 
 
+class Upstream(Protocol):
+    """The stream that a call follows (`engine.client`)."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+    def unread(self) -> Iterable[Json]:
+        """The deltas that were read and not handed on."""
+
+
 class Meter:
     """Counts one call. `attempts` is shared with the engine, which keeps it up to date."""
 
@@ -47,12 +54,14 @@ class Meter:
         self.chat = chat
         self.attempts = Attempts()
         self.usage: Usage | None = None
+        self.upstream: Upstream | None = None
         self.hold: Holding | None = None
         self.named: Named | None = None
         """What the site's catalog makes of the name that was asked for; None until it was looked at."""
         self._finish_reason = ""
         self._tier = ""
-        self._produced = 0
+        self._produced = self._nothing_yet()
+        self._is_final = False
         self._first_token: float | None = None
         self._started = time.monotonic()
         self._done = False
@@ -75,17 +84,18 @@ class Meter:
     def told(self, batch: list[ChatCompletionChunk], usage: Usage | None) -> None:
         """A batch of chunks is about to be handed on; `usage` is what the provider has told so far."""
         self.usage = usage
+        add = self._produced.add
         for chunk in batch:
             self._tier = chunk.get("service_tier") or self._tier
             for choice in chunk["choices"]:
-                self._produced += _size(choice["delta"])
+                add(choice["delta"])
                 if choice["finish_reason"]:
                     self._finish_reason = choice["finish_reason"]
 
     def told_all(self, completion: ChatCompletion) -> None:
         """The complete reply is there."""
         for choice in completion["choices"]:
-            self._produced += _size(choice["message"])
+            self._produced.add(choice["message"])
             self._finish_reason = choice["finish_reason"] or ""
         self._tier = completion.get("service_tier") or ""
         self.settle(completion.get("usage"))
@@ -93,14 +103,18 @@ class Meter:
             completion["usage"] = self.usage
 
     def settle(self, usage: Usage | None) -> None:
-        """Nothing more will come: `usage` is final, and estimated where the provider told none."""
-        self.usage = usage or self._estimate()
+        """Nothing more will come of the whole answer: `usage` is what the provider told of it."""
+        self._count(usage, is_whole=True)
 
-    def _estimate(self) -> Usage:
-        prompt = tokens.prompt_tokens(self.chat)
-        completion = -(-self._produced // BYTES_A_TOKEN)
-        self._entry.estimated = True
-        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    def _count(self, usage: Usage | None, is_whole: bool) -> None:
+        self.usage, self._entry.estimated = counted(usage, self._produced, self._sent_tokens, is_whole)
+        self._is_final = True
+
+    def _sent_tokens(self) -> int:
+        return self.attempts.sent_tokens or tokens.prompt_tokens(self.chat)
+
+    def _nothing_yet(self) -> Produced:
+        return Produced((self.chat.get("audio") or {}).get("format") or "")
 
     # --- the end ---------------------------------------------------------------------------------------------
 
@@ -139,9 +153,14 @@ class Meter:
         self._write(_status(error))
 
     def _with_what_was_produced(self) -> None:
-        """Of a broken call, count what the provider told, or what it certainly did: it read the prompt."""
-        if self.attempts.target is not None and (self.usage is None or not self.usage["completion_tokens"]):
-            self.usage = self._estimate()
+        """Count a broken call. A stream whose last chunk has come is whole: that tells the finish reason, after the final counts."""
+        if self.attempts.target is None or self._is_final:
+            return
+        if self.upstream is not None:
+            self.usage = self.upstream.usage
+            for delta in self.upstream.unread():
+                self._produced.add(delta)
+        self._count(self.usage, is_whole=bool(self._finish_reason))
 
     def _write(self, status: str) -> None:
         if self._done:
@@ -158,10 +177,10 @@ class Meter:
             entry.provider = self.attempts.target.provider.name
             entry.provider_model = self.attempts.target.model
         if self.usage is not None:
-            _count(entry, self.usage)
+            _put_on(entry, self.usage)
             pricing.charge(entry, self.attempts.target, self.usage, self._tier)
         entry.counted_as = self._counted_as()
-        entries = [entry, *(self._hedged(target, usage) for target, usage in self.attempts.hedged)]
+        entries = [entry, *(self._hedged(*lost) for lost in self.attempts.hedged)]
         self._settle(entries)
         for each in entries:
             recorder.record(each)
@@ -184,32 +203,21 @@ class Meter:
             except Exception:
                 logger.exception("What a call used of its limits could not be settled. What it reserved of budgets ends by itself.")
 
-    def _hedged(self, target: Target, usage: Usage | None) -> UsageEntry:
+    def _hedged(self, target: Target, usage: Usage | None, *deltas: Json) -> UsageEntry:
         """A second record for what was started beside the answer and lost: its provider may have worked, and be paid for it."""
         entry = replace(self._entry, id=new_id(), created_at=None, provider=target.provider.name, provider_model=target.model)
         entry.status, entry.error_code, entry.finish_reason = "client_closed", "hedged", ""
-        entry.attempts, entry.ttft_ms, entry.estimated = 0, None, usage is None
-        prompt = tokens.prompt_tokens(self.chat)
-        counted: Usage = usage or {"prompt_tokens": prompt, "completion_tokens": 0, "total_tokens": prompt}
-        _count(entry, counted)
-        pricing.charge(entry, target, counted)
+        entry.attempts, entry.ttft_ms = 0, None
+        produced = self._nothing_yet()
+        for delta in deltas:
+            produced.add(delta)
+        used, entry.estimated = counted(usage, produced, self._sent_tokens, is_whole=False)
+        _put_on(entry, used)
+        pricing.charge(entry, target, used)
         return entry
 
 
-def _size(delta: dict[str, Any]) -> int:
-    """UTF-8 bytes of everything the model wrote."""
-    size = 0
-    for name in ("content", "reasoning_content", "refusal"):
-        text = delta.get(name)
-        if isinstance(text, str):
-            size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-    for call in delta.get("tool_calls") or ():
-        called = call.get("function") or {}
-        size += len(called.get("name") or "") + len(called.get("arguments") or "")
-    return size
-
-
-def _count(entry: UsageEntry, usage: Usage) -> None:
+def _put_on(entry: UsageEntry, usage: Usage) -> None:
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
     entry.prompt_tokens = count_of(usage.get("prompt_tokens"))

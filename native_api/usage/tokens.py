@@ -36,9 +36,13 @@ def text_tokens(text: str) -> int:
     """An estimate for one text, rounded up; 0 for the empty one."""
     if text.isascii():
         return -(-len(text) // 4)
-    beyond = len(text.encode("utf-8", "surrogatepass")) - len(text)
-    wide = -(-beyond // 2)
-    return wide + -(-max(0, len(text) - wide) // 4)
+    return tokens_of_lengths(len(text), len(text.encode("utf-8", "surrogatepass")) - len(text))
+
+
+def tokens_of_lengths(characters: int, bytes_beyond: int) -> int:
+    """The same for a text of which only lengths are known; `bytes_beyond` are those of its UTF-8 beyond one a character."""
+    wide = -(-bytes_beyond // 2)
+    return wide + -(-max(0, characters - wide) // 4)
 
 
 def prompt_tokens(chat: ChatRequest) -> int:
