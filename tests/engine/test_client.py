@@ -467,6 +467,21 @@ def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
     site.run(call)
 
 
+def test_what_a_stream_has_read_and_not_handed_on_can_be_counted(site: Site) -> None:
+    async def call() -> None:
+        opened = await client.open_stream(
+            {**HI, "stream": True}, client.Plan(route_of(site.target("first", begins_then(stalls)))), site.attempts, site.fleet
+        )
+        waiting = "".join(delta.get("content") or "" for delta in opened.unread())
+        async for batch in opened:
+            assert waiting == "".join(choice["delta"].get("content") or "" for chunk in batch for choice in chunk["choices"]) != ""
+            break
+        assert not any(delta.get("content") for delta in opened.unread())
+        await opened.aclose()
+
+    site.run(call)
+
+
 def test_the_fastest_target_is_found_by_measuring(site: Site) -> None:
     async def takes_a_second(exchange: Any) -> None:
         site.clock.now += 1
