@@ -213,6 +213,10 @@ class Dialect(ABC):
     def response(self, body: Json, target: Target) -> ChatCompletion:
         """The unified reply. Raises UpstreamError where the body is an error or no reply at all."""
 
+    def unfinished(self, body: Any) -> str:
+        """The state of a reply whose answer the provider is yet to write, which nobody would count; "" for any other."""
+        return ""
+
     @abstractmethod
     def stream(self, target: Target) -> StreamParser:
         """A fresh parser for one reply."""

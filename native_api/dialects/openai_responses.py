@@ -22,7 +22,7 @@ from native_api.dialects.errors import error_answered
 from native_api.dialects.openai_models import can_reason, family_of, refused_by, takes_breakpoints
 from native_api.dialects.responses_input import Input
 from native_api.dialects.responses_items import WIRE
-from native_api.dialects.responses_reply import complete
+from native_api.dialects.responses_reply import complete, state_without_answer
 from native_api.dialects.responses_stream import ResponsesStream
 from native_api.dialects.responses_tools import choice_of, text_of, tools_of
 from native_api.exceptions import UpstreamError
@@ -88,6 +88,9 @@ class OpenAIResponses(Dialect):
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return complete(body)
+
+    def unfinished(self, body: Any) -> str:
+        return state_without_answer(body)
 
     def stream(self, target: Target) -> StreamParser:
         return ResponsesStream()

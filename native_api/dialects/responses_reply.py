@@ -25,7 +25,6 @@ def complete(body: Any) -> ChatCompletion:
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
         raise error_inside(body)
     refuse_failed(body)
-    refuse_unfinished(body)
     output = Output()
     message: Json = {"role": "assistant", "content": None}
     for index, item in enumerate(body["output"]):
@@ -106,10 +105,10 @@ def refuse_failed(body: Json) -> None:
         raise failure(body.get("error") or {"message": f"the response is {body.get('status')}"})
 
 
-def refuse_unfinished(body: Json) -> None:
-    """Raise for a response that has not begun: a provider that answers in the background keeps the answer, and its usage, to itself."""
-    if body.get("status") in UNFINISHED and not body.get("output"):
-        raise UpstreamError(f"The provider's response has no answer yet: it is {body['status']}.")
+def state_without_answer(body: Any) -> str:
+    """`queued` or `in_progress`, where that is all that a response tells: a provider that answers in the background keeps the rest."""
+    is_waiting = isinstance(body, dict) and body.get("status") in UNFINISHED and not body.get("output")
+    return str(body["status"]) if is_waiting else ""
 
 
 def failure(detail: Any) -> UpstreamError:

@@ -16,7 +16,16 @@ from native_api.dialects.base import StreamParser, event_json
 from native_api.dialects.content import objects
 from native_api.dialects.errors import error_inside, is_error
 from native_api.dialects.responses_items import CALLS, Item, Output
-from native_api.dialects.responses_reply import about, failure, finish_reason, head_of, logprobs, refuse_failed, refuse_unfinished, usage_of
+from native_api.dialects.responses_reply import (
+    about,
+    failure,
+    finish_reason,
+    head_of,
+    logprobs,
+    refuse_failed,
+    state_without_answer,
+    usage_of,
+)
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 
@@ -81,8 +90,8 @@ class ResponsesStream(StreamParser):
         refuse_failed(response)
         if told.get("type") == "response.failed":
             raise failure(response.get("error") or told)
-        if not self._began:
-            refuse_unfinished(response)
+        if not self._began and (state := state_without_answer(response)):
+            raise UpstreamError(f"The provider's stream ended while the response was {state}.")
         for index, item in enumerate(response.get("output") or ()):
             if isinstance(item, dict):
                 yield from self._output.whole(self._output.key(index, item.get("id")), item)

@@ -282,6 +282,9 @@ def _reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion:
         raise UpstreamError("The provider's answer is not JSON.") from None
     if brackets(body) > MAX_DEPTH:
         check_value_depth(parsed)
+    state = dialect.unfinished(parsed)
+    if state:
+        raise UpstreamError(f"The provider has not answered: the response is {state}.")
     try:
         return dialect.response(parsed, target)
     except NativeError:

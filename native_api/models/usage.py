@@ -53,7 +53,9 @@ class UsageRecord(models.Model):
     cached_tokens = models.PositiveBigIntegerField(_("cached tokens"), default=0)
     cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), default=0)
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
-    estimated = models.BooleanField(_("estimated"), default=False, help_text=_("The provider told no counts to rely on, so these are estimates."))
+    estimated = models.BooleanField(
+        _("estimated"), default=False, help_text=_("The provider told no counts to rely on, so these are estimates.")
+    )
     cost = MoneyField(_("cost (USD)"), null=True, blank=True)
     price = models.JSONField(_("price"), null=True, blank=True, help_text=_("What the cost was worked out with."))
     latency_ms = models.PositiveIntegerField(_("latency (ms)"), default=0)

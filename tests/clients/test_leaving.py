@@ -16,7 +16,7 @@ from tests.clients.model import Answer
 from tests.clients.wires.base import Scripted
 from tests.limits.asking import budget, units
 from tests.servers import Site, make_template, running_site, until
-from tests.upstream import Exchange, Script, cuts, stalls
+from tests.upstream import Exchange, Script, cuts, says, stalls
 
 WORDS = "word " * 1600
 """2,000 tokens."""
@@ -109,6 +109,22 @@ def test_a_whole_answer_whose_usage_is_zeros_is_estimated(site: Site, upstreams:
     scripted = upstreams[wire][1]
     scripted.say = says_then(scripted, None, with_zeros)
     check(site, wire, read(site, scripted, wire, 10**6), "ok")
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+def test_an_answer_that_a_provider_keeps_to_itself_is_a_failure(
+    site: Site, upstreams: dict[str, tuple[str, Scripted]], status: str, stream: bool
+) -> None:
+    """A response in the background is paid for and never counted: it must not pass for an answer of no tokens."""
+    scripted = upstreams["openai_responses"][1]
+    scripted.say = says({"id": "resp_1", "object": "response", "status": status, "background": True, "output": [], "usage": None})
+    body = {"model": "openai_responses/gpt-5", "stream": stream, "messages": [{"role": "user", "content": "Tell me."}]}
+    answer = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=30, trust_env=False)
+    scripted.say = None
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_error")
+    [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
+    assert record["status"] == "upstream_error"
 
 
 def with_zeros(value: Any, inside: bool = False) -> Any:

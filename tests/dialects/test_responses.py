@@ -103,7 +103,16 @@ def test_a_final_response_tells_what_no_event_did() -> None:
     assert fold([*chunks, *parser.close()]) == DIALECT.response(body, TARGET)["choices"]
 
 
-def test_an_answer_that_is_only_queued_is_none() -> None:
+def test_an_answer_that_is_only_queued_is_empty() -> None:
     body = {"id": "resp_1", "status": "queued", "output": [], "usage": None}
-    with pytest.raises(UpstreamError, match="no answer yet: it is queued"):
-        DIALECT.response(body, TARGET)
+    assert DIALECT.response(body, TARGET)["choices"][0]["message"] == {"role": "assistant", "content": None}
+
+
+@pytest.mark.parametrize("state", ["queued", "in_progress"])
+def test_a_response_that_is_kept_by_the_provider_says_so(state: str) -> None:
+    body = {"id": "resp_1", "status": state, "output": []}
+    assert DIALECT.unfinished(body) == state
+    assert DIALECT.unfinished({**body, "status": "completed"}) == ""
+    assert DIALECT.unfinished({**body, "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]}) == ""
+    with pytest.raises(UpstreamError, match=state):
+        DIALECT.stream(TARGET).feed(Event("", json.dumps({"type": "response.completed", "response": body})))
