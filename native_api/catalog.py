@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,12 +35,13 @@ from native_api.dialects import DIALECTS
 from native_api.engine import credentials
 from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
+from native_api.logs import get_logger
 from native_api.model_names import Named, canonical, is_plain
 from native_api.providers import PRESETS, Preset, placeholders
 from native_api.snapshots import Snapshot
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 
-logger = logging.getLogger("native_api.catalog")
+logger = get_logger("native_api.catalog")
 
 PROVIDER_KEYS: Final = frozenset(
     {

@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -32,10 +31,11 @@ from native_api import bridge
 from native_api.engine.fleet import Fleet
 from native_api.engine.health import FORGOTTEN_AFTER
 from native_api.engine.troubles import KINDS, Trouble
+from native_api.logs import get_logger
 
 T = TypeVar("T")
 
-logger = logging.getLogger("native_api.routing")
+logger = get_logger("native_api.routing")
 
 IN_PROCESS: Final = frozenset({"django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache"})
 ALIAS: Final = "default"

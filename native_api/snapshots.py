@@ -8,7 +8,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -22,10 +21,11 @@ from native_api import (
     bridge,
     conf,  # noqa: F401  connects its receiver first
 )
+from native_api.logs import get_logger
 
 T = TypeVar("T")
 
-logger = logging.getLogger("native_api.catalog")
+logger = get_logger("native_api.catalog")
 
 MAX_AGE: Final = 4.0
 """Seconds. The promise is 5; the rest is for the query."""

@@ -5,7 +5,6 @@ A cache that fails, or hangs for `PATIENCE`, lets requests in: a rate limit is n
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -18,12 +17,13 @@ from rest_framework.throttling import BaseThrottle
 from native_api import bridge
 from native_api.conf import native_settings
 from native_api.limits.answers import duration
+from native_api.logs import get_logger
 from native_api.models import ApiKey
 from native_api.models.keys import parse_rate
 from native_api.outages import Outage
 from native_api.shared import IN_PROCESS
 
-logger = logging.getLogger("native_api.throttling")
+logger = get_logger("native_api.throttling")
 
 PATIENCE: Final = 1.0
 NO_ADDRESS: Final = "no address"

@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
     {"model_names"},
-    {"types", "exceptions", "memo"},
+    {"types", "exceptions", "memo", "logs"},
     {"dialects", "providers", "prices"},
-    {"engine", "conf", "logs", "outages", "signals"},
+    {"engine", "conf", "outages", "signals"},
     {"models", "bridge", "headers"},
     {"snapshots", "body_limits", "json_structure"},
     {"usage"},

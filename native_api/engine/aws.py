@@ -16,7 +16,6 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html (read 202
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 import weakref
@@ -25,9 +24,10 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from native_api.exceptions import UpstreamError
+from native_api.logs import get_logger
 from native_api.types import Provider, UpstreamRequest
 
-logger = logging.getLogger("native_api.engine.aws")
+logger = get_logger("native_api.engine.aws")
 
 SERVICE: Final = "bedrock"
 BEARER_VARIABLE: Final = "AWS_BEARER_TOKEN_BEDROCK"

@@ -20,7 +20,6 @@ it concerns all of it. Most of the time there is none, and then a look costs not
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -31,9 +30,10 @@ from typing import Final
 from native_api.engine.troubles import SharedState, Standing, Trouble
 from native_api.engine.verdicts import KEY_REFUSED, counts_against
 from native_api.exceptions import DEFAULT_RETRY_AFTER, MAX_RETRY_AFTER, ProviderFault
+from native_api.logs import get_logger
 from native_api.types import Provider, Target
 
-logger = logging.getLogger("native_api.routing")
+logger = get_logger("native_api.routing")
 
 FAILURES: Final = 5
 FIRST_COOL_DOWN: Final = 30.0

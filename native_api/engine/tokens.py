@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,9 +18,10 @@ from typing import Final, NamedTuple
 
 from native_api.engine import apart
 from native_api.exceptions import UpstreamError, UpstreamTimeout
+from native_api.logs import get_logger
 from native_api.types import Secret
 
-logger = logging.getLogger("native_api.engine")
+logger = get_logger("native_api.engine")
 
 LEEWAY: Final = 300.0
 MARGIN: Final = 10.0

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -24,9 +23,10 @@ from django.db.models.signals import post_delete, post_save
 from native_api import bridge
 from native_api.exceptions import DatabaseUnavailable, InvalidApiKey
 from native_api.keys.text import PREFIX_LENGTH, Shape, digest, parse
+from native_api.logs import get_logger
 from native_api.models import ApiKey
 
-logger = logging.getLogger("native_api.keys")
+logger = get_logger("native_api.keys")
 
 MAX_AGE: Final = 3.0
 GRACE: Final = 300.0

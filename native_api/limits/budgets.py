@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,11 +30,12 @@ from native_api.limits.rules import Bound
 from native_api.limits.taking import Level as Level
 from native_api.limits.taking import Part
 from native_api.limits.windows import Span
+from native_api.logs import get_logger
 from native_api.models import Budget, Reservation
 from native_api.usage import folder
 from native_api.usage.entry import UsageEntry
 
-logger = logging.getLogger("native_api.limits")
+logger = get_logger("native_api.limits")
 
 EXPIRE_EVERY: Final = 60.0
 """Seconds between two looks for what dead processes left, in each process."""

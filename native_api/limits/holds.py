@@ -11,7 +11,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
@@ -32,12 +31,13 @@ from native_api.limits.answers import Room
 from native_api.limits.leases import leases
 from native_api.limits.rules import Bound
 from native_api.limits.windows import EPOCH, Span, span
+from native_api.logs import get_logger
 from native_api.outages import Outage
 from native_api.types import Caller, ChatRequest
 from native_api.usage import folder
 from native_api.usage.entry import UsageEntry
 
-logger = logging.getLogger("native_api.limits")
+logger = get_logger("native_api.limits")
 
 PATIENCE: Final = 1.0
 """Seconds that a call waits for the cache."""

@@ -5,15 +5,15 @@ The cache is never asked under the lock, which event loops take: one that hangs 
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Sequence
 from typing import Final
 
 from native_api.limits import counters
+from native_api.logs import get_logger
 
-logger = logging.getLogger("native_api.limits")
+logger = get_logger("native_api.limits")
 
 EVERY: Final = counters.LEASE / 3
 """Seconds between two renewals."""

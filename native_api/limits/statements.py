@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,9 +13,10 @@ from native_api.limits import answers, budgets, counters, rules
 from native_api.limits.holds import count_key, slot_of
 from native_api.limits.rules import Bound
 from native_api.limits.windows import Span, span
+from native_api.logs import get_logger
 from native_api.types import Caller, Json
 
-logger = logging.getLogger("native_api.limits")
+logger = get_logger("native_api.limits")
 
 PATIENCE: Final = 5.0
 

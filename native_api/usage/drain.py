@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
 from django.db import close_old_connections, connections
 
+from native_api.logs import get_logger
 from native_api.usage import folder, rejected, writer
 from native_api.usage.entry import UNREADABLE, UsageEntry
 from native_api.usage.journal import Journal, Source
 from native_api.usage.segment import Piece
 from native_api.usage.touches import KeyTouches
 
-logger = logging.getLogger("native_api.usage")
+logger = get_logger("native_api.usage")
 
 BATCH: Final = 200
 """Larger ones save little and keep the interpreter from the requests for longer at a time."""

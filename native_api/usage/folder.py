@@ -11,7 +11,6 @@ real site, or two sites with one folder. The mark is made of the database's name
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import stat
 import sys
@@ -24,9 +23,10 @@ from django.conf import settings
 from django.db import connections, router
 
 from native_api.conf import native_settings
+from native_api.logs import get_logger
 from native_api.models import UsageRecord
 
-logger = logging.getLogger("native_api.usage")
+logger = get_logger("native_api.usage")
 
 
 def database() -> str:

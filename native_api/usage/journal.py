@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -21,10 +20,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
+from native_api.logs import get_logger
 from native_api.usage import folder
 from native_api.usage.segment import SUFFIX, Piece, Segment, framed
 
-logger = logging.getLogger("native_api.usage")
+logger = get_logger("native_api.usage")
 
 MAX_SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """A current file is left at this size even if the database cannot be written for long."""

@@ -6,7 +6,6 @@ A meter is told what happens; it asks nobody and writes once. Used as a context 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Final, Protocol
 
 from native_api.exceptions import NativeError, ProviderFault
+from native_api.logs import get_logger
 from native_api.model_names import Named
 from native_api.prices import count_of
 from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Json, Target, Usage
@@ -23,7 +23,7 @@ from native_api.usage.daily_names import daily_name, is_answered
 from native_api.usage.entry import UsageEntry, moment_of, new_id
 from native_api.usage.produced import Produced, counted
 
-logger = logging.getLogger("native_api.usage")
+logger = get_logger("native_api.usage")
 
 REFUSED: Final = frozenset({400, 402, 403, 404, 413, 429})
 """Statuses of our own errors that mean the call was not let through."""
@@ -141,6 +141,11 @@ class Meter:
         if not self._done:
             self._with_what_was_produced()
             self._write("client_closed")
+
+    def failed(self, error: BaseException) -> None:
+        """The call ends with an error. Does nothing where the end is recorded already."""
+        if not self._done:
+            self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, GeneratorExit | asyncio.CancelledError):

@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -19,12 +18,13 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from native_api import bridge, prices
+from native_api.logs import get_logger
 from native_api.model_names import canonical
 from native_api.types import Target, Usage
 from native_api.usage import published
 from native_api.usage.entry import UsageEntry
 
-logger = logging.getLogger("native_api.pricing")
+logger = get_logger("native_api.pricing")
 
 MAX_AGE: Final = 60.0
 """Seconds that a price which depends on the time, and the list itself, are used without looking again."""

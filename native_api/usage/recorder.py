@@ -18,19 +18,19 @@ Rules:
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from native_api.logs import get_logger
 from native_api.usage.drain import Drain
 from native_api.usage.entry import UNREADABLE, UsageEntry
 from native_api.usage.journal import Journal
 from native_api.usage.touches import KeyTouches
 from native_api.usage.wake import Wake
 
-logger = logging.getLogger("native_api.usage")
+logger = get_logger("native_api.usage")
 
 LINGER_SECONDS: Final = 0.1
 """Between the first record and its batch, so that there are more of them in it."""

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Final
 
 import orjson
 
+from native_api.logs import get_logger
 from native_api.usage import folder
 from native_api.usage.entry import UsageEntry
 
-logger = logging.getLogger("native_api.usage")
+logger = get_logger("native_api.usage")
 
 SUFFIX: Final = ".rejected"
 
