@@ -21,6 +21,7 @@ from typing import Any, Final
 from native_api import bridge
 from native_api.engine import client
 from native_api.exceptions import NativeError
+from native_api.headers import safe_value
 from native_api.limits.answers import merged
 from native_api.limits.holds import Hold, reserve
 from native_api.logs import new_request_id
@@ -58,8 +59,12 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Rep
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(meter), meter.until_stream():
         upstream = await client.open_stream(chat, await _let_in(chat, caller, meter), meter.attempts, fleet)
-        meter.first_token()
-        return ReplyStream(chat, meter, upstream)
+        try:
+            meter.first_token()
+            return ReplyStream(chat, meter, upstream)
+        except BaseException:
+            await upstream.aclose()
+            raise
 
 
 async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> client.Plan:
@@ -114,13 +119,15 @@ class ReplyStream:
         last: ChatCompletionChunk = chunk
         return last
 
-    async def aclose(self) -> None:
-        """Close the upstream connection; a stream that was not read to its end is recorded as left by the client."""
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Close the upstream connection. `error` is why the stream is not read to its end; None means that the client has left."""
         try:
             await self._batches.aclose()  # type: ignore[attr-defined]
         finally:
-            self._meter.left()
-            await self._upstream.aclose()
+            try:
+                self._meter.left() if error is None else self._meter.failed(error)
+            finally:
+                await self._upstream.aclose()
 
 
 class _Head:
@@ -153,21 +160,16 @@ def headers_of(meter: Meter, omitted: tuple[str, ...] = ()) -> dict[str, str]:
     """`x-native-model` is the route that answered, which may be a fallback of the one that was asked for."""
     attempts = meter.attempts
     headers = {
-        "x-native-model": _header_safe(attempts.route or meter.chat.get("model") or meter.chat.get("tier") or ""),
+        "x-native-model": safe_value(attempts.route or meter.chat.get("model") or meter.chat.get("tier") or ""),
         "x-native-attempts": str(attempts.count),
     }
     if attempts.target:
-        headers["x-native-provider"] = _header_safe(attempts.target.provider.name)
+        headers["x-native-provider"] = safe_value(attempts.target.provider.name)
     if omitted:
-        headers["x-native-omitted"] = ", ".join(omitted)
+        headers["x-native-omitted"] = safe_value(", ".join(omitted))
     if meter.hold is not None:
         headers.update(meter.hold.headers)
     return headers
-
-
-def _header_safe(text: str) -> str:
-    """Only what may stand in a header."""
-    return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
 # --- for synchronous callers -------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol
 
@@ -11,9 +10,10 @@ from rest_framework.renderers import BaseRenderer
 
 from native_api import logs
 from native_api.exceptions import NativeError
+from native_api.logs import get_logger
 from native_api.types import ChatCompletionChunk, Json
 
-logger = logging.getLogger("native_api.stream")
+logger = get_logger("native_api.stream")
 
 DONE: Final = b"data: [DONE]\n\n"
 

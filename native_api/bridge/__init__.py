@@ -7,7 +7,7 @@ Rules:
 3. A stream is driven by one long-lived task, the pump, that feeds a bounded buffer. The reader takes all that is there
    in one piece, or a keep-alive comment where nothing came for a while. Timeouts that the source holds across
    items live in the pump's task and keep working.
-4. Closing the reader's end cancels the pump, which closes the source, which closes the upstream connection.
+4. Closing the reader's end, or dropping it, cancels the pump, which closes the source, which closes the upstream connection.
 5. A synchronous call that may hang (a database, a cache) is made in threads apart from the loop's own, which everybody needs.
 """
 

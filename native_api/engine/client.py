@@ -93,7 +93,11 @@ async def _complete(chat: ChatRequest, lease: Lease, attempts: Attempts) -> exch
 
 async def _open_stream(chat: ChatRequest, lease: Lease, attempts: Attempts) -> Stream:
     stream = Stream(await exchange.open_stream(chat, lease.target, attempts), lease)
-    lease.began()
+    try:
+        lease.began()
+    except BaseException:
+        await stream.aclose()
+        raise
     return stream
 
 
@@ -246,7 +250,11 @@ class Call(Generic[A]):
         except UpstreamTimeout:
             self._took(route, target, clock() - began)
             raise
-        self._took(route, target, clock() - began)
+        try:
+            self._took(route, target, clock() - began)
+        except BaseException:
+            await answer.aclose()
+            raise
         attempts.target = target
         return answer
 

@@ -192,8 +192,10 @@ class Stream:
         return [chunk_of(completion)]
 
     async def aclose(self) -> None:
-        await self._batches.aclose()  # type: ignore[attr-defined]
-        await self._response.aclose()
+        try:
+            await self._batches.aclose()  # type: ignore[attr-defined]
+        finally:
+            await self._response.aclose()
 
 
 def _not_understood(error: Exception) -> UpstreamError:

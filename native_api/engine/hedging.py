@@ -58,7 +58,7 @@ async def _end(walks: list[asyncio.Task[T | None]], winner: T | None, lose: Call
         for ended in await asyncio.gather(*walks, return_exceptions=True):
             if ended is not None and ended is not winner and not isinstance(ended, BaseException):
                 await lose(ended)
-    except asyncio.CancelledError:
+    except BaseException:
         if winner is not None:
             await lose(winner)
         raise

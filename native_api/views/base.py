@@ -4,7 +4,8 @@ DRF's steps in DRF's order (negotiate, authenticate, permit, throttle, handle), 
 1. A policy class with an async twin of its method (`aauthenticate`, `ahas_permission`, `aallow_request`) is awaited
    on the loop. Any other, such as a site's own, runs in a worker thread, so it may use the ORM.
 2. Every error, from whichever step, leaves in the one envelope. DEBUG changes nothing in that.
-3. Under WSGI Django runs this view on a short-lived loop of its own; engine work goes to the process's lasting one.
+3. Every answer says that it is private, and only safe values get into its headers. A response that cannot be finished is closed.
+4. Under WSGI Django runs this view on a short-lived loop of its own; engine work goes to the process's lasting one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from math import ceil
 from typing import Any, TypeVar
 
@@ -28,7 +30,7 @@ from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 from rest_framework.views import APIView
 
-from native_api import bridge, exceptions, logs
+from native_api import bridge, exceptions, headers, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
 from native_api.engine.verdicts import come_again
@@ -40,7 +42,7 @@ from native_api.types import Caller
 
 T = TypeVar("T")
 
-logger = logging.getLogger("native_api.request")
+logger = logs.get_logger("native_api.request")
 
 NEEDS_NO_THREAD = frozenset(
     {permissions.AllowAny, permissions.IsAuthenticated, permissions.IsAdminUser, permissions.IsAuthenticatedOrReadOnly}
@@ -101,6 +103,7 @@ class NativeView(APIView):
         context = logs.request_id.set(self.request_id)
         self.answer_headers = {"x-request-id": self.request_id}
         self.on_asgi = isinstance(request, ASGIRequest)
+        _keep_out_of_caches(request)
         try:
             response = await self._answer(request, *args, **kwargs)
             self._log(request, response, started)
@@ -110,12 +113,28 @@ class NativeView(APIView):
 
     async def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            response = await self._handle(request, *args, **kwargs)
+            return self._finished(await self._handle(request, *args, **kwargs))
         except Exception as error:
-            response = self.error_response(error)
-        for name, value in self.answer_headers.items():
-            response.headers[name] = value
+            return self._refusal(error)
+
+    def _finished(self, response: HttpResponseBase) -> HttpResponseBase:
+        """The response with the headers that all have. One that they cannot be put on is closed: it may hold a stream open."""
+        try:
+            for name, value in self.answer_headers.items():
+                response.headers[name] = headers.safe_value(value)
+            headers.make_private(response, getattr(getattr(self, "request", None), "authenticators", None) or ())
+        except BaseException:
+            response.close()
+            raise
         return response
+
+    def _refusal(self, error: Exception) -> HttpResponseBase:
+        """The error's answer, and where even that cannot be made, one without anybody's words in it."""
+        try:
+            return self._finished(self.error_response(error))
+        except Exception as problem:
+            self.answer_headers = {"x-request-id": self.request_id}
+            return self._finished(self.error_response(native_error(problem)))
 
     async def _handle(self, http_request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         handler = getattr(self, (http_request.method or "").lower(), None) if http_request.method in self.allowed_methods else None
@@ -221,19 +240,24 @@ class NativeView(APIView):
     def _log(self, request: HttpRequest, response: HttpResponseBase, started: float) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
-        logger.info(
-            "%s %s %s",
-            request.method,
-            request.path,
-            response.status_code,
-            extra={
-                "request_id": self.request_id,  # for formatters that know nothing of the context
-                "status": response.status_code,
-                "milliseconds": round((time.monotonic() - started) * 1000, 1),
-                "model": self.answer_headers.get("x-native-model"),
-                "provider": self.answer_headers.get("x-native-provider"),
-            },
-        )
+        extra = {
+            "request_id": self.request_id,  # for formatters that know nothing of the context
+            "status": response.status_code,
+            "milliseconds": round((time.monotonic() - started) * 1000, 1),
+            "model": self.answer_headers.get("x-native-model"),
+            "provider": self.answer_headers.get("x-native-provider"),
+        }
+        with suppress(Exception):  # a filter of the site's that fails costs the line, not the answer
+            logger.info("%s %s %s", request.method, request.path, response.status_code, extra=extra)
+
+
+def _keep_out_of_caches(request: HttpRequest) -> None:
+    """Tell Django's cache middleware not to keep the answer.
+
+    Its own answer to `no-store` depends on the release: those before 5.2.15 and 6.0.6 kept some answers all the same
+    (CVE-2026-6907, CVE-2026-8404; seen 2026-11).
+    """
+    request._cache_update_cache = False  # type: ignore[attr-defined]
 
 
 def has_async_twin(policy: Any, method: str) -> bool:

@@ -30,15 +30,17 @@ class ChatCompletionsView(NativeView):
 
     async def _stream(self, chat: ChatRequest, caller: Caller, left_out: list[str]) -> StreamingHttpResponse:
         reply = await self.on_engine(gateway.stream(chat, caller, self.request_id))
-        self._tell(reply.headers, left_out)
-        opened = bridge.AsyncStream if self.on_asgi else bridge.SyncStream
-        response = StreamingHttpResponse(
-            opened(EventStream(reply), native_settings.KEEPALIVE_SECONDS), content_type="text/event-stream; charset=utf-8"
-        )
-        response.headers["cache-control"] = "no-cache"
-        # Django's GZipMiddleware would hold events back until it has enough to compress; it leaves what is encoded alone.
-        response.headers["content-encoding"] = "identity"
-        response.headers["x-accel-buffering"] = "no"
+        try:
+            self._tell(reply.headers, left_out)
+            response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
+            # Django's GZipMiddleware would hold events back until it has enough to compress; it leaves what is encoded alone.
+            response.headers["content-encoding"] = "identity"
+            response.headers["x-accel-buffering"] = "no"
+            opened = bridge.AsyncStream if self.on_asgi else bridge.SyncStream
+            response.streaming_content = opened(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
+        except BaseException as error:
+            await self.on_engine(reply.aclose(error))
+            raise
         return response
 
     def _tell(self, headers: dict[str, str], left_out: list[str]) -> None:

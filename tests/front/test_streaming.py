@@ -63,7 +63,7 @@ def test_each_chunk_leaves_when_it_came(server: Site, upstream: Upstream, model:
             gate.open()
         assert list(lines)[-2:] == ["data: [DONE]", ""]
     assert response.headers["content-type"].startswith("text/event-stream")
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-cache, no-store"
     assert response.headers["x-accel-buffering"] == "no"
 
 
