@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from native_api import private_files
 from native_api.providers import found_in
 
 TRUE = frozenset({"1", "true", "yes", "on"})
@@ -32,7 +34,16 @@ def secret_key(folder: Path) -> str:
     path = folder / ".secret_key"
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(50))
+    _tighten(path)
     return path.read_text().strip()
+
+
+def _tighten(path: Path) -> None:
+    try:
+        if private_files.tighten(path):
+            print(f"{path} was open to other users of this machine; now only its owner can use it.", file=sys.stderr)
+    except OSError as error:
+        print(f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).", file=sys.stderr)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
     {"model_names"},
-    {"types", "exceptions", "memo", "logs"},
+    {"types", "exceptions", "memo", "logs", "private_files"},
     {"dialects", "providers", "prices"},
     {"engine", "conf", "outages", "signals"},
     {"models", "bridge", "headers"},

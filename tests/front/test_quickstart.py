@@ -20,6 +20,7 @@ import httpx
 import pytest
 import redis
 
+from gatewayproject.environment import secret_key
 from native_api.management.commands.native_quickstart import _free_port, _reachable
 from native_api.providers import ROWS
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
@@ -56,6 +57,64 @@ def test_it_makes_an_admin_a_key_and_the_echo_model_once(tmp_path: Path) -> None
     assert not KEY.search(second)
     assert "password" not in second
     assert "echo" in second
+
+
+def modes(*paths: Path) -> dict[str, int]:
+    """What each may be used for by whom, as `chmod` writes it. Files that are gone by themselves are left out."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in paths if path.exists()}
+
+
+def sqlite_files(folder: Path) -> list[Path]:
+    return [folder / f"db.sqlite3{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
+
+
+def test_what_it_makes_is_its_owners_alone_while_it_serves(tmp_path: Path) -> None:
+    with serving(tmp_path, "--port", str(free_port())) as printed:
+        key = KEY.findall(printed)[0]
+        headers = {"authorization": f"Bearer {key}"}
+        httpx.get(f"{printed_url(printed)}/v1/models", headers=headers, trust_env=False, timeout=20)
+        found = modes(*sqlite_files(tmp_path))
+        assert found.keys() >= {"db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm"}
+        assert set(found.values()) == {0o600}
+        assert modes(tmp_path / "journal") == {"journal": 0o700}
+
+
+def test_the_database_is_its_owners_alone_from_its_first_moment_on(tmp_path: Path) -> None:
+    """Asked when SQLite opens the file, before anything is in it."""
+    code = (
+        "import os, stat, sys; from django.db.backends.signals import connection_created as made\n"
+        "def look(connection, **kwargs): print('mode', oct(stat.S_IMODE(os.stat(connection.settings_dict['NAME']).st_mode)))\n"
+        "made.connect(look)\n"
+        "from django.core.management import execute_from_command_line as run; run(['manage.py', 'native_quickstart', '--no-serve'])"
+    )
+    env = environment(tmp_path, DJANGO_SETTINGS_MODULE="gatewayproject.settings")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, umask=0)
+    assert done.stdout.startswith("mode 0o600\n"), done.stderr
+    assert set(re.findall("mode (.*)", done.stdout)) == {"0o600"}
+
+
+def test_what_is_open_to_others_is_tightened_and_said(tmp_path: Path) -> None:
+    quickstart(tmp_path)
+    journal = tmp_path / "journal"
+    leftover = tmp_path / "db.sqlite3-journal"
+    leftover.touch()
+    for path, mode in ((tmp_path / "db.sqlite3", 0o666), (leftover, 0o644), (journal, 0o755)):
+        path.chmod(mode)
+    printed = quickstart(tmp_path)
+    assert set(modes(*sqlite_files(tmp_path)).values()) == {0o600}
+    assert modes(journal) == {"journal": 0o700}
+    for name in ("db.sqlite3", "db.sqlite3-journal", "journal"):
+        assert f"Tightened: {tmp_path / name} was open" in printed
+    assert "Tightened" not in quickstart(tmp_path)
+
+
+def test_a_journal_in_a_folder_that_is_meant_for_all_leaves_that_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    printed = quickstart(tmp_path, JOURNAL_DIR=str(shared))
+    assert modes(shared) == {"shared": 0o1777}
+    assert "Tightened" not in printed
 
 
 def test_it_keeps_provider_keys_from_the_environment_out_of_sight(tmp_path: Path) -> None:
@@ -179,9 +238,19 @@ def test_with_nothing_set_everything_is_made_beside_the_project_and_kept(tmp_pat
     assert KEY.search(runs[0])
     assert not KEY.search(runs[1])
     assert stat.S_IMODE((clone / ".secret_key").stat().st_mode) == 0o600
-    assert (clone / "db.sqlite3").exists()
+    assert modes(*sqlite_files(clone)) == {"db.sqlite3": 0o600}
+    assert modes(clone / "native_journal") == {"native_journal": 0o700}
     status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True, timeout=60)
     assert status.stdout == ""
+
+
+def test_a_secret_key_that_others_can_read_is_tightened_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / ".secret_key"
+    path.write_text("a key")
+    path.chmod(0o644)
+    assert [secret_key(tmp_path) for _ in range(2)] == ["a key"] * 2
+    assert modes(path) == {".secret_key": 0o600}
+    assert capsys.readouterr().err.count(f"{path} was open to other users") == 1
 
 
 def test_the_project_uses_postgresql_and_redis_when_the_urls_say_so(postgres_url: str, redis_url: str, tmp_path: Path) -> None:

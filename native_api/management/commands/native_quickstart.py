@@ -1,6 +1,7 @@
 """From an empty database to a running gateway: migrate, an admin, a key, every provider in reach, serve.
 
-Running it again changes only what is missing. Secrets are printed once, when they are made.
+Running it again changes only what is missing. Secrets are printed once, when they are made. The files that it makes are its
+owner's alone: the database and the journal hold keys, sessions and who asked for what. Such files that others may use are tightened.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import secrets
 import socket
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,13 +22,15 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
 from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connections
 from django.urls import NoReverseMatch, reverse
 
-from native_api import catalog
+from native_api import catalog, private_files
 from native_api.conf import native_settings
 from native_api.keys import create_key
 from native_api.models import ApiKey, ModelRoute, Provider, Target
 from native_api.providers import PRESETS, Preset, found_in
+from native_api.usage import folder
 
 KEY_NAME = "quickstart"
 PROBE_SECONDS = 0.5
@@ -47,6 +52,19 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, help="The first free one from 8000 on by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with private_files.only_for_owner():
+            self._tighten_files()
+            self._set_up(**options)
+
+    def _tighten_files(self) -> None:
+        for path in _private_paths():
+            try:
+                if private_files.tighten(path):
+                    self.stdout.write(f"Tightened: {path} was open to other users of this machine; now only its owner can use it")
+            except OSError as error:
+                self.stderr.write(f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).")
+
+    def _set_up(self, **options: Any) -> None:
         port = _free_port(options["host"], [options["port"]] if options["port"] else PORTS)
         site = f"http://{_reachable(options['host'])}:{port}"
         base_url = f"{site}{_api_path()}"
@@ -152,6 +170,15 @@ def application() -> Any:
     from native_api.asgi import get_asgi_application
 
     return get_asgi_application(ASGIStaticFilesHandler if apps.is_installed("django.contrib.staticfiles") else None)
+
+
+def _private_paths() -> Iterator[Path]:
+    """The files of databases in files, and the journal's folder, which is made here if it is missing."""
+    for connection in connections.all():
+        if connection.vendor == "sqlite" and connection.settings_dict["NAME"]:
+            yield from private_files.sqlite_files(connection.settings_dict["NAME"])
+    with suppress(OSError):
+        yield folder.find()
 
 
 def _free_port(host: str, ports: Sequence[int]) -> int:
