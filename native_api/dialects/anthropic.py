@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.anthropic_betas import of_options
+from native_api.dialects.anthropic_betas import check_named, header_of, of_options
 from native_api.dialects.anthropic_errors import error_of
 from native_api.dialects.anthropic_messages import Conversation, container_of
 from native_api.dialects.anthropic_models import BUDGETS, LEAST_BUDGET, Abilities, abilities
 from native_api.dialects.anthropic_reply import reply
 from native_api.dialects.anthropic_stream import AnthropicStream
 from native_api.dialects.anthropic_tools import add_tools, is_forced, joined, shape_answer
-from native_api.dialects.base import Dialect, StreamParser, merge
+from native_api.dialects.base import Dialect, StreamParser, merge, provider_options
 from native_api.dialects.content import check_modalities, limit_of, stops_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
@@ -61,9 +61,13 @@ class Anthropic(Dialect):
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {"anthropic-version": VERSION}
 
+    def options(self, chat: ChatRequest, target: Target) -> Json:
+        options = super().options(chat, target)
+        check_named(options.get("betas"), f"provider_options.{provider_options(chat, target)[0]}.betas")
+        return options
+
     def take_headers(self, body: Json) -> dict[str, str]:
-        features = body.pop("betas")
-        return {"anthropic-beta": ",".join(sorted({str(feature) for feature in features}))} if features else {}
+        return header_of(body.pop("betas"))
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_modalities(chat)
@@ -93,8 +97,7 @@ class Anthropic(Dialect):
         merge(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = joined(tools, options["tools"])
-        named = options.get("betas")
-        body["betas"] = [*betas, *(named if isinstance(named, list) else ()), *of_options(body)]
+        body["betas"] = [*betas, *(options.get("betas") or ()), *of_options(body)]
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return reply(body)

@@ -5,8 +5,11 @@ Source: https://platform.claude.com/docs/en/api/beta-headers and the page of eac
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, Final
 
+from native_api.exceptions import InvalidRequest
 from native_api.types import Json
 
 FILES: Final = "files-api-2025-04-14"
@@ -28,6 +31,28 @@ BY_TYPE: Final = {
 
 BY_FIELD: Final = {"context_management": "context-management-2025-06-27"}
 COMPACTION: Final = "compact-2026-01-12"
+
+HEADER: Final = "anthropic-beta"
+NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+"""What may stand between the commas of a header. Anthropic's names have letters, digits and dashes; new ones work on their first day."""
+
+MOST: Final = 50
+
+
+def check_named(betas: Any, place: str) -> None:
+    """Raise InvalidRequest if what the caller names in `betas` cannot be sent as a header."""
+    if betas is not None and (not isinstance(betas, list) or len(betas) > MOST):
+        raise InvalidRequest(f"{place}: expected a list of at most {MOST} names", param=place)
+    for position, beta in enumerate(betas or ()):
+        if not isinstance(beta, str) or not NAME.fullmatch(beta):
+            here = f"{place}[{position}]"
+            raise InvalidRequest(f"{here}: expected a name of up to 100 letters, digits and dashes", param=here)
+
+
+def header_of(features: Iterable[str]) -> dict[str, str]:
+    """The header that asks for the features; none without any."""
+    value = ",".join(sorted(set(features)))
+    return {HEADER: value} if value else {}
 
 
 def of_block(block: Json) -> str | None:
