@@ -113,6 +113,8 @@ async def send(method: str, url: str, headers: dict[str, str], content: bytes, c
         return await current().handle_async_request(request)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise UpstreamError("The provider's base URL is not a usable address.", code="connection_failed") from None
+    except ValueError as error:  # of httpx for what is not ASCII, of aiohttp for line breaks
+        raise UpstreamError("The provider cannot be called: its key or its HEADERS have characters that no header can carry.") from error
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
         raise fault(error) from error
 
