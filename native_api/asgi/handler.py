@@ -115,10 +115,13 @@ class GatewayHandler(ASGIHandler):
 
 def _enveloped(refusal: HttpResponseBase | None) -> HttpResponseBase:
     """Django's own words about a request that is none (a query that is not UTF-8, say), in the gateway's."""
+    from native_api.headers import make_private
     from native_api.renderers import error_envelope, to_json
 
     error = RequestTooLarge() if refusal is not None and refusal.status_code == 413 else InvalidRequest()
-    return HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
+    response = HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
+    make_private(response)
+    return response
 
 
 async def _cancel_when_left(body: bodies.Body, task: asyncio.Task[Any] | None) -> None:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from native_api.exceptions import InvalidRequest, NativeError, NotFound
+from native_api.headers import make_private
 from native_api.renderers import error_envelope, to_json
 from native_api.views.health import OpenView
 
@@ -41,4 +42,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _enveloped(error: NativeError) -> HttpResponse:
-    return HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
+    response = HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
+    make_private(response)
+    return response
