@@ -41,9 +41,9 @@ def secret_key(folder: Path) -> str:
 def _tighten(path: Path) -> None:
     try:
         if private_files.tighten(path):
-            print(f"{path} was open to other users of this machine; now only its owner can use it.", file=sys.stderr)
+            sys.stderr.write(f"{path} was open to other users of this machine; now only its owner can use it.\n")
     except OSError as error:
-        print(f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).", file=sys.stderr)
+        sys.stderr.write(f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).\n")
 
 
 def _write_once(path: Path, text: str) -> None:

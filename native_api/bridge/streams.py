@@ -153,6 +153,7 @@ class SyncStream:
 
     def __init__(self, source: Source, keepalive: float) -> None:
         self._stream = run(_opened(source, keepalive))
+        self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -164,7 +165,10 @@ class SyncStream:
         return piece
 
     def close(self) -> None:
-        """Called by Django when the reply is over or the client has left."""
+        """Called by Django when the reply is over or the client has left. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         closing = asyncio.run_coroutine_threadsafe(self._stream.aclose(), background.get())
         closing.result(CLOSE_TIMEOUT)
 

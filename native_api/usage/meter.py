@@ -151,7 +151,8 @@ class Meter:
         if isinstance(error, GeneratorExit | asyncio.CancelledError):
             self.left()
             return
-        if self._first_token is not None:
+        failed_inside = self.attempts.count > 0 and not isinstance(error, NativeError)  # and the provider was at work
+        if self._first_token is not None or failed_inside:
             self._with_what_was_produced()
         self._entry.error_code = error.code if isinstance(error, NativeError) else "internal_error"
         self._entry.refused_by = error.refused_by if isinstance(error, NativeError) else None

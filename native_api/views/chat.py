@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.http import StreamingHttpResponse
+import weakref
+
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
@@ -23,12 +25,12 @@ class ChatCompletionsView(NativeView):
         chat, left_out = await read_and_check(request, serializer.check)
         caller = caller_of(request)
         if chat.get("stream"):
-            return await self._stream(chat, caller, left_out)
+            return await self._stream(request._request, chat, caller, left_out)
         reply = await self.on_engine(gateway.complete(chat, caller, self.request_id))
         self._tell(reply.headers, left_out)
         return self.json(reply.completion)
 
-    async def _stream(self, chat: ChatRequest, caller: Caller, left_out: list[str]) -> StreamingHttpResponse:
+    async def _stream(self, request: HttpRequest, chat: ChatRequest, caller: Caller, left_out: list[str]) -> StreamingHttpResponse:
         reply = await self.on_engine(gateway.stream(chat, caller, self.request_id))
         try:
             self._tell(reply.headers, left_out)
@@ -37,10 +39,12 @@ class ChatCompletionsView(NativeView):
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
             opened = bridge.AsyncStream if self.on_asgi else bridge.SyncStream
-            response.streaming_content = opened(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
+            stream = opened(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
         except BaseException as error:
             await self.on_engine(reply.aclose(error))
             raise
+        response.streaming_content = stream
+        _close_with(request, stream)
         return response
 
     def _tell(self, headers: dict[str, str], left_out: list[str]) -> None:
@@ -48,3 +52,20 @@ class ChatCompletionsView(NativeView):
         if left_out:
             told = self.answer_headers.get("x-native-omitted")
             self.answer_headers["x-native-omitted"] = ", ".join([*([told] if told else []), *left_out])
+
+
+def _close_with(request: HttpRequest, stream: bridge.AsyncStream | bridge.SyncStream) -> None:
+    """Close the stream when Django closes the request: with the response that it sends, which may be a middleware's own or an error page.
+
+    Django would not close the view's response then, and an exception on its way to the error page keeps it alive for long. Neither
+    of the two is kept alive by this: a stream that nobody holds any more is closed by that.
+    """
+    close_stream, here = weakref.WeakMethod(stream.close), weakref.ref(request)
+
+    def close() -> None:
+        if (close_now := close_stream()) is not None:
+            close_now()
+        if (closed := here()) is not None:
+            type(closed).close(closed)
+
+    request.close = close  # type: ignore[method-assign]
