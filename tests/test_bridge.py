@@ -73,6 +73,37 @@ def test_a_slow_reader_makes_the_source_wait() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_reader_that_is_dropped_without_a_word_closes_the_source(begun: bool) -> None:
+    """As a response is that a middleware replaces."""
+
+    async def scenario() -> None:
+        source = Words(b"a", forever)
+        stream = bridge.AsyncStream(source, 10)
+        if begun:
+            assert await anext(stream) == b"a"
+        del stream
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_that_nobody_begins_to_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        read, unread = Words(b"a", forever), Words(b"a", forever)
+        streams = [bridge.AsyncStream(read, 10), bridge.AsyncStream(unread, 10)]
+        assert await anext(streams[0]) == b"a"
+        await asyncio.gather(streams[1]._pump.task, return_exceptions=True)
+        await streams[1].aclose()
+        assert (read.closed, unread.closed) == (0, 1)
+        await streams[0].aclose()
+
+    monkeypatch.setattr("native_api.bridge.streams.MAX_UNREAD", 0.01)
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("steps", [0, 1, 2, 5])
 def test_a_reader_that_leaves_closes_the_source_even_before_it_began(steps: int) -> None:
     async def scenario() -> None:

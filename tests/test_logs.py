@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -66,6 +68,111 @@ def test_outside_of_a_request_there_is_none() -> None:
 @pytest.mark.parametrize("odd", ["\ud800", 2**70, object(), {1: {2}}, "line\nbreak", b"bytes"])
 def test_what_json_cannot_say_costs_no_line(odd: Any) -> None:
     assert "odd" in written(odd=odd)
+
+
+# --- forged lines ----------------------------------------------------------------------------------------------
+
+FORGED = ["a\nINFO forged", "a\r\nb", "\x1b[2K", "\x00", "\x7f", "\x85", "\u2028", "\u2029", "\u202eabc", "\ud800"]
+
+
+def line_of(formatter: logging.Formatter, log: Any) -> str:
+    """What a handler with this formatter writes when `log` is given a logger of the app's."""
+    lines: list[str] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(self.format(record))
+
+    logger, handler = logs.get_logger("native_api.of_a_test"), Keeping()
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    try:
+        log(logger)
+    finally:
+        logger.removeHandler(handler)
+    [line] = lines
+    return line
+
+
+PLAIN = logging.Formatter("%(levelname)s %(message)s %(model)s", defaults={"model": ""})
+FORMATTERS = [PLAIN, logs.JSONFormatter()]
+BY_WAY = {
+    "argument": lambda logger, text: logger.error("GET %s", text),
+    "argument by name": lambda logger, text: logger.error("GET %(path)s", {"path": text}),
+    "object": lambda logger, text: logger.error("failed: %s", LookupError(text)),
+    "message": lambda logger, text: logger.error(text.replace("%", "")),
+    "extra": lambda logger, text: logger.error("GET", extra={"model": text}),
+}
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS, ids=["plain", "json"])
+@pytest.mark.parametrize("way", BY_WAY)
+@pytest.mark.parametrize("text", FORGED, ids=ascii)
+def test_no_way_leads_to_a_second_line(formatter: logging.Formatter, way: str, text: str) -> None:
+    line = line_of(formatter, lambda logger: BY_WAY[way](logger, text))
+    assert line.isprintable()
+    assert "GET" in line or way in ("object", "message")
+
+
+def fails_with(error: BaseException) -> Any:
+    def log(logger: logging.Logger) -> None:
+        try:
+            raise error
+        except BaseException as raised:
+            logger.error("It failed.", exc_info=raised)
+
+    return log
+
+
+def chained(text: str) -> Exception:
+    error = ValueError("outside")
+    error.__cause__ = KeyError(text)
+    error.__cause__.__context__ = LookupError(text)
+    return error
+
+
+def noted(text: str) -> Exception:
+    error = ValueError("outside")
+    error.add_note(text)
+    return error
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS, ids=["plain", "json"])
+@pytest.mark.parametrize("kind", [ValueError, chained, noted, lambda text: ExceptionGroup("several", [ValueError(text)])])
+@pytest.mark.parametrize("text", FORGED, ids=ascii)
+def test_the_text_of_an_exception_stays_on_its_line(formatter: logging.Formatter, kind: Any, text: str) -> None:
+    line = line_of(formatter, fails_with(kind(text)))
+    assert all(each.isprintable() for each in line.split("\n"))
+    assert not [each for each in line.split("\n") if each.startswith("INFO")]
+    assert "test_logs.py" in line, "the stack is there"
+
+
+def test_a_traceback_without_such_texts_is_as_ever() -> None:
+    line = line_of(PLAIN, fails_with(LookupError("gone")))
+    assert line.startswith("ERROR It failed. \nTraceback (most recent call last):\n  File ")
+    assert line.endswith("LookupError: gone")
+
+
+def test_numbers_and_objects_stay_what_they_are() -> None:
+    assert line_of(PLAIN, lambda logger: logger.error("%d of %5.1f, %s", 3, 2.5, ["é"])) == "ERROR 3 of   2.5, ['é'] "
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_an_object_without_a_text_costs_no_line() -> None:
+    assert "<Unspeakable without a text>" in line_of(PLAIN, lambda logger: logger.error("%s", Unspeakable()))
+
+
+def test_every_logger_of_the_app_escapes() -> None:
+    package = ROOT / "native_api"
+    for path in package.rglob("*.py"):
+        for name in re.findall(r'get_?[lL]ogger\("(native_api[^"]*)"\)', path.read_text()):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            importlib.import_module(module)
+            assert logs.ESCAPING in logging.getLogger(name).filters, f"{path}: take {name} from logs.get_logger"
 
 
 def test_an_exception_is_told_with_its_stack() -> None:

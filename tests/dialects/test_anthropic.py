@@ -230,3 +230,13 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
     assert best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003  # the limit is 1 ms on a core of its own
     parser, piece = DIALECT.stream(TARGET), delta(0, "text_delta", text="some words")
     assert best_of(200, lambda: parser.feed(piece)) < 0.0001  # and 30 µs
+
+
+@pytest.mark.parametrize("owner", ["claude", "anthropic"])
+def test_betas_that_nobody_here_knows_work_on_their_first_day(owner: str) -> None:
+    provider = Provider("claude", "anthropic", "https://api.anthropic.com/v1", "k")
+    options = {owner: {"betas": ["new-thing_2.0-2027-01-01", "a-2026-01-01", "new-thing_2.0-2027-01-01"]}}
+    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "provider_options": options}
+    request = DIALECTS["anthropic"].request(chat, Target(provider, "claude-sonnet-4-5"))
+    assert request.headers["anthropic-beta"] == "a-2026-01-01,new-thing_2.0-2027-01-01"
+    assert "betas" not in request.body

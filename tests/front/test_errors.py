@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.front.conftest import native_api
-from tests.servers import Site, running_site
+from tests.servers import Site, running_site, until
 from tests.upstream import DONE, Gate, Upstream, completion, event, says, stalls, streams
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
@@ -23,6 +23,12 @@ IMAGE_OF_3 = {"type": "image_url", "image_url": {"url": 3}}
 IMAGE_ELSEWHERE = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
 HTML = {"content-type": "text/html"}
 TELLS_ALL = "sk-upstream-secret is not known at http://127.0.0.1:8000/v1"
+BETAS: list[tuple[Any, str]] = [
+    (["a\r\nx-injected: 1"], "betas[0]"),
+    (["fine-2026-01-01", "a\nb"], "betas[1]"),
+    *[([odd], "betas[0]") for odd in ("\x00", "b\u00e9ta", "\u65e5\u672c", "a,b", "", 3, None, "x" * 101)],
+    *[(odd, "betas") for odd in ("fine-2026-01-01", {"a": 1}, ["fine"] * 51)],
+]
 TOO_LONG = {"error": {"message": "too long", "code": "context_length_exceeded"}}
 
 
@@ -55,6 +61,11 @@ def error_of(response: httpx.Response, status: int, kind: str, code: str) -> dic
         ({"messages": [{"role": "user", "content": [IMAGE_OF_3]}]}, "invalid_request", "messages[0].content[0].image_url.url"),
         ({"messages": [{"role": "user", "content": [IMAGE_ELSEWHERE]}]}, "unsupported_field", "messages[0].content[0].image_url.url"),
         ({"provider_options": {"up": {"model": "another"}}}, "unsupported_field", "provider_options.up.model"),
+        *[
+            ({"model": "claude/any", "provider_options": {owner: {"betas": betas}}}, "invalid_request", f"provider_options.{owner}.{place}")
+            for owner in ("claude", "anthropic")
+            for betas, place in BETAS
+        ],
     ],
 )  # fmt: skip
 def test_a_field_that_is_wrong_is_named(http: httpx.Client, change: Any, code: str, param: str) -> None:
@@ -98,6 +109,16 @@ def test_a_reply_that_nobody_can_make(http: httpx.Client) -> None:
 def test_clients_that_accept_only_event_streams_are_welcome(http: httpx.Client) -> None:
     response = http.post(PATH, json={**CHAT, "stream": True}, headers={"accept": "text/event-stream"})
     assert response.text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("model", ["up/a\r\nset-cookie: x=1", "nobody/a\r\nset-cookie: x=1", "up/日本", "up/\x00", "nobody\u2028"])
+@pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
+def test_a_models_name_never_breaks_a_header(http: httpx.Client, model: str, stream: bool) -> None:
+    response = http.post(PATH, json={**CHAT, "model": model, "stream": stream})
+    assert response.status_code in (200, 404)
+    assert response.headers["x-native-model"].isascii()
+    assert response.headers["x-native-model"].isprintable()
+    assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/chat/completions/", "/v2/anything", "/v1/<script>"])
@@ -306,6 +327,34 @@ def test_a_complete_reply_that_stalls_is_bounded(http: httpx.Client, upstream: U
         http.post(PATH, json={**CHAT, "model": "up/hangs"}, timeout=0.5, headers={"x-request-id": "left-early"})
     [record] = asgi_site.wait_for_usage(request_id="left-early")
     assert record["status"] == "client_closed"
+
+
+@pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
+def plain_site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+    """A site whose formatter is not ours."""
+    folder, key = template
+    logging = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+    }
+    more = {"SITE_SETTINGS": json.dumps({"LOGGING": logging})}
+    with running_site(request.param, tmp_path_factory.mktemp("plain"), folder, key, native_api(upstream), **more) as running:
+        yield running
+
+
+@pytest.mark.parametrize("odd", ["%0AINFO forged", "%0D%0AINFO forged", "%E2%80%A8INFO forged", "%C2%85INFO forged", "%1B[2KINFO forged"])
+@pytest.mark.parametrize("path", ["/v1/", "/v1/models/", "/v1/models/hello", "/health/"])
+def test_a_path_forges_no_line_of_the_log(plain_site: Site, path: str, odd: str) -> None:
+    before = len(plain_site.log())
+    answer = httpx.get(f"{plain_site.url}{path}{odd}", headers=plain_site.headers, trust_env=False)
+    assert answer.status_code == 404
+    logged = until(lambda: "INFO native_api.request GET" in plain_site.log()[before:] and plain_site.log()[before:], "the line")
+    lines = [line for line in logged.splitlines() if "forged" in line]
+    assert lines
+    assert all(line.startswith(("INFO native_api.request GET", "WARNING django.request")) and line.isprintable() for line in lines)
 
 
 def test_secrets_never_reach_the_log(http: httpx.Client, asgi_site: Site, upstream: Upstream) -> None:
