@@ -111,7 +111,7 @@ def test_clients_that_accept_only_event_streams_are_welcome(http: httpx.Client) 
     assert response.text.endswith("data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize("model", ["up/a\r\nset-cookie: x=1", "nobody/a\r\nset-cookie: x=1", "up/日本", "up/\x00", "nobody\u2028"])
+@pytest.mark.parametrize("model", ["up/a\r\nset-cookie: x=1", "nobody/a\r\nset-cookie: x=1", "up/日本", "up/\x1b", "nobody\u2028"])
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 def test_a_models_name_never_breaks_a_header(http: httpx.Client, model: str, stream: bool) -> None:
     response = http.post(PATH, json={**CHAT, "model": model, "stream": stream})
