@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -198,7 +197,7 @@ async def refuse(scope: Scope, error: NativeError, send: Send) -> None:
 
     request_id = logs.sane_request_id(header(scope, b"x-request-id"))
     # Not at import: Django's logging, configured after that, disables the loggers that are there by default.
-    logger = logging.getLogger("native_api.request")
+    logger = logs.get_logger("native_api.request")
     logger.info("%s %s %s", scope["method"], scope["path"], error.status, extra={"request_id": request_id, "status": error.status})
     body = to_json(error_envelope(error))
     headers = {

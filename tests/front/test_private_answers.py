@@ -64,7 +64,7 @@ def is_private(answer: httpx.Response, cache_control: str = "no-store") -> None:
 # --- what every answer says ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "too large"])
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("with_key", [True, False], ids=["with a key", "without"])
 def test_every_answer_says_that_it_is_private(site: Site, name: str, with_key: bool) -> None:
     is_private(ask(site, *ALL[name], with_key))
@@ -103,7 +103,7 @@ def test_refusals_of_requests_that_django_cannot_read_say_so(status: int) -> Non
 class TeamToken:
     """An authentication class of a site's, which reads a header of its own."""
 
-    vary_on_headers = ("X-Team-Token",)
+    credential_headers = ("X-Team-Token",)
 
 
 def test_a_vary_that_a_response_has_is_kept() -> None:
