@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def dropping(request: pytest.FixtureRequest, template: tuple[Path, str], upstrea
 
 def endless(upstream: Upstream, request: pytest.FixtureRequest, site: Site) -> dict[str, Any]:
     """A call whose stream does not end by itself. Its model's name is the test's own."""
-    model = f"{request.node.name}-{site.process.pid}"
+    model = re.sub(r"[^a-z0-9_]+", "-", f"{request.node.name}-{site.process.pid}")
     upstream.script(model, streams(event({"content": "some words"}), stalls))
     return {"model": f"up/{model}", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 
