@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -28,25 +29,27 @@ from native_api.definitions import (
     problem_of,
     route_of,
     site_retries,
+    texts,
     timeouts_of,
     whole_number,
 )
 from native_api.dialects import DIALECTS
 from native_api.engine import credentials
+from native_api.engine.discretion import address_shown, secret_in
 from native_api.engine.routes import BUDGET, Budget, Route, route
 from native_api.exceptions import ModelNotFound
 from native_api.logs import get_logger
 from native_api.model_names import Named, canonical, is_plain
 from native_api.providers import PRESETS, Preset, placeholders
 from native_api.snapshots import Snapshot
-from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
+from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target, UnreadableSecret
 
 logger = get_logger("native_api.catalog")
 
 PROVIDER_KEYS: Final = frozenset(
     {
         "PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE",
-        "OWN_ACCOUNT",
+        "OWN_ACCOUNT", "IDENTITY_HOSTS",
     }
 )  # fmt: skip
 
@@ -138,15 +141,22 @@ def build(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mappi
 
 
 def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem]) -> Provider | None:
+    place, key = f"PROVIDERS[{name!r}]", definition.get("API_KEY")
     try:
-        return provider_of(name, definition)
+        provider = provider_of(name, definition)
     except ValueError as error:
-        problems.append(problem_of(f"PROVIDERS[{name!r}]", error))
+        problems.append(problem_of(place, error))
         return None
+    if isinstance(key, UnreadableSecret):
+        problems.append(problem_of(place, key)._replace(kind="key"))
+    return provider
 
 
 def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
-    """The provider that `definition` describes. Raises ValueError('message | hint'), never with a secret in it."""
+    """The provider that `definition` describes. Raises ValueError('message | hint'), never with a secret in it.
+
+    One whose stored key cannot be read is `unusable`: it is known, but is not called.
+    """
     only_known(definition, PROVIDER_KEYS)
     preset = PRESETS.get(definition.get("PRESET") or name)
     if definition.get("PRESET") and preset is None:
@@ -158,8 +168,10 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     base_url = _address(definition.get("BASE_URL") or (preset.base_url if preset else ""), options)
     _check_options(options, preset, definition.get("BASE_URL"))
     auth = definition.get("AUTH") or (preset.auth if preset else "bearer")
-    key = _key(definition.get("API_KEY"))
-    if auth in credentials.KEYED and not key and preset is not None:
+    told = definition.get("API_KEY")
+    unusable = str(told).replace(" | ", ". ") if isinstance(told, UnreadableSecret) else ""
+    key = Secret("") if unusable else _key(told)
+    if not unusable and auth in credentials.KEYED and not key and preset is not None:
         raise ValueError("no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys.")
     headers = {**(preset.headers if preset else {}), **(definition.get("HEADERS") or {})}
     timeouts = timeouts_of(definition.get("TIMEOUT"))
@@ -171,9 +183,12 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
         price=prices.parse(definition.get("PRICE")),
         vendor=preset.name if preset else "",
         own_account=boolean(definition, "OWN_ACCOUNT"),
+        identity_hosts=frozenset(texts(definition, "IDENTITY_HOSTS", "hosts", "'proxy.example.com'")),
+        unusable=unusable,
         identity=f"{name}@{_mark(base_url, key, auth, headers, options)}",
     )  # fmt: skip
-    credentials.check(provider)
+    if not unusable:
+        credentials.check(provider)
     return provider
 
 
@@ -187,13 +202,20 @@ SECRET_NAMES: Final = re.compile("secret|password|private_?key|api_?key|credenti
 
 def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: str | None) -> None:
     """OPTIONS are shown in the admin, so nothing secret may stand there; and what the preset cannot do without must."""
-    secret = next((name for name in options if SECRET_NAMES.search(name)), None)
+    secret = next((name for name in _names_in(options) if SECRET_NAMES.search(name)), None)
     if secret:
         raise ValueError(f"OPTIONS[{secret!r}] is a secret | It would be shown in the admin. What is secret goes into API_KEY.")
     in_address = placeholders(preset.base_url) if preset and base_url else []
     missing = next((name for name in (preset.options if preset else ()) if not options.get(name) and name not in in_address), None)
     if missing:
         raise ValueError(f"no OPTIONS[{missing!r}] | The preset cannot do without it; see docs/providers.md.")
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    """The names of an object's members, and of those within."""
+    for name, member in value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ():
+        yield str(name)
+        yield from _names_in(member)
 
 
 def _mark(*parts: Any) -> str:
@@ -206,12 +228,15 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
     url = template
     for name in placeholders(template):
         if not options.get(name):
-            raise ValueError(f"no OPTIONS[{name!r}] | Its base URL is {template}.")
+            raise ValueError(f"no OPTIONS[{name!r}] | Its base URL is {address_shown(template)}.")
         url = url.replace(f"{{{name}}}", str(options[name]).rstrip("/"))
     if not url:
         raise ValueError("no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET.")
     if "://" not in url:
-        raise ValueError(f"{url!r} is no address | A base URL begins with https:// or http://.")
+        raise ValueError(f"{address_shown(url)!r} is no address | A base URL begins with https:// or http://.")
+    secret = secret_in(url)
+    if secret:
+        raise ValueError(f"{secret} in the base URL is a secret | Addresses are shown. Give it as API_KEY; AUTH says how it is sent.")
     return url
 
 
@@ -239,14 +264,22 @@ def _read() -> Catalog:
 
 
 _reported: list[tuple[Problem, ...]] = []
+_keys_reported_at = [float("-inf")]
+
+REMIND_EVERY: Final = 60.0
+"""Seconds. A key that cannot be read puts a provider out of use, so it is logged as long as that lasts."""
 
 
 def _report(problems: tuple[Problem, ...]) -> None:
-    """Log what cannot be used, when it is found and whenever it changes."""
-    if _reported != [problems]:
-        _reported[:] = [problems]
-        for problem in problems:
+    """Log what cannot be used, when it is found and whenever it changes; keys that cannot be read once a minute too."""
+    has_changed, now = _reported != [problems], time.monotonic()
+    is_due = now - _keys_reported_at[0] >= REMIND_EVERY
+    for problem in problems:
+        if has_changed or (is_due and problem.kind == "key"):
             logger.error("%s: %s. %s", *problem[:3])
+    _reported[:] = [problems]
+    if has_changed or is_due:
+        _keys_reported_at[0] = now
 
 
 _current: Final = Snapshot("providers and routes", _read, lambda: merged({}, {}))

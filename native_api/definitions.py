@@ -21,7 +21,10 @@ MOST: Final = 1_000_000
 
 
 class Problem(NamedTuple):
-    """A catalog entry that cannot be used. `place` reads like `PROVIDERS['eu']`. `kind`: `definition`, `fallback` or `circle`."""
+    """A catalog entry that cannot be used. `place` reads like `PROVIDERS['eu']`.
+
+    `kind`: `definition`, `fallback`, `circle`, or `key` if a stored key cannot be read.
+    """
 
     place: str
     message: str
@@ -64,6 +67,14 @@ def boolean(definition: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False | Not {value!r}.")
     return value
+
+
+def texts(definition: Mapping[str, Any], name: str, what: str, example: str) -> tuple[str, ...]:
+    """The member, a list of texts that are not empty; empty if there is none."""
+    value = definition.get(name) or ()
+    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(text, str) and text for text in value):
+        raise ValueError(f"{name} must be a list of {what} | Such as [{example}].")
+    return tuple(value)
 
 
 def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
@@ -141,17 +152,10 @@ def _options(definition: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"unknown STRATEGY {strategy!r} | Known: {', '.join(STRATEGIES)}.")
     return {
         "strategy": strategy,
-        "fallbacks": _names(definition, "FALLBACKS"),
-        "context_fallbacks": _names(definition, "CONTEXT_FALLBACKS"),
+        "fallbacks": texts(definition, "FALLBACKS", "model names", "'gpt-4o-mini', 'local'"),
+        "context_fallbacks": texts(definition, "CONTEXT_FALLBACKS", "model names", "'gpt-4o-mini', 'local'"),
         "hedge_after": _hedge(definition.get("HEDGE")),
     }
-
-
-def _names(definition: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = definition.get(key) or ()
-    if isinstance(value, str) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError(f"{key} must be a list of model names | Such as ['gpt-4o-mini', 'local'].")
-    return tuple(value)
 
 
 def _hedge(value: Any) -> float | Literal["p95"] | None:

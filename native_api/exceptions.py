@@ -23,6 +23,7 @@ and the dialects raise these too, so nothing here knows Django.
     ├── UpstreamTimeout            504 upstream_timeout         upstream_timeout
     ├── NoTargetAvailable          503 service_unavailable      no_target_available
     ├── Overloaded                 503 service_unavailable      overloaded
+    ├── ProviderUnusable           503 service_unavailable      misconfigured
     └── DatabaseUnavailable        503 service_unavailable      database_unavailable
 """
 
@@ -39,7 +40,7 @@ DEFAULT_RETRY_AFTER: Final = 5.0
 """Seconds, for a 429 of a provider that names none."""
 
 MAX_PROVIDER_MESSAGE: Final = 500
-"""Characters of a provider's own words that are passed on."""
+"""Characters of a provider's own words that are passed on. `engine.discretion` cuts them, after it has hidden what is secret."""
 
 
 class NativeError(Exception):
@@ -207,7 +208,7 @@ class UpstreamError(ProviderFault):
         upstream_status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message and message[:MAX_PROVIDER_MESSAGE], code=code, param=param)
+        super().__init__(message, code=code, param=param)
         self.status = status
         self.type = _UPSTREAM_TYPES.get(status, "upstream_error")
         self.upstream_status = upstream_status
@@ -243,6 +244,22 @@ class Overloaded(NativeError):
     type = "service_unavailable"
     code = "overloaded"
     default_message = "The gateway has too many requests under way. Try again shortly."
+
+
+class ProviderUnusable(NativeError):
+    """A provider is not called, because the site has to mend how it is set up. Nothing was sent; another target may serve.
+
+    `reason` is for operators. The message tells clients nothing of it.
+    """
+
+    status = 503
+    type = "service_unavailable"
+    code = "misconfigured"
+    default_message = "The provider of this model is not set up correctly at this site. Its operators can see why."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(headers={"x-should-retry": "false"})
+        self.reason = reason
 
 
 class DatabaseUnavailable(NativeError):

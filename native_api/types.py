@@ -27,6 +27,14 @@ class Secret(str):
         return "Secret('…')"
 
 
+class UnreadableSecret(ValueError):
+    """A stored secret cannot be used. The text is 'message | hint'. `moved`: it can be decrypted, but was stored for another address."""
+
+    def __init__(self, text: str, moved: bool = False) -> None:
+        super().__init__(text)
+        self.moved = moved
+
+
 # --- the unified request -----------------------------------------------------------------------------------
 
 
@@ -306,6 +314,10 @@ class Provider:
     own_account: bool = False
     """Whether all callers may share what the provider keeps under this key: files, containers, stored responses, conversations,
     batches. If False, requests that name such state are refused, and the provider is asked not to store."""
+    identity_hosts: frozenset[str] = frozenset()
+    """Hosts, beside the vendor's own, that the machine's identity may be sent to: for `auth` aws, google and azure without a key."""
+    unusable: str = ""
+    """Why it must not be called, such as a stored key that cannot be read, for operators; "" if it may be called."""
     identity: str = ""
     """The name with a mark of address and key: what was found out about a provider is forgotten when either changes."""
 
@@ -372,9 +384,9 @@ class Attempts:
     """What was tried so far, kept up to date while a call runs. `target` is the last one tried, or the one that answered.
 
     `count` is the number of requests that were sent: a connection that was refused is none. `route` is the name of the
-    route that `target` belongs to. `skipped` lists the targets that could not express the request, each with its
-    UnsupportedField. `hedged` lists the ones that were started beside `target` and lost: each target, the usage that it told, if any,
-    and the deltas that came of its answer.
+    route that `target` belongs to. `skipped` lists the targets that could not express the request or are not usable, each with its
+    UnsupportedField or ProviderUnusable. `hedged` lists the ones that were started beside `target` and lost: each target, the usage
+    that it told, if any, and the deltas that came of its answer.
     """
 
     count: int = 0

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 import weakref
 from collections.abc import Mapping
@@ -25,11 +26,17 @@ from typing import Any, Final
 
 from native_api.exceptions import UpstreamError
 from native_api.logs import get_logger
-from native_api.types import Provider, UpstreamRequest
+from native_api.types import Provider, Secret, UpstreamRequest
 
 logger = get_logger("native_api.engine.aws")
 
 SERVICE: Final = "bedrock"
+HOSTS: Final = re.compile(
+    r"(?:vpce-[a-z0-9-]+\.)?bedrock(?:-runtime|-mantle)?(?:-fips)?\.[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+)
+"""Bedrock's hosts, private endpoints among them. The domain alone does not do: AWS's customers have hosts of their own below it.
+https://docs.aws.amazon.com/general/latest/gr/bedrock.html and https://docs.aws.amazon.com/vpc/latest/privatelink/ (read 2026-11)."""
+
 BEARER_VARIABLE: Final = "AWS_BEARER_TOKEN_BEDROCK"
 SECRET_OPTIONS: Final = ("access_key_id", "secret_access_key", "session_token", "api_key")
 
@@ -56,9 +63,9 @@ def check(key: str, options: Mapping[str, Any]) -> None:
 
 async def authorization(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> dict[str, str]:
     """The headers that authorize this request. Raises UpstreamError where there are no usable credentials."""
-    key = str(provider.api_key) or os.environ.get(BEARER_VARIABLE, "")
+    key = provider.api_key or Secret(os.environ.get(BEARER_VARIABLE, ""))
     if key and ":" not in key:
-        return {"authorization": f"Bearer {key}"}
+        return {"authorization": Secret(f"Bearer {key}")}
     try:
         credentials = _given(key) if key else await _searched(provider)
         return _signed(request.url, method, content, credentials, str(provider.options.get("region") or ""))
@@ -81,7 +88,7 @@ def _signed(url: str, method: str, content: bytes, credentials: Any, region: str
     request = AWSRequest(method=method, url=url, data=content, headers={"content-type": "application/json"})
     SigV4Auth(credentials, SERVICE, region).add_auth(request)
     told = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token")
-    return {name.lower(): request.headers[name] for name in told if name in request.headers}
+    return {name.lower(): Secret(request.headers[name]) for name in told if name in request.headers}
 
 
 # --- the search --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Rules:
 2. A pause is short, and doubles, with chance in it so that calls do not come back together. The provider's `retry-after` is
    obeyed; where it is longer than is worth waiting, the next target is better.
 3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it names none.
-4. A target that cannot express the request is skipped; if none is left, the first one's reason is the answer.
+4. A target that cannot express the request, or is not usable, is skipped; if none is left, the first one's reason is the answer.
 5. The `Budget` bounds attempts and the time in which they may begin. A running attempt has its target's own timeouts.
 6. Nothing is tried again once a chunk was handed on.
 7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of order or have no place free, it
@@ -31,7 +31,7 @@ from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.routes import BUDGET, Budget, Route
 from native_api.engine.troubles import Standing
 from native_api.engine.verdicts import Verdict, come_again, helps_to_retry, verdict_of
-from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, UnsupportedField, UpstreamTimeout
+from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, ProviderUnusable, UnsupportedField, UpstreamTimeout
 from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Json, Target, Usage
 
 FIRST_PAUSE: Final = 0.2
@@ -227,7 +227,7 @@ class Call(Generic[A]):
                     break
                 await self._fleet.sleep(pause)
                 again += 1
-        except UnsupportedField as reason:
+        except (UnsupportedField, ProviderUnusable) as reason:
             self._attempts.skipped.append((lease.target, reason))
             verdict = Verdict.ELSEWHERE
         except BaseException:

@@ -1,20 +1,39 @@
 """Access tokens of Google and Microsoft, through their own libraries, which are imported only when used. All of it blocks.
 
 A provider's API_KEY holds what is secret, so that it is encrypted at rest and never shown: a service account's JSON for Google, a
-client's secret for Microsoft. Without it the machine's own identity is used, which the libraries find.
+client's secret for Microsoft. Without it the machine's own identity is used, which the libraries find. That goes to the vendor's hosts
+only (`credentials`), with a scope that follows from the host.
 """
 
 from __future__ import annotations
 
 import calendar
 import json
+import re
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from native_api.engine.tokens import NoToken, Token, words
 from native_api.types import Json, Provider, Secret
 
 GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 AZURE_SCOPE: Final = "https://cognitiveservices.azure.com/.default"
+
+GOOGLE_HOSTS: Final = re.compile(
+    r"(?:[a-z0-9-]+-)?(?:aiplatform|generativelanguage)(?:-[a-z0-9-]+)?(?:\.(?:p|mtls|(?:[a-z0-9-]+\.)?rep))?\.googleapis\.com"
+)
+"""Hosts of Vertex AI and Gemini, private endpoints among them. https://cloud.google.com/vertex-ai/docs/reference/rest and
+https://cloud.google.com/vpc/docs/about-accessing-regional-google-apis-endpoints (read 2026-11)."""
+
+AZURE_SCOPES: Final = {"azure.com": AZURE_SCOPE, "azure.us": "https://cognitiveservices.azure.us/.default",
+                       "azure.cn": "https://cognitiveservices.azure.cn/.default"}  # fmt: skip
+"""The end of a host of Azure's, one for each of its clouds -> the scope of tokens for it."""
+
+AZURE_HOSTS: Final = re.compile(
+    r"[a-z0-9-]+\.(?:privatelink\.)?(?:openai|cognitiveservices|services\.ai)\.(?:azure\.com|azure\.us|azure\.cn)"
+)
+"""Hosts of Azure's AI services. Only Microsoft answers there: what customers run themselves has other names
+(`azure-api.net`, `inference.ml.azure.com`). https://learn.microsoft.com/azure/private-link/private-endpoint-dns (read 2026-11)."""
 
 SERVICE_ACCOUNT: Final = ("client_email", "private_key", "token_uri")
 
@@ -32,7 +51,7 @@ def google_token(provider: Provider) -> Token:
 
     given: Any = Credentials  # the library's annotations are incomplete
     credentials: Any
-    scopes = [provider.options.get("scope") or GOOGLE_SCOPE]
+    scopes = [google_scope(provider)]
     account = service_account(provider.api_key) if provider.api_key else {}
     with requests.Session() as session:
         session.auth = _as_it_is  # else a ~/.netrc would be read, and what it holds sent along
@@ -40,7 +59,7 @@ def google_token(provider: Provider) -> Token:
             credentials = given.from_service_account_info(account, scopes=scopes) if account else google.auth.default(scopes)[0]
             credentials.refresh(Request(session))
         except (GoogleAuthError, ValueError) as error:
-            raise NoToken(words(error, account.get("private_key", ""))) from None
+            raise NoToken(words(error, provider.api_key)) from None
     return Token(Secret(credentials.token), calendar.timegm(credentials.expiry.utctimetuple()))
 
 
@@ -62,6 +81,17 @@ def service_account(text: str) -> Json:
     return account
 
 
+def google_scope(provider: Provider) -> str:
+    return str(provider.options.get("scope") or GOOGLE_SCOPE)
+
+
+def azure_scope(provider: Provider) -> str:
+    """The provider's own, else that of the cloud that its host belongs to."""
+    host = urlsplit(provider.base_url).hostname or ""
+    of_cloud = next((scope for end, scope in AZURE_SCOPES.items() if host.endswith(f".{end}")), AZURE_SCOPE)
+    return str(provider.options.get("scope") or of_cloud)
+
+
 def azure_token(provider: Provider) -> Token:
     """A token for a client with a secret or, without one, for the machine's identity. Raises NoToken.
 
@@ -80,7 +110,7 @@ def azure_token(provider: Provider) -> Token:
         else:
             credential = DefaultAzureCredential(managed_identity_client_id=options.get("client_id"), **places)
         with credential:
-            token = credential.get_token(options.get("scope") or AZURE_SCOPE)
+            token = credential.get_token(azure_scope(provider))
     except (AzureError, ValueError) as error:
         raise NoToken(words(error, provider.api_key)) from None
     return Token(Secret(token.token), token.expires_on)

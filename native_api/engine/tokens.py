@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from typing import Final, NamedTuple
 
 from native_api.engine import apart
+from native_api.engine.discretion import repeats
 from native_api.exceptions import UpstreamError, UpstreamTimeout
 from native_api.logs import get_logger
 from native_api.types import Secret
@@ -33,8 +34,6 @@ PATIENCE: Final = 15.0
 PAUSE: Final = 5.0
 MAX_KEPT: Final = 256
 MAX_WORDS: Final = 300
-MAX_COMMON: Final = 12
-"""Characters up to which a piece of a secret (`-----BEGIN PRIVATE KEY-----` has such) may stand in an error by chance."""
 
 
 class Token(NamedTuple):
@@ -118,8 +117,6 @@ class Credentials:
 
 
 def words(error: Exception, secret: str) -> str:
-    """What an error says, in one line, for the log; its kind alone where it repeats any of the secret."""
-    kind, text = type(error).__name__, " ".join(str(error).split())
-    if any(piece in text for piece in secret.split() if len(piece) > MAX_COMMON):
-        return kind
-    return f"{kind}: {text}"[:MAX_WORDS]
+    """What an error says, in one line, for the log; its kind alone if it repeats any of the secret, encoded or not."""
+    kind, text = type(error).__name__, str(error)
+    return kind if repeats(text, secret) else f"{kind}: {' '.join(text.split())}"[:MAX_WORDS]

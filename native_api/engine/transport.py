@@ -6,7 +6,8 @@ Rules:
 3. Redirects are never followed, cookies never kept: a provider's key must not travel where it was not sent.
 4. `echo:` addresses are answered in the process; every other scheme goes over the network.
 5. Replies are asked for uncompressed. One that comes compressed nevertheless is decompressed here, within `MAX_REPLY_BYTES`.
-6. Every failure leaves here as one of `exceptions`' provider faults, without an address in its message.
+6. Every failure leaves here as one of `exceptions`' provider faults, without an address in its message, and without the error that it
+   stands for: error reports show that one's frames, and in those the headers that were sent.
 """
 
 from __future__ import annotations
@@ -113,10 +114,10 @@ async def send(method: str, url: str, headers: dict[str, str], content: bytes, c
         return await current().handle_async_request(request)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise UpstreamError("The provider's base URL is not a usable address.", code="connection_failed") from None
-    except ValueError as error:  # of httpx for what is not ASCII, of aiohttp for line breaks
-        raise UpstreamError("The provider cannot be called: its key or its HEADERS have characters that no header can carry.") from error
+    except ValueError:  # of httpx for what is not ASCII, of aiohttp for line breaks
+        raise UpstreamError("The provider cannot be called: its key or its HEADERS have characters that no header can carry.") from None
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
-        raise fault(error) from error
+        raise fault(error) from None
 
 
 @lru_cache(maxsize=1024)
@@ -138,7 +139,7 @@ async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
                 if len(piece) == PIECE_BYTES:
                     await asyncio.sleep(0)  # what was received at once can become very many pieces
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
-        raise fault(error) from error
+        raise fault(error) from None
 
 
 async def read(response: httpx.Response, limit: int = MAX_REPLY_BYTES) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 from django.utils import timezone
 
+from native_api.engine.discretion import address_shown
 from native_api.usage import published
 
 MOST_BYTES: Final = 20 * 1024 * 1024
@@ -37,24 +38,24 @@ def update(url: str) -> int:
     try:
         edition = published.read(text)
     except ValueError as error:
-        raise NoUpdate(f"What {url} serves cannot be used: {str(error)[:500]}") from error
-    _store(text, url)
+        raise NoUpdate(f"What {address_shown(url)} serves cannot be used: {str(error)[:500]}") from error
+    _store(text, address_shown(url))
     return edition.priced
 
 
 def fetch(url: str) -> str:
     """The document. Only over TLS, but for this machine itself; no redirects; never more than MOST_BYTES. Raises NoUpdate."""
     if not _is_safe(url):
-        raise NoUpdate(f"{url} is no address to take prices from. It must begin with https://.")
+        raise NoUpdate(f"{address_shown(url)} is no address to take prices from. It must begin with https://.")
     try:
         with httpx.stream("GET", url, timeout=TIMEOUT, headers={"accept-encoding": "identity"}) as response:
             if response.status_code != 200:
-                raise NoUpdate(f"{url} answered {response.status_code}.")
+                raise NoUpdate(f"{address_shown(url)} answered {response.status_code}.")
             return _body(response, url).decode()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NoUpdate(f"{url} cannot be reached: {error or type(error).__name__}") from error
+        raise NoUpdate(f"{address_shown(url)} cannot be reached: {error or type(error).__name__}") from error
     except UnicodeDecodeError as error:
-        raise NoUpdate(f"What {url} serves is no text.") from error
+        raise NoUpdate(f"What {address_shown(url)} serves is no text.") from error
 
 
 def _is_safe(url: str) -> bool:
@@ -78,9 +79,9 @@ def _body(response: httpx.Response, url: str) -> bytes:
     for piece in response.iter_raw():
         body += piece
         if len(body) > MOST_BYTES:
-            raise NoUpdate(f"{url} serves more than {MOST_BYTES} bytes.")
+            raise NoUpdate(f"{address_shown(url)} serves more than {MOST_BYTES} bytes.")
         if time.monotonic() > end:
-            raise NoUpdate(f"{url} takes longer than {SECONDS:g} s.")
+            raise NoUpdate(f"{address_shown(url)} takes longer than {SECONDS:g} s.")
     return bytes(body)
 
 

@@ -16,12 +16,17 @@ from urllib.parse import parse_qs
 import pytest
 from google.auth import jwt
 
-from native_api.engine import credentials, tokens
-from native_api.exceptions import UpstreamError, UpstreamTimeout
+from native_api import catalog
+from native_api.engine import cloud, credentials, tokens
+from native_api.exceptions import ProviderUnusable, UpstreamError, UpstreamTimeout
+from native_api.models import Provider as ProviderRow
 from native_api.types import Provider, Secret, UpstreamRequest
 from tests.engine.keys import loopback_certificate, private_pem, public_pem, service_account
 from tests.servers import until
 from tests.upstream import Gate, Upstream, running_upstream, stalls
+
+X = frozenset({"x"})
+"""The host of these tests' providers, to which the settings let the machine's identity go."""
 
 
 @pytest.fixture
@@ -97,7 +102,8 @@ def test_the_machines_own_credentials_are_found(google: Upstream, tmp_path: Path
     path = tmp_path / "credentials.json"
     path.write_text(service_account(f"{google.url}/token"))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    assert ask(Provider("vertex", "gemini", "https://x", auth="google", options={"scope": str(tmp_path)})) == "Bearer token-1"
+    provider = Provider("vertex", "gemini", "https://x", auth="google", options={"scope": str(tmp_path)}, identity_hosts=X)
+    assert ask(provider) == "Bearer token-1"
 
 
 def test_what_netrc_holds_is_not_sent_to_a_token_service(google: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +242,7 @@ def test_the_identity_of_an_azure_app_service(google: Upstream, monkeypatch: pyt
         await exchange.json(answer)
 
     google.script("", script)
-    provider = Provider("azure", "openai", "https://x", auth="azure", options={"client_id": google.url})
+    provider = Provider("azure", "openai", "https://x", auth="azure", options={"client_id": google.url}, identity_hosts=X)
     assert ask(provider) == "Bearer of-the-machine"
     assert "resource=https://cognitiveservices.azure.com&" in google.requests[0].path
 
@@ -263,6 +269,111 @@ def test_a_clients_secret_buys_an_entra_token(tmp_path: Path, monkeypatch: pytes
     assert form["client_secret"] == ["a-clients-secret"]
     assert form["scope"] == ["https://cognitiveservices.azure.com/.default"]
     assert "a-clients-secret" not in caplog.text
+
+
+# --- the machine's identity ------------------------------------------------------------------------------------
+
+VENDORS = [
+    ("aws", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+    ("aws", "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com"),
+    ("aws", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
+    ("aws", "https://bedrock-runtime.us-east-1.api.aws"),
+    ("aws", "https://vpce-0a1b-2c3d.bedrock-runtime.eu-west-1.vpce.amazonaws.com"),
+    ("google", "https://aiplatform.googleapis.com/v1"),
+    ("google", "https://europe-west4-aiplatform.googleapis.com/v1"),
+    ("google", "https://aiplatform.eu.rep.googleapis.com/v1"),
+    ("google", "https://us-central1-aiplatform-mine.p.googleapis.com/v1"),
+    ("google", "https://generativelanguage.googleapis.com/v1beta"),
+    ("azure", "https://mine.openai.azure.com/openai/v1"),
+    ("azure", "https://mine.privatelink.openai.azure.com/openai/v1"),
+    ("azure", "https://mine.cognitiveservices.azure.com/openai/v1"),
+    ("azure", "https://mine.services.ai.azure.com/models"),
+    ("azure", "https://mine.openai.azure.us/openai/v1"),
+    ("azure", "https://mine.openai.azure.cn/openai/v1"),
+]
+OTHERS = [
+    ("aws", "https://evil.example"),
+    ("aws", "https://bedrock-runtime.us-east-1.amazonaws.com.evil.example"),
+    ("aws", "https://bedrock-x.s3.amazonaws.com"),
+    ("aws", "https://bedrock.s3-us-west-2.amazonaws.com"),
+    ("aws", "https://abc.execute-api.us-east-1.amazonaws.com"),
+    ("aws", "https://bedrock-lb-1.us-east-1.elb.amazonaws.com"),
+    ("aws", "https://ec2-1-2-3-4.compute-1.amazonaws.com"),
+    ("aws", "https://vpce-1-2.vpce-svc-3.us-east-1.vpce.amazonaws.com"),
+    ("aws", "http://bedrock-runtime.us-east-1.amazonaws.com"),
+    ("aws", "https://bedrock-runtime.us-east-1.amazonaws.com@evil.example"),
+    ("aws", "https://evil.example/bedrock-runtime.us-east-1.amazonaws.com"),
+    ("aws", "https://evil.example\\.bedrock-runtime.us-east-1.amazonaws.com"),
+    ("google", "https://aiplatform.googleapis.com.evil.example/v1"),
+    ("google", "https://evilgoogleapis.com/v1"),
+    ("google", "https://storage.googleapis.com/evil"),
+    ("google", "http://aiplatform.googleapis.com/v1"),
+    ("google", "https://aiplatform.googleapis.com:443@evil.example/v1"),
+    ("azure", "https://evil.azure-api.net/openai/v1"),
+    ("azure", "https://evil.azurewebsites.net"),
+    ("azure", "https://evil.westeurope.inference.ml.azure.com"),
+    ("azure", "https://openai.azure.com.evil.example"),
+    ("azure", "http://mine.openai.azure.com/openai/v1"),
+    ("azure", "https://evil.example/openai.azure.com"),
+]
+
+
+def definition(auth: str, url: str, **more: Any) -> dict[str, Any]:
+    return {"DIALECT": "openai", "BASE_URL": url, "AUTH": auth, **more, "OPTIONS": {"region": "us-east-1", **more.get("OPTIONS", {})}}
+
+
+@pytest.mark.parametrize(("auth", "url"), VENDORS)
+def test_the_machines_identity_may_go_to_hosts_of_the_vendor(auth: str, url: str) -> None:
+    assert credentials.may_have_identity(catalog.provider_of("p", definition(auth, url)), url)
+
+
+@pytest.mark.parametrize(("auth", "url"), OTHERS)
+def test_the_machines_identity_goes_nowhere_else(auth: str, url: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """Found when the provider is read, and, if an address comes about in another way, before anything is sent or fetched."""
+    with pytest.raises(ValueError, match=r"no API_KEY, and the machine's identity is not sent|in the base URL is a secret"):
+        catalog.provider_of("p", definition(auth, url))
+    asked: list[Any] = []
+
+    async def authorizer(*arguments: Any) -> dict[str, str]:
+        asked.append(arguments)
+        return {"authorization": "Bearer of-the-machine"}
+
+    monkeypatch.setitem(credentials.AUTHORIZERS, auth, authorizer)
+    provider = Provider("p", "openai", dict(VENDORS)[auth], auth=auth)
+    with pytest.raises(ProviderUnusable) as caught:
+        asyncio.run(credentials.authorize(UpstreamRequest(url, {}), "POST", b"", provider))
+    assert not asked
+    assert "evil" not in caught.value.message
+
+
+@pytest.mark.parametrize("auth", credentials.IDENTITIES)
+def test_the_settings_may_name_other_hosts_for_it_and_rows_may_not(auth: str) -> None:
+    url = "http://proxy.internal/v1"
+    named = catalog.provider_of("p", definition(auth, url, IDENTITY_HOSTS=["proxy.internal"], OPTIONS={"scope": "s"}))
+    assert credentials.may_have_identity(named, url)
+    assert "IDENTITY_HOSTS" not in ProviderRow().definition()
+    with pytest.raises(ValueError, match="IDENTITY_HOSTS must be a list of hosts"):
+        catalog.provider_of("p", definition(auth, url, IDENTITY_HOSTS="proxy.internal"))
+
+
+@pytest.mark.parametrize("option", ["scope", "authority"])
+@pytest.mark.parametrize("auth", ["google", "azure"])
+def test_what_the_identity_is_good_for_is_no_choice_of_the_provider(auth: str, option: str) -> None:
+    with pytest.raises(ValueError, match=rf"OPTIONS\['{option}'\] needs an API_KEY"):
+        catalog.provider_of("p", definition(auth, dict(VENDORS)[auth], OPTIONS={option: "https://graph.microsoft.com/.default"}))
+
+
+@pytest.mark.parametrize(
+    ("host", "scope"),
+    [
+        ("mine.openai.azure.com", "https://cognitiveservices.azure.com/.default"),
+        ("mine.openai.azure.us", "https://cognitiveservices.azure.us/.default"),
+        ("mine.openai.azure.cn", "https://cognitiveservices.azure.cn/.default"),
+        ("proxy.internal", "https://cognitiveservices.azure.com/.default"),
+    ],
+)
+def test_each_of_microsofts_clouds_has_its_scope(host: str, scope: str) -> None:
+    assert cloud.azure_scope(Provider("p", "openai", f"https://{host}/openai/v1", auth="azure")) == scope
 
 
 # --- what is not installed -----------------------------------------------------------------------------------

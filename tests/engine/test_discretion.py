@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import html
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, quote_plus
 
+import pytest
+from django.views.debug import ExceptionReporter
+
+from native_api.engine import aws, credentials, discretion, exchange, tokens, transport
 from native_api.engine.discretion import attribute, discreet
-from native_api.exceptions import UpstreamError
-from native_api.types import Provider, Secret
+from native_api.exceptions import MAX_PROVIDER_MESSAGE, UpstreamError
+from native_api.types import Attempts, Provider, Secret, Target, UpstreamRequest
+from tests.engine.keys import private_pem, service_account
 
 PROVIDER = Provider("up", "openai", "https://llm.example.com/v1", Secret("sk-abcdef123456"), headers={"x-team": "team-secret", "x-a": "b"})
 
@@ -47,3 +58,193 @@ def test_of_a_refused_key_nothing_is_told() -> None:
     attribute(fault, PROVIDER)
     assert "sk-" not in fault.message
     assert "does not accept the gateway's key" in fault.message
+
+
+# --- in any form, wherever a cut falls -----------------------------------------------------------------------
+
+KEY = "sk-Ab/c+d=e'f<g>&\"h-0123456789/xyz~ü"
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "upper": str.upper,
+    "percent": lambda text: quote(text, safe=""),
+    "percent-lower": lambda text: quote(text, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+    "percent-twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "form": quote_plus,
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json-utf8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "json-in-json": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
+    "php-json": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "html": lambda text: html.escape(text, quote=False),
+    "html-numbers": lambda text: "".join(character if character.isalnum() else f"&#{ord(character)};" for character in text),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+    "base64": lambda text: b64encode(text.encode()).decode(),
+    "base64-of-header": lambda text: b64encode(f"Key {text}".encode()).decode(),
+    "base64-of-user": lambda text: b64encode(f"user:{text}!".encode()).decode(),
+    "base64-url": lambda text: urlsafe_b64encode(f"a{text}".encode()).decode().rstrip("="),
+}
+WITH_KEY = Provider("up", "openai", "https://llm.example.com/v1", Secret(KEY))
+
+
+def remains(message: str, shown: str) -> bool:
+    """Whether eight characters in a row of what was shown are still there."""
+    return any(shown[place : place + 8] in message for place in range(len(shown) - 7))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_key_is_hidden_in_every_form(encoding: str) -> None:
+    shown = ENCODINGS[encoding](KEY)
+    message = discreet(f"the request had '{shown}' in it", WITH_KEY)
+    assert "(hidden)" in message
+    assert not remains(message, shown), message
+    assert message.endswith("' in it")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_cut_leaves_a_part_of_a_key(encoding: str) -> None:
+    shown = ENCODINGS[encoding](KEY)
+    for before in range(MAX_PROVIDER_MESSAGE - len(shown) - 2, MAX_PROVIDER_MESSAGE + 2):
+        fault = UpstreamError(f"{'x' * before} {shown} and more", upstream_status=500)
+        attribute(fault, WITH_KEY)
+        assert len(fault.message) <= MAX_PROVIDER_MESSAGE
+        assert not remains(fault.message, shown), before
+
+
+@pytest.mark.parametrize("separator", [" ", ","])
+def test_a_key_that_is_repeated_without_end_is_hidden_to_the_end(separator: str) -> None:
+    message = discreet(separator.join([KEY] * 3000), WITH_KEY)
+    assert not remains(message, KEY)
+    assert len(message) <= MAX_PROVIDER_MESSAGE
+
+
+def test_an_address_is_not_cut_into_one_that_is_shown() -> None:
+    for before in range(discretion.MOST_READ - 40, discretion.MOST_READ):
+        text = "sk-abcdef123456" * 6
+        assert "10.0.0" not in discreet(f"{text}{'y' * (before - len(text))} http://10.0.0.7:8000/internal and more words", PROVIDER)
+
+
+def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked at does not grow with the message, be it 32 MB."""
+    read: list[int] = []
+    pattern, longest = discretion._pattern(tuple(discretion.secrets_of(PROVIDER)))
+
+    class Counting:
+        def search(self, text: str, place: int, end: int) -> Any:
+            read.append(min(end, len(text)) - place)
+            return pattern.search(text, place, end)  # type: ignore[union-attr]
+
+    monkeypatch.setattr(discretion, "_pattern", lambda secrets: (Counting(), longest))
+    discreet("word " * 2_000_000, PROVIDER)
+    assert sum(read) <= discretion.MOST_READ + longest
+
+
+def test_the_place_that_a_provider_names_is_redacted_like_its_words() -> None:
+    fault = UpstreamError("no", param="headers.sk-abcdef123456", upstream_status=400)
+    attribute(fault, PROVIDER)
+    assert fault.param == "headers.(hidden)"
+
+
+def test_what_a_header_holds_is_hidden_without_its_scheme_too() -> None:
+    provider = Provider("up", "openai", "https://llm.example.com/v1", headers={"cf-aig-authorization": "Bearer cf-token-99"})
+    assert discreet("the token cf-token-99 has ended", provider) == "the token (hidden) has ended"
+
+
+def test_of_a_service_account_no_line_is_shown() -> None:
+    vertex = Provider("vertex", "gemini", "https://x.example", Secret(service_account("https://oauth2.googleapis.com/token")), "google")
+    lines = private_pem().splitlines()
+    for shown in (*lines[1:-1], private_pem(), json.dumps(private_pem()), "gateway@a-project.iam.gserviceaccount.com"):
+        message = discreet(f"what is {shown}?", vertex)
+        assert not any(line in message for line in lines[1:-1])
+        assert "gateway@" not in message
+    assert discreet("a private project of type service_account", vertex) == "a private project of type service_account"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("GET https://x.s3.amazonaws.com/a?X-Amz-Signature=abc123&b=1", "GET https://x.s3.amazonaws.com/a?X-Amz-Signature=(hidden)&b=1"),
+        ("https://api.example.com/v1?key=AIzaSy&alt=sse", "https://api.example.com/v1?key=(hidden)&alt=sse"),
+        ("https://a.example.com/?sig=abc%3D&se=2026", "https://a.example.com/?sig=(hidden)&se=2026"),
+        ("https://user:pass@a.example.com/x", "https://(hidden)@a.example.com/x"),
+        ("sent Authorization: Bearer eyJhbGciOi.J9 to us", "sent Authorization: Bearer (hidden) to us"),
+        ("Credential=AKIDEXAMPLE1/20260101/us-east-1", "Credential=(hidden)"),
+        ("Bearer authentication is required", "Bearer authentication is required"),
+        ("the max_tokens=500 of key=value pairs", "the max_tokens=500 of key=value pairs"),
+    ],
+)
+def test_credentials_that_are_not_ours_are_hidden_by_their_place(words: str, told: str) -> None:
+    assert discreet(words, PROVIDER) == told
+
+
+# --- what was fetched ----------------------------------------------------------------------------------------
+
+
+def sends(auth: str, authorizer: Any, monkeypatch: pytest.MonkeyPatch, identity: str) -> Provider:
+    monkeypatch.setitem(credentials.AUTHORIZERS, auth, authorizer)
+    provider = Provider("cloud", "openai", "https://x", auth=auth, identity_hosts=frozenset({"x"}), identity=identity)
+    asyncio.run(credentials.authorize(UpstreamRequest("https://x/v1", {}), "POST", b"", provider))
+    return provider
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_token_that_was_fetched_is_hidden_as_a_key_is(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    token = "ya29.a0-fetched/token+of=42"
+
+    async def fetched(*arguments: Any) -> dict[str, str]:
+        return {"authorization": f"Bearer {token}"}
+
+    provider = sends("google", fetched, monkeypatch, f"fetched@{encoding}")
+    shown = ENCODINGS[encoding](token)
+    assert not remains(discreet(f"no: {shown}", provider), shown)
+
+
+def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def signed(*arguments: Any) -> dict[str, str]:
+        return aws._signed("https://x/v1", "POST", b"", aws._given(Secret("AKIDFOUND1234:secret-part:session-token-77")), "us-east-1")
+
+    provider = sends("aws", signed, monkeypatch, "found")
+    assert discreet("AKIDFOUND1234 with session-token-77", provider) == "(hidden) with (hidden)"
+
+
+def test_tokens_are_not_remembered_for_ever() -> None:
+    for number in range(discretion.MOST_KEPT + 10):
+        provider = Provider("p", "openai", "https://x", identity=f"many@{number}")
+        for token in range(discretion.LAST + 3):
+            discretion.remember(provider, {"authorization": f"Bearer token-{token}"})
+    assert len(discretion._sent) <= discretion.MOST_KEPT
+    assert all(len(sent) <= discretion.LAST for sent in discretion._sent.values())
+    assert "token-" not in repr(discretion._sent)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_a_token_service_repeats_is_not_logged(encoding: str) -> None:
+    told = tokens.words(ValueError(f"bad secret {ENCODINGS[encoding](KEY)}"), KEY)
+    assert told == "ValueError"
+    assert tokens.words(ValueError("no\nsuch client"), KEY) == "ValueError: no such client"
+
+
+# --- error reports -------------------------------------------------------------------------------------------
+
+
+IN_FRAMES = "-".join(("sk", "of", "a", "failed", "call", "1"))
+"""Put together, since reports show lines of the code too."""
+
+
+@pytest.mark.parametrize("auth", ["bearer", "x-api-key", "aws"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "no-scheme"])
+def test_a_report_of_a_failed_call_shows_no_key_in_any_frame(auth: str, address: str) -> None:
+    """As DEBUG shows it, and error trackers: the variables of every frame, causes included."""
+    provider = Provider("up", "openai", address, Secret(IN_FRAMES), auth, headers={"x-a": "b"}, options={"region": "r"})
+    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+
+    async def call() -> None:
+        try:
+            await exchange.complete(chat, Target(provider, "m"), Attempts())
+        finally:
+            await transport.aclose()
+
+    with pytest.raises(UpstreamError) as caught:
+        asyncio.run(call())
+    report = ExceptionReporter(None, caught.type, caught.value, caught.tb)
+    assert "authorize" in report.get_traceback_html() or "transport" in report.get_traceback_html()
+    assert IN_FRAMES not in report.get_traceback_html() + report.get_traceback_text()

@@ -57,7 +57,8 @@ def cloud_site(template: tuple[Path, str], clouds: Upstream, tmp_path_factory: A
                 "OPTIONS": options,
             },
             "azure": {"PRESET": "azure-deployments", "API_KEY": "azure-key", "OPTIONS": azure},
-            "entra": {"PRESET": "azure", "AUTH": "azure", "OPTIONS": azure},
+            "entra": {"PRESET": "azure", "AUTH": "azure", "OPTIONS": azure, "IDENTITY_HOSTS": ["127.0.0.1"]},
+            "elsewhere": {"PRESET": "azure", "AUTH": "azure", "OPTIONS": azure},
         },
     }
     machine = {"IDENTITY_ENDPOINT": f"{clouds.url}/msi", "IDENTITY_HEADER": "me"}
@@ -101,3 +102,10 @@ def test_credentials_that_buy_no_token_are_the_providers_fault_and_stay_out_of_s
     key_lines = json.loads(service_account("x"))["private_key"].splitlines()
     for secret in (key_lines[2], "azure-key", "from-google", "from-entra"):
         assert secret not in answer.text + log
+
+
+def test_the_machines_identity_is_not_sent_to_a_host_that_nobody_named(cloud_site: Site, clouds: Upstream) -> None:
+    count = len(clouds.requests)
+    assert ask(cloud_site, "elsewhere/gpt").status_code == 404
+    assert len(clouds.requests) == count
+    assert "the machine's identity is not sent to" in cloud_site.log()

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from native_api.engine.discretion import address_shown
 from native_api.usage import updates
 
 
@@ -25,4 +26,4 @@ class Command(BaseCommand):
             raise CommandError(f"{error} The prices stay as they were.") from error
         except DatabaseError as error:
             raise CommandError(f"The database refuses the new prices ({type(error).__name__}). They stay as they were.") from error
-        self.stdout.write(f"Priced models: {count}, from {url}")
+        self.stdout.write(f"Priced models: {count}, from {address_shown(url)}")
