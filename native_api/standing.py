@@ -46,7 +46,7 @@ async def of(user_id: Any) -> Standing:
         return known[0]
     try:
         read_at, changes = time.monotonic(), _changes
-        standing = await _threads.run(PATIENCE, _read, user_id)
+        standing = await _threads.run(PATIENCE, read, user_id)
     except (DatabaseError, bridge.HangingCall):
         if known is None:
             raise DatabaseUnavailable("The user cannot be looked up right now. Try again shortly.", headers={"retry-after": "5"}) from None
@@ -65,7 +65,8 @@ def _keep(user_id: Any, standing: Standing, until: float) -> None:
         _known.popitem(last=False)
 
 
-def _read(user_id: Any) -> Standing:
+def read(user_id: Any) -> Standing:
+    """What holds now. Queries the database."""
     user: Any = get_user_model()._base_manager.filter(pk=user_id).first()
     if user is None:
         return Standing((), ())

@@ -1,4 +1,8 @@
-"""API keys. A new key is shown once, in the answer to the request that made it: it goes into no session, message or history."""
+"""API keys. A new key is shown once, in the answer to the request that made it: it goes into no session, message or history.
+
+Whoever holds a key acts as its owner. So staff make, change and rotate keys of others only if they may do all that the owner may do
+(`may_act_for`). Everybody with the permission may revoke any key. `manage.py native_key` is the operator's own, and asks nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,26 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from native_api import keys
+from native_api import keys, standing
 from native_api.admin.fields import LinesField
 from native_api.models import ApiKey
 from native_api.types import Secret
 
 
+def may_act_for(operator: Any, owner: Any) -> bool:
+    """Whether a key of `owner` gives `operator` nothing new: no permission, and no model."""
+    if operator.is_superuser or operator.pk == owner.pk:
+        return True
+    if not owner.is_active or owner.is_superuser or not owner.get_all_permissions() <= operator.get_all_permissions():
+        return False
+    own, asked = (standing.read(user.pk).granted_models for user in (operator, owner))
+    return own is None or (asked is not None and ("*" in own or set(asked) <= set(own)))
+
+
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    operator: Any = None
+    """Who fills in the form."""
+
     allowed_models = LinesField(
         label=_("allowed models"), required=False, help_text=_('Patterns, one a line, such as "gpt-4o*". None allows every model.')
     )
@@ -30,6 +47,12 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ApiKey
         fields = ("owner", "name", "allowed_models", "rate", "expires_at")
+
+    def clean_owner(self) -> Any:
+        owner = self.cleaned_data["owner"]
+        if not may_act_for(self.operator, owner):
+            raise forms.ValidationError(_("This user may do more than you. Whoever holds a key acts as its owner, so you cannot make it."))
+        return owner
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
@@ -84,7 +107,13 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return () if obj is None else ("prefix", "owner", "state", "created_at", "last_used_at", "revoked_at")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return (obj is None or obj.revoked_at is None) and super().has_change_permission(request, obj)
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or (obj.revoked_at is None and may_act_for(request.user, obj.owner))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        return type(form.__name__, (form,), {"operator": request.user})
 
     # --- making one --------------------------------------------------------------------------------------------
 
@@ -134,6 +163,9 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         shown, skipped = [], []
         with transaction.atomic():
             for key in queryset.select_related("owner"):
+                if not may_act_for(request.user, key.owner):
+                    skipped.append(key)
+                    continue
                 try:
                     shown.append((key, keys.rotate(key)))
                 except keys.KeyEnded:

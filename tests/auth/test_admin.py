@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.models import Session
 from django.core.checks import run_checks
 from django.test import Client
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from native_api.exceptions import InvalidApiKey
 from native_api.keys import cache, create_key, revoke
-from native_api.models import ApiKey
+from native_api.models import ApiKey, ModelAccess
 
 LIST = "/admin/native_api/apikey/"
 KEY = re.compile(r"nk_[0-9a-z]{8}_[0-9A-Za-z]{49}")
@@ -194,3 +194,95 @@ def test_a_site_whose_admin_has_no_users_gets_another_widget(operator: Client) -
         assert "admin-autocomplete" not in page
     finally:
         admin.site.register(User, type(users))
+
+
+# --- whose keys staff may make -------------------------------------------------------------------------------
+
+KEY_PERMISSIONS = ("add_apikey", "change_apikey", "view_apikey")
+
+
+def grant(user: Any, *codenames: str) -> Any:
+    user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+    return User.objects.get(pk=user.pk)
+
+
+@pytest.fixture
+def clerk(db: None, client: Client) -> Any:
+    """Staff who may make and change keys, and nothing else."""
+    user = grant(User.objects.create_user("clerk", is_staff=True), *KEY_PERMISSIONS)
+    client.force_login(user)
+    return user
+
+
+def superuser() -> Any:
+    return User.objects.create_superuser("boss")
+
+
+def who_may_more() -> Any:
+    return grant(User.objects.create_user("more"), "add_apikey", "view_usagerecord")
+
+
+def member_of_a_group_that_may_more() -> Any:
+    group = Group.objects.create(name="readers")
+    group.permissions.add(Permission.objects.get(codename="view_usagerecord"))
+    user = User.objects.create_user("member")
+    user.groups.add(group)
+    return user
+
+
+def who_may_use_every_model() -> Any:
+    return grant(User.objects.create_user("unbound"), "use_every_model")
+
+
+def who_has_another_model() -> Any:
+    user = User.objects.create_user("researcher")
+    ModelAccess.objects.create(user=user, patterns=["o1*"])
+    ModelAccess.objects.create(user=User.objects.get(username="clerk"), patterns=["gpt-4o*"])
+    return user
+
+
+def who_was_put_out() -> Any:
+    """And may come back, with rights that do not show now."""
+    return User.objects.create_user("former", is_active=False)
+
+
+MORE = (superuser, who_may_more, member_of_a_group_that_may_more, who_may_use_every_model, who_has_another_model, who_was_put_out)
+
+
+@pytest.mark.parametrize("owner", MORE)
+def test_nobody_makes_a_key_that_may_do_more_than_they(client: Client, clerk: Any, owner: Any) -> None:
+    response = client.post(f"{LIST}add/", fields(owner()))
+    assert "may do more than you" in response.content.decode()
+    assert not shown(response)
+    assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("owner", MORE)
+def test_nobody_changes_or_rotates_such_a_key_but_all_may_end_it(client: Client, clerk: Any, owner: Any) -> None:
+    key, text = create_key(owner(), "theirs", allowed_models=["cheap"], rate="1/m")
+    wider = fields(key.owner, name="theirs", allowed_models="*", rate="9999/m")
+    assert client.post(f"{LIST}{key.pk}/change/", wider).status_code == 403
+    response = act(client, "rotate", key)
+    assert not shown(response)
+    assert "Not rotated" in response.content.decode()
+    kept = ApiKey.objects.get()
+    assert (kept.digest, kept.allowed_models, kept.rate) == (key.digest, ["cheap"], "1/m")
+    page = client.get(f"{LIST}{key.pk}/change/").content.decode()
+    assert text[12:] not in page
+    assert key.digest not in page
+    act(client, "revoke", key)
+    assert ApiKey.objects.get().state == "revoked"
+
+
+def test_staff_make_keys_for_themselves_and_for_those_who_may_do_no_more(client: Client, clerk: Any, alice: Any) -> None:
+    peer = grant(User.objects.create_user("peer"), "view_apikey")
+    for owner in (clerk, alice, peer):
+        assert len(shown(client.post(f"{LIST}add/", fields(owner)))) == 1
+        key = ApiKey.objects.get(owner=owner)
+        assert client.post(f"{LIST}{key.pk}/change/", fields(owner, name="renamed")).status_code == 302
+        assert len(shown(act(client, "rotate", key))) == 1
+
+
+def test_a_superuser_makes_keys_for_anybody(operator: Client) -> None:
+    for make in (who_may_more, who_may_use_every_model, who_was_put_out):
+        assert len(shown(operator.post(f"{LIST}add/", fields(make())))) == 1

@@ -211,16 +211,16 @@ def test_a_change_by_another_process_counts_within_five_seconds(alice: Any, monk
 
 def test_a_change_while_a_user_is_being_read_is_not_missed(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     row = give(user=alice, patterns=["a"])
-    read = standing._read
+    read = standing.read
 
     def read_too_early(user_id: Any) -> standing.Standing:
         found = read(user_id)
-        monkeypatch.setattr(standing, "_read", read)
+        monkeypatch.setattr(standing, "read", read)
         row.patterns = ["b"]
         row.save()
         return found
 
-    monkeypatch.setattr(standing, "_read", read_too_early)
+    monkeypatch.setattr(standing, "read", read_too_early)
     assert granted(alice) == ["a"]
     assert granted(alice) == ["b"]
 
@@ -230,7 +230,7 @@ def database_away(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(user_id: Any) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(standing, "_read", fail)
+    monkeypatch.setattr(standing, "read", fail)
 
 
 def test_while_the_database_is_away_what_was_known_goes_on(alice: Any, request: pytest.FixtureRequest) -> None:
@@ -250,7 +250,7 @@ def test_a_user_of_whom_nothing_is_known_is_told_to_come_again(alice: Any, datab
 def test_a_database_that_hangs_is_not_waited_for(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(standing, "PATIENCE", 0.1)
-    monkeypatch.setattr(standing, "_read", lambda user_id: gate.wait(10))
+    monkeypatch.setattr(standing, "read", lambda user_id: gate.wait(10))
     try:
         with defaults(*NONE), pytest.raises(DatabaseUnavailable):
             granted(alice)
