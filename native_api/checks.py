@@ -20,6 +20,7 @@ from native_api.engine import credentials
 from native_api.limits import rules
 from native_api.models.keys import RATE
 from native_api.throttling import counts_in_memory
+from native_api.types import UnreadableSecret
 
 DOCS = "See docs/settings.md."
 NOT_ATOMIC = frozenset({"django.core.cache.backends.db.DatabaseCache", "django.core.cache.backends.filebased.FileBasedCache"})
@@ -155,6 +156,21 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
         if credentials.is_missing(provider.auth):
             place = f"NATIVE_API['PROVIDERS'][{provider.name!r}]"
             yield Error(f"{place}: a package is not installed.", hint=f"{credentials.needs(provider.auth)}.", id="native_api.E009")
+
+
+@register("native_api")
+def check_stored_keys(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
+    """Providers of the database whose key cannot be read. Only a warning: neither rows nor a database that is away must stop `migrate`."""
+    from native_api.models import Provider
+
+    try:
+        rows = [(row.name, row.known_api_key()) for row in Provider.objects.filter(enabled=True)]
+    except Exception:  # no database, no table yet, or, in tests, no leave to ask: other checks say so
+        return
+    for name, key in rows:
+        if isinstance(key, UnreadableSecret) and name not in native_settings.PROVIDERS:
+            problem = problem_of(f"The provider {name!r} of the database is not called", key)
+            yield Warning(f"{problem.place}: {problem.message}.", hint=problem.hint, id="native_api.W010")
 
 
 @register("native_api")

@@ -15,7 +15,7 @@ from typing import Final
 
 from native_api.engine import exchange
 from native_api.engine.verdicts import KEY_REFUSED, was_sent
-from native_api.exceptions import NativeError, ProviderFault, UpstreamTimeout
+from native_api.exceptions import NativeError, ProviderFault, ProviderUnusable, UpstreamTimeout
 from native_api.shared import fleet
 from native_api.types import Attempts, Caller, ChatRequest, Target
 from native_api.usage import pricing
@@ -87,6 +87,8 @@ async def _asked(chat: ChatRequest, target: Target, attempts: Attempts, seconds:
 
 def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
     outcome.problem = error.message
+    if isinstance(error, ProviderUnusable):
+        outcome.problem = error.reason
     if not isinstance(error, ProviderFault):
         return outcome
     status = error.upstream_status

@@ -1,11 +1,13 @@
 """Providers, routes and targets: the rows, and beside them, to look at, what the settings define and how all of it is doing.
 
-A provider's key can be set, replaced and removed here, never seen. What is wrong with a row is said in its form, in the words of
+A provider's key can be set, replaced and removed here, never seen, and it is kept for the address, the options and the other values that it
+was entered with: whoever changes one of those has to enter the key again. What is wrong with a row is said in its form, in the words of
 `manage.py check`: it is built as the catalog will build it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -14,19 +16,23 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from native_api import bridge, catalog, probes
 from native_api.admin.fields import LinesField
 from native_api.conf import native_settings
 from native_api.engine import credentials
+from native_api.engine.discretion import address_shown
 from native_api.engine.troubles import Trouble
 from native_api.exceptions import ModelNotFound
 from native_api.logs import new_request_id
 from native_api.model_names import canonical
 from native_api.models import ModelRoute, Provider, Target
+from native_api.models.catalog import BOUND
 from native_api.shared import fleet, hear
-from native_api.types import Caller
+from native_api.types import Caller, Secret, UnreadableSecret
 from native_api.types import Provider as KnownProvider
 from native_api.types import Target as KnownTarget
 
@@ -45,6 +51,8 @@ def provider_state(provider: KnownProvider | None) -> str:
     """In words: its key, and the targets that are in trouble. Empty where the catalog does not have it."""
     if provider is None:
         return ""
+    if provider.unusable:
+        return provider.unusable
     told = [_in_words(model, trouble) for model, trouble in sorted(fleet.health.troubles_of(provider).items())]
     return "; ".join(told) or str(_("ok"))
 
@@ -110,12 +118,21 @@ DEFINED: Final = (
 )  # fmt: skip
 
 
+KEY_HELP: Final = _(
+    "Or a service account's JSON. Stored encrypted and never shown again. Leave empty to keep the present one, unless you change "
+    "where or how it is sent."
+)
+
+SECRET_HEADER: Final = re.compile(r".*(authorization|cookie|secret|password|token|api[-_]?key|[-_]key|[-_]auth)", re.IGNORECASE)
+"""The names of headers whose values are credentials."""
+
+
 class ProviderForm(forms.ModelForm):
     new_api_key = forms.CharField(
         label=_("API key"),
         required=False,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
-        help_text=_("Or a service account's JSON. Stored encrypted and never shown again. Leave empty to keep the present one."),
+        help_text=KEY_HELP,
     )
     remove_api_key = forms.BooleanField(label=_("Remove the API key"), required=False)
 
@@ -123,16 +140,43 @@ class ProviderForm(forms.ModelForm):
         model = Provider
         fields = ("name", *DEFINED, "enabled")
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.instance.pk is None:
+            return
+        self.initial["base_url"] = address_shown(self.instance.base_url)
+        self.initial["options"] = options_shown(self.instance.options)
+        key = self.instance.known_api_key()
+        if isinstance(key, UnreadableSecret):
+            self.fields["new_api_key"].help_text = in_a_sentence(key)
+
+    def clean_new_api_key(self) -> Secret:
+        return Secret(self.cleaned_data["new_api_key"])
+
+    def clean_headers(self) -> Any:
+        headers = self.cleaned_data["headers"]
+        secret = next((name for name in headers or () if SECRET_HEADER.fullmatch(str(name))), None)
+        if secret:
+            raise forms.ValidationError(
+                _("The value of %(name)r is a secret, and it would be shown here. Give it as the API key."), params={"name": secret}
+            )
+        return headers
+
     def clean(self) -> dict[str, Any]:
         """Build the provider as the catalog will, so that what is wrong is said here and not in the log."""
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
-        row = Provider(api_key=self._key_after(cleaned), **{name: cleaned.get(name) for name in DEFINED})
+        row = Provider(name=cleaned["name"], api_key=self._key_after(cleaned), **{name: cleaned.get(name) for name in DEFINED})
+        key = row.known_api_key()
+        if isinstance(key, UnreadableSecret):
+            if key.moved or cleaned["enabled"]:
+                self.add_error("new_api_key", self._why_again(key))
+            return cleaned
         try:
             provider = catalog.provider_of(cleaned["name"], row.definition())
         except ValueError as problem:
-            raise forms.ValidationError(str(problem).replace(" | ", ". ")) from None
+            raise forms.ValidationError(in_a_sentence(problem)) from None
         if credentials.is_missing(provider.auth):
             raise forms.ValidationError(f"{credentials.needs(provider.auth)}.")
         return cleaned
@@ -140,27 +184,68 @@ class ProviderForm(forms.ModelForm):
     def _key_after(self, cleaned: dict[str, Any]) -> str:
         return "" if cleaned["remove_api_key"] else cleaned["new_api_key"] or self.instance.api_key
 
+    def _why_again(self, key: UnreadableSecret) -> Any:
+        changed = ", ".join(str(self.fields[name].label) for name in BOUND if name in self.changed_data)
+        if key.moved and changed:
+            return _("Enter the key again, or remove it: it was stored for other values of what you changed (%s).") % changed
+        return in_a_sentence(key)
+
     def save(self, commit: bool = True) -> Provider:
         self.instance.api_key = self._key_after(self.cleaned_data)
         provider: Provider = super().save(commit)
         return provider
 
 
+LIKE_ADDRESS: Final = re.compile(r"://|^[^/\s]*:[^/\s]*@")
+
+
+def options_shown(options: Any) -> Any:
+    """An address may be filled from them, so they may hold parts of one."""
+    if not isinstance(options, dict):
+        return options
+    addresses = {name: value for name, value in options.items() if isinstance(value, str) and LIKE_ADDRESS.search(value)}
+    return {**options, **{name: address_shown(value) for name, value in addresses.items()}}
+
+
+def in_a_sentence(problem: ValueError) -> str:
+    """Of a 'message | hint'."""
+    return str(problem).replace(" | ", ". ")
+
+
 @admin.register(Provider)
 class ProviderAdmin(TestedAdmin):
     form = ProviderForm
-    list_display = ("name", "preset", "dialect", "base_url", "has_key", "enabled", "state")
+    list_display = ("name", "preset", "dialect", "address", "has_key", "enabled", "state")
     list_filter = ("enabled",)
     search_fields = ("name",)
 
-    @admin.display(boolean=True, description=_("key"))
-    def has_key(self, provider: Provider) -> bool:
-        return bool(provider.api_key)
+    @method_decorator(sensitive_post_parameters("new_api_key"))
+    def changeform_view(self, *arguments: Any, **options: Any) -> Any:
+        return super().changeform_view(*arguments, **options)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Provider | None:
+        """Those who may only look see the row itself and not the form."""
+        provider: Provider | None = super().get_object(request, object_id, from_field)
+        if provider is not None and not self.has_change_permission(request, provider):
+            provider.base_url, provider.options = address_shown(provider.base_url), options_shown(provider.options)
+        return provider
+
+    @admin.display(description=_("base URL"), ordering="base_url")
+    def address(self, provider: Provider) -> str:
+        return address_shown(provider.base_url)
+
+    @admin.display(description=_("key"))
+    def has_key(self, provider: Provider) -> Any:
+        key = provider.known_api_key()
+        return _("cannot be read") if isinstance(key, UnreadableSecret) else _("stored") if key else _("none")
 
     @admin.display(description=_("state"))
     def state(self, provider: Provider) -> str:
         if provider.name in native_settings.PROVIDERS:
             return str(_("not used: the settings define it"))
+        key = provider.known_api_key()
+        if isinstance(key, UnreadableSecret):
+            return in_a_sentence(key)
         return provider_state(catalog.current().providers.get(provider.name))
 
     def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
@@ -173,7 +258,7 @@ class ProviderAdmin(TestedAdmin):
 
 
 def _provider_in_words(provider: KnownProvider | None) -> str:
-    return str(_("cannot be used, see manage.py check")) if provider is None else f"{provider.dialect}, {provider.base_url}"
+    return str(_("cannot be used, see manage.py check")) if provider is None else f"{provider.dialect}, {address_shown(provider.base_url)}"
 
 
 # --- routes ------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 ('preset', models.CharField(blank=True, help_text='A known vendor; empty means the one of this name.', max_length=50, verbose_name='preset')),
                 ('dialect', models.CharField(blank=True, max_length=50, verbose_name='dialect')),
                 ('base_url', models.CharField(blank=True, max_length=500, verbose_name='base URL')),
-                ('api_key', native_api.models.fields.EncryptedTextField(blank=True, default='', verbose_name='API key')),
+                ('api_key', native_api.models.fields.EncryptedTextField(blank=True, bound_to=('name', 'preset', 'dialect', 'base_url', 'auth', 'headers', 'options'), default='', editable=False, verbose_name='API key')),
                 ('auth', models.CharField(blank=True, help_text='How the key is sent; empty means as the preset says.', max_length=50, verbose_name='authentication')),
                 ('headers', models.JSONField(blank=True, default=dict, help_text='Sent with every call. Not for secrets: shown here.', verbose_name='headers')),
                 ('options', models.JSONField(blank=True, default=dict, help_text='What only some dialects need: region, project, …', verbose_name='options')),

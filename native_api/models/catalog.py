@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from native_api.engine.routes import STRATEGIES
 from native_api.models.fields import EncryptedTextField
+from native_api.types import Secret, UnreadableSecret
 
 PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.')
 TIMEOUT_HELP = _("Seconds for a whole call.")
@@ -31,6 +32,11 @@ def timeout_of(total: float | None, parts: Any) -> Any:
     return {**parts, "TOTAL": total} if isinstance(parts, dict) else parts
 
 
+BOUND = ("name", "preset", "dialect", "base_url", "auth", "headers", "options")
+"""What decides where a key is sent, and how. The name does too: without a preset, it is the preset's. A stored key is for these values
+only: when one of them changes, the key has to be entered again."""
+
+
 class Provider(models.Model):
     """Where and how to call a vendor. With a preset, everything but the key may stay empty."""
 
@@ -38,7 +44,7 @@ class Provider(models.Model):
     preset = models.CharField(_("preset"), max_length=50, blank=True, help_text=_("A known vendor; empty means the one of this name."))
     dialect = models.CharField(_("dialect"), max_length=50, blank=True)
     base_url = models.CharField(_("base URL"), max_length=500, blank=True)
-    api_key = EncryptedTextField(_("API key"), blank=True, default="")
+    api_key = EncryptedTextField(_("API key"), blank=True, default="", editable=False, bound_to=BOUND)
     auth = models.CharField(
         _("authentication"), max_length=50, blank=True, help_text=_("How the key is sent; empty means as the preset says.")
     )
@@ -68,12 +74,26 @@ class Provider(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def read_api_key(self) -> Secret:
+        """The key in plain text. Raises UnreadableSecret, also if the row has changed since the key was stored."""
+        field = self._meta.get_field("api_key")
+        assert isinstance(field, EncryptedTextField)
+        return field.read(self)
+
+    def known_api_key(self) -> Secret | UnreadableSecret:
+        """The key, or why it cannot be read."""
+        try:
+            return self.read_api_key()
+        except UnreadableSecret as reason:
+            return reason
+
     def definition(self) -> dict[str, Any]:
+        """`API_KEY` may be an UnreadableSecret."""
         return {
             "PRESET": self.preset,
             "DIALECT": self.dialect,
             "BASE_URL": self.base_url,
-            "API_KEY": self.api_key,
+            "API_KEY": self.known_api_key(),
             "AUTH": self.auth,
             "HEADERS": self.headers,
             "OPTIONS": self.options,

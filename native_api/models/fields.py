@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -13,40 +17,126 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
 
 from native_api.conf import native_settings
 from native_api.prices import DECIMALS
-from native_api.types import Secret
+from native_api.types import Secret, UnreadableSecret
+
+MARK: Final = "fernet:"
+"""Tells stored text from a key that somebody types."""
+
+
+class EncryptedText(str):
+    """What the database holds of a secret. Whatever prints, dumps or serializes it gets the encrypted text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "EncryptedText('…')"
 
 
 class EncryptedTextField(models.TextField):
-    """Text stored as a Fernet token; Python sees a `Secret`. A token that no key opens reads as an empty secret.
+    """Text that is encrypted for the row in which it stands.
 
-    Keys: `NATIVE_API["SECRET_KEYS"]` (first encrypts, all decrypt), else Django's `SECRET_KEY` and its fallbacks.
+    Rules:
+    1. The database, dumps, serializers and `.values()` have a Fernet token behind `fernet:`; `loaddata` takes it back unchanged.
+    2. The token names the values that the fields in `bound_to` had. When one of them changes, by whatever way, the text cannot be read.
+    3. To store text, assign it and call `save()`. `update()` and `bulk_update()` do not know the row, so they refuse plain text.
+    4. `read` gives the text. Text that cannot be read raises UnreadableSecret; it never looks like an empty one.
+
+    Keys: `NATIVE_API["SECRET_KEYS"]` (first encrypts, all decrypt), else Django's `SECRET_KEY` and its fallbacks. `save()` encrypts what
+    another key encrypted with the first one.
     """
 
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Secret:
-        return decrypt(value or "")
+    def __init__(self, *arguments: Any, bound_to: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.bound_to = tuple(bound_to)
 
-    def to_python(self, value: Any) -> Secret:
-        return Secret(value or "")
+    def deconstruct(self) -> Any:
+        name, path, arguments, options = super().deconstruct()
+        return name, path, arguments, {**options, "bound_to": self.bound_to}
 
-    def get_prep_value(self, value: Any) -> str:
-        return encrypt(value) if value else ""
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        setattr(cls, self.attname, _SecretAttribute(self))
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> EncryptedText:
+        return EncryptedText(value or "")
+
+    def to_python(self, value: Any) -> EncryptedText | Secret | Any:
+        if isinstance(value, EncryptedText | Secret) or hasattr(value, "resolve_expression"):
+            return value
+        text = str(value or "")
+        return EncryptedText(text) if not text or text.startswith(MARK) else Secret(text)
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        stored = self._stored(model_instance)
+        setattr(model_instance, self.attname, stored)
+        return stored
+
+    def value_to_string(self, obj: Any) -> str:
+        return str(self._stored(obj))
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = self.to_python(value)
+        if isinstance(value, Secret) and value:
+            raise ValueError(f"{self.name} is not encrypted. Assign it to a row and call save(), which encrypts it for that row.")
+        return str(value) if isinstance(value, str) else value
+
+    def read(self, row: Any) -> Secret:
+        """The row's text. Raises UnreadableSecret."""
+        value = getattr(row, self.attname)
+        if isinstance(value, Secret) or not value:
+            return Secret(value)
+        return _opened(value, self._binding(row))
+
+    def _stored(self, row: Any) -> Any:
+        value = getattr(row, self.attname)
+        if not isinstance(value, Secret):
+            return _renewed(value) if isinstance(value, EncryptedText) else value
+        return EncryptedText(MARK + _cipher(_keys()).encrypt(json.dumps([self._binding(row), value]).encode()).decode()) if value else value
+
+    def _binding(self, row: Any) -> str:
+        """Stands for what the text may be used with. Empty values of any type are equal, as they are to who reads the row."""
+        values = [getattr(row, name) or None for name in self.bound_to]
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def encrypt(text: str) -> str:
-    return _cipher(_keys()).encrypt(text.encode()).decode()
+class _SecretAttribute(DeferredAttribute):
+    """Text that is assigned is a `Secret` from then on, so that no `repr` shows it before it is saved."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.field.attname] = self.field.to_python(value)
 
 
-def decrypt(token: str) -> Secret:
-    if not token:
-        return Secret("")
+def _opened(stored: EncryptedText, binding: str) -> Secret:
     try:
-        return Secret(_cipher(_keys()).decrypt(token.encode()).decode())
+        bound_to, text = json.loads(_cipher(_keys()).decrypt(stored.removeprefix(MARK)))
+    except (InvalidToken, ValueError):
+        raise UnreadableSecret(
+            "its stored key cannot be read with this site's SECRET_KEY | Add the key that encrypted it to NATIVE_API['SECRET_KEYS'] or to "
+            "SECRET_KEY_FALLBACKS, or enter the provider's key again in the admin."
+        ) from None
+    if bound_to != binding:
+        raise UnreadableSecret(
+            "its stored key cannot be read, since it was entered for another address or other options | "
+            "Enter the provider's key again in the admin.",
+            moved=True,
+        )
+    return Secret(text)
+
+
+def _renewed(stored: EncryptedText) -> EncryptedText:
+    """The same, encrypted with the first key. What no key opens stays as it is: its key may come back."""
+    token, keys = stored.removeprefix(MARK), _keys()
+    try:
+        _cipher(keys[:1]).decrypt(token)
     except InvalidToken:
-        return Secret("")
+        with suppress(InvalidToken):
+            return EncryptedText(MARK + _cipher(keys).rotate(token).decode())
+    return stored
 
 
 def _keys() -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class LiveView(OpenView):
 
 
 class ReadyView(OpenView):
-    """503 where a dependency that requests need is missing: there is no provider, or usage cannot be kept.
+    """503 if a dependency that requests need is missing: there is no provider whose key can be read, or usage cannot be kept.
 
     A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal. So is a
     target that is out of order: all machines see it alike, and taking them all away would help nobody.
@@ -105,7 +105,8 @@ def _cache() -> None:
 
 
 async def _providers() -> Json:
-    """How many there are and how many targets, how many of those are out of order or limited, and how many providers refuse their key."""
+    """How many providers and targets there are, how many targets are out of order or limited, how many providers refuse their key, and
+    of how many the stored key cannot be read."""
     with suppress(bridge.HangingCall):
         await _threads.run(PATIENCE, hear)
     snapshot = await catalog.acurrent()
@@ -117,8 +118,10 @@ async def _providers() -> Json:
         "out_of_order": sum(each.count("failing") for each in kinds),
         "limited": sum(each.count("limited") for each in kinds),
         "keys_refused": sum("refused" in each for each in kinds),
+        "keys_unreadable": sum(bool(provider.unusable) for provider in snapshot.providers.values()),
     }
-    status = "failing" if not count else "degraded" if told["out_of_order"] or told["keys_refused"] else "ok"
+    suffers = told["out_of_order"] or told["keys_refused"] or told["keys_unreadable"]
+    status = "failing" if told["keys_unreadable"] == count else "degraded" if suffers else "ok"
     return {"status": status, "count": count, **told}
 
 
