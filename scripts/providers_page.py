@@ -73,8 +73,22 @@ WAYS = {
 """What is said of the ways of authentication. One that has no entry here is listed by its name."""
 
 SECRETS = """
-What is secret goes into `API_KEY`, never into `OPTIONS` or `HEADERS`, which the admin shows. Without the extra, `manage.py check` and every
-call say what to install.
+What is secret goes into `API_KEY`, never into `OPTIONS`, `HEADERS` or `BASE_URL`, which the admin shows. Without the extra,
+`manage.py check` and every call say what to install.
+
+### The identity of the machine
+
+Without an `API_KEY`, `aws`, `google` and `azure` send what the machine is trusted with. Whoever may add a provider must not be given
+it, so it goes over TLS to these hosts only:
+
+| `AUTH` | hosts |
+|---|---|
+| `aws` | Amazon Bedrock's: `bedrock-runtime.REGION.amazonaws.com`, `.amazonaws.com.cn`, `.api.aws`, and its VPC endpoints |
+| `google` | Vertex AI's and Gemini's below `googleapis.com`, and their Private Service Connect endpoints |
+| `azure` | `NAME.openai`, `NAME.cognitiveservices`, `NAME.services.ai` below `azure.com`, `azure.us`, `azure.cn`; their private links |
+
+`"IDENTITY_HOSTS": ["proxy.example.com"]` allows others, such as a proxy of the site's own, for a provider in the settings; a row
+cannot say it. The token's scope follows from the host. `OPTIONS` `scope` and `authority` need an `API_KEY`, or `IDENTITY_HOSTS`.
 """
 
 DIFFERENCES = """

@@ -28,12 +28,17 @@ from native_api.types import Secret
 
 def may_act_for(operator: Any, owner: Any) -> bool:
     """Whether a key of `owner` gives `operator` nothing new: no permission, and no model."""
-    if operator.is_superuser or operator.pk == owner.pk:
+    if operator.pk == owner.pk or getattr(operator, "is_superuser", False):
         return True
-    if not owner.is_active or owner.is_superuser or not owner.get_all_permissions() <= operator.get_all_permissions():
+    if not owner.is_active or getattr(owner, "is_superuser", False) or not _permissions(owner) <= _permissions(operator):
         return False
     own, asked = (standing.read(user.pk).granted_models for user in (operator, owner))
     return own is None or (asked is not None and ("*" in own or set(asked) <= set(own)))
+
+
+def _permissions(user: Any) -> set[str]:
+    """Those that Django's own system gives; a site's own user model may have none of it."""
+    return set(user.get_all_permissions()) if hasattr(user, "get_all_permissions") else set()
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from django.views.debug import ExceptionReporter
 
+from native_api.dialects import DIALECTS
 from native_api.engine import aws, credentials, discretion, exchange, tokens, transport
 from native_api.engine.discretion import attribute, discreet
 from native_api.exceptions import MAX_PROVIDER_MESSAGE, UpstreamError
@@ -108,6 +109,25 @@ def test_no_cut_leaves_a_part_of_a_key(encoding: str) -> None:
         attribute(fault, WITH_KEY)
         assert len(fault.message) <= MAX_PROVIDER_MESSAGE
         assert not remains(fault.message, shown), before
+
+
+FRAMES: dict[str, Callable[[str], Any]] = {
+    "error": lambda words: {"error": {"message": words, "type": "server_error"}},
+    "message": lambda words: {"message": words},
+    "list": lambda words: [{"error": {"message": words, "status": "INTERNAL"}}],
+    "text": lambda words: {"error": words},
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_dialect_cuts_before_secrets_are_hidden(dialect: str, status: int, frame: str) -> None:
+    words = f"{'x' * (MAX_PROVIDER_MESSAGE - len(KEY) // 2)} {KEY} and more"
+    fault = DIALECTS[dialect].error(status, {}, json.dumps(FRAMES[frame](words)).encode())
+    attribute(fault, WITH_KEY)
+    assert len(fault.message) <= MAX_PROVIDER_MESSAGE
+    assert not remains(fault.message, KEY)
 
 
 @pytest.mark.parametrize("separator", [" ", ","])

@@ -101,14 +101,18 @@ def test_the_table_of_native_check_says_so(site_with_lost_key: Site, requests: A
     assert not requests
 
 
-def test_check_warns_and_migrate_goes_on(site_with_lost_key: Site, tmp_path: Path) -> None:
+def test_check_warns_and_migrate_goes_on(site_with_lost_key: Site) -> None:
     done = run(site_with_lost_key, "check")
     assert done.returncode == 0
     assert "native_api.W010" in done.stderr
     assert "'lost'" in done.stderr
     assert run(site_with_lost_key, "migrate").returncode == 0
-    nowhere = {**site_with_lost_key.environment, "TEST_DATABASE_URL": f"sqlite:///{tmp_path}/none/db.sqlite3"}
-    assert "W010" not in manage(nowhere, "check")
+
+
+@pytest.mark.parametrize("database", ["sqlite:///{}/db.sqlite3", "sqlite:///{}/none/db.sqlite3", "postgres://nobody@127.0.0.1:9/none"])
+def test_check_needs_no_database_and_creates_none(site_with_lost_key: Site, tmp_path: Path, database: str) -> None:
+    manage({**site_with_lost_key.environment, "TEST_DATABASE_URL": database.format(tmp_path)}, "check")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_admin_says_so_and_sends_nothing_when_it_tests_the_connection(site_with_lost_key: Site, requests: Any) -> None:
