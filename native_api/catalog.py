@@ -173,7 +173,8 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     key = Secret("") if unusable else _key(told)
     if not unusable and auth in credentials.KEYED and not key and preset is not None:
         raise ValueError("no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys.")
-    headers = {**(preset.headers if preset else {}), **(definition.get("HEADERS") or {})}
+    own_headers = {header: Secret(value) for header, value in (definition.get("HEADERS") or {}).items()}
+    headers = {**(preset.headers if preset else {}), **own_headers}
     timeouts = timeouts_of(definition.get("TIMEOUT"))
     quirks = preset.quirks if preset else Quirks()
     provider = Provider(
@@ -220,7 +221,7 @@ def _names_in(value: Any) -> Iterator[str]:
 
 def _mark(*parts: Any) -> str:
     """Changes with the address or the key, and tells nothing of either."""
-    return blake2b(repr([str(part) if isinstance(part, Secret) else part for part in parts]).encode(), digest_size=6).hexdigest()
+    return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
 
 
 def _address(template: str, options: Mapping[str, Any]) -> str:

@@ -258,7 +258,7 @@ class ProviderUnusable(NativeError):
     default_message = "The provider of this model is not set up correctly at this site. Its operators can see why."
 
     def __init__(self, reason: str) -> None:
-        super().__init__(headers={"x-should-retry": "false"})
+        super().__init__(headers={"retry-after": "60", "x-should-retry": "false"})
         self.reason = reason
 
 

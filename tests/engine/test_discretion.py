@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from django.views.debug import ExceptionReporter
 
+from native_api import catalog
 from native_api.dialects import DIALECTS
 from native_api.engine import aws, credentials, discretion, exchange, tokens, transport
 from native_api.engine.discretion import attribute, discreet
@@ -250,11 +251,16 @@ IN_FRAMES = "-".join(("sk", "of", "a", "failed", "call", "1"))
 """Put together, since reports show lines of the code too."""
 
 
+def with_keys_in_frames(auth: str, address: str) -> Provider:
+    definition = {"BASE_URL": address, "API_KEY": IN_FRAMES, "AUTH": auth, "HEADERS": {"x-second": f"{IN_FRAMES}2"}}
+    return catalog.provider_of("up", {"DIALECT": "openai", **definition})
+
+
 @pytest.mark.parametrize("auth", ["bearer", "x-api-key", "aws"])
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "no-scheme"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "gopher://127.0.0.1/v1"])
 def test_a_report_of_a_failed_call_shows_no_key_in_any_frame(auth: str, address: str) -> None:
     """As DEBUG shows it, and error trackers: the variables of every frame, causes included."""
-    provider = Provider("up", "openai", address, Secret(IN_FRAMES), auth, headers={"x-a": "b"}, options={"region": "r"})
+    provider = with_keys_in_frames(auth, address)
     chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
     async def call() -> None:

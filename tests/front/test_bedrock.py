@@ -33,7 +33,8 @@ def site(template: tuple[Any, str], upstream: Upstream, tmp_path_factory: pytest
     """`bedrock` signs with a key of its own, `role` with what the process's environment has, `token` sends a Bedrock API key."""
     folder, key = template
     where = {"PRESET": "bedrock", "BASE_URL": upstream.url.removesuffix("/v1"), "OPTIONS": {"region": "us-east-1"}}
-    providers = {"bedrock": {**where, "API_KEY": f"AKIDEXAMPLE:{SECRET}"}, "role": where, "token": {**where, "API_KEY": "ABSKexample"}}
+    role = {**where, "IDENTITY_HOSTS": ["127.0.0.1"]}
+    providers = {"bedrock": {**where, "API_KEY": f"AKIDEXAMPLE:{SECRET}"}, "role": role, "token": {**where, "API_KEY": "ABSKexample"}}
     environment = {"AWS_ACCESS_KEY_ID": "AKIDROLE", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": "session/token=="}
     settings = native_api(upstream, PROVIDERS=providers, MODELS={})
     with running_site("uvicorn", tmp_path_factory.mktemp("bedrock"), folder, key, settings, **environment) as running:
