@@ -37,12 +37,12 @@ from native_api.dialects import DIALECTS
 from native_api.engine import credentials
 from native_api.engine.discretion import address_shown, secret_in
 from native_api.engine.routes import BUDGET, Budget, Route, route
-from native_api.exceptions import ModelNotFound
+from native_api.exceptions import ModelNotFound, UnreadableSecret
 from native_api.logs import get_logger
 from native_api.model_names import Named, canonical, is_plain
 from native_api.providers import PRESETS, Preset, placeholders
 from native_api.snapshots import Snapshot
-from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target, UnreadableSecret
+from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 
 logger = get_logger("native_api.catalog")
 

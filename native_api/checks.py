@@ -18,10 +18,10 @@ from native_api import catalog, prices
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
 from native_api.definitions import is_positive, is_whole, problem_of
 from native_api.engine import credentials
+from native_api.exceptions import UnreadableSecret
 from native_api.limits import rules
 from native_api.models.keys import RATE
 from native_api.throttling import counts_in_memory
-from native_api.types import UnreadableSecret
 
 DOCS = "See docs/settings.md."
 NOT_ATOMIC = frozenset({"django.core.cache.backends.db.DatabaseCache", "django.core.cache.backends.filebased.FileBasedCache"})

@@ -269,3 +269,14 @@ class DatabaseUnavailable(NativeError):
     type = "service_unavailable"
     code = "database_unavailable"
     default_message = "The API key cannot be looked up right now. Try again shortly."
+
+
+# --- never an answer by itself ------------------------------------------------------------------------------
+
+
+class UnreadableSecret(ValueError):
+    """A stored secret cannot be used. The text is 'message | hint'. `moved`: it can be decrypted, but was stored for another address."""
+
+    def __init__(self, text: str, moved: bool = False) -> None:
+        super().__init__(text)
+        self.moved = moved

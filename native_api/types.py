@@ -27,14 +27,6 @@ class Secret(str):
         return "Secret('…')"
 
 
-class UnreadableSecret(ValueError):
-    """A stored secret cannot be used. The text is 'message | hint'. `moved`: it can be decrypted, but was stored for another address."""
-
-    def __init__(self, text: str, moved: bool = False) -> None:
-        super().__init__(text)
-        self.moved = moved
-
-
 # --- the unified request -----------------------------------------------------------------------------------
 
 

@@ -24,8 +24,9 @@ from django.test import Client, override_settings
 from django.utils.log import AdminEmailHandler
 
 from native_api import catalog, checks
+from native_api.exceptions import UnreadableSecret
 from native_api.models import ModelRoute, Provider, Target
-from native_api.types import Secret, UnreadableSecret
+from native_api.types import Secret
 
 SECRET = "sk-plain-text-of-a-key"
 ROW: dict[str, Any] = {"name": "p", "dialect": "openai", "base_url": "http://127.0.0.1:1/v1"}

@@ -26,13 +26,13 @@ from native_api.conf import native_settings
 from native_api.engine import credentials
 from native_api.engine.discretion import address_shown
 from native_api.engine.troubles import Trouble
-from native_api.exceptions import ModelNotFound
+from native_api.exceptions import ModelNotFound, UnreadableSecret
 from native_api.logs import new_request_id
 from native_api.model_names import canonical
 from native_api.models import ModelRoute, Provider, Target
 from native_api.models.catalog import BOUND
 from native_api.shared import fleet, hear
-from native_api.types import Caller, Secret, UnreadableSecret
+from native_api.types import Caller, Secret
 from native_api.types import Provider as KnownProvider
 from native_api.types import Target as KnownTarget
 

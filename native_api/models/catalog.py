@@ -13,8 +13,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from native_api.engine.routes import STRATEGIES
+from native_api.exceptions import UnreadableSecret
 from native_api.models.fields import EncryptedTextField
-from native_api.types import Secret, UnreadableSecret
+from native_api.types import Secret
 
 PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.')
 TIMEOUT_HELP = _("Seconds for a whole call.")

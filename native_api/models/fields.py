@@ -21,8 +21,9 @@ from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
 
 from native_api.conf import native_settings
+from native_api.exceptions import UnreadableSecret
 from native_api.prices import DECIMALS
-from native_api.types import Secret, UnreadableSecret
+from native_api.types import Secret
 
 MARK: Final = "fernet:"
 """Tells stored text from a key that somebody types."""
