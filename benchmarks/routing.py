@@ -19,11 +19,12 @@ from typing import Any
 
 from benchmarks.gateway import CHAT, load, mock_provider
 from native_api.engine.client import Call, Plan
+from native_api.engine.exchange import Prepared
 from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.routes import STRATEGIES, Route, route
 from native_api.engine.routing import conversation_of
 from native_api.engine.troubles import Trouble
-from native_api.types import Attempts, ChatRequest, Provider, Target, Usage
+from native_api.types import Attempts, Provider, Target, Usage
 from tests.servers import make_template, running_site
 
 TARGETS = 100
@@ -49,7 +50,7 @@ class Nothing:
         pass
 
 
-async def answer_at_once(chat: ChatRequest, lease: Lease, attempts: Attempts) -> Nothing:
+async def answer_at_once(prepared: Prepared, lease: Lease, attempts: Attempts) -> Nothing:
     lease.succeeded()
     lease.release()
     return Nothing(lease.target)

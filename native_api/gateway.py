@@ -23,7 +23,7 @@ from native_api.engine import client
 from native_api.exceptions import NativeError
 from native_api.headers import safe_value
 from native_api.limits.answers import merged
-from native_api.limits.holds import Hold, reserve
+from native_api.limits.holds import Hold
 from native_api.logs import new_request_id
 from native_api.permissions import resolved
 from native_api.plans import known_catalog, plan
@@ -47,7 +47,8 @@ async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> R
     """The whole reply. Raises NativeError; cancelling closes the upstream connection."""
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(meter), meter:
-        completed = await client.complete(chat, await _let_in(chat, caller, meter), meter.attempts, fleet)
+        planned, hold = await _let_in(chat, caller, meter)
+        completed = await client.complete(chat, planned, meter.attempts, fleet, hold.cover)
         completion = completed.completion
         _Head(meter, completion).put_on(completion)
         meter.told_all(completion)
@@ -58,7 +59,8 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Rep
     """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream connection."""
     meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(meter), meter.until_stream():
-        upstream = await client.open_stream(chat, await _let_in(chat, caller, meter), meter.attempts, fleet)
+        planned, hold = await _let_in(chat, caller, meter)
+        upstream = await client.open_stream(chat, planned, meter.attempts, fleet, hold.cover)
         try:
             meter.first_token()
             return ReplyStream(chat, meter, upstream)
@@ -67,15 +69,15 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Rep
             raise
 
 
-async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> client.Plan:
-    """The plan of the call, once the caller may make it and its limits have room. Raises NativeError."""
+async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> tuple[client.Plan, Hold]:
+    """The plan of the call, once the caller may make it, and what its attempts are covered with. Raises NativeError."""
     meter.named = (await known_catalog()).named(chat.get("tier") or chat.get("model") or "")
     caller = await resolved(caller)
     planned = await plan(chat, caller)
     await pricing.aready()
-    meter.hold = hold = Hold()
-    await reserve(chat, caller, planned, meter.record_id, hold)
-    return planned
+    meter.hold = hold = Hold(chat, planned, meter.record_id)
+    await hold.bind(caller)
+    return planned, hold
 
 
 class ReplyStream:

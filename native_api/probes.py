@@ -80,7 +80,7 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
 async def _asked(chat: ChatRequest, target: Target, attempts: Attempts, seconds: float) -> exchange.Completed:
     try:
         async with asyncio.timeout(seconds):
-            return await exchange.complete(chat, target, attempts)
+            return await exchange.complete(exchange.prepare(chat, target), attempts)
     except TimeoutError:
         raise UpstreamTimeout(f"No answer in {seconds:g} s.") from None
 

@@ -96,7 +96,7 @@ from native_api.types import Attempts
 assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
 target = catalog.merged({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
-print(asyncio.run(exchange.complete(chat, target, Attempts())).completion["choices"][0]["message"]["content"])
+print(asyncio.run(exchange.complete(exchange.prepare(chat, target), Attempts())).completion["choices"][0]["message"]["content"])
 """
 
 

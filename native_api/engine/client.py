@@ -7,7 +7,8 @@ Rules:
 2. A pause is short, and doubles, with chance in it so that calls do not come back together. The provider's `retry-after` is
    obeyed; where it is longer than is worth waiting, the next target is better.
 3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it names none.
-4. A target that cannot express the request, or is not usable, is skipped; if none is left, the first one's reason is the answer.
+4. A target that cannot express the request, that is not usable, or for which the caller's limits have no room, is skipped; if none is
+   left, the first one's reason is the answer. The request is built once for a target, and limits are asked before the target is.
 5. The `Budget` bounds attempts and the time in which they may begin. A running attempt has its target's own timeouts.
 6. Nothing is tried again once a chunk was handed on.
 7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of order or have no place free, it
@@ -31,7 +32,17 @@ from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.routes import BUDGET, Budget, Route
 from native_api.engine.troubles import Standing
 from native_api.engine.verdicts import Verdict, come_again, helps_to_retry, verdict_of
-from native_api.exceptions import NativeError, NoTargetAvailable, ProviderFault, ProviderUnusable, UnsupportedField, UpstreamTimeout
+from native_api.exceptions import (
+    BudgetExceeded,
+    DatabaseUnavailable,
+    NativeError,
+    NoTargetAvailable,
+    ProviderFault,
+    ProviderUnusable,
+    RateLimited,
+    UnsupportedField,
+    UpstreamTimeout,
+)
 from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Json, Target, Usage
 
 FIRST_PAUSE: Final = 0.2
@@ -74,25 +85,33 @@ class Answer(Protocol):
 A = TypeVar("A", bound=Answer)
 
 
-async def complete(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet) -> exchange.Completed:
+Cover = Callable[[Route, exchange.Prepared], Awaitable[None]]
+"""Makes sure that the caller may make an attempt with this request. Raises RateLimited, BudgetExceeded or DatabaseUnavailable."""
+
+
+async def cover_nothing(route: Route, prepared: exchange.Prepared) -> None:
+    """Of callers whom no limit binds."""
+
+
+async def complete(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet, cover: Cover = cover_nothing) -> exchange.Completed:
     """The first reply that a target gives. Raises NativeError."""
-    return await Call(chat, plan, attempts, fleet, _complete).run()
+    return await Call(chat, plan, attempts, fleet, _complete, cover).run()
 
 
-async def open_stream(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet) -> Stream:
+async def open_stream(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet, cover: Cover = cover_nothing) -> Stream:
     """The first stream that a target begins. Raises NativeError."""
-    return await Call(chat, plan, attempts, fleet, _open_stream).run()
+    return await Call(chat, plan, attempts, fleet, _open_stream, cover).run()
 
 
-async def _complete(chat: ChatRequest, lease: Lease, attempts: Attempts) -> exchange.Completed:
-    completed = await exchange.complete(chat, lease.target, attempts)
+async def _complete(prepared: exchange.Prepared, lease: Lease, attempts: Attempts) -> exchange.Completed:
+    completed = await exchange.complete(prepared, attempts)
     lease.succeeded()
     lease.release()
     return completed
 
 
-async def _open_stream(chat: ChatRequest, lease: Lease, attempts: Attempts) -> Stream:
-    stream = Stream(await exchange.open_stream(chat, lease.target, attempts), lease)
+async def _open_stream(prepared: exchange.Prepared, lease: Lease, attempts: Attempts) -> Stream:
+    stream = Stream(await exchange.open_stream(prepared, attempts), lease)
     try:
         lease.began()
     except BaseException:
@@ -145,17 +164,20 @@ class Call(Generic[A]):
         plan: Plan,
         attempts: Attempts,
         fleet: Fleet,
-        attempt: Callable[[ChatRequest, Lease, Attempts], Awaitable[A]],
+        attempt: Callable[[exchange.Prepared, Lease, Attempts], Awaitable[A]],
+        cover: Cover = cover_nothing,
     ) -> None:
         self._chat = chat
         self._plan = plan
         self._attempts = attempts
         self._fleet = fleet
         self._attempt = attempt
+        self._cover = cover
         self._wish = routing.Wish(bool(chat.get("stream")), plan.conversation)
         self._began = fleet.clock()
         self._tries = 0
         self._fault: ProviderFault | None = None
+        self._refused: NativeError | None = None
         self._final = False
         self._too_long = False
         self._passed: list[Route] = []
@@ -204,30 +226,50 @@ class Call(Generic[A]):
         for target in targets:
             if self._spent():
                 return None
-            lease = await self._fleet.admit(target)
-            if lease is None:
+            prepared = await self._prepare(route, target)
+            lease = await self._fleet.admit(target) if prepared else None
+            if prepared is None or lease is None:
                 continue
-            outcome = await self._ask(route, lease)
+            outcome = await self._ask(route, lease, prepared)
             if not isinstance(outcome, Verdict):
                 return outcome
             if outcome in (Verdict.NEVER, Verdict.LONGER):
                 return None
         return None
 
-    async def _ask(self, route: Route, lease: Lease) -> A | Verdict:
+    async def _prepare(self, route: Route, target: Target) -> exchange.Prepared | None:
+        """The request for this target, with room for it in the caller's limits; None if the target cannot take it or there is no room.
+
+        Files are fetched only for callers who have room for the rest.
+        """
+        try:
+            prepared = exchange.prepare(self._chat, target)
+            await self._cover(route, prepared)
+            if not prepared.wire:
+                prepared = await exchange.fetch_files(self._chat, target)
+                await self._cover(route, prepared)
+        except UnsupportedField as reason:
+            self._attempts.skipped.append((target, reason))
+            return None
+        except (RateLimited, BudgetExceeded, DatabaseUnavailable) as refusal:
+            self._refused = self._refused or refusal
+            return None
+        return prepared
+
+    async def _ask(self, route: Route, lease: Lease, prepared: exchange.Prepared) -> A | Verdict:
         """The target's answer, asked for again where that is worth while; else what to do without it."""
         again = 0
         try:
             while True:
                 try:
-                    return await self._once(route, lease)
+                    return await self._once(route, lease, prepared)
                 except ProviderFault as fault:
                     verdict, pause = self._met(route, lease, fault, again)
                 if pause is None:
                     break
                 await self._fleet.sleep(pause)
                 again += 1
-        except (UnsupportedField, ProviderUnusable) as reason:
+        except ProviderUnusable as reason:
             self._attempts.skipped.append((lease.target, reason))
             verdict = Verdict.ELSEWHERE
         except BaseException:
@@ -236,13 +278,13 @@ class Call(Generic[A]):
         lease.release()
         return verdict
 
-    async def _once(self, route: Route, lease: Lease) -> A:
+    async def _once(self, route: Route, lease: Lease, prepared: exchange.Prepared) -> A:
         attempts, target, clock = self._attempts, lease.target, self._fleet.clock
         self._tries += 1
         attempts.target, attempts.route = target, route.name
         began = clock()
         try:
-            answer = await self._attempt(self._chat, lease, attempts)
+            answer = await self._attempt(prepared, lease, attempts)
         except asyncio.CancelledError:
             if attempts.target is not target:
                 attempts.hedged.append((target, None))
@@ -301,6 +343,8 @@ class Call(Generic[A]):
         """Why there is no answer: the last provider's word, else ours."""
         if self._fault is not None:
             return _told(self._fault)
+        if self._refused is not None:
+            return self._refused
         targets = [target for route in self._passed for target in route.targets]
         skipped = self._attempts.skipped
         if skipped and {target.key for target in targets} <= {target.key for target, _ in skipped}:

@@ -18,7 +18,7 @@ import httpx
 import orjson
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.base import Dialect, Framing, StreamParser
+from native_api.dialects.base import Dialect, Framing, StreamParser, encode
 from native_api.dialects.nesting import MAX_DEPTH, brackets, check_value_depth
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
 from native_api.engine.credentials import authorize
@@ -62,31 +62,76 @@ class Completed:
         """Nothing is open any more."""
 
 
-async def complete(chat: ChatRequest, target: Target, attempts: Attempts) -> Completed:
-    """The whole reply. Counts what was sent in `attempts`. Raises UnsupportedField, ProviderFault."""
+@dataclass(slots=True)
+class Prepared:
+    """A request as one target gets it: built and encoded once, however often it is sent there.
+
+    `wire` is the dialect's name; "" while remote files are still to be fetched: then the body is the unified request, not what is sent.
+    `tokens` is an estimate of its input, 0 until somebody makes one.
+    """
+
+    target: Target
+    wire: str
+    request: UpstreamRequest
+    tokens: int = 0
+
+    @property
+    def body(self) -> Json:
+        return self.request.body
+
+    @property
+    def content(self) -> bytes:
+        return self.request.content
+
+
+def prepare(chat: ChatRequest, target: Target) -> Prepared:
+    """The request for this target, or, if it names files to be fetched first, all that is known of it. Waits for nobody.
+
+    Raises UnsupportedField, InvalidRequest.
+    """
     dialect = DIALECTS[target.provider.dialect]
-    request = await _request(chat, dialect, target)
+    if remote_files.wanted(chat, dialect.remote_files, target.provider):
+        unified: Any = chat
+        return Prepared(target, "", UpstreamRequest("", unified, content=encode(unified)))
+    return _built(chat, dialect, target)
+
+
+async def fetch_files(chat: ChatRequest, target: Target) -> Prepared:
+    """`prepare` for a request whose remote files are fetched now. Raises as it does."""
+    dialect = DIALECTS[target.provider.dialect]
+    return _built(await remote_files.inlined(chat, dialect.remote_files, target.provider), dialect, target)
+
+
+def _built(chat: ChatRequest, dialect: Dialect, target: Target) -> Prepared:
+    request = dialect.request(chat, target)
+    remote_files.refuse_addresses(request.body, chat, target.provider)
+    return Prepared(target, dialect.name, request)
+
+
+async def complete(prepared: Prepared, attempts: Attempts) -> Completed:
+    """The whole reply. Counts what was sent in `attempts`. Raises ProviderFault."""
+    target = prepared.target
+    dialect = DIALECTS[target.provider.dialect]
     async with _attributed(target), _deadline(target.timeouts.total):
-        response = await _send(request, target, "application/json", attempts)
+        response = await _send(prepared, "application/json", attempts)
         try:
             await _refuse_errors(response, dialect, target)
             body = await transport.read(response)
         finally:
             await response.aclose()
-        return Completed(target, _reply(dialect, body, target), request.omitted)
+        return Completed(target, _reply(dialect, body, target), prepared.request.omitted)
 
 
-async def open_stream(chat: ChatRequest, target: Target, attempts: Attempts) -> Stream:
+async def open_stream(prepared: Prepared, attempts: Attempts) -> Stream:
     """The stream, once its first chunk that says something is there. Counts and raises as `complete`."""
-    dialect = DIALECTS[target.provider.dialect]
-    request = await _request(chat, dialect, target)
-    timeouts = target.timeouts
+    target = prepared.target
+    dialect, timeouts = DIALECTS[target.provider.dialect], target.timeouts
     deadline = asyncio.get_running_loop().time() + timeouts.total
     async with _attributed(target), _deadline(min(timeouts.first_token, timeouts.total)):
-        response = await _send(request, target, ACCEPTED[dialect.framing], attempts)
+        response = await _send(prepared, ACCEPTED[dialect.framing], attempts)
         try:
             await _refuse_errors(response, dialect, target)
-            stream = Stream(response, dialect, target, request.omitted, deadline)
+            stream = Stream(response, dialect, target, prepared.request.omitted, deadline)
             await stream.begin()
         except BaseException:
             await response.aclose()
@@ -226,14 +271,8 @@ def _chunk_choice(choice: Json) -> Any:
     return {**choice, "delta": delta}
 
 
-async def _request(chat: ChatRequest, dialect: Dialect, target: Target) -> UpstreamRequest:
-    request = dialect.request(await remote_files.inlined(chat, dialect.remote_files, target.provider), target)
-    remote_files.refuse_addresses(request.body, chat, target.provider)
-    return request
-
-
-async def _send(request: UpstreamRequest, target: Target, accept: str, attempts: Attempts) -> httpx.Response:
-    content = request.content
+async def _send(prepared: Prepared, accept: str, attempts: Attempts) -> httpx.Response:
+    target, request, content = prepared.target, prepared.request, prepared.content
     request.headers = {
         "content-type": "application/json",
         "accept": accept,
@@ -243,6 +282,7 @@ async def _send(request: UpstreamRequest, target: Target, accept: str, attempts:
     }
     headers = await authorize(request, "POST", content, target.provider)
     attempts.count += 1
+    attempts.sent_tokens = prepared.tokens
     try:
         return await transport.send("POST", request.url, headers, content, target.timeouts.connect)
     except ProviderFault as fault:

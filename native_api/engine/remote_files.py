@@ -45,19 +45,24 @@ class Remote(NamedTuple):
         return f"messages[{self.message}].content[{self.part}].{'.'.join(PLACES[self.kind])}"
 
 
+def wanted(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> list[Remote]:
+    """What has to be fetched for this provider: all but part types in `taken`, which its API fetches itself. Nothing where sites say so."""
+    if provider.remote_files is None:
+        return []
+    found = list(_remote(chat))
+    own = taken if found and fetches_files(provider) else frozenset()
+    return [remote for remote in found if remote.kind not in own]
+
+
 async def inlined(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> ChatRequest:
-    """The chat with the remote files in it inline, but for part types in `taken`, which the provider's API fetches itself.
+    """The chat with the files in it that are `wanted` inline.
 
     Gives back `chat` itself where nothing is to be done; never changes it. Raises UnsupportedField naming the place.
     """
-    found = list(_remote(chat))
-    if not found:
+    missing = wanted(chat, taken, provider)
+    if not missing or provider.remote_files is None:
         return chat
-    own = taken if fetches_files(provider) else frozenset()
-    wanted = [remote for remote in found if remote.kind not in own]
-    if provider.remote_files is None:
-        return chat
-    return _with(chat, wanted, await _fetched(wanted, provider.remote_files)) if wanted else chat
+    return _with(chat, missing, await _fetched(missing, provider.remote_files))
 
 
 def refuse_addresses(body: Json, chat: ChatRequest, provider: Provider) -> None:

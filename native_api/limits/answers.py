@@ -126,7 +126,7 @@ def over_budget(refused: NoRoom, now: datetime) -> NativeError:
 
 
 def _untaken(want: Want, level: Level, now: datetime) -> Room:
-    held = level.used + level.reserved
+    held = level.used + level.reserved - (want.held or 0)
     return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
 
 

@@ -2,7 +2,8 @@
 
 Rules:
 1. Reserving is one conditional UPDATE for each budget, all of a call's in one transaction, in the order of their keys, with a row
-   that tells what the call holds. What the database refuses is not reserved, whoever asks at the same moment.
+   that tells what the call holds. What the database refuses is not reserved, whoever asks at the same moment. A call that needs more
+   for another attempt adds to its row in the same way.
 2. Settling happens in the transaction that writes the call's usage record, so it happens exactly once: what was reserved goes, what
    was used is added, in full, also where it is more than was reserved. It belongs to the window in which the call began.
 3. A call whose process died leaves a reservation, which ends when no call can last that long. What it had reserved is then free,
@@ -46,6 +47,8 @@ MOST_REMEMBERED: Final = 10_000
 TRIES: Final = 5
 """To reserve, where budgets are deleted or reservations expire meanwhile."""
 
+NOTHING: Final[Mapping[int, int]] = {}
+
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 MOST_OF_A_BATCH: Final = 10**18
@@ -58,11 +61,16 @@ AT_ONCE: Final = 200
 
 
 class Want(NamedTuple):
-    """`units` of a bound's budget in one of its windows."""
+    """`units` of a bound's budget in one of its windows, of which the call holds `held` already; None: it holds nothing of that budget."""
 
     bound: Bound
     span: Span
     units: int
+    held: int | None = None
+
+    @property
+    def missing(self) -> int:
+        return self.units - (self.held or 0)
 
 
 class NoRoom(Exception):
@@ -89,18 +97,22 @@ Reserved = dict[int, tuple[Want, Level]]
 """By the key of the budget."""
 
 
-def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime) -> Reserved:
-    """Reserve all of `wants`. Raises NoRoom, and then nothing is reserved; or what the database raises."""
+def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, held: Mapping[int, int] = NOTHING) -> Reserved:
+    """Reserve all of `wants`, of which the call holds `held` (budget key -> units) from before. It is all or nothing.
+
+    Raises NoRoom, and then nothing has changed; or what the database raises.
+    """
     alias = folder.database()
     connection: Any = connections[alias]
     connection.health_check_done = True  # asking first whether it still works would cost each call a trip
     try:
-        return _reserve_or_refuse(record_id, wants, expires_at, alias)
+        return _reserve_or_refuse(record_id, wants, expires_at, held, alias)
     except (OperationalError, InterfaceError):
         if connection.in_atomic_block or _works(alias):
             raise
-    # Where the connection was lost behind a commit, this fails: a call has one reservation of each budget.
-    return _reserve_or_refuse(record_id, wants, expires_at, alias)
+    # If the connection was lost behind a commit, this fails: a call has one reservation of each budget. Of what was added to it, twice
+    # as much may be held; that ends with the call too.
+    return _reserve_or_refuse(record_id, wants, expires_at, held, alias)
 
 
 def _works(alias: str) -> bool:
@@ -110,30 +122,36 @@ def _works(alias: str) -> bool:
     return connection.connection is not None
 
 
-def _reserve_or_refuse(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
+def _reserve_or_refuse(record_id: UUID, wants: Sequence[Want], expires_at: datetime, held: Mapping[int, int], alias: str) -> Reserved:
     for _ in range(TRIES):
+        keyed = _keyed(wants, held, alias)
         try:
-            return _reserve(record_id, wants, expires_at, alias)
+            return _reserve(record_id, keyed, expires_at, alias)
         except _Gone:
             _keys.clear()
         except NoRoom as refusal:
-            if not expire(alias, [_key(want, alias) for want in wants]):
-                raise _lasting(refusal, wants) from None
+            if not expire(alias, [key for key, _ in keyed]):
+                raise _lasting(refusal, [want for _, want in keyed]) from None
     raise DatabaseError("The budgets of a call are deleted again and again.")
+
+
+def _keyed(wants: Sequence[Want], held: Mapping[int, int], alias: str) -> list[tuple[int, Want]]:
+    """With the keys of their budgets, in the order of these."""
+    keyed = sorted(((_key(want, alias), want) for want in wants), key=lambda pair: pair[0])
+    return [(key, want._replace(held=held.get(key))) for key, want in keyed] if held else keyed
 
 
 def _lasting(refusal: NoRoom, wants: Sequence[Want]) -> NoRoom:
     """Of the budgets that have no room, the one that has none for longest: before that it is no use to come again."""
     found = levels({want.bound.counter: want.span for want in wants})
     known = [(want, found[want.bound.counter]) for want in wants]
-    full = [NoRoom(want, level, known) for want, level in known if level.used + level.reserved + want.units > want.bound.rule.amount]
+    full = [NoRoom(want, level, known) for want, level in known if level.used + level.reserved + want.missing > want.bound.rule.amount]
     return max(full, key=lambda each: each.until, default=refusal)
 
 
-def _reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, alias: str) -> Reserved:
-    keyed = sorted(((_key(want, alias), want) for want in wants), key=lambda pair: pair[0])
+def _reserve(record_id: UUID, keyed: Sequence[tuple[int, Want]], expires_at: datetime, alias: str) -> Reserved:
     alone = len(keyed) == 1 and connections[alias].vendor in taking.AT_ONCE and connections[alias].get_autocommit()
-    with nullcontext() if alone else transaction.atomic(using=alias):
+    with nullcontext() if alone and keyed[0][1].held is None else transaction.atomic(using=alias):
         return {key: (want, _take(key, want, record_id, expires_at, alias)) for key, want in keyed}
 
 
@@ -166,7 +184,9 @@ def _made(want: Want, alias: str) -> Budget:
 def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: str) -> Level:
     """Raises NoRoom, _Gone."""
     rule, counter = want.bound.rule, want.bound.counter
-    taken = taking.take(Part(key, counter, want.units, rule.amount, rule.threshold), record_id, expires_at, alias)
+    part = Part(key, counter, want.missing, rule.amount, rule.threshold)
+    new = want.held is None
+    taken = taking.take(part, record_id, expires_at, alias) if new else taking.add(part, record_id, alias)
     if taken is not None:
         return taken
     level = Budget._base_manager.using(alias).filter(pk=key, counter=counter).values_list("used", "reserved").first()

@@ -1,26 +1,27 @@
-"""What a call may use, guessed before it is made: the prompt as it is, and as many output tokens as it may have or the model
-usually writes.
+"""What an attempt may use, estimated before it is made from what is sent: its input, and as many output tokens as it may have or the
+model usually writes.
 
-What was used in the end is what counts; a guess that was too low is made good when the call is settled.
+What was used in the end is what counts; an estimate that was too low is made good when the call is settled.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from native_api import prices
 from native_api.conf import native_settings
-from native_api.engine.client import Plan
+from native_api.dialects import owned
+from native_api.dialects.content import limit_of
+from native_api.engine.exchange import Prepared
 from native_api.engine.routes import Route
 from native_api.exceptions import BudgetExceeded
 from native_api.limits.rules import Rule
 from native_api.model_names import canonical
 from native_api.models.fields import units_of
 from native_api.types import ChatRequest, Target, Usage
-from native_api.usage import pricing, tokens
+from native_api.usage import pricing
 from native_api.usage.entry import UsageEntry
 
 USUAL_OUTPUT: Final = 1000
@@ -34,12 +35,6 @@ WEIGHT: Final = 0.05
 
 MOST: Final = 10**18
 """Units: no limit is above that, and what a call used is counted up to it. Less than what a column holds."""
-
-OUTPUT_LIMITS: Final = frozenset({"maxtokens", "maxcompletiontokens", "maxoutputtokens", "numpredict", "maxnewtokens", "maxgenlen"})
-ANSWERS: Final = frozenset({"n", "candidatecount"})
-"""What `provider_options` may call the limit of the output, and the number of answers, without underscores and capitals."""
-
-DEEPEST: Final = 4
 
 MOST_TOKENS: Final = 10**15
 """Of one call: nobody can mean more, and its price can still be worked out."""
@@ -64,62 +59,55 @@ def usual_output(target: Target) -> int:
     return USUAL_OUTPUT if mean is None else max(1, round(mean * MARGIN))
 
 
-class Guess:
-    """What one call may use. Each part is worked out only if a limit asks for it."""
+class Demand:
+    """What an attempt at one target may use: of the request as it is sent there. Each part is worked out only if a limit asks for it."""
 
-    def __init__(self, chat: ChatRequest, plan: Plan) -> None:
-        self._chat, self._plan = chat, plan
-
-    @cached_property
-    def _routes(self) -> list[Route]:
-        return [self._plan.route, *self._plan.fallbacks(), *self._plan.longer()]
-
-    @cached_property
-    def targets(self) -> list[Target]:
-        """All that may answer, each once."""
-        return list({target.key: target for route in self._routes for target in route.targets}.values())
+    def __init__(self, chat: ChatRequest, route: Route, prepared: Prepared) -> None:
+        self._chat, self._route, self._prepared = chat, route, prepared
+        self.target = prepared.target
+        self.input_tokens = prepared.tokens
 
     @cached_property
     def names(self) -> frozenset[str]:
         """What a pattern is compared with."""
-        asked = [name for name in (self._chat.get("model"), self._chat.get("tier")) if name]
-        return frozenset([*asked, *(route.name for route in self._routes), *map(str, self.targets)])
+        asked = (self._chat.get("model"), self._chat.get("tier"), self._route.name, str(self.target))
+        return frozenset(name for name in asked if name)
 
-    @cached_property
+    @property
     def attempts_at_once(self) -> int:
         """Hedging asks two targets for the same answer."""
-        return 2 if any(route.hedge_after is not None for route in self._routes) else 1
+        return 1 if self._route.hedge_after is None else 2
 
     @cached_property
-    def input_tokens(self) -> int:
-        return tokens.prompt_tokens(self._chat)
-
-    def output_tokens_of(self, target: Target) -> int:
-        most = max(self._chat.get("max_completion_tokens") or self._chat.get("max_tokens") or 0, self._most_told(OUTPUT_LIMITS))
-        return min((most or usual_output(target)) * max(self._chat.get("n") or 1, self._most_told(ANSWERS)), MOST_TOKENS)
-
-    def _most_told(self, names: frozenset[str]) -> int:
-        """The largest number that `provider_options` give for any of these, at whatever depth: they go to the provider as they are."""
-        return max(_numbers(self._chat.get("provider_options"), names), default=0)
+    def answers(self) -> int:
+        wire, body = self._prepared.wire, self._prepared.body
+        return (owned.answers(wire, body) if wire else self._chat.get("n")) or 1
 
     @cached_property
     def output_tokens(self) -> int:
-        return max(map(self.output_tokens_of, self.targets), default=0)
+        """Up to the limit that the target is sent. One that the client did not set is the wire's own, and seldom reached."""
+        usual, asked = usual_output(self.target), limit_of(self._chat)
+        limit = owned.output_limit(self._prepared.wire, self._prepared.body) if self._prepared.wire else asked
+        if not limit or limit is True or limit < 0:
+            limit = usual
+        most = limit if asked else min(limit, usual)
+        return min(most * self.answers, MOST_TOKENS)
+
+    @property
+    def _tier(self) -> str:
+        wire = self._prepared.wire
+        return owned.service_tier(wire, self._prepared.body) if wire else self._chat.get("service_tier") or ""
 
     @cached_property
     def cost(self) -> int:
-        """Units of the dearest target. Raises BudgetExceeded where the price of one is not known."""
-        return max(map(self._cost_of, self.targets), default=0)
-
-    def _cost_of(self, target: Target) -> int:
-        output = self.output_tokens_of(target)
-        told = pricing.estimate(target, self.input_tokens, output, self._chat.get("service_tier") or "")
+        """Units. Raises BudgetExceeded if the target's price is not known."""
+        told = pricing.estimate(self.target, self.input_tokens, self.output_tokens, self._tier)
         if told is None:
             fallback = fallback_price()
-            told = None if fallback is None else prices.most(fallback, self.input_tokens, output)
+            told = None if fallback is None else prices.most(fallback, self.input_tokens, self.output_tokens)
         if told is None:
             raise BudgetExceeded(
-                f"The price of {target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
+                f"The price of {self.target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
                 code="price_unknown",
                 headers={"x-should-retry": "false"},
             )
@@ -130,21 +118,12 @@ class Guess:
         return min(self._of(rule), MOST)
 
     def _of(self, rule: Rule) -> int:
-        if rule.metric == "requests":
+        if rule.metric in ("requests", "concurrent_requests"):
             return 1
         if rule.metric == "cost":
             return self.cost * self.attempts_at_once
         used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
         return min(used.get(rule.metric, sum(used.values())), MOST) * self.attempts_at_once
-
-
-def _numbers(value: Any, names: frozenset[str], depth: int = 0) -> Iterator[int]:
-    if isinstance(value, dict) and depth < DEEPEST:
-        for name, member in value.items():
-            if name.replace("_", "").lower() in names and isinstance(member, int) and 0 < member <= MOST_TOKENS:
-                yield member
-            else:
-                yield from _numbers(member, names, depth + 1)
 
 
 def fallback_price() -> prices.Table | None:

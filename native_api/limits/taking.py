@@ -1,7 +1,7 @@
 """Taking room in one budget, with a row that tells which call holds it, in as few statements as the database allows.
 
-Calls wait for this. PostgreSQL does all of it in one statement, so that there is one trip and no transaction to open and close;
-SQLite gets its two written out; any other database what Django makes of them.
+Calls wait for `take`: PostgreSQL does all of it in one statement, so that there is one trip and no transaction to open and close;
+SQLite gets its two written out; any other database what Django makes of them. Few calls need `add`, which is Django's everywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models import F, Model, Value
 
 from native_api.models import Budget, Reservation
@@ -48,6 +48,20 @@ def take(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level
     if vendor == "sqlite" and connections[alias].features.can_return_rows_from_bulk_insert:
         return _written_out(part, record_id, expires_at, alias)
     return _by_django(part, record_id, expires_at, alias)
+
+
+def add(part: Part, record_id: UUID, alias: str) -> Level | None:
+    """As `take`, for a call that holds a part of this budget and needs `units` more. In a transaction.
+
+    The budget comes first, as wherever both are changed: so nobody waits for each other. Raises DatabaseError if the call's
+    reservation has ended, and with it the call.
+    """
+    level = _add_to_budget(part, alias)
+    if level is not None:
+        mine = Reservation._base_manager.using(alias).filter(record_id=record_id, budget_id=part.key)
+        if not mine.update(amount=F("amount") + part.units):
+            raise DatabaseError("The reservation of this call has ended.")
+    return level
 
 
 def _at_once(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level | None:
@@ -98,9 +112,16 @@ def _row(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> list[
 
 
 def _by_django(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level | None:
+    level = _add_to_budget(part, alias)
+    if level is not None:
+        values = {"record_id": record_id, "budget_id": part.key, "amount": part.units, "expires_at": expires_at}
+        Reservation._base_manager.using(alias).create(**values)
+    return level
+
+
+def _add_to_budget(part: Part, alias: str) -> Level | None:
     rows = Budget._base_manager.using(alias).filter(pk=part.key, counter=part.counter)
     free = rows.filter(used__lte=Value(part.amount - part.units) - F("reserved"))
     if not free.update(reserved=F("reserved") + part.units, amount=part.amount, threshold=part.threshold):
         return None
-    Reservation._base_manager.using(alias).create(record_id=record_id, budget_id=part.key, amount=part.units, expires_at=expires_at)
     return Level(*rows.values_list("used", "reserved").get())

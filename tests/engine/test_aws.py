@@ -67,7 +67,7 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
     upstream.script(model, says(REPLY))
 
     async def call() -> None:
-        await exchange.complete(CHAT, Target(where, model), Attempts())
+        await exchange.complete(exchange.prepare(CHAT, Target(where, model)), Attempts())
         await transport.aclose()
 
     asyncio.run(call())
@@ -190,7 +190,7 @@ def test_a_refusal_that_quotes_them_is_passed_on_without_them(upstream: Upstream
 
     async def call() -> None:
         try:
-            await exchange.complete(CHAT, Target(where, "quoted"), Attempts())
+            await exchange.complete(exchange.prepare(CHAT, Target(where, "quoted")), Attempts())
         finally:
             await transport.aclose()
 

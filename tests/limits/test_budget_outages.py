@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from native_api.engine import exchange
 from native_api.engine.client import Plan
 from native_api.engine.routes import route
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
@@ -56,9 +57,11 @@ def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def let_in(entry: UsageEntry, price: Any = PRICE) -> holds.Hold:
-    hold = holds.Hold()
-    plan = Plan(route("m", [Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)]))
-    await holds.reserve(CHAT, Caller(user_id=1), plan, entry.id, hold)
+    target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
+    planned = Plan(route("m", [target]))
+    hold = holds.Hold(CHAT, planned, entry.id)
+    await hold.bind(Caller(user_id=1))
+    await hold.cover(planned.route, exchange.prepare(CHAT, target))
     return hold
 
 

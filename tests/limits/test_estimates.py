@@ -8,20 +8,23 @@ from typing import Any
 
 import pytest
 
+from native_api.dialects import DIALECTS
+from native_api.engine import exchange
 from native_api.engine.client import Plan
-from native_api.engine.routes import Route, route
+from native_api.engine.routes import route
 from native_api.exceptions import BudgetExceeded
 from native_api.limits import estimates, holds
-from native_api.limits.estimates import MARGIN, MOST, USUAL_OUTPUT, Guess
+from native_api.limits.estimates import MARGIN, MOST, USUAL_OUTPUT, Demand
 from native_api.limits.rules import Rule
 from native_api.types import Provider, Target
 from native_api.usage import tokens
-from native_api.usage.entry import UsageEntry
+from native_api.usage.entry import UsageEntry, new_id
 
 CHEAP: Any = {"INPUT": Decimal(1), "OUTPUT": Decimal(2)}
 DEAR: Any = {"INPUT": Decimal(10), "OUTPUT": Decimal(20)}
 MESSAGES = [{"role": "user", "content": "Tell me of the sea."}]
 PROMPT = tokens.prompt_tokens({"model": "r", "messages": MESSAGES})
+LIMIT_FIELDS = {"max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens", "num_predict"}
 DOLLAR = 10**12
 """Units."""
 
@@ -41,9 +44,26 @@ def rule(metric: str, pattern: str = "") -> Rule:
     return Rule("everyone", None, True, metric, "month", pattern, 10**6, 80, "everyone")
 
 
-def guess(chat: dict[str, Any] | None = None, *targets: Target, fallbacks: tuple[Route, ...] = (), **options: Any) -> Guess:
-    told: Any = {"model": "r", "messages": MESSAGES, **(chat or {})}
-    return Guess(told, Plan(route("r", list(targets or (target(),)), **options), fallbacks=lambda: fallbacks))
+def demand(chat: dict[str, Any] | None = None, at: Target | None = None, **options: Any) -> Demand:
+    """Of an attempt at this target."""
+    asked: Any = {"model": "r", "messages": MESSAGES, **(chat or {})}
+    prepared = exchange.prepare(asked, at or target())
+    prepared.tokens = PROMPT
+    return Demand(asked, route("r", [prepared.target], **options), prepared)
+
+
+def on(wire: str) -> Target:
+    options = {"project": "p", "location": "l"} if wire == "anthropic_vertex" else {}
+    return Target(Provider("p", wire, "https://api.example/v1", options=options), "claude-haiku-4-5" if "anthropic" in wire else "m")
+
+
+def set_limit(body: dict[str, Any], most: Any) -> None:
+    """As if it had come into the body by a way that nobody thought of."""
+    for name, value in body.items():
+        if isinstance(value, dict):
+            set_limit(value, most)
+        elif name in LIMIT_FIELDS:
+            body[name] = most
 
 
 def cost(prompt: int, completion: int, price: Any) -> int:
@@ -64,7 +84,7 @@ class TestBeforeTheCall:
         ],
     )
     def test_it_may_use_its_prompt_and_as_much_output_as_it_may_have(self, chat: dict[str, Any], output: int) -> None:
-        may = guess(chat)
+        may = demand(chat)
         assert may.of(rule("input_tokens")) == PROMPT
         assert may.of(rule("output_tokens")) == output
         assert may.of(rule("tokens")) == PROMPT + output
@@ -73,43 +93,47 @@ class TestBeforeTheCall:
 
     def test_without_a_maximum_it_may_have_twice_what_the_target_usually_writes(self) -> None:
         estimates.learn("p", "m", 300)
-        assert guess().of(rule("output_tokens")) == MARGIN * 300
-        assert guess(None, target("other")).of(rule("output_tokens")) == USUAL_OUTPUT
+        assert demand().of(rule("output_tokens")) == MARGIN * 300
+        assert demand(None, target("other")).of(rule("output_tokens")) == USUAL_OUTPUT
 
     def test_what_is_usual_follows_the_answers(self) -> None:
         for _ in range(200):
             estimates.learn("p", "m", 1000)
         for _ in range(200):
             estimates.learn("p", "m", 10)
-        assert MARGIN * 10 <= guess().of(rule("output_tokens")) < MARGIN * 11
+        assert MARGIN * 10 <= demand().of(rule("output_tokens")) < MARGIN * 11
 
     def test_a_target_that_wrote_nothing_may_write_something(self) -> None:
         estimates.learn("p", "m", 0)
-        assert guess().of(rule("output_tokens")) == 1
+        assert demand().of(rule("output_tokens")) == 1
 
     def test_so_many_targets_are_remembered_and_no_more(self) -> None:
         for number in range(estimates.MOST_REMEMBERED + 5):
             estimates.learn("p", f"m{number}", 1)
         assert len(estimates._usual) == estimates.MOST_REMEMBERED
-        assert guess(None, target("m0")).of(rule("output_tokens")) == USUAL_OUTPUT
+        assert demand(None, target("m0")).of(rule("output_tokens")) == USUAL_OUTPUT
 
-    def test_the_dearest_target_counts(self) -> None:
-        may = guess({"max_tokens": 100}, target("a"), target("b", DEAR))
-        assert may.of(rule("cost")) == cost(PROMPT, 100, DEAR)
-
-    def test_and_so_does_the_dearest_fallback(self) -> None:
-        may = guess({"max_tokens": 100}, target("a"), fallbacks=(route("other", [target("b", DEAR)]),))
-        assert may.of(rule("cost")) == cost(PROMPT, 100, DEAR)
+    @pytest.mark.parametrize(("price", "dollars"), [(CHEAP, CHEAP), (DEAR, DEAR)])
+    def test_it_costs_what_its_target_costs(self, price: Any, dollars: Any) -> None:
+        assert demand({"max_tokens": 100}, target("b", price)).of(rule("cost")) == cost(PROMPT, 100, dollars)
 
     @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
     def test_hedging_doubles_what_may_be_used_but_is_one_request(self, metric: str) -> None:
-        hedging = guess({"max_tokens": 100}, target(), target("b"), hedge_after=0.1)
-        assert hedging.of(rule(metric)) == 2 * guess({"max_tokens": 100}, target(), target("b")).of(rule(metric))
+        hedging = demand({"max_tokens": 100}, hedge_after=0.1)
+        assert hedging.of(rule(metric)) == 2 * demand({"max_tokens": 100}).of(rule(metric))
         assert hedging.of(rule("requests")) == 1
 
-    def test_a_fallback_that_hedges_doubles_too(self) -> None:
-        hedging = route("other", [target("b"), target("c")], hedge_after=0.1)
-        assert guess({"max_tokens": 100}, fallbacks=(hedging,)).of(rule("output_tokens")) == 200
+    @pytest.mark.parametrize("wire", DIALECTS)
+    @pytest.mark.parametrize("most", [0, -1, None, "100000", 100000.0, True])
+    def test_a_limit_that_is_none_counts_as_no_limit(self, wire: str, most: Any) -> None:
+        sent = demand({"max_tokens": 1, **({"max_tokens": most} if most is None else {})}, on(wire))
+        set_limit(sent._prepared.body, most)
+        assert sent.of(rule("output_tokens")) >= USUAL_OUTPUT
+
+    @pytest.mark.parametrize("wire", DIALECTS)
+    def test_each_wires_own_limit_counts_as_it_is_sent(self, wire: str) -> None:
+        assert demand({"max_tokens": 7}, on(wire)).of(rule("output_tokens")) == 7
+        assert demand(None, on(wire)).of(rule("output_tokens")) == USUAL_OUTPUT
 
     def test_the_service_tier_is_asked_for_its_own_price(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = []
@@ -119,28 +143,35 @@ class TestBeforeTheCall:
             return DEAR if tier == "priority" else CHEAP
 
         monkeypatch.setattr("native_api.usage.pricing.of", of)
-        assert guess({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(PROMPT, 5, DEAR)
-        assert guess({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(PROMPT, 5, CHEAP)
+        assert demand({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(PROMPT, 5, DEAR)
+        assert demand({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(PROMPT, 5, CHEAP)
         assert asked == ["priority", ""]
+
+    @pytest.mark.parametrize("wire", ["openai", "openai_responses", "gemini", "bedrock"])
+    def test_as_the_wire_says_it(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("native_api.usage.pricing.of", lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP)
+        assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
 
     def test_what_has_no_price_is_refused(self) -> None:
         with pytest.raises(BudgetExceeded) as refusal:
-            _ = guess(None, target(), target("unpriced", None)).of(rule("cost"))
+            _ = demand(None, target("unpriced", None)).of(rule("cost"))
         assert refusal.value.code == "price_unknown"
         assert "p/unpriced" in str(refusal.value)
 
     def test_only_by_limits_on_cost(self) -> None:
-        assert guess({"max_tokens": 5}, target("unpriced", None)).of(rule("tokens")) == PROMPT + 5
+        assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("tokens")) == PROMPT + 5
 
     def test_unless_the_site_has_a_fallback_price(self, settings: Any) -> None:
         settings.NATIVE_API = {**settings.NATIVE_API, "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"}}
-        assert guess({"max_tokens": 5}, target("unpriced", None)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
+        assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
 
     @pytest.mark.parametrize("most", [10**12, 10**16, 10**18, 10**30])
     @pytest.mark.parametrize("metric", ["output_tokens", "tokens", "cost"])
     def test_absurd_maxima_are_more_than_any_limit_and_fit_the_database(self, most: int, metric: str) -> None:
-        for chat in ({"max_tokens": most}, {"max_tokens": most, "n": most}, {"max_tokens": 1, "n": most}):
-            assert 10**11 < guess(chat, target(), target("b"), hedge_after=0.1).of(rule(metric)) <= MOST < 2**63
+        for limit, answers in ((most, 1), (most, most), (1, most)):
+            sent = demand({"max_tokens": 1, "n": 2}, hedge_after=0.1)
+            sent._prepared.body.update(max_tokens=limit, n=answers)
+            assert 10**11 < sent.of(rule(metric)) <= MOST < 2**63
 
 
 def entry(**values: Any) -> UsageEntry:
@@ -220,30 +251,35 @@ class TestOfAHold:
 
     def test_a_call_that_asked_no_budget_claims_nothing(self) -> None:
         own = entry()
-        holds.Hold().settle([own], "r")
+        hold_of_a_call().settle([own], "r")
         assert own.claims is None
 
     def test_one_that_asked_in_vain_claims_nothing_of_any(self) -> None:
-        own, hold = entry(status="error", **NOTHING), holds.Hold()
+        own, hold = entry(status="error", **NOTHING), hold_of_a_call()
         hold.asked_database = True
         hold.settle([own], "r")
         assert own.claims == {}
 
     def test_several_choices_teach_what_one_is_usually_long(self) -> None:
-        hold = holds.Hold()
+        hold = hold_of_a_call()
         hold.choices = 3
         hold.settle([entry(completion_tokens=300)], "r")
-        assert guess().of(rule("output_tokens")) == MARGIN * 100
+        assert demand().of(rule("output_tokens")) == MARGIN * 100
 
     @pytest.mark.parametrize("status", ["client_closed", "upstream_error", "error"])
     def test_only_whole_answers_teach(self, status: str) -> None:
-        holds.Hold().settle([entry(status=status, completion_tokens=3)], "r")
-        assert guess().of(rule("output_tokens")) == USUAL_OUTPUT
+        hold_of_a_call().settle([entry(status=status, completion_tokens=3)], "r")
+        assert demand().of(rule("output_tokens")) == USUAL_OUTPUT
 
     def test_what_absurd_usage_claims_can_be_said_in_json(self) -> None:
         own, hold = entry(cost=Decimal(999_999_999_999)), holding(reserved=DOLLAR)
         hold.settle([own], "r")
         assert UsageEntry.from_json(own.to_json()).claims == {"5": MOST}
+
+
+def hold_of_a_call() -> holds.Hold:
+    chat: Any = {"model": "r", "messages": MESSAGES}
+    return holds.Hold(chat, Plan(route("r", [target()])), new_id())
 
 
 def holding(reserved: int) -> holds.Hold:
@@ -252,7 +288,7 @@ def holding(reserved: int) -> holds.Hold:
     from native_api.limits.rules import Bound
     from native_api.limits.windows import EPOCH, Span
 
-    hold = holds.Hold()
+    hold = hold_of_a_call()
     hold.asked_database = True
     hold.reserved = {5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))}
     return hold

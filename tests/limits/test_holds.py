@@ -14,6 +14,7 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from native_api import prices
+from native_api.engine import exchange
 from native_api.engine.client import Plan
 from native_api.engine.routes import route
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, RateLimited
@@ -64,10 +65,22 @@ def limited() -> Iterator[Callable[..., None]]:
     site.disable()
 
 
-async def reserved(chat: Any = CHAT, hold: Hold | None = None) -> Hold:
-    hold = hold or Hold()
-    await holds.reserve(chat, ALICE, Plan(route("fast", [TARGET])), new_id(), hold)
+ROUTE = route("fast", [TARGET])
+
+
+async def reserved(chat: Any = CHAT, target: Target = TARGET) -> Hold:
+    """What a call holds whose first attempt is at this target."""
+    hold = Hold(chat, Plan(ROUTE), new_id())
+    await hold.bind(ALICE)
+    await hold.cover(ROUTE, exchange.prepare(chat, target))
     return hold
+
+
+def end(hold: Hold) -> UsageEntry:
+    """The call has failed; its record."""
+    entry = UsageEntry(id=hold._record_id, model="fast", provider="up", provider_model="m", status="error")
+    hold.settle([entry], "fast")
+    return entry
 
 
 def counted() -> list[int]:
@@ -90,7 +103,7 @@ def budget() -> tuple[int, int]:
 def test_a_caller_whom_no_limit_binds_holds_nothing(limited: Callable[..., None]) -> None:
     limited({**RATE, "SUBJECT": "user:bob"}, {**BUDGET, "MODELS": "slow"})
     hold = asyncio.run(reserved())
-    assert (hold.counts, hold.slots, hold.reserved, hold.headers) == ([], [], {}, {})
+    assert (hold.counts, hold.slots, hold.reserved, hold.headers) == ({}, {}, {}, {})
     assert budget() == (0, 0)
 
 
@@ -107,9 +120,7 @@ def test_a_call_that_ended_holds_what_it_used(limited: Callable[..., None]) -> N
 
 def test_a_call_that_failed_gives_everything_back(limited: Callable[..., None]) -> None:
     limited(RATE, TOKENS, SLOTS, BUDGET)
-    hold = asyncio.run(reserved())
-    entry = UsageEntry(model="fast", provider="up", provider_model="m", status="error")
-    hold.settle([entry], "fast")
+    entry = end(asyncio.run(reserved()))
     assert (counted(), slots()) == ([], 0)
     assert list((entry.claims or {}).values()) == [0]
 
@@ -135,12 +146,8 @@ def test_a_refusal_for_a_budget_gives_back_what_short_limits_gave(limited: Calla
 def test_a_model_whose_price_is_not_known_gives_back_what_short_limits_gave(limited: Callable[..., None]) -> None:
     limited(RATE, SLOTS, BUDGET)
     unknown = Target(Provider("nobody", "openai", "http://127.0.0.1:1"), "no-such-model")
-
-    async def ask() -> None:
-        await holds.reserve(CHAT, ALICE, Plan(route("fast", [unknown])), new_id(), Hold())
-
     with pytest.raises(BudgetExceeded, match="price"):
-        asyncio.run(ask())
+        asyncio.run(reserved(target=unknown))
     assert (counted(), slots(), budget()) == ([], 0, (0, 0))
 
 
@@ -148,7 +155,7 @@ def test_a_model_whose_price_is_not_known_gives_back_what_short_limits_gave(limi
 def test_an_absurd_number_of_tokens_is_refused(limited: Callable[..., None], limit: dict[str, Any], error: type[Exception]) -> None:
     limited(limit)
     with pytest.raises(error):
-        asyncio.run(reserved({**CHAT, "max_completion_tokens": 10**30}))
+        asyncio.run(reserved({**CHAT, "max_completion_tokens": 10**18}))
     assert (counted(), budget()) == ([], (0, 0))
 
 
@@ -198,7 +205,7 @@ def test_slots_that_others_see_are_renewed_until_the_call_ends(limited: Callable
     limited(RATE, SLOTS)
     hold = asyncio.run(reserved())
     assert list(leases._held) == [hold.member]
-    hold.cancel()
+    end(hold)
     until(lambda: shared.held() == [0, 0] and not leases._held, "everything to be given back")
 
 
@@ -207,7 +214,7 @@ def test_a_call_waits_for_slots_that_are_just_being_given_back(limited: Callable
 
     async def one_after_the_other() -> None:
         for _ in range(20):
-            (await reserved()).cancel()
+            end(await reserved())
 
     asyncio.run(one_after_the_other())
 
@@ -239,7 +246,7 @@ def test_a_cache_that_fails_lets_calls_in_with_one_warning(
     shared.error = ConnectionError("gone")
     for _ in range(3):
         hold = asyncio.run(reserved())
-        assert (hold.counts, hold.slots) == ([], [])
+        assert (hold.counts, hold.slots) == ({}, {})
     assert shared.questions == 1, "it is left alone for a moment"
     assert [record.getMessage() for record in caplog.records] == [
         "The cache cannot count (ConnectionError: gone); limits of short windows are not enforced until it can."
@@ -264,7 +271,7 @@ def test_a_cache_that_hangs_lets_calls_in_and_keeps_nothing_of_them(
     limited(RATE, SLOTS)
     shared.go_on.clear()
     hold = asyncio.run(reserved())
-    assert (hold.counts, hold.slots, len(caplog.records)) == ([], [], 1)
+    assert (hold.counts, hold.slots, len(caplog.records)) == ({}, {}, 1)
     shared.go_on.set()
     until(lambda: hasattr(shared, "answered"), "the cache to answer")
     until(lambda: shared.held() == [0, 0], "what it gave too late to be given back")
