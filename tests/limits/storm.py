@@ -1,4 +1,5 @@
-"""A process that reserves several budgets at a time, in several threads, and settles, gives back or leaves them, as chance will have it.
+"""A process that reserves several budgets at a time, in several threads, adds to that, and settles, gives back or leaves them, as chance
+will have it.
 
     python -m tests.limits.storm SEED CALLS
 
@@ -12,14 +13,17 @@ import random
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import django
 
 django.setup()
 
-from django.db import connections  # noqa: E402
+from django.db import DatabaseError, connections  # noqa: E402
 
 from native_api.limits import budgets  # noqa: E402
+from native_api.models import Reservation  # noqa: E402
 from tests.limits.budgeting import Call, call, record, want  # noqa: E402
 
 BUDGETS, AMOUNT = "abcdef", 4000
@@ -35,6 +39,8 @@ def storm(chance: random.Random, calls: int) -> Counter[str]:
         try:
             lasting = chance.random() < 0.75
             made = call(*(want(counter, units, AMOUNT) for counter in counters), seconds=600 if lasting else -1)
+            if chance.random() < 0.5:
+                top_up(made, {counter: units + chance.randint(0, 300) for counter in counters})
         except budgets.NoRoom:
             continue
         finally:
@@ -45,6 +51,14 @@ def storm(chance: random.Random, calls: int) -> Counter[str]:
     used += settled(begun, chance)
     connections.close_all()
     return used
+
+
+def top_up(made: Call, units: dict[str, int]) -> None:
+    """Another attempt needs more of all its budgets. There may be no room for that, or the call may be given up for dead."""
+    held = dict(Reservation.objects.filter(record_id=made.id).values_list("budget_id", "amount"))
+    with suppress(budgets.NoRoom, DatabaseError):
+        wants = [want(counter, total, AMOUNT) for counter, total in units.items()]
+        budgets.reserve(made.id, wants, datetime.now(UTC) + timedelta(seconds=600), held or dict.fromkeys(made.keys, 0))
 
 
 def settled(begun: list[tuple[Call, list[str], int]], chance: random.Random) -> Counter[str]:

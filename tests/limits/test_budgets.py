@@ -91,6 +91,50 @@ class TestReserving:
             assert len(captured) <= {"a": 1, "ab": 4}[counters]
 
 
+class TestAdding:
+    """What a call needs more for another attempt."""
+
+    def add(self, made: Any, *wants: Any, held: int = 10) -> budgets.Reserved:
+        return budgets.reserve(made.id, wants, datetime.now(UTC), dict.fromkeys(made.keys, held))
+
+    def test_what_is_missing_is_added_to_the_budget_and_to_the_calls_row(self) -> None:
+        made = call(want(), want("b"))
+        added = self.add(made, want(units=25), want("b", units=10), want("c", units=5))
+        assert [(level, each.units) for each, level in added.values()] == [((0, 25), 25), ((0, 10), 10), ((0, 5), 5)]
+        assert [standing(counter).reserved for counter in "abc"] == [25, 10, 5]
+        assert held() == 3
+        record(made.entry(used=3))
+        assert [standing(counter) for counter in "ab"] == [(3, 0, 0)] * 2
+
+    def test_it_is_all_or_nothing(self) -> None:
+        made = call(want(), want("b"))
+        call(want("b", 85))
+        with pytest.raises(NoRoom) as refusal:
+            self.add(made, want(units=20), want("b", units=16), want("c"))
+        assert (refusal.value.want.bound.counter, refusal.value.want.held) == ("b", 10)
+        assert [standing(counter) for counter in "abc"] == [(0, 10, 0), (0, 95, 0), (0, 0, 0)]
+        self.add(made, want(units=20), want("b", units=15))
+        assert [standing(counter).reserved for counter in "ab"] == [20, 100]
+
+    def test_nothing_is_also_something_that_can_be_added_to(self) -> None:
+        made = call(want(units=0))
+        self.add(made, want(units=7), held=0)
+        assert (standing(), held()) == ((0, 7, 0), 1)
+
+    def test_to_a_call_that_has_ended_nothing_is_added(self) -> None:
+        made = call(want())
+        budgets.release(made.id)
+        with pytest.raises(budgets.DatabaseError, match="has ended"):
+            self.add(made, want(units=20))
+        assert (standing(), held()) == ((0, 0, 0), 0)
+
+    def test_room_that_the_dead_left_is_found(self) -> None:
+        made = call(want())
+        call(want(units=80), seconds=-1)
+        self.add(made, want(units=60))
+        assert standing() == Standing(0, 60, lost=80)
+
+
 class TestOtherDatabases:
     """What Django makes of it, where we have no words of our own."""
 
