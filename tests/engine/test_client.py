@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
-from native_api.engine import client, transport
+from native_api.engine import client, exchange, transport
 from native_api.engine.fleet import Fleet
 from native_api.engine.routes import Budget, Route
 from native_api.engine.troubles import Standing, Trouble
-from native_api.exceptions import NativeError, NoTargetAvailable, UnsupportedField, UpstreamError, UpstreamTimeout
+from native_api.exceptions import (
+    BudgetExceeded,
+    DatabaseUnavailable,
+    NativeError,
+    NoTargetAvailable,
+    RateLimited,
+    UnsupportedField,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from native_api.types import Attempts, ChatRequest, Provider, Quirks, Target, Timeouts
 from tests.engine.fleets import Clock, fleet_with, route_of
 from tests.servers import until
@@ -70,11 +79,12 @@ class Site:
         """The text that was answered."""
         self.attempts = Attempts()
         sent = {**HI, **(chat or {}), **({"stream": True} if stream else {})}
+        cover = plan.pop("cover", client.cover_nothing)
         planned = client.Plan(route_of(*targets, **plan.pop("route", {})), **plan)
         if not stream:
-            reply = await client.complete(sent, planned, self.attempts, self.fleet)
+            reply = await client.complete(sent, planned, self.attempts, self.fleet, cover)
             return str(reply.completion["choices"][0]["message"]["content"])
-        opened = await client.open_stream(sent, planned, self.attempts, self.fleet)
+        opened = await client.open_stream(sent, planned, self.attempts, self.fleet, cover)
         try:
             return await text_of(opened)
         finally:
@@ -404,6 +414,72 @@ def test_what_could_say_it_but_is_out_of_order_is_worth_waiting_for(site: Site) 
     out(site, second)
     chat = {"tools": [{"type": "function", "function": {"name": "f"}}]}
     assert isinstance(site.fails(toolless, second, chat=chat), NoTargetAvailable)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+class Limits:
+    """The caller's limits: what was covered, and which models there is no room for."""
+
+    def __init__(self, *refused: str, error: Exception | None = None) -> None:
+        self.covered: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
+        self.refused = refused
+        self.error = error or RateLimited("no room")
+
+    async def cover(self, route: Route, prepared: exchange.Prepared) -> None:
+        self.covered.append((route.name, prepared.target.model))
+        self.bodies.append(prepared.body)
+        prepared.tokens = 1000 + len(self.covered)
+        if prepared.target.model in self.refused:
+            raise self.error
+
+
+@both
+def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked(site: Site, stream: bool) -> None:
+    limits = Limits()
+    first = site.target("first", says(ERROR, 500), says(ERROR, 404))
+    site.call(first, fallbacks=lambda: [route_of(site.target("other"), name="f")], cover=limits.cover, stream=stream)
+    assert site.asked == {"first": 2, "other": 1}
+    assert limits.covered == [("r", "first"), ("f", "other")]
+    assert limits.bodies == [site.server.seen("first")[0].body, site.server.seen("other")[0].body]
+    assert site.attempts.sent_tokens == 1002
+
+
+@both
+@pytest.mark.parametrize("error", [RateLimited("no room"), BudgetExceeded("too dear"), DatabaseUnavailable("gone")])
+def test_a_target_without_room_is_passed_over(site: Site, stream: bool, error: Exception) -> None:
+    limits = Limits("first", error=error)
+    first, second = site.target("first", own_max_concurrency=1), site.target("second")
+    assert site.call(first, second, cover=limits.cover, stream=stream) == "Hello there"
+    assert site.asked == {"first": 0, "second": 1}
+    assert site.fails(first, cover=limits.cover, stream=stream) is error
+
+
+def test_what_a_provider_said_is_the_answer_where_there_is_no_room_for_another(site: Site) -> None:
+    error = site.fails(site.target("first", says(ERROR, 404)), site.target("second"), cover=Limits("second").cover)
+    assert error.provider == "of-first"
+
+
+def test_limits_are_not_asked_for_what_no_target_can_express_nor_for_what_is_out_of_order(site: Site) -> None:
+    limits, toolless = Limits(), site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"})))
+    chat = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+    assert isinstance(site.fails(toolless, chat=chat, cover=limits.cover), UnsupportedField)
+    first = site.target("first")
+    out(site, first)
+    assert isinstance(site.fails(first, cover=limits.cover), NoTargetAvailable)
+    assert limits.covered == []
+
+
+def test_no_place_is_taken_at_a_target_that_there_is_no_room_for(site: Site) -> None:
+    first = site.target("first", own_max_concurrency=1)
+
+    async def cover(route: Route, prepared: exchange.Prepared) -> None:
+        assert site.fleet.slots.taken == {}
+        raise RateLimited("no room")
+
+    site.fails(first, cover=cover)
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
