@@ -1,4 +1,5 @@
-"""Shows what limits cost a call: milliseconds to reserve before it and to settle after it, for four limits of which one is a budget.
+"""Shows what limits cost a call: milliseconds to reserve before it and to settle after it, for four limits of which one is a budget; and
+what estimates cost: microseconds for a body of 100 messages on each wire, beside building and encoding it.
 
     python -m benchmarks.limits [--calls 500]
 
@@ -127,23 +128,28 @@ CACHES = {
 
 def one_call() -> Callable[[], Awaitable[float]]:
     """Makes a call as the gateway does; returns the milliseconds that its limits took."""
+    from native_api.engine import exchange
     from native_api.engine.client import Plan
     from native_api.engine.routes import route
-    from native_api.limits.holds import Hold, reserve
+    from native_api.limits.holds import Hold
     from native_api.types import Caller, Provider, Target
     from native_api.usage import recorder
     from native_api.usage.entry import UsageEntry
 
     price = {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")}
-    plan = Plan(route("m", [Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)]))
+    target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
+    plan = Plan(route("m", [target]))
     caller = Caller(user_id=1, user_name="u")
     chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hello there. " * 50}], "max_tokens": 200}
 
     async def call() -> float:
-        entry, hold = UsageEntry(model="m", provider="p", provider_model="m", completion_tokens=100, total_tokens=300), Hold()
+        entry = UsageEntry(model="m", provider="p", provider_model="m", completion_tokens=100, total_tokens=300)
         entry.cost = Decimal("0.0001")
+        prepared = exchange.prepare(chat, target)
         started = time.perf_counter()
-        await reserve(chat, caller, plan, entry.id, hold)
+        hold = Hold(chat, plan, entry.id)
+        await hold.bind(caller)
+        await hold.cover(plan.route, prepared)
         hold.settle([entry], "m")
         taken = time.perf_counter() - started
         recorder.record(entry)
@@ -199,6 +205,23 @@ def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
     return taken
 
 
+def estimates() -> None:
+    """Of text, and of a body in which media have to be looked for."""
+    from benchmarks.translation import DIALECTS, MESSAGES, best, conversation, target_for
+    from native_api.engine.exchange import prepare
+    from native_api.usage.tokens import may_hold_media, sent_tokens
+
+    chat = conversation()
+    print(f"Estimating a request of {MESSAGES} messages, processor time")
+    for name in DIALECTS:
+        target = target_for(name)
+        prepared = prepare(chat, target)
+        building = best(lambda: prepare(chat, target), 0.2)  # noqa: B023  called at once
+        text = best(lambda: sent_tokens(prepared.body, prepared.content, may_hold_media(chat)), 0.2)  # noqa: B023
+        media = best(lambda: sent_tokens(prepared.body, prepared.content), 0.2)  # noqa: B023
+        print(f"  {name:18} building and encoding {building:>7.1f} µs   text {text:>6.1f} µs   with media {media:>6.1f} µs")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--calls", type=int, default=500)
@@ -206,6 +229,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, postgres() as url:
         set_up(Path(folder), url)
         there = {"sqlite", "memory", *(["postgres"] if url else []), *(["redis"] if redis_answers() else [])}
+        estimates()
         show(measured([kind for kind, (_, *needed) in KINDS.items() if there.issuperset(needed)], calls))
         from django.db import connections
 

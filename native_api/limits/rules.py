@@ -5,8 +5,8 @@ Rules:
    forgets nothing, and two rules that differ in the amount alone count together; the tighter one is the one that binds.
 2. A rule for each user counts each one apart, and gives way to a rule of that user's own with the same metric, window and pattern.
 3. All rules that apply to a call must admit it: the tightest wins.
-4. A pattern is compared with the name that was asked for, the names of the routes that may answer, and `provider/model` of each
-   of their targets, in all spellings of each (`model_names`). So a limit cannot be avoided under another name.
+4. A pattern is compared with the name that was asked for and, for each target before it is tried, with the name of its route and with
+   `provider/model`, in all spellings of each (`model_names`). So a limit cannot be avoided under another name.
 """
 
 from __future__ import annotations
