@@ -51,8 +51,9 @@ PATIENCE: Final = 1.0
 DATABASE_PATIENCE: Final = 10.0
 """Seconds that a call waits for its budgets."""
 
-GRACE: Final = 10.0
-"""Seconds for which a reservation outlives the longest call."""
+GRACE: Final = 30.0
+"""Seconds for which a reservation outlives the longest call: limits, files and a place at the target may be waited for before its last
+attempt begins."""
 
 RELEASE_PATIENCE: Final = 0.1
 """Seconds that a call waits for the slots of calls that have ended."""
@@ -76,6 +77,7 @@ class Counted(NamedTuple):
     """Units that a call holds of a short window, under `key` in the cache."""
 
     bound: Bound
+    window: Span
     key: str
     units: int
 
@@ -186,7 +188,8 @@ class Hold:
         """What is missing. Raises RateLimited, and then nothing was taken."""
         counted = [self._counted(bound, units) for bound, units in wanted if bound.rule.window and units > self._units_of(bound)]
         slotted = [(bound, slot_of(bound)) for bound, _ in wanted if not bound.rule.window and bound.counter not in self.slots]
-        counts, slots = [self._missing(count) for count in counted], [slot for _, slot in slotted]
+        now = datetime.now(UTC)
+        counts, slots = [self._missing(count, now) for count in counted], [slot for _, slot in slotted]
         levels = await _levels(self.member, counts, slots) if counted or slotted else None
         if levels is None:
             return Taken()
@@ -204,17 +207,18 @@ class Hold:
         return -1 if held is None else held.units
 
     def _counted(self, bound: Bound, units: int) -> Counted:
-        return Counted(bound, count_key(bound, span(bound.rule.window, self._began, UTC)), units)
+        window = span(bound.rule.window, self._began, UTC)
+        return Counted(bound, window, count_key(bound, window), units)
 
-    def _missing(self, counted: Counted) -> counters.Count:
+    def _missing(self, counted: Counted, now: datetime) -> counters.Count:
         bound = counted.bound
-        seconds = span(bound.rule.window, self._began, UTC).seconds_left(datetime.now(UTC)) or 0.0
-        return counters.Count(counted.key, bound.rule.amount, counted.units - max(0, self._units_of(bound)), seconds)
+        missing = counted.units - max(0, self._units_of(bound))
+        return counters.Count(counted.key, bound.rule.amount, missing, counted.window.seconds_left(now) or 0.0)
 
     def _room(self, counted: Counted, count: counters.Count, level: int, taken: bool) -> Room:
         """As it stood without this call."""
-        start = span(counted.bound.rule.window, self._began, UTC).start
-        return Room(counted.bound, count.most, level - counted.units + count.wanted, counted.units, start, count.seconds, taken)
+        held = level - counted.units + count.wanted
+        return Room(counted.bound, count.most, held, counted.units, counted.window.start, count.seconds, taken)
 
     # --- budgets -----------------------------------------------------------------------------------------------
 
