@@ -27,12 +27,15 @@ from native_api.limits.holds import Hold
 from native_api.logs import new_request_id
 from native_api.permissions import resolved
 from native_api.plans import known_catalog, plan
+from native_api.probes import doubts
 from native_api.shared import fleet
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
 from native_api.usage import pricing
 from native_api.usage.meter import Meter
 
 CHAT: Final = "chat/completions"
+
+fleet.health.doubt = doubts.ask
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> tuple[clie
     meter.named = (await known_catalog()).named(chat.get("tier") or chat.get("model") or "")
     caller = await resolved(caller)
     planned = await plan(chat, caller)
+    planned.caller = caller.identity
     await pricing.aready()
     meter.hold = hold = Hold(chat, planned, meter.record_id)
     await hold.bind(caller)

@@ -2,27 +2,47 @@
 
 For `manage.py native_check` and the admin's "test connection". A probe goes straight to its target, whatever the state of that; a
 good answer ends any trouble that was known of it. A probe costs tokens, so it leaves a usage record (endpoint `check`).
+
+The gateway makes probes too (`doubts`): what only one caller met concerns all if a probe meets it as well. Nobody waits for them,
+and nobody can make it send many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from native_api.bridge.loop import background
 from native_api.engine import exchange
+from native_api.engine.fleet import Fleet
 from native_api.engine.verdicts import KEY_REFUSED, was_sent
 from native_api.exceptions import NativeError, ProviderFault, ProviderUnusable, UpstreamTimeout
-from native_api.shared import fleet
+from native_api.logs import new_request_id
+from native_api.shared import fleet, state
 from native_api.types import Attempts, Caller, ChatRequest, Target
 from native_api.usage import pricing
 from native_api.usage.meter import Meter
 
 SECONDS: Final = 20.0
 AT_ONCE: Final = 8
+
+EVERY: Final = 25.0
+"""Seconds between two probes of one target that the gateway makes, over all processes; shorter than the first cool-down."""
+
+EVERY_OF_A_CALLER: Final = 5.0
+"""Seconds between two probes that one caller gives reason for."""
+
+MAX_REMEMBERED: Final = 4096
+PROBER: Final = Caller(user_name="native_api")
+"""Whose probes the gateway's own are, on record."""
+
+logger = logging.getLogger("native_api.routing")
 
 
 @dataclass(slots=True)
@@ -36,6 +56,8 @@ class Outcome:
     milliseconds: int | None = None
     cost: Decimal | None = None
     problem: str = ""
+    fault: ProviderFault | None = None
+    """The provider's, if there was one."""
 
     @property
     def is_good(self) -> bool:
@@ -48,7 +70,10 @@ async def probe_all(targets: Iterable[Target], caller: Caller, request_id: str, 
 
     async def one(target: Target) -> Outcome:
         async with places:
-            return await probe(target, caller, request_id, seconds)
+            outcome = await probe(target, caller, request_id, seconds)
+        if outcome.is_good:
+            fleet.health.proved(target)
+        return outcome
 
     return await asyncio.gather(*(one(target) for target in {target.key: target for target in targets}.values()))
 
@@ -71,7 +96,6 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
             meter.told_all(completed.completion)
     except NativeError as error:
         return _what_is_wrong(outcome, error)
-    fleet.health.proved(target)
     outcome.reachable = outcome.authorised = outcome.model_exists = True
     outcome.cost = pricing.cost(target, completed.usage)
     return outcome
@@ -91,6 +115,7 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
         outcome.problem = error.reason
     if not isinstance(error, ProviderFault):
         return outcome
+    outcome.fault = error
     status = error.upstream_status
     if status is None:
         outcome.reachable = was_sent(error) and error.code != "connection_lost" and not isinstance(error, UpstreamTimeout)
@@ -103,3 +128,52 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
     elif status in (400, 422, 429):
         outcome.authorised = True
     return outcome
+
+
+# --- the gateway's own -------------------------------------------------------------------------------------
+
+
+class Doubts:
+    """Probes of targets of which only one caller had something bad to tell. Made one after the other, on the background loop."""
+
+    def __init__(self, fleet: Fleet, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def ask(self, target: Target, caller: str) -> None:
+        """Have the target probed some time soon, unless that was done lately. From any thread; never waits, never raises."""
+        of_target, of_caller = ("target", target.key), ("caller", caller)
+        if self._is_due(of_target) and self._is_due(of_caller):
+            self._note(of_target, EVERY)
+            self._note(of_caller, EVERY_OF_A_CALLER)
+            asyncio.run_coroutine_threadsafe(self._settle(target), background.get())
+
+    def _is_due(self, key: tuple[str, str]) -> bool:
+        return self._not_before.get(key, 0.0) <= self._clock()
+
+    def _note(self, key: tuple[str, str], seconds: float) -> None:
+        self._not_before[key] = self._clock() + seconds
+        while len(self._not_before) > MAX_REMEMBERED:
+            self._not_before.popitem(last=False)
+
+    async def _settle(self, target: Target) -> None:
+        try:
+            if await state.claim(f"probe of {target.key}", EVERY):
+                await self._probe(target)
+        except Exception:
+            logger.exception("The probe of %s failed in the gateway.", target)
+
+    async def _probe(self, target: Target) -> None:
+        """Not beside as many calls as the target takes: it would only show that they are under way."""
+        if not await self._fleet.slots.take(target):
+            return
+        try:
+            outcome = await probe(target, PROBER, new_request_id(), min(SECONDS, target.timeouts.total))
+        finally:
+            self._fleet.slots.give_back(target.key)
+        if outcome.is_good or outcome.fault is not None:
+            self._fleet.health.probed(target, outcome.fault)
+
+
+doubts: Final = Doubts(fleet)

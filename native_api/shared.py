@@ -28,8 +28,8 @@ from django.core.cache import caches
 from django.core.signals import setting_changed
 
 from native_api import bridge
+from native_api.engine.circuits import FORGOTTEN_AFTER
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import FORGOTTEN_AFTER
 from native_api.engine.troubles import KINDS, Trouble
 from native_api.logs import get_logger
 

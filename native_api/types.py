@@ -370,6 +370,13 @@ class Caller:
     granted_models: tuple[str, ...] | None = None
     groups: tuple[tuple[Any, str], ...] = ()
 
+    @property
+    def identity(self) -> str:
+        """One party, whichever of its keys it uses; "" for anonymous callers and Python code that names nobody."""
+        if self.user_id is not None:
+            return f"user {self.user_id}"
+        return "" if self.key_id is None else f"key {self.key_id}"
+
 
 @dataclass(slots=True)
 class Attempts:

@@ -34,6 +34,7 @@ SIDEWAYS = {
     ("catalog", "definitions"),
     ("gateway", "plans"),
     ("gateway", "permissions"),
+    ("gateway", "probes"),
     ("plans", "permissions"),
     ("urls", "views"),
     ("apps", "checks"),

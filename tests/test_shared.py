@@ -19,8 +19,8 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.test import override_settings
 
 from native_api import shared
+from native_api.engine.circuits import PUT_OFF
 from native_api.engine.fleet import Fleet
-from native_api.engine.health import PUT_OFF
 from native_api.engine.troubles import Standing
 from native_api.shared import CacheState
 from tests.auth.admission import redis_cache
@@ -66,9 +66,11 @@ class Process:
         self.fleet.health.know((A.key, A.provider.identity))
 
     def fail(self, times: int, status: int = 500) -> None:
+        """Each for another caller."""
+
         async def calls() -> None:
-            for _ in range(times):
-                lease = await self.fleet.admit(A)
+            for number in range(times):
+                lease = await self.fleet.admit(A, f"user {number}")
                 assert lease is not None
                 lease.failed(failure(status))
                 lease.release()
@@ -101,6 +103,18 @@ def test_what_one_process_finds_the_other_knows(two: tuple[Process, Process]) ->
     other.comes_to(Standing.OUT)
 
 
+def test_what_one_caller_met_is_not_told(two: tuple[Process, Process]) -> None:
+    one, other = two
+
+    for _ in range(5):
+        one.fleet.health.failed(A, Standing.GOOD, failure(), "user 1")
+    assert one.fleet.health.standing(A, "user 1") is Standing.OUT
+    assert one.state._untold == {}
+    assert other.standing() is Standing.GOOD
+    one.fleet.health.probed(A, failure())
+    other.comes_to(Standing.OUT)
+
+
 def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Clock) -> None:
     one, other = two
     one.fail(5)
@@ -119,7 +133,7 @@ def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Cl
 
 def test_a_process_that_begins_later_knows_it_with_its_first_call(two: tuple[Process, Process], wall: Clock) -> None:
     one, _ = two
-    one.fail(1, status=401)
+    one.fail(3, status=401)
     late = Process(wall)
     until(lambda: not one.state._telling, "it to be told")
     late.comes_to(Standing.LAST_RESORT)
@@ -224,7 +238,7 @@ def test_a_dead_cache_means_local_state_and_one_warning(wall: Clock, caplog: pyt
         alone.fail(5)
         assert alone.standing() is Standing.OUT
         wall.now += 31
-        alone.fail(1)
+        alone.fail(2)
         assert alone.standing() is Standing.OUT
         assert asyncio.run(alone.state.raised("u:1", 1, 2)) == 1
         until(lambda: "cache cannot be used" in caplog.text, "the warning")

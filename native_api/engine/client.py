@@ -67,6 +67,8 @@ class Plan:
     longer: Callable[[], Iterable[Route]] = tuple
     conversation: int | None = None
     budget: Budget = BUDGET
+    caller: str = ""
+    """Who asks, as far as the health of targets is concerned (`Caller.identity`)."""
 
 
 class Answer(Protocol):
@@ -173,7 +175,7 @@ class Call(Generic[A]):
         self._fleet = fleet
         self._attempt = attempt
         self._cover = cover
-        self._wish = routing.Wish(bool(chat.get("stream")), plan.conversation)
+        self._wish = routing.Wish(bool(chat.get("stream")), plan.conversation, plan.caller)
         self._began = fleet.clock()
         self._tries = 0
         self._fault: ProviderFault | None = None
@@ -227,7 +229,7 @@ class Call(Generic[A]):
             if self._spent():
                 return None
             prepared = await self._prepare(route, target)
-            lease = await self._fleet.admit(target) if prepared else None
+            lease = await self._fleet.admit(target, self._plan.caller) if prepared else None
             if prepared is None or lease is None:
                 continue
             outcome = await self._ask(route, lease, prepared)
@@ -352,7 +354,7 @@ class Call(Generic[A]):
         return self._unavailable(targets)
 
     def _unavailable(self, targets: Iterable[Target]) -> NativeError:
-        seconds = ceil(self._fleet.health.wait_for(targets) or BUSY_SECONDS)
+        seconds = ceil(self._fleet.health.wait_for(targets, self._plan.caller) or BUSY_SECONDS)
         return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=come_again(seconds))
 
 

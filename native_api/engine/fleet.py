@@ -38,51 +38,52 @@ class Fleet:
         self.health.after_fork()
         self.slots.after_fork()
 
-    async def admit(self, target: Target) -> Lease | None:
-        """Leave to call the target now; None where it is out of order or has no place free."""
+    async def admit(self, target: Target, caller: str = "") -> Lease | None:
+        """Leave for this caller to call the target now; None if it is out of order or has no place free."""
         if not await self.slots.take(target):
             return None
         try:
-            standing = await self.health.admit(target)
+            standing = await self.health.admit(target, caller)
         except BaseException:
             self.slots.give_back(target.key)
             raise
         if standing is None:
             self.slots.give_back(target.key)
             return None
-        return Lease(self, target, standing)
+        return Lease(self, target, standing, caller)
 
 
 class Lease:
     """Leave to call one target. Whoever holds it tells how the call went, and calls `release` in the end."""
 
-    __slots__ = ("_fleet", "_released", "standing", "target")
+    __slots__ = ("_caller", "_fleet", "_released", "standing", "target")
 
-    def __init__(self, fleet: Fleet, target: Target, standing: Standing) -> None:
+    def __init__(self, fleet: Fleet, target: Target, standing: Standing, caller: str = "") -> None:
         self._fleet = fleet
+        self._caller = caller
         self._released = False
         self.target = target
         self.standing = standing
 
     def began(self) -> None:
         """The first chunk of a stream is there."""
-        self._fleet.health.began(self.target, self.standing)
+        self._fleet.health.began(self.target, self.standing, self._caller)
         self.standing = Standing.GOOD
 
     def succeeded(self) -> None:
-        self._fleet.health.succeeded(self.target, self.standing)
+        self._fleet.health.succeeded(self.target, self.standing, self._caller)
         self.standing = Standing.GOOD
 
     def failed(self, fault: ProviderFault) -> bool:
         """The call met this fault. Whether the target may be called again at once."""
         health = self._fleet.health
-        health.failed(self.target, self.standing, fault)
-        self.standing = health.standing(self.target)
+        health.failed(self.target, self.standing, fault, self._caller)
+        self.standing = health.standing(self.target, self._caller)
         return self.standing is not Standing.OUT
 
     def release(self) -> None:
         """Give the place back. Calling it again does nothing."""
         if not self._released:
             self._released = True
-            self._fleet.health.left(self.target, self.standing)
+            self._fleet.health.left(self.target, self.standing, self._caller)
             self._fleet.slots.give_back(self.target.key)

@@ -4,7 +4,8 @@ Rules:
 1. Priorities come first: a target of a later group is taken only when none of the earlier ones is open to this call.
 2. A target is open while it is in good health, or when a trial is due after a cool-down. One that is limited (429) or whose
    key was refused is a last resort, after the fallbacks: a limit is not an outage, and the provider's own word on it is the
-   plainest answer. One whose circuit is open is not called at all: it would cost each call its patience.
+   plainest answer. One whose circuit is open is not called at all: it would cost each call its patience. Health may differ from
+   caller to caller.
 3. A conversation goes to the target that rendezvous hashing gives it among the open ones of the group, by weight, so every
    process agrees without asking, and only conversations of a lost target move. It goes before the route's strategy.
 4. Choosing is lazy: the first target costs no more than a look at each of its group, the others nothing until they are needed.
@@ -33,10 +34,11 @@ LAST_RESORT: Final = frozenset({Standing.LAST_RESORT})
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a call asks of the choice. `conversation` is a number drawn from its name; None where there is none."""
+    """What a call asks of the choice. `conversation` is a number drawn from its name; None where there is none. `caller` is who asks."""
 
     stream: bool = False
     conversation: int | None = None
+    caller: str = ""
 
 
 def conversation_of(name: str) -> int:
@@ -53,7 +55,7 @@ def candidates(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standing
 
 def following(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standings: frozenset[Standing]) -> Target | None:
     """The best target of these standings that is not among `tried`; None where there is none."""
-    out, last_resorts = fleet.health.not_open()
+    out, last_resorts = fleet.health.not_open(wish.caller)
     for group in route.groups:
         if not tried and not out and not last_resorts:
             places: Sequence[int] = range(len(group.targets)) if standings is OPEN else ()

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import errno
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
@@ -26,11 +27,15 @@ from httpx_aiohttp import AiohttpTransport
 
 from native_api.engine.compression import PIECE_BYTES, decompressor
 from native_api.engine.echo import EchoTransport
+from native_api.engine.verdicts import NO_SOCKET
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
 
 MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 KEEPALIVE_SECONDS: Final = 30.0
 DNS_SECONDS: Final = 60
+
+OWN_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Why this machine could not even try to connect. Many calls at once may bring that about; it says nothing of the provider."""
 
 _transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = weakref.WeakKeyDictionary()
 
@@ -163,6 +168,8 @@ def fault(error: Exception) -> ProviderFault:
         return UpstreamTimeout()
     if isinstance(cause, aiohttp.ClientPayloadError):
         return UpstreamError("The provider broke off its answer.", code="connection_lost")
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.errno in OWN_SHORTAGES:
+        return UpstreamError("The gateway has no connection left for the provider.", code=NO_SOCKET)
     if isinstance(cause, aiohttp.ClientConnectorError | httpx.ConnectError):
         return UpstreamError("The provider could not be reached.", code="connection_failed")
     return UpstreamError("The connection to the provider was lost.", code="connection_lost")

@@ -1,19 +1,22 @@
 """What a provider's fault means: for the call that met it, and for the health of its target. Pure.
 
     what                                              the call                       the target
-    connection refused, lost; 408, 409, 429, 5xx      again, then the next target    failed (409: nothing; 429: limited)
-    too slow: connecting, first token, whole reply    the next target                failed
-    401, 402, 403                                     the next target                its key was refused
-    404                                               the next target                nothing
-    an error or nonsense in a 200; a redirect         the next target                failed
+    connection refused, not found, not in time        again, then the next target    failed, for all callers
+    connection lost; 408, 5xx                         again, then the next target    failed, for this caller first
+    429                                               again, then the next target    limited
+    too slow: first token, whole reply                the next target                failed, for this caller first
+    401, 402, 403                                     the next target                its key was refused, for this caller first
+    an error or nonsense in a 200; a redirect         the next target                failed, for this caller first
     the conversation is too long                      the route's CONTEXT_FALLBACKS  nothing
     400, 413, 422                                     that is the answer             nothing
+    409, 425                                          again, then the next target    nothing
+    any other 4xx                                     the next target                nothing
 
 Rules:
 1. A provider's `x-should-retry` decides between "again" and "the next target", but never for what will fail again.
 2. What too slow has cost once is not spent on the same target twice.
-3. What a caller's own request may bring about (400, 404, 409, 413) never counts against a target: nobody may put it out of
-   order for others.
+3. A status that speaks of the request never counts against a target: nobody may put it out of order for others. What else a
+   request can bring about counts for its own caller first (`health`).
 """
 
 from __future__ import annotations
@@ -27,14 +30,29 @@ from native_api.exceptions import MAX_RETRY_AFTER, ProviderFault, UpstreamTimeou
 FINAL_STATUSES: Final = frozenset({400, 413})
 """Of our own answer: errors that another target would give too."""
 
-NEVER_AGAIN: Final = frozenset({400, 401, 402, 403, 404, 413, 422})
-AGAIN: Final = frozenset({408, 409, 429})
-NOT_CONNECTED: Final = frozenset({"connection_failed", "connect_timeout"})
+KEY_REFUSED: Final = frozenset({401, 402, 403})
+OF_THE_PROVIDER: Final = KEY_REFUSED | {407, 408, 429}
+"""Those of 4xx that may tell how the provider is, its key or the way to it."""
+
+OF_THE_REQUEST: Final = frozenset(range(400, 500)) - OF_THE_PROVIDER
+"""Statuses that speak of the request: wrong, too large, of a kind or to a place that the provider does not have."""
+
+AGAIN: Final = frozenset({408, 409, 425, 429})
+NEVER_AGAIN: Final = KEY_REFUSED | {400, 404, 405, 406, 410, 411, 413, 414, 415, 416, 422, 431, 451}
+"""Whatever the provider says of it."""
+
+HARMLESS: Final = OF_THE_REQUEST | KEY_REFUSED | {429}
+
+UNPROVOKED: Final = frozenset({"connection_failed", "connect_timeout"})
+"""Codes of faults that no caller can bring about: nothing was sent."""
+
+NO_SOCKET: Final = "no_connection_left"
+"""The code of a connection that the gateway itself had no means to open."""
+
+NOT_CONNECTED: Final = UNPROVOKED | {NO_SOCKET}
 """Codes of faults that came before anything was sent."""
 
-CONNECTION: Final = frozenset({"connection_failed", "connection_lost"})
-KEY_REFUSED: Final = frozenset({401, 402, 403})
-HARMLESS: Final = frozenset({404, 409, 429}) | KEY_REFUSED
+CONNECTION: Final = frozenset({"connection_failed", "connection_lost", NO_SOCKET})
 
 LONGEST_PATIENCE: Final = 60.0
 """Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at once."""
@@ -63,7 +81,7 @@ def verdict_of(fault: ProviderFault) -> Verdict:
 
 def counts_against(fault: ProviderFault) -> bool:
     """Whether the target failed, as far as its circuit is concerned."""
-    if fault.status in FINAL_STATUSES or fault.code == "context_length_exceeded":
+    if fault.status in FINAL_STATUSES or fault.code in ("context_length_exceeded", NO_SOCKET):
         return False
     status = fault.upstream_status or 0
     return isinstance(fault, UpstreamTimeout) or status not in HARMLESS
