@@ -38,6 +38,9 @@ EVERY: Final = 25.0
 EVERY_OF_A_CALLER: Final = 5.0
 """Seconds between two probes that one caller gives reason for."""
 
+LONGEST_WAIT: Final = 20.0
+"""Seconds that a probe waits for its caller's others; more of them than fit in are not made."""
+
 MAX_REMEMBERED: Final = 4096
 PROBER: Final = Caller(user_name="native_api")
 """Whose probes the gateway's own are, on record."""
@@ -134,7 +137,7 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
 
 
 class Doubts:
-    """Probes of targets of which only one caller had something bad to tell. Made one after the other, on the background loop."""
+    """Probes of targets of which only one caller had something bad to tell. Made on the background loop, for whose end nobody waits."""
 
     def __init__(self, fleet: Fleet, clock: Callable[[], float] = time.monotonic) -> None:
         self._fleet = fleet
@@ -142,23 +145,23 @@ class Doubts:
         self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def ask(self, target: Target, caller: str) -> None:
-        """Have the target probed some time soon, unless that was done lately. From any thread; never waits, never raises."""
+        """Have the target probed soon, unless that was done lately or this caller gave reason for many. From any thread; never waits."""
         of_target, of_caller = ("target", target.key), ("caller", caller)
-        if self._is_due(of_target) and self._is_due(of_caller):
-            self._note(of_target, EVERY)
-            self._note(of_caller, EVERY_OF_A_CALLER)
-            asyncio.run_coroutine_threadsafe(self._settle(target), background.get())
+        now = self._clock()
+        wait = max(0.0, self._not_before.get(of_caller, now) - now)
+        if self._not_before.get(of_target, now) <= now and wait <= LONGEST_WAIT:
+            self._note(of_target, now + wait + EVERY)
+            self._note(of_caller, now + wait + EVERY_OF_A_CALLER)
+            asyncio.run_coroutine_threadsafe(self._settle(target, wait), background.get())
 
-    def _is_due(self, key: tuple[str, str]) -> bool:
-        return self._not_before.get(key, 0.0) <= self._clock()
-
-    def _note(self, key: tuple[str, str], seconds: float) -> None:
-        self._not_before[key] = self._clock() + seconds
+    def _note(self, key: tuple[str, str], not_before: float) -> None:
+        self._not_before[key] = not_before
         while len(self._not_before) > MAX_REMEMBERED:
             self._not_before.popitem(last=False)
 
-    async def _settle(self, target: Target) -> None:
+    async def _settle(self, target: Target, wait: float = 0.0) -> None:
         try:
+            await asyncio.sleep(wait)
             if await state.claim(f"probe of {target.key}", EVERY):
                 await self._probe(target)
         except Exception:

@@ -27,12 +27,13 @@ class Noted(Doubts):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(fleet_with(clock), clock)
-        self.probed: list[str] = []
+        self.probed: list[tuple[str, float]] = []
 
-    async def _settle(self, target: Target) -> None:
-        self.probed.append(str(target))
+    async def _settle(self, target: Target, wait: float = 0.0) -> None:
+        self.probed.append((str(target), wait))
 
-    def after(self, *asked: tuple[Target, str]) -> list[str]:
+    def after(self, *asked: tuple[Target, str]) -> list[tuple[str, float]]:
+        """What is probed, and after how many seconds."""
         for each in asked:
             self.ask(*each)
         run(asyncio.sleep(0))  # behind what was asked for, on the same loop
@@ -50,18 +51,19 @@ def noted(clock: Clock) -> Noted:
 
 
 def test_a_target_is_probed_once_in_a_while_whoever_gives_reason_for_it(noted: Noted, clock: Clock) -> None:
-    assert noted.after((A, ALICE), (A, BOB), (A, ALICE)) == ["p/a"]
+    assert noted.after((A, ALICE), (A, BOB), (A, ALICE)) == [("p/a", 0)]
     clock.now += EVERY - 0.1
-    assert noted.after((A, BOB)) == ["p/a"]
+    assert noted.after((A, BOB)) == [("p/a", 0)]
     clock.now += 0.2
-    assert noted.after((A, BOB)) == ["p/a", "p/a"]
+    assert noted.after((A, BOB)) == [("p/a", 0), ("p/a", 0)]
 
 
-def test_one_caller_with_many_models_has_few_probed_and_others_have_theirs(noted: Noted, clock: Clock) -> None:
+def test_one_caller_with_many_models_has_few_probed_in_turn_and_others_have_theirs(noted: Noted, clock: Clock) -> None:
     made_up = [(target(f"p/{number}"), ALICE) for number in range(100)]
-    assert noted.after(*made_up, (B, BOB)) == ["p/0", "p/b"]
-    clock.now += EVERY_OF_A_CALLER + 0.1
-    assert noted.after(*made_up) == ["p/0", "p/b", "p/1"]
+    turns = [(f"p/{number}", pytest.approx(number * EVERY_OF_A_CALLER)) for number in range(5)]
+    assert noted.after(*made_up, (B, BOB)) == [*turns, ("p/b", 0)]
+    clock.now += EVERY_OF_A_CALLER
+    assert len(noted.after(*made_up)) == 7
 
 
 def test_what_is_remembered_is_bounded(noted: Noted) -> None:

@@ -28,6 +28,7 @@ from tests.servers import Site, running_site, until
 from tests.upstream import DONE, Exchange, Upstream, completion, cuts, event, running_upstream, stalls
 
 SEED = "a bad day"
+CHAT = "chat/completions"
 CALLS = 2000
 AT_ONCE = 64
 FAILING = 0.25
@@ -317,11 +318,11 @@ def test_nothing_is_mixed_lost_or_left_open_on_a_bad_day(
         with goes_down_now_and_then(providers[2]) as refusals:
             asyncio.run(make_all(made, sites))
         until(lambda: not any(provider.busy for provider in providers), "the providers to be left alone")
-        until(lambda: len(sites[0].usage()) >= CALLS, "the records", 30)
+        until(lambda: len(sites[0].usage(endpoint=CHAT)) >= CALLS, "the records", 30)
     until(lambda: not any(provider.server.open_connections for provider in providers), "the connections to be closed")
 
-    records = {record["request_id"]: record for record in sites[0].usage()}
-    assert len(records) == len(sites[0].usage()) == CALLS
+    records = {record["request_id"]: record for record in sites[0].usage(endpoint=CHAT)}
+    assert len(records) == len(sites[0].usage(endpoint=CHAT)) == CALLS
     for call in made:
         check_answer(call) if call.status == 200 else check_error(call)
         check_record(call, records[call.nonce], sum(provider.asked[call.nonce] for provider in providers))

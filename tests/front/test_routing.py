@@ -16,7 +16,7 @@ from tests.front.conftest import native_api
 from tests.front.test_errors import error_of
 from tests.front.test_native_check import log_in
 from tests.servers import Site, manage, running_site, until
-from tests.upstream import Upstream, completion, event, says, stalls, streams
+from tests.upstream import Exchange, Script, Upstream, completion, cuts, event, hello, says, stalls, streams
 
 PATH = "/v1/chat/completions"
 HI = [{"role": "user", "content": "Hi"}]
@@ -40,6 +40,8 @@ MODELS = {
     "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "lame"}, {"PROVIDER": "up", "MODEL": "hello"}]},
     "unpaid": {"TARGETS": [{"PROVIDER": "keyless", "MODEL": "unpaid"}]},
     "fragile": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "any", "RETRIES": 4}]},
+    "lone": {"TARGETS": [{"PROVIDER": "shared", "MODEL": "lone"}]},
+    "lone-but-safe": {"TARGETS": [{"PROVIDER": "shared", "MODEL": "lone-but-safe"}], "FALLBACKS": ["hello"]},
 }
 
 
@@ -52,6 +54,7 @@ def routed(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any
     upstream.script("unpaid", says({"error": {"message": "Incorrect API key provided"}}, 401))
     settings = native_api(upstream, MODELS=MODELS)
     settings["PROVIDERS"]["keyless"] = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-revoked"}
+    settings["PROVIDERS"]["shared"] = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-shared"}
     with running_site("uvicorn", tmp_path_factory.mktemp("routed"), folder, key, settings) as site:
         yield site
 
@@ -230,6 +233,86 @@ def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_
     for _ in range(5):
         assert ask(http, model="lame").status_code == 200
     assert median("lame") - median("hello") < 0.005
+
+
+# --- between callers -------------------------------------------------------------------------------------------------
+
+OF_THE_REQUEST = [400, 404, 405, 406, 409, 410, 411, 412, 413, 414, 415, 416, 417, 422, 423, 424, 428, 431, 451]
+OTHERS = [307, 401, 402, 403, 407, 408, 429, 500, 501, 502, 503, 504, 520, 529, 599]
+ERROR = {"error": {"message": "not so"}}
+BREAKS_OFF = streams(event({"role": "assistant", "content": "half"}), cuts)
+PROVOKED: dict[str, Script] = {
+    **{str(status): says(ERROR, status, {"retry-after": "300"}) for status in [*OF_THE_REQUEST, *OTHERS]},
+    "in-a-200": says(ERROR),
+    "nonsense": says(b"<html>"),
+    "reset": cuts,
+    "breaks-off": BREAKS_OFF,
+}
+
+
+@pytest.fixture(scope="module")
+def bob(routed: Site) -> Iterator[httpx.Client]:
+    """Another user."""
+    environment = {**routed.environment, "DJANGO_SUPERUSER_PASSWORD": "bob"}
+    manage(environment, "createsuperuser", "--noinput", "--username", "bob", "--email", "b@b.example")
+    key = manage(routed.environment, "native_key", "create", "bob", "--name", "of-bob")
+    with httpx.Client(base_url=routed.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False) as client:
+        yield client
+
+
+def only_if_bad(script: Script) -> Script:
+    """A provider that fails at one kind of request and answers all others."""
+
+    async def chosen(exchange: Exchange) -> None:
+        await (script if exchange.received.body["messages"][-1]["content"] == "bad" else hello)(exchange)
+
+    return chosen
+
+
+@pytest.mark.parametrize("kind", PROVOKED)
+def test_what_one_caller_provokes_puts_no_model_out_of_order_for_another(
+    http: httpx.Client, bob: httpx.Client, upstream: Upstream, kind: str
+) -> None:
+    model = f"provoked-{kind}"
+    upstream.script(model, only_if_bad(PROVOKED[kind]))
+    for _ in range(20):
+        ask(http, model=f"shared/{model}", messages=[{"role": "user", "content": "bad"}], stream=kind == "breaks-off")
+    before = len(upstream.seen(model))
+    for _ in range(3):
+        answer = ask(bob, model=f"shared/{model}")
+        assert (answer.status_code, answer.headers["x-native-provider"]) == (200, "shared")
+    asked = [received.body["messages"][-1]["content"] for received in upstream.seen(model)]
+    assert asked[before:].count("Hi") == 3
+    assert asked.count("Say OK.") <= 1, "the gateway's own"
+    if kind in map(str, OF_THE_REQUEST):
+        assert asked.count("bad") == 20, "it speaks of the request, so nobody is diverted"
+
+
+def test_another_key_of_a_user_is_the_same_caller(http: httpx.Client, upstream: Upstream, routed: Site) -> None:
+    upstream.script("two-keys", only_if_bad(says(ERROR, 500)))
+    key = manage(routed.environment, "native_key", "create", "alice", "--name", "second")
+    for _ in range(5):
+        ask(http, model="shared/two-keys", messages=[{"role": "user", "content": "bad"}])
+    http.headers["authorization"] = f"Bearer {key}"
+    error_of(ask(http, model="shared/two-keys"), 503, "service_unavailable", "no_target_available")
+
+
+@pytest.mark.parametrize(("model", "answers"), [("lone", 503), ("lone-but-safe", 200)])
+def test_a_site_with_one_key_has_its_circuit(
+    http: httpx.Client, bob: httpx.Client, routed: Site, upstream: Upstream, model: str, answers: int
+) -> None:
+    upstream.script(model, says(ERROR, 500))
+    for _ in range(5):
+        ask(http, model=model)
+    until(lambda: f"shared/{model} is out of order (provider_error): not called" in routed.log(), "the gateway's own probe to fail")
+    asked = [received.body["messages"][-1]["content"] for received in upstream.seen(model)]
+    assert asked == ["Hi"] * 5 + ["Say OK."]
+    for caller in (http, bob):
+        assert ask(caller, model=model).status_code == answers
+    assert len(upstream.seen(model)) == 6, "nobody is sent there"
+    assert http.get("/health/ready").json()["status"] == "degraded"
+    [probe] = routed.wait_for_usage(endpoint="check", provider_model=model)
+    assert (probe["user_name"], probe["user_id"], probe["status"]) == ("native_api", None, "upstream_error")
 
 
 # --- hedging ---------------------------------------------------------------------------------------------------------
