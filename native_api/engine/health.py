@@ -58,6 +58,7 @@ class Health:
         self._incidents = Incidents(clock, shared.tell)
         self._all = self._incidents.all
         self._callers = self._incidents.callers
+        self._rows = self._incidents.rows
         self._clock = clock
         self._names: OrderedDict[str, None] = OrderedDict()
         self.after_fork()
@@ -88,7 +89,7 @@ class Health:
         """Who is out, and who is a last resort: names of targets and providers. Worked out anew only when that may have changed."""
         own = self._callers.get(caller)
         if own is None:
-            return self._look(self._all)
+            return self._look(self._all) if self._all.troubles else NOBODY
         (out, last_resorts), (out_for_one, last_resorts_for_one) = self._look(self._all), self._look(own)
         return out | out_for_one, last_resorts | last_resorts_for_one
 
@@ -131,7 +132,9 @@ class Health:
         """How the target stands as this call begins; None if it must not be called. A trial is the caller's from here on."""
         self._know(target)
         standing = self.standing(target, caller)
-        if standing in (Standing.TRIAL, Standing.LAST_RESORT) and self._is_due(target, caller):
+        if standing is Standing.GOOD:
+            return standing
+        if standing is not Standing.OUT and self._is_due(target, caller):
             return await self._trial(target, caller)
         return None if standing is Standing.OUT else standing
 
@@ -216,7 +219,7 @@ class Health:
 
     def succeeded(self, target: Target, standing: Standing, caller: str = "") -> None:
         """The whole answer is there."""
-        if standing is Standing.GOOD and not self._incidents.rows and caller not in self._callers:
+        if standing is Standing.GOOD and not self._rows and caller not in self._callers:
             return
         with self._lock:
             self._incidents.end_rows(target)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from native_api.engine.fleet import Fleet
+from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.routes import Route, route
-from native_api.engine.troubles import SharedState
+from native_api.engine.troubles import SharedState, Standing
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import Provider, Target
 
@@ -50,3 +50,48 @@ def lost() -> ProviderFault:
 
 def slow() -> ProviderFault:
     return UpstreamTimeout()
+
+
+# --- calls of callers ------------------------------------------------------------------------------------------------
+
+A, B, OTHER = target("p/a"), target("p/b"), target("q/a")
+ALICE, BOB, CAROL = "user 1", "user 2", "user 3"
+
+
+def admit(fleet: Fleet, which: Target = A, caller: str = ALICE) -> Lease | None:
+    """Nothing is waited for: there is no other process, and no limit on places."""
+    try:
+        fleet.admit(which, caller).send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("It waits.")
+
+
+def fail(fleet: Fleet, fault: ProviderFault | None = None, which: Target = A, caller: str = ALICE) -> None:
+    lease = admit(fleet, which, caller)
+    assert lease is not None
+    lease.failed(fault or failure())
+    lease.release()
+
+
+def succeed(fleet: Fleet, which: Target = A, caller: str = ALICE) -> None:
+    lease = admit(fleet, which, caller)
+    assert lease is not None
+    lease.succeeded()
+    lease.release()
+
+
+def open_circuit(fleet: Fleet) -> None:
+    for _ in range(5):
+        fail(fleet)
+    assert standing(fleet) is Standing.OUT
+
+
+def open_for_all(fleet: Fleet, which: Target = A) -> None:
+    for caller in (ALICE, BOB, CAROL, ALICE, BOB):
+        fail(fleet, which=which, caller=caller)
+    assert standing(fleet, which, "anybody") is Standing.OUT
+
+
+def standing(fleet: Fleet, which: Target = A, caller: str = ALICE) -> Standing:
+    return fleet.health.standing(which, caller)
