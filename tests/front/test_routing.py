@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -250,13 +251,27 @@ PROVOKED: dict[str, Script] = {
 }
 
 
+@contextlib.contextmanager
+def client_of(site: Site, name: str) -> Iterator[httpx.Client]:
+    """A new user's."""
+    environment = {**site.environment, "DJANGO_SUPERUSER_PASSWORD": name}
+    manage(environment, "createsuperuser", "--noinput", "--username", name, "--email", f"{name}@b.example")
+    key = manage(site.environment, "native_key", "create", name, "--name", f"of-{name}")
+    with httpx.Client(base_url=site.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def bob(routed: Site) -> Iterator[httpx.Client]:
-    """Another user."""
-    environment = {**routed.environment, "DJANGO_SUPERUSER_PASSWORD": "bob"}
-    manage(environment, "createsuperuser", "--noinput", "--username", "bob", "--email", "b@b.example")
-    key = manage(routed.environment, "native_key", "create", "bob", "--name", "of-bob")
-    with httpx.Client(base_url=routed.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False) as client:
+    """Who does nothing wrong."""
+    with client_of(routed, "bob") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def service(routed: Site) -> Iterator[httpx.Client]:
+    """Whose calls are all that a site has, say."""
+    with client_of(routed, "service") as client:
         yield client
 
 
@@ -299,18 +314,18 @@ def test_another_key_of_a_user_is_the_same_caller(http: httpx.Client, upstream: 
 
 @pytest.mark.parametrize(("model", "answers"), [("lone", 503), ("lone-but-safe", 200)])
 def test_a_site_with_one_key_has_its_circuit(
-    http: httpx.Client, bob: httpx.Client, routed: Site, upstream: Upstream, model: str, answers: int
+    service: httpx.Client, bob: httpx.Client, routed: Site, upstream: Upstream, model: str, answers: int
 ) -> None:
     upstream.script(model, says(ERROR, 500))
     for _ in range(5):
-        ask(http, model=model)
-    until(lambda: f"shared/{model} is out of order (provider_error): not called" in routed.log(), "the gateway's own probe to fail")
+        ask(service, model=model)
+    until(lambda: f"shared/{model} is out of order (provider_error): not called" in routed.log(), "the gateway's own probe to fail", 20)
     asked = [received.body["messages"][-1]["content"] for received in upstream.seen(model)]
     assert asked == ["Hi"] * 5 + ["Say OK."]
-    for caller in (http, bob):
+    for caller in (service, bob):
         assert ask(caller, model=model).status_code == answers
     assert len(upstream.seen(model)) == 6, "nobody is sent there"
-    assert http.get("/health/ready").json()["status"] == "degraded"
+    assert service.get("/health/ready").json()["status"] == "degraded"
     [probe] = routed.wait_for_usage(endpoint="check", provider_model=model)
     assert (probe["user_name"], probe["user_id"], probe["status"]) == ("native_api", None, "upstream_error")
 
