@@ -10,7 +10,6 @@ and nobody can make it send many.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -20,12 +19,13 @@ from typing import Final
 
 from native_api.bridge.loop import background
 from native_api.engine import exchange
+from native_api.engine.attempts import Attempts
 from native_api.engine.fleet import Fleet
 from native_api.engine.verdicts import KEY_REFUSED, was_sent
 from native_api.exceptions import NativeError, ProviderFault, ProviderUnusable, UpstreamTimeout
-from native_api.logs import new_request_id
+from native_api.logs import get_logger, new_request_id
 from native_api.shared import fleet, state
-from native_api.types import Attempts, Caller, ChatRequest, Target
+from native_api.types import Caller, ChatRequest, Target
 from native_api.usage import pricing
 from native_api.usage.meter import Meter
 
@@ -45,7 +45,7 @@ MAX_REMEMBERED: Final = 4096
 PROBER: Final = Caller(user_name="native_api")
 """Whose probes the gateway's own are, on record."""
 
-logger = logging.getLogger("native_api.routing")
+logger = get_logger("native_api.routing")
 
 
 @dataclass(slots=True)

@@ -379,25 +379,6 @@ class Caller:
 
 
 @dataclass(slots=True)
-class Attempts:
-    """What was tried so far, kept up to date while a call runs. `target` is the last one tried, or the one that answered.
-
-    `count` is the number of requests that were sent: a connection that was refused is none. `route` is the name of the
-    route that `target` belongs to. `skipped` lists the targets that could not express the request or are not usable, each with its
-    UnsupportedField or ProviderUnusable. `hedged` lists the ones that were started beside `target` and lost: each target, the usage
-    that it told, if any, and the deltas that came of its answer.
-    """
-
-    count: int = 0
-    target: Target | None = None
-    route: str = ""
-    skipped: list[tuple[Target, Exception]] = field(default_factory=list)
-    hedged: list[tuple[Target, Usage | None, *tuple[Json, ...]]] = field(default_factory=list)
-    sent_tokens: int = 0
-    """Estimated input tokens of the body that was last sent; 0 before anything was sent."""
-
-
-@dataclass(slots=True)
 class UpstreamRequest:
     """What a dialect wants sent. `content` is `body` in JSON; credentials are added later, by the engine.
 

@@ -92,7 +92,7 @@ from django.conf import settings
 settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
 from native_api import catalog
 from native_api.engine import exchange
-from native_api.types import Attempts
+from native_api.engine.attempts import Attempts
 assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
 target = catalog.merged({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}

@@ -28,6 +28,7 @@ from math import ceil
 from typing import Final, Generic, Protocol, TypeVar
 
 from native_api.engine import exchange, hedging, routing
+from native_api.engine.attempts import Attempts
 from native_api.engine.fleet import Fleet, Lease
 from native_api.engine.routes import BUDGET, Budget, Route
 from native_api.engine.troubles import Standing
@@ -43,7 +44,7 @@ from native_api.exceptions import (
     UnsupportedField,
     UpstreamTimeout,
 )
-from native_api.types import Attempts, ChatCompletionChunk, ChatRequest, Json, Target, Usage
+from native_api.types import ChatCompletionChunk, ChatRequest, Json, Target, Usage
 
 FIRST_PAUSE: Final = 0.2
 LAST_PAUSE: Final = 5.0

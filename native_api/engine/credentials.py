@@ -9,7 +9,6 @@ the vendor's own hosts only, or to those that the settings name (`IDENTITY_HOSTS
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -21,9 +20,10 @@ from native_api.engine import aws, cloud
 from native_api.engine.discretion import address_shown, remember
 from native_api.engine.tokens import Credential, Credentials, Token
 from native_api.exceptions import ProviderUnusable, UpstreamError
+from native_api.logs import get_logger
 from native_api.types import Provider, Secret, UpstreamRequest
 
-logger = logging.getLogger("native_api.engine")
+logger = get_logger("native_api.engine")
 
 Authorizer = Callable[[UpstreamRequest, str, bytes, Provider], Awaitable[Mapping[str, str]]]
 

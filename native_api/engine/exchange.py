@@ -21,11 +21,12 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser, encode
 from native_api.dialects.nesting import MAX_DEPTH, brackets, check_value_depth
 from native_api.engine import eventstream, ndjson, remote_files, sse, transport
+from native_api.engine.attempts import Attempts
 from native_api.engine.credentials import authorize
 from native_api.engine.discretion import attribute
 from native_api.engine.verdicts import seconds_until, should_retry, was_sent
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.types import Attempts, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
+from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 MAX_ERROR_BYTES: Final = 256 * 1024
 ACCEPTED: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", "eventstream": "application/vnd.amazon.eventstream"}

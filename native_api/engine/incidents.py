@@ -6,7 +6,6 @@ can have brought it about, or when a probe of our own met it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -15,9 +14,10 @@ from native_api.engine.circuits import Circuits
 from native_api.engine.troubles import Kind, Standing, Trouble
 from native_api.engine.verdicts import UNPROVOKED
 from native_api.exceptions import DEFAULT_RETRY_AFTER, ProviderFault
+from native_api.logs import get_logger
 from native_api.types import Target
 
-logger = logging.getLogger("native_api.routing")
+logger = get_logger("native_api.routing")
 
 ALONE: Final = 10.0
 ALONE_EVERY: Final = 60.0

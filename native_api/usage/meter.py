@@ -13,11 +13,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Protocol
 
+from native_api.engine.attempts import Attempts
 from native_api.exceptions import NativeError, ProviderFault
 from native_api.logs import get_logger
 from native_api.model_names import Named
 from native_api.prices import count_of
-from native_api.types import Attempts, Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Json, Target, Usage
+from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Json, Target, Usage
 from native_api.usage import pricing, recorder, tokens
 from native_api.usage.daily_names import daily_name, is_answered
 from native_api.usage.entry import UsageEntry, moment_of, new_id

@@ -18,9 +18,10 @@ import pytest
 from gatewayproject import environment
 from native_api import catalog
 from native_api.engine import aws, exchange, transport
+from native_api.engine.attempts import Attempts
 from native_api.engine.credentials import authorize
 from native_api.exceptions import UpstreamError
-from native_api.types import Attempts, Provider, Secret, Target, UpstreamRequest
+from native_api.types import Provider, Secret, Target, UpstreamRequest
 from tests.signature import signature_of, told
 from tests.upstream import Upstream, running_upstream, says
 

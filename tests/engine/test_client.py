@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from native_api.engine import client, exchange, transport
+from native_api.engine.attempts import Attempts
 from native_api.engine.fleet import Fleet
 from native_api.engine.routes import Budget, Route
 from native_api.engine.troubles import Standing, Trouble
@@ -22,7 +23,7 @@ from native_api.exceptions import (
     UpstreamError,
     UpstreamTimeout,
 )
-from native_api.types import Attempts, ChatRequest, Provider, Quirks, Target, Timeouts
+from native_api.types import ChatRequest, Provider, Quirks, Target, Timeouts
 from tests.engine.fleets import Clock, fleet_with, route_of
 from tests.servers import until
 from tests.upstream import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams

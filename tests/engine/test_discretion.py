@@ -16,9 +16,10 @@ from django.views.debug import ExceptionReporter
 from native_api import catalog
 from native_api.dialects import DIALECTS
 from native_api.engine import aws, credentials, discretion, exchange, tokens, transport
+from native_api.engine.attempts import Attempts
 from native_api.engine.discretion import attribute, discreet
 from native_api.exceptions import MAX_PROVIDER_MESSAGE, UpstreamError
-from native_api.types import Attempts, Provider, Secret, Target, UpstreamRequest
+from native_api.types import Provider, Secret, Target, UpstreamRequest
 from tests.engine.keys import private_pem, service_account
 
 PROVIDER = Provider("up", "openai", "https://llm.example.com/v1", Secret("sk-abcdef123456"), headers={"x-team": "team-secret", "x-a": "b"})

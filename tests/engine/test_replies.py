@@ -18,9 +18,10 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.content import value_of
 from native_api.dialects.nesting import MAX_DEPTH, check_depth
 from native_api.engine import compression, exchange, transport
+from native_api.engine.attempts import Attempts
 from native_api.engine.compression import PIECE_BYTES, Decompressor
 from native_api.exceptions import UpstreamError
-from native_api.types import Attempts, ChatRequest, Provider, Secret, Target
+from native_api.types import ChatRequest, Provider, Secret, Target
 from tests.dialects.folding import fold
 from tests.eventstream import message
 from tests.test_recordings import cases
