@@ -20,12 +20,19 @@ from django.test import override_settings
 from native_api import standing
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import rules
+from native_api.model_names import Named
 from native_api.models import ModelAccess
 from native_api.permissions import may_use, resolved
 from native_api.types import Caller
 
 NONE = ("none",)
 """A DEFAULT_MODEL_ACCESS that tells grants from it apart."""
+
+
+def named(name: str) -> Named:
+    """As the catalog reads it: a route, or a provider's model."""
+    provider, _, model = name.rpartition("/")
+    return Named(name, provider, model if provider else "")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,7 @@ NONE = ("none",)
     ],
 )
 def test_a_model_is_allowed_by_a_pattern_or_by_there_being_none(patterns: tuple[str, ...], model: str, allowed: bool) -> None:
-    assert may_use(Caller(allowed_models=patterns), model) is allowed
+    assert may_use(Caller(allowed_models=patterns), named(model)) is allowed
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,7 @@ def test_a_model_is_allowed_by_a_pattern_or_by_there_being_none(patterns: tuple[
     ],
 )
 def test_a_key_narrows_what_its_owner_may_use(granted: Any, of_key: tuple[str, ...], model: str, allowed: bool) -> None:
-    assert may_use(Caller(allowed_models=of_key, granted_models=granted), model) is allowed
+    assert may_use(Caller(allowed_models=of_key, granted_models=granted), named(model)) is allowed
 
 
 # --- what rows and permissions grant -------------------------------------------------------------------------------
@@ -157,8 +164,8 @@ def test_the_key_of_a_superuser_still_narrows(alice: Any) -> None:
     alice.save()
     give(user=alice, patterns=[])
     caller = replace(caller_of(alice), allowed_models=("gpt-4o",))
-    assert may_use(caller, "gpt-4o")
-    assert not may_use(caller, "gpt-5")
+    assert may_use(caller, named("gpt-4o"))
+    assert not may_use(caller, named("gpt-5"))
 
 
 def test_a_caller_that_is_no_user_may_use_the_default(transactional_db: None) -> None:

@@ -266,7 +266,7 @@ def test_a_report_of_a_failed_call_shows_no_key_in_any_frame(auth: str, address:
 
     async def call() -> None:
         try:
-            await exchange.complete(chat, Target(provider, "m"), Attempts())
+            await exchange.complete(exchange.prepare(chat, Target(provider, "m")), Attempts())
         finally:
             await transport.aclose()
 

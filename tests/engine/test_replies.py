@@ -116,9 +116,9 @@ def text_of(server: Scene, name: str, script: Script, stream: bool) -> str:
 
 async def _asked(target: Target, stream: bool) -> str:
     if not stream:
-        done = await exchange.complete(HI, target, Attempts())
+        done = await exchange.complete(exchange.prepare(HI, target), Attempts())
         return str(done.completion["choices"][0]["message"]["content"])
-    opened = await exchange.open_stream({**HI, "stream": True}, target, Attempts())
+    opened = await exchange.open_stream(exchange.prepare({**HI, "stream": True}, target), Attempts())
     try:
         chunks = [chunk async for batch in opened for chunk in batch]
     finally:

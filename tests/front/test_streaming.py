@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ def server(request: pytest.FixtureRequest, template: tuple[Path, str], upstream:
 @pytest.fixture
 def model(request: pytest.FixtureRequest, server: Site) -> str:
     """A name that the test has to itself."""
-    return f"{request.node.name}-{server.process.pid}"
+    return re.sub(r"[^a-z0-9_]+", "-", f"{request.node.name}-{server.process.pid}")
 
 
 @contextlib.contextmanager
