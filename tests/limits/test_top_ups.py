@@ -312,7 +312,7 @@ def test_what_the_database_adds_too_late_ends_with_the_call(
 
 
 def test_short_windows_are_topped_up_and_the_request_and_its_slot_are_taken_once(
-    limited: Callable[..., None], kind: Kind, monkeypatch: pytest.MonkeyPatch
+    kind: Kind, limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited(TOKENS, REQUESTS, SLOTS)
     store = kind.open()
