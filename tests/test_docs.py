@@ -52,5 +52,16 @@ def test_ids_of_checks_are_real(name: str) -> None:
     assert set(re.findall(r"native_api\.[EW]\d+", (ROOT / name).read_text())) <= set(re.findall(r'id="(native_api\.[EW]\d+)"', source))
 
 
+CLAIMS = [line for line in (ROOT / "docs" / "security.md").read_text().splitlines() if re.match(r"\| (?!what holds|---)", line)]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim[2:40])
+def test_every_claim_of_security_names_tests_that_are_there(claim: str) -> None:
+    shown_by = re.findall(r"`([\w/]+\.py)::(\w+)`", claim.rsplit("|", 2)[1])
+    assert shown_by
+    for path, name in shown_by:
+        assert re.search(rf"^ *(async def|def|class) {name}\b", (ROOT / "tests" / path).read_text(), re.MULTILINE), f"{path}::{name}"
+
+
 def test_the_page_of_providers_is_made_from_the_rows() -> None:
     assert providers_page.PAGE.read_text() == providers_page.page(), "run python -m scripts.providers_page"

@@ -55,6 +55,9 @@ NEEDLES: Final = re.compile(
 BUCKETS: Final = (b"s3://", b"gs://")
 """What a body must hold somewhere before it is worth looking through: the expression begins with a letter that is found fast."""
 
+MAX_SHOWN: Final = 200
+"""Characters of a path in an error."""
+
 ADDRESS: Final = re.compile(r"(?:https?|ftp|file|wss?):|[a-z][a-z0-9+.-]*://|\\\\|//[\w-]*[.:\[@%]", re.IGNORECASE)
 """Base64 may begin with two slashes; it has no dots."""
 CONTROLS: Final = "".join(map(chr, range(33)))
@@ -151,7 +154,7 @@ def is_address(text: str) -> bool:
 
 def place_of(request: Mapping[str, Any], text: str) -> str:
     """The path of the member of `request` whose string is `text`, or that `text` was made of; "" if there is none."""
-    return next(_places(request, text, ""), "")
+    return next(_places(request, text, ""), "")[:MAX_SHOWN]
 
 
 def _places(value: Any, text: str, path: str) -> Iterator[str]:

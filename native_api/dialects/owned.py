@@ -18,6 +18,9 @@ from native_api.types import Json
 Tree = Mapping[str, Any]
 """Normalised member names; a leaf is the kind of decision, `[]` leads to the items of a list."""
 
+MAX_SHOWN: Final = 50
+"""Characters of a member's name in an error."""
+
 REASONS: Final[Mapping[str, str]] = {
     "access": "it decides which model answers; set `model` or `fallbacks` in the request itself",
     "output": "it decides how much may be produced; set `max_completion_tokens` in the request itself",
@@ -157,7 +160,7 @@ def _check(options: Mapping[str, Any], tree: Tree, place: str, allowed: frozense
         below = tree.get(normal(name))
         if below is None or (isinstance(below, str) and below in allowed):
             continue
-        member = f"{place}.{name}"
+        member = f"{place}.{name[:MAX_SHOWN]}"
         if isinstance(below, str):
             raise UnsupportedField(member, REASONS[below])
         if "[]" in below:
@@ -217,7 +220,7 @@ def _numbers(wire: str, body: Json, kind: str) -> Iterator[int]:
         value: Any = body
         for step in steps:
             value = value.get(step) if isinstance(value, Mapping) else None
-        if isinstance(value, int) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             yield value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from native_api.exceptions import (
     UpstreamError,
     UpstreamTimeout,
 )
-from native_api.types import ChatRequest, Provider, Quirks, Target, Timeouts
+from native_api.types import ChatRequest, Provider, Quirks, RemoteFiles, Target, Timeouts
 from tests.engine.fleets import Clock, fleet_with, route_of
 from tests.servers import until
 from tests.upstream import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams
@@ -481,6 +482,18 @@ def test_no_place_is_taken_at_a_target_that_there_is_no_room_for(site: Site) -> 
         raise RateLimited("no room")
 
     site.fails(first, cover=cover)
+
+
+def test_files_are_fetched_only_for_callers_who_have_room(site: Site) -> None:
+    image = {"type": "image_url", "image_url": {"url": f"{site.server.url}/a.png"}}
+    chat = {"messages": [{"role": "user", "content": [image]}]}
+    first = site.target("first")
+    first = replace(first, provider=replace(first.provider, remote_files=RemoteFiles(private_networks=("127.0.0.0/8",))))
+    before = len(site.server.requests)
+    assert isinstance(site.fails(first, chat=chat, cover=Limits("first").cover), RateLimited)
+    assert len(site.server.requests) == before
+    assert isinstance(site.fails(first, chat=chat, cover=Limits().cover), UnsupportedField)  # what is there is no image
+    assert len(site.server.requests) == before + 1
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
