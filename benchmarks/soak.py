@@ -3,9 +3,11 @@
     python -m benchmarks.soak [--seconds 600] [--baseline 60]
 
 One real server process and one scripted provider. Two honest callers, one complete and one streamed, ask five times a second each: first
-alone, then beside hostile callers with a key and a small budget of their own, and beside clients without any key. Every hostile request is
-one of `ATTACKS`, taken in turn. Exits with 1 where an honest answer was wrong, a record is missing, a budget is not the sum of its records,
-the hostile caller spent more than its budget, or the median latency of honest calls more than doubled.
+alone, then beside hostile callers with a key and a small budget of their own, and beside clients without any key. Hostile callers take
+their attacks in turn; one provokes faults of the provider, so that its own circuit does not keep the other's attacks out.
+
+Exits with 1 if an honest answer was wrong, a record is missing, a budget is not the sum of its records, a hostile caller spent more than
+its budget, or the median latency of honest calls more than doubled.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from tests.upstream import HELLO, Exchange, Upstream, completion, running_upstre
 HONEST_PAUSE = 0.2
 HOSTILE_PAUSE = 0.15
 BUDGET = Decimal("0.10")
+HOSTILE = ("mallory", "trudy")
 PRICE = {"INPUT": "10", "OUTPUT": "100"}
 PATH = "/v1/chat/completions"
 HI = [{"role": "user", "content": "Hi"}]
@@ -102,10 +105,14 @@ def body(inner: bytes) -> bytes:
     return b'{"model":"up/m","messages":[{"role":"user","content":"Hi"}],' + inner + b"}"
 
 
-ATTACKS: dict[str, Callable[[int], Attack]] = {
+PROVOCATIONS: dict[str, Callable[[int], Attack]] = {
     **{f"status {status}": lambda _, status=status: says(f"!status {status}") for status in STATUSES},
     "compressed twice": lambda _: says("!gzip"),
     "nested reply": lambda _: says("!nested"),
+}
+"""What the provider answers with a fault: mallory's."""
+
+ATTACKS: dict[str, Callable[[int], Attack]] = {
     "no limit": lambda _: option(max_tokens=None),
     "limit as text": lambda _: option(max_completion_tokens="100000"),
     "no usage": lambda _: option(stream_options=None),
@@ -126,15 +133,16 @@ ATTACKS: dict[str, Callable[[int], Attack]] = {
     "a forged field": lambda _: {**says("Hi"), "x\r\nset-cookie: a=b": 1},
     "nothing": lambda _: b"",
 }  # fmt: skip
+"""All else: trudy's."""
 
 
-def attacks() -> Iterator[tuple[str, bytes]]:
+def in_turn(attacks: dict[str, Callable[[int], Attack]]) -> Iterator[tuple[str, bytes]]:
     """One after the other, for ever; the ones that do not vary are encoded once."""
     made: dict[str, bytes] = {}
     for number in itertools.count():
-        name = list(ATTACKS)[number % len(ATTACKS)]
+        name = list(attacks)[number % len(attacks)]
         if name not in made or "made-up" in name:
-            attack = ATTACKS[name](number)
+            attack = attacks[name](number)
             made[name] = attack if isinstance(attack, bytes) else json.dumps(attack).encode()
         yield name, made[name]
 
@@ -171,11 +179,11 @@ class Honest:
             self.wrong.append(f"{answer.status_code} {answer.text[:200]}")
 
 
-async def be_hostile(site: Site, key: str, seconds: float, seen: Counter[str]) -> None:
+async def be_hostile(site: Site, key: str, attacks: dict[str, Callable[[int], Attack]], seconds: float, seen: Counter[str]) -> None:
     ends = time.monotonic() + seconds
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-        for name, content in attacks():
+        for name, content in in_turn(attacks):
             if time.monotonic() > ends:
                 return
             try:
@@ -219,7 +227,7 @@ def settings(upstream: Upstream) -> dict[str, Any]:
     return {
         "PROVIDERS": {name: {**provider, "DIALECT": dialect} for name, dialect in dialects.items()},
         "LIMITS": [
-            {"SUBJECT": "user:mallory", "METRIC": "cost", "AMOUNT": str(BUDGET), "WINDOW": "month"},
+            *({"SUBJECT": f"user:{name}", "METRIC": "cost", "AMOUNT": str(BUDGET), "WINDOW": "month"} for name in HOSTILE),
             {"SUBJECT": "user:alice", "METRIC": "cost", "AMOUNT": "10000", "WINDOW": "month"},
         ],
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
@@ -227,10 +235,10 @@ def settings(upstream: Upstream) -> dict[str, Any]:
     }
 
 
-def add_mallory(environment: dict[str, str]) -> str:
-    code = "from django.contrib.auth.models import User; User.objects.create_user('mallory')"
+def add_user(environment: dict[str, str], name: str) -> str:
+    code = f"from django.contrib.auth.models import User; User.objects.create_user({name!r})"
     subprocess.run([sys.executable, "-m", "django", "shell", "-c", code], env=environment, check=True, cwd=ROOT, capture_output=True)
-    return manage(environment, "native_key", "create", "mallory", "--name", "attacks")
+    return manage(environment, "native_key", "create", name, "--name", "attacks")
 
 
 def show(name: str, latencies: list[float]) -> float:
@@ -240,7 +248,7 @@ def show(name: str, latencies: list[float]) -> float:
     return median
 
 
-async def soak(site: Site, key: str, upstream: Upstream, baseline: float, seconds: float) -> list[str]:
+async def soak(site: Site, keys: dict[str, str], upstream: Upstream, baseline: float, seconds: float) -> list[str]:
     honest = [Honest(site, site.key, stream=False), Honest(site, site.key, stream=True)]
     before = await asyncio.gather(*(caller.run(baseline) for caller in honest))
     memory = resident_megabytes(site.process.pid)
@@ -248,9 +256,9 @@ async def soak(site: Site, key: str, upstream: Upstream, baseline: float, second
     forgetting = asyncio.create_task(forget(upstream))
     *during, _, _, _, _ = await asyncio.gather(
         *(caller.run(seconds) for caller in honest),
-        be_hostile(site, key, seconds, seen),
-        be_hostile(site, key, seconds, seen),
-        leave_early(site, key, seconds),
+        be_hostile(site, keys["mallory"], PROVOCATIONS, seconds, seen),
+        be_hostile(site, keys["trudy"], ATTACKS, seconds, seen),
+        leave_early(site, keys["trudy"], seconds),
         hold_connections(site, seconds),
     )
     forgetting.cancel()
@@ -277,7 +285,7 @@ def check_records(site: Site, sent: int) -> list[str]:
     if len(rows) != sent or any((row["status"], row["prompt_tokens"], row["completion_tokens"]) != ("ok", 9, 3) for row in rows):
         faults.append(f"{sent} honest calls left {len(rows)} records, not all of them right")
     budgets = {row["subject"]: row for row in site.rows("SELECT * FROM native_api_budget")}
-    for name, most in (("user:alice", None), ("user:mallory", BUDGET)):
+    for name, most in (("user:alice", None), *((f"user:{name}", BUDGET) for name in HOSTILE)):
         budget, spent = budgets[name], units_of_records(site, name.removeprefix("user:"))
         print(f"{f'spent by {name}':40} {spent / 10**12:.6f} USD, reserved {budget['reserved']}, lost {budget['lost']}")
         if budget["used"] != spent or budget["reserved"] or budget["lost"]:
@@ -302,9 +310,9 @@ def main() -> None:
         upstream.otherwise = obeys
         environment = environment_for(folder, settings(upstream))
         key = populate(environment)
-        hostile_key = add_mallory(environment)
+        keys = {name: add_user(environment, name) for name in HOSTILE}
         with running_site("uvicorn", folder, folder, key, settings(upstream), LOG_LEVEL="WARNING") as site:
-            faults = asyncio.run(soak(site, hostile_key, upstream, chosen.baseline, chosen.seconds))
+            faults = asyncio.run(soak(site, keys, upstream, chosen.baseline, chosen.seconds))
     for fault in faults:
         print(fault)
     sys.exit(bool(faults))
