@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from native_api.dialects.owned import REASONS, normal
 from native_api.exceptions import UnsupportedField
-from native_api.types import Json
+from native_api.types import DIALECT_FIELDS, ROUTING_FIELDS, Json
 
 OPAQUE: Final = frozenset(
     {
@@ -65,6 +65,26 @@ IGNORED: Final = str.maketrans("", "", "\t\r\n")
 """Characters that URL parsers strip at the ends, and leave out anywhere (https://url.spec.whatwg.org/#concept-basic-url-parser)."""
 
 
+PLAIN_FIELDS: Final = ROUTING_FIELDS - {"provider_options"} | (DIALECT_FIELDS - {"audio", "prediction", "web_search_options"})
+PLAIN_MESSAGE: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "refusal", "is_error"})
+PLAIN_PART: Final = frozenset({"type", "text", "refusal", "cache_control"})
+"""Of the unified request: what no dialect makes a name or an address of."""
+
+
+def is_plain(request: Mapping[str, Any]) -> bool:
+    """Whether a unified request is text and function calls alone, as most are: then there is nothing to look for in its body."""
+    return request.keys() <= PLAIN_FIELDS and all(map(_is_plain_message, request["messages"]))
+
+
+def _is_plain_message(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    if content.__class__ is str and len(message) == 2:
+        return True
+    if not message.keys() <= PLAIN_MESSAGE or any("extra_content" in call for call in message.get("tool_calls") or ()):
+        return False
+    return content.__class__ is str or all(part.keys() <= PLAIN_PART for part in content or ())
+
+
 class Member(NamedTuple):
     """One member of an object in a body; the items of a list each count as the member."""
 
@@ -95,6 +115,8 @@ def refuse_kept(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
 
     Raises UnsupportedField naming the client's own member.
     """
+    if is_plain(request):
+        return
     _refuse_references(body, request)
     if NEEDLES.search(content) is None and not any(bucket in content for bucket in BUCKETS):
         return
@@ -136,6 +158,8 @@ def _text(value: Any) -> str:
 
 def refuse_addresses(body: Json, request: Mapping[str, Any]) -> None:
     """Refuse a body with any address in it, for a provider that must not be made to fetch. Raises UnsupportedField."""
+    if is_plain(request):
+        return
     for member in members(body):
         if isinstance(member.value, str) and normal(member.name) not in TEXT and is_address(member.value):
             place = place_of(request, member.value) or member.name

@@ -9,7 +9,7 @@ capitals, `_` and `-`: Google's servers take `maxOutputTokens` and `max_output_t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from native_api.exceptions import UnsupportedField
@@ -19,7 +19,7 @@ Tree = Mapping[str, Any]
 """Normalised member names; a leaf is the kind of decision, `[]` leads to the items of a list."""
 
 MAX_SHOWN: Final = 50
-"""Characters of a member's name in an error."""
+"""Characters of a member's name in an error; longer names are not remembered either."""
 
 REASONS: Final[Mapping[str, str]] = {
     "access": "it decides which model answers; set `model` or `fallbacks` in the request itself",
@@ -144,7 +144,14 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
 
 def normal(name: str) -> str:
     """A member's name as the most lenient of servers compares it."""
+    return _remembered(name) if len(name) <= MAX_SHOWN else _normal(name)
+
+
+def _normal(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
+
+
+_remembered: Final = lru_cache(maxsize=2048)(_normal)
 
 
 def check_options(wire: str, options: Mapping[str, Any], place: str, own_account: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import merge
-from native_api.dialects.inspection import is_address
+from native_api.dialects.inspection import is_address, is_plain
 from native_api.dialects.owned import OWNED, answers, output_limit, service_tier
 from native_api.engine.remote_files import refuse_addresses
 from native_api.exceptions import UnsupportedField
@@ -232,6 +232,39 @@ def test_a_clients_own_data_may_hold_such_names(wire: str) -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "http://10.0.0.1/", "parameters": parameters}}]
     chat: Any = {"model": "m", "messages": messages, "tools": tools}
     refuse_addresses(DIALECTS[wire].request(chat, target(wire)).body, chat, Provider("p", wire, "http://10.0.0.5/v1"))
+
+
+PLAIN_MESSAGES: Any = [
+    {"role": "system", "content": "a", "name": "b"},
+    {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": "c", "content": "ok", "is_error": False},
+]
+ODD_MESSAGES: Any = [
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]},
+    {"role": "user", "content": "a", "provider_content": []},
+    {"role": "assistant", "content": None, "audio": {"id": "a"}},
+    {"role": "assistant", "content": "a", "reasoning_details": []},
+    {"role": "assistant", "content": "a", "images": []},
+    {"role": "assistant", "content": "a", "annotations": []},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "extra_content": {}}]},
+    {"role": "user", "content": "a", "unheard_of": 1},
+]
+
+
+@pytest.mark.parametrize("message", PLAIN_MESSAGES)
+def test_text_and_calls_need_not_be_looked_through(message: Any) -> None:
+    assert is_plain({"model": "m", "messages": [message], "tools": [], "response_format": {}, "stream": True})
+
+
+@pytest.mark.parametrize("message", ODD_MESSAGES)
+def test_whatever_else_a_message_has_is_looked_through(message: Any) -> None:
+    assert not is_plain({"model": "m", "messages": [*PLAIN_MESSAGES, message]})
+
+
+@pytest.mark.parametrize("field", ["provider_options", "audio", "prediction", "web_search_options", "unheard_of"])
+def test_whatever_else_a_request_has_is_looked_through(field: str) -> None:
+    assert not is_plain({"model": "m", "messages": HI, field: {}})
 
 
 # --- addresses ---------------------------------------------------------------------------------------------
