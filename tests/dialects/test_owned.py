@@ -12,9 +12,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import merge
-from native_api.dialects.inspection import is_address, is_plain
 from native_api.dialects.owned import OWNED, answers, output_limit, service_tier
-from native_api.engine.remote_files import refuse_addresses
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
 
@@ -22,6 +20,10 @@ HI: Any = [{"role": "user", "content": "Hi"}]
 MODELS = {"bedrock": "anthropic.claude-sonnet-4-5", "gemini": "gemini-2.5-pro", "openai_responses": "gpt-5"}
 OPTIONS = {"anthropic_vertex": {"project": "p"}}
 FOLDER = Path(__file__).resolve().parent.parent / "recordings"
+
+
+USER_BLOCKS = ("anthropic", "gemini")
+"""Wires that take blocks of their own in a user's message."""
 
 
 def target(wire: str, base_url: str = "https://api.example/v1", **more: Any) -> Target:
@@ -121,212 +123,6 @@ def test_the_limit_and_the_number_of_answers_are_read_from_the_body_as_it_is_sen
 def test_the_service_tier_is_read_from_the_body_as_it_is_sent(wire: str, tier: str) -> None:
     assert service_tier(wire, body_of(wire, service_tier=tier)) == tier
     assert service_tier(wire, body_of(wire)) == ""
-
-
-# --- what a provider keeps ---------------------------------------------------------------------------------
-
-KEPT_BY_OPTIONS = {
-    "openai": [
-        {"extra_body": {"google": {"cached_content": "cachedContents/1"}}},
-        {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
-        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
-    ],
-    "openai_responses": [
-        {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
-        {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]},
-        {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-1"]}}]},
-        {"input": [{"type": "item_reference", "id": "msg_1"}]},
-        {"input": [{"id": "msg_1"}]},
-        {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
-    ],
-    "anthropic": [
-        {"tools": [{"type": "code_execution_20250825", "name": "c", "container": "c1"}]},
-        {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]}]},
-        {"system": [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]},
-    ],
-    "gemini": [
-        {"cached_content": "cachedContents/1"},
-        {"tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}}]},
-        {"tools": [{"retrieval": {"vertexAiSearch": {"datastore": "projects/1"}}}]},
-        {"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": "gs://bucket/a.png"}}]}]},
-        {"contents": [{"role": "user", "parts": [{"file_data": {"file_uri": "files/abc"}}]}]},
-    ],
-    "bedrock": [{"system": [{"document": {"source": {"s3Location": {"uri": "s3://bucket/a.pdf"}}}}]}],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("wire", "options"), [(wire, options) for wire, each in KEPT_BY_OPTIONS.items() for options in each])
-def test_an_option_cannot_name_what_a_provider_keeps(wire: str, options: Any) -> None:
-    assert (refused(wire, options).param or "").startswith("provider_options.p.")
-    if "cached_content" not in options:
-        assert body_of(wire, options, target(wire, own_account=True))
-
-
-BLOCKS = {
-    "openai_responses": [
-        {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "cntr_1", "status": "completed"},
-        {"type": "item_reference", "id": "msg_1"},
-        {"id": "msg_1"},
-    ],
-    "anthropic": [
-        {"type": "code_execution_tool_result", "tool_use_id": "t", "content": {"content": [{"file_id": "file_1"}]}},
-        {"type": "container_upload", "file_id": "file_1"},
-    ],
-    "gemini": [{"fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}}],
-    "bedrock": [{"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://bucket/a.mp4"}}}}],
-}
-
-
-USER_BLOCKS = ("anthropic", "gemini")
-"""Wires that take blocks of their own in a user's message."""
-
-
-@pytest.mark.parametrize(
-    ("wire", "block", "role"),
-    [
-        (wire, block, role)
-        for wire, blocks in BLOCKS.items()
-        for block in blocks
-        for role in (("user", "assistant") if wire in USER_BLOCKS else ("assistant",))
-    ],
-)
-def test_a_block_of_the_wires_own_cannot_name_what_a_provider_keeps(wire: str, block: Any, role: str) -> None:
-    message = {"role": role, "content": "a", "provider_content": [{"format": wire, "index": 0, "block": block}]}
-    error = refused(wire, messages=[*HI, message, *HI])
-    assert (error.param or "").startswith("messages[1].provider_content[0].block")
-
-
-PARTS = [
-    ("openai", {"type": "file", "file": {"file_id": "file-1"}}, "file.file_id"),
-    ("openai_responses", {"type": "file", "file": {"file_id": "file-1"}}, "file.file_id"),
-    ("anthropic", {"type": "file", "file": {"file_id": "file_1"}}, "file.file_id"),
-    ("gemini", {"type": "file", "file": {"file_id": "abc1"}}, "file.file_id"),
-    ("gemini", {"type": "file", "file": {"file_url": "gs://bucket/a.pdf"}}, "file.file_url"),
-    ("bedrock", {"type": "image_url", "image_url": {"url": "s3://bucket/a.png"}}, "image_url.url"),
-]
-
-
-@pytest.mark.parametrize(("wire", "part", "member"), PARTS)
-def test_a_part_cannot_name_what_a_provider_keeps(wire: str, part: Any, member: str) -> None:
-    messages = [{"role": "user", "content": [{"type": "text", "text": "Read."}, part]}]
-    assert refused(wire, messages=messages).param == f"messages[0].content[1].{member}"
-    assert body_of(wire, at=target(wire, own_account=True), messages=messages)
-
-
-def test_an_earlier_sound_cannot_be_named() -> None:
-    error = refused("openai", messages=[*HI, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *HI])
-    assert error.param == "messages[1].audio.id"
-
-
-@pytest.mark.parametrize("wire", OWNED)
-def test_a_clients_own_data_may_hold_such_names(wire: str) -> None:
-    """Arguments, results and schemas of the client's tools, and text."""
-    names = {"file_id": "file-1", "container": "c", "uri": "s3://a/b", "url": "http://10.0.0.1/"}
-    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": json.dumps(names)}}
-    parameters = {"type": "object", "properties": {"file_id": {"type": "string"}, "url": {"type": "string", "const": "http://10.0.0.1/"}}}
-    messages = [
-        {"role": "user", "content": "http://10.0.0.1/ and s3://a/b"},
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "call_1", "content": json.dumps(names)},
-    ]
-    tools = [{"type": "function", "function": {"name": "f", "description": "http://10.0.0.1/", "parameters": parameters}}]
-    chat: Any = {"model": "m", "messages": messages, "tools": tools}
-    refuse_addresses(DIALECTS[wire].request(chat, target(wire)).body, chat, Provider("p", wire, "http://10.0.0.5/v1"))
-
-
-PLAIN_MESSAGES: Any = [
-    {"role": "system", "content": "a", "name": "b"},
-    {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
-    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
-    {"role": "tool", "tool_call_id": "c", "content": "ok", "is_error": False},
-]
-ODD_MESSAGES: Any = [
-    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]},
-    {"role": "user", "content": "a", "provider_content": []},
-    {"role": "assistant", "content": None, "audio": {"id": "a"}},
-    {"role": "assistant", "content": "a", "reasoning_details": []},
-    {"role": "assistant", "content": "a", "images": []},
-    {"role": "assistant", "content": "a", "annotations": []},
-    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "extra_content": {}}]},
-    {"role": "user", "content": "a", "unheard_of": 1},
-]
-
-
-@pytest.mark.parametrize("message", PLAIN_MESSAGES)
-def test_text_and_calls_need_not_be_looked_through(message: Any) -> None:
-    assert is_plain({"model": "m", "messages": [message], "tools": [], "response_format": {}, "stream": True})
-
-
-@pytest.mark.parametrize("message", ODD_MESSAGES)
-def test_whatever_else_a_message_has_is_looked_through(message: Any) -> None:
-    assert not is_plain({"model": "m", "messages": [*PLAIN_MESSAGES, message]})
-
-
-@pytest.mark.parametrize("field", ["provider_options", "audio", "prediction", "web_search_options", "unheard_of"])
-def test_whatever_else_a_request_has_is_looked_through(field: str) -> None:
-    assert not is_plain({"model": "m", "messages": HI, field: {}})
-
-
-# --- addresses ---------------------------------------------------------------------------------------------
-
-INNER = "http://169.254.169.254/latest/meta-data"
-BY_OPTIONS = {
-    "openai": [
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": INNER}}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": INNER}}]}]},
-        {"mm_processor": {"urls": [INNER]}},
-    ],
-    "openai_responses": [
-        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": INNER}]}]},
-        {"tools": [{"type": "mcp", "server_label": "a", "server_url": INNER}]},
-    ],
-    "anthropic": [
-        {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": INNER}}]}]},
-        {"tools": [{"type": "mcp_toolset", "url": INNER}]},
-    ],
-    "gemini": [{"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": INNER}}]}]}],
-    "bedrock": [{"system": [{"image": {"source": {"url": INNER}}}]}],
-    "cohere": [{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}]}],
-    "ollama": [{"messages": [{"role": "user", "content": "a", "images": [INNER]}]}],
-}
-
-
-@pytest.mark.parametrize(("wire", "options"), [(wire, options) for wire, each in BY_OPTIONS.items() for options in each])
-def test_no_address_reaches_a_provider_inside_by_an_option(wire: str, options: Any) -> None:
-    chat: Any = {"model": "m", "messages": HI, "provider_options": {"p": options}}
-    inside, outside = target(wire, "http://10.0.0.5:8000/v1"), target(wire)
-    with pytest.raises(UnsupportedField) as caught:
-        refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
-    assert (caught.value.param or "").startswith("provider_options.p.")
-    refuse_addresses(DIALECTS[wire].request(chat, outside).body, chat, outside.provider)
-
-
-@pytest.mark.parametrize("wire", ["openai_responses", "anthropic", "gemini", "bedrock"])
-def test_no_address_reaches_a_provider_inside_by_a_block(wire: str) -> None:
-    item = {"format": wire, "index": 0, "block": {"type": "image", "source": {"url": INNER}}}
-    role = "user" if wire in USER_BLOCKS else "assistant"
-    chat: Any = {"model": "m", "messages": [{"role": role, "content": "a", "provider_content": [item]}, *HI]}
-    inside = target(wire, "http://10.0.0.5:8000/v1")
-    with pytest.raises(UnsupportedField) as caught:
-        refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
-    assert caught.value.param == "messages[0].provider_content[0].block.source.url"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [INNER, " http://a", "\x00\x1fhttp://a", "HTTP://a", "ht\ntp://a", "http:/a", "http:a", "https:\\\\a", "file:///etc/passwd",
-     "ftp://a", "//169.254.169.254/", "\\\\server\\share", "gopher://a", "ws:a"],
-)  # fmt: skip
-def test_whatever_a_url_parser_takes_for_an_address_is_one(text: str) -> None:
-    assert is_address(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["data:image/png;base64,AAAA", "//uQxAAAAAAAAAAAAAA", "iVBORw0KGgo=", "gpt-4o:free", "a b", "", "10.0.0.1"]
-)
-def test_data_and_words_are_not_addresses(text: str) -> None:
-    assert not is_address(text)
 
 
 # --- nothing is changed ------------------------------------------------------------------------------------
