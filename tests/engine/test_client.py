@@ -58,7 +58,7 @@ class Site:
             await (left.pop(0) if len(left) > 1 else left[0])(exchange)
 
         self.server.script(model, script)
-        self.server.requests[:] = [received for received in self.server.requests if received.body.get("model") != model]
+        self.server.requests[:] = [received for received in self.server.requests if received.model != model]
         self.models.append(model)
         quirks = more.pop("quirks", Quirks())
         timeouts = more.pop("timeouts", Timeouts())
