@@ -100,10 +100,11 @@ def members(body: Json) -> Iterator[Member]:
         owner = ahead.pop()
         for name, value in owner.items():
             for item in value if isinstance(value, list) else (value,):
-                yield Member(owner, name, item)
                 if isinstance(item, list):
-                    ahead += [inner for inner in item if isinstance(inner, dict)]
-                elif isinstance(item, dict) and (normal(name) not in OPAQUE or (name == "input" and isinstance(value, list))):
+                    ahead += [inner if isinstance(inner, dict) else {name: [inner]} for inner in item]
+                    continue
+                yield Member(owner, name, item)
+                if isinstance(item, dict) and (normal(name) not in OPAQUE or (name == "input" and isinstance(value, list))):
                     ahead.append(item)
 
 

@@ -164,6 +164,8 @@ BY_OPTIONS = {
         {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": INNER}}]}]},
         {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": INNER}}]}]},
         {"mm_processor": {"urls": [INNER]}},
+        {"mm_processor": {"urls": [[["a", INNER]]]}},
+        {"mm_processor": [[{"url": INNER}]]},
     ],
     "openai_responses": [
         {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": INNER}]}]},
