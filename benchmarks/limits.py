@@ -111,13 +111,13 @@ def use(kind: str) -> None:
     """The limits, the cache and the database of this kind, and nothing remembered of the last."""
     from django.test.utils import override_settings
 
-    from native_api.limits import budgets, holds, rules
+    from native_api.limits import budgets, reservations, rules
 
     limits, cache, Router.alias = KINDS[kind]
     override_settings(NATIVE_API={"LIMITS": limits, "JOURNAL_DIR": os.environ["JOURNAL_DIR"]}, CACHES={"default": CACHES[cache]}).enable()
     rules.forget()
     budgets._keys.clear()
-    holds._database_threads.cache_clear()
+    reservations._database_threads.cache_clear()
 
 
 CACHES = {
@@ -128,11 +128,11 @@ CACHES = {
 
 def one_call() -> Callable[[], Awaitable[float]]:
     """Makes a call as the gateway does; returns the milliseconds that its limits took."""
-    from native_api.engine import exchange
-    from native_api.engine.client import Plan
-    from native_api.engine.routes import route
-    from native_api.limits.holds import Hold
+    from native_api.limits.reservations import Hold
+    from native_api.routing.attempts import Plan
+    from native_api.routing.route import route
     from native_api.types import Caller, Provider, Target
+    from native_api.upstream import call as exchange
     from native_api.usage import recorder
     from native_api.usage.entry import UsageEntry
 
@@ -190,7 +190,7 @@ TURN = 50
 
 
 def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
-    from native_api.bridge import run
+    from native_api.background import run
     from native_api.usage import recorder
 
     aliases = {kind: KINDS[kind][2] for kind in kinds if BUDGET in KINDS[kind][0]}
@@ -208,7 +208,7 @@ def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
 def estimates() -> None:
     """Of text, and of a body in which media have to be looked for."""
     from benchmarks.translation import DIALECTS, MESSAGES, best, conversation, target_for
-    from native_api.engine.exchange import prepare
+    from native_api.upstream.call import prepare
     from native_api.usage.tokens import may_hold_media, sent_tokens
 
     chat = conversation()

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gateway import CHAT, load, mock_provider
-from native_api.engine.attempts import Attempts
-from native_api.engine.client import Call, Plan
-from native_api.engine.exchange import Prepared
-from native_api.engine.fleet import Fleet, Lease
-from native_api.engine.routes import STRATEGIES, Route, route
-from native_api.engine.routing import conversation_of
-from native_api.engine.troubles import Trouble
-from native_api.types import Provider, Target, Usage
+from native_api.routing.attempts import Call, Plan
+from native_api.routing.health_states import Trouble
+from native_api.routing.pool import Fleet, Lease
+from native_api.routing.route import Route, route
+from native_api.routing.strategies import conversation_of
+from native_api.types import STRATEGIES, Provider, Target, Usage
+from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.call import Prepared
 from tests.servers import make_template, running_site
 
 TARGETS = 100

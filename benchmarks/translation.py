@@ -20,8 +20,8 @@ from typing import Any
 import orjson
 
 from native_api.dialects import DIALECTS
-from native_api.engine.exchange import DECODERS
 from native_api.types import ChatRequest, Event, Provider, Target
+from native_api.upstream.call import DECODERS
 from tests.test_recordings import FOLDER, stream_of, target_of
 from tests.upstream import HELLO
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from native_api import private_files
-from native_api.providers import found_in
+from native_api.catalog.presets import found_in
+from native_api.management import private_files
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 

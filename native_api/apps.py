@@ -13,7 +13,7 @@ class NativeApiConfig(AppConfig):
 
     def ready(self) -> None:
         from native_api import checks  # noqa: F401  registers the system checks
-        from native_api.limits import notices
+        from native_api.limits import signals
         from native_api.usage import writer
 
-        writer.hooks.append(notices.hook)
+        writer.hooks.append(signals.hook)

@@ -9,8 +9,8 @@ from typing import Any, Final
 from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, ErrorDetail
 
+from native_api.access.keys import Shape, cache, parse
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
-from native_api.keys import Shape, cache, parse
 from native_api.models import ApiKey
 
 

@@ -14,14 +14,15 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from native_api import catalog, prices
+from native_api.catalog import catalog
+from native_api.catalog.settings_schema import is_positive, is_whole, problem_of
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
-from native_api.definitions import is_positive, is_whole, problem_of
-from native_api.engine import credentials
 from native_api.exceptions import UnreadableSecret
 from native_api.limits import rules
 from native_api.models.keys import RATE
+from native_api.pricing import tables
 from native_api.throttling import counts_in_memory
+from native_api.upstream.auth import methods
 
 DOCS = "See docs/settings.md."
 NOT_ATOMIC = frozenset({"django.core.cache.backends.db.DatabaseCache", "django.core.cache.backends.filebased.FileBasedCache"})
@@ -154,9 +155,9 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
         else:
             yield Error(told, hint=problem.hint, id="native_api.E007")
     for provider in built.providers.values():
-        if credentials.is_missing(provider.auth):
+        if methods.is_missing(provider.auth):
             place = f"NATIVE_API['PROVIDERS'][{provider.name!r}]"
-            yield Error(f"{place}: a package is not installed.", hint=f"{credentials.needs(provider.auth)}.", id="native_api.E009")
+            yield Error(f"{place}: a package is not installed.", hint=f"{methods.needs(provider.auth)}.", id="native_api.E009")
 
 
 @register("native_api")
@@ -190,7 +191,7 @@ def check_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     except ValueError as error:
         yield _error_of("NATIVE_API['LIMIT_THRESHOLD']", error, id="native_api.E020")
     try:
-        prices.parse(_own().get("FALLBACK_PRICE"))
+        tables.parse(_own().get("FALLBACK_PRICE"))
     except ValueError as error:
         yield _error_of("NATIVE_API['FALLBACK_PRICE']", error, id="native_api.E022")
 

@@ -14,21 +14,21 @@ from django.core.exceptions import ImproperlyConfigured
 from django_ratelimit.core import get_usage
 from rest_framework.throttling import BaseThrottle
 
-from native_api import bridge
+from native_api import background
+from native_api.background.backoff import Outage
 from native_api.conf import native_settings
-from native_api.limits.answers import duration
+from native_api.limits.headers import duration
 from native_api.logs import get_logger
 from native_api.models import ApiKey
 from native_api.models.keys import parse_rate
-from native_api.outages import Outage
-from native_api.shared import IN_PROCESS
+from native_api.routing.health_sync import IN_PROCESS
 
 logger = get_logger("native_api.throttling")
 
 PATIENCE: Final = 1.0
 NO_ADDRESS: Final = "no address"
 
-_threads: Final = bridge.Threads("native-api-throttles", 8)
+_threads: Final = background.Threads("native-api-throttles", 8)
 _outage: Final = Outage(logger, "The cache cannot count requests (%s); rate limits are not enforced until it can.")
 _parsed = lru_cache(maxsize=1024)(parse_rate)
 
@@ -152,7 +152,7 @@ async def _acount(counted: Callable[[Any], Usage | None], request: Any) -> Usage
         return _count(counted, request)
     try:
         return await _threads.run(PATIENCE, _count, counted, request)
-    except bridge.HangingCall as error:
+    except background.HangingCall as error:
         _outage.begin(error)
         return None
 

@@ -1,4 +1,4 @@
-"""Writes docs/providers.md from the rows of `native_api.providers` and the fields of the dialects.
+"""Writes docs/providers.md from the rows of `native_api.catalog.presets` and the fields of the dialects.
 
 python -m scripts.providers_page
 """
@@ -10,12 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from native_api.catalog.presets import PRESETS, Preset
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
-from native_api.dialects.owned import OWNED
-from native_api.engine.credentials import AUTHORIZERS
-from native_api.providers import PRESETS, Preset
+from native_api.dialects.shared.owned import OWNED
 from native_api.types import DIALECT_FIELDS, Quirks
+from native_api.upstream.auth.methods import AUTHORIZERS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers.md"
 

@@ -3,7 +3,7 @@
 import json
 import os
 
-from native_api.engine import circuits
+from native_api.routing import circuit
 from tests.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.site_urls"
@@ -23,7 +23,7 @@ elif os.environ.get("CACHE_URL"):
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": os.environ["CACHE_URL"]}}
 if os.environ.get("COOL_DOWN"):
     # A test that watches circuits open and close has no half a minute for each.
-    circuits.FIRST_COOL_DOWN = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
+    circuit.FIRST_COOL_DOWN = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
 MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",

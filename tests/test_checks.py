@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from native_api.engine import credentials
+from native_api.upstream.auth import methods
 
 AZURE = {"endpoint": "https://x.openai.azure.com"}
 VERTEX = {"project": "p", "location": "global"}
@@ -122,7 +122,7 @@ def test_a_cache_of_each_process_behind_shared_limits_is_a_warning_in_production
 def test_an_extra_that_a_provider_needs_and_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX}}}
     assert found(settings) == []
-    monkeypatch.setitem(credentials.EXTRAS, "google", credentials.Extra("google", "google.nowhere"))
+    monkeypatch.setitem(methods.EXTRAS, "google", methods.Extra("google", "google.nowhere"))
     [(identity, text)] = found(settings)
     assert identity == "native_api.E009"
     assert "'vertex'" in text

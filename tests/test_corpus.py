@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UpstreamError
 from native_api.types import Provider, Quirks, Target
+from native_api.upstream.call import DECODERS
 from tests.corpus import COLLECTORS, STREAMED, check_nothing_is_lost
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 FILES = sorted(CORPUS.glob("*/*.json"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatewayproject import environment
-from native_api.providers import PRESETS
+from native_api.catalog.presets import PRESETS
 
 
 @pytest.mark.parametrize(

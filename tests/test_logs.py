@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from native_api import bridge, logs
-from native_api.renderers import EventStream
+from native_api import background, logs
+from native_api.inbound.openai.rendering import EventStream
 from tests.servers import ROOT
 
 
@@ -194,7 +194,7 @@ def test_the_clients_request_id_is_kept_if_it_is_sane(sent: str, kept: bool) -> 
 
 @pytest.mark.usefixtures("in_a_request")
 def test_the_request_is_known_in_worker_threads_too() -> None:
-    assert bridge.Threads("of-a-test", 1).submit(logs.request_id.get).result(5) == "request-7"
+    assert background.Threads("of-a-test", 1).submit(logs.request_id.get).result(5) == "request-7"
 
 
 def test_what_is_imported_before_django_is_set_up_makes_no_logger() -> None:

@@ -18,12 +18,12 @@ from openai.lib.streaming._deltas import accumulate_delta
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
-from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.serializers import ChatCompletionSerializer
+from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
+from native_api.upstream.call import DECODERS
 from tests.corpus import parsed
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 
 FOLDER = Path(__file__).resolve().parent / "recordings"
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter"}

@@ -23,7 +23,8 @@ from django.forms import model_to_dict
 from django.test import Client, override_settings
 from django.utils.log import AdminEmailHandler
 
-from native_api import catalog, checks
+from native_api import checks
+from native_api.catalog import catalog
 from native_api.exceptions import UnreadableSecret
 from native_api.models import ModelRoute, Provider, Target
 from native_api.types import Secret

@@ -20,21 +20,23 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from native_api import bridge, catalog, probes
+from native_api import background
 from native_api.admin.fields import LinesField
+from native_api.catalog import catalog
 from native_api.conf import native_settings
-from native_api.engine import credentials
-from native_api.engine.discretion import address_shown
-from native_api.engine.troubles import Trouble
 from native_api.exceptions import ModelNotFound, UnreadableSecret
+from native_api.gateway import connection_test
 from native_api.logs import new_request_id
-from native_api.model_names import canonical
 from native_api.models import ModelRoute, Provider, Target
 from native_api.models.catalog import BOUND
-from native_api.shared import fleet, hear
+from native_api.routing.health_states import Trouble
+from native_api.routing.health_sync import fleet, hear
 from native_api.types import Caller, Secret
 from native_api.types import Provider as KnownProvider
 from native_api.types import Target as KnownTarget
+from native_api.types.model_names import canonical
+from native_api.upstream.auth import methods
+from native_api.upstream.redaction import address_shown
 
 MOST_TESTED: Final = 50
 """Targets that one "test connection" calls."""
@@ -97,7 +99,7 @@ class TestedAdmin(admin.ModelAdmin):
             self.message_user(request, _("There is no target to call: no model is served by these."), messages.WARNING)
             return None
         caller = Caller(request.user.pk, request.user.get_username())
-        outcomes = bridge.run(probes.probe_all(targets[:MOST_TESTED], caller, new_request_id(), TEST_SECONDS))
+        outcomes = background.run(connection_test.probe_all(targets[:MOST_TESTED], caller, new_request_id(), TEST_SECONDS))
         context = {**self.admin_site.each_context(request), "title": _("Test connection"), "opts": self.opts, "outcomes": outcomes}
         return TemplateResponse(request, "admin/native_api/catalog/tested.html", {**context, "left_out": targets[MOST_TESTED:]})
 
@@ -177,8 +179,8 @@ class ProviderForm(forms.ModelForm):
             provider = catalog.provider_of(cleaned["name"], row.definition())
         except ValueError as problem:
             raise forms.ValidationError(in_a_sentence(problem)) from None
-        if credentials.is_missing(provider.auth):
-            raise forms.ValidationError(f"{credentials.needs(provider.auth)}.")
+        if methods.is_missing(provider.auth):
+            raise forms.ValidationError(f"{methods.needs(provider.auth)}.")
         return cleaned
 
     def _key_after(self, cleaned: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from native_api import keys, standing
+from native_api.access import grants, keys
 from native_api.admin.fields import LinesField
 from native_api.models import ApiKey
 from native_api.types import Secret
@@ -32,7 +32,7 @@ def may_act_for(operator: Any, owner: Any) -> bool:
         return True
     if not owner.is_active or getattr(owner, "is_superuser", False) or not _permissions(owner) <= _permissions(operator):
         return False
-    own, asked = (standing.read(user.pk).granted_models for user in (operator, owner))
+    own, asked = (grants.read(user.pk).granted_models for user in (operator, owner))
     return own is None or (asked is not None and ("*" in own or set(asked) <= set(own)))
 
 

@@ -21,7 +21,7 @@ from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, rev
 
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.handler import MATCH, GatewayHandler
-from native_api.engine import transport
+from native_api.upstream import transport
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -77,18 +77,19 @@ class GatewayASGI:
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    from native_api import bridge
-    from native_api.usage import pricing, recorder
+    from native_api import background
+    from native_api.pricing import lookup
+    from native_api.usage import recorder
 
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await sync_to_async(recorder.start, thread_sensitive=False)()
-            await pricing.aready()
+            await lookup.aready()
             _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            await bridge.close_streams()
+            await background.close_streams()
             await transport.aclose()
             await sync_to_async(recorder.stop, thread_sensitive=False)(STOP_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})

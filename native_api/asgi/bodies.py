@@ -17,9 +17,9 @@ from io import BytesIO
 from typing import Any, Final, Protocol
 
 from native_api import logs
-from native_api.body_limits import SMALL_BODY, HeldBytes, declared_length, too_large, too_slow
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, NativeError
+from native_api.inbound.body_limits import SMALL_BODY, HeldBytes, declared_length, too_large, too_slow
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -192,8 +192,8 @@ def header(scope: Scope, wanted: bytes) -> str:
 
 async def refuse(scope: Scope, error: NativeError, send: Send) -> None:
     """Answer with the error, as a view would."""
-    from native_api.headers import private_headers
-    from native_api.renderers import error_envelope, to_json
+    from native_api.inbound.headers import private_headers
+    from native_api.inbound.openai.rendering import error_envelope, to_json
 
     request_id = logs.sane_request_id(header(scope, b"x-request-id"))
     # Not at import: Django's logging, configured after that, disables the loggers that are there by default.

@@ -28,9 +28,9 @@ from django.urls import ResolverMatch, set_script_prefix
 from native_api.asgi import bodies
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.callers import Caller
-from native_api.body_limits import BODY
 from native_api.conf import CLASSES, native_settings
 from native_api.exceptions import InvalidRequest, NativeError, RequestTooLarge
+from native_api.inbound.body_limits import BODY
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -115,8 +115,8 @@ class GatewayHandler(ASGIHandler):
 
 def _enveloped(refusal: HttpResponseBase | None) -> HttpResponseBase:
     """Django's own words about a request that is none (a query that is not UTF-8, say), in the gateway's."""
-    from native_api.headers import make_private
-    from native_api.renderers import error_envelope, to_json
+    from native_api.inbound.headers import make_private
+    from native_api.inbound.openai.rendering import error_envelope, to_json
 
     error = RequestTooLarge() if refusal is not None and refusal.status_code == 413 else InvalidRequest()
     response = HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")

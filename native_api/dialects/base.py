@@ -21,20 +21,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import orjson
 
-from native_api.dialects import inspection, owned
-from native_api.dialects.counts import joined
+from native_api.dialects.shared import inspection, owned
+from native_api.dialects.shared.token_counts import joined
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
-from native_api.types import (
-    ROUTING_FIELDS,
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatRequest,
-    Event,
-    Json,
-    Target,
-    UpstreamRequest,
-    Usage,
-)
+from native_api.types import ROUTING_FIELDS, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 
 Framing = Literal["sse", "ndjson", "eventstream"]
 T = TypeVar("T")

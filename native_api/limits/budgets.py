@@ -26,15 +26,15 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F
 
 from native_api import signals
-from native_api.limits import taking
+from native_api.limits import budget_update
+from native_api.limits.budget_update import Level as Level
+from native_api.limits.budget_update import Part
 from native_api.limits.rules import Bound
-from native_api.limits.taking import Level as Level
-from native_api.limits.taking import Part
 from native_api.limits.windows import Span
 from native_api.logs import get_logger
 from native_api.models import Budget, Reservation
-from native_api.usage import folder
 from native_api.usage.entry import UsageEntry
+from native_api.usage.journal import location
 
 logger = get_logger("native_api.limits")
 
@@ -102,7 +102,7 @@ def reserve(record_id: UUID, wants: Sequence[Want], expires_at: datetime, held: 
 
     Raises NoRoom, and then nothing has changed; or what the database raises.
     """
-    alias = folder.database()
+    alias = location.database()
     connection: Any = connections[alias]
     connection.health_check_done = True  # asking first whether it still works would cost each call a trip
     try:
@@ -150,7 +150,7 @@ def _lasting(refusal: NoRoom, wants: Sequence[Want]) -> NoRoom:
 
 
 def _reserve(record_id: UUID, keyed: Sequence[tuple[int, Want]], expires_at: datetime, alias: str) -> Reserved:
-    alone = len(keyed) == 1 and connections[alias].vendor in taking.AT_ONCE and connections[alias].get_autocommit()
+    alone = len(keyed) == 1 and connections[alias].vendor in budget_update.AT_ONCE and connections[alias].get_autocommit()
     with nullcontext() if alone and keyed[0][1].held is None else transaction.atomic(using=alias):
         return {key: (want, _take(key, want, record_id, expires_at, alias)) for key, want in keyed}
 
@@ -186,7 +186,7 @@ def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: st
     rule, counter = want.bound.rule, want.bound.counter
     part = Part(key, counter, want.missing, rule.amount, rule.threshold)
     new = want.held is None
-    taken = taking.take(part, record_id, expires_at, alias) if new else taking.add(part, record_id, alias)
+    taken = budget_update.take(part, record_id, expires_at, alias) if new else budget_update.add(part, record_id, alias)
     if taken is not None:
         return taken
     level = Budget._base_manager.using(alias).filter(pk=key, counter=counter).values_list("used", "reserved").first()
@@ -197,14 +197,14 @@ def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: st
 
 def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
     """How the budgets of these counters stand, as far as there are any."""
-    rows = Budget._base_manager.using(folder.database()).filter(counter__in=spans)
+    rows = Budget._base_manager.using(location.database()).filter(counter__in=spans)
     found = {row.counter: Level(row.used, row.reserved) for row in rows if row.starts_at == spans[row.counter].start}
     return {counter: found.get(counter, Level(0, 0)) for counter in spans}
 
 
 def release(record_id: UUID) -> None:
     """Give back what a call holds that will have no record to settle it with."""
-    _end(folder.database(), {}, record_id=record_id)
+    _end(location.database(), {}, record_id=record_id)
 
 
 # --- the end of reservations ---------------------------------------------------------------------------------------

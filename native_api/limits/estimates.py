@@ -10,18 +10,17 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import Final
 
-from native_api import prices
 from native_api.conf import native_settings
-from native_api.dialects import owned
-from native_api.dialects.content import limit_of
-from native_api.engine.exchange import Prepared
-from native_api.engine.routes import Route
+from native_api.dialects.shared import owned
+from native_api.dialects.shared.content import limit_of
 from native_api.exceptions import BudgetExceeded
 from native_api.limits.rules import Rule
-from native_api.model_names import canonical
 from native_api.models.fields import units_of
+from native_api.pricing import lookup, tables
+from native_api.routing.route import Route
 from native_api.types import ChatRequest, Target, Usage
-from native_api.usage import pricing
+from native_api.types.model_names import canonical
+from native_api.upstream.call import Prepared
 from native_api.usage.entry import UsageEntry
 
 USUAL_OUTPUT: Final = 1000
@@ -101,10 +100,10 @@ class Demand:
     @cached_property
     def cost(self) -> int:
         """Units. Raises BudgetExceeded if the target's price is not known."""
-        told = pricing.estimate(self.target, self.input_tokens, self.output_tokens, self._tier)
+        told = lookup.estimate(self.target, self.input_tokens, self.output_tokens, self._tier)
         if told is None:
             fallback = fallback_price()
-            told = None if fallback is None else prices.most(fallback, self.input_tokens, self.output_tokens)
+            told = None if fallback is None else tables.most(fallback, self.input_tokens, self.output_tokens)
         if told is None:
             raise BudgetExceeded(
                 f"The price of {self.target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
@@ -126,9 +125,9 @@ class Demand:
         return min(used.get(rule.metric, sum(used.values())), MOST) * self.attempts_at_once
 
 
-def fallback_price() -> prices.Table | None:
+def fallback_price() -> tables.Table | None:
     """For what has no price, where there is a limit on cost. Raises ValueError where the setting is none."""
-    return prices.parse(native_settings.FALLBACK_PRICE)
+    return tables.parse(native_settings.FALLBACK_PRICE)
 
 
 def used(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:
@@ -161,7 +160,7 @@ def _cost_of(entry: UsageEntry, reserved: int) -> int:
     if not entry.total_tokens:
         return 0
     fallback = fallback_price()
-    told = None if fallback is None else prices.cost(fallback, _usage(entry))
+    told = None if fallback is None else tables.cost(fallback, _usage(entry))
     return reserved if told is None else units_of(told)
 
 

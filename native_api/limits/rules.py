@@ -19,13 +19,12 @@ from typing import Any, Final
 
 from django.db.models.signals import post_delete, post_save
 
-from native_api import model_names
+from native_api.background.cached_value import Snapshot
 from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits.windows import SECONDS
 from native_api.models.limits import MOST, MOST_OF_OTHERS, Limit, ModelAccess, problem_of_amount, units
-from native_api.snapshots import Snapshot
-from native_api.types import Caller
+from native_api.types import Caller, model_names
 
 KEYS: Final = frozenset({"SUBJECT", "METRIC", "AMOUNT", "WINDOW", "MODELS", "THRESHOLD"})
 NEEDED: Final = ("SUBJECT", "METRIC", "AMOUNT")

@@ -1,4 +1,4 @@
-"""Providers, routes and targets as rows. `native_api.catalog` merges them with the settings of the same meaning.
+"""Providers, routes and targets as rows. `native_api.catalog.catalog` merges them with the settings of the same meaning.
 
 `definition` writes a row as settings are written; what it means is known in one place, where settings are read. What is there for
 routing may be missing from an INSERT: a script, or an older version still at work while a new one is rolled out, knows nothing of it.
@@ -12,10 +12,9 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from native_api.engine.routes import STRATEGIES
 from native_api.exceptions import UnreadableSecret
 from native_api.models.fields import EncryptedTextField
-from native_api.types import Secret
+from native_api.types import STRATEGIES, Secret
 
 PRICE_HELP = _('USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.')
 TIMEOUT_HELP = _("Seconds for a whole call.")

@@ -22,8 +22,7 @@ from django.utils import timezone
 
 from native_api.conf import native_settings
 from native_api.exceptions import UnreadableSecret
-from native_api.prices import DECIMALS
-from native_api.types import Secret
+from native_api.types import COST_DECIMALS, Secret
 
 MARK: Final = "fernet:"
 """Tells stored text from a key that somebody types."""
@@ -155,7 +154,7 @@ def _derive(key: str) -> bytes:
     return base64.urlsafe_b64encode(derived)
 
 
-MONEY_PLACES: Final = DECIMALS
+MONEY_PLACES: Final = COST_DECIMALS
 UNITS: Final = Decimal(1).scaleb(-MONEY_PLACES)
 EXACT: Final = Context(prec=24, rounding=ROUND_HALF_EVEN)
 """What `numeric(24, 12)` holds. Raises InvalidOperation, an ArithmeticError, where an amount has more digits."""

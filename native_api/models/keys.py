@@ -1,4 +1,4 @@
-"""API keys: what is kept of them. Making, parsing and looking them up is `native_api.keys`."""
+"""API keys: what is kept of them. Making, parsing and looking them up is `native_api.access.keys`."""
 
 from __future__ import annotations
 

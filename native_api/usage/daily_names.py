@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Final
 
-from native_api.model_names import Named, canonical
+from native_api.types.model_names import Named, canonical
 
 UNKNOWN: Final = "(unknown)"
 

@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from native_api.logs import get_logger
-from native_api.usage.drain import Drain
 from native_api.usage.entry import UNREADABLE, UsageEntry
-from native_api.usage.journal import Journal
-from native_api.usage.touches import KeyTouches
+from native_api.usage.journal.drain import Drain
+from native_api.usage.journal.journal import Journal
+from native_api.usage.last_used import KeyTouches
 from native_api.usage.wake import Wake
 
 logger = get_logger("native_api.usage")

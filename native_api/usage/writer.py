@@ -22,7 +22,7 @@ from django.db import DataError, IntegrityError, models, transaction
 
 from native_api.models import ApiKey, UsageRecord
 from native_api.signals import usage_recorded
-from native_api.usage import rollups
+from native_api.usage import totals
 from native_api.usage.entry import UsageEntry
 
 Hook = Callable[[Sequence[UsageEntry], str], None]
@@ -31,7 +31,7 @@ Hook = Callable[[Sequence[UsageEntry], str], None]
 It must do nothing outside of that: the transaction may fail at its end, and the hook is then called again.
 """
 
-hooks: Final[list[Hook]] = [rollups.add]
+hooks: Final[list[Hook]] = [totals.add]
 
 REFUSED: Final = (DataError, IntegrityError, ValidationError, ValueError, TypeError, ArithmeticError)
 """Errors that are about an entry, not about the database."""

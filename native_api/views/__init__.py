@@ -1,9 +1,9 @@
 """One class per endpoint."""
 
 from native_api.views.chat import ChatCompletionsView
+from native_api.views.errors import UnknownView, bad_request, not_found, server_error
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.models import ModelListView, ModelView
-from native_api.views.unknown import UnknownView, bad_request, not_found, server_error
 from native_api.views.usage import UsageView
 
 __all__ = [

@@ -30,13 +30,14 @@ from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 from rest_framework.views import APIView
 
-from native_api import bridge, exceptions, headers, logs
+from native_api import background, exceptions, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
-from native_api.engine.verdicts import come_again
-from native_api.limits.answers import merged
+from native_api.inbound import headers
+from native_api.inbound.openai.rendering import EventStreamRenderer, JSONRenderer, error_envelope, to_json
+from native_api.limits.headers import merged
 from native_api.models import ApiKey
-from native_api.renderers import EventStreamRenderer, JSONRenderer, error_envelope, to_json
+from native_api.routing.retry_policy import come_again
 from native_api.throttling import FailedAuthThrottle
 from native_api.types import Caller
 
@@ -215,7 +216,7 @@ class NativeView(APIView):
 
     async def on_engine(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await engine work on the loop where its connections live."""
-        return await coroutine if self.on_asgi else await bridge.relay(coroutine)
+        return await coroutine if self.on_asgi else await background.relay(coroutine)
 
     def tell(self, headers: Mapping[str, str]) -> None:
         """Add headers to the answer. Where throttle and limits both tell where the caller stands, the tighter one is told."""

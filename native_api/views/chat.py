@@ -8,11 +8,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from native_api import bridge, gateway
+from native_api import background
 from native_api.conf import native_settings
-from native_api.parsers import read_and_check
-from native_api.renderers import EventStream
-from native_api.serializers import ChatCompletionSerializer
+from native_api.gateway import calls
+from native_api.inbound.json_body import read_and_check
+from native_api.inbound.openai import ChatCompletionSerializer
+from native_api.inbound.openai.rendering import EventStream
 from native_api.types import Caller, ChatRequest
 from native_api.views.base import NativeView, caller_of
 
@@ -26,19 +27,19 @@ class ChatCompletionsView(NativeView):
         caller = caller_of(request)
         if chat.get("stream"):
             return await self._stream(request._request, chat, caller, left_out)
-        reply = await self.on_engine(gateway.complete(chat, caller, self.request_id))
+        reply = await self.on_engine(calls.complete(chat, caller, self.request_id))
         self._tell(reply.headers, left_out)
         return self.json(reply.completion)
 
     async def _stream(self, request: HttpRequest, chat: ChatRequest, caller: Caller, left_out: list[str]) -> StreamingHttpResponse:
-        reply = await self.on_engine(gateway.stream(chat, caller, self.request_id))
+        reply = await self.on_engine(calls.stream(chat, caller, self.request_id))
         try:
             self._tell(reply.headers, left_out)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
             # Django's GZipMiddleware would hold events back until it has enough to compress; it leaves what is encoded alone.
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
-            opened = bridge.AsyncStream if self.on_asgi else bridge.SyncStream
+            opened = background.AsyncStream if self.on_asgi else background.SyncStream
             stream = opened(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
         except BaseException as error:
             await self.on_engine(reply.aclose(error))
@@ -54,7 +55,7 @@ class ChatCompletionsView(NativeView):
             self.answer_headers["x-native-omitted"] = ", ".join([*([told] if told else []), *left_out])
 
 
-def _close_with(request: HttpRequest, stream: bridge.AsyncStream | bridge.SyncStream) -> None:
+def _close_with(request: HttpRequest, stream: background.AsyncStream | background.SyncStream) -> None:
     """Close the stream when Django closes the request: with the response that it sends, which may be a middleware's own or an error page.
 
     Django would not close the view's response then, and an exception on its way to the error page keeps it alive for long. Neither

@@ -15,12 +15,14 @@ from django.db import connections
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from native_api import bridge, catalog
+from native_api import background
+from native_api.catalog import catalog
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import rules
-from native_api.shared import fleet, hear
+from native_api.routing.health_sync import fleet, hear
 from native_api.types import Json
-from native_api.usage import folder, recorder
+from native_api.usage import recorder
+from native_api.usage.journal import location
 from native_api.views.base import NativeView
 
 PATIENCE: Final = 2.0
@@ -29,7 +31,7 @@ PATIENCE: Final = 2.0
 REMEMBERED: Final = 1.0
 """Seconds for which an answer serves all who ask: anybody may."""
 
-_threads: Final = bridge.Threads("native-api-health", 4)
+_threads: Final = background.Threads("native-api-health", 4)
 
 
 class OpenView(NativeView):
@@ -90,7 +92,7 @@ async def _tried(check: Callable[[], None]) -> Json:
 
 
 def _database() -> None:
-    with connections[folder.database()].cursor() as cursor:
+    with connections[location.database()].cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
@@ -107,7 +109,7 @@ def _cache() -> None:
 async def _providers() -> Json:
     """How many providers and targets there are, how many targets are out of order or limited, how many providers refuse their key, and
     of how many the stored key cannot be read."""
-    with suppress(bridge.HangingCall):
+    with suppress(background.HangingCall):
         await _threads.run(PATIENCE, hear)
     snapshot = await catalog.acurrent()
     count = len(snapshot.providers)

@@ -7,9 +7,9 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from native_api import catalog
+from native_api.access.model_access import may_use, resolved
+from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
-from native_api.permissions import may_use, resolved
 from native_api.types import Json
 from native_api.views.base import NativeView, caller_of
 

@@ -14,14 +14,15 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from native_api import bridge
+from native_api import background
+from native_api.access.model_access import resolved
 from native_api.exceptions import DatabaseUnavailable, InvalidRequest
-from native_api.limits import statements
-from native_api.limits.answers import number
+from native_api.limits import report
+from native_api.limits.headers import number
 from native_api.models import DailyUsage
-from native_api.permissions import resolved
 from native_api.types import Json
-from native_api.usage import folder, rollups
+from native_api.usage import totals
+from native_api.usage.journal import location
 from native_api.views.base import NativeView, caller_of
 
 PATIENCE: Final = 5.0
@@ -31,19 +32,19 @@ MOST_DAYS: Final = 366
 TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 SUMS: Final = ("requests", *TOKENS, "cost_units", "unpriced")
 
-_threads: Final = bridge.Threads("native-api-usage-view", 2)
+_threads: Final = background.Threads("native-api-usage-view", 2)
 
 
 class UsageView(NativeView):
     """All that the caller's user used, by whatever key. `cost` is text, in USD; `unpriced_requests` are not in it."""
 
     async def get(self, request: Request) -> HttpResponse:
-        first = rollups.day_of(datetime.now(UTC)) - timedelta(days=_days(request.query_params.get("days")) - 1)
+        first = totals.day_of(datetime.now(UTC)) - timedelta(days=_days(request.query_params.get("days")) - 1)
         caller = await resolved(caller_of(request))
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
-            limits = await statements.of(caller)
-        except (bridge.HangingCall, DatabaseError):
+            limits = await report.of(caller)
+        except (background.HangingCall, DatabaseError):
             raise DatabaseUnavailable("Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}) from None
         return self.json(
             {
@@ -69,7 +70,7 @@ def _days(told: str | None) -> int:
 def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
     if user_id is None:
         return []
-    own: Any = DailyUsage.objects.using(folder.database()).filter(user_id=rollups.user_text(user_id), day__gte=first)
+    own: Any = DailyUsage.objects.using(location.database()).filter(user_id=totals.user_text(user_id), day__gte=first)
     return list(own.order_by("-day", "model").values("day", "model").annotate(**{name: Sum(name) for name in SUMS}))
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.clients.conftest import SPOKEN
 from tests.clients.model import Answer
 from tests.clients.wires.base import Scripted
-from tests.limits.asking import budget, units
+from tests.limits.api_client import budget, units
 from tests.servers import Site, make_template, running_site, until
 from tests.upstream import Exchange, Script, cuts, says, stalls
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.anthropic_models import abilities
-from native_api.dialects.anthropic_schema import enforceable
+from native_api.dialects.anthropic.models import abilities
+from native_api.dialects.anthropic.schema import enforceable
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 from tests.dialects.timing import best_of
 
 DIALECT = DIALECTS["anthropic"]

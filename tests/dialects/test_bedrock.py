@@ -15,12 +15,12 @@ from botocore.eventstream import EventStreamBuffer
 from botocore.session import get_session
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.bedrock_models import maker
-from native_api.engine.eventstream import Decoder
+from native_api.dialects.bedrock.models import maker
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
+from native_api.upstream.decoders.aws_eventstream import Decoder
 from tests.corpus import bedrock, check_nothing_is_lost
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 from tests.test_recordings import cases
 
 DIALECT = DIALECTS["bedrock"]

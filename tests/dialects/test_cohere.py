@@ -11,7 +11,7 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 
 DIALECT = DIALECTS["cohere"]
 PROVIDER = Provider("p", "cohere", "https://api.cohere.com/v2")

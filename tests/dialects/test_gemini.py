@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.gemini_models import generation
-from native_api.dialects.gemini_schema import adapted
+from native_api.dialects.gemini.models import generation
+from native_api.dialects.gemini.schema import adapted
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
 from tests.dialects.timing import best_of

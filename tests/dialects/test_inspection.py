@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.inspection import is_address, is_plain
-from native_api.dialects.owned import OWNED
-from native_api.engine.remote_files import refuse_addresses
+from native_api.dialects.shared.inspection import is_address, is_plain
+from native_api.dialects.shared.owned import OWNED
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider
+from native_api.upstream.files.inline import refuse_addresses
 from tests.dialects.test_owned import HI, USER_BLOCKS, body_of, refused, target
 
 # --- what a provider keeps ---------------------------------------------------------------------------------

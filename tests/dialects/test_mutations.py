@@ -16,13 +16,13 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.nesting import MAX_DEPTH
-from native_api.engine.exchange import DECODERS
+from native_api.dialects.shared.nesting import MAX_DEPTH
 from native_api.exceptions import InvalidRequest, UpstreamError
-from native_api.parsers import parse_json
-from native_api.renderers import to_json
-from native_api.serializers import ChatCompletionSerializer
+from native_api.inbound.json_body import parse_json
+from native_api.inbound.openai import ChatCompletionSerializer
+from native_api.inbound.openai.rendering import to_json
 from native_api.types import Event, Provider, Target
+from native_api.upstream.call import DECODERS
 from tests.test_recordings import cases, target_of
 
 ROUNDS = 40

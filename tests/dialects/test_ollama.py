@@ -10,7 +10,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.types import ChatRequest, Event, Provider, Target
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 
 DIALECT = DIALECTS["ollama"]
 TARGET = Target(Provider("p", "ollama", "http://127.0.0.1:11434"), "qwen3")

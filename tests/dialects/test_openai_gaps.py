@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.engine import sse
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
+from native_api.upstream.decoders import sse
 from tests.test_recordings import cases, target_of
 
 WIRES = ("openai", "openai_responses")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from native_api.dialects.openai_models import can_reason, family_of, refused_by, takes_breakpoints
+from native_api.dialects.openai_chat.models import can_reason, family_of, refused_by, takes_breakpoints
 
 
 @pytest.mark.parametrize(

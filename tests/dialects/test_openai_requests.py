@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.serializers import ChatCompletionSerializer
+from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Provider, Quirks, Target
 from tests.corpus_requests import essence, unified_chat, unified_responses
 from tests.test_corpus import FILES, recordings, wire_of

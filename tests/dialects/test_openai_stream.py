@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.engine import sse
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, Provider, Quirks, Target
-from tests.dialects.folding import fold
+from native_api.upstream.decoders import sse
+from tests.dialects.stream_folding import fold
 
 DIALECT = DIALECTS["openai"]
 TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")

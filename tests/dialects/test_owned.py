@@ -12,7 +12,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import merge
-from native_api.dialects.owned import OWNED, answers, output_limit, service_tier
+from native_api.dialects.shared.owned import OWNED, answers, output_limit, service_tier
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.content import NATIVE_FORMATS
+from native_api.dialects.shared.content import NATIVE_FORMATS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, Provider, Target
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 
 DIALECT = DIALECTS["openai_responses"]
 TARGET = Target(Provider("p", "openai_responses", "https://api.example/v1"), "gpt-5")

@@ -15,15 +15,15 @@ import orjson
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.anthropic_schema import enforceable
-from native_api.dialects.bedrock_schema import is_taken
-from native_api.dialects.gemini_schema import adapted
-from native_api.dialects.json_schema import GROWTH, MAX_BYTES, MAX_PARTS, MEMO_BYTES, Adapter
+from native_api.dialects.anthropic.schema import enforceable
+from native_api.dialects.bedrock.schema import is_taken
+from native_api.dialects.gemini.schema import adapted
+from native_api.dialects.shared.json_schema import GROWTH, MAX_BYTES, MAX_PARTS, MEMO_BYTES, Adapter
+from native_api.dialects.shared.memo import ENTRY_BYTES, footprint, frozen
 from native_api.exceptions import InvalidRequest, UnsupportedField
-from native_api.memo import ENTRY_BYTES, footprint, frozen
 from native_api.types import Provider, Target
-from tests.dialects.counting import work_of
 from tests.dialects.test_mutations import mutated
+from tests.dialects.work_counter import work_of
 
 Schema = dict[str, Any]
 ADAPTERS: list[Adapter[Any]] = [adapted, enforceable, is_taken]

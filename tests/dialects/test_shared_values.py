@@ -16,8 +16,8 @@ import pytest
 
 from native_api import dialects
 from native_api.dialects import DIALECTS
-from native_api.dialects.json_schema import Adapter
-from native_api.memo import FrozenDict, FrozenList, frozen
+from native_api.dialects.shared.json_schema import Adapter
+from native_api.dialects.shared.memo import FrozenDict, FrozenList, frozen
 from native_api.types import Provider, Target
 from tests.dialects.test_schemas import MODELS
 from tests.test_recordings import cases, target_of

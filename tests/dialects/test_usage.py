@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.counts import count, join, joined
-from native_api.engine.exchange import DECODERS
+from native_api.dialects.shared.token_counts import count, join, joined
 from native_api.types import Event, Provider, Target
+from native_api.upstream.call import DECODERS
 from tests.test_recordings import cases, stream_of, target_of
-from tests.usage.counts import used
+from tests.usage.usage_factory import used
 
 STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
 REPLIES = cases("reply", "expected")

@@ -20,7 +20,7 @@ from django.test import override_settings
 from native_api.asgi import GatewayASGI, get_asgi_application
 from native_api.asgi.bodies import Body
 from native_api.asgi.handler import _sites_own_receivers
-from native_api.body_limits import held_bytes
+from native_api.inbound.body_limits import held_bytes
 from tests.front.conftest import native_api
 from tests.servers import Site, running_site
 from tests.upstream import Upstream

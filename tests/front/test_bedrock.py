@@ -11,10 +11,10 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
-from tests.eventstream import event, exception
+from tests.aws_eventstream_writer import event, exception
+from tests.aws_signature import signature_of, told
 from tests.front.conftest import native_api, sdk_for
 from tests.servers import Site, running_site
-from tests.signature import signature_of, told
 from tests.upstream import Exchange, Script, Upstream, cuts, says, streams
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

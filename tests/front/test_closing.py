@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.client import request_bytes
 from tests.front.conftest import native_api
-from tests.front.sabotage import STEPS
+from tests.front.failing_policies import STEPS
 from tests.servers import Site, running_site, until
 from tests.upstream import Upstream, event, stalls, streams
 
@@ -37,7 +37,7 @@ def settings_for(upstream: Upstream, **more: Any) -> dict[str, Any]:
 def failing(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     """A site whose middleware is Django's own, so that under our ASGI application requests go the short way."""
     folder, key = template
-    settings = settings_for(upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.sabotage.Saboteur"], STRICT=False)
+    settings = settings_for(upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.failing_policies.Saboteur"], STRICT=False)
     with running_site(request.param, tmp_path_factory.mktemp("failing"), folder, key, settings, DEBUG="1") as running:
         yield running
 
@@ -45,7 +45,7 @@ def failing(request: pytest.FixtureRequest, template: tuple[Path, str], upstream
 @pytest.fixture(scope="module", params=KINDS)
 def dropping(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     folder, key = template
-    more = {"DEBUG": "1", "SITE_SETTINGS": json.dumps({"MIDDLEWARE": ["tests.front.sabotage.Drops"]})}
+    more = {"DEBUG": "1", "SITE_SETTINGS": json.dumps({"MIDDLEWARE": ["tests.front.failing_policies.Drops"]})}
     with running_site(request.param, tmp_path_factory.mktemp("dropping"), folder, key, settings_for(upstream), **more) as running:
         yield running
 

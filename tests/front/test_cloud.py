@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.engine.keys import service_account
 from tests.servers import Site, running_site
 from tests.upstream import Upstream, completion, running_upstream, says
+from tests.upstream.keys import service_account
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
 GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}]}

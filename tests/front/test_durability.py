@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from native_api.keys import generate
+from native_api.access.keys import generate
 from tests.front.conftest import native_api
 from tests.servers import Site, environment_for, populate, running_site, stop, until
 from tests.upstream import Upstream, event, stalls, streams

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from native_api.dialects.owned import OWNED, normal
+from native_api.dialects.shared.owned import OWNED, normal
 from tests.dialects.test_owned import USER_BLOCKS, nested
 from tests.front.conftest import native_api
 from tests.servers import Site, running_site

@@ -13,8 +13,8 @@ from django.http import HttpResponse
 from django.middleware.cache import UpdateCacheMiddleware
 from django.test import RequestFactory, override_settings
 
-from native_api import headers
 from native_api.asgi.handler import _enveloped
+from native_api.inbound import headers
 from native_api.views import bad_request, not_found, server_error
 from native_api.views.base import _keep_out_of_caches
 from tests.front.conftest import native_api

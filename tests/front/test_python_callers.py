@@ -22,7 +22,7 @@ from tests.upstream import Upstream
 def test_every_call_is_answered_and_recorded(how: str, count: int, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
     shutil.copy(template[0] / "db.sqlite3", tmp_path)
     environment = environment_for(tmp_path, native_api(upstream), LOG_LEVEL="WARNING")
-    command = [sys.executable, "-m", "tests.front.calling", how]
+    command = [sys.executable, "-m", "tests.front.python_calls", how]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout) == ["Hello there"] * count, done.stderr
     assert done.stderr == ""

@@ -21,10 +21,10 @@ import pytest
 import redis
 
 from gatewayproject.environment import secret_key
+from native_api.catalog.presets import ROWS
 from native_api.management.commands.native_quickstart import _free_port, _reachable
-from native_api.providers import ROWS
+from tests.catalog.test_presets import ALL_VARIABLES
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
-from tests.test_providers import ALL_VARIABLES
 from tests.upstream import Upstream
 from tests.usage.conftest import ask_postgres, empty_postgres
 
@@ -152,7 +152,7 @@ def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstr
     upstream.script("", models)
     base_url = upstream.url.removesuffix("/v1") + ending
     code = (
-        "import native_api.providers as p; from dataclasses import replace;"
+        "import native_api.catalog.presets as p; from dataclasses import replace;"
         f"p.PRESETS[{name!r}] = replace(p.PRESETS[{name!r}], base_url={base_url!r});"
         "from django.core.management import execute_from_command_line as run; run(['manage.py', 'native_quickstart', '--no-serve'])"
     )

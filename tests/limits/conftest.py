@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from native_api.limits import budgets, notices
+from native_api.limits import budgets, signals
 from tests.servers import Site, environment_for, populate, running_site
 from tests.upstream import Exchange, Gate, Script, Upstream, running_upstream
 from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
@@ -30,7 +30,7 @@ PROMPT_TOKENS = 9
 def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """It remembers nothing, and has just looked for what has expired."""
     budgets._keys.clear()
-    notices._told.clear()
+    signals._told.clear()
     monkeypatch.setattr(budgets, "_next_expiry", float("inf"))
 
 

@@ -15,7 +15,7 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from native_api.limits import counters
-from native_api.limits.counters import AnyCache, Count, Slot, anycache, memory
+from native_api.limits.counters import AnyCache, Count, Slot, generic, memory
 
 REDIS = "redis://127.0.0.1:6379/9"
 BACKENDS = "django.core.cache.backends"
@@ -77,7 +77,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
         yield Kind(request.param, flush)
         flush()
     memory.start_anew()
-    anycache._places.clear()
+    generic._places.clear()
 
 
 @pytest.fixture

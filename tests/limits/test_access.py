@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.limits.asking import call, create_key, error_of, get, one_site, shell, user_with_key
+from tests.limits.api_client import call, create_key, error_of, get, one_site, shell, user_with_key
 from tests.limits.conftest import native_api
 from tests.servers import Site, until
 from tests.upstream import Upstream, says

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from native_api.limits import counters, holds
+from native_api.limits import counters, reservations
 from native_api.usage import tokens
-from tests.limits.asking import COST, away_from_the_end_of, units
+from tests.limits.api_client import COST, away_from_the_end_of, units
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, Sites, at_once, held_by, native_api, on_postgres, on_sqlite, tells_what_was_used
 from tests.servers import until
 from tests.upstream import Upstream
@@ -91,12 +91,12 @@ def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstr
         assert Counter(asyncio.run(at_once(rest, "up/rate", CALLS))) == {429: CALLS}
         until(lambda: budget(running)[1] == units(COST * killed), "the records of the others")
         assert budget(running)[0] == units(COST * (ADMITTED - killed))
-        until(lambda: expired(running), "the reservations of the dead", 1 + 6 + holds.GRACE + 5)
+        until(lambda: expired(running), "the reservations of the dead", 1 + 6 + reservations.GRACE + 5)
         assert Counter(asyncio.run(at_once(rest, "up/budget", CALLS))) == {200: killed, 402: CALLS - killed}
         until(lambda: budget(running)[1] == 0, "all records")
         assert budget(running) == (units(COST * ADMITTED), 0, units(COST * killed))
         assert spent(running, "up/budget") == COST * ADMITTED
-        time.sleep(max(0.0, counters.LEASE - holds.GRACE))
+        time.sleep(max(0.0, counters.LEASE - reservations.GRACE))
         assert asyncio.run(in_their_slots(Sites(rest, running.url), upstream)) == {200: ADMITTED, 429: CALLS - ADMITTED}
 
 

@@ -15,7 +15,7 @@ from native_api.limits.budgets import MOST_OF_A_BATCH, MOST_USED, NoRoom
 from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
-from tests.limits.budgeting import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, record, standing, want
+from tests.limits.budget_factory import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, record, standing, want
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
 

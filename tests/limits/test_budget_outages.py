@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from native_api.engine import exchange
-from native_api.engine.client import Plan
-from native_api.engine.routes import route
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
-from native_api.limits import budgets, holds, rules
+from native_api.limits import budgets, reservations, rules
 from native_api.models import Budget
+from native_api.routing.attempts import Plan
+from native_api.routing.route import route
 from native_api.types import Caller, Provider, Target
+from native_api.upstream import call as exchange
 from native_api.usage.entry import UsageEntry
-from tests.limits.budgeting import failing_at_its_end, record
+from tests.limits.budget_factory import failing_at_its_end, record
 from tests.servers import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "limits")]
@@ -37,9 +37,9 @@ def limits(settings: Any) -> Iterator[None]:
     limit = {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": "0.003", "WINDOW": "month"}
     settings.NATIVE_API = {**settings.NATIVE_API, "LIMITS": [limit]}
     rules.forget()
-    holds._database_threads.cache_clear()
+    reservations._database_threads.cache_clear()
     yield
-    holds._database_threads().leave_behind()
+    reservations._database_threads().leave_behind()
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return told
 
 
-async def let_in(entry: UsageEntry, price: Any = PRICE) -> holds.Hold:
+async def let_in(entry: UsageEntry, price: Any = PRICE) -> reservations.Hold:
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
     planned = Plan(route("m", [target]))
-    hold = holds.Hold(CHAT, planned, entry.id)
+    hold = reservations.Hold(CHAT, planned, entry.id)
     await hold.bind(Caller(user_id=1))
     await hold.cover(planned.route, exchange.prepare(CHAT, target))
     return hold
@@ -130,7 +130,7 @@ def test_a_call_that_used_nothing_gives_back_everything() -> None:
 
 def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch, released: list[Any]) -> None:
     asyncio.run(let_in(entry()))
-    monkeypatch.setattr(holds, "DATABASE_PATIENCE", 0.3)
+    monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.3)
     with hanging(), pytest.raises(DatabaseUnavailable):
         asyncio.run(let_in(entry()))
     until(lambda: len(released) == 1, "what was reserved late to be given back")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.limits.storm import AMOUNT, BUDGETS
+from tests.limits.load import AMOUNT, BUDGETS
 from tests.servers import ROOT
 from tests.usage.conftest import Place, make_place
 
@@ -31,7 +31,7 @@ def place(request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: P
 
 def start(place: Place, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.limits.storm", str(seed), str(calls)],
+        [sys.executable, "-m", "tests.limits.load", str(seed), str(calls)],
         env=place.environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,

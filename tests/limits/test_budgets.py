@@ -14,7 +14,7 @@ from native_api.limits.budgets import NoRoom
 from native_api.models import Budget, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
-from tests.limits.budgeting import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, held, record, standing, want
+from tests.limits.budget_factory import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, held, record, standing, want
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
 
@@ -140,9 +140,9 @@ class TestOtherDatabases:
 
     @pytest.fixture(autouse=True)
     def without_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("native_api.limits.taking._at_once", budgets.taking._by_django)
-        monkeypatch.setattr("native_api.limits.taking._written_out", budgets.taking._by_django)
-        monkeypatch.setattr("native_api.limits.taking.AT_ONCE", frozenset())
+        monkeypatch.setattr("native_api.limits.budget_update._at_once", budgets.taking._by_django)
+        monkeypatch.setattr("native_api.limits.budget_update._written_out", budgets.taking._by_django)
+        monkeypatch.setattr("native_api.limits.budget_update.AT_ONCE", frozenset())
 
     def test_it_is_the_same(self) -> None:
         reserved = budgets.reserve(new_id(), [want(units=60), want("b")], datetime.now(UTC) + timedelta(minutes=1))

@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from native_api.limits import counters
-from native_api.limits.counters import Count, Slot, anycache, memory
+from native_api.limits.counters import Count, Slot, generic, memory
 from native_api.limits.counters import redis as in_redis
 from tests.limits.conftest import REDIS
 from tests.limits.stores import BACKENDS, EXACT, IN_MEMORY, OTHER, SLOT, Kind, count, held, running
@@ -147,7 +147,7 @@ def test_settling_a_counter_that_is_gone_changes_nothing(store: counters.Store) 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
 def test_a_counter_outlives_its_window_only_a_little(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (IN_MEMORY, in_redis, anycache):
+    for module in (IN_MEMORY, in_redis, generic):
         monkeypatch.setattr(module, "AFTERWARDS", 0.5)
     store = kind.open()
     assert store.take("m", [count(10, seconds=0.5)], []).taken

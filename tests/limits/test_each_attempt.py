@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.limits.asking import COST, budget, call, error_of, limit, limits_of, one_site, units
+from tests.limits.api_client import COST, budget, call, error_of, limit, limits_of, one_site, units
 from tests.limits.conftest import at_once, native_api, tells_what_was_used
 from tests.servers import Site, until
 from tests.upstream import Upstream, says

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.engine import exchange
-from native_api.engine.client import Plan
-from native_api.engine.routes import route
 from native_api.exceptions import BudgetExceeded
-from native_api.limits import estimates, holds
+from native_api.limits import estimates, reservations
 from native_api.limits.estimates import MARGIN, MOST, USUAL_OUTPUT, Demand
 from native_api.limits.rules import Rule
+from native_api.routing.attempts import Plan
+from native_api.routing.route import route
 from native_api.types import Provider, Target
+from native_api.upstream import call
 from native_api.usage import tokens
 from native_api.usage.entry import UsageEntry, new_id
 
@@ -47,7 +47,7 @@ def rule(metric: str, pattern: str = "") -> Rule:
 def demand(chat: dict[str, Any] | None = None, at: Target | None = None, **options: Any) -> Demand:
     """Of an attempt at this target."""
     asked: Any = {"model": "r", "messages": MESSAGES, **(chat or {})}
-    prepared = exchange.prepare(asked, at or target())
+    prepared = call.prepare(asked, at or target())
     prepared.tokens = PROMPT
     return Demand(asked, route("r", [prepared.target], **options), prepared)
 
@@ -142,14 +142,14 @@ class TestBeforeTheCall:
             asked.append(tier)
             return DEAR if tier == "priority" else CHEAP
 
-        monkeypatch.setattr("native_api.usage.pricing.of", of)
+        monkeypatch.setattr("native_api.pricing.lookup.of", of)
         assert demand({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(PROMPT, 5, DEAR)
         assert demand({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(PROMPT, 5, CHEAP)
         assert asked == ["priority", ""]
 
     @pytest.mark.parametrize("wire", ["openai", "openai_responses", "gemini", "bedrock"])
     def test_as_the_wire_says_it(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("native_api.usage.pricing.of", lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP)
+        monkeypatch.setattr("native_api.pricing.lookup.of", lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP)
         assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
 
     def test_what_has_no_price_is_refused(self) -> None:
@@ -277,12 +277,12 @@ class TestOfAHold:
         assert UsageEntry.from_json(own.to_json()).claims == {"5": MOST}
 
 
-def hold_of_a_call() -> holds.Hold:
+def hold_of_a_call() -> reservations.Hold:
     chat: Any = {"model": "r", "messages": MESSAGES}
-    return holds.Hold(chat, Plan(route("r", [target()])), new_id())
+    return reservations.Hold(chat, Plan(route("r", [target()])), new_id())
 
 
-def holding(reserved: int) -> holds.Hold:
+def holding(reserved: int) -> reservations.Hold:
     """Of the budget whose key is 5, on cost."""
     from native_api.limits.budgets import Level, Want
     from native_api.limits.rules import Bound

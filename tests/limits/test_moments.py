@@ -13,7 +13,7 @@ from native_api.limits import budgets
 from native_api.limits.windows import span
 from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage.entry import UsageEntry, first_id_of
-from tests.limits.budgeting import Standing, call, record, standing, want
+from tests.limits.budget_factory import Standing, call, record, standing, want
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "site")]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.limits.asking import away_from_the_end_of, begun, call, error_of, get, limit, limits_of, standing_in
+from tests.limits.api_client import away_from_the_end_of, begun, call, error_of, get, limit, limits_of, standing_in
 from tests.limits.conftest import REDIS, Sites, held_by, native_api, on_postgres, tells_what_was_used
 from tests.servers import Site, environment_for, free_port, populate, running_site, until
 from tests.upstream import Exchange, Upstream

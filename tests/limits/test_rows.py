@@ -16,8 +16,8 @@ from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection
 from django.test import override_settings
 
+from native_api.access.keys import create_key
 from native_api.exceptions import DatabaseUnavailable
-from native_api.keys import create_key
 from native_api.limits import rules
 from native_api.limits.rules import Rule, rule_of
 from native_api.models import Limit, ModelAccess

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.limits.asking import COST, away_from_the_end_of, budget, call, error_of, limit, limits_of, one_site, units
+from tests.limits.api_client import COST, away_from_the_end_of, budget, call, error_of, limit, limits_of, one_site, units
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
 from tests.servers import Site, until
 from tests.upstream import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams

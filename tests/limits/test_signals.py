@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.limits.asking import COST, away_from_the_end_of, budget, call, limit, one_site, units, user_with_key
+from tests.limits.api_client import COST, away_from_the_end_of, budget, call, limit, one_site, units, user_with_key
 from tests.limits.conftest import native_api, tells_what_was_used
 from tests.servers import Site, environment_for, populate, running_site, until
 from tests.settings import INSTALLED_APPS
@@ -55,7 +55,7 @@ def heard_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(heard_at: Path) -> dict[str, str]:
-    apps = [*INSTALLED_APPS, "tests.limits.listening.Listening"]
+    apps = [*INSTALLED_APPS, "tests.limits.signal_recorder.Listening"]
     return {"SITE_SETTINGS": json.dumps({"INSTALLED_APPS": apps}), "HEARD": str(heard_at)}
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from native_api.limits import counters
-from native_api.limits.counters import Slot, anycache
+from native_api.limits.counters import Slot, generic
 from native_api.limits.counters import redis as in_redis
 from tests.limits.stores import OTHER, SHARED, SLOT, Kind, count, held, running
 from tests.servers import until
@@ -26,7 +26,7 @@ def test_a_slot_that_is_left_is_free(store: counters.Store) -> None:
 @pytest.fixture
 def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
     seconds = 1.0
-    for module in (in_redis, anycache):
+    for module in (in_redis, generic):
         monkeypatch.setattr(module, "LEASE", seconds)
     return seconds
 
@@ -87,7 +87,7 @@ def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) ->
 
 @pytest.mark.parametrize("kind", ["locmem"], indirect=True)
 def test_more_places_than_a_question_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(anycache, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(generic, "MOST_AT_ONCE", 2)
     store, many = kind.open(), Slot("many", 5)
     assert [store.take(f"m{number}", [], [many]).taken for number in range(6)] == [True] * 5 + [False]
     assert running(store, many) == [5]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from native_api.usage.daily_names import UNKNOWN
-from tests.limits.asking import call, create_key, error_of, get, one_site, user_with_key
+from tests.limits.api_client import call, create_key, error_of, get, one_site, user_with_key
 from tests.limits.conftest import native_api
 from tests.servers import Site, manage, until
 from tests.upstream import Exchange, Upstream, completion

@@ -13,19 +13,19 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from native_api import prices
-from native_api.engine import exchange
-from native_api.engine.client import Plan
-from native_api.engine.routes import Route, route
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, RateLimited
-from native_api.limits import budgets, counters, holds, rules
+from native_api.limits import budgets, counters, reservations, rules
 from native_api.limits.counters import memory
-from native_api.limits.holds import Hold
+from native_api.limits.reservations import Hold
 from native_api.limits.rules import Bound
 from native_api.models import Budget, Reservation
+from native_api.pricing import tables
+from native_api.routing.attempts import Plan
+from native_api.routing.route import Route, route
 from native_api.types import Caller, Provider, Target, Timeouts
+from native_api.upstream import call as exchange
 from native_api.usage.entry import UsageEntry, new_id
-from tests.limits.budgeting import record
+from tests.limits.budget_factory import record
 from tests.limits.stores import Kind
 from tests.servers import until
 
@@ -39,7 +39,7 @@ MICRO = 10**6
 
 def at(model: str, price: int | None, **more: Any) -> Target:
     """A target whose output costs so many dollars a million tokens: a call of CHAT costs a thousandth of that."""
-    return Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), model, price=prices.parse({"INPUT": "0", "OUTPUT": str(price)}), **more)
+    return Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), model, price=tables.parse({"INPUT": "0", "OUTPUT": str(price)}), **more)
 
 
 CHEAP, DEAR, DEARER = at("cheap", 1), at("dear", 2), at("dearer", 3)
@@ -56,10 +56,10 @@ SLOTS = {"SUBJECT": "everyone", "METRIC": "concurrent_requests", "AMOUNT": 1}
 @pytest.fixture
 def nothing_held() -> Iterator[None]:
     memory.start_anew()
-    holds._database_threads.cache_clear()
+    reservations._database_threads.cache_clear()
     yield
-    until(lambda: not holds._ending, "everything to be given back")
-    holds._database_threads().leave_behind()
+    until(lambda: not reservations._ending, "everything to be given back")
+    reservations._database_threads().leave_behind()
     memory.start_anew()
     rules._current._start_anew(setting="NATIVE_API")
 
@@ -121,12 +121,12 @@ def standing() -> tuple[int, int, int]:
 
 def counted(store: counters.Store, metric: str) -> int:
     [bound] = [bound for bound in rules.current().bounds(ALICE) if bound.rule.metric == metric]
-    levels = store.levels([key_of(bound)], []) if bound.rule.window else store.levels([], [holds.slot_of(bound)])
+    levels = store.levels([key_of(bound)], []) if bound.rule.window else store.levels([], [reservations.slot_of(bound)])
     return int([*levels.counts, *levels.slots][0])
 
 
 def key_of(bound: Bound) -> str:
-    return holds.count_key(bound, holds.span(bound.rule.window, datetime.now(UTC), UTC))
+    return reservations.count_key(bound, reservations.span(bound.rule.window, datetime.now(UTC), UTC))
 
 
 # --- budgets -------------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_what_the_database_adds_too_late_ends_with_the_call(
     async def call() -> Hold:
         hold = await begun(CHEAP)
         monkeypatch.setattr(budgets, "reserve", slowly)
-        monkeypatch.setattr(holds, "DATABASE_PATIENCE", 0.05)
+        monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.05)
         for target in (DEAR, DEARER):
             with pytest.raises(DatabaseUnavailable):
                 await cover(hold, target)

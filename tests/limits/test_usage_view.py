@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from native_api.limits.windows import span
-from tests.limits.asking import (
+from tests.limits.api_client import (
     COST,
     away_from_the_end_of,
     begun,

@@ -23,13 +23,13 @@ POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:54
 
 
 class Child:
-    """A process that obeys `tests.usage.child`. `ask` sends a command and waits for its reply."""
+    """A process that obeys `tests.usage.child_process`. `ask` sends a command and waits for its reply."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.usage.child"],
+                [sys.executable, "-m", "tests.usage.child_process"],
                 env=environment,
                 cwd=ROOT,
                 stdin=subprocess.PIPE,

@@ -14,17 +14,18 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from native_api.engine.routes import blended
+from native_api.catalog.presets import PRESETS
 from native_api.exceptions import NativeError, UpstreamError
+from native_api.gateway.call_record import Meter
+from native_api.gateway.connection_test import Outcome
 from native_api.models import UsageRecord
-from native_api.probes import Outcome
-from native_api.providers import PRESETS
+from native_api.pricing import lookup, published
+from native_api.routing.route import blended
 from native_api.types import Caller, ChatRequest, Target, Usage
-from native_api.usage import pricing, published, recorder
+from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
-from native_api.usage.meter import Meter
 from tests.servers import ROOT
-from tests.usage.counts import served_by, used
+from tests.usage.usage_factory import served_by, used
 
 CHAT: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
 GPT, CLAUDE = served_by("openai", "gpt-4o"), served_by("anthropic", "claude-haiku-4-5")
@@ -109,7 +110,7 @@ def test_the_tier_that_served_a_reply_decides_its_price(records: list[UsageEntry
 
 
 def test_an_estimate_is_for_the_tier_that_is_asked_for() -> None:
-    told = [pricing.estimate(served_by("openai", "gpt-5"), 1000, 1000, tier) for tier in ("", "auto", "flex", "priority")]
+    told = [lookup.estimate(served_by("openai", "gpt-5"), 1000, 1000, tier) for tier in ("", "auto", "flex", "priority")]
     assert told == [Decimal("0.01125"), Decimal("0.01125"), Decimal("0.005625"), Decimal("0.0225")]
 
 
@@ -128,13 +129,13 @@ def test_what_cannot_be_charged_is_recorded_nevertheless(records: list[UsageEntr
 
 
 def test_a_probe_tells_the_same_cost() -> None:
-    assert pricing.cost(GPT, used(9, 3)) == Decimal("0.0000525")
-    assert pricing.cost(served_by("vllm", "m"), used(9, 3)) is Outcome(GPT).cost is None
+    assert lookup.cost(GPT, used(9, 3)) == Decimal("0.0000525")
+    assert lookup.cost(served_by("vllm", "m"), used(9, 3)) is Outcome(GPT).cost is None
 
 
 def test_an_entry_survives_the_journal_with_its_price() -> None:
     entry = UsageEntry()
-    pricing.charge(entry, served_by("gemini", "gemini-2.5-pro"), used(300_000, 1))
+    lookup.charge(entry, served_by("gemini", "gemini-2.5-pro"), used(300_000, 1))
     back = UsageEntry.from_json(entry.to_json())
     assert (back.price, back.cost) == (entry.price, entry.cost)
     assert back.price is not None
@@ -144,7 +145,7 @@ def test_an_entry_survives_the_journal_with_its_price() -> None:
 def test_the_admin_shows_how_a_cost_came_about(client: Client, db: None) -> None:
     client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
     entry = UsageEntry(model="m")
-    pricing.charge(entry, GPT, used(1000, 500))
+    lookup.charge(entry, GPT, used(1000, 500))
     UsageRecord.objects.create(id=entry.id, created_at=entry.created_at, model="m", cost=entry.cost, price=entry.price)
     body = client.get(f"/admin/native_api/usagerecord/{entry.id}/change/").content.decode()
     assert "0.007500000000" in body
@@ -155,7 +156,7 @@ def test_the_admin_shows_how_a_cost_came_about(client: Client, db: None) -> None
 
 
 def targets_of(name: str, route: dict[str, Any]) -> tuple[Target, ...]:
-    from native_api import catalog
+    from native_api.catalog import catalog
 
     providers = {name: {"API_KEY": "sk-test"} for name in ("openai", "anthropic")} | {
         "own": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9"}
@@ -192,14 +193,14 @@ def test_other_routes_look_up_no_prices() -> None:
 
 
 def test_a_price_is_at_hand_within_five_microseconds() -> None:
-    pricing.of(GPT)
-    assert min(timeit.repeat(lambda: pricing.of(GPT), number=2_000, repeat=10)) / 2_000 < 5e-6
+    lookup.of(GPT)
+    assert min(timeit.repeat(lambda: lookup.of(GPT), number=2_000, repeat=10)) / 2_000 < 5e-6
 
 
 def test_many_threads_that_need_prices_at_once_read_them_once() -> None:
-    pricing._lists.edition = None
+    lookup._lists.edition = None
     with ThreadPoolExecutor(16) as threads:
-        editions = list(threads.map(lambda _: pricing._lists.load(), range(64)))
+        editions = list(threads.map(lambda _: lookup._lists.load(), range(64)))
     assert len({id(edition) for edition in editions}) == 1
 
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from native_api.admin.rollups import JumpingDays
+from native_api.admin.daily_usage import JumpingDays
 from native_api.admin.usage import MAX_CHOICES, used_models
 from native_api.models import DailyUsage
 from native_api.usage import writer

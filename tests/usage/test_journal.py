@@ -14,9 +14,9 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native_api.usage import folder
-from native_api.usage.journal import MAX_KEPT, Journal
-from native_api.usage.segment import Segment, framed, unframed
+from native_api.usage.journal import location
+from native_api.usage.journal.journal import MAX_KEPT, Journal
+from native_api.usage.journal.segment import Segment, framed, unframed
 
 
 def everything(journal: Journal) -> list[bytes]:
@@ -74,8 +74,8 @@ def test_an_idle_file_is_removed(journal_folder: Path) -> None:
 
 
 def test_a_grown_file_is_left_and_nothing_of_it_is_lost(journal_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("native_api.usage.journal.MAX_SEGMENT_BYTES", 100)
-    monkeypatch.setattr("native_api.usage.journal.TIDY_SEGMENT_BYTES", 50)
+    monkeypatch.setattr("native_api.usage.journal.journal.MAX_SEGMENT_BYTES", 100)
+    monkeypatch.setattr("native_api.usage.journal.journal.TIDY_SEGMENT_BYTES", 50)
     journal = Journal()
     lines = [b"%030d" % number for number in range(50)]
     for line in lines:
@@ -136,7 +136,7 @@ def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(lines: list[bytes], d
     ends = [len(b"".join(framed(line) for line in lines[:number])) for number in range(len(lines) + 1)]
     survivors = lines[: max(number for number, end in enumerate(ends) if end <= cut)]
     with tempfile.TemporaryDirectory() as name, override_settings(NATIVE_API={"JOURNAL_DIR": name}):
-        (Path(name) / f"{folder.mark()}-1-a.journal").write_bytes(whole[:cut])
+        (Path(name) / f"{location.mark()}-1-a.journal").write_bytes(whole[:cut])
         journal = Journal()
         journal.sweep()
         assert everything(journal) == survivors
@@ -182,7 +182,7 @@ def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(unwritable: 
 
 
 def test_lines_in_memory_move_to_a_file_when_there_can_be_one(unwritable: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("native_api.usage.journal.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("native_api.usage.journal.journal.RETRY_SECONDS", 0.0)
     journal = Journal()
     journal.append(b"1")
     settings.NATIVE_API = {"JOURNAL_DIR": str(unwritable / "journal")}
@@ -208,15 +208,15 @@ def test_the_folder_is_in_the_base_directory_else_in_a_private_one(tmp_path: Pat
     (tmp_path / "temporary").mkdir()
     settings.NATIVE_API = {}
     settings.BASE_DIR = tmp_path
-    assert folder.find() == tmp_path / "native_journal"
+    assert location.find() == tmp_path / "native_journal"
     (tmp_path / "file").touch()
     settings.BASE_DIR = tmp_path / "file"
-    found = folder.find()
+    found = location.find()
     assert found.parent == tmp_path / "temporary"
     assert stat.S_IMODE(found.stat().st_mode) == 0o700
     found.chmod(0o755)
     with pytest.raises(PermissionError):
-        folder.find()
+        location.find()
 
 
 def test_journals_of_another_database_are_left_alone(journal_folder: Path) -> None:

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.engine.exchange import DECODERS
 from native_api.exceptions import UpstreamError, UpstreamTimeout
+from native_api.gateway.call_record import Meter
 from native_api.types import Caller, Event, Json, Usage
+from native_api.upstream.call import DECODERS
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
-from native_api.usage.meter import Meter
 from native_api.usage.tokens import prompt_tokens, text_tokens
-from tests.dialects.folding import fold
+from tests.dialects.stream_folding import fold
 from tests.test_recordings import cases, stream_of, target_of
-from tests.usage.counts import served_by, used
+from tests.usage.usage_factory import served_by, used
 
 STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
 CHAT: Any = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello there, how are you?"}]}

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from native_api import prices
+from native_api.pricing import lookup, published, tables
 from native_api.types import Usage
-from native_api.usage import pricing, published
 from native_api.usage.entry import UsageEntry
-from tests.usage.counts import served_by, used
+from tests.usage.usage_factory import served_by, used
 
 COHERE_BILLED = {"billed_units": {"input_tokens": 12.0, "output_tokens": 34.0}}
 TWO_SEARCHES = {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 3}}
@@ -123,11 +122,11 @@ def worked_out(arithmetic: str) -> Fraction:
 def test_a_call_costs_what_the_provider_charges(preset: str, model: str, usage: Usage, expected: str, arithmetic: str) -> None:
     target = served_by(preset, model)
     entry = UsageEntry()
-    pricing.charge(entry, target, usage)
+    lookup.charge(entry, target, usage)
     assert entry.cost == Decimal(expected)
     assert Fraction(expected) == worked_out(arithmetic)
     assert entry.price is not None
-    assert prices.cost(prices.parse(entry.price) or {}, usage) == entry.cost, "the record itself shows how its cost came about"
+    assert tables.cost(tables.parse(entry.price) or {}, usage) == entry.cost, "the record itself shows how its cost came about"
 
 
 def test_there_are_cases_of_every_kind() -> None:
@@ -162,7 +161,7 @@ def test_a_price_is_that_of_the_hour_and_the_day(preset: str, model: str, moment
     assert found is not None
     table = published.table_of(found, moment=moment)
     assert table is not None
-    assert prices.cost(table, usage) == Decimal(expected)
+    assert tables.cost(table, usage) == Decimal(expected)
     assert published.varies(found)
 
 
@@ -173,7 +172,7 @@ DEAR = {"INPUT": "100", "OUTPUT": "200"}
 
 def charged(target: Any, usage: Usage) -> tuple[Decimal | None, Any]:
     entry = UsageEntry()
-    pricing.charge(entry, target, usage)
+    lookup.charge(entry, target, usage)
     return entry.cost, entry.price
 
 
@@ -182,7 +181,7 @@ def test_the_providers_own_price_wins_over_the_published_one() -> None:
 
 
 def test_the_targets_own_price_wins_over_the_providers() -> None:
-    own = prices.parse({"INPUT": "0.000001", "OUTPUT": 0, "REQUEST": "0.5"})
+    own = tables.parse({"INPUT": "0.000001", "OUTPUT": 0, "REQUEST": "0.5"})
     told = {"INPUT": "0.000001", "OUTPUT": "0", "REQUEST": "0.5"}
     assert charged(served_by("openai", "gpt-4o", own, PRICE=DEAR), used(1, 10)) == (Decimal("0.500000000001"), told)
 

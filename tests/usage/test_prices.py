@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native_api import prices
-from native_api.types import Usage
-from native_api.usage import pricing
+from native_api.pricing import lookup
+from native_api.pricing import tables as prices
+from native_api.types import COST_DECIMALS, Usage
 from native_api.usage.entry import UsageEntry
-from tests.usage.counts import served_by, used
+from tests.usage.usage_factory import served_by, used
 
 MILLION = 1_000_000
 
@@ -182,7 +182,7 @@ def test_a_cost_is_the_exact_sum_over_tokens_that_are_each_counted_once(table: A
     made = prices.cost(table, usage)
     assert made is not None
     assert abs(Fraction(made) - exact) <= Fraction(1, 2 * 10**12)
-    assert prices._decimals(made) <= prices.DECIMALS
+    assert prices._decimals(made) <= COST_DECIMALS
     if exact * 10**12 == int(exact * 10**12):
         assert Fraction(made) == exact
 
@@ -270,7 +270,7 @@ def test_the_precision_that_a_site_computes_with_makes_no_difference() -> None:
 )
 def test_an_estimate_is_what_a_call_may_cost_at_most(table: Any, tokens: tuple[int, int], expected: str | None) -> None:
     target = served_by("openai", "gpt-4o", prices.parse(table))
-    assert pricing.estimate(target, *tokens) == (None if expected is None else Decimal(expected))
+    assert lookup.estimate(target, *tokens) == (None if expected is None else Decimal(expected))
 
 
 @given(
@@ -289,9 +289,9 @@ def test_no_call_of_text_costs_more_than_its_estimate(table: Any, prompt: int, w
 
 
 def test_targets_are_compared_at_three_tokens_in_for_one_out() -> None:
-    assert pricing.blended(served_by("openai", "gpt-4o")) == Decimal("4.375")
-    assert pricing.blended(served_by("vllm", "m")) is None
-    assert pricing.estimate(served_by("vllm", "m"), 1, 1) is None
+    assert lookup.blended(served_by("openai", "gpt-4o")) == Decimal("4.375")
+    assert lookup.blended(served_by("vllm", "m")) is None
+    assert lookup.estimate(served_by("vllm", "m"), 1, 1) is None
 
 
 # --- charging ----------------------------------------------------------------------------------------------------------
@@ -299,33 +299,33 @@ def test_targets_are_compared_at_three_tokens_in_for_one_out() -> None:
 
 def test_nothing_known_is_nothing_charged() -> None:
     entry = UsageEntry(cost=Decimal(1), price={"INPUT": "1"})
-    pricing.charge(entry, served_by("openai", "gpt-4o"), None)
+    lookup.charge(entry, served_by("openai", "gpt-4o"), None)
     assert (entry.cost, entry.price) == (None, None)
-    pricing.charge(entry, None, used(1, 1))
+    lookup.charge(entry, None, used(1, 1))
     assert (entry.cost, entry.price) == (None, None)
 
 
 def test_a_cost_that_no_database_holds_is_not_recorded() -> None:
     entry = UsageEntry()
-    pricing.charge(entry, served_by("openai", "m", prices.parse({"INPUT": MILLION, "OUTPUT": MILLION})), used(2**52, 0))
+    lookup.charge(entry, served_by("openai", "m", prices.parse({"INPUT": MILLION, "OUTPUT": MILLION})), used(2**52, 0))
     assert entry.cost is None
 
 
 def test_a_price_once_looked_up_is_at_hand() -> None:
     target = served_by("openrouter", "no/such-model")
-    assert pricing.of(target) is None
-    edition = pricing._lists.edition
+    assert lookup.of(target) is None
+    edition = lookup._lists.edition
     try:
-        pricing._lists.edition = None
-        assert pricing.of(target) is None
-        assert pricing._lists.edition is None, "it did not look again"
+        lookup._lists.edition = None
+        assert lookup.of(target) is None
+        assert lookup._lists.edition is None, "it did not look again"
     finally:
-        pricing._lists.edition = edition
+        lookup._lists.edition = edition
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pricing, "MOST_REMEMBERED", 3)
-    pricing.forget()
+    monkeypatch.setattr(lookup, "MOST_REMEMBERED", 3)
+    lookup.forget()
     for number in range(20):
-        assert pricing.of(served_by("openai", f"m-{number}")) is None
-    assert len(pricing._lists.known) <= 3
+        assert lookup.of(served_by("openai", f"m-{number}")) is None
+    assert len(lookup._lists.known) <= 3

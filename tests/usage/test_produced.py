@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from native_api.gateway.produced_tokens import IMAGE_TOKENS, PLACEHOLDER, Produced, counted
 from native_api.types import Usage
-from native_api.usage.produced import IMAGE_TOKENS, PLACEHOLDER, Produced, counted
-from tests.usage.counts import used
+from tests.usage.usage_factory import used
 
 WORDS = "word " * 80
 """100 tokens."""

@@ -19,7 +19,7 @@ from native_api.models import ApiKey, UsageRecord
 from native_api.signals import key_used_first_time, usage_recorded
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry
-from native_api.usage.touches import KeyTouches
+from native_api.usage.last_used import KeyTouches
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 

@@ -16,9 +16,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from native_api.models import PriceList
-from native_api.usage import pricing, updates
+from native_api.pricing import lookup, updates
 from tests.servers import environment_for, manage
-from tests.usage.counts import served_by
+from tests.usage.usage_factory import served_by
 
 pytestmark = pytest.mark.django_db
 
@@ -77,10 +77,10 @@ def lists() -> Iterator[ListServer]:
 @pytest.fixture(autouse=True)
 def own_prices() -> Iterator[None]:
     """Afterwards the process has the package's own prices again."""
-    pricing.load()
+    lookup.load()
     yield
     PriceList.objects.all().delete()
-    pricing.refresh()
+    lookup.refresh()
 
 
 def update(url: str) -> str:
@@ -90,14 +90,14 @@ def update(url: str) -> str:
 
 
 def price(model: str = "gpt-4o") -> Any:
-    return pricing.of(served_by("openai", model))
+    return lookup.of(served_by("openai", model))
 
 
 def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:
     url = lists.serve(price_list())
     assert update(url) == f"Priced models: 1, from {url}\n"
     assert price()["INPUT"] == Decimal("2.5"), "nobody has looked yet"
-    pricing.refresh()
+    lookup.refresh()
     assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
     assert price("gpt-4o-mini") is None, "the new list is the whole truth"
     row = PriceList.objects.get()
@@ -107,7 +107,7 @@ def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:
 def test_amounts_are_what_the_list_says_to_the_last_digit(lists: ListServer) -> None:
     text = json.dumps(price_list()).replace("0.1", "0.123456789012345678").replace("0.3", "0.30000000000000004")
     update(lists.serve(text.encode()))
-    pricing.refresh()
+    lookup.refresh()
     assert price() == {"INPUT": Decimal("0.123456789012345678"), "OUTPUT": Decimal("0.30000000000000004")}
 
 
@@ -119,7 +119,7 @@ def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
         {"constraint": {"start_date": "2024-01-01"}, "prices": {"input_mtok": tiered, "output_mtok": 3, "web_searches_kcount": 10}},
     ]
     update(lists.serve(listed))
-    pricing.refresh()
+    lookup.refresh()
     assert price() == {
         "INPUT": Decimal(1), "OUTPUT": Decimal(3), "WEB_SEARCH": Decimal("0.01"), "ABOVE": {1000: {"INPUT": Decimal("2.5")}},
     }  # fmt: skip
@@ -127,15 +127,15 @@ def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
 
 def test_a_calling_process_looks_by_itself(lists: ListServer, transactional_db: None) -> None:
     update(lists.serve(price_list()))
-    pricing.forget()
+    lookup.forget()
 
     async def calls() -> None:
-        await pricing.aready()
-        look = pricing._lists.look
+        await lookup.aready()
+        look = lookup._lists.look
         assert look is not None
         await asyncio.wrap_future(look)
-        await pricing.aready()
-        assert pricing._lists.look is look, "not again within a minute"
+        await lookup.aready()
+        assert lookup._lists.look is look, "not again within a minute"
 
     asyncio.run(calls())
     assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
@@ -144,7 +144,7 @@ def test_a_calling_process_looks_by_itself(lists: ListServer, transactional_db: 
 def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
     for number in range(updates.KEPT + 2):
         update(lists.serve(price_list(input_mtok=number, output_mtok=1)))
-    pricing.refresh()
+    lookup.refresh()
     assert PriceList.objects.count() == updates.KEPT
     assert price()["INPUT"] == number
 
@@ -199,8 +199,8 @@ def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_not
     from django.utils import timezone
 
     PriceList.objects.create(fetched_at=timezone.now(), source="x", data="{}")
-    pricing.refresh()
-    pricing.refresh()
+    lookup.refresh()
+    lookup.refresh()
     assert price()["INPUT"] == Decimal("2.5")
     assert [record.message.partition(" (")[0] for record in caplog.records] == ["No newer prices could be looked for"], "said once"
 

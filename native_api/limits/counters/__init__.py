@@ -19,11 +19,11 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from native_api.limits.counters.anycache import AnyCache
+from native_api.limits.counters.base import AFTERWARDS, LEASE, Count, Levels, Slot, Store, has_room
+from native_api.limits.counters.generic import AnyCache
 from native_api.limits.counters.memory import Memory
 from native_api.limits.counters.redis import Redis
-from native_api.limits.counters.vocabulary import AFTERWARDS, LEASE, Count, Levels, Slot, Store, has_room
-from native_api.shared import IN_PROCESS
+from native_api.routing.health_sync import IN_PROCESS
 
 __all__ = [
     "AFTERWARDS",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from native_api.limits.counters.vocabulary import AFTERWARDS, Count, Levels, Slot, has_room
+from native_api.limits.counters.base import AFTERWARDS, Count, Levels, Slot, has_room
 
 MOST_KEPT: Final = 10_000
 """Counters in memory before the old ones are looked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from native_api.limits.counters.vocabulary import AFTERWARDS, LEASE, Count, Levels, Slot
+from native_api.limits.counters.base import AFTERWARDS, LEASE, Count, Levels, Slot
 
 TAKE: Final = """
 local time = redis.call('TIME')

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from django.core.management import BaseCommand, CommandError
 
-from native_api import bridge, catalog, probes
-from native_api.engine import transport
+from native_api import background
+from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
-from native_api.gateway import new_request_id
+from native_api.gateway import connection_test
+from native_api.gateway.calls import new_request_id
 from native_api.management.tables import table
 from native_api.types import Caller, Target
+from native_api.upstream import transport
 from native_api.usage import recorder
 
 COLUMNS: Final = ("TARGET", "REACHABLE", "AUTHORISED", "MODEL", "LATENCY", "COST", "PROBLEM")
@@ -26,12 +28,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("models", nargs="*", help="Only these, such as gpt-4o or openai/gpt-4o; by default all models.")
-        parser.add_argument("--timeout", type=float, default=probes.SECONDS, help="Seconds to wait for each (%(default)s).")
+        parser.add_argument("--timeout", type=float, default=connection_test.SECONDS, help="Seconds to wait for each (%(default)s).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot = catalog.current()
         targets = _targets(snapshot, options["models"])
-        outcomes = bridge.run(_probed(targets, options["timeout"])) if targets else []
+        outcomes = background.run(_probed(targets, options["timeout"])) if targets else []
         recorder.flush(FLUSH_SECONDS)
         if outcomes:
             for line in table([COLUMNS, *(_row(outcome) for outcome in outcomes)]):
@@ -49,9 +51,9 @@ class Command(BaseCommand):
             self.stderr.write(f"Not checked, since no model names them: {', '.join(idle)}. Try native_check PROVIDER/MODEL.")
 
 
-async def _probed(targets: list[Target], seconds: float) -> list[probes.Outcome]:
+async def _probed(targets: list[Target], seconds: float) -> list[connection_test.Outcome]:
     try:
-        return await probes.probe_all(targets, Caller(user_name="native_check"), new_request_id(), seconds)
+        return await connection_test.probe_all(targets, Caller(user_name="native_check"), new_request_id(), seconds)
     finally:
         await transport.aclose()
 
@@ -63,7 +65,7 @@ def _targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
         raise CommandError(error.message) from None
 
 
-def _row(outcome: probes.Outcome) -> tuple[str, ...]:
+def _row(outcome: connection_test.Outcome) -> tuple[str, ...]:
     return (
         str(outcome.target),
         WORDS[outcome.reachable],

@@ -14,7 +14,7 @@ from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from native_api import keys
+from native_api.access import keys
 from native_api.management.tables import table
 from native_api.models import ApiKey
 

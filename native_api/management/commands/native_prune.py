@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from django.core.management import BaseCommand, CommandError
 
-from native_api.usage import folder
 from native_api.usage.entry import EPOCH
-from native_api.usage.pruning import Pruner
+from native_api.usage.journal import location
+from native_api.usage.prune import Pruner
 
 UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 MAX_BATCH: Final = 10_000
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["batch"] <= MAX_BATCH:
             raise CommandError(f"--batch must be between 1 and {MAX_BATCH}.")
-        pruner = Pruner(_moment(options["older_than"]), folder.database(), options["batch"], dry_run=options["dry_run"])
+        pruner = Pruner(_moment(options["older_than"]), location.database(), options["batch"], dry_run=options["dry_run"])
         pruner.run()
         self.stdout.write(f"{pruner.deleted} usage records {'would be' if options['dry_run'] else 'were'} deleted.")
         for day, count in sorted(pruner.kept.items()):

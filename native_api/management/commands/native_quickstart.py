@@ -25,12 +25,13 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 from django.urls import NoReverseMatch, reverse
 
-from native_api import catalog, private_files
+from native_api.access.keys import create_key
+from native_api.catalog import catalog
+from native_api.catalog.presets import PRESETS, Preset, found_in
 from native_api.conf import native_settings
-from native_api.keys import create_key
+from native_api.management import private_files
 from native_api.models import ApiKey, ModelRoute, Provider, Target
-from native_api.providers import PRESETS, Preset, found_in
-from native_api.usage import folder
+from native_api.usage.journal import location
 
 KEY_NAME = "quickstart"
 PROBE_SECONDS = 0.5
@@ -178,7 +179,7 @@ def _private_paths() -> Iterator[Path]:
         if connection.vendor == "sqlite" and connection.settings_dict["NAME"]:
             yield from private_files.sqlite_files(connection.settings_dict["NAME"])
     with suppress(OSError):
-        yield folder.find()
+        yield location.find()
 
 
 def _free_port(host: str, ports: Sequence[int]) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from native_api.engine.discretion import address_shown
-from native_api.usage import updates
+from native_api.pricing import updates
+from native_api.upstream.redaction import address_shown
 
 
 class Command(BaseCommand):

@@ -1,0 +1,60 @@
+"""Anthropic's errors: `{"type": "error", "error": {"type", "message"}, "request_id"}`, as a body or as an event of a stream.
+
+Source: https://platform.claude.com/docs/en/api/errors (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from native_api.dialects.shared.errors import error_inside, error_object, provider_error, site_error
+from native_api.exceptions import UpstreamError
+from native_api.types import Json
+
+STATUSES: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""What an error inside a stream would have been as an HTTP status."""
+
+POLICY: Final = re.compile(r"content filtering policy", re.IGNORECASE)
+THE_SITES: Final = re.compile(r"credit balance|usage limits|disabled organization", re.IGNORECASE)
+"""What Anthropic answers with 400 although it is the site's account that must be mended."""
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    """What a non-2xx answer means; `body` may be anything."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return provider_error(status, {}, headers)
+    return _meaning(status, error_object(parsed), headers)
+
+
+def error_told(body: Any) -> UpstreamError:
+    """The error that came with status 200, or in place of an answer."""
+    if not isinstance(body, dict) or body.get("type") != "error":
+        return error_inside(body)
+    detail = error_object(body)
+    return _meaning(STATUSES.get(str(detail.get("type")), 0), detail, {})
+
+
+def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
+    words = str(detail.get("message") or "")
+    if status == 400 and THE_SITES.search(words):
+        return site_error(status, words)
+    if status == 400 and POLICY.search(words):
+        detail = {**detail, "code": "content_policy_violation"}
+    return provider_error(status, detail, headers)

@@ -1,0 +1,46 @@
+"""Claude on Vertex AI: Anthropic's wire at Google's address (https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai,
+read 2026-11). Three things differ: the model is in the address, the version is in the body, and files come inline: to an address
+Vertex AI answers "URL sources are not supported" (https://github.com/anthropics/anthropic-sdk-typescript/issues/1038, 2026-05).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from native_api.dialects.anthropic.dialect import Anthropic
+from native_api.dialects.shared import vertex_urls
+from native_api.dialects.shared.urls import step
+from native_api.exceptions import UnsupportedField
+from native_api.types import ChatRequest, Json, Target
+
+VERSION: Final = "vertex-2023-10-16"
+
+
+class AnthropicVertex(Anthropic):
+    name = "anthropic_vertex"
+    format = "anthropic"
+    remote_files = frozenset()
+
+    def url(self, chat: ChatRequest, target: Target) -> str:
+        method = "streamRawPredict" if chat.get("stream") else "rawPredict"
+        return f"{vertex_urls.root(target, 'anthropic')}/models/{step(target.model)}:{method}"
+
+    def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
+        return {}
+
+    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        for position, message in enumerate(chat["messages"]):
+            _refuse_addresses(message, f"messages[{position}]")
+        super().build(chat, target, body, omitted)
+        del body["model"]
+        body["anthropic_version"] = VERSION
+
+
+def _refuse_addresses(message: Mapping[str, Any], place: str) -> None:
+    content = message.get("content")
+    for index, part in enumerate(content if isinstance(content, list) else ()):
+        url = (part.get("image_url") or {}).get("url") or "data:"
+        file = part.get("file") or {}
+        if not url.startswith("data:") or file.keys() & {"file_url", "file_id"}:
+            raise UnsupportedField(f"{place}.content[{index}].{part['type']}", "Claude on Vertex AI takes files only inline")

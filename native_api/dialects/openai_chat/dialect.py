@@ -1,0 +1,110 @@
+"""OpenAI Chat Completions: https://platform.openai.com/docs/api-reference/chat (read 2026-11).
+
+The unified format is this wire's, so most of the work is leaving out what is ours and being lenient in what
+comes back: the family of "compatible" servers differs in roles, names and in how it reports errors and usage.
+
+Here: the body's frame. Beside it: `openai_models` (what models refuse), `openai_messages` with `openai_parts`, `openai_tools`
+(tools and structured output), `openai_reply` with `openai_calls`, `openai_stream`, `openai_usage` and `errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.openai_chat.messages import Conversation
+from native_api.dialects.openai_chat.models import family_of, refused_by, takes_breakpoints
+from native_api.dialects.openai_chat.reply import complete
+from native_api.dialects.openai_chat.stream import OpenAIStream
+from native_api.dialects.openai_chat.tools import answer_by_tool, offer, takes_schema
+from native_api.dialects.shared.content import limit_of
+from native_api.dialects.shared.errors import error_answered
+from native_api.dialects.shared.urls import address
+from native_api.exceptions import UpstreamError
+from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
+
+BUILT = frozenset({"messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens", "max_completion_tokens"})
+
+
+class OpenAI(Dialect):
+    name = "openai"
+    built = BUILT
+    renamed = {name: name for name in DIALECT_FIELDS - BUILT}
+    remote_files = frozenset({"image_url"})
+
+    def url(self, chat: ChatRequest, target: Target) -> str:
+        return address(target, "/chat/completions")
+
+    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+        return super().unsupported(chat, target) | refused_by(target.model, chat.get("reasoning_effort"))
+
+    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        unsupported = self.unsupported(chat, target)
+        said = {name: value for name, value in chat.items() if value is not None and name not in unsupported}
+        body["model"] = target.model
+        body["messages"] = _messages(chat, target, unsupported, omitted)
+        offer(said, target.provider.quirks.extensions, unsupported, body, omitted)
+        if takes_schema(said, unsupported):
+            body["response_format"] = said["response_format"]
+        elif "response_format" in said:
+            answer_by_tool(chat, unsupported, body)
+        _reason(said, target, body, omitted)
+        _limit(chat, target, body)
+        _stream(chat, target, body)
+        for name, other in target.provider.quirks.renamed.items():
+            if name in body:
+                body[other] = body.pop(name)
+
+    def response(self, body: Json, target: Target) -> ChatCompletion:
+        return complete(body, target.provider.quirks)
+
+    def stream(self, target: Target) -> StreamParser:
+        return OpenAIStream(target.provider.quirks)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return error_answered(status, headers, body)
+
+
+def _messages(chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]) -> list[Json]:
+    family = family_of(target.model)
+    roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
+    conversation = Conversation(target.provider.quirks, roles, unsupported, takes_breakpoints(target.model))
+    conversation.add(chat["messages"])
+    omitted += sorted(conversation.hints)
+    return conversation.messages
+
+
+def _reason(said: Json, target: Target, body: Json, omitted: list[str]) -> None:
+    """`reasoning_effort`, or the vendor's own switch where the effort cannot turn reasoning off."""
+    effort = said.get("reasoning_effort")
+    switch = target.provider.quirks.thinking
+    is_forced = isinstance(body.get("tool_choice"), dict) or body.get("tool_choice") == "required"
+    if switch == "thinking" and is_forced:
+        # DeepSeek and Moonshot answer 400, "Thinking mode does not support this tool_choice".
+        body["thinking"] = {"type": "disabled"}
+        if effort not in (None, "none"):
+            omitted.append("reasoning_effort")
+    elif switch == "enable_thinking" and effort:
+        body["enable_thinking"] = effort != "none"
+        if effort != "none":
+            omitted.append("reasoning_effort")
+    elif switch == "thinking" and effort == "none":
+        body["thinking"] = {"type": "disabled"}
+    elif effort:
+        body["reasoning_effort"] = effort
+
+
+def _limit(chat: ChatRequest, target: Target, body: Json) -> None:
+    limit = limit_of(chat)
+    if limit is None:
+        return
+    family = family_of(target.model)
+    asked = "max_completion_tokens" if chat.get("max_completion_tokens") else "max_tokens"
+    body[target.provider.quirks.max_tokens_field or (family and family.max_tokens_field) or asked] = limit
+
+
+def _stream(chat: ChatRequest, target: Target, body: Json) -> None:
+    if chat.get("stream"):
+        body["stream"] = True
+        if target.provider.quirks.stream_usage:
+            body["stream_options"] = {**(chat.get("stream_options") or {}), "include_usage": True}

@@ -1,0 +1,143 @@
+"""OpenAI's Responses API as an upstream, for models that are only there: https://platform.openai.com/docs/api-reference/responses
+(read 2026-11). OpenRouter, xAI, Azure, DeepSeek, vLLM and others have it too.
+
+Here: the body's frame. Beside it: `responses_input` (items, with `responses_replay`), `responses_tools`, `responses_reply` with
+`responses_items`, and `responses_stream`.
+
+Nothing is stored at the provider unless the client asks for it; so reasoning comes encrypted, and goes back with the next turn.
+What has no unified field comes through `provider_options`: `previous_response_id`, `conversation`, `truncation`, `background`,
+`reasoning.summary`, built-in tools such as `{"tools": [{"type": "code_interpreter", …}]}` and `include`, which are added to the
+request's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from native_api.dialects.base import Dialect, StreamParser, merge
+from native_api.dialects.openai_chat.models import can_reason, family_of, refused_by, takes_breakpoints
+from native_api.dialects.openai_responses.input import Input
+from native_api.dialects.openai_responses.items import WIRE
+from native_api.dialects.openai_responses.reply import complete, state_without_answer
+from native_api.dialects.openai_responses.stream import ResponsesStream
+from native_api.dialects.openai_responses.tools import choice_of, text_of, tools_of
+from native_api.dialects.shared.content import check_modalities, limit_of, own_details
+from native_api.dialects.shared.errors import error_answered
+from native_api.dialects.shared.urls import address
+from native_api.exceptions import UpstreamError
+from native_api.types import ChatCompletion, ChatRequest, Json, Target
+
+RENAMED: Final = {
+    name: name
+    for name in (
+        "temperature", "top_p", "parallel_tool_calls", "service_tier", "prompt_cache_key", "safety_identifier", "metadata", "user",
+    )
+}  # fmt: skip
+
+
+class OpenAIResponses(Dialect):
+    name = "openai_responses"
+    renamed: ClassVar[Mapping[str, str]] = RENAMED
+    built = frozenset(
+        {
+            "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "response_format", "reasoning_effort", "verbosity",
+            "logprobs", "top_logprobs", "store", "web_search_options", "modalities",
+        }
+    )  # fmt: skip
+    hints = frozenset({"seed", "presence_penalty", "frequency_penalty", "logit_bias", "prediction"})
+    refused = frozenset({"n", "stop", "audio"})
+    remote_files = frozenset({"image_url", "file"})
+
+    def url(self, chat: ChatRequest, target: Target) -> str:
+        return address(target, "/responses")
+
+    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+        return super().unsupported(chat, target) | refused_by(target.model, chat.get("reasoning_effort"))
+
+    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+        own = {name: body.get(name) or [] for name in ("tools", "include")}
+        merge(body, options)
+        for name, items in own.items():
+            added = options.get(name)
+            if isinstance(added, list):
+                body[name] = [*items, *(item for item in added if item not in items)]
+
+    def _said(self, chat: ChatRequest, target: Target) -> Json:
+        """The fields that count: not null, and not refused by this target."""
+        unsupported = self.unsupported(chat, target)
+        return {name: value for name, value in chat.items() if value is not None and name not in unsupported}
+
+    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        check_modalities(chat)
+        said = self._said(chat, target)
+        body["model"] = target.model
+        body["input"] = _input(chat, target, omitted)
+        body["store"] = said.get("store") is True
+        for name, value in (("tools", tools_of(said)), ("text", text_of(said)), ("include", _include(said, target))):
+            if value:
+                body[name] = value
+        if said.get("tool_choice") is not None:
+            body["tool_choice"] = choice_of(said["tool_choice"])
+        if limit_of(chat):
+            body["max_output_tokens"] = limit_of(chat)
+        if said.get("logprobs") and said.get("top_logprobs"):
+            body["top_logprobs"] = said["top_logprobs"]
+        _reason(said, body)
+        _stream(chat, body)
+
+    def response(self, body: Json, target: Target) -> ChatCompletion:
+        return complete(body)
+
+    def unfinished(self, body: Any) -> str:
+        return state_without_answer(body)
+
+    def stream(self, target: Target) -> StreamParser:
+        return ResponsesStream()
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+        return error_answered(status, headers, body)
+
+
+def _input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[Json]:
+    family = family_of(target.model)
+    roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
+    told = Input(roles, chat.get("store") is True, takes_breakpoints(target.model))
+    told.add(chat["messages"])
+    omitted += sorted(told.hints)
+    return told.items
+
+
+def _include(said: Mapping[str, Any], target: Target) -> list[str]:
+    include = []
+    if said.get("store") is not True and _reasons(said, target):
+        include.append("reasoning.encrypted_content")
+    if said.get("logprobs"):
+        include.append("message.output_text.logprobs")
+    return include
+
+
+def _reasons(said: Mapping[str, Any], target: Target) -> bool:
+    """Whether the model is one that reasons: by its name, or because it is asked to, or because it did before.
+
+    Others answer 400, "Encrypted content is not supported with this model".
+    """
+    if family_of(target.model):
+        return can_reason(target.model)
+    asked = said.get("reasoning_effort") not in (None, "none")
+    return asked or any(own_details(message, WIRE) for message in said["messages"])
+
+
+def _reason(said: Mapping[str, Any], body: Json) -> None:
+    """The effort, and with it a summary of the reasoning: the wire tells nothing of it unasked."""
+    effort = said.get("reasoning_effort")
+    if effort:
+        body["reasoning"] = {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
+
+
+def _stream(chat: ChatRequest, body: Json) -> None:
+    if chat.get("stream"):
+        body["stream"] = True
+        options = chat.get("stream_options") or {}
+        if options.get("include_obfuscation") is not None:
+            body["stream_options"] = {"include_obfuscation": options["include_obfuscation"]}

@@ -1,0 +1,128 @@
+"""Server-sent events: bytes in, events out (https://html.spec.whatwg.org/multipage/server-sent-events.html, read 2026-11).
+
+Rules:
+1. `feed` takes any cut of the stream, in the middle of a character or of a CRLF, and returns the events it completes.
+2. Lines end with LF, CRLF or CR. A leading BOM, comments and unknown fields are skipped.
+3. An event is dispatched by a blank line; `close` also gives the one left without it, since providers forget it.
+4. A line or event longer than `limit` bytes raises: a never-ending line must not fill the memory. So does JSON nested too deeply.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from native_api.dialects.shared.nesting import SHORT, check_depth
+from native_api.exceptions import UpstreamError
+from native_api.types import Event
+
+MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
+
+
+class LineBuffer:
+    """Collects bytes until lines are whole. Pieces are joined once a line ends, so a long line costs linear time."""
+
+    __slots__ = ("_limit", "_pieces", "_size")
+
+    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._limit = limit
+
+    def lines(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without their ends. Raises UpstreamError for a line over the limit."""
+        if b"\n" not in data and b"\r" not in data and not self._ends_with_cr():
+            self._keep(data)
+            return []
+        lines, rest = split_lines(self.take() + data if self._pieces else data)
+        self._keep(rest)
+        return lines
+
+    def _ends_with_cr(self) -> bool:
+        return bool(self._pieces) and self._pieces[-1].endswith(b"\r")
+
+    def _keep(self, data: bytes) -> None:
+        if data:
+            self._pieces.append(data)
+            self._size += len(data)
+        if self._size > self._limit:
+            raise UpstreamError("The provider sent a line that never ends.")
+
+    def take(self) -> bytes:
+        """What is left of an unfinished line; the buffer is empty afterwards."""
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return rest
+
+
+def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole lines of `data` and the unfinished rest. A CR at the very end is unfinished: a LF may follow it."""
+    if b"\r" not in data:
+        *lines, rest = data.split(b"\n")
+        return lines, rest
+    whole = data.splitlines(keepends=True)
+    rest = b"" if whole[-1].endswith(b"\n") else whole.pop()
+    return [line.rstrip(b"\r\n") for line in whole], rest
+
+
+class Decoder:
+    """An incremental decoder for one stream."""
+
+    __slots__ = ("_buffer", "_data", "_limit", "_size", "_started", "_type")
+
+    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+        self._buffer = LineBuffer(limit)
+        self._data: list[bytes] = []
+        self._type = ""
+        self._size = 0
+        self._started = False
+        self._limit = limit
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events completed by `data`. Raises UpstreamError for an event over the limit."""
+        events: list[Event] = []
+        for line in self._buffer.lines(data):
+            if line:
+                self._field(line)
+            elif self._data:
+                events.append(self._dispatch())
+            else:
+                self._type = ""
+        return events
+
+    def _field(self, line: bytes) -> None:
+        if not self._started:
+            self._started = True
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if line.startswith(b"data: "):  # nearly every line
+            self._add(line[6:])
+            return
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._add(value)
+        elif name == b"event":
+            self._type = value.decode("utf-8", "replace")
+
+    def _add(self, value: bytes) -> None:
+        self._data.append(value)
+        self._size += len(value)
+        if self._size > self._limit:
+            raise UpstreamError("The provider sent an event that never ends.")
+
+    def _dispatch(self) -> Event:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        if len(data) > SHORT:
+            check_depth(data)
+        event = Event(self._type, data.decode("utf-8", "replace"))
+        self._data.clear()
+        self._type = ""
+        self._size = 0
+        return event
+
+    def close(self) -> list[Event]:
+        """The event that the end of the stream completes, if any."""
+        rest = self._buffer.take().removesuffix(b"\r")
+        if rest:
+            self._field(rest)
+        return [self._dispatch()] if self._data else []

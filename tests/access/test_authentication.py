@@ -1,0 +1,130 @@
+"""How a request carries a key, and what it is told when that is not accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from native_api.access.keys import create_key, generate, revoke
+from native_api.authentication import ApiKeyAuthentication, refusal
+from native_api.exceptions import InvalidApiKey, NotAuthenticated
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+
+
+def request(path: str = "/", **headers: str) -> Any:
+    return RequestFactory().get(path, headers=headers)
+
+
+def authenticate(**headers: str) -> Any:
+    return ApiKeyAuthentication().authenticate(request(**headers))
+
+
+class WhoView(APIView):
+    """A site's own view, which knows nothing of the gateway."""
+
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Any) -> Response:
+        return Response({"user": request.user.get_username(), "key": request.auth.name})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer {}"},
+        {"authorization": "bearer   {} "},
+        {"x-api-key": "{}"},
+        {"authorization": f"Bearer {JWT}", "x-api-key": "{}"},
+        {"authorization": "Basic YTpi", "x-api-key": "{}"},
+    ],
+)
+def test_a_key_comes_as_a_bearer_token_or_as_x_api_key(alice: Any, headers: dict[str, str]) -> None:
+    key, text = create_key(alice, "k")
+    sent = {name: value.format(text) for name, value in headers.items()}
+    assert authenticate(**sent) == (alice, key)
+    assert asyncio.run(ApiKeyAuthentication().aauthenticate(request(**sent))) == (alice, key)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer"}, {"authorization": f"Bearer {JWT}"}, {"authorization": "Basic YTpi"}, {"x-api-key": "sk-ant-1"}],
+)
+def test_what_is_not_a_key_of_ours_is_left_to_the_next_class(headers: dict[str, str]) -> None:
+    assert authenticate(**headers) is None
+    assert asyncio.run(ApiKeyAuthentication().aauthenticate(request(**headers))) is None
+
+
+def test_a_key_in_the_query_string_is_not_read(alice: Any) -> None:
+    _, text = create_key(alice, "k")
+    asked = request(f"/?key={text}&api_key={text}&x-api-key={text}&authorization=Bearer%20{text}")
+    assert ApiKeyAuthentication().authenticate(asked) is None
+    assert type(refusal(asked)) is NotAuthenticated
+
+
+def test_a_typo_is_told_apart_from_a_key_that_is_not_valid(alice: Any) -> None:
+    key, text = create_key(alice, "k")
+    with pytest.raises(InvalidApiKey, match="checksum does not match"):
+        authenticate(authorization=f"Bearer {text[:-1]}")
+    with pytest.raises(InvalidApiKey, match="unknown, revoked or expired"):
+        authenticate(authorization=f"Bearer {generate()[1]}")
+    revoke(key)
+    with pytest.raises(InvalidApiKey, match="unknown, revoked or expired"):
+        authenticate(authorization=f"Bearer {text}")
+
+
+def test_the_key_of_an_inactive_owner_is_not_valid(alice: Any) -> None:
+    _, text = create_key(alice, "k")
+    alice.is_active = False
+    alice.save()
+    with pytest.raises(InvalidApiKey, match="unknown, revoked or expired"):
+        authenticate(authorization=f"Bearer {text}")
+
+
+def test_no_error_and_no_log_line_holds_the_key(alice: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for text in (generate()[1], generate()[1][:-1], generate()[1] + "x"):
+            with pytest.raises(InvalidApiKey) as refused:
+                authenticate(authorization=f"Bearer {text}")
+            assert text[12:40] not in f"{refused.value!r} {caplog.text}"
+
+
+def test_a_request_that_nobody_recognised_is_told_whether_it_sent_anything() -> None:
+    assert refusal(request()).code == "missing_api_key"
+    for headers in ({"authorization": f"Bearer {JWT}"}, {"x-api-key": "sk-1"}, {"authorization": "Basic YTpi"}):
+        assert refusal(request(**headers)).code == "invalid_api_key"
+
+
+def test_what_a_site_notes_on_the_user_stays_with_the_request(alice: Any) -> None:
+    _, text = create_key(alice, "k")
+    first, _ = authenticate(authorization=f"Bearer {text}")
+    first.noted = "by one request"
+    second, _ = authenticate(authorization=f"Bearer {text}")
+    assert not hasattr(second, "noted")
+
+
+def test_a_sites_own_drf_view_can_use_the_class(alice: Any) -> None:
+    key, text = create_key(alice, "k")
+    view = WhoView.as_view()
+    assert view(request(authorization=f"Bearer {text}")).data == {"user": "alice", "key": "k"}
+    revoke(key)
+    refused = view(request(authorization=f"Bearer {text}"))
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert refused.data["detail"].code == "invalid_api_key"
+    assert view(request()).status_code == 401
+
+
+def test_the_refusal_is_an_error_of_both_worlds(alice: Any) -> None:
+    with pytest.raises(InvalidApiKey) as refused:
+        authenticate(authorization=f"Bearer {generate()[1]}")
+    assert isinstance(refused.value, AuthenticationFailed)
+    assert (refused.value.status, refused.value.code, refused.value.status_code) == (401, "invalid_api_key", 401)

@@ -1,0 +1,340 @@
+"""How many requests are let in: exactly as many as the rate says, whoever asks and however many ask at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.test import RequestFactory, override_settings
+
+from native_api import throttling
+from native_api.background import backoff
+from native_api.models import ApiKey
+from native_api.throttling import CallerThrottle, FailedAuthThrottle, duration
+from tests.access.concurrent_requests import ask_at_once, redis_cache
+from tests.servers import ROOT
+
+REDIS = "redis://127.0.0.1:6379/9"
+
+
+def request(auth: Any = None, user: Any = None, **meta: Any) -> Any:
+    made: Any = RequestFactory().get("/", **meta)
+    made.auth, made.user = auth, user or AnonymousUser()
+    return made
+
+
+def key(number: int = 1, rate: str = "") -> ApiKey:
+    return ApiKey(pk=number, name="k", prefix=f"nk_{number:08}", rate=rate)
+
+
+def allowed(asked: Any) -> bool:
+    return CallerThrottle().allow_request(asked, None)
+
+
+def rates(**wanted: Any) -> Any:
+    return override_settings(NATIVE_API={"THROTTLE_RATES": wanted})
+
+
+@pytest.fixture
+def redis_prefix() -> Iterator[str]:
+    """Django's cache in Redis, under a prefix of its own that is emptied afterwards."""
+    client = redis.Redis.from_url(REDIS)
+    try:
+        client.ping()
+    except redis.ConnectionError:
+        pytest.skip("There is no Redis at 127.0.0.1:6379.")
+    prefix = f"native-api-test-{uuid.uuid4().hex}"
+    with override_settings(CACHES={"default": redis_cache(REDIS, prefix)}):
+        yield prefix
+        caches["default"].close()
+    for name in client.scan_iter(f"{prefix}*"):
+        client.delete(name)
+    client.close()
+
+
+# --- exactly as many ---------------------------------------------------------------------------------------
+
+
+def test_two_hundred_threads_at_a_time_are_admitted_exactly_in_memory() -> None:
+    assert ask_at_once(200, "50/d") == 50
+
+
+def test_two_hundred_threads_at_a_time_are_admitted_exactly_in_redis(redis_prefix: str) -> None:
+    assert ask_at_once(200, "50/d") == 50
+
+
+def test_several_processes_are_admitted_exactly_in_redis(redis_prefix: str) -> None:
+    command = [sys.executable, "-m", "tests.access.concurrent_requests", REDIS, redis_prefix, "50", "70/d"]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT)})
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    admitted = [int(process.communicate("go\n", timeout=60)[0]) for process in processes]
+    assert sum(admitted) == 70
+
+
+def test_coroutines_are_admitted_exactly_and_share_a_few_connections(redis_prefix: str) -> None:
+    client = redis.Redis.from_url(REDIS)
+    before = len(client.client_list())
+
+    async def one() -> bool:
+        return await CallerThrottle().aallow_request(request(key(rate="50/d")), None)
+
+    async def all_at_once() -> list[bool]:
+        return await asyncio.gather(*(one() for _ in range(200)))
+
+    assert sum(asyncio.run(all_at_once())) == 50
+    assert len(client.client_list()) - before <= 8
+    client.close()
+
+
+def test_a_counter_that_is_evicted_between_two_steps_is_begun_anew() -> None:
+    with override_settings(CACHES={"default": {"BACKEND": "tests.access.test_throttling.ForgetfulCache"}}):
+        assert allowed(request(key(rate="5/d")))
+        assert allowed(request(key(rate="5/d")))
+
+
+class ForgetfulCache(LocMemCache):
+    """Loses a counter between django-ratelimit's `add` and its `incr`."""
+
+    def add(self, key: str, *args: Any, **options: Any) -> bool:
+        added = super().add(key, *args, **options)
+        if not added:
+            self.delete(key)
+        return added
+
+
+# --- who is counted, and how -------------------------------------------------------------------------------
+
+
+def test_each_key_user_and_address_has_a_window_of_its_own() -> None:
+    with rates(caller="1/d"):
+        one_of_each = [
+            request(key(1)),
+            request(key(2)),
+            request(user=User(pk=1)),
+            request(user=User(pk=2)),
+            request(REMOTE_ADDR="192.0.2.1"),
+            request(REMOTE_ADDR="192.0.2.2"),
+        ]
+        assert [allowed(asked) for asked in one_of_each] == [True] * 6
+        assert [allowed(asked) for asked in one_of_each] == [False] * 6
+
+
+def test_a_keys_own_rate_comes_before_the_sites() -> None:
+    with rates(caller="1/d"):
+        assert [allowed(request(key(rate="2/d"))) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("rate", [None, ""])
+def test_an_empty_rate_means_no_limit(rate: str | None) -> None:
+    throttle = CallerThrottle()
+    with rates(caller=rate):
+        assert throttle.allow_request(request(key()), None)
+    assert (throttle.wait(), throttle.headers()) == (None, {})
+
+
+def test_a_rate_of_zero_refuses_everything() -> None:
+    assert not allowed(request(key(rate="0/s")))
+
+
+@pytest.mark.parametrize("rate", ["many", "60", "60/min", "-1/s", "1.5/s", "5/0s", "os.getcwd", "٣/s"])
+def test_a_key_whose_rate_is_none_gets_the_sites_and_a_warning(rate: str, caplog: pytest.LogCaptureFixture) -> None:
+    with rates(caller="1/d"):
+        assert [allowed(request(key(rate=rate))) for _ in range(2)] == [True, False]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "is not a rate" in caplog.text
+
+
+def test_a_rate_in_the_settings_that_is_none_fails_instead_of_admitting_all() -> None:
+    with rates(caller="many"), pytest.raises(ValueError, match="is not a rate"):
+        allowed(request(key()))
+
+
+def test_ratelimits_own_switch_turns_counting_off_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with override_settings(RATELIMIT_ENABLE=False):
+        assert allowed(request(key(rate="0/s")))
+    assert not caplog.records
+
+
+# --- what the caller is told -------------------------------------------------------------------------------
+
+
+def test_after_waiting_as_long_as_told_there_is_room() -> None:
+    asked = request(key(rate="1/2s"))
+    while allowed(asked):  # two windows may be touched before the first refusal
+        pass
+    throttle = CallerThrottle()
+    throttle.allow_request(asked, None)
+    wait = throttle.wait()
+    assert wait in (1, 2)
+    time.sleep(wait)
+    assert allowed(asked)
+
+
+def test_the_wait_is_never_zero() -> None:
+    throttle = CallerThrottle()
+    throttle.allow_request(request(key(rate="1/s")), None)
+    assert throttle.wait() == 1
+
+
+def test_the_headers_say_limit_remainder_and_reset() -> None:
+    throttle = CallerThrottle()
+    throttle.allow_request(request(key(rate="3/h")), None)
+    headers = throttle.headers()
+    assert headers["x-ratelimit-limit-requests"] == "3"
+    assert headers["x-ratelimit-remaining-requests"] == "2"
+    assert headers["x-ratelimit-reset-requests"] == duration(throttle.wait() or 0)
+    for _ in range(5):
+        throttle.allow_request(request(key(rate="3/h")), None)
+    assert throttle.headers()["x-ratelimit-remaining-requests"] == "0"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1, "1s"), (60, "1m0s"), (360, "6m0s"), (3723, "1h2m3s"), (86400, "24h0m0s")])
+def test_durations_are_written_as_openai_writes_them(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
+
+
+# --- failed authentication ---------------------------------------------------------------------------------
+
+
+def refused(asked: Any) -> int | None:
+    return FailedAuthThrottle().refuse_or_count(asked)
+
+
+def test_an_address_may_fail_as_often_as_the_rate_says() -> None:
+    with rates(failed_auth="2/d"):
+        answers = [refused(request(REMOTE_ADDR="192.0.2.1")) for _ in range(3)]
+        assert answers[:2] == [None, None]
+        assert answers[2] is not None
+        assert answers[2] >= 1
+        assert refused(request(REMOTE_ADDR="192.0.2.2")) is None
+
+
+def test_failures_do_not_use_up_the_callers_own_rate() -> None:
+    with rates(failed_auth="1/d", caller="1/d"):
+        for _ in range(3):
+            refused(request(REMOTE_ADDR="192.0.2.1"))
+        assert allowed(request(REMOTE_ADDR="192.0.2.1"))
+
+
+def test_the_address_is_the_one_that_ratelimit_is_configured_to_read() -> None:
+    with rates(failed_auth="1/d"), override_settings(RATELIMIT_IP_META_KEY="HTTP_X_REAL_IP"):
+        assert refused(request(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="192.0.2.1")) is None
+        assert refused(request(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="192.0.2.2")) is None
+        assert refused(request(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="192.0.2.1")) is not None
+
+
+@pytest.mark.parametrize("remove", [lambda meta: meta.pop("REMOTE_ADDR"), lambda meta: meta.update(REMOTE_ADDR="")])
+def test_requests_without_an_address_are_counted_together(remove: Any, caplog: pytest.LogCaptureFixture) -> None:
+    asked = request()
+    remove(asked.META)
+    with rates(failed_auth="1/d", caller="1/d"):
+        assert refused(asked) is None
+        assert refused(asked) is not None
+        assert [allowed(asked), allowed(asked)] == [True, False]
+    assert not caplog.records
+
+
+def test_on_an_event_loop_failures_are_counted_the_same() -> None:
+    async def twice() -> list[int | None]:
+        return [await FailedAuthThrottle().arefuse_or_count(request()) for _ in range(2)]
+
+    with rates(failed_auth="1/d"):
+        assert [answer is None for answer in asyncio.run(twice())] == [True, False]
+
+
+# --- the cache away ----------------------------------------------------------------------------------------
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("fail_open", [False, True])
+def test_without_its_cache_requests_are_let_in_with_one_warning(fail_open: bool, caplog: pytest.LogCaptureFixture) -> None:
+    dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
+    with override_settings(CACHES=dead, RATELIMIT_FAIL_OPEN=fail_open), caplog.at_level(logging.WARNING):
+        assert all(allowed(request(key(rate="1/d"))) for _ in range(5))
+        assert refused(request()) is None
+        assert asyncio.run(CallerThrottle().aallow_request(request(key(rate="1/d")), None))
+    assert len(caplog.records) == 1
+    assert "rate limits are not enforced" in caplog.text
+
+
+@pytest.mark.parametrize("fail_open", [False, True])
+def test_a_cache_that_gives_no_count_is_a_cache_away(fail_open: bool, caplog: pytest.LogCaptureFixture) -> None:
+    silent = {"default": {"BACKEND": "tests.access.test_throttling.SilentCache"}}
+    with override_settings(CACHES=silent, RATELIMIT_FAIL_OPEN=fail_open):
+        assert all(allowed(request(key(rate="1/d"))) for _ in range(3))
+    assert len(caplog.records) == 1
+
+
+class SilentCache(LocMemCache):
+    """Swallows its errors, as some backends are configured to do."""
+
+    def add(self, *args: Any, **options: Any) -> Any:
+        return None
+
+    def incr(self, *args: Any, **options: Any) -> Any:
+        return None
+
+
+def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(throttling, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
+        hanging["OPTIONS"] = {"socket_timeout": 3}
+
+        async def three() -> list[float]:
+            waited = []
+            for _ in range(3):
+                started = time.monotonic()
+                assert await CallerThrottle().aallow_request(request(key(rate="1/d")), None)
+                waited.append(time.monotonic() - started)
+            return waited
+
+        with override_settings(CACHES={"default": hanging}):
+            first, *others = asyncio.run(three())
+    assert first >= 0.2
+    assert max(others) < 0.1
+    assert len(caplog.records) == 1
+
+
+def test_a_cache_that_is_back_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "RETRY", 0.0)
+    dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
+    asked = request(key(rate="1/d"))
+    with override_settings(CACHES=dead):
+        assert allowed(asked)
+    assert [allowed(asked), allowed(asked)] == [True, False]
+
+
+def test_counting_in_memory_needs_no_thread() -> None:
+    loop_thread: list[int] = []
+
+    class Watched(CallerThrottle):
+        def _counted(self, request: Any) -> Any:
+            loop_thread.append(threading.get_ident())
+            return super()._counted(request)
+
+    asyncio.run(Watched().aallow_request(request(key()), None))
+    assert loop_thread == [threading.get_ident()]

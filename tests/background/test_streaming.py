@@ -1,0 +1,186 @@
+"""Streams between a source on an event loop and a reader that may be slow, synchronous, or gone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from native_api import background
+
+
+class Words:
+    """A source that says words, waits where it is told to, and knows whether it was closed."""
+
+    def __init__(self, *words: bytes | Callable[[], Awaitable[Any]] | Exception) -> None:
+        self.words = words
+        self.given = 0
+        self.closed = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for word in self.words:
+            if isinstance(word, Exception):
+                raise word
+            if isinstance(word, bytes):
+                self.given += 1
+                yield word
+            else:
+                await word()
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_everything_arrives_in_order_and_the_source_is_closed() -> None:
+    async def scenario() -> None:
+        source = Words(b"a", b"b", lambda: asyncio.sleep(0), b"c")
+        assert b"".join([piece async for piece in background.AsyncStream(source, 10)]) == b"abc"
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_silence_is_bridged_and_does_not_disturb_the_source() -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        stream = background.AsyncStream(Words(b"a", gate.wait, b"b"), 0.01)
+        assert await anext(stream) == b"a"
+        assert await anext(stream) == background.KEEP_ALIVE
+        assert await anext(stream) == background.KEEP_ALIVE
+        gate.set()
+        assert await anext(stream) == b"b"
+        await stream.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_reader_makes_the_source_wait() -> None:
+    async def scenario() -> None:
+        source = Words(*[b"x" * (background.MAX_BUFFERED // 2)] * 20)
+        stream = background.AsyncStream(source, 10)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert source.given < 6
+        assert sum([len(piece) async for piece in stream]) == 10 * background.MAX_BUFFERED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_reader_that_is_dropped_without_a_word_closes_the_source(begun: bool) -> None:
+    """As a response is that a middleware replaces."""
+
+    async def scenario() -> None:
+        source = Words(b"a", forever)
+        stream = background.AsyncStream(source, 10)
+        if begun:
+            assert await anext(stream) == b"a"
+        del stream
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_that_nobody_begins_to_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        read, unread = Words(b"a", forever), Words(b"a", forever)
+        streams = [background.AsyncStream(read, 10), background.AsyncStream(unread, 10)]
+        assert await anext(streams[0]) == b"a"
+        await asyncio.gather(streams[1]._pump.task, return_exceptions=True)
+        await streams[1].aclose()
+        assert (read.closed, unread.closed) == (0, 1)
+        await streams[0].aclose()
+
+    monkeypatch.setattr("native_api.background.streaming.MAX_UNREAD", 0.01)
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_a_reader_that_leaves_closes_the_source_even_before_it_began(steps: int) -> None:
+    async def scenario() -> None:
+        source = Words(b"a", forever)
+        stream = background.AsyncStream(source, 10)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await stream.aclose()
+        await stream.aclose()
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_closing_from_another_thread_closes_the_source() -> None:
+    async def scenario() -> None:
+        source = Words(b"a", forever)
+        stream = background.AsyncStream(source, 10)
+        await anext(stream)
+        await asyncio.get_running_loop().run_in_executor(None, stream.close)
+        while not source.closed:
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+def test_a_server_that_stops_closes_what_streams_there_are() -> None:
+    async def scenario() -> None:
+        sources = [Words(b"a", forever) for _ in range(3)]
+        streams = [background.AsyncStream(source, 10) for source in sources]
+        assert await anext(streams[0]) == b"a"
+        await background.close_streams()
+        assert [source.closed for source in sources] == [1] * 3
+
+    asyncio.run(scenario())
+
+
+def test_a_source_that_fails_fails_for_the_reader_after_what_it_gave() -> None:
+    async def scenario() -> None:
+        source = Words(b"a", LookupError("gone"))
+        stream = background.AsyncStream(source, 10)
+        assert await anext(stream) == b"a"
+        with pytest.raises(LookupError):
+            await anext(stream)
+        await stream.aclose()
+        assert source.closed == 1
+
+    asyncio.run(scenario())
+
+
+def test_synchronous_readers_get_the_same() -> None:
+    source = Words(b"a", lambda: asyncio.sleep(0.05), b"b")
+    stream = background.SyncStream(source, 0.01)
+    pieces = list(stream)
+    assert b"".join(piece for piece in pieces if piece != background.KEEP_ALIVE) == b"ab"
+    assert background.KEEP_ALIVE in pieces
+    stream.close()
+    assert source.closed == 1
+
+
+def test_a_synchronous_reader_that_leaves_closes_the_source() -> None:
+    source = Words(b"a", forever)
+    stream = background.SyncStream(source, 10)
+    assert next(stream) == b"a"
+    stream.close()
+    assert source.closed == 1
+
+
+def test_many_threads_share_one_loop() -> None:
+    async def loop_and_thread() -> tuple[int, int]:
+        return id(asyncio.get_running_loop()), threading.get_ident()
+
+    seen: set[tuple[int, int]] = set()
+    threads = [threading.Thread(target=lambda: seen.add(background.run(loop_and_thread()))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 1
+    assert threading.get_ident() not in {thread for _, thread in seen}

@@ -1,0 +1,130 @@
+"""The vendors' rows: each can be built and called, and is there when its variables are."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from native_api.catalog import catalog
+from native_api.catalog.presets import PRESETS, ROWS, Preset, found_in, placeholders
+from native_api.dialects import DIALECTS
+from native_api.upstream.auth.methods import AUTHORIZERS, KEYED
+from tests.upstream import completion, running_upstream, says
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAT: Any = {"model": "m", "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}
+
+
+def variables_of(row: Preset) -> list[str]:
+    """One for each thing that it needs."""
+    return [*filter(None, [row.key_variable]), *(names[0] for names in row.options.values())]
+
+
+ALL_VARIABLES = {variable: f"https://{variable.lower()}.example" for row in ROWS for variable in variables_of(row)}
+
+
+def test_names_are_unique() -> None:
+    assert len(PRESETS) == len(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_says_everything(row: Preset) -> None:
+    assert row.dialect in DIALECTS
+    assert row.auth in AUTHORIZERS
+    assert row.docs.startswith("https://") or row.name == "echo"
+    assert row.key_variable or row.auth not in KEYED
+    assert re.fullmatch(r"([A-Z][A-Z0-9_]+)?", row.key_variable)
+    assert set(placeholders(row.base_url)) <= set(row.options)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_vendor_whose_variables_are_set_can_be_asked(row: Preset) -> None:
+    definition = found_in(ALL_VARIABLES).get(row.name, {})
+    provider = catalog.provider_of(row.name, definition)
+    url = urlsplit(DIALECTS[row.dialect].request(CHAT, catalog.Target(provider, "a-model")).url)
+    assert url.scheme in {"https"} | ({"http", "echo"} if row.auth == "none" else set())
+    assert url.hostname
+    assert "{" not in url.geturl()
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.key_variable or row.options], ids=lambda row: row.name)
+def test_a_vendor_is_found_only_when_all_its_variables_are_set(row: Preset) -> None:
+    needed = dict.fromkeys(variables_of(row), "set")
+    assert row.name in found_in(needed)
+    for variable in needed:
+        assert row.name not in found_in({**needed, variable: " "})
+
+
+def test_a_key_is_looked_for_under_the_vendors_other_name_too() -> None:
+    assert found_in({"GOOGLE_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
+    assert found_in({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
+
+
+RECORDED = [path for path in sorted((ROOT / "tests" / "recordings" / "openai").glob("*.json")) if '"quirks"' in path.read_text()]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_row_has_the_quirks_that_its_vendor_was_recorded_with(path: Path) -> None:
+    row = PRESETS.get(path.stem.partition("_")[0])
+    if row is None or row.dialect != "openai":
+        return
+    for name, recorded in json.loads(path.read_text())["provider"]["quirks"].items():
+        told = getattr(row.quirks, name)
+        if isinstance(recorded, list):
+            assert set(recorded) <= told, name
+        else:
+            assert told == recorded, name
+
+
+# --- docs/adding-a-provider.md ---------------------------------------------------------------------------------
+
+CALL = """
+import asyncio, sys
+from django.conf import settings
+settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
+from native_api import catalog
+from native_api.upstream import call
+from native_api.upstream.attempt_log import Attempts
+assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
+target = catalog.merged({}, {}).targets("acme/a-model")[0]
+chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+print(asyncio.run(exchange.complete(exchange.prepare(chat, target), Attempts())).completion["choices"][0]["message"]["content"])
+"""
+
+
+def applied(source: str, diff: str) -> str:
+    """The source with the diff's added lines put behind its context, which must be there exactly once."""
+    context = "".join(f"{line[1:]}\n" for line in diff.splitlines() if line.startswith(" "))
+    added = "".join(f"{line[1:]}\n" for line in diff.splitlines() if line.startswith("+"))
+    assert source.count(context) == 1, "the how-to shows lines that are not there"
+    return source.replace(context, context + added)
+
+
+def test_the_diff_of_the_how_to_adds_a_vendor(tmp_path: Path) -> None:
+    for name in ("native_api", "scripts", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    [diff] = re.findall(r"```diff\n(.*?)```", (ROOT / "docs" / "adding-a-provider.md").read_text(), re.DOTALL)
+    rows = tmp_path / "native_api" / "providers.py"
+    rows.write_text(applied(rows.read_text(), diff))
+    run(tmp_path, "-m", "scripts.providers_page")
+    assert "`acme`" in (tmp_path / "docs" / "providers.md").read_text()
+    with running_upstream() as upstream:
+        upstream.script("a-model", says(completion("at your service")))
+        assert run(tmp_path, "-c", CALL, upstream.url).strip() == "at your service"
+        [received] = upstream.seen("a-model")
+    assert received.headers["authorization"] == "Bearer k"
+    assert received.body["max_tokens"] == 5
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

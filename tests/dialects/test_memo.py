@@ -1,0 +1,155 @@
+"""What is remembered between requests: how much at most, what is forgotten first, and that nobody can change it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+from typing import Any
+
+import orjson
+import pytest
+
+from native_api.dialects.shared.memo import ENTRY_BYTES, LARGEST_SHARE, MISSING, FrozenDict, FrozenList, Memo, footprint, frozen
+
+VALUE = "x" * 1000
+SIZE = footprint(VALUE) + ENTRY_BYTES
+
+
+def memo_for(values: int) -> Memo[Any]:
+    """A memo with room for so many VALUEs; at least LARGEST_SHARE of them, or none is small enough."""
+    return Memo(values * SIZE)
+
+
+def key(number: int) -> bytes:
+    return b"%d" % number
+
+
+# --- how much ------------------------------------------------------------------------------------------------
+
+
+def test_what_was_put_in_comes_out() -> None:
+    memo = memo_for(50)
+    assert memo.get(b"a") is MISSING
+    memo.put(b"a", VALUE)
+    memo.put(b"none", None)
+    assert memo.get(b"a") is VALUE
+    assert memo.get(b"none") is None
+
+
+def test_it_never_takes_up_more_bytes_than_it_may() -> None:
+    memo = memo_for(50)
+    for number in range(500):
+        memo.put(key(number), VALUE)
+        assert memo.bytes == len(memo.values()) * SIZE <= memo.most_bytes
+    assert len(memo.values()) == 50
+
+
+def test_it_is_bounded_by_bytes_and_not_by_the_number_of_values() -> None:
+    memo = memo_for(50)
+    for number in range(500):
+        memo.put(key(number), number % 7)
+    assert len(memo.values()) > 100
+    assert memo.bytes <= memo.most_bytes
+
+
+def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
+    memo = memo_for(50)
+    for number in range(50):
+        memo.put(key(number), VALUE)
+    memo.get(key(0))
+    memo.put(key(50), VALUE)
+    assert memo.get(key(0)) is VALUE
+    assert memo.get(key(1)) is MISSING
+
+
+def test_a_large_value_is_not_remembered_and_pushes_out_nothing() -> None:
+    memo = memo_for(50)
+    memo.put(b"small", VALUE)
+    memo.put(b"large", "x" * (memo.most_bytes // LARGEST_SHARE))
+    assert memo.get(b"large") is MISSING
+    assert memo.get(b"small") is VALUE
+
+
+def test_a_value_that_is_replaced_is_counted_once() -> None:
+    memo = memo_for(50)
+    for _ in range(3):
+        memo.put(b"a", VALUE)
+    assert memo.bytes == SIZE
+    memo.clear()
+    assert (memo.bytes, memo.values()) == (0, [])
+
+
+def test_the_bytes_are_those_of_all_that_is_in_a_value() -> None:
+    assert footprint({"a": [VALUE, VALUE]}) > 2 * footprint(VALUE)
+    assert footprint(frozen({"names": {f"name {number}": {} for number in range(1000)}})) > 1000 * footprint({})
+
+
+def test_threads_may_share_it() -> None:
+    memo = memo_for(40)
+    start = threading.Barrier(4)
+
+    def use(first: int) -> None:
+        start.wait()
+        for number in range(first, first + 3000):
+            memo.put(key(number % 100), VALUE)
+            memo.get(key(number % 37))
+
+    threads = [threading.Thread(target=use, args=(17 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert memo.bytes == len(memo.values()) * SIZE <= memo.most_bytes
+
+
+# --- frozen --------------------------------------------------------------------------------------------------
+
+READING_DICT = {"copy", "fromkeys", "get", "items", "keys", "values"}
+READING_LIST = {"copy", "count", "index"}
+IN_PLACE = {"__setitem__", "__delitem__", "__ior__", "__iadd__", "__imul__"}
+
+
+def changing(kind: type, reading: set[str]) -> list[str]:
+    """The names of all methods that change a value of this type."""
+    return sorted({name for name in dir(kind) if not name.startswith("_")} - reading | {name for name in IN_PLACE if hasattr(kind, name)})
+
+
+@pytest.mark.parametrize("name", changing(dict, READING_DICT))
+def test_no_method_changes_a_frozen_dict(name: str) -> None:
+    with pytest.raises(TypeError, match="shared by many requests"):
+        getattr(FrozenDict(a=1), name)("a")
+
+
+@pytest.mark.parametrize("name", changing(list, READING_LIST))
+def test_no_method_changes_a_frozen_list(name: str) -> None:
+    with pytest.raises(TypeError, match="shared by many requests"):
+        getattr(FrozenList([1]), name)(0)
+
+
+def test_everything_inside_is_frozen_and_what_it_was_made_of_is_left_alone() -> None:
+    plain: dict[str, Any] = {"a": [{"b": {}}], "c": "text"}
+    made = frozen(plain)
+    assert made == plain
+    assert (type(made), type(made["a"]), type(made["a"][0]), type(made["a"][0]["b"])) == (FrozenDict, FrozenList, FrozenDict, FrozenDict)
+    plain["a"].append(1)
+    assert made == {"a": [{"b": {}}], "c": "text"}
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value)), lambda value: orjson.loads(orjson.dumps(value))],
+    ids=["deepcopy", "pickle", "orjson"],
+)
+def test_a_copy_is_plain_to_its_depth(copied: Any) -> None:
+    made = copied(frozen({"a": [{"b": {}}]}))
+    made["a"][0]["b"]["c"] = 1
+    made["a"].append(2)
+    assert made == {"a": [{"b": {"c": 1}}, 2]}
+    assert type(made) is dict
+
+
+def test_a_merge_of_a_frozen_dict_is_plain() -> None:
+    told = frozen({"a": 1})
+    assert {**told, "b": 2} == {"a": 1, "b": 2}
+    assert type({**told}) is type(told | {"b": 2}) is type(told.copy()) is type(copy.copy(told)) is dict

@@ -1,0 +1,127 @@
+"""When the gateway itself calls a target: what one caller met alone is checked, and nobody can make it check often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from native_api.background.loop import run
+from native_api.exceptions import UpstreamError
+from native_api.gateway.connection_test import EVERY, EVERY_OF_A_CALLER, Doubts
+from native_api.routing.health_states import Standing
+from native_api.routing.pool import Fleet
+from native_api.types import Provider, Target
+from tests.routing.target_pools import Clock, fleet_with, target
+from tests.upstream import Upstream, cuts, hello, running_upstream, says
+
+A, B = target("p/a"), target("p/b")
+ALICE, BOB = "user 1", "user 2"
+ERROR = {"error": {"message": "out of sorts"}}
+
+
+class Noted(Doubts):
+    """Notes what it would probe."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(fleet_with(clock), clock)
+        self.probed: list[tuple[str, float]] = []
+
+    async def _settle(self, target: Target, wait: float = 0.0) -> None:
+        self.probed.append((str(target), wait))
+
+    def after(self, *asked: tuple[Target, str]) -> list[tuple[str, float]]:
+        """What is probed, and after how many seconds."""
+        for each in asked:
+            self.ask(*each)
+        run(asyncio.sleep(0))  # behind what was asked for, on the same loop
+        return self.probed
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def noted(clock: Clock) -> Noted:
+    return Noted(clock)
+
+
+def test_a_target_is_probed_once_in_a_while_whoever_gives_reason_for_it(noted: Noted, clock: Clock) -> None:
+    assert noted.after((A, ALICE), (A, BOB), (A, ALICE)) == [("p/a", 0)]
+    clock.now += EVERY - 0.1
+    assert noted.after((A, BOB)) == [("p/a", 0)]
+    clock.now += 0.2
+    assert noted.after((A, BOB)) == [("p/a", 0), ("p/a", 0)]
+
+
+def test_one_caller_with_many_models_has_few_probed_in_turn_and_others_have_theirs(noted: Noted, clock: Clock) -> None:
+    made_up = [(target(f"p/{number}"), ALICE) for number in range(100)]
+    turns = [(f"p/{number}", pytest.approx(number * EVERY_OF_A_CALLER)) for number in range(5)]
+    assert noted.after(*made_up, (B, BOB)) == [*turns, ("p/b", 0)]
+    clock.now += EVERY_OF_A_CALLER
+    assert len(noted.after(*made_up)) == 7
+
+
+def test_what_is_remembered_is_bounded(noted: Noted) -> None:
+    for number in range(5000):
+        noted.ask(target(f"p/{number}"), f"user {number}")
+    assert len(noted._not_before) <= 4096
+
+
+# --- over real HTTP --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Upstream]:
+    with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(clock: Clock) -> Fleet:
+    return fleet_with(clock)
+
+
+def probed(server: Upstream, fleet: Fleet, script: Any, **more: Any) -> Target:
+    """A target that one caller found out of order, after the probe."""
+    server.requests.clear()
+    server.script("m", script)
+    tried = Target(Provider("up", "openai", server.url, identity="up@1"), "m", **more)
+    for _ in range(5):
+        fleet.health.failed(tried, Standing.GOOD, UpstreamError("It failed.", upstream_status=500), ALICE)
+    run(Doubts(fleet)._settle(tried))
+    return tried
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "script", [says(ERROR, 500), says(b"nonsense"), says(ERROR), cuts], ids=["500", "nonsense", "error in a 200", "reset"]
+)
+def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(server: Upstream, fleet: Fleet, script: Any) -> None:
+    tried = probed(server, fleet, script)
+    assert len(server.seen("m")) == 1
+    assert fleet.health.standing(tried, BOB) is Standing.OUT
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [401, 402, 403, 429])
+def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(server: Upstream, fleet: Fleet, status: int) -> None:
+    assert fleet.health.standing(probed(server, fleet, says(ERROR, status)), BOB) is Standing.LAST_RESORT
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("script", [hello, says(ERROR, 400), says(ERROR, 404)], ids=["answer", "400", "404"])
+def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(server: Upstream, fleet: Fleet, script: Any) -> None:
+    tried = probed(server, fleet, script)
+    assert [fleet.health.standing(tried, caller) for caller in (ALICE, BOB)] == [Standing.OUT, Standing.GOOD]
+
+
+def test_a_target_with_as_many_calls_as_it_takes_is_not_probed(server: Upstream, fleet: Fleet) -> None:
+    fleet.slots.taken["up@1/m"] = 1
+    tried = probed(server, fleet, says(ERROR, 500), own_max_concurrency=1)
+    assert server.seen("m") == []
+    assert fleet.health.standing(tried, BOB) is Standing.GOOD

@@ -1,0 +1,40 @@
+"""Header values of foreign text: printable ASCII, bounded, and the text itself if it is that."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import HttpResponse
+
+from native_api.gateway import calls
+from native_api.gateway.call_record import Meter
+from native_api.inbound import headers
+from native_api.types import Caller
+
+ODD = {
+    "plain": "plain",
+    "a, b-c=d": "a, b-c=d",
+    "a\r\nset-cookie: x": "a??set-cookie: x",
+    "tab\there": "tab?here",
+    "\x00\x1b\x7f\x85": "????",
+    "é\u2028\u202e日": "????",
+    "\ud800": "?",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("text", ODD, ids=ascii)
+def test_a_value_is_made_safe(text: str) -> None:
+    assert headers.safe_value(text) == ODD[text]
+    HttpResponse().headers["x-a"] = headers.safe_value(text)
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "é" * 100_000, "\n" * 1001])
+def test_a_value_is_bounded(text: str) -> None:
+    safe = headers.safe_value(text)
+    assert (len(safe), safe[-3:]) == (headers.MAX_VALUE, "...")
+
+
+def test_a_python_caller_gets_safe_values_too() -> None:
+    chat = {"model": "a\r\nb", "messages": []}
+    told = calls.headers_of(Meter(chat, Caller(), "request", "chat/completions"), ("seed", "x\r\ny"))  # type: ignore[arg-type]
+    assert (told["x-native-model"], told["x-native-omitted"]) == ("a??b", "seed, x??y")

@@ -1,0 +1,304 @@
+"""What a client sees of limits: refusals and when to come again, and the headers that say where it stands."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import openai
+import pytest
+from django.conf import settings as django_settings
+
+from native_api.limits.windows import span
+from tests.limits.api_client import (
+    COST,
+    away_from_the_end_of,
+    begun,
+    budget,
+    call,
+    create_key,
+    error_of,
+    limit,
+    one_site,
+    shell,
+    standing_in,
+)
+from tests.limits.conftest import CHAT, PROMPT_TOKENS, held_by, native_api, tells_what_was_used
+from tests.servers import Site, until
+from tests.upstream import Exchange, Upstream, hello
+
+AMOUNTS: dict[str, Any] = {
+    "requests": 1,
+    "input_tokens": PROMPT_TOKENS,
+    "output_tokens": 3,
+    "tokens": PROMPT_TOKENS + 3,
+    "cost": f"{COST:f}",
+}
+"""What one call uses."""
+
+WINDOWS = ("second", "minute", "hour", "day", "week", "month", "lifetime")
+HEADED = {"requests": "requests", "input_tokens": "tokens", "output_tokens": "tokens", "tokens": "tokens"}
+
+
+LIMITS = [
+    *(limit(f"{metric}-{window}", metric, amount, window) for metric, amount in AMOUNTS.items() for window in WINDOWS),
+    limit("too-large", "tokens", 11, "minute"),
+    limit("too-large-a-day", "tokens", 11, "day"),
+    limit("too-dear", "cost", "0.000001", "day"),
+    limit("slot", "concurrent_requests", 1),
+    limit("roomy", "requests", 5, "hour"),
+    limit("roomy", "tokens", 100, "hour"),
+    limit("overlapping*", "requests", 10, "hour"),
+    limit("overlapping", "requests", 3, "day"),
+    limit("overlapping-other", "tokens", 1000, "day"),
+    limit("sdk-rate", "requests", 0, "day"),
+    limit("sdk-budget", "cost", "0", "month"),
+    limit("both", "requests", 5, "hour"),
+    limit("both", "cost", f"{COST:f}", "month"),
+    limit("everyone", "requests", 2, "hour", "everyone"),
+    limit("everyone", "tokens", 500, "hour", "everyone"),
+    limit("everyone-budget", "cost", f"{COST:f}", "month", "everyone"),
+    limit("reads-on", "tokens", 1000, "month"),
+    *(limit("long", "requests", 1, window) for window in ("day", "lifetime", "week")),
+    *(limit("long-money", *of) for of in (("requests", 1, "day"), ("cost", f"{COST:f}", "month"), ("tokens", 100, "week"))),
+    limit("never", "tokens", 11, "second"),
+    limit("never*", "requests", 1, "hour"),
+    limit("python", "requests", 3, "day"),
+    limit("python-budget", "cost", f"{2 * COST:f}", "day"),
+    limit("python-rate", "requests", 1, "hour"),
+    limit("python-everyone", "requests", 1, "day", "everyone"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
+    with one_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def scripts(upstream: Upstream) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await (hello if exchange.received.body.get("stream") else tells_what_was_used)(exchange)
+
+    upstream.otherwise = answer
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("metric", AMOUNTS)
+def test_the_call_after_the_last_is_told_when_there_is_room_again(site: Site, metric: str, window: str) -> None:
+    model = f"up/{metric}-{window}"
+    first, refused = two_in_one_window(site, model, window)
+    left = left_of(window)
+    assert first.status_code == 200
+    error = error_of(refused)
+    if metric == "cost":
+        assert (refused.status_code, error["code"], error["type"]) == (402, "budget_exceeded", "budget_error")
+        assert "retry-after" not in refused.headers
+        assert refused.headers["x-should-retry"] == "false"
+        assert f"The budget of {COST:f} USD" in error["message"]
+    else:
+        assert (refused.status_code, error["code"], error["type"]) == (429, "rate_limit_exceeded", "rate_limit_error")
+        per = {"lifetime": "in all", "hour": "an hour"}.get(window, f"a {window}")
+        assert f"{AMOUNTS[metric]} {metric.replace('_', ' ')} {per} of" in error["message"]
+        is_right_to_come_again(refused, left)
+        assert standing_in(refused, HEADED[metric]) == (str(AMOUNTS[metric]), "0")
+    assert f"of this user for models {model}" in error["message"]
+
+
+def two_in_one_window(site: Site, model: str, window: str) -> tuple[httpx.Response, httpx.Response]:
+    """The first ones that were not on both sides of a window's end."""
+    for _ in range(5):
+        away_from_the_end_of(window, 5)
+        began = left_of(window)
+        answers = call(site, model), call(site, model)
+        if window != "second" or (left_of(window) or 0) <= (began or 0):
+            break
+    return answers
+
+
+def left_of(window: str) -> float | None:
+    """Seconds of the window that is on."""
+    now = datetime.now(UTC)
+    zone = UTC if window in ("second", "minute", "hour") else ZoneInfo(django_settings.TIME_ZONE)
+    return span(window, now, zone).seconds_left(now)
+
+
+def is_right_to_come_again(refused: httpx.Response, left: float | None) -> None:
+    if left is None:
+        assert "retry-after" not in refused.headers
+        assert refused.headers["x-should-retry"] == "false"
+        return
+    told = int(refused.headers["retry-after"])
+    assert math.ceil(left) <= told <= math.ceil(left) + 2
+    assert refused.headers.get("x-should-retry") == ("false" if told > 60 else None)
+
+
+@pytest.mark.parametrize("model", ["up/too-large", "up/too-large-a-day"])
+def test_a_request_larger_than_its_whole_limit_is_not_told_to_come_again(site: Site, model: str) -> None:
+    refused = call(site, model)
+    assert refused.status_code == 429
+    assert "never admits this request, which may use 12" in error_of(refused)["message"]
+    assert "retry-after" not in refused.headers
+    assert refused.headers["x-should-retry"] == "false"
+    assert standing_in(refused, "tokens") == ("11", "11")
+
+
+def test_a_request_dearer_than_its_whole_budget_is_refused(site: Site, upstream: Upstream) -> None:
+    refused = call(site, "up/too-dear")
+    assert (refused.status_code, error_of(refused)["code"]) == (402, "budget_exceeded")
+    assert f"may cost up to {COST:f} USD" in error_of(refused)["message"]
+    assert upstream.seen("too-dear") == []
+
+
+def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_come_again(site: Site) -> None:
+    assert call(site, "up/long").status_code == 200
+    refused = call(site, "up/long")
+    assert "1 requests in all" in error_of(refused)["message"]
+    assert "retry-after" not in refused.headers
+    assert call(site, "up/long-money").status_code == 200
+    over = call(site, "up/long-money")
+    assert (over.status_code, error_of(over)["code"]) == (402, "budget_exceeded")
+    assert (standing_in(over, "requests"), standing_in(over, "tokens")) == (("1", "0"), ("100", "88"))
+
+
+def test_what_is_never_admitted_is_said_before_what_has_no_room_now(site: Site) -> None:
+    away_from_the_end_of("hour")
+    assert [call(site, "up/never-mind").status_code for _ in range(2)] == [200, 429]
+    refused = call(site, "up/never")
+    assert "never admits" in error_of(refused)["message"]
+    assert "retry-after" not in refused.headers
+
+
+def test_a_slot_is_free_again_soon(site: Site, upstream: Upstream) -> None:
+    gate = upstream.gate()
+    upstream.script("slot", held_by(gate))
+    with begun(site, "up/slot", upstream):
+        refused = call(site, "up/slot")
+        gate.open()
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert "Too many requests at a time: the limit of this user for models up/slot is 1." in error_of(refused)["message"]
+    until(lambda: call(site, "up/slot").status_code == 200, "the slot")
+
+
+def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstream) -> None:
+    with openai.OpenAI(base_url=f"{site.url}/v1", api_key=site.key, timeout=30) as sdk:
+        started = time.monotonic()
+        with pytest.raises(openai.RateLimitError):
+            sdk.chat.completions.create(model="up/sdk-rate", **CHAT)
+        with pytest.raises(openai.APIStatusError) as caught:
+            sdk.chat.completions.create(model="up/sdk-budget", **CHAT)
+    assert (caught.value.status_code, caught.value.code) == (402, "budget_exceeded")
+    assert time.monotonic() - started < 5
+    assert len(site.wait_for_usage(1, model="up/sdk-budget")) == 1
+    assert upstream.seen("sdk-budget") == upstream.seen("sdk-rate") == []
+
+
+# --- headers -------------------------------------------------------------------------------------------------------
+
+
+def test_each_answer_says_where_the_caller_stands(site: Site) -> None:
+    away_from_the_end_of("hour")
+    answers = [call(site, "up/roomy") for _ in range(6)]
+    assert [standing_in(answer, "requests") for answer in answers] == [("5", left) for left in ("4", "3", "2", "1", "0", "0")]
+    assert [standing_in(answer, "tokens")[1] for answer in answers[:5]] == ["88", "76", "64", "52", "40"]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert all(answer.headers["x-ratelimit-reset-tokens"].endswith("s") for answer in answers)
+
+
+def test_what_a_refused_call_did_not_take_is_still_there(site: Site) -> None:
+    """The rate has room, the budget has not: the answer tells of the rate as it is."""
+    away_from_the_end_of("hour")
+    answers = [call(site, "up/both") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 402, 402]
+    assert [standing_in(answer, "requests") for answer in answers] == [("5", "4")] * 3
+
+
+def test_of_two_limits_the_tightest_is_told_and_binds(site: Site) -> None:
+    away_from_the_end_of("hour")
+    answers = [call(site, "up/overlapping") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [standing_in(answer, "requests") for answer in answers] == [("3", left) for left in ("2", "1", "0", "0")]
+    other = call(site, "up/overlapping-other")
+    assert standing_in(other, "requests") == ("10", "6")
+    assert standing_in(other, "tokens") == ("1000", "988")
+
+
+def test_where_limits_bind_nothing_the_rate_of_the_caller_is_told(site: Site) -> None:
+    answer = call(site, "up/unlimited")
+    assert answer.headers["x-ratelimit-limit-requests"] == "100000"
+    assert standing_in(answer, "tokens") == (None, None)
+
+
+def test_a_stream_says_it_too(site: Site) -> None:
+    answer = call(site, "up/reads-on", stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert standing_in(answer, "tokens") == ("1000", "988")
+    assert answer.headers["x-ratelimit-limit-requests"] == "100000"
+
+
+def test_a_limit_that_others_share_is_told_too(site: Site) -> None:
+    away_from_the_end_of("hour")
+    answers = [call(site, "up/everyone") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [standing_in(answer, "requests") for answer in answers] == [("2", "1"), ("2", "0"), ("2", "0")]
+    assert standing_in(answers[1], "tokens") == ("500", "476")
+    assert error_of(answers[2])["message"].startswith("The limit of 2 requests an hour of this site for models up/everyone is reached.")
+
+
+def test_of_money_that_others_share_nothing_is_told(site: Site) -> None:
+    budget = [call(site, "up/everyone-budget") for _ in range(2)][1]
+    assert budget.status_code == 402
+    assert error_of(budget)["message"].startswith("The budget of this site for models up/everyone-budget has no room")
+
+
+# --- other ways in -------------------------------------------------------------------------------------------------
+
+CALLING = f"""
+import json
+from native_api import gateway
+from native_api.exceptions import NativeError
+from native_api.types import Caller
+from native_api.usage import recorder
+CHAT = {CHAT!r}
+def ask(model, caller):
+    try:
+        return gateway.complete_sync({{"model": model, **CHAT}}, caller).completion["object"]
+    except NativeError as error:
+        return error.code
+alice, task = Caller(user_id=1, user_name="alice"), Caller(user_name="a task")
+models = ["up/python", "up/python", "up/python", "up/python-budget", "up/python-budget", "up/python-rate", "up/python-rate"]
+said = [ask(model, alice) for model in models] + [ask("up/python-everyone", task), ask("up/python-everyone", task)]
+recorder.flush()
+print(json.dumps(said))
+"""
+
+
+def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
+    """In a process of their own, after calls over HTTP by the same user."""
+    away_from_the_end_of("hour", 20)
+    assert [call(site, model).status_code for model in ("up/python", "up/python-budget")] == [200, 200]
+    done, rate, money = "chat.completion", "rate_limit_exceeded", "budget_exceeded"
+    assert json.loads(shell(site, CALLING)) == [done, done, rate, done, money, done, rate, done, rate]
+    assert [call(site, model).status_code for model in ("up/python", "up/python-budget", "up/python-everyone")] == [429, 402, 429]
+    until(lambda: budget(site, "up/python") == (3, 0), "the records of both")
+
+
+def test_the_rate_of_a_key_says_when_waiting_is_too_long(site: Site) -> None:
+    key = create_key(site, "alice", "slow", rate="1/d")
+    quick = create_key(site, "alice", "quick", rate="1/30s")
+    refused = [call(site, "up/any", key) for _ in range(2)][1]
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+    assert int(refused.headers["retry-after"]) <= 86400
+    soon = next(answer for answer in (call(site, "up/any", quick) for _ in range(9)) if answer.status_code == 429)
+    assert int(soon.headers["retry-after"]) <= 30
+    assert "x-should-retry" not in soon.headers

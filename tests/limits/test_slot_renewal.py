@@ -1,0 +1,141 @@
+"""The thread that keeps the slots of running calls."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from native_api.limits import counters
+from native_api.limits.counters import slot_renewal as module
+from native_api.limits.counters.slot_renewal import Leases, leases
+from tests.servers import until
+
+
+class Board:
+    """A store that only knows who holds what. `renewals` can be held up, or fail."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        self.held: set[tuple[str, str]] = set()
+        self.renewals = 0
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.error: Exception | None = None
+
+    def renew(self, held: Sequence[tuple[str, str]]) -> None:
+        self.renewals += 1
+        self.go_on.wait(10)
+        if self.error:
+            raise self.error
+        self.held.update(held)
+
+    def leave(self, member: str, slots: Sequence[str]) -> None:
+        self.held -= {(slot, member) for slot in slots}
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+    monkeypatch.setattr(module, "EVERY", 0.02)
+    until(lambda: not renewing(), "the threads of tests before")
+    store = Board()
+    monkeypatch.setattr(counters, "store", lambda: store)
+    yield store
+    store.go_on.set()
+    until(lambda: not renewing(), "the thread to end")
+
+
+def renewing() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "native-api-leases"]
+
+
+def test_there_is_one_thread_as_long_as_anything_is_held(board: Board) -> None:
+    kept = Leases()
+    assert not renewing()
+    kept.hold("first", ["a"])
+    kept.hold("second", ["a", "b"])
+    assert len(renewing()) == 1
+    until(lambda: board.held == {("a", "first"), ("a", "second"), ("b", "second")}, "a renewal")
+    kept.leave("first", ["a"])
+    seen = board.renewals
+    until(lambda: board.renewals > seen + 1, "more renewals")
+    assert board.held == {("a", "second"), ("b", "second")}
+    kept.leave("second", ["a", "b"])
+    until(lambda: not renewing(), "the thread to end")
+    kept.hold("third", ["c"])
+    until(lambda: board.held == {("c", "third")}, "a thread to have begun again")
+    kept.leave("third", ["c"])
+
+
+def test_what_is_left_while_it_is_renewed_is_not_held_again(board: Board) -> None:
+    kept = Leases()
+    board.go_on.clear()
+    kept.hold("m", ["a"])
+    until(lambda: board.renewals, "a renewal to begin")
+    kept.leave("m", ["a"])
+    board.go_on.set()
+    until(lambda: not renewing(), "the thread to end")
+    assert board.held == set()
+
+
+def test_a_cache_that_hangs_holds_up_nobody_who_begins_or_ends(board: Board) -> None:
+    kept = Leases()
+    board.go_on.clear()
+    kept.hold("m", ["a"])
+    until(lambda: board.renewals, "a renewal to begin")
+    others = threading.Thread(target=lambda: (kept.hold("n", ["a"]), kept.leave("n", ["a"]), kept.leave("m", ["a"])))
+    others.start()
+    others.join(5)
+    assert not others.is_alive()
+
+
+def test_a_cache_that_fails_is_asked_again(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    kept = Leases()
+    board.error = ConnectionError("gone")
+    kept.hold("m", ["a"])
+    until(lambda: board.renewals > 1, "more renewals")
+    assert caplog.records[0].getMessage() == "Slots of running requests cannot be renewed (ConnectionError)."
+    board.error = None
+    until(lambda: board.held, "the slot to be renewed")
+    kept.leave("m", ["a"])
+
+
+def test_slots_are_left_behind_where_the_cache_cannot_be_told_and_not_renewed(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Leases()
+    kept.hold("m", ["a"])
+
+    def fail(member: str, slots: Sequence[str]) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(board, "leave", fail)
+    with pytest.raises(ConnectionError):
+        kept.leave("m", ["a"])
+    until(lambda: not renewing(), "the thread to end")
+
+
+def test_a_forked_process_holds_nothing_and_renews_what_it_takes(board: Board) -> None:
+    leases.hold("of the parent", ["a"])
+    child = os.fork()
+    if not child:  # no test runner from here on
+        board.held.clear()
+        leases.hold("of the child", ["a"])
+        try:
+            until(lambda: board.held, "a renewal in the child")
+        finally:
+            os._exit(0 if board.held == {("a", "of the child")} else 1)
+    _, status = os.waitpid(child, 0)
+    leases.leave("of the parent", ["a"])
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_forked_process_has_counters_in_memory_of_its_own() -> None:
+    counters.memory.take("m", [], [counters.Slot("of-the-parent", 1)])
+    child = os.fork()
+    if not child:
+        os._exit(sum(counters.memory.levels([], [counters.Slot("of-the-parent", 1)]).slots))
+    _, status = os.waitpid(child, 0)
+    counters.memory.leave("m", ["of-the-parent"])
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -1,0 +1,97 @@
+"""Targets and fleets for tests, in a time that passes only when a test says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
+from native_api.routing.health_states import SharedState, Standing
+from native_api.routing.pool import Fleet, Lease
+from native_api.routing.route import Route, route
+from native_api.types import Provider, Target
+
+
+class Clock:
+    """The wall's and the steady one. Sleeping is what moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def fleet_with(clock: Clock, shared: SharedState | None = None) -> Fleet:
+    return Fleet(shared, clock, clock, clock.sleep)
+
+
+def target(name: str, **more: Any) -> Target:
+    """`p/m`: model m at provider p."""
+    provider, _, model = name.partition("/")
+    return Target(Provider(provider, "openai", "http://127.0.0.1:9/v1", identity=f"{provider}@1"), model, **more)
+
+
+def route_of(*targets: Target, strategy: Any = None, **more: Any) -> Route:
+    return route(more.pop("name", "r"), targets, strategy, **more)
+
+
+def failure(status: int = 500, retry_after: float | None = None) -> ProviderFault:
+    return UpstreamError("It failed.", upstream_status=status, status=429 if status == 429 else 502, retry_after=retry_after)
+
+
+def lost() -> ProviderFault:
+    return UpstreamError("It is gone.", code="connection_lost")
+
+
+def slow() -> ProviderFault:
+    return UpstreamTimeout()
+
+
+# --- calls of callers ------------------------------------------------------------------------------------------------
+
+A, B, OTHER = target("p/a"), target("p/b"), target("q/a")
+ALICE, BOB, CAROL = "user 1", "user 2", "user 3"
+
+
+def admit(fleet: Fleet, which: Target = A, caller: str = ALICE) -> Lease | None:
+    """Nothing is waited for: there is no other process, and no limit on places."""
+    try:
+        fleet.admit(which, caller).send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("It waits.")
+
+
+def fail(fleet: Fleet, fault: ProviderFault | None = None, which: Target = A, caller: str = ALICE) -> None:
+    lease = admit(fleet, which, caller)
+    assert lease is not None
+    lease.failed(fault or failure())
+    lease.release()
+
+
+def succeed(fleet: Fleet, which: Target = A, caller: str = ALICE) -> None:
+    lease = admit(fleet, which, caller)
+    assert lease is not None
+    lease.succeeded()
+    lease.release()
+
+
+def open_circuit(fleet: Fleet) -> None:
+    for _ in range(5):
+        fail(fleet)
+    assert standing(fleet) is Standing.OUT
+
+
+def open_for_all(fleet: Fleet, which: Target = A) -> None:
+    for caller in (ALICE, BOB, CAROL, ALICE, BOB):
+        fail(fleet, which=which, caller=caller)
+    assert standing(fleet, which, "anybody") is Standing.OUT
+
+
+def standing(fleet: Fleet, which: Target = A, caller: str = ALICE) -> Standing:
+    return fleet.health.standing(which, caller)

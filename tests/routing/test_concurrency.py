@@ -1,0 +1,123 @@
+"""Places at a target: counted, limited, queued for, and always given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from native_api.routing.concurrency import Slots
+from tests.routing.target_pools import target
+
+FREE = target("p/free")
+TWO = target("p/two", own_max_concurrency=2)
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+async def settled() -> None:
+    """Everything that can happen now has happened."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_without_a_limit_places_are_only_counted() -> None:
+    slots = Slots()
+    assert all(run(slots.take(FREE)) for _ in range(100))
+    assert slots.taken == {FREE.key: 100}
+    for _ in range(100):
+        slots.give_back(FREE.key)
+    assert slots.taken == {}
+
+
+def test_who_comes_first_is_served_first_and_nobody_passes() -> None:
+    async def work() -> None:
+        slots, served = Slots(queue_seconds=60), list[int]()
+
+        async def come(number: int) -> None:
+            assert await slots.take(TWO)
+            served.append(number)
+
+        tasks = [asyncio.create_task(come(number)) for number in range(4)]
+        await settled()
+        assert served == [0, 1]
+        slots.give_back(TWO.key)
+        late = asyncio.create_task(slots.take(TWO))
+        await settled()
+        assert served == [0, 1, 2]
+        slots.give_back(TWO.key)
+        await settled()
+        assert served == [0, 1, 2, 3]
+        slots.give_back(TWO.key)
+        assert await late
+        await asyncio.gather(*tasks)
+        assert slots.taken == {TWO.key: 2}
+
+    run(work())
+
+
+def test_no_more_wait_than_there_are_places() -> None:
+    async def work() -> None:
+        slots = Slots(queue_seconds=60)
+        assert await slots.take(TWO)
+        assert await slots.take(TWO)
+        waiting = [asyncio.create_task(slots.take(TWO)) for _ in range(2)]
+        await settled()
+        assert not await slots.take(TWO)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(work())
+
+
+def test_who_waits_too_long_goes_elsewhere() -> None:
+    async def work() -> None:
+        slots = Slots(queue_seconds=0.01)
+        assert await slots.take(TWO)
+        assert await slots.take(TWO)
+        assert not await slots.take(TWO)
+        slots.give_back(TWO.key)
+        slots.give_back(TWO.key)
+        assert slots.taken == {}
+
+    run(work())
+
+
+@pytest.mark.parametrize("handed_over_before", [False, True])
+def test_a_place_survives_the_one_who_waited_for_it(handed_over_before: bool) -> None:
+    async def work() -> None:
+        slots = Slots(queue_seconds=60)
+        assert await slots.take(TWO)
+        assert await slots.take(TWO)
+        waiting = asyncio.create_task(slots.take(TWO))
+        await settled()
+        if handed_over_before:
+            slots.give_back(TWO.key)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        if not handed_over_before:
+            slots.give_back(TWO.key)
+        assert slots.taken == {TWO.key: 1}
+
+    run(work())
+
+
+def test_two_event_loops_share_the_places_of_a_process() -> None:
+    async def work() -> None:
+        slots = Slots(queue_seconds=10)
+        assert await slots.take(TWO)
+        assert await slots.take(TWO)
+        elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, slots.take(TWO)))
+        while not slots._queues:
+            await asyncio.sleep(0.001)
+        slots.give_back(TWO.key)
+        assert await elsewhere
+        assert slots.taken == {TWO.key: 2}
+
+    run(work())

@@ -1,0 +1,223 @@
+"""Routes as a site writes them, in settings and as rows: what they become, and what the admin makes of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client, override_settings
+
+from native_api.catalog import catalog
+from native_api.exceptions import ModelNotFound
+from native_api.models import ModelRoute, Provider, Target
+from native_api.routing.health_states import Trouble
+from native_api.routing.health_sync import fleet
+from native_api.types import Timeouts
+from native_api.views import health
+
+LOCAL = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1", "API_KEY": "sk-in-settings"}
+X = {"PROVIDER": "p", "MODEL": "x"}
+
+
+def built(models: dict[str, Any], **provider: Any) -> catalog.Catalog:
+    return catalog.build({"p": {**LOCAL, **provider}}, models)
+
+
+def test_what_a_target_tells_wins_over_its_provider() -> None:
+    provider = {"TIMEOUT": {"CONNECT": 1, "TOTAL": 90}, "RETRIES": 3, "MAX_CONCURRENCY": 8, "PRICE": {"INPUT": "1", "OUTPUT": "2"}}
+    own = {**X, "TIMEOUT": {"FIRST_TOKEN": 7}, "RETRIES": 0, "MAX_CONCURRENCY": 2, "PRICE": {"INPUT": "0.10", "CACHED": "0.01"}}
+    first, second = built({"m": {"TARGETS": [own, {**X, "MODEL": "y"}]}}, **provider).targets("m")
+    assert first.timeouts == Timeouts(connect=1, first_token=7, between_tokens=30, total=90)
+    assert (first.retries, first.max_concurrency) == (0, 2)
+    assert first.price == {"INPUT": Decimal("0.10"), "CACHED": Decimal("0.01")}
+    assert second.timeouts == Timeouts(connect=1, total=90)
+    assert (second.retries, second.max_concurrency, second.price) == (3, 8, {"INPUT": Decimal(1), "OUTPUT": Decimal(2)})
+
+
+def test_retries_are_the_sites_where_nobody_tells_any() -> None:
+    with override_settings(NATIVE_API={"ATTEMPTS": {"RETRIES": 4, "TOTAL": 9}}):
+        snapshot = built({"m": {"TARGETS": [X]}})
+    assert (snapshot.targets("m")[0].retries, snapshot.budget.attempts, snapshot.budget.seconds) == (4, 9, 120)
+
+
+def test_a_route_is_weighted_by_itself_where_the_weights_differ() -> None:
+    models = {"even": {"TARGETS": [X, {**X, "MODEL": "y"}]}, "uneven": {"TARGETS": [{**X, "WEIGHT": 3}, {**X, "MODEL": "y"}]}}
+    snapshot = built(models)
+    assert [snapshot.route(name).strategy for name in ("even", "uneven")] == ["ordered", "weighted"]
+
+
+def test_fallbacks_are_followed_in_order_and_never_round() -> None:
+    models = {
+        "a": {"TARGETS": [X], "FALLBACKS": ["b", "c", "gone"], "CONTEXT_FALLBACKS": ["wide"]},
+        "b": {"TARGETS": [X], "FALLBACKS": ["d", "a"]},
+        "c": {"TARGETS": [X], "FALLBACKS": ["p/direct"]},
+        "d": {"TARGETS": [X]},
+        "wide": {"TARGETS": [X]},
+    }
+    snapshot = built(models)
+    assert [route.name for route in snapshot.after("a")] == ["b", "c", "d", "p/direct"]
+    assert [route.name for route in snapshot.after("a", for_longer=True)] == ["wide"]
+    assert list(snapshot.after("p/any")) == []
+
+
+def test_what_is_wrong_with_a_routes_options_leaves_it_its_targets() -> None:
+    snapshot = built({"m": {"TARGETS": [X], "STRATEGY": "best"}})
+    assert [target.model for target in snapshot.targets("m")] == ["x"]
+    assert [problem.place for problem in snapshot.problems] == ["MODELS['m']"]
+
+
+def test_a_new_key_or_address_is_a_new_identity_that_shows_neither() -> None:
+    identities = {
+        built({}, **changed).providers["p"].identity for changed in ({}, {"API_KEY": "sk-2"}, {"BASE_URL": "http://127.0.0.1:2/v1"})
+    }
+    assert len(identities) == 3
+    assert "sk-" not in str(identities)
+    assert built({}).providers["p"].identity in identities
+
+
+def test_a_snapshot_remembers_a_bounded_number_of_direct_routes() -> None:
+    snapshot = built({})
+    assert snapshot.route("p/x") is snapshot.route("p/x")
+    for number in range(catalog.MOST_DIRECT + 10):
+        snapshot.route(f"p/{number}")
+    assert len(snapshot._direct) == catalog.MOST_DIRECT
+    with pytest.raises(ModelNotFound):
+        snapshot.route("q/x")
+
+
+@pytest.mark.django_db
+def test_rows_say_all_that_settings_say() -> None:
+    price = {"INPUT": "0.15", "OUTPUT": "0.60"}
+    Provider.objects.create(
+        name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", retries=0, max_concurrency=5, price=price, timeouts={"FIRST_TOKEN": 7}
+    )
+    route = ModelRoute.objects.create(name="m", strategy="cheapest", fallbacks=["n"], context_fallbacks=["n"], hedge="2.5")
+    Target.objects.create(
+        route=route, provider="p", model="x", timeout=30, timeouts={"CONNECT": 2}, retries=2, max_concurrency=1, price={"INPUT": "1"}
+    )
+    Target.objects.create(route=ModelRoute.objects.create(name="n", hedge="p95"), provider="p", model="y")
+    with override_settings(NATIVE_API={}):
+        catalog.forget()
+        snapshot = catalog.current()
+    assert snapshot.problems == ()
+    made, [x], [y] = snapshot.route("m"), snapshot.targets("m"), snapshot.targets("n")
+    assert (made.strategy, made.fallbacks, made.context_fallbacks, made.hedge_after) == ("cheapest", ("n",), ("n",), 2.5)
+    assert (x.timeouts.connect, x.timeouts.first_token, x.timeouts.total) == (2, 7, 30)
+    assert (x.retries, x.max_concurrency, x.price) == (2, 1, {"INPUT": Decimal(1)})
+    assert (y.retries, y.max_concurrency, y.price) == (0, 5, {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")})
+    assert snapshot.route("n").hedge_after == "p95"
+
+
+# --- the admin -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def admin(db: None, client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
+    Provider.objects.create(name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", api_key="sk-row")
+    catalog.forget()
+    return client
+
+
+@pytest.fixture(autouse=True)
+def no_troubles() -> Any:
+    yield
+    fleet.health.troubles.clear()
+
+
+def form(*targets: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """The form of a route and its targets."""
+    sent = {"name": "m", "strategy": "", "fallbacks": "", "context_fallbacks": "", "hedge": "", "enabled": "on", **values}
+    sent |= {"targets-TOTAL_FORMS": len(targets), "targets-INITIAL_FORMS": 0}
+    for position, target in enumerate(targets):
+        told = {"provider": "p", "model": "x", "priority": 0, "weight": 1, "price": "{}", "enabled": "on", **target}
+        sent |= {f"targets-{position}-{name}": value for name, value in told.items()}
+    return sent
+
+
+def post_route(client: Client, *targets: dict[str, Any], **values: Any) -> str:
+    return client.post("/admin/native_api/modelroute/add/", form(*targets, **values)).content.decode()
+
+
+def test_the_admin_makes_a_route(admin: Client) -> None:
+    post_route(admin, {"retries": "0"}, {"model": "y", "priority": 1}, strategy="fastest", fallbacks="p/one\n p/two \n", hedge="p95")
+    route = ModelRoute.objects.get()
+    assert (route.strategy, route.fallbacks, route.hedge) == ("fastest", ["p/one", "p/two"], "p95")
+    assert [target.model for target in catalog.current().targets("m")] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "values", "words"),
+    [
+        ([], {}, "no usable target"),
+        ([{"provider": "gone"}], {}, "no usable provider &#x27;gone&#x27;"),
+        ([{"price": '{"INPUT": 0.5}'}], {}, "is no price"),
+        ([{"timeouts": "[5]"}], {}, "timeouts must be positive seconds"),
+        ([{"timeout": "9", "timeouts": '{"READ": 5}'}], {}, "timeouts must be positive seconds"),
+        ([{}], {"strategy": "best"}, "not one of the available choices"),
+        ([{}], {"hedge": "soon"}, "is neither seconds nor"),
+        ([{}], {"fallbacks": "gone"}, "there is no model &#x27;gone&#x27;"),
+        ([{}], {"fallbacks": "m"}, "it goes round in a circle: m &gt; m"),
+        ([{}], {"fallbacks": "n"}, "it goes round in a circle: m &gt; n &gt; m"),
+    ],
+)
+def test_the_admin_says_what_is_wrong_with_a_route(admin: Client, targets: Any, values: Any, words: str) -> None:
+    Target.objects.create(route=ModelRoute.objects.create(name="n", fallbacks=["m"]), provider="p", model="x")
+    assert words in post_route(admin, *targets, **values)
+    assert not ModelRoute.objects.filter(name="m").exists()
+
+
+def test_a_route_that_is_switched_off_may_be_unfinished(admin: Client) -> None:
+    post_route(admin, enabled="")
+    assert not ModelRoute.objects.get().enabled
+
+
+SETTINGS = {
+    "PROVIDERS": {"s": {**LOCAL, "HEADERS": {"x": "hidden-header"}}},
+    "MODELS": {"<b>": {"TARGETS": [{"PROVIDER": "s", "MODEL": "x"}]}},
+}
+
+
+@pytest.mark.parametrize(("page", "shown"), [("provider", "openai, http://127.0.0.1:1/v1"), ("modelroute", "ordered: s/x")])
+def test_what_the_settings_define_is_shown_beside_the_rows_without_secrets(admin: Client, page: str, shown: str) -> None:
+    with override_settings(NATIVE_API=SETTINGS):
+        text = admin.get(f"/admin/native_api/{page}/").content.decode()
+    assert "Defined in the settings" in text
+    assert shown in text
+    assert "<b>" not in text.replace("<br>", "")
+    assert "sk-in-settings" not in text
+    assert "hidden-header" not in text
+
+
+def test_a_row_that_the_settings_outdo_says_so(admin: Client) -> None:
+    with override_settings(NATIVE_API={"PROVIDERS": {"p": LOCAL}}):
+        assert "not used: the settings define it" in admin.get("/admin/native_api/provider/").content.decode()
+
+
+def test_troubles_show_beside_the_row(admin: Client) -> None:
+    Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="x")
+    catalog.forget()
+    [target] = catalog.current().targets("m")
+    assert "ok" in admin.get("/admin/native_api/provider/").content.decode()
+    fleet.health.troubles[target.key] = Trouble("failing", fleet.health._clock() + 30, code="connection_failed")
+    fleet.health.troubles[target.provider.identity] = Trouble("refused", fleet.health._clock() + 30, code="401")
+    assert "key refused (401); x: out of order (connection_failed)" in admin.get("/admin/native_api/provider/").content.decode()
+    assert "p/x: out of order (connection_failed)" in admin.get("/admin/native_api/modelroute/").content.decode()
+
+
+def test_readiness_counts_targets_in_trouble_without_names(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "REMEMBERED", 0.0)
+    Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="x")
+    catalog.forget()
+    [target] = catalog.current().targets("m")
+
+    def told() -> Any:
+        return admin.get("/native/health/ready").json()["checks"]["providers"]
+
+    sound = {"status": "ok", "count": 1, "targets": 1, "out_of_order": 0, "limited": 0, "keys_refused": 0, "keys_unreadable": 0}
+    assert told() == sound
+    fleet.health.troubles[target.key] = Trouble("failing", fleet.health._clock() + 30)
+    fleet.health.troubles[target.provider.identity] = Trouble("refused", fleet.health._clock() + 30)
+    assert told() == {**sound, "status": "degraded", "out_of_order": 1, "keys_refused": 1}

@@ -1,0 +1,259 @@
+"""AWS credentials: signatures that hold on the wire, keys that are found without holding anybody up, secrets that stay secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatewayproject import environment
+from native_api.catalog import catalog
+from native_api.exceptions import UpstreamError
+from native_api.types import Provider, Secret, Target, UpstreamRequest
+from native_api.upstream import call as exchange
+from native_api.upstream import transport
+from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.auth import aws
+from native_api.upstream.auth.methods import authorize
+from tests.aws_signature import signature_of, told
+from tests.upstream import Upstream, running_upstream, says
+
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123xyz"
+REPLY = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 1, "outputTokens": 1},
+}
+CHAT: Any = {"model": "m", "messages": [{"role": "user", "content": "Grüße"}]}
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with running_upstream() as server:
+        server.script("", says(REPLY))
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No credentials anywhere but those that a test puts there, and nothing found before."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(aws, "_found", {})
+
+
+def provider(key: str = "", url: str = "https://bedrock-runtime.us-east-1.amazonaws.com", **options: Any) -> Provider:
+    return Provider("aws", "bedrock", url, Secret(key), "aws", options={"region": "us-east-1", **options})
+
+
+async def headers_for(where: Provider) -> dict[str, str]:
+    return await authorize(UpstreamRequest(f"{where.base_url}/model/m/converse", {}), "POST", b"{}", where)
+
+
+def ask(upstream: Upstream, model: str, key: str) -> Any:
+    """Send a real request for `model`, and return it as it arrived."""
+    where = provider(key, upstream.url.removesuffix("/v1"))
+    upstream.script(model, says(REPLY))
+
+    async def call() -> None:
+        await exchange.complete(exchange.prepare(CHAT, Target(where, model)), Attempts())
+        await transport.aclose()
+
+    asyncio.run(call())
+    return upstream.seen(model)[-1]
+
+
+@pytest.mark.parametrize("model", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-micro-v1:0", ARN])
+def test_what_arrives_is_what_was_signed(upstream: Upstream, model: str) -> None:
+    received = ask(upstream, model, f"AKIDEXAMPLE:{SECRET}")
+    assert told(received)["Signature"] == signature_of(received, SECRET, "us-east-1", "bedrock")
+    assert told(received)["Credential"].startswith("AKIDEXAMPLE/")
+    assert received.path.count("/") == 3, "an ARN is one segment"
+
+
+def test_a_session_token_is_sent_and_signed(upstream: Upstream) -> None:
+    received = ask(upstream, "with-token", f"ASIDEXAMPLE:{SECRET}:FwoGZXIvYXdzEXAMPLE//token==")
+    assert received.headers["x-amz-security-token"] == "FwoGZXIvYXdzEXAMPLE//token=="
+    assert "x-amz-security-token" in told(received)["SignedHeaders"]
+    assert told(received)["Signature"] == signature_of(received, SECRET, "us-east-1", "bedrock")
+
+
+def test_a_bedrock_api_key_is_a_bearer_token(upstream: Upstream) -> None:
+    received = ask(upstream, "with-api-key", "bedrock-api-key-YWJj")
+    assert received.headers["authorization"] == "Bearer bedrock-api-key-YWJj"
+    assert "x-amz-date" not in received.headers
+
+
+def test_the_environments_bearer_token_goes_first_in_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert "Credential=AKIDENV/" in asyncio.run(headers_for(provider()))["authorization"]
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "ABSKtoken")
+    assert asyncio.run(headers_for(provider()))["authorization"] == "Bearer ABSKtoken"
+
+
+def test_a_profile_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text(f"[team]\naws_access_key_id = AKIDTEAM\naws_secret_access_key = {SECRET}\n")
+    assert "Credential=AKIDTEAM/" in asyncio.run(headers_for(provider(profile="team")))["authorization"]
+
+
+def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
+    """A credential process that counts how often it runs; the count is part of the key id it gives."""
+    count, script = folder / "count", folder / "helper.py"
+    expires = (datetime.now(UTC) + lifetime).isoformat()
+    script.write_text(
+        f"import json, pathlib, time\ncount = pathlib.Path({str(count)!r})\n"
+        f"number = int(count.read_text()) + 1 if count.exists() else 1\ncount.write_text(str(number))\ntime.sleep({seconds})\n"
+        f"print(json.dumps({{'Version': 1, 'AccessKeyId': f'AKID{{number}}', 'SecretAccessKey': {SECRET!r}, 'Expiration': {expires!r}}}))\n"
+    )
+    (folder / "config").write_text(f"[default]\ncredential_process = {sys.executable} {script}\n")
+    return count
+
+
+def test_many_at_once_search_once_and_hold_up_nobody(tmp_path: Path) -> None:
+    count = helper(tmp_path, timedelta(hours=1), seconds=0.4)
+
+    async def call() -> list[dict[str, str]]:
+        asking = [asyncio.create_task(headers_for(provider())) for _ in range(20)]
+        longest = 0.0
+        while not all(task.done() for task in asking):
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.perf_counter() - before)
+        assert longest < 0.3, "the event loop was held up"
+        return [task.result() for task in asking]
+
+    assert all("Credential=AKID1/" in headers["authorization"] for headers in asyncio.run(call()))
+    asyncio.run(headers_for(provider()))
+    assert count.read_text() == "1"
+
+
+def test_credentials_about_to_expire_are_renewed(tmp_path: Path) -> None:
+    helper(tmp_path, timedelta(minutes=5))
+    first = asyncio.run(headers_for(provider()))["authorization"]
+    second = asyncio.run(headers_for(provider()))["authorization"]
+    assert first.split("/")[0] != second.split("/")[0]
+
+
+def test_one_that_stops_waiting_does_not_take_the_others_search_along(tmp_path: Path) -> None:
+    count = helper(tmp_path, timedelta(hours=1), seconds=0.3)
+
+    async def call() -> dict[str, str]:
+        leaving, staying = (asyncio.create_task(headers_for(provider())) for _ in range(2))
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        return await staying
+
+    assert "Credential=AKID1/" in asyncio.run(call())["authorization"]
+    assert count.read_text() == "1"
+
+
+def test_a_search_that_finds_nothing_is_the_providers_fault_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UpstreamError, match="AWS credentials cannot be used: none were found") as caught:
+        asyncio.run(headers_for(provider()))
+    assert (caught.value.status, caught.value.code) == (502, "credentials_unusable")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLATER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert "Credential=AKIDLATER/" in asyncio.run(headers_for(provider()))["authorization"]
+
+
+def test_what_a_credential_helper_says_stays_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} -c \"import sys; sys.exit('{SECRET}')\"\n")
+    with caplog.at_level(logging.DEBUG, "native_api"), pytest.raises(UpstreamError) as caught:
+        asyncio.run(headers_for(provider()))
+    assert "CredentialRetrievalError" in caplog.text
+    assert SECRET not in caplog.text + str(caught.value) + repr(caught.value.__cause__)
+    assert caught.value.__suppress_context__
+
+
+def test_a_providers_keys_show_nowhere() -> None:
+    where = provider(f"AKIDEXAMPLE:{SECRET}:token")
+    assert SECRET not in repr(where) + repr(Target(where, "m")) + str(Target(where, "m"))
+
+
+def test_a_refusal_that_quotes_them_is_passed_on_without_them(upstream: Upstream) -> None:
+    """AWS shows the headers that it checked the signature of, the session token among them."""
+    quoted = f"The Canonical String should have been 'POST x-amz-security-token:a-token' signed with {SECRET}"
+    where = provider(f"AKIDEXAMPLE:{SECRET}:a-token", upstream.url.removesuffix("/v1"))
+    upstream.script("quoted", says({"message": quoted}, 403))
+
+    async def call() -> None:
+        try:
+            await exchange.complete(exchange.prepare(CHAT, Target(where, "quoted")), Attempts())
+        finally:
+            await transport.aclose()
+
+    with pytest.raises(UpstreamError, match="The Canonical String should have been") as caught:
+        asyncio.run(call())
+    assert "a-token" not in caught.value.message
+    assert SECRET not in caught.value.message
+
+
+def test_botocore_is_imported_only_when_needed() -> None:
+    code = "import sys, native_api.upstream.call; sys.exit('botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_botocore_only_api_keys_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name == "botocore" or name.startswith("botocore.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    for key in ("", f"AKIDEXAMPLE:{SECRET}"):
+        with pytest.raises(UpstreamError, match="botocore is not installed"):
+            asyncio.run(headers_for(provider(key)))
+        assert problem({"API_KEY": key, "OPTIONS": {"region": "us-east-1"}}) == "botocore is not installed"
+    assert asyncio.run(headers_for(provider("ABSKtoken")))["authorization"] == "Bearer ABSKtoken"
+    assert problem({"API_KEY": "ABSKtoken", "OPTIONS": {"region": "us-east-1"}}) == ""
+
+
+def problem(definition: dict[str, Any]) -> str:
+    """What `manage.py check` and the admin say of a provider, "" where it is fine."""
+    found = catalog.build({"bedrock": definition}, {}).problems
+    return found[0].message if found else ""
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ({"OPTIONS": {"region": "eu-west-1"}}, ""),
+        ({"API_KEY": f"AKID:{SECRET}", "OPTIONS": {"region": "eu-west-1"}}, ""),
+        ({}, "no OPTIONS['region']"),
+        ({"API_KEY": "ABSKtoken", "BASE_URL": "https://bedrock.example"}, ""),
+        ({"API_KEY": f"AKID:{SECRET}", "BASE_URL": "https://bedrock.example"}, "no OPTIONS['region']"),
+        ({"API_KEY": ":" + SECRET, "OPTIONS": {"region": "eu-west-1"}}, "an API_KEY of AWS with an empty part"),
+        ({"OPTIONS": {"region": "eu-west-1", "secret_access_key": SECRET}}, "OPTIONS['secret_access_key'] is a secret"),
+    ],
+)
+def test_a_provider_that_cannot_work_is_found_before_it_is_used(definition: dict[str, Any], expected: str) -> None:
+    assert problem(definition) == expected
+    assert SECRET not in json.dumps([list(told) for told in catalog.build({"bedrock": definition}, {}).problems])
+
+
+def test_the_region_is_part_of_the_address() -> None:
+    built = catalog.build({"bedrock": {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}}, {}).providers["bedrock"]
+    assert built.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+
+
+def test_the_project_takes_the_region_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "ABSKtoken")
+    assert "bedrock" not in environment.providers(), "without a region there is no address"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    told = environment.providers()["bedrock"]
+    assert told == {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}
+    assert problem(told) == ""
