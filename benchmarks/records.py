@@ -106,7 +106,7 @@ def measure(url: str, folder: Path, seconds: float) -> None:
         [rows] = connection.execute("SELECT count(*) FROM native_api_usagerecord").fetchall()
         [totals] = connection.execute("SELECT sum(requests), count(*) FROM native_api_dailyusage").fetchall()
     print(f"{'records, in totals':24} {rows[0]:>8}, {totals[0]} in {totals[1]} rows")
-    print(manage(environment, "native_rollup"))
+    print(manage(environment, "native_totals"))
 
 
 def main() -> None:

@@ -32,8 +32,8 @@ from typing import Any
 import httpx
 
 from benchmarks.gateway import resident_megabytes
+from tests.scripted_provider import HELLO, Exchange, Upstream, completion, running_upstream
 from tests.servers import ROOT, Site, environment_for, manage, populate, running_site, until
-from tests.upstream import HELLO, Exchange, Upstream, completion, running_upstream
 
 HONEST_PAUSE = 0.2
 HOSTILE_PAUSE = 0.15

@@ -22,8 +22,8 @@ import orjson
 from native_api.dialects import DIALECTS
 from native_api.types import ChatRequest, Event, Provider, Target
 from native_api.upstream.call import DECODERS
+from tests.scripted_provider import HELLO
 from tests.test_recordings import FOLDER, stream_of, target_of
-from tests.upstream import HELLO
 
 REQUEST_LIMIT = 1000.0
 CHUNK_LIMIT = 30.0

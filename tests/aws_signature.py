@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from urllib.parse import quote
 
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 
 def signature_of(received: Received, secret_key: str, region: str, service: str) -> str:

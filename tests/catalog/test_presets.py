@@ -17,9 +17,9 @@ from native_api.catalog import catalog
 from native_api.catalog.presets import PRESETS, ROWS, Preset, found_in, placeholders
 from native_api.dialects import DIALECTS
 from native_api.upstream.auth.methods import AUTHORIZERS, KEYED
-from tests.upstream import completion, running_upstream, says
+from tests.scripted_provider import completion, running_upstream, says
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CHAT: Any = {"model": "m", "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}
 
 
@@ -96,7 +96,7 @@ from native_api.upstream.attempt_log import Attempts
 assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
 target = catalog.merged({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
-print(asyncio.run(exchange.complete(exchange.prepare(chat, target), Attempts())).completion["choices"][0]["message"]["content"])
+print(asyncio.run(call.complete(call.prepare(chat, target), Attempts())).completion["choices"][0]["message"]["content"])
 """
 
 

@@ -14,8 +14,8 @@ import pytest
 from native_api.dialects import DIALECTS
 from tests.clients.wires import WIRES
 from tests.clients.wires.base import Scripted
+from tests.scripted_provider import running_upstream
 from tests.servers import Site, make_template, running_site
-from tests.upstream import running_upstream
 
 SPOKEN = [name for name in WIRES if name in DIALECTS]
 COPIES = 64

@@ -13,7 +13,7 @@ from tests.clients.conftest import SPOKEN, Gateway
 from tests.clients.model import THANKS, answer
 from tests.clients.wires import WIRES
 from tests.clients.wires.base import Refused
-from tests.upstream import Exchange, Script, says
+from tests.scripted_provider import Exchange, Script, says
 
 FIRST = [(name, WIRES[name].models[0]) for name in SPOKEN]
 HTML = {"content-type": "text/html"}

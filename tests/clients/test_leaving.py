@@ -15,8 +15,8 @@ from tests.clients.conftest import SPOKEN
 from tests.clients.model import Answer
 from tests.clients.wires.base import Scripted
 from tests.limits.api_client import budget, units
+from tests.scripted_provider import Exchange, Script, cuts, says, stalls
 from tests.servers import Site, make_template, running_site, until
-from tests.upstream import Exchange, Script, cuts, says, stalls
 
 WORDS = "word " * 1600
 """2,000 tokens."""

@@ -22,7 +22,7 @@ from native_api.types import Provider, Target
 from tests.dialects.test_schemas import MODELS
 from tests.test_recordings import cases, target_of
 
-MODULES = [importlib.import_module(f"native_api.dialects.{found.name}") for found in pkgutil.iter_modules(dialects.__path__)]
+MODULES = [importlib.import_module(found.name) for found in pkgutil.walk_packages(dialects.__path__, "native_api.dialects.")]
 
 
 def adapters() -> list[Adapter[Any]]:

@@ -10,8 +10,8 @@ import httpx
 import openai
 import pytest
 
+from tests.scripted_provider import Upstream, running_upstream
 from tests.servers import Site, make_template, running_site
-from tests.upstream import Upstream, running_upstream
 
 KINDS = ["uvicorn", "gunicorn", "runserver"]
 

@@ -22,8 +22,8 @@ from native_api.asgi.bodies import Body
 from native_api.asgi.handler import _sites_own_receivers
 from native_api.inbound.body_limits import held_bytes
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream
 from tests.servers import Site, running_site
-from tests.upstream import Upstream
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 

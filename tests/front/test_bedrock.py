@@ -14,8 +14,8 @@ from openai.types.chat import ChatCompletion
 from tests.aws_eventstream_writer import event, exception
 from tests.aws_signature import signature_of, told
 from tests.front.conftest import native_api, sdk_for
+from tests.scripted_provider import Exchange, Script, Upstream, cuts, says, streams
 from tests.servers import Site, running_site
-from tests.upstream import Exchange, Script, Upstream, cuts, says, streams
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 BINARY = "application/vnd.amazon.eventstream"

@@ -24,8 +24,8 @@ import httpx
 import pytest
 import redis
 
+from tests.scripted_provider import DONE, Exchange, Upstream, completion, cuts, event, running_upstream, stalls
 from tests.servers import Site, running_site, until
-from tests.upstream import DONE, Exchange, Upstream, completion, cuts, event, running_upstream, stalls
 
 SEED = "a bad day"
 CHAT = "chat/completions"

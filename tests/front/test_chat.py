@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from tests.front.conftest import sdk_for
+from tests.scripted_provider import DONE, HELLO, USAGE, Meeting, Upstream, completion, cuts, event, hello, says, stalls, streams
 from tests.servers import Site, until
-from tests.upstream import DONE, HELLO, USAGE, Meeting, Upstream, completion, cuts, event, hello, says, stalls, streams
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 

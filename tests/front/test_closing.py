@@ -17,8 +17,8 @@ import pytest
 from benchmarks.client import request_bytes
 from tests.front.conftest import native_api
 from tests.front.failing_policies import STEPS
+from tests.scripted_provider import Upstream, event, stalls, streams
 from tests.servers import Site, running_site, until
-from tests.upstream import Upstream, event, stalls, streams
 
 PATH = "/v1/chat/completions"
 FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}

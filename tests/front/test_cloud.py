@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.scripted_provider import Upstream, completion, running_upstream, says
 from tests.servers import Site, running_site
-from tests.upstream import Upstream, completion, running_upstream, says
 from tests.upstream.keys import service_account
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}

@@ -14,8 +14,8 @@ import pytest
 
 from native_api.access.keys import generate
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream, event, stalls, streams
 from tests.servers import Site, environment_for, populate, running_site, stop, until
-from tests.upstream import Upstream, event, stalls, streams
 from tests.usage.conftest import ask_postgres, empty_postgres, refusing_connections
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.front.conftest import native_api
+from tests.scripted_provider import DONE, Gate, Upstream, completion, event, says, stalls, streams
 from tests.servers import Site, running_site, until
-from tests.upstream import DONE, Gate, Upstream, completion, event, says, stalls, streams
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 PATH = "/v1/chat/completions"

@@ -13,8 +13,8 @@ import openai
 import pytest
 
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream
 from tests.servers import Site, manage, running_site, until
-from tests.upstream import Upstream
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 

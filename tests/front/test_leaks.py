@@ -13,8 +13,8 @@ import pytest
 
 from tests.front.conftest import native_api
 from tests.front.test_durability import children_of
+from tests.scripted_provider import Upstream, cuts, event, says, stalls, streams
 from tests.servers import Site, running_site, until
-from tests.upstream import Upstream, cuts, event, says, stalls, streams
 
 ROUNDS = 25
 TOLERANCE = 3

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream, completion, says, stalls
 from tests.servers import ROOT, Site, environment_for, running_site
-from tests.upstream import Upstream, completion, says, stalls
 
 MODELS = ("good", "no-key", "no-model", "slow", "broken")
 KEY_QUOTED = {"error": {"message": "Incorrect API key provided: sk-upstream-secret", "code": "invalid_api_key"}}

@@ -12,8 +12,8 @@ import pytest
 from native_api.dialects.shared.owned import OWNED, normal
 from tests.dialects.test_owned import USER_BLOCKS, nested
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream, says
 from tests.servers import Site, running_site
-from tests.upstream import Upstream, says
 
 MODEL = "gemini-2.5-pro"
 """A name that every wire takes."""

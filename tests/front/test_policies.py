@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream
 from tests.servers import Site, running_site
-from tests.upstream import Upstream
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 

@@ -21,8 +21,8 @@ from tests.front.conftest import native_api
 from tests.front.test_errors import CHAT, PATH
 from tests.front.test_same_everywhere import CHAT as CALL
 from tests.front.test_same_everywhere import JSON, REQUESTS, ask
+from tests.scripted_provider import Upstream
 from tests.servers import Site, manage, running_site, until
-from tests.upstream import Upstream
 
 CALLERS = {"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "origin"}
 MORE: dict[str, tuple[str, str, dict[str, str], Any]] = {

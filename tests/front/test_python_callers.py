@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.front.conftest import native_api
+from tests.scripted_provider import Upstream
 from tests.servers import ROOT, environment_for
-from tests.upstream import Upstream
 
 
 @pytest.mark.parametrize(

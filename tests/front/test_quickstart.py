@@ -24,8 +24,8 @@ from gatewayproject.environment import secret_key
 from native_api.catalog.presets import ROWS
 from native_api.management.commands.native_quickstart import _free_port, _reachable
 from tests.catalog.test_presets import ALL_VARIABLES
+from tests.scripted_provider import Upstream
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
-from tests.upstream import Upstream
 from tests.usage.conftest import ask_postgres, empty_postgres
 
 KEY = re.compile(r"nk_[a-z0-9]{8}_[A-Za-z0-9]{49}")

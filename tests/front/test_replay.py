@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from tests.front.conftest import native_api, sdk_for
+from tests.scripted_provider import Upstream, says, streams
 from tests.servers import Site, running_site
-from tests.upstream import Upstream, says, streams
 
 RECORDINGS = Path(__file__).resolve().parent.parent / "recordings"
 CASES = [

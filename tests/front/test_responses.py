@@ -9,8 +9,8 @@ import openai
 import pytest
 
 from tests.front.conftest import sdk_for
+from tests.scripted_provider import Exchange, Script, Upstream, cuts, says, streams
 from tests.servers import Site
-from tests.upstream import Exchange, Script, Upstream, cuts, says, streams
 
 QUESTION: Any = {"role": "user", "content": "What is the weather in Zürich?"}
 TOOL: Any = {

@@ -16,8 +16,8 @@ import pytest
 from tests.front.conftest import native_api
 from tests.front.test_errors import error_of
 from tests.front.test_native_check import log_in
+from tests.scripted_provider import Exchange, Script, Upstream, completion, cuts, event, hello, says, stalls, streams
 from tests.servers import Site, manage, running_site, until
-from tests.upstream import Exchange, Script, Upstream, completion, cuts, event, hello, says, stalls, streams
 
 PATH = "/v1/chat/completions"
 HI = [{"role": "user", "content": "Hi"}]

@@ -15,8 +15,8 @@ import pytest
 
 from tests.front.conftest import native_api
 from tests.front.test_native_check import log_in, token
+from tests.scripted_provider import Upstream, completion, says
 from tests.servers import ROOT, Site, environment_for, manage, running_site, until
-from tests.upstream import Upstream, completion, says
 
 STORED = "sk-stored-under-another-secret-key"
 OTHER = {"SITE_SETTINGS": json.dumps({"SECRET_KEY": "the site had another key once, and it was as long as Django wants it"})}

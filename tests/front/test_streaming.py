@@ -21,8 +21,8 @@ import pytest
 
 from benchmarks.client import request_bytes
 from tests.front.conftest import native_api
+from tests.scripted_provider import DONE, Exchange, Upstream, event, stalls, streams
 from tests.servers import COMMANDS, Site, running_site, until
-from tests.upstream import DONE, Exchange, Upstream, event, stalls, streams
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}

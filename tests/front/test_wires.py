@@ -13,8 +13,8 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from tests.front.conftest import native_api, sdk_for
+from tests.scripted_provider import Exchange, Script, Upstream, cuts, says, streams
 from tests.servers import Site, running_site
-from tests.upstream import Exchange, Script, Upstream, cuts, says, streams
 
 WEATHER: Any = {
     "type": "function",

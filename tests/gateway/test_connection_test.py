@@ -15,7 +15,7 @@ from native_api.routing.health_states import Standing
 from native_api.routing.pool import Fleet
 from native_api.types import Provider, Target
 from tests.routing.target_pools import Clock, fleet_with, target
-from tests.upstream import Upstream, cuts, hello, running_upstream, says
+from tests.scripted_provider import Upstream, cuts, hello, running_upstream, says
 
 A, B = target("p/a"), target("p/b")
 ALICE, BOB = "user 1", "user 2"

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from tests.limits.conftest import CHAT, PROMPT_TOKENS
+from tests.scripted_provider import Upstream
 from tests.servers import ROOT, Site, environment_for, populate, running_site, until
-from tests.upstream import Upstream
 
 COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
 """USD of one call to `up`."""

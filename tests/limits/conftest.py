@@ -16,8 +16,8 @@ import pytest
 import redis
 
 from native_api.limits import budgets, signals
+from tests.scripted_provider import Exchange, Gate, Script, Upstream, running_upstream
 from tests.servers import Site, environment_for, populate, running_site
-from tests.upstream import Exchange, Gate, Script, Upstream, running_upstream
 from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
 
 REDIS = "redis://127.0.0.1:6379/9"

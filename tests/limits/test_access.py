@@ -10,8 +10,8 @@ import pytest
 
 from tests.limits.api_client import call, create_key, error_of, get, one_site, shell, user_with_key
 from tests.limits.conftest import native_api
+from tests.scripted_provider import Upstream, says
 from tests.servers import Site, until
-from tests.upstream import Upstream, says
 
 NAMES = ("alpha", "beta", "gamma", "simple", "complex")
 MODELS: dict[str, Any] = {

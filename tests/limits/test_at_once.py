@@ -19,8 +19,8 @@ from native_api.limits import counters, reservations
 from native_api.usage import tokens
 from tests.limits.api_client import COST, away_from_the_end_of, units
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, Sites, at_once, held_by, native_api, on_postgres, on_sqlite, tells_what_was_used
+from tests.scripted_provider import Upstream
 from tests.servers import until
-from tests.upstream import Upstream
 
 ADMITTED, CALLS = 37, 200
 BUDGET = {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": str(COST * ADMITTED), "WINDOW": "month", "MODELS": "up/budget"}

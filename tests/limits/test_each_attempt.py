@@ -12,8 +12,8 @@ import pytest
 
 from tests.limits.api_client import COST, budget, call, error_of, limit, limits_of, one_site, units
 from tests.limits.conftest import at_once, native_api, tells_what_was_used
+from tests.scripted_provider import Upstream, says
 from tests.servers import Site, until
-from tests.upstream import Upstream, says
 
 DEAR = 10
 """Times the price of `up`."""

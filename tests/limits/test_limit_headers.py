@@ -30,8 +30,8 @@ from tests.limits.api_client import (
     standing_in,
 )
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, held_by, native_api, tells_what_was_used
+from tests.scripted_provider import Exchange, Upstream, hello
 from tests.servers import Site, until
-from tests.upstream import Exchange, Upstream, hello
 
 AMOUNTS: dict[str, Any] = {
     "requests": 1,

@@ -11,8 +11,8 @@ import redis
 
 from tests.limits.api_client import away_from_the_end_of, begun, call, error_of, get, limit, limits_of, standing_in
 from tests.limits.conftest import REDIS, Sites, held_by, native_api, on_postgres, tells_what_was_used
+from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, environment_for, free_port, populate, running_site, until
-from tests.upstream import Exchange, Upstream
 from tests.usage.conftest import refusing_connections
 
 LIMITS = [

@@ -11,8 +11,8 @@ import pytest
 
 from tests.limits.api_client import COST, away_from_the_end_of, budget, call, error_of, limit, limits_of, one_site, units
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
+from tests.scripted_provider import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams
 from tests.servers import Site, until
-from tests.upstream import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams
 
 FAILING = ("fails-True", "fails-False")
 LIMITS: list[dict[str, Any]] = [

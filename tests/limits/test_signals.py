@@ -13,9 +13,9 @@ import pytest
 
 from tests.limits.api_client import COST, away_from_the_end_of, budget, call, limit, one_site, units, user_with_key
 from tests.limits.conftest import native_api, tells_what_was_used
+from tests.scripted_provider import Upstream
 from tests.servers import Site, environment_for, populate, running_site, until
 from tests.settings import INSTALLED_APPS
-from tests.upstream import Upstream
 
 LIMITS = [
     limit("rate", "requests", 1, "hour"),

@@ -13,8 +13,8 @@ import pytest
 from native_api.usage.daily_names import UNKNOWN
 from tests.limits.api_client import call, create_key, error_of, get, one_site, user_with_key
 from tests.limits.conftest import native_api
+from tests.scripted_provider import Exchange, Upstream, completion
 from tests.servers import Site, manage, until
-from tests.upstream import Exchange, Upstream, completion
 
 SPELLINGS = {
     "gemini": ("gemini-2.5-pro", "models/gemini-2.5-pro", "Gemini-2.5-PRO", "models/GEMINI-2.5-pro"),
@@ -131,7 +131,7 @@ class TestMadeUpNames:
         totals = totals_of(site, "mallory")
         assert {(model, provider_model) for model, provider_model, *_ in totals} == {(UNKNOWN, ""), ("real", "gpt-4o")}
         assert sum(row[3] for row in totals) == len(records)
-        manage(site.environment, "native_rollup")
+        manage(site.environment, "native_totals")
 
     def test_a_fallback_that_answers_makes_none_either(self, site: Site) -> None:
         key = user_with_key(site, "trudy")
@@ -143,4 +143,4 @@ class TestMadeUpNames:
             assert call(site, "failing", key, fallbacks=[f"openai/made-up-{number}"]).status_code == 502
         records_of(site, "trudy", 10)
         assert {row[:2] for row in totals_of(site, "trudy")} == {(UNKNOWN, ""), ("failing", "")}
-        manage(site.environment, "native_rollup")
+        manage(site.environment, "native_totals")

@@ -27,8 +27,8 @@ from tests.limits.api_client import (
     user_with_key,
 )
 from tests.limits.conftest import PROMPT_TOKENS, held_by, native_api, tells_what_was_used
+from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, until
-from tests.upstream import Exchange, Upstream
 
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 LIMITS = [

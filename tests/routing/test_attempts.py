@@ -28,8 +28,8 @@ from native_api.upstream import call as exchange
 from native_api.upstream import transport
 from native_api.upstream.attempt_log import Attempts
 from tests.routing.target_pools import Clock, fleet_with, route_of
+from tests.scripted_provider import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams
 from tests.servers import until
-from tests.upstream import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams
 
 HI: ChatRequest = {"model": "r", "messages": [{"role": "user", "content": "Hi"}]}
 QUICK = Timeouts(connect=1, first_token=0.2, between_tokens=0.2, total=0.4)

@@ -21,8 +21,8 @@ from native_api.exceptions import ProviderUnusable, UpstreamError, UpstreamTimeo
 from native_api.models import Provider as ProviderRow
 from native_api.types import Provider, Secret, UpstreamRequest
 from native_api.upstream.auth import access_tokens, google_azure, methods
+from tests.scripted_provider import Gate, Upstream, running_upstream, stalls
 from tests.servers import until
-from tests.upstream import Gate, Upstream, running_upstream, stalls
 from tests.upstream.keys import loopback_certificate, private_pem, public_pem, service_account
 
 X = frozenset({"x"})

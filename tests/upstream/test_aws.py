@@ -25,7 +25,7 @@ from native_api.upstream.attempt_log import Attempts
 from native_api.upstream.auth import aws
 from native_api.upstream.auth.methods import authorize
 from tests.aws_signature import signature_of, told
-from tests.upstream import Upstream, running_upstream, says
+from tests.scripted_provider import Upstream, running_upstream, says
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123xyz"

@@ -20,7 +20,7 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, RemoteFiles
 from native_api.upstream.files.inline import inlined, refuse_addresses
 from native_api.upstream.files.ip_policy import is_public, leads_inward
-from tests.upstream import Upstream, running_upstream, stalls
+from tests.scripted_provider import Upstream, running_upstream, stalls
 
 PNG = b"\x89PNG\r\n\x1a\n not really"
 LOOPBACK = RemoteFiles(max_bytes=1000, seconds=0.5, private_networks=("127.0.0.0/8", "::1/128"))

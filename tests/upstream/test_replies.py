@@ -25,8 +25,8 @@ from native_api.upstream.decoders import compression
 from native_api.upstream.decoders.compression import PIECE_BYTES, Decompressor
 from tests.aws_eventstream_writer import message
 from tests.dialects.stream_folding import fold
+from tests.scripted_provider import Exchange, Script, Upstream, running_upstream
 from tests.test_recordings import cases
-from tests.upstream import Exchange, Script, Upstream, running_upstream
 
 HI: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 each_dialect = pytest.mark.parametrize("name", DIALECTS)

@@ -207,10 +207,10 @@ def test_many_threads_that_need_prices_at_once_read_them_once() -> None:
 FORKED = """
 import os, threading, django
 django.setup()
-from native_api.usage import pricing
+from native_api.pricing import lookup
 holding, done = threading.Event(), threading.Event()
 def hold():
-    with pricing._lists.lock:
+    with lookup._lists.lock:
         holding.set()
         done.wait()
 thread = threading.Thread(target=hold)
@@ -218,7 +218,7 @@ thread.start()
 holding.wait()
 child = os.fork()
 if child == 0:
-    pricing.load()
+    lookup.load()
     os._exit(7)
 done.set()
 thread.join()

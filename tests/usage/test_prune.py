@@ -71,11 +71,11 @@ class TestPruning:
         write(timedelta(days=100), 3)
         write(timedelta(days=110), 4)
         DailyUsage.objects.latest("day").delete()
-        with pytest.raises(CommandError, match="native_rollup --rebuild"):
+        with pytest.raises(CommandError, match="native_totals --rebuild"):
             prune("90d", batch=2, dry_run=dry_run)
         assert "3 records stay" in capsys.readouterr().err
         assert UsageRecord.objects.count() == (7 if dry_run else 3)
-        call_command("native_rollup", rebuild=True)
+        call_command("native_totals", rebuild=True)
         prune("90d")
         assert UsageRecord.objects.count() == 0
         assert requests() == 7
@@ -87,7 +87,7 @@ class TestPruning:
         UsageRecord.objects.filter(pk__in=[each.id for each in early[:2]]).delete()
         DailyUsage.objects.update(pruned=True)
         assert not writer.write(late, "default", doubtful=False)
-        call_command("native_rollup", rebuild=True)
+        call_command("native_totals", rebuild=True)
         prune(f"{middle - 1}h")
         assert (UsageRecord.objects.count(), requests()) == (0, 5)
 
@@ -121,4 +121,4 @@ def test_pruning_while_others_record(place: Place) -> None:
     manage(place.environment, "native_prune", "--older-than", "90d")
     assert place.query("SELECT count(*) FROM native_api_usagerecord") == [(2000,)]
     assert place.query("SELECT sum(requests) FROM native_api_dailyusage") == [(3200,)]
-    manage(place.environment, "native_rollup")
+    manage(place.environment, "native_totals")

@@ -182,14 +182,14 @@ class TestDays:
 class TestCommand:
     def test_it_says_which_days_differ(self, capsys: pytest.CaptureFixture[str]) -> None:
         write(entry(), entry(created_at=NOON + timedelta(days=1)))
-        call_command("native_rollup")
+        call_command("native_totals")
         DailyUsage.objects.filter(day=DAY).update(cost_units=1)
         with pytest.raises(CommandError, match="1 of 2 days"):
-            call_command("native_rollup")
+            call_command("native_totals")
         assert "2026-03-04: the totals have 1 requests" in capsys.readouterr().out
-        call_command("native_rollup", "--since", "2026-03-05")
+        call_command("native_totals", "--since", "2026-03-05")
         with pytest.raises(CommandError, match="1 of 1 days"):
-            call_command("native_rollup", "--day", "2026-03-04")
+            call_command("native_totals", "--day", "2026-03-04")
 
     @pytest.mark.parametrize("wrong", ["missing", "too_much", "another"])
     def test_a_rebuild_makes_them_right(self, wrong: str) -> None:
@@ -201,9 +201,9 @@ class TestCommand:
             DailyUsage.objects.filter(day=DAY).update(requests=77, cost_units=5)
         else:
             rollups.add([entry(model="never asked")], "default")
-        call_command("native_rollup", "--rebuild")
+        call_command("native_totals", "--rebuild")
         assert totals() == expected
-        call_command("native_rollup")
+        call_command("native_totals")
 
     def test_a_rebuild_knows_users_and_keys_that_are_gone(self) -> None:
         user = get_user_model().objects.create(username="alice")
@@ -211,9 +211,9 @@ class TestCommand:
         write(entry(user_id=user.pk, user_name="alice", api_key_id=key.pk, api_key_name="k"))
         ids = (str(user.pk), key.pk)
         user.delete()
-        call_command("native_rollup")
+        call_command("native_totals")
         DailyUsage.objects.update(requests=2)
-        call_command("native_rollup", "--rebuild")
+        call_command("native_totals", "--rebuild")
         assert DailyUsage.objects.values_list("user_id", "api_key_id", "requests").get() == (*ids, 1)
 
     def test_days_with_deleted_records_are_kept(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +222,7 @@ class TestCommand:
         DailyUsage.objects.filter(day=DAY).update(pruned=True)
         UsageRecord.objects.first().delete()  # type: ignore[union-attr]
         before = list(DailyUsage.objects.values())
-        call_command("native_rollup", "--rebuild")
+        call_command("native_totals", "--rebuild")
         assert list(DailyUsage.objects.values()) == before
         assert capsys.readouterr().out.count("kept, since records of it were deleted") == 2
 
@@ -242,7 +242,7 @@ def test_many_processes_at_once(place: Place) -> None:
         child.ask("flush", timeout=60)
     place.catch_up()
     assert place.query(RECORDS) == place.query(TOTALS) == [(4000, 12000)]
-    manage(place.environment, "native_rollup")
+    manage(place.environment, "native_totals")
     costs = place.query("SELECT sum(cost_units) FROM native_api_dailyusage GROUP BY model")
     assert costs == [(1_234_123_456_789_012_000,)] * 4
 
@@ -256,13 +256,13 @@ def test_a_rebuild_while_others_record_loses_nothing_and_counts_nothing_twice(pl
             child.tell("record", count=100, prompt_tokens=3)
     for _ in range(3):
         place.query(CHANGES)
-        manage(place.environment, "native_rollup", "--rebuild")
+        manage(place.environment, "native_totals", "--rebuild")
     for child in children:
         assert all(len(child.hear()) == 100 for _ in range(30))
         child.ask("flush", timeout=60)
     place.catch_up()
     assert place.query(RECORDS) == place.query(TOTALS) == [(6200, 18000)]
-    manage(place.environment, "native_rollup")
+    manage(place.environment, "native_totals")
 
 
 RECORDS_ONE_MORE = """INSERT INTO native_api_usagerecord
@@ -282,14 +282,14 @@ def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(postgre
         batch.execute(RECORDS_ONE_MORE)
         if counted_before:
             batch.execute(COUNTS_ONE_MORE)
-        rebuild = subprocess.Popen([sys.executable, "-m", "django", "native_rollup", "--rebuild"], env=postgres.environment, cwd=ROOT)
+        rebuild = subprocess.Popen([sys.executable, "-m", "django", "native_totals", "--rebuild"], env=postgres.environment, cwd=ROOT)
         until(lambda: rebuild.poll() is not None or postgres.query(WAITING), "the rebuild to wait or end", 30)
         if not counted_before:
             assert rebuild.wait(30) == 0
             batch.execute(COUNTS_ONE_MORE)
     assert rebuild.wait(30) == 0
     assert postgres.query(RECORDS) == postgres.query(TOTALS) == [(2, 6)]
-    manage(postgres.environment, "native_rollup")
+    manage(postgres.environment, "native_totals")
 
 
 @pytest.mark.usefixtures("database")
@@ -304,7 +304,7 @@ class TestNames:
     def test_a_providers_model_is_one_in_every_spelling(self) -> None:
         write(*(entry(provider_model=name) for name in ("llama3", "LLAMA3", "library/llama3", "llama3:latest", "models/" + "x" * 300)))
         assert sorted(DailyUsage.objects.values_list("provider_model", "requests"))[0] == ("llama3", 4)
-        call_command("native_rollup")
+        call_command("native_totals")
 
     @pytest.mark.parametrize(
         ("told", "kept"),
@@ -321,7 +321,7 @@ class TestNames:
     def test_a_providers_model_that_may_be_made_up_has_no_row(self, told: dict[str, Any], kept: str) -> None:
         write(entry(provider_model="x", **told))
         assert DailyUsage.objects.get().provider_model == kept
-        call_command("native_rollup")
+        call_command("native_totals")
 
     def test_names_are_the_same_when_totals_are_made_anew(self) -> None:
         chance = random.Random(7)
@@ -331,7 +331,7 @@ class TestNames:
         write(*(entry(model=name, provider_model=name, counted_as=counted, status=status) for name, counted, status in told))
         before = list(DailyUsage.objects.order_by("id").values())
         DailyUsage.objects.update(requests=0)
-        call_command("native_rollup", "--rebuild")
+        call_command("native_totals", "--rebuild")
         assert list(DailyUsage.objects.order_by("id").values()) == before
 
 

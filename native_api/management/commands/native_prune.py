@@ -35,7 +35,7 @@ class Command(BaseCommand):
         for day, count in sorted(pruner.kept.items()):
             self.stderr.write(f"{day}: {count} records stay, since the day's totals differ from them.")
         if pruner.kept:
-            raise CommandError("Run native_rollup --rebuild, then this again.")
+            raise CommandError("Run native_totals --rebuild, then this again.")
 
 
 def _moment(age: str) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("model", "messages", "system", "max_tokens", "stream", "tools", "tool_choice", "thinking", "output_config", "temperature", "top_p",
         "stop_sequences", "metadata", "service_tier")  # fmt: skip

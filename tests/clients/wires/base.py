@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from tests.clients.model import Answer, Asked, answer
-from tests.upstream import Exchange, Received, Script
+from tests.scripted_provider import Exchange, Received, Script
 
 KEY = "sk-upstream-secret"
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("messages", "system", "toolConfig", "inferenceConfig", "outputConfig", "additionalModelRequestFields", "requestMetadata",
         "serviceTier")  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("model", "messages", "stream", "tools", "tool_choice", "strict_tools", "response_format", "thinking", "max_tokens", "temperature",
         "stop_sequences", "seed")  # fmt: skip

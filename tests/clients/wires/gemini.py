@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "serviceTier", "store")
 CONFIG = ("temperature", "topP", "maxOutputTokens", "stopSequences", "responseMimeType", "responseJsonSchema", "thinkingConfig", "seed")

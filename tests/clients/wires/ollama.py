@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.clients.model import Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import Refused, Wire, demand, known, pieces
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("model", "messages", "stream", "tools", "format", "think", "options", "keep_alive")
 COUNTS = {"prompt_eval_count": 20, "eval_count": 12, "total_duration": 5, "load_duration": 1, "prompt_eval_duration": 1, "eval_duration": 3}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "temperature",
         "max_completion_tokens", "max_tokens", "reasoning_effort", "n", "stop", "user", "metadata")  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
-from tests.upstream import Received
+from tests.scripted_provider import Received
 
 BODY = ("model", "input", "instructions", "stream", "store", "include", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning",
         "max_output_tokens", "temperature", "stream_options")  # fmt: skip
