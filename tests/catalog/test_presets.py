@@ -90,7 +90,7 @@ CALL = """
 import asyncio, sys
 from django.conf import settings
 settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
-from native_api import catalog
+from native_api.catalog import catalog
 from native_api.upstream import call
 from native_api.upstream.attempt_log import Attempts
 assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
@@ -112,7 +112,7 @@ def test_the_diff_of_the_how_to_adds_a_vendor(tmp_path: Path) -> None:
     for name in ("native_api", "scripts", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     [diff] = re.findall(r"```diff\n(.*?)```", (ROOT / "docs" / "adding-a-provider.md").read_text(), re.DOTALL)
-    rows = tmp_path / "native_api" / "providers.py"
+    rows = tmp_path / "native_api" / "catalog" / "presets.py"
     rows.write_text(applied(rows.read_text(), diff))
     run(tmp_path, "-m", "scripts.providers_page")
     assert "`acme`" in (tmp_path / "docs" / "providers.md").read_text()
