@@ -128,8 +128,8 @@ CACHES = {
 
 def one_call() -> Callable[[], Awaitable[float]]:
     """Makes a call as the gateway does; returns the milliseconds that its limits took."""
-    from native_api.limits.reservations import Hold
-    from native_api.routing.attempts import Plan
+    from native_api.limits.reservations import CallReservation
+    from native_api.routing.attempts import CallPlan
     from native_api.routing.route import route
     from native_api.types import Caller, Provider, Target
     from native_api.upstream import call as exchange
@@ -138,7 +138,7 @@ def one_call() -> Callable[[], Awaitable[float]]:
 
     price = {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")}
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
-    plan = Plan(route("m", [target]))
+    plan = CallPlan(route("m", [target]))
     caller = Caller(user_id=1, user_name="u")
     chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hello there. " * 50}], "max_tokens": 200}
 
@@ -147,10 +147,10 @@ def one_call() -> Callable[[], Awaitable[float]]:
         entry.cost = Decimal("0.0001")
         prepared = exchange.prepare(chat, target)
         started = time.perf_counter()
-        hold = Hold(chat, plan, entry.id)
-        await hold.bind(caller)
-        await hold.cover(plan.route, prepared)
-        hold.settle([entry], "m")
+        reservation = CallReservation(chat, plan, entry.id)
+        await reservation.bind(caller)
+        await reservation.reserve(plan.route, prepared)
+        reservation.settle([entry], "m")
         taken = time.perf_counter() - started
         recorder.record(entry)
         return taken * 1000

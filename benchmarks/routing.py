@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gateway import CHAT, load, mock_provider
-from native_api.routing.attempts import Call, Plan
-from native_api.routing.health_states import Trouble
-from native_api.routing.pool import Fleet, Lease
+from native_api.routing.attempts import AttemptLoop, CallPlan
+from native_api.routing.health_states import Incident
+from native_api.routing.pool import TargetPermit, TargetPool
 from native_api.routing.route import Route, route
 from native_api.routing.strategies import conversation_of
 from native_api.types import STRATEGIES, Provider, Target, Usage
-from native_api.upstream.attempt_log import Attempts
-from native_api.upstream.call import Prepared
+from native_api.upstream.attempt_log import AttemptLog
+from native_api.upstream.call import PreparedRequest
 from tests.servers import make_template, running_site
 
 TARGETS = 100
@@ -51,40 +51,40 @@ class Nothing:
         pass
 
 
-async def answer_at_once(prepared: Prepared, lease: Lease, attempts: Attempts) -> Nothing:
-    lease.succeeded()
-    lease.release()
-    return Nothing(lease.target)
+async def answer_at_once(prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog) -> Nothing:
+    permit.succeeded()
+    permit.release()
+    return Nothing(permit.target)
 
 
-async def cost(routed: Route, fleet: Fleet, conversations: bool = False) -> float:
+async def cost(routed: Route, pool: TargetPool, conversations: bool = False) -> float:
     """Microseconds of one call's routing, in the quickest of five runs: the others tell of what else the machine did."""
     runs = []
     for _ in range(5):
         started = time.perf_counter()
         for number in range(ROUNDS // 5):
-            plan = Plan(routed, conversation=conversation_of(f"user:{number}") if conversations else None)
-            await Call(CHAT, plan, Attempts(), fleet, answer_at_once).run()
+            plan = CallPlan(routed, conversation=conversation_of(f"user:{number}") if conversations else None)
+            await AttemptLoop(CHAT, plan, AttemptLog(), pool, answer_at_once).run()
         runs.append((time.perf_counter() - started) / (ROUNDS // 5) * 1e6)
     return min(runs)
 
 
-def with_troubles() -> Fleet:
+def with_troubles() -> TargetPool:
     """Ten targets are out of order and ten limited."""
-    fleet = Fleet()
+    pool = TargetPool()
     for number in range(20):
         kind: Any = "failing" if number % 2 else "limited"
-        fleet.health.take({f"p{number % 10}@1/m{number}": Trouble(kind, time.time() + 300)})
-    return fleet
+        pool.health.take({f"p{number % 10}@1/m{number}": Incident(kind, time.time() + 300)})
+    return pool
 
 
 async def choosing() -> dict[str, float]:
-    rows = {f"{strategy}, all in order": await cost(hundred(strategy, strategy == "weighted"), Fleet()) for strategy in STRATEGIES}
+    rows = {f"{strategy}, all in order": await cost(hundred(strategy, strategy == "weighted"), TargetPool()) for strategy in STRATEGIES}
     rows |= {
         f"{strategy}, 20 in trouble": await cost(hundred(strategy, strategy == "weighted"), with_troubles()) for strategy in STRATEGIES
     }
-    rows["conversation, equal weights"] = await cost(hundred("ordered"), Fleet(), conversations=True)
-    rows["conversation, different weights"] = await cost(hundred("weighted", weights=True), Fleet(), conversations=True)
+    rows["conversation, equal weights"] = await cost(hundred("ordered"), TargetPool(), conversations=True)
+    rows["conversation, different weights"] = await cost(hundred("weighted", weights=True), TargetPool(), conversations=True)
     rows["conversation, 20 in trouble"] = await cost(hundred("weighted", weights=True), with_troubles(), conversations=True)
     return rows
 

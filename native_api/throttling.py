@@ -15,7 +15,7 @@ from django_ratelimit.core import get_usage
 from rest_framework.throttling import BaseThrottle
 
 from native_api import background
-from native_api.background.backoff import Outage
+from native_api.background.backoff import Backoff
 from native_api.conf import native_settings
 from native_api.limits.headers import duration
 from native_api.logs import get_logger
@@ -29,7 +29,7 @@ PATIENCE: Final = 1.0
 NO_ADDRESS: Final = "no address"
 
 _threads: Final = background.Threads("native-api-throttles", 8)
-_outage: Final = Outage(logger, "The cache cannot count requests (%s); rate limits are not enforced until it can.")
+_outage: Final = Backoff(logger, "The cache cannot count requests (%s); rate limits are not enforced until it can.")
 _parsed = lru_cache(maxsize=1024)(parse_rate)
 
 Rate = tuple[int, int]

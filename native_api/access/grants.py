@@ -28,18 +28,18 @@ RETRY: Final = 1.0
 _threads: Final = background.Threads("native-api-standing", 4)
 
 
-class Standing(NamedTuple):
+class UserGrants(NamedTuple):
     """`groups` are pairs of id and name. `granted_models` are patterns; None means every model."""
 
     groups: tuple[tuple[Any, str], ...] = ()
     granted_models: tuple[str, ...] | None = None
 
 
-_known: OrderedDict[Any, tuple[Standing, float]] = OrderedDict()
+_known: OrderedDict[Any, tuple[UserGrants, float]] = OrderedDict()
 _changes = 0
 
 
-async def of(user_id: Any) -> Standing:
+async def user_grants(user_id: Any) -> UserGrants:
     """Raises DatabaseUnavailable."""
     known = _known.get(user_id)
     if known is not None and time.monotonic() < known[1]:
@@ -58,25 +58,25 @@ async def of(user_id: Any) -> Standing:
     return standing
 
 
-def _keep(user_id: Any, standing: Standing, until: float) -> None:
+def _keep(user_id: Any, standing: UserGrants, until: float) -> None:
     _known[user_id] = (standing, until)
     _known.move_to_end(user_id)
     while len(_known) > MAX_ENTRIES:
         _known.popitem(last=False)
 
 
-def read(user_id: Any) -> Standing:
+def read(user_id: Any) -> UserGrants:
     """What holds now. Queries the database."""
     user: Any = get_user_model()._base_manager.filter(pk=user_id).first()
     if user is None:
-        return Standing((), ())
+        return UserGrants((), ())
     groups = tuple(user.groups.values_list("pk", "name")) if hasattr(user, "groups") else ()
     if hasattr(user, "has_perm") and user.has_perm("native_api.use_every_model"):
-        return Standing(groups, None)
+        return UserGrants(groups, None)
     rows = ModelAccess.objects.filter(Q(user_id=user_id) | Q(group_id__in=[pk for pk, _ in groups]))
     granted = list(rows.values_list("patterns", flat=True))
     patterns = granted or [native_settings.DEFAULT_MODEL_ACCESS]
-    return Standing(groups, tuple(pattern for each in patterns for pattern in each))
+    return UserGrants(groups, tuple(pattern for each in patterns for pattern in each))
 
 
 def forget(*args: Any, **kwargs: Any) -> None:

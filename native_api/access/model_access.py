@@ -28,7 +28,7 @@ async def resolved(caller: Caller) -> Caller:
         return caller
     if caller.user_id is None:
         return replace(caller, granted_models=default)
-    found = await grants.of(caller.user_id)
+    found = await grants.user_grants(caller.user_id)
     return replace(caller, granted_models=found.granted_models, groups=found.groups)
 
 

@@ -29,8 +29,8 @@ from native_api.gateway import connection_test
 from native_api.logs import new_request_id
 from native_api.models import ModelRoute, Provider, Target
 from native_api.models.catalog import BOUND
-from native_api.routing.health_states import Trouble
-from native_api.routing.health_sync import fleet, hear
+from native_api.routing.health_states import Incident
+from native_api.routing.health_sync import hear, pool
 from native_api.types import Caller, Secret
 from native_api.types import Provider as KnownProvider
 from native_api.types import Target as KnownTarget
@@ -55,22 +55,22 @@ def provider_state(provider: KnownProvider | None) -> str:
         return ""
     if provider.unusable:
         return provider.unusable
-    told = [_in_words(model, trouble) for model, trouble in sorted(fleet.health.troubles_of(provider).items())]
+    told = [_in_words(model, incident) for model, incident in sorted(pool.health.incidents_of(provider).items())]
     return "; ".join(told) or str(_("ok"))
 
 
 def route_state(targets: Iterable[KnownTarget]) -> str:
     told = []
     for target in targets:
-        troubles = fleet.health.troubles_of(target.provider)
-        trouble = troubles.get(canonical(target.model)) or troubles.get("")
-        if trouble is not None:
-            told.append(_in_words(str(target), trouble))
+        incidents = pool.health.incidents_of(target.provider)
+        incident = incidents.get(canonical(target.model)) or incidents.get("")
+        if incident is not None:
+            told.append(_in_words(str(target), incident))
     return "; ".join(told) or str(_("ok"))
 
 
-def _in_words(what: str, trouble: Trouble) -> str:
-    return f"{what + ': ' if what else ''}{WORDS[trouble.kind]} ({trouble.code})"
+def _in_words(what: str, incident: Incident) -> str:
+    return f"{what + ': ' if what else ''}{WORDS[incident.kind]} ({incident.code})"
 
 
 class TestedAdmin(admin.ModelAdmin):

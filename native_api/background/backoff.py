@@ -10,7 +10,7 @@ RETRY: Final = 1.0
 WARN_EVERY: Final = 60.0
 
 
-class Outage:
+class Backoff:
     """`told` is the warning, with one `%s` for what went wrong."""
 
     def __init__(self, logger: logging.Logger, told: str) -> None:

@@ -33,7 +33,7 @@ PATIENCE: Final = 2.0
 _threads: Final = background.Threads("native-api-catalog", 2)
 
 
-class Snapshot(Generic[T]):
+class CachedValue(Generic[T]):
     """One value per process. It is replaced as a whole, so using it needs no lock.
 
     `read` makes it and may raise DatabaseError; `without_database` makes what is used where there never was one. `what` is for the log.

@@ -18,12 +18,12 @@ from hashlib import blake2b
 from ipaddress import IPv4Address
 from typing import Any, Final
 
-from native_api.background.cached_value import Snapshot
+from native_api.background.cached_value import CachedValue
 from native_api.catalog.presets import PRESETS, Preset, placeholders
 from native_api.catalog.settings_schema import (
     Problem,
+    attempt_limits_of,
     boolean,
-    budget_of,
     fallback_problems,
     only_known,
     problem_of,
@@ -38,7 +38,7 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import ModelNotFound, UnreadableSecret
 from native_api.logs import get_logger
 from native_api.pricing import tables
-from native_api.routing.route import BUDGET, Budget, Route, route
+from native_api.routing.route import ATTEMPT_LIMITS, AttemptLimits, Route, route
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 from native_api.types.model_names import Named, canonical, is_plain
 from native_api.upstream.auth import methods
@@ -65,7 +65,7 @@ class Catalog:
     routes: Mapping[str, Route] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     allow_direct: bool = True
-    budget: Budget = BUDGET
+    attempt_limits: AttemptLimits = ATTEMPT_LIMITS
     _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
     _spelled: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """The routes that are named like a provider's model, by the canonical name: no other spelling leads past them."""
@@ -137,7 +137,7 @@ def build(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mappi
     usable = {name: provider for name, provider in built.items() if provider is not None}
     routes = {name: route_of(name, definition, usable, problems) for name, definition in models.items()}
     problems += fallback_problems(routes, Catalog(usable, routes, allow_direct=allow_direct).knows)
-    return Catalog(usable, routes, tuple(problems), allow_direct, budget_of())
+    return Catalog(usable, routes, tuple(problems), allow_direct, attempt_limits_of())
 
 
 def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem]) -> Provider | None:
@@ -283,7 +283,7 @@ def _report(problems: tuple[Problem, ...]) -> None:
         _keys_reported_at[0] = now
 
 
-_current: Final = Snapshot("providers and routes", _read, lambda: merged({}, {}))
+_current: Final = CachedValue("providers and routes", _read, lambda: merged({}, {}))
 current: Final = _current.current
 acurrent: Final = _current.acurrent
 forget: Final = _current.forget

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from native_api.conf import native_settings
 from native_api.pricing import lookup, tables
-from native_api.routing.route import BUDGET, P95, TIERS, Budget, Route, route
+from native_api.routing.route import ATTEMPT_LIMITS, P95, TIERS, AttemptLimits, Route, route
 from native_api.types import STRATEGIES, Provider, Target, Timeouts
 
 TARGET_KEYS: Final = frozenset({"PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"})
@@ -90,11 +90,11 @@ def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
         raise ValueError("timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL.") from None
 
 
-def budget_of() -> Budget:
+def attempt_limits_of() -> AttemptLimits:
     """The site's ATTEMPTS. What `manage.py check` finds wrong in them does not count."""
     told = native_settings.ATTEMPTS
-    attempts = told["TOTAL"] if is_whole(told["TOTAL"], 1) else BUDGET.attempts
-    return Budget(attempts, told["SECONDS"] if is_positive(told["SECONDS"]) else BUDGET.seconds)
+    attempts = told["TOTAL"] if is_whole(told["TOTAL"], 1) else ATTEMPT_LIMITS.attempts
+    return AttemptLimits(attempts, told["SECONDS"] if is_positive(told["SECONDS"]) else ATTEMPT_LIMITS.seconds)
 
 
 def site_retries() -> int:

@@ -1,0 +1,5 @@
+"""Calls of models: the one entry for views, tasks and any Python code of a site. See `calls`."""
+
+from native_api.gateway.calls import CallStream, Reply, complete, complete_sync, stream
+
+__all__ = ["CallStream", "Reply", "complete", "complete_sync", "stream"]

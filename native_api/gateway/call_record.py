@@ -20,7 +20,7 @@ from native_api.pricing import lookup
 from native_api.pricing.tables import count_of
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Json, Target, Usage
 from native_api.types.model_names import Named
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.usage import recorder, tokens
 from native_api.usage.daily_names import daily_name, is_answered
 from native_api.usage.entry import UsageEntry, moment_of, new_id
@@ -31,7 +31,7 @@ REFUSED: Final = frozenset({400, 402, 403, 404, 413, 429})
 """Statuses of our own errors that mean the call was not let through."""
 
 
-class Holding(Protocol):
+class SettlesLimits(Protocol):
     """What the call holds of limits (`limits.holds`)."""
 
     headers: dict[str, str]
@@ -49,15 +49,15 @@ class Upstream(Protocol):
         """The deltas that were read and not handed on."""
 
 
-class Meter:
+class CallRecord:
     """Counts one call. `attempts` is shared with the engine, which keeps it up to date."""
 
     def __init__(self, chat: ChatRequest, caller: Caller, request_id: str, endpoint: str) -> None:
         self.chat = chat
-        self.attempts = Attempts()
+        self.attempts = AttemptLog()
         self.usage: Usage | None = None
         self.upstream: Upstream | None = None
-        self.hold: Holding | None = None
+        self.reservation: SettlesLimits | None = None
         self.named: Named | None = None
         """What the site's catalog makes of the name that was asked for; None until it was looked at."""
         self._finish_reason = ""
@@ -120,7 +120,7 @@ class Meter:
 
     # --- the end ---------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> CallRecord:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -205,9 +205,9 @@ class Meter:
         return "" if name == entry.model else name
 
     def _settle(self, entries: Sequence[UsageEntry]) -> None:
-        if self.hold is not None:
+        if self.reservation is not None:
             try:
-                self.hold.settle(entries, self.attempts.route)
+                self.reservation.settle(entries, self.attempts.route)
             except Exception:
                 logger.exception("What a call used of its limits could not be settled. What it reserved of budgets ends by itself.")
 

@@ -21,21 +21,21 @@ from typing import Any, Final
 from native_api import background
 from native_api.access.model_access import resolved
 from native_api.exceptions import NativeError
-from native_api.gateway.call_record import Meter
+from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import doubts
-from native_api.gateway.plan import known_catalog, plan
+from native_api.gateway.plan import known_catalog, resolve_call
 from native_api.inbound.headers import safe_value
 from native_api.limits.headers import merged
-from native_api.limits.reservations import Hold
+from native_api.limits.reservations import CallReservation
 from native_api.logs import new_request_id
 from native_api.pricing import lookup
-from native_api.routing import attempts as client
-from native_api.routing.health_sync import fleet
+from native_api.routing import attempts
+from native_api.routing.health_sync import pool
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
 
 CHAT: Final = "chat/completions"
 
-fleet.health.doubt = doubts.ask
+pool.health.doubt = doubts.ask
 
 
 @dataclass(slots=True)
@@ -48,53 +48,53 @@ class Reply:
 
 async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """The whole reply. Raises NativeError; cancelling closes the upstream connection."""
-    meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
-    with _telling(meter), meter:
-        planned, hold = await _let_in(chat, caller, meter)
-        completed = await client.complete(chat, planned, meter.attempts, fleet, hold.cover)
+    call_record = CallRecord(chat, caller, request_id or new_request_id(), CHAT)
+    with _telling(call_record), call_record:
+        plan, reservation = await _let_in(chat, caller, call_record)
+        completed = await attempts.complete(chat, plan, call_record.attempts, pool, reservation.reserve)
         completion = completed.completion
-        _Head(meter, completion).put_on(completion)
-        meter.told_all(completion)
-        return Reply(completion, headers_of(meter, completed.omitted))
+        _Head(call_record, completion).put_on(completion)
+        call_record.told_all(completion)
+        return Reply(completion, headers_of(call_record, completed.omitted))
 
 
-async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> ReplyStream:
+async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> CallStream:
     """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream connection."""
-    meter = Meter(chat, caller, request_id or new_request_id(), CHAT)
-    with _telling(meter), meter.until_stream():
-        planned, hold = await _let_in(chat, caller, meter)
-        upstream = await client.open_stream(chat, planned, meter.attempts, fleet, hold.cover)
+    call_record = CallRecord(chat, caller, request_id or new_request_id(), CHAT)
+    with _telling(call_record), call_record.until_stream():
+        plan, reservation = await _let_in(chat, caller, call_record)
+        upstream = await attempts.open_stream(chat, plan, call_record.attempts, pool, reservation.reserve)
         try:
-            meter.first_token()
-            return ReplyStream(chat, meter, upstream)
+            call_record.first_token()
+            return CallStream(chat, call_record, upstream)
         except BaseException:
             await upstream.aclose()
             raise
 
 
-async def _let_in(chat: ChatRequest, caller: Caller, meter: Meter) -> tuple[client.Plan, Hold]:
+async def _let_in(chat: ChatRequest, caller: Caller, call_record: CallRecord) -> tuple[attempts.CallPlan, CallReservation]:
     """The plan of the call, once the caller may make it, and what its attempts are covered with. Raises NativeError."""
-    meter.named = (await known_catalog()).named(chat.get("tier") or chat.get("model") or "")
+    call_record.named = (await known_catalog()).named(chat.get("tier") or chat.get("model") or "")
     caller = await resolved(caller)
-    planned = await plan(chat, caller)
-    planned.caller = caller.identity
+    plan = await resolve_call(chat, caller)
+    plan.caller = caller.identity
     await lookup.aready()
-    meter.hold = hold = Hold(chat, planned, meter.record_id)
-    await hold.bind(caller)
-    return planned, hold
+    call_record.reservation = reservation = CallReservation(chat, plan, call_record.record_id)
+    await reservation.bind(caller)
+    return plan, reservation
 
 
-class ReplyStream:
+class CallStream:
     """The chunks of a reply in batches, the usage chunk last where it was asked for. Iterate once, then `aclose`.
 
     Raises NativeError where the reply breaks off. However it ends, its record is written first.
     """
 
-    def __init__(self, chat: ChatRequest, meter: Meter, upstream: client.Stream) -> None:
-        self.headers = headers_of(meter, upstream.omitted)
+    def __init__(self, chat: ChatRequest, call_record: CallRecord, upstream: attempts.RoutedStream) -> None:
+        self.headers = headers_of(call_record, upstream.omitted)
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
-        self._meter = meter
-        self._upstream = meter.upstream = upstream
+        self._call_record = call_record
+        self._upstream = call_record.upstream = upstream
         self._head: _Head | None = None
         self._batches = self._stamped()
 
@@ -102,26 +102,26 @@ class ReplyStream:
         return self._batches
 
     async def _stamped(self) -> AsyncIterator[list[ChatCompletionChunk]]:
-        meter = self._meter
-        with meter:
+        call_record = self._call_record
+        with call_record:
             async for batch in self._upstream:
                 if batch:
                     self._stamp(batch)
-                    meter.told(batch, self._upstream.usage)
+                    call_record.told(batch, self._upstream.usage)
                     yield batch
-            meter.settle(self._upstream.usage)
+            call_record.settle(self._upstream.usage)
         if self._wants_usage:
             yield [self._usage_chunk()]
 
     def _stamp(self, batch: list[ChatCompletionChunk]) -> None:
         if self._head is None:
-            self._head = _Head(self._meter, batch[0])
+            self._head = _Head(self._call_record, batch[0])
         for chunk in batch:
             self._head.put_on(chunk)
 
     def _usage_chunk(self) -> ChatCompletionChunk:
-        chunk: Any = {"object": "chat.completion.chunk", "choices": [], "usage": self._meter.usage}
-        (self._head or _Head(self._meter, chunk)).put_on(chunk)
+        chunk: Any = {"object": "chat.completion.chunk", "choices": [], "usage": self._call_record.usage}
+        (self._head or _Head(self._call_record, chunk)).put_on(chunk)
         last: ChatCompletionChunk = chunk
         return last
 
@@ -131,7 +131,7 @@ class ReplyStream:
             await self._batches.aclose()  # type: ignore[attr-defined]
         finally:
             try:
-                self._meter.left() if error is None else self._meter.failed(error)
+                self._call_record.left() if error is None else self._call_record.failed(error)
             finally:
                 await self._upstream.aclose()
 
@@ -141,10 +141,10 @@ class _Head:
 
     __slots__ = ("created", "id", "model")
 
-    def __init__(self, meter: Meter, first: ChatCompletion | ChatCompletionChunk) -> None:
-        self.id = first.get("id") or f"chatcmpl-{meter.record_id.hex}"
+    def __init__(self, call_record: CallRecord, first: ChatCompletion | ChatCompletionChunk) -> None:
+        self.id = first.get("id") or f"chatcmpl-{call_record.record_id.hex}"
         self.created = first.get("created") or int(time.time())
-        self.model = first.get("model") or (meter.attempts.target.model if meter.attempts.target else "")
+        self.model = first.get("model") or (call_record.attempts.target.model if call_record.attempts.target else "")
 
     def put_on(self, value: ChatCompletion | ChatCompletionChunk) -> None:
         value["id"] = self.id
@@ -153,28 +153,28 @@ class _Head:
 
 
 @contextmanager
-def _telling(meter: Meter) -> Iterator[None]:
+def _telling(call_record: CallRecord) -> Iterator[None]:
     """An error tells how it came about, as a reply does."""
     try:
         yield
     except NativeError as error:
-        error.headers = {**error.headers, **merged(headers_of(meter), error.headers)}
+        error.headers = {**error.headers, **merged(headers_of(call_record), error.headers)}
         raise
 
 
-def headers_of(meter: Meter, omitted: tuple[str, ...] = ()) -> dict[str, str]:
+def headers_of(call_record: CallRecord, omitted: tuple[str, ...] = ()) -> dict[str, str]:
     """`x-native-model` is the route that answered, which may be a fallback of the one that was asked for."""
-    attempts = meter.attempts
+    log = call_record.attempts
     headers = {
-        "x-native-model": safe_value(attempts.route or meter.chat.get("model") or meter.chat.get("tier") or ""),
-        "x-native-attempts": str(attempts.count),
+        "x-native-model": safe_value(log.route or call_record.chat.get("model") or call_record.chat.get("tier") or ""),
+        "x-native-attempts": str(log.count),
     }
-    if attempts.target:
-        headers["x-native-provider"] = safe_value(attempts.target.provider.name)
+    if log.target:
+        headers["x-native-provider"] = safe_value(log.target.provider.name)
     if omitted:
         headers["x-native-omitted"] = safe_value(", ".join(omitted))
-    if meter.hold is not None:
-        headers.update(meter.hold.headers)
+    if call_record.reservation is not None:
+        headers.update(call_record.reservation.headers)
     return headers
 
 
@@ -186,4 +186,4 @@ def complete_sync(chat: ChatRequest, caller: Caller, request_id: str = "") -> Re
     return background.run(complete(chat, caller, request_id))
 
 
-__all__ = ["NativeError", "Reply", "ReplyStream", "complete", "complete_sync", "headers_of", "new_request_id", "stream"]
+__all__ = ["CallStream", "NativeError", "Reply", "complete", "complete_sync", "headers_of", "new_request_id", "stream"]

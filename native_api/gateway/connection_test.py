@@ -19,15 +19,15 @@ from typing import Final
 
 from native_api.background.loop import background
 from native_api.exceptions import NativeError, ProviderFault, ProviderUnusable, UpstreamTimeout
-from native_api.gateway.call_record import Meter
+from native_api.gateway.call_record import CallRecord
 from native_api.logs import get_logger, new_request_id
 from native_api.pricing import lookup
-from native_api.routing.health_sync import fleet, state
-from native_api.routing.pool import Fleet
+from native_api.routing.health_sync import pool, sync
+from native_api.routing.pool import TargetPool
 from native_api.routing.retry_policy import KEY_REFUSED
 from native_api.types import Caller, ChatRequest, Target
 from native_api.upstream import call
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.faults import was_sent
 
 SECONDS: Final = 20.0
@@ -76,7 +76,7 @@ async def probe_all(targets: Iterable[Target], caller: Caller, request_id: str, 
         async with places:
             outcome = await probe(target, caller, request_id, seconds)
         if outcome.is_good:
-            fleet.health.proved(target)
+            pool.health.proved(target)
         return outcome
 
     return await asyncio.gather(*(one(target) for target in {target.key: target for target in targets}.values()))
@@ -89,15 +89,15 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
         "messages": [{"role": "user", "content": "Say OK."}],
         "max_completion_tokens": 16,
     }
-    meter = Meter(chat, caller, request_id, "check")
-    meter.attempts.target = target
+    call_record = CallRecord(chat, caller, request_id, "check")
+    call_record.attempts.target = target
     await lookup.aready()
     outcome, started = Outcome(target), time.monotonic()
     try:
-        with meter:
-            completed = await _asked(chat, target, meter.attempts, seconds)
+        with call_record:
+            completed = await _asked(chat, target, call_record.attempts, seconds)
             outcome.milliseconds = round((time.monotonic() - started) * 1000)
-            meter.told_all(completed.completion)
+            call_record.told_all(completed.completion)
     except NativeError as error:
         return _what_is_wrong(outcome, error)
     outcome.reachable = outcome.authorised = outcome.model_exists = True
@@ -105,7 +105,7 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
     return outcome
 
 
-async def _asked(chat: ChatRequest, target: Target, attempts: Attempts, seconds: float) -> call.Completed:
+async def _asked(chat: ChatRequest, target: Target, attempts: AttemptLog, seconds: float) -> call.UpstreamCompletion:
     try:
         async with asyncio.timeout(seconds):
             return await call.complete(call.prepare(chat, target), attempts)
@@ -140,8 +140,8 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
 class Doubts:
     """Probes of targets of which only one caller had something bad to tell. Made on the background loop, for whose end nobody waits."""
 
-    def __init__(self, fleet: Fleet, clock: Callable[[], float] = time.monotonic) -> None:
-        self._fleet = fleet
+    def __init__(self, pool: TargetPool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
         self._clock = clock
         self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
 
@@ -163,21 +163,21 @@ class Doubts:
     async def _settle(self, target: Target, wait: float = 0.0) -> None:
         try:
             await asyncio.sleep(wait)
-            if await state.claim(f"probe of {target.key}", EVERY):
+            if await sync.claim(f"probe of {target.key}", EVERY):
                 await self._probe(target)
         except Exception:
             logger.exception("The probe of %s failed in the gateway.", target)
 
     async def _probe(self, target: Target) -> None:
         """Not beside as many calls as the target takes: it would only show that they are under way."""
-        if not await self._fleet.slots.take(target):
+        if not await self._pool.slots.take(target):
             return
         try:
             outcome = await probe(target, PROBER, new_request_id(), min(SECONDS, target.timeouts.total))
         finally:
-            self._fleet.slots.give_back(target.key)
+            self._pool.slots.give_back(target.key)
         if outcome.is_good or outcome.fault is not None:
-            self._fleet.health.probed(target, outcome.fault)
+            self._pool.health.probed(target, outcome.fault)
 
 
-doubts: Final = Doubts(fleet)
+doubts: Final = Doubts(pool)

@@ -17,13 +17,13 @@ from native_api.access.model_access import may_use
 from native_api.catalog import catalog
 from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
 from native_api.routing import strategies
-from native_api.routing.attempts import Plan
-from native_api.routing.health_sync import fleet, state
+from native_api.routing.attempts import CallPlan
+from native_api.routing.health_sync import pool, sync
 from native_api.routing.route import TIERS, Route
 from native_api.types import Caller, ChatRequest
 
 
-async def plan(chat: ChatRequest, caller: Caller) -> Plan:
+async def resolve_call(chat: ChatRequest, caller: Caller) -> CallPlan:
     """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
     snapshot = await known_catalog()
     conversation = _conversation(chat, caller)
@@ -35,11 +35,11 @@ async def plan(chat: ChatRequest, caller: Caller) -> Plan:
     def fallbacks() -> Iterator[Route]:
         return iter(named) if named else _allowed(snapshot, caller, snapshot.after(route.name))
 
-    def longer() -> Iterator[Route]:
+    def context_fallbacks() -> Iterator[Route]:
         return _allowed(snapshot, caller, snapshot.after(route.name, for_longer=True))
 
     number = strategies.conversation_of(conversation) if conversation else None
-    return Plan(route, fallbacks, longer, number, snapshot.budget)
+    return CallPlan(route, fallbacks, context_fallbacks, number, snapshot.attempt_limits)
 
 
 _known: list[catalog.Catalog] = []
@@ -50,7 +50,7 @@ async def known_catalog() -> catalog.Catalog:
     """The present snapshot, whose targets are made known to the health's sharing."""
     snapshot = await catalog.acurrent()
     if not _known or _known[0] is not snapshot:
-        fleet.health.know(snapshot.names())
+        pool.health.know(snapshot.names())
         _known[:] = [snapshot]
     return snapshot
 
@@ -71,7 +71,7 @@ def _model(chat: ChatRequest) -> str:
 async def _raised(snapshot: catalog.Catalog, caller: Caller, asked: Route, conversation: str) -> Route:
     """The route of the highest tier that the conversation had, as far as it is still there for this caller; else the one asked for."""
     tier = TIERS.index(asked.name)
-    highest = await state.raised(conversation, tier, len(TIERS) - 1)
+    highest = await sync.raised(conversation, tier, len(TIERS) - 1)
     higher = (name for name in reversed(TIERS[tier + 1 : highest + 1]) if name in snapshot.routes and may_use(caller, snapshot.named(name)))
     return snapshot.routes.get(next(higher, ""), asked)
 

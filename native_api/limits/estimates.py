@@ -20,7 +20,7 @@ from native_api.pricing import lookup, tables
 from native_api.routing.route import Route
 from native_api.types import ChatRequest, Target, Usage
 from native_api.types.model_names import canonical
-from native_api.upstream.call import Prepared
+from native_api.upstream.call import PreparedRequest
 from native_api.usage.entry import UsageEntry
 
 USUAL_OUTPUT: Final = 1000
@@ -61,7 +61,7 @@ def usual_output(target: Target) -> int:
 class Demand:
     """What an attempt at one target may use: of the request as it is sent there. Each part is worked out only if a limit asks for it."""
 
-    def __init__(self, chat: ChatRequest, route: Route, prepared: Prepared) -> None:
+    def __init__(self, chat: ChatRequest, route: Route, prepared: PreparedRequest) -> None:
         self._chat, self._route, self._prepared = chat, route, prepared
         self.target = prepared.target
         self.input_tokens = prepared.tokens

@@ -17,7 +17,7 @@ from native_api.limits.budgets import Level, NoRoom, Want
 from native_api.limits.rules import Bound, Rule
 from native_api.limits.windows import Span
 from native_api.models.fields import MONEY_PLACES
-from native_api.routing.retry_policy import come_again
+from native_api.routing.retry_policy import retry_headers
 
 BUSY_SECONDS: Final = 1
 """`retry-after` where too many requests run at the same time."""
@@ -148,7 +148,7 @@ def _refusal(room: Room) -> NativeError:
         never = "never admits" if room.is_too_much else "has no room for"
         return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
     seconds = max(1, ceil(room.seconds))
-    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=come_again(seconds)), room)
+    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=retry_headers(seconds)), room)
 
 
 def _marked(error: NativeError, room: Room) -> NativeError:

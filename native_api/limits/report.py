@@ -23,7 +23,7 @@ PATIENCE: Final = 5.0
 _threads: Final = background.Threads("native-api-statements", 2)
 
 
-async def of(caller: Caller) -> list[Json]:
+async def limit_report(caller: Caller) -> list[Json]:
     """One object for each limit that binds a resolved caller: `metric`, `window`, `models`, `shared`, `limit`, `used`, `reserved`, `left`,
     `reset_at`, `has_room`.
 

@@ -26,7 +26,7 @@ from django.db import connections
 from django.utils import timezone
 
 from native_api import background
-from native_api.background.backoff import Outage
+from native_api.background.backoff import Backoff
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, NativeError, RateLimited
 from native_api.limits import budgets, counters, estimates, headers, rules
 from native_api.limits.counters.slot_renewal import leases
@@ -35,10 +35,10 @@ from native_api.limits.headers import Room
 from native_api.limits.rules import Bound
 from native_api.limits.windows import EPOCH, Span, span
 from native_api.logs import get_logger
-from native_api.routing.attempts import Plan
+from native_api.routing.attempts import CallPlan
 from native_api.routing.route import Route
 from native_api.types import EMPTY, Caller, ChatRequest
-from native_api.upstream.call import Prepared
+from native_api.upstream.call import PreparedRequest
 from native_api.usage.entry import UsageEntry
 from native_api.usage.journal import location
 from native_api.usage.tokens import may_hold_media, sent_tokens
@@ -59,7 +59,7 @@ RELEASE_PATIENCE: Final = 0.1
 """Seconds that a call waits for the slots of calls that have ended."""
 
 _cache_threads: Final = background.Threads("native-api-counters", 8)
-_outage: Final = Outage(logger, "The cache cannot count (%s); limits of short windows are not enforced until it can.")
+_outage: Final = Backoff(logger, "The cache cannot count (%s); limits of short windows are not enforced until it can.")
 
 
 @cache
@@ -91,13 +91,13 @@ class Taken(NamedTuple):
     rooms: Sequence[Room] = ()
 
 
-class Hold:
+class CallReservation:
     """What one call holds: enough for the dearest of the attempts that were covered. `headers` tell where the caller stands.
 
-    `bind` comes first, then `cover` for each target that is to be tried, and in the end `settle`.
+    `bind` comes first, then `reserve` for each target that is to be tried, and in the end `settle`.
     """
 
-    def __init__(self, chat: ChatRequest, plan: Plan, record_id: UUID) -> None:
+    def __init__(self, chat: ChatRequest, plan: CallPlan, record_id: UUID) -> None:
         self.headers: dict[str, str] = {}
         self.counts: dict[str, Counted] = {}
         self.slots: dict[str, counters.Slot] = {}
@@ -118,7 +118,7 @@ class Hold:
         """Find the limits that bind the caller. Raises DatabaseUnavailable if they cannot be read."""
         self._bounds = (await rules.acurrent()).bounds(caller)
 
-    async def cover(self, route: Route, prepared: Prepared) -> None:
+    async def reserve(self, route: Route, prepared: PreparedRequest) -> None:
         """Hold what an attempt with this request may use, as far as it is more than the call holds; and count its tokens.
 
         Raises RateLimited, BudgetExceeded or DatabaseUnavailable, and then the call holds what it held before.
@@ -128,9 +128,9 @@ class Hold:
         self.choices = demand.answers
         if self._bounds:
             async with self._lock:  # attempts of a hedged call come at the same time
-                await self._cover(demand)
+                await self._reserve_limits(demand)
 
-    async def _cover(self, demand: Demand) -> None:
+    async def _reserve_limits(self, demand: Demand) -> None:
         wanted = [(bound, demand.of(bound.rule)) for bound in self._bounds if bound.rule.covers(demand.names)]
         self._refuse_again(wanted)
         try:
@@ -265,9 +265,9 @@ class Hold:
     def _expires_at(self) -> datetime:
         """After the end of the last attempt that may still be made, at whatever target."""
         plan = self._plan
-        routes = [plan.route, *plan.fallbacks(), *plan.longer()]
+        routes = [plan.route, *plan.fallbacks(), *plan.context_fallbacks()]
         longest = max((target.timeouts.total for route in routes for target in route.targets), default=0.0)
-        return datetime.now(UTC) + timedelta(seconds=plan.budget.seconds + longest + GRACE)
+        return datetime.now(UTC) + timedelta(seconds=plan.attempt_limits.seconds + longest + GRACE)
 
     def _release_late(self, reserving: Future[Any]) -> None:
         """Nobody waited for this any more. A call that goes on gives it back with all that it holds, at its end."""

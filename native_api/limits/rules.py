@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from django.db.models.signals import post_delete, post_save
 
-from native_api.background.cached_value import Snapshot
+from native_api.background.cached_value import CachedValue
 from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits.windows import SECONDS
@@ -225,7 +225,7 @@ def _unknown() -> Rules:
     raise DatabaseUnavailable("The limits cannot be read right now. Try again shortly.", headers={"retry-after": "5"})
 
 
-_current: Final = Snapshot("limits", _read, _unknown)
+_current: Final = CachedValue("limits", _read, _unknown)
 current: Final = _current.current
 acurrent: Final = _current.acurrent
 forget: Final = _current.forget

@@ -152,7 +152,7 @@ def forget() -> None:
 # --- a target's price ------------------------------------------------------------------------------------------
 
 
-def of(target: Target, speed: str = "", tier: str = "") -> tables.Table | None:
+def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | None:
     """The prices of a target's calls as they are now; None where nobody tells them. Never raises.
 
     `speed` and `tier` are Anthropic's and the service tier that a reply tells, where that is not the ordinary one.
@@ -213,18 +213,18 @@ def _charged(target: Target | None, usage: Usage | None, tier: str) -> tuple[tab
     if target is None or usage is None:
         return None, None
     fast = "fast" if usage.get("speed") == "fast" else ""
-    table = of(target, fast, tier if tier in TIERS else "")
+    table = price_of(target, fast, tier if tier in TIERS else "")
     amount = None if table is None else tables.cost(table, usage)
     return table, amount if amount is not None and amount < MOST_COST else None
 
 
 def estimate(target: Target, prompt_tokens: int, completion_tokens: int, tier: str = "") -> Decimal | None:
     """USD that a call of text with so many tokens may cost at most in that service tier; None where its price is not known."""
-    table = of(target, tier=tier if tier in TIERS else "")
+    table = price_of(target, tier=tier if tier in TIERS else "")
     return None if table is None else tables.most(table, prompt_tokens, completion_tokens)
 
 
 def blended(target: Target) -> Decimal | None:
     """USD per million tokens of an ordinary mix, only for comparing; None where the price is not known."""
-    table = of(target)
+    table = price_of(target)
     return None if table is None else tables.blended(table)

@@ -9,7 +9,7 @@ Rules:
 3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it names none.
 4. A target that cannot express the request, that is not usable, or for which the caller's limits have no room, is skipped; if none is
    left, the first one's reason is the answer. The request is built once for a target, and limits are asked before the target is.
-5. The `Budget` bounds attempts and the time in which they may begin. A running attempt has its target's own timeouts.
+5. The `AttemptLimits` bounds attempts and the time in which they may begin. A running attempt has its target's own timeouts.
 6. Nothing is tried again once a chunk was handed on.
 7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of order or have no place free, it
    is 503, with the time after which it is worth while.
@@ -39,13 +39,13 @@ from native_api.exceptions import (
     UpstreamTimeout,
 )
 from native_api.routing import hedging, strategies
-from native_api.routing.health_states import Standing
-from native_api.routing.pool import Fleet, Lease
-from native_api.routing.retry_policy import Verdict, come_again, helps_to_retry, verdict_of
-from native_api.routing.route import BUDGET, Budget, Route
+from native_api.routing.health_states import TargetState
+from native_api.routing.pool import TargetPermit, TargetPool
+from native_api.routing.retry_policy import RetryDecision, decide_retry, helps_to_retry, retry_headers
+from native_api.routing.route import ATTEMPT_LIMITS, AttemptLimits, Route
 from native_api.types import ChatCompletionChunk, ChatRequest, Json, Target, Usage
 from native_api.upstream import call
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 
 FIRST_PAUSE: Final = 0.2
 LAST_PAUSE: Final = 5.0
@@ -61,19 +61,19 @@ BUSY_SECONDS: Final = 1
 
 
 @dataclass(slots=True)
-class Plan:
-    """What a call may try. `fallbacks` and `longer` are asked for routes only when they are needed."""
+class CallPlan:
+    """What a call may try. `fallbacks` and `context_fallbacks` are asked for routes only when they are needed."""
 
     route: Route
     fallbacks: Callable[[], Iterable[Route]] = tuple
-    longer: Callable[[], Iterable[Route]] = tuple
+    context_fallbacks: Callable[[], Iterable[Route]] = tuple
     conversation: int | None = None
-    budget: Budget = BUDGET
+    attempt_limits: AttemptLimits = ATTEMPT_LIMITS
     caller: str = ""
     """Who asks, as far as the health of targets is concerned (`Caller.identity`)."""
 
 
-class Answer(Protocol):
+class TargetReply(Protocol):
     """What an attempt brings."""
 
     @property
@@ -86,52 +86,56 @@ class Answer(Protocol):
     async def aclose(self) -> None: ...
 
 
-A = TypeVar("A", bound=Answer)
+ReplyT = TypeVar("ReplyT", bound=TargetReply)
 
 
-Cover = Callable[[Route, call.Prepared], Awaitable[None]]
+ReserveLimits = Callable[[Route, call.PreparedRequest], Awaitable[None]]
 """Makes sure that the caller may make an attempt with this request. Raises RateLimited, BudgetExceeded or DatabaseUnavailable."""
 
 
-async def cover_nothing(route: Route, prepared: call.Prepared) -> None:
+async def reserve_nothing(route: Route, prepared: call.PreparedRequest) -> None:
     """Of callers whom no limit binds."""
 
 
-async def complete(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet, cover: Cover = cover_nothing) -> call.Completed:
+async def complete(
+    chat: ChatRequest, plan: CallPlan, attempts: AttemptLog, pool: TargetPool, reserve: ReserveLimits = reserve_nothing
+) -> call.UpstreamCompletion:
     """The first reply that a target gives. Raises NativeError."""
-    return await Call(chat, plan, attempts, fleet, _complete, cover).run()
+    return await AttemptLoop(chat, plan, attempts, pool, _complete, reserve).run()
 
 
-async def open_stream(chat: ChatRequest, plan: Plan, attempts: Attempts, fleet: Fleet, cover: Cover = cover_nothing) -> Stream:
+async def open_stream(
+    chat: ChatRequest, plan: CallPlan, attempts: AttemptLog, pool: TargetPool, reserve: ReserveLimits = reserve_nothing
+) -> RoutedStream:
     """The first stream that a target begins. Raises NativeError."""
-    return await Call(chat, plan, attempts, fleet, _open_stream, cover).run()
+    return await AttemptLoop(chat, plan, attempts, pool, _open_stream, reserve).run()
 
 
-async def _complete(prepared: call.Prepared, lease: Lease, attempts: Attempts) -> call.Completed:
+async def _complete(prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog) -> call.UpstreamCompletion:
     completed = await call.complete(prepared, attempts)
-    lease.succeeded()
-    lease.release()
+    permit.succeeded()
+    permit.release()
     return completed
 
 
-async def _open_stream(prepared: call.Prepared, lease: Lease, attempts: Attempts) -> Stream:
-    stream = Stream(await call.open_stream(prepared, attempts), lease)
+async def _open_stream(prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog) -> RoutedStream:
+    stream = RoutedStream(await call.open_stream(prepared, attempts), permit)
     try:
-        lease.began()
+        permit.began()
     except BaseException:
         await stream.aclose()
         raise
     return stream
 
 
-class Stream:
+class RoutedStream:
     """A reply's chunks, in batches, and the place at its target that it holds. Iterate once, then `aclose`."""
 
-    def __init__(self, upstream: call.Stream, lease: Lease) -> None:
+    def __init__(self, upstream: call.UpstreamStream, permit: TargetPermit) -> None:
         self.omitted = upstream.omitted
         self.target = upstream.target
         self._upstream = upstream
-        self._lease = lease
+        self._permit = permit
 
     @property
     def usage(self) -> Usage | None:
@@ -147,38 +151,38 @@ class Stream:
                 yield batch
         except ProviderFault as fault:
             fault.provider = self.target.provider.name
-            self._lease.failed(fault)
+            self._permit.failed(fault)
             raise
-        self._lease.succeeded()
-        self._lease.release()
+        self._permit.succeeded()
+        self._permit.release()
 
     async def aclose(self) -> None:
         try:
             await self._upstream.aclose()
         finally:
-            self._lease.release()
+            self._permit.release()
 
 
-class Call(Generic[A]):
+class AttemptLoop(Generic[ReplyT]):
     """One call under way."""
 
     def __init__(
         self,
         chat: ChatRequest,
-        plan: Plan,
-        attempts: Attempts,
-        fleet: Fleet,
-        attempt: Callable[[call.Prepared, Lease, Attempts], Awaitable[A]],
-        cover: Cover = cover_nothing,
+        plan: CallPlan,
+        attempts: AttemptLog,
+        pool: TargetPool,
+        attempt: Callable[[call.PreparedRequest, TargetPermit, AttemptLog], Awaitable[ReplyT]],
+        reserve: ReserveLimits = reserve_nothing,
     ) -> None:
         self._chat = chat
         self._plan = plan
         self._attempts = attempts
-        self._fleet = fleet
+        self._pool = pool
         self._attempt = attempt
-        self._cover = cover
-        self._wish = strategies.Wish(bool(chat.get("stream")), plan.conversation, plan.caller)
-        self._began = fleet.clock()
+        self._reserve_limits = reserve
+        self._traits = strategies.RequestTraits(bool(chat.get("stream")), plan.conversation, plan.caller)
+        self._began = pool.clock()
         self._tries = 0
         self._fault: ProviderFault | None = None
         self._refused: NativeError | None = None
@@ -187,11 +191,11 @@ class Call(Generic[A]):
         self._passed: list[Route] = []
         self._tried: set[str] = set()
 
-    async def run(self) -> A:
+    async def run(self) -> ReplyT:
         """The answer. Raises NativeError."""
-        await self._fleet.health.listen()
-        for route, standings in self._routes():
-            answer = await self._on(route, standings)
+        await self._pool.health.listen()
+        for route, states in self._routes():
+            answer = await self._try_route(route, states)
             if answer is not None:
                 self._attempts.target, self._attempts.route = answer.target, route.name
                 return answer
@@ -199,59 +203,59 @@ class Call(Generic[A]):
                 break
         raise self._refusal()
 
-    def _routes(self) -> Iterator[tuple[Route, frozenset[Standing]]]:
+    def _routes(self) -> Iterator[tuple[Route, frozenset[TargetState]]]:
         """The route, its fallbacks, then the last resorts of both. Those for long conversations once it is found to be one."""
         ahead, at_fallbacks, at_longer = deque([self._plan.route]), False, False
         while ahead:
             route = ahead.popleft()
             self._passed.append(route)
-            yield route, strategies.OPEN
+            yield route, strategies.AVAILABLE
             if self._too_long and not at_longer:
                 at_fallbacks = at_longer = True
-                self._passed, ahead = [], deque(self._plan.longer())
+                self._passed, ahead = [], deque(self._plan.context_fallbacks())
             elif not ahead and not at_fallbacks:
                 at_fallbacks, ahead = True, deque(self._plan.fallbacks())
         for route in self._passed:
-            yield route, strategies.LAST_RESORT
+            yield route, strategies.DEGRADED
         if self._too_long and not at_longer:
-            for route in self._plan.longer():
-                yield route, strategies.OPEN
+            for route in self._plan.context_fallbacks():
+                yield route, strategies.AVAILABLE
 
-    async def _on(self, route: Route, standings: frozenset[Standing]) -> A | None:
+    async def _try_route(self, route: Route, states: frozenset[TargetState]) -> ReplyT | None:
         """The route's answer; None where no target of it gives one."""
-        targets = strategies.candidates(route, self._fleet, self._wish, self._tried, standings)
-        delay = hedging.delay(route, self._fleet.speeds, self._wish.stream)
+        targets = strategies.candidates(route, self._pool, self._traits, self._tried, states)
+        delay = hedging.delay(route, self._pool.speeds, self._traits.stream)
         if delay is None:
             return await self._walk(route, targets)
         return await hedging.race(lambda: self._walk(route, targets), delay, self._lose)
 
-    async def _walk(self, route: Route, targets: Iterator[Target]) -> A | None:
+    async def _walk(self, route: Route, targets: Iterator[Target]) -> ReplyT | None:
         """The first answer from one target after the other. Two walks may share the targets."""
         for target in targets:
             if self._spent():
                 return None
             prepared = await self._prepare(route, target)
-            lease = await self._fleet.admit(target, self._plan.caller) if prepared else None
-            if prepared is None or lease is None:
+            permit = await self._pool.admit(target, self._plan.caller) if prepared else None
+            if prepared is None or permit is None:
                 continue
-            outcome = await self._ask(route, lease, prepared)
-            if not isinstance(outcome, Verdict):
+            outcome = await self._ask(route, permit, prepared)
+            if not isinstance(outcome, RetryDecision):
                 return outcome
-            if outcome in (Verdict.NEVER, Verdict.LONGER):
+            if outcome in (RetryDecision.NEVER, RetryDecision.LONGER):
                 return None
         return None
 
-    async def _prepare(self, route: Route, target: Target) -> call.Prepared | None:
+    async def _prepare(self, route: Route, target: Target) -> call.PreparedRequest | None:
         """The request for this target, with room for it in the caller's limits; None if the target cannot take it or there is no room.
 
         Files are fetched only for callers who have room for the rest.
         """
         try:
             prepared = call.prepare(self._chat, target)
-            await self._cover(route, prepared)
+            await self._reserve_limits(route, prepared)
             if not prepared.wire:
                 prepared = await call.fetch_files(self._chat, target)
-                await self._cover(route, prepared)
+                await self._reserve_limits(route, prepared)
         except UnsupportedField as reason:
             self._attempts.skipped.append((target, reason))
             return None
@@ -260,93 +264,93 @@ class Call(Generic[A]):
             return None
         return prepared
 
-    async def _ask(self, route: Route, lease: Lease, prepared: call.Prepared) -> A | Verdict:
+    async def _ask(self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest) -> ReplyT | RetryDecision:
         """The target's answer, asked for again where that is worth while; else what to do without it."""
         again = 0
         try:
             while True:
                 try:
-                    return await self._once(route, lease, prepared)
+                    return await self._once(route, permit, prepared)
                 except ProviderFault as fault:
-                    verdict, pause = self._met(route, lease, fault, again)
+                    decision, pause = self._note_fault(route, permit, fault, again)
                 if pause is None:
                     break
-                await self._fleet.sleep(pause)
+                await self._pool.sleep(pause)
                 again += 1
         except ProviderUnusable as reason:
-            self._attempts.skipped.append((lease.target, reason))
-            verdict = Verdict.ELSEWHERE
+            self._attempts.skipped.append((permit.target, reason))
+            decision = RetryDecision.ELSEWHERE
         except BaseException:
-            lease.release()
+            permit.release()
             raise
-        lease.release()
-        return verdict
+        permit.release()
+        return decision
 
-    async def _once(self, route: Route, lease: Lease, prepared: call.Prepared) -> A:
-        attempts, target, clock = self._attempts, lease.target, self._fleet.clock
+    async def _once(self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest) -> ReplyT:
+        attempts, target, clock = self._attempts, permit.target, self._pool.clock
         self._tries += 1
         attempts.target, attempts.route = target, route.name
         began = clock()
         try:
-            answer = await self._attempt(prepared, lease, attempts)
+            answer = await self._attempt(prepared, permit, attempts)
         except asyncio.CancelledError:
             if attempts.target is not target:
                 attempts.hedged.append((target, None))
             raise
         except UpstreamTimeout:
-            self._took(route, target, clock() - began)
+            self._measure(route, target, clock() - began)
             raise
         try:
-            self._took(route, target, clock() - began)
+            self._measure(route, target, clock() - began)
         except BaseException:
             await answer.aclose()
             raise
         attempts.target = target
         return answer
 
-    def _took(self, route: Route, target: Target, seconds: float) -> None:
+    def _measure(self, route: Route, target: Target, seconds: float) -> None:
         if route.strategy == "fastest":
-            self._fleet.speeds.add(target.key, self._wish.stream, seconds)
+            self._pool.speeds.add(target.key, self._traits.stream, seconds)
         if route.hedge_after == "p95":
-            self._fleet.speeds.add_to_route(route.name, self._wish.stream, seconds)
+            self._pool.speeds.add_to_route(route.name, self._traits.stream, seconds)
 
-    async def _lose(self, answer: A) -> None:
+    async def _lose(self, answer: ReplyT) -> None:
         """An answer that came second."""
         self._attempts.hedged.append((answer.target, answer.usage, *answer.unread()))
         await answer.aclose()
 
     # --- what went wrong ---------------------------------------------------------------------------------------
 
-    def _met(self, route: Route, lease: Lease, fault: ProviderFault, again: int) -> tuple[Verdict, float | None]:
+    def _note_fault(self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int) -> tuple[RetryDecision, float | None]:
         """Note a fault: what it means, and the seconds after which the same target is asked again; None where it is not."""
-        fault.provider = lease.target.provider.name
-        verdict = verdict_of(fault)
+        fault.provider = permit.target.provider.name
+        decision = decide_retry(fault)
         self._fault = fault
-        self._final = self._final or verdict is Verdict.NEVER
-        self._too_long = self._too_long or verdict is Verdict.LONGER
-        callable_still = lease.failed(fault)
-        if verdict is not Verdict.AGAIN or again >= lease.target.retries or not callable_still or self._spent():
-            return verdict, None
-        return verdict, self._pause(route, lease, fault, again)
+        self._final = self._final or decision is RetryDecision.NEVER
+        self._too_long = self._too_long or decision is RetryDecision.LONGER
+        callable_still = permit.failed(fault)
+        if decision is not RetryDecision.AGAIN or again >= permit.target.retries or not callable_still or self._spent():
+            return decision, None
+        return decision, self._pause(route, permit, fault, again)
 
-    def _pause(self, route: Route, lease: Lease, fault: ProviderFault, again: int) -> float | None:
+    def _pause(self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int) -> float | None:
         pause = fault.retry_after
         if pause is None:
             pause = min(FIRST_PAUSE * 2**again, LAST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-        others = strategies.following(route, self._fleet, self._wish, self._tried, strategies.OPEN) is not None
+        others = strategies.following(route, self._pool, self._traits, self._tried, strategies.AVAILABLE) is not None
         worth_while = pause <= (PATIENCE_WITH_OTHERS if others else PATIENCE)
-        return pause if worth_while and self._elapsed() + pause < self._plan.budget.seconds else None
+        return pause if worth_while and self._elapsed() + pause < self._plan.attempt_limits.seconds else None
 
     def _elapsed(self) -> float:
-        return self._fleet.clock() - self._began
+        return self._pool.clock() - self._began
 
     def _spent(self) -> bool:
-        return self._tries >= self._plan.budget.attempts or self._elapsed() >= self._plan.budget.seconds
+        return self._tries >= self._plan.attempt_limits.attempts or self._elapsed() >= self._plan.attempt_limits.seconds
 
     def _refusal(self) -> Exception:
         """Why there is no answer: the last provider's word, else ours."""
         if self._fault is not None:
-            return _told(self._fault)
+            return _with_retry_headers(self._fault)
         if self._refused is not None:
             return self._refused
         targets = [target for route in self._passed for target in route.targets]
@@ -356,11 +360,11 @@ class Call(Generic[A]):
         return self._unavailable(targets)
 
     def _unavailable(self, targets: Iterable[Target]) -> NativeError:
-        seconds = ceil(self._fleet.health.wait_for(targets, self._plan.caller) or BUSY_SECONDS)
-        return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=come_again(seconds))
+        seconds = ceil(self._pool.health.wait_for(targets, self._plan.caller) or BUSY_SECONDS)
+        return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=retry_headers(seconds))
 
 
-def _told(fault: ProviderFault) -> ProviderFault:
+def _with_retry_headers(fault: ProviderFault) -> ProviderFault:
     """The fault, with what helps the client to decide when to come back."""
     if not helps_to_retry(fault):
         fault.headers["x-should-retry"] = "false"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from native_api.routing.circuit import Circuits
-from native_api.routing.health_states import KINDS, Kind, Trouble
+from native_api.routing.health_states import KINDS, Incident, Kind
 
 FAILURES: Final = 5
 SEVERAL: Final = 3
@@ -85,7 +85,7 @@ def after_outage() -> Row:
 class Rows(OrderedDict[tuple[Kind, str], Row]):
     """The rows by kind, and by name of a target or provider."""
 
-    def add(self, kind: Kind, name: str, known: Trouble | None, caller: str, unprovoked: bool = False) -> Row:
+    def add(self, kind: Kind, name: str, known: Incident | None, caller: str, unprovoked: bool = False) -> Row:
         """One more fault, of a name of which this is known for all. Returns the row."""
         row = self.get((kind, name))
         if row is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from native_api.exceptions import MAX_RETRY_AFTER
-from native_api.routing.health_states import Kind, Standing, Trouble
+from native_api.routing.health_states import Incident, Kind, TargetState
 
 FIRST_COOL_DOWN: Final = 30.0
 LAST_COOL_DOWN: Final = 300.0
@@ -45,7 +45,7 @@ class Circuits:
     """What is wrong with targets and providers. Keeps at most `bound` troubles, and as many counts."""
 
     def __init__(self, clock: Callable[[], float], bound: int) -> None:
-        self.troubles: dict[str, Trouble] = {}
+        self.incidents: dict[str, Incident] = {}
         self.trials: dict[str, tuple[str, float]] = {}
         """Who makes the trial of a name, and until when others are kept away for it."""
         self.not_open: NotOpen = NOBODY
@@ -59,48 +59,48 @@ class Circuits:
 
     # --- looking -----------------------------------------------------------------------------------------------
 
-    def standing(self, name: str) -> Standing:
-        trouble = self.troubles.get(name)
-        if trouble is None:
-            return Standing.GOOD
-        if self.lasts(trouble) or (trouble.kind != "limited" and self.is_tried(name)):
-            return Standing.OUT if trouble.kind == "failing" else Standing.LAST_RESORT
-        return Standing.GOOD if trouble.kind == "limited" else Standing.TRIAL
+    def state(self, name: str) -> TargetState:
+        incident = self.incidents.get(name)
+        if incident is None:
+            return TargetState.HEALTHY
+        if self.lasts(incident) or (incident.kind != "limited" and self.is_tried(name)):
+            return TargetState.OPEN if incident.kind == "failing" else TargetState.DEGRADED
+        return TargetState.HEALTHY if incident.kind == "limited" else TargetState.HALF_OPEN
 
     def lasts_still(self, name: str, kind: Kind) -> bool:
         """Whether such a trouble is known, and is not to be tried yet."""
-        trouble = self.troubles.get(name)
-        return trouble is not None and trouble.kind == kind and self.lasts(trouble)
+        incident = self.incidents.get(name)
+        return incident is not None and incident.kind == kind and self.lasts(incident)
 
     def lasts_for_itself(self, name: str, kind: Kind) -> bool:
         """The same, and it is not there only to leave the next trial to other callers."""
         return self.lasts_still(name, kind) and not self.is_kept_for_others(name)
 
     def is_failing(self, name: str) -> bool:
-        trouble = self.troubles.get(name)
-        return trouble is not None and trouble.kind == "failing"
+        incident = self.incidents.get(name)
+        return incident is not None and incident.kind == "failing"
 
     def is_worse_than_limited(self, name: str) -> bool:
-        trouble = self.troubles.get(name)
-        return trouble is not None and trouble.kind != "limited"
+        incident = self.incidents.get(name)
+        return incident is not None and incident.kind != "limited"
 
     def is_kept_for_others(self, name: str) -> bool:
         """Whether the trouble is there only to leave the next trial to other callers."""
-        trouble = self.troubles.get(name)
-        return trouble is not None and trouble.code == TRIED
+        incident = self.incidents.get(name)
+        return incident is not None and incident.code == TRIED
 
-    def is_ended_by(self, name: str, standing: Standing) -> bool:
+    def is_ended_by(self, name: str, state: TargetState) -> bool:
         """Whether the success of a call that began with this standing ends the trouble: an open circuit needs a trial."""
-        trouble = self.troubles.get(name)
-        return trouble is not None and (trouble.kind != "failing" or standing is Standing.TRIAL)
+        incident = self.incidents.get(name)
+        return incident is not None and (incident.kind != "failing" or state is TargetState.HALF_OPEN)
 
-    def lasts(self, trouble: Trouble) -> bool:
+    def lasts(self, incident: Incident) -> bool:
         """A trouble that seems to last longer than any can is over: the clock was changed."""
-        return 0 < trouble.until - self._clock() <= LONGEST
+        return 0 < incident.until - self._clock() <= LONGEST
 
     def seconds_open(self, name: str) -> float:
         """For how much longer the circuit is open; 0.0 if it is not."""
-        return max(0.0, self.troubles[name].until - self._clock()) if self.is_failing(name) else 0.0
+        return max(0.0, self.incidents[name].until - self._clock()) if self.is_failing(name) else 0.0
 
     def is_tried(self, name: str) -> bool:
         """Whether a trial keeps others away."""
@@ -111,9 +111,9 @@ class Circuits:
 
     def level(self, name: str, kind: Kind) -> int:
         """The number of cool-downs in a row of this kind, counted from 0; -1 if there was none."""
-        trouble = self.troubles.get(name)
-        if trouble is not None and trouble.kind == kind:
-            return trouble.level
+        incident = self.incidents.get(name)
+        if incident is not None and incident.kind == kind:
+            return incident.level
         return self._levels.get(name, -1) if kind == "failing" else -1
 
     def is_outdated(self, now: float) -> bool:
@@ -122,11 +122,11 @@ class Circuits:
 
     def look(self, now: float) -> None:
         """Work `not_open` out again."""
-        standings = {name: self.standing(name) for name in self.troubles}
-        ends = [trouble.until for trouble in self.troubles.values()] + [until for _, until in self.trials.values()]
+        states = {name: self.state(name) for name in self.incidents}
+        ends = [incident.until for incident in self.incidents.values()] + [until for _, until in self.trials.values()]
         self.not_open = (
-            frozenset(name for name, standing in standings.items() if standing is Standing.OUT),
-            frozenset(name for name, standing in standings.items() if standing is Standing.LAST_RESORT),
+            frozenset(name for name, state in states.items() if state is TargetState.OPEN),
+            frozenset(name for name, state in states.items() if state is TargetState.DEGRADED),
         )
         self._looked_at, self._look_again_at = now, min((end for end in ends if end > now), default=float("inf"))
 
@@ -135,7 +135,7 @@ class Circuits:
 
     def is_empty(self) -> bool:
         """Whether nothing is known here that is worth keeping."""
-        return not (self.troubles or self._failures or any(until > self._clock() for until in self._spoke_for_all.values()))
+        return not (self.incidents or self._failures or any(until > self._clock() for until in self._spoke_for_all.values()))
 
     # --- troubles ----------------------------------------------------------------------------------------------
 
@@ -143,44 +143,44 @@ class Circuits:
         """Open the circuit, for longer than the last time. Returns the seconds."""
         level = self.level(name, "failing") + 1
         self.forget(name)
-        self.put(name, Trouble("failing", self._clock() + cool_down(level), level, code))
+        self.put(name, Incident("failing", self._clock() + cool_down(level), level, code))
         return cool_down(level)
 
     def keep_for_others(self, name: str, kind: Kind, seconds: float) -> None:
         """After a trial for all: leave the next one to other callers."""
-        self.put(name, Trouble(kind, self._clock() + seconds, max(0, self.level(name, kind)), TRIED))
+        self.put(name, Incident(kind, self._clock() + seconds, max(0, self.level(name, kind)), TRIED))
 
     def refuse(self, name: str, code: str) -> int:
         """Note that a key was refused. Returns how often in a row, counted from 0."""
         level = self.level(name, "refused") + 1
-        self.put(name, Trouble("refused", self._clock() + cool_down(level), level, code))
+        self.put(name, Incident("refused", self._clock() + cool_down(level), level, code))
         return level
 
     def limit(self, name: str, seconds: float, code: str) -> bool:
         """Note a rate limit, unless something worse or longer is known. Whether that changed anything."""
-        until, known = self._clock() + seconds, self.troubles.get(name)
+        until, known = self._clock() + seconds, self.incidents.get(name)
         changes = seconds > 0 and (known is None or (known.kind == "limited" and known.until < until - PUT_OFF))
         if changes:
-            self.put(name, Trouble("limited", until, 0, code))
+            self.put(name, Incident("limited", until, 0, code))
         return changes
 
-    def put(self, name: str, trouble: Trouble) -> None:
-        self.troubles.pop(name, None)
-        self.troubles[name] = trouble
+    def put(self, name: str, incident: Incident) -> None:
+        self.incidents.pop(name, None)
+        self.incidents[name] = incident
         self.trials.pop(name, None)
         self.changed()
         self._drop_what_is_old()
 
     def _drop_what_is_old(self) -> None:
         forgotten = self._clock() - FORGOTTEN_AFTER
-        for name in [name for name, trouble in self.troubles.items() if trouble.until < forgotten]:
+        for name in [name for name, incident in self.incidents.items() if incident.until < forgotten]:
             self.forget(name)
-        while len(self.troubles) > self._bound:
-            self.forget(next(iter(self.troubles)))
+        while len(self.incidents) > self._bound:
+            self.forget(next(iter(self.incidents)))
 
     def forget(self, name: str) -> None:
         """Everything that is known of this name."""
-        self.troubles.pop(name, None)
+        self.incidents.pop(name, None)
         self.trials.pop(name, None)
         self._failures.pop(name, None)
         self._levels.pop(name, None)

@@ -21,7 +21,7 @@ from native_api.types import Target
 QUEUE_SECONDS: Final = 0.5
 
 
-class Turn:
+class Waiter:
     """One who waits."""
 
     __slots__ = ("_loop", "come", "future")
@@ -45,13 +45,13 @@ class Turn:
             self.future.set_result(None)
 
 
-class Slots:
+class ConcurrencyLimiter:
     """`taken` has the number of requests under way at each target, by its key; nothing where there are none."""
 
     def __init__(self, queue_seconds: float = QUEUE_SECONDS) -> None:
         self.taken: dict[str, int] = {}
         self._queue_seconds = queue_seconds
-        self._queues: dict[str, deque[Turn]] = {}
+        self._queues: dict[str, deque[Waiter]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -71,30 +71,30 @@ class Slots:
             queue = self._queues.setdefault(key, deque())
             if len(queue) >= limit:
                 return False
-            turn = Turn()
-            queue.append(turn)
-        return await self._wait(key, turn)
+            waiter = Waiter()
+            queue.append(waiter)
+        return await self._wait(key, waiter)
 
-    async def _wait(self, key: str, turn: Turn) -> bool:
+    async def _wait(self, key: str, waiter: Waiter) -> bool:
         try:
             # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the result.
             async with asyncio.timeout(self._queue_seconds):
-                await turn.future
+                await waiter.future
         except TimeoutError:
-            return self._leave(key, turn)
+            return self._leave(key, waiter)
         except BaseException:
-            if self._leave(key, turn):
+            if self._leave(key, waiter):
                 self.give_back(key)
             raise
         return True
 
-    def _leave(self, key: str, turn: Turn) -> bool:
+    def _leave(self, key: str, waiter: Waiter) -> bool:
         """Wait no longer. Whether the turn came at the last moment."""
         with self._lock:
-            if not turn.come:
-                self._queues[key].remove(turn)
+            if not waiter.come:
+                self._queues[key].remove(waiter)
                 self._drop_if_empty(key)
-            return turn.come
+            return waiter.come
 
     def give_back(self, key: str) -> None:
         with self._lock:
@@ -109,9 +109,9 @@ class Slots:
         """Give a place to the first who waits. False where nobody does."""
         queue = self._queues.get(key)
         while queue:
-            turn = queue.popleft()
+            waiter = queue.popleft()
             self._drop_if_empty(key)
-            if turn.call():
+            if waiter.call():
                 return True
         return False
 

@@ -1,6 +1,6 @@
 """The health of targets: circuits, limits and refused keys. Decides who may be called, and by whom; calls nobody.
 
-Theory of operation. What is wrong with a target is a `Trouble`, kept by the target's key, or by its provider's identity if it
+Theory of operation. What is wrong with a target is a `Incident`, kept by the target's key, or by its provider's identity if it
 concerns all of it. There is one set of troubles for all callers, and a small one for each caller who met faults lately. A call
 sees both. Most of the time there is no trouble, and then a look costs nothing.
 
@@ -40,8 +40,8 @@ from native_api.exceptions import ProviderFault
 from native_api.logs import get_logger
 from native_api.routing.caller_circuits import FAILURES
 from native_api.routing.circuit import LAST_COOL_DOWN, NOBODY, OTHERS_FIRST, PUT_OFF, TRIAL_SECONDS, Circuits, NotOpen
-from native_api.routing.health_states import SharedState, Standing, Trouble
-from native_api.routing.incidents import MAX_KNOWN, Incidents, names_of, wait_of
+from native_api.routing.health_states import Incident, SharedState, TargetState
+from native_api.routing.incidents import MAX_KNOWN, IncidentTracker, names_of, wait_of
 from native_api.routing.retry_policy import KEY_REFUSED, counts_against
 from native_api.types import Provider, Target
 
@@ -55,7 +55,7 @@ class Health:
         self.doubt: Callable[[Target, str], None] = lambda target, caller: None
         """Asks for a probe of the target, some time soon, because of what this caller met. Its end is told by `probed`."""
         self._shared = shared
-        self._incidents = Incidents(clock, shared.tell)
+        self._incidents = IncidentTracker(clock, shared.tell)
         self._all = self._incidents.all
         self._callers = self._incidents.callers
         self._rows = self._incidents.rows
@@ -73,28 +73,28 @@ class Health:
     # --- looking -----------------------------------------------------------------------------------------------
 
     @property
-    def troubles(self) -> dict[str, Trouble]:
+    def incidents(self) -> dict[str, Incident]:
         """What holds for all callers."""
-        return self._all.troubles
+        return self._all.incidents
 
-    def standing(self, target: Target, caller: str = "") -> Standing:
+    def state(self, target: Target, caller: str = "") -> TargetState:
         own = self._callers.get(caller)
-        if own is None and not self._all.troubles:
-            return Standing.GOOD
+        if own is None and not self._all.incidents:
+            return TargetState.HEALTHY
         key, provider = names_of(target)
-        standing = max(self._all.standing(key), self._all.standing(provider))
-        return standing if own is None else max(standing, own.standing(key), own.standing(provider))
+        state = max(self._all.state(key), self._all.state(provider))
+        return state if own is None else max(state, own.state(key), own.state(provider))
 
     def not_open(self, caller: str = "") -> NotOpen:
         """Who is out, and who is a last resort: names of targets and providers. Worked out anew only when that may have changed."""
         own = self._callers.get(caller)
         if own is None:
-            return self._look(self._all) if self._all.troubles else NOBODY
+            return self._look(self._all) if self._all.incidents else NOBODY
         (out, last_resorts), (out_for_one, last_resorts_for_one) = self._look(self._all), self._look(own)
         return out | out_for_one, last_resorts | last_resorts_for_one
 
     def _look(self, circuits: Circuits) -> NotOpen:
-        if not circuits.troubles:
+        if not circuits.incidents:
             return NOBODY
         now = self._clock()
         if circuits.is_outdated(now):
@@ -106,7 +106,7 @@ class Health:
         """Seconds until the first of these may be tried, if the circuits of all of them are open; else None."""
         waits: list[float] = []
         for target in targets:
-            if self.standing(target, caller) is not Standing.OUT:
+            if self.state(target, caller) is not TargetState.OPEN:
                 return None
             waits.append(self._wait(target.key, caller))
         return max(PUT_OFF, min(waits)) if waits else None
@@ -117,31 +117,31 @@ class Health:
         own = self._callers.get(caller)
         return max(self._all.seconds_open(name), 0.0 if own is None else own.seconds_open(name))
 
-    def troubles_of(self, provider: Provider) -> dict[str, Trouble]:
+    def incidents_of(self, provider: Provider) -> dict[str, Incident]:
         """What is wrong, for all callers, with the provider's key (under "") and with its targets (under their models)."""
-        own, found = provider.identity, dict[str, Trouble]()
-        for name, trouble in list(self._all.troubles.items()):
-            over = trouble.kind == "limited" and not self._all.lasts(trouble)
+        own, found = provider.identity, dict[str, Incident]()
+        for name, incident in list(self._all.incidents.items()):
+            over = incident.kind == "limited" and not self._all.lasts(incident)
             if not over and (name == own or name.startswith(f"{own}/")):
-                found[name[len(own) + 1 :]] = trouble
+                found[name[len(own) + 1 :]] = incident
         return found
 
     # --- a call begins -----------------------------------------------------------------------------------------
 
-    async def admit(self, target: Target, caller: str = "") -> Standing | None:
+    async def admit(self, target: Target, caller: str = "") -> TargetState | None:
         """How the target stands as this call begins; None if it must not be called. A trial is the caller's from here on."""
         self._know(target)
-        standing = self.standing(target, caller)
-        if standing is Standing.GOOD:
-            return standing
-        if standing is not Standing.OUT and self._is_due(target, caller):
+        state = self.state(target, caller)
+        if state is TargetState.HEALTHY:
+            return state
+        if state is not TargetState.OPEN and self._is_due(target, caller):
             return await self._trial(target, caller)
-        return None if standing is Standing.OUT else standing
+        return None if state is TargetState.OPEN else state
 
     def _is_due(self, target: Target, caller: str) -> bool:
         """Whether the call would be a trial, whatever else there is."""
         seen = (self._all, self._callers.get(caller) or self._all)
-        return any(circuits.standing(name) is Standing.TRIAL for circuits in seen for name in names_of(target))
+        return any(circuits.state(name) is TargetState.HALF_OPEN for circuits in seen for name in names_of(target))
 
     def _know(self, target: Target) -> None:
         if target.key not in self._names:
@@ -159,7 +159,7 @@ class Health:
         """What others are asked about."""
         return tuple(self._names)
 
-    async def _trial(self, target: Target, caller: str) -> Standing | None:
+    async def _trial(self, target: Target, caller: str) -> TargetState | None:
         with self._lock:
             names, names_for_one = self._begin_trials(target, caller)
         try:
@@ -171,17 +171,17 @@ class Health:
         with self._lock:
             if (names or names_for_one) and all(claims):
                 self._leave_the_next_to_others(names, caller, LAST_COOL_DOWN)
-                return Standing.TRIAL
+                return TargetState.HALF_OPEN
             self._drop_trials(names, names_for_one, caller)
             self._put_off(names)
-        standing = self.standing(target, caller)
-        return None if standing is Standing.OUT else standing
+        state = self.state(target, caller)
+        return None if state is TargetState.OPEN else state
 
     def _begin_trials(self, target: Target, caller: str) -> tuple[list[str], list[str]]:
         """The names that are tried for all, and those that are tried for this caller alone."""
         own = self._callers.get(caller)
-        names = [name for name in names_of(target) if self._all.standing(name) is Standing.TRIAL]
-        names_for_one = [name for name in names_of(target) if own is not None and own.standing(name) is Standing.TRIAL]
+        names = [name for name in names_of(target) if self._all.state(name) is TargetState.HALF_OPEN]
+        names_for_one = [name for name in names_of(target) if own is not None and own.state(name) is TargetState.HALF_OPEN]
         for name in names:
             self._all.begin_trial(name, caller)
         for name in names_for_one:
@@ -197,71 +197,71 @@ class Health:
     def _put_off(self, names: Iterable[str]) -> None:
         """The trial is another process's: its end will be told."""
         for name in names:
-            trouble = self._all.troubles.get(name)
-            if trouble is not None:
-                self._all.put(name, replace(trouble, until=self._clock() + PUT_OFF))
+            incident = self._all.incidents.get(name)
+            if incident is not None:
+                self._all.put(name, replace(incident, until=self._clock() + PUT_OFF))
 
     def _leave_the_next_to_others(self, names: Iterable[str], caller: str, seconds: float) -> None:
         """Else one caller could make every trial. It ends with the trouble itself."""
         for name in names:
-            trouble = self._all.troubles.get(name)
-            if trouble is not None:
-                self._callers.circuits(caller).keep_for_others(name, trouble.kind, seconds)
+            incident = self._all.incidents.get(name)
+            if incident is not None:
+                self._callers.circuits(caller).keep_for_others(name, incident.kind, seconds)
 
     # --- a call ends -------------------------------------------------------------------------------------------
 
-    def began(self, target: Target, standing: Standing, caller: str = "") -> None:
+    def began(self, target: Target, state: TargetState, caller: str = "") -> None:
         """The first chunk of a stream is there: that ends a trial."""
-        if standing is not Standing.GOOD:
+        if state is not TargetState.HEALTHY:
             with self._lock:
-                self._incidents.close_on_probation(target, standing, caller)
-                self._incidents.over(target, standing, caller)
+                self._incidents.close_on_probation(target, state, caller)
+                self._incidents.over(target, state, caller)
 
-    def succeeded(self, target: Target, standing: Standing, caller: str = "") -> None:
+    def succeeded(self, target: Target, state: TargetState, caller: str = "") -> None:
         """The whole answer is there."""
-        if standing is Standing.GOOD and not self._rows and caller not in self._callers:
+        if state is TargetState.HEALTHY and not self._rows and caller not in self._callers:
             return
         with self._lock:
             self._incidents.end_rows(target)
             own = self._callers.get(caller)
             if own is not None:
                 own.succeeded(target.key)
-            if standing is not Standing.GOOD:
-                self._incidents.over(target, standing, caller)
+            if state is not TargetState.HEALTHY:
+                self._incidents.over(target, state, caller)
             self._callers.tidy(caller)
 
-    def failed(self, target: Target, standing: Standing, fault: ProviderFault, caller: str = "") -> None:
+    def failed(self, target: Target, state: TargetState, fault: ProviderFault, caller: str = "") -> None:
         """The call met a fault of the provider."""
         with self._lock:
-            is_doubtful = self._met(target, standing, fault, caller)
+            is_doubtful = self._met(target, state, fault, caller)
             if fault.upstream_status == 429 or (fault.retry_after and counts_against(fault)):
                 self._incidents.limited(target.key, fault, caller)
-            is_doubtful = self._end_trial(target, standing, caller) or is_doubtful
+            is_doubtful = self._end_trial(target, state, caller) or is_doubtful
             self._callers.tidy(caller)
         if is_doubtful:
             self.doubt(target, caller)
 
-    def left(self, target: Target, standing: Standing, caller: str = "") -> None:
+    def left(self, target: Target, state: TargetState, caller: str = "") -> None:
         """The call ended without showing anything."""
-        if standing is Standing.TRIAL:
+        if state is TargetState.HALF_OPEN:
             with self._lock:
-                is_doubtful = self._end_trial(target, standing, caller)
+                is_doubtful = self._end_trial(target, state, caller)
             if is_doubtful:
                 self.doubt(target, caller)
 
-    def _met(self, target: Target, standing: Standing, fault: ProviderFault, caller: str) -> bool:
+    def _met(self, target: Target, state: TargetState, fault: ProviderFault, caller: str) -> bool:
         """Note the fault. Whether a probe should show if it concerns all."""
         if counts_against(fault):
-            return self._incidents.failed_again(target, standing, fault, caller)
+            return self._incidents.failed_again(target, state, fault, caller)
         own = self._callers.get(caller)
-        if own is not None and own.is_failing(target.key) and standing is Standing.TRIAL and own.is_tried_by(target.key, caller):
+        if own is not None and own.is_failing(target.key) and state is TargetState.HALF_OPEN and own.is_tried_by(target.key, caller):
             # It is there, if it did not do what was asked.
             own.close_on_probation(target.key, FAILURES - 1, own.level(target.key, "failing"))
         return fault.upstream_status in KEY_REFUSED and self._incidents.refused(target, fault, caller)
 
-    def _end_trial(self, target: Target, standing: Standing, caller: str) -> bool:
+    def _end_trial(self, target: Target, state: TargetState, caller: str) -> bool:
         """If the call was a trial that showed nothing, another may be made. Whether it was one for all."""
-        if standing is not Standing.TRIAL:
+        if state is not TargetState.HALF_OPEN:
             return False
         own = self._callers.circuits(caller)
         for name in names_of(target):
@@ -269,7 +269,7 @@ class Health:
         names = [name for name in names_of(target) if self._all.end_trial(name, caller)]
         for name in names:
             self._shared.give_up(name)
-        shown = [name for name in names if name in self.troubles and own.lasts_for_itself(name, self.troubles[name].kind)]
+        shown = [name for name in names if name in self.incidents and own.lasts_for_itself(name, self.incidents[name].kind)]
         self._leave_the_next_to_others((name for name in names if name not in shown), caller, OTHERS_FIRST)
         return bool(names)
 
@@ -294,7 +294,7 @@ class Health:
     def _over_for_all(self, target: Target, also_limited: bool) -> None:
         self._incidents.end_rows(target)
         for name in names_of(target):
-            if self._all.is_worse_than_limited(name) or (also_limited and name in self.troubles):
+            if self._all.is_worse_than_limited(name) or (also_limited and name in self.incidents):
                 self._incidents.forget(name)
                 logger.info("%s is in order again.", target)
 
@@ -315,14 +315,14 @@ class Health:
         if changes:
             self.take(changes)
 
-    def take(self, changes: Mapping[str, Trouble | None]) -> None:
+    def take(self, changes: Mapping[str, Incident | None]) -> None:
         with self._lock:
-            for name, trouble in changes.items():
+            for name, incident in changes.items():
                 if self._all.is_tried(name):
                     continue
-                if trouble is None:
+                if incident is None:
                     self._all.forget(name)
                 else:
-                    self._all.put(name, trouble)
-                if trouble is None or trouble.kind != "limited":
+                    self._all.put(name, incident)
+                if incident is None or incident.kind != "limited":
                     self._callers.forget(name)

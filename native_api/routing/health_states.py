@@ -12,7 +12,7 @@ KINDS: Final[tuple[Kind, ...]] = ("failing", "limited", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Incident:
     """`until` is in seconds since 1970, `level` counts cool-downs in a row from 0, `code` is the error's, for people."""
 
     kind: Kind
@@ -21,22 +21,22 @@ class Trouble:
     code: str = ""
 
 
-class Standing(IntEnum):
+class TargetState(IntEnum):
     """From the best to the worst."""
 
-    GOOD = 0
-    TRIAL = 1
-    LAST_RESORT = 2
-    OUT = 3
+    HEALTHY = 0
+    HALF_OPEN = 1
+    DEGRADED = 2
+    OPEN = 3
 
 
 class SharedState(Protocol):
     """Where processes tell each other what they found. Nothing here raises; what cannot be shared stays local."""
 
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
+    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         """What others told since the last time; None for a trouble that is over. Asks at most once a second."""
 
-    def tell(self, name: str, trouble: Trouble | None) -> None:
+    def tell(self, name: str, incident: Incident | None) -> None:
         """Pass it on, some time soon. Ends this process's claim to a trial of `name`."""
 
     def give_up(self, name: str) -> None:
@@ -49,10 +49,10 @@ class SharedState(Protocol):
 class NotShared:
     """For one process alone."""
 
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
+    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         return {}
 
-    def tell(self, name: str, trouble: Trouble | None) -> None:
+    def tell(self, name: str, incident: Incident | None) -> None:
         pass
 
     def give_up(self, name: str) -> None:

@@ -30,8 +30,8 @@ from django.core.signals import setting_changed
 from native_api import background
 from native_api.logs import get_logger
 from native_api.routing.circuit import FORGOTTEN_AFTER
-from native_api.routing.health_states import KINDS, Trouble
-from native_api.routing.pool import Fleet
+from native_api.routing.health_states import KINDS, Incident
+from native_api.routing.pool import TargetPool
 
 T = TypeVar("T")
 
@@ -61,8 +61,8 @@ OVER: Final = ("over", 0.0, 0, "")
 _threads: Final = background.Threads("native-api-shared", 2)
 
 
-class CacheState:
-    """`troubles.SharedState` over Django's cache, for all threads and event loops of the process."""
+class HealthSync:
+    """`incidents.SharedState` over Django's cache, for all threads and event loops of the process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -73,14 +73,14 @@ class CacheState:
     def start_anew(self) -> None:
         """In a new process, or with another cache."""
         self._lock = threading.Lock()
-        self._untold: dict[str, Trouble | None] = {}
+        self._untold: dict[str, Incident | None] = {}
         self._to_release: set[str] = set()
         self._seen: dict[str, Any] = {}
         self._change: Any = None
         self._asked_for = 0
         self._asked_at = float("-inf")
         self._question: Future[None] | None = None
-        self._news: dict[str, Trouble | None] = {}
+        self._news: dict[str, Incident | None] = {}
         self._telling: Future[None] | None = None
         self._telling_since = 0.0
         self._use_again_at = float("-inf")
@@ -97,7 +97,7 @@ class CacheState:
 
     # --- asking ------------------------------------------------------------------------------------------------
 
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
+    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         """What others told since the last time."""
         if not self._usable():
             return {}
@@ -118,7 +118,7 @@ class CacheState:
             if silence >= STALE:
                 await _threads.glance(GLANCE, self._question)
 
-    def _take_news(self) -> Mapping[str, Trouble | None]:
+    def _take_news(self) -> Mapping[str, Incident | None]:
         """What came in, however late."""
         if not self._news:
             return {}
@@ -126,7 +126,7 @@ class CacheState:
             news, self._news = self._news, {}
         return news
 
-    def ask_now(self, names: Iterable[str]) -> Mapping[str, Trouble | None]:
+    def ask_now(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         """`changes` for synchronous callers that can wait, such as the admin."""
         if self._usable():
             try:
@@ -159,11 +159,11 @@ class CacheState:
 
     # --- telling -----------------------------------------------------------------------------------------------
 
-    def tell(self, name: str, trouble: Trouble | None) -> None:
+    def tell(self, name: str, incident: Incident | None) -> None:
         if self.is_alone():
             return
         with self._lock:
-            self._untold[name] = trouble
+            self._untold[name] = incident
             self._to_release.add(name)
         self._tell_all()
 
@@ -204,10 +204,10 @@ class CacheState:
                 self._fails(error)
                 return
 
-    def _write(self, told: Mapping[str, Trouble | None], released: Iterable[str]) -> None:
+    def _write(self, told: Mapping[str, Incident | None], released: Iterable[str]) -> None:
         cache = caches[ALIAS]
-        for name, trouble in told.items():
-            value = OVER if trouble is None else (trouble.kind, trouble.until, trouble.level, trouble.code)
+        for name, incident in told.items():
+            value = OVER if incident is None else (incident.kind, incident.until, incident.level, incident.code)
             self._seen[name] = value
             cache.set(_key(name), value, FORGOTTEN_AFTER)
         if told:
@@ -299,24 +299,24 @@ def _is_sound(value: Any) -> bool:
     )
 
 
-def _trouble(value: Any) -> Trouble | None:
-    return None if tuple(value) == OVER else Trouble(*value)
+def _trouble(value: Any) -> Incident | None:
+    return None if tuple(value) == OVER else Incident(*value)
 
 
 # --- the process's own -------------------------------------------------------------------------------------
 
-state: Final = CacheState()
-fleet: Final = Fleet(state)
+sync: Final = HealthSync()
+pool: Final = TargetPool(sync)
 
 
 def hear() -> None:
     """Take what others told, now. For synchronous callers."""
-    fleet.health.take(state.ask_now(fleet.health.names()))
+    pool.health.take(sync.ask_now(pool.health.names()))
 
 
 def _after_fork() -> None:
-    state.start_anew()
-    fleet.after_fork()
+    sync.start_anew()
+    pool.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
@@ -325,7 +325,7 @@ if hasattr(os, "register_at_fork"):
 
 def _start_anew_on_setting(*, setting: str, **kwargs: Any) -> None:
     if setting == "CACHES":
-        state.start_anew()
+        sync.start_anew()
 
 
 setting_changed.connect(_start_anew_on_setting)

@@ -1,7 +1,7 @@
 """Hedging: a second walk over a route's targets is started when the first takes too long. The first answer wins.
 
 It costs what it saves: the provider of the one that lost may have worked for nothing. The loser is cancelled at once, and
-`Attempts.hedged` tells of it, so that its usage is recorded.
+`AttemptLog.hedged` tells of it, so that its usage is recorded.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from native_api.routing.latency import Speeds
+from native_api.routing.latency import LatencyTracker
 from native_api.routing.route import P95, Route
 
 T = TypeVar("T")
 
 
-def delay(route: Route, speeds: Speeds, stream: bool) -> float | None:
+def delay(route: Route, speeds: LatencyTracker, stream: bool) -> float | None:
     """Seconds after which the route's calls are hedged; None where they are not, or not yet enough is known."""
     if route.hedge_after == P95:
         return speeds.percentile_95(route.name, stream)

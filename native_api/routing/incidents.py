@@ -13,7 +13,7 @@ from native_api.exceptions import DEFAULT_RETRY_AFTER, ProviderFault
 from native_api.logs import get_logger
 from native_api.routing.caller_circuits import FAILURES, Callers, Rows
 from native_api.routing.circuit import Circuits
-from native_api.routing.health_states import Kind, Standing, Trouble
+from native_api.routing.health_states import Incident, Kind, TargetState
 from native_api.types import Target
 from native_api.upstream.faults import UNPROVOKED
 
@@ -27,10 +27,10 @@ MAX_KNOWN: Final = 4096
 """Names of targets and providers."""
 
 
-class Incidents:
+class IncidentTracker:
     """The circuits of all callers together, and of each who met faults lately. `tell` passes on what holds for all."""
 
-    def __init__(self, clock: Callable[[], float], tell: Callable[[str, Trouble | None], None]) -> None:
+    def __init__(self, clock: Callable[[], float], tell: Callable[[str, Incident | None], None]) -> None:
         self.all = Circuits(clock, MAX_KNOWN)
         self.callers = Callers(clock)
         self.rows = Rows()
@@ -38,10 +38,10 @@ class Incidents:
 
     # --- it is over --------------------------------------------------------------------------------------------
 
-    def close_on_probation(self, target: Target, standing: Standing, caller: str) -> None:
+    def close_on_probation(self, target: Target, state: TargetState, caller: str) -> None:
         """The circuit that was tried is closed, until the next failures."""
         key, own = target.key, self.callers.get(caller)
-        if standing is not Standing.TRIAL:
+        if state is not TargetState.HALF_OPEN:
             return
         if self.all.is_failing(key) and self.all.is_tried_by(key, caller):
             level = self.all.level(key, "failing")
@@ -52,14 +52,14 @@ class Incidents:
         elif own is not None and own.is_failing(key) and own.is_tried_by(key, caller):
             own.close_on_probation(key, FAILURES - 1, own.level(key, "failing"))
 
-    def over(self, target: Target, standing: Standing, caller: str) -> None:
+    def over(self, target: Target, state: TargetState, caller: str) -> None:
         for name in names_of(target):
-            if self.all.is_ended_by(name, standing):
+            if self.all.is_ended_by(name, state):
                 if self.all.is_worse_than_limited(name):
                     logger.info("%s is in order again.", target)
                 self.forget(name)
             own = self.callers.get(caller)
-            if own is not None and own.is_ended_by(name, standing):
+            if own is not None and own.is_ended_by(name, state):
                 own.forget(name)
 
     def forget(self, name: str) -> None:
@@ -75,12 +75,12 @@ class Incidents:
 
     # --- it failed ---------------------------------------------------------------------------------------------
 
-    def failed_again(self, target: Target, standing: Standing, fault: ProviderFault, caller: str) -> bool:
+    def failed_again(self, target: Target, state: TargetState, fault: ProviderFault, caller: str) -> bool:
         """One more failure in a row. Whether it opened the circuit for this caller alone."""
-        key, is_trial = target.key, standing is Standing.TRIAL
+        key, is_trial = target.key, state is TargetState.HALF_OPEN
         if self.all.is_failing(key) and not (is_trial and self.all.is_tried_by(key, caller)):
             return False
-        row = self.rows.add("failing", key, self.all.troubles.get(key), caller, fault.code in UNPROVOKED)
+        row = self.rows.add("failing", key, self.all.incidents.get(key), caller, fault.code in UNPROVOKED)
         if row.opens_circuit:
             self.open(target, fault.code)
             return False
@@ -105,14 +105,14 @@ class Incidents:
     def _now_for_all(self, kind: Kind, name: str) -> None:
         self.rows.end([name], [kind])
         self.callers.forget(name)
-        self._tell(name, self.all.troubles[name])
+        self._tell(name, self.all.incidents[name])
 
     def refused(self, target: Target, fault: ProviderFault, caller: str) -> bool:
         """The key was refused. Whether that is news, of which only this caller tells."""
         name, own = _refused_name(target, fault), self.callers.circuits(caller)
         if self.all.is_worse_than_limited(name) and not self.all.is_tried_by(name, caller):
             return False
-        if self.rows.add("refused", name, self.all.troubles.get(name), caller).met_by_several:
+        if self.rows.add("refused", name, self.all.incidents.get(name), caller).met_by_several:
             self.refuse(target, fault)
             return False
         if own.is_worse_than_limited(name) and not (own.is_tried_by(name, caller) or own.is_kept_for_others(name)):
@@ -143,7 +143,7 @@ class Incidents:
     def limit(self, key: str, seconds: float, code: str) -> None:
         """For all."""
         if self.all.limit(key, seconds, code):
-            self._tell(key, self.all.troubles[key])
+            self._tell(key, self.all.incidents[key])
 
 
 def names_of(target: Target) -> tuple[str, str]:

@@ -47,7 +47,7 @@ class Recent:
             self.percentile = sorted(self.times)[int(len(self.times) * 0.95)]
 
 
-class Speeds:
+class LatencyTracker:
     """Filled by the client for routes that ask for it, so no caller can fill the memory with made-up names."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -49,25 +49,25 @@ LONGEST_PATIENCE: Final = 60.0
 """Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at once."""
 
 
-class Verdict(Enum):
+class RetryDecision(Enum):
     AGAIN = "the same target once more"
     ELSEWHERE = "another target"
     LONGER = "a route with a longer context"
     NEVER = "nowhere"
 
 
-def verdict_of(fault: ProviderFault) -> Verdict:
+def decide_retry(fault: ProviderFault) -> RetryDecision:
     """What the call that met `fault` does next."""
     if fault.code == "context_length_exceeded":
-        return Verdict.LONGER
+        return RetryDecision.LONGER
     if fault.status in FINAL_STATUSES:
-        return Verdict.NEVER
+        return RetryDecision.NEVER
     status = fault.upstream_status or 0
     if status in NEVER_AGAIN:
-        return Verdict.ELSEWHERE
+        return RetryDecision.ELSEWHERE
     if fault.should_retry is not None:
-        return Verdict.AGAIN if fault.should_retry else Verdict.ELSEWHERE
-    return Verdict.AGAIN if status in AGAIN or status >= 500 or fault.code in CONNECTION else Verdict.ELSEWHERE
+        return RetryDecision.AGAIN if fault.should_retry else RetryDecision.ELSEWHERE
+    return RetryDecision.AGAIN if status in AGAIN or status >= 500 or fault.code in CONNECTION else RetryDecision.ELSEWHERE
 
 
 def counts_against(fault: ProviderFault) -> bool:
@@ -85,6 +85,6 @@ def helps_to_retry(fault: ProviderFault) -> bool:
     return fault.should_retry is not False and status not in NEVER_AGAIN and not 300 <= status < 400 and patient
 
 
-def come_again(seconds: int) -> dict[str, str]:
+def retry_headers(seconds: int) -> dict[str, str]:
     """Headers of a refusal that holds for so long."""
     return {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}

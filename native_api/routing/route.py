@@ -65,14 +65,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class AttemptLimits:
     """What one call may spend on trying: so many attempts, none of them begun after so many seconds."""
 
     attempts: int = 6
     seconds: float = 120.0
 
 
-BUDGET: Final = Budget()
+ATTEMPT_LIMITS: Final = AttemptLimits()
 
 
 def route(name: str, targets: Iterable[Target], strategy: Strategy | None = None, **more: Any) -> Route:

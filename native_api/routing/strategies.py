@@ -20,20 +20,20 @@ from math import log
 from random import choices, random
 from typing import Final
 
-from native_api.routing.health_states import Standing
-from native_api.routing.pool import Fleet
+from native_api.routing.health_states import TargetState
+from native_api.routing.pool import TargetPool
 from native_api.routing.route import BITS, NOTHING, Group, Route, draw
 from native_api.types import Strategy, Target
 
 MASK: Final = 2**BITS - 1
 LOG_OF_ALL: Final = BITS * log(2)
 
-OPEN: Final = frozenset({Standing.GOOD, Standing.TRIAL})
-LAST_RESORT: Final = frozenset({Standing.LAST_RESORT})
+AVAILABLE: Final = frozenset({TargetState.HEALTHY, TargetState.HALF_OPEN})
+DEGRADED: Final = frozenset({TargetState.DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestTraits:
     """What a call asks of the choice. `conversation` is a number drawn from its name; None where there is none. `caller` is who asks."""
 
     stream: bool = False
@@ -46,27 +46,27 @@ def conversation_of(name: str) -> int:
     return draw(name)
 
 
-def candidates(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standings: frozenset[Standing]) -> Iterator[Target]:
+def candidates(route: Route, pool: TargetPool, traits: RequestTraits, tried: set[str], states: frozenset[TargetState]) -> Iterator[Target]:
     """The targets that stand so, best first. Each is looked for when it is asked for, and noted in `tried`."""
-    while (target := following(route, fleet, wish, tried, standings)) is not None:
+    while (target := following(route, pool, traits, tried, states)) is not None:
         tried.add(target.key)
         yield target
 
 
-def following(route: Route, fleet: Fleet, wish: Wish, tried: set[str], standings: frozenset[Standing]) -> Target | None:
+def following(route: Route, pool: TargetPool, traits: RequestTraits, tried: set[str], states: frozenset[TargetState]) -> Target | None:
     """The best target of these standings that is not among `tried`; None where there is none."""
-    out, last_resorts = fleet.health.not_open(wish.caller)
+    out, last_resorts = pool.health.not_open(traits.caller)
     for group in route.groups:
         if not tried and not out and not last_resorts:
-            places: Sequence[int] = range(len(group.targets)) if standings is OPEN else ()
-        elif standings is OPEN:
+            places: Sequence[int] = range(len(group.targets)) if states is AVAILABLE else ()
+        elif states is AVAILABLE:
             places = _places(group, tried | out | last_resorts)
         else:
             places = [
                 place for place in _places(group, tried | out) if group.keys[place] in last_resorts or group.owners[place] in last_resorts
             ]
         if places:
-            return group.targets[_choose(route.strategy, group, places, fleet, wish)]
+            return group.targets[_choose(route.strategy, group, places, pool, traits)]
     return None
 
 
@@ -76,12 +76,12 @@ def _places(group: Group, without: Collection[str]) -> list[int]:
     return [place for place, key in enumerate(group.keys) if key not in without and owners[place] not in without]
 
 
-def _choose(strategy: Strategy, group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
+def _choose(strategy: Strategy, group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
     if len(places) == 1:
         return places[0]
-    if wish.conversation is not None:
-        return rendezvous(wish.conversation, group, places)
-    return STRATEGIES[strategy](group, places, fleet, wish)
+    if traits.conversation is not None:
+        return rendezvous(traits.conversation, group, places)
+    return STRATEGIES[strategy](group, places, pool, traits)
 
 
 def rendezvous(conversation: int, group: Group, places: Sequence[int]) -> int:
@@ -100,12 +100,12 @@ def rendezvous(conversation: int, group: Group, places: Sequence[int]) -> int:
 # --- strategies --------------------------------------------------------------------------------------------
 
 
-def _first(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
+def _first(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
     """As listed. `cheapest` too: `routes` has listed those by price."""
     return places[0]
 
 
-def _weighted(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
+def _weighted(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
     """By chance, in proportion to the weights. Without any weight: as listed."""
     if len(places) == len(group.targets):
         return min(bisect_right(group.sums, random() * group.sums[-1]), len(places) - 1) if group.sums[-1] else places[0]  # noqa: S311
@@ -113,21 +113,21 @@ def _weighted(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> 
     return choices(places, weights)[0] if any(weights) else places[0]  # noqa: S311
 
 
-def _least_busy(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
+def _least_busy(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
     """The fewest requests under way for its weight. Of equals, one by weight."""
-    busy, keys, weights = fleet.slots.taken, group.keys, group.weights
+    busy, keys, weights = pool.slots.taken, group.keys, group.weights
     least = [place for place in places if keys[place] not in busy]
     if not least:
         loads = [busy.get(keys[place], 0) / (weights[place] or NOTHING) for place in places]
         fewest = min(loads)
         least = [place for place, load in zip(places, loads, strict=True) if load == fewest]
-    return least[0] if len(least) == 1 else _weighted(group, least, fleet, wish)
+    return least[0] if len(least) == 1 else _weighted(group, least, pool, traits)
 
 
-def _fastest(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> int:
+def _fastest(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
     """The one with the shortest average. One that was not measured lately is, by one request at a time."""
-    averages, keys, measured_before = fleet.speeds.averages(wish.stream), group.keys, fleet.speeds.outdated()
-    busy, best, shortest = fleet.slots.taken, places[0], float("inf")
+    averages, keys, measured_before = pool.speeds.averages(traits.stream), group.keys, pool.speeds.outdated()
+    busy, best, shortest = pool.slots.taken, places[0], float("inf")
     for place in places:
         average = averages.get(keys[place])
         if (average is None or average.measured_at < measured_before) and keys[place] not in busy:
@@ -137,7 +137,7 @@ def _fastest(group: Group, places: Sequence[int], fleet: Fleet, wish: Wish) -> i
     return best
 
 
-STRATEGIES: Final[Mapping[Strategy, Callable[[Group, Sequence[int], Fleet, Wish], int]]] = {
+STRATEGIES: Final[Mapping[Strategy, Callable[[Group, Sequence[int], TargetPool, RequestTraits], int]]] = {
     "ordered": _first,
     "cheapest": _first,
     "weighted": _weighted,

@@ -8,7 +8,7 @@ from native_api.types import Json, Target, Usage
 
 
 @dataclass(slots=True)
-class Attempts:
+class AttemptLog:
     """What was tried so far, kept up to date while a call runs. `target` is the last one tried, or the one that answered.
 
     `count` is the number of requests that were sent: a connection that was refused is none. `route` is the name of the

@@ -23,7 +23,7 @@ from native_api.dialects.shared.nesting import MAX_DEPTH, brackets, check_value_
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
 from native_api.upstream import transport
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth.methods import authorize
 from native_api.upstream.decoders import aws_eventstream, ndjson, sse
 from native_api.upstream.faults import seconds_until, should_retry, was_sent
@@ -40,14 +40,14 @@ class Decoder(Protocol):
 
 
 DECODERS: Final[dict[Framing, Callable[[], Decoder]]] = {
-    "sse": sse.Decoder,
-    "ndjson": ndjson.Decoder,
-    "eventstream": aws_eventstream.Decoder,
+    "sse": sse.SSEDecoder,
+    "ndjson": ndjson.NDJSONDecoder,
+    "eventstream": aws_eventstream.AWSEventStreamDecoder,
 }
 
 
 @dataclass(slots=True)
-class Completed:
+class UpstreamCompletion:
     """A complete reply, and the hints that could not be said."""
 
     target: Target
@@ -66,7 +66,7 @@ class Completed:
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedRequest:
     """A request as one target gets it: built and encoded once, however often it is sent there.
 
     `wire` is the dialect's name; "" while remote files are still to be fetched: then the body is the unified request, not what is sent.
@@ -87,7 +87,7 @@ class Prepared:
         return self.request.content
 
 
-def prepare(chat: ChatRequest, target: Target) -> Prepared:
+def prepare(chat: ChatRequest, target: Target) -> PreparedRequest:
     """The request for this target, or, if it names files to be fetched first, all that is known of it. Waits for nobody.
 
     Raises UnsupportedField, InvalidRequest.
@@ -95,23 +95,23 @@ def prepare(chat: ChatRequest, target: Target) -> Prepared:
     dialect = DIALECTS[target.provider.dialect]
     if inline.wanted(chat, dialect.remote_files, target.provider):
         unified: Any = chat
-        return Prepared(target, "", UpstreamRequest("", unified, content=encode(unified)))
+        return PreparedRequest(target, "", UpstreamRequest("", unified, content=encode(unified)))
     return _built(chat, dialect, target)
 
 
-async def fetch_files(chat: ChatRequest, target: Target) -> Prepared:
+async def fetch_files(chat: ChatRequest, target: Target) -> PreparedRequest:
     """`prepare` for a request whose remote files are fetched now. Raises as it does."""
     dialect = DIALECTS[target.provider.dialect]
     return _built(await inline.inlined(chat, dialect.remote_files, target.provider), dialect, target)
 
 
-def _built(chat: ChatRequest, dialect: Dialect, target: Target) -> Prepared:
+def _built(chat: ChatRequest, dialect: Dialect, target: Target) -> PreparedRequest:
     request = dialect.request(chat, target)
     inline.refuse_addresses(request.body, chat, target.provider)
-    return Prepared(target, dialect.name, request)
+    return PreparedRequest(target, dialect.name, request)
 
 
-async def complete(prepared: Prepared, attempts: Attempts) -> Completed:
+async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamCompletion:
     """The whole reply. Counts what was sent in `attempts`. Raises ProviderFault."""
     target = prepared.target
     dialect = DIALECTS[target.provider.dialect]
@@ -122,10 +122,10 @@ async def complete(prepared: Prepared, attempts: Attempts) -> Completed:
             body = await transport.read(response)
         finally:
             await response.aclose()
-        return Completed(target, _reply(dialect, body, target), prepared.request.omitted)
+        return UpstreamCompletion(target, _reply(dialect, body, target), prepared.request.omitted)
 
 
-async def open_stream(prepared: Prepared, attempts: Attempts) -> Stream:
+async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamStream:
     """The stream, once its first chunk that says something is there. Counts and raises as `complete`."""
     target = prepared.target
     dialect, timeouts = DIALECTS[target.provider.dialect], target.timeouts
@@ -134,7 +134,7 @@ async def open_stream(prepared: Prepared, attempts: Attempts) -> Stream:
         response = await _send(prepared, ACCEPTED[dialect.framing], attempts)
         try:
             await _refuse_errors(response, dialect, target)
-            stream = Stream(response, dialect, target, prepared.request.omitted, deadline)
+            stream = UpstreamStream(response, dialect, target, prepared.request.omitted, deadline)
             await stream.begin()
         except BaseException:
             await response.aclose()
@@ -142,7 +142,7 @@ async def open_stream(prepared: Prepared, attempts: Attempts) -> Stream:
     return stream
 
 
-class Stream:
+class UpstreamStream:
     """The chunks of one reply, in batches: all that one read completed. `usage` is true at any moment.
 
     Iterating raises ProviderFault where the reply breaks. `aclose` closes the upstream connection.
@@ -274,7 +274,7 @@ def _chunk_choice(choice: Json) -> Any:
     return {**choice, "delta": delta}
 
 
-async def _send(prepared: Prepared, accept: str, attempts: Attempts) -> httpx.Response:
+async def _send(prepared: PreparedRequest, accept: str, attempts: AttemptLog) -> httpx.Response:
     target, request, content = prepared.target, prepared.request, prepared.content
     request.headers = {
         "content-type": "application/json",

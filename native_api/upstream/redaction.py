@@ -66,12 +66,12 @@ def attribute(fault: ProviderFault, provider: Provider) -> None:
         fault.message = "The provider answered 401: it does not accept the gateway's key."
         fault.param = None
     else:
-        fault.message = discreet(fault.message, provider)
-        fault.param = fault.param and discreet(fault.param, provider)
+        fault.message = redact(fault.message, provider)
+        fault.param = fault.param and redact(fault.param, provider)
     fault.args = (fault.message,)
 
 
-def discreet(text: str, provider: Provider) -> str:
+def redact(text: str, provider: Provider) -> str:
     text = _without(text, tuple(secrets_of(provider)))
     here = urlsplit(provider.base_url).hostname or ""
     text = ADDRESS.sub(lambda found: HIDDEN if _is_private(found[0], here) else address_shown(found[0]), text)

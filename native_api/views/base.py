@@ -37,7 +37,7 @@ from native_api.inbound import headers
 from native_api.inbound.openai.rendering import EventStreamRenderer, JSONRenderer, error_envelope, to_json
 from native_api.limits.headers import merged
 from native_api.models import ApiKey
-from native_api.routing.retry_policy import come_again
+from native_api.routing.retry_policy import retry_headers
 from native_api.throttling import FailedAuthThrottle
 from native_api.types import Caller
 
@@ -205,7 +205,7 @@ class NativeView(APIView):
                 waits.append(throttle.wait() or 1)
         if waits:
             seconds = max(1, ceil(max(waits)))
-            raise exceptions.RateLimited(f"Too many requests. Try again in {seconds} s.", headers=come_again(seconds))
+            raise exceptions.RateLimited(f"Too many requests. Try again in {seconds} s.", headers=retry_headers(seconds))
 
     async def _policy(self, policy: Any, method: str, *args: Any) -> Any:
         if has_async_twin(type(policy), method):

@@ -19,7 +19,7 @@ from native_api import background
 from native_api.catalog import catalog
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import rules
-from native_api.routing.health_sync import fleet, hear
+from native_api.routing.health_sync import hear, pool
 from native_api.types import Json
 from native_api.usage import recorder
 from native_api.usage.journal import location
@@ -114,7 +114,7 @@ async def _providers() -> Json:
     snapshot = await catalog.acurrent()
     count = len(snapshot.providers)
     targets = {target.key for route in snapshot.routes.values() for target in route.targets}
-    kinds = [[trouble.kind for trouble in fleet.health.troubles_of(provider).values()] for provider in snapshot.providers.values()]
+    kinds = [[incident.kind for incident in pool.health.incidents_of(provider).values()] for provider in snapshot.providers.values()]
     told = {
         "targets": len(targets),
         "out_of_order": sum(each.count("failing") for each in kinds),

@@ -43,7 +43,7 @@ class UsageView(NativeView):
         caller = await resolved(caller_of(request))
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
-            limits = await report.of(caller)
+            limits = await report.limit_report(caller)
         except (background.HangingCall, DatabaseError):
             raise DatabaseUnavailable("Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}) from None
         return self.json(

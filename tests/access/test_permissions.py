@@ -220,7 +220,7 @@ def test_a_change_while_a_user_is_being_read_is_not_missed(alice: Any, monkeypat
     row = give(user=alice, patterns=["a"])
     read = grants.read
 
-    def read_too_early(user_id: Any) -> grants.Standing:
+    def read_too_early(user_id: Any) -> grants.UserGrants:
         found = read(user_id)
         monkeypatch.setattr(grants, "read", read)
         row.patterns = ["b"]

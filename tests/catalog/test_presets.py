@@ -92,11 +92,11 @@ from django.conf import settings
 settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
 from native_api.catalog import catalog
 from native_api.upstream import call
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
 target = catalog.merged({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
-print(asyncio.run(call.complete(call.prepare(chat, target), Attempts())).completion["choices"][0]["message"]["content"])
+print(asyncio.run(call.complete(call.prepare(chat, target), AttemptLog())).completion["choices"][0]["message"]["content"])
 """
 
 

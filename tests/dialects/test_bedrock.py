@@ -18,7 +18,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.bedrock.models import maker
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
-from native_api.upstream.decoders.aws_eventstream import Decoder
+from native_api.upstream.decoders.aws_eventstream import AWSEventStreamDecoder
 from tests.corpus import bedrock, check_nothing_is_lost
 from tests.dialects.stream_folding import fold
 from tests.test_recordings import cases
@@ -133,7 +133,7 @@ def test_botocore_reads_the_same_events_and_nothing_of_them_is_lost(recording: d
     buffer = EventStreamBuffer()
     buffer.add_data(raw)
     theirs = [(event.headers[":event-type"], json.loads(event.payload)) for event in buffer]
-    events = Decoder().feed(raw)
+    events = AWSEventStreamDecoder().feed(raw)
     assert [(event.type, json.loads(event.data)) for event in events] == theirs
     parser = DIALECT.stream(TARGET)
     chunks = [chunk for event in events for chunk in parser.feed(event)]

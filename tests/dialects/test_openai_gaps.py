@@ -56,7 +56,7 @@ def test_a_complete_reply_with_a_gap(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", of_wires("stream"))
 def test_a_stream_with_a_gap(case: dict[str, Any]) -> None:
-    decoder = sse.Decoder()
+    decoder = sse.SSEDecoder()
     events = [*decoder.feed(case["stream"].encode()), *decoder.close()]
     for position, event in enumerate(events):
         told = json.loads(event.data) if event.data.startswith("{") else {}

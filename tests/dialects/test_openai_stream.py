@@ -68,7 +68,7 @@ FOLDED = [
 
 
 def parsed(pieces: list[bytes]) -> tuple[list[Any], Any]:
-    decoder, parser = sse.Decoder(), DIALECT.stream(TARGET)
+    decoder, parser = sse.SSEDecoder(), DIALECT.stream(TARGET)
     chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
     chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
     return [*chunks, *parser.close()], parser.usage

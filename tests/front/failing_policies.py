@@ -13,17 +13,17 @@ from django.http import HttpResponse
 
 from native_api.authentication import ApiKeyAuthentication
 from native_api.gateway import calls
-from native_api.gateway.call_record import Meter
+from native_api.gateway.call_record import CallRecord
 from native_api.inbound import headers
 from native_api.routing import attempts
-from native_api.routing.pool import Lease
+from native_api.routing.pool import TargetPermit
 from native_api.views import chat
 from native_api.views.base import NativeView
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "the lease": (Lease, "began"),
+    "the lease": (TargetPermit, "began"),
     "its speed": (attempts.Call, "_took"),
-    "the first token": (Meter, "first_token"),
+    "the first token": (CallRecord, "first_token"),
     "the reply's headers": (calls, "headers_of"),
     "the answer's headers": (NativeView, "tell"),
     "the response": (chat, "StreamingHttpResponse"),

@@ -11,10 +11,10 @@ import pytest
 from native_api.background.loop import run
 from native_api.exceptions import UpstreamError
 from native_api.gateway.connection_test import EVERY, EVERY_OF_A_CALLER, Doubts
-from native_api.routing.health_states import Standing
-from native_api.routing.pool import Fleet
+from native_api.routing.health_states import TargetState
+from native_api.routing.pool import TargetPool
 from native_api.types import Provider, Target
-from tests.routing.target_pools import Clock, fleet_with, target
+from tests.routing.target_pools import Clock, pool_with, target
 from tests.scripted_provider import Upstream, cuts, hello, running_upstream, says
 
 A, B = target("p/a"), target("p/b")
@@ -26,7 +26,7 @@ class Noted(Doubts):
     """Notes what it would probe."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(fleet_with(clock), clock)
+        super().__init__(pool_with(clock), clock)
         self.probed: list[tuple[str, float]] = []
 
     async def _settle(self, target: Target, wait: float = 0.0) -> None:
@@ -82,18 +82,18 @@ def server() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def fleet(clock: Clock) -> Fleet:
-    return fleet_with(clock)
+def pool(clock: Clock) -> TargetPool:
+    return pool_with(clock)
 
 
-def probed(server: Upstream, fleet: Fleet, script: Any, **more: Any) -> Target:
+def probed(server: Upstream, pool: TargetPool, script: Any, **more: Any) -> Target:
     """A target that one caller found out of order, after the probe."""
     server.requests.clear()
     server.script("m", script)
     tried = Target(Provider("up", "openai", server.url, identity="up@1"), "m", **more)
     for _ in range(5):
-        fleet.health.failed(tried, Standing.GOOD, UpstreamError("It failed.", upstream_status=500), ALICE)
-    run(Doubts(fleet)._settle(tried))
+        pool.health.failed(tried, TargetState.HEALTHY, UpstreamError("It failed.", upstream_status=500), ALICE)
+    run(Doubts(pool)._settle(tried))
     return tried
 
 
@@ -101,27 +101,27 @@ def probed(server: Upstream, fleet: Fleet, script: Any, **more: Any) -> Target:
 @pytest.mark.parametrize(
     "script", [says(ERROR, 500), says(b"nonsense"), says(ERROR), cuts], ids=["500", "nonsense", "error in a 200", "reset"]
 )
-def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(server: Upstream, fleet: Fleet, script: Any) -> None:
-    tried = probed(server, fleet, script)
+def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(server: Upstream, pool: TargetPool, script: Any) -> None:
+    tried = probed(server, pool, script)
     assert len(server.seen("m")) == 1
-    assert fleet.health.standing(tried, BOB) is Standing.OUT
+    assert pool.health.state(tried, BOB) is TargetState.OPEN
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
-def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(server: Upstream, fleet: Fleet, status: int) -> None:
-    assert fleet.health.standing(probed(server, fleet, says(ERROR, status)), BOB) is Standing.LAST_RESORT
+def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(server: Upstream, pool: TargetPool, status: int) -> None:
+    assert pool.health.state(probed(server, pool, says(ERROR, status)), BOB) is TargetState.DEGRADED
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("script", [hello, says(ERROR, 400), says(ERROR, 404)], ids=["answer", "400", "404"])
-def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(server: Upstream, fleet: Fleet, script: Any) -> None:
-    tried = probed(server, fleet, script)
-    assert [fleet.health.standing(tried, caller) for caller in (ALICE, BOB)] == [Standing.OUT, Standing.GOOD]
+def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(server: Upstream, pool: TargetPool, script: Any) -> None:
+    tried = probed(server, pool, script)
+    assert [pool.health.state(tried, caller) for caller in (ALICE, BOB)] == [TargetState.OPEN, TargetState.HEALTHY]
 
 
-def test_a_target_with_as_many_calls_as_it_takes_is_not_probed(server: Upstream, fleet: Fleet) -> None:
-    fleet.slots.taken["up@1/m"] = 1
-    tried = probed(server, fleet, says(ERROR, 500), own_max_concurrency=1)
+def test_a_target_with_as_many_calls_as_it_takes_is_not_probed(server: Upstream, pool: TargetPool) -> None:
+    pool.slots.taken["up@1/m"] = 1
+    tried = probed(server, pool, says(ERROR, 500), own_max_concurrency=1)
     assert server.seen("m") == []
-    assert fleet.health.standing(tried, BOB) is Standing.GOOD
+    assert pool.health.state(tried, BOB) is TargetState.HEALTHY

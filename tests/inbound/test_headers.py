@@ -6,7 +6,7 @@ import pytest
 from django.http import HttpResponse
 
 from native_api.gateway import calls
-from native_api.gateway.call_record import Meter
+from native_api.gateway.call_record import CallRecord
 from native_api.inbound import headers
 from native_api.types import Caller
 
@@ -36,5 +36,5 @@ def test_a_value_is_bounded(text: str) -> None:
 
 def test_a_python_caller_gets_safe_values_too() -> None:
     chat = {"model": "a\r\nb", "messages": []}
-    told = calls.headers_of(Meter(chat, Caller(), "request", "chat/completions"), ("seed", "x\r\ny"))  # type: ignore[arg-type]
+    told = calls.headers_of(CallRecord(chat, Caller(), "request", "chat/completions"), ("seed", "x\r\ny"))  # type: ignore[arg-type]
     assert (told["x-native-model"], told["x-native-omitted"]) == ("a??b", "seed, x??y")

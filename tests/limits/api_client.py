@@ -133,7 +133,7 @@ def dismiss_operator(site: Site) -> None:
 def create_key(site: Site, owner: str, name: str, **values: Any) -> str:
     return shell(
         site,
-        "from django.contrib.auth.models import User; from native_api import keys; "
+        "from django.contrib.auth.models import User; from native_api.access import keys; "
         f"print(str(keys.create_key(User.objects.get(username={owner!r}), {name!r}, **{values!r})[1]))",
     )
 

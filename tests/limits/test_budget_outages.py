@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
 from native_api.limits import budgets, reservations, rules
 from native_api.models import Budget
-from native_api.routing.attempts import Plan
+from native_api.routing.attempts import CallPlan
 from native_api.routing.route import route
 from native_api.types import Caller, Provider, Target
 from native_api.upstream import call as exchange
@@ -56,13 +56,13 @@ def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return told
 
 
-async def let_in(entry: UsageEntry, price: Any = PRICE) -> reservations.Hold:
+async def let_in(entry: UsageEntry, price: Any = PRICE) -> reservations.CallReservation:
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
-    planned = Plan(route("m", [target]))
-    hold = reservations.Hold(CHAT, planned, entry.id)
-    await hold.bind(Caller(user_id=1))
-    await hold.cover(planned.route, exchange.prepare(CHAT, target))
-    return hold
+    plan = CallPlan(route("m", [target]))
+    reservation = reservations.CallReservation(CHAT, plan, entry.id)
+    await reservation.bind(Caller(user_id=1))
+    await reservation.reserve(plan.route, exchange.prepare(CHAT, target))
+    return reservation
 
 
 def entry(**values: Any) -> UsageEntry:
@@ -78,14 +78,14 @@ def hanging() -> Iterator[None]:
     """Somebody has locked the budget, and does not let go."""
     locked, done = threading.Event(), threading.Event()
 
-    def hold() -> None:
+    def reservation() -> None:
         with transaction.atomic():
             Budget.objects.update(threshold=80)
             locked.set()
             done.wait(20)
         connection.close()
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=reservation)
     thread.start()
     locked.wait(10)
     try:
@@ -97,9 +97,9 @@ def hanging() -> Iterator[None]:
 
 def test_what_is_reserved_is_settled_with_the_record() -> None:
     own = entry(cost=Decimal("0.0004"), completion_tokens=400, total_tokens=400)
-    hold = asyncio.run(let_in(own))
+    reservation = asyncio.run(let_in(own))
     assert standing() == (0, RESERVED)
-    hold.settle([own], "m")
+    reservation.settle([own], "m")
     record(own)
     assert standing() == (4 * 10**8, 0)
 

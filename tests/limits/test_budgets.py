@@ -140,8 +140,8 @@ class TestOtherDatabases:
 
     @pytest.fixture(autouse=True)
     def without_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("native_api.limits.budget_update._at_once", budgets.taking._by_django)
-        monkeypatch.setattr("native_api.limits.budget_update._written_out", budgets.taking._by_django)
+        monkeypatch.setattr("native_api.limits.budget_update._at_once", budgets.budget_update._by_django)
+        monkeypatch.setattr("native_api.limits.budget_update._written_out", budgets.budget_update._by_django)
         monkeypatch.setattr("native_api.limits.budget_update.AT_ONCE", frozenset())
 
     def test_it_is_the_same(self) -> None:

@@ -13,7 +13,7 @@ from native_api.exceptions import BudgetExceeded
 from native_api.limits import estimates, reservations
 from native_api.limits.estimates import MARGIN, MOST, USUAL_OUTPUT, Demand
 from native_api.limits.rules import Rule
-from native_api.routing.attempts import Plan
+from native_api.routing.attempts import CallPlan
 from native_api.routing.route import route
 from native_api.types import Provider, Target
 from native_api.upstream import call
@@ -142,14 +142,14 @@ class TestBeforeTheCall:
             asked.append(tier)
             return DEAR if tier == "priority" else CHEAP
 
-        monkeypatch.setattr("native_api.pricing.lookup.of", of)
+        monkeypatch.setattr("native_api.pricing.lookup.price_of", of)
         assert demand({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(PROMPT, 5, DEAR)
         assert demand({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(PROMPT, 5, CHEAP)
         assert asked == ["priority", ""]
 
     @pytest.mark.parametrize("wire", ["openai", "openai_responses", "gemini", "bedrock"])
     def test_as_the_wire_says_it(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("native_api.pricing.lookup.of", lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP)
+        monkeypatch.setattr("native_api.pricing.lookup.price_of", lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP)
         assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
 
     def test_what_has_no_price_is_refused(self) -> None:
@@ -238,15 +238,15 @@ class TestAfterTheCall:
 class TestOfAHold:
     def test_hedged_calls_count_together_on_the_calls_own_record(self) -> None:
         own, lost = entry(cost=Decimal("0.25")), entry(cost=Decimal("0.5"), error_code="hedged", status="client_closed")
-        hold = holding(reserved=DOLLAR)
-        hold.settle([own, lost], "r")
+        reservation = holding(reserved=DOLLAR)
+        reservation.settle([own, lost], "r")
         assert own.claims == {"5": DOLLAR * 3 // 4}
         assert lost.claims is None
 
     def test_where_both_lost_their_price_they_count_as_what_was_reserved_once(self) -> None:
         own, lost = entry(cost=None), entry(cost=None, error_code="hedged")
-        hold = holding(reserved=DOLLAR)
-        hold.settle([own, lost], "r")
+        reservation = holding(reserved=DOLLAR)
+        reservation.settle([own, lost], "r")
         assert own.claims == {"5": DOLLAR}
 
     def test_a_call_that_asked_no_budget_claims_nothing(self) -> None:
@@ -255,15 +255,15 @@ class TestOfAHold:
         assert own.claims is None
 
     def test_one_that_asked_in_vain_claims_nothing_of_any(self) -> None:
-        own, hold = entry(status="error", **NOTHING), hold_of_a_call()
-        hold.asked_database = True
-        hold.settle([own], "r")
+        own, reservation = entry(status="error", **NOTHING), hold_of_a_call()
+        reservation.asked_database = True
+        reservation.settle([own], "r")
         assert own.claims == {}
 
     def test_several_choices_teach_what_one_is_usually_long(self) -> None:
-        hold = hold_of_a_call()
-        hold.choices = 3
-        hold.settle([entry(completion_tokens=300)], "r")
+        reservation = hold_of_a_call()
+        reservation.choices = 3
+        reservation.settle([entry(completion_tokens=300)], "r")
         assert demand().of(rule("output_tokens")) == MARGIN * 100
 
     @pytest.mark.parametrize("status", ["client_closed", "upstream_error", "error"])
@@ -272,23 +272,23 @@ class TestOfAHold:
         assert demand().of(rule("output_tokens")) == USUAL_OUTPUT
 
     def test_what_absurd_usage_claims_can_be_said_in_json(self) -> None:
-        own, hold = entry(cost=Decimal(999_999_999_999)), holding(reserved=DOLLAR)
-        hold.settle([own], "r")
+        own, reservation = entry(cost=Decimal(999_999_999_999)), holding(reserved=DOLLAR)
+        reservation.settle([own], "r")
         assert UsageEntry.from_json(own.to_json()).claims == {"5": MOST}
 
 
-def hold_of_a_call() -> reservations.Hold:
+def hold_of_a_call() -> reservations.CallReservation:
     chat: Any = {"model": "r", "messages": MESSAGES}
-    return reservations.Hold(chat, Plan(route("r", [target()])), new_id())
+    return reservations.CallReservation(chat, CallPlan(route("r", [target()])), new_id())
 
 
-def holding(reserved: int) -> reservations.Hold:
+def holding(reserved: int) -> reservations.CallReservation:
     """Of the budget whose key is 5, on cost."""
     from native_api.limits.budgets import Level, Want
     from native_api.limits.rules import Bound
     from native_api.limits.windows import EPOCH, Span
 
-    hold = hold_of_a_call()
-    hold.asked_database = True
-    hold.reserved = {5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))}
-    return hold
+    reservation = hold_of_a_call()
+    reservation.asked_database = True
+    reservation.reserved = {5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))}
+    return reservation

@@ -17,10 +17,10 @@ from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, RateLimit
 from native_api.limits import budgets, counters, reservations, rules
 from native_api.limits.counters import AnyCache, Count, Levels, Slot, memory
 from native_api.limits.counters.slot_renewal import leases
-from native_api.limits.reservations import Hold
+from native_api.limits.reservations import CallReservation
 from native_api.models import Budget, Reservation
 from native_api.pricing import tables
-from native_api.routing.attempts import Plan
+from native_api.routing.attempts import CallPlan
 from native_api.routing.route import route
 from native_api.types import Caller, Provider, Target
 from native_api.upstream import call as exchange
@@ -68,18 +68,18 @@ def limited() -> Iterator[Callable[..., None]]:
 ROUTE = route("fast", [TARGET])
 
 
-async def reserved(chat: Any = CHAT, target: Target = TARGET) -> Hold:
+async def reserved(chat: Any = CHAT, target: Target = TARGET) -> CallReservation:
     """What a call holds whose first attempt is at this target."""
-    hold = Hold(chat, Plan(ROUTE), new_id())
-    await hold.bind(ALICE)
-    await hold.cover(ROUTE, exchange.prepare(chat, target))
-    return hold
+    reservation = CallReservation(chat, CallPlan(ROUTE), new_id())
+    await reservation.bind(ALICE)
+    await reservation.reserve(ROUTE, exchange.prepare(chat, target))
+    return reservation
 
 
-def end(hold: Hold) -> UsageEntry:
+def end(reservation: CallReservation) -> UsageEntry:
     """The call has failed; its record."""
-    entry = UsageEntry(id=hold._record_id, model="fast", provider="up", provider_model="m", status="error")
-    hold.settle([entry], "fast")
+    entry = UsageEntry(id=reservation._record_id, model="fast", provider="up", provider_model="m", status="error")
+    reservation.settle([entry], "fast")
     return entry
 
 
@@ -102,18 +102,18 @@ def budget() -> tuple[int, int]:
 
 def test_a_caller_whom_no_limit_binds_holds_nothing(limited: Callable[..., None]) -> None:
     limited({**RATE, "SUBJECT": "user:bob"}, {**BUDGET, "MODELS": "slow"})
-    hold = asyncio.run(reserved())
-    assert (hold.counts, hold.slots, hold.reserved, hold.headers) == ({}, {}, {}, {})
+    reservation = asyncio.run(reserved())
+    assert (reservation.counts, reservation.slots, reservation.reserved, reservation.headers) == ({}, {}, {}, {})
     assert budget() == (0, 0)
 
 
 def test_a_call_that_ended_holds_what_it_used(limited: Callable[..., None]) -> None:
     limited(TOKENS, SLOTS, BUDGET)
-    hold = asyncio.run(reserved())
+    reservation = asyncio.run(reserved())
     (guessed,) = counted()
     assert (guessed > 3, slots(), budget()[1]) == (True, 1, 1)
     entry = UsageEntry(model="fast", provider="up", provider_model="m", prompt_tokens=2, completion_tokens=3, cost=Decimal("0.25"))
-    hold.settle([entry], "fast")
+    reservation.settle([entry], "fast")
     assert (counted(), slots()) == ([5], 0)
     assert list((entry.claims or {}).values()) == [250_000_000_000]
 
@@ -203,9 +203,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
 
 def test_slots_that_others_see_are_renewed_until_the_call_ends(limited: Callable[..., None], shared: Shared) -> None:
     limited(RATE, SLOTS)
-    hold = asyncio.run(reserved())
-    assert list(leases._held) == [hold.member]
-    end(hold)
+    reservation = asyncio.run(reserved())
+    assert list(leases._held) == [reservation.member]
+    end(reservation)
     until(lambda: shared.held() == [0, 0] and not leases._held, "everything to be given back")
 
 
@@ -245,8 +245,8 @@ def test_a_cache_that_fails_lets_calls_in_with_one_warning(
     limited(RATE, SLOTS)
     shared.error = ConnectionError("gone")
     for _ in range(3):
-        hold = asyncio.run(reserved())
-        assert (hold.counts, hold.slots) == ({}, {})
+        reservation = asyncio.run(reserved())
+        assert (reservation.counts, reservation.slots) == ({}, {})
     assert shared.questions == 1, "it is left alone for a moment"
     assert [record.getMessage() for record in caplog.records] == [
         "The cache cannot count (ConnectionError: gone); limits of short windows are not enforced until it can."
@@ -270,8 +270,8 @@ def test_a_cache_that_hangs_lets_calls_in_and_keeps_nothing_of_them(
     monkeypatch.setattr(reservations, "PATIENCE", 0.05)
     limited(RATE, SLOTS)
     shared.go_on.clear()
-    hold = asyncio.run(reserved())
-    assert (hold.counts, hold.slots, len(caplog.records)) == ({}, {}, 1)
+    reservation = asyncio.run(reserved())
+    assert (reservation.counts, reservation.slots, len(caplog.records)) == ({}, {}, 1)
     shared.go_on.set()
     until(lambda: hasattr(shared, "answered"), "the cache to answer")
     until(lambda: shared.held() == [0, 0], "what it gave too late to be given back")

@@ -16,11 +16,11 @@ from django.test import override_settings
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, RateLimited
 from native_api.limits import budgets, counters, reservations, rules
 from native_api.limits.counters import memory
-from native_api.limits.reservations import Hold
+from native_api.limits.reservations import CallReservation
 from native_api.limits.rules import Bound
 from native_api.models import Budget, Reservation
 from native_api.pricing import tables
-from native_api.routing.attempts import Plan
+from native_api.routing.attempts import CallPlan
 from native_api.routing.route import Route, route
 from native_api.types import Caller, Provider, Target, Timeouts
 from native_api.upstream import call as exchange
@@ -78,25 +78,25 @@ def limited() -> Iterator[Callable[..., None]]:
         site.disable()
 
 
-async def begun(*attempts: tuple[Target, int] | Target, plan: Plan | None = None) -> Hold:
+async def begun(*attempts: tuple[Target, int] | Target, plan: CallPlan | None = None) -> CallReservation:
     """A call that was covered for these attempts, one after the other; with a number, for so much output."""
-    hold = Hold(CHAT, plan or Plan(ROUTE), new_id())
-    await hold.bind(ALICE)
+    reservation = CallReservation(CHAT, plan or CallPlan(ROUTE), new_id())
+    await reservation.bind(ALICE)
     for attempt in attempts:
-        await cover(hold, attempt)
-    return hold
+        await reserve(reservation, attempt)
+    return reservation
 
 
-async def cover(hold: Hold, attempt: tuple[Target, int] | Target, routed: Route = ROUTE) -> None:
+async def reserve(reservation: CallReservation, attempt: tuple[Target, int] | Target, routed: Route = ROUTE) -> None:
     target, most = attempt if isinstance(attempt, tuple) else (attempt, CHAT["max_completion_tokens"])
-    await hold.cover(routed, exchange.prepare({**CHAT, "max_completion_tokens": most}, target))
+    await reservation.reserve(routed, exchange.prepare({**CHAT, "max_completion_tokens": most}, target))
 
 
-def end(hold: Hold, cost: str = "0", tokens: int = 0) -> UsageEntry:
+def end(reservation: CallReservation, cost: str = "0", tokens: int = 0) -> UsageEntry:
     """The call is over, and its record written."""
     values = {"model": "r", "provider": "p", "provider_model": "dear", "completion_tokens": tokens, "cost": Decimal(cost)}
-    entry = UsageEntry(id=hold._record_id, status="ok" if tokens else "error", **values)
-    hold.settle([entry], "r")
+    entry = UsageEntry(id=reservation._record_id, status="ok" if tokens else "error", **values)
+    reservation.settle([entry], "r")
     record(entry)
     return entry
 
@@ -135,9 +135,9 @@ def key_of(bound: Bound) -> str:
 def test_a_dearer_attempt_adds_what_is_missing_and_a_cheaper_one_nothing(limited: Callable[..., None]) -> None:
     limited(SHARED)
     for attempts, thousands in (([DEAR], 2), ([CHEAP, DEAR], 2), ([DEAR, CHEAP], 2), ([CHEAP, DEAR, DEARER, CHEAP], 3)):
-        hold = asyncio.run(begun(*attempts))
+        reservation = asyncio.run(begun(*attempts))
         assert standing() == (0, thousands * THOUSAND, thousands * THOUSAND)
-        end(hold)
+        end(reservation)
         assert standing() == (0, 0, 0)
 
 
@@ -150,18 +150,18 @@ def test_what_was_used_is_settled_once_whatever_was_added(limited: Callable[...,
 def test_an_attempt_without_room_leaves_what_was_held_and_another_may_be_made(limited: Callable[..., None]) -> None:
     limited({**SHARED, "AMOUNT": "0.0025"}, TOKENS)
 
-    async def call() -> Hold:
-        hold = await begun(CHEAP)
+    async def call() -> CallReservation:
+        reservation = await begun(CHEAP)
         with pytest.raises(BudgetExceeded, match=r"may cost up to 0\.003 USD"):
-            await cover(hold, DEARER)
+            await reserve(reservation, DEARER)
         assert await beside_the_loop(standing) == (0, THOUSAND, THOUSAND)
-        await cover(hold, DEAR)
-        return hold
+        await reserve(reservation, DEAR)
+        return reservation
 
-    hold = asyncio.run(call())
+    reservation = asyncio.run(call())
     assert standing() == (0, 2 * THOUSAND, 2 * THOUSAND)
     assert counted(memory, "output_tokens") == 1000, "the refused attempt took nothing of the other limit"
-    end(hold)
+    end(reservation)
     assert standing() == (0, 0, 0)
 
 
@@ -180,11 +180,11 @@ def test_an_attempt_as_dear_as_a_refused_one_is_refused_without_asking(
     monkeypatch.setattr(budgets, "reserve", lambda *told: asked.append(told) or real(*told))
 
     async def call() -> None:
-        hold = await begun()
+        reservation = await begun()
         for target in (DEAR, DEARER, DEAR):
             with pytest.raises(BudgetExceeded):
-                await cover(hold, target)
-        await cover(hold, CHEAP)
+                await reserve(reservation, target)
+        await reserve(reservation, CHEAP)
 
     asyncio.run(call())
     assert len(asked) == 2
@@ -194,8 +194,8 @@ def test_attempts_at_the_same_time_hold_what_the_dearest_needs(limited: Callable
     limited(SHARED, TOKENS, REQUESTS, SLOTS)
 
     async def call() -> None:
-        hold = await begun()
-        await asyncio.gather(*(cover(hold, target) for target in (CHEAP, DEARER, DEAR, (CHEAP, 1500))))
+        reservation = await begun()
+        await asyncio.gather(*(reserve(reservation, target) for target in (CHEAP, DEARER, DEAR, (CHEAP, 1500))))
 
     asyncio.run(call())
     assert standing() == (0, 3 * THOUSAND, 3 * THOUSAND)
@@ -207,8 +207,8 @@ def test_a_hedged_route_holds_twice_its_dearest(limited: Callable[..., None]) ->
     hedged = route("r", [CHEAP, DEAR], hedge_after=0.1)
 
     async def call() -> None:
-        hold = await begun(plan=Plan(hedged))
-        await asyncio.gather(cover(hold, CHEAP, hedged), cover(hold, DEAR, hedged))
+        reservation = await begun(plan=CallPlan(hedged))
+        await asyncio.gather(reserve(reservation, CHEAP, hedged), reserve(reservation, DEAR, hedged))
 
     asyncio.run(call())
     assert standing() == (0, 4 * THOUSAND, 4 * THOUSAND)
@@ -217,15 +217,15 @@ def test_a_hedged_route_holds_twice_its_dearest(limited: Callable[..., None]) ->
 def test_a_limit_on_another_target_is_asked_when_that_is_tried(limited: Callable[..., None]) -> None:
     limited({**SHARED, "MODELS": "p/dear"}, {**REQUESTS, "MODELS": "p/dear"})
 
-    async def call() -> Hold:
-        hold = await begun(CHEAP)
-        assert (hold.reserved, hold.counts) == ({}, {})
-        await cover(hold, DEAR)
-        return hold
+    async def call() -> CallReservation:
+        reservation = await begun(CHEAP)
+        assert (reservation.reserved, reservation.counts) == ({}, {})
+        await reserve(reservation, DEAR)
+        return reservation
 
-    hold = asyncio.run(call())
+    reservation = asyncio.run(call())
     assert standing() == (0, 2 * THOUSAND, 2 * THOUSAND)
-    end(hold)
+    end(reservation)
     assert standing() == (0, 0, 0)
 
 
@@ -239,13 +239,13 @@ def test_a_target_without_a_price_takes_nothing(limited: Callable[..., None]) ->
     limited(SHARED, TOKENS, SLOTS)
     unknown = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "unknown")
 
-    async def call() -> Hold:
-        hold = await begun()
+    async def call() -> CallReservation:
+        reservation = await begun()
         with pytest.raises(BudgetExceeded, match="price"):
-            await cover(hold, unknown)
-        assert (hold.reserved, hold.counts, hold.slots) == ({}, {}, {})
-        await cover(hold, CHEAP)
-        return hold
+            await reserve(reservation, unknown)
+        assert (reservation.reserved, reservation.counts, reservation.slots) == ({}, {}, {})
+        await reserve(reservation, CHEAP)
+        return reservation
 
     end(asyncio.run(call()))
     assert standing() == (0, 0, 0)
@@ -254,25 +254,25 @@ def test_a_target_without_a_price_takes_nothing(limited: Callable[..., None]) ->
 def test_a_reservation_outlives_every_attempt_that_may_still_be_made(limited: Callable[..., None]) -> None:
     limited(SHARED)
     slow = at("slow", 1, own_timeouts=Timeouts(total=5000))
-    plan = Plan(route("r", [CHEAP]), fallbacks=lambda: [route("f", [DEAR])], longer=lambda: [route("l", [slow])])
+    plan = CallPlan(route("r", [CHEAP]), fallbacks=lambda: [route("f", [DEAR])], context_fallbacks=lambda: [route("l", [slow])])
     before = datetime.now(UTC)
     asyncio.run(begun(CHEAP, DEAR, plan=plan))
     [expires_at] = Reservation.objects.values_list("expires_at", flat=True)
-    assert expires_at >= before + timedelta(seconds=plan.budget.seconds + 5000)
+    assert expires_at >= before + timedelta(seconds=plan.attempt_limits.seconds + 5000)
 
 
 def test_a_budget_that_was_deleted_meanwhile_is_reserved_in_full(limited: Callable[..., None]) -> None:
     limited(SHARED)
 
-    async def call() -> Hold:
-        hold = await begun(CHEAP)
+    async def call() -> CallReservation:
+        reservation = await begun(CHEAP)
         await beside_the_loop(Budget.objects.all().delete)
-        await cover(hold, DEAR)
-        return hold
+        await reserve(reservation, DEAR)
+        return reservation
 
-    hold = asyncio.run(call())
+    reservation = asyncio.run(call())
     assert standing()[:2] == (0, 2 * THOUSAND)
-    end(hold)
+    end(reservation)
     assert standing() == (0, 0, 0)
 
 
@@ -280,10 +280,10 @@ def test_a_reservation_that_has_ended_is_not_added_to(limited: Callable[..., Non
     limited(SHARED)
 
     async def call() -> None:
-        hold = await begun(CHEAP)
-        await beside_the_loop(budgets.release, hold._record_id)
+        reservation = await begun(CHEAP)
+        await beside_the_loop(budgets.release, reservation._record_id)
         with pytest.raises(DatabaseUnavailable):
-            await cover(hold, DEAR)
+            await reserve(reservation, DEAR)
 
     asyncio.run(call())
     assert standing() == (0, 0, 0)
@@ -300,24 +300,24 @@ def test_what_the_database_adds_too_late_ends_with_the_call(
         go_on.wait(10)
         return real(*told)
 
-    async def call() -> Hold:
-        hold = await begun(CHEAP)
+    async def call() -> CallReservation:
+        reservation = await begun(CHEAP)
         monkeypatch.setattr(budgets, "reserve", slowly)
         monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.05)
         for target in (DEAR, DEARER):
             with pytest.raises(DatabaseUnavailable):
-                await cover(hold, target)
-        await cover(hold, CHEAP)
-        return hold
+                await reserve(reservation, target)
+        await reserve(reservation, CHEAP)
+        return reservation
 
-    hold = asyncio.run(call())
+    reservation = asyncio.run(call())
     if ended:
-        end(hold)
+        end(reservation)
         go_on.set()
     else:
         go_on.set()
         until(lambda: standing() == (0, 2 * THOUSAND, 2 * THOUSAND), "the late addition")
-        end(hold)
+        end(reservation)
     until(lambda: standing() == (0, 0, 0), "everything to be given back")
 
 
@@ -332,17 +332,17 @@ def test_short_windows_are_topped_up_and_the_request_and_its_slot_are_taken_once
     monkeypatch.setattr(counters, "store", lambda: store)
     monkeypatch.setattr(counters, "are_shared", lambda: kind.name != "memory")
 
-    async def call() -> Hold:
-        hold = await begun((CHEAP, 1000), (CHEAP, 3000), (CHEAP, 2000))
-        assert hold.headers["x-ratelimit-remaining-tokens"] == "2000"
+    async def call() -> CallReservation:
+        reservation = await begun((CHEAP, 1000), (CHEAP, 3000), (CHEAP, 2000))
+        assert reservation.headers["x-ratelimit-remaining-tokens"] == "2000"
         with pytest.raises(RateLimited, match="never admits"):
-            await cover(hold, (CHEAP, 5001))
+            await reserve(reservation, (CHEAP, 5001))
         with pytest.raises(RateLimited):
             await begun((CHEAP, 1))
-        return hold
+        return reservation
 
-    hold = asyncio.run(call())
+    reservation = asyncio.run(call())
     assert [counted(store, metric) for metric in ("output_tokens", "requests", "concurrent_requests")] == [3000, 1, 1]
-    end(hold, tokens=700)
+    end(reservation, tokens=700)
     until(lambda: counted(store, "concurrent_requests") == 0, "the slot")
     until(lambda: (counted(store, "output_tokens"), counted(store, "requests")) == (700, 1), "the counts")

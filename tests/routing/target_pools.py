@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.routing.health_states import SharedState, Standing
-from native_api.routing.pool import Fleet, Lease
+from native_api.routing.health_states import SharedState, TargetState
+from native_api.routing.pool import TargetPermit, TargetPool
 from native_api.routing.route import Route, route
 from native_api.types import Provider, Target
 
@@ -26,8 +26,8 @@ class Clock:
         self.now += seconds
 
 
-def fleet_with(clock: Clock, shared: SharedState | None = None) -> Fleet:
-    return Fleet(shared, clock, clock, clock.sleep)
+def pool_with(clock: Clock, shared: SharedState | None = None) -> TargetPool:
+    return TargetPool(shared, clock, clock, clock.sleep)
 
 
 def target(name: str, **more: Any) -> Target:
@@ -58,40 +58,40 @@ A, B, OTHER = target("p/a"), target("p/b"), target("q/a")
 ALICE, BOB, CAROL = "user 1", "user 2", "user 3"
 
 
-def admit(fleet: Fleet, which: Target = A, caller: str = ALICE) -> Lease | None:
+def admit(pool: TargetPool, which: Target = A, caller: str = ALICE) -> TargetPermit | None:
     """Nothing is waited for: there is no other process, and no limit on places."""
     try:
-        fleet.admit(which, caller).send(None)
+        pool.admit(which, caller).send(None)
     except StopIteration as done:
         return done.value
     raise AssertionError("It waits.")
 
 
-def fail(fleet: Fleet, fault: ProviderFault | None = None, which: Target = A, caller: str = ALICE) -> None:
-    lease = admit(fleet, which, caller)
-    assert lease is not None
-    lease.failed(fault or failure())
-    lease.release()
+def fail(pool: TargetPool, fault: ProviderFault | None = None, which: Target = A, caller: str = ALICE) -> None:
+    permit = admit(pool, which, caller)
+    assert permit is not None
+    permit.failed(fault or failure())
+    permit.release()
 
 
-def succeed(fleet: Fleet, which: Target = A, caller: str = ALICE) -> None:
-    lease = admit(fleet, which, caller)
-    assert lease is not None
-    lease.succeeded()
-    lease.release()
+def succeed(pool: TargetPool, which: Target = A, caller: str = ALICE) -> None:
+    permit = admit(pool, which, caller)
+    assert permit is not None
+    permit.succeeded()
+    permit.release()
 
 
-def open_circuit(fleet: Fleet) -> None:
+def open_circuit(pool: TargetPool) -> None:
     for _ in range(5):
-        fail(fleet)
-    assert standing(fleet) is Standing.OUT
+        fail(pool)
+    assert state(pool) is TargetState.OPEN
 
 
-def open_for_all(fleet: Fleet, which: Target = A) -> None:
+def open_for_all(pool: TargetPool, which: Target = A) -> None:
     for caller in (ALICE, BOB, CAROL, ALICE, BOB):
-        fail(fleet, which=which, caller=caller)
-    assert standing(fleet, which, "anybody") is Standing.OUT
+        fail(pool, which=which, caller=caller)
+    assert state(pool, which, "anybody") is TargetState.OPEN
 
 
-def standing(fleet: Fleet, which: Target = A, caller: str = ALICE) -> Standing:
-    return fleet.health.standing(which, caller)
+def state(pool: TargetPool, which: Target = A, caller: str = ALICE) -> TargetState:
+    return pool.health.state(which, caller)

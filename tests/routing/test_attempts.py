@@ -20,14 +20,14 @@ from native_api.exceptions import (
     UpstreamTimeout,
 )
 from native_api.routing import attempts
-from native_api.routing.health_states import Standing, Trouble
-from native_api.routing.pool import Fleet
-from native_api.routing.route import Budget, Route
+from native_api.routing.health_states import Incident, TargetState
+from native_api.routing.pool import TargetPool
+from native_api.routing.route import AttemptLimits, Route
 from native_api.types import ChatRequest, Provider, Quirks, RemoteFiles, Target, Timeouts
 from native_api.upstream import call as exchange
 from native_api.upstream import transport
-from native_api.upstream.attempt_log import Attempts
-from tests.routing.target_pools import Clock, fleet_with, route_of
+from native_api.upstream.attempt_log import AttemptLog
+from tests.routing.target_pools import Clock, pool_with, route_of
 from tests.scripted_provider import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams
 from tests.servers import until
 
@@ -48,8 +48,8 @@ class Site:
     def __init__(self, server: Upstream) -> None:
         self.server = server
         self.clock = Clock()
-        self.fleet: Fleet = fleet_with(self.clock)
-        self.attempts = Attempts()
+        self.pool: TargetPool = pool_with(self.clock)
+        self.attempts = AttemptLog()
         self.models: list[str] = []
 
     def target(self, model: str, *scripts: Script, **more: Any) -> Target:
@@ -81,14 +81,14 @@ class Site:
 
     async def acall(self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any) -> str:
         """The text that was answered."""
-        self.attempts = Attempts()
+        self.attempts = AttemptLog()
         sent = {**HI, **(chat or {}), **({"stream": True} if stream else {})}
-        cover = plan.pop("cover", attempts.cover_nothing)
-        planned = attempts.Plan(route_of(*targets, **plan.pop("route", {})), **plan)
+        reserve = plan.pop("reserve", attempts.reserve_nothing)
+        plan = attempts.CallPlan(route_of(*targets, **plan.pop("route", {})), **plan)
         if not stream:
-            reply = await attempts.complete(sent, planned, self.attempts, self.fleet, cover)
+            reply = await attempts.complete(sent, plan, self.attempts, self.pool, reserve)
             return str(reply.completion["choices"][0]["message"]["content"])
-        opened = await attempts.open_stream(sent, planned, self.attempts, self.fleet, cover)
+        opened = await attempts.open_stream(sent, plan, self.attempts, self.pool, reserve)
         try:
             return await text_of(opened)
         finally:
@@ -106,7 +106,7 @@ class Site:
     def fails(self, *targets: Target, **more: Any) -> Any:
         with pytest.raises(NativeError) as caught:
             self.call(*targets, **more)
-        assert self.fleet.slots.taken == {}
+        assert self.pool.slots.taken == {}
         return caught.value
 
 
@@ -287,7 +287,7 @@ def test_a_broken_answer_is_reported_and_nothing_else_is_tried(site: Site, rest:
     first, second = site.target("first", begins_then(gate, rest), timeouts=BREAKING), site.target("second")
 
     async def call() -> str:
-        opened = await attempts.open_stream({**HI, "stream": True}, attempts.Plan(route_of(first, second)), site.attempts, site.fleet)
+        opened = await attempts.open_stream({**HI, "stream": True}, attempts.CallPlan(route_of(first, second)), site.attempts, site.pool)
         said: list[str] = []
         with pytest.raises(kind) as caught:
             await text_of(opened, said, gate.open)
@@ -297,7 +297,7 @@ def test_a_broken_answer_is_reported_and_nothing_else_is_tried(site: Site, rest:
 
     assert site.run(call) == text
     assert site.asked == {"first": 1, "second": 0}
-    assert site.fleet.slots.taken == {}
+    assert site.pool.slots.taken == {}
 
 
 def test_a_target_whose_answers_break_is_put_out_of_order(site: Site) -> None:
@@ -305,7 +305,7 @@ def test_a_target_whose_answers_break_is_put_out_of_order(site: Site) -> None:
     for _ in range(5):
         with pytest.raises(UpstreamError):
             site.call(first, stream=True)
-    assert site.fleet.health.standing(first) is Standing.OUT
+    assert site.pool.health.state(first) is TargetState.OPEN
 
 
 # --- fallbacks -------------------------------------------------------------------------------------------------------
@@ -327,10 +327,10 @@ def test_a_target_that_two_routes_share_has_one_turn(site: Site) -> None:
 
 
 def test_what_is_too_long_goes_where_there_is_more_room(site: Site) -> None:
-    longer = lambda: [route_of(site.target("wide"), name="wide")]  # noqa: E731
+    context_fallbacks = lambda: [route_of(site.target("wide"), name="wide")]  # noqa: E731
     fallbacks = lambda: pytest.fail("went to the ordinary fallbacks")  # noqa: E731
     first, second = site.target("first", TOO_LONG), site.target("second")
-    assert site.call(first, second, fallbacks=fallbacks, longer=longer) == "Hello there"
+    assert site.call(first, second, fallbacks=fallbacks, context_fallbacks=context_fallbacks) == "Hello there"
     assert site.asked == {"first": 1, "second": 0, "wide": 1}
 
 
@@ -345,7 +345,7 @@ def test_and_is_the_answer_where_there_is_not(site: Site) -> None:
 
 def test_attempts_are_bounded_over_all_targets(site: Site) -> None:
     targets = [site.target(f"t{number}", says(ERROR, 500)) for number in range(8)]
-    site.fails(*targets, budget=Budget(attempts=5))
+    site.fails(*targets, attempt_limits=AttemptLimits(attempts=5))
     assert sum(site.asked.values()) == site.attempts.count == 5
 
 
@@ -355,7 +355,7 @@ def test_no_attempt_begins_after_the_time_is_over(site: Site) -> None:
         await exchange.json(ERROR, 500)
 
     targets = [site.target(f"t{number}", takes_a_minute) for number in range(4)]
-    site.fails(*targets, budget=Budget(attempts=99, seconds=120))
+    site.fails(*targets, attempt_limits=AttemptLimits(attempts=99, seconds=120))
     assert site.attempts.count == 2
 
 
@@ -363,7 +363,7 @@ def test_no_attempt_begins_after_the_time_is_over(site: Site) -> None:
 
 
 def out(site: Site, target: Target, kind: Any = "failing", seconds: float = 30.0) -> None:
-    site.fleet.health.take({target.key: Trouble(kind, site.clock.now + seconds)})
+    site.pool.health.take({target.key: Incident(kind, site.clock.now + seconds)})
 
 
 def test_where_all_are_out_of_order_it_is_said_when_to_come_back(site: Site) -> None:
@@ -432,7 +432,7 @@ class Limits:
         self.refused = refused
         self.error = error or RateLimited("no room")
 
-    async def cover(self, route: Route, prepared: exchange.Prepared) -> None:
+    async def reserve(self, route: Route, prepared: exchange.PreparedRequest) -> None:
         self.covered.append((route.name, prepared.target.model))
         self.bodies.append(prepared.body)
         prepared.tokens = 1000 + len(self.covered)
@@ -444,7 +444,7 @@ class Limits:
 def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked(site: Site, stream: bool) -> None:
     limits = Limits()
     first = site.target("first", says(ERROR, 500), says(ERROR, 404))
-    site.call(first, fallbacks=lambda: [route_of(site.target("other"), name="f")], cover=limits.cover, stream=stream)
+    site.call(first, fallbacks=lambda: [route_of(site.target("other"), name="f")], reserve=limits.reserve, stream=stream)
     assert site.asked == {"first": 2, "other": 1}
     assert limits.covered == [("r", "first"), ("f", "other")]
     assert limits.bodies == [site.server.seen("first")[0].body, site.server.seen("other")[0].body]
@@ -456,34 +456,34 @@ def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked
 def test_a_target_without_room_is_passed_over(site: Site, stream: bool, error: Exception) -> None:
     limits = Limits("first", error=error)
     first, second = site.target("first", own_max_concurrency=1), site.target("second")
-    assert site.call(first, second, cover=limits.cover, stream=stream) == "Hello there"
+    assert site.call(first, second, reserve=limits.reserve, stream=stream) == "Hello there"
     assert site.asked == {"first": 0, "second": 1}
-    assert site.fails(first, cover=limits.cover, stream=stream) is error
+    assert site.fails(first, reserve=limits.reserve, stream=stream) is error
 
 
 def test_what_a_provider_said_is_the_answer_where_there_is_no_room_for_another(site: Site) -> None:
-    error = site.fails(site.target("first", says(ERROR, 404)), site.target("second"), cover=Limits("second").cover)
+    error = site.fails(site.target("first", says(ERROR, 404)), site.target("second"), reserve=Limits("second").reserve)
     assert error.provider == "of-first"
 
 
 def test_limits_are_not_asked_for_what_no_target_can_express_nor_for_what_is_out_of_order(site: Site) -> None:
     limits, toolless = Limits(), site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"})))
     chat = {"tools": [{"type": "function", "function": {"name": "f"}}]}
-    assert isinstance(site.fails(toolless, chat=chat, cover=limits.cover), UnsupportedField)
+    assert isinstance(site.fails(toolless, chat=chat, reserve=limits.reserve), UnsupportedField)
     first = site.target("first")
     out(site, first)
-    assert isinstance(site.fails(first, cover=limits.cover), NoTargetAvailable)
+    assert isinstance(site.fails(first, reserve=limits.reserve), NoTargetAvailable)
     assert limits.covered == []
 
 
 def test_no_place_is_taken_at_a_target_that_there_is_no_room_for(site: Site) -> None:
     first = site.target("first", own_max_concurrency=1)
 
-    async def cover(route: Route, prepared: exchange.Prepared) -> None:
-        assert site.fleet.slots.taken == {}
+    async def reserve(route: Route, prepared: exchange.PreparedRequest) -> None:
+        assert site.pool.slots.taken == {}
         raise RateLimited("no room")
 
-    site.fails(first, cover=cover)
+    site.fails(first, reserve=reserve)
 
 
 def test_files_are_fetched_only_for_callers_who_have_room(site: Site) -> None:
@@ -492,9 +492,9 @@ def test_files_are_fetched_only_for_callers_who_have_room(site: Site) -> None:
     first = site.target("first")
     first = replace(first, provider=replace(first.provider, remote_files=RemoteFiles(private_networks=("127.0.0.0/8",))))
     before = len(site.server.requests)
-    assert isinstance(site.fails(first, chat=chat, cover=Limits("first").cover), RateLimited)
+    assert isinstance(site.fails(first, chat=chat, reserve=Limits("first").reserve), RateLimited)
     assert len(site.server.requests) == before
-    assert isinstance(site.fails(first, chat=chat, cover=Limits().cover), UnsupportedField)  # what is there is no image
+    assert isinstance(site.fails(first, chat=chat, reserve=Limits().reserve), UnsupportedField)  # what is there is no image
     assert len(site.server.requests) == before + 1
 
 
@@ -506,7 +506,7 @@ def test_a_full_target_sends_calls_on_and_then_away(site: Site, stream: bool) ->
     gate = site.server.gate()
     held = streams(gate, *HELLO) if stream else (lambda exchange: _after(gate, exchange))
     first, second = site.target("first", held, own_max_concurrency=1), site.target("second", held, own_max_concurrency=1)
-    site.fleet.slots._queue_seconds = 0.01
+    site.pool.slots._queue_seconds = 0.01
 
     async def calls() -> list[Any]:
         one = asyncio.create_task(site.acall(first, second, stream=stream))
@@ -519,7 +519,7 @@ def test_a_full_target_sends_calls_on_and_then_away(site: Site, stream: bool) ->
         return [await one, await two, caught.value.headers["retry-after"]]
 
     assert site.run(calls) == ["Hello there", "Hello there", "1"]
-    assert site.fleet.slots.taken == {}
+    assert site.pool.slots.taken == {}
 
 
 async def _after(gate: Any, exchange: Any) -> None:
@@ -538,7 +538,7 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(site: Site, stream: bool
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert site.fleet.slots.taken == {}
+        assert site.pool.slots.taken == {}
         await asyncio.to_thread(until, lambda: site.server.open_connections <= before, "the connection to be closed")
 
     site.run(call)
@@ -549,12 +549,12 @@ def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
     first = site.target("first", begins_then(stalls), own_max_concurrency=1)
 
     async def call() -> None:
-        opened = await attempts.open_stream({**HI, "stream": True}, attempts.Plan(route_of(first)), site.attempts, site.fleet)
+        opened = await attempts.open_stream({**HI, "stream": True}, attempts.CallPlan(route_of(first)), site.attempts, site.pool)
         async for _ in opened:
             break
-        assert site.fleet.slots.taken == {first.key: 1}
+        assert site.pool.slots.taken == {first.key: 1}
         await opened.aclose()
-        assert site.fleet.slots.taken == {}
+        assert site.pool.slots.taken == {}
 
     site.run(call)
 
@@ -562,7 +562,7 @@ def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
 def test_what_a_stream_has_read_and_not_handed_on_can_be_counted(site: Site) -> None:
     async def call() -> None:
         opened = await attempts.open_stream(
-            {**HI, "stream": True}, attempts.Plan(route_of(site.target("first", begins_then(stalls)))), site.attempts, site.fleet
+            {**HI, "stream": True}, attempts.CallPlan(route_of(site.target("first", begins_then(stalls)))), site.attempts, site.pool
         )
         waiting = "".join(delta.get("content") or "" for delta in opened.unread())
         async for batch in opened:
@@ -605,7 +605,7 @@ def test_a_late_first_token_starts_a_second_target_and_the_loser_is_cancelled(si
     assert site.attempts.count == 2
     assert site.attempts.target is second
     assert site.attempts.hedged == [(first, None)]
-    assert site.fleet.slots.taken == {}
+    assert site.pool.slots.taken == {}
 
 
 def test_the_first_target_may_still_win(site: Site) -> None:
@@ -659,7 +659,7 @@ def test_a_hedged_call_that_is_cancelled_leaves_nothing_behind(site: Site) -> No
         await asyncio.to_thread(until, lambda: site.server.open_connections <= before, "both connections to be closed")
 
     site.run(call)
-    assert site.fleet.slots.taken == {}
+    assert site.pool.slots.taken == {}
     assert (site.attempts.target, site.attempts.hedged) == (second, [(first, None)])
 
 
@@ -669,7 +669,7 @@ def test_the_routes_own_percentile_is_used_once_it_is_known(site: Site) -> None:
     for _ in range(20):
         site.call(first, second, route=route)
     assert site.asked == {"first": 20, "second": 0}
-    assert site.fleet.speeds.percentile_95("r", False) == 0.0, "the clock stood still"
+    assert site.pool.speeds.percentile_95("r", False) == 0.0, "the clock stood still"
     assert site.call(first, second, route=route) == "Hello there"
     assert site.asked == {"first": 21, "second": 1}
 

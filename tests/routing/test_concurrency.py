@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from native_api.routing.concurrency import Slots
+from native_api.routing.concurrency import ConcurrencyLimiter
 from tests.routing.target_pools import target
 
 FREE = target("p/free")
@@ -26,7 +26,7 @@ async def settled() -> None:
 
 
 def test_without_a_limit_places_are_only_counted() -> None:
-    slots = Slots()
+    slots = ConcurrencyLimiter()
     assert all(run(slots.take(FREE)) for _ in range(100))
     assert slots.taken == {FREE.key: 100}
     for _ in range(100):
@@ -36,7 +36,7 @@ def test_without_a_limit_places_are_only_counted() -> None:
 
 def test_who_comes_first_is_served_first_and_nobody_passes() -> None:
     async def work() -> None:
-        slots, served = Slots(queue_seconds=60), list[int]()
+        slots, served = ConcurrencyLimiter(queue_seconds=60), list[int]()
 
         async def come(number: int) -> None:
             assert await slots.take(TWO)
@@ -62,7 +62,7 @@ def test_who_comes_first_is_served_first_and_nobody_passes() -> None:
 
 def test_no_more_wait_than_there_are_places() -> None:
     async def work() -> None:
-        slots = Slots(queue_seconds=60)
+        slots = ConcurrencyLimiter(queue_seconds=60)
         assert await slots.take(TWO)
         assert await slots.take(TWO)
         waiting = [asyncio.create_task(slots.take(TWO)) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_no_more_wait_than_there_are_places() -> None:
 
 def test_who_waits_too_long_goes_elsewhere() -> None:
     async def work() -> None:
-        slots = Slots(queue_seconds=0.01)
+        slots = ConcurrencyLimiter(queue_seconds=0.01)
         assert await slots.take(TWO)
         assert await slots.take(TWO)
         assert not await slots.take(TWO)
@@ -91,7 +91,7 @@ def test_who_waits_too_long_goes_elsewhere() -> None:
 @pytest.mark.parametrize("handed_over_before", [False, True])
 def test_a_place_survives_the_one_who_waited_for_it(handed_over_before: bool) -> None:
     async def work() -> None:
-        slots = Slots(queue_seconds=60)
+        slots = ConcurrencyLimiter(queue_seconds=60)
         assert await slots.take(TWO)
         assert await slots.take(TWO)
         waiting = asyncio.create_task(slots.take(TWO))
@@ -110,7 +110,7 @@ def test_a_place_survives_the_one_who_waited_for_it(handed_over_before: bool) ->
 
 def test_two_event_loops_share_the_places_of_a_process() -> None:
     async def work() -> None:
-        slots = Slots(queue_seconds=10)
+        slots = ConcurrencyLimiter(queue_seconds=10)
         assert await slots.take(TWO)
         assert await slots.take(TWO)
         elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, slots.take(TWO)))

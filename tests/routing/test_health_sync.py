@@ -20,11 +20,11 @@ from django.test import override_settings
 
 from native_api.routing import health_sync
 from native_api.routing.circuit import PUT_OFF
-from native_api.routing.health_states import Standing
-from native_api.routing.health_sync import CacheState
-from native_api.routing.pool import Fleet
+from native_api.routing.health_states import TargetState
+from native_api.routing.health_sync import HealthSync
+from native_api.routing.pool import TargetPool
 from tests.access.concurrent_requests import redis_cache
-from tests.routing.target_pools import Clock, failure, fleet_with, target
+from tests.routing.target_pools import Clock, failure, pool_with, target
 from tests.servers import until
 
 REDIS = "redis://127.0.0.1:6379/2"
@@ -61,30 +61,30 @@ class Process:
 
     def __init__(self, wall: Clock) -> None:
         self.steady = Clock()
-        self.state = CacheState(self.steady)
-        self.fleet: Fleet = fleet_with(wall, self.state)
-        self.fleet.health.know((A.key, A.provider.identity))
+        self.sync = HealthSync(self.steady)
+        self.pool: TargetPool = pool_with(wall, self.sync)
+        self.pool.health.know((A.key, A.provider.identity))
 
     def fail(self, times: int, status: int = 500) -> None:
         """Each for another caller."""
 
         async def calls() -> None:
             for number in range(times):
-                lease = await self.fleet.admit(A, f"user {number}")
-                assert lease is not None
-                lease.failed(failure(status))
-                lease.release()
+                permit = await self.pool.admit(A, f"user {number}")
+                assert permit is not None
+                permit.failed(failure(status))
+                permit.release()
 
         asyncio.run(calls())
 
-    def standing(self) -> Standing:
+    def state(self) -> TargetState:
         """As a call finds it that comes a while after the last one."""
         self.steady.now += health_sync.STALE + 1
-        asyncio.run(self.fleet.health.listen())
-        return self.fleet.health.standing(A)
+        asyncio.run(self.pool.health.listen())
+        return self.pool.health.state(A)
 
-    def comes_to(self, standing: Standing) -> None:
-        until(lambda: self.standing() is standing, f"{standing!r}")
+    def comes_to(self, state: TargetState) -> None:
+        until(lambda: self.state() is state, f"{state!r}")
 
 
 @pytest.fixture
@@ -100,54 +100,54 @@ def two(cache: Any, wall: Clock) -> tuple[Process, Process]:
 def test_what_one_process_finds_the_other_knows(two: tuple[Process, Process]) -> None:
     one, other = two
     one.fail(5)
-    other.comes_to(Standing.OUT)
+    other.comes_to(TargetState.OPEN)
 
 
 def test_what_one_caller_met_is_not_told(two: tuple[Process, Process]) -> None:
     one, other = two
 
     for _ in range(5):
-        one.fleet.health.failed(A, Standing.GOOD, failure(), "user 1")
-    assert one.fleet.health.standing(A, "user 1") is Standing.OUT
-    assert one.state._untold == {}
-    assert other.standing() is Standing.GOOD
-    one.fleet.health.probed(A, failure())
-    other.comes_to(Standing.OUT)
+        one.pool.health.failed(A, TargetState.HEALTHY, failure(), "user 1")
+    assert one.pool.health.state(A, "user 1") is TargetState.OPEN
+    assert one.sync._untold == {}
+    assert other.state() is TargetState.HEALTHY
+    one.pool.health.probed(A, failure())
+    other.comes_to(TargetState.OPEN)
 
 
 def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Clock) -> None:
     one, other = two
     one.fail(5)
-    other.comes_to(Standing.OUT)
+    other.comes_to(TargetState.OPEN)
     wall.now += 31
 
     async def trial() -> None:
-        lease = await other.fleet.admit(A)
-        assert lease is not None
-        lease.succeeded()
-        lease.release()
+        permit = await other.pool.admit(A)
+        assert permit is not None
+        permit.succeeded()
+        permit.release()
 
     asyncio.run(trial())
-    one.comes_to(Standing.GOOD)
+    one.comes_to(TargetState.HEALTHY)
 
 
 def test_a_process_that_begins_later_knows_it_with_its_first_call(two: tuple[Process, Process], wall: Clock) -> None:
     one, _ = two
     one.fail(3, status=401)
     late = Process(wall)
-    until(lambda: not one.state._telling, "it to be told")
-    late.comes_to(Standing.LAST_RESORT)
+    until(lambda: not one.sync._telling, "it to be told")
+    late.comes_to(TargetState.DEGRADED)
 
 
 @pytest.mark.parametrize("cache", ["redis"], indirect=True)
 def test_one_process_has_the_trial(two: tuple[Process, Process], wall: Clock) -> None:
     one, other = two
     one.fail(5)
-    other.comes_to(Standing.OUT)
+    other.comes_to(TargetState.OPEN)
     wall.now += 31
 
     async def both() -> list[bool]:
-        return [lease is not None for lease in await asyncio.gather(*(each.fleet.admit(A) for each in (*two, *two)))]
+        return [permit is not None for permit in await asyncio.gather(*(each.pool.admit(A) for each in (*two, *two)))]
 
     assert sum(asyncio.run(both())) == 1
 
@@ -155,17 +155,17 @@ def test_one_process_has_the_trial(two: tuple[Process, Process], wall: Clock) ->
 def test_a_trial_that_was_left_is_free_for_the_other(two: tuple[Process, Process], wall: Clock) -> None:
     one, other = two
     one.fail(5)
-    other.comes_to(Standing.OUT)
+    other.comes_to(TargetState.OPEN)
     wall.now += 31
 
     async def leave() -> None:
-        lease = await one.fleet.admit(A)
-        assert lease is not None
-        lease.release()
+        permit = await one.pool.admit(A)
+        assert permit is not None
+        permit.release()
 
     def after_another_second() -> bool:
         wall.now += PUT_OFF + 0.1
-        return asyncio.run(other.fleet.admit(A)) is not None
+        return asyncio.run(other.pool.admit(A)) is not None
 
     asyncio.run(leave())
     until(after_another_second, "the trial")
@@ -174,14 +174,14 @@ def test_a_trial_that_was_left_is_free_for_the_other(two: tuple[Process, Process
 def test_others_are_asked_at_most_once_a_second(two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = two
     asked: list[Any] = []
-    real = CacheState._ask
-    monkeypatch.setattr(CacheState, "_ask", lambda self, names: asked.append(names) or real(self, names))
+    real = HealthSync._ask
+    monkeypatch.setattr(HealthSync, "_ask", lambda self, names: asked.append(names) or real(self, names))
     monkeypatch.setattr(health_sync, "PATIENCE", 1e9)
 
     async def many() -> None:
         for _ in range(1000):
             one.steady.now += 0.01
-            await one.fleet.health.listen()
+            await one.pool.health.listen()
             await asyncio.sleep(0.0005)
 
     asyncio.run(many())
@@ -191,26 +191,26 @@ def test_others_are_asked_at_most_once_a_second(two: tuple[Process, Process], mo
 def test_a_cache_that_is_flushed_takes_nothing_from_those_who_know(two: tuple[Process, Process]) -> None:
     one, other = two
     one.fail(5)
-    other.comes_to(Standing.OUT)
+    other.comes_to(TargetState.OPEN)
     caches["default"].clear()
-    assert one.standing() is Standing.OUT
-    assert other.standing() is Standing.OUT
+    assert one.state() is TargetState.OPEN
+    assert other.state() is TargetState.OPEN
 
 
 def test_what_another_version_wrote_is_passed_over(two: tuple[Process, Process]) -> None:
     one, _ = two
     caches["default"].set(health_sync._key(A.key), {"kind": "new"}, 60)
     caches["default"].set(health_sync.CHANGED, "x", 60)
-    assert one.standing() is Standing.GOOD
+    assert one.state() is TargetState.HEALTHY
 
 
 def test_a_conversations_tier_only_goes_up_in_every_process(two: tuple[Process, Process]) -> None:
     one, other = two
-    assert asyncio.run(one.state.raised("u:1", 1, 2)) == 1
-    assert asyncio.run(other.state.raised("u:1", 0, 2)) == 1
-    assert asyncio.run(other.state.raised("u:1", 2, 2)) == 2
-    assert asyncio.run(one.state.raised("u:1", 0, 2)) == 2
-    assert asyncio.run(one.state.raised("u:2", 0, 2)) == 0
+    assert asyncio.run(one.sync.raised("u:1", 1, 2)) == 1
+    assert asyncio.run(other.sync.raised("u:1", 0, 2)) == 1
+    assert asyncio.run(other.sync.raised("u:1", 2, 2)) == 2
+    assert asyncio.run(one.sync.raised("u:1", 0, 2)) == 2
+    assert asyncio.run(one.sync.raised("u:2", 0, 2)) == 0
 
 
 # --- without a shared cache ----------------------------------------------------------------------------------------
@@ -220,9 +220,9 @@ def test_a_cache_in_memory_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(health_sync, "_threads", None)
     alone = Process(Clock())
     alone.fail(5)
-    assert alone.standing() is Standing.OUT
-    assert asyncio.run(alone.state.raised("u:1", 1, 2)) == 1
-    assert asyncio.run(alone.state.raised("u:1", 0, 2)) == 1
+    assert alone.state() is TargetState.OPEN
+    assert asyncio.run(alone.sync.raised("u:1", 1, 2)) == 1
+    assert asyncio.run(alone.sync.raised("u:1", 0, 2)) == 1
 
 
 def closed_port() -> int:
@@ -236,11 +236,11 @@ def test_a_dead_cache_means_local_state_and_one_warning(wall: Clock, caplog: pyt
     with override_settings(CACHES={"default": dead}), caplog.at_level(logging.WARNING, "native_api.routing"):
         alone = Process(wall)
         alone.fail(5)
-        assert alone.standing() is Standing.OUT
+        assert alone.state() is TargetState.OPEN
         wall.now += 31
         alone.fail(2)
-        assert alone.standing() is Standing.OUT
-        assert asyncio.run(alone.state.raised("u:1", 1, 2)) == 1
+        assert alone.state() is TargetState.OPEN
+        assert asyncio.run(alone.sync.raised("u:1", 1, 2)) == 1
         until(lambda: "cache cannot be used" in caplog.text, "the warning")
     assert caplog.text.count("cache cannot be used") == 1
 
@@ -256,10 +256,10 @@ def test_a_hanging_cache_holds_no_call_up(wall: Clock, monkeypatch: pytest.Monke
             async def calls() -> float:
                 started = time.monotonic()
                 for _ in range(20):
-                    await alone.fleet.health.listen()
-                    lease = await alone.fleet.admit(A)
-                    assert lease is not None
-                    lease.release()
+                    await alone.pool.health.listen()
+                    permit = await alone.pool.admit(A)
+                    assert permit is not None
+                    permit.release()
                     alone.steady.now += 0.3
                 return time.monotonic() - started
 
@@ -273,7 +273,7 @@ def test_nor_an_operator_who_looks(wall: Clock, monkeypatch: pytest.MonkeyPatch)
         hanging["OPTIONS"] = {"socket_timeout": 3}
         with override_settings(CACHES={"default": hanging}):
             started = time.monotonic()
-            assert Process(wall).state.ask_now([A.key]) == {}
+            assert Process(wall).sync.ask_now([A.key]) == {}
             assert time.monotonic() - started < 1
 
 
@@ -283,11 +283,11 @@ def test_what_could_not_be_told_is_told_when_the_cache_is_back(wall: Clock, tmp_
         one, other = Process(wall), Process(wall)
         FlakyCache.broken.set()
         one.fail(5)
-        until(lambda: one.state._telling is None and one.state._untold, "the failure to tell")
+        until(lambda: one.sync._telling is None and one.sync._untold, "the failure to tell")
         FlakyCache.broken.clear()
-        assert other.standing() is Standing.GOOD
-        one.comes_to(Standing.OUT)
-        other.comes_to(Standing.OUT)
+        assert other.state() is TargetState.HEALTHY
+        one.comes_to(TargetState.OPEN)
+        other.comes_to(TargetState.OPEN)
 
 
 class FlakyCache(FileBasedCache):

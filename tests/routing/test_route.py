@@ -12,8 +12,8 @@ from django.test import Client, override_settings
 from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
 from native_api.models import ModelRoute, Provider, Target
-from native_api.routing.health_states import Trouble
-from native_api.routing.health_sync import fleet
+from native_api.routing.health_states import Incident
+from native_api.routing.health_sync import pool
 from native_api.types import Timeouts
 from native_api.views import health
 
@@ -39,7 +39,7 @@ def test_what_a_target_tells_wins_over_its_provider() -> None:
 def test_retries_are_the_sites_where_nobody_tells_any() -> None:
     with override_settings(NATIVE_API={"ATTEMPTS": {"RETRIES": 4, "TOTAL": 9}}):
         snapshot = built({"m": {"TARGETS": [X]}})
-    assert (snapshot.targets("m")[0].retries, snapshot.budget.attempts, snapshot.budget.seconds) == (4, 9, 120)
+    assert (snapshot.targets("m")[0].retries, snapshot.attempt_limits.attempts, snapshot.attempt_limits.seconds) == (4, 9, 120)
 
 
 def test_a_route_is_weighted_by_itself_where_the_weights_differ() -> None:
@@ -124,7 +124,7 @@ def admin(db: None, client: Client) -> Client:
 @pytest.fixture(autouse=True)
 def no_troubles() -> Any:
     yield
-    fleet.health.troubles.clear()
+    pool.health.incidents.clear()
 
 
 def form(*targets: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -201,8 +201,8 @@ def test_troubles_show_beside_the_row(admin: Client) -> None:
     catalog.forget()
     [target] = catalog.current().targets("m")
     assert "ok" in admin.get("/admin/native_api/provider/").content.decode()
-    fleet.health.troubles[target.key] = Trouble("failing", fleet.health._clock() + 30, code="connection_failed")
-    fleet.health.troubles[target.provider.identity] = Trouble("refused", fleet.health._clock() + 30, code="401")
+    pool.health.incidents[target.key] = Incident("failing", pool.health._clock() + 30, code="connection_failed")
+    pool.health.incidents[target.provider.identity] = Incident("refused", pool.health._clock() + 30, code="401")
     assert "key refused (401); x: out of order (connection_failed)" in admin.get("/admin/native_api/provider/").content.decode()
     assert "p/x: out of order (connection_failed)" in admin.get("/admin/native_api/modelroute/").content.decode()
 
@@ -218,6 +218,6 @@ def test_readiness_counts_targets_in_trouble_without_names(admin: Client, monkey
 
     sound = {"status": "ok", "count": 1, "targets": 1, "out_of_order": 0, "limited": 0, "keys_refused": 0, "keys_unreadable": 0}
     assert told() == sound
-    fleet.health.troubles[target.key] = Trouble("failing", fleet.health._clock() + 30)
-    fleet.health.troubles[target.provider.identity] = Trouble("refused", fleet.health._clock() + 30)
+    pool.health.incidents[target.key] = Incident("failing", pool.health._clock() + 30)
+    pool.health.incidents[target.provider.identity] = Incident("refused", pool.health._clock() + 30)
     assert told() == {**sound, "status": "degraded", "out_of_order": 1, "keys_refused": 1}

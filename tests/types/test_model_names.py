@@ -73,7 +73,7 @@ class TestEverySpelling:
             assert not limit("p/another*").covers([f"p/{asked}"])
 
     def test_costs_the_same(self, preset: str, models: list[str]) -> None:
-        tables = [lookup.of(served_by(preset, model)) for model in models]
+        tables = [lookup.price_of(served_by(preset, model)) for model in models]
         assert all(table == tables[0] for table in tables)
         assert tables[0] or preset not in {*PRICED, "gemini", "vertex", "vertex-anthropic", "bedrock"}
 
@@ -120,9 +120,9 @@ class TestAVariant:
 
 
 def test_a_variant_has_the_price_of_no_other() -> None:
-    assert lookup.of(served_by("openrouter", "openai/gpt-4o"))
+    assert lookup.price_of(served_by("openrouter", "openai/gpt-4o"))
     for suffix in (":free", ":nitro", ":online"):
-        assert lookup.of(served_by("openrouter", f"openai/gpt-4o{suffix}")) is None
+        assert lookup.price_of(served_by("openrouter", f"openai/gpt-4o{suffix}")) is None
 
 
 @pytest.mark.parametrize("pattern", ["gpt-4o", "gpt-4o*", "GPT-4O", "p/gpt*", "*4o*", "*/gpt-4o", "P*"])

@@ -21,7 +21,7 @@ from native_api.exceptions import UpstreamError
 from native_api.types import Provider, Secret, Target, UpstreamRequest
 from native_api.upstream import call as exchange
 from native_api.upstream import transport
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import aws
 from native_api.upstream.auth.methods import authorize
 from tests.aws_signature import signature_of, told
@@ -70,7 +70,7 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
     upstream.script(model, says(REPLY))
 
     async def call() -> None:
-        await exchange.complete(exchange.prepare(CHAT, Target(where, model)), Attempts())
+        await exchange.complete(exchange.prepare(CHAT, Target(where, model)), AttemptLog())
         await transport.aclose()
 
     asyncio.run(call())
@@ -193,7 +193,7 @@ def test_a_refusal_that_quotes_them_is_passed_on_without_them(upstream: Upstream
 
     async def call() -> None:
         try:
-            await exchange.complete(exchange.prepare(CHAT, Target(where, "quoted")), Attempts())
+            await exchange.complete(exchange.prepare(CHAT, Target(where, "quoted")), AttemptLog())
         finally:
             await transport.aclose()
 

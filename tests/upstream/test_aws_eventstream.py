@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
-from native_api.upstream.decoders.aws_eventstream import Decoder
+from native_api.upstream.decoders.aws_eventstream import AWSEventStreamDecoder
 from tests.aws_eventstream_writer import header, message
 
 
 def decoded(pieces: list[bytes]) -> list[Event]:
-    decoder = Decoder()
+    decoder = AWSEventStreamDecoder()
     return [event for piece in pieces for event in decoder.feed(piece)] + decoder.close()
 
 
@@ -115,7 +115,7 @@ def prelude(length: int, header_length: int) -> bytes:
 
 
 def test_a_message_over_the_limit_is_given_up_before_it_comes() -> None:
-    decoder = Decoder(limit=1000)
+    decoder = AWSEventStreamDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="never ends"):
         decoder.feed(prelude(1001, 0))
 
@@ -123,7 +123,7 @@ def test_a_message_over_the_limit_is_given_up_before_it_comes() -> None:
 @pytest.mark.parametrize("told", [prelude(15, 0), prelude(40, 25), prelude(200_000, 190_000)])
 def test_lengths_that_cannot_be_are_refused(told: bytes) -> None:
     with pytest.raises(UpstreamError, match="damaged"):
-        Decoder().feed(told)
+        AWSEventStreamDecoder().feed(told)
 
 
 @pytest.mark.parametrize("headers", [b"\x05name", b"\x01a\x0b", b"\x01a\x07\x00\x09short", b"\x01a\x07\x00", b"\x01a\x05\x00"])

@@ -19,9 +19,9 @@ from native_api.exceptions import MAX_PROVIDER_MESSAGE, UpstreamError
 from native_api.types import Provider, Secret, Target, UpstreamRequest
 from native_api.upstream import call as exchange
 from native_api.upstream import redaction, transport
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import access_tokens, aws, methods
-from native_api.upstream.redaction import attribute, discreet
+from native_api.upstream.redaction import attribute, redact
 from tests.upstream.keys import private_pem, service_account
 
 PROVIDER = Provider("up", "openai", "https://llm.example.com/v1", Secret("sk-abcdef123456"), headers={"x-team": "team-secret", "x-a": "b"})
@@ -44,12 +44,12 @@ PROVIDER = Provider("up", "openai", "https://llm.example.com/v1", Secret("sk-abc
     ],
 )
 def test_secrets_and_private_addresses_are_taken_out_and_nothing_else(words: str, told: str) -> None:
-    assert discreet(words, PROVIDER) == told
+    assert redact(words, PROVIDER) == told
 
 
 def test_each_part_of_a_key_is_a_secret() -> None:
     aws = Provider("aws", "openai", "https://a.example", Secret("AKIDEXAMPLE:wJalrXUtnFEMI:token-of-it"))
-    assert discreet("AKIDEXAMPLE signed with wJalrXUtnFEMI and token-of-it", aws) == "(hidden) signed with (hidden) and (hidden)"
+    assert redact("AKIDEXAMPLE signed with wJalrXUtnFEMI and token-of-it", aws) == "(hidden) signed with (hidden) and (hidden)"
 
 
 def test_a_fault_names_the_provider_and_reads_the_same_everywhere() -> None:
@@ -99,7 +99,7 @@ def remains(message: str, shown: str) -> bool:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_key_is_hidden_in_every_form(encoding: str) -> None:
     shown = ENCODINGS[encoding](KEY)
-    message = discreet(f"the request had '{shown}' in it", WITH_KEY)
+    message = redact(f"the request had '{shown}' in it", WITH_KEY)
     assert "(hidden)" in message
     assert not remains(message, shown), message
     assert message.endswith("' in it")
@@ -136,7 +136,7 @@ def test_no_dialect_cuts_before_secrets_are_hidden(dialect: str, status: int, fr
 
 @pytest.mark.parametrize("separator", [" ", ","])
 def test_a_key_that_is_repeated_without_end_is_hidden_to_the_end(separator: str) -> None:
-    message = discreet(separator.join([KEY] * 3000), WITH_KEY)
+    message = redact(separator.join([KEY] * 3000), WITH_KEY)
     assert not remains(message, KEY)
     assert len(message) <= MAX_PROVIDER_MESSAGE
 
@@ -144,7 +144,7 @@ def test_a_key_that_is_repeated_without_end_is_hidden_to_the_end(separator: str)
 def test_an_address_is_not_cut_into_one_that_is_shown() -> None:
     for before in range(redaction.MOST_READ - 40, redaction.MOST_READ):
         text = "sk-abcdef123456" * 6
-        assert "10.0.0" not in discreet(f"{text}{'y' * (before - len(text))} http://10.0.0.7:8000/internal and more words", PROVIDER)
+        assert "10.0.0" not in redact(f"{text}{'y' * (before - len(text))} http://10.0.0.7:8000/internal and more words", PROVIDER)
 
 
 def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) 
             return pattern.search(text, place, end)  # type: ignore[union-attr]
 
     monkeypatch.setattr(redaction, "_pattern", lambda secrets: (Counting(), longest))
-    discreet("word " * 2_000_000, PROVIDER)
+    redact("word " * 2_000_000, PROVIDER)
     assert sum(read) <= redaction.MOST_READ + longest
 
 
@@ -170,17 +170,17 @@ def test_the_place_that_a_provider_names_is_redacted_like_its_words() -> None:
 
 def test_what_a_header_holds_is_hidden_without_its_scheme_too() -> None:
     provider = Provider("up", "openai", "https://llm.example.com/v1", headers={"cf-aig-authorization": "Bearer cf-token-99"})
-    assert discreet("the token cf-token-99 has ended", provider) == "the token (hidden) has ended"
+    assert redact("the token cf-token-99 has ended", provider) == "the token (hidden) has ended"
 
 
 def test_of_a_service_account_no_line_is_shown() -> None:
     vertex = Provider("vertex", "gemini", "https://x.example", Secret(service_account("https://oauth2.googleapis.com/token")), "google")
     lines = private_pem().splitlines()
     for shown in (*lines[1:-1], private_pem(), json.dumps(private_pem()), "gateway@a-project.iam.gserviceaccount.com"):
-        message = discreet(f"what is {shown}?", vertex)
+        message = redact(f"what is {shown}?", vertex)
         assert not any(line in message for line in lines[1:-1])
         assert "gateway@" not in message
-    assert discreet("a private project of type service_account", vertex) == "a private project of type service_account"
+    assert redact("a private project of type service_account", vertex) == "a private project of type service_account"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_of_a_service_account_no_line_is_shown() -> None:
     ],
 )
 def test_credentials_that_are_not_ours_are_hidden_by_their_place(words: str, told: str) -> None:
-    assert discreet(words, PROVIDER) == told
+    assert redact(words, PROVIDER) == told
 
 
 # --- what was fetched ----------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def test_a_token_that_was_fetched_is_hidden_as_a_key_is(monkeypatch: pytest.Monk
 
     provider = sends("google", fetched, monkeypatch, f"fetched@{encoding}")
     shown = ENCODINGS[encoding](token)
-    assert not remains(discreet(f"no: {shown}", provider), shown)
+    assert not remains(redact(f"no: {shown}", provider), shown)
 
 
 def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) 
         return aws._signed("https://x/v1", "POST", b"", aws._given(Secret("AKIDFOUND1234:secret-part:session-token-77")), "us-east-1")
 
     provider = sends("aws", signed, monkeypatch, "found")
-    assert discreet("AKIDFOUND1234 with session-token-77", provider) == "(hidden) with (hidden)"
+    assert redact("AKIDFOUND1234 with session-token-77", provider) == "(hidden) with (hidden)"
 
 
 def test_tokens_are_not_remembered_for_ever() -> None:
@@ -268,7 +268,7 @@ def test_a_report_of_a_failed_call_shows_no_key_in_any_frame(auth: str, address:
 
     async def call() -> None:
         try:
-            await exchange.complete(exchange.prepare(chat, Target(provider, "m")), Attempts())
+            await exchange.complete(exchange.prepare(chat, Target(provider, "m")), AttemptLog())
         finally:
             await transport.aclose()
 

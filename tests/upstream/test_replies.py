@@ -20,7 +20,7 @@ from native_api.dialects.shared.nesting import MAX_DEPTH, check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Provider, Secret, Target
 from native_api.upstream import call, transport
-from native_api.upstream.attempt_log import Attempts
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.decoders import compression
 from native_api.upstream.decoders.compression import PIECE_BYTES, Decompressor
 from tests.aws_eventstream_writer import message
@@ -117,9 +117,9 @@ def text_of(server: Scene, name: str, script: Script, stream: bool) -> str:
 
 async def _asked(target: Target, stream: bool) -> str:
     if not stream:
-        done = await call.complete(call.prepare(HI, target), Attempts())
+        done = await call.complete(call.prepare(HI, target), AttemptLog())
         return str(done.completion["choices"][0]["message"]["content"])
-    opened = await call.open_stream(call.prepare({**HI, "stream": True}, target), Attempts())
+    opened = await call.open_stream(call.prepare({**HI, "stream": True}, target), AttemptLog())
     try:
         chunks = [chunk async for batch in opened for chunk in batch]
     finally:

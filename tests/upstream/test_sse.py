@@ -33,21 +33,21 @@ EVENTS = [
 ]
 
 
-def decoded(pieces: list[bytes], decoder: sse.Decoder | ndjson.Decoder) -> list[Event]:
+def decoded(pieces: list[bytes], decoder: sse.SSEDecoder | ndjson.NDJSONDecoder) -> list[Event]:
     return [event for piece in pieces for event in decoder.feed(piece)] + decoder.close()
 
 
 def test_a_whole_stream() -> None:
-    assert decoded([STREAM], sse.Decoder()) == EVENTS
+    assert decoded([STREAM], sse.SSEDecoder()) == EVENTS
 
 
 @pytest.mark.parametrize("cut", range(len(STREAM) + 1))
 def test_a_stream_cut_anywhere(cut: int) -> None:
-    assert decoded([STREAM[:cut], STREAM[cut:]], sse.Decoder()) == EVENTS
+    assert decoded([STREAM[:cut], STREAM[cut:]], sse.SSEDecoder()) == EVENTS
 
 
 def test_a_stream_byte_by_byte() -> None:
-    assert decoded([STREAM[position : position + 1] for position in range(len(STREAM))], sse.Decoder()) == EVENTS
+    assert decoded([STREAM[position : position + 1] for position in range(len(STREAM))], sse.SSEDecoder()) == EVENTS
 
 
 @given(
@@ -57,17 +57,17 @@ def test_where_it_is_cut_never_matters(tokens: list[bytes], data: st.DataObject)
     stream = b"".join(tokens)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    assert decoded(pieces, sse.Decoder()) == decoded([stream], sse.Decoder())
+    assert decoded(pieces, sse.SSEDecoder()) == decoded([stream], sse.SSEDecoder())
 
 
 def test_a_line_that_never_ends_is_given_up() -> None:
-    decoder = sse.Decoder(limit=1000)
+    decoder = sse.SSEDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="never ends"):
         decoded([b"x" * 100] * 11, decoder)
 
 
 def test_an_event_of_endless_lines_is_given_up() -> None:
-    decoder = sse.Decoder(limit=1000)
+    decoder = sse.SSEDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="never ends"):
         decoded([b"data: " + b"x" * 100 + b"\n"] * 11, decoder)
 
@@ -75,5 +75,5 @@ def test_an_event_of_endless_lines_is_given_up() -> None:
 def test_lines_of_json_cut_anywhere() -> None:
     stream = '{"a": "é"}\n\n{"b": 2}\r\n{"c": 3}'.encode()
     for cut in range(len(stream) + 1):
-        events = decoded([stream[:cut], stream[cut:]], ndjson.Decoder())
+        events = decoded([stream[:cut], stream[cut:]], ndjson.NDJSONDecoder())
         assert [event.data for event in events] == ['{"a": "é"}', '{"b": 2}', '{"c": 3}']

@@ -16,7 +16,7 @@ from django.test import Client
 
 from native_api.catalog.presets import PRESETS
 from native_api.exceptions import NativeError, UpstreamError
-from native_api.gateway.call_record import Meter
+from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import Outcome
 from native_api.models import UsageRecord
 from native_api.pricing import lookup, published
@@ -39,8 +39,8 @@ def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
     return handed
 
 
-def meter(target: Target | None = GPT) -> Meter:
-    made = Meter(CHAT, Caller(), "r", "chat/completions")
+def call_record(target: Target | None = GPT) -> CallRecord:
+    made = CallRecord(CHAT, Caller(), "r", "chat/completions")
     made.attempts.target = target
     made.attempts.count = 0 if target is None else 1
     return made
@@ -52,7 +52,7 @@ def completion(usage: Usage, tier: str | None = None) -> Any:
 
 
 def test_a_complete_reply_is_charged_by_its_target(records: list[UsageEntry]) -> None:
-    with meter() as call:
+    with call_record() as call:
         call.told_all(completion(used(1000, 500, cached=200)))
     [entry] = records
     assert entry.cost == Decimal("0.00725")
@@ -60,7 +60,7 @@ def test_a_complete_reply_is_charged_by_its_target(records: list[UsageEntry]) ->
 
 
 def test_a_stream_is_charged_by_what_was_told_last(records: list[UsageEntry]) -> None:
-    with meter() as call:
+    with call_record() as call:
         call.told([], used(1000, 0))
         call.told([], used(1000, 500))
         call.settle(call.usage)
@@ -68,7 +68,7 @@ def test_a_stream_is_charged_by_what_was_told_last(records: list[UsageEntry]) ->
 
 
 def test_a_broken_call_is_charged_by_the_estimate_of_it(records: list[UsageEntry]) -> None:
-    call = meter()
+    call = call_record()
     call.first_token()
     with pytest.raises(UpstreamError), call:
         raise UpstreamError("It broke off.")
@@ -80,14 +80,14 @@ def test_a_broken_call_is_charged_by_the_estimate_of_it(records: list[UsageEntry
 
 @pytest.mark.parametrize("target", [None, GPT])
 def test_a_call_that_used_nothing_has_no_cost(records: list[UsageEntry], target: Target | None) -> None:
-    with pytest.raises(NativeError), meter(target):
+    with pytest.raises(NativeError), call_record(target):
         raise NativeError("No.")
     assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
 
 
 def test_each_of_hedged_targets_is_charged_by_its_own_price(records: list[UsageEntry]) -> None:
     unknown = served_by("vllm", "m")
-    with meter() as call:
+    with call_record() as call:
         call.attempts.hedged += [(CLAUDE, used(1000, 10)), (CLAUDE, None), (unknown, used(1000, 10))]
         call.told_all(completion(used(1000, 500)))
     answer, told, untold, unpriced = records
@@ -101,9 +101,9 @@ def test_each_of_hedged_targets_is_charged_by_its_own_price(records: list[UsageE
     ("tier", "expected"), [(None, "0.01125"), ("default", "0.01125"), ("flex", "0.005625"), ("priority", "0.0225"), ("scale", "0.01125")]
 )
 def test_the_tier_that_served_a_reply_decides_its_price(records: list[UsageEntry], tier: str | None, expected: str) -> None:
-    with meter(served_by("openai", "gpt-5")) as call:
+    with call_record(served_by("openai", "gpt-5")) as call:
         call.told_all(completion(used(1000, 1000), tier))
-    with meter(served_by("openai", "gpt-5")) as call:
+    with call_record(served_by("openai", "gpt-5")) as call:
         call.told([{"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [], "service_tier": tier}], None)
         call.told([], used(1000, 1000))
     assert [entry.cost for entry in records] == [Decimal(expected)] * 2
@@ -115,14 +115,14 @@ def test_an_estimate_is_for_the_tier_that_is_asked_for() -> None:
 
 
 def test_a_vendor_that_serves_anothers_models_has_ordinary_prices_for_all_tiers(records: list[UsageEntry]) -> None:
-    with meter(served_by("azure", "gpt-4.1-2025-04-14")) as call:
+    with call_record(served_by("azure", "gpt-4.1-2025-04-14")) as call:
         call.told_all(completion(used(1000, 0), "priority"))
     assert [entry.cost for entry in records] == [Decimal("0.002")]
 
 
 def test_what_cannot_be_charged_is_recorded_nevertheless(records: list[UsageEntry], caplog: pytest.LogCaptureFixture) -> None:
     broken = served_by("openai", "m", {"INPUT": "not read by anything", "OUTPUT": None})
-    with meter(broken) as call:
+    with call_record(broken) as call:
         call.told_all(completion(used(1000, 500)))
     assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
     assert "could not be charged" in caplog.text
@@ -193,8 +193,8 @@ def test_other_routes_look_up_no_prices() -> None:
 
 
 def test_a_price_is_at_hand_within_five_microseconds() -> None:
-    lookup.of(GPT)
-    assert min(timeit.repeat(lambda: lookup.of(GPT), number=2_000, repeat=10)) / 2_000 < 5e-6
+    lookup.price_of(GPT)
+    assert min(timeit.repeat(lambda: lookup.price_of(GPT), number=2_000, repeat=10)) / 2_000 < 5e-6
 
 
 def test_many_threads_that_need_prices_at_once_read_them_once() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError, UpstreamTimeout
-from native_api.gateway.call_record import Meter
+from native_api.gateway.call_record import CallRecord
 from native_api.types import Caller, Event, Json, Usage
 from native_api.upstream.call import DECODERS
 from native_api.usage import recorder
@@ -42,10 +42,10 @@ class Reading:
         self.parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
         self.chunks: list[Any] = []
         self.waiting: list[Json] = []
-        self.meter = Meter(CHAT, Caller(), "r", "chat/completions")
-        self.meter.attempts.target = GPT
-        self.meter.upstream = self
-        self.meter.first_token()
+        self.call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
+        self.call_record.attempts.target = GPT
+        self.call_record.upstream = self
+        self.call_record.first_token()
 
     @property
     def usage(self) -> Usage | None:
@@ -59,7 +59,7 @@ class Reading:
             batch = list(self.parser.feed(event))
             self.chunks += batch
             if batch:
-                self.meter.told(batch, self.usage)
+                self.call_record.told(batch, self.usage)
 
     def has_finished(self) -> bool:
         return any(choice["finish_reason"] for chunk in self.chunks for choice in chunk["choices"])
@@ -88,7 +88,7 @@ def test_a_client_that_leaves_pays_for_what_was_produced_until_then(case: Any, r
         reading = Reading(case)
         reading.read(events[:cut])
         told, finished = reading.usage or used(), reading.has_finished()
-        reading.meter.left()
+        reading.call_record.left()
         entry = records.pop()
         assert entry.status == "client_closed"
         assert entry.total_tokens >= entry.prompt_tokens + entry.completion_tokens
@@ -101,13 +101,13 @@ def test_a_client_that_leaves_pays_for_what_was_produced_until_then(case: Any, r
         before = entry.completion_tokens
 
 
-def leaves(meter: Meter) -> None:
-    meter.left()
+def leaves(call_record: CallRecord) -> None:
+    call_record.left()
 
 
-def fails(error: BaseException) -> Callable[[Meter], None]:
-    def end(meter: Meter) -> None:
-        with pytest.raises(type(error)), meter:
+def fails(error: BaseException) -> Callable[[CallRecord], None]:
+    def end(call_record: CallRecord) -> None:
+        with pytest.raises(type(error)), call_record:
             raise error
 
     return end
@@ -125,11 +125,11 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("told", [None, used(0, 0), used(9, 1), used(9, 400)])
-def test_however_an_answer_ends_the_larger_count_is_charged(end: Callable[[Meter], None], told: Usage | None, records: Any) -> None:
+def test_however_an_answer_ends_the_larger_count_is_charged(end: Callable[[CallRecord], None], told: Usage | None, records: Any) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.parser.usage = told
-    reading.meter.told([chunk({"content": "word " * 1600})], told)
-    end(reading.meter)
+    reading.call_record.told([chunk({"content": "word " * 1600})], told)
+    end(reading.call_record)
     [entry] = records
     assert (entry.completion_tokens, entry.estimated) == (2000, True)
     assert entry.prompt_tokens == ((told or used())["prompt_tokens"] or prompt_tokens(CHAT))
@@ -138,42 +138,42 @@ def test_however_an_answer_ends_the_larger_count_is_charged(end: Callable[[Meter
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_larger_count_that_was_told_is_not_an_estimate(end: Callable[[Meter], None], records: list[UsageEntry]) -> None:
+def test_a_larger_count_that_was_told_is_not_an_estimate(end: Callable[[CallRecord], None], records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.parser.usage = used(9, 3000)
-    reading.meter.told([chunk({"content": "word " * 1600})], None)
-    end(reading.meter)
+    reading.call_record.told([chunk({"content": "word " * 1600})], None)
+    end(reading.call_record)
     assert [(entry.prompt_tokens, entry.completion_tokens, entry.estimated) for entry in records] == [(9, 3000, False)]
 
 
 def test_chunks_that_were_read_and_not_handed_on_count(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.waiting = [{"content": "word " * 800}, {"reasoning_content": "word " * 800}]
-    reading.meter.left()
+    reading.call_record.left()
     assert [entry.completion_tokens for entry in records] == [2000]
 
 
 def test_what_was_sent_is_what_was_read_where_it_is_known(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
-    reading.meter.attempts.sent_tokens = 400_000
-    reading.meter.left()
+    reading.call_record.attempts.sent_tokens = 400_000
+    reading.call_record.left()
     assert [(entry.prompt_tokens, entry.estimated) for entry in records] == [(400_000, True)]
 
 
 def test_all_choices_count(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     for index in (0, 1, 2):
-        reading.meter.told([chunk({"content": "word " * 80}, index)], None)
-    reading.meter.left()
+        reading.call_record.told([chunk({"content": "word " * 80}, index)], None)
+    reading.call_record.left()
     assert [entry.completion_tokens for entry in records] == [300]
 
 
 def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(records: list[UsageEntry]) -> None:
-    meter = Meter(CHAT, Caller(), "r", "chat/completions")
-    meter.attempts.target = GPT
-    meter.attempts.hedged += [(GPT, used(9, 1), {"content": "word " * 80}), (GPT, None, {"content": "word " * 160})]
-    with meter:
-        meter.settle(used(9, 3))
+    call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
+    call_record.attempts.target = GPT
+    call_record.attempts.hedged += [(GPT, used(9, 1), {"content": "word " * 80}), (GPT, None, {"content": "word " * 160})]
+    with call_record:
+        call_record.settle(used(9, 3))
     own, told, untold = records
     assert (own.completion_tokens, own.estimated) == (3, False)
     assert (told.prompt_tokens, told.completion_tokens, told.estimated) == (9, 100, True)
@@ -228,6 +228,6 @@ def test_what_a_parser_holds_back_counts(name: str, records: list[UsageEntry]) -
     reading = Reading({"provider": {"dialect": name, "base_url": "https://api.example/v1"}, "model": "m"})
     reading.read(Event(kind, json.dumps(told)) for kind, told in HELD[name])
     assert words_of(reading.chunks) < 10
-    reading.meter.left()
+    reading.call_record.left()
     [entry] = records
     assert entry.completion_tokens >= 70

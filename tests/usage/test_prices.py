@@ -313,11 +313,11 @@ def test_a_cost_that_no_database_holds_is_not_recorded() -> None:
 
 def test_a_price_once_looked_up_is_at_hand() -> None:
     target = served_by("openrouter", "no/such-model")
-    assert lookup.of(target) is None
+    assert lookup.price_of(target) is None
     edition = lookup._lists.edition
     try:
         lookup._lists.edition = None
-        assert lookup.of(target) is None
+        assert lookup.price_of(target) is None
         assert lookup._lists.edition is None, "it did not look again"
     finally:
         lookup._lists.edition = edition
@@ -327,5 +327,5 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookup, "MOST_REMEMBERED", 3)
     lookup.forget()
     for number in range(20):
-        assert lookup.of(served_by("openai", f"m-{number}")) is None
+        assert lookup.price_of(served_by("openai", f"m-{number}")) is None
     assert len(lookup._lists.known) <= 3

@@ -90,7 +90,7 @@ def update(url: str) -> str:
 
 
 def price(model: str = "gpt-4o") -> Any:
-    return lookup.of(served_by("openai", model))
+    return lookup.price_of(served_by("openai", model))
 
 
 def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:

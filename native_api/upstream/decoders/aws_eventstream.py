@@ -39,7 +39,7 @@ BYTES: Final = 6
 STRING: Final = 7
 
 
-class Decoder:
+class AWSEventStreamDecoder:
     """An incremental decoder for one stream."""
 
     __slots__ = ("_buffer", "_limit")

@@ -7,7 +7,7 @@ from native_api.types import Event
 from native_api.upstream.decoders.sse import MAX_EVENT_BYTES, LineBuffer
 
 
-class Decoder:
+class NDJSONDecoder:
     """An incremental decoder for one stream."""
 
     __slots__ = ("_buffer",)

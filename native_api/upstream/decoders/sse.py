@@ -65,7 +65,7 @@ def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
     return [line.rstrip(b"\r\n") for line in whole], rest
 
 
-class Decoder:
+class SSEDecoder:
     """An incremental decoder for one stream."""
 
     __slots__ = ("_buffer", "_data", "_limit", "_size", "_started", "_type")
