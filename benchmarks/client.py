@@ -1,8 +1,10 @@
-"""The load of the benchmarks: a fixed number of connections that each send the same request again and again.
+"""The load of the benchmarks: a fixed number of connections that each send the same request again
+and again.
 
     python -m benchmarks.client URL CONCURRENCY SECONDS METHOD [HEADERS_JSON] <BODY
 
-Prints one JSON line: requests, seconds, the latencies' median and 99th percentile in milliseconds, and failures.
+Prints one JSON line: requests, seconds, the latencies' median and 99th percentile in milliseconds,
+and failures.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from urllib.parse import urlsplit
 class Caller(asyncio.Protocol):
     """One connection. Sends the next request when the answer to the last is whole."""
 
-    def __init__(self, request: bytes, deadline: float, latencies: list[float], done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, request: bytes, deadline: float, latencies: list[float], done: asyncio.Future[None]
+    ) -> None:
         self.request = request
         self.deadline = deadline
         self.latencies = latencies
@@ -99,7 +103,10 @@ def request_bytes(url: str, method: str, headers: dict[str, str], body: bytes) -
     fields = {"host": parts.netloc, **headers}
     if body:
         fields |= {"content-type": "application/json", "content-length": str(len(body))}
-    lines = [f"{method} {parts.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    lines = [
+        f"{method} {parts.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in fields.items()),
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

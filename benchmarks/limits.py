@@ -1,11 +1,12 @@
-"""Shows what limits cost a call: milliseconds to reserve before it and to settle after it, for four limits of which one is a budget; and
-what estimates cost: microseconds for a body of 100 messages on each wire, beside building and encoding it.
+"""Shows what limits cost a call: milliseconds to reserve before it and to settle after it, for four
+limits of which one is a budget; and what estimates cost: microseconds for a body of 100 messages on
+each wire, beside building and encoding it.
 
     python -m benchmarks.limits [--calls 500]
 
-All kinds take turns in one process: so whatever else the machine does is shared by all. Measured is what stands in
-the way of a call, the hop to the database's thread included; its record is written behind the answer, also here.
-A kind whose server is not there is left out.
+All kinds take turns in one process: so whatever else the machine does is shared by all. Measured is
+what stands in the way of a call, the hop to the database's thread included; its record is written
+behind the answer, also here. A kind whose server is not there is left out.
 """
 
 from __future__ import annotations
@@ -88,13 +89,21 @@ class Router:
 
 def set_up(folder: Path, url: str) -> None:
     """The gateway's own settings, and its databases."""
-    os.environ.update(DJANGO_SETTINGS_MODULE="gatewayproject.settings", JOURNAL_DIR=str(folder / "journal"), LOG_LEVEL="ERROR")
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="gatewayproject.settings",
+        JOURNAL_DIR=str(folder / "journal"),
+        LOG_LEVEL="ERROR",
+    )
     import django
     from django.conf import settings
 
     sqlite = {"default": settings.DATABASES["default"] | {"NAME": str(folder / "default.sqlite3")}}
     sqlite["sqlite"] = sqlite["default"] | {"NAME": str(folder / "db.sqlite3")}
-    settings.DATABASES = sqlite | ({"postgres": dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)} if url else {})
+    settings.DATABASES = sqlite | (
+        {"postgres": dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)}
+        if url
+        else {}
+    )
     settings.DATABASE_ROUTERS = [Router()]
     django.setup()
     migrate(settings.DATABASES)
@@ -114,7 +123,10 @@ def use(kind: str) -> None:
     from native_api.limits import budgets, reservations, rules
 
     limits, cache, Router.alias = KINDS[kind]
-    override_settings(NATIVE_API={"LIMITS": limits, "JOURNAL_DIR": os.environ["JOURNAL_DIR"]}, CACHES={"default": CACHES[cache]}).enable()
+    override_settings(
+        NATIVE_API={"LIMITS": limits, "JOURNAL_DIR": os.environ["JOURNAL_DIR"]},
+        CACHES={"default": CACHES[cache]},
+    ).enable()
     rules.forget()
     budgets._keys.clear()
     reservations._database_threads.cache_clear()
@@ -122,7 +134,11 @@ def use(kind: str) -> None:
 
 CACHES = {
     "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    "redis": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS, "KEY_PREFIX": secrets.token_hex(8)},
+    "redis": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS,
+        "KEY_PREFIX": secrets.token_hex(8),
+    },
 }
 
 
@@ -140,10 +156,16 @@ def one_call() -> Callable[[], Awaitable[float]]:
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
     plan = CallPlan(route("m", [target]))
     caller = Caller(user_id=1, user_name="u")
-    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hello there. " * 50}], "max_tokens": 200}
+    chat: Any = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hello there. " * 50}],
+        "max_tokens": 200,
+    }
 
     async def call() -> float:
-        entry = UsageEntry(model="m", provider="p", provider_model="m", completion_tokens=100, total_tokens=300)
+        entry = UsageEntry(
+            model="m", provider="p", provider_model="m", completion_tokens=100, total_tokens=300
+        )
         entry.cost = Decimal("0.0001")
         prepared = exchange.prepare(chat, target)
         started = time.perf_counter()
@@ -159,7 +181,8 @@ def one_call() -> Callable[[], Awaitable[float]]:
 
 
 async def turn(calls: int) -> list[float]:
-    """The milliseconds of so many calls, which come at their own times, not each at the end of the last."""
+    """The milliseconds of so many calls, which come at their own times, not each at the end of the
+    last."""
     call, taken = one_call(), []
     for _ in range(WARM_UP + calls):
         await asyncio.sleep(PAUSE)
@@ -194,7 +217,9 @@ def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
     from native_api.usage import recorder
 
     aliases = {kind: KINDS[kind][2] for kind in kinds if BUDGET in KINDS[kind][0]}
-    taken: dict[str, list[float]] = {kind: [] for kind in [*kinds, *map(FLOOR.format, aliases.values())]}
+    taken: dict[str, list[float]] = {
+        kind: [] for kind in [*kinds, *map(FLOOR.format, aliases.values())]
+    }
     for _ in range(-(-calls // TURN)):
         for kind in kinds:
             use(kind)
@@ -219,7 +244,9 @@ def estimates() -> None:
         building = best(lambda: prepare(chat, target), 0.2)  # noqa: B023  called at once
         text = best(lambda: sent_tokens(prepared.body, prepared.content, may_hold_media(chat)), 0.2)  # noqa: B023
         media = best(lambda: sent_tokens(prepared.body, prepared.content), 0.2)  # noqa: B023
-        print(f"  {name:18} building and encoding {building:>7.1f} µs   text {text:>6.1f} µs   with media {media:>6.1f} µs")
+        print(
+            f"  {name:18} building and encoding {building:>7.1f} µs   text {text:>6.1f} µs   with media {media:>6.1f} µs"
+        )
 
 
 def main() -> None:
@@ -228,9 +255,18 @@ def main() -> None:
     calls = arguments.parse_args().calls
     with tempfile.TemporaryDirectory() as folder, postgres() as url:
         set_up(Path(folder), url)
-        there = {"sqlite", "memory", *(["postgres"] if url else []), *(["redis"] if redis_answers() else [])}
+        there = {
+            "sqlite",
+            "memory",
+            *(["postgres"] if url else []),
+            *(["redis"] if redis_answers() else []),
+        }
         estimates()
-        show(measured([kind for kind, (_, *needed) in KINDS.items() if there.issuperset(needed)], calls))
+        show(
+            measured(
+                [kind for kind, (_, *needed) in KINDS.items() if there.issuperset(needed)], calls
+            )
+        )
         from django.db import connections
 
         connections.close_all()
@@ -238,9 +274,13 @@ def main() -> None:
 
 def show(taken: dict[str, list[float]]) -> None:
     without = median(taken["no limit"])
-    print(f"What limits add to a call, {len(taken['no limit'])} calls of each kind (target below {LIMIT_MILLISECONDS:g} ms at the median)")
+    print(
+        f"What limits add to a call, {len(taken['no limit'])} calls of each kind (target below {LIMIT_MILLISECONDS:g} ms at the median)"
+    )
     for kind, milliseconds in taken.items():
-        print(f"  {kind:52} {median(milliseconds) - without * (kind in KINDS):>7.3f} ms   p95 {quantiles(milliseconds, n=20)[-1]:>8.3f} ms")
+        print(
+            f"  {kind:52} {median(milliseconds) - without * (kind in KINDS):>7.3f} ms   p95 {quantiles(milliseconds, n=20)[-1]:>8.3f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Records into PostgreSQL: two processes record a thousand a second, with their daily totals, and what that takes.
+"""Records into PostgreSQL: two processes record a thousand a second, with their daily totals, and
+what that takes.
 
     python -m benchmarks.records --seconds 10
 
-Each process stands for a server with callers, models and ends of all kinds. Told are the records that reach the database
-a second, the backlog at the end, and the share of one core that each recorder's thread took; all rows and totals are
-compared afterwards. TEST_POSTGRES_URL names the server, in which a database is made for the time.
+Each process stands for a server with callers, models and ends of all kinds. Told are the records
+that reach the database a second, the backlog at the end, and the share of one core that each
+recorder's thread took; all rows and totals are compared afterwards. TEST_POSTGRES_URL names the
+server, in which a database is made for the time.
 """
 
 from __future__ import annotations
@@ -69,16 +71,35 @@ def record_for(seconds: float) -> dict[str, Any]:
     backlog = recorder.health()["backlog"]
     began = time.perf_counter()
     assert recorder.flush(60)
-    return {"recorded": recorded, "share": took / seconds, "backlog": backlog, "flush": time.perf_counter() - began}
+    return {
+        "recorded": recorded,
+        "share": took / seconds,
+        "backlog": backlog,
+        "flush": time.perf_counter() - began,
+    }
 
 
 def some_request(user: int) -> dict[str, Any]:
     number = random.randrange(100)
     tokens = {"prompt_tokens": number, "completion_tokens": number, "total_tokens": 2 * number}
-    names = {"user_id": user, "user_name": f"user {number}", "model": f"model-{number % 7}", "provider": f"p{number % 3}"}
+    names = {
+        "user_id": user,
+        "user_name": f"user {number}",
+        "model": f"model-{number % 7}",
+        "provider": f"p{number % 3}",
+    }
     status = "ok" if number else "upstream_error"
     metadata = {"team": "research", "trace": secrets.token_hex(8)}
-    return {"request_id": secrets.token_hex(16), "status": status, "cost": Decimal("0.000123456789"), "metadata": metadata} | names | tokens
+    return (
+        {
+            "request_id": secrets.token_hex(16),
+            "status": status,
+            "cost": Decimal("0.000123456789"),
+            "metadata": metadata,
+        }
+        | names
+        | tokens
+    )
 
 
 def thread_seconds() -> float:
@@ -93,18 +114,36 @@ def thread_seconds() -> float:
 def measure(url: str, folder: Path, seconds: float) -> None:
     environment = environment_for(folder, {}, TEST_DATABASE_URL=url, PYTHONWARNINGS="ignore")
     manage(environment, "migrate", "--verbosity", "0")
-    manage({**environment, "DJANGO_SUPERUSER_PASSWORD": "a"}, "createsuperuser", "--noinput", "--username", "a", "--email", "a@b.example")
+    manage(
+        {**environment, "DJANGO_SUPERUSER_PASSWORD": "a"},
+        "createsuperuser",
+        "--noinput",
+        "--username",
+        "a",
+        "--email",
+        "a@b.example",
+    )
     command = [sys.executable, "-m", "benchmarks.records", "--seconds", str(seconds), "--child"]
-    started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(PROCESSES)]
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=ROOT)
+        for _ in range(PROCESSES)
+    ]
     results = [json.loads(process.communicate()[0]) for process in started]
     for number, result in enumerate(results, 1):
-        per_second, waiting = result["recorded"] / seconds, f"{result['backlog']} waiting at the end, written in {result['flush']:.2f} s"
-        print(f"{f'process {number}':24} {per_second:>8.0f} /s   thread {result['share']:>6.1%} of a core (below 30%)   {waiting}")
+        per_second, waiting = (
+            result["recorded"] / seconds,
+            f"{result['backlog']} waiting at the end, written in {result['flush']:.2f} s",
+        )
+        print(
+            f"{f'process {number}':24} {per_second:>8.0f} /s   thread {result['share']:>6.1%} of a core (below 30%)   {waiting}"
+        )
     sustained = sum(result["recorded"] - result["backlog"] for result in results) / seconds
     print(f"{'written':24} {sustained:>8.0f} /s   (at least 950)")
     with psycopg.connect(url) as connection:
         [rows] = connection.execute("SELECT count(*) FROM native_api_usagerecord").fetchall()
-        [totals] = connection.execute("SELECT sum(requests), count(*) FROM native_api_dailyusage").fetchall()
+        [totals] = connection.execute(
+            "SELECT sum(requests), count(*) FROM native_api_dailyusage"
+        ).fetchall()
     print(f"{'records, in totals':24} {rows[0]:>8}, {totals[0]} in {totals[1]} rows")
     print(manage(environment, "native_totals"))
 

@@ -1,10 +1,12 @@
-"""Shows what routing costs: microseconds a request with 100 targets, and what a dead first target adds once its circuit is open.
+"""Shows what routing costs: microseconds a request with 100 targets, and what a dead first target
+adds once its circuit is open.
 
     python -m benchmarks.routing [--seconds 3]
 
-The first part is a call with all that it does for routing, at a provider that answers at once: listening, choosing, taking a place,
-keeping the time, telling how it went, giving the place back.
-The second is over real HTTP: a route whose first target refuses connections beside one that has only the second.
+The first part is a call with all that it does for routing, at a provider that answers at once:
+listening, choosing, taking a place, keeping the time, telling how it went, giving the place back.
+The second is over real HTTP: a route whose first target refuses connections beside one that has
+only the second.
 """
 
 from __future__ import annotations
@@ -35,8 +37,14 @@ LIMIT_MILLISECONDS = 5.0
 
 
 def hundred(strategy: Any, weights: bool = False) -> Route:
-    providers = [Provider(f"p{number}", "openai", "http://127.0.0.1:9/v1", identity=f"p{number}@1") for number in range(10)]
-    targets = [Target(providers[number % 10], f"m{number}", 1 + number % 7 * weights) for number in range(TARGETS)]
+    providers = [
+        Provider(f"p{number}", "openai", "http://127.0.0.1:9/v1", identity=f"p{number}@1")
+        for number in range(10)
+    ]
+    targets = [
+        Target(providers[number % 10], f"m{number}", 1 + number % 7 * weights)
+        for number in range(TARGETS)
+    ]
     return route("r", targets, strategy)
 
 
@@ -51,19 +59,24 @@ class Nothing:
         pass
 
 
-async def answer_at_once(prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog) -> Nothing:
+async def answer_at_once(
+    prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog
+) -> Nothing:
     permit.succeeded()
     permit.release()
     return Nothing(permit.target)
 
 
 async def cost(routed: Route, pool: TargetPool, conversations: bool = False) -> float:
-    """Microseconds of one call's routing, in the quickest of five runs: the others tell of what else the machine did."""
+    """Microseconds of one call's routing, in the quickest of five runs: the others tell of what
+    else the machine did."""
     runs = []
     for _ in range(5):
         started = time.perf_counter()
         for number in range(ROUNDS // 5):
-            plan = CallPlan(routed, conversation=conversation_of(f"user:{number}") if conversations else None)
+            plan = CallPlan(
+                routed, conversation=conversation_of(f"user:{number}") if conversations else None
+            )
             await AttemptLoop(CHAT, plan, AttemptLog(), pool, answer_at_once).run()
         runs.append((time.perf_counter() - started) / (ROUNDS // 5) * 1e6)
     return min(runs)
@@ -79,13 +92,27 @@ def with_troubles() -> TargetPool:
 
 
 async def choosing() -> dict[str, float]:
-    rows = {f"{strategy}, all in order": await cost(hundred(strategy, strategy == "weighted"), TargetPool()) for strategy in STRATEGIES}
-    rows |= {
-        f"{strategy}, 20 in trouble": await cost(hundred(strategy, strategy == "weighted"), with_troubles()) for strategy in STRATEGIES
+    rows = {
+        f"{strategy}, all in order": await cost(
+            hundred(strategy, strategy == "weighted"), TargetPool()
+        )
+        for strategy in STRATEGIES
     }
-    rows["conversation, equal weights"] = await cost(hundred("ordered"), TargetPool(), conversations=True)
-    rows["conversation, different weights"] = await cost(hundred("weighted", weights=True), TargetPool(), conversations=True)
-    rows["conversation, 20 in trouble"] = await cost(hundred("weighted", weights=True), with_troubles(), conversations=True)
+    rows |= {
+        f"{strategy}, 20 in trouble": await cost(
+            hundred(strategy, strategy == "weighted"), with_troubles()
+        )
+        for strategy in STRATEGIES
+    }
+    rows["conversation, equal weights"] = await cost(
+        hundred("ordered"), TargetPool(), conversations=True
+    )
+    rows["conversation, different weights"] = await cost(
+        hundred("weighted", weights=True), TargetPool(), conversations=True
+    )
+    rows["conversation, 20 in trouble"] = await cost(
+        hundred("weighted", weights=True), with_troubles(), conversations=True
+    )
     return rows
 
 
@@ -100,13 +127,21 @@ def calling(seconds: float) -> dict[str, dict[str, float]]:
                 "mock": {"DIALECT": "openai", "BASE_URL": upstream, "API_KEY": "k"},
                 "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "k"},
             },
-            "MODELS": {"fine": {"TARGETS": [second]}, "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "x"}, second]}},
+            "MODELS": {
+                "fine": {"TARGETS": [second]},
+                "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "x"}, second]},
+            },
             "THROTTLE_RATES": {"caller": "10000000/m"},
         }
-        with running_site("uvicorn", folder, folder / "template", key, native_api, LOG_LEVEL="ERROR") as site:
+        with running_site(
+            "uvicorn", folder, folder / "template", key, native_api, LOG_LEVEL="ERROR"
+        ) as site:
             url = f"{site.url}/v1/chat/completions"
             load(url, 4, 2.0, headers=site.headers, body={**CHAT, "model": "lame"})
-            return {model: load(url, 1, seconds, headers=site.headers, body={**CHAT, "model": model}) for model in ("fine", "lame")}
+            return {
+                model: load(url, 1, seconds, headers=site.headers, body={**CHAT, "model": model})
+                for model in ("fine", "lame")
+            }
 
 
 def main() -> None:
@@ -118,9 +153,16 @@ def main() -> None:
         print(f"  {name:40} {microseconds:>7.1f} µs")
     rows = calling(seconds)
     print("A call at the median, 1 in flight")
-    for model, words in (("fine", "one target"), ("lame", "a dead target before it, its circuit open")):
-        print(f"  {words:45} {rows[model]['median_ms']:>7.3f} ms   p99 {rows[model]['p99_ms']:>8.3f} ms")
-    print(f"  {'added':45} {rows['lame']['median_ms'] - rows['fine']['median_ms']:>7.3f} ms (limit {LIMIT_MILLISECONDS:g} ms)")
+    for model, words in (
+        ("fine", "one target"),
+        ("lame", "a dead target before it, its circuit open"),
+    ):
+        print(
+            f"  {words:45} {rows[model]['median_ms']:>7.3f} ms   p99 {rows[model]['p99_ms']:>8.3f} ms"
+        )
+    print(
+        f"  {'added':45} {rows['lame']['median_ms'] - rows['fine']['median_ms']:>7.3f} ms (limit {LIMIT_MILLISECONDS:g} ms)"
+    )
 
 
 if __name__ == "__main__":

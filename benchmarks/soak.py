@@ -1,13 +1,17 @@
-"""Shows that hostile callers change nothing for honest ones: their answers, their records, their budget, their latency.
+"""Shows that hostile callers change nothing for honest ones: their answers, their records, their
+budget, their latency.
 
     python -m benchmarks.soak [--seconds 600] [--baseline 60]
 
-One real server process and one scripted provider. Two honest callers, one complete and one streamed, ask five times a second each: first
-alone, then beside hostile callers with a key and a small budget of their own, and beside clients without any key. Hostile callers take
-their attacks in turn; one provokes faults of the provider, so that its own circuit does not keep the other's attacks out.
+One real server process and one scripted provider. Two honest callers, one complete and one
+streamed, ask five times a second each: first alone, then beside hostile callers with a key and a
+small budget of their own, and beside clients without any key. Hostile callers take their attacks in
+turn; one provokes faults of the provider, so that its own circuit does not keep the other's attacks
+out.
 
-Exits with 1 if an honest answer was wrong, a record is missing, a budget is not the sum of its records, a hostile caller spent more than
-its budget, or the median latency of honest calls more than doubled.
+Exits with 1 if an honest answer was wrong, a record is missing, a budget is not the sum of its
+records, a hostile caller spent more than its budget, or the median latency of honest calls more
+than doubled.
 """
 
 from __future__ import annotations
@@ -53,14 +57,19 @@ Attack = dict[str, Any] | bytes
 
 
 async def obeys(exchange: Exchange) -> None:
-    """Does what the last message says: `!status 415`, `!gzip`, `!nested`, `!endless`; else it answers."""
+    """Does what the last message says: `!status 415`, `!gzip`, `!nested`, `!endless`; else it
+    answers."""
     words = _last_words(exchange.received.body).split()
     if words[:1] == ["!status"]:
         await exchange.json({"error": {"message": "no"}}, int(words[1]))
     elif words[:1] == ["!gzip"]:
-        await exchange.whole(gzip.compress(gzip.compress(bytes(20_000_000))), 200, {"content-encoding": "gzip, gzip"})
+        await exchange.whole(
+            gzip.compress(gzip.compress(bytes(20_000_000))), 200, {"content-encoding": "gzip, gzip"}
+        )
     elif words[:1] == ["!nested"]:
-        await exchange.whole(b'{"a":' * 1000 + b"1" + b"}" * 1000, 200, {"content-type": "application/json"})
+        await exchange.whole(
+            b'{"a":' * 1000 + b"1" + b"}" * 1000, 200, {"content-type": "application/json"}
+        )
     elif exchange.received.body.get("stream"):
         await exchange.event_stream()
         for piece in HELLO:
@@ -88,16 +97,37 @@ def option(**options: Any) -> dict[str, Any]:
 
 
 def schema(wire: str, adapted: dict[str, Any]) -> dict[str, Any]:
-    return {**says("Hi", response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": adapted}}), "model": f"{wire}/m"}
+    return {
+        **says(
+            "Hi",
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "a", "schema": adapted},
+            },
+        ),
+        "model": f"{wire}/m",
+    }
 
 
 def many_parts() -> dict[str, Any]:
-    return {"allOf": [{"properties": {f"p{number}": {"type": "string"}}, "required": [f"p{number}"]} for number in range(4000)]}
+    return {
+        "allOf": [
+            {"properties": {f"p{number}": {"type": "string"}}, "required": [f"p{number}"]}
+            for number in range(4000)
+        ]
+    }
 
 
 def many_copies() -> dict[str, Any]:
-    big = {"type": "object", "properties": {f"p{number}": {"type": "string", "description": "d" * 100} for number in range(5000)}}
-    uses = {f"u{number}": {"$ref": "#/$defs/big", "description": str(number)} for number in range(200)}
+    big = {
+        "type": "object",
+        "properties": {
+            f"p{number}": {"type": "string", "description": "d" * 100} for number in range(5000)
+        },
+    }
+    uses = {
+        f"u{number}": {"$ref": "#/$defs/big", "description": str(number)} for number in range(200)
+    }
     return {"type": "object", "properties": uses, "$defs": {"big": big}}
 
 
@@ -106,7 +136,10 @@ def body(inner: bytes) -> bytes:
 
 
 PROVOCATIONS: dict[str, Callable[[int], Attack]] = {
-    **{f"status {status}": lambda _, status=status: says(f"!status {status}") for status in STATUSES},
+    **{
+        f"status {status}": lambda _, status=status: says(f"!status {status}")
+        for status in STATUSES
+    },
     "compressed twice": lambda _: says("!gzip"),
     "nested reply": lambda _: says("!nested"),
 }
@@ -173,13 +206,26 @@ class Honest:
 
     async def _ask(self, client: httpx.AsyncClient) -> None:
         self.sent += 1
-        answer = await client.post(self.url, json={"model": "up/m", "messages": HI, "stream": self.stream, "max_tokens": 20})
-        is_right = "data: [DONE]" in answer.text and '"Hello"' in answer.text if self.stream else "Hello there" in answer.text
+        answer = await client.post(
+            self.url,
+            json={"model": "up/m", "messages": HI, "stream": self.stream, "max_tokens": 20},
+        )
+        is_right = (
+            "data: [DONE]" in answer.text and '"Hello"' in answer.text
+            if self.stream
+            else "Hello there" in answer.text
+        )
         if answer.status_code != 200 or not is_right:
             self.wrong.append(f"{answer.status_code} {answer.text[:200]}")
 
 
-async def be_hostile(site: Site, key: str, attacks: dict[str, Callable[[int], Attack]], seconds: float, seen: Counter[str]) -> None:
+async def be_hostile(
+    site: Site,
+    key: str,
+    attacks: dict[str, Callable[[int], Attack]],
+    seconds: float,
+    seen: Counter[str],
+) -> None:
     ends = time.monotonic() + seconds
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
@@ -197,9 +243,13 @@ async def be_hostile(site: Site, key: str, attacks: dict[str, Callable[[int], At
 async def leave_early(site: Site, key: str, seconds: float) -> None:
     """Streams that nobody reads to their end."""
     ends = time.monotonic() + seconds
-    async with httpx.AsyncClient(timeout=30, trust_env=False, headers={"authorization": f"Bearer {key}"}) as client:
+    async with httpx.AsyncClient(
+        timeout=30, trust_env=False, headers={"authorization": f"Bearer {key}"}
+    ) as client:
         while time.monotonic() < ends:
-            async with client.stream("POST", f"{site.url}{PATH}", json={**says("Hi"), "stream": True}):
+            async with client.stream(
+                "POST", f"{site.url}{PATH}", json={**says("Hi"), "stream": True}
+            ):
                 pass
             await asyncio.sleep(1)
 
@@ -227,7 +277,15 @@ def settings(upstream: Upstream) -> dict[str, Any]:
     return {
         "PROVIDERS": {name: {**provider, "DIALECT": dialect} for name, dialect in dialects.items()},
         "LIMITS": [
-            *({"SUBJECT": f"user:{name}", "METRIC": "cost", "AMOUNT": str(BUDGET), "WINDOW": "month"} for name in HOSTILE),
+            *(
+                {
+                    "SUBJECT": f"user:{name}",
+                    "METRIC": "cost",
+                    "AMOUNT": str(BUDGET),
+                    "WINDOW": "month",
+                }
+                for name in HOSTILE
+            ),
             {"SUBJECT": "user:alice", "METRIC": "cost", "AMOUNT": "10000", "WINDOW": "month"},
         ],
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
@@ -237,18 +295,28 @@ def settings(upstream: Upstream) -> dict[str, Any]:
 
 def add_user(environment: dict[str, str], name: str) -> str:
     code = f"from django.contrib.auth.models import User; User.objects.create_user({name!r})"
-    subprocess.run([sys.executable, "-m", "django", "shell", "-c", code], env=environment, check=True, cwd=ROOT, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "django", "shell", "-c", code],
+        env=environment,
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+    )
     return manage(environment, "native_key", "create", name, "--name", "attacks")
 
 
 def show(name: str, latencies: list[float]) -> float:
     ordered = sorted(latencies)
     median, late = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
-    print(f"{name:40} {len(ordered):6} calls   median {median:8.2f} ms   p99 {late:8.2f} ms   longest {ordered[-1]:8.2f} ms")
+    print(
+        f"{name:40} {len(ordered):6} calls   median {median:8.2f} ms   p99 {late:8.2f} ms   longest {ordered[-1]:8.2f} ms"
+    )
     return median
 
 
-async def soak(site: Site, keys: dict[str, str], upstream: Upstream, baseline: float, seconds: float) -> list[str]:
+async def soak(
+    site: Site, keys: dict[str, str], upstream: Upstream, baseline: float, seconds: float
+) -> list[str]:
     honest = [Honest(site, site.key, stream=False), Honest(site, site.key, stream=True)]
     before = await asyncio.gather(*(caller.run(baseline) for caller in honest))
     memory = resident_megabytes(site.process.pid)
@@ -264,9 +332,13 @@ async def soak(site: Site, keys: dict[str, str], upstream: Upstream, baseline: f
     forgetting.cancel()
     faults = [f"an honest answer was wrong: {wrong}" for caller in honest for wrong in caller.wrong]
     for kind, alone, beside in zip(("complete", "streamed"), before, during, strict=True):
-        if show(f"{kind}, beside hostile callers", beside or []) > 2 * show(f"{kind}, alone", alone):
+        if show(f"{kind}, beside hostile callers", beside or []) > 2 * show(
+            f"{kind}, alone", alone
+        ):
             faults.append(f"the median latency of {kind} calls more than doubled")
-    print(f"{'resident memory':40} {memory:.0f} MB before, {resident_megabytes(site.process.pid):.0f} MB after")
+    print(
+        f"{'resident memory':40} {memory:.0f} MB before, {resident_megabytes(site.process.pid):.0f} MB after"
+    )
     for name, count in sorted(seen.items()):
         print(f"  {name:40} {count:6}")
     return faults + check_records(site, sum(caller.sent for caller in honest))
@@ -281,13 +353,22 @@ async def forget(upstream: Upstream) -> None:
 
 def check_records(site: Site, sent: int) -> list[str]:
     faults = []
-    rows = until(lambda: (found := site.usage(user_name="alice")) and len(found) >= sent and found, "the records of honest calls", 30)
-    if len(rows) != sent or any((row["status"], row["prompt_tokens"], row["completion_tokens"]) != ("ok", 9, 3) for row in rows):
+    rows = until(
+        lambda: (found := site.usage(user_name="alice")) and len(found) >= sent and found,
+        "the records of honest calls",
+        30,
+    )
+    if len(rows) != sent or any(
+        (row["status"], row["prompt_tokens"], row["completion_tokens"]) != ("ok", 9, 3)
+        for row in rows
+    ):
         faults.append(f"{sent} honest calls left {len(rows)} records, not all of them right")
     budgets = {row["subject"]: row for row in site.rows("SELECT * FROM native_api_budget")}
     for name, most in (("user:alice", None), *((f"user:{name}", BUDGET) for name in HOSTILE)):
         budget, spent = budgets[name], units_of_records(site, name.removeprefix("user:"))
-        print(f"{f'spent by {name}':40} {spent / 10**12:.6f} USD, reserved {budget['reserved']}, lost {budget['lost']}")
+        print(
+            f"{f'spent by {name}':40} {spent / 10**12:.6f} USD, reserved {budget['reserved']}, lost {budget['lost']}"
+        )
         if budget["used"] != spent or budget["reserved"] or budget["lost"]:
             faults.append(f"the budget of {name} is {dict(budget)}, its records cost {spent}")
         if most is not None and spent > most * 10**12:
@@ -311,7 +392,9 @@ def main() -> None:
         environment = environment_for(folder, settings(upstream))
         key = populate(environment)
         keys = {name: add_user(environment, name) for name in HOSTILE}
-        with running_site("uvicorn", folder, folder, key, settings(upstream), LOG_LEVEL="WARNING") as site:
+        with running_site(
+            "uvicorn", folder, folder, key, settings(upstream), LOG_LEVEL="WARNING"
+        ) as site:
             faults = asyncio.run(soak(site, keys, upstream, chosen.baseline, chosen.seconds))
     for fault in faults:
         print(fault)

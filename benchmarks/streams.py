@@ -1,4 +1,5 @@
-"""Shows that 1,000 streams fit into one process at once: all complete, in order, within bounded memory.
+"""Shows that 1,000 streams fit into one process at once: all complete, in order, within bounded
+memory.
 
     python -m benchmarks.streams [--streams 1000]
 
@@ -47,7 +48,9 @@ def contents(received: bytes) -> list[str]:
 async def all_streams(site: Site, count: int) -> tuple[int, float]:
     """How many were right, and the most memory the server held meanwhile, in MB."""
     url = f"{site.url}/v1/chat/completions"
-    body = json.dumps({**CHAT, "model": "mock-slow", "stream": True}, separators=(",", ":")).encode()
+    body = json.dumps(
+        {**CHAT, "model": "mock-slow", "stream": True}, separators=(",", ":")
+    ).encode()
     request = request_bytes(url, "POST", site.headers, body)
     streams = [asyncio.create_task(one_stream(url, request)) for _ in range(count)]
     most = 0.0
@@ -63,10 +66,20 @@ def main() -> None:
     count = arguments.parse_args().streams
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most_files, 65536), most_files))
-    with tempfile.TemporaryDirectory() as name, mock_provider() as upstream, running_gateway(Path(name), upstream) as site:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        mock_provider() as upstream,
+        running_gateway(Path(name), upstream) as site,
+    ):
         right, most = asyncio.run(all_streams(site, count))
-        records = until(lambda: (rows := site.usage(status="ok")) and len(rows) >= right and rows, "the usage records", 60)
-    print(f"{count} streams at once: {right} complete and in order, {len(records)} recorded, at most {most:.0f} MB resident")
+        records = until(
+            lambda: (rows := site.usage(status="ok")) and len(rows) >= right and rows,
+            "the usage records",
+            60,
+        )
+    print(
+        f"{count} streams at once: {right} complete and in order, {len(records)} recorded, at most {most:.0f} MB resident"
+    )
     assert right == count == len(records)
 
 

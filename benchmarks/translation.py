@@ -1,9 +1,11 @@
-"""Shows what translation costs on one core: a request of 100 messages with tools, and a piece of a stream, for every dialect.
+"""Shows what translation costs on one core: a request of 100 messages with tools, and a piece of a
+stream, for every dialect.
 
     python -m benchmarks.translation [--seconds 0.5]
 
-Beside each figure stands the same data's way through orjson and back, measured in the same run: what no translation at all
-would cost. Streams are those of tests/recordings, bytes in, unified chunks out; the slowest recording counts.
+Beside each figure stands the same data's way through orjson and back, measured in the same run:
+what no translation at all would cost. Streams are those of tests/recordings, bytes in, unified
+chunks out; the slowest recording counts.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ def row(name: str, seconds: float) -> bool:
     request = request_cost(name, seconds)
     chunk, slowest = chunk_cost(name, seconds)
     of_request = f"{request.microseconds:>12.1f}{request.yardstick:>11.1f}{request.ratio:>7.1f}"
-    print(f"{name:18}{of_request}   {chunk.microseconds:>9.2f}{chunk.yardstick:>11.2f}{chunk.ratio:>7.1f}   {slowest}")
+    print(
+        f"{name:18}{of_request}   {chunk.microseconds:>9.2f}{chunk.yardstick:>11.2f}{chunk.ratio:>7.1f}   {slowest}"
+    )
     return request.microseconds < REQUEST_LIMIT and chunk.microseconds < CHUNK_LIMIT
 
 
@@ -74,19 +78,38 @@ def row(name: str, seconds: float) -> bool:
 
 def request_cost(name: str, seconds: float) -> Cost:
     dialect, target, chat = DIALECTS[name], target_for(name), conversation()
-    return Cost(best(lambda: dialect.request(chat, target), seconds), best(lambda: orjson.loads(orjson.dumps(chat)), seconds))
+    return Cost(
+        best(lambda: dialect.request(chat, target), seconds),
+        best(lambda: orjson.loads(orjson.dumps(chat)), seconds),
+    )
 
 
 def conversation() -> ChatRequest:
-    """Rounds of a question, two calls at once, their results and an answer, after one system message."""
+    """Rounds of a question, two calls at once, their results and an answer, after one system
+    message."""
     messages: list[Any] = [{"role": "system", "content": "You are a patient assistant. " * 10}]
     number = 0
     while len(messages) < MESSAGES:
         calls = [call(number), call(number + 1)]
-        results = [{"role": "tool", "tool_call_id": one["id"], "content": '{"sky": "rain", "degrees": 7}' * 5} for one in calls]
-        question = {"role": "user", "content": [{"type": "text", "text": "What is the weather in these two cities? " * 5}]}
+        results = [
+            {
+                "role": "tool",
+                "tool_call_id": one["id"],
+                "content": '{"sky": "rain", "degrees": 7}' * 5,
+            }
+            for one in calls
+        ]
+        question = {
+            "role": "user",
+            "content": [{"type": "text", "text": "What is the weather in these two cities? " * 5}],
+        }
         asked = {"role": "assistant", "content": None, "tool_calls": calls}
-        messages += [question, asked, *results, {"role": "assistant", "content": "It rains in both of them. " * 20}]
+        messages += [
+            question,
+            asked,
+            *results,
+            {"role": "assistant", "content": "It rains in both of them. " * 20},
+        ]
         number += 2
     messages[MESSAGES - 1 :] = [{"role": "user", "content": "And tomorrow?"}]
     return {
@@ -100,26 +123,45 @@ def conversation() -> ChatRequest:
 
 def call(number: int) -> dict[str, Any]:
     arguments = json.dumps({"city": f"City {number}", "days": [1, 2, 3]})
-    return {"id": f"call_{number}", "type": "function", "function": {"name": f"weather_{number % TOOLS}", "arguments": arguments}}
+    return {
+        "id": f"call_{number}",
+        "type": "function",
+        "function": {"name": f"weather_{number % TOOLS}", "arguments": arguments},
+    }
 
 
 def tool(number: int) -> dict[str, Any]:
     days = {"type": "array", "items": {"type": "integer"}, "description": "The days from now."}
     city = {"type": "string", "description": "The city's name in English."}
     schema = {"type": "object", "properties": {"city": city, "days": days}, "required": ["city"]}
-    return {"type": "function", "function": {"name": f"weather_{number}", "description": "The weather in a city.", "parameters": schema}}
+    return {
+        "type": "function",
+        "function": {
+            "name": f"weather_{number}",
+            "description": "The weather in a city.",
+            "parameters": schema,
+        },
+    }
 
 
 # --- streams -----------------------------------------------------------------------------------------------
 
 
 def chunk_cost(name: str, seconds: float) -> tuple[Cost, str]:
-    """The cost of a chunk in the slowest of the dialect's recorded streams, and that stream's name."""
-    streams = {case_name: stream_of(case) for case_name, case in cases(name).items() if "expected" in case and stream_of(case)}
+    """The cost of a chunk in the slowest of the dialect's recorded streams, and that stream's
+    name."""
+    streams = {
+        case_name: stream_of(case)
+        for case_name, case in cases(name).items()
+        if "expected" in case and stream_of(case)
+    }
     if name == "openai" and not streams:
         streams = {"hello": b"".join(HELLO)}
     target = target_for(name)
-    glances = {case_name: replay(name, target, raw, seconds / 20).microseconds for case_name, raw in streams.items()}
+    glances = {
+        case_name: replay(name, target, raw, seconds / 20).microseconds
+        for case_name, raw in streams.items()
+    }
     slow = sorted(glances, key=lambda case_name: glances[case_name])[-CLOSELY:]
     costs = {case_name: replay(name, target, streams[case_name], seconds) for case_name in slow}
     slowest = max(costs, key=lambda case_name: costs[case_name].microseconds)
@@ -149,7 +191,9 @@ def is_json(event: Event) -> bool:
 
 
 def cases(name: str) -> dict[str, Any]:
-    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{name}/*.json"))}
+    return {
+        path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{name}/*.json"))
+    }
 
 
 def target_for(name: str) -> Target:
@@ -162,7 +206,8 @@ def target_for(name: str) -> Target:
 
 
 def best(work: Callable[[], object], seconds: float) -> float:
-    """Microseconds of processor time that one call takes when nothing disturbs it: the least mean of many short batches."""
+    """Microseconds of processor time that one call takes when nothing disturbs it: the least mean
+    of many short batches."""
     work()
     started = time.thread_time()
     work()

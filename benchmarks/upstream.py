@@ -1,4 +1,5 @@
-"""The mock provider of the benchmarks: answers every chat request at once, from bytes made beforehand.
+"""The mock provider of the benchmarks: answers every chat request at once, from bytes made
+beforehand.
 
 python -m benchmarks.upstream PORT
 """
@@ -13,26 +14,52 @@ CHUNKS = 200
 
 
 def _completion() -> bytes:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello there, how are you?"}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hello there, how are you?"},
+        "finish_reason": "stop",
+    }
     usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
-    body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000, "model": "mock", "choices": [choice], "usage": usage}
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "mock",
+        "choices": [choice],
+        "usage": usage,
+    }
     return json.dumps(body).encode()
 
 
 def _chunk(choices: list[dict[str, object]], **rest: object) -> bytes:
-    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1700000000, "model": "mock", "choices": choices, **rest}
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1700000000,
+        "model": "mock",
+        "choices": choices,
+        **rest,
+    }
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
 def _stream() -> list[bytes]:
-    words = [_chunk([{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}]) for number in range(CHUNKS)]
+    words = [
+        _chunk([{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}])
+        for number in range(CHUNKS)
+    ]
     end = _chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}])
-    usage = _chunk([], usage={"prompt_tokens": 9, "completion_tokens": CHUNKS, "total_tokens": 9 + CHUNKS})
+    usage = _chunk(
+        [], usage={"prompt_tokens": 9, "completion_tokens": CHUNKS, "total_tokens": 9 + CHUNKS}
+    )
     return [*words, end, usage, b"data: [DONE]\n\n"]
 
 
 COMPLETION = _completion()
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(COMPLETION), COMPLETION)
+WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(COMPLETION),
+    COMPLETION,
+)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENTS = _stream()
 ALL_EVENTS = b"".join(EVENTS)

@@ -1,4 +1,5 @@
-"""Reads what the environment says; with nothing set, everything has a value that works on one machine."""
+"""Reads what the environment says; with nothing set, everything has a value that works on one
+machine."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def names(name: str, default: str) -> list[str]:
 
 
 def secret_key(folder: Path) -> str:
-    """`SECRET_KEY`, else one made once and kept in `folder`: provider keys in the database are encrypted with it."""
+    """`SECRET_KEY`, else one made once and kept in `folder`: provider keys in the database are
+    encrypted with it."""
     if os.environ.get("SECRET_KEY"):
         return os.environ["SECRET_KEY"]
     path = folder / ".secret_key"
@@ -41,9 +43,13 @@ def secret_key(folder: Path) -> str:
 def _tighten(path: Path) -> None:
     try:
         if private_files.tighten(path):
-            sys.stderr.write(f"{path} was open to other users of this machine; now only its owner can use it.\n")
+            sys.stderr.write(
+                f"{path} was open to other users of this machine; now only its owner can use it.\n"
+            )
     except OSError as error:
-        sys.stderr.write(f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).\n")
+        sys.stderr.write(
+            f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).\n"
+        )
 
 
 def _write_once(path: Path, text: str) -> None:
@@ -59,16 +65,25 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def cache(url: str) -> dict[str, Any]:
-    """Django's `CACHES` entry for `redis://…`, `rediss://…`, `unix://…`, `db://TABLE`, `locmem://` or nothing."""
+    """Django's `CACHES` entry for `redis://…`, `rediss://…`, `unix://…`, `db://TABLE`, `locmem://`
+    or nothing."""
     scheme = urlsplit(url).scheme
     if scheme in ("redis", "rediss", "unix"):
         return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
     if scheme == "db":
-        return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": urlsplit(url).netloc}
+        return {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": urlsplit(url).netloc,
+        }
     if scheme in ("", "locmem"):
         # The default of 300 entries would throw counters out while they count.
-        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
-    raise ValueError(f"CACHE_URL: unknown scheme {scheme!r}; use redis://, rediss://, unix://, db:// or locmem://")
+        return {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    raise ValueError(
+        f"CACHE_URL: unknown scheme {scheme!r}; use redis://, rediss://, unix://, db:// or locmem://"
+    )
 
 
 def providers() -> dict[str, dict[str, Any]]:

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Any, Final
 
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication, TokenAuthentication
+from rest_framework.authentication import (
+    BaseAuthentication,
+    BasicAuthentication,
+    SessionAuthentication,
+    TokenAuthentication,
+)
 from rest_framework.exceptions import AuthenticationFailed, ErrorDetail
 
 from native_api.access.keys import Shape, cache, parse
@@ -15,11 +20,13 @@ from native_api.models import ApiKey
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer nk_…` or `x-api-key: nk_…`. Sets `request.user` to the owner, `request.auth` to the ApiKey.
+    """`Authorization: Bearer nk_…` or `x-api-key: nk_…`. Sets `request.user` to the owner,
+    `request.auth` to the ApiKey.
 
-    Credentials of another shape (a JWT, say) are left to the next class; put this one first where another class fails on
-    every bearer token that is not its own. Keys in a query string are never read. A key that is mistyped, unknown,
-    revoked or expired raises InvalidApiKey; a key that cannot be looked up raises DatabaseUnavailable.
+    Credentials of another shape (a JWT, say) are left to the next class; put this one first where
+    another class fails on every bearer token that is not its own. Keys in a query string are never
+    read. A key that is mistyped, unknown, revoked or expired raises InvalidApiKey; a key that
+    cannot be looked up raises DatabaseUnavailable.
     """
 
     credential_headers = ("authorization", "x-api-key")
@@ -43,7 +50,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class RefusedKey(InvalidApiKey, AuthenticationFailed):
-    """InvalidApiKey for a site's own DRF views, which know only DRF's exceptions: there, too, it is a 401."""
+    """InvalidApiKey for a site's own DRF views, which know only DRF's exceptions: there, too, it is
+    a 401."""
 
     def __init__(self, error: InvalidApiKey) -> None:
         InvalidApiKey.__init__(self, error.message)
@@ -53,19 +61,26 @@ class RefusedKey(InvalidApiKey, AuthenticationFailed):
 def sent_key(request: Any) -> str | None:
     """What the request carries that is, or was meant to be, a key of ours."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    sent = [token.strip() if scheme.lower() == "bearer" else "", request.META.get("HTTP_X_API_KEY", "").strip()]
+    sent = [
+        token.strip() if scheme.lower() == "bearer" else "",
+        request.META.get("HTTP_X_API_KEY", "").strip(),
+    ]
     return next((text for text in sent if text and parse(text) is not Shape.FOREIGN), None)
 
 
 def credentials(key: ApiKey) -> tuple[Any, ApiKey]:
-    """The owner as the request's own object: what a site's code notes on `request.user` must not reach other requests."""
+    """The owner as the request's own object: what a site's code notes on `request.user` must not
+    reach other requests."""
     return copy(key.owner), key
 
 
 def refusal(request: Any) -> NotAuthenticated:
-    """The error for a request that no class recognised: it tells a wrong credential from a missing one."""
+    """The error for a request that no class recognised: it tells a wrong credential from a missing
+    one."""
     if request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY"):
-        return InvalidApiKey("The API key is not valid. Keys of this gateway begin with 'nk_'; send one as 'Authorization: Bearer KEY'.")
+        return InvalidApiKey(
+            "The API key is not valid. Keys of this gateway begin with 'nk_'; send one as 'Authorization: Bearer KEY'."
+        )
     return NotAuthenticated()
 
 
@@ -79,8 +94,9 @@ CREDENTIALS_OF_DRF: Final[Mapping[type, tuple[str, ...]]] = {
 
 
 def credential_headers(authentication: type) -> tuple[str, ...] | None:
-    """The lower-case names of the headers that this class reads its credentials from, as its attribute `credential_headers`
-    says: a request with none of them is nobody's. None if nothing is known, so that the class has to see the whole request.
+    """The lower-case names of the headers that this class reads its credentials from, as its
+    attribute `credential_headers` says: a request with none of them is nobody's. None if nothing is
+    known, so that the class has to see the whole request.
 
     A subclass that overrides `authenticate` may read something else, so it has to say so itself.
     """

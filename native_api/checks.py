@@ -1,4 +1,5 @@
-"""`manage.py check`: every misconfiguration that can be found without a call, each with an id and a hint.
+"""`manage.py check`: every misconfiguration that can be found without a call, each with an id and a
+hint.
 
 Each check stands by itself: what another one reports must not make it fail.
 """
@@ -25,7 +26,12 @@ from native_api.throttling import counts_in_memory
 from native_api.upstream.auth import methods
 
 DOCS = "See docs/settings.md."
-NOT_ATOMIC = frozenset({"django.core.cache.backends.db.DatabaseCache", "django.core.cache.backends.filebased.FileBasedCache"})
+NOT_ATOMIC = frozenset(
+    {
+        "django.core.cache.backends.db.DatabaseCache",
+        "django.core.cache.backends.filebased.FileBasedCache",
+    }
+)
 
 
 def _is_positive(value: Any) -> bool:
@@ -81,7 +87,11 @@ def check_setting_names(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessag
     if not isinstance(user_settings(), dict):
         yield Error("NATIVE_API must be a dictionary.", hint=DOCS, id="native_api.E001")
     for name in sorted(map(str, _own().keys() - DEFAULTS.keys())):
-        yield Error(f"NATIVE_API has no setting {name!r}.", hint=f"Known: {', '.join(sorted(DEFAULTS))}.", id="native_api.E001")
+        yield Error(
+            f"NATIVE_API has no setting {name!r}.",
+            hint=f"Known: {', '.join(sorted(DEFAULTS))}.",
+            id="native_api.E001",
+        )
 
 
 @register("native_api")
@@ -89,11 +99,17 @@ def check_members(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     own = _own()
     for name in sorted(MERGED & own.keys()):
         if not isinstance(own[name], dict):
-            yield Error(f"NATIVE_API[{name!r}] must be a dictionary.", hint=DOCS, id="native_api.E002")
+            yield Error(
+                f"NATIVE_API[{name!r}] must be a dictionary.", hint=DOCS, id="native_api.E002"
+            )
             continue
         for member in sorted(map(str, own[name].keys() - DEFAULTS[name].keys())):
             known = ", ".join(DEFAULTS[name])
-            yield Error(f"NATIVE_API[{name!r}] has no member {member!r}.", hint=f"Known: {known}.", id="native_api.E002")
+            yield Error(
+                f"NATIVE_API[{name!r}] has no member {member!r}.",
+                hint=f"Known: {known}.",
+                id="native_api.E002",
+            )
 
 
 @register("native_api")
@@ -101,20 +117,36 @@ def check_values(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for name in sorted(VALUES.keys() & _own().keys()):
         is_right, described = VALUES[name]
         if not is_right(_own()[name]):
-            yield Error(f"NATIVE_API[{name!r}] must be {described}.", hint=DOCS, id="native_api.E003")
-    one, together = (_own().get(name, DEFAULTS[name]) for name in ("MAX_BODY_BYTES", "MAX_BODIES_BYTES"))
+            yield Error(
+                f"NATIVE_API[{name!r}] must be {described}.", hint=DOCS, id="native_api.E003"
+            )
+    one, together = (
+        _own().get(name, DEFAULTS[name]) for name in ("MAX_BODY_BYTES", "MAX_BODIES_BYTES")
+    )
     if _is_positive(one) and _is_positive(together) and together < one:
         message = "NATIVE_API['MAX_BODIES_BYTES'] must be at least MAX_BODY_BYTES: a body of that size would always be refused."
         yield Error(message, hint=DOCS, id="native_api.E003")
     for name, seconds in _members("TIMEOUTS").items():
         if not _is_positive(seconds):
-            yield Error(f"NATIVE_API['TIMEOUTS'][{name!r}] must be a positive number.", hint=DOCS, id="native_api.E003")
+            yield Error(
+                f"NATIVE_API['TIMEOUTS'][{name!r}] must be a positive number.",
+                hint=DOCS,
+                id="native_api.E003",
+            )
     for name, is_sound in ATTEMPTS.items():
         if not is_sound(_members("ATTEMPTS")[name]):
-            yield Error(f"NATIVE_API['ATTEMPTS'][{name!r}] is no sensible number.", hint=DOCS, id="native_api.E003")
+            yield Error(
+                f"NATIVE_API['ATTEMPTS'][{name!r}] is no sensible number.",
+                hint=DOCS,
+                id="native_api.E003",
+            )
     for name, rate in _members("THROTTLE_RATES").items():
         if rate and not (isinstance(rate, str) and RATE.fullmatch(rate)):
-            yield Error(f"NATIVE_API['THROTTLE_RATES'][{name!r}] is no rate.", hint="Write it as '600/m'.", id="native_api.E004")
+            yield Error(
+                f"NATIVE_API['THROTTLE_RATES'][{name!r}] is no rate.",
+                hint="Write it as '600/m'.",
+                id="native_api.E004",
+            )
 
 
 @register("native_api")
@@ -122,12 +154,20 @@ def check_classes(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for name in sorted(CLASSES & _own().keys()):
         paths = _own()[name]
         if not isinstance(paths, list | tuple):
-            yield Error(f"NATIVE_API[{name!r}] must be a list.", hint="Give a list of dotted paths to classes.", id="native_api.E005")
+            yield Error(
+                f"NATIVE_API[{name!r}] must be a list.",
+                hint="Give a list of dotted paths to classes.",
+                id="native_api.E005",
+            )
             continue
         for path in paths:
             problem = _problem_of_class(path)
             if problem:
-                yield Error(f"NATIVE_API[{name!r}]: {problem}.", hint="Give dotted paths to classes.", id="native_api.E005")
+                yield Error(
+                    f"NATIVE_API[{name!r}]: {problem}.",
+                    hint="Give dotted paths to classes.",
+                    id="native_api.E005",
+                )
 
 
 def _problem_of_class(path: Any) -> str:
@@ -140,29 +180,45 @@ def _problem_of_class(path: Any) -> str:
 
 @register("native_api")
 def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Providers and models of the settings; those of the database are checked where they are edited."""
+    """Providers and models of the settings; those of the database are checked where they are
+    edited."""
     try:
-        built = catalog.build(native_settings.PROVIDERS, native_settings.MODELS, native_settings.ALLOW_DIRECT_MODELS)
+        built = catalog.build(
+            native_settings.PROVIDERS, native_settings.MODELS, native_settings.ALLOW_DIRECT_MODELS
+        )
     except (AttributeError, TypeError):
-        yield Error("NATIVE_API['PROVIDERS'] and ['MODELS'] must be dictionaries of dictionaries.", hint=DOCS, id="native_api.E006")
+        yield Error(
+            "NATIVE_API['PROVIDERS'] and ['MODELS'] must be dictionaries of dictionaries.",
+            hint=DOCS,
+            id="native_api.E006",
+        )
         return
     for problem in built.problems:
         told = f"NATIVE_API['{problem.place.partition('[')[0]}'][{problem.place.partition('[')[2]}: {problem.message}."
         if problem.kind == "circle":
             yield Error(told, hint=problem.hint, id="native_api.E021")
         elif problem.kind == "fallback":
-            yield Warning(told, hint=f"{problem.hint} A model of the admin will do as well.", id="native_api.W021")
+            yield Warning(
+                told,
+                hint=f"{problem.hint} A model of the admin will do as well.",
+                id="native_api.W021",
+            )
         else:
             yield Error(told, hint=problem.hint, id="native_api.E007")
     for provider in built.providers.values():
         if methods.is_missing(provider.auth):
             place = f"NATIVE_API['PROVIDERS'][{provider.name!r}]"
-            yield Error(f"{place}: a package is not installed.", hint=f"{methods.needs(provider.auth)}.", id="native_api.E009")
+            yield Error(
+                f"{place}: a package is not installed.",
+                hint=f"{methods.needs(provider.auth)}.",
+                id="native_api.E009",
+            )
 
 
 @register("native_api")
 def check_stored_keys(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Providers of the database whose key cannot be read. Only a warning: neither rows nor a database that is away must stop `migrate`."""
+    """Providers of the database whose key cannot be read. Only a warning: neither rows nor a
+    database that is away must stop `migrate`."""
     from native_api.models import Provider
 
     if not _is_there(connections[Provider.objects.db]):
@@ -174,12 +230,19 @@ def check_stored_keys(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]
     for name, key in rows:
         if isinstance(key, UnreadableSecret) and name not in native_settings.PROVIDERS:
             problem = problem_of(f"The provider {name!r} of the database is not called", key)
-            yield Warning(f"{problem.place}: {problem.message}.", hint=problem.hint, id="native_api.W010")
+            yield Warning(
+                f"{problem.place}: {problem.message}.", hint=problem.hint, id="native_api.W010"
+            )
 
 
 def _is_there(connection: Any) -> bool:
-    """False for a file of SQLite's that is not there: a query would create it, before whoever migrates decides who may read it."""
-    return connection.vendor != "sqlite" or connection.is_in_memory_db() or os.path.exists(connection.settings_dict["NAME"])
+    """False for a file of SQLite's that is not there: a query would create it, before whoever
+    migrates decides who may read it."""
+    return (
+        connection.vendor != "sqlite"
+        or connection.is_in_memory_db()
+        or os.path.exists(connection.settings_dict["NAME"])
+    )
 
 
 @register("native_api")
@@ -203,7 +266,11 @@ def _error_of(place: str, error: ValueError, id: str) -> Error:
 
 @register("native_api")
 def check_shared_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
-    if not settings.DEBUG and counts_in_memory() and (any(_members("THROTTLE_RATES").values()) or _own().get("LIMITS")):
+    if (
+        not settings.DEBUG
+        and counts_in_memory()
+        and (any(_members("THROTTLE_RATES").values()) or _own().get("LIMITS"))
+    ):
         yield Warning(
             "Rates are counted in a cache that each process has to itself, so the site admits them once per process.",
             hint="Use a shared cache, such as Redis, as the default one or as RATELIMIT_USE_CACHE.",
@@ -215,7 +282,11 @@ def check_shared_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessag
 def check_ratelimit_cache(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     if alias not in settings.CACHES:
-        yield Error(f"RATELIMIT_USE_CACHE names {alias!r}, which CACHES has not.", hint="Name one of CACHES.", id="native_api.E008")
+        yield Error(
+            f"RATELIMIT_USE_CACHE names {alias!r}, which CACHES has not.",
+            hint="Name one of CACHES.",
+            id="native_api.E008",
+        )
     elif settings.CACHES[alias].get("BACKEND") in NOT_ATOMIC:
         yield Warning(
             f"The cache {alias!r} counts in two steps, so requests at the same time may be counted as one.",

@@ -1,4 +1,5 @@
-"""The `NATIVE_API` setting: every key, its default, and nothing else. Reading works as DRF's `api_settings` does.
+"""The `NATIVE_API` setting: every key, its default, and nothing else. Reading works as DRF's
+`api_settings` does.
 
 from native_api.conf import native_settings
 native_settings.KEEPALIVE_SECONDS
@@ -39,12 +40,15 @@ DEFAULTS: dict[str, Any] = {
 MERGED = frozenset({"ATTEMPTS", "THROTTLE_RATES", "TIMEOUTS"})
 """Settings whose members have defaults of their own."""
 
-CLASSES = frozenset({"DEFAULT_AUTHENTICATION_CLASSES", "DEFAULT_PERMISSION_CLASSES", "DEFAULT_THROTTLE_CLASSES"})
+CLASSES = frozenset(
+    {"DEFAULT_AUTHENTICATION_CLASSES", "DEFAULT_PERMISSION_CLASSES", "DEFAULT_THROTTLE_CLASSES"}
+)
 """Settings that hold dotted paths to classes."""
 
 
 class NativeSettings:
-    """Reads `settings.NATIVE_API` over `DEFAULTS`; a value is kept until Django says the setting changed."""
+    """Reads `settings.NATIVE_API` over `DEFAULTS`; a value is kept until Django says the setting
+    changed."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in DEFAULTS:

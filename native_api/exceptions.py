@@ -1,7 +1,8 @@
-"""Every error the gateway can answer with. What belongs here: the tree and each error's status, type and code.
+"""Every error the gateway can answer with. What belongs here: the tree and each error's status,
+type and code.
 
-An error is raised where it is found and rendered in one place (`renderers.error_envelope`). The engine
-and the dialects raise these too, so nothing here knows Django.
+An error is raised where it is found and rendered in one place (`renderers.error_envelope`). The
+engine and the dialects raise these too, so nothing here knows Django.
 
     NativeError                    500 server_error             internal_error
     ├── InvalidRequest             400 invalid_request_error    invalid_request
@@ -40,16 +41,20 @@ DEFAULT_RETRY_AFTER: Final = 5.0
 """Seconds, for a 429 of a provider that names none."""
 
 MAX_PROVIDER_MESSAGE: Final = 500
-"""Characters of a provider's own words that are passed on. `engine.discretion` cuts them, after it has hidden what is secret."""
+"""Characters of a provider's own words that are passed on. `engine.discretion` cuts them, after it
+has hidden what is secret."""
 
 
 class NativeError(Exception):
-    """An error with an answer. `message` is for the client: no secret, no upstream URL, no stack."""
+    """An error with an answer. `message` is for the client: no secret, no upstream URL, no
+    stack."""
 
     status: int = 500
     type: str = "server_error"
     code: str = "internal_error"
-    default_message: ClassVar[str] = "The gateway failed to handle this request. The failure has been logged."
+    default_message: ClassVar[str] = (
+        "The gateway failed to handle this request. The failure has been logged."
+    )
 
     def __init__(
         self,
@@ -175,9 +180,9 @@ class RateLimited(NativeError):
 class ProviderFault(NativeError):
     """An error that an upstream caused.
 
-    `upstream_status` is the HTTP status it gave, or None where it gave none (connection failed, garbage,
-    an error inside a 200). `retry_after` is in seconds, already bounded by `MAX_RETRY_AFTER`. `should_retry` is its
-    `x-should-retry` header; None where it sent none.
+    `upstream_status` is the HTTP status it gave, or None where it gave none (connection failed,
+    garbage, an error inside a 200). `retry_after` is in seconds, already bounded by
+    `MAX_RETRY_AFTER`. `should_retry` is its `x-should-retry` header; None where it sent none.
     """
 
     upstream_status: int | None = None
@@ -188,9 +193,10 @@ class ProviderFault(NativeError):
 class UpstreamError(ProviderFault):
     """The provider answered with an error, or with something that is not an answer.
 
-    Dialects raise and return this with the provider's meaning in `code`; `status`, `type` and `code` follow
-    DESIGN's table: what the client must mend keeps its 400 (`context_length_exceeded`, `content_policy_violation`,
-    `invalid_request`), an exhausted provider is 429 (`rate_limit_exceeded`), the rest is 502 (`provider_error`).
+    Dialects raise and return this with the provider's meaning in `code`; `status`, `type` and
+    `code` follow DESIGN's table: what the client must mend keeps its 400
+    (`context_length_exceeded`, `content_policy_violation`, `invalid_request`), an exhausted
+    provider is 429 (`rate_limit_exceeded`), the rest is 502 (`provider_error`).
     """
 
     status = 502
@@ -215,12 +221,18 @@ class UpstreamError(ProviderFault):
         if retry_after is not None and not isnan(retry_after):
             self.retry_after = min(max(retry_after, 0.0), MAX_RETRY_AFTER)
         if status == 429:
-            self.headers["retry-after"] = str(ceil(DEFAULT_RETRY_AFTER if self.retry_after is None else self.retry_after))
+            self.headers["retry-after"] = str(
+                ceil(DEFAULT_RETRY_AFTER if self.retry_after is None else self.retry_after)
+            )
         if upstream_status in (401, 403, 404):
             self.headers["x-should-retry"] = "false"
 
 
-_UPSTREAM_TYPES: Final = {400: "invalid_request_error", 413: "invalid_request_error", 429: "rate_limit_error"}
+_UPSTREAM_TYPES: Final = {
+    400: "invalid_request_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+}
 
 
 class UpstreamTimeout(ProviderFault):
@@ -247,7 +259,8 @@ class Overloaded(NativeError):
 
 
 class ProviderUnusable(NativeError):
-    """A provider is not called, because the site has to mend how it is set up. Nothing was sent; another target may serve.
+    """A provider is not called, because the site has to mend how it is set up. Nothing was sent;
+    another target may serve.
 
     `reason` is for operators. The message tells clients nothing of it.
     """
@@ -275,7 +288,8 @@ class DatabaseUnavailable(NativeError):
 
 
 class UnreadableSecret(ValueError):
-    """A stored secret cannot be used. The text is 'message | hint'. `moved`: it can be decrypted, but was stored for another address."""
+    """A stored secret cannot be used. The text is 'message | hint'. `moved`: it can be decrypted,
+    but was stored for another address."""
 
     def __init__(self, text: str, moved: bool = False) -> None:
         super().__init__(text)

@@ -1,8 +1,9 @@
 """Structured logs, and the request id that ties log lines, answers and usage records together.
 
-Prompts, answers and secrets are never given to a logger in the first place. What clients, providers and rows do write in a line
-(paths, names, texts of exceptions) cannot begin another: control characters are escaped in the record itself, so that it holds
-for any handler and formatter. For that, every logger of the app comes from `get_logger`.
+Prompts, answers and secrets are never given to a logger in the first place. What clients, providers
+and rows do write in a line (paths, names, texts of exceptions) cannot begin another: control
+characters are escaped in the record itself, so that it holds for any handler and formatter. For
+that, every logger of the app comes from `get_logger`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,21 @@ from typing import Any, Final
 
 import orjson
 
-STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "request", "server_time", "taskName", "color_message"}
+STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "request",
+    "server_time",
+    "taskName",
+    "color_message",
+}
 """What every record has. Anything else was given as `extra` and is told."""
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 request_id: Final[ContextVar[str]] = ContextVar("native_api_request_id", default="")
-"""Of the request that is being handled; "" outside of one. Follows it to other threads and loops."""
+"""Of the request that is being handled; "" outside of one. Follows it to other threads and
+loops."""
 
 
 def new_request_id() -> str:
@@ -46,10 +55,13 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def escaped(text: str) -> str:
-    """`text` with everything escaped that is not printable: line breaks, other control characters, marks that turn text around."""
+    """`text` with everything escaped that is not printable: line breaks, other control characters,
+    marks that turn text around."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 class EscapingFilter(logging.Filter):
@@ -76,7 +88,8 @@ HEADING: Final = "Traceback (most recent call last):\n"
 
 
 def _escaped_value(value: Any) -> Any:
-    """The value itself if its text is safe: a `%d` needs the number, and a formatter may look for the object."""
+    """The value itself if its text is safe: a `%d` needs the number, and a formatter may look for
+    the object."""
     if isinstance(value, PLAIN):
         return value
     try:
@@ -87,11 +100,15 @@ def _escaped_value(value: Any) -> Any:
 
 
 def _escaped_traceback(error: BaseException) -> str | None:
-    """The traceback with each exception's text on one line; None if any formatter would write it like that."""
+    """The traceback with each exception's text on one line; None if any formatter would write it
+    like that."""
     told = [(each, _texts(each)) for each in _chain(error)]
     if all(text.isprintable() for _, texts in told for text in texts):
         return None
-    parts = ["".join([HEADING, *traceback.format_tb(each.__traceback__), "\n".join(map(escaped, texts))]) for each, texts in reversed(told)]
+    parts = [
+        "".join([HEADING, *traceback.format_tb(each.__traceback__), "\n".join(map(escaped, texts))])
+        for each, texts in reversed(told)
+    ]
     return "\n\nAnother exception followed:\n\n".join(parts)
 
 
@@ -131,14 +148,20 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(
+                timespec="milliseconds"
+            ),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         if request_id.get():
             line["request_id"] = request_id.get()
-        line |= {name: value for name, value in record.__dict__.items() if name not in STANDARD and value is not None}
+        line |= {
+            name: value
+            for name, value in record.__dict__.items()
+            if name not in STANDARD and value is not None
+        }
         if record.exc_info:
             line["exception"] = record.exc_text or self.formatException(record.exc_info)
         return _on_one_line(_to_json(line))
@@ -152,7 +175,10 @@ def _to_json(line: dict[str, Any]) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """The same JSON without the control characters and line ends beyond ASCII, which JSON need not escape."""
+    """The same JSON without the control characters and line ends beyond ASCII, which JSON need not
+    escape."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
+    )

@@ -1,6 +1,8 @@
-"""DRF throttles that count through django-ratelimit, whose counters are incremented atomically: never one too many.
+"""DRF throttles that count through django-ratelimit, whose counters are incremented atomically:
+never one too many.
 
-A cache that fails, or hangs for `PATIENCE`, lets requests in: a rate limit is not worth an outage (`outages`).
+A cache that fails, or hangs for `PATIENCE`, lets requests in: a rate limit is not worth an outage
+(`outages`).
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ PATIENCE: Final = 1.0
 NO_ADDRESS: Final = "no address"
 
 _threads: Final = background.Threads("native-api-throttles", 8)
-_outage: Final = Backoff(logger, "The cache cannot count requests (%s); rate limits are not enforced until it can.")
+_outage: Final = Backoff(
+    logger, "The cache cannot count requests (%s); rate limits are not enforced until it can."
+)
 _parsed = lru_cache(maxsize=1024)(parse_rate)
 
 Rate = tuple[int, int]
@@ -37,7 +41,8 @@ Usage = dict[str, Any]
 
 
 class CallerThrottle(BaseThrottle):
-    """Requests of one key, or of one user where no key was used, or of one address where no user is known."""
+    """Requests of one key, or of one user where no key was used, or of one address where no user is
+    known."""
 
     _usage: Usage | None = None
 
@@ -53,25 +58,30 @@ class CallerThrottle(BaseThrottle):
         return _used(request, "native_api.caller", _caller_key(request), _caller_rate(request))
 
     def wait(self) -> int | None:
-        """Seconds after which the window has room again, at least 1; None where nothing was counted."""
+        """Seconds after which the window has room again, at least 1; None where nothing was
+        counted."""
         return None if self._usage is None else _seconds(self._usage)
 
     def headers(self) -> dict[str, str]:
         """The rate-limit headers, named as OpenAI names them; none where there is no limit.
 
-        Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
+        Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read
+        2026-11).
         """
         if self._usage is None:
             return {}
         return {
             "x-ratelimit-limit-requests": str(self._usage["limit"]),
-            "x-ratelimit-remaining-requests": str(max(0, self._usage["limit"] - self._usage["count"])),
+            "x-ratelimit-remaining-requests": str(
+                max(0, self._usage["limit"] - self._usage["count"])
+            ),
             "x-ratelimit-reset-requests": duration(_seconds(self._usage)),
         }
 
 
 class FailedAuthThrottle:
-    """Failed attempts to authenticate, by address as django-ratelimit reads it (RATELIMIT_IP_META_KEY, masks)."""
+    """Failed attempts to authenticate, by address as django-ratelimit reads it
+    (RATELIMIT_IP_META_KEY, masks)."""
 
     def refuse_or_count(self, request: Any) -> int | None:
         """Count a failure. The seconds to wait where there were too many, else None."""
@@ -123,7 +133,8 @@ def _warn_of_rate(prefix: str, problem: str) -> None:
 
 
 def _site_rate(name: str) -> Rate | None:
-    """A rate of the settings; None where it is empty: no limit. One that is not a rate fails, as `manage.py check` says."""
+    """A rate of the settings; None where it is empty: no limit. One that is not a rate fails, as
+    `manage.py check` says."""
     rate = native_settings.THROTTLE_RATES[name]
     return _parsed(rate) if rate else None
 
@@ -147,7 +158,8 @@ def _count(counted: Callable[[Any], Usage | None], request: Any) -> Usage | None
 
 
 async def _acount(counted: Callable[[Any], Usage | None], request: Any) -> Usage | None:
-    """`_count` for an event loop: a thread is used only for a cache that is not a matter of memory."""
+    """`_count` for an event loop: a thread is used only for a cache that is not a matter of
+    memory."""
     if counts_in_memory():
         return _count(counted, request)
     try:
@@ -158,10 +170,12 @@ async def _acount(counted: Callable[[Any], Usage | None], request: Any) -> Usage
 
 
 def _used(request: Any, group: str, key: Any, rate: Rate | None) -> Usage | None:
-    """One more use of the caller's window. None where there is no limit. Raises CacheUnavailable."""
+    """One more use of the caller's window. None where there is no limit. Raises
+    CacheUnavailable."""
     if rate is None or not getattr(settings, "RATELIMIT_ENABLE", True):
         return None
-    # Asked again once: the counter may have been evicted between the two steps that django-ratelimit takes.
+    # Asked again once: the counter may have been evicted between the two steps that
+    # django-ratelimit takes.
     usage = _asked(request, group, key, rate) or _asked(request, group, key, rate)
     if usage is None:
         raise CacheUnavailable("it gave no count")
@@ -169,7 +183,8 @@ def _used(request: Any, group: str, key: Any, rate: Rate | None) -> Usage | None
 
 
 def _asked(request: Any, group: str, key: Any, rate: Rate) -> Usage | None:
-    """django-ratelimit's answer; None where the cache gave no count, for which it has two answers of its own."""
+    """django-ratelimit's answer; None where the cache gave no count, for which it has two answers
+    of its own."""
     try:
         usage = get_usage(request, group=group, key=key, rate=rate, increment=True)
     except NO_ADDRESS_ERRORS as error:
@@ -181,8 +196,15 @@ def _asked(request: Any, group: str, key: Any, rate: Rate) -> Usage | None:
     return usage if usage is not None and usage["count"] else None
 
 
-NO_ADDRESS_ERRORS: Final = (LookupError, ValueError, TypeError, AttributeError, ImproperlyConfigured)
-"""What reading an address raises where there is none (a Unix socket without a proxy's header), or it is not one."""
+NO_ADDRESS_ERRORS: Final = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ImproperlyConfigured,
+)
+"""What reading an address raises where there is none (a Unix socket without a proxy's header), or
+it is not one."""
 
 
 def _described(error: Exception) -> str:

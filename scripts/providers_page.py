@@ -1,4 +1,5 @@
-"""Writes docs/providers.md from the rows of `native_api.catalog.presets` and the fields of the dialects.
+"""Writes docs/providers.md from the rows of `native_api.catalog.presets` and the fields of the
+dialects.
 
 python -m scripts.providers_page
 """
@@ -122,14 +123,28 @@ in whatever spelling a server reads it, are refused with the member's name. What
 
 def page() -> str:
     rows = sorted(PRESETS.values(), key=lambda preset: preset.name)
-    return INTRODUCTION + "".join(row(preset) for preset in rows) + authentication() + differences(rows) + carried() + owned_members()
+    return (
+        INTRODUCTION
+        + "".join(row(preset) for preset in rows)
+        + authentication()
+        + differences(rows)
+        + carried()
+        + owned_members()
+    )
 
 
 def row(preset: Preset) -> str:
     variables = [alternatives((preset.key_variable, *preset.other_variables))]
     variables += [f"{alternatives(names)} (`{option}`)" for option, names in preset.options.items()]
     docs = f"<{preset.docs}>" if preset.docs.startswith("https://") else ""
-    cells = (code(preset.name), code(preset.dialect), code(preset.base_url), code(preset.auth), ", ".join(filter(None, variables)), docs)
+    cells = (
+        code(preset.name),
+        code(preset.dialect),
+        code(preset.base_url),
+        code(preset.auth),
+        ", ".join(filter(None, variables)),
+        docs,
+    )
     return f"| {' | '.join(cells)} |\n"
 
 
@@ -143,7 +158,11 @@ def code(text: str) -> str:
 
 def authentication() -> str:
     rows = ((name, *WAYS.get(name, ("", ""))) for name in AUTHORIZERS)
-    return AUTHENTICATION + "".join(f"| `{name}` | {sent} | {key} |\n" for name, sent, key in rows) + SECRETS
+    return (
+        AUTHENTICATION
+        + "".join(f"| `{name}` | {sent} | {key} |\n" for name, sent, key in rows)
+        + SECRETS
+    )
 
 
 def differences(rows: list[Preset]) -> str:
@@ -151,7 +170,9 @@ def differences(rows: list[Preset]) -> str:
     alike: dict[str, list[str]] = {}
     for preset in rows:
         alike.setdefault("; ".join(quirks(preset.quirks)), []).append(code(preset.name))
-    return DIFFERENCES + "".join(f"| {', '.join(names)} | {words} |\n" for words, names in alike.items() if words)
+    return DIFFERENCES + "".join(
+        f"| {', '.join(names)} | {words} |\n" for words, names in alike.items() if words
+    )
 
 
 def quirks(value: Quirks) -> Iterator[str]:
@@ -160,28 +181,42 @@ def quirks(value: Quirks) -> Iterator[str]:
         told = getattr(value, quirk.name)
         if told == getattr(Quirks(), quirk.name):
             continue
-        yield IN_WORDS[quirk.name](told) if quirk.name in IN_WORDS else f"`{quirk.name}`: {listed(told)}"
+        yield (
+            IN_WORDS[quirk.name](told)
+            if quirk.name in IN_WORDS
+            else f"`{quirk.name}`: {listed(told)}"
+        )
 
 
 IN_WORDS: dict[str, Callable[[Any], str]] = {
     "max_tokens_field": lambda field: f"the output limit is sent as `{field}`",
     "unsupported": lambda names: f"refuses {listed(names)}",
-    "roles": lambda roles: ", ".join(f"`{ours}` messages are sent as `{theirs}`" for ours, theirs in roles.items()),
+    "roles": lambda roles: ", ".join(
+        f"`{ours}` messages are sent as `{theirs}`" for ours, theirs in roles.items()
+    ),
     "stream_usage": lambda asked: "is not asked for usage in streams",
-    "renamed": lambda names: ", ".join(f"`{ours}` is sent as `{theirs}`" for ours, theirs in names.items()),
+    "renamed": lambda names: ", ".join(
+        f"`{ours}` is sent as `{theirs}`" for ours, theirs in names.items()
+    ),
     "extensions": lambda names: f"takes {listed(names)} too",
     "reasoning_field": lambda field: f"gets the reasoning of earlier turns back as `{field}`",
     "thinking": lambda switch: f"`reasoning_effort: none` is said by `{switch}`",
     "file_part": lambda kind: f"documents are sent as `{kind}`",
     "text_parts": lambda allowed: "text is sent as a string",
     "call_id_length": lambda length: f"ids of tool calls have {length} characters",
-    "user_after_tools": lambda allowed: "an assistant's turn stands between tool results and a user's message",
+    "user_after_tools": lambda allowed: (
+        "an assistant's turn stands between tool results and a user's message"
+    ),
 }
 """A quirk that has no words here is listed by its name."""
 
 
 def listed(value: Any) -> str:
-    return ", ".join(code(name) for name in sorted(value)) if isinstance(value, frozenset | set | tuple | list) else code(str(value))
+    return (
+        ", ".join(code(name) for name in sorted(value))
+        if isinstance(value, frozenset | set | tuple | list)
+        else code(str(value))
+    )
 
 
 def carried() -> str:
@@ -203,7 +238,8 @@ def told(dialect: Dialect, field: str) -> str:
 
 def owned_members() -> str:
     return OWNED_MEMBERS + "".join(
-        f"| `{wire}` | {', '.join(owned_member(*each) for each in OWNED[wire].items())} |\n" for wire in sorted(OWNED)
+        f"| `{wire}` | {', '.join(owned_member(*each) for each in OWNED[wire].items())} |\n"
+        for wire in sorted(OWNED)
     )
 
 

@@ -20,7 +20,10 @@ def header(name: str, kind: int, value: bytes) -> bytes:
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One message with string headers."""
     values = {name: value.encode() for name, value in headers.items()}
-    told = b"".join(header(name, STRING, struct.pack(">H", len(value)) + value) for name, value in values.items())
+    told = b"".join(
+        header(name, STRING, struct.pack(">H", len(value)) + value)
+        for name, value in values.items()
+    )
     prelude = struct.pack(">II", 16 + len(told) + len(payload), len(told))
     checked = prelude + struct.pack(">I", crc32(prelude)) + told + payload
     return checked + struct.pack(">I", crc32(checked))
@@ -33,5 +36,9 @@ def event(name: str, body: Any) -> bytes:
 
 
 def exception(name: str, body: Any) -> bytes:
-    headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
+    headers = {
+        ":exception-type": name,
+        ":content-type": "application/json",
+        ":message-type": "exception",
+    }
     return message(headers, json.dumps(body).encode())

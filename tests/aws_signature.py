@@ -1,6 +1,8 @@
-"""Signature Version 4 worked out by hand, from the specification alone, on a request as it came over the wire.
+"""Signature Version 4 worked out by hand, from the specification alone, on a request as it came
+over the wire.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html (read 2026-11).
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from tests.scripted_provider import Received
 
 
 def signature_of(received: Received, secret_key: str, region: str, service: str) -> str:
-    """What the signature of this request has to be, given which headers the sender says it signed."""
+    """What the signature of this request has to be, given which headers the sender says it
+    signed."""
     stamp = received.headers["x-amz-date"]
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     names = told(received)["SignedHeaders"].split(";")
@@ -28,7 +31,9 @@ def signature_of(received: Received, secret_key: str, region: str, service: str)
             hashlib.sha256(received.raw).hexdigest(),
         ]
     )
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    to_sign = "\n".join(
+        ["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()]
+    )
     key = f"AWS4{secret_key}".encode()
     for part in (*scope.split("/"), to_sign):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()

@@ -1,4 +1,5 @@
-"""What holds for every test: nothing but loopback can be reached, and a busy machine fails no property test."""
+"""What holds for every test: nothing but loopback can be reached, and a busy machine fails no
+property test."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ def refuse_other_addresses(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect" and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
         host = arguments[1][0]
         if host != "localhost" and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-            raise NotLoopback(f"A test tried to connect to {host}. Tests reach nothing but loopback.")
+            raise NotLoopback(
+                f"A test tried to connect to {host}. Tests reach nothing but loopback."
+            )
 
 
 sys.addaudithook(refuse_other_addresses)

@@ -1,4 +1,5 @@
-"""What a provider said, collected from its own JSON: everything that must be found again in the unified reply.
+"""What a provider said, collected from its own JSON: everything that must be found again in the
+unified reply.
 
 Each collector knows its wire's shapes and nothing of the dialects.
 """
@@ -13,7 +14,8 @@ from typing import Any
 
 @dataclass
 class Said:
-    """Texts, (name, arguments) and ids of calls, reasoning texts, whatever else must be found again, and token counts."""
+    """Texts, (name, arguments) and ids of calls, reasoning texts, whatever else must be found
+    again, and token counts."""
 
     texts: list[str] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -63,8 +65,13 @@ def anthropic(body: dict[str, Any]) -> Said:
         else:
             said.signatures += [text for text in strings(block) if len(text) > 3]
     usage = body["usage"]
-    cache = (usage.get("cache_creation_input_tokens") or 0) + (usage.get("cache_read_input_tokens") or 0)
-    said.prompt_tokens, said.completion_tokens = usage["input_tokens"] + cache, usage["output_tokens"]
+    cache = (usage.get("cache_creation_input_tokens") or 0) + (
+        usage.get("cache_read_input_tokens") or 0
+    )
+    said.prompt_tokens, said.completion_tokens = (
+        usage["input_tokens"] + cache,
+        usage["output_tokens"],
+    )
     return said
 
 
@@ -80,18 +87,38 @@ def openai(body: dict[str, Any]) -> Said:
                 said.texts.append(part["text"])
             else:
                 said.signatures += strings(part)
-        said.thoughts += [text for text in (message.get("reasoning_content"), message.get("reasoning")) if text]
+        said.thoughts += [
+            text for text in (message.get("reasoning_content"), message.get("reasoning")) if text
+        ]
         for call in message.get("tool_calls") or ():
             said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
             said.ids.append(call["id"])
-        for name in ("reasoning_details", "annotations", "audio", "images", "executed_tools", "refusal"):
+        for name in (
+            "reasoning_details",
+            "annotations",
+            "audio",
+            "images",
+            "executed_tools",
+            "refusal",
+        ):
             said.signatures += strings(message.get(name))
         said.signatures += strings((choice.get("logprobs") or {}).get("content"))
-    said.signatures += [text for name in ("provider", "citations", "search_results", "moderation") for text in strings(body.get(name))]
+    said.signatures += [
+        text
+        for name in ("provider", "citations", "search_results", "moderation")
+        for text in strings(body.get(name))
+    ]
     usage = body.get("usage") or {}
-    said.prompt_tokens, said.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    said.prompt_tokens, said.completion_tokens = (
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+    )
     details = usage.get("prompt_tokens_details") or {}
-    said.cached_tokens = details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("num_cached_tokens")
+    said.cached_tokens = (
+        details.get("cached_tokens")
+        or usage.get("prompt_cache_hit_tokens")
+        or usage.get("num_cached_tokens")
+    )
     said.reasoning_tokens = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
     return said
 
@@ -106,16 +133,25 @@ def openai_responses(body: dict[str, Any]) -> Said:
                 said.signatures += strings(part.get("logprobs"))
             said.signatures += [item["phase"]] if item.get("phase") else []
         elif item["type"] in ("function_call", "custom_tool_call"):
-            said.calls.append((item["name"], parsed(item["arguments"] if "arguments" in item else item["input"])))
+            said.calls.append(
+                (item["name"], parsed(item["arguments"] if "arguments" in item else item["input"]))
+            )
             said.ids.append(item["call_id"])
             said.signatures += [item["namespace"]] if item.get("namespace") else []
         elif item["type"] == "reasoning":
-            said.thoughts += [part["text"] for part in (*item["summary"], *(item.get("content") or ()))]
-            said.signatures += [item[name] for name in ("id", "encrypted_content") if item.get(name)]
+            said.thoughts += [
+                part["text"] for part in (*item["summary"], *(item.get("content") or ()))
+            ]
+            said.signatures += [
+                item[name] for name in ("id", "encrypted_content") if item.get(name)
+            ]
         else:
             said.signatures += strings(item)
     usage = body.get("usage") or {}
-    said.prompt_tokens, said.completion_tokens = usage.get("input_tokens"), usage.get("output_tokens")
+    said.prompt_tokens, said.completion_tokens = (
+        usage.get("input_tokens"),
+        usage.get("output_tokens"),
+    )
     said.cached_tokens = (usage.get("input_tokens_details") or {}).get("cached_tokens")
     said.reasoning_tokens = (usage.get("output_tokens_details") or {}).get("reasoning_tokens")
     return said
@@ -123,19 +159,29 @@ def openai_responses(body: dict[str, Any]) -> Said:
 
 def gemini(body: dict[str, Any]) -> Said:
     said = Said()
-    for part in [part for candidate in body["candidates"] for part in (candidate.get("content") or {}).get("parts") or ()]:
+    for part in [
+        part
+        for candidate in body["candidates"]
+        for part in (candidate.get("content") or {}).get("parts") or ()
+    ]:
         if "text" in part:
             (said.thoughts if part.get("thought") else said.texts).append(part["text"])
         elif "functionCall" in part:
-            said.calls.append((part["functionCall"]["name"], part["functionCall"].get("args") or {}))
+            said.calls.append(
+                (part["functionCall"]["name"], part["functionCall"].get("args") or {})
+            )
         else:
             said.signatures += [text for text in strings(part) if len(text) > 3]
         said.signatures += [part["thoughtSignature"]] if "thoughtSignature" in part else []
     for candidate in body["candidates"]:
-        said.signatures += [text for text in strings(candidate.get("groundingMetadata")) if len(text) > 3]
+        said.signatures += [
+            text for text in strings(candidate.get("groundingMetadata")) if len(text) > 3
+        ]
     usage = body["usageMetadata"]
     said.prompt_tokens = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
-    said.completion_tokens = usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
+    said.completion_tokens = usage.get("candidatesTokenCount", 0) + usage.get(
+        "thoughtsTokenCount", 0
+    )
     return said
 
 
@@ -149,13 +195,25 @@ def bedrock(body: dict[str, Any]) -> Said:
             said.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
         elif "reasoningText" in reasoning:
             said.thoughts.append(reasoning["reasoningText"]["text"])
-            said.signatures += [reasoning["reasoningText"]["signature"]] if "signature" in reasoning["reasoningText"] else []
+            said.signatures += (
+                [reasoning["reasoningText"]["signature"]]
+                if "signature" in reasoning["reasoningText"]
+                else []
+            )
         elif "citationsContent" in block:
-            said.texts.append("".join(piece["text"] for piece in block["citationsContent"]["content"]))
-            said.signatures += [text for text in strings(block["citationsContent"]["citations"]) if len(text) > 3]
+            said.texts.append(
+                "".join(piece["text"] for piece in block["citationsContent"]["content"])
+            )
+            said.signatures += [
+                text for text in strings(block["citationsContent"]["citations"]) if len(text) > 3
+            ]
         else:
             said.signatures += [text for text in strings(block) if len(text) > 3]
-    said.signatures += [text for text in strings([body.get("trace"), body.get("additionalModelResponseFields")]) if len(text) > 3]
+    said.signatures += [
+        text
+        for text in strings([body.get("trace"), body.get("additionalModelResponseFields")])
+        if len(text) > 3
+    ]
     usage = body["usage"]
     cache = (usage.get("cacheReadInputTokens") or 0) + (usage.get("cacheWriteInputTokens") or 0)
     said.prompt_tokens, said.completion_tokens = usage["inputTokens"] + cache, usage["outputTokens"]
@@ -178,7 +236,12 @@ def cohere(body: dict[str, Any]) -> Said:
         said.signatures.append(message["tool_plan"])
     for call in message.get("tool_calls") or ():
         said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
-    said.signatures += [text for citation in message.get("citations") or () for text in strings(citation["sources"]) if len(text) > 3]
+    said.signatures += [
+        text
+        for citation in message.get("citations") or ()
+        for text in strings(citation["sources"])
+        if len(text) > 3
+    ]
     counts = body["usage"].get("tokens") or body["usage"]["billed_units"]
     said.prompt_tokens, said.completion_tokens = counts["input_tokens"], counts["output_tokens"]
     return said
@@ -189,10 +252,15 @@ def ollama(body: dict[str, Any]) -> Said:
     message = body["message"]
     said.texts += [message["content"]] if message.get("content") else []
     said.thoughts += [message["thinking"]] if message.get("thinking") else []
-    said.signatures += [f"data:{_image_type(data)};base64,{data}" for data in message.get("images") or ()]
+    said.signatures += [
+        f"data:{_image_type(data)};base64,{data}" for data in message.get("images") or ()
+    ]
     for call in message.get("tool_calls") or ():
         said.calls.append((call["function"]["name"], call["function"]["arguments"]))
-    said.prompt_tokens, said.completion_tokens = body.get("prompt_eval_count", 0), body.get("eval_count", 0)
+    said.prompt_tokens, said.completion_tokens = (
+        body.get("prompt_eval_count", 0),
+        body.get("eval_count", 0),
+    )
     return said
 
 
@@ -205,26 +273,45 @@ def openai_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
     deltas = [choice["delta"] for event in events for choice in event["choices"]]
     calls: dict[int, dict[str, Any]] = {}
     for piece in [piece for delta in deltas for piece in delta.get("tool_calls") or ()]:
-        call = calls.setdefault(piece["index"], {"id": piece.get("id"), "function": {"name": "", "arguments": ""}})
+        call = calls.setdefault(
+            piece["index"], {"id": piece.get("id"), "function": {"name": "", "arguments": ""}}
+        )
         for name, text in piece["function"].items():
             call["function"][name] += text
-    details = [item for delta in deltas for item in delta.get("reasoning_details") or () if item.get("signature") or item.get("data")]
+    details = [
+        item
+        for delta in deltas
+        for item in delta.get("reasoning_details") or ()
+        if item.get("signature") or item.get("data")
+    ]
     usages = [event["usage"] for event in events if event.get("usage")]
     message = {
         "content": "".join(delta.get("content") or "" for delta in deltas),
-        "reasoning": "".join(delta.get("reasoning") or delta.get("reasoning_content") or "" for delta in deltas),
+        "reasoning": "".join(
+            delta.get("reasoning") or delta.get("reasoning_content") or "" for delta in deltas
+        ),
         "tool_calls": [calls[index] for index in sorted(calls)],
-        "reasoning_details": [{"data": item.get("signature") or item.get("data")} for item in details],
+        "reasoning_details": [
+            {"data": item.get("signature") or item.get("data")} for item in details
+        ],
         "annotations": [item for delta in deltas for item in delta.get("annotations") or ()],
     }
     return {"choices": [{"message": message}], "usage": usages[-1] if usages else {}}
 
 
 def openai_responses_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The final response, with the items as they were done: their encrypted content is the one to send back."""
+    """The final response, with the items as they were done: their encrypted content is the one to
+    send back."""
     final: dict[str, Any] = events[-1]["response"]
-    done = {event["output_index"]: event["item"] for event in events if event["type"] == "response.output_item.done"}
-    return {**final, "output": [done.get(index, item) for index, item in enumerate(final["output"])]}
+    done = {
+        event["output_index"]: event["item"]
+        for event in events
+        if event["type"] == "response.output_item.done"
+    }
+    return {
+        **final,
+        "output": [done.get(index, item) for index, item in enumerate(final["output"])],
+    }
 
 
 STREAMED = {"openai": openai_streamed, "openai_responses": openai_responses_streamed}
@@ -243,7 +330,9 @@ COLLECTORS = {
 def check_nothing_is_lost(said: Said, reply: Any) -> None:
     """Fails naming what is not in the unified reply."""
     messages = [choice["message"] for choice in reply["choices"]]
-    spoken = "".join((message.get("content") or "") + (message.get("refusal") or "") for message in messages)
+    spoken = "".join(
+        (message.get("content") or "") + (message.get("refusal") or "") for message in messages
+    )
     for text in said.texts:
         assert text in spoken, f"text lost: {text[:80]!r}"
     calls = [call for message in messages for call in message.get("tool_calls") or ()]
@@ -267,7 +356,10 @@ def called(call: dict[str, Any]) -> tuple[str, Any]:
 
 def check_counts(said: Said, usage: dict[str, Any]) -> None:
     if said.prompt_tokens is not None:
-        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (said.prompt_tokens, said.completion_tokens)
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (
+            said.prompt_tokens,
+            said.completion_tokens,
+        )
     if said.cached_tokens:
         assert usage["prompt_tokens_details"]["cached_tokens"] == said.cached_tokens
     if said.reasoning_tokens:

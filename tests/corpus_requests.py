@@ -1,6 +1,8 @@
-"""Bodies that providers accepted, read back as unified requests: the opposite of what the `openai` dialects do.
+"""Bodies that providers accepted, read back as unified requests: the opposite of what the `openai`
+dialects do.
 
-Each knows its wire's shapes and nothing of the dialects. What has no unified field becomes `provider_options`, as a client would send it.
+Each knows its wire's shapes and nothing of the dialects. What has no unified field becomes
+`provider_options`, as a client would send it.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ def unified_chat(body: dict[str, Any], provider: str) -> dict[str, Any]:
         elif name == "tool_choice" and value == "any":
             chat[name] = "required"
         elif name == "messages":
-            chat[name] = [chat_message(message) for message in value if message.get("content") != [{"text": "OK", "type": "text"}]]
+            chat[name] = [
+                chat_message(message)
+                for message in value
+                if message.get("content") != [{"text": "OK", "type": "text"}]
+            ]
         elif name in FIELDS and value != "default" and not _is_foreign(name, value):
             chat[name] = value
         elif name not in ("model", *OWNED):
@@ -46,7 +52,9 @@ def _is_foreign(name: str, value: Any) -> bool:
 
 
 def chat_message(message: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in message.items() if value is not None and name != "prefix"}
+    told = {
+        name: value for name, value in message.items() if value is not None and name != "prefix"
+    }
     if "reasoning" in told:
         told["reasoning_content"] = told.pop("reasoning")
     if isinstance(told.get("content"), list):
@@ -91,7 +99,10 @@ def unified_responses(body: dict[str, Any], provider: str) -> dict[str, Any]:
         elif name not in ("model", *OWNED):
             options[name] = value
     kept = {name: value for name, value in options.items() if value}
-    return {**{name: value for name, value in chat.items() if value is not None}, "provider_options": {provider: kept}}
+    return {
+        **{name: value for name, value in chat.items() if value is not None},
+        "provider_options": {provider: kept},
+    }
 
 
 def _is_plain(tool: dict[str, Any]) -> bool:
@@ -99,7 +110,12 @@ def _is_plain(tool: dict[str, Any]) -> bool:
 
 
 def _nested(tool: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type" and value is not None}}
+    return {
+        "type": "function",
+        "function": {
+            name: value for name, value in tool.items() if name != "type" and value is not None
+        },
+    }
 
 
 def _choice(choice: Any) -> Any:
@@ -107,13 +123,19 @@ def _choice(choice: Any) -> Any:
         return choice
     if choice["type"] == "function":
         return {"type": "function", "function": {"name": choice["name"]}}
-    return {"type": "allowed_tools", "allowed_tools": {"mode": choice["mode"], "tools": choice["tools"]}}
+    return {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": choice["mode"], "tools": choice["tools"]},
+    }
 
 
 def _format(text: dict[str, Any]) -> dict[str, Any]:
     wanted = text.get("format", {"type": "text"})
     if wanted["type"] == "json_schema":
-        wanted = {"type": "json_schema", "json_schema": {name: value for name, value in wanted.items() if name != "type"}}
+        wanted = {
+            "type": "json_schema",
+            "json_schema": {name: value for name, value in wanted.items() if name != "type"},
+        }
     return {"response_format": wanted, "verbosity": text.get("verbosity")}
 
 
@@ -129,7 +151,13 @@ class Turns:
     def _add(self, item: dict[str, Any]) -> None:
         kind = item.get("type", "message")
         if kind == "function_call_output":
-            self._next({"role": "tool", "tool_call_id": item["call_id"], "content": _content(item["output"])})
+            self._next(
+                {
+                    "role": "tool",
+                    "tool_call_id": item["call_id"],
+                    "content": _content(item["output"]),
+                }
+            )
         elif kind == "message" and item["role"] != "assistant":
             self._next({"role": item["role"], "content": _content(item["content"])})
         else:
@@ -144,9 +172,13 @@ class Turns:
             self._turn = {"role": "assistant", "content": ""}
             self.messages.append(self._turn)
         if kind == "message":
-            self._block({"type": "message", **({"phase": item["phase"]} if "phase" in item else {})})
+            self._block(
+                {"type": "message", **({"phase": item["phase"]} if "phase" in item else {})}
+            )
             content = item["content"]
-            self._turn["content"] += content if isinstance(content, str) else "".join(part["text"] for part in content)
+            self._turn["content"] += (
+                content if isinstance(content, str) else "".join(part["text"] for part in content)
+            )
         elif kind == "function_call":
             self._call(item)
         elif kind == "reasoning":
@@ -162,11 +194,23 @@ class Turns:
         assert self._turn is not None
         blocks = self._turn.setdefault("provider_content", [])
         reasoning = len(self._turn.get("reasoning_details", ()))
-        blocks.append({"format": WIRE, "index": len(blocks), "block": block, "reasoning": reasoning, **self._here()})
+        blocks.append(
+            {
+                "format": WIRE,
+                "index": len(blocks),
+                "block": block,
+                "reasoning": reasoning,
+                **self._here(),
+            }
+        )
 
     def _call(self, item: dict[str, Any]) -> None:
         assert self._turn is not None
-        call = {"id": item["call_id"], "type": "function", "function": {"name": item["name"], "arguments": item["arguments"]}}
+        call = {
+            "id": item["call_id"],
+            "type": "function",
+            "function": {"name": item["name"], "arguments": item["arguments"]},
+        }
         if "namespace" in item:
             call["extra_content"] = {WIRE: {"namespace": item["namespace"]}}
         self._turn.setdefault("tool_calls", []).append(call)
@@ -177,7 +221,9 @@ class Turns:
         told.append({"type": "reasoning.encrypted", "data": item["encrypted_content"]})
         details = self._turn.setdefault("reasoning_details", [])
         for detail in told:
-            details.append({**detail, "format": WIRE, "index": len(details), "id": item["id"], **self._here()})
+            details.append(
+                {**detail, "format": WIRE, "index": len(details), "id": item["id"], **self._here()}
+            )
 
 
 def _content(content: Any) -> Any:
@@ -185,37 +231,65 @@ def _content(content: Any) -> Any:
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in part.items() if name not in ("type", "prompt_cache_breakpoint")}
+    told = {
+        name: value
+        for name, value in part.items()
+        if name not in ("type", "prompt_cache_breakpoint")
+    }
     if part["type"] == "input_text":
         unified: dict[str, Any] = {"type": "text", **told}
     elif part["type"] == "input_image" and "image_url" in part:
-        unified = {"type": "image_url", "image_url": {"url": part["image_url"], "detail": part["detail"]}}
+        unified = {
+            "type": "image_url",
+            "image_url": {"url": part["image_url"], "detail": part["detail"]},
+        }
     elif part["type"] == "input_image":
         unified = {"type": "file", "file": {"file_id": part["file_id"], "filename": "picture.png"}}
     else:
         unified = {"type": "file", "file": told}
-    return {**unified, "cache_control": {"type": "ephemeral"}} if "prompt_cache_breakpoint" in part else unified
+    return (
+        {**unified, "cache_control": {"type": "ephemeral"}}
+        if "prompt_cache_breakpoint" in part
+        else unified
+    )
 
 
 # --- what two bodies have in common ---------------------------------------------------------------------------
 
 
 def essence(body: dict[str, Any]) -> Any:
-    """A body without what means the same: defaults, nulls, ids of items that are sent whole, lists of texts."""
-    told = {name: value for name, value in deepcopy(body).items() if name not in ("stream", "stream_options", "store", "include", *OWNED)}
+    """A body without what means the same: defaults, nulls, ids of items that are sent whole, lists
+    of texts."""
+    told = {
+        name: value
+        for name, value in deepcopy(body).items()
+        if name not in ("stream", "stream_options", "store", "include", *OWNED)
+    }
     if "max_tokens" in told:
         told["max_completion_tokens"] = told.pop("max_tokens")
     if told.get("tool_choice") == "any":
         told["tool_choice"] = "required"
     if "tools" in told:
-        told["tools"] = sorted(({"type": "function", **tool} for tool in told["tools"]), key=_sorted)
+        told["tools"] = sorted(
+            ({"type": "function", **tool} for tool in told["tools"]), key=_sorted
+        )
     if isinstance(told.get("input"), str):
         told["input"] = [{"role": "user", "content": told["input"]}]
     told["reasoning"] = {
-        name: value for name, value in (told.get("reasoning") or {}).items() if name not in ("summary", "generate_summary")
+        name: value
+        for name, value in (told.get("reasoning") or {}).items()
+        if name not in ("summary", "generate_summary")
     }
-    told["text"] = {name: value for name, value in told.get("text", {}).items() if value != {"type": "text"}}
-    return _plain({name: value for name, value in told.items() if (name, value) not in (("n", 1), ("top_p", 1.0))})
+    told["text"] = {
+        name: value for name, value in told.get("text", {}).items() if value != {"type": "text"}
+    }
+    return _plain(
+        {
+            name: value
+            for name, value in told.items()
+            if (name, value) not in (("n", 1), ("top_p", 1.0))
+        }
+    )
 
 
 def _sorted(value: Any) -> str:
@@ -225,7 +299,9 @@ def _sorted(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         items = [_plain(item) for item in value]
-        if items and all(isinstance(item, dict) and item.keys() == {"type", "text"} for item in items):
+        if items and all(
+            isinstance(item, dict) and item.keys() == {"type", "text"} for item in items
+        ):
             return "\n".join(item["text"] for item in items)
         return [item for item in items if item != {"role": "assistant"}]
     if not isinstance(value, dict):

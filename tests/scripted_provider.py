@@ -1,8 +1,10 @@
-"""A scripted provider: a real HTTP server on loopback that does as each test says, and counts what it sees.
+"""A scripted provider: a real HTTP server on loopback that does as each test says, and counts what
+it sees.
 
     upstream.script("gpt-slow", answers(chunk("Hel"), upstream_waits(gate), chunk("lo"), DONE))
 
-The script is chosen by the `model` of the request. Scripts write bytes themselves, so they can lie about HTTP too.
+The script is chosen by the `model` of the request. Scripts write bytes themselves, so they can lie
+about HTTP too.
 """
 
 from __future__ import annotations
@@ -55,16 +57,27 @@ class Exchange:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        await self.whole(json.dumps(body).encode(), status, {"content-type": "application/json", **(headers or {})})
+    async def json(
+        self, body: Any, status: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
+        await self.whole(
+            json.dumps(body).encode(),
+            status,
+            {"content-type": "application/json", **(headers or {})},
+        )
 
-    async def whole(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    async def whole(
+        self, body: bytes, status: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
         self.keep_alive = True
         await self.head(status, {"content-length": str(len(body)), **(headers or {})})
         await self.send(body)
 
     async def head(self, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+        lines = [
+            f"HTTP/1.1 {status} Scripted",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        ]
         await self.send("\r\n".join([*lines, "", ""]).encode())
 
     async def event_stream(self, content_type: str = "text/event-stream") -> None:
@@ -117,7 +130,8 @@ class Upstream:
             self.listen(self.port)
 
     async def _shut(self) -> None:
-        """Let those in that wait at the door: the system told them already that they are connected."""
+        """Let those in that wait at the door: the system told them already that they are
+        connected."""
         assert self.door is not None
         waiting = []
         with contextlib.suppress(BlockingIOError):
@@ -125,7 +139,9 @@ class Upstream:
                 waiting.append(self._socket.accept()[0])
         self.door.close()
         for connection in waiting:
-            task = asyncio.ensure_future(self.serve(*await asyncio.open_connection(sock=connection)))
+            task = asyncio.ensure_future(
+                self.serve(*await asyncio.open_connection(sock=connection))
+            )
             self.late.add(task)
             task.add_done_callback(self.late.discard)
 
@@ -139,7 +155,8 @@ class Upstream:
         return [received for received in self.requests if received.model == model]
 
     def talking(self, model: str) -> bool:
-        """Whether an answer for this model is under way: begun, not ended, and its connection open."""
+        """Whether an answer for this model is under way: begun, not ended, and its connection
+        open."""
         return model in self.answering
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,14 +179,17 @@ class Upstream:
             exchange = Exchange(received, writer)
             self.answering.append(received.model)
             try:
-                await self._run(self.scripts.get(received.model, self.otherwise or hello), exchange, reader)
+                await self._run(
+                    self.scripts.get(received.model, self.otherwise or hello), exchange, reader
+                )
             finally:
                 self.answering.remove(received.model)
             if not exchange.keep_alive:
                 return
 
     async def _run(self, script: Script, exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        """Run the script, but stop it when the gateway closes the connection, as a provider would notice."""
+        """Run the script, but stop it when the gateway closes the connection, as a provider would
+        notice."""
         running = asyncio.ensure_future(script(exchange))
         while not running.done():
             await asyncio.wait([running], timeout=0.02)
@@ -194,7 +214,9 @@ async def read_request(reader: asyncio.StreamReader) -> Received | None:
         elif isinstance(event, h11.Data):
             body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return Received(head.method.decode(), head.target.decode(), _headers(head), _parsed(body), body)
+            return Received(
+                head.method.decode(), head.target.decode(), _headers(head), _parsed(body), body
+            )
         else:
             return None
 
@@ -268,15 +290,42 @@ async def _stop(door: asyncio.Server | None) -> None:
 
 def completion(content: str | None = "Hello there", **message: Any) -> dict[str, Any]:
     reason = "tool_calls" if message.get("tool_calls") else "stop"
-    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": reason}
-    usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "prompt_tokens_details": {"cached_tokens": 4}}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000, "model": "gpt-up", "choices": [choice], "usage": usage}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": content, **message},
+        "finish_reason": reason,
+    }
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "total_tokens": 12,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "gpt-up",
+        "choices": [choice],
+        "usage": usage,
+    }
 
 
-def event(delta: dict[str, Any] | None = None, finish_reason: str | None = None, **rest: Any) -> bytes:
+def event(
+    delta: dict[str, Any] | None = None, finish_reason: str | None = None, **rest: Any
+) -> bytes:
     """A chunk as an SSE event; without a delta one with no choices."""
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
-    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1700000000, "model": "gpt-up", "choices": choices, **rest}
+    choices = (
+        [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
+    )
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1700000000,
+        "model": "gpt-up",
+        "choices": choices,
+        **rest,
+    }
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 

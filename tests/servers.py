@@ -1,4 +1,5 @@
-"""Real server processes of the test site, one per kind of server, on loopback and with a database of their own."""
+"""Real server processes of the test site, one per kind of server, on loopback and with a database
+of their own."""
 
 from __future__ import annotations
 
@@ -24,9 +25,35 @@ UVICORN = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shut
 
 COMMANDS = {
     "uvicorn": ["-m", "uvicorn", "tests.site_asgi:application", "--port", "{port}", *UVICORN],
-    "uvicorn-django": ["-m", "uvicorn", "--factory", "django.core.asgi:get_asgi_application", "--port", "{port}", *UVICORN],
-    "gunicorn": ["-m", "gunicorn", "tests.site_wsgi", "--worker-class", "gthread", "--threads", "16", "--bind", "127.0.0.1:{port}"],
-    "gunicorn-sync": ["-m", "gunicorn", "tests.site_wsgi", "--workers", "2", "--bind", "127.0.0.1:{port}"],
+    "uvicorn-django": [
+        "-m",
+        "uvicorn",
+        "--factory",
+        "django.core.asgi:get_asgi_application",
+        "--port",
+        "{port}",
+        *UVICORN,
+    ],
+    "gunicorn": [
+        "-m",
+        "gunicorn",
+        "tests.site_wsgi",
+        "--worker-class",
+        "gthread",
+        "--threads",
+        "16",
+        "--bind",
+        "127.0.0.1:{port}",
+    ],
+    "gunicorn-sync": [
+        "-m",
+        "gunicorn",
+        "tests.site_wsgi",
+        "--workers",
+        "2",
+        "--bind",
+        "127.0.0.1:{port}",
+    ],
     "runserver": ["-m", "django", "runserver", "--noreload", "127.0.0.1:{port}"],
 }
 
@@ -68,11 +95,17 @@ class Site:
     def usage(self, **wanted: Any) -> list[sqlite3.Row]:
         """Usage records with these values, oldest first."""
         where = " AND ".join(f"{name} = ?" for name in wanted) or "1"
-        return self.rows(f"SELECT * FROM native_api_usagerecord WHERE {where} ORDER BY id", *wanted.values())
+        return self.rows(
+            f"SELECT * FROM native_api_usagerecord WHERE {where} ORDER BY id", *wanted.values()
+        )
 
     def wait_for_usage(self, count: int = 1, **wanted: Any) -> list[sqlite3.Row]:
-        """The records, once the recorder has written as many. It works behind the answers, so tests wait for it."""
-        return until(lambda: (rows := self.usage(**wanted)) and len(rows) >= count and rows, f"{count} usage records {wanted}")
+        """The records, once the recorder has written as many. It works behind the answers, so tests
+        wait for it."""
+        return until(
+            lambda: (rows := self.usage(**wanted)) and len(rows) >= count and rows,
+            f"{count} usage records {wanted}",
+        )
 
 
 def until(condition: Any, what: str, seconds: float = 10.0) -> Any:
@@ -109,13 +142,16 @@ def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> di
 def manage(environment: dict[str, str], *arguments: str) -> str:
     """Run a management command in the site and return what it printed on stdout."""
     command = [sys.executable, "-m", "django", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def make_template(folder: Path) -> str:
-    """A migrated database with the user alice and her key, to be copied for each server. Returns the key."""
+    """A migrated database with the user alice and her key, to be copied for each server. Returns
+    the key."""
     return populate(environment_for(folder, {}))
 
 
@@ -136,9 +172,19 @@ def populate(environment: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def running_site(
-    kind: str, folder: Path, template: Path, key: str, native_api: dict[str, Any], prefix: str = "/native", **more: str
+    kind: str,
+    folder: Path,
+    template: Path,
+    key: str,
+    native_api: dict[str, Any],
+    prefix: str = "/native",
+    **more: str,
 ) -> Iterator[Site]:
-    if "TEST_DATABASE_URL" not in more and not (folder / "db.sqlite3").exists() and (template / "db.sqlite3").exists():
+    if (
+        "TEST_DATABASE_URL" not in more
+        and not (folder / "db.sqlite3").exists()
+        and (template / "db.sqlite3").exists()
+    ):
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
     port = free_port()
@@ -146,7 +192,16 @@ def running_site(
     log_path = folder / f"{kind}-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    site = Site(kind, process, f"http://127.0.0.1:{port}{prefix}", key, folder / "db.sqlite3", folder / "journal", log_path, environment)
+    site = Site(
+        kind,
+        process,
+        f"http://127.0.0.1:{port}{prefix}",
+        key,
+        folder / "db.sqlite3",
+        folder / "journal",
+        log_path,
+        environment,
+    )
     try:
         _wait_until_live(site)
         yield site
@@ -167,7 +222,9 @@ def _wait_until_live(site: Site) -> None:
     def live() -> bool:
         assert site.process.poll() is None, site.log()
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{site.url}/health/live", timeout=5, trust_env=False).status_code == 200
+            return (
+                httpx.get(f"{site.url}/health/live", timeout=5, trust_env=False).status_code == 200
+            )
         return False
 
     until(live, f"the server to start:\n{site.log()}", START_SECONDS)

@@ -15,12 +15,22 @@ ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 ROOT_URLCONF = "tests.urls"
 DATABASES = {
-    "default": dj_database_url.parse(os.environ.get("TEST_DATABASE_URL", f"sqlite:///{tempfile.gettempdir()}/native_api_tests.sqlite3"))
+    "default": dj_database_url.parse(
+        os.environ.get(
+            "TEST_DATABASE_URL", f"sqlite:///{tempfile.gettempdir()}/native_api_tests.sqlite3"
+        )
+    )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Not in memory: Django never closes connections to such a database, and threads of tests leave theirs behind.
-    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/native_api_tests_{os.getpid()}.sqlite3"}
-    DATABASES["default"]["OPTIONS"] = {"init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF", "timeout": 20}
+    # Not in memory: Django never closes connections to such a database, and threads of tests leave
+    # theirs behind.
+    DATABASES["default"]["TEST"] = {
+        "NAME": f"{tempfile.gettempdir()}/native_api_tests_{os.getpid()}.sqlite3"
+    }
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",
+        "timeout": 20,
+    }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 INSTALLED_APPS = [
     "django.contrib.admin",

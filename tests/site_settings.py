@@ -1,4 +1,5 @@
-"""Settings of the site that the server processes of the tests run: the test site, configured by the environment."""
+"""Settings of the site that the server processes of the tests run: the test site, configured by the
+environment."""
 
 import json
 import os
@@ -9,7 +10,10 @@ from tests.settings import *  # noqa: F403
 ROOT_URLCONF = "tests.site_urls"
 NATIVE_API = json.loads(os.environ["NATIVE_API"])
 DEBUG = os.environ.get("DEBUG") == "1"
-DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"} if "sqlite" in DATABASES["default"]["ENGINE"] else {}  # noqa: F405
+if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
+    DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"}  # noqa: F405
+else:
+    DATABASES["default"]["OPTIONS"] = {}  # noqa: F405
 DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("ATOMIC_REQUESTS") == "1"  # noqa: F405
 if os.environ.get("CACHE_URL", "").startswith("redis"):
     CACHES = {
@@ -20,7 +24,12 @@ if os.environ.get("CACHE_URL", "").startswith("redis"):
         }
     }
 elif os.environ.get("CACHE_URL"):
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": os.environ["CACHE_URL"]}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": os.environ["CACHE_URL"],
+        }
+    }
 if os.environ.get("COOL_DOWN"):
     # A test that watches circuits open and close has no half a minute for each.
     circuit.FIRST_COOL_DOWN = float(os.environ["COOL_DOWN"])  # type: ignore[misc]

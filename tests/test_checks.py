@@ -22,24 +22,47 @@ TARGET = {"PROVIDER": "p", "MODEL": "x"}
 
 def route(target: Any = None, n: Any = None, **options: Any) -> dict[str, Any]:
     """Settings of a route `m` with these options, and perhaps a route `n`."""
-    models = {"m": {"TARGETS": [{**TARGET, **(target or {})}], **options}, **({"n": n} if n else {})}
+    models = {
+        "m": {"TARGETS": [{**TARGET, **(target or {})}], **options},
+        **({"n": n} if n else {}),
+    }
     return {"PROVIDERS": {"p": PROVIDER}, "MODELS": models}
 
 
 def found(native_api: Any, debug: bool = True, **settings: Any) -> list[tuple[str, str]]:
     with override_settings(NATIVE_API=native_api, DEBUG=debug, **settings):
-        return [(message.id or "", f"{message.msg} {message.hint}") for message in run_checks(tags=["native_api"])]
+        return [
+            (message.id or "", f"{message.msg} {message.hint}")
+            for message in run_checks(tags=["native_api"])
+        ]
 
 
 def test_a_sound_site_has_nothing_to_report() -> None:
     price, timeout = {"INPUT": "0.15", "OUTPUT": Decimal("0.60")}, {"FIRST_TOKEN": 5}
-    target = {**TARGET, "WEIGHT": 2, "PRIORITY": 1, "TIMEOUT": timeout, "RETRIES": 0, "MAX_CONCURRENCY": 4, "PRICE": price}
+    target = {
+        **TARGET,
+        "WEIGHT": 2,
+        "PRIORITY": 1,
+        "TIMEOUT": timeout,
+        "RETRIES": 0,
+        "MAX_CONCURRENCY": 4,
+        "PRICE": price,
+    }
     models = {
-        "m": {"TARGETS": [target], "STRATEGY": "fastest", "FALLBACKS": ["n", "p/any"], "CONTEXT_FALLBACKS": ["n"], "HEDGE": "p95"},
+        "m": {
+            "TARGETS": [target],
+            "STRATEGY": "fastest",
+            "FALLBACKS": ["n", "p/any"],
+            "CONTEXT_FALLBACKS": ["n"],
+            "HEDGE": "p95",
+        },
         "n": {"TARGETS": [{**TARGET, "TIMEOUT": 30}], "HEDGE": 2.5},
     }
     provider = {**PROVIDER, "RETRIES": 2, "MAX_CONCURRENCY": 10, "PRICE": price}
-    assert found({"PROVIDERS": {"p": provider, "echo": {}}, "MODELS": models, "KEEPALIVE_SECONDS": 5}) == []
+    assert (
+        found({"PROVIDERS": {"p": provider, "echo": {}}, "MODELS": models, "KEEPALIVE_SECONDS": 5})
+        == []
+    )
     assert found({}) == []
 
 
@@ -65,7 +88,11 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"ATTEMPTS": {"SECONDS": -1}}, "E003", "ATTEMPTS']['SECONDS']"),
         ({"THROTTLE_RATES": {"caller": "many"}}, "E004", "'600/m'"),
         ({"DEFAULT_THROTTLE_CLASSES": ["nowhere.Throttle"]}, "E005", "nowhere"),
-        ({"DEFAULT_THROTTLE_CLASSES": "rest_framework.throttling.BaseThrottle"}, "E005", "must be a list"),
+        (
+            {"DEFAULT_THROTTLE_CLASSES": "rest_framework.throttling.BaseThrottle"},
+            "E005",
+            "must be a list",
+        ),
         ({"DEFAULT_PERMISSION_CLASSES": ["os.path"]}, "E005", "'os.path' is not a class"),
         ({"PROVIDERS": []}, "E006", "dictionaries"),
         ({"PROVIDERS": {"p": {**PROVIDER, "DIALECT": "latin"}}}, "E007", "unknown dialect 'latin'"),
@@ -75,25 +102,73 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}}, "E007", "positive seconds"),
         ({"PROVIDERS": {"p": {**PROVIDER, "BASEURL": ""}}}, "E007", "unknown key 'BASEURL'"),
         ({"PROVIDERS": {"p": {**PROVIDER, "BASE_URL": "host/v1"}}}, "E007", "no address"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "AUTH": "smoke signals"}}}, "E007", "unknown AUTH 'smoke signals'"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "API_KEY": "secret-key\u2026"}}}, "E007", "no header can carry"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "OPTIONS": {"client_secret": "secret-key"}}}}, "E007", "goes into API_KEY"),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "AUTH": "smoke signals"}}},
+            "E007",
+            "unknown AUTH 'smoke signals'",
+        ),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "API_KEY": "secret-key\u2026"}}},
+            "E007",
+            "no header can carry",
+        ),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "OPTIONS": {"client_secret": "secret-key"}}}},
+            "E007",
+            "goes into API_KEY",
+        ),
         ({"PROVIDERS": {"azure": {"API_KEY": "secret-key"}}}, "E007", "no OPTIONS['endpoint']"),
-        ({"PROVIDERS": {"azure": {"API_KEY": "secret-key", "AUTH": "azure", "OPTIONS": AZURE}}}, "E007", "OPTIONS tenant_id and client_id"),
-        ({"PROVIDERS": {"vertex": {"OPTIONS": {"location": "global"}}}}, "E007", "no OPTIONS['project']"),
-        ({"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": "secret-key"}}}, "E007", "API_KEY is not JSON"),
+        (
+            {"PROVIDERS": {"azure": {"API_KEY": "secret-key", "AUTH": "azure", "OPTIONS": AZURE}}},
+            "E007",
+            "OPTIONS tenant_id and client_id",
+        ),
+        (
+            {"PROVIDERS": {"vertex": {"OPTIONS": {"location": "global"}}}},
+            "E007",
+            "no OPTIONS['project']",
+        ),
+        (
+            {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": "secret-key"}}},
+            "E007",
+            "API_KEY is not JSON",
+        ),
         (
             {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": {"type": "authorized_user"}}}},
             "E007",
             "not the key of a service account",
         ),
-        ({"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": HALF_A_KEY}}}, "E007", "no 'private_key'"),
+        (
+            {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX, "API_KEY": HALF_A_KEY}}},
+            "E007",
+            "no 'private_key'",
+        ),
         ({"MODELS": {"m": {"TARGETS": []}}}, "E007", "no usable target"),
-        ({"MODELS": {"m": {"TARGETS": [{"PROVIDER": "gone", "MODEL": "x"}]}}}, "E007", "no usable provider 'gone'"),
-        ({"PROVIDERS": {"p": PROVIDER}, "MODELS": {"m": {"TARGETS": [{"PROVIDER": "p"}]}}}, "E007", "no MODEL"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "RETRIES": -1}}}, "E007", "RETRIES must be a whole number"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "MAX_CONCURRENCY": 0}}}, "E007", "MAX_CONCURRENCY must be a whole number"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "PRICE": {"INPUT": 0.15}}}}, "E007", "PRICE['INPUT'] is no price"),
+        (
+            {"MODELS": {"m": {"TARGETS": [{"PROVIDER": "gone", "MODEL": "x"}]}}},
+            "E007",
+            "no usable provider 'gone'",
+        ),
+        (
+            {"PROVIDERS": {"p": PROVIDER}, "MODELS": {"m": {"TARGETS": [{"PROVIDER": "p"}]}}},
+            "E007",
+            "no MODEL",
+        ),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "RETRIES": -1}}},
+            "E007",
+            "RETRIES must be a whole number",
+        ),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "MAX_CONCURRENCY": 0}}},
+            "E007",
+            "MAX_CONCURRENCY must be a whole number",
+        ),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "PRICE": {"INPUT": 0.15}}}},
+            "E007",
+            "PRICE['INPUT'] is no price",
+        ),
         (route(STRATEGY="best"), "E007", "unknown STRATEGY 'best'"),
         (route(HEDGE="soon"), "E007", "HEDGE 'soon' is neither seconds nor 'p95'"),
         (route(FALLBACKS="other"), "E007", "FALLBACKS must be a list of model names"),
@@ -103,15 +178,27 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (route(target={"TIMEOUT": {"READ": 3}}), "E007", "positive seconds"),
         (route(FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
         (route(CONTEXT_FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
-        ({**route(FALLBACKS=["p/any"]), "ALLOW_DIRECT_MODELS": False}, "W021", "there is no model 'p/any'"),
+        (
+            {**route(FALLBACKS=["p/any"]), "ALLOW_DIRECT_MODELS": False},
+            "W021",
+            "there is no model 'p/any'",
+        ),
         (route(FALLBACKS=["m"]), "E021", "it goes round in a circle: m > m"),
-        (route(FALLBACKS=["n"], n={"TARGETS": [TARGET], "FALLBACKS": ["m"]}), "E021", "it goes round in a circle: n > m > n"),
+        (
+            route(FALLBACKS=["n"], n={"TARGETS": [TARGET], "FALLBACKS": ["m"]}),
+            "E021",
+            "it goes round in a circle: n > m > n",
+        ),
     ],
 )
 @pytest.mark.parametrize("debug", [True, False])
-def test_a_mistake_is_found_and_explained(native_api: Any, code: str, words: str, debug: bool) -> None:
+def test_a_mistake_is_found_and_explained(
+    native_api: Any, code: str, words: str, debug: bool
+) -> None:
     messages = found(native_api, debug)
-    assert any(identity == f"native_api.{code}" and words in text for identity, text in messages), messages
+    assert any(identity == f"native_api.{code}" and words in text for identity, text in messages), (
+        messages
+    )
     assert "secret-key" not in str(messages)
 
 
@@ -119,7 +206,9 @@ def test_a_cache_of_each_process_behind_shared_limits_is_a_warning_in_production
     assert [identity for identity, _ in found({}, debug=False)] == ["native_api.W001"]
 
 
-def test_an_extra_that_a_provider_needs_and_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extra_that_a_provider_needs_and_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     settings = {"PROVIDERS": {"vertex": {"OPTIONS": VERTEX}}}
     assert found(settings) == []
     monkeypatch.setitem(methods.EXTRAS, "google", methods.Extra("google", "google.nowhere"))
@@ -130,6 +219,10 @@ def test_an_extra_that_a_provider_needs_and_that_is_not_installed(monkeypatch: p
 
 
 def test_a_cache_that_is_not_there_or_counts_in_two_steps_is_told() -> None:
-    assert [identity for identity, _ in found({}, RATELIMIT_USE_CACHE="gone")] == ["native_api.E008"]
-    caches = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "t"}}
+    assert [identity for identity, _ in found({}, RATELIMIT_USE_CACHE="gone")] == [
+        "native_api.E008"
+    ]
+    caches = {
+        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "t"}
+    }
     assert [identity for identity, _ in found({}, CACHES=caches)] == ["native_api.W002"]

@@ -1,4 +1,5 @@
-"""Real recorded traffic, where it is at hand: nothing that a provider said is lost, complete or streamed, cut anywhere."""
+"""Real recorded traffic, where it is at hand: nothing that a provider said is lost, complete or
+streamed, cut anywhere."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 FILES = sorted(CORPUS.glob("*/*.json"))
 CUTS = 12
 
-pytestmark = pytest.mark.skipif(not FILES, reason="The recordings are not beside this repository (../shared/corpus).")
+pytestmark = pytest.mark.skipif(
+    not FILES, reason="The recordings are not beside this repository (../shared/corpus)."
+)
 
 
 def wire_of(recording: dict[str, Any]) -> str:
@@ -48,12 +51,19 @@ def chosen(stream: bool, error: bool) -> Iterable[Any]:
     for path in FILES:
         recording = json.loads(path.read_text())
         failed = recording["status"] >= 400
-        if failed == error and (error or ("body" not in recording) == stream) and wire_of(recording) in DIALECTS:
+        if (
+            failed == error
+            and (error or ("body" not in recording) == stream)
+            and wire_of(recording) in DIALECTS
+        ):
             yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
 
 
 def target_for(recording: dict[str, Any]) -> Target:
-    return Target(Provider("p", wire_of(recording), "https://api.example/v1", quirks=Quirks()), recording["request"].get("model") or "m")
+    return Target(
+        Provider("p", wire_of(recording), "https://api.example/v1", quirks=Quirks()),
+        recording["request"].get("model") or "m",
+    )
 
 
 @pytest.mark.parametrize("recording", recordings(stream=False))
@@ -62,28 +72,44 @@ def test_a_complete_reply_loses_nothing(recording: dict[str, Any]) -> None:
     expected = COLLECTORS[wire](json.loads(json.dumps(recording["body"])))
     reply = DIALECTS[wire].response(recording["body"], target_for(recording))
     check_nothing_is_lost(expected, reply)
-    assert all(choice["finish_reason"] in ("stop", "length", "tool_calls", "content_filter") for choice in reply["choices"])
+    assert all(
+        choice["finish_reason"] in ("stop", "length", "tool_calls", "content_filter")
+        for choice in reply["choices"]
+    )
 
 
 @pytest.mark.parametrize("recording", recordings(stream=True))
 def test_a_stream_says_the_same_wherever_it_is_cut(recording: dict[str, Any]) -> None:
-    raw = recording["raw"].encode() if "raw" in recording else base64.b64decode(recording["raw_base64"])
+    raw = (
+        recording["raw"].encode()
+        if "raw" in recording
+        else base64.b64decode(recording["raw_base64"])
+    )
     whole = parsed(recording, [raw])
-    assert whole[0] == "failed" or (whole[1] and whole[2] and all(choice["finish_reason"] for choice in whole[1]))
+    assert whole[0] == "failed" or (
+        whole[1] and whole[2] and all(choice["finish_reason"] for choice in whole[1])
+    )
     dice = random.Random(7)
     for _ in range(CUTS):
         cut = dice.randrange(len(raw))
         assert parsed(recording, [raw[:cut], raw[cut:]]) == whole
-    assert parsed(recording, [raw[position : position + 7] for position in range(0, len(raw), 7)]) == whole
+    assert (
+        parsed(recording, [raw[position : position + 7] for position in range(0, len(raw), 7)])
+        == whole
+    )
 
 
-@pytest.mark.parametrize("recording", [case for case in recordings(stream=True) if wire_of(case.values[0]) in STREAMED])
+@pytest.mark.parametrize(
+    "recording", [case for case in recordings(stream=True) if wire_of(case.values[0]) in STREAMED]
+)
 def test_a_stream_loses_nothing(recording: dict[str, Any]) -> None:
     outcome, choices, usage = parsed(recording, [recording["raw"].encode()])
     if outcome == "failed":
         return
     wire = wire_of(recording)
-    events = [json.loads(line[6:]) for line in recording["raw"].splitlines() if line.startswith("data: {")]
+    events = [
+        json.loads(line[6:]) for line in recording["raw"].splitlines() if line.startswith("data: {")
+    ]
     whole = STREAMED[wire](events)
     check_nothing_is_lost(COLLECTORS[wire](whole), {"choices": choices, "usage": usage})
     if wire == "openai_responses":
@@ -91,25 +117,34 @@ def test_a_stream_loses_nothing(recording: dict[str, Any]) -> None:
 
 
 def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, Any]:
-    """`("ended", choices, usage)`, or `("failed", code, message)` for a stream that holds an error, as some recordings do."""
+    """`("ended", choices, usage)`, or `("failed", code, message)` for a stream that holds an error,
+    as some recordings do."""
     try:
         return ("ended", *ended(recording, pieces))
     except UpstreamError as error:
-        assert "error" in recording.get("raw", "") or b":exception-type" in base64.b64decode(recording.get("raw_base64", ""))
+        assert "error" in recording.get("raw", "") or b":exception-type" in base64.b64decode(
+            recording.get("raw_base64", "")
+        )
         return "failed", error.code, error.message
 
 
 def ended(recording: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     dialect = DIALECTS[wire_of(recording)]
     decoder, parser = DECODERS[dialect.framing](), dialect.stream(target_for(recording))
-    chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
+    chunks = [
+        chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
+    ]
     chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
     return fold([*chunks, *parser.close()]), parser.usage
 
 
 @pytest.mark.parametrize("recording", recordings(stream=False, error=True))
 def test_an_error_has_its_row_of_the_table(recording: dict[str, Any]) -> None:
-    body = json.dumps(recording["body"]).encode() if "body" in recording else recording.get("raw", "").encode()
+    body = (
+        json.dumps(recording["body"]).encode()
+        if "body" in recording
+        else recording.get("raw", "").encode()
+    )
     error = DIALECTS[wire_of(recording)].error(recording["status"], {}, body)
     assert isinstance(error, UpstreamError)
     assert error.status in (400, 413, 429, 502)

@@ -1,4 +1,5 @@
-"""The documentation is true: it names what is there, its code compiles, its links lead somewhere."""
+"""The documentation is true: it names what is there, its code compiles, its links lead
+somewhere."""
 
 from __future__ import annotations
 
@@ -36,11 +37,15 @@ def test_python_code_compiles(page: Path) -> None:
 def test_every_setting_is_explained_with_its_default(name: str) -> None:
     row = re.findall(rf"^\| `{name}` \|(.*)$", SETTINGS, re.MULTILINE)[0]
     told = row.split("|")[0].strip().strip("`")
-    assert ast.literal_eval(told) == DEFAULTS[name] or tuple(ast.literal_eval(told)) == DEFAULTS[name]
+    assert (
+        ast.literal_eval(told) == DEFAULTS[name] or tuple(ast.literal_eval(told)) == DEFAULTS[name]
+    )
 
 
 def test_every_variable_of_the_project_is_explained() -> None:
-    source = "".join((ROOT / "gatewayproject" / name).read_text() for name in ("settings.py", "environment.py"))
+    source = "".join(
+        (ROOT / "gatewayproject" / name).read_text() for name in ("settings.py", "environment.py")
+    )
     read = set(re.findall(r"""(?:environ(?:\.get\(|\[)|flag\(|names\()"([A-Z_]+)\"""", source))
     assert read
     assert read <= set(re.findall(r"^\| `([A-Z_]+)` \|", SETTINGS, re.MULTILINE))
@@ -49,10 +54,16 @@ def test_every_variable_of_the_project_is_explained() -> None:
 @pytest.mark.parametrize("name", ["native_api/checks.py", "docs/deployment.md"])
 def test_ids_of_checks_are_real(name: str) -> None:
     source = (ROOT / "native_api" / "checks.py").read_text()
-    assert set(re.findall(r"native_api\.[EW]\d+", (ROOT / name).read_text())) <= set(re.findall(r'id="(native_api\.[EW]\d+)"', source))
+    assert set(re.findall(r"native_api\.[EW]\d+", (ROOT / name).read_text())) <= set(
+        re.findall(r'id="(native_api\.[EW]\d+)"', source)
+    )
 
 
-CLAIMS = [line for line in (ROOT / "docs" / "security.md").read_text().splitlines() if re.match(r"\| (?!what holds|---)", line)]
+CLAIMS = [
+    line
+    for line in (ROOT / "docs" / "security.md").read_text().splitlines()
+    if re.match(r"\| (?!what holds|---)", line)
+]
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim[2:40])
@@ -60,8 +71,12 @@ def test_every_claim_of_security_names_tests_that_are_there(claim: str) -> None:
     shown_by = re.findall(r"`([\w/]+\.py)::(\w+)`", claim.rsplit("|", 2)[1])
     assert shown_by
     for path, name in shown_by:
-        assert re.search(rf"^ *(async def|def|class) {name}\b", (ROOT / "tests" / path).read_text(), re.MULTILINE), f"{path}::{name}"
+        assert re.search(
+            rf"^ *(async def|def|class) {name}\b", (ROOT / "tests" / path).read_text(), re.MULTILINE
+        ), f"{path}::{name}"
 
 
 def test_the_page_of_providers_is_made_from_the_rows() -> None:
-    assert providers_page.PAGE.read_text() == providers_page.page(), "run python -m scripts.providers_page"
+    assert providers_page.PAGE.read_text() == providers_page.page(), (
+        "run python -m scripts.providers_page"
+    )

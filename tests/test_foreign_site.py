@@ -1,4 +1,5 @@
-"""The built wheel in a site made by `django-admin startproject`, by nothing more than what the README says."""
+"""The built wheel in a site made by `django-admin startproject`, by nothing more than what the
+README says."""
 
 from __future__ import annotations
 
@@ -25,15 +26,34 @@ NATIVE_API["MODELS"]["echo"] = {"TARGETS": [{"PROVIDER": "echo", "MODEL": "echo"
 """The only thing beyond the README: a model to call that needs no network."""
 
 SERVERS = {
-    "uvicorn, Django's own application": ["-m", "uvicorn", "site_of_others.asgi:application", "--port", "{port}"],
-    "uvicorn, the gateway's": ["-m", "uvicorn", "site_of_others.asgi_of_the_gateway:application", "--port", "{port}"],
+    "uvicorn, Django's own application": [
+        "-m",
+        "uvicorn",
+        "site_of_others.asgi:application",
+        "--port",
+        "{port}",
+    ],
+    "uvicorn, the gateway's": [
+        "-m",
+        "uvicorn",
+        "site_of_others.asgi_of_the_gateway:application",
+        "--port",
+        "{port}",
+    ],
     "gunicorn": ["-m", "gunicorn", "site_of_others.wsgi", "--bind", "127.0.0.1:{port}"],
     "runserver": ["manage.py", "runserver", "--noreload", "{port}"],
 }
 
 
 def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
@@ -44,20 +64,53 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     folder = tmp_path_factory.mktemp("foreign")
     source = folder / "source"
     run("git", "clone", "--quiet", ROOT, source, cwd=folder)
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source, cwd=folder)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        folder,
+        source,
+        cwd=folder,
+    )
     [wheel] = folder.glob("*.whl")
-    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "installed", wheel, cwd=folder)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        folder / "installed",
+        wheel,
+        cwd=folder,
+    )
     run(sys.executable, "-m", "django", "startproject", "site_of_others", cwd=folder)
     project = folder / "site_of_others"
     follow_readme(project / "site_of_others")
-    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    inherited = {
+        name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"
+    }
     env = {**inherited, "PYTHONPATH": str(folder / "installed"), "OPENAI_API_KEY": "sk-of-nobody"}
     run(sys.executable, "manage.py", "check", "--fail-level", "ERROR", cwd=project, env=env)
     migrate, create = readme_commands()
     run(sys.executable, *migrate, cwd=project, env=env)
-    assert "No changes" in run(sys.executable, "manage.py", "makemigrations", "--check", "native_api", cwd=project, env=env)
+    assert "No changes" in run(
+        sys.executable, "manage.py", "makemigrations", "--check", "native_api", cwd=project, env=env
+    )
     alice = ("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.com")
-    run(sys.executable, "manage.py", *alice, cwd=project, env={**env, "DJANGO_SUPERUSER_PASSWORD": "alice"})
+    run(
+        sys.executable,
+        "manage.py",
+        *alice,
+        cwd=project,
+        env={**env, "DJANGO_SUPERUSER_PASSWORD": "alice"},
+    )
     return project, env, run(sys.executable, *create, cwd=project, env=env)
 
 
@@ -71,7 +124,9 @@ def follow_readme(package: Path) -> None:
         settings.write(ECHO)
     asgi = (package / "asgi.py").read_text()
     assert "`native_api.asgi` instead of `django.core.asgi`" in README
-    (package / "asgi_of_the_gateway.py").write_text(asgi.replace("django.core.asgi", "native_api.asgi"))
+    (package / "asgi_of_the_gateway.py").write_text(
+        asgi.replace("django.core.asgi", "native_api.asgi")
+    )
 
 
 def readme_commands() -> list[list[str]]:
@@ -84,8 +139,15 @@ def test_the_wheel_holds_the_app_and_nothing_else(site: tuple[Path, dict[str, st
     [wheel] = site[0].parent.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"native_api", "django_native_api"}
-    kept = [path for path in (ROOT / "native_api").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {
+        "native_api",
+        "django_native_api",
+    }
+    kept = [
+        path
+        for path in (ROOT / "native_api").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    ]
     assert {str(path.relative_to(ROOT)) for path in kept} <= set(names)
 
 
@@ -99,17 +161,26 @@ def test_it_serves_the_sdk(site: tuple[Path, dict[str, str], str], server: str) 
         process = subprocess.Popen(command, cwd=project, env=env, stdout=log, stderr=log)
     try:
         until(lambda: answers(port), f"{server} to start", 30)
-        with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/native/v1", api_key=key, max_retries=0) as client:
-            stream = client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "from afar"}], stream=True)
+        with openai.OpenAI(
+            base_url=f"http://127.0.0.1:{port}/native/v1", api_key=key, max_retries=0
+        ) as client:
+            stream = client.chat.completions.create(
+                model="echo", messages=[{"role": "user", "content": "from afar"}], stream=True
+            )
             assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "from afar"
             with pytest.raises(openai.NotFoundError):
-                client.chat.completions.create(model="nobody", messages=[{"role": "user", "content": "x"}])
+                client.chat.completions.create(
+                    model="nobody", messages=[{"role": "user", "content": "x"}]
+                )
     finally:
         stop(process)
 
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/native/health/live", trust_env=False).status_code == 200
+        return (
+            httpx.get(f"http://127.0.0.1:{port}/native/health/live", trust_env=False).status_code
+            == 200
+        )
     except httpx.HTTPError:
         return False

@@ -14,7 +14,16 @@ from native_api.catalog.presets import PRESETS
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"), [("1", True), ("true", True), ("ON", True), (" yes ", True), ("0", False), ("", False), ("off", False)]
+    ("text", "meant"),
+    [
+        ("1", True),
+        ("true", True),
+        ("ON", True),
+        (" yes ", True),
+        ("0", False),
+        ("", False),
+        ("off", False),
+    ],
 )
 def test_a_flag_is_on_or_off(monkeypatch: pytest.MonkeyPatch, text: str, meant: bool) -> None:
     monkeypatch.setenv("A_FLAG", text)
@@ -40,7 +49,10 @@ def test_what_is_not_set_has_its_default(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_a_cache_is_named_by_its_url(url: str, backend: str, location: str | None) -> None:
     made = environment.cache(url)
-    assert (made["BACKEND"], made.get("LOCATION")) == (f"django.core.cache.backends.{backend}", location)
+    assert (made["BACKEND"], made.get("LOCATION")) == (
+        f"django.core.cache.backends.{backend}",
+        location,
+    )
 
 
 def test_a_cache_that_is_none_of_these_is_named_in_the_error() -> None:
@@ -48,7 +60,9 @@ def test_a_cache_that_is_none_of_these_is_named_in_the_error() -> None:
         environment.cache("memcached://127.0.0.1")
 
 
-def test_a_provider_is_there_for_each_key_variable_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_is_there_for_each_key_variable_that_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for preset in PRESETS.values():
         monkeypatch.delenv(preset.key_variable or "NONE", raising=False)
     assert environment.providers() == {}
@@ -56,7 +70,9 @@ def test_a_provider_is_there_for_each_key_variable_that_is_set(monkeypatch: pyte
     assert environment.providers() == {"openai": {"API_KEY": "sk-1"}}
 
 
-def test_a_secret_key_is_made_once_and_kept_to_oneself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_key_is_made_once_and_kept_to_oneself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     made = environment.secret_key(tmp_path)
     assert len(made) >= 50
@@ -67,7 +83,9 @@ def test_a_secret_key_is_made_once_and_kept_to_oneself(monkeypatch: pytest.Monke
     assert environment.secret_key(tmp_path) == "of the environment"
 
 
-def test_processes_that_start_together_agree_on_the_secret_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_processes_that_start_together_agree_on_the_secret_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     start = threading.Barrier(16)
 

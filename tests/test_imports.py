@@ -1,4 +1,5 @@
-"""Imports point one way: views -> gateway, inbound -> access, limits, catalog, routing -> upstream, usage -> dialects -> types."""
+"""Imports point one way: views -> gateway, inbound -> access, limits, catalog, routing -> upstream,
+usage -> dialects -> types."""
 
 from __future__ import annotations
 
@@ -25,21 +26,38 @@ LEVELS = [
     {"admin", "management", "checks", "urls"},
     {"apps"},
 ]
-"""The rooms from the bottom up. A module imports from its own room, or from a room that is lower."""
+"""The rooms from the bottom up. A module imports from its own room, or from a room that is
+lower."""
 
 NEIGHBOURS = {("types", "exceptions"), ("exceptions", "types")}
 """Rooms of one level that may import each other."""
 
 WITHOUT_DJANGO = {"types", "exceptions", "dialects", "upstream"}
 WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects"}
-INPUT_OR_OUTPUT = {"socket", "asyncio", "httpx", "aiohttp", "requests", "time", "random", "threading", "os", "urllib.request", "secrets"}
+INPUT_OR_OUTPUT = {
+    "socket",
+    "asyncio",
+    "httpx",
+    "aiohttp",
+    "requests",
+    "time",
+    "random",
+    "threading",
+    "os",
+    "urllib.request",
+    "secrets",
+}
 
 LOCKED = PACKAGE / "dialects/shared/memo.py"
 """Its lock is the one thing of threads that dialects use."""
 
 
 def modules() -> list[Path]:
-    return [path for path in PACKAGE.rglob("*.py") if ("migrations" not in path.parts and path.parent != PACKAGE) or path.parent == PACKAGE]
+    return [
+        path
+        for path in PACKAGE.rglob("*.py")
+        if ("migrations" not in path.parts and path.parent != PACKAGE) or path.parent == PACKAGE
+    ]
 
 
 def room_of(path: Path) -> str:
@@ -59,7 +77,11 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def rooms_imported(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith("native_api.") and name.count(".")}
+    return {
+        name.split(".")[1]
+        for name in imports(path)
+        if name.startswith("native_api.") and name.count(".")
+    }
 
 
 CHECKED = [path for path in modules() if room_of(path) not in ("__init__", "migrations")]
@@ -69,19 +91,33 @@ CHECKED = [path for path in modules() if room_of(path) not in ("__init__", "migr
 def test_imports_point_down(path: Path) -> None:
     room = room_of(path)
     for imported in rooms_imported(path) - {room}:
-        assert level_of(imported) < level_of(room) or (room, imported) in NEIGHBOURS, f"{room} must not import {imported}"
-
-
-@pytest.mark.parametrize("path", [path for path in CHECKED if room_of(path) in WITHOUT_DJANGO], ids=lambda path: path.name)
-def test_dialects_and_upstream_do_not_use_django(path: Path) -> None:
-    assert not [name for name in imports(path) if name.split(".")[0] in ("django", "rest_framework")]
+        assert level_of(imported) < level_of(room) or (room, imported) in NEIGHBOURS, (
+            f"{room} must not import {imported}"
+        )
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in CHECKED if room_of(path) in WITHOUT_INPUT_OR_OUTPUT and path != LOCKED], ids=lambda path: path.name
+    "path",
+    [path for path in CHECKED if room_of(path) in WITHOUT_DJANGO],
+    ids=lambda path: path.name,
+)
+def test_dialects_and_upstream_do_not_use_django(path: Path) -> None:
+    assert not [
+        name for name in imports(path) if name.split(".")[0] in ("django", "rest_framework")
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in CHECKED if room_of(path) in WITHOUT_INPUT_OR_OUTPUT and path != LOCKED],
+    ids=lambda path: path.name,
 )
 def test_dialects_are_pure(path: Path) -> None:
-    assert not [name for name in imports(path) if name.split(".")[0] in INPUT_OR_OUTPUT or name in INPUT_OR_OUTPUT]
+    assert not [
+        name
+        for name in imports(path)
+        if name.split(".")[0] in INPUT_OR_OUTPUT or name in INPUT_OR_OUTPUT
+    ]
 
 
 @pytest.mark.parametrize("path", CHECKED, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -42,7 +42,12 @@ def written(*args: Any, **extra: Any) -> dict[str, Any]:
 def test_a_line_says_when_how_bad_who_and_what() -> None:
     line = written(status=200, model=None)
     assert line.pop("time").endswith("+00:00")
-    assert line == {"level": "warning", "logger": "of.a.test", "message": "hello you", "status": 200}
+    assert line == {
+        "level": "warning",
+        "logger": "of.a.test",
+        "message": "hello you",
+        "status": 200,
+    }
 
 
 @pytest.mark.usefixtures("in_a_request")
@@ -72,7 +77,18 @@ def test_what_json_cannot_say_costs_no_line(odd: Any) -> None:
 
 # --- forged lines ----------------------------------------------------------------------------------------------
 
-FORGED = ["a\nINFO forged", "a\r\nb", "\x1b[2K", "\x00", "\x7f", "\x85", "\u2028", "\u2029", "\u202eabc", "\ud800"]
+FORGED = [
+    "a\nINFO forged",
+    "a\r\nb",
+    "\x1b[2K",
+    "\x00",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\u202eabc",
+    "\ud800",
+]
 
 
 def line_of(formatter: logging.Formatter, log: Any) -> str:
@@ -138,9 +154,13 @@ def noted(text: str) -> Exception:
 
 
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["plain", "json"])
-@pytest.mark.parametrize("kind", [ValueError, chained, noted, lambda text: ExceptionGroup("several", [ValueError(text)])])
+@pytest.mark.parametrize(
+    "kind", [ValueError, chained, noted, lambda text: ExceptionGroup("several", [ValueError(text)])]
+)
 @pytest.mark.parametrize("text", FORGED, ids=ascii)
-def test_the_text_of_an_exception_stays_on_its_line(formatter: logging.Formatter, kind: Any, text: str) -> None:
+def test_the_text_of_an_exception_stays_on_its_line(
+    formatter: logging.Formatter, kind: Any, text: str
+) -> None:
     line = line_of(formatter, fails_with(kind(text)))
     assert all(each.isprintable() for each in line.split("\n"))
     assert not [each for each in line.split("\n") if each.startswith("INFO")]
@@ -154,7 +174,10 @@ def test_a_traceback_without_such_texts_is_as_ever() -> None:
 
 
 def test_numbers_and_objects_stay_what_they_are() -> None:
-    assert line_of(PLAIN, lambda logger: logger.error("%d of %5.1f, %s", 3, 2.5, ["é"])) == "ERROR 3 of   2.5, ['é'] "
+    assert (
+        line_of(PLAIN, lambda logger: logger.error("%d of %5.1f, %s", 3, 2.5, ["é"]))
+        == "ERROR 3 of   2.5, ['é'] "
+    )
 
 
 class Unspeakable:
@@ -163,16 +186,22 @@ class Unspeakable:
 
 
 def test_an_object_without_a_text_costs_no_line() -> None:
-    assert "<Unspeakable without a text>" in line_of(PLAIN, lambda logger: logger.error("%s", Unspeakable()))
+    assert "<Unspeakable without a text>" in line_of(
+        PLAIN, lambda logger: logger.error("%s", Unspeakable())
+    )
 
 
 def test_every_logger_of_the_app_escapes() -> None:
     package = ROOT / "native_api"
     for path in package.rglob("*.py"):
         for name in re.findall(r'get_?[lL]ogger\("(native_api[^"]*)"\)', path.read_text()):
-            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+                ".__init__"
+            )
             importlib.import_module(module)
-            assert logs.ESCAPING in logging.getLogger(name).filters, f"{path}: take {name} from logs.get_logger"
+            assert logs.ESCAPING in logging.getLogger(name).filters, (
+                f"{path}: take {name} from logs.get_logger"
+            )
 
 
 def test_an_exception_is_told_with_its_stack() -> None:
@@ -185,7 +214,15 @@ def test_an_exception_is_told_with_its_stack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"), [("abc-1", True), ("a" * 128, True), ("", False), ("a b", False), ("a\nb", False), ("a" * 129, False)]
+    ("sent", "kept"),
+    [
+        ("abc-1", True),
+        ("a" * 128, True),
+        ("", False),
+        ("a b", False),
+        ("a\nb", False),
+        ("a" * 129, False),
+    ],
 )
 def test_the_clients_request_id_is_kept_if_it_is_sane(sent: str, kept: bool) -> None:
     assert (logs.sane_request_id(sent) == sent) is kept
@@ -215,7 +252,9 @@ class Broken:
 
 
 @pytest.mark.usefixtures("in_a_request")
-def test_a_bug_in_a_stream_is_logged_with_its_request_and_told_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_in_a_stream_is_logged_with_its_request_and_told_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def whole() -> bytes:
         return b"".join([piece async for piece in EventStream(Broken())])
 

@@ -1,8 +1,9 @@
 """Every dialect against every recording in tests/recordings/<dialect>/, with no code per dialect.
 
-A recording is written from the provider's published reference (`source`): the unified request (`chat`) and the body it has to become
-(`request`, or `refused`: the field that it names), the provider's `reply` and the same answer as a `stream`, and what both have to be
-in the unified shape (`expected`); or an `error` and what it means (`expected_error`).
+A recording is written from the provider's published reference (`source`): the unified request
+(`chat`) and the body it has to become (`request`, or `refused`: the field that it names), the
+provider's `reply` and the same answer as a `stream`, and what both have to be in the unified shape
+(`expected`); or an `error` and what it means (`expected_error`).
 """
 
 from __future__ import annotations
@@ -31,23 +32,40 @@ FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter"}
 
 def cases(*needed: str) -> list[Any]:
     found = [(path, json.loads(path.read_text())) for path in sorted(FOLDER.glob("*/*.json"))]
-    return [pytest.param(case, id=f"{path.parent.name}-{path.stem}") for path, case in found if all(name in case for name in needed)]
+    return [
+        pytest.param(case, id=f"{path.parent.name}-{path.stem}")
+        for path, case in found
+        if all(name in case for name in needed)
+    ]
 
 
 def target_of(case: dict[str, Any]) -> Target:
     told = dict(case["provider"])
-    quirks = {name: frozenset(value) if isinstance(value, list) else value for name, value in told.pop("quirks", {}).items()}
-    return Target(Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"])
+    quirks = {
+        name: frozenset(value) if isinstance(value, list) else value
+        for name, value in told.pop("quirks", {}).items()
+    }
+    return Target(
+        Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"]
+    )
 
 
 def stream_of(case: dict[str, Any]) -> bytes:
-    return case["stream"].encode() if "stream" in case else base64.b64decode(case.get("stream_base64", ""))
+    return (
+        case["stream"].encode()
+        if "stream" in case
+        else base64.b64decode(case.get("stream_base64", ""))
+    )
 
 
 def comparable(value: Any) -> Any:
-    """With the arguments of tool calls as values: white space in JSON is not meaning. No content is none, however it is said."""
+    """With the arguments of tool calls as values: white space in JSON is not meaning. No content is
+    none, however it is said."""
     if isinstance(value, dict):
-        told = {name: parsed(item) if name == "arguments" else comparable(item) for name, item in value.items()}
+        told = {
+            name: parsed(item) if name == "arguments" else comparable(item)
+            for name, item in value.items()
+        }
         return {**told, "content": told["content"] or None} if "content" in told else told
     return [comparable(item) for item in value] if isinstance(value, list) else value
 
@@ -90,9 +108,14 @@ def test_a_client_may_send_back_what_it_got(case: dict[str, Any]) -> None:
     dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
     question = {"role": "user", "content": "?"}
     for choice in dialect.response(json.loads(json.dumps(case["reply"])), target)["choices"]:
-        results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in choice["message"].get("tool_calls") or ()]
+        results = [
+            {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
+            for call in choice["message"].get("tool_calls") or ()
+        ]
         messages = [question, choice["message"], *results, question]
-        chat, _ = ChatCompletionSerializer().check({"model": "m", "messages": json.loads(json.dumps(messages))})
+        chat, _ = ChatCompletionSerializer().check(
+            {"model": "m", "messages": json.loads(json.dumps(messages))}
+        )
         assert dialect.request(chat, target).body
 
 
@@ -109,13 +132,19 @@ def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[s
     step = max(1, len(raw) // 500)
     for cut in range(0, len(raw), step):
         assert chunks_of(case, [raw[:cut], raw[cut:]]) == (chunks, usage)
-    assert chunks_of(case, [raw[position : position + 1] for position in range(len(raw))]) == (chunks, usage)
+    assert chunks_of(case, [raw[position : position + 1] for position in range(len(raw))]) == (
+        chunks,
+        usage,
+    )
 
 
 def as_the_sdk_knows_it(chunk: Any) -> Any:
-    """OpenAI streams custom tools' calls with a type that the SDK's chunk does not know yet (openai-python 2.8, 2026-11)."""
+    """OpenAI streams custom tools' calls with a type that the SDK's chunk does not know yet
+    (openai-python 2.8, 2026-11)."""
     known = deepcopy(chunk)
-    for call in [call for choice in known["choices"] for call in choice["delta"].get("tool_calls") or ()]:
+    for call in [
+        call for choice in known["choices"] for call in choice["delta"].get("tool_calls") or ()
+    ]:
         if call.get("type") == "custom":
             call["type"] = "function"
     return known
@@ -124,19 +153,24 @@ def as_the_sdk_knows_it(chunk: Any) -> Any:
 def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     dialect = DIALECTS[case["provider"]["dialect"]]
     decoder, parser = DECODERS[dialect.framing](), dialect.stream(target_of(case))
-    chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
+    chunks = [
+        chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
+    ]
     chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
     return [*chunks, *parser.close()], parser.usage
 
 
 @pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
 def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, Any]) -> None:
-    """Text that is repeated in a list's items grows there, numbers are summed, and items without an index are an error."""
+    """Text that is repeated in a list's items grows there, numbers are summed, and items without an
+    index are an error."""
     raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
     chunks, _ = chunks_of(case, [raw])
     messages: dict[int, Any] = {}
     for choice in [choice for chunk in deepcopy(chunks) for choice in chunk["choices"]]:
-        messages[choice["index"]] = accumulate_delta(messages.get(choice["index"], {}), choice["delta"])
+        messages[choice["index"]] = accumulate_delta(
+            messages.get(choice["index"], {}), choice["delta"]
+        )
     for choice in fold(chunks):
         message = messages[choice["index"]]
         for call in message.get("tool_calls") or ():
@@ -151,18 +185,28 @@ def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[st
         chunks_of(case, [raw[: len(raw) // 3]])
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected_error") + cases("stream_base64", "expected_error"))
+@pytest.mark.parametrize(
+    "case", cases("stream", "expected_error") + cases("stream_base64", "expected_error")
+)
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
         chunks_of(case, [stream_of(case)])
-    assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case["expected_error"]
+    assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case[
+        "expected_error"
+    ]
 
 
 @pytest.mark.parametrize("case", cases("error", "expected_error"))
 def test_an_error(case: dict[str, Any]) -> None:
     told = case["error"]
-    body = told["body"].encode() if isinstance(told["body"], str) else json.dumps(told["body"]).encode()
-    error = DIALECTS[case["provider"]["dialect"]].error(told["status"], told.get("headers", {}), body)
+    body = (
+        told["body"].encode()
+        if isinstance(told["body"], str)
+        else json.dumps(told["body"]).encode()
+    )
+    error = DIALECTS[case["provider"]["dialect"]].error(
+        told["status"], told.get("headers", {}), body
+    )
     assert {name: getattr(error, name) for name in case["expected_error"]} == case["expected_error"]
 
 
@@ -174,7 +218,18 @@ def test_every_field_is_decided_once(name: str) -> None:
     assert sum(len(group) for group in groups) == len(DIALECT_FIELDS)
 
 
-GARBAGE = ["", "null", "[]", "3", '"x"', "{}", '{"type": 3}', '{"choices": [{}]}', '{"candidates": [{}]}', '{"content": [{}]}']
+GARBAGE = [
+    "",
+    "null",
+    "[]",
+    "3",
+    '"x"',
+    "{}",
+    '{"type": 3}',
+    '{"choices": [{}]}',
+    '{"candidates": [{}]}',
+    '{"content": [{}]}',
+]
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -190,7 +245,15 @@ def test_a_reply_that_is_none_is_an_upstream_error_or_an_empty_answer(name: str,
 
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>bad gateway</html>", b"null", b"[]", b'{"error": "text"}', b'{"error": {"message": {"a": 1}}}']
+    "body",
+    [
+        b"",
+        b"<html>bad gateway</html>",
+        b"null",
+        b"[]",
+        b'{"error": "text"}',
+        b'{"error": {"message": {"a": 1}}}',
+    ],
 )
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
 def test_an_error_that_says_nothing_is_still_mapped(name: str, body: bytes, status: int) -> None:

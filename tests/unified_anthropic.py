@@ -1,6 +1,8 @@
-"""Anthropic's request bodies as the unified requests that clients send for them, and what makes no difference between bodies.
+"""Anthropic's request bodies as the unified requests that clients send for them, and what makes no
+difference between bodies.
 
-Knows the wire's shapes and the documented unified ones, nothing of how the dialect gets from one to the other.
+Knows the wire's shapes and the documented unified ones, nothing of how the dialect gets from one to
+the other.
 """
 
 from __future__ import annotations
@@ -11,18 +13,32 @@ from typing import Any
 from native_api.dialects import DIALECTS
 from native_api.types import Target
 
-FIELDS = {"max_tokens": "max_tokens", "temperature": "temperature", "top_p": "top_p", "stop_sequences": "stop", "stream": "stream"}
+FIELDS = {
+    "max_tokens": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "stop_sequences": "stop",
+    "stream": "stream",
+}
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 TRANSLATED = {*FIELDS, "model", "messages", "system", "tools", "tool_choice"}
 
 
 def unified(body: dict[str, Any], target: Target, by_hand: bool) -> dict[str, Any]:
-    """The unified request. `by_hand`: the client wrote the assistant's turns itself, else it got them as replies."""
-    chat: dict[str, Any] = {"model": "m", **{ours: body[theirs] for theirs, ours in FIELDS.items() if theirs in body}}
-    chat["messages"] = [{"role": "system", "content": parts(body["system"])}] if body.get("system") else []
+    """The unified request. `by_hand`: the client wrote the assistant's turns itself, else it got
+    them as replies."""
+    chat: dict[str, Any] = {
+        "model": "m",
+        **{ours: body[theirs] for theirs, ours in FIELDS.items() if theirs in body},
+    }
+    chat["messages"] = (
+        [{"role": "system", "content": parts(body["system"])}] if body.get("system") else []
+    )
     for turn in body["messages"]:
         if turn["role"] == "assistant":
-            chat["messages"].append(written(turn["content"]) if by_hand else received(turn["content"], target))
+            chat["messages"].append(
+                written(turn["content"]) if by_hand else received(turn["content"], target)
+            )
         else:
             chat["messages"] += told(turn["role"], turn["content"])
     options = {name: value for name, value in body.items() if name not in TRANSLATED}
@@ -37,7 +53,10 @@ def structure(options: dict[str, Any], chat: dict[str, Any]) -> None:
     config = dict(options.pop("output_config", {}))
     if "format" in config:
         schema = config.pop("format")["schema"]
-        chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        chat["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema},
+        }
     if config:
         options["output_config"] = config
 
@@ -48,10 +67,21 @@ def tools(body: dict[str, Any], chat: dict[str, Any], options: dict[str, Any]) -
         if tool.get("type", "custom") != "custom":
             added.append(tool)
             continue
-        function = {"name": tool["name"], "parameters": tool["input_schema"], "description": tool.get("description", "")}
-        entry = {"type": "function", "function": {**function, **({"strict": True} if tool.get("strict") else {})}}
+        function = {
+            "name": tool["name"],
+            "parameters": tool["input_schema"],
+            "description": tool.get("description", ""),
+        }
+        entry = {
+            "type": "function",
+            "function": {**function, **({"strict": True} if tool.get("strict") else {})},
+        }
         chat.setdefault("tools", []).append({**entry, **marked(tool)})
-        more = {name: value for name, value in tool.items() if name in ("defer_loading", "allowed_callers", "input_examples")}
+        more = {
+            name: value
+            for name, value in tool.items()
+            if name in ("defer_loading", "allowed_callers", "input_examples")
+        }
         if more:
             added.append({"name": tool["name"], **more})
     if added:
@@ -84,7 +114,11 @@ def part(block: dict[str, Any]) -> Any:
     if block["type"] == "text":
         return {"type": "text", "text": block["text"], **marked(block)}
     if block["type"] == "image" and source["type"] == "file":
-        return {"type": "file", "file": {"file_id": source["file_id"], "filename": "image.png"}, **marked(block)}
+        return {
+            "type": "file",
+            "file": {"file_id": source["file_id"], "filename": "image.png"},
+            **marked(block),
+        }
     if block["type"] == "image":
         return {"type": "image_url", "image_url": {"url": address(source)}, **marked(block)}
     if block["type"] == "document" and source["type"] in ("base64", "url", "file"):
@@ -96,18 +130,31 @@ def part(block: dict[str, Any]) -> Any:
 
 
 def address(source: dict[str, Any]) -> str:
-    return source["url"] if source["type"] == "url" else f"data:{source['media_type']};base64,{source['data']}"
+    return (
+        source["url"]
+        if source["type"] == "url"
+        else f"data:{source['media_type']};base64,{source['data']}"
+    )
 
 
 def told(role: str, content: Any) -> list[dict[str, Any]]:
-    """Messages of a user, of tools, or of the operator in the middle: one for each run of blocks of a kind."""
+    """Messages of a user, of tools, or of the operator in the middle: one for each run of blocks of
+    a kind."""
     messages: list[dict[str, Any]] = []
     for block in blocks(content):
         if block["type"] == "tool_result":
             messages.append(result(block))
         elif part(block) is None:
-            messages.append({"role": role, "content": "", "provider_content": [{"format": "anthropic", "block": block}]})
-        elif messages and messages[-1]["role"] == role and isinstance(messages[-1]["content"], list):
+            messages.append(
+                {
+                    "role": role,
+                    "content": "",
+                    "provider_content": [{"format": "anthropic", "block": block}],
+                }
+            )
+        elif (
+            messages and messages[-1]["role"] == role and isinstance(messages[-1]["content"], list)
+        ):
             messages[-1]["content"].append(part(block))
         else:
             messages.append({"role": role, "content": [part(block)]})
@@ -122,12 +169,20 @@ def result(block: dict[str, Any]) -> dict[str, Any]:
         content[-1] |= marked(block)
         message["content"] = content
     own = [{"format": "anthropic", "block": item} for item in inner if part(item) is None]
-    return {**message, **({"provider_content": own} if own else {}), **({"is_error": True} if block.get("is_error") else {})}
+    return {
+        **message,
+        **({"provider_content": own} if own else {}),
+        **({"is_error": True} if block.get("is_error") else {}),
+    }
 
 
 def received(content: Any, target: Target) -> dict[str, Any]:
     """The message that a client got for a reply with this content."""
-    body = {"id": "msg_1", "content": json.loads(json.dumps(blocks(content))), "stop_reason": "end_turn"}
+    body = {
+        "id": "msg_1",
+        "content": json.loads(json.dumps(blocks(content))),
+        "stop_reason": "end_turn",
+    }
     message: dict[str, Any] = DIALECTS["anthropic"].response(body, target)["choices"][0]["message"]
     return message
 
@@ -137,25 +192,40 @@ def written(content: Any) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None}
     for block in blocks(content):
         if block["type"] == "text":
-            message["content"] = [*(message["content"] or ()), {"type": "text", "text": block["text"], **marked(block)}]
+            message["content"] = [
+                *(message["content"] or ()),
+                {"type": "text", "text": block["text"], **marked(block)},
+            ]
         elif block["type"] == "tool_use":
             function = {"name": block["name"], "arguments": json.dumps(block["input"])}
-            message.setdefault("tool_calls", []).append({"id": block["id"], "type": "function", "function": function})
+            message.setdefault("tool_calls", []).append(
+                {"id": block["id"], "type": "function", "function": function}
+            )
         elif block["type"] == "thinking":
-            item = {"type": "reasoning.text", "text": block["thinking"], "signature": block["signature"]}
+            item = {
+                "type": "reasoning.text",
+                "text": block["thinking"],
+                "signature": block["signature"],
+            }
             message.setdefault("reasoning_details", []).append({**item, "format": "anthropic"})
         elif block["type"] == "redacted_thinking":
             item = {"type": "reasoning.encrypted", "data": block["data"]}
             message.setdefault("reasoning_details", []).append({**item, "format": "anthropic"})
         else:
-            message.setdefault("provider_content", []).append({"format": "anthropic", "block": block})
+            message.setdefault("provider_content", []).append(
+                {"format": "anthropic", "block": block}
+            )
     return message
 
 
 def is_plain(body: dict[str, Any]) -> bool:
     """Whether every assistant's turn is in the order that messages written by hand are sent in."""
     order = {"thinking": 0, "redacted_thinking": 0, "text": 2, "tool_use": 3}
-    kinds = [[order.get(block["type"], 1) for block in blocks(turn["content"])] for turn in body["messages"] if turn["role"] == "assistant"]
+    kinds = [
+        [order.get(block["type"], 1) for block in blocks(turn["content"])]
+        for turn in body["messages"]
+        if turn["role"] == "assistant"
+    ]
     return all(ranks == sorted(ranks) for ranks in kinds)
 
 
@@ -209,14 +279,17 @@ def normal(body: dict[str, Any]) -> dict[str, Any]:
         told["system"] = blocks(told["system"])
     told["messages"] = normal_turns(body["messages"])
     if "tools" in told:
-        told["tools"] = sorted((normal_tool(tool) for tool in told["tools"]), key=lambda tool: str(tool["name"]))
+        told["tools"] = sorted(
+            (normal_tool(tool) for tool in told["tools"]), key=lambda tool: str(tool["name"])
+        )
     if told.get("tool_choice") == {"type": "auto"}:
         del told["tool_choice"]
     return told
 
 
 def normal_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Consecutive turns of a role are one: https://platform.claude.com/docs/en/api/messages#messages."""
+    """Consecutive turns of a role are one:
+    https://platform.claude.com/docs/en/api/messages#messages."""
     told: list[dict[str, Any]] = []
     for turn in turns:
         content = [normal_block(block) for block in blocks(turn["content"])]
@@ -230,7 +303,9 @@ def normal_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def normal_block(block: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in block.items() if value not in (None, False)}
     if block["type"] == "tool_result":
-        told["content"] = [normal_block(inner) for inner in blocks(block.get("content")) if inner.get("text") != ""]
+        told["content"] = [
+            normal_block(inner) for inner in blocks(block.get("content")) if inner.get("text") != ""
+        ]
     return told
 
 

@@ -1,7 +1,8 @@
-"""Gemini's request bodies as the unified requests that clients send for them, and what makes no difference between bodies.
+"""Gemini's request bodies as the unified requests that clients send for them, and what makes no
+difference between bodies.
 
-Knows the wire's shapes and the documented unified ones, nothing of how the dialect gets from one to the other. Google takes
-names in both camelCase and snake_case; here they are read as camelCase.
+Knows the wire's shapes and the documented unified ones, nothing of how the dialect gets from one to
+the other. Google takes names in both camelCase and snake_case; here they are read as camelCase.
 """
 
 from __future__ import annotations
@@ -13,9 +14,24 @@ from typing import Any
 from native_api.dialects import DIALECTS
 from native_api.types import Target
 
-CONFIG = {"maxOutputTokens": "max_tokens", "temperature": "temperature", "topP": "top_p", "stopSequences": "stop", "seed": "seed"}
+CONFIG = {
+    "maxOutputTokens": "max_tokens",
+    "temperature": "temperature",
+    "topP": "top_p",
+    "stopSequences": "stop",
+    "seed": "seed",
+}
 MODES = {"AUTO": "auto", "NONE": "none"}
-FREE = frozenset({"args", "response", "parameters", "parametersJsonSchema", "responseJsonSchema", "responseSchema"})
+FREE = frozenset(
+    {
+        "args",
+        "response",
+        "parameters",
+        "parametersJsonSchema",
+        "responseJsonSchema",
+        "responseSchema",
+    }
+)
 """Members whose own names are the client's."""
 
 
@@ -24,22 +40,31 @@ def camel(value: Any) -> Any:
         return [camel(item) for item in value]
     if not isinstance(value, dict):
         return value
-    named = {re.sub(r"_(\w)", lambda found: found[1].upper(), name): item for name, item in value.items()}
+    named = {
+        re.sub(r"_(\w)", lambda found: found[1].upper(), name): item for name, item in value.items()
+    }
     return {name: item if name in FREE else camel(item) for name, item in named.items()}
 
 
 def unified(body: dict[str, Any], target: Target, by_hand: bool) -> dict[str, Any]:
-    """The unified request. `by_hand`: the client wrote the model's turns itself, else it got them as replies."""
+    """The unified request. `by_hand`: the client wrote the model's turns itself, else it got them
+    as replies."""
     body = camel(body)
     chat: dict[str, Any] = {"model": "m", "messages": []}
     if body.get("systemInstruction"):
         chat["messages"] += user(body["systemInstruction"]["parts"], "system")
     for turn in body["contents"]:
         if turn["role"] == "model":
-            chat["messages"].append(written(turn["parts"]) if by_hand else received(turn["parts"], target))
+            chat["messages"].append(
+                written(turn["parts"]) if by_hand else received(turn["parts"], target)
+            )
         else:
             chat["messages"] += user(turn["parts"])
-    options = {name: value for name, value in body.items() if name not in ("contents", "systemInstruction", "tools", "generationConfig")}
+    options = {
+        name: value
+        for name, value in body.items()
+        if name not in ("contents", "systemInstruction", "tools", "generationConfig")
+    }
     structure(body.get("generationConfig") or {}, chat, options)
     tools(body, chat, options)
     if options:
@@ -64,7 +89,11 @@ def tools(body: dict[str, Any], chat: dict[str, Any], options: dict[str, Any]) -
     for tool in listed if isinstance(listed, list) else [listed]:
         for declaration in tool.get("functionDeclarations", ()):
             schema = declaration.get("parametersJsonSchema") or declaration.get("parameters")
-            function = {"name": declaration["name"], "description": declaration["description"], "parameters": schema}
+            function = {
+                "name": declaration["name"],
+                "description": declaration["description"],
+                "parameters": schema,
+            }
             chat.setdefault("tools", []).append({"type": "function", "function": function})
         if "functionDeclarations" not in tool:
             options.setdefault("tools", []).append(tool)
@@ -99,7 +128,13 @@ def part(told: dict[str, Any]) -> dict[str, Any]:
         return {"type": kind, kind: {"url" if kind == "image_url" else "file_data": url}}
     assert address, told
     ending = (address.get("mimeType") or "").replace("audio/mpeg", "mp3").rpartition("/")[2]
-    return {"type": "file", "file": {"file_url": address["fileUri"], **({"filename": f"file.{ending}"} if ending else {})}}
+    return {
+        "type": "file",
+        "file": {
+            "file_url": address["fileUri"],
+            **({"filename": f"file.{ending}"} if ending else {}),
+        },
+    }
 
 
 def result(told: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +147,11 @@ def result(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def received(parts: list[dict[str, Any]], target: Target) -> dict[str, Any]:
-    body = {"candidates": [{"content": {"parts": json.loads(json.dumps(parts))}, "finishReason": "STOP"}]}
+    body = {
+        "candidates": [
+            {"content": {"parts": json.loads(json.dumps(parts))}, "finishReason": "STOP"}
+        ]
+    }
     message: dict[str, Any] = DIALECTS["gemini"].response(body, target)["choices"][0]["message"]
     return message
 
@@ -124,8 +163,14 @@ def written(parts: list[dict[str, Any]]) -> dict[str, Any]:
         if "functionCall" in told:
             call = told["functionCall"]
             function = {"name": call["name"], "arguments": json.dumps(call.get("args") or {})}
-            signed = {"extra_content": {"google": {"thought_signature": told["thoughtSignature"]}}} if "thoughtSignature" in told else {}
-            message.setdefault("tool_calls", []).append({"id": call["id"], "type": "function", "function": function, **signed})
+            signed = (
+                {"extra_content": {"google": {"thought_signature": told["thoughtSignature"]}}}
+                if "thoughtSignature" in told
+                else {}
+            )
+            message.setdefault("tool_calls", []).append(
+                {"id": call["id"], "type": "function", "function": function, **signed}
+            )
         elif told.keys() == {"text"}:
             message["content"] = (message["content"] or "") + told["text"]
         else:
@@ -136,7 +181,10 @@ def written(parts: list[dict[str, Any]]) -> dict[str, Any]:
 def is_plain(body: dict[str, Any]) -> bool:
     """Whether every turn of the model is in the order that messages written by hand are sent in."""
     turns = [turn["parts"] for turn in camel(body)["contents"] if turn["role"] == "model"]
-    ranks = [[2 if "functionCall" in told else 1 if told.keys() == {"text"} else 0 for told in parts] for parts in turns]
+    ranks = [
+        [2 if "functionCall" in told else 1 if told.keys() == {"text"} else 0 for told in parts]
+        for parts in turns
+    ]
     return all(order == sorted(order) for order in ranks)
 
 
@@ -144,11 +192,20 @@ def is_plain(body: dict[str, Any]) -> bool:
 
 
 def said(recording: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of a reply, those of a stream in one row. Empty where the provider wrote nothing or failed."""
+    """The parts of a reply, those of a stream in one row. Empty where the provider wrote nothing or
+    failed."""
     lines = recording.get("raw", "").splitlines()
-    bodies = [recording["body"]] if "body" in recording else [json.loads(line[5:]) for line in lines if line.startswith("data:")]
+    bodies = (
+        [recording["body"]]
+        if "body" in recording
+        else [json.loads(line[5:]) for line in lines if line.startswith("data:")]
+    )
     candidates = [candidate for body in bodies for candidate in body.get("candidates", ())]
-    parts = [told for candidate in candidates for told in (candidate.get("content") or {}).get("parts") or ()]
+    parts = [
+        told
+        for candidate in candidates
+        for told in (candidate.get("content") or {}).get("parts") or ()
+    ]
     return normal_parts(parts, replied=True)
 
 
@@ -161,7 +218,9 @@ def last_turn(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def normal(body: dict[str, Any]) -> dict[str, Any]:
     told = camel(body)
-    told["contents"] = [{"role": turn["role"], "parts": normal_parts(turn["parts"])} for turn in told["contents"]]
+    told["contents"] = [
+        {"role": turn["role"], "parts": normal_parts(turn["parts"])} for turn in told["contents"]
+    ]
     if "systemInstruction" in told:
         told["systemInstruction"] = told["systemInstruction"]["parts"]
     config = told.pop("generationConfig", {})
@@ -172,24 +231,41 @@ def normal(body: dict[str, Any]) -> dict[str, Any]:
     calling = told.pop("toolConfig", {})
     if calling.get("functionCallingConfig") == {"mode": "AUTO"}:
         del calling["functionCallingConfig"]
-    return {**told, "generationConfig": config, "tools": sorted(tools, key=str), "toolConfig": calling}
+    return {
+        **told,
+        "generationConfig": config,
+        "tools": sorted(tools, key=str),
+        "toolConfig": calling,
+    }
 
 
 def normal_parts(parts: list[dict[str, Any]], replied: bool = False) -> list[dict[str, Any]]:
-    """Texts that stand side by side are one, with the signature that one of them has: it is of all that a stream cuts in pieces. A
-    call's id is the gateway's where the provider gave none."""
+    """Texts that stand side by side are one, with the signature that one of them has: it is of all
+    that a stream cuts in pieces. A call's id is the gateway's where the provider gave none."""
     told: list[dict[str, Any]] = []
     for part in parts:
         part = {name: value for name, value in part.items() if value not in (None, False)}
         if part.get("fileData", {}).get("mimeType") == "audio/mpeg":
-            part["fileData"] = {**part["fileData"], "mimeType": "audio/mp3"}  # Google's own name for it
+            part["fileData"] = {
+                **part["fileData"],
+                "mimeType": "audio/mp3",
+            }  # Google's own name for it
         if "functionCall" in part:
-            part["functionCall"] = {"args": {}, **part["functionCall"], **({"id": "any"} if replied else {})}
+            part["functionCall"] = {
+                "args": {},
+                **part["functionCall"],
+                **({"id": "any"} if replied else {}),
+            }
         if part.get("text") == "" and "thoughtSignature" not in part:
             continue
         last = told[-1] if told else {}
         signed = "thoughtSignature" in part and "thoughtSignature" in last
-        if "text" in part and "text" in last and last.get("thought") == part.get("thought") and not signed:
+        if (
+            "text" in part
+            and "text" in last
+            and last.get("thought") == part.get("thought")
+            and not signed
+        ):
             told[-1] = {**last, **part, "text": last["text"] + part["text"]}
         else:
             told.append(part)
@@ -199,10 +275,18 @@ def normal_parts(parts: list[dict[str, Any]], replied: bool = False) -> list[dic
 def normal_tool(tool: dict[str, Any]) -> dict[str, Any]:
     if "functionDeclarations" not in tool:
         return tool
-    return {"functionDeclarations": [normal_declaration(declaration) for declaration in tool["functionDeclarations"]]}
+    return {
+        "functionDeclarations": [
+            normal_declaration(declaration) for declaration in tool["functionDeclarations"]
+        ]
+    }
 
 
 def normal_declaration(declaration: dict[str, Any]) -> dict[str, Any]:
     schema = declaration.get("parametersJsonSchema") or declaration.get("parameters") or {}
     schema = {**schema, "type": str(schema.get("type", "object")).lower()}
-    return {"name": declaration["name"], "description": declaration.get("description", ""), "schema": schema}
+    return {
+        "name": declaration["name"],
+        "description": declaration.get("description", ""),
+        "schema": schema,
+    }

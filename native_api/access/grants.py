@@ -1,6 +1,8 @@
-"""What the site says of a user: the groups, and the models that rows and permissions grant. Read again after a few seconds.
+"""What the site says of a user: the groups, and the models that rows and permissions grant. Read
+again after a few seconds.
 
-While the database is away, what was known goes on; a user of whom nothing is known is told to come again.
+While the database is away, what was known goes on; a user of whom nothing is known is told to come
+again.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ async def user_grants(user_id: Any) -> UserGrants:
         standing = await _threads.run(PATIENCE, read, user_id)
     except (DatabaseError, background.HangingCall):
         if known is None:
-            raise DatabaseUnavailable("The user cannot be looked up right now. Try again shortly.", headers={"retry-after": "5"}) from None
+            raise DatabaseUnavailable(
+                "The user cannot be looked up right now. Try again shortly.",
+                headers={"retry-after": "5"},
+            ) from None
         standing, read_at = known[0], time.monotonic() - MAX_AGE + RETRY
     else:
         if changes != _changes:  # it was read too early, perhaps

@@ -1,8 +1,10 @@
-"""Providers, routes and targets: the rows, and beside them, to look at, what the settings define and how all of it is doing.
+"""Providers, routes and targets: the rows, and beside them, to look at, what the settings define
+and how all of it is doing.
 
-A provider's key can be set, replaced and removed here, never seen, and it is kept for the address, the options and the other values that it
-was entered with: whoever changes one of those has to enter the key again. What is wrong with a row is said in its form, in the words of
-`manage.py check`: it is built as the catalog will build it.
+A provider's key can be set, replaced and removed here, never seen, and it is kept for the address,
+the options and the other values that it was entered with: whoever changes one of those has to enter
+the key again. What is wrong with a row is said in its form, in the words of `manage.py check`: it
+is built as the catalog will build it.
 """
 
 from __future__ import annotations
@@ -50,12 +52,16 @@ WORDS: Final = {"failing": _("out of order"), "limited": _("limited"), "refused"
 
 
 def provider_state(provider: KnownProvider | None) -> str:
-    """In words: its key, and the targets that are in trouble. Empty where the catalog does not have it."""
+    """In words: its key, and the targets that are in trouble. Empty where the catalog does not have
+    it."""
     if provider is None:
         return ""
     if provider.unusable:
         return provider.unusable
-    told = [_in_words(model, incident) for model, incident in sorted(pool.health.incidents_of(provider).items())]
+    told = [
+        _in_words(model, incident)
+        for model, incident in sorted(pool.health.incidents_of(provider).items())
+    ]
     return "; ".join(told) or str(_("ok"))
 
 
@@ -79,9 +85,14 @@ class TestedAdmin(admin.ModelAdmin):
     actions = ("test_connection",)
     change_list_template = "admin/native_api/catalog/change_list.html"
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
         hear()
-        return super().changelist_view(request, {**(extra_context or {}), "from_settings": self.from_settings(catalog.current())})
+        return super().changelist_view(
+            request,
+            {**(extra_context or {}), "from_settings": self.from_settings(catalog.current())},
+        )
 
     def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
         raise NotImplementedError
@@ -94,14 +105,33 @@ class TestedAdmin(admin.ModelAdmin):
         """Call each target of the chosen rows once, and show what came of it."""
         catalog.forget()
         snapshot = catalog.current()
-        targets = list({target.key: target for row in queryset for target in self.targets_of(snapshot, row)}.values())
+        targets = list(
+            {
+                target.key: target for row in queryset for target in self.targets_of(snapshot, row)
+            }.values()
+        )
         if not targets:
-            self.message_user(request, _("There is no target to call: no model is served by these."), messages.WARNING)
+            self.message_user(
+                request,
+                _("There is no target to call: no model is served by these."),
+                messages.WARNING,
+            )
             return None
         caller = Caller(request.user.pk, request.user.get_username())
-        outcomes = background.run(connection_test.probe_all(targets[:MOST_TESTED], caller, new_request_id(), TEST_SECONDS))
-        context = {**self.admin_site.each_context(request), "title": _("Test connection"), "opts": self.opts, "outcomes": outcomes}
-        return TemplateResponse(request, "admin/native_api/catalog/tested.html", {**context, "left_out": targets[MOST_TESTED:]})
+        outcomes = background.run(
+            connection_test.probe_all(targets[:MOST_TESTED], caller, new_request_id(), TEST_SECONDS)
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Test connection"),
+            "opts": self.opts,
+            "outcomes": outcomes,
+        }
+        return TemplateResponse(
+            request,
+            "admin/native_api/catalog/tested.html",
+            {**context, "left_out": targets[MOST_TESTED:]},
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -125,7 +155,9 @@ KEY_HELP: Final = _(
     "where or how it is sent."
 )
 
-SECRET_HEADER: Final = re.compile(r".*(authorization|cookie|secret|password|token|api[-_]?key|[-_]key|[-_]auth)", re.IGNORECASE)
+SECRET_HEADER: Final = re.compile(
+    r".*(authorization|cookie|secret|password|token|api[-_]?key|[-_]key|[-_]auth)", re.IGNORECASE
+)
 """The names of headers whose values are credentials."""
 
 
@@ -160,16 +192,24 @@ class ProviderForm(forms.ModelForm):
         secret = next((name for name in headers or () if SECRET_HEADER.fullmatch(str(name))), None)
         if secret:
             raise forms.ValidationError(
-                _("The value of %(name)r is a secret, and it would be shown here. Give it as the API key."), params={"name": secret}
+                _(
+                    "The value of %(name)r is a secret, and it would be shown here. Give it as the API key."
+                ),
+                params={"name": secret},
             )
         return headers
 
     def clean(self) -> dict[str, Any]:
-        """Build the provider as the catalog will, so that what is wrong is said here and not in the log."""
+        """Build the provider as the catalog will, so that what is wrong is said here and not in the
+        log."""
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
-        row = Provider(name=cleaned["name"], api_key=self._key_after(cleaned), **{name: cleaned.get(name) for name in DEFINED})
+        row = Provider(
+            name=cleaned["name"],
+            api_key=self._key_after(cleaned),
+            **{name: cleaned.get(name) for name in DEFINED},
+        )
         key = row.known_api_key()
         if isinstance(key, UnreadableSecret):
             if key.moved or cleaned["enabled"]:
@@ -187,9 +227,16 @@ class ProviderForm(forms.ModelForm):
         return "" if cleaned["remove_api_key"] else cleaned["new_api_key"] or self.instance.api_key
 
     def _why_again(self, key: UnreadableSecret) -> Any:
-        changed = ", ".join(str(self.fields[name].label) for name in BOUND if name in self.changed_data)
+        changed = ", ".join(
+            str(self.fields[name].label) for name in BOUND if name in self.changed_data
+        )
         if key.moved and changed:
-            return _("Enter the key again, or remove it: it was stored for other values of what you changed (%s).") % changed
+            return (
+                _(
+                    "Enter the key again, or remove it: it was stored for other values of what you changed (%s)."
+                )
+                % changed
+            )
         return in_a_sentence(key)
 
     def save(self, commit: bool = True) -> Provider:
@@ -205,7 +252,11 @@ def options_shown(options: Any) -> Any:
     """An address may be filled from them, so they may hold parts of one."""
     if not isinstance(options, dict):
         return options
-    addresses = {name: value for name, value in options.items() if isinstance(value, str) and LIKE_ADDRESS.search(value)}
+    addresses = {
+        name: value
+        for name, value in options.items()
+        if isinstance(value, str) and LIKE_ADDRESS.search(value)
+    }
     return {**options, **{name: address_shown(value) for name, value in addresses.items()}}
 
 
@@ -225,11 +276,16 @@ class ProviderAdmin(TestedAdmin):
     def changeform_view(self, *arguments: Any, **options: Any) -> Any:
         return super().changeform_view(*arguments, **options)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Provider | None:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Provider | None:
         """Those who may only look see the row itself and not the form."""
         provider: Provider | None = super().get_object(request, object_id, from_field)
         if provider is not None and not self.has_change_permission(request, provider):
-            provider.base_url, provider.options = address_shown(provider.base_url), options_shown(provider.options)
+            provider.base_url, provider.options = (
+                address_shown(provider.base_url),
+                options_shown(provider.options),
+            )
         return provider
 
     @admin.display(description=_("base URL"), ordering="base_url")
@@ -239,7 +295,13 @@ class ProviderAdmin(TestedAdmin):
     @admin.display(description=_("key"))
     def has_key(self, provider: Provider) -> Any:
         key = provider.known_api_key()
-        return _("cannot be read") if isinstance(key, UnreadableSecret) else _("stored") if key else _("none")
+        return (
+            _("cannot be read")
+            if isinstance(key, UnreadableSecret)
+            else _("stored")
+            if key
+            else _("none")
+        )
 
     @admin.display(description=_("state"))
     def state(self, provider: Provider) -> str:
@@ -252,7 +314,10 @@ class ProviderAdmin(TestedAdmin):
 
     def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
         known = [(name, snapshot.providers.get(name)) for name in sorted(native_settings.PROVIDERS)]
-        return [{"name": name, "told": _provider_in_words(provider), "state": provider_state(provider)} for name, provider in known]
+        return [
+            {"name": name, "told": _provider_in_words(provider), "state": provider_state(provider)}
+            for name, provider in known
+        ]
 
     def targets_of(self, snapshot: catalog.Catalog, row: Provider) -> Iterable[KnownTarget]:
         served = (target for route in snapshot.routes.values() for target in route.targets)
@@ -260,16 +325,26 @@ class ProviderAdmin(TestedAdmin):
 
 
 def _provider_in_words(provider: KnownProvider | None) -> str:
-    return str(_("cannot be used, see manage.py check")) if provider is None else f"{provider.dialect}, {address_shown(provider.base_url)}"
+    return (
+        str(_("cannot be used, see manage.py check"))
+        if provider is None
+        else f"{provider.dialect}, {address_shown(provider.base_url)}"
+    )
 
 
 # --- routes ------------------------------------------------------------------------------------------------
 
 
 class ModelRouteForm(forms.ModelForm):
-    fallbacks = LinesField(label=_("fallbacks"), required=False, help_text=_("Models to try when all targets failed, one a line."))
+    fallbacks = LinesField(
+        label=_("fallbacks"),
+        required=False,
+        help_text=_("Models to try when all targets failed, one a line."),
+    )
     context_fallbacks = LinesField(
-        label=_("fallbacks for long conversations"), required=False, help_text=_("Models to try when the context is too long, one a line.")
+        label=_("fallbacks for long conversations"),
+        required=False,
+        help_text=_("Models to try when the context is too long, one a line."),
     )
 
     class Meta:
@@ -283,13 +358,22 @@ class TargetFormSet(forms.models.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
         route: ModelRoute = self.instance
-        if any(self.errors) or not route.enabled or not route.name or route.name in native_settings.MODELS:
+        if (
+            any(self.errors)
+            or not route.enabled
+            or not route.name
+            or route.name in native_settings.MODELS
+        ):
             return
-        kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        kept = [
+            form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")
+        ]
         targets = [form.instance.definition() for form in kept if form.instance.enabled]
         problems = catalog.route_problems(route.name, {**route.options(), "TARGETS": targets})
         if problems:
-            raise forms.ValidationError([f"{problem.message}. {problem.hint}" for problem in problems])
+            raise forms.ValidationError(
+                [f"{problem.message}. {problem.hint}" for problem in problems]
+            )
 
 
 class TargetInline(admin.TabularInline):

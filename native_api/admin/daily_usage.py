@@ -20,7 +20,8 @@ LONGEST: Final = {"year": 366, "month": 31, "day": 1}
 
 
 class JumpingDays(QuerySet):
-    """Finds the periods that the date hierarchy links to by jumping along the index, where Django reads every row of it."""
+    """Finds the periods that the date hierarchy links to by jumping along the index, where Django
+    reads every row of it."""
 
     def dates(self, field_name: str, kind: str, order: str = "ASC") -> list[date]:  # type: ignore[override]
         found: list[date] = []
@@ -28,12 +29,16 @@ class JumpingDays(QuerySet):
         following = days.first()
         while following is not None:
             found.append(_first_of(kind, following))
-            following = days.filter(**{f"{field_name}__gte": _first_of(kind, found[-1] + timedelta(LONGEST[kind]))}).first()
+            following = days.filter(
+                **{f"{field_name}__gte": _first_of(kind, found[-1] + timedelta(LONGEST[kind]))}
+            ).first()
         return found
 
 
 def _first_of(kind: str, day: date) -> date:
-    return day.replace(month=1 if kind == "year" else day.month, day=day.day if kind == "day" else 1)
+    return day.replace(
+        month=1 if kind == "year" else day.month, day=day.day if kind == "day" else 1
+    )
 
 
 class DailyModelFilter(ModelFilter):
@@ -57,7 +62,9 @@ class DailyUsageAdmin(ReadOnlyAdmin):
     ordering = ("-day", "-id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DailyUsage]:
-        return JumpingDays(self.model, using=self.model._default_manager.db).order_by(*self.ordering)
+        return JumpingDays(self.model, using=self.model._default_manager.db).order_by(
+            *self.ordering
+        )
 
     @admin.display(description=_("cost (USD)"))
     def dollars(self, totals: DailyUsage) -> str:
@@ -72,9 +79,15 @@ class DailyUsageAdmin(ReadOnlyAdmin):
 
 def found(term: str) -> dict[str, Any]:
     """The condition that `term` stands for. Users and keys that are gone are found by id."""
-    users = get_user_model()._base_manager.filter(**{get_user_model().USERNAME_FIELD: term}).values_list("pk", flat=True)
+    users = (
+        get_user_model()
+        ._base_manager.filter(**{get_user_model().USERNAME_FIELD: term})
+        .values_list("pk", flat=True)
+    )
     if user := users.first():
         return {"user_id": str(user)}
     if key := ApiKey.objects.filter(prefix=term).values_list("pk", flat=True).first():
         return {"api_key_id": key}
-    return {"user_id": term} if DailyUsage.objects.filter(user_id=term).exists() else {"model": term}
+    return (
+        {"user_id": term} if DailyUsage.objects.filter(user_id=term).exists() else {"model": term}
+    )

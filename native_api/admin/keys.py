@@ -1,7 +1,9 @@
-"""API keys. A new key is shown once, in the answer to the request that made it: it goes into no session, message or history.
+"""API keys. A new key is shown once, in the answer to the request that made it: it goes into no
+session, message or history.
 
-Whoever holds a key acts as its owner. So staff make, change and rotate keys of others only if they may do all that the owner may do
-(`may_act_for`). Everybody with the permission may revoke any key. `manage.py native_key` is the operator's own, and asks nothing.
+Whoever holds a key acts as its owner. So staff make, change and rotate keys of others only if they
+may do all that the owner may do (`may_act_for`). Everybody with the permission may revoke any key.
+`manage.py native_key` is the operator's own, and asks nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ def may_act_for(operator: Any, owner: Any) -> bool:
     """Whether a key of `owner` gives `operator` nothing new: no permission, and no model."""
     if operator.pk == owner.pk or getattr(operator, "is_superuser", False):
         return True
-    if not owner.is_active or getattr(owner, "is_superuser", False) or not _permissions(owner) <= _permissions(operator):
+    if (
+        not owner.is_active
+        or getattr(owner, "is_superuser", False)
+        or not _permissions(owner) <= _permissions(operator)
+    ):
         return False
     own, asked = (grants.read(user.pk).granted_models for user in (operator, owner))
     return own is None or (asked is not None and ("*" in own or set(asked) <= set(own)))
@@ -46,7 +52,9 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     """Who fills in the form."""
 
     allowed_models = LinesField(
-        label=_("allowed models"), required=False, help_text=_('Patterns, one a line, such as "gpt-4o*". None allows every model.')
+        label=_("allowed models"),
+        required=False,
+        help_text=_('Patterns, one a line, such as "gpt-4o*". None allows every model.'),
     )
 
     class Meta:
@@ -56,12 +64,20 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_owner(self) -> Any:
         owner = self.cleaned_data["owner"]
         if not may_act_for(self.operator, owner):
-            raise forms.ValidationError(_("This user may do more than you. Whoever holds a key acts as its owner, so you cannot make it."))
+            raise forms.ValidationError(
+                _(
+                    "This user may do more than you. Whoever holds a key acts as its owner, so you cannot make it."
+                )
+            )
         return owner
 
     def clean_expires_at(self) -> Any:
         expires_at = self.cleaned_data["expires_at"]
-        if expires_at is not None and "expires_at" in self.changed_data and expires_at <= timezone.now():
+        if (
+            expires_at is not None
+            and "expires_at" in self.changed_data
+            and expires_at <= timezone.now()
+        ):
             raise forms.ValidationError(_("This is in the past. To end a key, revoke it."))
         return expires_at
 
@@ -75,7 +91,11 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         revoked, expired = Q(revoked_at__isnull=False), Q(expires_at__lte=timezone.now())
-        states = {"active": ~revoked & (Q(expires_at=None) | ~expired), "expired": ~revoked & expired, "revoked": revoked}
+        states = {
+            "active": ~revoked & (Q(expires_at=None) | ~expired),
+            "expired": ~revoked & expired,
+            "revoked": revoked,
+        }
         wanted = self.value() or ""
         return queryset.filter(states[wanted]) if wanted in states else queryset
 
@@ -100,29 +120,43 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Only where the site's admin can search its users; `raw_id_fields` serves the others."""
         users = get_user_model()
-        can_search = self.admin_site.is_registered(users) and self.admin_site.get_model_admin(users).get_search_fields(request)
+        can_search = self.admin_site.is_registered(users) and self.admin_site.get_model_admin(
+            users
+        ).get_search_fields(request)
         return ("owner",) if can_search else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         asked = ("owner", "name", "allowed_models", "rate", "expires_at")
-        return asked if obj is None else ("prefix", *asked, "state", "created_at", "last_used_at", "revoked_at")
+        return (
+            asked
+            if obj is None
+            else ("prefix", *asked, "state", "created_at", "last_used_at", "revoked_at")
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """The owner stays: whoever holds the key would act as the new one."""
-        return () if obj is None else ("prefix", "owner", "state", "created_at", "last_used_at", "revoked_at")
+        return (
+            ()
+            if obj is None
+            else ("prefix", "owner", "state", "created_at", "last_used_at", "revoked_at")
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if not super().has_change_permission(request, obj):
             return False
         return obj is None or (obj.revoked_at is None and may_act_for(request.user, obj.owner))
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any
+    ) -> Any:
         form = super().get_form(request, obj, change, **options)
         return type(form.__name__, (form,), {"operator": request.user})
 
     # --- making one --------------------------------------------------------------------------------------------
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
         """With one button only: each key has to be copied before the next is made."""
         one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, {**(extra_context or {}), **one_button})
@@ -135,12 +169,21 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             # The rest may have changed since the form was loaded, as when the key was revoked.
             obj.save(update_fields=form.changed_data)
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
         return self._show(request, [(obj, request.new_api_key)])  # type: ignore[attr-defined]
 
-    def _show(self, request: HttpRequest, shown: list[tuple[ApiKey, Secret]], skipped: list[ApiKey] | None = None) -> HttpResponse:
+    def _show(
+        self,
+        request: HttpRequest,
+        shown: list[tuple[ApiKey, Secret]],
+        skipped: list[ApiKey] | None = None,
+    ) -> HttpResponse:
         title = ngettext("The new API key", "The new API keys", len(shown))
-        return self._page(request, "shown_once", {"title": title, "shown": shown, "skipped": skipped})
+        return self._page(
+            request, "shown_once", {"title": title, "shown": shown, "skipped": skipped}
+        )
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
@@ -151,19 +194,30 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description=_("Revoke selected API keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
         if not request.POST.get("confirmed"):
-            return self._confirm(request, queryset, "revoke", _("Revoke these keys? They stop working for good, within 5 seconds."))
+            return self._confirm(
+                request,
+                queryset,
+                "revoke",
+                _("Revoke these keys? They stop working for good, within 5 seconds."),
+            )
         with transaction.atomic():
             revoked = [key for key in queryset if keys.revoke(key)]
             for key in revoked:
                 self.log_change(request, key, [{"changed": {"fields": ["revoked at"]}}])
-        self.message_user(request, ngettext("%d key was revoked.", "%d keys were revoked.", len(revoked)) % len(revoked), messages.SUCCESS)
+        self.message_user(
+            request,
+            ngettext("%d key was revoked.", "%d keys were revoked.", len(revoked)) % len(revoked),
+            messages.SUCCESS,
+        )
         return None
 
     @admin.action(description=_("Rotate selected API keys"), permissions=["change"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
         """Each key's prefix and text are replaced at once, or, where anything fails, none's are."""
         if not request.POST.get("confirmed"):
-            question = _("Give these keys a new text and show it once? The present ones stop working within 5 seconds.")
+            question = _(
+                "Give these keys a new text and show it once? The present ones stop working within 5 seconds."
+            )
             return self._confirm(request, queryset, "rotate", question)
         shown, skipped = [], []
         with transaction.atomic():
@@ -179,7 +233,9 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                     self.log_change(request, key, [{"changed": {"fields": ["prefix"]}}])
         return self._show(request, shown, skipped)
 
-    def _confirm(self, request: HttpRequest, queryset: QuerySet[ApiKey], action: str, question: Any) -> HttpResponse:
+    def _confirm(
+        self, request: HttpRequest, queryset: QuerySet[ApiKey], action: str, question: Any
+    ) -> HttpResponse:
         return self._page(
             request,
             "confirm",

@@ -1,4 +1,5 @@
-"""Limits and model access, to be edited, and budgets, to be looked at: how much of each limit is used in its window."""
+"""Limits and model access, to be edited, and budgets, to be looked at: how much of each limit is
+used in its window."""
 
 from __future__ import annotations
 
@@ -22,7 +23,18 @@ class LimitAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("subject", "metric", "window", "enabled")
     list_select_related = ("group", "user", "api_key")
     raw_id_fields = ("user", "api_key")
-    fields = ("subject", "group", "user", "api_key", "metric", "amount", "window", "pattern", "threshold", "enabled")
+    fields = (
+        "subject",
+        "group",
+        "user",
+        "api_key",
+        "metric",
+        "amount",
+        "window",
+        "pattern",
+        "threshold",
+        "enabled",
+    )
 
     @admin.display(description=_("whose"))
     def whose(self, limit: Limit) -> str:
@@ -79,7 +91,11 @@ class BudgetAdmin(ReadOnlyAdmin):
 
 
 class ModelAccessForm(forms.ModelForm):  # type: ignore[type-arg]
-    patterns = LinesField(label=_("models"), required=False, help_text=_('Patterns, one a line, such as "gpt-4o*". None allows no model.'))
+    patterns = LinesField(
+        label=_("models"),
+        required=False,
+        help_text=_('Patterns, one a line, such as "gpt-4o*". None allows no model.'),
+    )
 
     class Meta:
         model = ModelAccess

@@ -1,4 +1,5 @@
-"""Lists of published prices: which one counts, and deleting it to go back to the one before, or to what the package brings."""
+"""Lists of published prices: which one counts, and deleting it to go back to the one before, or to
+what the package brings."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Usage records: to look at, never to change. Stays fast on a table of millions.
 
 Rules:
-1. No page counts rows. A page asks for one row more than it shows, and so knows whether there is an older one.
-2. Every filter is served by an index that ends with the id, the id begins with the time, and the list is in its order:
-   a page is one short walk along one index. A period is a range of ids.
-3. The choices of a filter are found by jumping from value to value along the index; models by a look at the newest totals, since
-   callers make up any number of names.
+1. No page counts rows. A page asks for one row more than it shows, and so knows whether there is an
+   older one.
+2. Every filter is served by an index that ends with the id, the id begins with the time, and the
+   list is in its order: a page is one short walk along one index. A period is a range of ids.
+3. The choices of a filter are found by jumping from value to value along the index; models by a
+   look at the newest totals, since callers make up any number of names.
 4. A search is for one exact thing, looked for in one indexed place after the other.
 """
 
@@ -35,7 +36,8 @@ MAX_CHOICES: Final = 50
 """Values that a filter offers."""
 
 SAMPLE: Final = 5000
-"""Daily totals that are looked at for the models that were used of late. Within a day they come in the order of digests, so by chance."""
+"""Daily totals that are looked at for the models that were used of late. Within a day they come in
+the order of digests, so by chance."""
 
 MAX_PAGE_DIGITS: Final = 7
 
@@ -63,7 +65,8 @@ class UncountedChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         if not self.multi_page:
-            # Django takes all rows where there is one page, and a page number beyond the end looks like that too.
+            # Django takes all rows where there is one page, and a page number beyond the end looks
+            # like that too.
             self.result_list = self.result_list[: self.list_per_page]
         # Equal counts keep the search form from telling how many there are, which nobody knows.
         self.full_result_count = self.result_count
@@ -76,9 +79,13 @@ class PeriodFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(value, label) for value, (label, _length) in PERIODS.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord]
+    ) -> QuerySet[UsageRecord]:
         period = PERIODS.get(self.value() or "")
-        return queryset.filter(pk__gte=first_id_of(timezone.now() - period[1])) if period else queryset
+        return (
+            queryset.filter(pk__gte=first_id_of(timezone.now() - period[1])) if period else queryset
+        )
 
 
 class IndexedFilter(admin.SimpleListFilter):
@@ -89,7 +96,9 @@ class IndexedFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(value, value) for value in distinct_values(model_admin.model, self.column)]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord]
+    ) -> QuerySet[UsageRecord]:
         value = self.value()
         if value is None:
             return queryset
@@ -102,7 +111,8 @@ class ProviderFilter(IndexedFilter):
 
 
 class ModelFilter(IndexedFilter):
-    """Offers the models that were used most of late. Any other is found by a search for its name."""
+    """Offers the models that were used most of late. Any other is found by a search for its
+    name."""
 
     title = _("model")
     parameter_name = column = "model"
@@ -120,13 +130,16 @@ class StreamFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("1", _("Yes")), ("0", _("No"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord]
+    ) -> QuerySet[UsageRecord]:
         value = self.value()
         return queryset.filter(stream__in=[value == "1"]) if value in ("0", "1") else queryset
 
 
 def distinct_values(model: type[Model], column: str) -> Iterable[str]:
-    """Up to MAX_CHOICES values in order, each found by one index lookup. The empty one is left out."""
+    """Up to MAX_CHOICES values in order, each found by one index lookup. The empty one is left
+    out."""
     last = ""
     for _number in range(MAX_CHOICES):
         rows = model._default_manager.filter(**{f"{column}__gt": last}).order_by(column)
@@ -138,8 +151,11 @@ def distinct_values(model: type[Model], column: str) -> Iterable[str]:
 
 
 def used_models() -> list[str]:
-    """Up to MAX_CHOICES models that answered, by the requests that the newest daily totals count. UNKNOWN is none of them."""
-    newest = DailyUsage.objects.order_by("-day", "-id").values_list("model", "status", "requests")[:SAMPLE]
+    """Up to MAX_CHOICES models that answered, by the requests that the newest daily totals count.
+    UNKNOWN is none of them."""
+    newest = DailyUsage.objects.order_by("-day", "-id").values_list("model", "status", "requests")[
+        :SAMPLE
+    ]
     requests: Counter[str] = Counter()
     for model, status, count in newest:
         if status == UsageRecord.Status.OK and model != UNKNOWN:
@@ -170,10 +186,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedChangeList
 
-    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> UncountedPaginator:
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any
+    ) -> UncountedPaginator:
         paginator = UncountedPaginator(queryset, per_page)
         page = request.GET.get(PAGE_VAR, "")
-        paginator.present = max(1, int(page)) if page.isascii() and page.isdigit() and len(page) <= MAX_PAGE_DIGITS else 1
+        paginator.present = (
+            max(1, int(page))
+            if page.isascii() and page.isdigit() and len(page) <= MAX_PAGE_DIGITS
+            else 1
+        )
         return paginator
 
 
@@ -197,14 +219,19 @@ class UsageRecordAdmin(ReadOnlyAdmin):
 
 
 def found(term: str) -> dict[str, Any]:
-    """The condition that `term` stands for: the first place that knows it, asked by one index lookup each."""
+    """The condition that `term` stands for: the first place that knows it, asked by one index
+    lookup each."""
     records = UsageRecord.objects
     identity = _uuid(term)
     if identity and records.filter(pk=identity).exists():
         return {"pk": identity}
     if records.filter(request_id=term).exists():
         return {"request_id": term}
-    users = get_user_model()._base_manager.filter(**{get_user_model().USERNAME_FIELD: term}).values_list("pk", flat=True)
+    users = (
+        get_user_model()
+        ._base_manager.filter(**{get_user_model().USERNAME_FIELD: term})
+        .values_list("pk", flat=True)
+    )
     if user := users.first():
         return {"user": user}
     if key := ApiKey.objects.filter(prefix=term).values_list("pk", flat=True).first():

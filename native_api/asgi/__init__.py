@@ -1,11 +1,12 @@
-"""An ASGI application with what Django's own lacks. Optional: a site works without it, and gains by it.
+"""An ASGI application with what Django's own lacks. Optional: a site works without it, and gains by
+it.
 
     from native_api.asgi import get_asgi_application
     application = get_asgi_application()
 
-Requests that lead to the gateway's views are the `handler`'s; all others go to Django as ever. And for the server: its
-start and end are heard (ASGI lifespan), so that records left by a killed process are written at once, and a stopping
-process writes its last ones and closes its connections.
+Requests that lead to the gateway's views are the `handler`'s; all others go to Django as ever. And
+for the server: its start and end are heard (ASGI lifespan), so that records left by a killed
+process are written at once, and a stopping process writes its last ones and closes its connections.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ __all__ = ["GatewayASGI", "get_asgi_application"]
 
 
 def get_asgi_application(wrapper: Callable[[Any], Any] | None = None) -> GatewayASGI:
-    """Django's application in the gateway's. `wrapper` is put around Django's own, such as ASGIStaticFilesHandler."""
+    """Django's application in the gateway's. `wrapper` is put around Django's own, such as
+    ASGIStaticFilesHandler."""
     application = django_asgi_application()
     return GatewayASGI(wrapper(application) if wrapper else application)
 
@@ -97,6 +99,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def _spare_the_collector() -> None:
-    """What was made at start stays for good: looking through it again and again would cost each request."""
+    """What was made at start stays for good: looking through it again and again would cost each
+    request."""
     gc.collect()
     gc.freeze()

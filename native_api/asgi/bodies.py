@@ -1,12 +1,14 @@
-"""Request bodies under ASGI: how much of them is read, when, and what becomes of the rest. Knows messages, not Django's requests.
+"""Request bodies under ASGI: how much of them is read, when, and what becomes of the rest. Knows
+messages, not Django's requests.
 
 Rules:
-1. A body is read up to MAX_BODY_BYTES, TIMEOUTS["BODY"] seconds, and MAX_BODIES_BYTES of all requests together. Its bytes count
-   from when they arrive until the request is answered.
-2. Nothing is read beforehand from clients that show no credentials, and no more than SMALL_BODY from those that are not known.
-   Their bodies stay unread: the view refuses such callers without it, and reads the body itself if it knows better.
-3. The rest of a body that nobody reads is thrown away for a while, because a client that is still sending would not read the
-   answer. Then the connection is closed.
+1. A body is read up to MAX_BODY_BYTES, TIMEOUTS["BODY"] seconds, and MAX_BODIES_BYTES of all
+   requests together. Its bytes count from when they arrive until the request is answered.
+2. Nothing is read beforehand from clients that show no credentials, and no more than SMALL_BODY
+   from those that are not known. Their bodies stay unread: the view refuses such callers without
+   it, and reads the body itself if it knows better.
+3. The rest of a body that nobody reads is thrown away for a while, because a client that is still
+   sending would not read the answer. Then the connection is closed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ from typing import Any, Final, Protocol
 from native_api import logs
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, NativeError
-from native_api.inbound.body_limits import SMALL_BODY, HeldBytes, declared_length, too_large, too_slow
+from native_api.inbound.body_limits import (
+    SMALL_BODY,
+    HeldBytes,
+    declared_length,
+    too_large,
+    too_slow,
+)
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -71,7 +79,8 @@ class Body:
         return self._content.getvalue() if isinstance(self._content, BytesIO) else self._content
 
     async def read_beforehand(self, caller: Caller) -> None:
-        """Read the body, unless the caller is not known. Raises RequestTooLarge, RequestTimeout, Overloaded."""
+        """Read the body, unless the caller is not known. Raises RequestTooLarge, RequestTimeout,
+        Overloaded."""
         if caller.is_nobody and (self._declared or header(self._scope, b"transfer-encoding")):
             return
         free = 0 if caller.is_nobody else SMALL_BODY
@@ -81,14 +90,16 @@ class Body:
             await self._read(None)
 
     async def read(self) -> bytes:
-        """The whole body. Raises RequestTooLarge, RequestTimeout, Overloaded, and InvalidRequest if the client leaves."""
+        """The whole body. Raises RequestTooLarge, RequestTimeout, Overloaded, and InvalidRequest if
+        the client leaves."""
         await self._read(None)
         if self._has_left:
             raise InvalidRequest("The client left before the end of its request body.")
         return self.content
 
     async def _read(self, free: int | None) -> None:
-        """Read to the end, or until there is more than `free`. What was read of a body that is refused counts no more."""
+        """Read to the end, or until there is more than `free`. What was read of a body that is
+        refused counts no more."""
         try:
             async with asyncio.timeout_at(self._deadline):
                 await self._receive_body(free)
@@ -124,7 +135,8 @@ class Body:
             self._append(piece)
 
     def _append(self, piece: bytes) -> None:
-        """Into one buffer: a list of many small pieces would take many times the memory of their bytes."""
+        """Into one buffer: a list of many small pieces would take many times the memory of their
+        bytes."""
         if not isinstance(self._content, BytesIO):
             first, self._content = self._content, BytesIO()
             self._content.write(first)
@@ -147,7 +159,8 @@ class Body:
         return replay
 
     def closing(self, send: Send) -> Send:
-        """`send` for the answer. Closes the connection if the body was not read to its end by then."""
+        """`send` for the answer. Closes the connection if the body was not read to its end by
+        then."""
         is_cut = False
 
         async def send_and_close(message: Message) -> None:
@@ -155,7 +168,10 @@ class Body:
             if message["type"] == "http.response.start":
                 is_cut = self.is_unread
                 if is_cut and self._scope.get("http_version", "1.1").startswith("1"):
-                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                    message = {
+                        **message,
+                        "headers": [*message.get("headers", ()), (b"connection", b"close")],
+                    }
             elif is_cut and not message.get("more_body"):
                 await send({**message, "more_body": True})
                 await self._throw_away()
@@ -196,9 +212,16 @@ async def refuse(scope: Scope, error: NativeError, send: Send) -> None:
     from native_api.inbound.openai.rendering import error_envelope, to_json
 
     request_id = logs.sane_request_id(header(scope, b"x-request-id"))
-    # Not at import: Django's logging, configured after that, disables the loggers that are there by default.
+    # Not at import: Django's logging, configured after that, disables the loggers that are there by
+    # default.
     logger = logs.get_logger("native_api.request")
-    logger.info("%s %s %s", scope["method"], scope["path"], error.status, extra={"request_id": request_id, "status": error.status})
+    logger.info(
+        "%s %s %s",
+        scope["method"],
+        scope["path"],
+        error.status,
+        extra={"request_id": request_id, "status": error.status},
+    )
     body = to_json(error_envelope(error))
     headers = {
         "content-type": "application/json",

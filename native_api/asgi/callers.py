@@ -1,7 +1,8 @@
 """What a request's headers say about its caller, before its body is read.
 
-Nothing is said unless all authentication classes tell which headers they read (`credential_headers`), and a permission class
-refuses those who are not authenticated. Nobody is refused here: that is the view's work, and it decides.
+Nothing is said unless all authentication classes tell which headers they read
+(`credential_headers`), and a permission class refuses those who are not authenticated. Nobody is
+refused here: that is the view's work, and it decides.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ class Caller:
 
     def __init__(self, scope: Scope, match: ResolverMatch, request_of: Callable[[], Any]) -> None:
         """`request_of` makes the Django request without its body; None if it cannot be made."""
-        classes, permissions = native_settings.DEFAULT_AUTHENTICATION_CLASSES, native_settings.DEFAULT_PERMISSION_CLASSES
-        needed = _needed_headers(getattr(match.func, "cls", None), tuple(classes), tuple(permissions))
+        classes, permissions = (
+            native_settings.DEFAULT_AUTHENTICATION_CLASSES,
+            native_settings.DEFAULT_PERMISSION_CLASSES,
+        )
+        needed = _needed_headers(
+            getattr(match.func, "cls", None), tuple(classes), tuple(permissions)
+        )
         self._can_be_told = needed is not None
         self._request_of = request_of
-        self.is_nobody = needed is not None and not any(_is_credential(name, value, needed) for name, value in scope["headers"])
+        self.is_nobody = needed is not None and not any(
+            _is_credential(name, value, needed) for name, value in scope["headers"]
+        )
         """Whether the request carries nothing that could authenticate it."""
 
     async def is_known(self) -> bool:
@@ -38,7 +46,9 @@ class Caller:
         if self.is_nobody:
             return False
         classes = native_settings.DEFAULT_AUTHENTICATION_CLASSES
-        if not self._can_be_told or not all(has_async_twin(each, "authenticate") for each in classes):
+        if not self._can_be_told or not all(
+            has_async_twin(each, "authenticate") for each in classes
+        ):
             return True
         request = self._request_of()
         return request is not None and await _is_authenticated(request, classes)
@@ -61,13 +71,20 @@ async def _is_authenticated(http_request: Any, classes: list[Any]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _needed_headers(view: Any, authentication: tuple[Any, ...], permissions: tuple[Any, ...]) -> frozenset[str] | None:
+def _needed_headers(
+    view: Any, authentication: tuple[Any, ...], permissions: tuple[Any, ...]
+) -> frozenset[str] | None:
     """The headers of which callers of this view need one; None if there may be other ways."""
     from native_api.authentication import credential_headers
 
     needed = [credential_headers(each) for each in authentication]
     known = [names for names in needed if names is not None]
-    if not known or len(known) < len(needed) or not _has_sites_policies(view) or not any(map(_refuses_nobody, permissions)):
+    if (
+        not known
+        or len(known) < len(needed)
+        or not _has_sites_policies(view)
+        or not any(map(_refuses_nobody, permissions))
+    ):
         return None
     return frozenset(name for names in known for name in names)
 
@@ -85,11 +102,18 @@ def _refuses_nobody(permission: Any) -> bool:
     """Whether the class refuses callers that are not authenticated."""
     from rest_framework.permissions import IsAdminUser, IsAuthenticated
 
-    return getattr(permission, "has_permission", None) in (IsAuthenticated.has_permission, IsAdminUser.has_permission)
+    return getattr(permission, "has_permission", None) in (
+        IsAuthenticated.has_permission,
+        IsAdminUser.has_permission,
+    )
 
 
 def _is_credential(name: bytes, value: bytes, needed: frozenset[str]) -> bool:
     """A cookie counts if it is the session's."""
     if name.decode("latin-1") not in needed:
         return False
-    return f"{settings.SESSION_COOKIE_NAME}=".encode() in value if name == b"cookie" else bool(value.strip())
+    return (
+        f"{settings.SESSION_COOKIE_NAME}=".encode() in value
+        if name == b"cookie"
+        else bool(value.strip())
+    )

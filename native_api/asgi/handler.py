@@ -1,12 +1,14 @@
 """Django's handler for the gateway's own requests. Rules:
 
-1. Bodies are read as `bodies` says. Django reads every body whole, however long that takes, before anybody asks who sends it.
-2. Where the site's MIDDLEWARE has nothing but Django's own, which serves pages (sessions, CSRF, messages, frames), and no
-   policy class needs it, requests go straight to their view: each of those costs a change of thread or two. A class of
-   the site's own may look at the session or at the user that middleware found, so it is taken to need it, unless it says
-   `needs_middleware = False`. The headers that SecurityMiddleware puts on every answer are put on these too.
-3. So do the receivers of Django's request signals; where only Django's own are connected, the signals are not sent.
-   The gateway looks after database connections where it uses them.
+1. Bodies are read as `bodies` says. Django reads every body whole, however long that takes, before
+   anybody asks who sends it.
+2. Where the site's MIDDLEWARE has nothing but Django's own, which serves pages (sessions, CSRF,
+   messages, frames), and no policy class needs it, requests go straight to their view: each of
+   those costs a change of thread or two. A class of the site's own may look at the session or at
+   the user that middleware found, so it is taken to need it, unless it says `needs_middleware =
+   False`. The headers that SecurityMiddleware puts on every answer are put on these too.
+3. So do the receivers of Django's request signals; where only Django's own are connected, the
+   signals are not sent. The gateway looks after database connections where it uses them.
 4. With anything else in MIDDLEWARE, or a receiver of the site's, everything runs as the site says.
 """
 
@@ -66,7 +68,9 @@ class GatewayHandler(ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = scope[BODY] = bodies.Body(scope, receive)
         try:
-            await body.read_beforehand(Caller(scope, scope[MATCH], lambda: self.create_request(scope, BytesIO())[0]))
+            await body.read_beforehand(
+                Caller(scope, scope[MATCH], lambda: self.create_request(scope, BytesIO())[0])
+            )
             if body.has_left:
                 return
             if body.is_unread:
@@ -82,9 +86,15 @@ class GatewayHandler(ASGIHandler):
 
     def _short_way(self) -> bool:
         if self._short is None:
-            self._short = _only_pages_need_middleware() and not _policies_need_middleware() and not _sites_own_receivers()
+            self._short = (
+                _only_pages_need_middleware()
+                and not _policies_need_middleware()
+                and not _sites_own_receivers()
+            )
             if SECURITY in settings.MIDDLEWARE:
-                self._add_headers = SecurityMiddleware(lambda request: HttpResponse()).process_response
+                self._add_headers = SecurityMiddleware(
+                    lambda request: HttpResponse()
+                ).process_response
         return self._short
 
     async def _answer(self, scope: Scope, body: bodies.Body, send: Send) -> None:
@@ -94,7 +104,11 @@ class GatewayHandler(ASGIHandler):
         leaving = asyncio.get_running_loop().create_task(_cancel_when_left(body, task))
         response: HttpResponseBase | None = None
         try:
-            response = _enveloped(refusal) if request is None else await self._view_response(request, scope[MATCH])
+            response = (
+                _enveloped(refusal)
+                if request is None
+                else await self._view_response(request, scope[MATCH])
+            )
             await self.send_response(response, send)
         except asyncio.CancelledError:
             if not leaving.done() or task is None:
@@ -114,12 +128,19 @@ class GatewayHandler(ASGIHandler):
 
 
 def _enveloped(refusal: HttpResponseBase | None) -> HttpResponseBase:
-    """Django's own words about a request that is none (a query that is not UTF-8, say), in the gateway's."""
+    """Django's own words about a request that is none (a query that is not UTF-8, say), in the
+    gateway's."""
     from native_api.inbound.headers import make_private
     from native_api.inbound.openai.rendering import error_envelope, to_json
 
-    error = RequestTooLarge() if refusal is not None and refusal.status_code == 413 else InvalidRequest()
-    response = HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
+    error = (
+        RequestTooLarge()
+        if refusal is not None and refusal.status_code == 413
+        else InvalidRequest()
+    )
+    response = HttpResponse(
+        to_json(error_envelope(error)), status=error.status, content_type="application/json"
+    )
     make_private(response)
     return response
 
@@ -137,7 +158,9 @@ def _only_pages_need_middleware() -> bool:
 
 
 def _policies_need_middleware() -> bool:
-    return any(_needs_middleware(policy) for name in CLASSES for policy in getattr(native_settings, name))
+    return any(
+        _needs_middleware(policy) for name in CLASSES for policy in getattr(native_settings, name)
+    )
 
 
 def _needs_middleware(policy: Any) -> bool:

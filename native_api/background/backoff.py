@@ -1,4 +1,5 @@
-"""Leaving a dependency alone for a moment after it failed, so that not every request waits for it, and saying so once a minute."""
+"""Leaving a dependency alone for a moment after it failed, so that not every request waits for it,
+and saying so once a minute."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Blocking calls that the engine cannot avoid (a name look-up, a cloud vendor's token library), away from the event loop.
+"""Blocking calls that the engine cannot avoid (a name look-up, a cloud vendor's token library),
+away from the event loop.
 
-`bridge` is where synchronous callers meet the loop; this is the way round, and the engine may not know `bridge`. Each call has
-a daemon thread of its own: it is rare, it may hang, and neither the loop's own threads, which look up the providers'
-names, nor the end of the process may wait for it.
+`bridge` is where synchronous callers meet the loop; this is the way round, and the engine may not
+know `bridge`. Each call has a daemon thread of its own: it is rare, it may hang, and neither the
+loop's own threads, which look up the providers' names, nor the end of the process may wait for it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def _run(call: Callable[[], T], result: Future[T]) -> None:
 
 
 async def wait(result: Future[T], seconds: float) -> T:
-    """The call's result. Raises TimeoutError, and then, as when the waiter is cancelled, leaves the call to its end."""
+    """The call's result. Raises TimeoutError, and then, as when the waiter is cancelled, leaves the
+    call to its end."""
     waiter = asyncio.wrap_future(result)
     done, _ = await asyncio.wait([waiter], timeout=seconds)
     if not done:
@@ -41,6 +43,7 @@ async def wait(result: Future[T], seconds: float) -> T:
 
 
 def _look_at(waiter: asyncio.Future[T]) -> None:
-    """Nobody wants the outcome any more: not even a complaint that an exception was never looked at."""
+    """Nobody wants the outcome any more: not even a complaint that an exception was never looked
+    at."""
     if not waiter.cancelled():
         waiter.exception()

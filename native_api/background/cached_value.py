@@ -2,8 +2,10 @@
 
 Rules:
 1. A request sees one value from beginning to end; a value never changes.
-2. A value older than `MAX_AGE` is not used: an admin's change is live in every process within that time.
-3. While the database is away the last value stays in use, with one warning. What there is without any is the reader's to say.
+2. A value older than `MAX_AGE` is not used: an admin's change is live in every process within that
+   time.
+3. While the database is away the last value stays in use, with one warning. What there is without
+   any is the reader's to say.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ _threads: Final = background.Threads("native-api-catalog", 2)
 class CachedValue(Generic[T]):
     """One value per process. It is replaced as a whole, so using it needs no lock.
 
-    `read` makes it and may raise DatabaseError; `without_database` makes what is used where there never was one. `what` is for the log.
+    `read` makes it and may raise DatabaseError; `without_database` makes what is used where there
+    never was one. `what` is for the log.
     """
 
     def __init__(self, what: str, read: Callable[[], T], without_database: Callable[[], T]) -> None:
@@ -48,7 +51,8 @@ class CachedValue(Generic[T]):
         self.after_fork()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
-        # After the receiver that conf has connected when it was imported, so that the new settings are the ones read.
+        # After the receiver that conf has connected when it was imported, so that the new settings
+        # are the ones read.
         setting_changed.connect(self._start_anew)
 
     def after_fork(self) -> None:
@@ -61,7 +65,8 @@ class CachedValue(Generic[T]):
         return self._load() if fresh is None else fresh
 
     async def acurrent(self) -> T:
-        """The value to use now. Waits for a worker thread only where the present one is too old, and not long."""
+        """The value to use now. Waits for a worker thread only where the present one is too old,
+        and not long."""
         fresh = self._fresh()
         if fresh is not None:
             return fresh
@@ -96,7 +101,11 @@ class CachedValue(Generic[T]):
     def _go_on(self, error: Exception) -> T:
         if not self._away:
             self._away = True
-            logger.warning("The database cannot be read (%s); %s stay as they were.", type(error).__name__, self._what)
+            logger.warning(
+                "The database cannot be read (%s); %s stay as they were.",
+                type(error).__name__,
+                self._what,
+            )
         value = self._without_database() if self._value is None else self._value
         self._value, self._read_at = value, time.monotonic()
         return value

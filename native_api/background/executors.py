@@ -26,9 +26,11 @@ class HangingCall(TimeoutError):
 
 
 class Threads:
-    """Worker threads for one kind of call. They stay, so connections that belong to a thread or its context are used again.
+    """Worker threads for one kind of call. They stay, so connections that belong to a thread or its
+    context are used again.
 
-    With `keep_connections`, so do connections to databases, whatever CONN_MAX_AGE says, until a thread had nothing to do for a while.
+    With `keep_connections`, so do connections to databases, whatever CONN_MAX_AGE says, until a
+    thread had nothing to do for a while.
     """
 
     def __init__(self, name: str, size: int, keep_connections: bool = False) -> None:
@@ -48,14 +50,18 @@ class Threads:
 
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         with self._lock:
-            return self._executor.submit(_looked_after, self._keep_connections, logs.request_id.get(), function, *args)
+            return self._executor.submit(
+                _looked_after, self._keep_connections, logs.request_id.get(), function, *args
+            )
 
     async def run(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
-        """The call's result. Raises HangingCall after `seconds`. A caller that is cancelled leaves the call to its end."""
+        """The call's result. Raises HangingCall after `seconds`. A caller that is cancelled leaves
+        the call to its end."""
         return await self.wait(seconds, self.submit(function, *args))
 
     async def wait(self, seconds: float, call: Future[T]) -> T:
-        """`run` for a call that was submitted before, perhaps by another, on whose result any number may wait."""
+        """`run` for a call that was submitted before, perhaps by another, on whose result any
+        number may wait."""
         done, _ = await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
         if not done:
             self.leave_behind()
@@ -74,7 +80,8 @@ class Threads:
             raise HangingCall(f"no answer in {seconds:g} s") from None
 
     async def glance(self, seconds: float, call: Future[T]) -> None:
-        """Give a call that was submitted before a moment to return. It goes on where that is too short."""
+        """Give a call that was submitted before a moment to return. It goes on where that is too
+        short."""
         await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
 
     def leave_behind(self) -> None:
@@ -84,10 +91,13 @@ class Threads:
             self._executor = self._new_executor()
 
 
-def _looked_after(keep_connections: bool, request_id: str, function: Callable[..., T], *args: Any) -> T:
+def _looked_after(
+    keep_connections: bool, request_id: str, function: Callable[..., T], *args: Any
+) -> T:
     """The call, with database connections handled as Django does around each request.
 
-    The rest of the caller's context stays behind: Django's caches keep a connection for each context.
+    The rest of the caller's context stays behind: Django's caches keep a connection for each
+    context.
     """
     logs.request_id.set(request_id)
     _close_old_connections(keep_connections)
@@ -105,8 +115,8 @@ def _close_old_connections(keep: bool) -> None:
 
 
 class _ConnectedThreads(Executor):
-    """Threads that close their connections once there was nothing to do for `IDLE_SECONDS`: an open one is in the way of those who
-    want to move or drop the database."""
+    """Threads that close their connections once there was nothing to do for `IDLE_SECONDS`: an open
+    one is in the way of those who want to move or drop the database."""
 
     def __init__(self, size: int, name: str) -> None:
         self._size, self._name = size, name
@@ -118,7 +128,9 @@ class _ConnectedThreads(Executor):
         call: Future[Any] = Future()
         self._calls.put((call, partial(function, *args, **kwargs)))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
-            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
+            thread = threading.Thread(
+                target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
         return call

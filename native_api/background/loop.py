@@ -1,4 +1,5 @@
-"""The event loop of processes that have none of their own: one in the background, shared by all synchronous callers."""
+"""The event loop of processes that have none of their own: one in the background, shared by all
+synchronous callers."""
 
 from __future__ import annotations
 
@@ -33,15 +34,19 @@ class BackgroundLoop:
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = _new_loop()
         threading.Thread(target=loop.run_forever, name="native-api-loop", daemon=True).start()
-        # Not at import: what is registered last is called first, and streams that end here are recorded after that.
+        # Not at import: what is registered last is called first, and streams that end here are
+        # recorded after that.
         atexit.register(self._end, os.getpid())
         return loop
 
     def _end(self, pid: int) -> None:
-        """When the process ends: close what the loop's generators hold, such as connections to providers."""
+        """When the process ends: close what the loop's generators hold, such as connections to
+        providers."""
         if self._loop is not None and pid == os.getpid():
             with suppress(Exception):
-                asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result(CLOSE_TIMEOUT)
+                asyncio.run_coroutine_threadsafe(
+                    self._loop.shutdown_asyncgens(), self._loop
+                ).result(CLOSE_TIMEOUT)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -69,5 +74,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def relay(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run `coroutine` on the background loop and await its result on another loop. For async views under WSGI."""
+    """Run `coroutine` on the background loop and await its result on another loop. For async views
+    under WSGI."""
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, background.get()))

@@ -32,13 +32,17 @@ _pumps: Final[weakref.WeakSet[_Pump]] = weakref.WeakSet()
 
 
 async def close_streams() -> None:
-    """Close what streams there still are on this loop. For a server that shuts down, whose clients have been cut off."""
+    """Close what streams there still are on this loop. For a server that shuts down, whose clients
+    have been cut off."""
     here = asyncio.get_running_loop()
-    await asyncio.gather(*(pump.aclose() for pump in list(_pumps) if pump.loop is here), return_exceptions=True)
+    await asyncio.gather(
+        *(pump.aclose() for pump in list(_pumps) if pump.loop is here), return_exceptions=True
+    )
 
 
 class _Pump:
-    """Moves pieces from the source to the buffer, and closes the source at the end. Knows nothing of its reader, who may be dropped."""
+    """Moves pieces from the source to the buffer, and closes the source at the end. Knows nothing
+    of its reader, who may be dropped."""
 
     def __init__(self, source: Source) -> None:
         self.pieces: list[bytes] = []
@@ -51,7 +55,8 @@ class _Pump:
         self._closing: asyncio.Task[None] | None = None
         _pumps.add(self)
         self.task = self.loop.create_task(self._run())
-        # Not in a `finally` of the task's: one that is cancelled before its first step never gets there.
+        # Not in a `finally` of the task's: one that is cancelled before its first step never gets
+        # there.
         self.task.add_done_callback(self._pumped)
 
     async def _run(self) -> None:
@@ -100,16 +105,20 @@ def _wake(future: asyncio.Future[bool] | None, result: bool = True) -> None:
 
 
 class AsyncStream:
-    """The reader's end under ASGI: an async iterator of byte pieces, driven on the loop it is made on.
+    """The reader's end under ASGI: an async iterator of byte pieces, driven on the loop it is made
+    on.
 
-    Django closes what it sends, but not a response that a middleware drops, for an error page or for an answer of its own. A stream
-    that nobody holds any more, or that nobody has begun to read in MAX_UNREAD seconds, is therefore closed too.
+    Django closes what it sends, but not a response that a middleware drops, for an error page or
+    for an answer of its own. A stream that nobody holds any more, or that nobody has begun to read
+    in MAX_UNREAD seconds, is therefore closed too.
     """
 
     def __init__(self, source: Source, keepalive: float) -> None:
         self._keepalive = keepalive
         self._pump = _Pump(source)
-        self._unread: asyncio.TimerHandle | None = self._pump.loop.call_later(MAX_UNREAD, self._pump.stop)
+        self._unread: asyncio.TimerHandle | None = self._pump.loop.call_later(
+            MAX_UNREAD, self._pump.stop
+        )
         weakref.finalize(self, self._pump.stop).atexit = False
 
     def __aiter__(self) -> AsyncStream:
@@ -140,7 +149,8 @@ class AsyncStream:
             timer.cancel()
 
     def close(self) -> None:
-        """Stop the pump. Django calls this, from any thread, when the reply is over or the client has left."""
+        """Stop the pump. Django calls this, from any thread, when the reply is over or the client
+        has left."""
         self._pump.stop()
 
     async def aclose(self) -> None:
@@ -165,7 +175,8 @@ class SyncStream:
         return piece
 
     def close(self) -> None:
-        """Called by Django when the reply is over or the client has left. Calling it again does nothing."""
+        """Called by Django when the reply is over or the client has left. Calling it again does
+        nothing."""
         if self._closed:
             return
         self._closed = True

@@ -1,10 +1,12 @@
-"""Settings and rows -> one immutable snapshot of providers, routes and targets. Settings win over rows of the same name.
+"""Settings and rows -> one immutable snapshot of providers, routes and targets. Settings win over
+rows of the same name.
 
 Rules:
 1. A request sees one snapshot from beginning to end; a snapshot never changes.
-2. How long it is used, and what happens while the database is away, is `snapshots`' business; without any row read, the settings
-   alone are used.
-3. An entry that cannot be built is left out and listed in `problems`, which `manage.py check` and the log report.
+2. How long it is used, and what happens while the database is away, is `snapshots`' business;
+   without any row read, the settings alone are used.
+3. An entry that cannot be built is left out and listed in `problems`, which `manage.py check` and
+   the log report.
 """
 
 from __future__ import annotations
@@ -68,17 +70,21 @@ class Catalog:
     attempt_limits: AttemptLimits = ATTEMPT_LIMITS
     _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
     _spelled: Mapping[str, str] = field(init=False, repr=False, compare=False)
-    """The routes that are named like a provider's model, by the canonical name: no other spelling leads past them."""
+    """The routes that are named like a provider's model, by the canonical name: no other spelling
+    leads past them."""
 
     def __post_init__(self) -> None:
         parted = ((name, *name.partition("/")) for name in self.routes)
         spelled = {
-            f"{provider}/{canonical(model)}": name for name, provider, slash, model in parted if slash and provider in self.providers
+            f"{provider}/{canonical(model)}": name
+            for name, provider, slash, model in parted
+            if slash and provider in self.providers
         }
         object.__setattr__(self, "_spelled", spelled)
 
     def named(self, model: str) -> Named:
-        """What a request means by `model`: a route, else `provider/model` of a provider, in whatever spelling."""
+        """What a request means by `model`: a route, else `provider/model` of a provider, in
+        whatever spelling."""
         if model in self.routes:
             return Named(model)
         provider, _, name = model.partition("/")
@@ -94,7 +100,10 @@ class Catalog:
             return known
         named = self.named(model)
         if not named.is_known:
-            raise ModelNotFound(f"There is no model {model!r} here. GET v1/models lists the models you may use.", param="model")
+            raise ModelNotFound(
+                f"There is no model {model!r} here. GET v1/models lists the models you may use.",
+                param="model",
+            )
         if not named.provider:
             return self.routes[named.name]
         made = route(model, (Target(self.providers[named.provider], named.model),))
@@ -113,11 +122,14 @@ class Catalog:
             return False
 
     def after(self, name: str, for_longer: bool = False) -> Iterator[Route]:
-        """The fallbacks of a route, then those of its fallbacks, and so on; each once, and never the route itself."""
+        """The fallbacks of a route, then those of its fallbacks, and so on; each once, and never
+        the route itself."""
         seen, names = {name}, [name]
         for each in names:
             known = self.routes.get(each)
-            for following in () if known is None else known.context_fallbacks if for_longer else known.fallbacks:
+            for following in (
+                () if known is None else known.context_fallbacks if for_longer else known.fallbacks
+            ):
                 if following not in seen and self.knows(following):
                     seen.add(following)
                     names.append(following)
@@ -130,12 +142,18 @@ class Catalog:
         yield from (provider.identity for provider in self.providers.values())
 
 
-def build(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]], allow_direct: bool = True) -> Catalog:
+def build(
+    providers: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
+    allow_direct: bool = True,
+) -> Catalog:
     """The snapshot of these definitions, written as in `NATIVE_API`."""
     problems: list[Problem] = []
     built = {name: _provider(name, definition, problems) for name, definition in providers.items()}
     usable = {name: provider for name, provider in built.items() if provider is not None}
-    routes = {name: route_of(name, definition, usable, problems) for name, definition in models.items()}
+    routes = {
+        name: route_of(name, definition, usable, problems) for name, definition in models.items()
+    }
     problems += fallback_problems(routes, Catalog(usable, routes, allow_direct=allow_direct).knows)
     return Catalog(usable, routes, tuple(problems), allow_direct, attempt_limits_of())
 
@@ -153,17 +171,22 @@ def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem])
 
 
 def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
-    """The provider that `definition` describes. Raises ValueError('message | hint'), never with a secret in it.
+    """The provider that `definition` describes. Raises ValueError('message | hint'), never with a
+    secret in it.
 
     One whose stored key cannot be read is `unusable`: it is known, but is not called.
     """
     only_known(definition, PROVIDER_KEYS)
     preset = PRESETS.get(definition.get("PRESET") or name)
     if definition.get("PRESET") and preset is None:
-        raise ValueError(f"unknown preset {definition['PRESET']!r} | Known: {', '.join(sorted(PRESETS))}.")
+        raise ValueError(
+            f"unknown preset {definition['PRESET']!r} | Known: {', '.join(sorted(PRESETS))}."
+        )
     dialect = definition.get("DIALECT") or (preset.dialect if preset else "")
     if dialect not in DIALECTS:
-        raise ValueError(f"unknown dialect {dialect!r} | Give DIALECT, one of {', '.join(sorted(DIALECTS))}, or a PRESET.")
+        raise ValueError(
+            f"unknown dialect {dialect!r} | Give DIALECT, one of {', '.join(sorted(DIALECTS))}, or a PRESET."
+        )
     options = dict(definition.get("OPTIONS") or {})
     base_url = _address(definition.get("BASE_URL") or (preset.base_url if preset else ""), options)
     _check_options(options, preset, definition.get("BASE_URL"))
@@ -172,8 +195,12 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     unusable = str(told).replace(" | ", ". ") if isinstance(told, UnreadableSecret) else ""
     key = Secret("") if unusable else _key(told)
     if not unusable and auth in methods.KEYED and not key and preset is not None:
-        raise ValueError("no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys.")
-    own_headers = {header: Secret(value) for header, value in (definition.get("HEADERS") or {}).items()}
+        raise ValueError(
+            "no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys."
+        )
+    own_headers = {
+        header: Secret(value) for header, value in (definition.get("HEADERS") or {}).items()
+    }
     headers = {**(preset.headers if preset else {}), **own_headers}
     timeouts = timeouts_of(definition.get("TIMEOUT"))
     quirks = preset.quirks if preset else Quirks()
@@ -194,7 +221,8 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
 
 
 def _key(told: Any) -> Secret:
-    """The key, also where it is a whole JSON document, such as a service account's, and is written as one."""
+    """The key, also where it is a whole JSON document, such as a service account's, and is written
+    as one."""
     return Secret(json.dumps(told) if isinstance(told, Mapping) else str(told or "").strip())
 
 
@@ -202,26 +230,46 @@ SECRET_NAMES: Final = re.compile("secret|password|private_?key|api_?key|credenti
 
 
 def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: str | None) -> None:
-    """OPTIONS are shown in the admin, so nothing secret may stand there; and what the preset cannot do without must."""
+    """OPTIONS are shown in the admin, so nothing secret may stand there; and what the preset cannot
+    do without must."""
     secret = next((name for name in _names_in(options) if SECRET_NAMES.search(name)), None)
     if secret:
-        raise ValueError(f"OPTIONS[{secret!r}] is a secret | It would be shown in the admin. What is secret goes into API_KEY.")
+        raise ValueError(
+            f"OPTIONS[{secret!r}] is a secret | It would be shown in the admin. What is secret goes into API_KEY."
+        )
     in_address = placeholders(preset.base_url) if preset and base_url else []
-    missing = next((name for name in (preset.options if preset else ()) if not options.get(name) and name not in in_address), None)
+    missing = next(
+        (
+            name
+            for name in (preset.options if preset else ())
+            if not options.get(name) and name not in in_address
+        ),
+        None,
+    )
     if missing:
-        raise ValueError(f"no OPTIONS[{missing!r}] | The preset cannot do without it; see docs/providers.md.")
+        raise ValueError(
+            f"no OPTIONS[{missing!r}] | The preset cannot do without it; see docs/providers.md."
+        )
 
 
 def _names_in(value: Any) -> Iterator[str]:
     """The names of an object's members, and of those within."""
-    for name, member in value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ():
+    for name, member in (
+        value.items()
+        if isinstance(value, Mapping)
+        else enumerate(value)
+        if isinstance(value, list | tuple)
+        else ()
+    ):
         yield str(name)
         yield from _names_in(member)
 
 
 def _mark(*parts: Any) -> str:
     """Changes with the address or the key, and tells nothing of either."""
-    return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
+    return blake2b(
+        json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=6
+    ).hexdigest()
 
 
 def _address(template: str, options: Mapping[str, Any]) -> str:
@@ -232,12 +280,18 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
             raise ValueError(f"no OPTIONS[{name!r}] | Its base URL is {address_shown(template)}.")
         url = url.replace(f"{{{name}}}", str(options[name]).rstrip("/"))
     if not url:
-        raise ValueError("no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET.")
+        raise ValueError(
+            "no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET."
+        )
     if "://" not in url:
-        raise ValueError(f"{address_shown(url)!r} is no address | A base URL begins with https:// or http://.")
+        raise ValueError(
+            f"{address_shown(url)!r} is no address | A base URL begins with https:// or http://."
+        )
     secret = secret_in(url)
     if secret:
-        raise ValueError(f"{secret} in the base URL is a secret | Addresses are shown. Give it as API_KEY; AUTH says how it is sent.")
+        raise ValueError(
+            f"{secret} in the base URL is a secret | Addresses are shown. Give it as API_KEY; AUTH says how it is sent."
+        )
     return url
 
 
@@ -251,7 +305,9 @@ def remote_files_of() -> RemoteFiles | None:
         policy.trusts(IPv4Address("127.0.0.1"))
         return policy
     except (AttributeError, TypeError, ValueError):
-        raise ValueError("REMOTE_FILES is not right | Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional.") from None
+        raise ValueError(
+            "REMOTE_FILES is not right | Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional."
+        ) from None
 
 
 # --- the current snapshot ----------------------------------------------------------------------------------
@@ -268,11 +324,13 @@ _reported: list[tuple[Problem, ...]] = []
 _keys_reported_at = [float("-inf")]
 
 REMIND_EVERY: Final = 60.0
-"""Seconds. A key that cannot be read puts a provider out of use, so it is logged as long as that lasts."""
+"""Seconds. A key that cannot be read puts a provider out of use, so it is logged as long as that
+lasts."""
 
 
 def _report(problems: tuple[Problem, ...]) -> None:
-    """Log what cannot be used, when it is found and whenever it changes; keys that cannot be read once a minute too."""
+    """Log what cannot be used, when it is found and whenever it changes; keys that cannot be read
+    once a minute too."""
     has_changed, now = _reported != [problems], time.monotonic()
     is_due = now - _keys_reported_at[0] >= REMIND_EVERY
     for problem in problems:
@@ -289,7 +347,9 @@ acurrent: Final = _current.acurrent
 forget: Final = _current.forget
 
 
-def merged(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]]) -> Catalog:
+def merged(
+    providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]]
+) -> Catalog:
     """The snapshot of these rows with the settings over them."""
     return build(
         {**providers, **native_settings.PROVIDERS},
@@ -299,10 +359,13 @@ def merged(providers: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapp
 
 
 def route_problems(name: str, definition: Mapping[str, Any]) -> list[Problem]:
-    """What would be wrong with this route beside all the others that there are now. Queries the database."""
+    """What would be wrong with this route beside all the others that there are now. Queries the
+    database."""
     providers, models = _rows()
     return [
-        problem for problem in merged(providers, {**models, name: definition}).problems if problem.place.startswith(f"MODELS[{name!r}]")
+        problem
+        for problem in merged(providers, {**models, name: definition}).problems
+        if problem.place.startswith(f"MODELS[{name!r}]")
     ]
 
 

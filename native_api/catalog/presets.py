@@ -1,8 +1,9 @@
 """The vendors, one row each. Add a vendor here; see docs/adding-a-provider.md.
 
-A row is a plain fact sheet: where the API is, which dialect it speaks, how the key is sent, and the few quirks
-in which it differs. `key_variable` is the environment variable that the vendor's own SDK reads. A row stands here only
-if the vendor's documentation says all of it; `docs` is the page (read 2026-11).
+A row is a plain fact sheet: where the API is, which dialect it speaks, how the key is sent, and the
+few quirks in which it differs. `key_variable` is the environment variable that the vendor's own SDK
+reads. A row stands here only if the vendor's documentation says all of it; `docs` is the page (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ NO_QUIRKS = Quirks()
 class Preset:
     """`auth` is a name of `engine.credentials`; `docs` is the page that says so.
 
-    `{name}` in `base_url` is filled from the provider's OPTIONS, but for `{model}`, which the dialect fills.
+    `{name}` in `base_url` is filled from the provider's OPTIONS, but for `{model}`, which the
+    dialect fills.
     """
 
     name: str
@@ -33,7 +35,8 @@ class Preset:
     quirks: Quirks = NO_QUIRKS
     headers: Mapping[str, str] = field(default_factory=empty)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=empty)
-    """The OPTIONS that it cannot do without, and the environment variables that the vendor's SDK looks for each in."""
+    """The OPTIONS that it cannot do without, and the environment variables that the vendor's SDK
+    looks for each in."""
     other_variables: tuple[str, ...] = ()
     """Where the key is looked for when `key_variable` is not set."""
     probe: bool = False
@@ -55,9 +58,20 @@ LIKELIHOODS = frozenset({"logit_bias", "logprobs", "top_logprobs"})
 OPENAI = Quirks(max_tokens_field="max_completion_tokens")
 FAMILY = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, unsupported=OPENAIS_OWN)
 MIXED = Quirks(roles=SYSTEM, unsupported=OPENAIS_OWN)
-"""Where some models want the output limit by its old name and others by its new one: it goes as the client said it."""
-CONTENT = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, unsupported=OPENAIS_OWN, reasoning_field="reasoning_content")
-REASONING = Quirks(max_tokens_field="max_tokens", roles=SYSTEM, unsupported=OPENAIS_OWN, reasoning_field="reasoning")
+"""Where some models want the output limit by its old name and others by its new one: it goes as the
+client said it."""
+CONTENT = Quirks(
+    max_tokens_field="max_tokens",
+    roles=SYSTEM,
+    unsupported=OPENAIS_OWN,
+    reasoning_field="reasoning_content",
+)
+REASONING = Quirks(
+    max_tokens_field="max_tokens",
+    roles=SYSTEM,
+    unsupported=OPENAIS_OWN,
+    reasoning_field="reasoning",
+)
 
 CEREBRAS = Quirks(
     max_tokens_field="max_completion_tokens", roles=SYSTEM, reasoning_field="reasoning",
@@ -118,7 +132,9 @@ ZAI = Quirks(
 )  # fmt: skip
 
 
-def compatible(name: str, base_url: str, docs: str, key_variable: str, quirks: Quirks = FAMILY, **more: Any) -> Preset:
+def compatible(
+    name: str, base_url: str, docs: str, key_variable: str, quirks: Quirks = FAMILY, **more: Any
+) -> Preset:
     """A vendor of the OpenAI-compatible family."""
     return Preset(name, "openai", base_url, docs, key_variable, quirks=quirks, **more)
 
@@ -137,7 +153,9 @@ VERTEX = {"project": ("GOOGLE_CLOUD_PROJECT",), "location": ("GOOGLE_CLOUD_LOCAT
 VERTEX_DOCS = "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstart"
 CLAUDE_DOCS = "https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai"
 CLOUDFLARE_DOCS = "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility"
-DATABRICKS_DOCS = "https://docs.databricks.com/en/machine-learning/foundation-models/api-reference.html"
+DATABRICKS_DOCS = (
+    "https://docs.databricks.com/en/machine-learning/foundation-models/api-reference.html"
+)
 
 ROWS = (
     Preset("openai", "openai", "https://api.openai.com/v1", "https://platform.openai.com/docs/api-reference", "OPENAI_API_KEY",
@@ -154,7 +172,8 @@ ROWS = (
     Preset("bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com", BEDROCK_DOCS, "AWS_BEARER_TOKEN_BEDROCK", "aws",
            options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}),
     Preset("cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat", "CO_API_KEY"),
-    # Its OpenAI-compatible API leaves the thinking in the text; this one, which its documentation recommends, tells it apart.
+    # Its OpenAI-compatible API leaves the thinking in the text; this one, which its documentation
+    # recommends, tells it apart.
     Preset("minimax", "anthropic", "https://api.minimax.io/anthropic/v1", "https://platform.minimax.io/docs/guides/quickstart",
            "MINIMAX_API_KEY", "x-api-key"),
     compatible("baseten", "https://inference.baseten.co/v1", "https://docs.baseten.co/inference/model-apis/overview", "BASETEN_API_KEY"),
@@ -222,7 +241,9 @@ def _found(row: Preset, environment: Mapping[str, str]) -> Json | None:
 
 
 def _first(variables: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    return next((environment[name].strip() for name in variables if environment.get(name, "").strip()), "")
+    return next(
+        (environment[name].strip() for name in variables if environment.get(name, "").strip()), ""
+    )
 
 
 def placeholders(base_url: str) -> list[str]:

@@ -1,6 +1,8 @@
-"""What a site writes about its models, in NATIVE_API or as rows, read into values: targets, routes, prices. Providers: `catalog`.
+"""What a site writes about its models, in NATIVE_API or as rows, read into values: targets, routes,
+prices. Providers: `catalog`.
 
-Every function raises ValueError('message | hint') for what cannot be used, never with a secret in it.
+Every function raises ValueError('message | hint') for what cannot be used, never with a secret in
+it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from native_api.pricing import lookup, tables
 from native_api.routing.route import ATTEMPT_LIMITS, P95, TIERS, AttemptLimits, Route, route
 from native_api.types import STRATEGIES, Provider, Target, Timeouts
 
-TARGET_KEYS: Final = frozenset({"PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"})
+TARGET_KEYS: Final = frozenset(
+    {"PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"}
+)
 ROUTE_KEYS: Final = frozenset({"TARGETS", "STRATEGY", "FALLBACKS", "CONTEXT_FALLBACKS", "HEDGE"})
 MOST: Final = 1_000_000
 
@@ -71,15 +75,20 @@ def boolean(definition: Mapping[str, Any], name: str) -> bool:
 def texts(definition: Mapping[str, Any], name: str, what: str, example: str) -> tuple[str, ...]:
     """The member, a list of texts that are not empty; empty if there is none."""
     value = definition.get(name) or ()
-    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(text, str) and text for text in value):
+    if not isinstance(value, list | tuple | set | frozenset) or not all(
+        isinstance(text, str) and text for text in value
+    ):
         raise ValueError(f"{name} must be a list of {what} | Such as [{example}].")
     return tuple(value)
 
 
 def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
-    """The site's timeouts with `over` and then `value` over them: a number is its TOTAL, an object names members."""
+    """The site's timeouts with `over` and then `value` over them: a number is its TOTAL, an object
+    names members."""
     own = value if isinstance(value, Mapping) else {} if value is None else {"TOTAL": value}
-    of_calls = {name: seconds for name, seconds in native_settings.TIMEOUTS.items() if name != "BODY"}
+    of_calls = {
+        name: seconds for name, seconds in native_settings.TIMEOUTS.items() if name != "BODY"
+    }
     merged = {**of_calls, **(over or {}), **own}
     try:
         seconds = {name.lower(): float(number) for name, number in merged.items()}
@@ -87,14 +96,18 @@ def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
             raise ValueError
         return Timeouts(**seconds)
     except (TypeError, ValueError):
-        raise ValueError("timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL.") from None
+        raise ValueError(
+            "timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL."
+        ) from None
 
 
 def attempt_limits_of() -> AttemptLimits:
     """The site's ATTEMPTS. What `manage.py check` finds wrong in them does not count."""
     told = native_settings.ATTEMPTS
     attempts = told["TOTAL"] if is_whole(told["TOTAL"], 1) else ATTEMPT_LIMITS.attempts
-    return AttemptLimits(attempts, told["SECONDS"] if is_positive(told["SECONDS"]) else ATTEMPT_LIMITS.seconds)
+    return AttemptLimits(
+        attempts, told["SECONDS"] if is_positive(told["SECONDS"]) else ATTEMPT_LIMITS.seconds
+    )
 
 
 def site_retries() -> int:
@@ -106,11 +119,18 @@ def target_of(definition: Mapping[str, Any], providers: Mapping[str, Provider]) 
     only_known(definition, TARGET_KEYS)
     provider = providers.get(definition.get("PROVIDER") or "")
     if provider is None:
-        raise ValueError(f"no usable provider {definition.get('PROVIDER')!r} | Define it under PROVIDERS or in the admin.")
+        raise ValueError(
+            f"no usable provider {definition.get('PROVIDER')!r} | Define it under PROVIDERS or in the admin."
+        )
     if not definition.get("MODEL"):
         raise ValueError("no MODEL | Give the name the model has at the provider.")
     told = provider.timeouts
-    providers_own = {"CONNECT": told.connect, "FIRST_TOKEN": told.first_token, "BETWEEN_TOKENS": told.between_tokens, "TOTAL": told.total}
+    providers_own = {
+        "CONNECT": told.connect,
+        "FIRST_TOKEN": told.first_token,
+        "BETWEEN_TOKENS": told.between_tokens,
+        "TOTAL": told.total,
+    }
     timeout = definition.get("TIMEOUT")
     return Target(
         provider,
@@ -124,7 +144,12 @@ def target_of(definition: Mapping[str, Any], providers: Mapping[str, Provider]) 
     )
 
 
-def route_of(name: str, definition: Mapping[str, Any], providers: Mapping[str, Provider], problems: list[Problem]) -> Route:
+def route_of(
+    name: str,
+    definition: Mapping[str, Any],
+    providers: Mapping[str, Provider],
+    problems: list[Problem],
+) -> Route:
     """The route, of what of it can be used. The rest is added to `problems`."""
     place = f"MODELS[{name!r}]"
     by_price = name in TIERS or definition.get("STRATEGY") == "cheapest"
@@ -136,7 +161,9 @@ def route_of(name: str, definition: Mapping[str, Any], providers: Mapping[str, P
         except ValueError as error:
             problems.append(problem_of(f"{place}['TARGETS'][{position}]", error))
     if not targets:
-        problems.append(Problem(place, "no usable target", "Give TARGETS: [{'PROVIDER': …, 'MODEL': …}]."))
+        problems.append(
+            Problem(place, "no usable target", "Give TARGETS: [{'PROVIDER': …, 'MODEL': …}].")
+        )
     try:
         only_known(definition, ROUTE_KEYS)
         return route(name, targets, **_options(definition))
@@ -152,7 +179,9 @@ def _options(definition: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "strategy": strategy,
         "fallbacks": texts(definition, "FALLBACKS", "model names", "'gpt-4o-mini', 'local'"),
-        "context_fallbacks": texts(definition, "CONTEXT_FALLBACKS", "model names", "'gpt-4o-mini', 'local'"),
+        "context_fallbacks": texts(
+            definition, "CONTEXT_FALLBACKS", "model names", "'gpt-4o-mini', 'local'"
+        ),
         "hedge_after": _hedge(definition.get("HEDGE")),
     }
 
@@ -176,14 +205,24 @@ def _hedge(value: Any) -> float | Literal["p95"] | None:
 def fallback_problems(routes: Mapping[str, Route], is_known: Any) -> Iterable[Problem]:
     """Fallbacks that name nothing, and routes that come back to themselves."""
     for name, each in routes.items():
-        for key, names in (("FALLBACKS", each.fallbacks), ("CONTEXT_FALLBACKS", each.context_fallbacks)):
+        for key, names in (
+            ("FALLBACKS", each.fallbacks),
+            ("CONTEXT_FALLBACKS", each.context_fallbacks),
+        ):
             for unknown in (other for other in names if not is_known(other)):
                 hint = "Name one of MODELS, or provider/model."
-                yield Problem(f"MODELS[{name!r}]['{key}']", f"there is no model {unknown!r}", hint, "fallback")
+                yield Problem(
+                    f"MODELS[{name!r}]['{key}']", f"there is no model {unknown!r}", hint, "fallback"
+                )
             circle = _circle(name, routes, key)
             if circle:
                 hint = "Fallbacks must end somewhere."
-                yield Problem(f"MODELS[{name!r}]['{key}']", f"it goes round in a circle: {' > '.join(circle)}", hint, "circle")
+                yield Problem(
+                    f"MODELS[{name!r}]['{key}']",
+                    f"it goes round in a circle: {' > '.join(circle)}",
+                    hint,
+                    "circle",
+                )
 
 
 def _circle(name: str, routes: Mapping[str, Route], key: str) -> list[str]:

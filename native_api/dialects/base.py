@@ -1,15 +1,20 @@
 """What every dialect is. Rules first:
 
-1. Pure: no I/O, no Django, no clock, no randomness. One instance serves all requests at once, so it holds no state.
-2. Every unified field is in exactly one of `renamed`, `built`, `hints`, `refused`; a test walks them.
-3. Nothing is dropped or clamped silently: a hint that the wire cannot say is reported in `omitted`, anything else
-   raises `UnsupportedField`.
-4. Nothing that came with the request, or that is remembered between requests, is changed: options are merged into a copy.
-5. What the gateway owns in a body (`owned`) comes from the unified request alone, and a body that names what a provider keeps
-   (`inspection`) is refused unless its provider has an account of its own.
+1. Pure: no I/O, no Django, no clock, no randomness. One instance serves all requests at once, so it
+   holds no state.
+2. Every unified field is in exactly one of `renamed`, `built`, `hints`, `refused`; a test walks
+   them.
+3. Nothing is dropped or clamped silently: a hint that the wire cannot say is reported in `omitted`,
+   anything else raises `UnsupportedField`.
+4. Nothing that came with the request, or that is remembered between requests, is changed: options
+   are merged into a copy.
+5. What the gateway owns in a body (`owned`) comes from the unified request alone, and a body that
+   names what a provider keeps (`inspection`) is refused unless its provider has an account of its
+   own.
 6. Unknown events, fields and finish reasons from a provider are never fatal.
 7. The folded stream equals the complete reply.
-8. Whatever a provider sends is a reply or an UpstreamError: `response`, `feed` and `close` are guarded here, for every dialect.
+8. Whatever a provider sends is a reply or an UpstreamError: `response`, `feed` and `close` are
+   guarded here, for every dialect.
 """
 
 from __future__ import annotations
@@ -24,14 +29,25 @@ import orjson
 from native_api.dialects.shared import inspection, owned
 from native_api.dialects.shared.token_counts import joined
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
-from native_api.types import ROUTING_FIELDS, ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
+from native_api.types import (
+    ROUTING_FIELDS,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    Event,
+    Json,
+    Target,
+    UpstreamRequest,
+    Usage,
+)
 
 Framing = Literal["sse", "ndjson", "eventstream"]
 T = TypeVar("T")
 
 
 def guarded(read: Callable[..., T]) -> Callable[..., T]:
-    """`read`, whose every failure is an UpstreamError: a reply in a shape that nobody foresaw is the provider's fault."""
+    """`read`, whose every failure is an UpstreamError: a reply in a shape that nobody foresaw is
+    the provider's fault."""
 
     @wraps(read)
     def guarded_read(*arguments: Any, **named: Any) -> T:
@@ -83,21 +99,25 @@ class StreamParser(ABC):
                 setattr(cls, name, guarded_chunks(cls.__dict__[name]))
 
     def count(self, told: Usage | None) -> None:
-        """Note what the provider tells of usage now; it never makes less of what was told before than `counts` says."""
+        """Note what the provider tells of usage now; it never makes less of what was told before
+        than `counts` says."""
         if told is not None:
             self.usage = told if self.usage is None else joined(self.usage, told)
 
     def held(self) -> Json:
-        """What was read of the answer and is in no chunk yet, in the form of a delta. For counting what a broken answer had."""
+        """What was read of the answer and is in no chunk yet, in the form of a delta. For counting
+        what a broken answer had."""
         return {}
 
     @abstractmethod
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        """The chunks this event means, often none. Raises UpstreamError where the event is the provider's error."""
+        """The chunks this event means, often none. Raises UpstreamError where the event is the
+        provider's error."""
 
     @abstractmethod
     def close(self) -> Iterable[ChatCompletionChunk]:
-        """The chunks owed at the end of the stream. Raises UpstreamError where the reply was cut short.
+        """The chunks owed at the end of the stream. Raises UpstreamError where the reply was cut
+        short.
 
         The engine calls this once, when the upstream closed the connection cleanly.
         """
@@ -116,12 +136,14 @@ class Dialect(ABC):
     built: ClassVar[frozenset[str]]
     """Unified fields that `build` translates."""
     hints: ClassVar[frozenset[str]] = frozenset()
-    """Unified fields this wire cannot say and that do not change the answer's meaning: left out and reported."""
+    """Unified fields this wire cannot say and that do not change the answer's meaning: left out and
+    reported."""
     refused: ClassVar[frozenset[str]] = frozenset()
     """Unified fields this wire cannot say and that do: the target is unsuitable."""
 
     remote_files: ClassVar[frozenset[str]] = frozenset()
-    """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must come inline."""
+    """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must
+    come inline."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -139,13 +161,19 @@ class Dialect(ABC):
         for name, value in chat.items():
             if name in ROUTING_FIELDS or value is None:
                 continue
-            if name in self.refused or (name in unsupported and name not in self.hints and not is_hint(name)):
+            if name in self.refused or (
+                name in unsupported and name not in self.hints and not is_hint(name)
+            ):
                 self.refuse(name, value)
             elif name in self.hints or name in unsupported:
                 omitted.append(name)
             elif name in self.renamed:
                 body[self.renamed[name]] = value
-        supported: Any = {name: value for name, value in chat.items() if name not in unsupported} if unsupported else chat
+        supported: Any = (
+            {name: value for name, value in chat.items() if name not in unsupported}
+            if unsupported
+            else chat
+        )
         try:
             self.build(supported, target, body, omitted)
             self.add_options(body, options, chat, target)
@@ -155,12 +183,17 @@ class Dialect(ABC):
         content = encode(body)
         if not target.provider.own_account:
             inspection.refuse_kept(body, content, chat)
-        return UpstreamRequest(self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content)
+        return UpstreamRequest(
+            self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content
+        )
 
     def options(self, chat: ChatRequest, target: Target) -> Json:
-        """The caller's own additions for this target, none of them a member that the gateway owns. Raises UnsupportedField."""
+        """The caller's own additions for this target, none of them a member that the gateway owns.
+        Raises UnsupportedField."""
         name, options = provider_options(chat, target)
-        owned.check_options(self.name, options, f"provider_options.{name}", target.provider.own_account)
+        owned.check_options(
+            self.name, options, f"provider_options.{name}", target.provider.own_account
+        )
         return options
 
     def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
@@ -168,31 +201,40 @@ class Dialect(ABC):
         return target.provider.quirks.unsupported
 
     def refuse(self, name: str, value: Any) -> None:
-        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools: []`)."""
+        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools:
+        []`)."""
         if not asks_nothing(name, value):
             raise UnsupportedField(name, "this provider has no such field")
 
     def check_blocks(self, chat: ChatRequest) -> None:
-        """Raise for blocks of another wire's own that the client wrote; those of a model's reply are left out where they mean nothing."""
+        """Raise for blocks of another wire's own that the client wrote; those of a model's reply
+        are left out where they mean nothing."""
         for position, message in enumerate(chat["messages"]):
             if message.get("provider_content") and message["role"] != "assistant":
                 for item in message["provider_content"]:
                     if item.get("format") != (self.format or self.name):
-                        raise UnsupportedField(f"messages[{position}].provider_content", "these blocks are for another kind of provider")
+                        raise UnsupportedField(
+                            f"messages[{position}].provider_content",
+                            "these blocks are for another kind of provider",
+                        )
 
-    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+    def add_options(
+        self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
+    ) -> None:
         """Put the caller's own additions for this target into the body."""
         merge(body, options)
 
     @abstractmethod
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        """Fill `body` with everything that is more than a rename; append to `omitted` what had to be left out."""
+        """Fill `body` with everything that is more than a rename; append to `omitted` what had to
+        be left out."""
 
     @abstractmethod
     def url(self, chat: ChatRequest, target: Target) -> str: ...
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
-        """Headers of the wire itself; the provider's own and the credentials are added by the engine."""
+        """Headers of the wire itself; the provider's own and the credentials are added by the
+        engine."""
         return {}
 
     def take_headers(self, body: Json) -> dict[str, str]:
@@ -204,7 +246,8 @@ class Dialect(ABC):
         """The unified reply. Raises UpstreamError where the body is an error or no reply at all."""
 
     def unfinished(self, body: Any) -> str:
-        """The state of a reply whose answer the provider is yet to write, which nobody would count; "" for any other."""
+        """The state of a reply whose answer the provider is yet to write, which nobody would count;
+        "" for any other."""
         return ""
 
     @abstractmethod
@@ -230,7 +273,12 @@ def is_hint(name: str) -> bool:
     return name in HINTS
 
 
-DEFAULTS: Mapping[str, Any] = {"n": 1, "tool_choice": "auto", "response_format": {"type": "text"}, "modalities": ["text"]}
+DEFAULTS: Mapping[str, Any] = {
+    "n": 1,
+    "tool_choice": "auto",
+    "response_format": {"type": "text"},
+    "modalities": ["text"],
+}
 """Values that ask for what a model does anyway."""
 
 
@@ -242,7 +290,8 @@ def asks_nothing(name: str, value: Any) -> bool:
 
 
 def provider_options(chat: ChatRequest, target: Target) -> tuple[str, Json]:
-    """The name and the members of the caller's own additions for this target: by the provider's name, else by its dialect's."""
+    """The name and the members of the caller's own additions for this target: by the provider's
+    name, else by its dialect's."""
     options = chat.get("provider_options") or {}
     name = target.provider.name if target.provider.name in options else target.provider.dialect
     return name, options.get(name) or {}
@@ -257,13 +306,15 @@ def _without_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> C
 
 
 def merge(body: Json, options: Mapping[str, Any]) -> None:
-    """Merge `options` into `body`, objects member by member, anything else replaced. Changes `body` itself and nothing in it."""
+    """Merge `options` into `body`, objects member by member, anything else replaced. Changes `body`
+    itself and nothing in it."""
     for name, value in options.items():
         body[name] = _merged(body.get(name), value)
 
 
 def _merged(present: Any, value: Any) -> Any:
-    """`value` in place of, or merged into, what is present. Objects are made new; they may be the client's, or remembered."""
+    """`value` in place of, or merged into, what is present. Objects are made new; they may be the
+    client's, or remembered."""
     if not isinstance(value, Mapping):
         return value
     members = dict(present) if isinstance(present, Mapping) else {}
@@ -273,7 +324,8 @@ def _merged(present: Any, value: Any) -> Any:
 
 
 def encode(body: Json) -> bytes:
-    """The body in JSON. Raises InvalidRequest where it is nested more deeply than can be written, though not than can be read."""
+    """The body in JSON. Raises InvalidRequest where it is nested more deeply than can be written,
+    though not than can be read."""
     try:
         return orjson.dumps(body)
     except TypeError:

@@ -1,6 +1,7 @@
 """Follows one call from its arrival to its end, and turns it into one usage record.
 
-A meter is told what happens; it asks nobody and writes once. Used as a context manager it also sees how the call ended.
+A meter is told what happens; it asks nobody and writes once. Used as a context manager it also sees
+how the call ended.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from native_api.gateway.produced_tokens import Produced, counted
 from native_api.logs import get_logger
 from native_api.pricing import lookup
 from native_api.pricing.tables import count_of
-from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest, Json, Target, Usage
+from native_api.types import (
+    Caller,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    Json,
+    Target,
+    Usage,
+)
 from native_api.types.model_names import Named
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.usage import recorder, tokens
@@ -59,7 +68,8 @@ class CallRecord:
         self.upstream: Upstream | None = None
         self.reservation: SettlesLimits | None = None
         self.named: Named | None = None
-        """What the site's catalog makes of the name that was asked for; None until it was looked at."""
+        """What the site's catalog makes of the name that was asked for; None until it was looked
+        at."""
         self._finish_reason = ""
         self._tier = ""
         self._produced = self._nothing_yet()
@@ -84,7 +94,8 @@ class CallRecord:
         self._first_token = time.monotonic()
 
     def told(self, batch: list[ChatCompletionChunk], usage: Usage | None) -> None:
-        """A batch of chunks is about to be handed on; `usage` is what the provider has told so far."""
+        """A batch of chunks is about to be handed on; `usage` is what the provider has told so
+        far."""
         self.usage = usage
         add = self._produced.add
         for chunk in batch:
@@ -109,7 +120,9 @@ class CallRecord:
         self._count(usage, is_whole=True)
 
     def _count(self, usage: Usage | None, is_whole: bool) -> None:
-        self.usage, self._entry.estimated = counted(usage, self._produced, self._sent_tokens, is_whole)
+        self.usage, self._entry.estimated = counted(
+            usage, self._produced, self._sent_tokens, is_whole
+        )
         self._is_final = True
 
     def _sent_tokens(self) -> int:
@@ -123,7 +136,12 @@ class CallRecord:
     def __enter__(self) -> CallRecord:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if error is None:
             self._write("ok")
         else:
@@ -153,7 +171,9 @@ class CallRecord:
         if isinstance(error, GeneratorExit | asyncio.CancelledError):
             self.left()
             return
-        failed_inside = self.attempts.count > 0 and not isinstance(error, NativeError)  # and the provider was at work
+        failed_inside = self.attempts.count > 0 and not isinstance(
+            error, NativeError
+        )  # and the provider was at work
         if self._first_token is not None or failed_inside:
             self._with_what_was_produced()
         self._entry.error_code = error.code if isinstance(error, NativeError) else "internal_error"
@@ -161,7 +181,8 @@ class CallRecord:
         self._write(_status(error))
 
     def _with_what_was_produced(self) -> None:
-        """Count a broken call. A stream whose last chunk has come is whole: that tells the finish reason, after the final counts."""
+        """Count a broken call. A stream whose last chunk has come is whole: that tells the finish
+        reason, after the final counts."""
         if self.attempts.target is None or self._is_final:
             return
         if self.upstream is not None:
@@ -179,7 +200,9 @@ class CallRecord:
         entry.status = status
         entry.finish_reason = self._finish_reason
         entry.latency_ms = round((now - self._started) * 1000)
-        entry.ttft_ms = None if self._first_token is None else round((self._first_token - self._started) * 1000)
+        entry.ttft_ms = (
+            None if self._first_token is None else round((self._first_token - self._started) * 1000)
+        )
         entry.attempts = self.attempts.count
         if self.attempts.target is not None:
             entry.provider = self.attempts.target.provider.name
@@ -200,7 +223,11 @@ class CallRecord:
         entry, target = self._entry, self.attempts.target
         caller = entry.user_id if entry.user_id is not None else (entry.api_key_id,)
         is_direct = target is not None and self.attempts.route == str(target)
-        answering = Named(entry.model, target.provider.name, target.model) if target and is_direct and is_answered(entry) else None
+        answering = (
+            Named(entry.model, target.provider.name, target.model)
+            if target and is_direct and is_answered(entry)
+            else None
+        )
         name = daily_name(self.named, answering, caller, moment_of(entry.id).toordinal())
         return "" if name == entry.model else name
 
@@ -209,11 +236,20 @@ class CallRecord:
             try:
                 self.reservation.settle(entries, self.attempts.route)
             except Exception:
-                logger.exception("What a call used of its limits could not be settled. What it reserved of budgets ends by itself.")
+                logger.exception(
+                    "What a call used of its limits could not be settled. What it reserved of budgets ends by itself."
+                )
 
     def _hedged(self, target: Target, usage: Usage | None, *deltas: Json) -> UsageEntry:
-        """A second record for what was started beside the answer and lost: its provider may have worked, and be paid for it."""
-        entry = replace(self._entry, id=new_id(), created_at=None, provider=target.provider.name, provider_model=target.model)
+        """A second record for what was started beside the answer and lost: its provider may have
+        worked, and be paid for it."""
+        entry = replace(
+            self._entry,
+            id=new_id(),
+            created_at=None,
+            provider=target.provider.name,
+            provider_model=target.model,
+        )
         entry.status, entry.error_code, entry.finish_reason = "client_closed", "hedged", ""
         entry.attempts, entry.ttft_ms = 0, None
         produced = self._nothing_yet()

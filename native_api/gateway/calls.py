@@ -1,11 +1,13 @@
-"""The one entry for a call: plan -> limits -> engine -> usage. Views use it, and so can any Python code of the site.
+"""The one entry for a call: plan -> limits -> engine -> usage. Views use it, and so can any Python
+code of the site.
 
     reply = await gateway.complete(chat, caller)          # reply.completion, reply.headers
     stream = await gateway.stream(chat, caller)           # async for chunks in stream: …
     reply = gateway.complete_sync(chat, caller)           # from a synchronous view or task
 
 Rules:
-1. Every call that reached routing leaves exactly one usage record, whatever its end, and one for each target that was hedged and lost.
+1. Every call that reached routing leaves exactly one usage record, whatever its end, and one for
+   each target that was hedged and lost.
 2. The record is in the journal before the last piece of the answer is handed on.
 3. One head per reply: id, created and model are the same on every chunk.
 """
@@ -51,7 +53,9 @@ async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> R
     call_record = CallRecord(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(call_record), call_record:
         plan, reservation = await _let_in(chat, caller, call_record)
-        completed = await attempts.complete(chat, plan, call_record.attempts, pool, reservation.reserve)
+        completed = await attempts.complete(
+            chat, plan, call_record.attempts, pool, reservation.reserve
+        )
         completion = completed.completion
         _Head(call_record, completion).put_on(completion)
         call_record.told_all(completion)
@@ -59,11 +63,14 @@ async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> R
 
 
 async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> CallStream:
-    """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream connection."""
+    """The stream, once its first chunk is there. Raises NativeError; cancelling closes the upstream
+    connection."""
     call_record = CallRecord(chat, caller, request_id or new_request_id(), CHAT)
     with _telling(call_record), call_record.until_stream():
         plan, reservation = await _let_in(chat, caller, call_record)
-        upstream = await attempts.open_stream(chat, plan, call_record.attempts, pool, reservation.reserve)
+        upstream = await attempts.open_stream(
+            chat, plan, call_record.attempts, pool, reservation.reserve
+        )
         try:
             call_record.first_token()
             return CallStream(chat, call_record, upstream)
@@ -72,8 +79,11 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
             raise
 
 
-async def _let_in(chat: ChatRequest, caller: Caller, call_record: CallRecord) -> tuple[attempts.CallPlan, CallReservation]:
-    """The plan of the call, once the caller may make it, and what its attempts are covered with. Raises NativeError."""
+async def _let_in(
+    chat: ChatRequest, caller: Caller, call_record: CallRecord
+) -> tuple[attempts.CallPlan, CallReservation]:
+    """The plan of the call, once the caller may make it, and what its attempts are covered with.
+    Raises NativeError."""
     call_record.named = (await known_catalog()).named(chat.get("tier") or chat.get("model") or "")
     caller = await resolved(caller)
     plan = await resolve_call(chat, caller)
@@ -85,12 +95,15 @@ async def _let_in(chat: ChatRequest, caller: Caller, call_record: CallRecord) ->
 
 
 class CallStream:
-    """The chunks of a reply in batches, the usage chunk last where it was asked for. Iterate once, then `aclose`.
+    """The chunks of a reply in batches, the usage chunk last where it was asked for. Iterate once,
+    then `aclose`.
 
     Raises NativeError where the reply breaks off. However it ends, its record is written first.
     """
 
-    def __init__(self, chat: ChatRequest, call_record: CallRecord, upstream: attempts.RoutedStream) -> None:
+    def __init__(
+        self, chat: ChatRequest, call_record: CallRecord, upstream: attempts.RoutedStream
+    ) -> None:
         self.headers = headers_of(call_record, upstream.omitted)
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
         self._call_record = call_record
@@ -120,13 +133,18 @@ class CallStream:
             self._head.put_on(chunk)
 
     def _usage_chunk(self) -> ChatCompletionChunk:
-        chunk: Any = {"object": "chat.completion.chunk", "choices": [], "usage": self._call_record.usage}
+        chunk: Any = {
+            "object": "chat.completion.chunk",
+            "choices": [],
+            "usage": self._call_record.usage,
+        }
         (self._head or _Head(self._call_record, chunk)).put_on(chunk)
         last: ChatCompletionChunk = chunk
         return last
 
     async def aclose(self, error: BaseException | None = None) -> None:
-        """Close the upstream connection. `error` is why the stream is not read to its end; None means that the client has left."""
+        """Close the upstream connection. `error` is why the stream is not read to its end; None
+        means that the client has left."""
         try:
             await self._batches.aclose()  # type: ignore[attr-defined]
         finally:
@@ -137,14 +155,19 @@ class CallStream:
 
 
 class _Head:
-    """What every chunk of a reply has in common: the provider's words where it has some, else ours."""
+    """What every chunk of a reply has in common: the provider's words where it has some, else
+    ours."""
 
     __slots__ = ("created", "id", "model")
 
-    def __init__(self, call_record: CallRecord, first: ChatCompletion | ChatCompletionChunk) -> None:
+    def __init__(
+        self, call_record: CallRecord, first: ChatCompletion | ChatCompletionChunk
+    ) -> None:
         self.id = first.get("id") or f"chatcmpl-{call_record.record_id.hex}"
         self.created = first.get("created") or int(time.time())
-        self.model = first.get("model") or (call_record.attempts.target.model if call_record.attempts.target else "")
+        self.model = first.get("model") or (
+            call_record.attempts.target.model if call_record.attempts.target else ""
+        )
 
     def put_on(self, value: ChatCompletion | ChatCompletionChunk) -> None:
         value["id"] = self.id
@@ -163,10 +186,13 @@ def _telling(call_record: CallRecord) -> Iterator[None]:
 
 
 def headers_of(call_record: CallRecord, omitted: tuple[str, ...] = ()) -> dict[str, str]:
-    """`x-native-model` is the route that answered, which may be a fallback of the one that was asked for."""
+    """`x-native-model` is the route that answered, which may be a fallback of the one that was
+    asked for."""
     log = call_record.attempts
     headers = {
-        "x-native-model": safe_value(log.route or call_record.chat.get("model") or call_record.chat.get("tier") or ""),
+        "x-native-model": safe_value(
+            log.route or call_record.chat.get("model") or call_record.chat.get("tier") or ""
+        ),
         "x-native-attempts": str(log.count),
     }
     if log.target:
@@ -186,4 +212,13 @@ def complete_sync(chat: ChatRequest, caller: Caller, request_id: str = "") -> Re
     return background.run(complete(chat, caller, request_id))
 
 
-__all__ = ["CallStream", "NativeError", "Reply", "complete", "complete_sync", "headers_of", "new_request_id", "stream"]
+__all__ = [
+    "CallStream",
+    "NativeError",
+    "Reply",
+    "complete",
+    "complete_sync",
+    "headers_of",
+    "new_request_id",
+    "stream",
+]

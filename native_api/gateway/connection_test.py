@@ -1,10 +1,12 @@
-"""Checks of targets by one tiny call each: can it be reached, is the key good, is the model there, how long does it take.
+"""Checks of targets by one tiny call each: can it be reached, is the key good, is the model there,
+how long does it take.
 
-For `manage.py native_check` and the admin's "test connection". A probe goes straight to its target, whatever the state of that; a
-good answer ends any trouble that was known of it. A probe costs tokens, so it leaves a usage record (endpoint `check`).
+For `manage.py native_check` and the admin's "test connection". A probe goes straight to its target,
+whatever the state of that; a good answer ends any trouble that was known of it. A probe costs
+tokens, so it leaves a usage record (endpoint `check`).
 
-The gateway makes probes too (`doubts`): what only one caller met concerns all if a probe meets it as well. Nobody waits for them,
-and nobody can make it send many.
+The gateway makes probes too (`doubts`): what only one caller met concerns all if a probe meets it
+as well. Nobody waits for them, and nobody can make it send many.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ SECONDS: Final = 20.0
 AT_ONCE: Final = 8
 
 EVERY: Final = 25.0
-"""Seconds between two probes of one target that the gateway makes, over all processes; shorter than the first cool-down."""
+"""Seconds between two probes of one target that the gateway makes, over all processes; shorter than
+the first cool-down."""
 
 EVERY_OF_A_CALLER: Final = 5.0
 """Seconds between two probes that one caller gives reason for."""
@@ -68,7 +71,9 @@ class Outcome:
         return not self.problem
 
 
-async def probe_all(targets: Iterable[Target], caller: Caller, request_id: str, seconds: float = SECONDS) -> list[Outcome]:
+async def probe_all(
+    targets: Iterable[Target], caller: Caller, request_id: str, seconds: float = SECONDS
+) -> list[Outcome]:
     """One outcome for each target, in their order. A few are called at a time."""
     places = asyncio.Semaphore(AT_ONCE)
 
@@ -79,10 +84,14 @@ async def probe_all(targets: Iterable[Target], caller: Caller, request_id: str, 
             pool.health.proved(target)
         return outcome
 
-    return await asyncio.gather(*(one(target) for target in {target.key: target for target in targets}.values()))
+    return await asyncio.gather(
+        *(one(target) for target in {target.key: target for target in targets}.values())
+    )
 
 
-async def probe(target: Target, caller: Caller, request_id: str, seconds: float = SECONDS) -> Outcome:
+async def probe(
+    target: Target, caller: Caller, request_id: str, seconds: float = SECONDS
+) -> Outcome:
     """Never raises for what a provider does."""
     chat: ChatRequest = {
         "model": str(target),
@@ -105,7 +114,9 @@ async def probe(target: Target, caller: Caller, request_id: str, seconds: float 
     return outcome
 
 
-async def _asked(chat: ChatRequest, target: Target, attempts: AttemptLog, seconds: float) -> call.UpstreamCompletion:
+async def _asked(
+    chat: ChatRequest, target: Target, attempts: AttemptLog, seconds: float
+) -> call.UpstreamCompletion:
     try:
         async with asyncio.timeout(seconds):
             return await call.complete(call.prepare(chat, target), attempts)
@@ -122,7 +133,11 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
     outcome.fault = error
     status = error.upstream_status
     if status is None:
-        outcome.reachable = was_sent(error) and error.code != "connection_lost" and not isinstance(error, UpstreamTimeout)
+        outcome.reachable = (
+            was_sent(error)
+            and error.code != "connection_lost"
+            and not isinstance(error, UpstreamTimeout)
+        )
         return outcome
     outcome.reachable = True
     if status in KEY_REFUSED:
@@ -138,7 +153,8 @@ def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
 
 
 class Doubts:
-    """Probes of targets of which only one caller had something bad to tell. Made on the background loop, for whose end nobody waits."""
+    """Probes of targets of which only one caller had something bad to tell. Made on the background
+    loop, for whose end nobody waits."""
 
     def __init__(self, pool: TargetPool, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
@@ -146,7 +162,8 @@ class Doubts:
         self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def ask(self, target: Target, caller: str) -> None:
-        """Have the target probed soon, unless that was done lately or this caller gave reason for many. From any thread; never waits."""
+        """Have the target probed soon, unless that was done lately or this caller gave reason for
+        many. From any thread; never waits."""
         of_target, of_caller = ("target", target.key), ("caller", caller)
         now = self._clock()
         wait = max(0.0, self._not_before.get(of_caller, now) - now)
@@ -169,11 +186,14 @@ class Doubts:
             logger.exception("The probe of %s failed in the gateway.", target)
 
     async def _probe(self, target: Target) -> None:
-        """Not beside as many calls as the target takes: it would only show that they are under way."""
+        """Not beside as many calls as the target takes: it would only show that they are under
+        way."""
         if not await self._pool.slots.take(target):
             return
         try:
-            outcome = await probe(target, PROBER, new_request_id(), min(SECONDS, target.timeouts.total))
+            outcome = await probe(
+                target, PROBER, new_request_id(), min(SECONDS, target.timeouts.total)
+            )
         finally:
             self._pool.slots.give_back(target.key)
         if outcome.is_good or outcome.fault is not None:

@@ -1,11 +1,14 @@
-"""What a request asks for -> the plan of its call: which route, which fallbacks, which conversation, and what the caller may use.
+"""What a request asks for -> the plan of its call: which route, which fallbacks, which
+conversation, and what the caller may use.
 
 Rules:
-1. Access is checked by name for every route: the one asked for, a tier's, and each fallback's. A fallback that the request
-   names and the caller may not use, or that is not there, is an error; one that the route names is passed over.
-2. A tier is the route of that name. With a `conversation_id` it only goes up: the highest tier that the conversation had is
-   remembered for a day, shared as far as there is a shared cache, and a lower one is then read as that. What was refused does
-   not count, and what is refused to this key of a user, or gone, is passed over.
+1. Access is checked by name for every route: the one asked for, a tier's, and each fallback's. A
+   fallback that the request names and the caller may not use, or that is not there, is an error;
+   one that the route names is passed over.
+2. A tier is the route of that name. With a `conversation_id` it only goes up: the highest tier that
+   the conversation had is remembered for a day, shared as far as there is a shared cache, and a
+   lower one is then read as that. What was refused does not count, and what is refused to this key
+   of a user, or gone, is passed over.
 3. Conversations are each caller's own: nobody else's name for one has a say in yours.
 """
 
@@ -24,13 +27,17 @@ from native_api.types import Caller, ChatRequest
 
 
 async def resolve_call(chat: ChatRequest, caller: Caller) -> CallPlan:
-    """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed, InvalidRequest."""
+    """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed,
+    InvalidRequest."""
     snapshot = await known_catalog()
     conversation = _conversation(chat, caller)
     route = _route(snapshot, caller, _model(chat), "tier" if chat.get("tier") else "model")
     if conversation and chat.get("tier"):
         route = await _raised(snapshot, caller, route, conversation)
-    named = [_route(snapshot, caller, name, f"fallbacks[{place}]") for place, name in enumerate(chat.get("fallbacks") or ())]
+    named = [
+        _route(snapshot, caller, name, f"fallbacks[{place}]")
+        for place, name in enumerate(chat.get("fallbacks") or ())
+    ]
 
     def fallbacks() -> Iterator[Route]:
         return iter(named) if named else _allowed(snapshot, caller, snapshot.after(route.name))
@@ -57,7 +64,11 @@ async def known_catalog() -> catalog.Catalog:
 
 def _conversation(chat: ChatRequest, caller: Caller) -> str:
     told = chat.get("conversation_id")
-    return f"{caller.user_id}:{'' if caller.user_id is not None else caller.key_id}:{told}" if told else ""
+    return (
+        f"{caller.user_id}:{'' if caller.user_id is not None else caller.key_id}:{told}"
+        if told
+        else ""
+    )
 
 
 def _model(chat: ChatRequest) -> str:
@@ -68,11 +79,18 @@ def _model(chat: ChatRequest) -> str:
     return tier or model
 
 
-async def _raised(snapshot: catalog.Catalog, caller: Caller, asked: Route, conversation: str) -> Route:
-    """The route of the highest tier that the conversation had, as far as it is still there for this caller; else the one asked for."""
+async def _raised(
+    snapshot: catalog.Catalog, caller: Caller, asked: Route, conversation: str
+) -> Route:
+    """The route of the highest tier that the conversation had, as far as it is still there for this
+    caller; else the one asked for."""
     tier = TIERS.index(asked.name)
     highest = await sync.raised(conversation, tier, len(TIERS) - 1)
-    higher = (name for name in reversed(TIERS[tier + 1 : highest + 1]) if name in snapshot.routes and may_use(caller, snapshot.named(name)))
+    higher = (
+        name
+        for name in reversed(TIERS[tier + 1 : highest + 1])
+        if name in snapshot.routes and may_use(caller, snapshot.named(name))
+    )
     return snapshot.routes.get(next(higher, ""), asked)
 
 

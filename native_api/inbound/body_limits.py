@@ -1,4 +1,5 @@
-"""The limits of request bodies: the size of each, the time it may take, and the memory of all of them together."""
+"""The limits of request bodies: the size of each, the time it may take, and the memory of all of
+them together."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ from native_api.conf import native_settings
 from native_api.exceptions import Overloaded, RequestTimeout, RequestTooLarge
 
 BODY: Final = "native_api.body"
-"""Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times what it reads."""
+"""Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times
+what it reads."""
 
 SMALL_BODY: Final = 64 * 1024
-"""Bytes that a request may always hold. Servers keep about as much of each connection anyway, and ordinary requests
-are answered while large ones fill the bound."""
+"""Bytes that a request may always hold. Servers keep about as much of each connection anyway, and
+ordinary requests are answered while large ones fill the bound."""
 
 RETRY_SECONDS: Final = 2
 

@@ -1,7 +1,9 @@
-"""Strict checks, the alphabet of the serializers. Nothing is coerced: "1" is no number, 1 is no boolean.
+"""Strict checks, the alphabet of the serializers. Nothing is coerced: "1" is no number, 1 is no
+boolean.
 
-A check is a function `(value, place) -> value`. It returns what to keep and raises `Misplaced`, whose place reads like
-`messages[2].content[0].image_url.url`. `CheckedField` makes a DRF field of one.
+A check is a function `(value, place) -> value`. It returns what to keep and raises `Misplaced`,
+whose place reads like `messages[2].content[0].image_url.url`. `CheckedField` makes a DRF field of
+one.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ Check = Callable[[Any, str], Any]
 MAX_SHOWN: Final = 50
 
 MOST_ITEMS: Final = 10_000
-"""Of a list. Several times what the longest context windows hold of messages or parts: translating as many takes no provider's
-wire more than 0.1 s, for which other requests wait."""
+"""Of a list. Several times what the longest context windows hold of messages or parts: translating
+as many takes no provider's wire more than 0.1 s, for which other requests wait."""
 
 
 class Misplaced(serializers.ValidationError):
@@ -88,7 +90,8 @@ def any_list(value: Any, place: str) -> list[Any]:
 
 
 def at_most(longest: int) -> Check:
-    """A string that is kept in the database: not too long, without NUL characters, which PostgreSQL does not take."""
+    """A string that is kept in the database: not too long, without NUL characters, which PostgreSQL
+    does not take."""
 
     def check(value: Any, place: str) -> str:
         text = string(value, place)
@@ -150,7 +153,8 @@ def list_of(check: Check, most: int = MOST_ITEMS) -> Check:
 
 
 def bounded_list(items: list[Any], place: str, most: int = MOST_ITEMS) -> list[Any]:
-    """A list that is not too long. What is done for each item (checks, translation, look-ups) costs more than parsing it."""
+    """A list that is not too long. What is done for each item (checks, translation, look-ups) costs
+    more than parsing it."""
     if len(items) > most:
         raise Misplaced(place, f"expected at most {most} items, not {len(items)}")
     return items
@@ -160,13 +164,19 @@ def object_of(check: Check) -> Check:
     """An object with free names whose values all pass `check`."""
 
     def checked(value: Any, place: str) -> dict[str, Any]:
-        return {key: check(item, f"{place}.{key[:MAX_SHOWN]}") for key, item in any_object(value, place).items()}
+        return {
+            key: check(item, f"{place}.{key[:MAX_SHOWN]}")
+            for key, item in any_object(value, place).items()
+        }
 
     return checked
 
 
-def shape(fields: Mapping[str, Check], required: Collection[str] = (), ignored: Collection[str] = ()) -> Check:
-    """An object with exactly these fields. null means absent; `ignored` fields are taken and not passed on."""
+def shape(
+    fields: Mapping[str, Check], required: Collection[str] = (), ignored: Collection[str] = ()
+) -> Check:
+    """An object with exactly these fields. null means absent; `ignored` fields are taken and not
+    passed on."""
 
     def check(value: Any, place: str) -> dict[str, Any]:
         kept: dict[str, Any] = {}
@@ -186,7 +196,8 @@ def shape(fields: Mapping[str, Check], required: Collection[str] = (), ignored: 
 
 
 def open_shape(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """An object that another made, of which only these fields are known: they are checked, others kept as they are."""
+    """An object that another made, of which only these fields are known: they are checked, others
+    kept as they are."""
 
     def check(value: Any, place: str) -> dict[str, Any]:
         kept = {key: item for key, item in any_object(value, place).items() if item is not None}
@@ -208,7 +219,9 @@ def typed(shapes: Mapping[str, Check], what: str, key: str = "type") -> Check:
         of_type = shapes.get(told) if isinstance(told, str) else None
         if of_type is None:
             known = ", ".join(shapes)
-            raise Misplaced(f"{place}.{key}", f"expected {what}: one of {known}{nearest(told, shapes)}")
+            raise Misplaced(
+                f"{place}.{key}", f"expected {what}: one of {known}{nearest(told, shapes)}"
+            )
         checked: dict[str, Any] = of_type(value, place)
         return checked
 
@@ -217,7 +230,11 @@ def typed(shapes: Mapping[str, Check], what: str, key: str = "type") -> Check:
 
 def unknown_field(key: str, known: Collection[str], place: str = "") -> Misplaced:
     shown = key[:MAX_SHOWN]
-    return Misplaced(f"{place}.{shown}" if place else shown, f"unknown field{nearest(key, known)}", "unknown_field")
+    return Misplaced(
+        f"{place}.{shown}" if place else shown,
+        f"unknown field{nearest(key, known)}",
+        "unknown_field",
+    )
 
 
 def nearest(value: Any, known: Collection[str]) -> str:

@@ -1,4 +1,5 @@
-"""Bytes of a request -> its JSON object. Everything that can be wrong with a body before its fields are looked at."""
+"""Bytes of a request -> its JSON object. Everything that can be wrong with a body before its fields
+are looked at."""
 
 from __future__ import annotations
 
@@ -26,13 +27,16 @@ T = TypeVar("T")
 MAX_SHOWN: Final = 50
 
 MAX_DEPTH: Final = 128
-"""Objects and lists inside each other. What is sent on has to be written by encoders that know no more than about 250."""
+"""Objects and lists inside each other. What is sent on has to be written by encoders that know no
+more than about 250."""
 
 LARGE_BODY: Final = 256 * 1024
-"""Bytes. Larger bodies are parsed and checked in a thread, so that other requests go on between the steps."""
+"""Bytes. Larger bodies are parsed and checked in a thread, so that other requests go on between the
+steps."""
 
 MAX_SEARCHED_FOR_DUPLICATES: Final = 1024 * 1024
-"""Bytes. Python's own parser, which finds the name of a key that comes twice, takes a second for 20 MB of escapes."""
+"""Bytes. Python's own parser, which finds the name of a key that comes twice, takes a second for 20
+MB of escapes."""
 
 READ_BYTES: Final = 64 * 1024
 """What is read at once from servers that wait until they have as much as was asked for."""
@@ -53,7 +57,8 @@ class NativeJSONParser(BaseParser):
 
 
 async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:
-    """What `check` makes of the request's JSON object. Raises what `read_body`, `parse_json` and `check` raise."""
+    """What `check` makes of the request's JSON object. Raises what `read_body`, `parse_json` and
+    `check` raise."""
     with HeldBytes() as held:
         body = await read_body(request, held)
         if len(body) <= LARGE_BODY:
@@ -62,9 +67,11 @@ async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:
 
 
 async def read_body(request: HttpRequest, held: HeldBytes) -> bytes:
-    """The body, checked for type and size. Raises UnsupportedMediaType, RequestTooLarge, RequestTimeout, Overloaded.
+    """The body, checked for type and size. Raises UnsupportedMediaType, RequestTooLarge,
+    RequestTimeout, Overloaded.
 
-    Reads the stream itself: Django's DATA_UPLOAD_MAX_MEMORY_SIZE is made for forms, and far too small for images.
+    Reads the stream itself: Django's DATA_UPLOAD_MAX_MEMORY_SIZE is made for forms, and far too
+    small for images.
     """
     _check_media_type(request.META.get("CONTENT_TYPE", ""))
     limit = native_settings.MAX_BODY_BYTES
@@ -80,7 +87,8 @@ async def read_body(request: HttpRequest, held: HeldBytes) -> bytes:
 
 
 def _read_in_pieces(stream: Any, limit: int, held: HeldBytes) -> bytes:
-    """The time limit holds only between two pieces: a server that waits for one of them has time limits of its own."""
+    """The time limit holds only between two pieces: a server that waits for one of them has time
+    limits of its own."""
     seconds = native_settings.TIMEOUTS["BODY"]
     end = time.monotonic() + seconds
     body = BytesIO()
@@ -97,21 +105,25 @@ def _read_in_pieces(stream: Any, limit: int, held: HeldBytes) -> bytes:
 def _stream_of(request: HttpRequest) -> Any:
     """Where the body is read from. Raises InvalidRequest where that would hide a part of it.
 
-    Under WSGI a body without a Content-Length seems empty to Django (5.2 and 6.0). It is there, and ends where it should,
-    if the server says `wsgi.input_terminated`.
+    Under WSGI a body without a Content-Length seems empty to Django (5.2 and 6.0). It is there, and
+    ends where it should, if the server says `wsgi.input_terminated`.
     """
     environ: Any = getattr(request, "environ", None)
     if environ is None or not environ.get("HTTP_TRANSFER_ENCODING"):
         return request
     if not environ.get("wsgi.input_terminated"):
-        raise InvalidRequest("This server needs a Content-Length: it does not take chunked requests.")
+        raise InvalidRequest(
+            "This server needs a Content-Length: it does not take chunked requests."
+        )
     return environ["wsgi.input"]
 
 
 def _check_media_type(content_type: str) -> None:
     media_type, _, parameters = content_type.partition(";")
     if media_type.strip().lower() != "application/json":
-        raise UnsupportedMediaType(f"Send the request as application/json, not as {media_type.strip()[:MAX_SHOWN] or 'nothing'}.")
+        raise UnsupportedMediaType(
+            f"Send the request as application/json, not as {media_type.strip()[:MAX_SHOWN] or 'nothing'}."
+        )
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
     if charset and charset[1].lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType(f"Send the request in UTF-8, not in {charset[1][:MAX_SHOWN]}.")
@@ -133,7 +145,8 @@ def parse_json(body: bytes) -> Json:
 
 
 def _check_structure(body: bytes) -> int | None:
-    """The number of keys in the text, if it had to be counted. Raises InvalidRequest for more values than MAX_JSON_VALUES."""
+    """The number of keys in the text, if it had to be counted. Raises InvalidRequest for more
+    values than MAX_JSON_VALUES."""
     most = native_settings.MAX_JSON_VALUES
     if len(body) < 2 * most:  # no value takes less than two bytes with what stands around it
         return None
@@ -169,7 +182,8 @@ def _count_keys(value: Json) -> int:
 
 
 def _refuse_duplicates(body: bytes, keys: int, keys_written: int | None) -> None:
-    """Raise InvalidRequest if the text has more keys than its tree: orjson keeps the last of two and drops the other silently."""
+    """Raise InvalidRequest if the text has more keys than its tree: orjson keeps the last of two
+    and drops the other silently."""
     if keys_written is None:
         # Every key has a colon, so without any others there is nothing to look for.
         keys_written = keys if body.count(b":") == keys else count_structure(body).keys

@@ -1,7 +1,8 @@
-"""What an attempt may use, estimated before it is made from what is sent: its input, and as many output tokens as it may have or the
-model usually writes.
+"""What an attempt may use, estimated before it is made from what is sent: its input, and as many
+output tokens as it may have or the model usually writes.
 
-What was used in the end is what counts; an estimate that was too low is made good when the call is settled.
+What was used in the end is what counts; an estimate that was too low is made good when the call is
+settled.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ WEIGHT: Final = 0.05
 """Of the newest answer in the mean."""
 
 MOST: Final = 10**18
-"""Units: no limit is above that, and what a call used is counted up to it. Less than what a column holds."""
+"""Units: no limit is above that, and what a call used is counted up to it. Less than what a column
+holds."""
 
 MOST_TOKENS: Final = 10**15
 """Of one call: nobody can mean more, and its price can still be worked out."""
@@ -59,7 +61,8 @@ def usual_output(target: Target) -> int:
 
 
 class Demand:
-    """What an attempt at one target may use: of the request as it is sent there. Each part is worked out only if a limit asks for it."""
+    """What an attempt at one target may use: of the request as it is sent there. Each part is
+    worked out only if a limit asks for it."""
 
     def __init__(self, chat: ChatRequest, route: Route, prepared: PreparedRequest) -> None:
         self._chat, self._route, self._prepared = chat, route, prepared
@@ -69,7 +72,12 @@ class Demand:
     @cached_property
     def names(self) -> frozenset[str]:
         """What a pattern is compared with."""
-        asked = (self._chat.get("model"), self._chat.get("tier"), self._route.name, str(self.target))
+        asked = (
+            self._chat.get("model"),
+            self._chat.get("tier"),
+            self._route.name,
+            str(self.target),
+        )
         return frozenset(name for name in asked if name)
 
     @property
@@ -84,9 +92,14 @@ class Demand:
 
     @cached_property
     def output_tokens(self) -> int:
-        """Up to the limit that the target is sent. One that the client did not set is the wire's own, and seldom reached."""
+        """Up to the limit that the target is sent. One that the client did not set is the wire's
+        own, and seldom reached."""
         usual, asked = usual_output(self.target), limit_of(self._chat)
-        limit = owned.output_limit(self._prepared.wire, self._prepared.body) if self._prepared.wire else asked
+        limit = (
+            owned.output_limit(self._prepared.wire, self._prepared.body)
+            if self._prepared.wire
+            else asked
+        )
         if not limit or limit is True or limit < 0:
             limit = usual
         most = limit if asked else min(limit, usual)
@@ -95,7 +108,11 @@ class Demand:
     @property
     def _tier(self) -> str:
         wire = self._prepared.wire
-        return owned.service_tier(wire, self._prepared.body) if wire else self._chat.get("service_tier") or ""
+        return (
+            owned.service_tier(wire, self._prepared.body)
+            if wire
+            else self._chat.get("service_tier") or ""
+        )
 
     @cached_property
     def cost(self) -> int:
@@ -103,7 +120,11 @@ class Demand:
         told = lookup.estimate(self.target, self.input_tokens, self.output_tokens, self._tier)
         if told is None:
             fallback = fallback_price()
-            told = None if fallback is None else tables.most(fallback, self.input_tokens, self.output_tokens)
+            told = (
+                None
+                if fallback is None
+                else tables.most(fallback, self.input_tokens, self.output_tokens)
+            )
         if told is None:
             raise BudgetExceeded(
                 f"The price of {self.target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
@@ -126,14 +147,17 @@ class Demand:
 
 
 def fallback_price() -> tables.Table | None:
-    """For what has no price, where there is a limit on cost. Raises ValueError where the setting is none."""
+    """For what has no price, where there is a limit on cost. Raises ValueError where the setting is
+    none."""
     return tables.parse(native_settings.FALLBACK_PRICE)
 
 
 def used(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:
-    """What a call used by one of its records, in the rule's units. `route` is the one that answered, `reserved` this record's part.
+    """What a call used by one of its records, in the rule's units. `route` is the one that
+    answered, `reserved` this record's part.
 
-    Where a price disappeared while the call ran, it counts by FALLBACK_PRICE, else as what was reserved.
+    Where a price disappeared while the call ran, it counts by FALLBACK_PRICE, else as what was
+    reserved.
     """
     if not rule.covers((entry.model, route, f"{entry.provider}/{entry.provider_model}")):
         return 0
@@ -169,6 +193,9 @@ def _usage(entry: UsageEntry) -> Usage:
         "prompt_tokens": entry.prompt_tokens,
         "completion_tokens": entry.completion_tokens,
         "total_tokens": entry.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": entry.cached_tokens, "cache_write_tokens": entry.cache_write_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": entry.cached_tokens,
+            "cache_write_tokens": entry.cache_write_tokens,
+        },
         "completion_tokens_details": {"reasoning_tokens": entry.reasoning_tokens},
     }

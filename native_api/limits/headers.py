@@ -1,7 +1,8 @@
-"""What a client is told of limits: rate-limit headers, refusals, and where it stands. Of money that others share, nothing but that it
-is used up.
+"""What a client is told of limits: rate-limit headers, refusals, and where it stands. Of money that
+others share, nothing but that it is used up.
 
-Headers are named as OpenAI names them: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
+Headers are named as OpenAI names them:
+https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ from native_api.routing.retry_policy import retry_headers
 BUSY_SECONDS: Final = 1
 """`retry-after` where too many requests run at the same time."""
 
-KINDS: Final = {"requests": "requests", "input_tokens": "tokens", "output_tokens": "tokens", "tokens": "tokens"}
+KINDS: Final = {
+    "requests": "requests",
+    "input_tokens": "tokens",
+    "output_tokens": "tokens",
+    "tokens": "tokens",
+}
 """The metrics that have headers, and the word in them."""
 
 SHARED: Final = frozenset({"everyone", "group"})
@@ -34,8 +40,8 @@ def is_secret(rule: Rule) -> bool:
 
 
 class Room(NamedTuple):
-    """How a limit stood when `wanted` more was asked for, and whether that was taken. `seconds` are left of its window; None: it has
-    none, or no end."""
+    """How a limit stood when `wanted` more was asked for, and whether that was taken. `seconds` are
+    left of its window; None: it has none, or no end."""
 
     bound: Bound
     most: int
@@ -62,7 +68,15 @@ class Room(NamedTuple):
 def room_of(want: Want, level: Level, now: datetime) -> Room:
     """After reserving."""
     held = level.used + level.reserved - want.units
-    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now), taken=True)
+    return Room(
+        want.bound,
+        want.bound.rule.amount,
+        held,
+        want.units,
+        want.span.start,
+        want.span.seconds_left(now),
+        taken=True,
+    )
 
 
 # --- headers -------------------------------------------------------------------------------------------------------
@@ -102,7 +116,9 @@ def duration(seconds: int) -> str:
     """`6m0s`, as in OpenAI's headers."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    return (
+        f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    )
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
@@ -111,7 +127,10 @@ def duration(seconds: int) -> str:
 def refusal(rooms: Iterable[Room]) -> NativeError:
     """429, for the limit that has no room for longest."""
     rooms = list(rooms)
-    room = max((room for room in rooms if not room.is_there), key=lambda room: inf if room.is_too_much else room.seconds or 0.0)
+    room = max(
+        (room for room in rooms if not room.is_there),
+        key=lambda room: inf if room.is_too_much else room.seconds or 0.0,
+    )
     error = _refusal(room)
     error.headers = {**headers(rooms), **error.headers}
     return error
@@ -120,14 +139,26 @@ def refusal(rooms: Iterable[Room]) -> NativeError:
 def over_budget(refused: NoRoom, now: datetime) -> NativeError:
     """402 where the limit is on cost, else 429."""
     room = _untaken(refused.want, refused.level, now)
-    error = _too_dear(room, refused.want.span) if room.bound.rule.metric == "cost" else _refusal(room)
-    error.headers = {**headers(_untaken(want, level, now) for want, level in refused.known), **error.headers}
+    error = (
+        _too_dear(room, refused.want.span) if room.bound.rule.metric == "cost" else _refusal(room)
+    )
+    error.headers = {
+        **headers(_untaken(want, level, now) for want, level in refused.known),
+        **error.headers,
+    }
     return error
 
 
 def _untaken(want: Want, level: Level, now: datetime) -> Room:
     held = level.used + level.reserved - (want.held or 0)
-    return Room(want.bound, want.bound.rule.amount, held, want.units, want.span.start, want.span.seconds_left(now))
+    return Room(
+        want.bound,
+        want.bound.rule.amount,
+        held,
+        want.units,
+        want.span.start,
+        want.span.seconds_left(now),
+    )
 
 
 def _too_dear(room: Room, span: Span) -> NativeError:
@@ -146,9 +177,20 @@ def _refusal(room: Room) -> NativeError:
     what = f"The limit of {amount(rule)} {_of(rule)}"
     if room.is_too_much or room.seconds is None:
         never = "never admits" if room.is_too_much else "has no room for"
-        return _marked(RateLimited(f"{what} {never} this request, which may use {room.wanted}.", headers={"x-should-retry": "false"}), room)
+        return _marked(
+            RateLimited(
+                f"{what} {never} this request, which may use {room.wanted}.",
+                headers={"x-should-retry": "false"},
+            ),
+            room,
+        )
     seconds = max(1, ceil(room.seconds))
-    return _marked(RateLimited(f"{what} is reached. Try again in {seconds} s.", headers=retry_headers(seconds)), room)
+    return _marked(
+        RateLimited(
+            f"{what} is reached. Try again in {seconds} s.", headers=retry_headers(seconds)
+        ),
+        room,
+    )
 
 
 def _marked(error: NativeError, room: Room) -> NativeError:
@@ -159,7 +201,9 @@ def _marked(error: NativeError, room: Room) -> NativeError:
 
 def _of(rule: Rule) -> str:
     """Whose limit it is, and of which models."""
-    whose = {"everyone": "of this site", "group": "of a group", "key": "of this key"}.get(rule.subject, "of this user")
+    whose = {"everyone": "of this site", "group": "of a group", "key": "of this key"}.get(
+        rule.subject, "of this user"
+    )
     return f"{whose} for models {rule.pattern}" if rule.pattern else whose
 
 
@@ -177,7 +221,9 @@ def dollars(units: int) -> str:
 
 def number(metric: str, units: int) -> str:
     """Units as people write them."""
-    return f"{Decimal(units).scaleb(-MONEY_PLACES).normalize():f}" if metric == "cost" else str(units)
+    return (
+        f"{Decimal(units).scaleb(-MONEY_PLACES).normalize():f}" if metric == "cost" else str(units)
+    )
 
 
 def described(room: Room) -> dict[str, Any]:

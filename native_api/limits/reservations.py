@@ -1,13 +1,18 @@
-"""What one call holds of the limits that bind its caller: taken before each attempt, settled with its records, given back where it fails.
+"""What one call holds of the limits that bind its caller: taken before each attempt, settled with
+its records, given back where it fails.
 
 Rules:
-1. An attempt is covered before it is made, by what it sends and what its target costs. What the call holds is never less than its
-   dearest attempt may use; a cheaper one takes nothing. The request and its slots are taken once.
-2. Short windows and slots are taken first, all at once, then the budgets, all at once. If one has no room, nothing of it is held.
-3. A call that is cancelled while it waits for the database gives back what the database reserves all the same.
-4. Settling waits for nobody: budgets are settled by the recorder, with the records (`budgets`); the cache is told behind the answer.
-5. A cache that fails or hangs lets calls in, with a warning: a rate is not worth an outage. A database that does not answer lets none
-   in that a budget binds: money is.
+1. An attempt is covered before it is made, by what it sends and what its target costs. What the
+   call holds is never less than its dearest attempt may use; a cheaper one takes nothing. The
+   request and its slots are taken once.
+2. Short windows and slots are taken first, all at once, then the budgets, all at once. If one has
+   no room, nothing of it is held.
+3. A call that is cancelled while it waits for the database gives back what the database reserves
+   all the same.
+4. Settling waits for nobody: budgets are settled by the recorder, with the records (`budgets`); the
+   cache is told behind the answer.
+5. A cache that fails or hangs lets calls in, with a warning: a rate is not worth an outage. A
+   database that does not answer lets none in that a budget binds: money is.
 """
 
 from __future__ import annotations
@@ -52,14 +57,16 @@ DATABASE_PATIENCE: Final = 10.0
 """Seconds that a call waits for its budgets."""
 
 GRACE: Final = 30.0
-"""Seconds for which a reservation outlives the longest call: limits, files and a place at the target may be waited for before its last
-attempt begins."""
+"""Seconds for which a reservation outlives the longest call: limits, files and a place at the
+target may be waited for before its last attempt begins."""
 
 RELEASE_PATIENCE: Final = 0.1
 """Seconds that a call waits for the slots of calls that have ended."""
 
 _cache_threads: Final = background.Threads("native-api-counters", 8)
-_outage: Final = Backoff(logger, "The cache cannot count (%s); limits of short windows are not enforced until it can.")
+_outage: Final = Backoff(
+    logger, "The cache cannot count (%s); limits of short windows are not enforced until it can."
+)
 
 
 @cache
@@ -83,7 +90,8 @@ class Counted(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What was just taken from short windows and slots, `counts` in all and `changes` beyond what the call held before."""
+    """What was just taken from short windows and slots, `counts` in all and `changes` beyond what
+    the call held before."""
 
     counts: Sequence[Counted] = ()
     changes: Sequence[tuple[str, int]] = ()
@@ -92,7 +100,8 @@ class Taken(NamedTuple):
 
 
 class CallReservation:
-    """What one call holds: enough for the dearest of the attempts that were covered. `headers` tell where the caller stands.
+    """What one call holds: enough for the dearest of the attempts that were covered. `headers` tell
+    where the caller stands.
 
     `bind` comes first, then `reserve` for each target that is to be tried, and in the end `settle`.
     """
@@ -115,13 +124,16 @@ class CallReservation:
         self._lock = asyncio.Lock()
 
     async def bind(self, caller: Caller) -> None:
-        """Find the limits that bind the caller. Raises DatabaseUnavailable if they cannot be read."""
+        """Find the limits that bind the caller. Raises DatabaseUnavailable if they cannot be
+        read."""
         self._bounds = (await rules.acurrent()).bounds(caller)
 
     async def reserve(self, route: Route, prepared: PreparedRequest) -> None:
-        """Hold what an attempt with this request may use, as far as it is more than the call holds; and count its tokens.
+        """Hold what an attempt with this request may use, as far as it is more than the call holds;
+        and count its tokens.
 
-        Raises RateLimited, BudgetExceeded or DatabaseUnavailable, and then the call holds what it held before.
+        Raises RateLimited, BudgetExceeded or DatabaseUnavailable, and then the call holds what it
+        held before.
         """
         prepared.tokens = sent_tokens(prepared.body, prepared.content, may_hold_media(self._chat))
         demand = Demand(self._chat, route, prepared)
@@ -131,7 +143,11 @@ class CallReservation:
                 await self._reserve_limits(demand)
 
     async def _reserve_limits(self, demand: Demand) -> None:
-        wanted = [(bound, demand.of(bound.rule)) for bound in self._bounds if bound.rule.covers(demand.names)]
+        wanted = [
+            (bound, demand.of(bound.rule))
+            for bound in self._bounds
+            if bound.rule.covers(demand.names)
+        ]
         self._refuse_again(wanted)
         try:
             taken = await self._take([want for want in wanted if want[0].rule.is_short])
@@ -150,7 +166,9 @@ class CallReservation:
 
     def _remember(self, refusal: NativeError, wanted: Wanted) -> None:
         counter = (refusal.refused_by or {}).get("counter")
-        self._refusals.update({bound.counter: (units, refusal) for bound, units in wanted if bound.counter == counter})
+        self._refusals.update(
+            {bound.counter: (units, refusal) for bound, units in wanted if bound.counter == counter}
+        )
 
     def _keep(self, taken: Taken) -> None:
         self.counts.update({count.bound.counter: count for count in taken.counts})
@@ -162,12 +180,17 @@ class CallReservation:
 
     def _give_back(self, taken: Taken) -> None:
         """Of an attempt that its budgets do not admit."""
-        _give_back(self.member, [(key, -change) for key, change in taken.changes], [slot.key for slot in taken.slots.values()])
+        _give_back(
+            self.member,
+            [(key, -change) for key, change in taken.changes],
+            [slot.key for slot in taken.slots.values()],
+        )
         untaken = {room.bound.counter: room._replace(taken=False) for room in taken.rooms}
         self.headers = headers.headers({**untaken, **self._rooms}.values())
 
     def settle(self, entries: Sequence[UsageEntry], route: str) -> None:
-        """The call is over. Puts on its own record, the first, what it takes from the budgets. From any thread; called once."""
+        """The call is over. Puts on its own record, the first, what it takes from the budgets. From
+        any thread; called once."""
         self._is_over = True
         own = entries[0]
         if own.status == "ok":
@@ -178,24 +201,50 @@ class CallReservation:
             return sum(estimates.used(bound.rule, entry, route, part) for entry in entries)
 
         if self.asked_database:
-            own.claims = {str(key): used(want.bound, want.units) for key, (want, _) in self.reserved.items()}
-        changes = [(count.key, used(count.bound, count.units) - count.units) for count in self.counts.values()]
-        _give_back(self.member, [change for change in changes if change[1]], [slot.key for slot in self.slots.values()])
+            own.claims = {
+                str(key): used(want.bound, want.units) for key, (want, _) in self.reserved.items()
+            }
+        changes = [
+            (count.key, used(count.bound, count.units) - count.units)
+            for count in self.counts.values()
+        ]
+        _give_back(
+            self.member,
+            [change for change in changes if change[1]],
+            [slot.key for slot in self.slots.values()],
+        )
 
     # --- short windows and slots -------------------------------------------------------------------------------
 
     async def _take(self, wanted: Wanted) -> Taken:
         """What is missing. Raises RateLimited, and then nothing was taken."""
-        counted = [self._counted(bound, units) for bound, units in wanted if bound.rule.window and units > self._units_of(bound)]
-        slotted = [(bound, slot_of(bound)) for bound, _ in wanted if not bound.rule.window and bound.counter not in self.slots]
+        counted = [
+            self._counted(bound, units)
+            for bound, units in wanted
+            if bound.rule.window and units > self._units_of(bound)
+        ]
+        slotted = [
+            (bound, slot_of(bound))
+            for bound, _ in wanted
+            if not bound.rule.window and bound.counter not in self.slots
+        ]
         now = datetime.now(UTC)
-        counts, slots = [self._missing(count, now) for count in counted], [slot for _, slot in slotted]
+        counts, slots = (
+            [self._missing(count, now) for count in counted],
+            [slot for _, slot in slotted],
+        )
         levels = await _levels(self.member, counts, slots) if counted or slotted else None
         if levels is None:
             return Taken()
-        rooms = [self._room(*each, levels.taken) for each in zip(counted, counts, levels.counts, strict=True)]
+        rooms = [
+            self._room(*each, levels.taken)
+            for each in zip(counted, counts, levels.counts, strict=True)
+        ]
         places = zip(slotted, levels.slots, strict=True)
-        rooms += [Room(bound, slot.most, held, 1, EPOCH, None, levels.taken) for (bound, slot), held in places]
+        rooms += [
+            Room(bound, slot.most, held, 1, EPOCH, None, levels.taken)
+            for (bound, slot), held in places
+        ]
         if not levels.taken:
             raise headers.refusal(rooms)
         changes = [(count.key, count.wanted) for count in counts]
@@ -213,17 +262,28 @@ class CallReservation:
     def _missing(self, counted: Counted, now: datetime) -> counters.Count:
         bound = counted.bound
         missing = counted.units - max(0, self._units_of(bound))
-        return counters.Count(counted.key, bound.rule.amount, missing, counted.window.seconds_left(now) or 0.0)
+        return counters.Count(
+            counted.key, bound.rule.amount, missing, counted.window.seconds_left(now) or 0.0
+        )
 
     def _room(self, counted: Counted, count: counters.Count, level: int, taken: bool) -> Room:
         """As it stood without this call."""
         held = level - counted.units + count.wanted
-        return Room(counted.bound, count.most, held, counted.units, counted.window.start, count.seconds, taken)
+        return Room(
+            counted.bound,
+            count.most,
+            held,
+            counted.units,
+            counted.window.start,
+            count.seconds,
+            taken,
+        )
 
     # --- budgets -----------------------------------------------------------------------------------------------
 
     async def _reserve(self, wanted: Wanted, taken: Taken) -> None:
-        """What is missing. If it cannot be had, `taken` is given back. Raises RateLimited, BudgetExceeded, DatabaseUnavailable."""
+        """What is missing. If it cannot be had, `taken` is given back. Raises RateLimited,
+        BudgetExceeded, DatabaseUnavailable."""
         try:
             wants = self._wants(wanted)
             reserved = await self._reserved(wants) if wants else {}
@@ -232,19 +292,30 @@ class CallReservation:
             raise
         self.reserved.update(reserved)
         now = datetime.now(UTC)
-        self._rooms.update({want.bound.counter: headers.room_of(want, level, now) for want, level in reserved.values()})
+        self._rooms.update(
+            {
+                want.bound.counter: headers.room_of(want, level, now)
+                for want, level in reserved.values()
+            }
+        )
 
     def _wants(self, wanted: Wanted) -> list[budgets.Want]:
         held = {want.bound.counter: want.units for want, _ in self.reserved.values()}
         zone = timezone.get_default_timezone()
         missing = [(bound, units) for bound, units in wanted if units > held.get(bound.counter, -1)]
-        return [budgets.Want(bound, span(bound.rule.window, self._began, zone), units) for bound, units in missing]
+        return [
+            budgets.Want(bound, span(bound.rule.window, self._began, zone), units)
+            for bound, units in missing
+        ]
 
     async def _reserved(self, wants: Sequence[budgets.Want]) -> budgets.Reserved:
         if self._unavailable is not None:
             raise self._unavailable
         self.asked_database = True
-        threads, held = _database_threads(), {key: want.units for key, (want, _) in self.reserved.items()}
+        threads, held = (
+            _database_threads(),
+            {key: want.units for key, (want, _) in self.reserved.items()},
+        )
         call = threads.submit(budgets.reserve, self._record_id, wants, self._expires_at, held)
         try:
             return await threads.wait(DATABASE_PATIENCE, call)
@@ -252,7 +323,9 @@ class CallReservation:
             self.asked_database = bool(self.reserved)
             raise headers.over_budget(refusal, datetime.now(UTC)) from None
         except (DatabaseError, background.HangingCall) as error:
-            logger.warning("A call was refused, since its budgets cannot be read (%s).", type(error).__name__)
+            logger.warning(
+                "A call was refused, since its budgets cannot be read (%s).", type(error).__name__
+            )
             call.add_done_callback(self._release_late)
             told = "The budgets cannot be read right now. Try again shortly."
             self._unavailable = DatabaseUnavailable(told, headers={"retry-after": "5"})
@@ -266,11 +339,14 @@ class CallReservation:
         """After the end of the last attempt that may still be made, at whatever target."""
         plan = self._plan
         routes = [plan.route, *plan.fallbacks(), *plan.context_fallbacks()]
-        longest = max((target.timeouts.total for route in routes for target in route.targets), default=0.0)
+        longest = max(
+            (target.timeouts.total for route in routes for target in route.targets), default=0.0
+        )
         return datetime.now(UTC) + timedelta(seconds=plan.attempt_limits.seconds + longest + GRACE)
 
     def _release_late(self, reserving: Future[Any]) -> None:
-        """Nobody waited for this any more. A call that goes on gives it back with all that it holds, at its end."""
+        """Nobody waited for this any more. A call that goes on gives it back with all that it
+        holds, at its end."""
         if reserving.cancelled() or reserving.exception() is not None:
             return
         if self._is_over or not self.reserved:
@@ -280,9 +356,13 @@ class CallReservation:
 # --- the cache -----------------------------------------------------------------------------------------------------
 
 
-async def _levels(member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]) -> counters.Levels | None:
+async def _levels(
+    member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]
+) -> counters.Levels | None:
     """Take these. None if the cache cannot say."""
-    ending = set(_ending)  # looked at before: what ends while the cache is asked may have ended too late for the answer
+    ending = set(
+        _ending
+    )  # looked at before: what ends while the cache is asked may have ended too late for the answer
     levels = await _asked(member, counts, slots)
     if levels is not None and not levels.taken and slots and await _have_ended(ending | _ending):
         levels = await _asked(member, counts, slots)
@@ -297,7 +377,9 @@ def slot_of(bound: Bound) -> counters.Slot:
     return counters.Slot(f"native_api.slots.{bound.counter}", bound.rule.amount)
 
 
-async def _asked(member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]) -> counters.Levels | None:
+async def _asked(
+    member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]
+) -> counters.Levels | None:
     """None where the cache cannot say."""
     if not counters.are_shared():
         return counters.store().take(member, counts, slots)
@@ -315,20 +397,31 @@ async def _asked(member: str, counts: Sequence[counters.Count], slots: Sequence[
         return None
 
 
-def _taken(member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]) -> counters.Levels:
+def _taken(
+    member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]
+) -> counters.Levels:
     return counters.store().take(member, counts, slots)
 
 
-def _undo(taken: Future[counters.Levels], member: str, counts: Sequence[counters.Count], slots: Sequence[counters.Slot]) -> None:
+def _undo(
+    taken: Future[counters.Levels],
+    member: str,
+    counts: Sequence[counters.Count],
+    slots: Sequence[counters.Slot],
+) -> None:
     if not taken.cancelled() and taken.exception() is None and taken.result().taken:
-        _give_back(member, [(count.key, -count.wanted) for count in counts], [slot.key for slot in slots])
+        _give_back(
+            member, [(count.key, -count.wanted) for count in counts], [slot.key for slot in slots]
+        )
 
 
 _ending: Final[set[Future[None]]] = set()
 """What is being given back."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ending.clear)  # what the parent gives back will not be seen to end here
+    os.register_at_fork(
+        after_in_child=_ending.clear
+    )  # what the parent gives back will not be seen to end here
 
 
 def _give_back(member: str, changes: Sequence[tuple[str, int]], slots: Sequence[str]) -> None:

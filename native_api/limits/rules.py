@@ -1,12 +1,15 @@
 """Limits of settings and rows, read into values, and which of them bind a caller.
 
 Rules:
-1. A rule counts in a counter of its own: of its subject, metric, window and pattern, but not of its amount. So raising an amount
-   forgets nothing, and two rules that differ in the amount alone count together; the tighter one is the one that binds.
-2. A rule for each user counts each one apart, and gives way to a rule of that user's own with the same metric, window and pattern.
+1. A rule counts in a counter of its own: of its subject, metric, window and pattern, but not of its
+   amount. So raising an amount forgets nothing, and two rules that differ in the amount alone count
+   together; the tighter one is the one that binds.
+2. A rule for each user counts each one apart, and gives way to a rule of that user's own with the
+   same metric, window and pattern.
 3. All rules that apply to a call must admit it: the tightest wins.
-4. A pattern is compared with the name that was asked for and, for each target before it is tried, with the name of its route and with
-   `provider/model`, in all spellings of each (`model_names`). So a limit cannot be avoided under another name.
+4. A pattern is compared with the name that was asked for and, for each target before it is tried,
+   with the name of its route and with `provider/model`, in all spellings of each (`model_names`).
+   So a limit cannot be avoided under another name.
 """
 
 from __future__ import annotations
@@ -23,7 +26,14 @@ from native_api.background.cached_value import CachedValue
 from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits.windows import SECONDS
-from native_api.models.limits import MOST, MOST_OF_OTHERS, Limit, ModelAccess, problem_of_amount, units
+from native_api.models.limits import (
+    MOST,
+    MOST_OF_OTHERS,
+    Limit,
+    ModelAccess,
+    problem_of_amount,
+    units,
+)
 from native_api.types import Caller, model_names
 
 KEYS: Final = frozenset({"SUBJECT", "METRIC", "AMOUNT", "WINDOW", "MODELS", "THRESHOLD"})
@@ -36,7 +46,8 @@ SUBJECTS: Final = "'everyone', 'each_user', 'group:NAME' or 'user:NAME'"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One limit. `subject` is a value of Limit.Subject; `member` tells which, by id, or by name where it comes from settings.
+    """One limit. `subject` is a value of Limit.Subject; `member` tells which, by id, or by name
+    where it comes from settings.
 
     `amount` is in units: 10^-12 USD, tokens, requests. `threshold` is in percent.
     """
@@ -54,7 +65,9 @@ class Rule:
     @property
     def is_short(self) -> bool:
         """Whether it is counted in the cache."""
-        return self.metric == "concurrent_requests" or (self.window in SECONDS and self.metric != "cost")
+        return self.metric == "concurrent_requests" or (
+            self.window in SECONDS and self.metric != "cost"
+        )
 
     def counter(self, caller: Caller) -> str:
         member = caller.user_id if self.subject == "each_user" else self.member
@@ -70,13 +83,20 @@ class Rule:
             return self.member is not None and self.member == caller.key_id
         if caller.user_id is None:
             return False
-        return self.subject == "each_user" or self.member == (caller.user_name if self.by_name else caller.user_id)
+        return self.subject == "each_user" or self.member == (
+            caller.user_name if self.by_name else caller.user_id
+        )
 
     def displaces(self, other: Rule) -> bool:
-        return self.subject == "user" and (self.metric, self.window, self.pattern) == (other.metric, other.window, other.pattern)
+        return self.subject == "user" and (self.metric, self.window, self.pattern) == (
+            other.metric,
+            other.window,
+            other.pattern,
+        )
 
     def covers(self, names: Iterable[str]) -> bool:
-        """Whether it limits a call of any of these names: a route's, or `provider/model` in whatever spelling."""
+        """Whether it limits a call of any of these names: a route's, or `provider/model` in
+        whatever spelling."""
         return not self.pattern or any(model_names.covers(self.pattern, name) for name in names)
 
 
@@ -90,7 +110,8 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of the site. `by_group`: whether callers' groups matter, for a limit or for what they may use."""
+    """All rules of the site. `by_group`: whether callers' groups matter, for a limit or for what
+    they may use."""
 
     rules: tuple[Rule, ...] = ()
     by_group: bool = False
@@ -128,13 +149,17 @@ class Rules:
 def rule_of(definition: Any) -> Rule:
     """An entry of LIMITS. Raises ValueError('message | hint')."""
     if not isinstance(definition, Mapping):
-        raise ValueError("it is no dictionary | Such as {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', 'WINDOW': 'month'}.")
+        raise ValueError(
+            "it is no dictionary | Such as {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', 'WINDOW': 'month'}."
+        )
     unknown = sorted(map(str, definition.keys() - KEYS))
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(KEYS))}.")
     missing = next((name for name in NEEDED if definition.get(name) is None), None)
     if missing:
-        raise ValueError(f"no {missing} | Give {', '.join(NEEDED)}, and WINDOW except for concurrent_requests.")
+        raise ValueError(
+            f"no {missing} | Give {', '.join(NEEDED)}, and WINDOW except for concurrent_requests."
+        )
     metric = _one_of("METRIC", definition["METRIC"], Limit.Metric.values)
     window = definition.get("WINDOW") or ""
     if metric == "concurrent_requests":
@@ -148,7 +173,17 @@ def rule_of(definition: Any) -> Rule:
     if not isinstance(pattern, str):
         raise ValueError(f"MODELS {pattern!r} is no pattern | Such as 'gpt-4o*'.")
     threshold = threshold_of(definition.get("THRESHOLD"))
-    return Rule(subject, member, member is not None, metric, window, pattern, amount, threshold, str(definition["SUBJECT"]))
+    return Rule(
+        subject,
+        member,
+        member is not None,
+        metric,
+        window,
+        pattern,
+        amount,
+        threshold,
+        str(definition["SUBJECT"]),
+    )
 
 
 def _one_of(name: str, value: Any, known: Iterable[str]) -> str:
@@ -159,9 +194,13 @@ def _one_of(name: str, value: Any, known: Iterable[str]) -> str:
 
 def _subject_of(told: Any) -> tuple[str, str | None]:
     subject, _, member = str(told).partition(":")
-    if (subject in ("everyone", "each_user") and not member) or (subject in ("group", "user") and member):
+    if (subject in ("everyone", "each_user") and not member) or (
+        subject in ("group", "user") and member
+    ):
         return subject, member or None
-    raise ValueError(f"unknown SUBJECT {told!r} | It is {SUBJECTS}. Limits of keys are made in the admin.")
+    raise ValueError(
+        f"unknown SUBJECT {told!r} | It is {SUBJECTS}. Limits of keys are made in the admin."
+    )
 
 
 def _amount_of(told: Any) -> Decimal:
@@ -170,7 +209,9 @@ def _amount_of(told: Any) -> Decimal:
             raise ValueError
         return Decimal(told)
     except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"AMOUNT {told!r} is no amount | Write it as a whole number, or, for cost, as '12.50'.") from None
+        raise ValueError(
+            f"AMOUNT {told!r} is no amount | Write it as a whole number, or, for cost, as '12.50'."
+        ) from None
 
 
 def _units(metric: str, amount: Decimal) -> int:
@@ -201,28 +242,45 @@ def problems_of(told: Any) -> Iterator[tuple[str, ValueError]]:
 
 
 def _of_row(row: Limit) -> Rule:
-    """Rows that were not written by the admin may make no sense. They are read as the tighter of what they can mean;
-    one that names nobody binds nobody."""
+    """Rows that were not written by the admin may make no sense. They are read as the tighter of
+    what they can mean; one that names nobody binds nobody."""
     member = {"group": row.group_id, "user": row.user_id, "key": row.api_key_id}.get(row.subject)
     most = MOST.get(row.metric, MOST_OF_OTHERS)
-    amount = units(row.metric, min(max(row.amount, Decimal(0)), most)) if row.amount.is_finite() else 0
+    amount = (
+        units(row.metric, min(max(row.amount, Decimal(0)), most)) if row.amount.is_finite() else 0
+    )
     window = row.window if row.window in Limit.Window.values else "lifetime"
     shown = f"{row.subject}:{row.member()}" if row.member() is not None else row.subject
     concurrent = row.metric == "concurrent_requests"
     threshold = threshold_of(None if row.threshold is None else min(max(row.threshold, 1), 100))
-    return Rule(row.subject, member, False, row.metric, "" if concurrent else window, row.pattern, amount, threshold, shown)
+    return Rule(
+        row.subject,
+        member,
+        False,
+        row.metric,
+        "" if concurrent else window,
+        row.pattern,
+        amount,
+        threshold,
+        shown,
+    )
 
 
 def _read() -> Rules:
-    """Raises ValueError where LIMITS are wrong: a limit that nobody understands must not be forgotten, so no call is let in."""
+    """Raises ValueError where LIMITS are wrong: a limit that nobody understands must not be
+    forgotten, so no call is let in."""
     rows = Limit.objects.filter(enabled=True).select_related("group", "user", "api_key")
     found = (*map(rule_of, native_settings.LIMITS), *map(_of_row, rows))
-    return Rules(found, any(rule.subject == "group" for rule in found) or ModelAccess.objects.exists())
+    return Rules(
+        found, any(rule.subject == "group" for rule in found) or ModelAccess.objects.exists()
+    )
 
 
 def _unknown() -> Rules:
     """No rule was ever read, so nobody knows what may be spent."""
-    raise DatabaseUnavailable("The limits cannot be read right now. Try again shortly.", headers={"retry-after": "5"})
+    raise DatabaseUnavailable(
+        "The limits cannot be read right now. Try again shortly.", headers={"retry-after": "5"}
+    )
 
 
 _current: Final = CachedValue("limits", _read, _unknown)

@@ -1,4 +1,5 @@
-"""What limits tell the site, behind the answers: a hook of the recorder's that settles budgets and sends `limit_reached`.
+"""What limits tell the site, behind the answers: a hook of the recorder's that settles budgets and
+sends `limit_reached`.
 
 A limit is told to be reached once a window by each process, however many calls it refuses.
 """
@@ -27,7 +28,9 @@ def hook(entries: Sequence[UsageEntry], alias: str) -> None:
     budgets.settle(entries, alias)
     refused = [entry for entry in entries if entry.refused_by is not None]
     if refused:
-        transaction.on_commit(lambda: _tell(refused, alias), using=alias, robust=True)  # no partial: Django's log asks for its name
+        transaction.on_commit(
+            lambda: _tell(refused, alias), using=alias, robust=True
+        )  # no partial: Django's log asks for its name
 
 
 def _tell(refused: Sequence[UsageEntry], alias: str) -> None:
@@ -44,7 +47,8 @@ def _tell(refused: Sequence[UsageEntry], alias: str) -> None:
 
 
 def _name_of(limit: Any) -> tuple[str, datetime] | None:
-    """The limit's counter and the beginning of its window; None where no version of this gateway describes a limit so."""
+    """The limit's counter and the beginning of its window; None where no version of this gateway
+    describes a limit so."""
     try:
         return str(limit["counter"]), _aware(datetime.fromisoformat(limit["starts_at"]))
     except (KeyError, TypeError, ValueError, OverflowError):

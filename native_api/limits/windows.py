@@ -1,7 +1,8 @@
 """When a window begins and ends. No state.
 
-Seconds, minutes and hours are counted from the epoch. Days, weeks (from Monday) and months begin at midnight of the site's
-TIME_ZONE, so a day on which the clocks change has 23 or 25 hours. A lifetime has no end.
+Seconds, minutes and hours are counted from the epoch. Days, weeks (from Monday) and months begin at
+midnight of the site's TIME_ZONE, so a day on which the clocks change has 23 or 25 hours. A lifetime
+has no end.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ def span(window: str, now: datetime, zone: tzinfo) -> Span:
         return Span(start, start + length)
     if window == "lifetime":
         return Span(EPOCH, None)
-    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
-    first = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}[window]
+    today = now.astimezone(zone).replace(
+        hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None
+    )
+    first = {
+        "day": today,
+        "week": today - timedelta(days=today.weekday()),
+        "month": today.replace(day=1),
+    }[window]
     return Span(_midnight(first, zone), _midnight(_following(window, first), zone))
 
 

@@ -1,4 +1,5 @@
-"""Files and folders that only their owner may use: databases in files, the usage journal, the secret key. Knows no settings."""
+"""Files and folders that only their owner may use: databases in files, the usage journal, the
+secret key. Knows no settings."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ SQLITE_SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 @contextmanager
 def only_for_owner() -> Iterator[None]:
-    """What this process makes meanwhile is its owner's alone from the first moment on. SQLite gives its other files the database's mode."""
+    """What this process makes meanwhile is its owner's alone from the first moment on. SQLite gives
+    its other files the database's mode."""
     before = os.umask(OTHERS)
     try:
         yield
@@ -24,7 +26,8 @@ def only_for_owner() -> Iterator[None]:
 
 
 def tighten(path: Path) -> bool:
-    """Take from others what they may do with `path`. True if that changed something. Raises OSError.
+    """Take from others what they may do with `path`. True if that changed something. Raises
+    OSError.
 
     A folder with the sticky bit, such as /tmp, is meant for all and stays as it is.
     """

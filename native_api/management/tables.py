@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Columns as wide as their widest cell. Texts may hold anything, so what a terminal would obey is taken out."""
-    cells = [["".join(letter if letter.isprintable() else " " for letter in cell) for cell in row] for row in rows]
+    """Columns as wide as their widest cell. Texts may hold anything, so what a terminal would obey
+    is taken out."""
+    cells = [
+        ["".join(letter if letter.isprintable() else " " for letter in cell) for cell in row]
+        for row in rows
+    ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )

@@ -1,4 +1,5 @@
-"""Model fields of our own: text that is encrypted at rest, money that is exact in every database, moments whatever USE_TZ says."""
+"""Model fields of our own: text that is encrypted at rest, money that is exact in every database,
+moments whatever USE_TZ says."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ MARK: Final = "fernet:"
 
 
 class EncryptedText(str):
-    """What the database holds of a secret. Whatever prints, dumps or serializes it gets the encrypted text."""
+    """What the database holds of a secret. Whatever prints, dumps or serializes it gets the
+    encrypted text."""
 
     __slots__ = ()
 
@@ -41,13 +43,17 @@ class EncryptedTextField(models.TextField):
     """Text that is encrypted for the row in which it stands.
 
     Rules:
-    1. The database, dumps, serializers and `.values()` have a Fernet token behind `fernet:`; `loaddata` takes it back unchanged.
-    2. The token names the values that the fields in `bound_to` had. When one of them changes, by whatever way, the text cannot be read.
-    3. To store text, assign it and call `save()`. `update()` and `bulk_update()` do not know the row, so they refuse plain text.
-    4. `read` gives the text. Text that cannot be read raises UnreadableSecret; it never looks like an empty one.
+    1. The database, dumps, serializers and `.values()` have a Fernet token behind `fernet:`;
+       `loaddata` takes it back unchanged.
+    2. The token names the values that the fields in `bound_to` had. When one of them changes, by
+       whatever way, the text cannot be read.
+    3. To store text, assign it and call `save()`. `update()` and `bulk_update()` do not know the
+       row, so they refuse plain text.
+    4. `read` gives the text. Text that cannot be read raises UnreadableSecret; it never looks like
+       an empty one.
 
-    Keys: `NATIVE_API["SECRET_KEYS"]` (first encrypts, all decrypt), else Django's `SECRET_KEY` and its fallbacks. `save()` encrypts what
-    another key encrypted with the first one.
+    Keys: `NATIVE_API["SECRET_KEYS"]` (first encrypts, all decrypt), else Django's `SECRET_KEY` and
+    its fallbacks. `save()` encrypts what another key encrypted with the first one.
     """
 
     def __init__(self, *arguments: Any, bound_to: Sequence[str] = (), **options: Any) -> None:
@@ -82,7 +88,9 @@ class EncryptedTextField(models.TextField):
     def get_prep_value(self, value: Any) -> Any:
         value = self.to_python(value)
         if isinstance(value, Secret) and value:
-            raise ValueError(f"{self.name} is not encrypted. Assign it to a row and call save(), which encrypts it for that row.")
+            raise ValueError(
+                f"{self.name} is not encrypted. Assign it to a row and call save(), which encrypts it for that row."
+            )
         return str(value) if isinstance(value, str) else value
 
     def read(self, row: Any) -> Secret:
@@ -96,16 +104,27 @@ class EncryptedTextField(models.TextField):
         value = getattr(row, self.attname)
         if not isinstance(value, Secret):
             return _renewed(value) if isinstance(value, EncryptedText) else value
-        return EncryptedText(MARK + _cipher(_keys()).encrypt(json.dumps([self._binding(row), value]).encode()).decode()) if value else value
+        return (
+            EncryptedText(
+                MARK
+                + _cipher(_keys())
+                .encrypt(json.dumps([self._binding(row), value]).encode())
+                .decode()
+            )
+            if value
+            else value
+        )
 
     def _binding(self, row: Any) -> str:
-        """Stands for what the text may be used with. Empty values of any type are equal, as they are to who reads the row."""
+        """Stands for what the text may be used with. Empty values of any type are equal, as they
+        are to who reads the row."""
         values = [getattr(row, name) or None for name in self.bound_to]
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class _SecretAttribute(DeferredAttribute):
-    """Text that is assigned is a `Secret` from then on, so that no `repr` shows it before it is saved."""
+    """Text that is assigned is a `Secret` from then on, so that no `repr` shows it before it is
+    saved."""
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.field.attname] = self.field.to_python(value)
@@ -129,7 +148,8 @@ def _opened(stored: EncryptedText, binding: str) -> Secret:
 
 
 def _renewed(stored: EncryptedText) -> EncryptedText:
-    """The same, encrypted with the first key. What no key opens stays as it is: its key may come back."""
+    """The same, encrypted with the first key. What no key opens stays as it is: its key may come
+    back."""
     token, keys = stored.removeprefix(MARK), _keys()
     try:
         _cipher(keys[:1]).decrypt(token)
@@ -140,7 +160,10 @@ def _renewed(stored: EncryptedText) -> EncryptedText:
 
 
 def _keys() -> tuple[str, ...]:
-    return tuple(native_settings.SECRET_KEYS) or (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return tuple(native_settings.SECRET_KEYS) or (
+        settings.SECRET_KEY,
+        *settings.SECRET_KEY_FALLBACKS,
+    )
 
 
 @lru_cache(maxsize=8)
@@ -149,26 +172,35 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def _derive(key: str) -> bytes:
-    """A Fernet key from a passphrase that already has enough entropy (Django checks `SECRET_KEY` for that)."""
-    derived = HKDF(SHA256(), 32, salt=None, info=b"native_api.models.fields.EncryptedTextField").derive(key.encode())
+    """A Fernet key from a passphrase that already has enough entropy (Django checks `SECRET_KEY`
+    for that)."""
+    derived = HKDF(
+        SHA256(), 32, salt=None, info=b"native_api.models.fields.EncryptedTextField"
+    ).derive(key.encode())
     return base64.urlsafe_b64encode(derived)
 
 
 MONEY_PLACES: Final = COST_DECIMALS
 UNITS: Final = Decimal(1).scaleb(-MONEY_PLACES)
 EXACT: Final = Context(prec=24, rounding=ROUND_HALF_EVEN)
-"""What `numeric(24, 12)` holds. Raises InvalidOperation, an ArithmeticError, where an amount has more digits."""
+"""What `numeric(24, 12)` holds. Raises InvalidOperation, an ArithmeticError, where an amount has
+more digits."""
 
 
 class MoneyField(models.DecimalField):
-    """US dollars to the twelfth decimal place, below 10^12 of them; Python sees a `Decimal`, the same in every database.
+    """US dollars to the twelfth decimal place, below 10^12 of them; Python sees a `Decimal`, the
+    same in every database.
 
-    SQLite has no decimals: its columns of that name hold floats, which keep 15 digits. There it is text of a fixed width,
-    so that amounts of zero and more also sort and compare as text.
+    SQLite has no decimals: its columns of that name hold floats, which keep 15 digits. There it is
+    text of a fixed width, so that amounts of zero and more also sort and compare as text.
     """
 
     def __init__(self, verbose_name: Any = None, name: str | None = None, **options: Any) -> None:
-        super().__init__(verbose_name, name, **{**options, "max_digits": EXACT.prec, "decimal_places": MONEY_PLACES})
+        super().__init__(
+            verbose_name,
+            name,
+            **{**options, "max_digits": EXACT.prec, "decimal_places": MONEY_PLACES},
+        )
 
     def get_internal_type(self) -> str:
         # By Django's own name of it, its SQLite backend would read floats.
@@ -177,7 +209,11 @@ class MoneyField(models.DecimalField):
     def db_type(self, connection: Any) -> str:
         if connection.vendor == "sqlite":
             return "text"
-        return str(models.DecimalField(max_digits=self.max_digits, decimal_places=self.decimal_places).db_type(connection))
+        return str(
+            models.DecimalField(
+                max_digits=self.max_digits, decimal_places=self.decimal_places
+            ).db_type(connection)
+        )
 
     def cast_db_type(self, connection: Any) -> str:
         return self.db_type(connection)
@@ -187,7 +223,9 @@ class MoneyField(models.DecimalField):
         if amount is None:
             return None
         if not amount.is_finite():
-            raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value})
+            raise ValidationError(
+                self.error_messages["invalid"], code="invalid", params={"value": value}
+            )
         return amount.quantize(UNITS, context=EXACT)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
@@ -209,13 +247,18 @@ def units_of(amount: Decimal) -> int:
 
 
 class MomentField(models.DateTimeField):
-    """A moment. Python gives an aware datetime and gets one back, also in a site whose USE_TZ is off, where others are naive local time."""
+    """A moment. Python gives an aware datetime and gets one back, also in a site whose USE_TZ is
+    off, where others are naive local time."""
 
     def get_prep_value(self, value: Any) -> Any:
         moment = self.to_python(value)
         if moment is None or timezone.is_aware(moment) == settings.USE_TZ:
             return super().get_prep_value(moment)
-        return timezone.make_aware(moment) if settings.USE_TZ else timezone.make_naive(moment, timezone.get_default_timezone())
+        return (
+            timezone.make_aware(moment)
+            if settings.USE_TZ
+            else timezone.make_naive(moment, timezone.get_default_timezone())
+        )
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         if value is None or timezone.is_aware(value):

@@ -1,4 +1,5 @@
-"""API keys: what is kept of them. Making, parsing and looking them up is `native_api.access.keys`."""
+"""API keys: what is kept of them. Making, parsing and looking them up is
+`native_api.access.keys`."""
 
 from __future__ import annotations
 
@@ -16,10 +17,13 @@ PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_rate(text: str) -> tuple[int, int]:
-    """How many in how many seconds: `60/m` is (60, 60), `10/30s` is (10, 30). `0/s` allows none. Raises ValueError."""
+    """How many in how many seconds: `60/m` is (60, 60), `10/30s` is (10, 30). `0/s` allows none.
+    Raises ValueError."""
     match = RATE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a rate. Write it as 60/m or 10/30s: a number, a slash, and s, m, h or d.")
+        raise ValueError(
+            f"{text!r} is not a rate. Write it as 60/m or 10/30s: a number, a slash, and s, m, h or d."
+        )
     return int(match[1]), int(match[2] or 1) * PERIODS[match[3]]
 
 
@@ -28,20 +32,31 @@ def validate_rate(value: str) -> None:
         parse_rate(value)
     except ValueError:
         raise ValidationError(
-            _("%(value)s is not a rate. Write it as 60/m or 10/30s: a number, a slash, and s, m, h or d."), params={"value": value}
+            _(
+                "%(value)s is not a rate. Write it as 60/m or 10/30s: a number, a slash, and s, m, h or d."
+            ),
+            params={"value": value},
         ) from None
 
 
 def validate_patterns(value: Any) -> None:
     """A string where a list was meant would be read as one pattern per letter."""
-    if not isinstance(value, list) or not all(isinstance(pattern, str) and pattern.strip() for pattern in value):
+    if not isinstance(value, list) or not all(
+        isinstance(pattern, str) and pattern.strip() for pattern in value
+    ):
         raise ValidationError(_('This must be a list of patterns, such as ["gpt-4o*"].'))
 
 
 class ApiKey(models.Model):
-    """A caller's key. Only its SHA-256 is kept; `prefix` is the readable part that lists and commands use."""
+    """A caller's key. Only its SHA-256 is kept; `prefix` is the readable part that lists and
+    commands use."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="native_api_keys", verbose_name=_("owner"))
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="native_api_keys",
+        verbose_name=_("owner"),
+    )
     name = models.CharField(_("name"), max_length=100)
     prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -77,7 +92,11 @@ class ApiKey(models.Model):
         """`active`, `expired` or `revoked`."""
         if self.revoked_at is not None:
             return "revoked"
-        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "active"
+        return (
+            "expired"
+            if self.expires_at is not None and self.expires_at <= timezone.now()
+            else "active"
+        )
 
     @property
     def is_active(self) -> bool:

@@ -1,6 +1,8 @@
-"""Who may use how much, and which models: rows that operators write, and the budgets that are counted in the database.
+"""Who may use how much, and which models: rows that operators write, and the budgets that are
+counted in the database.
 
-`native_api.limits` gives them meaning. Money is counted in whole units of 10^-12 USD: sums of whole numbers are exact in every database.
+`native_api.limits` gives them meaning. Money is counted in whole units of 10^-12 USD: sums of whole
+numbers are exact in every database.
 """
 
 from __future__ import annotations
@@ -32,7 +34,11 @@ def problem_of_amount(metric: str, amount: Decimal) -> str:
     if amount > most:
         return f"must be at most {most:,f}"
     if amount.scaleb(MONEY_PLACES if metric == "cost" else 0) % 1:
-        return f"must have at most {MONEY_PLACES} decimals" if metric == "cost" else "must be a whole number"
+        return (
+            f"must have at most {MONEY_PLACES} decimals"
+            if metric == "cost"
+            else "must be a whole number"
+        )
     return ""
 
 
@@ -69,17 +75,45 @@ class Limit(models.Model):
         LIFETIME = "lifetime", _("lifetime")
 
     subject = models.CharField(_("subject"), max_length=16, choices=Subject.choices)
-    group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("group"))
+    group = models.ForeignKey(
+        Group,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("group"),
+    )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("user"),
     )
     api_key = models.ForeignKey(
-        "native_api.ApiKey", null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("API key")
+        "native_api.ApiKey",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("API key"),
     )
     metric = models.CharField(_("metric"), max_length=20, choices=Metric.choices)
     amount = MoneyField(_("amount"), validators=[MinValueValidator(Decimal(0))])
-    window = models.CharField(_("window"), max_length=10, choices=Window.choices, blank=True, help_text=_("Not for concurrent requests."))
-    pattern = models.CharField(_("models"), max_length=200, blank=True, help_text=_('A pattern such as "gpt-4o*"; empty means all.'))
+    window = models.CharField(
+        _("window"),
+        max_length=10,
+        choices=Window.choices,
+        blank=True,
+        help_text=_("Not for concurrent requests."),
+    )
+    pattern = models.CharField(
+        _("models"),
+        max_length=200,
+        blank=True,
+        help_text=_('A pattern such as "gpt-4o*"; empty means all.'),
+    )
     threshold = models.PositiveSmallIntegerField(
         _("threshold (%)"),
         null=True,
@@ -96,7 +130,18 @@ class Limit(models.Model):
 
     def __str__(self) -> str:
         amount = f"{self.amount.normalize():f}" if isinstance(self.amount, Decimal) else self.amount
-        return " ".join(str(part) for part in (self.subject, self.member() or "", amount, self.metric, self.window, self.pattern) if part)
+        return " ".join(
+            str(part)
+            for part in (
+                self.subject,
+                self.member() or "",
+                amount,
+                self.metric,
+                self.window,
+                self.pattern,
+            )
+            if part
+        )
 
     def member(self) -> Any:
         """The group, user or key that is meant, where it is one."""
@@ -109,8 +154,12 @@ class Limit(models.Model):
             if given != (self.subject == subject):
                 wrong[name] = _("Name it here.") if not given else _("The subject is another one.")
         if bool(self.window) == (self.metric == self.Metric.CONCURRENT_REQUESTS):
-            wrong["window"] = _("Concurrent requests have no window.") if self.window else _("Choose one.")
-        problem = problem_of_amount(self.metric, self.amount) if isinstance(self.amount, Decimal) else ""
+            wrong["window"] = (
+                _("Concurrent requests have no window.") if self.window else _("Choose one.")
+            )
+        problem = (
+            problem_of_amount(self.metric, self.amount) if isinstance(self.amount, Decimal) else ""
+        )
         if problem:
             wrong["amount"] = _("The amount %(problem)s.") % {"problem": problem}
         if wrong:
@@ -118,10 +167,12 @@ class Limit(models.Model):
 
 
 class Budget(models.Model):
-    """What was used of one limit in one window, for limits that are counted in the database: long windows and all that limit cost.
+    """What was used of one limit in one window, for limits that are counted in the database: long
+    windows and all that limit cost.
 
-    `used`, `reserved`, `lost` and `amount` are units: 10^-12 USD, tokens or requests. `lost` is what was reserved by processes that
-    died in the middle of calls: nobody knows what those cost. `amount` is the limit as it last was.
+    `used`, `reserved`, `lost` and `amount` are units: 10^-12 USD, tokens or requests. `lost` is
+    what was reserved by processes that died in the middle of calls: nobody knows what those cost.
+    `amount` is the limit as it last was.
     """
 
     counter = models.CharField(max_length=32, editable=False)
@@ -143,35 +194,62 @@ class Budget(models.Model):
         verbose_name = _("budget")
         verbose_name_plural = _("budgets")
         ordering = ("-starts_at", "-id")
-        constraints = [models.UniqueConstraint(fields=["counter", "starts_at"], name="native_budget_of_window")]
+        constraints = [
+            models.UniqueConstraint(fields=["counter", "starts_at"], name="native_budget_of_window")
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.metric} {self.window} {self.starts_at:%Y-%m-%d}"
 
 
 class Reservation(models.Model):
-    """A part of a budget that a running call may need. It ends with the call's record, or, where its process died, at `expires_at`."""
+    """A part of a budget that a running call may need. It ends with the call's record, or, where
+    its process died, at `expires_at`."""
 
     record_id = models.UUIDField()
-    # Without a constraint, which the database would check while a call waits. A reservation of a budget that is gone expires as any other.
-    budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="reservations", db_constraint=False)
+    # Without a constraint, which the database would check while a call waits. A reservation of a
+    # budget that is gone expires as any other.
+    budget = models.ForeignKey(
+        Budget, on_delete=models.CASCADE, related_name="reservations", db_constraint=False
+    )
     amount = models.BigIntegerField()
     expires_at = MomentField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["record_id", "budget"], name="native_reservation_of_call")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["record_id", "budget"], name="native_reservation_of_call"
+            )
+        ]
         indexes = [models.Index(fields=["expires_at"], name="native_reservation_expiry")]
 
 
 class ModelAccess(models.Model):
-    """The models that a group or a user may use. Who has no such row may use what `DEFAULT_MODEL_ACCESS` says."""
+    """The models that a group or a user may use. Who has no such row may use what
+    `DEFAULT_MODEL_ACCESS` says."""
 
-    group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("group"))
+    group = models.ForeignKey(
+        Group,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("group"),
+    )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("user"),
     )
     patterns = models.JSONField(
-        _("models"), default=list, blank=True, validators=[validate_patterns], help_text=_("Patterns; an empty list allows none.")
+        _("models"),
+        default=list,
+        blank=True,
+        validators=[validate_patterns],
+        help_text=_("Patterns; an empty list allows none."),
     )
 
     class Meta:
@@ -180,7 +258,8 @@ class ModelAccess(models.Model):
         permissions = [("use_every_model", _("Can use every model"))]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(group__isnull=False, user__isnull=True) | models.Q(group__isnull=True, user__isnull=False),
+                condition=models.Q(group__isnull=False, user__isnull=True)
+                | models.Q(group__isnull=True, user__isnull=False),
                 name="native_access_of_one",
                 violation_error_message=_("Name either a group or a user."),
             )

@@ -1,4 +1,5 @@
-"""What was used: one row per request that reached routing, and the totals of each day. Written by `native_api.usage` alone."""
+"""What was used: one row per request that reached routing, and the totals of each day. Written by
+`native_api.usage` alone."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from native_api.models.fields import UNITS, MomentField, MoneyField
 class UsageRecord(models.Model):
     """Tokens, cost, timing and end of one request. Holds no prompt or answer text.
 
-    `id` is a UUIDv7 made in the process that served the request, which is what makes writing it twice harmless.
+    `id` is a UUIDv7 made in the process that served the request, which is what makes writing it
+    twice harmless.
     """
 
     class Status(models.TextChoices):
@@ -29,17 +31,30 @@ class UsageRecord(models.Model):
     request_id = models.CharField(_("request id"), max_length=128)
     created_at = MomentField(_("created at"))
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, db_index=False, related_name="+", verbose_name=_("user")
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("user"),
     )
     user_name = models.CharField(_("user name"), max_length=150, blank=True)
     api_key = models.ForeignKey(
-        "native_api.ApiKey", null=True, on_delete=models.SET_NULL, db_index=False, related_name="+", verbose_name=_("API key")
+        "native_api.ApiKey",
+        null=True,
+        on_delete=models.SET_NULL,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("API key"),
     )
     api_key_name = models.CharField(_("API key name"), max_length=120, blank=True)
     endpoint = models.CharField(_("endpoint"), max_length=64)
     model = models.CharField(_("model"), max_length=200)
     counted_as = models.CharField(
-        _("counted as"), max_length=200, blank=True, help_text=_("The model's name in the daily totals. Empty where it is the model's own.")
+        _("counted as"),
+        max_length=200,
+        blank=True,
+        help_text=_("The model's name in the daily totals. Empty where it is the model's own."),
     )
     provider = models.CharField(_("provider"), max_length=100, blank=True)
     provider_model = models.CharField(_("provider's model"), max_length=200, blank=True)
@@ -54,10 +69,14 @@ class UsageRecord(models.Model):
     cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), default=0)
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
     estimated = models.BooleanField(
-        _("estimated"), default=False, help_text=_("The provider told no counts to rely on, so these are estimates.")
+        _("estimated"),
+        default=False,
+        help_text=_("The provider told no counts to rely on, so these are estimates."),
     )
     cost = MoneyField(_("cost (USD)"), null=True, blank=True)
-    price = models.JSONField(_("price"), null=True, blank=True, help_text=_("What the cost was worked out with."))
+    price = models.JSONField(
+        _("price"), null=True, blank=True, help_text=_("What the cost was worked out with.")
+    )
     latency_ms = models.PositiveIntegerField(_("latency (ms)"), default=0)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -67,7 +86,8 @@ class UsageRecord(models.Model):
         verbose_name = _("usage record")
         verbose_name_plural = _("usage records")
         ordering = ("-id",)
-        # An id begins with the time: each of these serves "the newest where …" and "of a period where …" in one walk.
+        # An id begins with the time: each of these serves "the newest where …" and "of a period
+        # where …" in one walk.
         indexes = [
             models.Index(fields=["user", "-id"], name="native_usage_user"),
             models.Index(fields=["api_key", "-id"], name="native_usage_key"),
@@ -86,13 +106,15 @@ class UsageRecord(models.Model):
 class DailyUsage(models.Model):
     """The sums over a day's records of one user, key, provider, model, provider's model and status.
 
-    Models stand under the names of `usage.daily_names`. `provider_model` is empty of calls that the provider did not answer.
-    Users and keys are values, not references: the totals outlive them, and the records. `user_id` is the user's primary
-    key as text, empty for nobody. `id` is a digest of what is summed together, which names the row without asking for it.
+    Models stand under the names of `usage.daily_names`. `provider_model` is empty of calls that the
+    provider did not answer. Users and keys are values, not references: the totals outlive them, and
+    the records. `user_id` is the user's primary key as text, empty for nobody. `id` is a digest of
+    what is summed together, which names the row without asking for it.
     """
 
     LIMIT: Final = 2**62 - 1
-    """A sum stops there: 4.6 million USD a day and row. Two of them still fit in the column, so that adding never fails."""
+    """A sum stops there: 4.6 million USD a day and row. Two of them still fit in the column, so
+    that adding never fails."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     day = models.DateField(_("day"), help_text=_("In the site's time zone."))
@@ -113,15 +135,22 @@ class DailyUsage(models.Model):
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
     cost_units = models.BigIntegerField(_("cost (10⁻¹² USD)"), default=0)
     unpriced = models.PositiveBigIntegerField(
-        _("unpriced requests"), default=0, help_text=_("They reached a provider, and what they cost is not known.")
+        _("unpriced requests"),
+        default=0,
+        help_text=_("They reached a provider, and what they cost is not known."),
     )
-    pruned = models.BooleanField(_("pruned"), default=False, help_text=_("Records of this day were deleted; the totals still count them."))
+    pruned = models.BooleanField(
+        _("pruned"),
+        default=False,
+        help_text=_("Records of this day were deleted; the totals still count them."),
+    )
 
     class Meta:
         verbose_name = _("daily usage")
         verbose_name_plural = _("daily usage")
         ordering = ("-day", "-id")
-        # Sums change all the time and what is summed together never does, so that these cost nothing but a group's first record.
+        # Sums change all the time and what is summed together never does, so that these cost
+        # nothing but a group's first record.
         indexes = [
             models.Index(fields=["user_id", "day", "model"], name="native_daily_user"),
             models.Index(fields=["api_key_id", "day", "model"], name="native_daily_key"),

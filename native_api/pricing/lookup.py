@@ -1,10 +1,13 @@
-"""What a target's calls cost: by the site's own PRICE, else by the prices that its vendor publishes, else nobody knows.
+"""What a target's calls cost: by the site's own PRICE, else by the prices that its vendor
+publishes, else nobody knows.
 
 Rules:
 1. An unknown price is None, never zero: nothing that was used looks free.
-2. The target's own price wins over the provider's, which wins over the published ones. Tables are not mixed.
+2. The target's own price wins over the provider's, which wins over the published ones. Tables are
+   not mixed.
 3. Nothing here raises into a call, and nothing waits for the database on an event loop.
-4. The newest list in the database counts. A process looks for one when it starts, and then at most once a minute.
+4. The newest list in the database counts. A process looks for one when it starts, and then at most
+   once a minute.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from native_api.usage.entry import UsageEntry
 logger = get_logger("native_api.pricing")
 
 MAX_AGE: Final = 60.0
-"""Seconds that a price which depends on the time, and the list itself, are used without looking again."""
+"""Seconds that a price which depends on the time, and the list itself, are used without looking
+again."""
 
 PATIENCE: Final = 5.0
 """Seconds that the first call waits for the prices."""
@@ -57,14 +61,16 @@ class _Lists:
     def __init__(self) -> None:
         self.edition: published.Published | None = None
         self.row: int | None = None
-        """The id of the database's list that `edition` was read from, None for the package's own."""
+        """The id of the database's list that `edition` was read from, None for the package's
+        own."""
         self.looked_at: float
         self.look: Future[None] | None
         self.known: dict[tuple[str, str, str, str], _Known] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """A lock held by a thread that the child does not have would never be released, nor would what it looks for come."""
+        """A lock held by a thread that the child does not have would never be released, nor would
+        what it looks for come."""
         self.lock = threading.Lock()
         self.looked_at, self.look = float("-inf"), None
 
@@ -85,8 +91,12 @@ class _Lists:
         with self.lock:
             newest = _newest()
             if newest != self.row:
-                self.row = newest  # also where it cannot be read, so that it is not read again and again
-                self.use(published.bundled() if newest is None else published.read(_text(newest)), newest)
+                self.row = (
+                    newest  # also where it cannot be read, so that it is not read again and again
+                )
+                self.use(
+                    published.bundled() if newest is None else published.read(_text(newest)), newest
+                )
 
 
 _lists = _Lists()
@@ -111,21 +121,27 @@ def _text(row: int) -> str:
 
 
 def load() -> None:
-    """Make the published prices known to this process. The first call takes some tenths of a second, later ones nothing."""
+    """Make the published prices known to this process. The first call takes some tenths of a
+    second, later ones nothing."""
     if _lists.edition is None:
         _lists.load()
 
 
 def refresh() -> None:
-    """Look for a newer list now. Queries the database. What is wrong with that, or with the list, leaves the prices as they were."""
+    """Look for a newer list now. Queries the database. What is wrong with that, or with the list,
+    leaves the prices as they were."""
     try:
         _lists.refresh()
     except Exception as error:
-        logger.warning("No newer prices could be looked for (%s); they stay as they were.", type(error).__name__)
+        logger.warning(
+            "No newer prices could be looked for (%s); they stay as they were.",
+            type(error).__name__,
+        )
 
 
 async def aready() -> None:
-    """Wait, the first time, until prices are known; later only have a worker thread look for newer ones, once a minute."""
+    """Wait, the first time, until prices are known; later only have a worker thread look for newer
+    ones, once a minute."""
     if time.monotonic() - _lists.looked_at < MAX_AGE:
         if _lists.edition is None and _lists.look is not None:
             await _looked(_lists.look)
@@ -155,7 +171,8 @@ def forget() -> None:
 def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | None:
     """The prices of a target's calls as they are now; None where nobody tells them. Never raises.
 
-    `speed` and `tier` are Anthropic's and the service tier that a reply tells, where that is not the ordinary one.
+    `speed` and `tier` are Anthropic's and the service tier that a reply tells, where that is not
+    the ordinary one.
     """
     told = target.price or target.provider.price
     if told:
@@ -177,12 +194,20 @@ def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Known:
     try:
         edition = _lists.load()
         found = edition.model(vendor, model)
-        context = {name: value for name, value in (("speed", speed), ("service_tier", tier)) if value}
+        context = {
+            name: value for name, value in (("speed", speed), ("service_tier", tier)) if value
+        }
         own = found is not None and bool(context) and edition.is_its_own(vendor, found)
-        table = None if found is None else published.table_of(found, context if own else published.STANDARD)
+        table = (
+            None
+            if found is None
+            else published.table_of(found, context if own else published.STANDARD)
+        )
         lasting = found is None or not published.varies(found)
     except Exception as error:
-        logger.warning("The published prices of %s cannot be read: %s.", vendor, type(error).__name__)
+        logger.warning(
+            "The published prices of %s cannot be read: %s.", vendor, type(error).__name__
+        )
         table, lasting = None, False
     known = _Known(table, float("inf") if lasting else time.monotonic() + MAX_AGE)
     if len(memory) >= MOST_REMEMBERED:
@@ -197,9 +222,11 @@ def cost(target: Target | None, usage: Usage | None) -> Decimal | None:
 
 
 def charge(entry: UsageEntry, target: Target | None, usage: Usage | None, tier: str = "") -> None:
-    """Sets the entry's cost and the price that it was worked out with, each to None where it is not known.
+    """Sets the entry's cost and the price that it was worked out with, each to None where it is not
+    known.
 
-    `tier` is the service tier that the reply tells. Where no price is published for that, the ordinary one counts.
+    `tier` is the service tier that the reply tells. Where no price is published for that, the
+    ordinary one counts.
     """
     entry.price = entry.cost = None
     try:
@@ -209,7 +236,9 @@ def charge(entry: UsageEntry, target: Target | None, usage: Usage | None, tier: 
         logger.exception("A call could not be charged; its record has no cost.")
 
 
-def _charged(target: Target | None, usage: Usage | None, tier: str) -> tuple[tables.Table | None, Decimal | None]:
+def _charged(
+    target: Target | None, usage: Usage | None, tier: str
+) -> tuple[tables.Table | None, Decimal | None]:
     if target is None or usage is None:
         return None, None
     fast = "fast" if usage.get("speed") == "fast" else ""
@@ -218,13 +247,17 @@ def _charged(target: Target | None, usage: Usage | None, tier: str) -> tuple[tab
     return table, amount if amount is not None and amount < MOST_COST else None
 
 
-def estimate(target: Target, prompt_tokens: int, completion_tokens: int, tier: str = "") -> Decimal | None:
-    """USD that a call of text with so many tokens may cost at most in that service tier; None where its price is not known."""
+def estimate(
+    target: Target, prompt_tokens: int, completion_tokens: int, tier: str = ""
+) -> Decimal | None:
+    """USD that a call of text with so many tokens may cost at most in that service tier; None where
+    its price is not known."""
     table = price_of(target, tier=tier if tier in TIERS else "")
     return None if table is None else tables.most(table, prompt_tokens, completion_tokens)
 
 
 def blended(target: Target) -> Decimal | None:
-    """USD per million tokens of an ordinary mix, only for comparing; None where the price is not known."""
+    """USD per million tokens of an ordinary mix, only for comparing; None where the price is not
+    known."""
     table = price_of(target)
     return None if table is None else tables.blended(table)

@@ -2,7 +2,8 @@
 
 Rules:
 1. Which list a provider's prices stand in is told by its preset, never guessed from a model's name.
-2. A model with a price that our tables cannot say, and that would change a chat's cost, has none: unknown is better than wrong.
+2. A model with a price that our tables cannot say, and that would change a chat's cost, has none:
+   unknown is better than wrong.
 3. The package is imported late, since that is slow, and only here.
 """
 
@@ -75,7 +76,11 @@ Context = Mapping[str, str]
 """What a call's price depends on beside its model: `speed`, `service_tier`."""
 
 STANDARD: Final[Context] = {}
-OTHERS: Final[tuple[Context, ...]] = ({"speed": "fast"}, {"service_tier": "flex"}, {"service_tier": "priority"})
+OTHERS: Final[tuple[Context, ...]] = (
+    {"speed": "fast"},
+    {"service_tier": "flex"},
+    {"service_tier": "priority"},
+)
 
 
 class Model(Protocol):
@@ -84,7 +89,9 @@ class Model(Protocol):
     prices: Any
     price_variants: Any
 
-    def get_prices(self, request_timestamp: datetime, price_context: Context | None = None) -> Any: ...
+    def get_prices(
+        self, request_timestamp: datetime, price_context: Context | None = None
+    ) -> Any: ...
 
 
 class Published:
@@ -97,37 +104,56 @@ class Published:
         self._by_id = {provider.id: provider for provider in providers}
 
     def model(self, vendor: str, name: str) -> Model | None:
-        """The model of this name on the vendor's list; None where there is no such list or model. Some milliseconds at worst."""
+        """The model of this name on the vendor's list; None where there is no such list or model.
+        Some milliseconds at worst."""
         provider = self._by_id.get(LISTS.get(vendor, ""))
         found: Model | None = provider and provider.find_model(name, all_providers=self.providers)
         return found
 
     def is_its_own(self, vendor: str, model: Model) -> bool:
-        """Whether the model stands on the vendor's own list, not on that of one whose models it serves too."""
+        """Whether the model stands on the vendor's own list, not on that of one whose models it
+        serves too."""
         return any(model is each for each in self._by_id[LISTS[vendor]].models)
 
 
-def table_of(model: Model, context: Context = STANDARD, moment: datetime | None = None) -> prices.Table | None:
-    """The model's prices as they are now, or at `moment`; None where they cannot be said in a table, or there are none."""
+def table_of(
+    model: Model, context: Context = STANDARD, moment: datetime | None = None
+) -> prices.Table | None:
+    """The model's prices as they are now, or at `moment`; None where they cannot be said in a
+    table, or there are none."""
     if not model.prices:
         return None
     told = vars(model.get_prices(moment or datetime.now(UTC), context or None))
-    known = {name: price for name, price in told.items() if price is not None and name not in NOT_OF_A_CHAT}
+    known = {
+        name: price
+        for name, price in told.items()
+        if price is not None and name not in NOT_OF_A_CHAT
+    }
     can_be_said = known.keys() <= MEMBERS.keys() and known.keys() & OF_EVERY_CHAT
     return prices.parse(_written(known)) if can_be_said else None
 
 
 def varies(model: Model) -> bool:
     """Whether the prices depend on the day or its hour."""
-    return (isinstance(model.prices, list) and len(model.prices) > 1) or any(each.constraint for each in model.price_variants or ())
+    return (isinstance(model.prices, list) and len(model.prices) > 1) or any(
+        each.constraint for each in model.price_variants or ()
+    )
 
 
 def _written(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The prices as a site would write them: a step holds every price that has one at or below it."""
-    table: dict[str, Any] = {MEMBERS[name][0]: _amount(name, _base(price)) for name, price in told.items()}
+    """The prices as a site would write them: a step holds every price that has one at or below
+    it."""
+    table: dict[str, Any] = {
+        MEMBERS[name][0]: _amount(name, _base(price)) for name, price in told.items()
+    }
     tiered = {name: price for name, price in told.items() if not isinstance(price, Decimal)}
     starts = sorted({tier.start for price in tiered.values() for tier in price.tiers})
-    steps = {start: {MEMBERS[name][0]: _amount(name, _at(price, start)) for name, price in tiered.items()} for start in starts}
+    steps = {
+        start: {
+            MEMBERS[name][0]: _amount(name, _at(price, start)) for name, price in tiered.items()
+        }
+        for start in starts
+    }
     return {**table, prices.ABOVE: steps} if steps else table
 
 
@@ -154,7 +180,8 @@ def bundled() -> Published:
 
 
 def read(text: str) -> Published:
-    """The edition in a document of the package's own format. Raises ValueError where any part of it cannot be used."""
+    """The edition in a document of the package's own format. Raises ValueError where any part of it
+    cannot be used."""
     from genai_prices.types import _providers_from_raw
 
     try:
@@ -178,7 +205,12 @@ def _check(edition: Published, provider: Any) -> int:
     """How many of its models have prices; every condition and price is looked at once."""
     provider.find_model("no such model", all_providers=edition.providers)
     tables = (
-        [table_of(model, context, moment) for moment in _moments(model) for context in (STANDARD, *OTHERS)] for model in provider.models
+        [
+            table_of(model, context, moment)
+            for moment in _moments(model)
+            for context in (STANDARD, *OTHERS)
+        ]
+        for model in provider.models
     )
     return sum(any(of_model) for of_model in tables)
 
@@ -186,8 +218,14 @@ def _check(edition: Published, provider: Any) -> int:
 def _moments(model: Any) -> Iterator[datetime]:
     """One in each time that the model's prices differ by, and now."""
     yield datetime.now(UTC)
-    for each in (*(model.prices if isinstance(model.prices, list) else ()), *(model.price_variants or ())):
-        day, hour = getattr(each.constraint, "start_date", None), getattr(each.constraint, "start_time", None)
+    for each in (
+        *(model.prices if isinstance(model.prices, list) else ()),
+        *(model.price_variants or ()),
+    ):
+        day, hour = (
+            getattr(each.constraint, "start_date", None),
+            getattr(each.constraint, "start_time", None),
+        )
         if day is not None:
             yield datetime(day.year, day.month, day.day, tzinfo=UTC)
         if hour is not None:

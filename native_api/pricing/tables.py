@@ -1,6 +1,7 @@
 """Prices as values: what a site writes under PRICE, read and checked, and what a call costs by it.
 
-Exact to the last digit: amounts are Decimal from text or whole numbers, never a float. No token is counted twice.
+Exact to the last digit: amounts are Decimal from text or whole numbers, never a float. No token is
+counted twice.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any, Final
 from native_api.types import COST_DECIMALS, Json, Usage
 
 Table = Mapping[str, Any]
-"""Amounts by their member's name, and under ABOVE the long-context steps: `{200000: {"INPUT": Decimal("2.50")}}`, the highest first."""
+"""Amounts by their member's name, and under ABOVE the long-context steps: `{200000: {"INPUT":
+Decimal("2.50")}}`, the highest first."""
 
 PER_MILLION: Final = (
     "INPUT", "OUTPUT", "CACHED", "CACHE_WRITE", "CACHE_WRITE_1H", "REASONING",
@@ -55,19 +57,23 @@ EXACT: Final = Context(prec=80, rounding=ROUND_HALF_UP)
 LAST_DIGIT: Final = Decimal(1).scaleb(-COST_DECIMALS)
 ZERO: Final = Decimal(0)
 INPUT_SHARE: Final = Decimal("0.75")
-"""Of the tokens that are paid for: three are read for each that is written. Only for comparing targets with each other."""
+"""Of the tokens that are paid for: three are read for each that is written. Only for comparing
+targets with each other."""
 
 
 # --- reading -------------------------------------------------------------------------------------------------
 
 
 def parse(value: Any) -> Table | None:
-    """`{"INPUT": "0.15", "OUTPUT": "0.60"}` as a table, None for nothing. Raises ValueError('message | hint')."""
+    """`{"INPUT": "0.15", "OUTPUT": "0.60"}` as a table, None for nothing. Raises
+    ValueError('message | hint')."""
     if value in (None, {}):
         return None
     table = _members(value, "PRICE")
     if not table.keys() & {"INPUT", "OUTPUT", "REQUEST"}:
-        raise ValueError("PRICE tells no price | Give INPUT and OUTPUT, in USD per million tokens, or REQUEST, in USD.")
+        raise ValueError(
+            "PRICE tells no price | Give INPUT and OUTPUT, in USD per million tokens, or REQUEST, in USD."
+        )
     if value.get(ABOVE):
         table[ABOVE] = _steps(value[ABOVE])
     return table
@@ -75,11 +81,19 @@ def parse(value: Any) -> Table | None:
 
 def _members(value: Any, place: str) -> Json:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{place} must be a dictionary | Such as {{'INPUT': '0.15', 'OUTPUT': '0.60'}}, in USD per million tokens.")
+        raise ValueError(
+            f"{place} must be a dictionary | Such as {{'INPUT': '0.15', 'OUTPUT': '0.60'}}, in USD per million tokens."
+        )
     unknown = [name for name in value if name not in AMOUNTS and name != ABOVE]
     if unknown:
-        raise ValueError(f"{place}[{unknown[0]!r}] is unknown | Known: {', '.join((*PER_MILLION, *PER_USE, ABOVE))}.")
-    return {name: _amount(f"{place}[{name!r}]", amount) for name, amount in value.items() if name != ABOVE}
+        raise ValueError(
+            f"{place}[{unknown[0]!r}] is unknown | Known: {', '.join((*PER_MILLION, *PER_USE, ABOVE))}."
+        )
+    return {
+        name: _amount(f"{place}[{name!r}]", amount)
+        for name, amount in value.items()
+        if name != ABOVE
+    }
 
 
 def _amount(place: str, value: Any) -> Decimal:
@@ -87,10 +101,17 @@ def _amount(place: str, value: Any) -> Decimal:
         if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
             raise ValueError
         amount = Decimal(value)
-        if not amount.is_finite() or amount.is_signed() or amount > MOST or _decimals(amount) > MOST_DECIMALS:
+        if (
+            not amount.is_finite()
+            or amount.is_signed()
+            or amount > MOST
+            or _decimals(amount) > MOST_DECIMALS
+        ):
             raise ValueError
     except (InvalidOperation, ValueError):
-        raise ValueError(f"{place} is no price | Write it as '0.15', in USD per million tokens.") from None
+        raise ValueError(
+            f"{place} is no price | Write it as '0.15', in USD per million tokens."
+        ) from None
     return amount or ZERO
 
 
@@ -101,7 +122,9 @@ def _decimals(amount: Decimal) -> int:
 
 def _steps(value: Any) -> dict[int, Json]:
     if not isinstance(value, Mapping):
-        raise ValueError("PRICE['ABOVE'] must be a dictionary | Such as {'200000': {'INPUT': '2.50'}}: prices above so many prompt tokens.")
+        raise ValueError(
+            "PRICE['ABOVE'] must be a dictionary | Such as {'200000': {'INPUT': '2.50'}}: prices above so many prompt tokens."
+        )
     steps = {}
     for threshold, members in value.items():
         place = f"PRICE['ABOVE'][{threshold!r}]"
@@ -122,7 +145,9 @@ def to_json(table: Table) -> Json:
     """The table with amounts as text, which `parse` reads back as the same."""
     told: Json = {name: f"{amount:f}" for name, amount in table.items() if name != ABOVE}
     if ABOVE in table:
-        told[ABOVE] = {str(threshold): to_json(members) for threshold, members in table[ABOVE].items()}
+        told[ABOVE] = {
+            str(threshold): to_json(members) for threshold, members in table[ABOVE].items()
+        }
     return told
 
 
@@ -130,7 +155,8 @@ def to_json(table: Table) -> Json:
 
 
 def cost(table: Table, usage: Usage) -> Decimal | None:
-    """USD, rounded half up where it has more than 12 decimals. None where tokens were used for which the table tells no price.
+    """USD, rounded half up where it has more than 12 decimals. None where tokens were used for
+    which the table tells no price.
 
     A table of REQUEST alone tells that tokens are free; otherwise a free side is told as '0'.
     """
@@ -139,7 +165,11 @@ def cost(table: Table, usage: Usage) -> Decimal | None:
     counted = _billed(billed) if billed else told
     prompt = count_of(counted.get("prompt_tokens"))
     rates = at(table, prompt)
-    parts = [*_of_prompt(prompt, _object(counted, "prompt_tokens_details")), *_of_completion(counted), *_beside(told)]
+    parts = [
+        *_of_prompt(prompt, _object(counted, "prompt_tokens_details")),
+        *_of_completion(counted),
+        *_beside(told),
+    ]
     total: Decimal = rates.get("REQUEST", ZERO)
     for name, count in parts:
         amount = _price(rates, name, count) if count else ZERO
@@ -156,7 +186,8 @@ def _price(rates: Table, name: str, count: int) -> Decimal | None:
 
 
 def at(table: Table, prompt_tokens: int) -> Table:
-    """The amounts for a request of this size: those of the highest step that it exceeds in place of the base ones."""
+    """The amounts for a request of this size: those of the highest step that it exceeds in place of
+    the base ones."""
     for threshold, members in table.get(ABOVE, {}).items():
         if prompt_tokens > threshold:
             return {**table, **members}
@@ -173,21 +204,32 @@ def rate(table: Table, name: str) -> Decimal | None:
 
 
 def rounded(amount: Decimal) -> Decimal:
-    return amount.quantize(LAST_DIGIT, context=EXACT) if _decimals(amount) > COST_DECIMALS else amount
+    return (
+        amount.quantize(LAST_DIGIT, context=EXACT) if _decimals(amount) > COST_DECIMALS else amount
+    )
 
 
 def _billed(told: Mapping[str, Any]) -> Json:
     """Cohere's `billed_units` by our names. What it counts otherwise does not divide these."""
-    return {"prompt_tokens": told.get("input_tokens"), "completion_tokens": told.get("output_tokens")}
+    return {
+        "prompt_tokens": told.get("input_tokens"),
+        "completion_tokens": told.get("output_tokens"),
+    }
 
 
 def _of_prompt(prompt: int, details: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """What was read, each token in one kind. The plain rest is never below zero, whatever the details add up to."""
-    cached, written, audio, image = (count_of(details.get(f"{name}_tokens")) for name in ("cached", "cache_write", "audio", "image"))
+    """What was read, each token in one kind. The plain rest is never below zero, whatever the
+    details add up to."""
+    cached, written, audio, image = (
+        count_of(details.get(f"{name}_tokens"))
+        for name in ("cached", "cache_write", "audio", "image")
+    )
     hour = count_of(details.get("cache_write_1h_tokens"))
     excess = cached + max(written, hour) + audio + image - prompt
     cached_audio = _shared(details.get("cached_audio_tokens"), cached, audio, excess)
-    cached_image = _shared(details.get("cached_image_tokens"), cached - cached_audio, image, excess - cached_audio)
+    cached_image = _shared(
+        details.get("cached_image_tokens"), cached - cached_audio, image, excess - cached_audio
+    )
     parts = (
         ("CACHED", _rest(cached, cached_audio, cached_image)),
         ("CACHED_AUDIO", cached_audio),
@@ -203,14 +245,22 @@ def _of_prompt(prompt: int, details: Mapping[str, Any]) -> Iterator[tuple[str, i
 
 def _of_completion(counted: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     details = _object(counted, "completion_tokens_details")
-    kinds = (("REASONING", "reasoning_tokens"), ("OUTPUT_AUDIO", "audio_tokens"), ("OUTPUT_IMAGE", "image_tokens"))
+    kinds = (
+        ("REASONING", "reasoning_tokens"),
+        ("OUTPUT_AUDIO", "audio_tokens"),
+        ("OUTPUT_IMAGE", "image_tokens"),
+    )
     parts = [(name, count_of(details.get(count))) for name, count in kinds]
-    yield "OUTPUT", _rest(count_of(counted.get("completion_tokens")), *(count for _, count in parts))
+    yield (
+        "OUTPUT",
+        _rest(count_of(counted.get("completion_tokens")), *(count for _, count in parts)),
+    )
     yield from parts
 
 
 def _shared(told: Any, first: int, second: int, excess: int) -> int:
-    """Tokens that two kinds have in common: as told, else as many as the kinds exceed the whole by."""
+    """Tokens that two kinds have in common: as told, else as many as the kinds exceed the whole
+    by."""
     return count_of(told) if told is not None else max(0, min(first, second, excess))
 
 
@@ -229,7 +279,9 @@ def _beside(told: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 def _searches(told: Mapping[str, Any]) -> int:
     """Searches of the web by the provider's own tool: Anthropic's count, or Perplexity's."""
-    return count_of(_object(told, "server_tool_use").get("web_search_requests")) or count_of(told.get("num_search_queries"))
+    return count_of(_object(told, "server_tool_use").get("web_search_requests")) or count_of(
+        told.get("num_search_queries")
+    )
 
 
 def _object(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -250,7 +302,8 @@ def _rest(whole: int, *parts: int) -> int:
 
 
 def most(table: Table, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-    """USD that a call of text may cost at most: with its prompt written to a cache, or all that is written being reasoning."""
+    """USD that a call of text may cost at most: with its prompt written to a cache, or all that is
+    written being reasoning."""
     rates = at(table, prompt_tokens)
     reading = [rate(rates, name) for name in ("INPUT", "CACHE_WRITE")]
     writing = [rate(rates, name) for name in ("OUTPUT", "REASONING")]
@@ -260,12 +313,16 @@ def most(table: Table, prompt_tokens: int, completion_tokens: int) -> Decimal | 
         known = [amount for amount in amounts if amount is not None]
         if count and not known:
             return None
-        total = EXACT.add(total, EXACT.multiply(max(known, default=ZERO), min(count, MOST_TOKENS)).scaleb(-6, EXACT))
+        total = EXACT.add(
+            total,
+            EXACT.multiply(max(known, default=ZERO), min(count, MOST_TOKENS)).scaleb(-6, EXACT),
+        )
     return rounded(total)
 
 
 def blended(table: Table) -> Decimal | None:
-    """One price for comparing, in USD per million tokens; None where a table tells none by the token."""
+    """One price for comparing, in USD per million tokens; None where a table tells none by the
+    token."""
     told_input, told_output = table.get("INPUT"), table.get("OUTPUT")
     if told_input is None or told_output is None:
         one: Decimal | None = told_output if told_input is None else told_input

@@ -1,4 +1,5 @@
-"""Newer lists of published prices: fetched, checked as a whole, and kept in the database, where every process finds them."""
+"""Newer lists of published prices: fetched, checked as a whole, and kept in the database, where
+every process finds them."""
 
 from __future__ import annotations
 
@@ -33,27 +34,37 @@ def usual_address() -> str:
 
 
 def update(url: str) -> int:
-    """Fetch the list at `url` and store it. Returns how many models it prices. Raises NoUpdate; queries the database."""
+    """Fetch the list at `url` and store it. Returns how many models it prices. Raises NoUpdate;
+    queries the database."""
     text = fetch(url)
     try:
         edition = published.read(text)
     except ValueError as error:
-        raise NoUpdate(f"What {address_shown(url)} serves cannot be used: {str(error)[:500]}") from error
+        raise NoUpdate(
+            f"What {address_shown(url)} serves cannot be used: {str(error)[:500]}"
+        ) from error
     _store(text, address_shown(url))
     return edition.priced
 
 
 def fetch(url: str) -> str:
-    """The document. Only over TLS, but for this machine itself; no redirects; never more than MOST_BYTES. Raises NoUpdate."""
+    """The document. Only over TLS, but for this machine itself; no redirects; never more than
+    MOST_BYTES. Raises NoUpdate."""
     if not _is_safe(url):
-        raise NoUpdate(f"{address_shown(url)} is no address to take prices from. It must begin with https://.")
+        raise NoUpdate(
+            f"{address_shown(url)} is no address to take prices from. It must begin with https://."
+        )
     try:
-        with httpx.stream("GET", url, timeout=TIMEOUT, headers={"accept-encoding": "identity"}) as response:
+        with httpx.stream(
+            "GET", url, timeout=TIMEOUT, headers={"accept-encoding": "identity"}
+        ) as response:
             if response.status_code != 200:
                 raise NoUpdate(f"{address_shown(url)} answered {response.status_code}.")
             return _body(response, url).decode()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NoUpdate(f"{address_shown(url)} cannot be reached: {error or type(error).__name__}") from error
+        raise NoUpdate(
+            f"{address_shown(url)} cannot be reached: {error or type(error).__name__}"
+        ) from error
     except UnicodeDecodeError as error:
         raise NoUpdate(f"What {address_shown(url)} serves is no text.") from error
 

@@ -1,20 +1,26 @@
 """Attempts: one call, tried at one target after the other until one answers.
 
 Rules:
-1. A target that may answer next time is asked again after a pause, `retries` times; then comes the next target of the route, then
-   the fallbacks: the request's, else the route's, each a route of its own; then, in the same order, the targets that are a last
-   resort (`routing`). No target has two turns. `verdicts` says what a fault means.
-2. A pause is short, and doubles, with chance in it so that calls do not come back together. The provider's `retry-after` is
-   obeyed; where it is longer than is worth waiting, the next target is better.
-3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it names none.
-4. A target that cannot express the request, that is not usable, or for which the caller's limits have no room, is skipped; if none is
-   left, the first one's reason is the answer. The request is built once for a target, and limits are asked before the target is.
-5. The `AttemptLimits` bounds attempts and the time in which they may begin. A running attempt has its target's own timeouts.
+1. A target that may answer next time is asked again after a pause, `retries` times; then comes the
+   next target of the route, then the fallbacks: the request's, else the route's, each a route of
+   its own; then, in the same order, the targets that are a last resort (`routing`). No target has
+   two turns. `verdicts` says what a fault means.
+2. A pause is short, and doubles, with chance in it so that calls do not come back together. The
+   provider's `retry-after` is obeyed; where it is longer than is worth waiting, the next target is
+   better.
+3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it
+   names none.
+4. A target that cannot express the request, that is not usable, or for which the caller's limits
+   have no room, is skipped; if none is left, the first one's reason is the answer. The request is
+   built once for a target, and limits are asked before the target is.
+5. The `AttemptLimits` bounds attempts and the time in which they may begin. A running attempt has
+   its target's own timeouts.
 6. Nothing is tried again once a chunk was handed on.
-7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of order or have no place free, it
-   is 503, with the time after which it is worth while.
+7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of
+   order or have no place free, it is 503, with the time after which it is worth while.
 8. However a call ends, cancelled too, its place is given back and what it began is closed.
-9. Hedging (`hedging`): two walks over the same targets instead of one. Off unless the route says so.
+9. Hedging (`hedging`): two walks over the same targets instead of one. Off unless the route says
+   so.
 """
 
 from __future__ import annotations
@@ -41,7 +47,12 @@ from native_api.exceptions import (
 from native_api.routing import hedging, strategies
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPermit, TargetPool
-from native_api.routing.retry_policy import RetryDecision, decide_retry, helps_to_retry, retry_headers
+from native_api.routing.retry_policy import (
+    RetryDecision,
+    decide_retry,
+    helps_to_retry,
+    retry_headers,
+)
 from native_api.routing.route import ATTEMPT_LIMITS, AttemptLimits, Route
 from native_api.types import ChatCompletionChunk, ChatRequest, Json, Target, Usage
 from native_api.upstream import call
@@ -62,7 +73,8 @@ BUSY_SECONDS: Final = 1
 
 @dataclass(slots=True)
 class CallPlan:
-    """What a call may try. `fallbacks` and `context_fallbacks` are asked for routes only when they are needed."""
+    """What a call may try. `fallbacks` and `context_fallbacks` are asked for routes only when they
+    are needed."""
 
     route: Route
     fallbacks: Callable[[], Iterable[Route]] = tuple
@@ -90,7 +102,8 @@ ReplyT = TypeVar("ReplyT", bound=TargetReply)
 
 
 ReserveLimits = Callable[[Route, call.PreparedRequest], Awaitable[None]]
-"""Makes sure that the caller may make an attempt with this request. Raises RateLimited, BudgetExceeded or DatabaseUnavailable."""
+"""Makes sure that the caller may make an attempt with this request. Raises RateLimited,
+BudgetExceeded or DatabaseUnavailable."""
 
 
 async def reserve_nothing(route: Route, prepared: call.PreparedRequest) -> None:
@@ -98,27 +111,39 @@ async def reserve_nothing(route: Route, prepared: call.PreparedRequest) -> None:
 
 
 async def complete(
-    chat: ChatRequest, plan: CallPlan, attempts: AttemptLog, pool: TargetPool, reserve: ReserveLimits = reserve_nothing
+    chat: ChatRequest,
+    plan: CallPlan,
+    attempts: AttemptLog,
+    pool: TargetPool,
+    reserve: ReserveLimits = reserve_nothing,
 ) -> call.UpstreamCompletion:
     """The first reply that a target gives. Raises NativeError."""
     return await AttemptLoop(chat, plan, attempts, pool, _complete, reserve).run()
 
 
 async def open_stream(
-    chat: ChatRequest, plan: CallPlan, attempts: AttemptLog, pool: TargetPool, reserve: ReserveLimits = reserve_nothing
+    chat: ChatRequest,
+    plan: CallPlan,
+    attempts: AttemptLog,
+    pool: TargetPool,
+    reserve: ReserveLimits = reserve_nothing,
 ) -> RoutedStream:
     """The first stream that a target begins. Raises NativeError."""
     return await AttemptLoop(chat, plan, attempts, pool, _open_stream, reserve).run()
 
 
-async def _complete(prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog) -> call.UpstreamCompletion:
+async def _complete(
+    prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog
+) -> call.UpstreamCompletion:
     completed = await call.complete(prepared, attempts)
     permit.succeeded()
     permit.release()
     return completed
 
 
-async def _open_stream(prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog) -> RoutedStream:
+async def _open_stream(
+    prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog
+) -> RoutedStream:
     stream = RoutedStream(await call.open_stream(prepared, attempts), permit)
     try:
         permit.began()
@@ -129,7 +154,8 @@ async def _open_stream(prepared: call.PreparedRequest, permit: TargetPermit, att
 
 
 class RoutedStream:
-    """A reply's chunks, in batches, and the place at its target that it holds. Iterate once, then `aclose`."""
+    """A reply's chunks, in batches, and the place at its target that it holds. Iterate once, then
+    `aclose`."""
 
     def __init__(self, upstream: call.UpstreamStream, permit: TargetPermit) -> None:
         self.omitted = upstream.omitted
@@ -181,7 +207,9 @@ class AttemptLoop(Generic[ReplyT]):
         self._pool = pool
         self._attempt = attempt
         self._reserve_limits = reserve
-        self._traits = strategies.RequestTraits(bool(chat.get("stream")), plan.conversation, plan.caller)
+        self._traits = strategies.RequestTraits(
+            bool(chat.get("stream")), plan.conversation, plan.caller
+        )
         self._began = pool.clock()
         self._tries = 0
         self._fault: ProviderFault | None = None
@@ -204,7 +232,8 @@ class AttemptLoop(Generic[ReplyT]):
         raise self._refusal()
 
     def _routes(self) -> Iterator[tuple[Route, frozenset[TargetState]]]:
-        """The route, its fallbacks, then the last resorts of both. Those for long conversations once it is found to be one."""
+        """The route, its fallbacks, then the last resorts of both. Those for long conversations
+        once it is found to be one."""
         ahead, at_fallbacks, at_longer = deque([self._plan.route]), False, False
         while ahead:
             route = ahead.popleft()
@@ -246,7 +275,8 @@ class AttemptLoop(Generic[ReplyT]):
         return None
 
     async def _prepare(self, route: Route, target: Target) -> call.PreparedRequest | None:
-        """The request for this target, with room for it in the caller's limits; None if the target cannot take it or there is no room.
+        """The request for this target, with room for it in the caller's limits; None if the target
+        cannot take it or there is no room.
 
         Files are fetched only for callers who have room for the rest.
         """
@@ -264,8 +294,11 @@ class AttemptLoop(Generic[ReplyT]):
             return None
         return prepared
 
-    async def _ask(self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest) -> ReplyT | RetryDecision:
-        """The target's answer, asked for again where that is worth while; else what to do without it."""
+    async def _ask(
+        self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest
+    ) -> ReplyT | RetryDecision:
+        """The target's answer, asked for again where that is worth while; else what to do without
+        it."""
         again = 0
         try:
             while True:
@@ -286,7 +319,9 @@ class AttemptLoop(Generic[ReplyT]):
         permit.release()
         return decision
 
-    async def _once(self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest) -> ReplyT:
+    async def _once(
+        self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest
+    ) -> ReplyT:
         attempts, target, clock = self._attempts, permit.target, self._pool.clock
         self._tries += 1
         attempts.target, attempts.route = target, route.name
@@ -321,31 +356,51 @@ class AttemptLoop(Generic[ReplyT]):
 
     # --- what went wrong ---------------------------------------------------------------------------------------
 
-    def _note_fault(self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int) -> tuple[RetryDecision, float | None]:
-        """Note a fault: what it means, and the seconds after which the same target is asked again; None where it is not."""
+    def _note_fault(
+        self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int
+    ) -> tuple[RetryDecision, float | None]:
+        """Note a fault: what it means, and the seconds after which the same target is asked again;
+        None where it is not."""
         fault.provider = permit.target.provider.name
         decision = decide_retry(fault)
         self._fault = fault
         self._final = self._final or decision is RetryDecision.NEVER
         self._too_long = self._too_long or decision is RetryDecision.LONGER
         callable_still = permit.failed(fault)
-        if decision is not RetryDecision.AGAIN or again >= permit.target.retries or not callable_still or self._spent():
+        if (
+            decision is not RetryDecision.AGAIN
+            or again >= permit.target.retries
+            or not callable_still
+            or self._spent()
+        ):
             return decision, None
         return decision, self._pause(route, permit, fault, again)
 
-    def _pause(self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int) -> float | None:
+    def _pause(
+        self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int
+    ) -> float | None:
         pause = fault.retry_after
         if pause is None:
             pause = min(FIRST_PAUSE * 2**again, LAST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-        others = strategies.following(route, self._pool, self._traits, self._tried, strategies.AVAILABLE) is not None
+        others = (
+            strategies.following(route, self._pool, self._traits, self._tried, strategies.AVAILABLE)
+            is not None
+        )
         worth_while = pause <= (PATIENCE_WITH_OTHERS if others else PATIENCE)
-        return pause if worth_while and self._elapsed() + pause < self._plan.attempt_limits.seconds else None
+        return (
+            pause
+            if worth_while and self._elapsed() + pause < self._plan.attempt_limits.seconds
+            else None
+        )
 
     def _elapsed(self) -> float:
         return self._pool.clock() - self._began
 
     def _spent(self) -> bool:
-        return self._tries >= self._plan.attempt_limits.attempts or self._elapsed() >= self._plan.attempt_limits.seconds
+        return (
+            self._tries >= self._plan.attempt_limits.attempts
+            or self._elapsed() >= self._plan.attempt_limits.seconds
+        )
 
     def _refusal(self) -> Exception:
         """Why there is no answer: the last provider's word, else ours."""
@@ -361,7 +416,10 @@ class AttemptLoop(Generic[ReplyT]):
 
     def _unavailable(self, targets: Iterable[Target]) -> NativeError:
         seconds = ceil(self._pool.health.wait_for(targets, self._plan.caller) or BUSY_SECONDS)
-        return NoTargetAvailable(f"No provider can serve this model right now. Try again in {seconds} s.", headers=retry_headers(seconds))
+        return NoTargetAvailable(
+            f"No provider can serve this model right now. Try again in {seconds} s.",
+            headers=retry_headers(seconds),
+        )
 
 
 def _with_retry_headers(fault: ProviderFault) -> ProviderFault:

@@ -1,4 +1,5 @@
-"""What single callers met: a set of circuits for each, and rows of faults over all of them, which show what concerns everybody.
+"""What single callers met: a set of circuits for each, and rows of faults over all of them, which
+show what concerns everybody.
 
 Both are bounded, and what was used last is kept. `health` has the lock, and decides.
 """
@@ -85,7 +86,9 @@ def after_outage() -> Row:
 class Rows(OrderedDict[tuple[Kind, str], Row]):
     """The rows by kind, and by name of a target or provider."""
 
-    def add(self, kind: Kind, name: str, known: Incident | None, caller: str, unprovoked: bool = False) -> Row:
+    def add(
+        self, kind: Kind, name: str, known: Incident | None, caller: str, unprovoked: bool = False
+    ) -> Row:
         """One more fault, of a name of which this is known for all. Returns the row."""
         row = self.get((kind, name))
         if row is None:

@@ -1,7 +1,9 @@
-"""The circuits of targets as one party sees them: one caller, or all callers together. Knows how long what lasts.
+"""The circuits of targets as one party sees them: one caller, or all callers together. Knows how
+long what lasts.
 
-Whom a fault concerns is decided by `health`, which also has the lock. Names are those of targets (`Target.key`) or of
-providers (`Provider.identity`), where a trouble concerns all that a provider has.
+Whom a fault concerns is decided by `health`, which also has the lock. Names are those of targets
+(`Target.key`) or of providers (`Provider.identity`), where a trouble concerns all that a provider
+has.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ LONGEST: Final = max(LAST_COOL_DOWN, MAX_RETRY_AFTER) + 30.0
 """No trouble lasts longer; the rest is for clocks that differ."""
 
 TRIAL_SECONDS: Final = 30.0
-"""How long a trial keeps others away: its process may die, and its caller may be slow on purpose."""
+"""How long a trial keeps others away: its process may die, and its caller may be slow on
+purpose."""
 
 PUT_OFF: Final = 1.0
 """Seconds until a process asks again whether another one's trial is over."""
@@ -42,7 +45,8 @@ def cool_down(level: int) -> float:
 
 
 class Circuits:
-    """What is wrong with targets and providers. Keeps at most `bound` troubles, and as many counts."""
+    """What is wrong with targets and providers. Keeps at most `bound` troubles, and as many
+    counts."""
 
     def __init__(self, clock: Callable[[], float], bound: int) -> None:
         self.incidents: dict[str, Incident] = {}
@@ -90,9 +94,12 @@ class Circuits:
         return incident is not None and incident.code == TRIED
 
     def is_ended_by(self, name: str, state: TargetState) -> bool:
-        """Whether the success of a call that began with this standing ends the trouble: an open circuit needs a trial."""
+        """Whether the success of a call that began with this standing ends the trouble: an open
+        circuit needs a trial."""
         incident = self.incidents.get(name)
-        return incident is not None and (incident.kind != "failing" or state is TargetState.HALF_OPEN)
+        return incident is not None and (
+            incident.kind != "failing" or state is TargetState.HALF_OPEN
+        )
 
     def lasts(self, incident: Incident) -> bool:
         """A trouble that seems to last longer than any can is over: the clock was changed."""
@@ -100,7 +107,9 @@ class Circuits:
 
     def seconds_open(self, name: str) -> float:
         """For how much longer the circuit is open; 0.0 if it is not."""
-        return max(0.0, self.incidents[name].until - self._clock()) if self.is_failing(name) else 0.0
+        return (
+            max(0.0, self.incidents[name].until - self._clock()) if self.is_failing(name) else 0.0
+        )
 
     def is_tried(self, name: str) -> bool:
         """Whether a trial keeps others away."""
@@ -123,19 +132,28 @@ class Circuits:
     def look(self, now: float) -> None:
         """Work `not_open` out again."""
         states = {name: self.state(name) for name in self.incidents}
-        ends = [incident.until for incident in self.incidents.values()] + [until for _, until in self.trials.values()]
+        ends = [incident.until for incident in self.incidents.values()] + [
+            until for _, until in self.trials.values()
+        ]
         self.not_open = (
             frozenset(name for name, state in states.items() if state is TargetState.OPEN),
             frozenset(name for name, state in states.items() if state is TargetState.DEGRADED),
         )
-        self._looked_at, self._look_again_at = now, min((end for end in ends if end > now), default=float("inf"))
+        self._looked_at, self._look_again_at = (
+            now,
+            min((end for end in ends if end > now), default=float("inf")),
+        )
 
     def changed(self) -> None:
         self._look_again_at = float("-inf")
 
     def is_empty(self) -> bool:
         """Whether nothing is known here that is worth keeping."""
-        return not (self.incidents or self._failures or any(until > self._clock() for until in self._spoke_for_all.values()))
+        return not (
+            self.incidents
+            or self._failures
+            or any(until > self._clock() for until in self._spoke_for_all.values())
+        )
 
     # --- troubles ----------------------------------------------------------------------------------------------
 
@@ -148,7 +166,9 @@ class Circuits:
 
     def keep_for_others(self, name: str, kind: Kind, seconds: float) -> None:
         """After a trial for all: leave the next one to other callers."""
-        self.put(name, Incident(kind, self._clock() + seconds, max(0, self.level(name, kind)), TRIED))
+        self.put(
+            name, Incident(kind, self._clock() + seconds, max(0, self.level(name, kind)), TRIED)
+        )
 
     def refuse(self, name: str, code: str) -> int:
         """Note that a key was refused. Returns how often in a row, counted from 0."""
@@ -157,9 +177,12 @@ class Circuits:
         return level
 
     def limit(self, name: str, seconds: float, code: str) -> bool:
-        """Note a rate limit, unless something worse or longer is known. Whether that changed anything."""
+        """Note a rate limit, unless something worse or longer is known. Whether that changed
+        anything."""
         until, known = self._clock() + seconds, self.incidents.get(name)
-        changes = seconds > 0 and (known is None or (known.kind == "limited" and known.until < until - PUT_OFF))
+        changes = seconds > 0 and (
+            known is None or (known.kind == "limited" and known.until < until - PUT_OFF)
+        )
         if changes:
             self.put(name, Incident("limited", until, 0, code))
         return changes
@@ -173,7 +196,9 @@ class Circuits:
 
     def _drop_what_is_old(self) -> None:
         forgotten = self._clock() - FORGOTTEN_AFTER
-        for name in [name for name, incident in self.incidents.items() if incident.until < forgotten]:
+        for name in [
+            name for name, incident in self.incidents.items() if incident.until < forgotten
+        ]:
             self.forget(name)
         while len(self.incidents) > self._bound:
             self.forget(next(iter(self.incidents)))
@@ -193,7 +218,8 @@ class Circuits:
         return self._counted(name, self._failures.pop(name, 0) + 1)
 
     def close_on_probation(self, name: str, failures: int, level: int) -> None:
-        """The circuit is closed as if there had been so many failures. If it opens again, it is for longer than at `level`."""
+        """The circuit is closed as if there had been so many failures. If it opens again, it is for
+        longer than at `level`."""
         self.forget(name)
         self._levels[name] = level
         self._counted(name, failures)
@@ -231,7 +257,9 @@ class Circuits:
         now = self._clock()
         if self._spoke_for_all.get(name, now) > now:
             return False
-        self._spoke_for_all = {each: until for each, until in self._spoke_for_all.items() if until > now}
+        self._spoke_for_all = {
+            each: until for each, until in self._spoke_for_all.items() if until > now
+        }
         if len(self._spoke_for_all) >= self._bound:
             return False
         self._spoke_for_all[name] = now + seconds

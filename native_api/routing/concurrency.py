@@ -1,12 +1,15 @@
-"""How many requests of this process are under way at each target, and the short queue where that is limited.
+"""How many requests of this process are under way at each target, and the short queue where that is
+limited.
 
 Rules:
-1. MAX_CONCURRENCY counts per process: counting over all of them would cost each call a round trip, and a slot of a process that
-   died would have to be waited for. With N processes a target gets at most N times as many.
-2. Where no place is free a call waits its turn, first come first served, for `QUEUE_SECONDS` at the most; no more wait than there
-   are places. The others go to the next target at once.
+1. MAX_CONCURRENCY counts per process: counting over all of them would cost each call a round trip,
+   and a slot of a process that died would have to be waited for. With N processes a target gets at
+   most N times as many.
+2. Where no place is free a call waits its turn, first come first served, for `QUEUE_SECONDS` at the
+   most; no more wait than there are places. The others go to the next target at once.
 3. A place that becomes free is handed to the first who waits: nobody who comes later gets it.
-4. A place is given back exactly once, however its call ends. Calls of several event loops, in their threads, may share a target.
+4. A place is given back exactly once, however its call ends. Calls of several event loops, in their
+   threads, may share a target.
 """
 
 from __future__ import annotations
@@ -46,7 +49,8 @@ class Waiter:
 
 
 class ConcurrencyLimiter:
-    """`taken` has the number of requests under way at each target, by its key; nothing where there are none."""
+    """`taken` has the number of requests under way at each target, by its key; nothing where there
+    are none."""
 
     def __init__(self, queue_seconds: float = QUEUE_SECONDS) -> None:
         self.taken: dict[str, int] = {}
@@ -77,7 +81,8 @@ class ConcurrencyLimiter:
 
     async def _wait(self, key: str, waiter: Waiter) -> bool:
         try:
-            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the result.
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the
+            # result.
             async with asyncio.timeout(self._queue_seconds):
                 await waiter.future
         except TimeoutError:

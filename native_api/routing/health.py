@@ -1,30 +1,38 @@
-"""The health of targets: circuits, limits and refused keys. Decides who may be called, and by whom; calls nobody.
+"""The health of targets: circuits, limits and refused keys. Decides who may be called, and by whom;
+calls nobody.
 
-Theory of operation. What is wrong with a target is a `Incident`, kept by the target's key, or by its provider's identity if it
-concerns all of it. There is one set of troubles for all callers, and a small one for each caller who met faults lately. A call
-sees both. Most of the time there is no trouble, and then a look costs nothing.
+Theory of operation. What is wrong with a target is a `Incident`, kept by the target's key, or by
+its provider's identity if it concerns all of it. There is one set of troubles for all callers, and
+a small one for each caller who met faults lately. A call sees both. Most of the time there is no
+trouble, and then a look costs nothing.
 
-1. A caller can bring about most faults: a request may be answered with a 500 for its own sake, or be too long to be answered in
-   time. So a fault counts for its own caller first: `FAILURES` in a row open the circuit for that caller, who is diverted.
-2. A circuit opens for all callers if `FAILURES` in a row were met by `SEVERAL` callers, if as many connections failed
-   (`UNPROVOKED`: no caller can bring that about), or if a probe of our own fails too. `doubt` asks for that probe each time a
-   circuit opens for one caller, so a site whose calls are all made with one key has its circuits as well.
-3. A target whose circuit is open is not called for 30 s, then 60, 120, 240, 300. After that one request, the trial, goes through
-   and all others are kept away until it is known how that ended, but for `TRIAL_SECONDS` at the most. Success closes the
-   circuit. A fault that the caller can have brought about opens it again for that caller; for all only if a second caller's
-   trial fails, or the probe. A trial that shows nothing leaves the next one to other callers.
-4. A stream is a success when it ends. Its first chunk ends a trial, so that nobody waits for the length of an answer; but then
-   fewer failures open the circuit again.
-5. `limited`: the target answered 429, and is a last resort for that caller until its `retry-after` is over. The rate is that of
-   a key which all share, so it is a last resort for all too: as long if `SEVERAL` callers were limited, else for `ALONE` seconds,
-   and not again for the same caller's sake within `ALONE_EVERY`.
-6. `refused`: 401 (for all of the provider), 402 or 403 (for that target) mean that the key does not work. A last resort for
-   that caller, and for all if `SEVERAL` callers or the probe were refused, with trials as for a circuit. The mark goes when a call
-   succeeds, or when the key or the address is changed.
+1. A caller can bring about most faults: a request may be answered with a 500 for its own sake, or
+   be too long to be answered in time. So a fault counts for its own caller first: `FAILURES` in a
+   row open the circuit for that caller, who is diverted.
+2. A circuit opens for all callers if `FAILURES` in a row were met by `SEVERAL` callers, if as many
+   connections failed (`UNPROVOKED`: no caller can bring that about), or if a probe of our own fails
+   too. `doubt` asks for that probe each time a circuit opens for one caller, so a site whose calls
+   are all made with one key has its circuits as well.
+3. A target whose circuit is open is not called for 30 s, then 60, 120, 240, 300. After that one
+   request, the trial, goes through and all others are kept away until it is known how that ended,
+   but for `TRIAL_SECONDS` at the most. Success closes the circuit. A fault that the caller can have
+   brought about opens it again for that caller; for all only if a second caller's trial fails, or
+   the probe. A trial that shows nothing leaves the next one to other callers.
+4. A stream is a success when it ends. Its first chunk ends a trial, so that nobody waits for the
+   length of an answer; but then fewer failures open the circuit again.
+5. `limited`: the target answered 429, and is a last resort for that caller until its `retry-after`
+   is over. The rate is that of a key which all share, so it is a last resort for all too: as long
+   if `SEVERAL` callers were limited, else for `ALONE` seconds, and not again for the same caller's
+   sake within `ALONE_EVERY`.
+6. `refused`: 401 (for all of the provider), 402 or 403 (for that target) mean that the key does not
+   work. A last resort for that caller, and for all if `SEVERAL` callers or the probe were refused,
+   with trials as for a circuit. The mark goes when a call succeeds, or when the key or the address
+   is changed.
 7. When a circuit opens or closes for all, what single callers had met of it is forgotten.
 8. Calls that began before a trouble was found neither end it nor make it worse.
-9. What holds for all is told to the other processes, and what they found is taken as it comes (`SharedState`). Trials are claimed
-   there, so there is one trial over all. What a single caller met, and counts, are each process's own.
+9. What holds for all is told to the other processes, and what they found is taken as it comes
+   (`SharedState`). Trials are claimed there, so there is one trial over all. What a single caller
+   met, and counts, are each process's own.
 10. Times are those of the wall clock, since machines share them.
 """
 
@@ -39,7 +47,15 @@ from dataclasses import replace
 from native_api.exceptions import ProviderFault
 from native_api.logs import get_logger
 from native_api.routing.caller_circuits import FAILURES
-from native_api.routing.circuit import LAST_COOL_DOWN, NOBODY, OTHERS_FIRST, PUT_OFF, TRIAL_SECONDS, Circuits, NotOpen
+from native_api.routing.circuit import (
+    LAST_COOL_DOWN,
+    NOBODY,
+    OTHERS_FIRST,
+    PUT_OFF,
+    TRIAL_SECONDS,
+    Circuits,
+    NotOpen,
+)
 from native_api.routing.health_states import Incident, SharedState, TargetState
 from native_api.routing.incidents import MAX_KNOWN, IncidentTracker, names_of, wait_of
 from native_api.routing.retry_policy import KEY_REFUSED, counts_against
@@ -49,11 +65,13 @@ logger = get_logger("native_api.routing")
 
 
 class Health:
-    """What one process knows. Any thread and event loop may call it. Callers are named by `Caller.identity`."""
+    """What one process knows. Any thread and event loop may call it. Callers are named by
+    `Caller.identity`."""
 
     def __init__(self, shared: SharedState, clock: Callable[[], float] = time.time) -> None:
         self.doubt: Callable[[Target, str], None] = lambda target, caller: None
-        """Asks for a probe of the target, some time soon, because of what this caller met. Its end is told by `probed`."""
+        """Asks for a probe of the target, some time soon, because of what this caller met. Its end
+        is told by `probed`."""
         self._shared = shared
         self._incidents = IncidentTracker(clock, shared.tell)
         self._all = self._incidents.all
@@ -86,11 +104,15 @@ class Health:
         return state if own is None else max(state, own.state(key), own.state(provider))
 
     def not_open(self, caller: str = "") -> NotOpen:
-        """Who is out, and who is a last resort: names of targets and providers. Worked out anew only when that may have changed."""
+        """Who is out, and who is a last resort: names of targets and providers. Worked out anew
+        only when that may have changed."""
         own = self._callers.get(caller)
         if own is None:
             return self._look(self._all) if self._all.incidents else NOBODY
-        (out, last_resorts), (out_for_one, last_resorts_for_one) = self._look(self._all), self._look(own)
+        (out, last_resorts), (out_for_one, last_resorts_for_one) = (
+            self._look(self._all),
+            self._look(own),
+        )
         return out | out_for_one, last_resorts | last_resorts_for_one
 
     def _look(self, circuits: Circuits) -> NotOpen:
@@ -103,7 +125,8 @@ class Health:
         return circuits.not_open
 
     def wait_for(self, targets: Iterable[Target], caller: str = "") -> float | None:
-        """Seconds until the first of these may be tried, if the circuits of all of them are open; else None."""
+        """Seconds until the first of these may be tried, if the circuits of all of them are open;
+        else None."""
         waits: list[float] = []
         for target in targets:
             if self.state(target, caller) is not TargetState.OPEN:
@@ -118,7 +141,8 @@ class Health:
         return max(self._all.seconds_open(name), 0.0 if own is None else own.seconds_open(name))
 
     def incidents_of(self, provider: Provider) -> dict[str, Incident]:
-        """What is wrong, for all callers, with the provider's key (under "") and with its targets (under their models)."""
+        """What is wrong, for all callers, with the provider's key (under "") and with its targets
+        (under their models)."""
         own, found = provider.identity, dict[str, Incident]()
         for name, incident in list(self._all.incidents.items()):
             over = incident.kind == "limited" and not self._all.lasts(incident)
@@ -129,7 +153,8 @@ class Health:
     # --- a call begins -----------------------------------------------------------------------------------------
 
     async def admit(self, target: Target, caller: str = "") -> TargetState | None:
-        """How the target stands as this call begins; None if it must not be called. A trial is the caller's from here on."""
+        """How the target stands as this call begins; None if it must not be called. A trial is the
+        caller's from here on."""
         self._know(target)
         state = self.state(target, caller)
         if state is TargetState.HEALTHY:
@@ -141,7 +166,11 @@ class Health:
     def _is_due(self, target: Target, caller: str) -> bool:
         """Whether the call would be a trial, whatever else there is."""
         seen = (self._all, self._callers.get(caller) or self._all)
-        return any(circuits.state(name) is TargetState.HALF_OPEN for circuits in seen for name in names_of(target))
+        return any(
+            circuits.state(name) is TargetState.HALF_OPEN
+            for circuits in seen
+            for name in names_of(target)
+        )
 
     def _know(self, target: Target) -> None:
         if target.key not in self._names:
@@ -180,8 +209,14 @@ class Health:
     def _begin_trials(self, target: Target, caller: str) -> tuple[list[str], list[str]]:
         """The names that are tried for all, and those that are tried for this caller alone."""
         own = self._callers.get(caller)
-        names = [name for name in names_of(target) if self._all.state(name) is TargetState.HALF_OPEN]
-        names_for_one = [name for name in names_of(target) if own is not None and own.state(name) is TargetState.HALF_OPEN]
+        names = [
+            name for name in names_of(target) if self._all.state(name) is TargetState.HALF_OPEN
+        ]
+        names_for_one = [
+            name
+            for name in names_of(target)
+            if own is not None and own.state(name) is TargetState.HALF_OPEN
+        ]
         for name in names:
             self._all.begin_trial(name, caller)
         for name in names_for_one:
@@ -230,7 +265,9 @@ class Health:
                 self._incidents.over(target, state, caller)
             self._callers.tidy(caller)
 
-    def failed(self, target: Target, state: TargetState, fault: ProviderFault, caller: str = "") -> None:
+    def failed(
+        self, target: Target, state: TargetState, fault: ProviderFault, caller: str = ""
+    ) -> None:
         """The call met a fault of the provider."""
         with self._lock:
             is_doubtful = self._met(target, state, fault, caller)
@@ -254,13 +291,21 @@ class Health:
         if counts_against(fault):
             return self._incidents.failed_again(target, state, fault, caller)
         own = self._callers.get(caller)
-        if own is not None and own.is_failing(target.key) and state is TargetState.HALF_OPEN and own.is_tried_by(target.key, caller):
+        if (
+            own is not None
+            and own.is_failing(target.key)
+            and state is TargetState.HALF_OPEN
+            and own.is_tried_by(target.key, caller)
+        ):
             # It is there, if it did not do what was asked.
             own.close_on_probation(target.key, FAILURES - 1, own.level(target.key, "failing"))
-        return fault.upstream_status in KEY_REFUSED and self._incidents.refused(target, fault, caller)
+        return fault.upstream_status in KEY_REFUSED and self._incidents.refused(
+            target, fault, caller
+        )
 
     def _end_trial(self, target: Target, state: TargetState, caller: str) -> bool:
-        """If the call was a trial that showed nothing, another may be made. Whether it was one for all."""
+        """If the call was a trial that showed nothing, another may be made. Whether it was one for
+        all."""
         if state is not TargetState.HALF_OPEN:
             return False
         own = self._callers.circuits(caller)
@@ -269,8 +314,14 @@ class Health:
         names = [name for name in names_of(target) if self._all.end_trial(name, caller)]
         for name in names:
             self._shared.give_up(name)
-        shown = [name for name in names if name in self.incidents and own.lasts_for_itself(name, self.incidents[name].kind)]
-        self._leave_the_next_to_others((name for name in names if name not in shown), caller, OTHERS_FIRST)
+        shown = [
+            name
+            for name in names
+            if name in self.incidents and own.lasts_for_itself(name, self.incidents[name].kind)
+        ]
+        self._leave_the_next_to_others(
+            (name for name in names if name not in shown), caller, OTHERS_FIRST
+        )
         return bool(names)
 
     # --- probes ------------------------------------------------------------------------------------------------
@@ -281,7 +332,8 @@ class Health:
             self._over_for_all(target, also_limited=True)
 
     def probed(self, target: Target, fault: ProviderFault | None) -> None:
-        """The probe that `doubt` asked for had an answer, or met this fault. No caller brought it about, so it concerns all."""
+        """The probe that `doubt` asked for had an answer, or met this fault. No caller brought it
+        about, so it concerns all."""
         with self._lock:
             if fault is None:
                 self._over_for_all(target, also_limited=False)

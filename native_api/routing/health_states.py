@@ -1,4 +1,5 @@
-"""What can be wrong with a target, and how processes tell each other. Values and a protocol; `health` says what they mean."""
+"""What can be wrong with a target, and how processes tell each other. Values and a protocol;
+`health` says what they mean."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ KINDS: Final[tuple[Kind, ...]] = ("failing", "limited", "refused")
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`until` is in seconds since 1970, `level` counts cool-downs in a row from 0, `code` is the error's, for people."""
+    """`until` is in seconds since 1970, `level` counts cool-downs in a row from 0, `code` is the
+    error's, for people."""
 
     kind: Kind
     until: float
@@ -31,10 +33,12 @@ class TargetState(IntEnum):
 
 
 class SharedState(Protocol):
-    """Where processes tell each other what they found. Nothing here raises; what cannot be shared stays local."""
+    """Where processes tell each other what they found. Nothing here raises; what cannot be shared
+    stays local."""
 
     async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
-        """What others told since the last time; None for a trouble that is over. Asks at most once a second."""
+        """What others told since the last time; None for a trouble that is over. Asks at most once
+        a second."""
 
     def tell(self, name: str, incident: Incident | None) -> None:
         """Pass it on, some time soon. Ends this process's claim to a trial of `name`."""

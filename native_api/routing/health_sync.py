@@ -1,15 +1,18 @@
-"""What processes and machines tell each other through Django's cache: the health of targets, the tiers of conversations.
+"""What processes and machines tell each other through Django's cache: the health of targets, the
+tiers of conversations.
 
 Rules:
-1. Nothing here is waited for by the event loop, and hardly anything by a call: what is found is passed on behind it, what others
-   found is asked for at most once a second, behind it too. Only where nobody asked for `STALE` seconds does a call wait for the
-   answer, `GLANCE` at the most, and for a claim to a trial, which one call in a cool-down makes.
+1. Nothing here is waited for by the event loop, and hardly anything by a call: what is found is
+   passed on behind it, what others found is asked for at most once a second, behind it too. Only
+   where nobody asked for `STALE` seconds does a call wait for the answer, `GLANCE` at the most, and
+   for a claim to a trial, which one call in a cool-down makes.
 2. One small key changes whenever anything does, so that there is mostly only that to read.
-3. A cache that fails or hangs costs nothing but sharing: the state is local until it is back, and what could not be told is
-   told then. One warning a minute. What is lost there (a flush) is not lost here.
+3. A cache that fails or hangs costs nothing but sharing: the state is local until it is back, and
+   what could not be told is told then. One warning a minute. What is lost there (a flush) is not
+   lost here.
 4. A cache in the memory of this process, or none, is not used at all: there is nobody to tell.
-5. Claims are made with `cache.add`, which is one step in Redis, Memcached and the database cache. In Django's file cache it is
-   two, so there two processes may try at the same moment.
+5. Claims are made with `cache.add`, which is one step in Redis, Memcached and the database cache.
+   In Django's file cache it is two, so there two processes may try at the same moment.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ T = TypeVar("T")
 
 logger = get_logger("native_api.routing")
 
-IN_PROCESS: Final = frozenset({"django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache"})
+IN_PROCESS: Final = frozenset(
+    {"django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache"}
+)
 ALIAS: Final = "default"
 CHANGED: Final = "native_api.health.changed"
 
@@ -62,7 +67,8 @@ _threads: Final = background.Threads("native-api-shared", 2)
 
 
 class HealthSync:
-    """`incidents.SharedState` over Django's cache, for all threads and event loops of the process."""
+    """`incidents.SharedState` over Django's cache, for all threads and event loops of the
+    process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -155,7 +161,12 @@ class HealthSync:
 
     def _is_new(self, name: str, value: Any) -> bool:
         """Whether it differs from what was read or told last."""
-        return value is not None and name not in self._untold and self._seen.get(name) != value and _is_sound(value)
+        return (
+            value is not None
+            and name not in self._untold
+            and self._seen.get(name) != value
+            and _is_sound(value)
+        )
 
     # --- telling -----------------------------------------------------------------------------------------------
 
@@ -175,7 +186,8 @@ class HealthSync:
         self._tell_all()
 
     def _tell_all(self) -> None:
-        """Start telling, unless that is under way already: it goes on until there is nothing left."""
+        """Start telling, unless that is under way already: it goes on until there is nothing
+        left."""
         with self._lock:
             telling = self._telling
             if telling is not None and not telling.done():
@@ -207,7 +219,11 @@ class HealthSync:
     def _write(self, told: Mapping[str, Incident | None], released: Iterable[str]) -> None:
         cache = caches[ALIAS]
         for name, incident in told.items():
-            value = OVER if incident is None else (incident.kind, incident.until, incident.level, incident.code)
+            value = (
+                OVER
+                if incident is None
+                else (incident.kind, incident.until, incident.level, incident.code)
+            )
             self._seen[name] = value
             cache.set(_key(name), value, FORGOTTEN_AFTER)
         if told:
@@ -234,7 +250,8 @@ class HealthSync:
     # --- tiers -------------------------------------------------------------------------------------------------
 
     async def raised(self, conversation: str, tier: int, highest: int) -> int:
-        """The highest tier that was told for this conversation, the present one included. Best effort, kept for a day."""
+        """The highest tier that was told for this conversation, the present one included. Best
+        effort, kept for a day."""
         name = _digest(conversation)
         known, until = self._tiers.get(name, (0, 0.0))
         tier = max(tier, known if until > self._clock() else 0)
@@ -259,7 +276,10 @@ class HealthSync:
         if now - self._warned_at > WARN_EVERY:
             self._warned_at = now
             told = f"{type(error).__name__}: {error}"[:200]
-            logger.warning("The cache cannot be used (%s); what targets are out of order, each process finds out by itself.", told)
+            logger.warning(
+                "The cache cannot be used (%s); what targets are out of order, each process finds out by itself.",
+                told,
+            )
 
 
 def _claimed(name: str, seconds: float) -> bool:

@@ -1,7 +1,8 @@
-"""Hedging: a second walk over a route's targets is started when the first takes too long. The first answer wins.
+"""Hedging: a second walk over a route's targets is started when the first takes too long. The first
+answer wins.
 
-It costs what it saves: the provider of the one that lost may have worked for nothing. The loser is cancelled at once, and
-`AttemptLog.hedged` tells of it, so that its usage is recorded.
+It costs what it saves: the provider of the one that lost may have worked for nothing. The loser is
+cancelled at once, and `AttemptLog.hedged` tells of it, so that its usage is recorded.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ T = TypeVar("T")
 
 
 def delay(route: Route, speeds: LatencyTracker, stream: bool) -> float | None:
-    """Seconds after which the route's calls are hedged; None where they are not, or not yet enough is known."""
+    """Seconds after which the route's calls are hedged; None where they are not, or not yet enough
+    is known."""
     if route.hedge_after == P95:
         return speeds.percentile_95(route.name, stream)
     return route.hedge_after
 
 
-async def race(walk: Callable[[], Coroutine[Any, Any, T | None]], seconds: float, lose: Callable[[T], Awaitable[None]]) -> T | None:
+async def race(
+    walk: Callable[[], Coroutine[Any, Any, T | None]],
+    seconds: float,
+    lose: Callable[[T], Awaitable[None]],
+) -> T | None:
     """The first answer of a walk and, if that takes longer than `seconds`, of a second one.
 
     `lose` is given every answer that is not returned. Cancelling cancels both walks.
@@ -51,7 +57,9 @@ async def _first_answer(walks: list[asyncio.Task[T | None]]) -> T | None:
     return None
 
 
-async def _end(walks: list[asyncio.Task[T | None]], winner: T | None, lose: Callable[[T], Awaitable[None]]) -> None:
+async def _end(
+    walks: list[asyncio.Task[T | None]], winner: T | None, lose: Callable[[T], Awaitable[None]]
+) -> None:
     for walk in walks:
         walk.cancel()
     try:

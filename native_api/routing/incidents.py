@@ -1,7 +1,8 @@
-"""What is wrong with targets, for one caller or for all: what a fault and a success change. `health` says when, and has the lock.
+"""What is wrong with targets, for one caller or for all: what a fault and a success change.
+`health` says when, and has the lock.
 
-The rules are those of `health`: a fault counts for its own caller first, and for all when several callers met it, when no caller
-can have brought it about, or when a probe of our own met it.
+The rules are those of `health`: a fault counts for its own caller first, and for all when several
+callers met it, when no caller can have brought it about, or when a probe of our own met it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ MAX_KNOWN: Final = 4096
 
 
 class IncidentTracker:
-    """The circuits of all callers together, and of each who met faults lately. `tell` passes on what holds for all."""
+    """The circuits of all callers together, and of each who met faults lately. `tell` passes on
+    what holds for all."""
 
-    def __init__(self, clock: Callable[[], float], tell: Callable[[str, Incident | None], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], tell: Callable[[str, Incident | None], None]
+    ) -> None:
         self.all = Circuits(clock, MAX_KNOWN)
         self.callers = Callers(clock)
         self.rows = Rows()
@@ -75,12 +79,16 @@ class IncidentTracker:
 
     # --- it failed ---------------------------------------------------------------------------------------------
 
-    def failed_again(self, target: Target, state: TargetState, fault: ProviderFault, caller: str) -> bool:
+    def failed_again(
+        self, target: Target, state: TargetState, fault: ProviderFault, caller: str
+    ) -> bool:
         """One more failure in a row. Whether it opened the circuit for this caller alone."""
         key, is_trial = target.key, state is TargetState.HALF_OPEN
         if self.all.is_failing(key) and not (is_trial and self.all.is_tried_by(key, caller)):
             return False
-        row = self.rows.add("failing", key, self.all.incidents.get(key), caller, fault.code in UNPROVOKED)
+        row = self.rows.add(
+            "failing", key, self.all.incidents.get(key), caller, fault.code in UNPROVOKED
+        )
         if row.opens_circuit:
             self.open(target, fault.code)
             return False
@@ -92,7 +100,11 @@ class IncidentTracker:
         if opens:
             seconds = own.open(key, fault.code)
             logger.warning(
-                "%s is out of order (%s) for one caller (%s): not called for %g s.", target, fault.code, caller or "anonymous", seconds
+                "%s is out of order (%s) for one caller (%s): not called for %g s.",
+                target,
+                fault.code,
+                caller or "anonymous",
+                seconds,
             )
         return opens
 
@@ -115,7 +127,9 @@ class IncidentTracker:
         if self.rows.add("refused", name, self.all.incidents.get(name), caller).met_by_several:
             self.refuse(target, fault)
             return False
-        if own.is_worse_than_limited(name) and not (own.is_tried_by(name, caller) or own.is_kept_for_others(name)):
+        if own.is_worse_than_limited(name) and not (
+            own.is_tried_by(name, caller) or own.is_kept_for_others(name)
+        ):
             return False
         own.refuse(name, str(fault.upstream_status))
         return True
@@ -147,12 +161,14 @@ class IncidentTracker:
 
 
 def names_of(target: Target) -> tuple[str, str]:
-    """What its troubles are kept under: those of its own, and those of all that its provider has."""
+    """What its troubles are kept under: those of its own, and those of all that its provider
+    has."""
     return target.key, target.provider.identity
 
 
 def _refused_name(target: Target, fault: ProviderFault) -> str:
-    """A key that is not known (401) is known for no model; one that may not (402, 403) may not call this one."""
+    """A key that is not known (401) is known for no model; one that may not (402, 403) may not call
+    this one."""
     return target.provider.identity if fault.upstream_status == 401 else target.key
 
 

@@ -1,7 +1,9 @@
-"""How fast targets answer: moving averages for the strategy `fastest`, percentiles for hedging. Of this process alone.
+"""How fast targets answer: moving averages for the strategy `fastest`, percentiles for hedging. Of
+this process alone.
 
-What is measured is the time to the first token of a stream, and the time to the whole of a complete reply, since its first
-token is not seen. The two are kept apart. A time-out counts with the time it took.
+What is measured is the time to the first token of a stream, and the time to the whole of a complete
+reply, since its first token is not seen. The two are kept apart. A time-out counts with the time it
+took.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ WEIGHT_OF_NEW: Final = 0.3
 """Of the newest measurement in an average: about five of them make it up."""
 
 OUTDATED_AFTER: Final = 60.0
-"""Seconds after which an average is made anew, by one request: a slow target may have become a fast one."""
+"""Seconds after which an average is made anew, by one request: a slow target may have become a fast
+one."""
 
 KEPT: Final = 200
 """Measurements that a percentile is made of."""
@@ -48,7 +51,8 @@ class Recent:
 
 
 class LatencyTracker:
-    """Filled by the client for routes that ask for it, so no caller can fill the memory with made-up names."""
+    """Filled by the client for routes that ask for it, so no caller can fill the memory with
+    made-up names."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -62,7 +66,9 @@ class LatencyTracker:
         if known is None or known.measured_at < now - OUTDATED_AFTER:
             self._averages[stream][key] = Average(seconds, now)
         else:
-            self._averages[stream][key] = Average(known.seconds + (seconds - known.seconds) * WEIGHT_OF_NEW, now)
+            self._averages[stream][key] = Average(
+                known.seconds + (seconds - known.seconds) * WEIGHT_OF_NEW, now
+            )
 
     def add_to_route(self, name: str, stream: bool, seconds: float) -> None:
         """A route answered."""

@@ -1,4 +1,5 @@
-"""What one process knows of all its targets, and the lease that a call holds while it talks to one of them."""
+"""What one process knows of all its targets, and the lease that a call holds while it talks to one
+of them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ STEADY: Final = time.monotonic
 
 
 class TargetPool:
-    """Health, places and speeds of the targets. One for the process; tests make their own, with clocks of their own."""
+    """Health, places and speeds of the targets. One for the process; tests make their own, with
+    clocks of their own."""
 
     def __init__(
         self,
@@ -39,7 +41,8 @@ class TargetPool:
         self.slots.after_fork()
 
     async def admit(self, target: Target, caller: str = "") -> TargetPermit | None:
-        """Leave for this caller to call the target now; None if it is out of order or has no place free."""
+        """Leave for this caller to call the target now; None if it is out of order or has no place
+        free."""
         if not await self.slots.take(target):
             return None
         try:
@@ -54,11 +57,14 @@ class TargetPool:
 
 
 class TargetPermit:
-    """Leave to call one target. Whoever holds it tells how the call went, and calls `release` in the end."""
+    """Leave to call one target. Whoever holds it tells how the call went, and calls `release` in
+    the end."""
 
     __slots__ = ("_caller", "_pool", "_released", "state", "target")
 
-    def __init__(self, pool: TargetPool, target: Target, state: TargetState, caller: str = "") -> None:
+    def __init__(
+        self, pool: TargetPool, target: Target, state: TargetState, caller: str = ""
+    ) -> None:
         self._pool = pool
         self._caller = caller
         self._released = False

@@ -13,10 +13,11 @@
     any other 4xx                                     the next target                nothing
 
 Rules:
-1. A provider's `x-should-retry` decides between "again" and "the next target", but never for what will fail again.
+1. A provider's `x-should-retry` decides between "again" and "the next target", but never for what
+   will fail again.
 2. What too slow has cost once is not spent on the same target twice.
-3. A status that speaks of the request never counts against a target: nobody may put it out of order for others. What else a
-   request can bring about counts for its own caller first (`health`).
+3. A status that speaks of the request never counts against a target: nobody may put it out of order
+   for others. What else a request can bring about counts for its own caller first (`health`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ OF_THE_PROVIDER: Final = KEY_REFUSED | {407, 408, 429}
 """Those of 4xx that may tell how the provider is, its key or the way to it."""
 
 OF_THE_REQUEST: Final = frozenset(range(400, 500)) - OF_THE_PROVIDER
-"""Statuses that speak of the request: wrong, too large, of a kind or to a place that the provider does not have."""
+"""Statuses that speak of the request: wrong, too large, of a kind or to a place that the provider
+does not have."""
 
 AGAIN: Final = frozenset({408, 409, 425, 429})
 NEVER_AGAIN: Final = KEY_REFUSED | {400, 404, 405, 406, 410, 411, 413, 414, 415, 416, 422, 431, 451}
@@ -46,7 +48,8 @@ HARMLESS: Final = OF_THE_REQUEST | KEY_REFUSED | {429}
 CONNECTION: Final = frozenset({"connection_failed", "connection_lost", NO_SOCKET})
 
 LONGEST_PATIENCE: Final = 60.0
-"""Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at once."""
+"""Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at
+once."""
 
 
 class RetryDecision(Enum):
@@ -67,7 +70,11 @@ def decide_retry(fault: ProviderFault) -> RetryDecision:
         return RetryDecision.ELSEWHERE
     if fault.should_retry is not None:
         return RetryDecision.AGAIN if fault.should_retry else RetryDecision.ELSEWHERE
-    return RetryDecision.AGAIN if status in AGAIN or status >= 500 or fault.code in CONNECTION else RetryDecision.ELSEWHERE
+    return (
+        RetryDecision.AGAIN
+        if status in AGAIN or status >= 500 or fault.code in CONNECTION
+        else RetryDecision.ELSEWHERE
+    )
 
 
 def counts_against(fault: ProviderFault) -> bool:
@@ -79,12 +86,21 @@ def counts_against(fault: ProviderFault) -> bool:
 
 
 def helps_to_retry(fault: ProviderFault) -> bool:
-    """Whether the client's own retry has a chance: else it is told not to (`x-should-retry: false`)."""
+    """Whether the client's own retry has a chance: else it is told not to (`x-should-retry:
+    false`)."""
     status = fault.upstream_status or 0
     patient = fault.retry_after is None or fault.retry_after <= LONGEST_PATIENCE
-    return fault.should_retry is not False and status not in NEVER_AGAIN and not 300 <= status < 400 and patient
+    return (
+        fault.should_retry is not False
+        and status not in NEVER_AGAIN
+        and not 300 <= status < 400
+        and patient
+    )
 
 
 def retry_headers(seconds: int) -> dict[str, str]:
     """Headers of a refusal that holds for so long."""
-    return {"retry-after": str(seconds), **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {})}
+    return {
+        "retry-after": str(seconds),
+        **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {}),
+    }

@@ -1,6 +1,8 @@
-"""Routes as values: what a public model name stands for, and everything about choosing that can be worked out beforehand.
+"""Routes as values: what a public model name stands for, and everything about choosing that can be
+worked out beforehand.
 
-`route` makes one, when the catalog's snapshot is made; nothing here happens during a call, and nothing is ever changed.
+`route` makes one, when the catalog's snapshot is made; nothing here happens during a call, and
+nothing is ever changed.
 """
 
 from __future__ import annotations
@@ -48,8 +50,9 @@ class Group:
 class Route:
     """A public model name and who serves it.
 
-    `groups` are in order of priority. `fallbacks` are names of routes to try when all targets failed, `context_fallbacks`
-    when the conversation is too long. `hedge_after` is in seconds; "p95" means the route's own; None: never.
+    `groups` are in order of priority. `fallbacks` are names of routes to try when all targets
+    failed, `context_fallbacks` when the conversation is too long. `hedge_after` is in seconds;
+    "p95" means the route's own; None: never.
     """
 
     name: str
@@ -66,7 +69,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """What one call may spend on trying: so many attempts, none of them begun after so many seconds."""
+    """What one call may spend on trying: so many attempts, none of them begun after so many
+    seconds."""
 
     attempts: int = 6
     seconds: float = 120.0
@@ -75,12 +79,18 @@ class AttemptLimits:
 ATTEMPT_LIMITS: Final = AttemptLimits()
 
 
-def route(name: str, targets: Iterable[Target], strategy: Strategy | None = None, **more: Any) -> Route:
-    """The route of these targets. Without a strategy it is `weighted` where weights are there to choose by, else `ordered`.
+def route(
+    name: str, targets: Iterable[Target], strategy: Strategy | None = None, **more: Any
+) -> Route:
+    """The route of these targets. Without a strategy it is `weighted` where weights are there to
+    choose by, else `ordered`.
 
-    In a tier that names no strategy, a target's weight is divided by its price: the cheaper one is taken more often.
+    In a tier that names no strategy, a target's weight is divided by its price: the cheaper one is
+    taken more often.
     """
-    by_priority = groupby(sorted(targets, key=lambda target: target.priority), key=lambda target: target.priority)
+    by_priority = groupby(
+        sorted(targets, key=lambda target: target.priority), key=lambda target: target.priority
+    )
     listed = [tuple(group) for _, group in by_priority]
     by_price = strategy is None and name in TIERS
     groups = tuple(_group(members, strategy, by_price) for members in listed)
@@ -100,13 +110,17 @@ def _group(targets: tuple[Target, ...], strategy: Strategy | None, by_price: boo
 
 
 def _per_price(targets: tuple[Target, ...]) -> tuple[float, ...]:
-    """Weights divided by prices. A target without a price counts as the dearest, a free one as a hundredth of the cheapest."""
+    """Weights divided by prices. A target without a price counts as the dearest, a free one as a
+    hundredth of the cheapest."""
     known = [price for price in map(blended, targets) if price]
     if not known:
         return tuple(float(target.weight) for target in targets)
     least, dearest = min(known) / 100, max(known)
     counted = [dearest if price is None else price or least for price in map(blended, targets)]
-    return tuple(target.weight * float(dearest / price) for target, price in zip(targets, counted, strict=True))
+    return tuple(
+        target.weight * float(dearest / price)
+        for target, price in zip(targets, counted, strict=True)
+    )
 
 
 def _cost(target: Target) -> tuple[bool, Decimal]:
@@ -116,7 +130,8 @@ def _cost(target: Target) -> tuple[bool, Decimal]:
 
 
 def blended(target: Target) -> Decimal | None:
-    """One price for comparing, in USD per million tokens; None where the target's price is not known."""
+    """One price for comparing, in USD per million tokens; None where the target's price is not
+    known."""
     if target.cost is not None:
         return target.cost
     return tables.blended(target.price or target.provider.price or {})
@@ -124,4 +139,6 @@ def blended(target: Target) -> Decimal | None:
 
 def draw(name: str) -> int:
     """A number of BITS bits that stands for `name` in every process."""
-    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()) >> (32 - BITS)
+    return int.from_bytes(
+        blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    ) >> (32 - BITS)

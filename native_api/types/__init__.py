@@ -1,4 +1,5 @@
-"""The vocabulary of all rooms: values without behaviour. Imports nothing but this room and `exceptions`."""
+"""The vocabulary of all rooms: values without behaviour. Imports nothing but this room and
+`exceptions`."""
 
 from native_api.types.caller import Caller
 from native_api.types.chat import (

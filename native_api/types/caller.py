@@ -10,8 +10,9 @@ from typing import Any
 class Caller:
     """Who asks. Names are kept for records that outlive the user or key.
 
-    `allowed_models` are the key's patterns; empty means all. `granted_models` are those of the user and the user's groups; None
-    means all. `groups` are pairs of id and name. The last two are filled in by `permissions.resolved`, as far as they matter.
+    `allowed_models` are the key's patterns; empty means all. `granted_models` are those of the user
+    and the user's groups; None means all. `groups` are pairs of id and name. The last two are
+    filled in by `permissions.resolved`, as far as they matter.
     """
 
     user_id: int | str | None = None
@@ -24,7 +25,8 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """One party, whichever of its keys it uses; "" for anonymous callers and Python code that names nobody."""
+        """One party, whichever of its keys it uses; "" for anonymous callers and Python code that
+        names nobody."""
         if self.user_id is not None:
             return f"user {self.user_id}"
         return "" if self.key_id is None else f"key {self.key_id}"

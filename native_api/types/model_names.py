@@ -1,15 +1,21 @@
-"""One name for one model: how vendors read the names of models, and how patterns are compared with them.
+"""One name for one model: how vendors read the names of models, and how patterns are compared with
+them.
 
 Rules:
-1. Vendors take several spellings for one model. Here they are one for every provider, whichever vendor reads them so: a spelling that
-   one vendor takes for a model names nothing at the others, and any server may stand behind a wire that many speak.
-2. Capitals do not count. Some vendors ignore them (Ollama, Azure), the others know no two models that differ in nothing else.
-3. What may cost or answer differently is a model of its own: a version, a tag, a region, `:free`. Limits on the plain name cover it too
-   (`related`), since a limit must not be avoided by naming a variant; access and prices do not.
-4. A name that a caller makes up must be plain (`is_plain`): nothing that a server could strip, decode or resolve.
+1. Vendors take several spellings for one model. Here they are one for every provider, whichever
+   vendor reads them so: a spelling that one vendor takes for a model names nothing at the others,
+   and any server may stand behind a wire that many speak.
+2. Capitals do not count. Some vendors ignore them (Ollama, Azure), the others know no two models
+   that differ in nothing else.
+3. What may cost or answer differently is a model of its own: a version, a tag, a region, `:free`.
+   Limits on the plain name cover it too (`related`), since a limit must not be avoided by naming a
+   variant; access and prices do not.
+4. A name that a caller makes up must be plain (`is_plain`): nothing that a server could strip,
+   decode or resolve.
 
 Sources (read 2026-11): https://github.com/ollama/ollama/blob/main/types/model/name.go,
-https://ai.google.dev/api/generate-content, https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference,
+https://ai.google.dev/api/generate-content,
+https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference,
 https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html,
 https://openrouter.ai/docs/guides/routing/model-variants/overview.
 """
@@ -45,11 +51,13 @@ REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|uk|in|kr
 
 DATED: Final = re.compile(r"-(?:latest|\d{4}-\d\d-\d\d|\d\d-\d{4}|\d{3,8}|v\d+)$")
 TAGGED: Final = re.compile(r"(?:[:+][^:@+/]*|@[^@]*)$")
-"""The end of a name that tells a variant: its date or version, and its tag, build or what else vendors append."""
+"""The end of a name that tells a variant: its date or version, and its tag, build or what else
+vendors append."""
 
 
 class Named(NamedTuple):
-    """What a request's `model` means: a name of the site's own, or `model` as the provider reads it where `provider` is set.
+    """What a request's `model` means: a name of the site's own, or `model` as the provider reads it
+    where `provider` is set.
 
     `is_known` is False where nobody here knows such a name.
     """
@@ -61,13 +69,17 @@ class Named(NamedTuple):
 
 
 def is_plain(model: str) -> bool:
-    """Whether a name has only what every server reads as it stands: no spaces, escapes, empty steps or `..`."""
-    return PLAIN.fullmatch(model) is not None and not any(step.strip(".") == "" for step in model.split("/"))
+    """Whether a name has only what every server reads as it stands: no spaces, escapes, empty steps
+    or `..`."""
+    return PLAIN.fullmatch(model) is not None and not any(
+        step.strip(".") == "" for step in model.split("/")
+    )
 
 
 @lru_cache(REMEMBERED)
 def canonical(model: str) -> str:
-    """The one name of the model: `llama3` for `registry.ollama.ai/library/LLAMA3:latest`. For comparing, never for sending."""
+    """The one name of the model: `llama3` for `registry.ollama.ai/library/LLAMA3:latest`. For
+    comparing, never for sending."""
     return _stripped(model.strip().lower()).removesuffix(LATEST)
 
 
@@ -99,12 +111,14 @@ def _shortened(name: str) -> str:
 
 # --- patterns ----------------------------------------------------------------------------------------------
 #
-# Patterns are read, never matched with spellings: `o*` must not mean every model, because each may be called `ollama.com/…`.
+# Patterns are read, never matched with spellings: `o*` must not mean every model, because each may
+# be called `ollama.com/…`.
 
 
 @lru_cache(8 * REMEMBERED)
 def admits(pattern: str, named: Named) -> bool:
-    """Whether a pattern of access means this model. Names of the site's own are compared as they are written."""
+    """Whether a pattern of access means this model. Names of the site's own are compared as they
+    are written."""
     if not named.provider:
         return fnmatchcase(named.name, pattern)
     name = canonical(named.model)
@@ -116,7 +130,8 @@ def admits(pattern: str, named: Named) -> bool:
 
 
 def _means(pattern: str, name: str) -> bool:
-    """Whether a pattern that may begin with a prefix, or end with a tag, means the model of this canonical name."""
+    """Whether a pattern that may begin with a prefix, or end with a tag, means the model of this
+    canonical name."""
     while (found := PREFIX.match(pattern)) is not None and found.end() < len(pattern):
         if not _may_have(found[0], name):
             return False
@@ -133,7 +148,11 @@ def _may_have(prefix: str, name: str) -> bool:
 
 def _tagged(name: str, pattern: str) -> tuple[str, ...]:
     """The name, and with the tag that it leaves out where the pattern tells one."""
-    return (name, f"{name}{LATEST}") if ":" in pattern and ":" not in name.rpartition("/")[2] else (name,)
+    return (
+        (name, f"{name}{LATEST}")
+        if ":" in pattern and ":" not in name.rpartition("/")[2]
+        else (name,)
+    )
 
 
 @lru_cache(8 * REMEMBERED)
@@ -149,7 +168,8 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def _limited_names(name: str, pattern: str) -> set[str]:
-    """Without a provider in the pattern, also those without it, and without the path that the model's name has there."""
+    """Without a provider in the pattern, also those without it, and without the path that the
+    model's name has there."""
     provider, slash, model = name.lower().partition("/")
     if not slash:
         return {provider}

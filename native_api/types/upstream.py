@@ -1,4 +1,5 @@
-"""What passes between a dialect and the transport: a request that is ready to send, and a decoded event of a stream."""
+"""What passes between a dialect and the transport: a request that is ready to send, and a decoded
+event of a stream."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from native_api.types.chat import Json
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """What a dialect wants sent. `content` is `body` in JSON; credentials are added later, by the engine.
+    """What a dialect wants sent. `content` is `body` in JSON; credentials are added later, by the
+    engine.
 
     `omitted` names the unified fields that were hints and could not be said (`x-native-omitted`).
     """
@@ -25,8 +27,8 @@ class UpstreamRequest:
 class Event(NamedTuple):
     """One decoded piece of an upstream stream, whatever its framing.
 
-    `type` is the SSE `event:` name, the binary event stream's `:event-type` (or `:exception-type`), or "".
-    `data` is the event's whole data as text.
+    `type` is the SSE `event:` name, the binary event stream's `:event-type` (or `:exception-type`),
+    or "". `data` is the event's whole data as text.
     """
 
     type: str

@@ -1,8 +1,9 @@
-"""One exchange with one target: the dialect's request goes out, its reply or its stream of chunks comes back.
+"""One exchange with one target: the dialect's request goes out, its reply or its stream of chunks
+comes back.
 
-Timeouts: connecting has its own; the first chunk of a stream has `first_token`, each later piece `between_tokens`,
-everything together `total`, which is also the one for a complete reply: its first byte comes with its last token.
-Whatever goes wrong leaves as an error of `exceptions`.
+Timeouts: connecting has its own; the first chunk of a stream has `first_token`, each later piece
+`between_tokens`, everything together `total`, which is also the one for a complete reply: its first
+byte comes with its last token. Whatever goes wrong leaves as an error of `exceptions`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser, encode
 from native_api.dialects.shared.nesting import MAX_DEPTH, brackets, check_value_depth
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.types import ChatCompletion, ChatCompletionChunk, ChatRequest, Event, Json, Target, UpstreamRequest, Usage
+from native_api.types import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    Event,
+    Json,
+    Target,
+    UpstreamRequest,
+    Usage,
+)
 from native_api.upstream import transport
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth.methods import authorize
@@ -31,7 +41,11 @@ from native_api.upstream.files import inline
 from native_api.upstream.redaction import attribute
 
 MAX_ERROR_BYTES: Final = 256 * 1024
-ACCEPTED: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", "eventstream": "application/vnd.amazon.eventstream"}
+ACCEPTED: Final = {
+    "sse": "text/event-stream",
+    "ndjson": "application/x-ndjson",
+    "eventstream": "application/vnd.amazon.eventstream",
+}
 
 
 class Decoder(Protocol):
@@ -69,8 +83,9 @@ class UpstreamCompletion:
 class PreparedRequest:
     """A request as one target gets it: built and encoded once, however often it is sent there.
 
-    `wire` is the dialect's name; "" while remote files are still to be fetched: then the body is the unified request, not what is sent.
-    `tokens` is an estimate of its input, 0 until somebody makes one.
+    `wire` is the dialect's name; "" while remote files are still to be fetched: then the body is
+    the unified request, not what is sent. `tokens` is an estimate of its input, 0 until somebody
+    makes one.
     """
 
     target: Target
@@ -88,7 +103,8 @@ class PreparedRequest:
 
 
 def prepare(chat: ChatRequest, target: Target) -> PreparedRequest:
-    """The request for this target, or, if it names files to be fetched first, all that is known of it. Waits for nobody.
+    """The request for this target, or, if it names files to be fetched first, all that is known of
+    it. Waits for nobody.
 
     Raises UnsupportedField, InvalidRequest.
     """
@@ -102,7 +118,9 @@ def prepare(chat: ChatRequest, target: Target) -> PreparedRequest:
 async def fetch_files(chat: ChatRequest, target: Target) -> PreparedRequest:
     """`prepare` for a request whose remote files are fetched now. Raises as it does."""
     dialect = DIALECTS[target.provider.dialect]
-    return _built(await inline.inlined(chat, dialect.remote_files, target.provider), dialect, target)
+    return _built(
+        await inline.inlined(chat, dialect.remote_files, target.provider), dialect, target
+    )
 
 
 def _built(chat: ChatRequest, dialect: Dialect, target: Target) -> PreparedRequest:
@@ -126,7 +144,8 @@ async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamC
 
 
 async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamStream:
-    """The stream, once its first chunk that says something is there. Counts and raises as `complete`."""
+    """The stream, once its first chunk that says something is there. Counts and raises as
+    `complete`."""
     target = prepared.target
     dialect, timeouts = DIALECTS[target.provider.dialect], target.timeouts
     deadline = asyncio.get_running_loop().time() + timeouts.total
@@ -143,12 +162,20 @@ async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> Upstre
 
 
 class UpstreamStream:
-    """The chunks of one reply, in batches: all that one read completed. `usage` is true at any moment.
+    """The chunks of one reply, in batches: all that one read completed. `usage` is true at any
+    moment.
 
     Iterating raises ProviderFault where the reply breaks. `aclose` closes the upstream connection.
     """
 
-    def __init__(self, response: httpx.Response, dialect: Dialect, target: Target, omitted: tuple[str, ...], deadline: float) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        dialect: Dialect,
+        target: Target,
+        omitted: tuple[str, ...],
+        deadline: float,
+    ) -> None:
         self.target = target
         self.omitted = omitted
         self._response = response
@@ -165,14 +192,18 @@ class UpstreamStream:
         return self._parser.usage
 
     def unread(self) -> list[Json]:
-        """The deltas that were read and not handed on: chunks that wait, and what the parser holds of pieces that are not whole."""
+        """The deltas that were read and not handed on: chunks that wait, and what the parser holds
+        of pieces that are not whole."""
         waiting = [choice["delta"] for chunk in self._held for choice in chunk["choices"]]
-        with suppress(Exception):  # of a wire that breaks its own rules; the answer is over in any case
+        with suppress(
+            Exception
+        ):  # of a wire that breaks its own rules; the answer is over in any case
             waiting.append(self._parser.held())
         return waiting
 
     async def begin(self) -> None:
-        """Read on until a chunk says something: until then a failure is still an ordinary HTTP error."""
+        """Read on until a chunk says something: until then a failure is still an ordinary HTTP
+        error."""
         try:
             async for batch in self._batches:
                 self._held += batch
@@ -204,7 +235,9 @@ class UpstreamStream:
         return min(self._deadline, now + self.target.timeouts.between_tokens)
 
     async def _read(self) -> AsyncIterator[list[ChatCompletionChunk]]:
-        media_type = self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = (
+            self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        )
         if media_type == "text/html":
             raise UpstreamError("The provider answered with a web page.")
         if media_type == "application/json":
@@ -222,7 +255,8 @@ class UpstreamStream:
         yield batch + list(_guarded(self._parser.close))
 
     def _parse(self, events: list[Event]) -> list[ChatCompletionChunk]:
-        """The chunks that these events mean. Of a stream that has begun, those before an error count, and it breaks after them."""
+        """The chunks that these events mean. Of a stream that has begun, those before an error
+        count, and it breaks after them."""
         feed, chunks = self._parser.feed, list[ChatCompletionChunk]()
         try:
             for event in events:
@@ -255,7 +289,9 @@ def _not_understood(error: Exception) -> UpstreamError:
 def says_something(chunk: ChatCompletionChunk) -> bool:
     """Whether the chunk carries more than a role and empty text."""
     for choice in chunk["choices"]:
-        if choice.get("finish_reason") or any(value for name, value in choice["delta"].items() if name != "role"):
+        if choice.get("finish_reason") or any(
+            value for name, value in choice["delta"].items() if name != "role"
+        ):
             return True
     return False
 
@@ -263,14 +299,20 @@ def says_something(chunk: ChatCompletionChunk) -> bool:
 def chunk_of(completion: ChatCompletion) -> ChatCompletionChunk:
     """The one chunk that says all of `completion`."""
     choices = [_chunk_choice(dict(choice)) for choice in completion["choices"]]
-    head = {name: value for name, value in completion.items() if name not in ("choices", "usage", "object")}
+    head = {
+        name: value
+        for name, value in completion.items()
+        if name not in ("choices", "usage", "object")
+    }
     return {**head, "object": "chat.completion.chunk", "choices": choices}  # type: ignore[typeddict-item]
 
 
 def _chunk_choice(choice: Json) -> Any:
     delta = dict(choice.pop("message"))
     if delta.get("tool_calls"):
-        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(delta["tool_calls"])]
+        delta["tool_calls"] = [
+            {"index": index, **call} for index, call in enumerate(delta["tool_calls"])
+        ]
     return {**choice, "delta": delta}
 
 
@@ -299,7 +341,10 @@ async def _refuse_errors(response: httpx.Response, dialect: Dialect, target: Tar
     if 200 <= status < 300:
         return
     if 300 <= status < 400:
-        raise UpstreamError(f"The provider answered {status}, a redirect. Redirects are not followed.", upstream_status=status)
+        raise UpstreamError(
+            f"The provider answered {status}, a redirect. Redirects are not followed.",
+            upstream_status=status,
+        )
     body = await _beginning(response)
     headers = {name.lower(): value for name, value in response.headers.items()}
     try:

@@ -1,6 +1,7 @@
 """The built-in `echo` provider: an upstream in the process that says the last user message back.
 
-It speaks OpenAI's wire, so a call to it passes through everything that a real call does. It needs no key and no network.
+It speaks OpenAI's wire, so a call to it passes through everything that a real call does. It needs
+no key and no network.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ import orjson
 class EchoTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/models"):
-            return httpx.Response(200, json={"object": "list", "data": [{"id": "echo", "object": "model"}]})
+            return httpx.Response(
+                200, json={"object": "list", "data": [{"id": "echo", "object": "model"}]}
+            )
         chat = orjson.loads(request.content)
         words = re.findall(r"\S+\s*|\s+", _last_text(chat)) or ["(nothing was said)"]
         usage = _usage(chat, words)
         if chat.get("stream"):
-            return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=EchoStream(words, usage))
+            return httpx.Response(
+                200, headers={"content-type": "text/event-stream"}, stream=EchoStream(words, usage)
+            )
         message = {"role": "assistant", "content": "".join(words)}
-        return httpx.Response(200, json=_completion([{"index": 0, "message": message, "finish_reason": "stop"}], usage))
+        return httpx.Response(
+            200,
+            json=_completion([{"index": 0, "message": message, "finish_reason": "stop"}], usage),
+        )
 
 
 class EchoStream(httpx.AsyncByteStream):
@@ -49,17 +57,34 @@ def _data(value: dict[str, Any]) -> bytes:
 
 
 def _chunk(choices: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"id": "", "object": "chat.completion.chunk", "created": 0, "model": "echo", "choices": choices}
+    return {
+        "id": "",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "echo",
+        "choices": choices,
+    }
 
 
 def _completion(choices: list[dict[str, Any]], usage: dict[str, int]) -> dict[str, Any]:
-    return {"id": "", "object": "chat.completion", "created": 0, "model": "echo", "choices": choices, "usage": usage}
+    return {
+        "id": "",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "echo",
+        "choices": choices,
+        "usage": usage,
+    }
 
 
 def _usage(chat: dict[str, Any], words: list[str]) -> dict[str, int]:
     """Counted in words, as the echo's tokens are words."""
     prompt = sum(len(text.split()) for message in chat["messages"] for text in _texts(message))
-    return {"prompt_tokens": prompt, "completion_tokens": len(words), "total_tokens": prompt + len(words)}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": len(words),
+        "total_tokens": prompt + len(words),
+    }
 
 
 def _last_text(chat: dict[str, Any]) -> str:

@@ -1,4 +1,5 @@
-"""Codes of faults that have no status, and the headers in which a provider says whether and when to retry. Decides nothing."""
+"""Codes of faults that have no status, and the headers in which a provider says whether and when to
+retry. Decides nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def should_retry(header: str | None) -> bool | None:
 
 
 def seconds_until(header: str | None, now: float) -> float | None:
-    """A `retry-after` that is a date, in seconds from `now`, bounded; None where it is none (RFC 9110, section 10.2.3)."""
+    """A `retry-after` that is a date, in seconds from `now`, bounded; None where it is none (RFC
+    9110, section 10.2.3)."""
     try:
         moment = parsedate_to_datetime(header or "").timestamp()
     except (TypeError, ValueError, OverflowError):

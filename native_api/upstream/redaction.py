@@ -1,12 +1,16 @@
-"""Redacts what a provider says before a client reads it: no credentials, no address of the provider, no private addresses.
+"""Redacts what a provider says before a client reads it: no credentials, no address of the
+provider, no private addresses.
 
 Rules:
-1. Secrets are the provider's key and its parts, the values of its headers, and the access tokens that were sent last. They are hidden
-   wherever they stand, also encoded: percent-encoded, escaped for JSON or HTML, in hexadecimal, in Base64.
-2. Also hidden are addresses of the provider and of private networks, and credentials in other addresses and after `Bearer`.
-   Other addresses stay: they are the client's own, or lead to documentation.
+1. Secrets are the provider's key and its parts, the values of its headers, and the access tokens
+   that were sent last. They are hidden wherever they stand, also encoded: percent-encoded, escaped
+   for JSON or HTML, in hexadecimal, in Base64.
+2. Also hidden are addresses of the provider and of private networks, and credentials in other
+   addresses and after `Bearer`. Other addresses stay: they are the client's own, or lead to
+   documentation.
 3. Text is cut only after secrets are hidden in it, so that no cut leaves a part of one.
-4. Of a 401 nothing is passed on. It is about the gateway's key, and providers repeat the ends of it.
+4. Of a 401 nothing is passed on. It is about the gateway's key, and providers repeat the ends of
+   it.
 """
 
 from __future__ import annotations
@@ -44,16 +48,19 @@ SECRET_PARAMETER: Final = re.compile(
     r"|authorization|credentials?|code)|apikey|accesskey|authkey",
     re.IGNORECASE,
 )
-"""The names of query parameters that are credentials, such as `key`, `api_key`, `access_token`, `X-Amz-Signature`."""
+"""The names of query parameters that are credentials, such as `key`, `api_key`, `access_token`,
+`X-Amz-Signature`."""
 
 PARAMETER: Final = re.compile(r"(?<=[?&#])([A-Za-z0-9_.-]+)=([^&#\s]+)")
 USERINFO: Final = re.compile(r"(?<=://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
 SHOWN_CREDENTIALS: Final = re.compile(
-    r"(\bbearer\s+|\b(?:signature|credential)=|\bx-amz-security-token[:=]\s*)(?=[^\s,;&()\"']*\d)[^\s,;&()\"']{8,}", re.IGNORECASE
+    r"(\bbearer\s+|\b(?:signature|credential)=|\bx-amz-security-token[:=]\s*)(?=[^\s,;&()\"']*\d)[^\s,;&()\"']{8,}",
+    re.IGNORECASE,
 )
 
 LONGEST_WORD: Final = 12
-"""Characters up to which a piece of a document (`-----BEGIN PRIVATE KEY-----` has such) may stand in a message by chance."""
+"""Characters up to which a piece of a document (`-----BEGIN PRIVATE KEY-----` has such) may stand
+in a message by chance."""
 
 ORDINARY_MEMBERS: Final = frozenset({"type", "project_id", "universe_domain"})
 """Members of a service account's key that are not secret, as are its addresses."""
@@ -74,7 +81,9 @@ def attribute(fault: ProviderFault, provider: Provider) -> None:
 def redact(text: str, provider: Provider) -> str:
     text = _without(text, tuple(secrets_of(provider)))
     here = urlsplit(provider.base_url).hostname or ""
-    text = ADDRESS.sub(lambda found: HIDDEN if _is_private(found[0], here) else address_shown(found[0]), text)
+    text = ADDRESS.sub(
+        lambda found: HIDDEN if _is_private(found[0], here) else address_shown(found[0]), text
+    )
     return SHOWN_CREDENTIALS.sub(rf"\1{HIDDEN}", text)[:MAX_PROVIDER_MESSAGE]
 
 
@@ -90,16 +99,28 @@ def _is_private(address: str, here: str) -> bool:
 
 
 def address_shown(url: str) -> str:
-    """An address without what is secret in it: user name, password, and tokens among its parameters."""
-    url = USERINFO.sub(f"{HIDDEN}@", url) if "://" in url else f"{HIDDEN}@{url.rpartition('@')[2]}" if "@" in url else url
-    return PARAMETER.sub(lambda found: f"{found[1]}={HIDDEN}" if SECRET_PARAMETER.fullmatch(found[1]) else found[0], url)
+    """An address without what is secret in it: user name, password, and tokens among its
+    parameters."""
+    url = (
+        USERINFO.sub(f"{HIDDEN}@", url)
+        if "://" in url
+        else f"{HIDDEN}@{url.rpartition('@')[2]}"
+        if "@" in url
+        else url
+    )
+    return PARAMETER.sub(
+        lambda found: f"{found[1]}={HIDDEN}" if SECRET_PARAMETER.fullmatch(found[1]) else found[0],
+        url,
+    )
 
 
 def secret_in(url: str) -> str:
     """What of an address is secret, in words and without it; "" if nothing is."""
     if USERINFO.search(url):
         return "a user name or password"
-    parameter = next((name for name, _ in PARAMETER.findall(url) if SECRET_PARAMETER.fullmatch(name)), "")
+    parameter = next(
+        (name for name, _ in PARAMETER.findall(url) if SECRET_PARAMETER.fullmatch(name)), ""
+    )
     return f"the parameter {parameter!r}" if parameter else ""
 
 
@@ -116,8 +137,11 @@ TOKENS: Final = re.compile(r"Bearer (\S+)|Credential=([^/,\s]+)")
 
 
 def remember(provider: Provider, headers: Mapping[str, str]) -> None:
-    """Note what is sent in the place of the provider's key: an access token, or what a search found."""
-    found = [part for parts in TOKENS.findall(headers.get("authorization", "")) for part in parts if part]
+    """Note what is sent in the place of the provider's key: an access token, or what a search
+    found."""
+    found = [
+        part for parts in TOKENS.findall(headers.get("authorization", "")) for part in parts if part
+    ]
     found += filter(None, (headers.get("x-amz-security-token"),))
     known = _sent.get(provider.identity, ())
     new = [token for token in found if token not in known]
@@ -137,7 +161,8 @@ def secrets_of(provider: Provider) -> Iterator[str]:
 
 
 def parts_of(key: str) -> Iterator[str]:
-    """What is secret by itself in a key: AWS's keys are several in one, with colons between; a service account's is a document."""
+    """What is secret by itself in a key: AWS's keys are several in one, with colons between; a
+    service account's is a document."""
     try:
         members = json.loads(key) if key.startswith("{") else None
     except ValueError:
@@ -156,7 +181,8 @@ def repeats(text: str, secret: str) -> bool:
 
 
 def _without(text: str, secrets: tuple[str, ...], most: int = MOST_READ) -> str:
-    """The beginning of the text, with the secrets hidden. Looks no further than it has to, however long the text is."""
+    """The beginning of the text, with the secrets hidden. Looks no further than it has to, however
+    long the text is."""
     pattern, longest = _pattern(secrets)
     shown: list[str] = []
     place, room = 0, most
@@ -182,10 +208,17 @@ def _without_last_word(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def _pattern(secrets: tuple[str, ...]) -> tuple[re.Pattern[str] | None, int]:
-    """What finds the secrets in every form, the longest first; and the most characters that a find has."""
-    known = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
+    """What finds the secrets in every form, the longest first; and the most characters that a find
+    has."""
+    known = sorted(
+        {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True
+    )
     forms = [form for secret in known for form in _forms(secret)]
-    return (re.compile("|".join(forms), re.IGNORECASE), LONGEST_ESCAPE * len(known[0])) if forms else (None, 0)
+    return (
+        (re.compile("|".join(forms), re.IGNORECASE), LONGEST_ESCAPE * len(known[0]))
+        if forms
+        else (None, 0)
+    )
 
 
 LONGEST_ESCAPE: Final = 12
@@ -193,7 +226,8 @@ LONGEST_ESCAPE: Final = 12
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """Patterns of a secret as it is or escaped, in hexadecimal, and in Base64 at any place in what was encoded."""
+    """Patterns of a secret as it is or escaped, in hexadecimal, and in Base64 at any place in what
+    was encoded."""
     data = secret.encode("utf-8", "surrogatepass")
     yield "".join(map(_escaped, secret))
     yield data.hex()
@@ -208,6 +242,8 @@ def _escaped(character: str) -> str:
     if character.isascii() and character.isalnum():
         return character
     number = ord(character)
-    quoted = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    quoted = "".join(
+        f"%(?:25){{0,3}}{byte:02x}" for byte in character.encode("utf-8", "surrogatepass")
+    )
     entity = codepoint2name.get(number, f"#{number}")
     return rf"(?:\\{{0,4}}{re.escape(character)}|{quoted}|\\{{1,4}}u{number:04x}|&(?:{entity}|#0{{0,3}}{number}|#x0{{0,3}}{number:x});)"

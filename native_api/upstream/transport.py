@@ -1,13 +1,19 @@
-"""Bytes out, bytes in: httpx's requests, responses and transports, with aiohttp's connection pool underneath.
+"""Bytes out, bytes in: httpx's requests, responses and transports, with aiohttp's connection pool
+underneath.
 
 Rules:
-1. One transport per event loop, made when first needed and closed with the loop, however short its life.
-2. The pool has no limit of its own: what limits concurrency is the gateway, and a pool that queues hides it.
-3. Redirects are never followed, cookies never kept: a provider's key must not travel where it was not sent.
+1. One transport per event loop, made when first needed and closed with the loop, however short its
+   life.
+2. The pool has no limit of its own: what limits concurrency is the gateway, and a pool that queues
+   hides it.
+3. Redirects are never followed, cookies never kept: a provider's key must not travel where it was
+   not sent.
 4. `echo:` addresses are answered in the process; every other scheme goes over the network.
-5. Replies are asked for uncompressed. One that comes compressed nevertheless is decompressed here, within `MAX_REPLY_BYTES`.
-6. Every failure leaves here as one of `exceptions`' provider faults, without an address in its message, and without the error that it
-   stands for: error reports show that one's frames, and in those the headers that were sent.
+5. Replies are asked for uncompressed. One that comes compressed nevertheless is decompressed here,
+   within `MAX_REPLY_BYTES`.
+6. Every failure leaves here as one of `exceptions`' provider faults, without an address in its
+   message, and without the error that it stands for: error reports show that one's frames, and in
+   those the headers that were sent.
 """
 
 from __future__ import annotations
@@ -34,10 +40,15 @@ MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 KEEPALIVE_SECONDS: Final = 30.0
 DNS_SECONDS: Final = 60
 
-OWN_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Why this machine could not even try to connect. Many calls at once may bring that about; it says nothing of the provider."""
+OWN_SHORTAGES: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
+"""Why this machine could not even try to connect. Many calls at once may bring that about; it says
+nothing of the provider."""
 
-_transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = weakref.WeakKeyDictionary()
+_transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -61,7 +72,9 @@ class Transport(httpx.AsyncBaseTransport):
             return self._echo
         proxy = proxy_for(scheme, host)
         if proxy not in self._by_proxy:
-            self._by_proxy[proxy] = AiohttpTransport(client=_session, proxy=httpx.Proxy(proxy) if proxy else None)
+            self._by_proxy[proxy] = AiohttpTransport(
+                client=_session, proxy=httpx.Proxy(proxy) if proxy else None
+            )
         return self._by_proxy[proxy]
 
     async def aclose(self) -> None:
@@ -70,7 +83,8 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 def proxy_for(scheme: str, host: str) -> str:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for this host; "" for none."""
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for this host; "" for
+    none."""
     if proxy_bypass_environment(host):
         return ""
     proxies = getproxies_environment()
@@ -78,9 +92,14 @@ def proxy_for(scheme: str, host: str) -> str:
 
 
 def _session() -> aiohttp.ClientSession:
-    """Without `trust_env`: it would also read ~/.netrc at every request, and send what it finds there."""
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_SECONDS, keepalive_timeout=KEEPALIVE_SECONDS)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**18)
+    """Without `trust_env`: it would also read ~/.netrc at every request, and send what it finds
+    there."""
+    connector = aiohttp.TCPConnector(
+        limit=0, ttl_dns_cache=DNS_SECONDS, keepalive_timeout=KEEPALIVE_SECONDS
+    )
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**18
+    )
 
 
 def current() -> Transport:
@@ -97,7 +116,8 @@ def current() -> Transport:
 
 
 async def _closing(transport: Transport) -> AsyncGenerator[None, None]:
-    """Closes the transport when it is closed itself. A loop that ends does that to all generators (`shutdown_asyncgens`)."""
+    """Closes the transport when it is closed itself. A loop that ends does that to all generators
+    (`shutdown_asyncgens`)."""
     try:
         yield
     finally:
@@ -111,16 +131,22 @@ async def aclose() -> None:
         await transport.until_loop_ends.aclose()
 
 
-async def send(method: str, url: str, headers: dict[str, str], content: bytes, connect_timeout: float) -> httpx.Response:
+async def send(
+    method: str, url: str, headers: dict[str, str], content: bytes, connect_timeout: float
+) -> httpx.Response:
     """Send and wait for the reply's head; its body is unread. Raises ProviderFault."""
     try:
         request = httpx.Request(method, _url(url), headers=headers, content=content)
         request.extensions["timeout"] = {"connect": connect_timeout}
         return await current().handle_async_request(request)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        raise UpstreamError("The provider's base URL is not a usable address.", code="connection_failed") from None
+        raise UpstreamError(
+            "The provider's base URL is not a usable address.", code="connection_failed"
+        ) from None
     except ValueError:  # of httpx for what is not ASCII, of aiohttp for line breaks
-        raise UpstreamError("The provider cannot be called: its key or its HEADERS have characters that no header can carry.") from None
+        raise UpstreamError(
+            "The provider cannot be called: its key or its HEADERS have characters that no header can carry."
+        ) from None
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
         raise fault(error) from None
 
@@ -132,7 +158,8 @@ def _url(text: str) -> httpx.URL:
 
 
 async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises ProviderFault if the connection breaks, or if the body cannot be decompressed."""
+    """The body as it arrives. Raises ProviderFault if the connection breaks, or if the body cannot
+    be decompressed."""
     inflating = decompressor(response.headers.get("content-encoding", ""), MAX_REPLY_BYTES)
     try:
         async for received in response.stream:  # type: ignore[union-attr]
@@ -162,7 +189,9 @@ async def read(response: httpx.Response, limit: int = MAX_REPLY_BYTES) -> bytes:
 def fault(error: Exception) -> ProviderFault:
     """The provider fault that a failure on the wire means."""
     cause = error.__cause__ or error
-    if isinstance(cause, aiohttp.ConnectionTimeoutError | httpx.ConnectTimeout) and not isinstance(cause, aiohttp.ServerDisconnectedError):
+    if isinstance(cause, aiohttp.ConnectionTimeoutError | httpx.ConnectTimeout) and not isinstance(
+        cause, aiohttp.ServerDisconnectedError
+    ):
         return UpstreamTimeout("The provider could not be reached in time.", code="connect_timeout")
     if isinstance(cause, TimeoutError | httpx.TimeoutException):
         return UpstreamTimeout()

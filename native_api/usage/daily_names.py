@@ -1,11 +1,14 @@
-"""Under which name a call's model stands in the daily totals. Callers make names up, and each name is a row of its own.
+"""Under which name a call's model stands in the daily totals. Callers make names up, and each name
+is a row of its own.
 
 Rules:
 1. A route stands under its name. A name that nobody here knows stands under UNKNOWN.
-2. `provider/model` stands under its canonical name from the first answer that the caller had from it, and under UNKNOWN until then.
-3. A caller has so many of those names in a day; servers that answer to every name cannot make more. Whatever further ones answer,
-   fallbacks too, stands under UNKNOWN.
-4. The record keeps what was asked, and this name (`counted_as`), so that totals can be made again from records.
+2. `provider/model` stands under its canonical name from the first answer that the caller had from
+   it, and under UNKNOWN until then.
+3. A caller has so many of those names in a day; servers that answer to every name cannot make more.
+   Whatever further ones answer, fallbacks too, stands under UNKNOWN.
+4. The record keeps what was asked, and this name (`counted_as`), so that totals can be made again
+   from records.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ MOST_NAMES: Final = 100
 MOST_CALLERS: Final = 2000
 
 _answered: OrderedDict[Hashable, set[str]] = OrderedDict()
-"""Names that answered, by caller and day. It may forget: the caller then has the names of the rest of the day anew."""
+"""Names that answered, by caller and day. It may forget: the caller then has the names of the rest
+of the day anew."""
 
 
 def is_answered(record: Any) -> bool:
@@ -33,7 +37,8 @@ def is_answered(record: Any) -> bool:
 
 
 def daily_name(asked: Named | None, answering: Named | None, caller: Hashable, day: int) -> str:
-    """`asked` is None where nobody looked the name up, `answering` where no model answered that the request names `provider/model`."""
+    """`asked` is None where nobody looked the name up, `answering` where no model answered that the
+    request names `provider/model`."""
     if answering is not None and not _is_counted(answering, caller, day, is_answer=True):
         return UNKNOWN
     if asked is None or not asked.is_known:

@@ -1,4 +1,5 @@
-"""One usage record on its way to the database, and the time-ordered id it is known by. No Django, no I/O."""
+"""One usage record on its way to the database, and the time-ordered id it is known by. No Django,
+no I/O."""
 
 from __future__ import annotations
 
@@ -21,17 +22,22 @@ MAX_DEPTH: Final = 16
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562, section 5.7): milliseconds, then 12 bits of what is left of them (6.2, method 3), then chance.
+    """A UUIDv7 (RFC 9562, section 5.7): milliseconds, then 12 bits of what is left of them (6.2,
+    method 3), then chance.
 
-    It has to be unique, not secret, so chance is Python's own generator, which is seeded by the system, anew after a fork.
+    It has to be unique, not secret, so chance is Python's own generator, which is seeded by the
+    system, anew after a fork.
     """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     chance = random.getrandbits(62)
-    return UUID(int=milliseconds << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | chance)
+    return UUID(
+        int=milliseconds << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | chance
+    )
 
 
 def first_id_of(moment: datetime) -> UUID:
-    """The smallest id that `new_id` can make at `moment`, so that a period of time is a range of ids."""
+    """The smallest id that `new_id` can make at `moment`, so that a period of time is a range of
+    ids."""
     milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62)
 
@@ -43,10 +49,12 @@ def moment_of(identity: UUID) -> datetime:
 
 @dataclass(slots=True)
 class UsageEntry:
-    """The fields of `models.UsageRecord`, with ids in place of the user and the key, and two that are for the recorder's hooks alone.
+    """The fields of `models.UsageRecord`, with ids in place of the user and the key, and two that
+    are for the recorder's hooks alone.
 
-    `claims` is what the call takes of budgets, in units by the budget's key; None where it asked for none. `refused_by` describes
-    the limit that refused it. `created_at` is the time that `id` tells, unless given. `status` is a value of `UsageRecord.Status`.
+    `claims` is what the call takes of budgets, in units by the budget's key; None where it asked
+    for none. `refused_by` describes the limit that refused it. `created_at` is the time that `id`
+    tells, unless given. `status` is a value of `UsageRecord.Status`.
     """
 
     request_id: str = ""
@@ -86,7 +94,8 @@ class UsageEntry:
             self.created_at = moment_of(self.id)
 
     def to_json(self) -> bytes:
-        """One line of JSON, the cost as text. Never raises: what JSON cannot say is said as text."""
+        """One line of JSON, the cost as text. Never raises: what JSON cannot say is said as
+        text."""
         try:
             return orjson.dumps(self, default=str)
         except TypeError:
@@ -94,9 +103,11 @@ class UsageEntry:
 
     @classmethod
     def from_json(cls, line: bytes) -> UsageEntry:
-        """The entry that `to_json` wrote, by this version or another: unknown fields are skipped, missing ones have defaults.
+        """The entry that `to_json` wrote, by this version or another: unknown fields are skipped,
+        missing ones have defaults.
 
-        NUL characters, which PostgreSQL takes nowhere, become U+FFFD. Raises UNREADABLE for anything else.
+        NUL characters, which PostgreSQL takes nowhere, become U+FFFD. Raises UNREADABLE for
+        anything else.
         """
         values = orjson.loads(line)
         if b"\\u0000" in line:
@@ -114,7 +125,8 @@ FIELDS: Final = frozenset(each.name for each in fields(UsageEntry))
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """`value` in what orjson takes: no lone surrogates, no huge integers, no odd keys, no bottomless nesting."""
+    """`value` in what orjson takes: no lone surrogates, no huge integers, no odd keys, no
+    bottomless nesting."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if value is None or isinstance(value, bool | float):

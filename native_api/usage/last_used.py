@@ -1,4 +1,5 @@
-"""When each API key was last used: told at most once a minute per key, written by the recorder behind the requests."""
+"""When each API key was last used: told at most once a minute per key, written by the recorder
+behind the requests."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class KeyTouches:
         self._waiting: dict[int, datetime] = {}
 
     def touch(self, key_id: int) -> bool:
-        """Note the use of a key; True where there is now something to write. Any thread may call it."""
+        """Note the use of a key; True where there is now something to write. Any thread may call
+        it."""
         now = time.monotonic()
         if now < self._next.get(key_id, 0.0):
             return False
@@ -46,7 +48,9 @@ class KeyTouches:
 def _write_one(key_id: int, moment: datetime, alias: str) -> bool:
     """True where it was the first use of all, which the database tells to one process alone."""
     key = ApiKey._base_manager.using(alias).filter(pk=key_id)
-    if key_used_first_time.has_listeners(ApiKey) and key.filter(last_used_at=None).update(last_used_at=moment):
+    if key_used_first_time.has_listeners(ApiKey) and key.filter(last_used_at=None).update(
+        last_used_at=moment
+    ):
         return True
     stale = Q(last_used_at=None) | Q(last_used_at__lt=moment - timedelta(seconds=INTERVAL))
     key.filter(stale).update(last_used_at=moment)

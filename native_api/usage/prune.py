@@ -1,8 +1,8 @@
 """Deletes old records in small steps, and only those that the totals have counted.
 
-Each batch is a short transaction of its own, found by one walk along the primary key, which begins with the time. Before
-the first record of a day goes, the day's totals are compared with its records and marked: from then on only they know
-all of it, and nothing makes them anew.
+Each batch is a short transaction of its own, found by one walk along the primary key, which begins
+with the time. Before the first record of a day goes, the day's totals are compared with its records
+and marked: from then on only they know all of it, and nothing makes them anew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ Found = Sequence[tuple[UUID, date]]
 
 
 class Pruner:
-    """`deleted` counts records, or those that would be with `dry_run`; `kept` those by day that the totals do not have."""
+    """`deleted` counts records, or those that would be with `dry_run`; `kept` those by day that the
+    totals do not have."""
 
     def __init__(self, before: datetime, alias: str, batch: int, *, dry_run: bool = False) -> None:
         self.deleted = 0
@@ -45,8 +46,14 @@ class Pruner:
             self._take(found)
 
     def _after(self, last: UUID) -> Found:
-        records = UsageRecord._base_manager.using(self._alias).filter(pk__gt=last, pk__lt=first_id_of(self._before))
-        rows = records.filter(created_at__lt=self._before).order_by("pk").values_list("pk", "created_at")
+        records = UsageRecord._base_manager.using(self._alias).filter(
+            pk__gt=last, pk__lt=first_id_of(self._before)
+        )
+        rows = (
+            records.filter(created_at__lt=self._before)
+            .order_by("pk")
+            .values_list("pk", "created_at")
+        )
         return [(identity, day_of(created_at)) for identity, created_at in rows[: self._batch]]
 
     def _take(self, found: Found) -> None:
@@ -58,7 +65,9 @@ class Pruner:
         for day in {day for _identity, day in found if self._is_counted(day)} - self._marked:
             self._mark(day)
         with transaction.atomic(using=self._alias):
-            self.deleted += UsageRecord._base_manager.using(self._alias).filter(pk__in=taken).delete()[0]
+            self.deleted += (
+                UsageRecord._base_manager.using(self._alias).filter(pk__in=taken).delete()[0]
+            )
 
     def _is_counted(self, day: date) -> bool:
         if day not in self._counted:

@@ -1,18 +1,23 @@
-"""The recorder: usage records reach the journal at once and the database soon, whatever happens in between.
+"""The recorder: usage records reach the journal at once and the database soon, whatever happens in
+between.
 
     recorder.record(entry)      # from any thread or event loop; never raises, never waits for the database
     recorder.start()            # when a server starts: what killed processes left is written without waiting for traffic
     recorder.flush(10)          # when it stops, and in tests
 
 Rules:
-1. When `record` returns, the record survives the death of the process: a line of it is in a file. One thread per process
-   reads the lines back and writes them in batches; memory does not grow with the backlog.
-2. A line counts as done only when its transaction is committed, so every line is written at least once. The id that it
-   was born with makes that exactly once (`writer`).
-3. A file belongs to the process that holds its lock. Whoever gets the lock of another's file finishes it.
-4. A database that is out of order delays records and no more; one bad record does not delay the others.
+1. When `record` returns, the record survives the death of the process: a line of it is in a file.
+   One thread per process reads the lines back and writes them in batches; memory does not grow with
+   the backlog.
+2. A line counts as done only when its transaction is committed, so every line is written at least
+   once. The id that it was born with makes that exactly once (`writer`).
+3. A file belongs to the process that holds its lock. Whoever gets the lock of another's file
+   finishes it.
+4. A database that is out of order delays records and no more; one bad record does not delay the
+   others.
 5. A child of a fork has a recorder of its own, and nothing of its parent's.
-6. The thread takes at most a third of a core while it catches up, so that requests keep the interpreter.
+6. The thread takes at most a third of a core while it catches up, so that requests keep the
+   interpreter.
 """
 
 from __future__ import annotations
@@ -78,7 +83,8 @@ class Recorder:
             self.start()
 
     def start(self) -> bool:
-        """Have the thread running; False where none can be started any more, since the interpreter is ending."""
+        """Have the thread running; False where none can be started any more, since the interpreter
+        is ending."""
         thread = self._thread
         if thread is not None and thread.is_alive():
             return True
@@ -144,7 +150,11 @@ class Recorder:
     def _out_of_order(self, error: Exception) -> None:
         self._drain.disconnect()
         if self._error is None:
-            logger.error("Usage records wait in the journal until the database takes them (%s).", type(error).__name__, exc_info=error)
+            logger.error(
+                "Usage records wait in the journal until the database takes them (%s).",
+                type(error).__name__,
+                exc_info=error,
+            )
         self._error = type(error).__name__
 
     def _in_order(self, flushes: int) -> None:
@@ -160,7 +170,8 @@ class Recorder:
     # --- the end, and how it goes ----------------------------------------------------------------------------
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all that was recorded before is written, left-overs of dead processes included; False where it is not."""
+        """Wait until all that was recorded before is written, left-overs of dead processes
+        included; False where it is not."""
         with self._flushes:
             self._flushes_asked += 1
             ticket = self._flushes_asked
@@ -172,7 +183,8 @@ class Recorder:
             return self._flushes.wait_for(lambda: self._flushes_done >= ticket, timeout)
 
     def stop(self, timeout: float) -> bool:
-        """End the thread after a last attempt to write, and give the files back. Recording again starts anew."""
+        """End the thread after a last attempt to write, and give the files back. Recording again
+        starts anew."""
         if self.journal.backlog() or self._flushes_asked > self._flushes_done:
             self.start()
         self._stopping = True
@@ -186,7 +198,8 @@ class Recorder:
         return self._finish()
 
     def _finish(self) -> bool:
-        """Give the files back. What no thread could write any more is written in this one, with one attempt."""
+        """Give the files back. What no thread could write any more is written in this one, with one
+        attempt."""
         if self.journal.backlog() and self._error is None:
             try:
                 while self._round():
@@ -214,7 +227,11 @@ class Recorder:
                     created_at = UsageEntry.from_json(source.read(1).lines[0]).created_at
                 except (OSError, IndexError, *UNREADABLE):
                     continue
-                return max(0.0, (datetime.now(UTC) - created_at).total_seconds()) if created_at else 0.0
+                return (
+                    max(0.0, (datetime.now(UTC) - created_at).total_seconds())
+                    if created_at
+                    else 0.0
+                )
         return 0.0
 
 
@@ -234,7 +251,8 @@ _paused: list[threading.Lock] = []
 
 
 def _before_fork() -> None:
-    # SQLite, as the child finds it, would go on holding the lock of a transaction that was under way here, and nobody would end it.
+    # SQLite, as the child finds it, would go on holding the lock of a transaction that was under
+    # way here, and nobody would end it.
     at_work = _recorder._at_work
     if at_work.acquire(timeout=FORK_PATIENCE):
         _paused.append(at_work)
@@ -256,7 +274,9 @@ def _begin_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_begin_in_child)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_begin_in_child
+    )
 
 
 def record(entry: UsageEntry) -> None:
@@ -264,11 +284,14 @@ def record(entry: UsageEntry) -> None:
     try:
         _own().record(entry)
     except Exception:
-        logger.critical("A usage record could not be kept: %s", entry.to_json().decode(), exc_info=True)
+        logger.critical(
+            "A usage record could not be kept: %s", entry.to_json().decode(), exc_info=True
+        )
 
 
 def touch_key(key_id: int) -> None:
-    """Note that an API key was used; `last_used_at` is written soon, at most once a minute. Never raises."""
+    """Note that an API key was used; `last_used_at` is written soon, at most once a minute. Never
+    raises."""
     try:
         _own().touch_key(key_id)
     except Exception:
@@ -276,26 +299,30 @@ def touch_key(key_id: int) -> None:
 
 
 def start() -> None:
-    """Begin to look for what dead processes left, without waiting for a record. Doing it again is harmless."""
+    """Begin to look for what dead processes left, without waiting for a record. Doing it again is
+    harmless."""
     _own().start()
 
 
 def flush(timeout: float = EXIT_SECONDS) -> bool:
-    """Wait until all that was recorded before is in the database; False where it is not after `timeout` seconds."""
+    """Wait until all that was recorded before is in the database; False where it is not after
+    `timeout` seconds."""
     return _own().flush(timeout)
 
 
 def stop(timeout: float = EXIT_SECONDS) -> bool:
-    """Write what can be written and let go of thread, files and connection; False where records stay in the journal."""
+    """Write what can be written and let go of thread, files and connection; False where records
+    stay in the journal."""
     return _own().stop(timeout)
 
 
 def health() -> dict[str, Any]:
     """How recording goes, without secrets.
 
-    `backlog`: records not yet in the database; `oldest_seconds`: age of the oldest of them, 0.0 where there is none;
-    `writable`: whether the journal takes records; `error`: the class of the last error, None while all goes well;
-    `rejected`: records of this process that the database refused.
+    `backlog`: records not yet in the database; `oldest_seconds`: age of the oldest of them, 0.0
+    where there is none; `writable`: whether the journal takes records; `error`: the class of the
+    last error, None while all goes well; `rejected`: records of this process that the database
+    refused.
     """
     return _own().health()
 

@@ -1,13 +1,15 @@
-"""Estimates of token counts, for limits before a call and for records of calls without usage. No tokenizer: within a third of the truth,
-at memory speed.
+"""Estimates of token counts, for limits before a call and for records of calls without usage. No
+tokenizer: within a third of the truth, at memory speed.
 
 Rules, from the published tokenizers' averages:
-1. About four bytes of UTF-8 are a token, and about one CJK character is. Both come out of two lengths: bytes beyond the
-   number of characters are there in pairs for each CJK character.
-2. Everything in a body counts as text, whatever its member is called and whatever the wire is: what nobody here knows of may be read by
-   the model. Only short settings at the top level and the frames of messages do not; a message counts a few tokens for its own frame.
-3. Media count by what they are, in the members that hold nothing else, and only where wires have content: an image counts a constant,
-   sound and documents by size, a document of text as its text. The same words in a tool's arguments or in a schema are text.
+1. About four bytes of UTF-8 are a token, and about one CJK character is. Both come out of two
+   lengths: bytes beyond the number of characters are there in pairs for each CJK character.
+2. Everything in a body counts as text, whatever its member is called and whatever the wire is: what
+   nobody here knows of may be read by the model. Only short settings at the top level and the
+   frames of messages do not; a message counts a few tokens for its own frame.
+3. Media count by what they are, in the members that hold nothing else, and only where wires have
+   content: an image counts a constant, sound and documents by size, a document of text as its text.
+   The same words in a tool's arguments or in a schema are text.
 """
 
 from __future__ import annotations
@@ -38,11 +40,12 @@ TURNS: Final = ("messages", "contents", "input")
 SETTING: Final = 64
 SETTINGS: Final = 1000
 MEMBERS: Final = 8
-"""What is taken for settings at the top level of a body, which no model reads: short values with short names, alone or a few in an
-object, up to so many characters in all."""
+"""What is taken for settings at the top level of a body, which no model reads: short values with
+short names, alone or a few in an object, up to so many characters in all."""
 
 IMAGE_TOKENS: Final = 765
-"""OpenAI's count for a 1024x1024 image (https://platform.openai.com/docs/guides/images-vision, read 2026-11)."""
+"""OpenAI's count for a 1024x1024 image (https://platform.openai.com/docs/guides/images-vision, read
+2026-11)."""
 
 LOW_DETAIL_IMAGE_TOKENS: Final = 85
 
@@ -63,13 +66,15 @@ def text_tokens(text: str) -> int:
 
 
 def tokens_of_lengths(characters: int, bytes_beyond: int) -> int:
-    """The same for a text of which only lengths are known; `bytes_beyond` are those of its UTF-8 beyond one a character."""
+    """The same for a text of which only lengths are known; `bytes_beyond` are those of its UTF-8
+    beyond one a character."""
     wide = -(-bytes_beyond // 2)
     return wide + -(-max(0, characters - wide) // 4)
 
 
 def prompt_tokens(chat: Mapping[str, Any]) -> int:
-    """An estimate for everything in a unified request that the model reads. Never raises for a checked request."""
+    """An estimate for everything in a unified request that the model reads. Never raises for a
+    checked request."""
     try:
         return sent_tokens(chat, orjson.dumps(chat, default=str), may_hold_media(chat))
     except TypeError:
@@ -77,12 +82,17 @@ def prompt_tokens(chat: Mapping[str, Any]) -> int:
 
 
 def may_hold_media(chat: Mapping[str, Any]) -> bool:
-    """Whether a body made of this unified request may hold media. A quick look: without any, `sent_tokens` need not search."""
+    """Whether a body made of this unified request may hold media. A quick look: without any,
+    `sent_tokens` need not search."""
     if chat.get("provider_options"):
         return True
     for message in chat["messages"]:
         content = message.get("content")
-        if content.__class__ is not str and content and any(part.get("type") != "text" for part in content):
+        if (
+            content.__class__ is not str
+            and content
+            and any(part.get("type") != "text" for part in content)
+        ):
             return True
         if "provider_content" in message or "images" in message:
             return True
@@ -90,7 +100,8 @@ def may_hold_media(chat: Mapping[str, Any]) -> bool:
 
 
 def sent_tokens(body: Mapping[str, Any], content: bytes, may_hold_media: bool = True) -> int:
-    """An estimate for everything in a body of any wire that the model reads. `content` is the body as it is sent."""
+    """An estimate for everything in a body of any wire that the model reads. `content` is the body
+    as it is sent."""
     media = _media_in(body) if may_hold_media else NO_MEDIA
     beyond = 0 if content.isascii() else len(content) - len(content.decode())
     frames, turns = _frames(body)
@@ -118,18 +129,31 @@ def _size_of_setting(name: str, value: Any) -> int:
     if kind is str:
         return len(name) + len(value) + 6 if len(value) <= SETTING else 0
     if kind is dict:
-        sizes = [_size_of_setting(member, inner) for member, inner in value.items()] if len(value) <= MEMBERS else [0]
+        sizes = (
+            [_size_of_setting(member, inner) for member, inner in value.items()]
+            if len(value) <= MEMBERS
+            else [0]
+        )
         return len(name) + 5 + sum(sizes) if all(sizes) else 0
     return len(name) + 4 + len(str(value))
 
 
 def _size_of_frames(turns: list[Any]) -> int:
     """Bytes around the words of these turns."""
-    in_parts = [turn for turn in turns if turn.__class__ is dict and (turn.get("content").__class__ is list or "parts" in turn)]
+    in_parts = [
+        turn
+        for turn in turns
+        if turn.__class__ is dict and (turn.get("content").__class__ is list or "parts" in turn)
+    ]
     if not in_parts:
         return MESSAGE_BYTES * len(turns)
     parts = in_parts[0].get("content") or in_parts[0].get("parts")
-    typed = isinstance(parts, list) and bool(parts) and isinstance(parts[0], dict) and "type" in parts[0]
+    typed = (
+        isinstance(parts, list)
+        and bool(parts)
+        and isinstance(parts[0], dict)
+        and "type" in parts[0]
+    )
     return MESSAGE_BYTES * len(turns) + (PART_BYTES + TYPE_BYTES * typed) * len(in_parts)
 
 
@@ -146,14 +170,27 @@ class Media(NamedTuple):
 NO_MEDIA: Final = Media(0, 0)
 
 CONTENT: Final = frozenset(
-    {"content", "parts", "output", "source", "image", "document", "video", "toolResult", "functionResponse", "tool_result"}
+    {
+        "content",
+        "parts",
+        "output",
+        "source",
+        "image",
+        "document",
+        "video",
+        "toolResult",
+        "functionResponse",
+        "tool_result",
+    }
 )
 """Members of turns in which wires have content of any kind."""
 
 
 def _media_in(body: Mapping[str, Any]) -> Media:
     size = tokens = 0
-    nodes: list[Any] = [body[name] for name in (*TURNS, "system", "systemInstruction") if name in body]
+    nodes: list[Any] = [
+        body[name] for name in (*TURNS, "system", "systemInstruction") if name in body
+    ]
     while nodes:
         node = nodes.pop()
         if node.__class__ is list:
@@ -200,7 +237,9 @@ def _source(value: Any, part: Mapping[str, Any]) -> Media | None:
         return None
     kind = str(value.get("media_type") or part.get("format") or part.get("type") or "")
     if value.get("type") == "url":
-        return _media(value.get("url"), IMAGE_TOKENS if part.get("type") == "image" else FILE_TOKENS)
+        return _media(
+            value.get("url"), IMAGE_TOKENS if part.get("type") == "image" else FILE_TOKENS
+        )
     data = value.get("data") if value.get("type") == "base64" else value.get("bytes")
     return _media(data, lambda data: _file_tokens(data, kind))
 
@@ -224,7 +263,9 @@ def _file_data(value: Any, part: Mapping[str, Any]) -> Media | None:
 
 def _images(value: Any, part: Mapping[str, Any]) -> Media | None:
     """Ollama's list of base64."""
-    if not isinstance(value, list) or not all(isinstance(item, str) and item.isascii() for item in value):
+    if not isinstance(value, list) or not all(
+        isinstance(item, str) and item.isascii() for item in value
+    ):
         return None
     return Media(sum(map(len, value)), IMAGE_TOKENS * len(value))
 
@@ -253,7 +294,8 @@ def _media(data: Any, tokens: int | Callable[[str], int]) -> Media | None:
 
 
 def _file_tokens(data: str, kind: str) -> int:
-    """Of base64, or of a data URL, whose own type is the one that counts; `kind` is a media type or the name of a format."""
+    """Of base64, or of a data URL, whose own type is the one that counts; `kind` is a media type or
+    the name of a format."""
     if data.startswith("data:"):
         head, _, data = data.partition(",")
         kind = head[5:].partition(";")[0]

@@ -6,7 +6,8 @@ import threading
 
 
 class Wake:
-    """`threading.Event` in small. `set` takes no lock, so a finalizer that runs in the middle of a `set` may call it too."""
+    """`threading.Event` in small. `set` takes no lock, so a finalizer that runs in the middle of a
+    `set` may call it too."""
 
     __slots__ = ("_unset",)
 

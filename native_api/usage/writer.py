@@ -1,12 +1,16 @@
 """Writes entries to the database, each exactly once.
 
 Rules:
-1. A batch is one transaction. What `hooks` do belongs to it: they are given the entries that it inserts, no others.
-2. Lines that are read for the first time cannot be in the database; they are inserted without asking. Where that is in
-   doubt, or where inserting failed, the ids that are there already are left out, and users and keys that are gone become
-   null. Another writer's insert that is committed in between shows as an IntegrityError, and the batch is looked at anew.
-3. An entry that the database refuses is found by halving the batch, and given back; the others are written.
-4. Everything else that goes wrong is raised: the database is out of order, and the same batch has to be tried again.
+1. A batch is one transaction. What `hooks` do belongs to it: they are given the entries that it
+   inserts, no others.
+2. Lines that are read for the first time cannot be in the database; they are inserted without
+   asking. Where that is in doubt, or where inserting failed, the ids that are there already are
+   left out, and users and keys that are gone become null. Another writer's insert that is committed
+   in between shows as an IntegrityError, and the batch is looked at anew.
+3. An entry that the database refuses is found by halving the batch, and given back; the others are
+   written.
+4. Everything else that goes wrong is raised: the database is out of order, and the same batch has
+   to be tried again.
 """
 
 from __future__ import annotations
@@ -28,12 +32,20 @@ from native_api.usage.entry import UsageEntry
 Hook = Callable[[Sequence[UsageEntry], str], None]
 """Is given the entries just inserted and the database's alias, within the transaction.
 
-It must do nothing outside of that: the transaction may fail at its end, and the hook is then called again.
+It must do nothing outside of that: the transaction may fail at its end, and the hook is then called
+again.
 """
 
 hooks: Final[list[Hook]] = [totals.add]
 
-REFUSED: Final = (DataError, IntegrityError, ValidationError, ValueError, TypeError, ArithmeticError)
+REFUSED: Final = (
+    DataError,
+    IntegrityError,
+    ValidationError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+)
 """Errors that are about an entry, not about the database."""
 
 LAST_TRIES: Final = 3
@@ -52,7 +64,8 @@ Refusal = tuple[UsageEntry, Exception]
 
 
 def write(entries: Sequence[UsageEntry], alias: str, *, doubtful: bool) -> list[Refusal]:
-    """Write all of `entries` and return those that the database refuses. Raises where it is out of order."""
+    """Write all of `entries` and return those that the database refuses. Raises where it is out of
+    order."""
     if not doubtful:
         try:
             _insert(entries, alias)
@@ -101,7 +114,9 @@ def _run(hook: Hook, entries: Sequence[UsageEntry], alias: str) -> None:
     try:
         hook(entries, alias)
     except Exception as error:
-        raise HookFailed(f"{type(error).__name__} in {getattr(hook, '__qualname__', hook)}") from error
+        raise HookFailed(
+            f"{type(error).__name__} in {getattr(hook, '__qualname__', hook)}"
+        ) from error
 
 
 def _row(entry: UsageEntry) -> UsageRecord:
@@ -114,9 +129,12 @@ def _row(entry: UsageEntry) -> UsageRecord:
 
 @cache
 def _limits() -> list[tuple[str, int]]:
-    """The longest text that each column takes. What a client says can be longer, and must not cost the record."""
+    """The longest text that each column takes. What a client says can be longer, and must not cost
+    the record."""
     return [
-        (each.name, each.max_length) for each in UsageRecord._meta.concrete_fields if isinstance(each, models.CharField) and each.max_length
+        (each.name, each.max_length)
+        for each in UsageRecord._meta.concrete_fields
+        if isinstance(each, models.CharField) and each.max_length
     ]
 
 

@@ -1,11 +1,14 @@
 """The async DRF view that every endpoint is.
 
 DRF's steps in DRF's order (negotiate, authenticate, permit, throttle, handle), awaited. Rules:
-1. A policy class with an async twin of its method (`aauthenticate`, `ahas_permission`, `aallow_request`) is awaited
-   on the loop. Any other, such as a site's own, runs in a worker thread, so it may use the ORM.
+1. A policy class with an async twin of its method (`aauthenticate`, `ahas_permission`,
+   `aallow_request`) is awaited on the loop. Any other, such as a site's own, runs in a worker
+   thread, so it may use the ORM.
 2. Every error, from whichever step, leaves in the one envelope. DEBUG changes nothing in that.
-3. Every answer says that it is private, and only safe values get into its headers. A response that cannot be finished is closed.
-4. Under WSGI Django runs this view on a short-lived loop of its own; engine work goes to the process's lasting one.
+3. Every answer says that it is private, and only safe values get into its headers. A response that
+   cannot be finished is closed.
+4. Under WSGI Django runs this view on a short-lived loop of its own; engine work goes to the
+   process's lasting one.
 """
 
 from __future__ import annotations
@@ -34,7 +37,12 @@ from native_api import background, exceptions, logs
 from native_api.authentication import refusal
 from native_api.conf import native_settings
 from native_api.inbound import headers
-from native_api.inbound.openai.rendering import EventStreamRenderer, JSONRenderer, error_envelope, to_json
+from native_api.inbound.openai.rendering import (
+    EventStreamRenderer,
+    JSONRenderer,
+    error_envelope,
+    to_json,
+)
 from native_api.limits.headers import merged
 from native_api.models import ApiKey
 from native_api.routing.retry_policy import retry_headers
@@ -46,7 +54,12 @@ T = TypeVar("T")
 logger = logs.get_logger("native_api.request")
 
 NEEDS_NO_THREAD = frozenset(
-    {permissions.AllowAny, permissions.IsAuthenticated, permissions.IsAdminUser, permissions.IsAuthenticatedOrReadOnly}
+    {
+        permissions.AllowAny,
+        permissions.IsAuthenticated,
+        permissions.IsAdminUser,
+        permissions.IsAuthenticatedOrReadOnly,
+    }
 )
 """DRF's own permission classes that only look at the request."""
 
@@ -54,7 +67,9 @@ NEEDS_NO_THREAD = frozenset(
 class NativeNegotiation(DefaultContentNegotiation):
     """DRF's, without its `?format=`, and without work where any answer is welcome."""
 
-    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> tuple[Any, str]:
+    def select_renderer(
+        self, request: Any, renderers: Any, format_suffix: Any = None
+    ) -> tuple[Any, str]:
         accept = request.META.get("HTTP_ACCEPT", "*/*")
         if accept in ANSWERS:
             return renderers[0], JSONRenderer.media_type
@@ -69,7 +84,8 @@ ANSWERS = frozenset({"*/*", JSONRenderer.media_type, EventStreamRenderer.media_t
 
 
 class NativeView(APIView):
-    """Base of the endpoints. Handlers are `async def get/post(self, request)` and return an HttpResponse."""
+    """Base of the endpoints. Handlers are `async def get/post(self, request)` and return an
+    HttpResponse."""
 
     renderer_classes = [JSONRenderer, EventStreamRenderer]
     content_negotiation_class = NativeNegotiation
@@ -82,20 +98,27 @@ class NativeView(APIView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Never in a transaction: with ATOMIC_REQUESTS one would be held open for the length of a reply."""
+        """Never in a transaction: with ATOMIC_REQUESTS one would be held open for the length of a
+        reply."""
         view = super().as_view(**initkwargs)
         for alias in connections:
             view = transaction.non_atomic_requests(alias)(view)
         return view
 
     def get_authenticators(self) -> list[Any]:
-        return [authentication() for authentication in native_settings.DEFAULT_AUTHENTICATION_CLASSES]
+        return [
+            authentication() for authentication in native_settings.DEFAULT_AUTHENTICATION_CLASSES
+        ]
 
     def get_permissions(self) -> list[Any]:
         return [permission() for permission in native_settings.DEFAULT_PERMISSION_CLASSES]
 
     def get_throttles(self) -> list[Any]:
-        return [throttle() for throttle in native_settings.DEFAULT_THROTTLE_CLASSES] if self.throttled_endpoint else []
+        return (
+            [throttle() for throttle in native_settings.DEFAULT_THROTTLE_CLASSES]
+            if self.throttled_endpoint
+            else []
+        )
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         started = time.monotonic()
@@ -119,30 +142,42 @@ class NativeView(APIView):
             return self._refusal(error)
 
     def _finished(self, response: HttpResponseBase) -> HttpResponseBase:
-        """The response with the headers that all have. One that they cannot be put on is closed: it may hold a stream open."""
+        """The response with the headers that all have. One that they cannot be put on is closed: it
+        may hold a stream open."""
         try:
             for name, value in self.answer_headers.items():
                 response.headers[name] = headers.safe_value(value)
-            headers.make_private(response, getattr(getattr(self, "request", None), "authenticators", None) or ())
+            headers.make_private(
+                response, getattr(getattr(self, "request", None), "authenticators", None) or ()
+            )
         except BaseException:
             response.close()
             raise
         return response
 
     def _refusal(self, error: Exception) -> HttpResponseBase:
-        """The error's answer, and where even that cannot be made, one without anybody's words in it."""
+        """The error's answer, and where even that cannot be made, one without anybody's words in
+        it."""
         try:
             return self._finished(self.error_response(error))
         except Exception as problem:
             self.answer_headers = {"x-request-id": self.request_id}
             return self._finished(self.error_response(native_error(problem)))
 
-    async def _handle(self, http_request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        handler = getattr(self, (http_request.method or "").lower(), None) if http_request.method in self.allowed_methods else None
+    async def _handle(
+        self, http_request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        handler = (
+            getattr(self, (http_request.method or "").lower(), None)
+            if http_request.method in self.allowed_methods
+            else None
+        )
         request = self.request = self.initialize_request(http_request)
         if handler is None:
             raise drf.MethodNotAllowed(http_request.method or "")
-        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(
+            request
+        )
         await self._authenticate(request)
         await self._check_permissions(request)
         await self._check_throttles(request)
@@ -157,7 +192,8 @@ class NativeView(APIView):
     # --- policies ----------------------------------------------------------------------------------------------
 
     async def _authenticate(self, request: Any) -> None:
-        """Set `request.user` and `request.auth` as DRF would, by the first class that knows the caller."""
+        """Set `request.user` and `request.auth` as DRF would, by the first class that knows the
+        caller."""
         for authenticator in request.authenticators:
             try:
                 found = await self._policy(authenticator, "authenticate", request)
@@ -186,7 +222,9 @@ class NativeView(APIView):
             if isinstance(error, exceptions.InvalidApiKey):
                 await self._count_failure(request)
             raise error
-        raise exceptions.PermissionDenied(getattr(permission, "message", None), code=getattr(permission, "code", None))
+        raise exceptions.PermissionDenied(
+            getattr(permission, "message", None), code=getattr(permission, "code", None)
+        )
 
     async def _count_failure(self, request: Request) -> None:
         """A failed authentication. Raises RateLimited once the address has failed too often."""
@@ -205,7 +243,9 @@ class NativeView(APIView):
                 waits.append(throttle.wait() or 1)
         if waits:
             seconds = max(1, ceil(max(waits)))
-            raise exceptions.RateLimited(f"Too many requests. Try again in {seconds} s.", headers=retry_headers(seconds))
+            raise exceptions.RateLimited(
+                f"Too many requests. Try again in {seconds} s.", headers=retry_headers(seconds)
+            )
 
     async def _policy(self, policy: Any, method: str, *args: Any) -> Any:
         if has_async_twin(type(policy), method):
@@ -219,13 +259,22 @@ class NativeView(APIView):
         return await coroutine if self.on_asgi else await background.relay(coroutine)
 
     def tell(self, headers: Mapping[str, str]) -> None:
-        """Add headers to the answer. Where throttle and limits both tell where the caller stands, the tighter one is told."""
-        standing = {name: self.answer_headers.pop(name) for name in list(self.answer_headers) if name.startswith("x-ratelimit-")}
+        """Add headers to the answer. Where throttle and limits both tell where the caller stands,
+        the tighter one is told."""
+        standing = {
+            name: self.answer_headers.pop(name)
+            for name in list(self.answer_headers)
+            if name.startswith("x-ratelimit-")
+        }
         self.answer_headers.update({**headers, **merged(standing, headers)})
 
     def json(self, value: Any, status: int = 200) -> HttpResponse:
         body = to_json(value)
-        return HttpResponse(body, status=status, headers={"content-type": "application/json", "content-length": str(len(body))})
+        return HttpResponse(
+            body,
+            status=status,
+            headers={"content-type": "application/json", "content-length": str(len(body))},
+        )
 
     # --- errors ------------------------------------------------------------------------------------------------
 
@@ -248,15 +297,17 @@ class NativeView(APIView):
             "model": self.answer_headers.get("x-native-model"),
             "provider": self.answer_headers.get("x-native-provider"),
         }
-        with suppress(Exception):  # a filter of the site's that fails costs the line, not the answer
+        with suppress(
+            Exception
+        ):  # a filter of the site's that fails costs the line, not the answer
             logger.info("%s %s %s", request.method, request.path, response.status_code, extra=extra)
 
 
 def _keep_out_of_caches(request: HttpRequest) -> None:
     """Tell Django's cache middleware not to keep the answer.
 
-    Its own answer to `no-store` depends on the release: those before 5.2.15 and 6.0.6 kept some answers all the same
-    (CVE-2026-6907, CVE-2026-8404; seen 2026-11).
+    Its own answer to `no-store` depends on the release: those before 5.2.15 and 6.0.6 kept some
+    answers all the same (CVE-2026-6907, CVE-2026-8404; seen 2026-11).
     """
     request._cache_update_cache = False  # type: ignore[attr-defined]
 
@@ -272,7 +323,8 @@ def has_async_twin(policy: Any, method: str) -> bool:
 
 
 async def _in_thread(function: Any, *args: Any) -> Any:
-    """Run a synchronous policy in a worker thread, with database connections looked after as Django does for requests."""
+    """Run a synchronous policy in a worker thread, with database connections looked after as Django
+    does for requests."""
 
     def call() -> Any:
         close_old_connections()
@@ -309,7 +361,8 @@ DRF_ERRORS: dict[int, type[exceptions.NativeError]] = {
 
 
 def native_error(error: Exception) -> exceptions.NativeError:
-    """Any exception as one of ours. Unknown ones are logged here, with their stack, and tell the client nothing."""
+    """Any exception as one of ours. Unknown ones are logged here, with their stack, and tell the
+    client nothing."""
     if isinstance(error, exceptions.NativeError):
         return error
     if isinstance(error, drf.APIException):
@@ -318,7 +371,11 @@ def native_error(error: Exception) -> exceptions.NativeError:
         return exceptions.NotFound()
     if isinstance(error, DjangoPermissionDenied):
         return exceptions.PermissionDenied()
-    logger.error("A request failed inside the gateway.", exc_info=error, extra={"request_id": logs.request_id.get()})
+    logger.error(
+        "A request failed inside the gateway.",
+        exc_info=error,
+        extra={"request_id": logs.request_id.get()},
+    )
     return exceptions.NativeError()
 
 
@@ -326,7 +383,10 @@ def _from_drf(error: drf.APIException) -> exceptions.NativeError:
     if isinstance(error, drf.AuthenticationFailed):
         return exceptions.InvalidApiKey(str(error.detail))
     kind = DRF_ERRORS.get(error.status_code, exceptions.NativeError)
-    own_words = isinstance(error, drf.NotAcceptable | drf.MethodNotAllowed | drf.NotAuthenticated) or kind is exceptions.NativeError
+    own_words = (
+        isinstance(error, drf.NotAcceptable | drf.MethodNotAllowed | drf.NotAuthenticated)
+        or kind is exceptions.NativeError
+    )
     native = kind() if own_words else kind(str(error.detail))
     wait = getattr(error, "wait", None)
     if wait is not None:

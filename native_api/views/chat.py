@@ -31,12 +31,15 @@ class ChatCompletionsView(NativeView):
         self._tell(reply.headers, left_out)
         return self.json(reply.completion)
 
-    async def _stream(self, request: HttpRequest, chat: ChatRequest, caller: Caller, left_out: list[str]) -> StreamingHttpResponse:
+    async def _stream(
+        self, request: HttpRequest, chat: ChatRequest, caller: Caller, left_out: list[str]
+    ) -> StreamingHttpResponse:
         reply = await self.on_engine(calls.stream(chat, caller, self.request_id))
         try:
             self._tell(reply.headers, left_out)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
-            # Django's GZipMiddleware would hold events back until it has enough to compress; it leaves what is encoded alone.
+            # Django's GZipMiddleware would hold events back until it has enough to compress; it
+            # leaves what is encoded alone.
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
             opened = background.AsyncStream if self.on_asgi else background.SyncStream
@@ -52,14 +55,20 @@ class ChatCompletionsView(NativeView):
         self.tell(headers)
         if left_out:
             told = self.answer_headers.get("x-native-omitted")
-            self.answer_headers["x-native-omitted"] = ", ".join([*([told] if told else []), *left_out])
+            self.answer_headers["x-native-omitted"] = ", ".join(
+                [*([told] if told else []), *left_out]
+            )
 
 
-def _close_with(request: HttpRequest, stream: background.AsyncStream | background.SyncStream) -> None:
-    """Close the stream when Django closes the request: with the response that it sends, which may be a middleware's own or an error page.
+def _close_with(
+    request: HttpRequest, stream: background.AsyncStream | background.SyncStream
+) -> None:
+    """Close the stream when Django closes the request: with the response that it sends, which may
+    be a middleware's own or an error page.
 
-    Django would not close the view's response then, and an exception on its way to the error page keeps it alive for long. Neither
-    of the two is kept alive by this: a stream that nobody holds any more is closed by that.
+    Django would not close the view's response then, and an exception on its way to the error page
+    keeps it alive for long. Neither of the two is kept alive by this: a stream that nobody holds
+    any more is closed by that.
     """
     close_stream, here = weakref.WeakMethod(stream.close), weakref.ref(request)
 

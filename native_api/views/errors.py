@@ -1,4 +1,5 @@
-"""Any other address below the prefix, and (for a project that wants it) any other address of the site."""
+"""Any other address below the prefix, and (for a project that wants it) any other address of the
+site."""
 
 from __future__ import annotations
 
@@ -16,19 +17,26 @@ from native_api.views.health import OpenView
 
 
 class UnknownView(OpenView):
-    async def _handle(self, http_request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    async def _handle(
+        self, http_request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         """Whatever the method: there is nothing to negotiate, and nobody to know."""
-        raise NotFound(f"There is nothing at {http_request.path[:200]}. See v1/chat/completions and v1/models below the prefix.")
+        raise NotFound(
+            f"There is nothing at {http_request.path[:200]}. See v1/chat/completions and v1/models below the prefix."
+        )
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A `handler404`, and a last URL pattern, that answers in the envelope and says where the API is.
+    """A `handler404`, and a last URL pattern, that answers in the envelope and says where the API
+    is.
 
     As a pattern it also answers where DEBUG would show Django's own page.
     """
     api = reverse("native_api:chat-completions").removesuffix("chat/completions")
-    return _enveloped(NotFound(f"There is nothing at {request.path[:200]}. The API is below {api}."))
+    return _enveloped(
+        NotFound(f"There is nothing at {request.path[:200]}. The API is below {api}.")
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -42,6 +50,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _enveloped(error: NativeError) -> HttpResponse:
-    response = HttpResponse(to_json(error_envelope(error)), status=error.status, content_type="application/json")
+    response = HttpResponse(
+        to_json(error_envelope(error)), status=error.status, content_type="application/json"
+    )
     make_private(response)
     return response

@@ -1,4 +1,5 @@
-"""`GET health/live` and `GET health/ready`. Open to all, so they tell states and counts, never names or addresses."""
+"""`GET health/live` and `GET health/ready`. Open to all, so they tell states and counts, never
+names or addresses."""
 
 from __future__ import annotations
 
@@ -50,10 +51,12 @@ class LiveView(OpenView):
 
 
 class ReadyView(OpenView):
-    """503 if a dependency that requests need is missing: there is no provider whose key can be read, or usage cannot be kept.
+    """503 if a dependency that requests need is missing: there is no provider whose key can be
+    read, or usage cannot be kept.
 
-    A lost database or cache is reported but answered 200: calls go on with what is known, records wait in the journal. So is a
-    target that is out of order: all machines see it alike, and taking them all away would help nobody.
+    A lost database or cache is reported but answered 200: calls go on with what is known, records
+    wait in the journal. So is a target that is out of order: all machines see it alike, and taking
+    them all away would help nobody.
     """
 
     async def get(self, request: Request) -> HttpResponse:
@@ -73,9 +76,17 @@ class _Readiness:
 
     async def checks(self) -> Json:
         if time.monotonic() - self._found_at >= REMEMBERED:
-            database, cache, providers = await asyncio.gather(_tried(_database), _tried(_cache), _providers())
+            database, cache, providers = await asyncio.gather(
+                _tried(_database), _tried(_cache), _providers()
+            )
             limits = await _limits(database, cache)
-            self._found = {"database": database, "cache": cache, "providers": providers, "limits": limits, "journal": _journal()}
+            self._found = {
+                "database": database,
+                "cache": cache,
+                "providers": providers,
+                "limits": limits,
+                "journal": _journal(),
+            }
             self._found_at = time.monotonic()
         return self._found
 
@@ -107,14 +118,17 @@ def _cache() -> None:
 
 
 async def _providers() -> Json:
-    """How many providers and targets there are, how many targets are out of order or limited, how many providers refuse their key, and
-    of how many the stored key cannot be read."""
+    """How many providers and targets there are, how many targets are out of order or limited, how
+    many providers refuse their key, and of how many the stored key cannot be read."""
     with suppress(background.HangingCall):
         await _threads.run(PATIENCE, hear)
     snapshot = await catalog.acurrent()
     count = len(snapshot.providers)
     targets = {target.key for route in snapshot.routes.values() for target in route.targets}
-    kinds = [[incident.kind for incident in pool.health.incidents_of(provider).values()] for provider in snapshot.providers.values()]
+    kinds = [
+        [incident.kind for incident in pool.health.incidents_of(provider).values()]
+        for provider in snapshot.providers.values()
+    ]
     told = {
         "targets": len(targets),
         "out_of_order": sum(each.count("failing") for each in kinds),
@@ -128,7 +142,8 @@ async def _providers() -> Json:
 
 
 async def _limits(database: Json, cache: Json) -> Json:
-    """What becomes of limits while something is away: rates let calls in, budgets let none in that they bind."""
+    """What becomes of limits while something is away: rates let calls in, budgets let none in that
+    they bind."""
     try:
         known = (await rules.acurrent()).rules
     except (DatabaseUnavailable, ValueError):
@@ -136,7 +151,12 @@ async def _limits(database: Json, cache: Json) -> Json:
     windows = "enforced" if cache["status"] == "ok" else "not_enforced"
     budgets = "enforced" if database["status"] == "ok" else "refuse"
     suffers = any((windows if rule.is_short else budgets) != "enforced" for rule in known)
-    return {"status": "degraded" if suffers else "ok", "count": len(known), "windows": windows, "budgets": budgets}
+    return {
+        "status": "degraded" if suffers else "ok",
+        "count": len(known),
+        "windows": windows,
+        "budgets": budgets,
+    }
 
 
 def _journal() -> Json:

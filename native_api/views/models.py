@@ -19,17 +19,29 @@ class ModelListView(NativeView):
         caller = await resolved(caller_of(request))
         snapshot = await catalog.acurrent()
         usable = [name for name in sorted(snapshot.routes) if may_use(caller, snapshot.named(name))]
-        return self.json({"object": "list", "data": [described(name, snapshot.routes[name].targets) for name in usable]})
+        return self.json(
+            {
+                "object": "list",
+                "data": [described(name, snapshot.routes[name].targets) for name in usable],
+            }
+        )
 
 
 class ModelView(NativeView):
     async def get(self, request: Request, model: str) -> HttpResponse:
         snapshot = await catalog.acurrent()
         if not may_use(await resolved(caller_of(request)), snapshot.named(model)):
-            raise ModelNotFound(f"There is no model {model!r} here, or you may not use it.", param="model")
+            raise ModelNotFound(
+                f"There is no model {model!r} here, or you may not use it.", param="model"
+            )
         return self.json(described(model, snapshot.targets(model)))
 
 
 def described(name: str, targets: Any) -> Json:
     """A model in OpenAI's shape; `owned_by` names the first provider that serves it."""
-    return {"id": name, "object": "model", "created": 0, "owned_by": targets[0].provider.name if targets else "native"}
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": targets[0].provider.name if targets else "native",
+    }

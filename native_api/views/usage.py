@@ -29,30 +29,45 @@ PATIENCE: Final = 5.0
 DAYS: Final = 30
 MOST_DAYS: Final = 366
 
-TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+TOKENS: Final = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 SUMS: Final = ("requests", *TOKENS, "cost_units", "unpriced")
 
 _threads: Final = background.Threads("native-api-usage-view", 2)
 
 
 class UsageView(NativeView):
-    """All that the caller's user used, by whatever key. `cost` is text, in USD; `unpriced_requests` are not in it."""
+    """All that the caller's user used, by whatever key. `cost` is text, in USD; `unpriced_requests`
+    are not in it."""
 
     async def get(self, request: Request) -> HttpResponse:
-        first = totals.day_of(datetime.now(UTC)) - timedelta(days=_days(request.query_params.get("days")) - 1)
+        first = totals.day_of(datetime.now(UTC)) - timedelta(
+            days=_days(request.query_params.get("days")) - 1
+        )
         caller = await resolved(caller_of(request))
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
             limits = await report.limit_report(caller)
         except (background.HangingCall, DatabaseError):
-            raise DatabaseUnavailable("Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}) from None
+            raise DatabaseUnavailable(
+                "Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}
+            ) from None
         return self.json(
             {
                 "object": "usage",
                 "user": caller.user_name or None,
                 "from": first.isoformat(),
                 "time_zone": timezone.get_default_timezone_name(),
-                "data": [{"day": row["day"].isoformat(), "model": row["model"], **_shown(row)} for row in rows],
+                "data": [
+                    {"day": row["day"].isoformat(), "model": row["model"], **_shown(row)}
+                    for row in rows
+                ],
                 "total": _shown({name: sum(row[name] for row in rows) for name in SUMS}),
                 "limits": limits,
             }
@@ -62,7 +77,9 @@ class UsageView(NativeView):
 def _days(told: str | None) -> int:
     if told is None:
         return DAYS
-    if not (told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= MOST_DAYS and len(told) < 9):
+    if not (
+        told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= MOST_DAYS and len(told) < 9
+    ):
         raise InvalidRequest(f"days: expected a whole number from 1 to {MOST_DAYS}", param="days")
     return int(told)
 
@@ -70,8 +87,14 @@ def _days(told: str | None) -> int:
 def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
     if user_id is None:
         return []
-    own: Any = DailyUsage.objects.using(location.database()).filter(user_id=totals.user_text(user_id), day__gte=first)
-    return list(own.order_by("-day", "model").values("day", "model").annotate(**{name: Sum(name) for name in SUMS}))
+    own: Any = DailyUsage.objects.using(location.database()).filter(
+        user_id=totals.user_text(user_id), day__gte=first
+    )
+    return list(
+        own.order_by("-day", "model")
+        .values("day", "model")
+        .annotate(**{name: Sum(name) for name in SUMS})
+    )
 
 
 def _shown(sums: dict[str, Any]) -> Json:

@@ -9,7 +9,11 @@ from typing import Any
 
 
 def redis_cache(url: str, prefix: str) -> dict[str, Any]:
-    return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url, "KEY_PREFIX": prefix}
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": prefix,
+    }
 
 
 def ask_at_once(count: int, rate: str) -> int:
@@ -41,7 +45,12 @@ def main(url: str, prefix: str, count: str, rate: str) -> None:
 
     settings.configure(
         CACHES={"default": redis_cache(url, prefix)},
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "native_api"],
+        INSTALLED_APPS=[
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "rest_framework",
+            "native_api",
+        ],
     )
     django.setup()
     print("ready", flush=True)

@@ -1,4 +1,5 @@
-"""A process of the site that looks keys up: a key a line on stdin, what became of it a line on stdout."""
+"""A process of the site that looks keys up: a key a line on stdin, what became of it a line on
+stdout."""
 
 from __future__ import annotations
 

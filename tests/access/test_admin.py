@@ -31,11 +31,23 @@ def operator(db: None, client: Client) -> Client:
 
 
 def fields(owner: Any, **values: str) -> dict[str, Any]:
-    return {"owner": owner.pk, "name": "mobile", "allowed_models": "", "rate": "", "expires_at_0": "", "expires_at_1": "", **values}
+    return {
+        "owner": owner.pk,
+        "name": "mobile",
+        "allowed_models": "",
+        "rate": "",
+        "expires_at_0": "",
+        "expires_at_1": "",
+        **values,
+    }
 
 
 def act(client: Client, action: str, *found: ApiKey, confirmed: bool = True) -> Any:
-    data = {"action": action, "_selected_action": [key.pk for key in found], **({"confirmed": "yes"} if confirmed else {})}
+    data = {
+        "action": action,
+        "_selected_action": [key.pk for key in found],
+        **({"confirmed": "yes"} if confirmed else {}),
+    }
     return client.post(LIST, data)
 
 
@@ -50,13 +62,22 @@ def everything_kept() -> str:
     return f"{sessions} {history} {list(ApiKey.objects.values())}"
 
 
-def test_a_new_key_is_in_the_answer_to_the_form_and_nowhere_else(operator: Client, alice: Any) -> None:
-    response = operator.post(f"{LIST}add/", fields(alice, allowed_models="gpt-4o*\n\n claude-* \n", rate="60/m"))
+def test_a_new_key_is_in_the_answer_to_the_form_and_nowhere_else(
+    operator: Client, alice: Any
+) -> None:
+    response = operator.post(
+        f"{LIST}add/", fields(alice, allowed_models="gpt-4o*\n\n claude-* \n", rate="60/m")
+    )
     assert response.status_code == 200
     (text,) = shown(response)
     assert "no-store" in response.headers["cache-control"]
     key = cache.get(text)
-    assert (key.owner, key.name, key.allowed_models, key.rate) == (alice, "mobile", ["gpt-4o*", "claude-*"], "60/m")
+    assert (key.owner, key.name, key.allowed_models, key.rate) == (
+        alice,
+        "mobile",
+        ["gpt-4o*", "claude-*"],
+        "60/m",
+    )
     for url in (LIST, f"{LIST}{key.pk}/change/", f"{LIST}{key.pk}/history/", "/admin/"):
         page = operator.get(url).content.decode()
         assert text[12:] not in page
@@ -82,7 +103,9 @@ def test_the_form_has_one_button_since_each_key_has_to_be_copied(operator: Clien
         ({"expires_at_0": "2001-01-01", "expires_at_1": "00:00"}, "This is in the past"),
     ],
 )
-def test_a_mistake_in_the_form_is_explained_and_makes_no_key(operator: Client, alice: Any, values: dict[str, str], words: str) -> None:
+def test_a_mistake_in_the_form_is_explained_and_makes_no_key(
+    operator: Client, alice: Any, values: dict[str, str], words: str
+) -> None:
     response = operator.post(f"{LIST}add/", fields(alice, **values))
     assert words in response.content.decode()
     assert not shown(response)
@@ -94,15 +117,25 @@ def test_a_change_writes_only_what_was_changed(operator: Client, alice: Any) -> 
     cache.get(text)
     used = timezone.now()
     ApiKey.objects.filter(pk=key.pk).update(last_used_at=used)
-    response = operator.post(f"{LIST}{key.pk}/change/", fields(alice, name="tablet", allowed_models="a*\nb*", digest="0" * 64))
+    response = operator.post(
+        f"{LIST}{key.pk}/change/",
+        fields(alice, name="tablet", allowed_models="a*\nb*", digest="0" * 64),
+    )
     assert response.status_code == 302
     found = cache.get(text)
-    assert (found.name, found.allowed_models, found.last_used_at, found.digest) == ("tablet", ["a*", "b*"], used, key.digest)
+    assert (found.name, found.allowed_models, found.last_used_at, found.digest) == (
+        "tablet",
+        ["a*", "b*"],
+        used,
+        key.digest,
+    )
 
 
 def test_the_owner_of_a_key_cannot_be_changed(operator: Client, alice: Any) -> None:
     key, _ = create_key(alice, "mobile")
-    operator.post(f"{LIST}{key.pk}/change/", fields(User.objects.get(username="root"), name="tablet"))
+    operator.post(
+        f"{LIST}{key.pk}/change/", fields(User.objects.get(username="root"), name="tablet")
+    )
     key.refresh_from_db()
     assert (key.owner, key.name) == (alice, "tablet")
 
@@ -111,7 +144,12 @@ def test_a_revoked_key_cannot_be_edited_back_to_life(operator: Client, alice: An
     key, _ = create_key(alice, "mobile")
     revoke(key)
     assert operator.get(f"{LIST}{key.pk}/change/").status_code == 200
-    assert operator.post(f"{LIST}{key.pk}/change/", fields(alice, name="tablet", revoked_at="")).status_code == 403
+    assert (
+        operator.post(
+            f"{LIST}{key.pk}/change/", fields(alice, name="tablet", revoked_at="")
+        ).status_code
+        == 403
+    )
     assert not shown(act(operator, "rotate", key))
     key.refresh_from_db()
     assert (key.name, key.state) == ("mobile", "revoked")
@@ -161,8 +199,13 @@ def test_whoever_may_only_look_can_neither_revoke_nor_rotate(client: Client, ali
     assert cache.get(text) == key
 
 
-@pytest.mark.parametrize(("state", "found"), [("active", ["works", "later"]), ("expired", ["expired"]), ("revoked", ["revoked"])])
-def test_the_list_filters_by_state(operator: Client, alice: Any, state: str, found: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [("active", ["works", "later"]), ("expired", ["expired"]), ("revoked", ["revoked"])],
+)
+def test_the_list_filters_by_state(
+    operator: Client, alice: Any, state: str, found: list[str]
+) -> None:
     now = timezone.now()
     create_key(alice, "works")
     create_key(alice, "later", expires_at=now + timedelta(days=1))
@@ -176,7 +219,9 @@ def test_keys_are_found_by_owner_name_and_prefix(operator: Client, alice: Any) -
     key, _ = create_key(alice, "mobile")
     create_key(User.objects.get(username="root"), "other")
     for term in ("alice", "mobil", key.prefix):
-        assert [found.name for found in operator.get(LIST, {"q": term}).context["cl"].queryset] == ["mobile"]
+        assert [found.name for found in operator.get(LIST, {"q": term}).context["cl"].queryset] == [
+            "mobile"
+        ]
 
 
 def test_names_are_text_in_the_pages(operator: Client, alice: Any) -> None:
@@ -246,11 +291,20 @@ def who_was_put_out() -> Any:
     return User.objects.create_user("former", is_active=False)
 
 
-MORE = (superuser, who_may_more, member_of_a_group_that_may_more, who_may_use_every_model, who_has_another_model, who_was_put_out)
+MORE = (
+    superuser,
+    who_may_more,
+    member_of_a_group_that_may_more,
+    who_may_use_every_model,
+    who_has_another_model,
+    who_was_put_out,
+)
 
 
 @pytest.mark.parametrize("owner", MORE)
-def test_nobody_makes_a_key_that_may_do_more_than_they(client: Client, clerk: Any, owner: Any) -> None:
+def test_nobody_makes_a_key_that_may_do_more_than_they(
+    client: Client, clerk: Any, owner: Any
+) -> None:
     response = client.post(f"{LIST}add/", fields(owner()))
     assert "may do more than you" in response.content.decode()
     assert not shown(response)
@@ -258,7 +312,9 @@ def test_nobody_makes_a_key_that_may_do_more_than_they(client: Client, clerk: An
 
 
 @pytest.mark.parametrize("owner", MORE)
-def test_nobody_changes_or_rotates_such_a_key_but_all_may_end_it(client: Client, clerk: Any, owner: Any) -> None:
+def test_nobody_changes_or_rotates_such_a_key_but_all_may_end_it(
+    client: Client, clerk: Any, owner: Any
+) -> None:
     key, text = create_key(owner(), "theirs", allowed_models=["cheap"], rate="1/m")
     wider = fields(key.owner, name="theirs", allowed_models="*", rate="9999/m")
     assert client.post(f"{LIST}{key.pk}/change/", wider).status_code == 403
@@ -274,12 +330,16 @@ def test_nobody_changes_or_rotates_such_a_key_but_all_may_end_it(client: Client,
     assert ApiKey.objects.get().state == "revoked"
 
 
-def test_staff_make_keys_for_themselves_and_for_those_who_may_do_no_more(client: Client, clerk: Any, alice: Any) -> None:
+def test_staff_make_keys_for_themselves_and_for_those_who_may_do_no_more(
+    client: Client, clerk: Any, alice: Any
+) -> None:
     peer = grant(User.objects.create_user("peer"), "view_apikey")
     for owner in (clerk, alice, peer):
         assert len(shown(client.post(f"{LIST}add/", fields(owner)))) == 1
         key = ApiKey.objects.get(owner=owner)
-        assert client.post(f"{LIST}{key.pk}/change/", fields(owner, name="renamed")).status_code == 302
+        assert (
+            client.post(f"{LIST}{key.pk}/change/", fields(owner, name="renamed")).status_code == 302
+        )
         assert len(shown(act(client, "rotate", key))) == 1
 
 

@@ -57,7 +57,13 @@ def test_a_key_comes_as_a_bearer_token_or_as_x_api_key(alice: Any, headers: dict
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"authorization": "Bearer"}, {"authorization": f"Bearer {JWT}"}, {"authorization": "Basic YTpi"}, {"x-api-key": "sk-ant-1"}],
+    [
+        {},
+        {"authorization": "Bearer"},
+        {"authorization": f"Bearer {JWT}"},
+        {"authorization": "Basic YTpi"},
+        {"x-api-key": "sk-ant-1"},
+    ],
 )
 def test_what_is_not_a_key_of_ours_is_left_to_the_next_class(headers: dict[str, str]) -> None:
     assert authenticate(**headers) is None
@@ -90,7 +96,9 @@ def test_the_key_of_an_inactive_owner_is_not_valid(alice: Any) -> None:
         authenticate(authorization=f"Bearer {text}")
 
 
-def test_no_error_and_no_log_line_holds_the_key(alice: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_error_and_no_log_line_holds_the_key(
+    alice: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG):
         for text in (generate()[1], generate()[1][:-1], generate()[1] + "x"):
             with pytest.raises(InvalidApiKey) as refused:
@@ -100,7 +108,11 @@ def test_no_error_and_no_log_line_holds_the_key(alice: Any, caplog: pytest.LogCa
 
 def test_a_request_that_nobody_recognised_is_told_whether_it_sent_anything() -> None:
     assert refusal(request()).code == "missing_api_key"
-    for headers in ({"authorization": f"Bearer {JWT}"}, {"x-api-key": "sk-1"}, {"authorization": "Basic YTpi"}):
+    for headers in (
+        {"authorization": f"Bearer {JWT}"},
+        {"x-api-key": "sk-1"},
+        {"authorization": "Basic YTpi"},
+    ):
         assert refusal(request(**headers)).code == "invalid_api_key"
 
 
@@ -127,4 +139,8 @@ def test_the_refusal_is_an_error_of_both_worlds(alice: Any) -> None:
     with pytest.raises(InvalidApiKey) as refused:
         authenticate(authorization=f"Bearer {generate()[1]}")
     assert isinstance(refused.value, AuthenticationFailed)
-    assert (refused.value.status, refused.value.code, refused.value.status_code) == (401, "invalid_api_key", 401)
+    assert (refused.value.status, refused.value.code, refused.value.status_code) == (
+        401,
+        "invalid_api_key",
+        401,
+    )

@@ -1,4 +1,5 @@
-"""Finding keys: how many queries that costs, how soon a change is noticed, and what happens while the database is away."""
+"""Finding keys: how many queries that costs, how soon a change is noticed, and what happens while
+the database is away."""
 
 from __future__ import annotations
 
@@ -107,7 +108,9 @@ def test_the_key_that_was_least_lately_read_makes_room(alice: Any) -> None:
         assert count() == 1
 
 
-def test_a_hundred_threads_with_a_cold_key_cost_one_query(transactional_db: None, alice: Any) -> None:
+def test_a_hundred_threads_with_a_cold_key_cost_one_query(
+    transactional_db: None, alice: Any
+) -> None:
     key, text = create_key(alice, "k")
     counting = CountingCache()
     counting.gate.clear()
@@ -119,7 +122,9 @@ def test_a_hundred_threads_with_a_cold_key_cost_one_query(transactional_db: None
     assert counting.queries == 1
 
 
-def test_a_hundred_coroutines_with_a_cold_key_cost_one_query(transactional_db: None, alice: Any) -> None:
+def test_a_hundred_coroutines_with_a_cold_key_cost_one_query(
+    transactional_db: None, alice: Any
+) -> None:
     key, text = create_key(alice, "k")
     counting = CountingCache()
 
@@ -130,7 +135,9 @@ def test_a_hundred_coroutines_with_a_cold_key_cost_one_query(transactional_db: N
     assert counting.queries == 1
 
 
-def test_the_first_to_ask_may_leave_and_the_others_still_get_their_answer(transactional_db: None, alice: Any) -> None:
+def test_the_first_to_ask_may_leave_and_the_others_still_get_their_answer(
+    transactional_db: None, alice: Any
+) -> None:
     key, text = create_key(alice, "k")
     counting = CountingCache()
     counting.gate.clear()
@@ -170,7 +177,9 @@ def test_revoking_ends_a_cached_key_at_once_in_this_process(alice: Any) -> None:
     assert not revoke(key)
 
 
-def test_a_revocation_counts_although_a_query_from_before_it_is_still_under_way(transactional_db: None, alice: Any) -> None:
+def test_a_revocation_counts_although_a_query_from_before_it_is_still_under_way(
+    transactional_db: None, alice: Any
+) -> None:
     key, text = create_key(alice, "k")
     counting = CountingCache()
     counting.gate.clear()
@@ -196,7 +205,9 @@ def test_expiry_is_looked_at_on_every_use(alice: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda key: key.delete(), lambda key: key.owner.delete()])
-def test_a_deleted_key_ends_at_once_in_this_process(alice: Any, change: Callable[[ApiKey], Any]) -> None:
+def test_a_deleted_key_ends_at_once_in_this_process(
+    alice: Any, change: Callable[[ApiKey], Any]
+) -> None:
     key, text = create_key(alice, "k")
     cache.get(text)
     change(key)
@@ -223,7 +234,12 @@ def test_rotating_replaces_prefix_and_text_and_keeps_the_rest(alice: Any) -> Non
     cache.get(old)
     new = rotate(key)
     found = cache.get(new)
-    assert (found.pk, found.rate, found.allowed_models, found.prefix) == (key.pk, "5/m", ["a*"], new[:11])
+    assert (found.pk, found.rate, found.allowed_models, found.prefix) == (
+        key.pk,
+        "5/m",
+        ["a*"],
+        new[:11],
+    )
     with pytest.raises(InvalidApiKey):
         cache.get(old)
 
@@ -261,7 +277,11 @@ def test_a_known_key_survives_an_outage_and_an_unknown_one_is_a_503(
             assert old_at_once.get(text) == key
             with pytest.raises(DatabaseUnavailable) as refused:
                 old_at_once.get(generate()[1])
-    assert (refused.value.status, refused.value.code, refused.value.headers) == (503, "database_unavailable", {"retry-after": "5"})
+    assert (refused.value.status, refused.value.code, refused.value.headers) == (
+        503,
+        "database_unavailable",
+        {"retry-after": "5"},
+    )
     assert [record.getMessage() for record in caplog.records] == [
         "The database cannot be read (connection refused); keys known before stay valid for 300 s."
     ]
@@ -286,7 +306,9 @@ def test_a_revoked_key_stays_refused_through_an_outage(alice: Any) -> None:
         old_at_once.get(text)
 
 
-def test_while_the_database_is_away_it_is_asked_once_a_second_and_found_again(alice: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_while_the_database_is_away_it_is_asked_once_a_second_and_found_again(
+    alice: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     old_at_once = KeyCache(max_age=0)
     key, text = create_key(alice, "k")
     old_at_once.get(text)
@@ -305,10 +327,15 @@ def test_while_the_database_is_away_it_is_asked_once_a_second_and_found_again(al
         return False
 
     until(refused, "the revocation to be seen")
-    assert caplog.records[-1].getMessage() == "The database can be read again; keys are looked up as usual."
+    assert (
+        caplog.records[-1].getMessage()
+        == "The database can be read again; keys are looked up as usual."
+    )
 
 
-def test_a_database_that_hangs_counts_as_away_and_holds_up_one_request_at_a_time(transactional_db: None, alice: Any) -> None:
+def test_a_database_that_hangs_counts_as_away_and_holds_up_one_request_at_a_time(
+    transactional_db: None, alice: Any
+) -> None:
     hanging = CountingCache(max_age=0, patience=0.2)
     key, text = create_key(alice, "k")
     hanging.get(text)

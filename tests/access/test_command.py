@@ -35,16 +35,39 @@ def only_key() -> ApiKey:
 def test_a_shell_can_capture_the_key_and_nothing_else(tmp_path: Path) -> None:
     make_template(tmp_path)
     command = [sys.executable, "-m", "django", "native_key", "create", "alice", "--name", "shell"]
-    done = subprocess.run(command, env=environment_for(tmp_path, {}), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command,
+        env=environment_for(tmp_path, {}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert parse(done.stdout.removesuffix("\n")) is Shape.KEY
     assert done.stdout.strip() not in done.stderr
 
 
 def test_create_stores_what_was_asked_and_the_key_works(alice: Any) -> None:
-    out, _ = native_key("create", "alice", "--name", "ci", "--expires", "90d", "--models", "gpt-4o*, claude-*", "--rate", "60/m")
+    out, _ = native_key(
+        "create",
+        "alice",
+        "--name",
+        "ci",
+        "--expires",
+        "90d",
+        "--models",
+        "gpt-4o*, claude-*",
+        "--rate",
+        "60/m",
+    )
     key = cache.get(out.strip())
-    assert (key.owner, key.name, key.allowed_models, key.rate) == (alice, "ci", ["gpt-4o*", "claude-*"], "60/m")
+    assert (key.owner, key.name, key.allowed_models, key.rate) == (
+        alice,
+        "ci",
+        ["gpt-4o*", "claude-*"],
+        "60/m",
+    )
     assert key.expires_at is not None
     assert timedelta(days=89) < key.expires_at - timezone.now() <= timedelta(days=90)
 
@@ -79,10 +102,15 @@ def test_expiry_can_be_a_day_or_a_time(alice: Any, written: str, meant: str) -> 
         (["list", "--user", "bob"], "There is no user 'bob'."),
         (["revoke", "nk_"], "'nk_' begins several keys"),
         (["revoke", ""], "'' begins no key"),
-        (["rotate", "nk_nowhere"], "'nk_nowhere' begins no key. 'native_key list' shows the prefixes."),
+        (
+            ["rotate", "nk_nowhere"],
+            "'nk_nowhere' begins no key. 'native_key list' shows the prefixes.",
+        ),
     ],
 )
-def test_a_mistake_is_explained_and_changes_nothing(alice: Any, arguments: list[str], words: str) -> None:
+def test_a_mistake_is_explained_and_changes_nothing(
+    alice: Any, arguments: list[str], words: str
+) -> None:
     for name in ("one", "two"):
         create_key(alice, name)
     with pytest.raises(CommandError) as refused:
@@ -99,7 +127,9 @@ def test_the_list_is_a_table_without_secrets(alice: Any) -> None:
     header, *rows = out.splitlines()
     assert header.split("  ")[0] == "PREFIX"
     assert len({row.index("alice") for row in rows} | {header.index("OWNER")}) == 1
-    assert re.search(r"mobile +alice +\d{4}-\d\d-\d\d \d\d:\d\d +never +revoked$", out, re.MULTILINE)
+    assert re.search(
+        r"mobile +alice +\d{4}-\d\d-\d\d \d\d:\d\d +never +revoked$", out, re.MULTILINE
+    )
     assert out.replace("\n", "").isprintable()
     assert not any(key.digest in out for key in ApiKey.objects.all())
 

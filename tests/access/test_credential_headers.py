@@ -1,4 +1,5 @@
-"""Which headers authentication classes read, and which requests come from nobody: told before a body is read."""
+"""Which headers authentication classes read, and which requests come from nobody: told before a
+body is read."""
 
 from __future__ import annotations
 
@@ -7,7 +8,12 @@ from typing import Any
 import pytest
 from django.test import override_settings
 from django.urls import resolve
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication, TokenAuthentication
+from rest_framework.authentication import (
+    BaseAuthentication,
+    BasicAuthentication,
+    SessionAuthentication,
+    TokenAuthentication,
+)
 
 from native_api.asgi.callers import Caller
 from native_api.authentication import ApiKeyAuthentication, credential_headers
@@ -46,7 +52,9 @@ class TellsNothing(BaseAuthentication):
         (SessionAuthentication, ("cookie",)),
     ],
 )
-def test_a_class_speaks_for_itself_alone(authentication: type, headers: tuple[str, ...] | None) -> None:
+def test_a_class_speaks_for_itself_alone(
+    authentication: type, headers: tuple[str, ...] | None
+) -> None:
     assert credential_headers(authentication) == headers
 
 
@@ -61,10 +69,20 @@ def test_a_class_speaks_for_itself_alone(authentication: type, headers: tuple[st
         ([(b"x-other", b"x")], True),
     ],
 )
-def test_a_session_counts_by_its_cookie(headers: list[tuple[bytes, bytes]], is_nobody: bool) -> None:
-    classes = ["native_api.authentication.ApiKeyAuthentication", "rest_framework.authentication.SessionAuthentication"]
+def test_a_session_counts_by_its_cookie(
+    headers: list[tuple[bytes, bytes]], is_nobody: bool
+) -> None:
+    classes = [
+        "native_api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ]
     with override_settings(NATIVE_API={"DEFAULT_AUTHENTICATION_CLASSES": classes}):
-        assert Caller({"headers": headers}, resolve("/native/v1/chat/completions"), lambda: None).is_nobody == is_nobody
+        assert (
+            Caller(
+                {"headers": headers}, resolve("/native/v1/chat/completions"), lambda: None
+            ).is_nobody
+            == is_nobody
+        )
 
 
 @pytest.mark.parametrize("path", ["/native/health/live", "/native/nowhere"])

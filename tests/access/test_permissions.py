@@ -46,7 +46,9 @@ def named(name: str) -> Named:
         (("openai/*", "fast"), "eu/fast", False),
     ],
 )
-def test_a_model_is_allowed_by_a_pattern_or_by_there_being_none(patterns: tuple[str, ...], model: str, allowed: bool) -> None:
+def test_a_model_is_allowed_by_a_pattern_or_by_there_being_none(
+    patterns: tuple[str, ...], model: str, allowed: bool
+) -> None:
     assert may_use(Caller(allowed_models=patterns), named(model)) is allowed
 
 
@@ -64,7 +66,9 @@ def test_a_model_is_allowed_by_a_pattern_or_by_there_being_none(patterns: tuple[
         (None, ("gpt-4o",), "gpt-5", False),
     ],
 )
-def test_a_key_narrows_what_its_owner_may_use(granted: Any, of_key: tuple[str, ...], model: str, allowed: bool) -> None:
+def test_a_key_narrows_what_its_owner_may_use(
+    granted: Any, of_key: tuple[str, ...], model: str, allowed: bool
+) -> None:
     assert may_use(Caller(allowed_models=of_key, granted_models=granted), named(model)) is allowed
 
 
@@ -110,7 +114,9 @@ def defaults(*patterns: str) -> Iterator[None]:
 
 
 def test_rows_of_the_user_and_of_all_groups_are_taken_together(alice: Any) -> None:
-    staff, interns, others = (Group.objects.create(name=name) for name in ("staff", "interns", "others"))
+    staff, interns, others = (
+        Group.objects.create(name=name) for name in ("staff", "interns", "others")
+    )
     alice.groups.set([staff, interns])
     give(user=alice, patterns=["a", "b"])
     give(group=staff, patterns=["c"])
@@ -206,7 +212,9 @@ def test_a_change_counts_at_once_in_this_process(alice: Any) -> None:
         assert granted(alice) == ["none"]
 
 
-def test_a_change_by_another_process_counts_within_five_seconds(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_by_another_process_counts_within_five_seconds(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     give(user=alice, patterns=["a"])
     assert granted(alice) == ["a"]
     ModelAccess.objects.update(patterns=["b"])  # sends no signal, as another process does not
@@ -216,7 +224,9 @@ def test_a_change_by_another_process_counts_within_five_seconds(alice: Any, monk
     assert granted(alice) == ["b"]
 
 
-def test_a_change_while_a_user_is_being_read_is_not_missed(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_while_a_user_is_being_read_is_not_missed(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = give(user=alice, patterns=["a"])
     read = grants.read
 
@@ -240,7 +250,9 @@ def database_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grants, "read", fail)
 
 
-def test_while_the_database_is_away_what_was_known_goes_on(alice: Any, request: pytest.FixtureRequest) -> None:
+def test_while_the_database_is_away_what_was_known_goes_on(
+    alice: Any, request: pytest.FixtureRequest
+) -> None:
     give(user=alice, patterns=["a"])
     assert granted(alice) == ["a"]
     request.getfixturevalue("database_away")
@@ -248,13 +260,17 @@ def test_while_the_database_is_away_what_was_known_goes_on(alice: Any, request: 
     assert granted(alice) == ["a"]
 
 
-def test_a_user_of_whom_nothing_is_known_is_told_to_come_again(alice: Any, database_away: None) -> None:
+def test_a_user_of_whom_nothing_is_known_is_told_to_come_again(
+    alice: Any, database_away: None
+) -> None:
     with defaults(*NONE), pytest.raises(DatabaseUnavailable) as caught:
         granted(alice)
     assert caught.value.headers == {"retry-after": "5"}
 
 
-def test_a_database_that_hangs_is_not_waited_for(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hangs_is_not_waited_for(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = threading.Event()
     monkeypatch.setattr(grants, "PATIENCE", 0.1)
     monkeypatch.setattr(grants, "read", lambda user_id: gate.wait(10))

@@ -21,7 +21,14 @@ class Asking:
 
     def __init__(self, environment: dict[str, str]) -> None:
         command = [sys.executable, "-m", "tests.access.key_lookup_process"]
-        self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def answer(self, key: str) -> str:
         assert self.process.stdin
@@ -62,14 +69,30 @@ def change_and_wait(site: tuple[dict[str, str], str], change: Any) -> list[float
 
 
 def test_a_revocation_is_seen_by_every_process_within_five_seconds(site: Any) -> None:
-    assert max(change_and_wait(site, lambda environment, key: manage(environment, "native_key", "revoke", key[:11]))) < 5
+    assert (
+        max(
+            change_and_wait(
+                site, lambda environment, key: manage(environment, "native_key", "revoke", key[:11])
+            )
+        )
+        < 5
+    )
 
 
 def test_a_rotation_ends_the_old_key_in_every_process_within_five_seconds(site: Any) -> None:
-    assert max(change_and_wait(site, lambda environment, key: manage(environment, "native_key", "rotate", key[:11]))) < 5
+    assert (
+        max(
+            change_and_wait(
+                site, lambda environment, key: manage(environment, "native_key", "rotate", key[:11])
+            )
+        )
+        < 5
+    )
 
 
-def test_deactivating_the_owner_is_seen_by_every_process_within_five_seconds(site: Any, tmp_path: Path) -> None:
+def test_deactivating_the_owner_is_seen_by_every_process_within_five_seconds(
+    site: Any, tmp_path: Path
+) -> None:
     def deactivate(environment: dict[str, str], key: str) -> None:
         with sqlite3.connect(tmp_path / "db.sqlite3") as connection:
             connection.execute("UPDATE auth_user SET is_active = 0")

@@ -1,4 +1,5 @@
-"""The text of a key: what it is made of, and how a slip in it is told from a credential that is not ours."""
+"""The text of a key: what it is made of, and how a slip in it is told from a credential that is not
+ours."""
 
 from __future__ import annotations
 
@@ -26,12 +27,16 @@ def test_a_key_is_one_word_with_a_prefix_that_may_be_shown() -> None:
     assert parse(text) is Shape.KEY
 
 
-def test_the_secret_part_holds_256_bits_and_the_rest_is_a_checksum_that_a_scanner_can_verify() -> None:
+def test_the_secret_part_holds_256_bits_and_the_rest_is_a_checksum_that_a_scanner_can_verify() -> (
+    None
+):
     assert 62**43 >= 2**256
     text = generate()[1]
     number = 0
     for letter in text[-6:]:
-        number = number * 62 + (string.digits + string.ascii_uppercase + string.ascii_lowercase).index(letter)
+        number = number * 62 + (
+            string.digits + string.ascii_uppercase + string.ascii_lowercase
+        ).index(letter)
     assert number == zlib.crc32(text[:-6].encode())
 
 
@@ -73,7 +78,14 @@ def test_a_key_copied_in_part_is_a_typo() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "sk-proj-abcdefghijklmnopqrstuvwxyz", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "x" * 61, "é" * 61, "x" * 100_000],
+    [
+        "",
+        "sk-proj-abcdefghijklmnopqrstuvwxyz",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "x" * 61,
+        "é" * 61,
+        "x" * 100_000,
+    ],
 )
 def test_other_credentials_are_foreign(text: str) -> None:
     assert parse(text) is Shape.FOREIGN

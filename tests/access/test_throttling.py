@@ -1,4 +1,5 @@
-"""How many requests are let in: exactly as many as the rate says, whoever asks and however many ask at once."""
+"""How many requests are let in: exactly as many as the rate says, whoever asks and however many ask
+at once."""
 
 from __future__ import annotations
 
@@ -77,9 +78,24 @@ def test_two_hundred_threads_at_a_time_are_admitted_exactly_in_redis(redis_prefi
 
 
 def test_several_processes_are_admitted_exactly_in_redis(redis_prefix: str) -> None:
-    command = [sys.executable, "-m", "tests.access.concurrent_requests", REDIS, redis_prefix, "50", "70/d"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.access.concurrent_requests",
+        REDIS,
+        redis_prefix,
+        "50",
+        "70/d",
+    ]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT)})
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": str(ROOT)},
+        )
         for _ in range(3)
     ]
     for process in processes:
@@ -105,7 +121,9 @@ def test_coroutines_are_admitted_exactly_and_share_a_few_connections(redis_prefi
 
 
 def test_a_counter_that_is_evicted_between_two_steps_is_begun_anew() -> None:
-    with override_settings(CACHES={"default": {"BACKEND": "tests.access.test_throttling.ForgetfulCache"}}):
+    with override_settings(
+        CACHES={"default": {"BACKEND": "tests.access.test_throttling.ForgetfulCache"}}
+    ):
         assert allowed(request(key(rate="5/d")))
         assert allowed(request(key(rate="5/d")))
 
@@ -154,8 +172,12 @@ def test_a_rate_of_zero_refuses_everything() -> None:
     assert not allowed(request(key(rate="0/s")))
 
 
-@pytest.mark.parametrize("rate", ["many", "60", "60/min", "-1/s", "1.5/s", "5/0s", "os.getcwd", "٣/s"])
-def test_a_key_whose_rate_is_none_gets_the_sites_and_a_warning(rate: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "rate", ["many", "60", "60/min", "-1/s", "1.5/s", "5/0s", "os.getcwd", "٣/s"]
+)
+def test_a_key_whose_rate_is_none_gets_the_sites_and_a_warning(
+    rate: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with rates(caller="1/d"):
         assert [allowed(request(key(rate=rate))) for _ in range(2)] == [True, False]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -167,7 +189,9 @@ def test_a_rate_in_the_settings_that_is_none_fails_instead_of_admitting_all() ->
         allowed(request(key()))
 
 
-def test_ratelimits_own_switch_turns_counting_off_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_ratelimits_own_switch_turns_counting_off_without_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with override_settings(RATELIMIT_ENABLE=False):
         assert allowed(request(key(rate="0/s")))
     assert not caplog.records
@@ -206,7 +230,10 @@ def test_the_headers_say_limit_remainder_and_reset() -> None:
     assert throttle.headers()["x-ratelimit-remaining-requests"] == "0"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(1, "1s"), (60, "1m0s"), (360, "6m0s"), (3723, "1h2m3s"), (86400, "24h0m0s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1, "1s"), (60, "1m0s"), (360, "6m0s"), (3723, "1h2m3s"), (86400, "24h0m0s")],
+)
 def test_durations_are_written_as_openai_writes_them(seconds: int, text: str) -> None:
     assert duration(seconds) == text
 
@@ -241,8 +268,12 @@ def test_the_address_is_the_one_that_ratelimit_is_configured_to_read() -> None:
         assert refused(request(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="192.0.2.1")) is not None
 
 
-@pytest.mark.parametrize("remove", [lambda meta: meta.pop("REMOTE_ADDR"), lambda meta: meta.update(REMOTE_ADDR="")])
-def test_requests_without_an_address_are_counted_together(remove: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "remove", [lambda meta: meta.pop("REMOTE_ADDR"), lambda meta: meta.update(REMOTE_ADDR="")]
+)
+def test_requests_without_an_address_are_counted_together(
+    remove: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = request()
     remove(asked.META)
     with rates(failed_auth="1/d", caller="1/d"):
@@ -270,9 +301,14 @@ def closed_port() -> int:
 
 
 @pytest.mark.parametrize("fail_open", [False, True])
-def test_without_its_cache_requests_are_let_in_with_one_warning(fail_open: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_its_cache_requests_are_let_in_with_one_warning(
+    fail_open: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
-    with override_settings(CACHES=dead, RATELIMIT_FAIL_OPEN=fail_open), caplog.at_level(logging.WARNING):
+    with (
+        override_settings(CACHES=dead, RATELIMIT_FAIL_OPEN=fail_open),
+        caplog.at_level(logging.WARNING),
+    ):
         assert all(allowed(request(key(rate="1/d"))) for _ in range(5))
         assert refused(request()) is None
         assert asyncio.run(CallerThrottle().aallow_request(request(key(rate="1/d")), None))
@@ -281,7 +317,9 @@ def test_without_its_cache_requests_are_let_in_with_one_warning(fail_open: bool,
 
 
 @pytest.mark.parametrize("fail_open", [False, True])
-def test_a_cache_that_gives_no_count_is_a_cache_away(fail_open: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cache_that_gives_no_count_is_a_cache_away(
+    fail_open: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     silent = {"default": {"BACKEND": "tests.access.test_throttling.SilentCache"}}
     with override_settings(CACHES=silent, RATELIMIT_FAIL_OPEN=fail_open):
         assert all(allowed(request(key(rate="1/d"))) for _ in range(3))
@@ -298,7 +336,9 @@ class SilentCache(LocMemCache):
         return None
 
 
-def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(throttling, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")

@@ -49,7 +49,9 @@ def found() -> Any:
     return connection.connection
 
 
-def test_a_connection_is_kept_between_calls_whatever_conn_max_age_says(opened: Callable[..., background.Threads]) -> None:
+def test_a_connection_is_kept_between_calls_whatever_conn_max_age_says(
+    opened: Callable[..., background.Threads],
+) -> None:
     threads = opened()
     assert connection.settings_dict["CONN_MAX_AGE"] == 0
     first = threads.result(10, asked)
@@ -69,7 +71,9 @@ def test_it_is_closed_when_there_was_nothing_to_do_for_a_while(
     assert module.IDLE_SECONDS == 1.0
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
     threads = opened()
-    wrapper: Any = threads.result(10, lambda: (asked(), connection._connections[connection._alias])[1])  # type: ignore[attr-defined]
+    wrapper: Any = threads.result(
+        10, lambda: (asked(), connection._connections[connection._alias])[1]
+    )  # type: ignore[attr-defined]
     until(lambda: wrapper.connection is None, "the connection to be closed")
     assert threads.result(10, asked)
     assert len(workers()) == 1
@@ -109,14 +113,18 @@ def test_calls_run_in_parallel_up_to_the_size(opened: Callable[..., background.T
     assert len(workers()) == 3
 
 
-def test_no_more_threads_are_started_than_are_needed(opened: Callable[..., background.Threads]) -> None:
+def test_no_more_threads_are_started_than_are_needed(
+    opened: Callable[..., background.Threads],
+) -> None:
     threads = opened(size=4)
     for _ in range(20):
         until(lambda: threads.result(10, threading.get_ident), "an answer")
     assert len(workers()) <= 2, "a thread may not have said yet that it is idle"
 
 
-def test_what_a_call_raises_is_raised_to_its_caller(opened: Callable[..., background.Threads]) -> None:
+def test_what_a_call_raises_is_raised_to_its_caller(
+    opened: Callable[..., background.Threads],
+) -> None:
     threads = opened()
 
     def fail() -> None:
@@ -129,7 +137,9 @@ def test_what_a_call_raises_is_raised_to_its_caller(opened: Callable[..., backgr
     assert threads.result(10, lambda: 5) == 5
 
 
-def test_a_call_that_hangs_is_left_behind_and_others_go_on(opened: Callable[..., background.Threads]) -> None:
+def test_a_call_that_hangs_is_left_behind_and_others_go_on(
+    opened: Callable[..., background.Threads],
+) -> None:
     threads = opened()
     gate = threading.Event()
     hanging = threads.submit(gate.wait, 10)
@@ -141,7 +151,9 @@ def test_a_call_that_hangs_is_left_behind_and_others_go_on(opened: Callable[...,
     until(lambda: len(workers()) == 1, "the thread that hung to end")
 
 
-def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(opened: Callable[..., background.Threads]) -> None:
+def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(
+    opened: Callable[..., background.Threads],
+) -> None:
     threads = opened()
     gate = threading.Event()
     threads.submit(gate.wait, 10)
@@ -151,7 +163,9 @@ def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(opened: Cal
     assert waiting.result(10) == 5
 
 
-def test_a_call_that_was_cancelled_before_it_began_is_not_made(opened: Callable[..., background.Threads]) -> None:
+def test_a_call_that_was_cancelled_before_it_began_is_not_made(
+    opened: Callable[..., background.Threads],
+) -> None:
     threads = opened()
     gate, made = threading.Event(), []
     threads.submit(gate.wait, 10)

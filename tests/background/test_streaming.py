@@ -177,7 +177,10 @@ def test_many_threads_share_one_loop() -> None:
         return id(asyncio.get_running_loop()), threading.get_ident()
 
     seen: set[tuple[int, int]] = set()
-    threads = [threading.Thread(target=lambda: seen.add(background.run(loop_and_thread()))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: seen.add(background.run(loop_and_thread())))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

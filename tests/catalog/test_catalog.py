@@ -22,7 +22,9 @@ LOCAL = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1/", "API_KEY": "
 
 @pytest.fixture
 def admin(db: None, client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
+    client.force_login(
+        get_user_model().objects.create_superuser("root", "root@example.com", "root")
+    )
     return client
 
 
@@ -34,7 +36,11 @@ def current(**native_api: Any) -> catalog.Catalog:
 
 def test_a_preset_needs_only_a_key() -> None:
     [provider] = catalog.build({"openai": {"API_KEY": "k"}}, {}).providers.values()
-    assert (provider.dialect, provider.base_url, provider.auth) == ("openai", "https://api.openai.com/v1", "bearer")
+    assert (provider.dialect, provider.base_url, provider.auth) == (
+        "openai",
+        "https://api.openai.com/v1",
+        "bearer",
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,20 +75,35 @@ def test_addresses_that_are_filled_in(definition: dict[str, Any], model: str, ur
 @pytest.mark.parametrize("model", ["..", ".", "a/b", "a?b", "a#b", "%2e%2e", "", " ", "a\n"])
 def test_a_model_in_an_address_stays_in_its_place(model: str) -> None:
     options = {"endpoint": "https://x.openai.azure.com", "api_version": "1"}
-    provider = catalog.provider_of("p", {"PRESET": "azure-deployments", "API_KEY": "k", "OPTIONS": options})
+    provider = catalog.provider_of(
+        "p", {"PRESET": "azure-deployments", "API_KEY": "k", "OPTIONS": options}
+    )
     with pytest.raises(UnsupportedField):
         DIALECTS["openai"].request({"model": "m", "messages": []}, catalog.Target(provider, model))
 
 
 def test_a_key_may_be_a_whole_document_and_has_no_line_breaks_around_it() -> None:
-    document = {"type": "service_account", "client_email": "a", "private_key": "b", "token_uri": "c"}
-    vertex = catalog.provider_of("vertex", {"API_KEY": document, "OPTIONS": {"project": "p", "location": "global"}})
+    document = {
+        "type": "service_account",
+        "client_email": "a",
+        "private_key": "b",
+        "token_uri": "c",
+    }
+    vertex = catalog.provider_of(
+        "vertex", {"API_KEY": document, "OPTIONS": {"project": "p", "location": "global"}}
+    )
     assert json.loads(vertex.api_key) == document
-    assert catalog.provider_of("openai", {"API_KEY": " sk-read-from-a-file\n"}).api_key == "sk-read-from-a-file"
+    assert (
+        catalog.provider_of("openai", {"API_KEY": " sk-read-from-a-file\n"}).api_key
+        == "sk-read-from-a-file"
+    )
 
 
 def test_targets_come_in_order_of_priority() -> None:
-    targets = [{"PROVIDER": "p", "MODEL": "second", "PRIORITY": 1}, {"PROVIDER": "p", "MODEL": "first"}]
+    targets = [
+        {"PROVIDER": "p", "MODEL": "second", "PRIORITY": 1},
+        {"PROVIDER": "p", "MODEL": "first"},
+    ]
     built = catalog.build({"p": LOCAL}, {"m": {"TARGETS": targets}})
     assert [target.model for target in built.targets("m")] == ["first", "second"]
 
@@ -100,14 +121,21 @@ def test_a_provider_that_cannot_be_built_takes_nothing_else_with_it() -> None:
 
 
 def test_timeouts_of_a_provider_lie_over_the_sites() -> None:
-    built = catalog.build({"a": {**LOCAL, "TIMEOUT": 30}, "b": {**LOCAL, "TIMEOUT": {"CONNECT": 1}}}, {})
+    built = catalog.build(
+        {"a": {**LOCAL, "TIMEOUT": 30}, "b": {**LOCAL, "TIMEOUT": {"CONNECT": 1}}}, {}
+    )
     assert (built.providers["a"].timeouts.total, built.providers["a"].timeouts.connect) == (30, 5)
     assert (built.providers["b"].timeouts.total, built.providers["b"].timeouts.connect) == (600, 1)
 
 
 def test_what_a_provider_keeps_is_shared_only_if_the_site_says_so() -> None:
-    built = catalog.build({"a": LOCAL, "b": {**LOCAL, "OWN_ACCOUNT": True}, "c": {**LOCAL, "OWN_ACCOUNT": "yes"}}, {})
-    assert {name: provider.own_account for name, provider in built.providers.items()} == {"a": False, "b": True}
+    built = catalog.build(
+        {"a": LOCAL, "b": {**LOCAL, "OWN_ACCOUNT": True}, "c": {**LOCAL, "OWN_ACCOUNT": "yes"}}, {}
+    )
+    assert {name: provider.own_account for name, provider in built.providers.items()} == {
+        "a": False,
+        "b": True,
+    }
     assert [problem.message for problem in built.problems] == ["OWN_ACCOUNT must be True or False"]
 
 
@@ -119,7 +147,10 @@ def test_the_admin_sets_whether_a_provider_is_shared(admin: Client) -> None:
 
 
 def test_no_repr_shows_a_secret() -> None:
-    built = catalog.build({"p": {**LOCAL, "HEADERS": {"x-secret": "hidden-header"}}}, {"m": {"TARGETS": [{"PROVIDER": "p", "MODEL": "x"}]}})
+    built = catalog.build(
+        {"p": {**LOCAL, "HEADERS": {"x-secret": "hidden-header"}}},
+        {"m": {"TARGETS": [{"PROVIDER": "p", "MODEL": "x"}]}},
+    )
     assert "sk-in-settings" not in repr(built)
     assert "hidden-header" not in repr(built)
 
@@ -127,7 +158,9 @@ def test_no_repr_shows_a_secret() -> None:
 @pytest.mark.django_db
 def test_settings_win_over_rows_of_the_same_name() -> None:
     Provider.objects.create(name="p", dialect="openai", base_url="http://row/v1", api_key="sk-row")
-    Provider.objects.create(name="q", dialect="openai", base_url="http://row/v1", api_key="sk-row", options={"a": 1})
+    Provider.objects.create(
+        name="q", dialect="openai", base_url="http://row/v1", api_key="sk-row", options={"a": 1}
+    )
     Provider.objects.create(name="off", dialect="openai", base_url="http://row/v1", enabled=False)
     route = ModelRoute.objects.create(name="m")
     Target.objects.create(route=route, provider="q", model="x")
@@ -150,11 +183,20 @@ def test_a_providers_key_is_encrypted_in_the_database_and_survives_a_change_of_k
         assert Provider.objects.get().read_api_key() == "sk-row"
         Provider.objects.get().save()
     with override_settings(NATIVE_API={"SECRET_KEYS": ["new key"]}):
-        assert Provider.objects.get().read_api_key() == "sk-row", "a row that is saved is encrypted with the first key"
+        assert Provider.objects.get().read_api_key() == "sk-row", (
+            "a row that is saved is encrypted with the first key"
+        )
 
 
 AZURE = {"base_url": "https://x.openai.azure.com/openai/v1", "auth": "azure"}
-FORM = {"name": "p", "dialect": "openai", "base_url": "http://127.0.0.1:1/v1", "headers": "{}", "options": "{}", "enabled": "on"}
+FORM = {
+    "name": "p",
+    "dialect": "openai",
+    "base_url": "http://127.0.0.1:1/v1",
+    "headers": "{}",
+    "options": "{}",
+    "enabled": "on",
+}
 
 
 def test_the_admin_takes_a_key_and_never_shows_it(admin: Client) -> None:
@@ -162,25 +204,41 @@ def test_the_admin_takes_a_key_and_never_shows_it(admin: Client) -> None:
     provider = Provider.objects.get()
     assert provider.read_api_key() == "sk-typed-in"
     url = f"/admin/native_api/provider/{provider.pk}/change/"
-    for page in (url, "/admin/native_api/provider/", f"/admin/native_api/provider/{provider.pk}/history/"):
+    for page in (
+        url,
+        "/admin/native_api/provider/",
+        f"/admin/native_api/provider/{provider.pk}/history/",
+    ):
         assert "sk-typed-in" not in admin.get(page).content.decode()
     admin.post(url, {**FORM, "new_api_key": "", "retries": "3"})
-    assert (Provider.objects.get().read_api_key(), Provider.objects.get().retries) == ("sk-typed-in", 3)
+    assert (Provider.objects.get().read_api_key(), Provider.objects.get().retries) == (
+        "sk-typed-in",
+        3,
+    )
     admin.post(url, {**FORM, "remove_api_key": "on"})
     assert Provider.objects.get().api_key == ""
 
 
 def test_the_admin_says_what_is_wrong_with_a_provider(admin: Client) -> None:
-    page = admin.post("/admin/native_api/provider/add/", {**FORM, "dialect": "latin"}).content.decode()
+    page = admin.post(
+        "/admin/native_api/provider/add/", {**FORM, "dialect": "latin"}
+    ).content.decode()
     assert "unknown dialect" in page
-    page = admin.post("/admin/native_api/provider/add/", {**FORM, "timeout": "30", "timeouts": '{"READ": 3}'}).content.decode()
+    page = admin.post(
+        "/admin/native_api/provider/add/", {**FORM, "timeout": "30", "timeouts": '{"READ": 3}'}
+    ).content.decode()
     assert "timeouts must be positive seconds" in page
     assert not Provider.objects.exists()
 
 
 def test_the_admin_takes_a_service_account_and_keeps_it_from_all_eyes(admin: Client) -> None:
     document = service_account("https://oauth2.googleapis.com/token")
-    form = {"name": "vertex", "headers": "{}", "options": '{"project": "p", "location": "global"}', "enabled": "on"}
+    form = {
+        "name": "vertex",
+        "headers": "{}",
+        "options": '{"project": "p", "location": "global"}',
+        "enabled": "on",
+    }
     admin.post("/admin/native_api/provider/add/", {**form, "new_api_key": document})
     provider = Provider.objects.get()
     assert json.loads(provider.read_api_key()) == json.loads(document)
@@ -188,18 +246,26 @@ def test_the_admin_takes_a_service_account_and_keeps_it_from_all_eyes(admin: Cli
         cursor.execute("SELECT * FROM native_api_provider")
         stored = str(cursor.fetchall())
     pages = [f"/admin/native_api/provider/{provider.pk}/{page}/" for page in ("change", "history")]
-    shown = "".join(admin.get(page).content.decode() for page in [*pages, "/admin/native_api/provider/"])
+    shown = "".join(
+        admin.get(page).content.decode() for page in [*pages, "/admin/native_api/provider/"]
+    )
     for hidden in ("PRIVATE KEY", "gateway@a-project"):
-        assert hidden not in stored + shown + repr(catalog.provider_of("vertex", provider.definition()))
+        assert hidden not in stored + shown + repr(
+            catalog.provider_of("vertex", provider.definition())
+        )
 
 
 def test_the_admin_says_what_a_preset_cannot_do_without(admin: Client) -> None:
-    page = admin.post("/admin/native_api/provider/add/", {**FORM, "name": "vertex", "dialect": "", "base_url": ""}).content.decode()
+    page = admin.post(
+        "/admin/native_api/provider/add/", {**FORM, "name": "vertex", "dialect": "", "base_url": ""}
+    ).content.decode()
     assert "project" in page
     assert not Provider.objects.exists()
 
 
-def test_the_admin_takes_no_provider_whose_extra_is_not_installed(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_admin_takes_no_provider_whose_extra_is_not_installed(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(methods.EXTRAS, "azure", methods.Extra("azure", "azure.nowhere"))
     page = admin.post("/admin/native_api/provider/add/", {**FORM, **AZURE}).content.decode()
     assert "django-native-api[azure]" in page

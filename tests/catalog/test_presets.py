@@ -20,7 +20,10 @@ from native_api.upstream.auth.methods import AUTHORIZERS, KEYED
 from tests.scripted_provider import completion, running_upstream, says
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CHAT: Any = {"model": "m", "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}
+CHAT: Any = {
+    "model": "m",
+    "messages": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+}
 
 
 def variables_of(row: Preset) -> list[str]:
@@ -28,7 +31,11 @@ def variables_of(row: Preset) -> list[str]:
     return [*filter(None, [row.key_variable]), *(names[0] for names in row.options.values())]
 
 
-ALL_VARIABLES = {variable: f"https://{variable.lower()}.example" for row in ROWS for variable in variables_of(row)}
+ALL_VARIABLES = {
+    variable: f"https://{variable.lower()}.example"
+    for row in ROWS
+    for variable in variables_of(row)
+}
 
 
 def test_names_are_unique() -> None:
@@ -55,7 +62,9 @@ def test_a_vendor_whose_variables_are_set_can_be_asked(row: Preset) -> None:
     assert "{" not in url.geturl()
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.key_variable or row.options], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.key_variable or row.options], ids=lambda row: row.name
+)
 def test_a_vendor_is_found_only_when_all_its_variables_are_set(row: Preset) -> None:
     needed = dict.fromkeys(variables_of(row), "set")
     assert row.name in found_in(needed)
@@ -65,10 +74,16 @@ def test_a_vendor_is_found_only_when_all_its_variables_are_set(row: Preset) -> N
 
 def test_a_key_is_looked_for_under_the_vendors_other_name_too() -> None:
     assert found_in({"GOOGLE_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
-    assert found_in({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
+    assert found_in({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {
+        "gemini": {"API_KEY": "k"}
+    }
 
 
-RECORDED = [path for path in sorted((ROOT / "tests" / "recordings" / "openai").glob("*.json")) if '"quirks"' in path.read_text()]
+RECORDED = [
+    path
+    for path in sorted((ROOT / "tests" / "recordings" / "openai").glob("*.json"))
+    if '"quirks"' in path.read_text()
+]
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
@@ -101,7 +116,8 @@ print(asyncio.run(call.complete(call.prepare(chat, target), AttemptLog())).compl
 
 
 def applied(source: str, diff: str) -> str:
-    """The source with the diff's added lines put behind its context, which must be there exactly once."""
+    """The source with the diff's added lines put behind its context, which must be there exactly
+    once."""
     context = "".join(f"{line[1:]}\n" for line in diff.splitlines() if line.startswith(" "))
     added = "".join(f"{line[1:]}\n" for line in diff.splitlines() if line.startswith("+"))
     assert source.count(context) == 1, "the how-to shows lines that are not there"
@@ -111,7 +127,9 @@ def applied(source: str, diff: str) -> str:
 def test_the_diff_of_the_how_to_adds_a_vendor(tmp_path: Path) -> None:
     for name in ("native_api", "scripts", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    [diff] = re.findall(r"```diff\n(.*?)```", (ROOT / "docs" / "adding-a-provider.md").read_text(), re.DOTALL)
+    [diff] = re.findall(
+        r"```diff\n(.*?)```", (ROOT / "docs" / "adding-a-provider.md").read_text(), re.DOTALL
+    )
     rows = tmp_path / "native_api" / "catalog" / "presets.py"
     rows.write_text(applied(rows.read_text(), diff))
     run(tmp_path, "-m", "scripts.providers_page")
@@ -125,6 +143,8 @@ def test_the_diff_of_the_how_to_adds_a_vendor(tmp_path: Path) -> None:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -19,7 +19,8 @@ from tests.servers import Site, make_template, running_site
 
 SPOKEN = [name for name in WIRES if name in DIALECTS]
 COPIES = 64
-"""Providers of each wire. Each test takes the next one: what fails on purpose puts a target out of order for a while."""
+"""Providers of each wire. Each test takes the next one: what fails on purpose puts a target out of
+order for a while."""
 NUMBERS = {name: cycle(range(COPIES)) for name in SPOKEN}
 
 MODELS = [(name, model) for name in SPOKEN for model in WIRES[name].models]
@@ -61,12 +62,16 @@ def upstreams() -> Iterator[dict[str, tuple[str, Scripted]]]:
 
 
 @pytest.fixture(scope="session")
-def client_site(upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: Any) -> Iterator[Site]:
+def client_site(
+    upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: Any
+) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("clients")
     key = make_template(folder)
     settings = {
         "PROVIDERS": {
-            f"{name}-{number}": scripted.wire.provider(url) for name, (url, scripted) in upstreams.items() for number in range(COPIES)
+            f"{name}-{number}": scripted.wire.provider(url)
+            for name, (url, scripted) in upstreams.items()
+            for number in range(COPIES)
         },
         "ATTEMPTS": {"RETRIES": 0},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
@@ -76,7 +81,9 @@ def client_site(upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: An
 
 
 @pytest.fixture(params=MODELS, ids=lambda pair: "-".join(pair))
-def gateway(request: pytest.FixtureRequest, client_site: Site, upstreams: dict[str, tuple[str, Scripted]]) -> Iterator[Gateway]:
+def gateway(
+    request: pytest.FixtureRequest, client_site: Site, upstreams: dict[str, tuple[str, Scripted]]
+) -> Iterator[Gateway]:
     wire, model = request.param
     scripted = upstreams[wire][1]
     scripted.asked.clear()

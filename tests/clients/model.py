@@ -1,7 +1,9 @@
-"""The model behind every scripted wire: what it was asked, apart from any wire, and what it answers.
+"""The model behind every scripted wire: what it was asked, apart from any wire, and what it
+answers.
 
-It plays one script. Asked to compare two cities it looks both up at once, takes the difference by another tool, and says it. What it says
-can only be right if every earlier turn reached it whole: it reads the numbers out of the results that belong to its calls.
+It plays one script. Asked to compare two cities it looks both up at once, takes the difference by
+another tool, and says it. What it says can only be right if every earlier turn reached it whole: it
+reads the numbers out of the results that belong to its calls.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Turn:
 
 @dataclass
 class Asked:
-    """`must_call` names a tool, or is FORCED. `schema` is what the answer's text must be like, None for plain text."""
+    """`must_call` names a tool, or is FORCED. `schema` is what the answer's text must be like, None
+    for plain text."""
 
     turns: list[Turn]
     system: str = ""
@@ -80,12 +83,15 @@ def answer(asked: Asked) -> Answer:
         calls = tuple(Call("weather", {"city": city}) for city in cities)
         return Answer("Let me look – ", calls, "Two cities: two calls. ☁️")
     if THANKS in last.text:
-        return Answer(GOODBYE if CONCLUSION in said(asked) else "What for?", thought="They are polite.")
+        return Answer(
+            GOODBYE if CONCLUSION in said(asked) else "What for?", thought="They are polite."
+        )
     return report(asked)
 
 
 def report(asked: Asked) -> Answer:
-    """The report in the form it is wanted in: by a tool that must be called or is there for it, or as the answer's text."""
+    """The report in the form it is wanted in: by a tool that must be called or is there for it, or
+    as the answer's text."""
     if asked.must_call not in ("", FORCED):
         return Answer(calls=(Call(asked.must_call, REPORT),), thought="It is known.")
     by_tool = next((name for name in asked.tools if name not in ("weather", "difference")), "")
@@ -98,7 +104,9 @@ def after_results(asked: Asked) -> Answer:
     """Goes by the calls that the results belong to."""
     calls = {call.id: call for turn in asked.turns for call in turn.calls}
     results = [(calls[result.call_id], result.text) for result in asked.turns[-1].results]
-    numbers = {call.arguments.get("city"): int(re.findall(r"-?\d+", text)[0]) for call, text in results}
+    numbers = {
+        call.arguments.get("city"): int(re.findall(r"-?\d+", text)[0]) for call, text in results
+    }
     if {call.name for call, _ in results} == {"weather"}:
         difference = Call("difference", {"warmer": numbers["Rome"], "colder": numbers["Oslo"]})
         return Answer(calls=(difference,), thought="Now the difference.")

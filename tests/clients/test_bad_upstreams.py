@@ -1,4 +1,5 @@
-"""Upstreams of every wire that answer badly, over HTTP: an error in the one envelope or a whole answer, and one record."""
+"""Upstreams of every wire that answer badly, over HTTP: an error in the one envelope or a whole
+answer, and one record."""
 
 from __future__ import annotations
 
@@ -19,13 +20,25 @@ FIRST = [(name, WIRES[name].models[0]) for name in SPOKEN]
 HTML = {"content-type": "text/html"}
 
 # One model of each wire is enough here.
-pytestmark = pytest.mark.parametrize("gateway", FIRST, ids=[name for name, _ in FIRST], indirect=True)
+pytestmark = pytest.mark.parametrize(
+    "gateway", FIRST, ids=[name for name, _ in FIRST], indirect=True
+)
 
 
 def ask(gateway: Gateway, stream: bool = False) -> httpx.Response:
-    messages = [{"role": "user", "content": "Anything?"}, {"role": "assistant", "content": "No."}, {"role": "user", "content": THANKS}]
+    messages = [
+        {"role": "user", "content": "Anything?"},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": THANKS},
+    ]
     body = {"model": gateway.model, "messages": messages, "stream": stream}
-    return httpx.post(f"{gateway.base_url}/chat/completions", headers=gateway.site.headers, json=body, timeout=30, trust_env=False)
+    return httpx.post(
+        f"{gateway.base_url}/chat/completions",
+        headers=gateway.site.headers,
+        json=body,
+        timeout=30,
+        trust_env=False,
+    )
 
 
 def record_of(gateway: Gateway, response: httpx.Response) -> Any:
@@ -34,7 +47,11 @@ def record_of(gateway: Gateway, response: httpx.Response) -> Any:
 
 
 def chunks_of(response: httpx.Response) -> list[Any]:
-    lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    lines = [
+        line.removeprefix("data: ")
+        for line in response.text.splitlines()
+        if line.startswith("data: ")
+    ]
     assert lines[-1] == "[DONE]", response.text
     return [json.loads(line) for line in lines[:-1]]
 
@@ -42,11 +59,20 @@ def chunks_of(response: httpx.Response) -> list[Any]:
 def text_of(response: httpx.Response, stream: bool) -> str:
     if not stream:
         return str(response.json()["choices"][0]["message"]["content"])
-    return "".join(choice["delta"].get("content") or "" for chunk in chunks_of(response) for choice in chunk["choices"])
+    return "".join(
+        choice["delta"].get("content") or ""
+        for chunk in chunks_of(response)
+        for choice in chunk["choices"]
+    )
 
 
-def told_by(gateway: Gateway, change: Callable[[Any], Any], cut: Callable[[list[bytes]], Iterable[bytes]] = list) -> Script:
-    """The wire's own answer, with a change to its JSON and, where it is streamed, to the list of its events."""
+def told_by(
+    gateway: Gateway,
+    change: Callable[[Any], Any],
+    cut: Callable[[list[bytes]], Iterable[bytes]] = list,
+) -> Script:
+    """The wire's own answer, with a change to its JSON and, where it is streamed, to the list of
+    its events."""
     wire = gateway.upstream.wire
 
     async def script(exchange: Exchange) -> None:
@@ -77,7 +103,10 @@ def without(names: Collection[str]) -> Callable[[Any], Any]:
 def more(value: Any) -> Any:
     """The same value with a member that nobody knows in every object."""
     if isinstance(value, dict):
-        return {**{name: more(item) for name, item in value.items()}, "brand_new": {"deeply": ["new"]}}
+        return {
+            **{name: more(item) for name, item in value.items()},
+            "brand_new": {"deeply": ["new"]},
+        }
     return [more(item) for item in value] if isinstance(value, list) else value
 
 
@@ -97,7 +126,12 @@ def more(value: Any) -> Any:
     ],
 )
 def test_what_is_no_answer_is_an_error_of_the_table(
-    gateway: Gateway, status: int, body: bytes, headers: Any, expected: tuple[int, str], stream: bool
+    gateway: Gateway,
+    status: int,
+    body: bytes,
+    headers: Any,
+    expected: tuple[int, str],
+    stream: bool,
 ) -> None:
     gateway.upstream.say = says(body, status, headers)
     response = ask(gateway, stream)
@@ -127,7 +161,9 @@ def test_usage_that_is_not_told_is_estimated(gateway: Gateway, stream: bool) -> 
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_a_reply_has_an_id_a_model_and_a_time_though_none_is_told(gateway: Gateway, stream: bool) -> None:
+def test_a_reply_has_an_id_a_model_and_a_time_though_none_is_told(
+    gateway: Gateway, stream: bool
+) -> None:
     names = {*gateway.upstream.wire.id_fields, "created", "created_at", "model", "modelVersion"}
     gateway.upstream.say = told_by(gateway, without(names))
     response = ask(gateway, stream)
@@ -140,12 +176,16 @@ def test_a_reply_has_an_id_a_model_and_a_time_though_none_is_told(gateway: Gatew
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 def test_what_nobody_knows_changes_nothing(gateway: Gateway, stream: bool) -> None:
     wire = gateway.upstream.wire
-    gateway.upstream.say = told_by(gateway, more, lambda events: [part for event in events for part in (wire.unknown(), event)])
+    gateway.upstream.say = told_by(
+        gateway, more, lambda events: [part for event in events for part in (wire.unknown(), event)]
+    )
     assert text_of(ask(gateway, stream), stream) == "What for?"
 
 
 def test_a_stream_that_ends_too_soon_is_no_whole_answer(gateway: Gateway) -> None:
-    gateway.upstream.say = told_by(gateway, lambda value: value, lambda events: events[: len(events) // 2 + 1])
+    gateway.upstream.say = told_by(
+        gateway, lambda value: value, lambda events: events[: len(events) // 2 + 1]
+    )
     response = ask(gateway, stream=True)
     assert "[DONE]" not in response.text
     assert '"error"' in response.text

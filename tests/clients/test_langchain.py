@@ -1,4 +1,5 @@
-"""LangChain's ChatOpenAI, in front of every wire. It forgets what it has no name for, thoughts and their signatures among it."""
+"""LangChain's ChatOpenAI, in front of every wire. It forgets what it has no name for, thoughts and
+their signatures among it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,16 @@ from openai import BadRequestError
 from pydantic import BaseModel
 
 from tests.clients.conftest import Gateway
-from tests.clients.model import COMPARE, CONCLUSION, DEGREES, GOODBYE, REPORT, REPORT_ON, SYSTEM, THANKS
+from tests.clients.model import (
+    COMPARE,
+    CONCLUSION,
+    DEGREES,
+    GOODBYE,
+    REPORT,
+    REPORT_ON,
+    SYSTEM,
+    THANKS,
+)
 
 
 class Report(BaseModel):
@@ -42,7 +52,12 @@ Ask = Callable[[Any, list[BaseMessage]], AIMessage]
 
 @pytest.fixture
 def chat(gateway: Gateway) -> ChatOpenAI:
-    settings: dict[str, Any] = {"base_url": gateway.base_url, "api_key": gateway.site.key, "max_retries": 0, "timeout": 30}
+    settings: dict[str, Any] = {
+        "base_url": gateway.base_url,
+        "api_key": gateway.site.key,
+        "max_retries": 0,
+        "timeout": 30,
+    }
     return ChatOpenAI(model=gateway.model, reasoning_effort="low", stream_usage=True, **settings)
 
 

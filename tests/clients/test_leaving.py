@@ -1,4 +1,5 @@
-"""A client that leaves in the middle of an answer, over HTTP, on every wire: the record, its cost and the budget have what was produced."""
+"""A client that leaves in the middle of an answer, over HTTP, on every wire: the record, its cost
+and the budget have what was produced."""
 
 from __future__ import annotations
 
@@ -29,13 +30,25 @@ END = 8
 
 
 @pytest.fixture(scope="module")
-def site(upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("leaving")
     price = {"INPUT": str(INPUT), "OUTPUT": str(OUTPUT)}
     settings = {
-        "PROVIDERS": {name: {**scripted.wire.provider(url), "PRICE": price} for name, (url, scripted) in upstreams.items()},
+        "PROVIDERS": {
+            name: {**scripted.wire.provider(url), "PRICE": price}
+            for name, (url, scripted) in upstreams.items()
+        },
         "LIMITS": [
-            {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "5", "WINDOW": "month", "MODELS": f"{name}/*"} for name in upstreams
+            {
+                "SUBJECT": "each_user",
+                "METRIC": "cost",
+                "AMOUNT": "5",
+                "WINDOW": "month",
+                "MODELS": f"{name}/*",
+            }
+            for name in upstreams
         ],
         "ATTEMPTS": {"RETRIES": 0},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
@@ -45,19 +58,29 @@ def site(upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(params=SPOKEN)
-def wire(request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, Scripted]]) -> Iterator[str]:
+def wire(
+    request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, Scripted]]
+) -> Iterator[str]:
     name: str = request.param
     yield name
     upstreams[name][1].say = None
 
 
-def says_then(scripted: Scripted, end: Script | None, change: Callable[[Any], Any] = lambda told: told) -> Script:
-    """The words, in the wire's events, and then `end` in place of the last ones; None sends those too."""
+def says_then(
+    scripted: Scripted, end: Script | None, change: Callable[[Any], Any] = lambda told: told
+) -> Script:
+    """The words, in the wire's events, and then `end` in place of the last ones; None sends those
+    too."""
 
     async def script(exchange: Exchange) -> None:
         asked = scripted.wire.read(exchange.received)
-        events = [scripted.wire.changed(event, change) for event in scripted.wire.stream(asked, Answer(WORDS + "word" * 7 * END))]
-        await exchange.head(200, {"content-type": scripted.wire.media_type, "transfer-encoding": "chunked"})
+        events = [
+            scripted.wire.changed(event, change)
+            for event in scripted.wire.stream(asked, Answer(WORDS + "word" * 7 * END))
+        ]
+        await exchange.head(
+            200, {"content-type": scripted.wire.media_type, "transfer-encoding": "chunked"}
+        )
         for event in events if end is None else events[:-END]:
             await exchange.piece(event)
         await (end(exchange) if end is not None else exchange.end())
@@ -67,13 +90,21 @@ def says_then(scripted: Scripted, end: Script | None, change: Callable[[Any], An
 
 def read(site: Site, scripted: Scripted, wire: str, characters: int) -> str:
     """Read so much of an answer, then leave. The request's id."""
-    body = {"model": f"{wire}/{scripted.wire.models[0]}", "stream": True, "messages": [{"role": "user", "content": "Tell me."}]}
+    body = {
+        "model": f"{wire}/{scripted.wire.models[0]}",
+        "stream": True,
+        "messages": [{"role": "user", "content": "Tell me."}],
+    }
     url, length = f"{site.url}/v1/chat/completions", 0
-    with httpx.stream("POST", url, headers=site.headers, json=body, timeout=30, trust_env=False) as answer:
+    with httpx.stream(
+        "POST", url, headers=site.headers, json=body, timeout=30, trust_env=False
+    ) as answer:
         assert answer.status_code == 200, answer.read()
         for line in answer.iter_lines():
             told = json.loads(line[6:]) if line.startswith("data: {") else {}
-            length += sum(len(choice["delta"].get("content") or "") for choice in told.get("choices", ()))
+            length += sum(
+                len(choice["delta"].get("content") or "") for choice in told.get("choices", ())
+            )
             if length >= characters:
                 break
         return answer.headers["x-request-id"]
@@ -91,11 +122,18 @@ def check(site: Site, wire: str, request_id: str, status: str) -> None:
     assert 2000 <= record["completion_tokens"] <= 2100
     assert record["prompt_tokens"] > 0
     assert record["total_tokens"] == record["prompt_tokens"] + record["completion_tokens"]
-    assert Decimal(record["cost"]) == (INPUT * record["prompt_tokens"] + OUTPUT * record["completion_tokens"]) / 1_000_000
+    assert (
+        Decimal(record["cost"])
+        == (INPUT * record["prompt_tokens"] + OUTPUT * record["completion_tokens"]) / 1_000_000
+    )
     until(lambda: budget(site, f"{wire}/*") == (units(spent(site, wire)), 0), "the budget")
 
 
-@pytest.mark.parametrize(("end", "status"), [(stalls, "client_closed"), (cuts, "upstream_error")], ids=["client", "provider"])
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [(stalls, "client_closed"), (cuts, "upstream_error")],
+    ids=["client", "provider"],
+)
 def test_who_leaves_after_2000_tokens_pays_for_2000(
     site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str, end: Script, status: str
 ) -> None:
@@ -105,7 +143,9 @@ def test_who_leaves_after_2000_tokens_pays_for_2000(
     check(site, wire, request_id, status)
 
 
-def test_a_whole_answer_whose_usage_is_zeros_is_estimated(site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str) -> None:
+def test_a_whole_answer_whose_usage_is_zeros_is_estimated(
+    site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str
+) -> None:
     scripted = upstreams[wire][1]
     scripted.say = says_then(scripted, None, with_zeros)
     check(site, wire, read(site, scripted, wire, 10**6), "ok")
@@ -116,11 +156,31 @@ def test_a_whole_answer_whose_usage_is_zeros_is_estimated(site: Site, upstreams:
 def test_an_answer_that_a_provider_keeps_to_itself_is_a_failure(
     site: Site, upstreams: dict[str, tuple[str, Scripted]], status: str, stream: bool
 ) -> None:
-    """A response in the background is paid for and never counted: it must not pass for an answer of no tokens."""
+    """A response in the background is paid for and never counted: it must not pass for an answer of
+    no tokens."""
     scripted = upstreams["openai_responses"][1]
-    scripted.say = says({"id": "resp_1", "object": "response", "status": status, "background": True, "output": [], "usage": None})
-    body = {"model": "openai_responses/gpt-5", "stream": stream, "messages": [{"role": "user", "content": "Tell me."}]}
-    answer = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=30, trust_env=False)
+    scripted.say = says(
+        {
+            "id": "resp_1",
+            "object": "response",
+            "status": status,
+            "background": True,
+            "output": [],
+            "usage": None,
+        }
+    )
+    body = {
+        "model": "openai_responses/gpt-5",
+        "stream": stream,
+        "messages": [{"role": "user", "content": "Tell me."}],
+    }
+    answer = httpx.post(
+        f"{site.url}/v1/chat/completions",
+        headers=site.headers,
+        json=body,
+        timeout=30,
+        trust_env=False,
+    )
     scripted.say = None
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_error")
     [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])

@@ -1,4 +1,5 @@
-"""The official SDK, in front of every wire. It sends back all that it got, so every thought must reach the model again."""
+"""The official SDK, in front of every wire. It sends back all that it got, so every thought must
+reach the model again."""
 
 from __future__ import annotations
 
@@ -11,7 +12,16 @@ import pytest
 from pydantic import BaseModel
 
 from tests.clients.conftest import Gateway
-from tests.clients.model import COMPARE, CONCLUSION, DEGREES, GOODBYE, REPORT, REPORT_ON, SYSTEM, THANKS
+from tests.clients.model import (
+    COMPARE,
+    CONCLUSION,
+    DEGREES,
+    GOODBYE,
+    REPORT,
+    REPORT_ON,
+    SYSTEM,
+    THANKS,
+)
 
 
 class Report(BaseModel):
@@ -25,7 +35,11 @@ WEATHER: dict[str, Any] = {
     "function": {
         "name": "weather",
         "description": "The temperature in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
     },
 }
 DIFFERENCE: dict[str, Any] = {
@@ -45,17 +59,23 @@ Ask = Callable[[openai.OpenAI, str, list[Any]], Any]
 
 @pytest.fixture
 def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30) as client:
+    with openai.OpenAI(
+        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30
+    ) as client:
         yield client
 
 
 def complete(client: openai.OpenAI, model: str, messages: list[Any]) -> Any:
-    reply = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER, DIFFERENCE], reasoning_effort="low")  # type: ignore[list-item]
+    reply = client.chat.completions.create(
+        model=model, messages=messages, tools=[WEATHER, DIFFERENCE], reasoning_effort="low"
+    )  # type: ignore[list-item]
     return reply.choices[0]
 
 
 def streamed(client: openai.OpenAI, model: str, messages: list[Any]) -> Any:
-    with client.chat.completions.stream(model=model, messages=messages, tools=[WEATHER, DIFFERENCE], reasoning_effort="low") as stream:  # type: ignore[list-item]
+    with client.chat.completions.stream(
+        model=model, messages=messages, tools=[WEATHER, DIFFERENCE], reasoning_effort="low"
+    ) as stream:  # type: ignore[list-item]
         return stream.get_final_completion().choices[0]
 
 
@@ -68,12 +88,18 @@ def run(call: Any) -> str:
 
 @pytest.mark.parametrize("ask", [complete, streamed])
 def test_a_conversation_with_tools(gateway: Gateway, sdk: openai.OpenAI, ask: Ask) -> None:
-    messages: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": COMPARE}]
+    messages: list[Any] = [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": COMPARE},
+    ]
     thoughts = []
     while (choice := ask(sdk, gateway.model, messages)).finish_reason == "tool_calls":
         messages.append(choice.message)
         thoughts.append(getattr(choice.message, "reasoning_content", None))
-        messages += [{"role": "tool", "tool_call_id": call.id, "content": run(call)} for call in choice.message.tool_calls]
+        messages += [
+            {"role": "tool", "tool_call_id": call.id, "content": run(call)}
+            for call in choice.message.tool_calls
+        ]
     assert choice.message.content == CONCLUSION
     messages += [choice.message, {"role": "user", "content": THANKS}]
     assert ask(sdk, gateway.model, messages).message.content == GOODBYE
@@ -81,15 +107,23 @@ def test_a_conversation_with_tools(gateway: Gateway, sdk: openai.OpenAI, ask: As
     assert [asked.system for asked in gateway.upstream.asked] == [SYSTEM] * 4
     if gateway.thinks:
         assert thoughts == ["Two cities: two calls. ☁️", "Now the difference."]
-        came_back = [turn.thoughts for turn in gateway.upstream.asked[-1].turns if turn.role == "model"]
+        came_back = [
+            turn.thoughts for turn in gateway.upstream.asked[-1].turns if turn.role == "model"
+        ]
         assert all(came_back), "every thought of the model's reaches it again"
 
 
 def test_structured_output(gateway: Gateway, sdk: openai.OpenAI) -> None:
     messages: list[Any] = [{"role": "user", "content": REPORT_ON}]
-    reply = sdk.chat.completions.parse(model=gateway.model, messages=messages, response_format=Report)
+    reply = sdk.chat.completions.parse(
+        model=gateway.model, messages=messages, response_format=Report
+    )
     assert reply.choices[0].message.parsed == Report.model_validate(REPORT)
     assert reply.choices[0].finish_reason == "stop"
     assert not reply.choices[0].message.tool_calls
-    with sdk.chat.completions.stream(model=gateway.model, messages=messages, response_format=Report) as stream:
-        assert stream.get_final_completion().choices[0].message.parsed == Report.model_validate(REPORT)
+    with sdk.chat.completions.stream(
+        model=gateway.model, messages=messages, response_format=Report
+    ) as stream:
+        assert stream.get_final_completion().choices[0].message.parsed == Report.model_validate(
+            REPORT
+        )

@@ -16,7 +16,16 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.clients.conftest import Gateway
-from tests.clients.model import COMPARE, CONCLUSION, DEGREES, GOODBYE, REPORT, REPORT_ON, SYSTEM, THANKS
+from tests.clients.model import (
+    COMPARE,
+    CONCLUSION,
+    DEGREES,
+    GOODBYE,
+    REPORT,
+    REPORT_ON,
+    SYSTEM,
+    THANKS,
+)
 
 SETTINGS = OpenAIChatModelSettings(openai_reasoning_effort="low")
 
@@ -41,8 +50,12 @@ def difference(warmer: int, colder: int) -> int:
 
 @asynccontextmanager
 async def agent(gateway: Gateway, **options: Any) -> AsyncIterator[Agent[None, Any]]:
-    async with AsyncOpenAI(base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30) as client:
-        model = OpenAIChatModel(gateway.model, provider=OpenAIProvider(openai_client=client), settings=SETTINGS)
+    async with AsyncOpenAI(
+        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30
+    ) as client:
+        model = OpenAIChatModel(
+            gateway.model, provider=OpenAIProvider(openai_client=client), settings=SETTINGS
+        )
         yield Agent(model, instructions=SYSTEM, **options)
 
 

@@ -7,7 +7,18 @@ from copy import deepcopy
 from typing import Any
 
 CONCATENATED = frozenset(
-    {"content", "refusal", "reasoning_content", "arguments", "input", "text", "summary", "data", "signature", "transcript"}
+    {
+        "content",
+        "refusal",
+        "reasoning_content",
+        "arguments",
+        "input",
+        "text",
+        "summary",
+        "data",
+        "signature",
+        "transcript",
+    }
 )
 OF_PIECE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 BY_INDEX = frozenset({"tool_calls", "reasoning_details"})
@@ -21,13 +32,17 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             fresh = {"index": piece["index"], "message": {"content": None}, "finish_reason": None}
             choice = choices.setdefault(piece["index"], fresh)
             merge(choice["message"], deepcopy(piece["delta"]))
-            assert not (choice["finish_reason"] and piece["finish_reason"]), "one finish reason per choice"
+            assert not (choice["finish_reason"] and piece["finish_reason"]), (
+                "one finish reason per choice"
+            )
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
             merge_logprobs(choice, piece.get("logprobs"))
             choice |= {name: value for name, value in piece.items() if name not in OF_PIECE}
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
-            choice["message"][name] = [without_index(item, name) for item in choice["message"][name]]
+            choice["message"][name] = [
+                without_index(item, name) for item in choice["message"][name]
+            ]
         choice["message"]["content"] = choice["message"]["content"] or None
     return [choices[index] for index in sorted(choices)]
 
@@ -65,4 +80,6 @@ def merge_by_index(items: list[dict[str, Any]], pieces: list[dict[str, Any]]) ->
 
 
 def without_index(item: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if key != "index" or name == "reasoning_details"}
+    return {
+        key: value for key, value in item.items() if key != "index" or name == "reasoning_details"
+    }

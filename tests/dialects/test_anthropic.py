@@ -1,4 +1,5 @@
-"""What the recordings of Anthropic cannot say: what models' names tell, replies that clients changed, streams out of order."""
+"""What the recordings of Anthropic cannot say: what models' names tell, replies that clients
+changed, streams out of order."""
 
 from __future__ import annotations
 
@@ -19,7 +20,13 @@ from tests.dialects.timing import best_of
 DIALECT = DIALECTS["anthropic"]
 TARGET = Target(Provider("p", "anthropic", "https://api.anthropic.com/v1"), "claude-opus-4-8")
 QUESTION = {"role": "user", "content": "?"}
-THOUGHT = {"type": "reasoning.text", "text": "Hm.", "signature": "sig", "format": "anthropic", "index": 0}
+THOUGHT = {
+    "type": "reasoning.text",
+    "text": "Hm.",
+    "signature": "sig",
+    "format": "anthropic",
+    "index": 0,
+}
 
 
 def sent(*messages: Any, **more: Any) -> Any:
@@ -56,7 +63,9 @@ def turn(**message: Any) -> Any:
         ("MiniMax-M2", "", (0, 0)),
     ],
 )
-def test_a_models_name_tells_its_family_and_generation(model: str, family: str, generation: tuple[int, int]) -> None:
+def test_a_models_name_tells_its_family_and_generation(
+    model: str, family: str, generation: tuple[int, int]
+) -> None:
     can = abilities(model)
     assert (can.family, can.generation) == (family, generation)
 
@@ -85,7 +94,13 @@ def test_how_much_a_model_writes_and_how_it_thinks(model: str, limit: int, think
         {"type": "object", "additionalProperties": True},
         {"type": "object", "properties": {"a": {"$ref": "https://example.com/schema.json"}}},
         {"type": "object", "properties": {"a": {"$ref": "#/properties/b"}, "b": {}}},
-        {"$ref": "#/$defs/A", "$defs": {"A": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/B"}]}, "B": {"items": {"$ref": "#/$defs/A"}}}},
+        {
+            "$ref": "#/$defs/A",
+            "$defs": {
+                "A": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/B"}]},
+                "B": {"items": {"$ref": "#/$defs/A"}},
+            },
+        },
         {"type": "array", "prefixItems": [{}]},
         {"not": {}},
         {"properties": {"a": True}},
@@ -105,14 +120,20 @@ def test_what_a_client_changed_does_no_harm() -> None:
         {"format": "anthropic", "index": 0, "block": cited, "at": 90, "until": 99},
         {"format": "anthropic", "index": 1, "block": {}, "at": 3, "calls": 7},
     ]
-    assert turn(content="short", reasoning_details=[{**THOUGHT, "at": 50}], provider_content=blocks) == [
+    assert turn(
+        content="short", reasoning_details=[{**THOUGHT, "at": 50}], provider_content=blocks
+    ) == [
         {"type": "text", "text": "short"},
         {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
     ]
 
 
 def test_thoughts_that_are_unsigned_or_anothers_are_left_out() -> None:
-    others = [{**THOUGHT, "signature": ""}, {**THOUGHT, "format": "gemini"}, {"type": "reasoning.summary", "format": "anthropic"}]
+    others = [
+        {**THOUGHT, "signature": ""},
+        {**THOUGHT, "format": "gemini"},
+        {"type": "reasoning.summary", "format": "anthropic"},
+    ]
     assert turn(content="a", reasoning_details=others) == [{"type": "text", "text": "a"}]
 
 
@@ -127,13 +148,30 @@ def test_content_in_parts_keeps_its_parts_between_what_the_provider_wrote() -> N
     ]
 
 
-@pytest.mark.parametrize(("caller", "container"), [("code_execution_20260120", "c1"), ("direct", None)])
-def test_code_that_waits_for_a_result_finds_its_container(caller: str, container: str | None) -> None:
+@pytest.mark.parametrize(
+    ("caller", "container"), [("code_execution_20260120", "c1"), ("direct", None)]
+)
+def test_code_that_waits_for_a_result_finds_its_container(
+    caller: str, container: str | None
+) -> None:
     function = {"name": "f", "arguments": "{}"}
-    call = {"id": "t1", "type": "function", "function": function, "extra_content": {"anthropic": {"caller": {"type": caller}}}}
+    call = {
+        "id": "t1",
+        "type": "function",
+        "function": function,
+        "extra_content": {"anthropic": {"caller": {"type": caller}}},
+    }
     about = [{"format": "anthropic", "index": 0, "block": {"container": {"id": "c1"}}}]
-    message = {"role": "assistant", "content": None, "tool_calls": [call], "provider_content": about}
-    chat: Any = {"model": "m", "messages": [QUESTION, message, {"role": "tool", "tool_call_id": "t1", "content": "ok"}]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [call],
+        "provider_content": about,
+    }
+    chat: Any = {
+        "model": "m",
+        "messages": [QUESTION, message, {"role": "tool", "tool_call_id": "t1", "content": "ok"}],
+    }
     body = DIALECT.request(chat, own_account(TARGET)).body
     assert body.get("container") == container
     assert body["messages"][1]["content"][0]["caller"] == {"type": caller}
@@ -146,7 +184,9 @@ def test_instructions_without_a_users_turn_before_them_are_put_first() -> None:
 
 
 def test_instructions_alone_are_what_the_user_says() -> None:
-    body = DIALECT.request({"model": "m", "messages": [{"role": "system", "content": "a"}]}, TARGET).body
+    body = DIALECT.request(
+        {"model": "m", "messages": [{"role": "system", "content": "a"}]}, TARGET
+    ).body
     assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
     assert "system" not in body
 
@@ -158,7 +198,10 @@ def event(kind: str, **told: Any) -> Event:
     return Event(kind, json.dumps({"type": kind, **told}))
 
 
-START = event("message_start", message={"id": "m1", "model": "c", "usage": {"input_tokens": 1, "output_tokens": 1}})
+START = event(
+    "message_start",
+    message={"id": "m1", "model": "c", "usage": {"input_tokens": 1, "output_tokens": 1}},
+)
 END = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2})
 CALL = {"type": "tool_use", "id": "t1", "name": "f", "input": {}}
 
@@ -174,22 +217,43 @@ def delta(index: int, kind: str, **told: Any) -> Event:
 
 
 def test_text_whose_block_never_began_is_text() -> None:
-    assert message_of(delta(0, "text_delta", text="a"), START, delta(0, "text_delta", text="b"), END)["content"] == "ab"
+    assert (
+        message_of(delta(0, "text_delta", text="a"), START, delta(0, "text_delta", text="b"), END)[
+            "content"
+        ]
+        == "ab"
+    )
 
 
 def test_blocks_that_never_ended_end_with_the_reply() -> None:
-    begun = [event("content_block_start", index=n, content_block=block) for n, block in enumerate([CALL, {"type": "new", "x": 1}])]
+    begun = [
+        event("content_block_start", index=n, content_block=block)
+        for n, block in enumerate([CALL, {"type": "new", "x": 1}])
+    ]
     message = message_of(START, *begun, END)
     assert message["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
-    assert message["provider_content"] == [{"format": "anthropic", "index": 0, "block": {"type": "new", "x": 1}, "calls": 1}]
+    assert message["provider_content"] == [
+        {"format": "anthropic", "index": 0, "block": {"type": "new", "x": 1}, "calls": 1}
+    ]
 
 
 def test_arguments_that_are_no_json_are_the_text_they_are() -> None:
     begun = event("content_block_start", index=0, content_block=CALL)
-    message = message_of(START, begun, delta(0, "input_json_delta", partial_json='{"a": '), event("content_block_stop", index=0), END)
+    message = message_of(
+        START,
+        begun,
+        delta(0, "input_json_delta", partial_json='{"a": '),
+        event("content_block_stop", index=0),
+        END,
+    )
     assert message["tool_calls"][0]["function"]["arguments"] == '{"a": '
     body = {"content": [{**CALL, "input": '{"a": '}], "stop_reason": "tool_use"}
-    assert DIALECT.response(body, TARGET)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"a": '
+    assert (
+        DIALECT.response(body, TARGET)["choices"][0]["message"]["tool_calls"][0]["function"][
+            "arguments"
+        ]
+        == '{"a": '
+    )
 
 
 def test_calls_without_ids_get_ones() -> None:
@@ -201,12 +265,18 @@ def test_calls_without_ids_get_ones() -> None:
 def test_a_second_beginning_and_what_comes_after_the_end_say_nothing() -> None:
     again = event("message_start", message={"id": "m2", "model": "d"})
     parser = DIALECT.stream(TARGET)
-    chunks = [chunk for told in (START, again, END, delta(0, "text_delta", text="late"), END) for chunk in parser.feed(told)]
+    chunks = [
+        chunk
+        for told in (START, again, END, delta(0, "text_delta", text="late"), END)
+        for chunk in parser.feed(told)
+    ]
     assert {chunk["id"] for chunk in chunks} == {"m1"}
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, "stop"]
 
 
-@pytest.mark.parametrize(("kind", "status"), [("overloaded_error", 529), ("rate_limit_error", 429), ("new_error", None)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("overloaded_error", 529), ("rate_limit_error", 429), ("new_error", None)]
+)
 def test_an_error_in_mid_stream_means_what_it_means_alone(kind: str, status: int | None) -> None:
     with pytest.raises(UpstreamError) as caught:
         message_of(START, event("error", error={"type": kind, "message": "Why."}))
@@ -220,14 +290,27 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
     dialog = [
         {"role": "user", "content": "question " * 20},
-        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_details": [THOUGHT]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [call],
+            "reasoning_details": [THOUGHT],
+        },
         {"role": "tool", "tool_call_id": "a", "content": '{"ok": true}'},
         {"role": "assistant", "content": "answer " * 20, "reasoning_details": [THOUGHT]},
     ]
     parameters = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10)}}
-    tools = [{"type": "function", "function": {"name": f"f{n}", "parameters": parameters, "strict": True}} for n in range(5)]
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": f"f{n}", "parameters": parameters, "strict": True},
+        }
+        for n in range(5)
+    ]
     chat: ChatRequest = {"model": "m", "messages": dialog * 25, "tools": tools}  # type: ignore[typeddict-item]
-    assert best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003  # the limit is 1 ms on a core of its own
+    assert (
+        best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003
+    )  # the limit is 1 ms on a core of its own
     parser, piece = DIALECT.stream(TARGET), delta(0, "text_delta", text="some words")
     assert best_of(200, lambda: parser.feed(piece)) < 0.0001  # and 30 µs
 
@@ -235,8 +318,14 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
 @pytest.mark.parametrize("owner", ["claude", "anthropic"])
 def test_betas_that_nobody_here_knows_work_on_their_first_day(owner: str) -> None:
     provider = Provider("claude", "anthropic", "https://api.anthropic.com/v1", "k")
-    options = {owner: {"betas": ["new-thing_2.0-2027-01-01", "a-2026-01-01", "new-thing_2.0-2027-01-01"]}}
-    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "provider_options": options}
+    options = {
+        owner: {"betas": ["new-thing_2.0-2027-01-01", "a-2026-01-01", "new-thing_2.0-2027-01-01"]}
+    }
+    chat: Any = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "provider_options": options,
+    }
     request = DIALECTS["anthropic"].request(chat, Target(provider, "claude-sonnet-4-5"))
     assert request.headers["anthropic-beta"] == "a-2026-01-01,new-thing_2.0-2027-01-01"
     assert "betas" not in request.body

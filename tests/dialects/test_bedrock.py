@@ -1,4 +1,5 @@
-"""What the recordings of Bedrock cannot say: AWS's own model of the API, replies sent back, failures of complete replies."""
+"""What the recordings of Bedrock cannot say: AWS's own model of the API, replies sent back,
+failures of complete replies."""
 
 from __future__ import annotations
 
@@ -24,35 +25,55 @@ from tests.dialects.stream_folding import fold
 from tests.test_recordings import cases
 
 DIALECT = DIALECTS["bedrock"]
-TARGET = Target(Provider("p", "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com"), "us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+TARGET = Target(
+    Provider("p", "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+    "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+)
 CORPUS = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "corpus"
 REAL = [(path.stem, json.loads(path.read_text())) for path in sorted(CORPUS.glob("bedrock/*.json"))]
 
 
 def real(stream: bool) -> list[Any]:
-    chosen = [(name, told) for name, told in REAL if told["stream"] == stream and told["status"] == 200]
-    skip = pytest.mark.skip(reason="The recordings are not beside this repository (../shared/corpus).")
-    return [pytest.param(told, id=name) for name, told in chosen] or [pytest.param({}, id="none", marks=skip)]
+    chosen = [
+        (name, told) for name, told in REAL if told["stream"] == stream and told["status"] == 200
+    ]
+    skip = pytest.mark.skip(
+        reason="The recordings are not beside this repository (../shared/corpus)."
+    )
+    return [pytest.param(told, id=name) for name, told in chosen] or [
+        pytest.param({}, id="none", marks=skip)
+    ]
 
 
 # --- AWS's own model of the API ----------------------------------------------------------------------------------
 
 
 def faults(shape: Any, value: Any, place: str = "") -> Iterator[str]:
-    """Where a value is not what AWS's model of the API says, as its SDKs check it and the service does."""
+    """Where a value is not what AWS's model of the API says, as its SDKs check it and the service
+    does."""
     if getattr(shape, "is_document_type", False):
         return
     if shape.type_name == "structure":
         yield from (f"{place}.{name}: unknown" for name in value if name not in shape.members)
-        yield from (f"{place}.{name}: missing" for name in shape.required_members if name not in value)
+        yield from (
+            f"{place}.{name}: missing" for name in shape.required_members if name not in value
+        )
         if shape.is_tagged_union and len(value) != 1:
             yield f"{place}: one member of {', '.join(shape.members)}"
         for name in value.keys() & shape.members.keys():
             yield from faults(shape.members[name], value[name], f"{place}.{name}")
     elif shape.type_name == "list":
-        yield from (fault for index, item in enumerate(value) for fault in faults(shape.member, item, f"{place}[{index}]"))
+        yield from (
+            fault
+            for index, item in enumerate(value)
+            for fault in faults(shape.member, item, f"{place}[{index}]")
+        )
     elif shape.type_name == "map":
-        yield from (fault for name, item in value.items() for fault in (*faults(shape.key, name, place), *faults(shape.value, item, place)))
+        yield from (
+            fault
+            for name, item in value.items()
+            for fault in (*faults(shape.key, name, place), *faults(shape.value, item, place))
+        )
     elif shape.type_name == "string":
         yield from string_faults(shape, value, place)
 
@@ -71,14 +92,21 @@ def converse() -> Any:
     return get_session().get_service_model("bedrock-runtime").operation_model("Converse")
 
 
-@pytest.mark.parametrize("case", [case for case in cases("request") if case.id.startswith("bedrock")])
+@pytest.mark.parametrize(
+    "case", [case for case in cases("request") if case.id.startswith("bedrock")]
+)
 def test_every_recorded_request_fits_the_model_of_the_api(case: dict[str, Any]) -> None:
     body = {"modelId": case["model"], **case["request"]["body"]}
     assert list(faults(converse().input_shape, body)) == []
 
 
 def test_the_model_of_the_api_finds_faults() -> None:
-    body = {"modelId": "m", "messages": [{"role": "tool", "content": [{"text": "a", "image": {}}]}], "system": [{"text": ""}], "x": 1}
+    body = {
+        "modelId": "m",
+        "messages": [{"role": "tool", "content": [{"text": "a", "image": {}}]}],
+        "system": [{"text": ""}],
+        "x": 1,
+    }
     assert len(list(faults(converse().input_shape, body))) == 6
 
 
@@ -97,9 +125,15 @@ def test_names_of_documents_are_what_bedrock_takes() -> None:
         "x" * 300,
         "x" * 301,
     ]
-    parts: list[Any] = [{"type": "file", "file": {"filename": f"{name}.pdf", "file_data": "UERG"}} for name in names]
+    parts: list[Any] = [
+        {"type": "file", "file": {"filename": f"{name}.pdf", "file_data": "UERG"}} for name in names
+    ]
     chat: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": parts}]}
-    told = [block["document"]["name"] for block in DIALECT.request(chat, TARGET).body["messages"][0]["content"] if "document" in block]
+    told = [
+        block["document"]["name"]
+        for block in DIALECT.request(chat, TARGET).body["messages"][0]["content"]
+        if "document" in block
+    ]
     assert len(set(told)) == len(names)
     for name in told:
         assert re.fullmatch(r"[A-Za-z0-9()\[\]-]+( [A-Za-z0-9()\[\]-]+)*", name)
@@ -115,7 +149,10 @@ def test_names_of_documents_are_what_bedrock_takes() -> None:
         ("moonshotai.kimi-k2.5", "moonshot"),
         ("us-gov.meta.llama4", "meta"),
         ("arn:aws:bedrock:us-east-1::foundation-model/mistral.mistral-large-2402-v1:0", "mistral"),
-        ("arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-opus-4-6-v1", "anthropic"),
+        (
+            "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-opus-4-6-v1",
+            "anthropic",
+        ),
         ("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", ""),
         ("my-anthropic-like-model", ""),
     ],
@@ -128,7 +165,9 @@ def test_a_models_maker_is_in_its_id(model: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("recording", real(stream=True))
-def test_botocore_reads_the_same_events_and_nothing_of_them_is_lost(recording: dict[str, Any]) -> None:
+def test_botocore_reads_the_same_events_and_nothing_of_them_is_lost(
+    recording: dict[str, Any],
+) -> None:
     raw = base64.b64decode(recording["raw_base64"])
     buffer = EventStreamBuffer()
     buffer.add_data(raw)
@@ -137,7 +176,10 @@ def test_botocore_reads_the_same_events_and_nothing_of_them_is_lost(recording: d
     assert [(event.type, json.loads(event.data)) for event in events] == theirs
     parser = DIALECT.stream(TARGET)
     chunks = [chunk for event in events for chunk in parser.feed(event)]
-    check_nothing_is_lost(bedrock(assembled(theirs)), {"choices": fold([*chunks, *parser.close()]), "usage": parser.usage})
+    check_nothing_is_lost(
+        bedrock(assembled(theirs)),
+        {"choices": fold([*chunks, *parser.close()]), "usage": parser.usage},
+    )
 
 
 def assembled(events: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -170,20 +212,31 @@ def test_a_real_reply_is_sent_back_as_it_came(recording: dict[str, Any]) -> None
     """But for unsigned reasoning, which Bedrock refuses."""
     target = Target(TARGET.provider, unquote(recording["path"].split("/")[2]))
     message = DIALECT.response(recording["body"], target)["choices"][0]["message"]
-    chat: Any = {"model": "m", "messages": [{"role": "user", "content": "?"}, message], "tools": tools(message)}
+    chat: Any = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "?"}, message],
+        "tools": tools(message),
+    }
     told = DIALECT.request(chat, target).body["messages"][1]["content"]
     assert told == list(wanted(recording["body"]["output"]["message"]["content"]))
 
 
 def tools(message: dict[str, Any]) -> list[Any]:
-    return [{"type": "function", "function": {"name": call["function"]["name"]}} for call in message.get("tool_calls") or ()]
+    return [
+        {"type": "function", "function": {"name": call["function"]["name"]}}
+        for call in message.get("tool_calls") or ()
+    ]
 
 
 def wanted(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for block in content:
         if "toolUse" in block:
-            yield {"toolUse": {name: block["toolUse"][name] for name in ("toolUseId", "name", "input")}}
-        elif "signature" in block.get("reasoningContent", {}).get("reasoningText", {"signature": ""}):
+            yield {
+                "toolUse": {name: block["toolUse"][name] for name in ("toolUseId", "name", "input")}
+            }
+        elif "signature" in block.get("reasoningContent", {}).get(
+            "reasoningText", {"signature": ""}
+        ):
             yield block
 
 
@@ -192,7 +245,12 @@ def wanted(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def reply(reason: str, **more: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": [{"text": "Half"}]}
-    return {"output": {"message": message}, "stopReason": reason, "usage": {"inputTokens": 1, "outputTokens": 2}, **more}
+    return {
+        "output": {"message": message},
+        "stopReason": reason,
+        "usage": {"inputTokens": 1, "outputTokens": 2},
+        **more,
+    }
 
 
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
@@ -200,7 +258,11 @@ def test_an_answer_that_the_model_could_not_write_is_a_failure(reason: str) -> N
     with pytest.raises(UpstreamError, match=f"failed to write an answer: {reason}"):
         DIALECT.response(reply(reason), TARGET)
     parser = DIALECT.stream(TARGET)
-    list(parser.feed(Event("contentBlockDelta", '{"contentBlockIndex": 0, "delta": {"text": "Half"}}')))
+    list(
+        parser.feed(
+            Event("contentBlockDelta", '{"contentBlockIndex": 0, "delta": {"text": "Half"}}')
+        )
+    )
     list(parser.feed(Event("messageStop", json.dumps({"stopReason": reason}))))
     with pytest.raises(UpstreamError, match=f"failed to write an answer: {reason}"):
         list(parser.feed(Event("metadata", '{"usage": {"inputTokens": 1, "outputTokens": 2}}')))
@@ -210,20 +272,44 @@ def test_an_answer_that_the_model_could_not_write_is_a_failure(reason: str) -> N
 
 def test_the_model_that_a_router_chose_is_told() -> None:
     routed = reply(
-        "end_turn", trace={"promptRouter": {"invokedModelId": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"}}
+        "end_turn",
+        trace={
+            "promptRouter": {
+                "invokedModelId": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"
+            }
+        },
     )
-    assert DIALECT.response(routed, TARGET)["model"] == "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"
+    assert (
+        DIALECT.response(routed, TARGET)["model"]
+        == "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite"
+    )
 
 
 def test_the_tier_that_served_is_told() -> None:
-    assert DIALECT.response(reply("end_turn", serviceTier={"type": "priority"}), TARGET)["service_tier"] == "priority"
+    assert (
+        DIALECT.response(reply("end_turn", serviceTier={"type": "priority"}), TARGET)[
+            "service_tier"
+        ]
+        == "priority"
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}, 502, "The provider answered 404."),
-        ({"message": "Too many requests", "__type": "ThrottlingException"}, 429, "Too many requests"),
+        (
+            {
+                "Output": {"__type": "com.amazon.coral.service#UnknownOperationException"},
+                "Version": "1.0",
+            },
+            502,
+            "The provider answered 404.",
+        ),
+        (
+            {"message": "Too many requests", "__type": "ThrottlingException"},
+            429,
+            "Too many requests",
+        ),
         ({"output": {}}, 502, "The provider's answer is not a Converse reply."),
         ([], 502, "The provider's answer is not a Converse reply."),
     ],

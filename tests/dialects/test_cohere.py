@@ -1,4 +1,5 @@
-"""What the recordings of Cohere cannot say: real requests as the measure, replies sent back, events that are not as they should be."""
+"""What the recordings of Cohere cannot say: real requests as the measure, replies sent back, events
+that are not as they should be."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ PROVIDER = Provider("p", "cohere", "https://api.cohere.com/v2")
 TARGET = Target(PROVIDER, "command-a-reasoning-08-2025")
 CORPUS = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "corpus" / "cohere"
 REAL = [json.loads(path.read_text()) for path in sorted(CORPUS.glob("*.json"))]
-RECORDED = [json.loads(path.read_text()) for path in sorted((Path(__file__).parent.parent / "recordings" / "cohere").glob("*.json"))]
+RECORDED = [
+    json.loads(path.read_text())
+    for path in sorted((Path(__file__).parent.parent / "recordings" / "cohere").glob("*.json"))
+]
 
 
 def turns_of(*messages: Any) -> Any:
@@ -33,11 +37,18 @@ def reply_of(body: Any) -> Any:
 # --- requests ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not REAL, reason="The recordings are not beside this repository (../shared/corpus).")
+@pytest.mark.skipif(
+    not REAL, reason="The recordings are not beside this repository (../shared/corpus)."
+)
 @pytest.mark.parametrize("recording", REAL, ids=lambda recording: recording["id"])
-def test_a_request_that_cohere_took_is_what_its_unified_form_becomes(recording: dict[str, Any]) -> None:
+def test_a_request_that_cohere_took_is_what_its_unified_form_becomes(
+    recording: dict[str, Any],
+) -> None:
     body = recording["request"]
-    chat = {**body, **({"tool_choice": body["tool_choice"].lower()} if "tool_choice" in body else {})}
+    chat = {
+        **body,
+        **({"tool_choice": body["tool_choice"].lower()} if "tool_choice" in body else {}),
+    }
     assert DIALECT.request(chat, Target(PROVIDER, body["model"])).body == body  # type: ignore[arg-type]
 
 
@@ -48,8 +59,11 @@ SENT_BACK = [
 
 
 def plain(message: dict[str, Any]) -> dict[str, Any]:
-    """What of a reply belongs in the conversation: not the citations, not blocks of a kind that Cohere does not take back."""
-    content = [block for block in message.get("content") or () if block["type"] in ("text", "thinking")]
+    """What of a reply belongs in the conversation: not the citations, not blocks of a kind that
+    Cohere does not take back."""
+    content = [
+        block for block in message.get("content") or () if block["type"] in ("text", "thinking")
+    ]
     texts = "".join(block["text"] for block in content if block["type"] == "text")
     calls = message.get("tool_calls") or []
     thoughts = [block["thinking"] for block in content if block["type"] == "thinking"]
@@ -62,17 +76,30 @@ def plain(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def arguments_filled(call: dict[str, Any]) -> dict[str, Any]:
-    return {**call, "function": {**call["function"], "arguments": call["function"]["arguments"] or "{}"}}
+    return {
+        **call,
+        "function": {**call["function"], "arguments": call["function"]["arguments"] or "{}"},
+    }
 
 
 def as_blocks(turn: dict[str, Any]) -> dict[str, Any]:
     content = turn.get("content")
-    return {**turn, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else turn
+    return (
+        {**turn, "content": [{"type": "text", "text": content}]}
+        if isinstance(content, str)
+        else turn
+    )
 
 
-@pytest.mark.parametrize("message", [message for message in SENT_BACK if "json_response" not in json.dumps(message)])
+@pytest.mark.parametrize(
+    "message", [message for message in SENT_BACK if "json_response" not in json.dumps(message)]
+)
 def test_a_reply_goes_back_as_it_came(message: dict[str, Any]) -> None:
-    turns = turns_of({"role": "user", "content": "Hi"}, reply_of({"message": message}), {"role": "user", "content": "And?"})
+    turns = turns_of(
+        {"role": "user", "content": "Hi"},
+        reply_of({"message": message}),
+        {"role": "user", "content": "And?"},
+    )
     sent = turns[1] if len(turns) == 3 else {}
     assert plain(as_blocks(sent)) == plain(message)
 
@@ -111,20 +138,38 @@ END = {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}
 )
 def test_events_with_nothing_in_them_are_harmless(event: Any) -> None:
     [choice] = fold(chunks_of({"type": "message-start", "id": "a"}, event, END))
-    assert choice == {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "stop"}
+    assert choice == {
+        "index": 0,
+        "message": {"role": "assistant", "content": None},
+        "finish_reason": "stop",
+    }
 
 
 def test_text_without_a_beginning_is_text() -> None:
-    [choice] = fold(chunks_of({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hi"}}}}, END))
+    [choice] = fold(
+        chunks_of(
+            {
+                "type": "content-delta",
+                "index": 0,
+                "delta": {"message": {"content": {"text": "Hi"}}},
+            },
+            END,
+        )
+    )
     assert choice["message"] == {"role": "assistant", "content": "Hi"}
 
 
 def test_blocks_that_do_not_name_their_type_are_known_by_what_is_in_them() -> None:
     contents = [{"thinking": "Hm"}, {"text": "H"}]
-    starts = [{"type": "content-start", "index": index, "delta": {"message": {"content": c}}} for index, c in enumerate(contents)]
+    starts = [
+        {"type": "content-start", "index": index, "delta": {"message": {"content": c}}}
+        for index, c in enumerate(contents)
+    ]
     late = {"type": "content-delta", "index": 1, "delta": {"message": {"content": {"text": "i"}}}}
     [choice] = fold(chunks_of(*starts, late, END))
-    assert choice["message"] == reply_of({"message": {"content": [{"thinking": "Hm"}, {"text": "Hi"}]}})
+    assert choice["message"] == reply_of(
+        {"message": {"content": [{"thinking": "Hm"}, {"text": "Hi"}]}}
+    )
     assert (choice["message"]["content"], choice["message"]["reasoning_content"]) == ("Hi", "Hm")
 
 
@@ -140,7 +185,11 @@ def test_the_id_is_on_every_chunk() -> None:
 
 def test_what_was_used_before_an_error_is_known() -> None:
     parser = DIALECT.stream(TARGET)
-    delta = {"finish_reason": "ERROR", "error": "failed", "usage": {"tokens": {"input_tokens": 3, "output_tokens": 4}}}
+    delta = {
+        "finish_reason": "ERROR",
+        "error": "failed",
+        "usage": {"tokens": {"input_tokens": 3, "output_tokens": 4}},
+    }
     with pytest.raises(UpstreamError):
         list(parser.feed(Event("message-end", json.dumps({"delta": delta}))))
     assert parser.usage
@@ -153,7 +202,10 @@ def test_what_was_used_before_an_error_is_known() -> None:
 @pytest.mark.parametrize("reason", ["ERROR", "TIMEOUT"])
 def test_a_reply_that_failed_is_an_error(reason: str) -> None:
     with pytest.raises(UpstreamError):
-        DIALECT.response({"id": "r", "finish_reason": reason, "message": {"role": "assistant", "content": []}}, TARGET)
+        DIALECT.response(
+            {"id": "r", "finish_reason": reason, "message": {"role": "assistant", "content": []}},
+            TARGET,
+        )
 
 
 def test_an_error_with_status_200_is_an_error() -> None:

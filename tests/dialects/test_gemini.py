@@ -1,4 +1,5 @@
-"""What the recordings of Gemini cannot say: schemas in detail, ids over turns, failures of complete replies, replay of real traffic."""
+"""What the recordings of Gemini cannot say: schemas in detail, ids over turns, failures of complete
+replies, replay of real traffic."""
 
 from __future__ import annotations
 
@@ -17,14 +18,21 @@ from native_api.types import ChatRequest, Event, Provider, Target
 from tests.dialects.timing import best_of
 
 DIALECT = DIALECTS["gemini"]
-TARGET = Target(Provider("p", "gemini", "https://generativelanguage.googleapis.com/v1beta"), "gemini-3-flash-preview")
+TARGET = Target(
+    Provider("p", "gemini", "https://generativelanguage.googleapis.com/v1beta"),
+    "gemini-3-flash-preview",
+)
 CORPUS = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "corpus"
 REPLIES = [path for wire in ("gemini", "vertex") for path in sorted(CORPUS.glob(f"{wire}/*.json"))]
 
 
 def body_of(*parts: Any, **candidate: Any) -> dict[str, Any]:
     content = {"content": {"role": "model", "parts": list(parts)}} if parts else {}
-    return {"candidates": [{**content, **candidate}], "responseId": "r1", "modelVersion": "gemini-3"}
+    return {
+        "candidates": [{**content, **candidate}],
+        "responseId": "r1",
+        "modelVersion": "gemini-3",
+    }
 
 
 def message_of(body: dict[str, Any]) -> Any:
@@ -126,23 +134,34 @@ SCHEMAS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("schema", "expected"), [pytest.param(*case, id=name) for name, *case in SCHEMAS])
-def test_a_schema_says_the_same_in_keywords_that_gemini_obeys(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("schema", "expected"), [pytest.param(*case, id=name) for name, *case in SCHEMAS]
+)
+def test_a_schema_says_the_same_in_keywords_that_gemini_obeys(
+    schema: dict[str, Any], expected: dict[str, Any]
+) -> None:
     before = json.dumps(schema)
     assert adapted(schema, "tools[0].function.parameters") == expected
     assert json.dumps(schema) == before
 
 
-@pytest.mark.parametrize("reference", ["#/$defs/Gone", "https://example.com/schema.json", "#/properties/a/type"])
+@pytest.mark.parametrize(
+    "reference", ["#/$defs/Gone", "https://example.com/schema.json", "#/properties/a/type"]
+)
 def test_a_reference_that_leads_nowhere_is_named(reference: str) -> None:
     with pytest.raises(UnsupportedField) as caught:
-        adapted({"properties": {"a": {"type": "string"}, "b": {"$ref": reference}}}, "tools[3].function.parameters")
+        adapted(
+            {"properties": {"a": {"type": "string"}, "b": {"$ref": reference}}},
+            "tools[3].function.parameters",
+        )
     assert caught.value.param == "tools[3].function.parameters"
 
 
 def test_where_definitions_would_be_written_too_often_the_rest_are_references() -> None:
     schema = {
-        "properties": {f"a{number}": {"$ref": "#/$defs/A", "description": "mine"} for number in range(50)},
+        "properties": {
+            f"a{number}": {"$ref": "#/$defs/A", "description": "mine"} for number in range(50)
+        },
         "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(200)]}},
     }
     told = adapted(schema, "p")
@@ -154,7 +173,10 @@ def test_where_definitions_would_be_written_too_often_the_rest_are_references() 
 
 
 def test_a_long_chain_of_definitions_is_not_a_deep_schema() -> None:
-    levels = {f"L{level}": {"properties": {"a": {"$ref": f"#/$defs/L{level + 1}"}}} for level in range(2000)}
+    levels = {
+        f"L{level}": {"properties": {"a": {"$ref": f"#/$defs/L{level + 1}"}}}
+        for level in range(2000)
+    }
     definitions = {**levels, "L2000": {"type": "string"}}
     told = adapted({"properties": {"top": {"$ref": "#/$defs/L0"}}, "$defs": definitions}, "p")
     assert told["$defs"] == definitions
@@ -174,17 +196,28 @@ def test_a_models_name_tells_its_generation(model: str, number: float) -> None:
 
 @pytest.mark.parametrize("name", ["1st", "has space", "x" * 129, ""])
 def test_a_function_name_that_the_wire_cannot_take_is_refused(name: str) -> None:
-    chat: ChatRequest = {"model": "g", "messages": [], "tools": [{"type": "function", "function": {"name": name}}]}
+    chat: ChatRequest = {
+        "model": "g",
+        "messages": [],
+        "tools": [{"type": "function", "function": {"name": name}}],
+    }
     with pytest.raises(UnsupportedField) as caught:
         DIALECT.request(chat, TARGET)
     assert caught.value.param == "tools[0].function.name"
 
 
 @pytest.mark.parametrize(("options", "empty"), [({}, ""), ({"project": "p"}, " ")])
-def test_a_users_message_that_says_nothing_is_left_out_and_a_models_stays_a_turn(options: dict[str, str], empty: str) -> None:
+def test_a_users_message_that_says_nothing_is_left_out_and_a_models_stays_a_turn(
+    options: dict[str, str], empty: str
+) -> None:
     said = [("user", "a"), ("user", ""), ("assistant", ""), ("user", "b")]
-    chat: Any = {"model": "g", "messages": [{"role": role, "content": content} for role, content in said]}
-    target = Target(Provider("p", "gemini", TARGET.provider.base_url, options=options), "gemini-3-flash-preview")
+    chat: Any = {
+        "model": "g",
+        "messages": [{"role": role, "content": content} for role, content in said],
+    }
+    target = Target(
+        Provider("p", "gemini", TARGET.provider.base_url, options=options), "gemini-3-flash-preview"
+    )
     assert DIALECT.request(chat, target).body["contents"] == [
         {"role": "user", "parts": [{"text": "a"}]},
         {"role": "model", "parts": [{"text": empty}]},
@@ -195,20 +228,30 @@ def test_a_users_message_that_says_nothing_is_left_out_and_a_models_stays_a_turn
 def test_models_before_generation_3_need_no_bypass_for_a_lost_signature() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     turns = contents_of(
-        {"role": "user", "content": "?"}, {"role": "assistant", "content": None, "tool_calls": [call]}, model="gemini-2.5-pro"
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        model="gemini-2.5-pro",
     )
     assert turns[1]["parts"] == [{"functionCall": {"name": "f", "args": {}, "id": "a"}}]
 
 
 def test_sound_that_only_openai_keeps_is_refused() -> None:
     with pytest.raises(UnsupportedField) as caught:
-        contents_of({"role": "user", "content": "?"}, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}})
+        contents_of(
+            {"role": "user", "content": "?"},
+            {"role": "assistant", "content": None, "audio": {"id": "audio_1"}},
+        )
     assert caught.value.param == "messages[1].audio"
 
 
 def test_items_that_a_client_kept_beside_changed_text_do_no_harm() -> None:
-    details = [{"type": "reasoning.encrypted", "data": "c2ln", "format": "gemini", "index": 0, "at": 99}]
-    turns = contents_of({"role": "user", "content": "?"}, {"role": "assistant", "content": "short", "reasoning_details": details})
+    details = [
+        {"type": "reasoning.encrypted", "data": "c2ln", "format": "gemini", "index": 0, "at": 99}
+    ]
+    turns = contents_of(
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": "short", "reasoning_details": details},
+    )
     assert turns[1]["parts"] == [{"text": "short"}, {"text": "", "thoughtSignature": "c2ln"}]
 
 
@@ -225,7 +268,10 @@ def test_calls_without_ids_get_ones_that_differ_within_a_reply_and_over_turns() 
     assert [call["id"] for call in nameless] == ["call_f_0", "call_f_1", "call_f_2"]
 
 
-@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "TOO_MANY_TOOL_CALLS", "OTHER", "NO_IMAGE"])
+@pytest.mark.parametrize(
+    "reason",
+    ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "TOO_MANY_TOOL_CALLS", "OTHER", "NO_IMAGE"],
+)
 def test_a_reply_that_failed_is_a_failure_and_no_empty_text(reason: str) -> None:
     with pytest.raises(UpstreamError) as caught:
         DIALECT.response(body_of(finishReason=reason, finishMessage="Why."), TARGET)
@@ -233,24 +279,41 @@ def test_a_reply_that_failed_is_a_failure_and_no_empty_text(reason: str) -> None
     assert caught.value.message == f"The provider failed to write an answer: {reason}. Why."
 
 
-REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "OTHER": "stop", "SOMETHING_NEW": "stop", "FINISH_REASON_UNSPECIFIED": "stop"}
+REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "OTHER": "stop",
+    "SOMETHING_NEW": "stop",
+    "FINISH_REASON_UNSPECIFIED": "stop",
+}
 FILTERS = [
     "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
     "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reason", "expected"), [*REASONS.items(), *((reason, "content_filter") for reason in FILTERS)])
+@pytest.mark.parametrize(
+    ("reason", "expected"), [*REASONS.items(), *((reason, "content_filter") for reason in FILTERS)]
+)
 def test_finish_reasons(reason: str, expected: str) -> None:
-    choice = DIALECT.response(body_of({"text": "so far"}, finishReason=reason), TARGET)["choices"][0]
+    choice = DIALECT.response(body_of({"text": "so far"}, finishReason=reason), TARGET)["choices"][
+        0
+    ]
     assert choice["finish_reason"] == expected
     assert choice["message"] == {"role": "assistant", "content": "so far"}
 
 
 @pytest.mark.parametrize(
-    "body", [{"candidates": []}, {"modelVersion": "x"}, {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}]
+    "body",
+    [
+        {"candidates": []},
+        {"modelVersion": "x"},
+        {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}},
+    ],
 )
-def test_a_reply_without_candidates_is_a_failure_unless_the_prompt_was_blocked(body: dict[str, Any]) -> None:
+def test_a_reply_without_candidates_is_a_failure_unless_the_prompt_was_blocked(
+    body: dict[str, Any],
+) -> None:
     with pytest.raises(UpstreamError):
         DIALECT.response(body, TARGET)
 
@@ -259,7 +322,10 @@ def test_an_unknown_part_is_kept_for_the_next_turn() -> None:
     part = {"hologram": {"uri": "x"}, "thoughtSignature": "c2ln"}
     message = message_of(body_of({"text": "See: "}, part, finishReason="STOP"))
     assert message["provider_content"] == [{"format": "gemini", "index": 0, "block": part, "at": 5}]
-    assert contents_of({"role": "user", "content": "?"}, message)[1]["parts"] == [{"text": "See: "}, part]
+    assert contents_of({"role": "user", "content": "?"}, message)[1]["parts"] == [
+        {"text": "See: "},
+        part,
+    ]
 
 
 def test_a_stream_without_a_finish_reason_was_cut() -> None:
@@ -275,12 +341,22 @@ def test_a_stream_blocked_in_the_middle_ends_as_filtered() -> None:
     list(parser.feed(Event("", json.dumps(body_of({"text": "Half"})))))
     list(parser.feed(Event("", json.dumps({"promptFeedback": {"blockReason": "OTHER"}}))))
     (chunk,) = parser.close()
-    assert chunk["choices"] == [{"index": 0, "delta": {}, "finish_reason": "content_filter", "native_finish_reason": "OTHER"}]
+    assert chunk["choices"] == [
+        {
+            "index": 0,
+            "delta": {},
+            "finish_reason": "content_filter",
+            "native_finish_reason": "OTHER",
+        }
+    ]
 
 
 def test_the_tier_that_served_a_reply_is_told() -> None:
     usage = {"promptTokenCount": 1, "totalTokenCount": 1, "trafficType": "ON_DEMAND_FLEX"}
-    assert DIALECT.response({**body_of({"text": "x"}), "usageMetadata": usage}, TARGET)["service_tier"] == "flex"
+    assert (
+        DIALECT.response({**body_of({"text": "x"}), "usageMetadata": usage}, TARGET)["service_tier"]
+        == "flex"
+    )
 
 
 # --- real traffic ------------------------------------------------------------------------------------------
@@ -302,9 +378,13 @@ def recorded() -> Iterator[Any]:
             yield pytest.param(recording["body"], parts, id=path.stem)
 
 
-@pytest.mark.skipif(not REPLIES, reason="The recordings are not beside this repository (../shared/corpus).")
+@pytest.mark.skipif(
+    not REPLIES, reason="The recordings are not beside this repository (../shared/corpus)."
+)
 @pytest.mark.parametrize(("body", "parts"), real_replies())
-def test_a_real_reply_goes_back_as_it_came(body: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+def test_a_real_reply_goes_back_as_it_came(
+    body: dict[str, Any], parts: list[dict[str, Any]]
+) -> None:
     before = json.loads(json.dumps(parts))
     sent = contents_of({"role": "user", "content": "?"}, message_of(body))[1]["parts"]
     for ours, theirs in zip(sent, before, strict=True):
@@ -327,8 +407,16 @@ def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:
         {"role": "assistant", "content": "answer " * 20},
     ]
     parameters = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10)}}
-    tools = [{"type": "function", "function": {"name": f"f{n}", "parameters": parameters}} for n in range(5)]
+    tools = [
+        {"type": "function", "function": {"name": f"f{n}", "parameters": parameters}}
+        for n in range(5)
+    ]
     chat: ChatRequest = {"model": "g", "messages": turn * 25, "tools": tools}  # type: ignore[typeddict-item]
-    assert best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003  # the limit is 1 ms on a core of its own
-    parser, event = DIALECT.stream(TARGET), Event("", json.dumps(body_of({"text": "some words"}, index=0)))
+    assert (
+        best_of(20, lambda: DIALECT.request(chat, TARGET)) < 0.003
+    )  # the limit is 1 ms on a core of its own
+    parser, event = (
+        DIALECT.stream(TARGET),
+        Event("", json.dumps(body_of({"text": "some words"}, index=0))),
+    )
     assert best_of(200, lambda: parser.feed(event)) < 0.0001  # and 30 µs

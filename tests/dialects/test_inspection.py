@@ -1,4 +1,5 @@
-"""A body as it is sent: it names nothing that a provider keeps, and no address for a provider inside, by whatever way they came in."""
+"""A body as it is sent: it names nothing that a provider keeps, and no address for a provider
+inside, by whatever way they came in."""
 
 from __future__ import annotations
 
@@ -47,7 +48,10 @@ KEPT_BY_OPTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("wire", "options"), [(wire, options) for wire, each in KEPT_BY_OPTIONS.items() for options in each])
+@pytest.mark.parametrize(
+    ("wire", "options"),
+    [(wire, options) for wire, each in KEPT_BY_OPTIONS.items() for options in each],
+)
 def test_an_option_cannot_name_what_a_provider_keeps(wire: str, options: Any) -> None:
     assert (refused(wire, options).param or "").startswith("provider_options.p.")
     if "cached_content" not in options:
@@ -56,16 +60,30 @@ def test_an_option_cannot_name_what_a_provider_keeps(wire: str, options: Any) ->
 
 BLOCKS = {
     "openai_responses": [
-        {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "cntr_1", "status": "completed"},
+        {
+            "type": "code_interpreter_call",
+            "id": "ci_1",
+            "code": "1",
+            "container_id": "cntr_1",
+            "status": "completed",
+        },
         {"type": "item_reference", "id": "msg_1"},
         {"id": "msg_1"},
     ],
     "anthropic": [
-        {"type": "code_execution_tool_result", "tool_use_id": "t", "content": {"content": [{"file_id": "file_1"}]}},
+        {
+            "type": "code_execution_tool_result",
+            "tool_use_id": "t",
+            "content": {"content": [{"file_id": "file_1"}]},
+        },
         {"type": "container_upload", "file_id": "file_1"},
     ],
-    "gemini": [{"fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}}],
-    "bedrock": [{"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://bucket/a.mp4"}}}}],
+    "gemini": [
+        {"fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}}
+    ],
+    "bedrock": [
+        {"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://bucket/a.mp4"}}}}
+    ],
 }
 
 
@@ -78,8 +96,14 @@ BLOCKS = {
         for role in (("user", "assistant") if wire in USER_BLOCKS else ("assistant",))
     ],
 )
-def test_a_block_of_the_wires_own_cannot_name_what_a_provider_keeps(wire: str, block: Any, role: str) -> None:
-    message = {"role": role, "content": "a", "provider_content": [{"format": wire, "index": 0, "block": block}]}
+def test_a_block_of_the_wires_own_cannot_name_what_a_provider_keeps(
+    wire: str, block: Any, role: str
+) -> None:
+    message = {
+        "role": role,
+        "content": "a",
+        "provider_content": [{"format": wire, "index": 0, "block": block}],
+    }
     error = refused(wire, messages=[*HI, message, *HI])
     assert (error.param or "").startswith("messages[1].provider_content[0].block")
 
@@ -102,7 +126,10 @@ def test_a_part_cannot_name_what_a_provider_keeps(wire: str, part: Any, member: 
 
 
 def test_an_earlier_sound_cannot_be_named() -> None:
-    error = refused("openai", messages=[*HI, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *HI])
+    error = refused(
+        "openai",
+        messages=[*HI, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *HI],
+    )
     assert error.param == "messages[1].audio.id"
 
 
@@ -110,26 +137,57 @@ def test_an_earlier_sound_cannot_be_named() -> None:
 def test_a_clients_own_data_may_hold_such_names(wire: str) -> None:
     """Arguments, results and schemas of the client's tools, and text."""
     names = {"file_id": "file-1", "container": "c", "uri": "s3://a/b", "url": "http://10.0.0.1/"}
-    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": json.dumps(names)}}
-    parameters = {"type": "object", "properties": {"file_id": {"type": "string"}, "url": {"type": "string", "const": "http://10.0.0.1/"}}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "f", "arguments": json.dumps(names)},
+    }
+    parameters = {
+        "type": "object",
+        "properties": {
+            "file_id": {"type": "string"},
+            "url": {"type": "string", "const": "http://10.0.0.1/"},
+        },
+    }
     messages = [
         {"role": "user", "content": "http://10.0.0.1/ and s3://a/b"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": json.dumps(names)},
     ]
-    tools = [{"type": "function", "function": {"name": "f", "description": "http://10.0.0.1/", "parameters": parameters}}]
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": "f", "description": "http://10.0.0.1/", "parameters": parameters},
+        }
+    ]
     chat: Any = {"model": "m", "messages": messages, "tools": tools}
-    refuse_addresses(DIALECTS[wire].request(chat, target(wire)).body, chat, Provider("p", wire, "http://10.0.0.5/v1"))
+    refuse_addresses(
+        DIALECTS[wire].request(chat, target(wire)).body,
+        chat,
+        Provider("p", wire, "http://10.0.0.5/v1"),
+    )
 
 
 PLAIN_MESSAGES: Any = [
     {"role": "system", "content": "a", "name": "b"},
-    {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
-    {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
+    },
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        ],
+    },
     {"role": "tool", "tool_call_id": "c", "content": "ok", "is_error": False},
 ]
 ODD_MESSAGES: Any = [
-    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]},
+    {
+        "role": "user",
+        "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}],
+    },
     {"role": "user", "content": "a", "provider_content": []},
     {"role": "assistant", "content": None, "audio": {"id": "a"}},
     {"role": "assistant", "content": "a", "reasoning_details": []},
@@ -142,7 +200,9 @@ ODD_MESSAGES: Any = [
 
 @pytest.mark.parametrize("message", PLAIN_MESSAGES)
 def test_text_and_calls_need_not_be_looked_through(message: Any) -> None:
-    assert is_plain({"model": "m", "messages": [message], "tools": [], "response_format": {}, "stream": True})
+    assert is_plain(
+        {"model": "m", "messages": [message], "tools": [], "response_format": {}, "stream": True}
+    )
 
 
 @pytest.mark.parametrize("message", ODD_MESSAGES)
@@ -150,7 +210,9 @@ def test_whatever_else_a_message_has_is_looked_through(message: Any) -> None:
     assert not is_plain({"model": "m", "messages": [*PLAIN_MESSAGES, message]})
 
 
-@pytest.mark.parametrize("field", ["provider_options", "audio", "prediction", "web_search_options", "unheard_of"])
+@pytest.mark.parametrize(
+    "field", ["provider_options", "audio", "prediction", "web_search_options", "unheard_of"]
+)
 def test_whatever_else_a_request_has_is_looked_through(field: str) -> None:
     assert not is_plain({"model": "m", "messages": HI, field: {}})
 
@@ -160,9 +222,21 @@ def test_whatever_else_a_request_has_is_looked_through(field: str) -> None:
 INNER = "http://169.254.169.254/latest/meta-data"
 BY_OPTIONS = {
     "openai": [
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": INNER}}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": INNER}}]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "video_url", "video_url": {"url": INNER}}]}
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "file", "file": {"file_data": INNER}}]}
+            ]
+        },
         {"mm_processor": {"urls": [INNER]}},
         {"mm_processor": {"urls": [[["a", INNER]]]}},
         {"mm_processor": [[{"url": INNER}]]},
@@ -172,17 +246,32 @@ BY_OPTIONS = {
         {"tools": [{"type": "mcp", "server_label": "a", "server_url": INNER}]},
     ],
     "anthropic": [
-        {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": INNER}}]}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image", "source": {"type": "url", "url": INNER}}],
+                }
+            ]
+        },
         {"tools": [{"type": "mcp_toolset", "url": INNER}]},
     ],
     "gemini": [{"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": INNER}}]}]}],
     "bedrock": [{"system": [{"image": {"source": {"url": INNER}}}]}],
-    "cohere": [{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}]}],
+    "cohere": [
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}
+            ]
+        }
+    ],
     "ollama": [{"messages": [{"role": "user", "content": "a", "images": [INNER]}]}],
 }
 
 
-@pytest.mark.parametrize(("wire", "options"), [(wire, options) for wire, each in BY_OPTIONS.items() for options in each])
+@pytest.mark.parametrize(
+    ("wire", "options"), [(wire, options) for wire, each in BY_OPTIONS.items() for options in each]
+)
 def test_no_address_reaches_a_provider_inside_by_an_option(wire: str, options: Any) -> None:
     chat: Any = {"model": "m", "messages": HI, "provider_options": {"p": options}}
     inside, outside = target(wire, "http://10.0.0.5:8000/v1"), target(wire)
@@ -196,7 +285,10 @@ def test_no_address_reaches_a_provider_inside_by_an_option(wire: str, options: A
 def test_no_address_reaches_a_provider_inside_by_a_block(wire: str) -> None:
     item = {"format": wire, "index": 0, "block": {"type": "image", "source": {"url": INNER}}}
     role = "user" if wire in USER_BLOCKS else "assistant"
-    chat: Any = {"model": "m", "messages": [{"role": role, "content": "a", "provider_content": [item]}, *HI]}
+    chat: Any = {
+        "model": "m",
+        "messages": [{"role": role, "content": "a", "provider_content": [item]}, *HI],
+    }
     inside = target(wire, "http://10.0.0.5:8000/v1")
     with pytest.raises(UnsupportedField) as caught:
         refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
@@ -213,7 +305,16 @@ def test_whatever_a_url_parser_takes_for_an_address_is_one(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["data:image/png;base64,AAAA", "//uQxAAAAAAAAAAAAAA", "iVBORw0KGgo=", "gpt-4o:free", "a b", "", "10.0.0.1"]
+    "text",
+    [
+        "data:image/png;base64,AAAA",
+        "//uQxAAAAAAAAAAAAAA",
+        "iVBORw0KGgo=",
+        "gpt-4o:free",
+        "a b",
+        "",
+        "10.0.0.1",
+    ],
 )
 def test_data_and_words_are_not_addresses(text: str) -> None:
     assert not is_address(text)

@@ -1,4 +1,5 @@
-"""What is remembered between requests: how much at most, what is forgotten first, and that nobody can change it."""
+"""What is remembered between requests: how much at most, what is forgotten first, and that nobody
+can change it."""
 
 from __future__ import annotations
 
@@ -10,14 +11,24 @@ from typing import Any
 import orjson
 import pytest
 
-from native_api.dialects.shared.memo import ENTRY_BYTES, LARGEST_SHARE, MISSING, FrozenDict, FrozenList, Memo, footprint, frozen
+from native_api.dialects.shared.memo import (
+    ENTRY_BYTES,
+    LARGEST_SHARE,
+    MISSING,
+    FrozenDict,
+    FrozenList,
+    Memo,
+    footprint,
+    frozen,
+)
 
 VALUE = "x" * 1000
 SIZE = footprint(VALUE) + ENTRY_BYTES
 
 
 def memo_for(values: int) -> Memo[Any]:
-    """A memo with room for so many VALUEs; at least LARGEST_SHARE of them, or none is small enough."""
+    """A memo with room for so many VALUEs; at least LARGEST_SHARE of them, or none is small
+    enough."""
     return Memo(values * SIZE)
 
 
@@ -82,7 +93,9 @@ def test_a_value_that_is_replaced_is_counted_once() -> None:
 
 def test_the_bytes_are_those_of_all_that_is_in_a_value() -> None:
     assert footprint({"a": [VALUE, VALUE]}) > 2 * footprint(VALUE)
-    assert footprint(frozen({"names": {f"name {number}": {} for number in range(1000)}})) > 1000 * footprint({})
+    assert footprint(
+        frozen({"names": {f"name {number}": {} for number in range(1000)}})
+    ) > 1000 * footprint({})
 
 
 def test_threads_may_share_it() -> None:
@@ -112,7 +125,10 @@ IN_PLACE = {"__setitem__", "__delitem__", "__ior__", "__iadd__", "__imul__"}
 
 def changing(kind: type, reading: set[str]) -> list[str]:
     """The names of all methods that change a value of this type."""
-    return sorted({name for name in dir(kind) if not name.startswith("_")} - reading | {name for name in IN_PLACE if hasattr(kind, name)})
+    return sorted(
+        {name for name in dir(kind) if not name.startswith("_")} - reading
+        | {name for name in IN_PLACE if hasattr(kind, name)}
+    )
 
 
 @pytest.mark.parametrize("name", changing(dict, READING_DICT))
@@ -131,14 +147,23 @@ def test_everything_inside_is_frozen_and_what_it_was_made_of_is_left_alone() -> 
     plain: dict[str, Any] = {"a": [{"b": {}}], "c": "text"}
     made = frozen(plain)
     assert made == plain
-    assert (type(made), type(made["a"]), type(made["a"][0]), type(made["a"][0]["b"])) == (FrozenDict, FrozenList, FrozenDict, FrozenDict)
+    assert (type(made), type(made["a"]), type(made["a"][0]), type(made["a"][0]["b"])) == (
+        FrozenDict,
+        FrozenList,
+        FrozenDict,
+        FrozenDict,
+    )
     plain["a"].append(1)
     assert made == {"a": [{"b": {}}], "c": "text"}
 
 
 @pytest.mark.parametrize(
     "copied",
-    [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value)), lambda value: orjson.loads(orjson.dumps(value))],
+    [
+        copy.deepcopy,
+        lambda value: pickle.loads(pickle.dumps(value)),
+        lambda value: orjson.loads(orjson.dumps(value)),
+    ],
     ids=["deepcopy", "pickle", "orjson"],
 )
 def test_a_copy_is_plain_to_its_depth(copied: Any) -> None:
@@ -152,4 +177,10 @@ def test_a_copy_is_plain_to_its_depth(copied: Any) -> None:
 def test_a_merge_of_a_frozen_dict_is_plain() -> None:
     told = frozen({"a": 1})
     assert {**told, "b": 2} == {"a": 1, "b": 2}
-    assert type({**told}) is type(told | {"b": 2}) is type(told.copy()) is type(copy.copy(told)) is dict
+    assert (
+        type({**told})
+        is type(told | {"b": 2})
+        is type(told.copy())
+        is type(copy.copy(told))
+        is dict
+    )

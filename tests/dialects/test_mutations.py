@@ -1,6 +1,8 @@
-"""What no reference foresees: members of real shapes dropped, changed in kind, doubled or moved. For every dialect, from its recordings.
+"""What no reference foresees: members of real shapes dropped, changed in kind, doubled or moved.
+For every dialect, from its recordings.
 
-Whatever a provider sends is a reply that a client can read, or an UpstreamError; whatever a client sends is a body, or refused.
+Whatever a provider sends is a reply that a client can read, or an UpstreamError; whatever a client
+sends is a body, or refused.
 """
 
 from __future__ import annotations
@@ -27,14 +29,33 @@ from tests.test_recordings import cases, target_of
 
 ROUNDS = 40
 STRICT = frozenset({"anthropic", "gemini"})
-"""Dialects that write each member of a reply themselves: whatever the provider sent, the types are OpenAI's."""
-OTHERS = [None, 0, -1, 1.5, 10**20, True, "", "x", "🙂", [], [None], [[]], {}, {"type": "x"}, {"text": 3}]
+"""Dialects that write each member of a reply themselves: whatever the provider sent, the types are
+OpenAI's."""
+OTHERS = [
+    None,
+    0,
+    -1,
+    1.5,
+    10**20,
+    True,
+    "",
+    "x",
+    "🙂",
+    [],
+    [None],
+    [[]],
+    {},
+    {"type": "x"},
+    {"text": 3},
+]
 CHECK = ChatCompletionSerializer()
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a value, as its holder and its name or number there."""
-    names: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    names: Any = (
+        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
     for name in list(names):
         yield value, name
         yield from places(value[name])
@@ -64,7 +85,9 @@ def test_a_changed_reply_is_a_reply_or_the_providers_error(case: dict[str, Any])
     for _ in range(ROUNDS):
         body = mutated(case["reply"], dice)
         try:
-            reply = DIALECTS[case["provider"]["dialect"]].response(json.loads(json.dumps(body)), target_of(case))
+            reply = DIALECTS[case["provider"]["dialect"]].response(
+                json.loads(json.dumps(body)), target_of(case)
+            )
         except UpstreamError:
             continue
         assert reply["choices"], body
@@ -132,11 +155,15 @@ def deepened(value: Any, dice: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("case", cases("reply"))
-def test_a_reply_with_something_deep_in_it_can_be_written_and_sent_back(case: dict[str, Any]) -> None:
+def test_a_reply_with_something_deep_in_it_can_be_written_and_sent_back(
+    case: dict[str, Any],
+) -> None:
     dice = random.Random(case["source"])
     for _ in range(ROUNDS // 4):
         with suppress(UpstreamError):
-            reply = DIALECTS[case["provider"]["dialect"]].response(deepened(case["reply"], dice), target_of(case))
+            reply = DIALECTS[case["provider"]["dialect"]].response(
+                deepened(case["reply"], dice), target_of(case)
+            )
             parse_json(to_json({"messages": [choice["message"] for choice in reply["choices"]]}))
             to_json(reply)
 
@@ -146,11 +173,17 @@ def test_so_can_its_chunks(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect = DIALECTS[case["provider"]["dialect"]]
     decoder = DECODERS[dialect.framing]()
-    events = [event for event in [*decoder.feed(case["stream"].encode()), *decoder.close()] if event.data.startswith("{")]
+    events = [
+        event
+        for event in [*decoder.feed(case["stream"].encode()), *decoder.close()]
+        if event.data.startswith("{")
+    ]
     for _ in range(ROUNDS // 4):
         at = dice.randrange(len(events))
         deep = Event(events[at].type, json.dumps(deepened(json.loads(events[at].data), dice)))
-        for chunk in chunks_of(dialect.stream(target_of(case)), [*events[:at], deep, *events[at + 1 :]]):
+        for chunk in chunks_of(
+            dialect.stream(target_of(case)), [*events[:at], deep, *events[at + 1 :]]
+        ):
             parse_json(to_json(chunk))
 
 

@@ -19,13 +19,19 @@ def piece(arguments: Any, name: str | None = None, **rest: Any) -> dict[str, Any
 
 
 def calls_in(*deltas: dict[str, Any]) -> list[Any]:
-    """The (id, name, arguments) that these deltas mean, put together as OpenAI's own client does: strings are joined to what was there."""
+    """The (id, name, arguments) that these deltas mean, put together as OpenAI's own client does:
+    strings are joined to what was there."""
     parser = DIALECTS["openai"].stream(TARGET)
     events = [{"id": "c", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
     chunks = [chunk for event in events for chunk in parser.feed(Event("", json.dumps(event)))]
     chunks += parser.feed(Event("", "[DONE]"))
     calls: dict[int, dict[str, str]] = {}
-    for part in [part for chunk in chunks for choice in chunk["choices"] for part in choice["delta"].get("tool_calls", ())]:
+    for part in [
+        part
+        for chunk in chunks
+        for choice in chunk["choices"]
+        for part in choice["delta"].get("tool_calls", ())
+    ]:
         call = calls.setdefault(part["index"], {"id": "", "name": "", "arguments": ""})
         call["id"] += part.get("id", "")
         for name, text in part.get("function", {}).items():
@@ -40,9 +46,18 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "the id and the name again": ([BEGIN, piece("1}", "f", index=0, id="x")], ONE),
     "an empty id and name": ([BEGIN, piece("1}", "", index=0, id="")], ONE),
     "another id each time": ([BEGIN, piece("1}", index=0, id="y")], ONE),
-    "one index for all": ([piece("{}", "f", index=0, id="x"), piece("{}", "f", index=0, id="y")], [("x", "f", "{}"), ("y", "f", "{}")]),
-    "a name in pieces": ([piece("", "get_", index=0, id="x"), piece("{}", "it", index=0)], [("x", "get_it", "{}")]),
-    "neither index nor id": ([piece("{}", "f"), piece("{}", "f")], [("call_c_0", "f", "{}"), ("call_c_1", "f", "{}")]),
+    "one index for all": (
+        [piece("{}", "f", index=0, id="x"), piece("{}", "f", index=0, id="y")],
+        [("x", "f", "{}"), ("y", "f", "{}")],
+    ),
+    "a name in pieces": (
+        [piece("", "get_", index=0, id="x"), piece("{}", "it", index=0)],
+        [("x", "get_it", "{}")],
+    ),
+    "neither index nor id": (
+        [piece("{}", "f"), piece("{}", "f")],
+        [("call_c_0", "f", "{}"), ("call_c_1", "f", "{}")],
+    ),
     "no index, the rest without an id": ([piece('{"a":', "f", id="x"), piece("1}")], ONE),
     "no index, the rest with its id": ([piece('{"a":', "f", id="x"), piece("1}", id="x")], ONE),
     "one id for two calls": (
@@ -56,7 +71,10 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "arguments null": ([piece(None, "f", index=0, id="x")], [("x", "f", "{}")]),
     "arguments empty": ([piece("", "f", index=0, id="x")], [("x", "f", "{}")]),
     "arguments an object": ([piece({"a": 1}, "f", index=0, id="x")], ONE),
-    "arguments that are no JSON": ([piece("{not json", "f", index=0, id="x")], [("x", "f", "{not json")]),
+    "arguments that are no JSON": (
+        [piece("{not json", "f", index=0, id="x")],
+        [("x", "f", "{not json")],
+    ),
     "the legacy function_call": (
         [{"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}],
         [("call_c_0", "f", "{}")],
@@ -65,7 +83,9 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize(("deltas", "calls"), CASES.values(), ids=CASES)
-def test_calls_are_told_once_each_whatever_the_server_repeats(deltas: list[Any], calls: list[Any]) -> None:
+def test_calls_are_told_once_each_whatever_the_server_repeats(
+    deltas: list[Any], calls: list[Any]
+) -> None:
     assert calls_in(*deltas) == calls
 
 
@@ -75,9 +95,16 @@ def test_calls_of_a_complete_reply_have_ids_of_their_own() -> None:
         {"id": "x", "function": {"name": "f", "arguments": None}},
         {"id": "x", "function": {"name": "g", "arguments": {}}},
     ]
-    body = {"id": "c", "choices": [{"message": {"content": "", "tool_calls": told}, "finish_reason": "stop"}]}
+    body = {
+        "id": "c",
+        "choices": [{"message": {"content": "", "tool_calls": told}, "finish_reason": "stop"}],
+    }
     [choice] = DIALECTS["openai"].response(body, TARGET)["choices"]
     calls = choice["message"]["tool_calls"]
-    assert [(call["id"], call["function"]["arguments"]) for call in calls] == [("call_c_0", "{}"), ("x", "{}"), ("x_2", "{}")]
+    assert [(call["id"], call["function"]["arguments"]) for call in calls] == [
+        ("call_c_0", "{}"),
+        ("x", "{}"),
+        ("x_2", "{}"),
+    ]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] is None

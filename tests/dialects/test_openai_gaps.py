@@ -1,4 +1,5 @@
-"""Replies of OpenAI's family in which one thing is missing or null: an answer, or the provider's error, never a failure of ours."""
+"""Replies of OpenAI's family in which one thing is missing or null: an answer, or the provider's
+error, never a failure of ours."""
 
 from __future__ import annotations
 
@@ -38,7 +39,13 @@ def with_gaps(told: Any) -> Iterator[Any]:
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    members = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for step, item in members:
         yield (*path, step)
         yield from paths(item, (*path, step))
@@ -61,7 +68,11 @@ def test_a_stream_with_a_gap(case: dict[str, Any]) -> None:
     for position, event in enumerate(events):
         told = json.loads(event.data) if event.data.startswith("{") else {}
         for changed in with_gaps(told):
-            replayed = [*events[:position], Event(event.type, json.dumps(changed)), *events[position + 1 :]]
+            replayed = [
+                *events[:position],
+                Event(event.type, json.dumps(changed)),
+                *events[position + 1 :],
+            ]
             with contextlib.suppress(UpstreamError):
                 replay(case, replayed)
 
@@ -69,5 +80,10 @@ def test_a_stream_with_a_gap(case: dict[str, Any]) -> None:
 def replay(case: dict[str, Any], events: list[Event]) -> None:
     parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
     chunks = [chunk for event in events for chunk in parser.feed(event)] + list(parser.close())
-    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"] if choice["index"] == 0]
+    reasons = [
+        choice["finish_reason"]
+        for chunk in chunks
+        for choice in chunk["choices"]
+        if choice["index"] == 0
+    ]
     assert [bool(reason) for reason in reasons].count(True) <= 1

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from native_api.dialects.openai_chat.models import can_reason, family_of, refused_by, takes_breakpoints
+from native_api.dialects.openai_chat.models import (
+    can_reason,
+    family_of,
+    refused_by,
+    takes_breakpoints,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +39,14 @@ from native_api.dialects.openai_chat.models import can_reason, family_of, refuse
         ("my-deployment", False, False, False),
     ],
 )
-def test_the_temperature_is_refused_while_a_model_reasons(model: str, by_default: bool, when_off: bool, when_on: bool) -> None:
-    assert ["temperature" in refused_by(model, effort) for effort in (None, "none", "high")] == [by_default, when_off, when_on]
+def test_the_temperature_is_refused_while_a_model_reasons(
+    model: str, by_default: bool, when_off: bool, when_on: bool
+) -> None:
+    assert ["temperature" in refused_by(model, effort) for effort in (None, "none", "high")] == [
+        by_default,
+        when_off,
+        when_on,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,17 +83,35 @@ def test_the_effort_is_refused_by_models_that_have_none(model: str, refused: boo
 
 
 def test_reasoning_models_take_one_name_of_the_limit() -> None:
-    found = [family_of(model) for model in ("o1", "gpt-5", "gpt-6-sol", "gpt-4o", "grok-4", "deepseek-reasoner")]
-    assert [family and family.max_tokens_field for family in found] == [*["max_completion_tokens"] * 3, "", "", ""]
+    found = [
+        family_of(model)
+        for model in ("o1", "gpt-5", "gpt-6-sol", "gpt-4o", "grok-4", "deepseek-reasoner")
+    ]
+    assert [family and family.max_tokens_field for family in found] == [
+        *["max_completion_tokens"] * 3,
+        "",
+        "",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("model", "reasons"), [("gpt-5.1", True), ("o3", True), ("gpt-4o", False), ("gpt-5-chat-latest", False), ("qwen3", False)]
+    ("model", "reasons"),
+    [
+        ("gpt-5.1", True),
+        ("o3", True),
+        ("gpt-4o", False),
+        ("gpt-5-chat-latest", False),
+        ("qwen3", False),
+    ],
 )
 def test_models_that_are_known_to_reason(model: str, reasons: bool) -> None:
     assert can_reason(model) == reasons
 
 
-@pytest.mark.parametrize(("model", "takes"), [("gpt-5.6", True), ("openai/gpt-6-sol", True), ("gpt-5.5", False), ("gpt-4o", False)])
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [("gpt-5.6", True), ("openai/gpt-6-sol", True), ("gpt-5.5", False), ("gpt-4o", False)],
+)
 def test_models_with_cache_breakpoints(model: str, takes: bool) -> None:
     assert takes_breakpoints(model) == takes

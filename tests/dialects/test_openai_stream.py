@@ -17,7 +17,9 @@ DIALECT = DIALECTS["openai"]
 TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")
 
 
-def data(delta: dict[str, Any] | None = None, reason: str | None = None, index: int = 0, **rest: Any) -> str:
+def data(
+    delta: dict[str, Any] | None = None, reason: str | None = None, index: int = 0, **rest: Any
+) -> str:
     choices = [] if delta is None else [{"index": index, "delta": delta, "finish_reason": reason}]
     return f"data: {json.dumps({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, 'model': 'm', 'choices': choices, **rest})}\n\n"
 
@@ -57,8 +59,16 @@ FOLDED = [
             "content": "Grüße, say data: [DONE]",
             "reasoning_content": "Let me think 🤔.",
             "tool_calls": [
-                {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Zürich"}'}},
-                {"id": "call_b", "type": "function", "function": {"name": "time", "arguments": "{}"}},
+                {
+                    "id": "call_a",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": '{"city": "Zürich"}'},
+                },
+                {
+                    "id": "call_b",
+                    "type": "function",
+                    "function": {"name": "time", "arguments": "{}"},
+                },
             ],
         },
         "finish_reason": "tool_calls",
@@ -69,7 +79,9 @@ FOLDED = [
 
 def parsed(pieces: list[bytes]) -> tuple[list[Any], Any]:
     decoder, parser = sse.SSEDecoder(), DIALECT.stream(TARGET)
-    chunks = [chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)]
+    chunks = [
+        chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
+    ]
     chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
     return [*chunks, *parser.close()], parser.usage
 
@@ -115,7 +127,15 @@ def test_an_error_inside_the_stream_is_an_error(event: Event) -> None:
 
 
 def test_usage_inside_x_groq_is_found() -> None:
-    _, usage = parsed([(data({"content": "x"}) + data({}, "stop", x_groq={"usage": USAGE}) + "data: [DONE]\n\n").encode()])
+    _, usage = parsed(
+        [
+            (
+                data({"content": "x"})
+                + data({}, "stop", x_groq={"usage": USAGE})
+                + "data: [DONE]\n\n"
+            ).encode()
+        ]
+    )
     assert usage == USAGE
 
 
@@ -146,12 +166,19 @@ def test_a_stream_that_is_done_has_one_finish_reason(ending: str) -> None:
 
 
 def test_a_finish_reason_in_every_chunk_does_not_end_the_answer() -> None:
-    assert folded(data({"content": "a"}, "stop"), data({"content": "b"}, "stop"), done=False)["message"]["content"] == "ab"
+    assert (
+        folded(data({"content": "a"}, "stop"), data({"content": "b"}, "stop"), done=False)[
+            "message"
+        ]["content"]
+        == "ab"
+    )
 
 
 def test_one_of_two_choices_that_never_ends_is_a_stream_cut_short() -> None:
     with pytest.raises(UpstreamError, match="ended before"):
-        folded(data({"content": "a"}), data({"content": "b"}, index=1), data({}, "stop"), done=False)
+        folded(
+            data({"content": "a"}), data({"content": "b"}, index=1), data({}, "stop"), done=False
+        )
 
 
 def test_a_stream_that_is_done_but_said_nothing_is_no_answer() -> None:
@@ -176,19 +203,29 @@ def test_a_new_finish_reason_is_a_stop() -> None:
     ],
 )
 def test_events_that_say_nothing_are_skipped(event: str) -> None:
-    assert folded(data({"content": "a"}), event, data({"content": "b"}, "stop"))["message"] == {"role": "assistant", "content": "ab"}
+    assert folded(data({"content": "a"}), event, data({"content": "b"}, "stop"))["message"] == {
+        "role": "assistant",
+        "content": "ab",
+    }
 
 
 def test_the_role_is_told_once_and_in_the_first_delta() -> None:
     roles = {"role": "assistant", "content": "a"}
-    chunks, _ = parsed([(data(roles) + data(roles) + data({}, "stop") + "data: [DONE]\n\n").encode()])
+    chunks, _ = parsed(
+        [(data(roles) + data(roles) + data({}, "stop") + "data: [DONE]\n\n").encode()]
+    )
     assert ["role" in chunk["choices"][0]["delta"] for chunk in chunks] == [True, False, False]
     assert folded(data({"content": "no role"}))["message"]["role"] == "assistant"
 
 
 def test_usage_in_every_chunk_is_a_running_count() -> None:
     _, usage = parsed(
-        [(data({"content": "x"}, usage={"prompt_tokens": 5, "completion_tokens": 1}) + data({}, "stop", usage=USAGE)).encode()]
+        [
+            (
+                data({"content": "x"}, usage={"prompt_tokens": 5, "completion_tokens": 1})
+                + data({}, "stop", usage=USAGE)
+            ).encode()
+        ]
     )
     assert usage == USAGE
 
@@ -202,14 +239,23 @@ def test_what_is_told_outside_the_choices_goes_with_the_next_that_has_some() -> 
         + "data: [DONE]\n\n"
     )
     chunks, _ = parsed([events.encode()])
-    assert [sorted(chunk.keys() & {"prompt_filter_results", "timings"}) for chunk in chunks] == [["prompt_filter_results"], ["timings"]]
+    assert [sorted(chunk.keys() & {"prompt_filter_results", "timings"}) for chunk in chunks] == [
+        ["prompt_filter_results"],
+        ["timings"],
+    ]
 
 
 def test_a_whole_message_in_place_of_deltas_is_the_answer_unless_it_was_said() -> None:
-    whole = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop"}]}
+    whole = {
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop"}
+        ]
+    }
     event = f"data: {json.dumps(whole)}\n\n"
     assert folded(event)["message"]["content"] == "ab"
-    assert folded(data({"content": "a"}), data({"content": "b"}), event)["message"]["content"] == "ab"
+    assert (
+        folded(data({"content": "a"}), data({"content": "b"}), event)["message"]["content"] == "ab"
+    )
 
 
 def test_the_finish_reason_leaves_with_done_not_with_the_end_of_the_connection() -> None:
@@ -221,7 +267,9 @@ def test_the_finish_reason_leaves_with_done_not_with_the_end_of_the_connection()
     assert list(parser.close()) == []
 
 
-TAGGED = Target(Provider("p", "openai", "http://127.0.0.1/v1", quirks=Quirks(reasoning_field="think_tags")), "m")
+TAGGED = Target(
+    Provider("p", "openai", "http://127.0.0.1/v1", quirks=Quirks(reasoning_field="think_tags")), "m"
+)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +283,13 @@ TAGGED = Target(Provider("p", "openai", "http://127.0.0.1/v1", quirks=Quirks(rea
         ("<think></think>Yes", None, "Yes"),
     ],
 )
-def test_thinking_in_tags_is_told_from_the_answer_wherever_it_is_cut(text: str, thought: str | None, answer: str | None) -> None:
-    body = {"id": "c", "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+def test_thinking_in_tags_is_told_from_the_answer_wherever_it_is_cut(
+    text: str, thought: str | None, answer: str | None
+) -> None:
+    body = {
+        "id": "c",
+        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+    }
     message = DIALECTS["openai"].response(body, TAGGED)["choices"][0]["message"]
     assert (message.get("reasoning_content"), message["content"]) == (thought, answer)
     for cut in range(len(text) + 1):
@@ -244,7 +297,10 @@ def test_thinking_in_tags_is_told_from_the_answer_wherever_it_is_cut(text: str, 
         events = [data({"content": text[:cut]}), data({"content": text[cut:]}), data({}, "stop")]
         chunks = [chunk for event in events for chunk in parser.feed(Event("", event[6:].strip()))]
         [choice] = fold([*chunks, *parser.close()])
-        assert (choice["message"].get("reasoning_content"), choice["message"]["content"]) == (thought, answer)
+        assert (choice["message"].get("reasoning_content"), choice["message"]["content"]) == (
+            thought,
+            answer,
+        )
 
 
 @pytest.mark.parametrize(
@@ -252,8 +308,25 @@ def test_thinking_in_tags_is_told_from_the_answer_wherever_it_is_cut(text: str, 
     [
         {"error": {"message": "no", "code": 500}, "choices": []},
         {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "no"}},
-        {"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "error", "error": {"message": "no"}}]},
-        {"choices": [{"index": 0, "message": {"content": "half"}, "finish_reason": "insufficient_system_resource"}]},
+        {
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"content": ""},
+                    "finish_reason": "error",
+                    "error": {"message": "no"},
+                }
+            ]
+        },
+        {
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"content": "half"},
+                    "finish_reason": "insufficient_system_resource",
+                }
+            ]
+        },
         [{"error": {"message": "no"}}],
         {"errors": [{"message": "no"}]},
         {"detail": "no"},

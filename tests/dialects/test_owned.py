@@ -1,4 +1,5 @@
-"""What the gateway owns in a provider's body cannot be set by any way in, on any wire; what came with a request is not changed."""
+"""What the gateway owns in a provider's body cannot be set by any way in, on any wire; what came
+with a request is not changed."""
 
 from __future__ import annotations
 
@@ -17,7 +18,11 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
 
 HI: Any = [{"role": "user", "content": "Hi"}]
-MODELS = {"bedrock": "anthropic.claude-sonnet-4-5", "gemini": "gemini-2.5-pro", "openai_responses": "gpt-5"}
+MODELS = {
+    "bedrock": "anthropic.claude-sonnet-4-5",
+    "gemini": "gemini-2.5-pro",
+    "openai_responses": "gpt-5",
+}
 OPTIONS = {"anthropic_vertex": {"project": "p"}}
 FOLDER = Path(__file__).resolve().parent.parent / "recordings"
 
@@ -27,7 +32,9 @@ USER_BLOCKS = ("anthropic", "gemini")
 
 
 def target(wire: str, base_url: str = "https://api.example/v1", **more: Any) -> Target:
-    return Target(Provider("p", wire, base_url, options=OPTIONS.get(wire, {}), **more), MODELS.get(wire, "m"))
+    return Target(
+        Provider("p", wire, base_url, options=OPTIONS.get(wire, {}), **more), MODELS.get(wire, "m")
+    )
 
 
 def body_of(wire: str, options: Any = None, at: Target | None = None, **fields: Any) -> Any:
@@ -39,7 +46,9 @@ def body_of(wire: str, options: Any = None, at: Target | None = None, **fields: 
     return request.body
 
 
-def refused(wire: str, options: Any = None, at: Target | None = None, **fields: Any) -> UnsupportedField:
+def refused(
+    wire: str, options: Any = None, at: Target | None = None, **fields: Any
+) -> UnsupportedField:
     with pytest.raises(UnsupportedField) as caught:
         body_of(wire, options, at, **fields)
     return caught.value
@@ -49,7 +58,8 @@ def refused(wire: str, options: Any = None, at: Target | None = None, **fields: 
 
 
 def nested(path: str, value: Any) -> Any:
-    """`options.num_predict` -> {"options": {"num_predict": value}}; `tools[].model` -> {"tools": [{"model": value}]}."""
+    """`options.num_predict` -> {"options": {"num_predict": value}}; `tools[].model` -> {"tools":
+    [{"model": value}]}."""
     first, _, rest = path.partition(".")
     inner = nested(rest, value) if rest else value
     return {first.removesuffix("[]"): [inner]} if first.endswith("[]") else {first: inner}
@@ -73,7 +83,9 @@ def test_no_option_sets_a_member_that_the_gateway_owns(wire: str) -> None:
     for path in OWNED[wire]:
         for spelling in spellings(path):
             for value in VALUES:
-                assert refused(wire, nested(spelling, value)).param == place(f"provider_options.p.{spelling}"), (spelling, value)
+                assert refused(wire, nested(spelling, value)).param == place(
+                    f"provider_options.p.{spelling}"
+                ), (spelling, value)
 
 
 def place(path: str) -> str:
@@ -84,12 +96,16 @@ def place(path: str) -> str:
 @pytest.mark.parametrize("value", [None, 0, "x", [1]], ids=str)
 def test_no_option_puts_another_value_around_an_owned_member(wire: str, value: Any) -> None:
     """`{"generationConfig": null}` would remove the limit of the output."""
-    for parent in {path.partition(".")[0] for path in OWNED[wire] if "." in path and "[]" not in path}:
+    for parent in {
+        path.partition(".")[0] for path in OWNED[wire] if "." in path and "[]" not in path
+    }:
         assert refused(wire, {parent: value}).param == f"provider_options.p.{parent}"
 
 
 @pytest.mark.parametrize("wire", OWNED)
-def test_what_a_provider_keeps_may_be_named_if_the_site_says_that_all_callers_share_it(wire: str) -> None:
+def test_what_a_provider_keeps_may_be_named_if_the_site_says_that_all_callers_share_it(
+    wire: str,
+) -> None:
     for path in [path for path, kind in OWNED[wire].items() if kind == "state"]:
         assert body_of(wire, nested(path, "x"), target(wire, own_account=True))
 
@@ -107,19 +123,26 @@ def test_providers_are_asked_not_to_store(wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", ["openai", "openai_responses", "gemini"])
-def test_a_provider_whose_account_all_callers_share_stores_what_a_client_wants_stored(wire: str) -> None:
+def test_a_provider_whose_account_all_callers_share_stores_what_a_client_wants_stored(
+    wire: str,
+) -> None:
     assert body_of(wire, at=target(wire, own_account=True), store=True)["store"] is True
 
 
 @pytest.mark.parametrize("wire", OWNED)
-def test_the_limit_and_the_number_of_answers_are_read_from_the_body_as_it_is_sent(wire: str) -> None:
+def test_the_limit_and_the_number_of_answers_are_read_from_the_body_as_it_is_sent(
+    wire: str,
+) -> None:
     assert output_limit(wire, body_of(wire, max_completion_tokens=77)) == 77
     assert answers(wire, body_of(wire)) == 1
     if wire in ("openai", "gemini"):
         assert answers(wire, body_of(wire, n=3)) == 3
 
 
-@pytest.mark.parametrize(("wire", "tier"), [("openai", "flex"), ("openai_responses", "flex"), ("gemini", "flex"), ("bedrock", "flex")])
+@pytest.mark.parametrize(
+    ("wire", "tier"),
+    [("openai", "flex"), ("openai_responses", "flex"), ("gemini", "flex"), ("bedrock", "flex")],
+)
 def test_the_service_tier_is_read_from_the_body_as_it_is_sent(wire: str, tier: str) -> None:
     assert service_tier(wire, body_of(wire, service_tier=tier)) == tier
     assert service_tier(wire, body_of(wire)) == ""
@@ -139,7 +162,9 @@ class Frozen(dict[str, Any]):
 
 class FrozenList(list[Any]):
     _refuse = Frozen._refuse
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = append = extend = insert = pop = remove = clear = sort = reverse = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = append = extend = insert = pop = remove = (
+        clear
+    ) = sort = reverse = _refuse  # type: ignore[assignment]
 
 
 def frozen(value: Any) -> Any:
@@ -171,13 +196,21 @@ def test_no_dialect_changes_a_request_or_its_options(case: dict[str, Any]) -> No
         DIALECTS[at.provider.dialect].request(chat, at)
 
 
-SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"], "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
 
 
 @pytest.mark.parametrize("wire", OWNED)
 def test_one_callers_options_never_reach_another_callers_request(wire: str) -> None:
     """Schemas are adapted once and remembered: what Alice merges into hers is not there for Bob."""
-    answer: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}}
+    answer: Any = {
+        "type": "json_schema",
+        "json_schema": {"name": "a", "schema": SCHEMA, "strict": True},
+    }
     clean = json.dumps(body_of(wire, response_format=answer))
     words = json.loads(json.dumps(paths_to_schema(json.loads(clean))))
     for options in words:
@@ -208,6 +241,9 @@ def test_options_for_one_provider_do_not_reach_the_fallback() -> None:
         "model": "m", "messages": HI, "logit_bias": {"1": 1}, "metadata": {"a": "b"},
         "provider_options": {"first": {"logit_bias": {"2": 2}, "metadata": {"c": "d"}}},
     }  # fmt: skip
-    first, second = (Target(Provider(name, "openai", "https://api.example/v1"), "m") for name in ("first", "second"))
+    first, second = (
+        Target(Provider(name, "openai", "https://api.example/v1"), "m")
+        for name in ("first", "second")
+    )
     assert DIALECTS["openai"].request(chat, first).body["logit_bias"] == {"1": 1, "2": 2}
     assert DIALECTS["openai"].request(chat, second).body["logit_bias"] == {"1": 1}

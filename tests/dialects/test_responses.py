@@ -1,4 +1,5 @@
-"""The Responses API beyond its recordings: failures in place of an answer, turns that a client changed, what is never fatal."""
+"""The Responses API beyond its recordings: failures in place of an answer, turns that a client
+changed, what is never fatal."""
 
 from __future__ import annotations
 
@@ -16,7 +17,13 @@ from tests.dialects.stream_folding import fold
 DIALECT = DIALECTS["openai_responses"]
 TARGET = Target(Provider("p", "openai_responses", "https://api.example/v1"), "gpt-5")
 USER = {"role": "user", "content": "Hi"}
-ENCRYPTED = {"type": "reasoning.encrypted", "data": "gAAA", "id": "rs_1", "format": "openai_responses", "index": 0}
+ENCRYPTED = {
+    "type": "reasoning.encrypted",
+    "data": "gAAA",
+    "id": "rs_1",
+    "format": "openai_responses",
+    "index": 0,
+}
 
 
 def items_of(*messages: Any, **rest: Any) -> Any:
@@ -28,8 +35,18 @@ def items_of(*messages: Any, **rest: Any) -> Any:
     ("body", "status"),
     [
         ({"error": {"message": "no", "code": "rate_limit_exceeded"}}, 429),
-        ({"output": [], "status": "failed", "error": {"code": "invalid_prompt", "message": "no"}}, 400),
-        ({"output": [], "status": "failed", "error": {"code": "server_error", "message": "no"}}, 502),
+        (
+            {
+                "output": [],
+                "status": "failed",
+                "error": {"code": "invalid_prompt", "message": "no"},
+            },
+            400,
+        ),
+        (
+            {"output": [], "status": "failed", "error": {"code": "server_error", "message": "no"}},
+            502,
+        ),
         ({"output": [], "status": "cancelled", "error": None}, 502),
         ({"object": "response"}, 502),
         ("text", 502),
@@ -44,28 +61,56 @@ def test_a_failure_with_status_200_is_a_failure(body: Any, status: int) -> None:
 def test_reasoning_stands_before_what_it_led_to_even_if_the_text_was_changed() -> None:
     late = {**ENCRYPTED, "at": 400}
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    items = items_of(USER, {"role": "assistant", "content": "shortened", "reasoning_details": [late], "tool_calls": [call]})
-    assert [item.get("type", "text") for item in items[1:]] == ["text", "reasoning", "function_call"]
+    items = items_of(
+        USER,
+        {
+            "role": "assistant",
+            "content": "shortened",
+            "reasoning_details": [late],
+            "tool_calls": [call],
+        },
+    )
+    assert [item.get("type", "text") for item in items[1:]] == [
+        "text",
+        "reasoning",
+        "function_call",
+    ]
 
 
 def test_a_client_that_lost_what_is_beside_the_text_still_has_a_conversation() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     items = items_of(
-        USER, {"role": "assistant", "content": "a", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "1"}
+        USER,
+        {"role": "assistant", "content": "a", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "1"},
     )
-    assert [item.get("type", item.get("role")) for item in items] == ["user", "assistant", "function_call", "function_call_output"]
+    assert [item.get("type", item.get("role")) for item in items] == [
+        "user",
+        "assistant",
+        "function_call",
+        "function_call_output",
+    ]
 
 
 @pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses-v1", None])
 def test_reasoning_of_other_wires_stays_here(format: str | None) -> None:
-    assert items_of(USER, {"role": "assistant", "content": "a", "reasoning_details": [{**ENCRYPTED, "format": format}]}) == [
+    assert items_of(
+        USER,
+        {
+            "role": "assistant",
+            "content": "a",
+            "reasoning_details": [{**ENCRYPTED, "format": format}],
+        },
+    ) == [
         USER,
         {"role": "assistant", "content": "a"},
     ]
 
 
 def test_every_wire_but_openais_own_marks_its_reasoning() -> None:
-    assert {dialect.format or name for name, dialect in DIALECTS.items()} - {"openai"} <= NATIVE_FORMATS
+    assert {dialect.format or name for name, dialect in DIALECTS.items()} - {
+        "openai"
+    } <= NATIVE_FORMATS
 
 
 @pytest.mark.parametrize(
@@ -85,7 +130,14 @@ def test_events_that_say_nothing_are_never_fatal(event: dict[str, Any]) -> None:
 
 def test_a_stream_is_cut_short_without_its_last_event() -> None:
     parser = DIALECT.stream(TARGET)
-    list(parser.feed(Event("", json.dumps({"type": "response.output_text.delta", "output_index": 0, "delta": "x"}))))
+    list(
+        parser.feed(
+            Event(
+                "",
+                json.dumps({"type": "response.output_text.delta", "output_index": 0, "delta": "x"}),
+            )
+        )
+    )
     list(parser.feed(Event("", "[DONE]")))
     with pytest.raises(UpstreamError, match="ended before"):
         list(parser.close())
@@ -93,19 +145,39 @@ def test_a_stream_is_cut_short_without_its_last_event() -> None:
 
 def test_a_final_response_tells_what_no_event_did() -> None:
     output = [
-        {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}], "encrypted_content": "gAAA"},
-        {"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]},
-        {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "now", "arguments": ""},
+        {
+            "id": "rs_1",
+            "type": "reasoning",
+            "summary": [{"type": "summary_text", "text": "Hm."}],
+            "encrypted_content": "gAAA",
+        },
+        {
+            "id": "msg_1",
+            "type": "message",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        },
+        {
+            "id": "fc_1",
+            "type": "function_call",
+            "call_id": "call_1",
+            "name": "now",
+            "arguments": "",
+        },
     ]
     body = {"id": "resp_1", "status": "completed", "output": output}
     parser = DIALECT.stream(TARGET)
-    chunks = list(parser.feed(Event("", json.dumps({"type": "response.completed", "response": body}))))
+    chunks = list(
+        parser.feed(Event("", json.dumps({"type": "response.completed", "response": body})))
+    )
     assert fold([*chunks, *parser.close()]) == DIALECT.response(body, TARGET)["choices"]
 
 
 def test_an_answer_that_is_only_queued_is_empty() -> None:
     body = {"id": "resp_1", "status": "queued", "output": [], "usage": None}
-    assert DIALECT.response(body, TARGET)["choices"][0]["message"] == {"role": "assistant", "content": None}
+    assert DIALECT.response(body, TARGET)["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": None,
+    }
 
 
 @pytest.mark.parametrize("state", ["queued", "in_progress"])
@@ -113,6 +185,16 @@ def test_a_response_that_is_kept_by_the_provider_says_so(state: str) -> None:
     body = {"id": "resp_1", "status": state, "output": []}
     assert DIALECT.unfinished(body) == state
     assert DIALECT.unfinished({**body, "status": "completed"}) == ""
-    assert DIALECT.unfinished({**body, "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]}) == ""
+    assert (
+        DIALECT.unfinished(
+            {
+                **body,
+                "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
+            }
+        )
+        == ""
+    )
     with pytest.raises(UpstreamError, match=state):
-        DIALECT.stream(TARGET).feed(Event("", json.dumps({"type": "response.completed", "response": body})))
+        DIALECT.stream(TARGET).feed(
+            Event("", json.dumps({"type": "response.completed", "response": body}))
+        )

@@ -1,4 +1,5 @@
-"""JSON schemas that are hostile, or only large: what adapting them costs, what comes out, and what is remembered of them.
+"""JSON schemas that are hostile, or only large: what adapting them costs, what comes out, and what
+is remembered of them.
 
 What a schema means to a provider is tested with the provider's dialect.
 """
@@ -51,13 +52,18 @@ def properties_of_parts(size: int) -> Schema:
 
 
 def parts_of_parts(size: int) -> Schema:
-    return {"allOf": [{"allOf": [{"allOf": [{"required": [f"a{number}"]}]}]} for number in range(size)]}
+    return {
+        "allOf": [{"allOf": [{"allOf": [{"required": [f"a{number}"]}]}]} for number in range(size)]
+    }
 
 
 def described_references(size: int) -> Schema:
     """As many references as their definition is large."""
     properties = {f"a{number}": described("#/$defs/A") for number in range(size)}
-    return {**object_of(**properties), "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(size)]}}}
+    return {
+        **object_of(**properties),
+        "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(size)]}},
+    }
 
 
 def keywords_and_references(size: int) -> Schema:
@@ -66,20 +72,30 @@ def keywords_and_references(size: int) -> Schema:
 
 
 def references_in_parts(size: int) -> Schema:
-    properties = {f"a{number}": {"allOf": [{"$ref": "#/$defs/A"}, {"title": "t"}]} for number in range(size)}
-    return {**object_of(**properties), "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(size)})}}
+    properties = {
+        f"a{number}": {"allOf": [{"$ref": "#/$defs/A"}, {"title": "t"}]} for number in range(size)
+    }
+    return {
+        **object_of(**properties),
+        "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(size)})},
+    }
 
 
 def laughs(size: int) -> Schema:
     """Each definition uses the next one twice: written out, two to the power of `size`."""
     levels = {
-        f"L{number}": object_of(a=described(f"#/$defs/L{number + 1}"), b=described(f"#/$defs/L{number + 1}")) for number in range(size)
+        f"L{number}": object_of(
+            a=described(f"#/$defs/L{number + 1}"), b=described(f"#/$defs/L{number + 1}")
+        )
+        for number in range(size)
     }
     return {**object_of(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
 
 
 def chain(size: int) -> Schema:
-    levels = {f"L{number}": object_of(a={"$ref": f"#/$defs/L{number + 1}"}) for number in range(size)}
+    levels = {
+        f"L{number}": object_of(a={"$ref": f"#/$defs/L{number + 1}"}) for number in range(size)
+    }
     return {**object_of(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
 
 
@@ -101,24 +117,45 @@ def references_to_all_above(size: int) -> Schema:
 
 def many_names_for_one(size: int) -> Schema:
     """`~` in a pointer may be written `~0`."""
-    pointers = ["#/$defs/" + "".join("~0" if number >> bit & 1 else "~" for bit in range(12)) for number in range(size)]
+    pointers = [
+        "#/$defs/" + "".join("~0" if number >> bit & 1 else "~" for bit in range(12))
+        for number in range(size)
+    ]
     properties = {f"a{number}": {"$ref": pointer} for number, pointer in enumerate(pointers)}
-    return {**object_of(**properties), "$defs": {"~" * 12: object_of(**{f"b{number}": TEXT for number in range(size)})}}
+    return {
+        **object_of(**properties),
+        "$defs": {"~" * 12: object_of(**{f"b{number}": TEXT for number in range(size)})},
+    }
 
 
 def names_that_collide(size: int) -> Schema:
-    properties = {f"a{number}": {"$ref": f"#/$defs/A/properties/{number}"} for number in range(size)}
+    properties = {
+        f"a{number}": {"$ref": f"#/$defs/A/properties/{number}"} for number in range(size)
+    }
     own = {f"A.properties.{number}": TEXT for number in range(size)}
-    references = {f"b{number}": {"$ref": f"#/$defs/A.properties.{number}"} for number in range(size)}
-    return {**object_of(**properties, **references), "$defs": {**own, "A": object_of(**{str(number): TEXT for number in range(size)})}}
+    references = {
+        f"b{number}": {"$ref": f"#/$defs/A.properties.{number}"} for number in range(size)
+    }
+    return {
+        **object_of(**properties, **references),
+        "$defs": {**own, "A": object_of(**{str(number): TEXT for number in range(size)})},
+    }
 
 
 def choices(size: int) -> Schema:
-    return {"anyOf": [{"const": number} for number in range(size)], "enum": [None, *(f"a{number}" for number in range(size))]}
+    return {
+        "anyOf": [{"const": number} for number in range(size)],
+        "enum": [None, *(f"a{number}" for number in range(size))],
+    }
 
 
 def limits_in_words(size: int) -> Schema:
-    return object_of(**{f"a{number}": {"type": "number", "exclusiveMinimum": 1, "examples": [1, 2]} for number in range(size)})
+    return object_of(
+        **{
+            f"a{number}": {"type": "number", "exclusiveMinimum": 1, "examples": [1, 2]}
+            for number in range(size)
+        }
+    )
 
 
 SHAPES: list[Callable[[int], Schema]] = [
@@ -130,7 +167,9 @@ each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__
 
 @each_adapter
 @each_shape
-def test_a_schema_twice_as_large_is_twice_the_work(adapter: Adapter[Any], shape: Callable[[int], Schema]) -> None:
+def test_a_schema_twice_as_large_is_twice_the_work(
+    adapter: Adapter[Any], shape: Callable[[int], Schema]
+) -> None:
     def adapt(schema: Schema) -> Any:
         return adapter.adapt(schema, "place")
 
@@ -140,17 +179,25 @@ def test_a_schema_twice_as_large_is_twice_the_work(adapter: Adapter[Any], shape:
 
 @each_adapter
 @each_shape
-def test_what_comes_out_is_a_few_times_what_went_in(adapter: Adapter[Any], shape: Callable[[int], Schema]) -> None:
+def test_what_comes_out_is_a_few_times_what_went_in(
+    adapter: Adapter[Any], shape: Callable[[int], Schema]
+) -> None:
     schema = shape(400)
     with suppress(UnsupportedField):
-        assert len(orjson.dumps(adapter(schema, "place"))) <= (GROWTH + 2) * len(orjson.dumps(schema))
+        assert len(orjson.dumps(adapter(schema, "place"))) <= (GROWTH + 2) * len(
+            orjson.dumps(schema)
+        )
 
 
 # --- what is refused -----------------------------------------------------------------------------------------
 
 LONG: Schema = {**object_of(a=TEXT), "description": "x" * MAX_BYTES}
 MANY_PARTS: Schema = object_of(a={"enum": [[]] * MAX_PARTS})
-FULL_OF_BRACKETS: Schema = {**object_of(a=TEXT), "additionalProperties": False, "description": "{[" * MAX_PARTS}
+FULL_OF_BRACKETS: Schema = {
+    **object_of(a=TEXT),
+    "additionalProperties": False,
+    "description": "{[" * MAX_PARTS,
+}
 TOO_LARGE = pytest.mark.parametrize("schema", [LONG, MANY_PARTS], ids=["bytes", "parts"])
 MODELS = {
     "gemini": "gemini-3-pro",
@@ -179,7 +226,9 @@ def request(name: str, chat: Any) -> Any:
 
 @TOO_LARGE
 @pytest.mark.parametrize("name", MODELS)
-def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(name: str, schema: Schema) -> None:
+def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(
+    name: str, schema: Schema
+) -> None:
     with pytest.raises(UnsupportedField, match="a JSON schema may have at most") as caught:
         request(name, chat_with_answer(schema))
     assert caught.value.param == "response_format.json_schema.schema"
@@ -187,7 +236,9 @@ def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(name: str, 
 
 @TOO_LARGE
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - {"bedrock"}))
-def test_a_tools_schema_that_is_too_large_is_refused_by_its_place(name: str, schema: Schema) -> None:
+def test_a_tools_schema_that_is_too_large_is_refused_by_its_place(
+    name: str, schema: Schema
+) -> None:
     with pytest.raises(UnsupportedField) as caught:
         request(name, chat_with_tool(schema))
     assert caught.value.param == "tools[1].function.parameters"
@@ -204,13 +255,20 @@ def test_brackets_inside_of_texts_are_not_parts(adapter: Adapter[Any]) -> None:
 
 
 BESIDE_CHOICES: Schema = {
-    **object_of(**{f"a{number}": {**described("#/$defs/A"), "anyOf": [{"title": "t"}]} for number in range(100)}),
+    **object_of(
+        **{
+            f"a{number}": {**described("#/$defs/A"), "anyOf": [{"title": "t"}]}
+            for number in range(100)
+        }
+    ),
     "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(100)})},
 }
 
 
 @pytest.mark.parametrize(
-    "schema", [references_in_parts(100), BESIDE_CHOICES, references_to_all_above(100)], ids=["allOf", "anyOf", "within"]
+    "schema",
+    [references_in_parts(100), BESIDE_CHOICES, references_to_all_above(100)],
+    ids=["allOf", "anyOf", "within"],
 )
 def test_a_schema_that_would_grow_too_much_is_refused_by_its_place(schema: Schema) -> None:
     with pytest.raises(UnsupportedField, match="would make the schema too large") as caught:
@@ -249,15 +307,23 @@ def test_the_same_schema_is_adapted_once(adapter: Adapter[Any]) -> None:
 @each_adapter
 def test_what_is_remembered_is_bounded_by_its_size(adapter: Adapter[Any]) -> None:
     for number in range(400):
-        adapter({**object_of(a=TEXT), "title": f"{number}" + "x" * (adapter.memo.largest_bytes // 2)}, "place")
+        adapter(
+            {**object_of(a=TEXT), "title": f"{number}" + "x" * (adapter.memo.largest_bytes // 2)},
+            "place",
+        )
         assert adapter.memo.bytes <= MEMO_BYTES
-    assert adapter.memo.bytes == sum(footprint(value) + ENTRY_BYTES for value in adapter.memo.values())
+    assert adapter.memo.bytes == sum(
+        footprint(value) + ENTRY_BYTES for value in adapter.memo.values()
+    )
 
 
 @pytest.mark.parametrize("adapter", [adapted, enforceable])
 @pytest.mark.parametrize(
     "schema",
-    [object_of(**{f"a{number}": TEXT for number in range(4000)}), {**object_of(a=TEXT), "title": "x" * 300_000}],
+    [
+        object_of(**{f"a{number}": TEXT for number in range(4000)}),
+        {**object_of(a=TEXT), "title": "x" * 300_000},
+    ],
     ids=["parts", "text"],
 )
 def test_large_schemas_are_not_remembered(adapter: Adapter[Any], schema: Schema) -> None:

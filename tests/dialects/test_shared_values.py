@@ -1,4 +1,5 @@
-"""Nothing that requests share is changed: neither what is remembered between them, nor a request that goes to several targets.
+"""Nothing that requests share is changed: neither what is remembered between them, nor a request
+that goes to several targets.
 
 Requests are frozen: whatever changes one raises. What the dialects remember is frozen already.
 """
@@ -22,16 +23,27 @@ from native_api.types import Provider, Target
 from tests.dialects.test_schemas import MODELS
 from tests.test_recordings import cases, target_of
 
-MODULES = [importlib.import_module(found.name) for found in pkgutil.walk_packages(dialects.__path__, "native_api.dialects.")]
+MODULES = [
+    importlib.import_module(found.name)
+    for found in pkgutil.walk_packages(dialects.__path__, "native_api.dialects.")
+]
 
 
 def adapters() -> list[Adapter[Any]]:
     """Every adapter that a module of the dialects has."""
-    return list({id(value): value for module in MODULES for value in vars(module).values() if isinstance(value, Adapter)}.values())
+    return list(
+        {
+            id(value): value
+            for module in MODULES
+            for value in vars(module).values()
+            if isinstance(value, Adapter)
+        }.values()
+    )
 
 
 def constants() -> dict[str, Any]:
-    """Every module-level dict, list and set of the dialects, except for their tables of functions and dialects."""
+    """Every module-level dict, list and set of the dialects, except for their tables of functions
+    and dialects."""
     return {
         f"{module.__name__}.{name}": value
         for module in MODULES
@@ -42,7 +54,9 @@ def constants() -> dict[str, Any]:
 
 def everything(value: Any) -> Iterator[Any]:
     yield value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for item in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from everything(item)
 
 
@@ -66,17 +80,30 @@ def test_no_dialect_changes_its_constants(name: str) -> None:
 
 
 def strict_chat() -> Any:
-    schema = {"type": "object", "properties": {"a": {"allOf": [{"$ref": "#/$defs/A"}], "enum": ["x"]}}, "$defs": {"A": {"type": "string"}}}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"allOf": [{"$ref": "#/$defs/A"}], "enum": ["x"]}},
+        "$defs": {"A": {"type": "string"}},
+    }
     function = {"name": "f", "parameters": schema, "strict": True}
     wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     tools = [{"type": "function", "function": function}]
-    return {"model": "m", "messages": [{"role": "user", "content": "?"}], "response_format": wanted, "tools": tools}
+    return {
+        "model": "m",
+        "messages": [{"role": "user", "content": "?"}],
+        "response_format": wanted,
+        "tools": tools,
+    }
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_the_next_request_is_not_touched_by_what_happens_to_a_body(name: str) -> None:
-    """Whoever gets the body may put into it what it wants: either that raises, or nobody else sees it."""
-    target = Target(Provider("p", name, "https://api.example/v1", options={"project": "a-project"}), MODELS.get(name, "m"))
+    """Whoever gets the body may put into it what it wants: either that raises, or nobody else sees
+    it."""
+    target = Target(
+        Provider("p", name, "https://api.example/v1", options={"project": "a-project"}),
+        MODELS.get(name, "m"),
+    )
     before = deepcopy(DIALECTS[name].request(strict_chat(), target).body)
     for part in list(everything(DIALECTS[name].request(strict_chat(), target).body)):
         with suppress(TypeError):
@@ -89,7 +116,18 @@ def test_the_next_request_is_not_touched_by_what_happens_to_a_body(name: str) ->
 
 def test_all_that_is_remembered_is_frozen() -> None:
     for name in MODELS:
-        target = Target(Provider("p", name, "https://api.example/v1", options={"project": "a-project"}), MODELS[name])
+        target = Target(
+            Provider("p", name, "https://api.example/v1", options={"project": "a-project"}),
+            MODELS[name],
+        )
         DIALECTS[name].request(strict_chat(), target)
-    remembered = [part for adapter in adapters() for value in adapter.memo.values() for part in everything(value)]
-    assert {type(part) for part in remembered if isinstance(part, (dict, list))} == {FrozenDict, FrozenList}
+    remembered = [
+        part
+        for adapter in adapters()
+        for value in adapter.memo.values()
+        for part in everything(value)
+    ]
+    assert {type(part) for part in remembered if isinstance(part, (dict, list))} == {
+        FrozenDict,
+        FrozenList,
+    }

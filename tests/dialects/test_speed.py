@@ -1,5 +1,6 @@
-"""Translation stays cheap. The limits in microseconds are `benchmarks.translation`'s; here each dialect is held, loosely, against
-what the same data costs on its way through orjson and back, which a slow or busy machine changes alike."""
+"""Translation stays cheap. The limits in microseconds are `benchmarks.translation`'s; here each
+dialect is held, loosely, against what the same data costs on its way through orjson and back, which
+a slow or busy machine changes alike."""
 
 from __future__ import annotations
 

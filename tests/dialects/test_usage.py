@@ -1,4 +1,5 @@
-"""What a parser says of usage while a stream goes on: what was told last, and never less for a zero."""
+"""What a parser says of usage while a stream goes on: what was told last, and never less for a
+zero."""
 
 from __future__ import annotations
 
@@ -20,18 +21,58 @@ REPLIES = cases("reply", "expected")
 COUNTED = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
 
 ANTHROPIC = {
-    "usage": {"input_tokens": 0, "output_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0},
+    "usage": {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+    },
 }
 OPENAI = {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
 ZEROS: dict[str, tuple[str, Any]] = {
     "anthropic": ("message_delta", {"type": "message_delta", "delta": {}, **ANTHROPIC}),
     "anthropic_vertex": ("message_delta", {"type": "message_delta", "delta": {}, **ANTHROPIC}),
-    "bedrock": ("metadata", {"usage": {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0, "cacheReadInputTokens": 0}}),
-    "cohere": ("message-end", {"type": "message-end", "delta": {"usage": {"tokens": {"input_tokens": 0, "output_tokens": 0}}}}),
-    "gemini": ("", {"candidates": [], "usageMetadata": {"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0}}),
-    "ollama": ("", {"message": {"content": ""}, "done": False, "prompt_eval_count": 0, "eval_count": 0}),
+    "bedrock": (
+        "metadata",
+        {
+            "usage": {
+                "inputTokens": 0,
+                "outputTokens": 0,
+                "totalTokens": 0,
+                "cacheReadInputTokens": 0,
+            }
+        },
+    ),
+    "cohere": (
+        "message-end",
+        {
+            "type": "message-end",
+            "delta": {"usage": {"tokens": {"input_tokens": 0, "output_tokens": 0}}},
+        },
+    ),
+    "gemini": (
+        "",
+        {
+            "candidates": [],
+            "usageMetadata": {
+                "promptTokenCount": 0,
+                "candidatesTokenCount": 0,
+                "totalTokenCount": 0,
+            },
+        },
+    ),
+    "ollama": (
+        "",
+        {"message": {"content": ""}, "done": False, "prompt_eval_count": 0, "eval_count": 0},
+    ),
     "openai": ("", {"id": "", "choices": [], **OPENAI}),
-    "openai_responses": ("", {"type": "response.completed", "response": {"usage": {"input_tokens": 0, "output_tokens": 0}}}),
+    "openai_responses": (
+        "",
+        {
+            "type": "response.completed",
+            "response": {"usage": {"input_tokens": 0, "output_tokens": 0}},
+        },
+    ),
 }
 """An event that tells nothing but zeros, as proxies and servers send them."""
 
@@ -113,15 +154,44 @@ def ended(**usage: Any) -> Any:
     return {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
 
 
-AT_FIRST = {"input_tokens": 9, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2, "output_tokens": 1}
+AT_FIRST = {
+    "input_tokens": 9,
+    "cache_read_input_tokens": 5,
+    "cache_creation_input_tokens": 2,
+    "output_tokens": 1,
+}
 
 
 @pytest.mark.parametrize(
     ("later", "expected"),
     [
-        ({"input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 16}, (16, 16, 5)),
-        ({"input_tokens": 9, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 16}, (16, 16, 5)),
-        ({"input_tokens": 700, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2, "output_tokens": 16}, (707, 16, 5)),
+        (
+            {
+                "input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "cache_creation_input_tokens": 0,
+                "output_tokens": 16,
+            },
+            (16, 16, 5),
+        ),
+        (
+            {
+                "input_tokens": 9,
+                "cache_read_input_tokens": 0,
+                "cache_creation_input_tokens": 0,
+                "output_tokens": 16,
+            },
+            (16, 16, 5),
+        ),
+        (
+            {
+                "input_tokens": 700,
+                "cache_read_input_tokens": 5,
+                "cache_creation_input_tokens": 2,
+                "output_tokens": 16,
+            },
+            (707, 16, 5),
+        ),
         ({"output_tokens": 16}, (16, 16, 5)),
         ({"input_tokens": None, "output_tokens": 0}, (16, 1, 5)),
         ({"input_tokens": -3, "output_tokens": "16"}, (16, 1, 5)),
@@ -130,34 +200,69 @@ AT_FIRST = {"input_tokens": 9, "cache_read_input_tokens": 5, "cache_creation_inp
     ],
 )
 @pytest.mark.parametrize("dialect", ["anthropic", "anthropic_vertex"])
-def test_anthropics_counts_of_the_start_hold_until_others_are_told(dialect: str, later: Any, expected: tuple[int, int, int]) -> None:
+def test_anthropics_counts_of_the_start_hold_until_others_are_told(
+    dialect: str, later: Any, expected: tuple[int, int, int]
+) -> None:
     usage = last_usage(dialect, started(**AT_FIRST), ended(**later))
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == expected
+    assert (
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+        usage["prompt_tokens_details"]["cached_tokens"],
+    ) == expected
     assert usage["total_tokens"] == sum(expected[:2])
 
 
 def test_after_a_compaction_the_counts_of_the_last_run_replace_those_of_the_first() -> None:
-    """As Anthropic told it in 2026-02: the first run's counts are in `iterations`, and are charged by them."""
-    first = {"input_tokens": 100, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 55096}
-    last = {"input_tokens": 181, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 8}
+    """As Anthropic told it in 2026-02: the first run's counts are in `iterations`, and are charged
+    by them."""
+    first = {
+        "input_tokens": 100,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 55096,
+    }
+    last = {
+        "input_tokens": 181,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 8,
+    }
     runs = [{**first, "output_tokens": 83, "type": "compaction"}, {**last, "type": "message"}]
-    usage = last_usage("anthropic", started(**first, output_tokens=7), ended(**last, iterations=runs))
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (181, 8, 0)
+    usage = last_usage(
+        "anthropic", started(**first, output_tokens=7), ended(**last, iterations=runs)
+    )
+    assert (
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+        usage["prompt_tokens_details"]["cached_tokens"],
+    ) == (181, 8, 0)
     assert usage["iterations"] == runs
 
 
 def test_gemini_may_correct_its_count_of_the_prompt() -> None:
     """As Gemini 2.0 Flash did."""
     first = {"usageMetadata": {"promptTokenCount": 169, "totalTokenCount": 169}}
-    last = {"usageMetadata": {"promptTokenCount": 79, "candidatesTokenCount": 12, "totalTokenCount": 91}}
+    last = {
+        "usageMetadata": {"promptTokenCount": 79, "candidatesTokenCount": 12, "totalTokenCount": 91}
+    }
     usage = last_usage("gemini", first, last)
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (79, 12, 91)
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (
+        79,
+        12,
+        91,
+    )
 
 
 def test_an_image_that_gemini_counted_stays_counted() -> None:
     details = [{"modality": "IMAGE", "tokenCount": 1290}]
-    told = {"promptTokenCount": 9, "candidatesTokenCount": 1290, "totalTokenCount": 1299, "candidatesTokensDetails": details}
-    usage = last_usage("gemini", {"usageMetadata": told}, {"usageMetadata": with_zeros(told, inside=True)})
+    told = {
+        "promptTokenCount": 9,
+        "candidatesTokenCount": 1290,
+        "totalTokenCount": 1299,
+        "candidatesTokensDetails": details,
+    }
+    usage = last_usage(
+        "gemini", {"usageMetadata": told}, {"usageMetadata": with_zeros(told, inside=True)}
+    )
     assert usage["completion_tokens_details"] == {"image_tokens": 1290}
 
 
@@ -169,12 +274,19 @@ def test_usage_inside_groqs_own_member_counts_though_zeros_stand_at_the_usual_pl
 
 
 def test_coheres_billed_units_count_where_tokens_are_zeros() -> None:
-    usage = {"tokens": {"input_tokens": 0, "output_tokens": 0}, "billed_units": {"input_tokens": 5.0, "output_tokens": 7.0}}
-    told = last_usage("cohere", {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}})
+    usage = {
+        "tokens": {"input_tokens": 0, "output_tokens": 0},
+        "billed_units": {"input_tokens": 5.0, "output_tokens": 7.0},
+    }
+    told = last_usage(
+        "cohere", {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}}
+    )
     assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (5, 7, 12)
 
 
-@pytest.mark.parametrize("nonsense", [-1, "12", 2.0**60, 10**40, float("inf"), float("nan"), True, [5], {"a": 5}, None])
+@pytest.mark.parametrize(
+    "nonsense", [-1, "12", 2.0**60, 10**40, float("inf"), float("nan"), True, [5], {"a": 5}, None]
+)
 @pytest.mark.parametrize("name", DIALECTS)
 def test_nonsense_is_no_count_and_no_failure(name: str, nonsense: Any) -> None:
     """In a complete reply, whose text is there whatever stands in its usage."""
@@ -183,12 +295,17 @@ def test_nonsense_is_no_count_and_no_failure(name: str, nonsense: Any) -> None:
         if told["provider"]["dialect"] == name and not told["provider"].get("quirks"):
             reply = DIALECTS[name].response(replaced(told["reply"], nonsense), target_of(told))
             usage: Any = reply.get("usage") or {}
-            assert not any(usage.get(count, 0) for count in ("prompt_tokens", "completion_tokens", "total_tokens"))
+            assert not any(
+                usage.get(count, 0)
+                for count in ("prompt_tokens", "completion_tokens", "total_tokens")
+            )
 
 
 def replaced(value: Any, number: Any, inside: bool = False) -> Any:
     if isinstance(value, dict):
-        return {name: replaced(item, number, inside or name in COUNTED) for name, item in value.items()}
+        return {
+            name: replaced(item, number, inside or name in COUNTED) for name, item in value.items()
+        }
     if isinstance(value, list) and not inside:
         return [replaced(item, number) for item in value]
     return number if inside and not isinstance(value, str) else value
@@ -197,7 +314,10 @@ def replaced(value: Any, number: Any, inside: bool = False) -> Any:
 # --- the rules -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "expected"), [(5, 5), (5.9, 5), (0, 0), (-5, 0), ("5", 0), (True, 0), (None, 0), (2**53, 0), ([5], 0)])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(5, 5), (5.9, 5), (0, 0), (-5, 0), ("5", 0), (True, 0), (None, 0), (2**53, 0), ([5], 0)],
+)
 def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
     assert count({"a": value}, "a") == expected
     assert count(value, "a") == 0
@@ -213,10 +333,18 @@ def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
         ({"written": 4}, {"written": 9}, {"written": 9}),
         ({}, {"written": 0}, {"written": 0}),
         ({"read": None}, {"read": 3}, {"read": 3}),
-        ({"in": {"read": 9, "b": 1}}, {"in": {"read": 0, "c": 2}}, {"in": {"read": 9, "b": 1, "c": 2}}),
+        (
+            {"in": {"read": 9, "b": 1}},
+            {"in": {"read": 0, "c": 2}},
+            {"in": {"read": 9, "b": 1, "c": 2}},
+        ),
         ({"in": {"read": 9}}, {"in": None}, {"in": {"read": 9}}),
         ({"in": {"read": 9}}, {"in": 0}, {"in": {"read": 9}}),
-        ({"all": [{"kind": "x", "n": 3}]}, {"all": [{"kind": "x", "n": 0}]}, {"all": [{"kind": "x", "n": 3}]}),
+        (
+            {"all": [{"kind": "x", "n": 3}]},
+            {"all": [{"kind": "x", "n": 0}]},
+            {"all": [{"kind": "x", "n": 3}]},
+        ),
         ({"all": [{"kind": "x", "n": 3}]}, {"all": []}, {"all": [{"kind": "x", "n": 3}]}),
         ({"all": [{"n": 3}]}, {"all": [{"n": 2}, {"n": 9}]}, {"all": [{"n": 2}, {"n": 9}]}),
         ({"tier": "flex"}, {"tier": ""}, {"tier": "flex"}),

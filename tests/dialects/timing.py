@@ -7,7 +7,8 @@ from time import perf_counter
 
 
 def best_of(times: int, act: Callable[[], object]) -> float:
-    """Seconds of the fastest of several runs: what the machine did beside it made the others slower."""
+    """Seconds of the fastest of several runs: what the machine did beside it made the others
+    slower."""
 
     def once() -> float:
         started = perf_counter()

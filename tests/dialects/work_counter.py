@@ -1,7 +1,7 @@
 """Counts the work that a function does on a value of JSON, instead of the time that it takes.
 
-Counted are calls, the members that are visited in each walk over a dict or list of the value (a copy is one), comparisons of its texts,
-and what comes out.
+Counted are calls, the members that are visited in each walk over a dict or list of the value (a
+copy is one), comparisons of its texts, and what comes out.
 """
 
 from __future__ import annotations

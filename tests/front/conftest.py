@@ -1,4 +1,5 @@
-"""The site under test: one real server process of each kind for the whole run, in front of one scripted provider."""
+"""The site under test: one real server process of each kind for the whole run, in front of one
+scripted provider."""
 
 from __future__ import annotations
 
@@ -30,19 +31,35 @@ def upstream() -> Iterator[Upstream]:
 
 
 def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
-    """The settings of the sites under test: the scripted provider, reachable as `up/MODEL` or by route. It is asked once."""
+    """The settings of the sites under test: the scripted provider, reachable as `up/MODEL` or by
+    route. It is asked once."""
     return {
         "PROVIDERS": {
             "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
-            "responses": {"DIALECT": "openai_responses", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
+            "responses": {
+                "DIALECT": "openai_responses",
+                "BASE_URL": upstream.url,
+                "API_KEY": "sk-upstream-secret",
+            },
             "echo": {},
-            "claude": {"DIALECT": "anthropic", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
-            "dead": {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "API_KEY": "sk-dead-secret"},
+            "claude": {
+                "DIALECT": "anthropic",
+                "BASE_URL": upstream.url,
+                "API_KEY": "sk-upstream-secret",
+            },
+            "dead": {
+                "DIALECT": "openai",
+                "BASE_URL": "http://127.0.0.1:9/v1",
+                "API_KEY": "sk-dead-secret",
+            },
         },
         "MODELS": {
             "hello": {"TARGETS": [{"PROVIDER": "up", "MODEL": "hello"}]},
             "second-chance": {
-                "TARGETS": [{"PROVIDER": "up", "MODEL": "fails", "PRIORITY": 0}, {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1}]
+                "TARGETS": [
+                    {"PROVIDER": "up", "MODEL": "fails", "PRIORITY": 0},
+                    {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1},
+                ]
             },
         },
         "ATTEMPTS": {"RETRIES": 0},
@@ -55,26 +72,43 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     """Every test that takes this runs on every kind of server."""
     folder, key = template
-    with running_site(request.param, tmp_path_factory.mktemp(request.param), folder, key, native_api(upstream)) as running:
+    with running_site(
+        request.param, tmp_path_factory.mktemp(request.param), folder, key, native_api(upstream)
+    ) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def asgi_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def asgi_site(
+    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any
+) -> Iterator[Site]:
     """For behaviours that do not depend on the kind of server."""
     folder, key = template
     with running_site(
-        "uvicorn", tmp_path_factory.mktemp("asgi"), folder, key, native_api(upstream), DEBUG="1", LOG_LEVEL="DEBUG"
+        "uvicorn",
+        tmp_path_factory.mktemp("asgi"),
+        folder,
+        key,
+        native_api(upstream),
+        DEBUG="1",
+        LOG_LEVEL="DEBUG",
     ) as running:
         yield running
 
 
 @pytest.fixture
 def http(asgi_site: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=asgi_site.url, headers=asgi_site.headers, timeout=30, trust_env=False) as client:
+    with httpx.Client(
+        base_url=asgi_site.url, headers=asgi_site.headers, timeout=30, trust_env=False
+    ) as client:
         yield client
 
 
@@ -85,4 +119,6 @@ def sdk(site: Site) -> Iterator[openai.OpenAI]:
 
 
 def sdk_for(site: Site, **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{site.url}/v1", api_key=site.key, **{"max_retries": 0, "timeout": 30, **options})
+    return openai.OpenAI(
+        base_url=f"{site.url}/v1", api_key=site.key, **{"max_retries": 0, "timeout": 30, **options}
+    )

@@ -1,4 +1,5 @@
-"""Policies of a site in which one named step of a call fails once. Only the failure is injected; all that follows is the app's own."""
+"""Policies of a site in which one named step of a call fails once. Only the failure is injected;
+all that follows is the app's own."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ STEPS: dict[str, tuple[Any, str]] = {
     "a safe value": (headers, "safe_value"),
     "privacy": (headers, "make_private"),
 }
-"""Everything that is done between the first chunk of the provider and the hand-over to Django, in this order."""
+"""Everything that is done between the first chunk of the provider and the hand-over to Django, in
+this order."""
 
 _failing: ContextVar[list[str]] = ContextVar("failing", default=[])  # noqa: B039  never changed; the request's own is set
 
@@ -66,7 +68,8 @@ class Saboteur(ApiKeyAuthentication):
 
 
 class Drops:
-    """Middleware that does not hand on the response: `x-drops: raises`, `replaces`, or the path of a file to wait for."""
+    """Middleware that does not hand on the response: `x-drops: raises`, `replaces`, or the path of
+    a file to wait for."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response

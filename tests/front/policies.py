@@ -65,7 +65,9 @@ class KeyInACookie:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> Any:
-        request.META["HTTP_AUTHORIZATION"] = f"Bearer {request.COOKIES['key']}" if "key" in request.COOKIES else ""
+        request.META["HTTP_AUTHORIZATION"] = (
+            f"Bearer {request.COOKIES['key']}" if "key" in request.COOKIES else ""
+        )
         return self.get_response(request)
 
 

@@ -1,4 +1,5 @@
-"""A process of the site that calls models from Python, as its own views and tasks do. Prints what came of it, as JSON."""
+"""A process of the site that calls models from Python, as its own views and tasks do. Prints what
+came of it, as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ CHAT: Any = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 CALLER = Caller(user_name="a task")
 
 
-# From Python 3.12 on, a fork beside other threads warns. Sites fork all the same (gunicorn, Celery), and that is what is shown here.
+# From Python 3.12 on, a fork beside other threads warns. Sites fork all the same (gunicorn,
+# Celery), and that is what is shown here.
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 
@@ -47,7 +49,11 @@ def from_loops() -> Any:
     async def whole_and_streamed() -> list[Any]:
         stream = await calls.stream({**CHAT, "stream": True}, CALLER)
         try:
-            pieces = [chunk["choices"][0]["delta"].get("content") or "" async for batch in stream for chunk in batch]
+            pieces = [
+                chunk["choices"][0]["delta"].get("content") or ""
+                async for batch in stream
+                for chunk in batch
+            ]
         finally:
             await stream.aclose()
         return [said(await calls.complete(CHAT, CALLER)), "".join(pieces)]
@@ -69,7 +75,8 @@ def after_a_fork_in_the_middle() -> Any:
 
 
 def across_a_fork() -> Any:
-    """Parent, child, parent again: all with a connection to the provider open since before the fork."""
+    """Parent, child, parent again: all with a connection to the provider open since before the
+    fork."""
     before = one()
     reader, writer = os.pipe()
     child = os.fork()

@@ -1,4 +1,5 @@
-"""The gateway's own ASGI application: what it answers itself, what it leaves to Django, and what it must not skip."""
+"""The gateway's own ASGI application: what it answers itself, what it leaves to Django, and what it
+must not skip."""
 
 from __future__ import annotations
 
@@ -36,13 +37,26 @@ def run(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> Run:
     folder, key = template
 
     def running(prefix: str = "/native", **settings: Any) -> AbstractContextManager[Site]:
-        return running_site("uvicorn", tmp_path, folder, key, native_api(upstream), prefix, SITE_SETTINGS=json.dumps(settings))
+        return running_site(
+            "uvicorn",
+            tmp_path,
+            folder,
+            key,
+            native_api(upstream),
+            prefix,
+            SITE_SETTINGS=json.dumps(settings),
+        )
 
     return running
 
 
 def call(site: Site, **headers: str) -> httpx.Response:
-    return httpx.post(f"{site.url}/v1/chat/completions", json=CHAT, headers={**site.headers, **headers}, trust_env=False)
+    return httpx.post(
+        f"{site.url}/v1/chat/completions",
+        json=CHAT,
+        headers={**site.headers, **headers},
+        trust_env=False,
+    )
 
 
 def test_a_page_of_the_sites_below_the_prefix_is_the_sites(asgi_site: Site) -> None:
@@ -53,14 +67,22 @@ def test_a_site_may_include_the_app_at_its_root(run: Run) -> None:
     with run(prefix="", ROOT_URLCONF="tests.site_urls_at_root") as site:
         assert call(site).status_code == 200
         assert httpx.get(f"{site.url}/own/page", trust_env=False).text == "a page"
-        assert httpx.get(f"{site.url}/nowhere", trust_env=False).json()["error"]["code"] == "not_found"
+        assert (
+            httpx.get(f"{site.url}/nowhere", trust_env=False).json()["error"]["code"] == "not_found"
+        )
 
 
 def test_what_security_middleware_promises_is_kept(run: Run) -> None:
-    settings = {"SECURE_HSTS_SECONDS": 60, "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}
+    settings = {
+        "SECURE_HSTS_SECONDS": 60,
+        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+    }
     with run(**settings) as site:
         headers = call(site, **{"x-forwarded-proto": "https"}).headers
-        assert (headers["strict-transport-security"], headers["x-content-type-options"]) == ("max-age=60", "nosniff")
+        assert (headers["strict-transport-security"], headers["x-content-type-options"]) == (
+            "max-age=60",
+            "nosniff",
+        )
         assert "strict-transport-security" not in call(site).headers
 
 
@@ -92,7 +114,14 @@ def application() -> GatewayASGI:
 
 def answered(application: GatewayASGI, **scope: Any) -> tuple[int, bytes]:
     """Status and body for a request with this scope."""
-    whole = {"type": "http", "method": "GET", "headers": [], "query_string": b"", "root_path": "", **scope}
+    whole = {
+        "type": "http",
+        "method": "GET",
+        "headers": [],
+        "query_string": b"",
+        "root_path": "",
+        **scope,
+    }
 
     async def ask() -> tuple[int, bytes]:
         communicator = ApplicationCommunicator(application, whole)
@@ -105,7 +134,10 @@ def answered(application: GatewayASGI, **scope: Any) -> tuple[int, bytes]:
 
 
 def test_a_server_may_mount_the_site_below_a_path(application: GatewayASGI) -> None:
-    assert answered(application, path="/app/native/health/live", root_path="/app") == (200, b'{"status":"ok"}')
+    assert answered(application, path="/app/native/health/live", root_path="/app") == (
+        200,
+        b'{"status":"ok"}',
+    )
 
 
 def test_a_query_that_is_not_utf_8_is_refused_in_the_envelope(application: GatewayASGI) -> None:
@@ -114,9 +146,17 @@ def test_a_query_that_is_not_utf_8_is_refused_in_the_envelope(application: Gatew
 
 
 @pytest.mark.parametrize("length", [b"99999999", b"9" * 5000])
-@override_settings(NATIVE_API={"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]})
-def test_a_body_that_is_declared_too_large_is_not_waited_for(application: GatewayASGI, length: bytes) -> None:
-    scope = {"path": "/native/v1/chat/completions", "method": "POST", "headers": [(b"content-length", length), (b"x-request-id", b"mine")]}
+@override_settings(
+    NATIVE_API={"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
+)
+def test_a_body_that_is_declared_too_large_is_not_waited_for(
+    application: GatewayASGI, length: bytes
+) -> None:
+    scope = {
+        "path": "/native/v1/chat/completions",
+        "method": "POST",
+        "headers": [(b"content-length", length), (b"x-request-id", b"mine")],
+    }
     status, body = answered(application, **scope)
     assert (status, json.loads(body)["error"]["code"]) == (413, "request_too_large")
 
@@ -124,7 +164,13 @@ def test_a_body_that_is_declared_too_large_is_not_waited_for(application: Gatewa
 def test_a_client_that_leaves_within_its_body_is_no_error(application: GatewayASGI) -> None:
     async def leave() -> list[Any]:
         headers = [(b"authorization", b"Bearer nk_unknown")]
-        scope = {"type": "http", "path": "/native/v1/models", "method": "POST", "headers": headers, "query_string": b""}
+        scope = {
+            "type": "http",
+            "path": "/native/v1/models",
+            "method": "POST",
+            "headers": headers,
+            "query_string": b"",
+        }
         communicator = ApplicationCommunicator(application, scope)
         await communicator.send_input({"type": "http.request", "body": b"{", "more_body": True})
         await communicator.send_input({"type": "http.disconnect"})
@@ -148,11 +194,23 @@ def limited(upstream: Upstream, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["short way", "middleware of its own"])
-def site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     folder, key = template
-    middleware = {} if request.param == "short way" else {"MIDDLEWARE": ["tests.front.policies.Stamp"]}
+    middleware = (
+        {} if request.param == "short way" else {"MIDDLEWARE": ["tests.front.policies.Stamp"]}
+    )
     with running_site(
-        "uvicorn", tmp_path_factory.mktemp("bodies"), folder, key, limited(upstream), SITE_SETTINGS=json.dumps(middleware)
+        "uvicorn",
+        tmp_path_factory.mktemp("bodies"),
+        folder,
+        key,
+        limited(upstream),
+        SITE_SETTINGS=json.dumps(middleware),
     ) as running:
         yield running
 
@@ -163,7 +221,14 @@ class Connection:
     def __init__(self, site: Site, *headers: str, body: bytes = b"") -> None:
         host, port = site.url.removeprefix("http://").removesuffix("/native").split(":")
         self._socket = socket.create_connection((host, int(port)), timeout=10)
-        head = ["POST /native/v1/chat/completions HTTP/1.1", f"Host: {host}", "Content-Type: application/json", *headers, "", ""]
+        head = [
+            "POST /native/v1/chat/completions HTTP/1.1",
+            f"Host: {host}",
+            "Content-Type: application/json",
+            *headers,
+            "",
+            "",
+        ]
         self.send("\r\n".join(head).encode() + body)
 
     def send(self, data: bytes) -> None:
@@ -174,7 +239,11 @@ class Connection:
         response = http.client.HTTPResponse(self._socket)
         response.begin()
         body = json.loads(response.read())
-        return response.status, {name.lower(): value for name, value in response.headers.items()}, body["error"]
+        return (
+            response.status,
+            {name.lower(): value for name, value in response.headers.items()},
+            body["error"],
+        )
 
     def is_closed_by_server(self) -> bool:
         """Whether the connection ends, which is waited for."""
@@ -199,15 +268,29 @@ def connect() -> Iterator[Callable[..., Connection]]:
 
 Connect = Callable[..., Connection]
 
-ANNOUNCED = {"length": "Content-Length: 1900000", "too large": "Content-Length: 20000000", "chunked": "Transfer-Encoding: chunked"}
-UNKNOWN = {"none": (), "wrong": (f"Authorization: Bearer nk_{'0' * 40}",), "foreign": ("X-Api-Key: sk-other",)}
+ANNOUNCED = {
+    "length": "Content-Length: 1900000",
+    "too large": "Content-Length: 20000000",
+    "chunked": "Transfer-Encoding: chunked",
+}
+UNKNOWN = {
+    "none": (),
+    "wrong": (f"Authorization: Bearer nk_{'0' * 40}",),
+    "foreign": ("X-Api-Key: sk-other",),
+}
 
 
 @pytest.mark.parametrize("announced", ANNOUNCED.values(), ids=ANNOUNCED.keys())
-def test_without_credentials_the_headers_are_enough_for_a_refusal(site: Site, connect: Connect, announced: str) -> None:
+def test_without_credentials_the_headers_are_enough_for_a_refusal(
+    site: Site, connect: Connect, announced: str
+) -> None:
     connection = connect(site, announced)
     status, headers, error = connection.answer()
-    assert (status, error["code"], headers["www-authenticate"]) == (401, "missing_api_key", "Bearer")
+    assert (status, error["code"], headers["www-authenticate"]) == (
+        401,
+        "missing_api_key",
+        "Bearer",
+    )
     assert connection.is_closed_by_server()
 
 
@@ -227,7 +310,9 @@ def connect_get(site: Site) -> tuple[int, dict[str, str], dict[str, Any]]:
     return answer.status_code, dict(answer.headers), answer.json()["error"]
 
 
-@pytest.mark.parametrize("credentials", [UNKNOWN["wrong"], UNKNOWN["foreign"]], ids=["wrong", "foreign"])
+@pytest.mark.parametrize(
+    "credentials", [UNKNOWN["wrong"], UNKNOWN["foreign"]], ids=["wrong", "foreign"]
+)
 @pytest.mark.parametrize("announced", ANNOUNCED.values(), ids=ANNOUNCED.keys())
 def test_of_a_large_body_only_callers_that_are_known_may_send_more_than_a_little(
     site: Site, connect: Connect, announced: str, credentials: tuple[str, ...]
@@ -239,17 +324,27 @@ def test_of_a_large_body_only_callers_that_are_known_may_send_more_than_a_little
     assert (status, error["code"]) == (401, "invalid_api_key")
 
 
-def test_a_client_without_credentials_that_sends_all_the_same_gets_to_read_the_refusal(site: Site) -> None:
+def test_a_client_without_credentials_that_sends_all_the_same_gets_to_read_the_refusal(
+    site: Site,
+) -> None:
     for _ in range(3):
         answer = httpx.post(
-            f"{site.url}/v1/chat/completions", content=b"x" * 1_500_000, headers={"content-type": "application/json"}, trust_env=False
+            f"{site.url}/v1/chat/completions",
+            content=b"x" * 1_500_000,
+            headers={"content-type": "application/json"},
+            trust_env=False,
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "missing_api_key")
 
 
 def test_a_client_that_asks_first_is_not_told_to_go_on(site: Site, connect: Connect) -> None:
     assert connect(site, "Content-Length: 1900000", "Expect: 100-continue").answer()[0] == 401
-    allowed = connect(site, f"Content-Length: {len(SMALL)}", "Expect: 100-continue", f"Authorization: Bearer {site.key}")
+    allowed = connect(
+        site,
+        f"Content-Length: {len(SMALL)}",
+        "Expect: 100-continue",
+        f"Authorization: Bearer {site.key}",
+    )
     assert allowed._socket.recv(25).startswith(b"HTTP/1.1 100 ")
 
 
@@ -258,49 +353,85 @@ LARGE = json.dumps({**CHAT, "messages": [{"role": "user", "content": "x" * 1_500
 
 
 @pytest.mark.parametrize("announced", ANNOUNCED.values(), ids=ANNOUNCED.keys())
-def test_a_body_that_does_not_arrive_is_waited_for_so_long_and_no_longer(site: Site, connect: Connect, announced: str) -> None:
+def test_a_body_that_does_not_arrive_is_waited_for_so_long_and_no_longer(
+    site: Site, connect: Connect, announced: str
+) -> None:
     connection = connect(site, announced, f"Authorization: Bearer {site.key}")
     status, _, error = connection.answer()
-    expected = (413, "request_too_large") if announced == ANNOUNCED["too large"] else (408, "request_timeout")
+    expected = (
+        (413, "request_too_large")
+        if announced == ANNOUNCED["too large"]
+        else (408, "request_timeout")
+    )
     assert (status, error["code"]) == expected
     assert connection.is_closed_by_server()
 
 
-def test_all_bodies_together_have_a_bound_and_go_on_when_there_is_room(site: Site, connect: Connect) -> None:
+def test_all_bodies_together_have_a_bound_and_go_on_when_there_is_room(
+    site: Site, connect: Connect
+) -> None:
     known = f"Authorization: Bearer {site.key}"
-    connections = [connect(site, f"Content-Length: {len(LARGE)}", known, body=LARGE[:-1]) for _ in range(4)]
+    connections = [
+        connect(site, f"Content-Length: {len(LARGE)}", known, body=LARGE[:-1]) for _ in range(4)
+    ]
     answers = [connection.answer() for connection in connections]
-    refused = [(headers["retry-after"], error) for status, headers, error in answers if status == 503]
+    refused = [
+        (headers["retry-after"], error) for status, headers, error in answers if status == 503
+    ]
     assert len(refused) >= 2, "no more than two have room"
     assert all(int(after) > 0 and error["code"] == "overloaded" for after, error in refused)
     assert {status for status, _, _ in answers} == {408, 503}
     answer = httpx.post(
-        f"{site.url}/v1/chat/completions", content=LARGE, headers={**site.headers, "content-type": "application/json"}, trust_env=False
+        f"{site.url}/v1/chat/completions",
+        content=LARGE,
+        headers={**site.headers, "content-type": "application/json"},
+        trust_env=False,
     )
     assert answer.status_code == 200
 
 
-def test_small_requests_are_answered_while_large_ones_fill_the_bound(site: Site, connect: Connect) -> None:
+def test_small_requests_are_answered_while_large_ones_fill_the_bound(
+    site: Site, connect: Connect
+) -> None:
     known = f"Authorization: Bearer {site.key}"
-    slow = [connect(site, f"Content-Length: {len(LARGE)}", known, body=LARGE[:1_499_990]) for _ in range(2)]
+    slow = [
+        connect(site, f"Content-Length: {len(LARGE)}", known, body=LARGE[:1_499_990])
+        for _ in range(2)
+    ]
     assert call(site).status_code == 200
     assert [connection.answer()[0] for connection in slow] == [408, 408]
 
 
-def test_what_lets_everybody_in_reads_everybodys_body(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+def test_what_lets_everybody_in_reads_everybodys_body(
+    template: tuple[Path, str], upstream: Upstream, tmp_path: Path
+) -> None:
     settings = limited(upstream, DEFAULT_PERMISSION_CLASSES=["rest_framework.permissions.AllowAny"])
     with running_site("uvicorn", tmp_path, *template, settings) as site:
-        answer = httpx.post(f"{site.url}/v1/chat/completions", content=LARGE, headers={"content-type": "application/json"}, trust_env=False)
+        answer = httpx.post(
+            f"{site.url}/v1/chat/completions",
+            content=LARGE,
+            headers={"content-type": "application/json"},
+            trust_env=False,
+        )
         assert answer.status_code == 200
 
 
 def test_a_class_that_does_not_tell_its_headers_is_asked_with_the_whole_request(
     template: tuple[Path, str], upstream: Upstream, tmp_path: Path
 ) -> None:
-    settings = limited(upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.policies.TokenInTheBody"])
+    settings = limited(
+        upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.policies.TokenInTheBody"]
+    )
     with running_site("uvicorn", tmp_path, *template, settings) as site:
-        body = json.dumps({**CHAT, "user": "alice", "messages": [{"role": "user", "content": "x" * 100_000}]})
-        answer = httpx.post(f"{site.url}/v1/chat/completions", content=body, headers={"content-type": "application/json"}, trust_env=False)
+        body = json.dumps(
+            {**CHAT, "user": "alice", "messages": [{"role": "user", "content": "x" * 100_000}]}
+        )
+        answer = httpx.post(
+            f"{site.url}/v1/chat/completions",
+            content=body,
+            headers={"content-type": "application/json"},
+            trust_env=False,
+        )
         assert answer.status_code == 200, answer.text
 
 
@@ -309,10 +440,14 @@ def test_middleware_that_brings_the_credentials_has_its_request_read_after_all(
 ) -> None:
     folder, key = template
     middleware = json.dumps({"MIDDLEWARE": ["tests.front.policies.KeyInACookie"]})
-    with running_site("uvicorn", tmp_path, folder, key, limited(upstream), SITE_SETTINGS=middleware) as site:
+    with running_site(
+        "uvicorn", tmp_path, folder, key, limited(upstream), SITE_SETTINGS=middleware
+    ) as site:
         for body in (SMALL, LARGE):
             headers = {"content-type": "application/json", "cookie": f"key={key}"}
-            answer = httpx.post(f"{site.url}/v1/chat/completions", content=body, headers=headers, trust_env=False)
+            answer = httpx.post(
+                f"{site.url}/v1/chat/completions", content=body, headers=headers, trust_env=False
+            )
             assert answer.status_code == 200, answer.text
 
 
@@ -321,7 +456,10 @@ def test_refusals_from_the_headers_count_as_failed_attempts(
 ) -> None:
     settings = limited(upstream, THROTTLE_RATES={"failed_auth": "2/h"})
     with running_site("uvicorn", tmp_path, *template, settings) as site:
-        statuses = [connect(site, "Content-Length: 1900000", *UNKNOWN["wrong"]).answer()[0] for _ in range(3)]
+        statuses = [
+            connect(site, "Content-Length: 1900000", *UNKNOWN["wrong"]).answer()[0]
+            for _ in range(3)
+        ]
         assert statuses == [401, 401, 429]
 
 

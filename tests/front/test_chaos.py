@@ -1,8 +1,10 @@
-"""Bad days: three providers that fail in every way there is, two server processes that share a cache, 2,000 calls.
+"""Bad days: three providers that fail in every way there is, two server processes that share a
+cache, 2,000 calls.
 
-What must hold, whatever happens: every call ends in a right answer or a right error, no answer is made of two targets' words, no
-connection to a provider is left open, and each call has one record that counts the requests the providers saw for it.
-Which request fails, and how, is drawn from `SEED`; what the circuits make of it depends on the moment.
+What must hold, whatever happens: every call ends in a right answer or a right error, no answer is
+made of two targets' words, no connection to a provider is left open, and each call has one record
+that counts the requests the providers saw for it. Which request fails, and how, is drawn from
+`SEED`; what the circuits make of it depends on the moment.
 """
 
 from __future__ import annotations
@@ -24,7 +26,16 @@ import httpx
 import pytest
 import redis
 
-from tests.scripted_provider import DONE, Exchange, Upstream, completion, cuts, event, running_upstream, stalls
+from tests.scripted_provider import (
+    DONE,
+    Exchange,
+    Upstream,
+    completion,
+    cuts,
+    event,
+    running_upstream,
+    stalls,
+)
 from tests.servers import Site, running_site, until
 
 SEED = "a bad day"
@@ -57,12 +68,16 @@ class Provider:
         self.asked[nonce] += 1
         chance = random.Random(f"{SEED}:{self.name}:{nonce}:{self.asked[nonce]}")
         behaviours = STREAMED if exchange.received.body.get("stream") else COMPLETE
-        behaviour = chance.choice(behaviours) if chance.random() < FAILING else FINE[behaviours is STREAMED]
+        behaviour = (
+            chance.choice(behaviours) if chance.random() < FAILING else FINE[behaviours is STREAMED]
+        )
         behaviour = breaks_down if self.is_down else behaviour
         self.behaved[behaviour.__name__] += 1
         self.busy += 1
         try:
-            await behaviour(exchange, [f"{self.name}:{nonce}:{number} " for number in range(PIECES)])
+            await behaviour(
+                exchange, [f"{self.name}:{nonce}:{number} " for number in range(PIECES)]
+            )
         finally:
             self.busy -= 1
 
@@ -79,7 +94,11 @@ async def stream(exchange: Exchange, pieces: list[str]) -> None:
     for piece in pieces[1:]:
         await exchange.piece(event({"content": piece}))
         await asyncio.sleep(0.001)
-    await exchange.piece(event({}, "stop") + event(usage={"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}) + DONE)
+    await exchange.piece(
+        event({}, "stop")
+        + event(usage={"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15})
+        + DONE
+    )
     await exchange.end()
 
 
@@ -111,7 +130,10 @@ async def says_error(exchange: Exchange, pieces: list[str]) -> None:
 
 async def streams_error(exchange: Exchange, pieces: list[str]) -> None:
     await exchange.event_stream()
-    await exchange.piece(event({"role": "assistant", "content": ""}) + b'data: {"error": {"message": "overloaded"}}\n\n')
+    await exchange.piece(
+        event({"role": "assistant", "content": ""})
+        + b'data: {"error": {"message": "overloaded"}}\n\n'
+    )
     await exchange.end()
 
 
@@ -142,7 +164,13 @@ async def drips(exchange: Exchange, pieces: list[str]) -> None:
 
 ALWAYS = [resets, hangs, is_busy, breaks_down]
 COMPLETE: list[Behaviour] = [*ALWAYS, says_error, dies_in_the_body]
-STREAMED: list[Behaviour] = [*ALWAYS, streams_error, dies_after_the_first_chunk, hangs_in_mid_stream, drips]
+STREAMED: list[Behaviour] = [
+    *ALWAYS,
+    streams_error,
+    dies_after_the_first_chunk,
+    hangs_in_mid_stream,
+    drips,
+]
 FINE: dict[bool, Behaviour] = {False: whole, True: stream}
 
 
@@ -157,7 +185,8 @@ def providers() -> Iterator[list[Provider]]:
 
 @contextlib.contextmanager
 def goes_down_now_and_then(provider: Provider) -> Iterator[list[float]]:
-    """For two seconds in every four: it refuses new connections, and on the old ones it breaks down."""
+    """For two seconds in every four: it refuses new connections, and on the old ones it breaks
+    down."""
     stop, times = threading.Event(), list[float]()
 
     def work() -> None:
@@ -181,10 +210,18 @@ def goes_down_now_and_then(provider: Provider) -> Iterator[list[float]]:
 
 
 def settings(providers: list[Provider]) -> dict[str, Any]:
-    known = {each.name: {"DIALECT": "openai", "BASE_URL": each.server.url, "API_KEY": "k"} for each in providers}
+    known = {
+        each.name: {"DIALECT": "openai", "BASE_URL": each.server.url, "API_KEY": "k"}
+        for each in providers
+    }
     return {
         "PROVIDERS": known,
-        "MODELS": {"chaos": {"TARGETS": [{"PROVIDER": name, "MODEL": "m"} for name in NAMES], "STRATEGY": "weighted"}},
+        "MODELS": {
+            "chaos": {
+                "TARGETS": [{"PROVIDER": name, "MODEL": "m"} for name in NAMES],
+                "STRATEGY": "weighted",
+            }
+        },
         "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 1, "BETWEEN_TOKENS": 0.8, "TOTAL": 3},
         "ATTEMPTS": {"RETRIES": 1, "TOTAL": 6, "SECONDS": 20},
         "THROTTLE_RATES": {"caller": "10000000/m"},
@@ -224,8 +261,14 @@ class Call:
     text: str = ""
 
     async def make(self, client: httpx.AsyncClient, url: str) -> None:
-        body = {"model": "chaos", "stream": self.stream, "messages": [{"role": "user", "content": self.nonce}]}
-        async with client.stream("POST", url, json=body, headers={"x-request-id": self.nonce}) as response:
+        body = {
+            "model": "chaos",
+            "stream": self.stream,
+            "messages": [{"role": "user", "content": self.nonce}],
+        }
+        async with client.stream(
+            "POST", url, json=body, headers={"x-request-id": self.nonce}
+        ) as response:
             self.status, self.headers = response.status_code, response.headers
             async for piece in response.aiter_text():
                 self.text += piece
@@ -235,18 +278,28 @@ class Call:
 
 def calls() -> list[Call]:
     chance = random.Random(SEED)
-    return [Call(number, f"n{number}", number % 2 == 0, number % 2 == 0 and chance.random() < LEAVING) for number in range(CALLS)]
+    return [
+        Call(number, f"n{number}", number % 2 == 0, number % 2 == 0 and chance.random() < LEAVING)
+        for number in range(CALLS)
+    ]
 
 
 async def make_all(made: list[Call], sites: list[Site]) -> None:
     places = asyncio.Semaphore(AT_ONCE)
-    # Shorter than uvicorn's five seconds: else a call may meet a connection that is just being closed.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE, keepalive_expiry=2)
-    async with httpx.AsyncClient(headers=sites[0].headers, timeout=60, trust_env=False, limits=limits) as client:
+    # Shorter than uvicorn's five seconds: else a call may meet a connection that is just being
+    # closed.
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=AT_ONCE, keepalive_expiry=2
+    )
+    async with httpx.AsyncClient(
+        headers=sites[0].headers, timeout=60, trust_env=False, limits=limits
+    ) as client:
 
         async def one(call: Call) -> None:
             async with places:
-                await call.make(client, f"{sites[call.number % len(sites)].url}/v1/chat/completions")
+                await call.make(
+                    client, f"{sites[call.number % len(sites)].url}/v1/chat/completions"
+                )
 
         await asyncio.gather(*(one(call) for call in made))
 
@@ -258,16 +311,27 @@ def said(call: Call) -> tuple[str, dict[str, Any] | None, bool]:
     """What the answer says, its error, and whether it ended well."""
     if not call.stream:
         body = json.loads(call.text)
-        return body["choices"][0]["message"]["content"], None, body["choices"][0]["finish_reason"] == "stop"
-    events = [line.removeprefix("data: ") for line in call.text.split("\n\n") if line.startswith("data: ")]
+        return (
+            body["choices"][0]["message"]["content"],
+            None,
+            body["choices"][0]["finish_reason"] == "stop",
+        )
+    events = [
+        line.removeprefix("data: ") for line in call.text.split("\n\n") if line.startswith("data: ")
+    ]
     parsed = [json.loads(each) for each in events if each != "[DONE]"]
-    text = "".join(choice["delta"].get("content") or "" for each in parsed for choice in each.get("choices", ()))
+    text = "".join(
+        choice["delta"].get("content") or ""
+        for each in parsed
+        for choice in each.get("choices", ())
+    )
     error = next((each["error"] for each in parsed if "error" in each), None)
     return text, error, events[-1:] == ["[DONE]"]
 
 
 def check_answer(call: Call) -> str:
-    """The provider whose answer it is. Fails where it is not the answer of one, whole or honestly broken."""
+    """The provider whose answer it is. Fails where it is not the answer of one, whole or honestly
+    broken."""
     text, error, ended_well = said(call)
     name = text[:1]
     expected = "".join(f"{name}:{call.nonce}:{number} " for number in range(PIECES))
@@ -286,7 +350,10 @@ def check_answer(call: Call) -> str:
 
 def check_error(call: Call) -> None:
     error = json.loads(call.text)["error"]
-    codes = {429: {"rate_limit_exceeded"}, 502: {"provider_error", "connection_failed", "connection_lost"}}
+    codes = {
+        429: {"rate_limit_exceeded"},
+        502: {"provider_error", "connection_failed", "connection_lost"},
+    }
     codes |= {503: {"no_target_available"}, 504: {"upstream_timeout", "connect_timeout"}}
     assert error["code"] in codes[call.status], call.text
     assert ("provider" in error) == (call.status != 503)
@@ -297,7 +364,13 @@ def check_record(call: Call, record: Any, seen: int) -> None:
     assert record["attempts"] == seen == int(call.headers["x-native-attempts"]), call
     if call.status == 200:
         text, error, ended_well = said(call)
-        allowed = {"ok"} if ended_well else {"upstream_error"} if error else {"ok", "client_closed", "upstream_error"}
+        allowed = (
+            {"ok"}
+            if ended_well
+            else {"upstream_error"}
+            if error
+            else {"ok", "client_closed", "upstream_error"}
+        )
         assert record["status"] in allowed, call
         assert record["provider"] == text[:1]
         assert record["total_tokens"] > 0
@@ -314,22 +387,35 @@ def test_nothing_is_mixed_lost_or_left_open_on_a_bad_day(
     native_api, more = settings(providers), {"LOG_LEVEL": "WARNING", "COOL_DOWN": "1", **cache}
     made = calls()
     with contextlib.ExitStack() as stack:
-        sites = [stack.enter_context(running_site("uvicorn", tmp_path, folder, key, native_api, **more)) for _ in range(2)]
+        sites = [
+            stack.enter_context(running_site("uvicorn", tmp_path, folder, key, native_api, **more))
+            for _ in range(2)
+        ]
         with goes_down_now_and_then(providers[2]) as refusals:
             asyncio.run(make_all(made, sites))
-        until(lambda: not any(provider.busy for provider in providers), "the providers to be left alone")
+        until(
+            lambda: not any(provider.busy for provider in providers),
+            "the providers to be left alone",
+        )
         until(lambda: len(sites[0].usage(endpoint=CHAT)) >= CALLS, "the records", 30)
-    until(lambda: not any(provider.server.open_connections for provider in providers), "the connections to be closed")
+    until(
+        lambda: not any(provider.server.open_connections for provider in providers),
+        "the connections to be closed",
+    )
 
     records = {record["request_id"]: record for record in sites[0].usage(endpoint=CHAT)}
     assert len(records) == len(sites[0].usage(endpoint=CHAT)) == CALLS
     for call in made:
         check_answer(call) if call.status == 200 else check_error(call)
-        check_record(call, records[call.nonce], sum(provider.asked[call.nonce] for provider in providers))
+        check_record(
+            call, records[call.nonce], sum(provider.asked[call.nonce] for provider in providers)
+        )
     check_that_the_day_was_bad(made, providers, refusals, "".join(site.log() for site in sites))
 
 
-def check_that_the_day_was_bad(made: list[Call], providers: list[Provider], refusals: list[float], log: str) -> None:
+def check_that_the_day_was_bad(
+    made: list[Call], providers: list[Provider], refusals: list[float], log: str
+) -> None:
     """Else it would show nothing. Yet most calls were answered: that is what routing is for."""
     behaved = sum((provider.behaved for provider in providers), Counter[str]())
     assert {behaviour.__name__ for behaviour in (*COMPLETE, *STREAMED)} <= behaved.keys()

@@ -11,14 +11,30 @@ import openai
 import pytest
 
 from tests.front.conftest import sdk_for
-from tests.scripted_provider import DONE, HELLO, USAGE, Meeting, Upstream, completion, cuts, event, hello, says, stalls, streams
+from tests.scripted_provider import (
+    DONE,
+    HELLO,
+    USAGE,
+    Meeting,
+    Upstream,
+    completion,
+    cuts,
+    event,
+    hello,
+    says,
+    stalls,
+    streams,
+)
 from tests.servers import Site, until
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 
 TOOL: dict[str, Any] = {
     "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
 }
 
 
@@ -35,18 +51,27 @@ def test_a_complete_reply(sdk: openai.OpenAI) -> None:
 
 
 def test_a_streamed_reply(sdk: openai.OpenAI) -> None:
-    assert text_of(sdk.chat.completions.create(model="hello", messages=HI, stream=True)) == "Hello there"
+    assert (
+        text_of(sdk.chat.completions.create(model="hello", messages=HI, stream=True))
+        == "Hello there"
+    )
 
 
 def test_usage_comes_last_and_only_when_asked_for(sdk: openai.OpenAI) -> None:
     plain = list(sdk.chat.completions.create(model="hello", messages=HI, stream=True))
     assert all(chunk.choices and chunk.usage is None for chunk in plain)
-    told = list(sdk.chat.completions.create(model="hello", messages=HI, stream=True, stream_options={"include_usage": True}))
+    told = list(
+        sdk.chat.completions.create(
+            model="hello", messages=HI, stream=True, stream_options={"include_usage": True}
+        )
+    )
     assert [chunk.usage is not None for chunk in told] == [False] * (len(told) - 1) + [True]
     assert len({(chunk.id, chunk.created) for chunk in told}) == 1
 
 
-def test_the_provider_is_always_asked_for_usage_and_never_sees_the_callers_key(sdk: openai.OpenAI, upstream: Upstream) -> None:
+def test_the_provider_is_always_asked_for_usage_and_never_sees_the_callers_key(
+    sdk: openai.OpenAI, upstream: Upstream
+) -> None:
     list(sdk.chat.completions.create(model="up/asked", messages=HI, stream=True))
     received = upstream.seen("asked")[-1]
     assert received.body["stream_options"] == {"include_usage": True}
@@ -55,14 +80,19 @@ def test_the_provider_is_always_asked_for_usage_and_never_sees_the_callers_key(s
 
 
 def test_the_builtin_echo_model_needs_no_network(sdk: openai.OpenAI) -> None:
-    assert sdk.chat.completions.create(model="echo/echo", messages=HI).choices[0].message.content == "Hi"
+    assert (
+        sdk.chat.completions.create(model="echo/echo", messages=HI).choices[0].message.content
+        == "Hi"
+    )
     assert text_of(sdk.chat.completions.create(model="echo/echo", messages=HI, stream=True)) == "Hi"
 
 
 def test_an_upstream_that_breaks_off_ends_in_an_error_event(site: Site, upstream: Upstream) -> None:
     upstream.script("broken", streams(event({"content": "half"}), cuts))
     body = {"model": "up/broken", "messages": HI, "stream": True}
-    text = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=10).text
+    text = httpx.post(
+        f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=10
+    ).text
     assert '"type":"upstream_error"' in text
     assert "[DONE]" not in text
     [record] = site.wait_for_usage(model="up/broken")
@@ -80,7 +110,9 @@ def test_the_sdk_raises_where_a_stream_breaks_off(sdk: openai.OpenAI, upstream: 
 def test_a_stalled_stream_is_cut_and_reported(site: Site, upstream: Upstream) -> None:
     upstream.script("stalled", streams(event({"content": "half"}), stalls))
     body = {"model": "up/stalled", "messages": HI, "stream": True}
-    text = httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=10).text
+    text = httpx.post(
+        f"{site.url}/v1/chat/completions", headers=site.headers, json=body, timeout=10
+    ).text
     assert '"type":"upstream_timeout"' in text
     assert "[DONE]" not in text
 
@@ -103,19 +135,34 @@ def test_connections_to_the_provider_are_used_again(sdk: openai.OpenAI, upstream
 def test_another_target_is_tried_while_nothing_was_said(site: Site, upstream: Upstream) -> None:
     upstream.script("fails", says({"error": {"message": "overloaded"}}, 503))
     with sdk_for(site) as client:
-        answer = client.chat.completions.with_raw_response.create(model="second-chance", messages=HI)
+        answer = client.chat.completions.with_raw_response.create(
+            model="second-chance", messages=HI
+        )
     assert answer.parse().choices[0].message.content == "Hello there"
     assert answer.headers["x-native-attempts"] == "2"
 
 
 def test_tools_complete_and_streamed(sdk: openai.OpenAI, upstream: Upstream) -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "Oslo"}'},
+    }
     first = {"index": 0, **call, "function": {"name": "weather", "arguments": ""}}
-    pieces = [event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}) for piece in ('{"city":', ' "Oslo"}')]
-    streamed = streams(event({"role": "assistant", "tool_calls": [first]}), *pieces, event({}, "tool_calls"), DONE)
+    pieces = [
+        event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        for piece in ('{"city":', ' "Oslo"}')
+    ]
+    streamed = streams(
+        event({"role": "assistant", "tool_calls": [first]}), *pieces, event({}, "tool_calls"), DONE
+    )
 
     async def script(exchange: Any) -> None:
-        await (streamed if exchange.received.body.get("stream") else says(completion(None, tool_calls=[call])))(exchange)
+        await (
+            streamed
+            if exchange.received.body.get("stream")
+            else says(completion(None, tool_calls=[call]))
+        )(exchange)
 
     upstream.script("tools", script)
     reply = sdk.chat.completions.create(model="up/tools", messages=HI, tools=[TOOL])  # type: ignore[list-item]
@@ -137,23 +184,39 @@ def test_requests_do_not_wait_for_each_other(site: Site, upstream: Upstream, str
 
     upstream.script("together", script)
     with sdk_for(site) as client, ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(client.chat.completions.create, model="up/together", messages=HI, stream=stream) for _ in range(8)]
+        asked = [
+            pool.submit(
+                client.chat.completions.create, model="up/together", messages=HI, stream=stream
+            )
+            for _ in range(8)
+        ]
         answers = [each.result() for each in asked]
-        assert [text_of(answer) if stream else answer.choices[0].message.content for answer in answers] == ["Hello there"] * 8
+        assert [
+            text_of(answer) if stream else answer.choices[0].message.content for answer in answers
+        ] == ["Hello there"] * 8
 
 
 def test_the_asynchronous_sdk(site: Site) -> None:
     async def both() -> tuple[str | None, str]:
-        async with openai.AsyncOpenAI(base_url=f"{site.url}/v1", api_key=site.key, max_retries=0) as client:
+        async with openai.AsyncOpenAI(
+            base_url=f"{site.url}/v1", api_key=site.key, max_retries=0
+        ) as client:
             whole = await client.chat.completions.create(model="hello", messages=HI)
             stream = await client.chat.completions.create(model="hello", messages=HI, stream=True)
-            return whole.choices[0].message.content, "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+            return whole.choices[0].message.content, "".join(
+                [chunk.choices[0].delta.content or "" async for chunk in stream]
+            )
 
     assert asyncio.run(both()) == ("Hello there", "Hello there")
 
 
 def test_the_sdk_gets_through_a_providers_429_by_retrying(site: Site, upstream: Upstream) -> None:
-    answers = iter([says({"error": {"message": "slow down"}}, 429, {"retry-after": "0"}), says(completion("at last"))])
+    answers = iter(
+        [
+            says({"error": {"message": "slow down"}}, 429, {"retry-after": "0"}),
+            says(completion("at last")),
+        ]
+    )
 
     async def script(exchange: Any) -> None:
         await next(answers)(exchange)
@@ -165,7 +228,9 @@ def test_the_sdk_gets_through_a_providers_429_by_retrying(site: Site, upstream: 
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
-def test_usage_that_a_provider_does_not_tell_is_estimated_and_marked(site: Site, upstream: Upstream, stream: bool) -> None:
+def test_usage_that_a_provider_does_not_tell_is_estimated_and_marked(
+    site: Site, upstream: Upstream, stream: bool
+) -> None:
     untold = {name: value for name, value in completion("Hello there").items() if name != "usage"}
     events = [each for each in HELLO if each != USAGE]
 
@@ -174,21 +239,33 @@ def test_usage_that_a_provider_does_not_tell_is_estimated_and_marked(site: Site,
 
     upstream.script("untold", script)
     with sdk_for(site) as client:
-        answer = client.chat.completions.with_raw_response.create(model="up/untold", messages=HI, stream=stream)
+        answer = client.chat.completions.with_raw_response.create(
+            model="up/untold", messages=HI, stream=stream
+        )
         if stream:
             assert text_of(answer.parse()) == "Hello there"
         else:
             assert answer.parse().usage.completion_tokens == 3
     [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
-    assert (record["status"], record["estimated"], record["completion_tokens"], record["stream"]) == ("ok", 1, 3, stream)
+    assert (
+        record["status"],
+        record["estimated"],
+        record["completion_tokens"],
+        record["stream"],
+    ) == ("ok", 1, 3, stream)
     assert record["prompt_tokens"] > 0
     assert record["total_tokens"] == record["prompt_tokens"] + 3
 
 
 def test_every_request_is_one_structured_line_of_the_log(site: Site) -> None:
     with sdk_for(site) as client:
-        client.chat.completions.create(model="hello", messages=HI, extra_headers={"x-request-id": "look-for-me"})
-    [line] = until(lambda: [line for line in site.log_lines() if line.get("request_id") == "look-for-me"], "the line")
+        client.chat.completions.create(
+            model="hello", messages=HI, extra_headers={"x-request-id": "look-for-me"}
+        )
+    [line] = until(
+        lambda: [line for line in site.log_lines() if line.get("request_id") == "look-for-me"],
+        "the line",
+    )
     assert (line["logger"], line["level"], line["status"]) == ("native_api.request", "info", 200)
     assert (line["model"], line["provider"]) == ("hello", "up")
     assert line["milliseconds"] > 0
@@ -196,10 +273,29 @@ def test_every_request_is_one_structured_line_of_the_log(site: Site) -> None:
 
 def test_every_call_leaves_one_record(site: Site) -> None:
     with sdk_for(site) as client:
-        answer = client.chat.completions.with_raw_response.create(model="hello", messages=HI, metadata={"team": "a"})
+        answer = client.chat.completions.with_raw_response.create(
+            model="hello", messages=HI, metadata={"team": "a"}
+        )
     [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
-    assert (record["status"], record["user_name"], record["api_key_name"]) == ("ok", "alice", "tests")
-    assert (record["provider"], record["provider_model"], record["finish_reason"]) == ("up", "hello", "stop")
-    assert (record["prompt_tokens"], record["cached_tokens"], record["completion_tokens"]) == (9, 4, 3)
-    assert (record["attempts"], record["estimated"], record["cost"], record["stream"]) == (1, 0, None, 0)
+    assert (record["status"], record["user_name"], record["api_key_name"]) == (
+        "ok",
+        "alice",
+        "tests",
+    )
+    assert (record["provider"], record["provider_model"], record["finish_reason"]) == (
+        "up",
+        "hello",
+        "stop",
+    )
+    assert (record["prompt_tokens"], record["cached_tokens"], record["completion_tokens"]) == (
+        9,
+        4,
+        3,
+    )
+    assert (record["attempts"], record["estimated"], record["cost"], record["stream"]) == (
+        1,
+        0,
+        None,
+        0,
+    )
     assert record["metadata"] == '{"team": "a"}'

@@ -1,4 +1,5 @@
-"""Azure and Vertex AI through a real server: the address, and a token bought from a token service on loopback."""
+"""Azure and Vertex AI through a real server: the address, and a token bought from a token service
+on loopback."""
 
 from __future__ import annotations
 
@@ -16,7 +17,11 @@ from tests.servers import Site, running_site
 from tests.upstream.keys import service_account
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
-GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}]}
+GEMINI = {
+    "candidates": [
+        {"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}
+    ]
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +43,33 @@ async def tokens(exchange: Any) -> None:
         await exchange.json({"error": "invalid_grant", "error_description": "account gone"}, 400)
     elif exchange.received.path.startswith("/v1/msi"):
         ends_at = int(time.time()) + 3600
-        await exchange.json({"access_token": "from-entra", "expires_on": str(ends_at), "resource": "x", "token_type": "Bearer"})
+        await exchange.json(
+            {
+                "access_token": "from-entra",
+                "expires_on": str(ends_at),
+                "resource": "x",
+                "token_type": "Bearer",
+            }
+        )
     else:
-        await exchange.json({"access_token": "from-google", "expires_in": 3600, "token_type": "Bearer"})
+        await exchange.json(
+            {"access_token": "from-google", "expires_in": 3600, "token_type": "Bearer"}
+        )
 
 
 @pytest.fixture(scope="module")
-def cloud_site(template: tuple[Path, str], clouds: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def cloud_site(
+    template: tuple[Path, str], clouds: Upstream, tmp_path_factory: Any
+) -> Iterator[Site]:
     options = {"project": "my-project", "location": "europe-west4"}
     azure = {"endpoint": clouds.url, "api_version": "2024-10-21"}
     settings = {
         "PROVIDERS": {
-            "vertex": {"BASE_URL": clouds.url, "API_KEY": service_account(f"{clouds.url}/token"), "OPTIONS": options},
+            "vertex": {
+                "BASE_URL": clouds.url,
+                "API_KEY": service_account(f"{clouds.url}/token"),
+                "OPTIONS": options,
+            },
             "broken": {
                 "PRESET": "vertex",
                 "BASE_URL": clouds.url,
@@ -57,18 +77,31 @@ def cloud_site(template: tuple[Path, str], clouds: Upstream, tmp_path_factory: A
                 "OPTIONS": options,
             },
             "azure": {"PRESET": "azure-deployments", "API_KEY": "azure-key", "OPTIONS": azure},
-            "entra": {"PRESET": "azure", "AUTH": "azure", "OPTIONS": azure, "IDENTITY_HOSTS": ["127.0.0.1"]},
+            "entra": {
+                "PRESET": "azure",
+                "AUTH": "azure",
+                "OPTIONS": azure,
+                "IDENTITY_HOSTS": ["127.0.0.1"],
+            },
             "elsewhere": {"PRESET": "azure", "AUTH": "azure", "OPTIONS": azure},
         },
     }
     machine = {"IDENTITY_ENDPOINT": f"{clouds.url}/msi", "IDENTITY_HEADER": "me"}
     folder, key = template
-    with running_site("uvicorn", tmp_path_factory.mktemp("cloud"), folder, key, settings, **machine) as running:
+    with running_site(
+        "uvicorn", tmp_path_factory.mktemp("cloud"), folder, key, settings, **machine
+    ) as running:
         yield running
 
 
 def ask(site: Site, model: str) -> httpx.Response:
-    return httpx.post(f"{site.url}/v1/chat/completions", headers=site.headers, json={**CHAT, "model": model}, timeout=30, trust_env=False)
+    return httpx.post(
+        f"{site.url}/v1/chat/completions",
+        headers=site.headers,
+        json={**CHAT, "model": model},
+        timeout=30,
+        trust_env=False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +112,11 @@ def ask(site: Site, model: str) -> httpx.Response:
             "/v1/projects/my-project/locations/europe-west4/publishers/google/models/gemini-2.5-flash:generateContent",
             ("authorization", "Bearer from-google"),
         ),
-        ("azure/gpt", "/v1/openai/deployments/gpt/chat/completions?api-version=2024-10-21", ("api-key", "azure-key")),
+        (
+            "azure/gpt",
+            "/v1/openai/deployments/gpt/chat/completions?api-version=2024-10-21",
+            ("api-key", "azure-key"),
+        ),
         ("entra/gpt", "/v1/openai/v1/chat/completions", ("authorization", "Bearer from-entra")),
     ],
 )
@@ -93,7 +130,9 @@ def test_a_cloud_is_called_at_its_address_with_its_credentials(
     assert received.headers[header[0]] == header[1]
 
 
-def test_credentials_that_buy_no_token_are_the_providers_fault_and_stay_out_of_sight(cloud_site: Site, clouds: Upstream) -> None:
+def test_credentials_that_buy_no_token_are_the_providers_fault_and_stay_out_of_sight(
+    cloud_site: Site, clouds: Upstream
+) -> None:
     answer = ask(cloud_site, "broken/gemini-2.5-flash")
     assert answer.status_code == 502
     assert answer.json()["error"]["provider"] == "broken"
@@ -104,7 +143,9 @@ def test_credentials_that_buy_no_token_are_the_providers_fault_and_stay_out_of_s
         assert secret not in answer.text + log
 
 
-def test_the_machines_identity_is_not_sent_to_a_host_that_nobody_named(cloud_site: Site, clouds: Upstream) -> None:
+def test_the_machines_identity_is_not_sent_to_a_host_that_nobody_named(
+    cloud_site: Site, clouds: Upstream
+) -> None:
     count = len(clouds.requests)
     assert ask(cloud_site, "elsewhere/gpt").status_code == 404
     assert len(clouds.requests) == count

@@ -1,4 +1,5 @@
-"""Every way a request can be wrong: its row of the table, in the one envelope, and nothing leaks."""
+"""Every way a request can be wrong: its row of the table, in the one envelope, and nothing
+leaks."""
 
 from __future__ import annotations
 
@@ -20,13 +21,19 @@ from tests.servers import Site, running_site, until
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 PATH = "/v1/chat/completions"
 IMAGE_OF_3 = {"type": "image_url", "image_url": {"url": 3}}
-IMAGE_ELSEWHERE = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}}
+IMAGE_ELSEWHERE = {
+    "type": "image_url",
+    "image_url": {"url": "http://169.254.169.254/latest/meta-data"},
+}
 HTML = {"content-type": "text/html"}
 TELLS_ALL = "sk-upstream-secret is not known at http://127.0.0.1:8000/v1"
 BETAS: list[tuple[Any, str]] = [
     (["a\r\nx-injected: 1"], "betas[0]"),
     (["fine-2026-01-01", "a\nb"], "betas[1]"),
-    *[([odd], "betas[0]") for odd in ("\x00", "b\u00e9ta", "\u65e5\u672c", "a,b", "", 3, None, "x" * 101)],
+    *[
+        ([odd], "betas[0]")
+        for odd in ("\x00", "b\u00e9ta", "\u65e5\u672c", "a,b", "", 3, None, "x" * 101)
+    ],
     *[(odd, "betas") for odd in ("fine-2026-01-01", {"a": 1}, ["fine"] * 51)],
 ]
 TOO_LONG = {"error": {"message": "too long", "code": "context_length_exceeded"}}
@@ -68,8 +75,15 @@ def error_of(response: httpx.Response, status: int, kind: str, code: str) -> dic
         ],
     ],
 )  # fmt: skip
-def test_a_field_that_is_wrong_is_named(http: httpx.Client, change: Any, code: str, param: str) -> None:
-    assert error_of(http.post(PATH, json={**CHAT, **change}), 400, "invalid_request_error", code)["param"] == param
+def test_a_field_that_is_wrong_is_named(
+    http: httpx.Client, change: Any, code: str, param: str
+) -> None:
+    assert (
+        error_of(http.post(PATH, json={**CHAT, **change}), 400, "invalid_request_error", code)[
+            "param"
+        ]
+        == param
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,15 +117,31 @@ def test_a_wrong_method(http: httpx.Client) -> None:
 
 
 def test_a_reply_that_nobody_can_make(http: httpx.Client) -> None:
-    error_of(http.post(PATH, json=CHAT, headers={"accept": "image/png"}), 406, "invalid_request_error", "not_acceptable")
+    error_of(
+        http.post(PATH, json=CHAT, headers={"accept": "image/png"}),
+        406,
+        "invalid_request_error",
+        "not_acceptable",
+    )
 
 
 def test_clients_that_accept_only_event_streams_are_welcome(http: httpx.Client) -> None:
-    response = http.post(PATH, json={**CHAT, "stream": True}, headers={"accept": "text/event-stream"})
+    response = http.post(
+        PATH, json={**CHAT, "stream": True}, headers={"accept": "text/event-stream"}
+    )
     assert response.text.endswith("data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize("model", ["up/a\r\nset-cookie: x=1", "nobody/a\r\nset-cookie: x=1", "up/日本", "up/\x1b", "nobody\u2028"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "up/a\r\nset-cookie: x=1",
+        "nobody/a\r\nset-cookie: x=1",
+        "up/日本",
+        "up/\x1b",
+        "nobody\u2028",
+    ],
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 def test_a_models_name_never_breaks_a_header(http: httpx.Client, model: str, stream: bool) -> None:
     response = http.post(PATH, json={**CHAT, "model": model, "stream": stream})
@@ -121,7 +151,9 @@ def test_a_models_name_never_breaks_a_header(http: httpx.Client, model: str, str
     assert "set-cookie" not in response.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/chat/completions/", "/v2/anything", "/v1/<script>"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/chat/completions/", "/v2/anything", "/v1/<script>"]
+)
 def test_an_unknown_path_below_the_prefix(http: httpx.Client, path: str) -> None:
     error_of(http.post(path, json={}), 404, "not_found_error", "not_found")
 
@@ -130,11 +162,17 @@ def test_a_model_that_is_not_there(http: httpx.Client, asgi_site: Site) -> None:
     response = http.post(PATH, json={**CHAT, "model": "nobody/knows"})
     assert error_of(response, 404, "not_found_error", "model_not_found")["param"] == "model"
     [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
-    assert (record["status"], record["error_code"], record["attempts"]) == ("refused", "model_not_found", 0)
+    assert (record["status"], record["error_code"], record["attempts"]) == (
+        "refused",
+        "model_not_found",
+        0,
+    )
 
 
 @pytest.mark.parametrize("body", [b"{", json.dumps({**CHAT, "temprature": 1}).encode()])
-def test_what_never_reached_routing_leaves_no_record(http: httpx.Client, asgi_site: Site, body: bytes) -> None:
+def test_what_never_reached_routing_leaves_no_record(
+    http: httpx.Client, asgi_site: Site, body: bytes
+) -> None:
     refused = http.post(PATH, content=body, headers={"content-type": "application/json"})
     answered = http.post(PATH, json=CHAT)
     asgi_site.wait_for_usage(request_id=answered.headers["x-request-id"])
@@ -142,9 +180,18 @@ def test_what_never_reached_routing_leaves_no_record(http: httpx.Client, asgi_si
 
 
 def test_arguments_of_a_tool_that_are_an_abyss(http: httpx.Client) -> None:
-    """As text they pass the check of the body; a dialect that sends them as JSON has to read them."""
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":' * 300 + "1" + "}" * 300}}
-    said = [*CHAT["messages"], {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "x"}]
+    """As text they pass the check of the body; a dialect that sends them as JSON has to read
+    them."""
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"a":' * 300 + "1" + "}" * 300},
+    }
+    said = [
+        *CHAT["messages"],
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ]
     response = http.post(PATH, json={"model": "claude/any", "messages": said})
     error_of(response, 400, "invalid_request_error", "invalid_request")
 
@@ -156,7 +203,13 @@ def test_no_key(asgi_site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"), lambda key: key[:30], lambda key: "sk-other", lambda key: key + "x"]
+    "change",
+    [
+        lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"),
+        lambda key: key[:30],
+        lambda key: "sk-other",
+        lambda key: key + "x",
+    ],
 )
 def test_a_wrong_key(asgi_site: Site, change: Any) -> None:
     headers = {"authorization": f"Bearer {change(asgi_site.key)}"}
@@ -166,8 +219,17 @@ def test_a_wrong_key(asgi_site: Site, change: Any) -> None:
 
 
 def test_x_api_key_works_too_and_a_query_string_does_not(asgi_site: Site) -> None:
-    assert httpx.get(f"{asgi_site.url}/v1/models", headers={"x-api-key": asgi_site.key}, trust_env=False).status_code == 200
-    response = httpx.get(f"{asgi_site.url}/v1/models", params={"api_key": asgi_site.key, "key": asgi_site.key}, trust_env=False)
+    assert (
+        httpx.get(
+            f"{asgi_site.url}/v1/models", headers={"x-api-key": asgi_site.key}, trust_env=False
+        ).status_code
+        == 200
+    )
+    response = httpx.get(
+        f"{asgi_site.url}/v1/models",
+        params={"api_key": asgi_site.key, "key": asgi_site.key},
+        trust_env=False,
+    )
     error_of(response, 401, "authentication_error", "missing_api_key")
 
 
@@ -191,9 +253,21 @@ UPSTREAM_ERRORS = [
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-@pytest.mark.parametrize(("name", "script", "status", "kind", "code"), UPSTREAM_ERRORS, ids=[row[0] for row in UPSTREAM_ERRORS])
+@pytest.mark.parametrize(
+    ("name", "script", "status", "kind", "code"),
+    UPSTREAM_ERRORS,
+    ids=[row[0] for row in UPSTREAM_ERRORS],
+)
 def test_a_provider_that_fails(
-    http: httpx.Client, asgi_site: Site, upstream: Upstream, name: str, script: Any, status: int, kind: str, code: str, stream: bool
+    http: httpx.Client,
+    asgi_site: Site,
+    upstream: Upstream,
+    name: str,
+    script: Any,
+    status: int,
+    kind: str,
+    code: str,
+    stream: bool,
 ) -> None:
     async def no_http(exchange: Any) -> None:
         await exchange.send(b"\x15\x03\x01 this is not HTTP\r\n\r\n")
@@ -203,17 +277,27 @@ def test_a_provider_that_fails(
     error = error_of(response, status, kind, code)
     assert error["provider"] == "up"
     [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
-    assert (record["status"], record["error_code"], record["attempts"]) == ("upstream_error", code, 1)
+    assert (record["status"], record["error_code"], record["attempts"]) == (
+        "upstream_error",
+        code,
+        1,
+    )
 
 
-def test_a_client_is_told_not_to_retry_what_retrying_cannot_mend(http: httpx.Client, upstream: Upstream) -> None:
-    upstream.script("wrong-key", says({"error": {"message": "Incorrect API key provided: sk-up***cret"}}, 401))
+def test_a_client_is_told_not_to_retry_what_retrying_cannot_mend(
+    http: httpx.Client, upstream: Upstream
+) -> None:
+    upstream.script(
+        "wrong-key", says({"error": {"message": "Incorrect API key provided: sk-up***cret"}}, 401)
+    )
     response = http.post(PATH, json={**CHAT, "model": "up/wrong-key"})
     assert response.headers["x-should-retry"] == "false"
     assert "sk-up" not in response.text
 
 
-def test_an_error_in_mid_stream_names_the_provider_and_no_secret(http: httpx.Client, upstream: Upstream) -> None:
+def test_an_error_in_mid_stream_names_the_provider_and_no_secret(
+    http: httpx.Client, upstream: Upstream
+) -> None:
     error = b'data: {"error": {"message": "%s"}}\n\n' % TELLS_ALL.encode()
     gate = Gate(upstream.loop)
     upstream.script("breaks", streams(event({"content": "half"}), gate, error))
@@ -222,8 +306,16 @@ def test_an_error_in_mid_stream_names_the_provider_and_no_secret(http: httpx.Cli
         for piece in response.iter_text():
             gate.open()
             text += piece
-    [told] = [json.loads(line[6:])["error"] for line in text.splitlines() if line.startswith('data: {"error"')]
-    assert (told["type"], told["code"], told["provider"]) == ("upstream_error", "provider_error", "up")
+    [told] = [
+        json.loads(line[6:])["error"]
+        for line in text.splitlines()
+        if line.startswith('data: {"error"')
+    ]
+    assert (told["type"], told["code"], told["provider"]) == (
+        "upstream_error",
+        "provider_error",
+        "up",
+    )
     assert "(hidden)" in told["message"]
     assert "sk-upstream-secret" not in text
     assert "127.0.0.1" not in text
@@ -231,7 +323,12 @@ def test_an_error_in_mid_stream_names_the_provider_and_no_secret(http: httpx.Cli
 
 
 def test_a_provider_that_is_not_there(http: httpx.Client) -> None:
-    error = error_of(http.post(PATH, json={**CHAT, "model": "dead/any"}), 502, "upstream_error", "connection_failed")
+    error = error_of(
+        http.post(PATH, json={**CHAT, "model": "dead/any"}),
+        502,
+        "upstream_error",
+        "connection_failed",
+    )
     assert error["provider"] == "dead"
 
 
@@ -249,33 +346,59 @@ def full_backlog() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_provider_that_does_not_take_the_connection(template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+def test_a_provider_that_does_not_take_the_connection(
+    template: tuple[Path, str], upstream: Upstream, tmp_path: Path
+) -> None:
     folder, key = template
     with full_backlog() as port:
         settings = native_api(upstream, TIMEOUTS={"CONNECT": 0.5, "FIRST_TOKEN": 60, "TOTAL": 60})
-        settings["PROVIDERS"]["full"] = {"DIALECT": "openai", "BASE_URL": f"http://127.0.0.1:{port}/v1", "API_KEY": "k"}
+        settings["PROVIDERS"]["full"] = {
+            "DIALECT": "openai",
+            "BASE_URL": f"http://127.0.0.1:{port}/v1",
+            "API_KEY": "k",
+        }
         with running_site("uvicorn", tmp_path, folder, key, settings) as site:
-            response = httpx.post(f"{site.url}{PATH}", json={**CHAT, "model": "full/x"}, headers=site.headers, trust_env=False, timeout=20)
-            assert error_of(response, 504, "upstream_timeout", "connect_timeout")["provider"] == "full"
+            response = httpx.post(
+                f"{site.url}{PATH}",
+                json={**CHAT, "model": "full/x"},
+                headers=site.headers,
+                trust_env=False,
+                timeout=20,
+            )
+            assert (
+                error_of(response, 504, "upstream_timeout", "connect_timeout")["provider"] == "full"
+            )
             [record] = site.wait_for_usage(model="full/x")
     assert (record["status"], record["error_code"]) == ("upstream_error", "connect_timeout")
     assert record["latency_ms"] >= 500
 
 
 def test_a_providers_wait_is_bounded(http: httpx.Client, upstream: Upstream) -> None:
-    upstream.script("days", says({"error": {"message": "slow down"}}, 429, {"retry-after": "86400000"}))
+    upstream.script(
+        "days", says({"error": {"message": "slow down"}}, 429, {"retry-after": "86400000"})
+    )
     assert int(http.post(PATH, json={**CHAT, "model": "up/days"}).headers["retry-after"]) <= 300
 
 
-def test_an_error_event_before_the_first_chunk_is_an_http_error(http: httpx.Client, upstream: Upstream, asgi_site: Site) -> None:
-    upstream.script("late", streams(event({"role": "assistant", "content": ""}), b'data: {"error": {"message": "overloaded"}}\n\n'))
+def test_an_error_event_before_the_first_chunk_is_an_http_error(
+    http: httpx.Client, upstream: Upstream, asgi_site: Site
+) -> None:
+    upstream.script(
+        "late",
+        streams(
+            event({"role": "assistant", "content": ""}),
+            b'data: {"error": {"message": "overloaded"}}\n\n',
+        ),
+    )
     response = http.post(PATH, json={**CHAT, "model": "up/late", "stream": True})
     error_of(response, 502, "upstream_error", "provider_error")
     [record] = asgi_site.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["status"], record["error_code"]) == ("upstream_error", "provider_error")
 
 
-def test_a_line_that_never_ends_is_given_up(http: httpx.Client, upstream: Upstream, asgi_site: Site) -> None:
+def test_a_line_that_never_ends_is_given_up(
+    http: httpx.Client, upstream: Upstream, asgi_site: Site
+) -> None:
     async def endless(exchange: Any) -> None:
         for _ in range(40):
             await exchange.piece(b"x" * 1024 * 1024)
@@ -286,7 +409,9 @@ def test_a_line_that_never_ends_is_given_up(http: httpx.Client, upstream: Upstre
     asgi_site.wait_for_usage(request_id=response.headers["x-request-id"], status="upstream_error")
 
 
-def test_a_server_that_ignores_stream_is_streamed_all_the_same(http: httpx.Client, upstream: Upstream) -> None:
+def test_a_server_that_ignores_stream_is_streamed_all_the_same(
+    http: httpx.Client, upstream: Upstream
+) -> None:
     upstream.script("whole", says(completion("all at once")))
     text = http.post(PATH, json={**CHAT, "model": "up/whole", "stream": True}).text
     assert "all at once" in text
@@ -294,7 +419,15 @@ def test_a_server_that_ignores_stream_is_streamed_all_the_same(http: httpx.Clien
 
 
 def test_done_inside_an_answer_does_not_end_it(http: httpx.Client, upstream: Upstream) -> None:
-    upstream.script("done", streams(event({"content": "say data: [DONE]"}), event({"content": " and go on"}), event({}, "stop"), DONE))
+    upstream.script(
+        "done",
+        streams(
+            event({"content": "say data: [DONE]"}),
+            event({"content": " and go on"}),
+            event({}, "stop"),
+            DONE,
+        ),
+    )
     text = http.post(PATH, json={**CHAT, "model": "up/done", "stream": True}).text
     assert " and go on" in text
 
@@ -303,7 +436,9 @@ def test_a_declared_body_over_the_limit_is_refused_without_being_read(asgi_site:
     parts = urlsplit(asgi_site.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
         known = f"authorization: Bearer {asgi_site.key}\r\ncontent-type: application/json"
-        head = f"POST /native{PATH} HTTP/1.1\r\nhost: x\r\n{known}\r\ncontent-length: 99000000\r\n\r\n"
+        head = (
+            f"POST /native{PATH} HTTP/1.1\r\nhost: x\r\n{known}\r\ncontent-length: 99000000\r\n\r\n"
+        )
         connection.sendall(head.encode() + b'{"model":')
         received = connection.recv(65536)
     assert received.startswith(b"HTTP/1.1 413")
@@ -317,20 +452,38 @@ def test_an_undeclared_body_over_the_limit_is_refused(http: httpx.Client) -> Non
 
 
 def test_a_request_id_is_kept_if_sane(http: httpx.Client) -> None:
-    assert http.post(PATH, json=CHAT, headers={"x-request-id": "my-id-1"}).headers["x-request-id"] == "my-id-1"
-    assert http.post(PATH, json=CHAT, headers={"x-request-id": "a b\tc"}).headers["x-request-id"] != "a b\tc"
+    assert (
+        http.post(PATH, json=CHAT, headers={"x-request-id": "my-id-1"}).headers["x-request-id"]
+        == "my-id-1"
+    )
+    assert (
+        http.post(PATH, json=CHAT, headers={"x-request-id": "a b\tc"}).headers["x-request-id"]
+        != "a b\tc"
+    )
 
 
-def test_a_complete_reply_that_stalls_is_bounded(http: httpx.Client, upstream: Upstream, asgi_site: Site) -> None:
+def test_a_complete_reply_that_stalls_is_bounded(
+    http: httpx.Client, upstream: Upstream, asgi_site: Site
+) -> None:
     upstream.script("hangs", stalls)
     with pytest.raises(httpx.ReadTimeout):
-        http.post(PATH, json={**CHAT, "model": "up/hangs"}, timeout=0.5, headers={"x-request-id": "left-early"})
+        http.post(
+            PATH,
+            json={**CHAT, "model": "up/hangs"},
+            timeout=0.5,
+            headers={"x-request-id": "left-early"},
+        )
     [record] = asgi_site.wait_for_usage(request_id="left-early")
     assert record["status"] == "client_closed"
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
-def plain_site(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def plain_site(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     """A site whose formatter is not ours."""
     folder, key = template
     logging = {
@@ -341,28 +494,61 @@ def plain_site(request: pytest.FixtureRequest, template: tuple[Path, str], upstr
         "root": {"handlers": ["stderr"], "level": "INFO"},
     }
     more = {"SITE_SETTINGS": json.dumps({"LOGGING": logging})}
-    with running_site(request.param, tmp_path_factory.mktemp("plain"), folder, key, native_api(upstream), **more) as running:
+    with running_site(
+        request.param, tmp_path_factory.mktemp("plain"), folder, key, native_api(upstream), **more
+    ) as running:
         yield running
 
 
-@pytest.mark.parametrize("odd", ["%0AINFO forged", "%0D%0AINFO forged", "%E2%80%A8INFO forged", "%C2%85INFO forged", "%1B[2KINFO forged"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "%0AINFO forged",
+        "%0D%0AINFO forged",
+        "%E2%80%A8INFO forged",
+        "%C2%85INFO forged",
+        "%1B[2KINFO forged",
+    ],
+)
 @pytest.mark.parametrize("path", ["/v1/", "/v1/models/", "/v1/models/hello", "/health/"])
 def test_a_path_forges_no_line_of_the_log(plain_site: Site, path: str, odd: str) -> None:
     before = len(plain_site.log())
     answer = httpx.get(f"{plain_site.url}{path}{odd}", headers=plain_site.headers, trust_env=False)
     assert answer.status_code == 404
-    logged = until(lambda: "INFO native_api.request GET" in plain_site.log()[before:] and plain_site.log()[before:], "the line")
+    logged = until(
+        lambda: (
+            "INFO native_api.request GET" in plain_site.log()[before:] and plain_site.log()[before:]
+        ),
+        "the line",
+    )
     lines = [line for line in logged.splitlines() if "forged" in line]
     assert lines
-    assert all(line.startswith(("INFO native_api.request GET", "WARNING django.request")) and line.isprintable() for line in lines)
+    assert all(
+        line.startswith(("INFO native_api.request GET", "WARNING django.request"))
+        and line.isprintable()
+        for line in lines
+    )
 
 
-def test_secrets_never_reach_the_log(http: httpx.Client, asgi_site: Site, upstream: Upstream) -> None:
+def test_secrets_never_reach_the_log(
+    http: httpx.Client, asgi_site: Site, upstream: Upstream
+) -> None:
     """Not even at level DEBUG, which this site logs at, and whatever went wrong."""
     upstream.script("repeats", says({"error": {"message": TELLS_ALL}}, 500))
     for model in ("hello", "up/repeats", "dead/any"):
-        http.post(PATH, json={**CHAT, "model": model, "messages": [{"role": "user", "content": "a-prompt-nobody-logs"}]})
-    httpx.get(f"{asgi_site.url}/v1/models", headers={"authorization": f"Bearer {asgi_site.key}x"}, trust_env=False)
+        http.post(
+            PATH,
+            json={
+                **CHAT,
+                "model": model,
+                "messages": [{"role": "user", "content": "a-prompt-nobody-logs"}],
+            },
+        )
+    httpx.get(
+        f"{asgi_site.url}/v1/models",
+        headers={"authorization": f"Bearer {asgi_site.key}x"},
+        trust_env=False,
+    )
     log = asgi_site.log()
     assert '"native_api.request"' in log
     assert "a-prompt-nobody-logs" not in log
@@ -386,7 +572,9 @@ TWICE_COMPRESSED = says(completion(), headers={"content-encoding": "gzip, gzip"}
         (TWICE_COMPRESSED, True, "compressed its answer"),
     ],
 )
-def test_a_reply_that_is_more_than_it_seems(http: httpx.Client, upstream: Upstream, script: Any, stream: bool, words: str) -> None:
+def test_a_reply_that_is_more_than_it_seems(
+    http: httpx.Client, upstream: Upstream, script: Any, stream: bool, words: str
+) -> None:
     upstream.script("seems", script)
     response = http.post(PATH, json={**CHAT, "model": "up/seems", "stream": stream})
     assert words in error_of(response, 502, "upstream_error", "provider_error")["message"]

@@ -20,7 +20,9 @@ CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content
 
 
 @pytest.fixture(scope="module")
-def own_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def own_site(
+    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder, key = template
     settings = native_api(upstream, THROTTLE_RATES={"caller": "1000/m", "failed_auth": "3/m"})
     with running_site("uvicorn", tmp_path_factory.mktemp("own"), folder, key, settings) as running:
@@ -29,10 +31,17 @@ def own_site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: p
 
 def call(site: Site, key: str, model: str = "hello") -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(f"{site.url}/v1/chat/completions", headers=headers, json={**CHAT, "model": model}, trust_env=False)
+    return httpx.post(
+        f"{site.url}/v1/chat/completions",
+        headers=headers,
+        json={**CHAT, "model": model},
+        trust_env=False,
+    )
 
 
-def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_five_seconds(own_site: Site) -> None:
+def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_five_seconds(
+    own_site: Site,
+) -> None:
     key = manage(own_site.environment, "native_key", "create", "alice", "--name", "short-lived")
     assert "\n" not in key
     assert call(own_site, key).status_code == 200
@@ -51,7 +60,16 @@ def test_a_rotated_key_stops_and_the_new_one_works(own_site: Site) -> None:
 
 
 def test_a_key_may_be_bound_to_models(own_site: Site) -> None:
-    key = manage(own_site.environment, "native_key", "create", "alice", "--name", "bound", "--models", "hello,up/*")
+    key = manage(
+        own_site.environment,
+        "native_key",
+        "create",
+        "alice",
+        "--name",
+        "bound",
+        "--models",
+        "hello,up/*",
+    )
     assert call(own_site, key, "up/anything").status_code == 200
     refused = call(own_site, key, "second-chance")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
@@ -62,23 +80,44 @@ def test_a_key_may_be_bound_to_models(own_site: Site) -> None:
         "bound",
         0,
     )
-    listed = httpx.get(f"{own_site.url}/v1/models", headers={"authorization": f"Bearer {key}"}, trust_env=False).json()
+    listed = httpx.get(
+        f"{own_site.url}/v1/models", headers={"authorization": f"Bearer {key}"}, trust_env=False
+    ).json()
     assert [model["id"] for model in listed["data"]] == ["hello"]
 
 
 def test_a_key_may_have_a_rate_of_its_own(own_site: Site) -> None:
-    key = manage(own_site.environment, "native_key", "create", "alice", "--name", "slow", "--rate", "2/h")
+    key = manage(
+        own_site.environment, "native_key", "create", "alice", "--name", "slow", "--rate", "2/h"
+    )
     answers = [call(own_site, key) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == ["1", "0", "0"]
+    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == [
+        "1",
+        "0",
+        "0",
+    ]
     assert 1 <= int(answers[2].headers["retry-after"]) <= 3600
-    with openai.OpenAI(base_url=f"{own_site.url}/v1", api_key=key, max_retries=0) as client, pytest.raises(openai.RateLimitError):
+    with (
+        openai.OpenAI(base_url=f"{own_site.url}/v1", api_key=key, max_retries=0) as client,
+        pytest.raises(openai.RateLimitError),
+    ):
         client.chat.completions.create(**CHAT)
 
 
 def test_the_sdk_waits_as_long_as_it_is_told_and_gets_through(own_site: Site) -> None:
-    """One in two seconds: the second call is refused, and the SDK's own retry after `Retry-After` is not."""
-    key = manage(own_site.environment, "native_key", "create", "alice", "--name", "one-in-two", "--rate", "1/2s")
+    """One in two seconds: the second call is refused, and the SDK's own retry after `Retry-After`
+    is not."""
+    key = manage(
+        own_site.environment,
+        "native_key",
+        "create",
+        "alice",
+        "--name",
+        "one-in-two",
+        "--rate",
+        "1/2s",
+    )
     with openai.OpenAI(base_url=f"{own_site.url}/v1", api_key=key, max_retries=2) as client:
         answers = [client.chat.completions.with_raw_response.create(**CHAT) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200] * 3
@@ -92,24 +131,33 @@ def test_the_use_of_a_key_is_noted(own_site: Site) -> None:
     until(lambda: own_site.rows(query, key[:11])[0]["last_used_at"], "last_used_at to be written")
 
 
-def test_too_many_failures_from_one_address_are_slowed_and_a_good_key_still_works(own_site: Site) -> None:
+def test_too_many_failures_from_one_address_are_slowed_and_a_good_key_still_works(
+    own_site: Site,
+) -> None:
     wrong = own_site.key[:-1] + ("a" if own_site.key[-1] != "a" else "b")
     statuses = [call(own_site, wrong).status_code for _ in range(6)]
     assert 429 in statuses
     assert call(own_site, own_site.key).status_code == 200
 
 
-def test_rows_of_an_administrator_are_live_within_five_seconds(own_site: Site, upstream: Upstream) -> None:
+def test_rows_of_an_administrator_are_live_within_five_seconds(
+    own_site: Site, upstream: Upstream
+) -> None:
     assert call(own_site, own_site.key, "from-a-row").status_code == 404
     connection = sqlite3.connect(own_site.database, timeout=20)
     with connection:
-        connection.execute("INSERT INTO native_api_modelroute (id, name, enabled) VALUES (77, 'from-a-row', 1)")
+        connection.execute(
+            "INSERT INTO native_api_modelroute (id, name, enabled) VALUES (77, 'from-a-row', 1)"
+        )
         connection.execute(
             "INSERT INTO native_api_target (route_id, provider, model, priority, weight, enabled) VALUES (77, 'up', 'row-model', 0, 1, 1)"
         )
     connection.close()
     started = time.monotonic()
-    until(lambda: call(own_site, own_site.key, "from-a-row").status_code == 200, "the route to be there")
+    until(
+        lambda: call(own_site, own_site.key, "from-a-row").status_code == 200,
+        "the route to be there",
+    )
     assert time.monotonic() - started < 5
     assert upstream.seen("row-model")
 

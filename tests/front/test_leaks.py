@@ -1,4 +1,5 @@
-"""Whatever becomes of a call, it leaves nothing open behind: no file, no thread, no connection to the provider."""
+"""Whatever becomes of a call, it leaves nothing open behind: no file, no thread, no connection to
+the provider."""
 
 from __future__ import annotations
 
@@ -22,15 +23,24 @@ TOLERANCE = 3
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
-def server(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def server(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     folder, key = template
-    with running_site(request.param, tmp_path_factory.mktemp("leaks"), folder, key, native_api(upstream)) as running:
+    with running_site(
+        request.param, tmp_path_factory.mktemp("leaks"), folder, key, native_api(upstream)
+    ) as running:
         yield running
 
 
 def files_and_threads(server: Site) -> int:
     return sum(
-        len(os.listdir(f"/proc/{pid}/{kind}")) for pid in {server.process.pid, *children_of(server.process.pid)} for kind in ("fd", "task")
+        len(os.listdir(f"/proc/{pid}/{kind}"))
+        for pid in {server.process.pid, *children_of(server.process.pid)}
+        for kind in ("fd", "task")
     )
 
 
@@ -59,9 +69,18 @@ def test_calls_of_every_end_leave_nothing_open(server: Site, upstream: Upstream)
             upstream.script(name, script)
 
     def round_of_calls() -> None:
-        with httpx.Client(base_url=server.url, headers=server.headers, trust_env=False, timeout=20) as client:
+        with httpx.Client(
+            base_url=server.url, headers=server.headers, trust_env=False, timeout=20
+        ) as client:
             for name, (call, _script, stream) in CALLS.items():
-                call(client, {"model": f"up/{name}", "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
+                call(
+                    client,
+                    {
+                        "model": f"up/{name}",
+                        "messages": [{"role": "user", "content": "Hi"}],
+                        "stream": stream,
+                    },
+                )
 
     for _ in range(5):
         round_of_calls()
@@ -71,7 +90,13 @@ def test_calls_of_every_end_leave_nothing_open(server: Site, upstream: Upstream)
     for _ in range(ROUNDS):
         round_of_calls()
     with contextlib.suppress(AssertionError):
-        until(lambda: files_and_threads(server) <= before and upstream.open_connections <= connections, "everything to be closed", 5)
+        until(
+            lambda: (
+                files_and_threads(server) <= before and upstream.open_connections <= connections
+            ),
+            "everything to be closed",
+            5,
+        )
     assert files_and_threads(server) <= before + TOLERANCE
     assert upstream.open_connections <= connections + TOLERANCE
     server.wait_for_usage((ROUNDS + 3) * len(CALLS))

@@ -1,4 +1,5 @@
-"""Over HTTP, on each wire: whatever way an owned member comes in, the provider's body has in it what the gateway put there."""
+"""Over HTTP, on each wire: whatever way an owned member comes in, the provider's body has in it
+what the gateway put there."""
 
 from __future__ import annotations
 
@@ -22,27 +23,50 @@ VALUES = [None, 100_000]
 
 
 @pytest.fixture(scope="module")
-def site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder, key = template
-    provider = {"BASE_URL": upstream.url, "API_KEY": "sk-owned", "AUTH": "bearer", "OPTIONS": {"project": "p"}}
+    provider = {
+        "BASE_URL": upstream.url,
+        "API_KEY": "sk-owned",
+        "AUTH": "bearer",
+        "OPTIONS": {"project": "p"},
+    }
     settings = native_api(
-        upstream, PROVIDERS={wire.replace("_", "-"): {"DIALECT": wire, **provider} for wire in OWNED}, MODELS={}, STRICT=False
+        upstream,
+        PROVIDERS={wire.replace("_", "-"): {"DIALECT": wire, **provider} for wire in OWNED},
+        MODELS={},
+        STRICT=False,
     )
-    upstream.script(MODEL, says({"error": {"message": "not today"}}, 400))  # a status that speaks of the request alone
-    with running_site("uvicorn", tmp_path_factory.mktemp("owned"), folder, key, settings) as running:
+    upstream.script(
+        MODEL, says({"error": {"message": "not today"}}, 400)
+    )  # a status that speaks of the request alone
+    with running_site(
+        "uvicorn", tmp_path_factory.mktemp("owned"), folder, key, settings
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def http(site: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site.url, headers=site.headers, timeout=30, trust_env=False) as client:
+    with httpx.Client(
+        base_url=site.url, headers=site.headers, timeout=30, trust_env=False
+    ) as client:
         yield client
 
 
-def sent(http: httpx.Client, upstream: Upstream, wire: str, **more: Any) -> tuple[Any, dict[str, Any]]:
+def sent(
+    http: httpx.Client, upstream: Upstream, wire: str, **more: Any
+) -> tuple[Any, dict[str, Any]]:
     """The body that the provider got, None where it was not asked, and the error."""
     before = len(upstream.requests)
-    chat = {"model": f"{wire.replace('_', '-')}/{MODEL}", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7, **more}
+    chat = {
+        "model": f"{wire.replace('_', '-')}/{MODEL}",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 7,
+        **more,
+    }
     answer = http.post("/v1/chat/completions", json=chat)
     assert answer.status_code == 400, answer.text
     error: dict[str, Any] = answer.json()["error"]
@@ -50,7 +74,9 @@ def sent(http: httpx.Client, upstream: Upstream, wire: str, **more: Any) -> tupl
 
 
 @pytest.mark.parametrize("wire", OWNED)
-def test_an_owned_member_does_not_come_in_by_options(http: httpx.Client, upstream: Upstream, wire: str) -> None:
+def test_an_owned_member_does_not_come_in_by_options(
+    http: httpx.Client, upstream: Upstream, wire: str
+) -> None:
     for path in OWNED[wire]:
         for value in VALUES:
             body, error = sent(http, upstream, wire, provider_options={wire: nested(path, value)})
@@ -59,12 +85,25 @@ def test_an_owned_member_does_not_come_in_by_options(http: httpx.Client, upstrea
 
 
 @pytest.mark.parametrize("wire", OWNED)
-def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(http: httpx.Client, upstream: Upstream, wire: str) -> None:
-    """A field of the unified request is checked and translated; one that is not known does not go on."""
+def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(
+    http: httpx.Client, upstream: Upstream, wire: str
+) -> None:
+    """A field of the unified request is checked and translated; one that is not known does not go
+    on."""
     plain, _ = sent(http, upstream, wire)
     for path in OWNED[wire]:
         name = path.partition(".")[0].removesuffix("[]")
-        if name in ("tools", "model", "fallbacks", "max_tokens", "max_completion_tokens", "n", "service_tier", "stream", "stream_options"):
+        if name in (
+            "tools",
+            "model",
+            "fallbacks",
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+            "service_tier",
+            "stream",
+            "stream_options",
+        ):
             continue  # fields of the unified request
         body, _ = sent(http, upstream, wire, **nested(path, 100_000))
         assert body is None or body == plain, path
@@ -72,9 +111,16 @@ def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(http: httpx.C
         for path in OWNED[wire]:
             block = {"type": "text", "text": "Hi", **nested(path, 100_000)}
             items = [{"format": wire, "block": block}]
-            body, _ = sent(http, upstream, wire, messages=[{"role": "user", "content": "Hi", "provider_content": items}])
+            body, _ = sent(
+                http,
+                upstream,
+                wire,
+                messages=[{"role": "user", "content": "Hi", "provider_content": items}],
+            )
             assert body is None or top(body) == top(plain), path
 
 
 def top(body: Any) -> Any:
-    return {name: value for name, value in body.items() if normal(name) not in ("messages", "contents")}
+    return {
+        name: value for name, value in body.items() if normal(name) not in ("messages", "contents")
+    }

@@ -16,7 +16,10 @@ from tests.servers import Site, running_site
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 
 CLASSES = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["native_api.authentication.ApiKeyAuthentication", "tests.front.policies.NameAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "native_api.authentication.ApiKeyAuthentication",
+        "tests.front.policies.NameAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
         "tests.front.policies.NotOnFridays",
@@ -27,15 +30,24 @@ CLASSES = {
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
-def policed(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def policed(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     folder, key = template
     settings = native_api(upstream, **CLASSES)
-    with running_site(request.param, tmp_path_factory.mktemp("policed"), folder, key, settings, DEBUG="1") as running:
+    with running_site(
+        request.param, tmp_path_factory.mktemp("policed"), folder, key, settings, DEBUG="1"
+    ) as running:
         yield running
 
 
 def call(site: Site, **headers: str) -> httpx.Response:
-    return httpx.post(f"{site.url}/v1/chat/completions", json=CHAT, headers=headers, trust_env=False)
+    return httpx.post(
+        f"{site.url}/v1/chat/completions", json=CHAT, headers=headers, trust_env=False
+    )
 
 
 BY_SESSION = {
@@ -51,8 +63,13 @@ def test_a_class_that_looks_at_what_middleware_found_finds_it(
     kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path
 ) -> None:
     folder, key = template
-    settings = native_api(upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.policies.OfTheMiddleware"])
-    with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
+    settings = native_api(
+        upstream, DEFAULT_AUTHENTICATION_CLASSES=["tests.front.policies.OfTheMiddleware"]
+    )
+    with (
+        running_site(kind, tmp_path, folder, key, settings) as site,
+        httpx.Client(trust_env=False, timeout=20) as browser,
+    ):
         url = f"{site.url}/v1/models"
         assert browser.get(url).status_code == 401
         log_in(browser, site)
@@ -61,15 +78,24 @@ def test_a_class_that_looks_at_what_middleware_found_finds_it(
 
 def log_in(browser: httpx.Client, site: Site) -> None:
     url = f"{site.url.removesuffix('/native')}/admin/login/"
-    form = {"username": "alice", "password": "alice", "csrfmiddlewaretoken": browser.get(url).cookies["csrftoken"]}
+    form = {
+        "username": "alice",
+        "password": "alice",
+        "csrfmiddlewaretoken": browser.get(url).cookies["csrftoken"],
+    }
     assert browser.post(url, data=form).status_code == 302
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
-def test_a_session_of_the_sites_can_stand_beside_keys(kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+def test_a_session_of_the_sites_can_stand_beside_keys(
+    kind: str, template: tuple[Path, str], upstream: Upstream, tmp_path: Path
+) -> None:
     folder, key = template
     settings = native_api(upstream, **BY_SESSION)
-    with running_site(kind, tmp_path, folder, key, settings) as site, httpx.Client(trust_env=False, timeout=20) as browser:
+    with (
+        running_site(kind, tmp_path, folder, key, settings) as site,
+        httpx.Client(trust_env=False, timeout=20) as browser,
+    ):
         url = f"{site.url}/v1/chat/completions"
         assert browser.post(url, json=CHAT).status_code == 401
         log_in(browser, site)
@@ -86,7 +112,11 @@ def test_the_sites_users_are_known_without_a_key(policed: Site) -> None:
     answer = call(policed, authorization="Name alice")
     assert answer.status_code == 200
     [record] = policed.wait_for_usage(request_id=answer.headers["x-request-id"])
-    assert (record["user_name"], record["api_key_id"], record["api_key_name"]) == ("alice", None, "")
+    assert (record["user_name"], record["api_key_id"], record["api_key_name"]) == (
+        "alice",
+        None,
+        "",
+    )
 
 
 def test_keys_work_beside_them(policed: Site) -> None:
@@ -105,7 +135,11 @@ def test_a_permission_that_is_refused_says_why(policed: Site) -> None:
 
 
 def test_a_class_that_fails_tells_the_log_and_not_the_client(policed: Site) -> None:
-    answer = call(policed, authorization="Name alice", **{"x-broken": "1", "x-request-id": f"broken-{policed.kind}"})
+    answer = call(
+        policed,
+        authorization="Name alice",
+        **{"x-broken": "1", "x-request-id": f"broken-{policed.kind}"},
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
     assert "sk-of-the-site" not in answer.text
     [line] = [line for line in policed.log_lines() if "exception" in line]

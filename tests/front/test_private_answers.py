@@ -1,4 +1,5 @@
-"""No answer is kept by a cache: each says so, whoever writes it, and Django's per-site cache in front of the app serves none to another."""
+"""No answer is kept by a cache: each says so, whoever writes it, and Django's per-site cache in
+front of the app serves none to another."""
 
 from __future__ import annotations
 
@@ -78,7 +79,11 @@ def test_a_wrong_key_is_not_remembered_either(site: Site) -> None:
 @pytest.mark.parametrize("model", ["hello", "up/streamed", "echo/any"])
 def test_streams_say_so_too(site: Site, model: str) -> None:
     with httpx.stream(
-        "POST", f"{site.url}{PATH}", json={**CHAT, "model": model, "stream": True}, headers=site.headers, trust_env=False
+        "POST",
+        f"{site.url}{PATH}",
+        json={**CHAT, "model": model, "stream": True},
+        headers=site.headers,
+        trust_env=False,
     ) as answer:
         is_private(answer, "no-cache, no-store")
         assert answer.read().endswith(b"data: [DONE]\n\n")
@@ -94,7 +99,11 @@ def test_error_pages_of_a_project_say_so(rf: RequestFactory, page: Any, settings
 @pytest.mark.parametrize("status", [400, 413])
 def test_refusals_of_requests_that_django_cannot_read_say_so(status: int) -> None:
     response = _enveloped(HttpResponse(status=status))
-    assert (response.status_code, response.headers["cache-control"], vary_of(response)) == (status, "no-store", CALLERS)
+    assert (response.status_code, response.headers["cache-control"], vary_of(response)) == (
+        status,
+        "no-store",
+        CALLERS,
+    )
 
 
 # --- how the headers are made ----------------------------------------------------------------------------------
@@ -107,7 +116,9 @@ class TeamToken:
 
 
 def test_a_vary_that_a_response_has_is_kept() -> None:
-    response = HttpResponse(headers={"Vary": "Accept-Language, cookie", "Cache-Control": "max-age=60"})
+    response = HttpResponse(
+        headers={"Vary": "Accept-Language, cookie", "Cache-Control": "max-age=60"}
+    )
     headers.make_private(response)
     assert response.headers["vary"].startswith("Accept-Language, cookie, ")
     assert vary_of(response) == CALLERS | {"accept-language"}
@@ -140,10 +151,17 @@ def test_djangos_cache_is_told_in_words_that_every_release_understands(rf: Reque
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def cached(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def cached(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     folder, key = template
     more = {"SITE_SETTINGS": json.dumps(CACHED)}
-    with running_site(request.param, tmp_path_factory.mktemp("cached"), folder, key, native_api(upstream), **more) as running:
+    with running_site(
+        request.param, tmp_path_factory.mktemp("cached"), folder, key, native_api(upstream), **more
+    ) as running:
         assert_cache_is_on(running)
         yield running
 
@@ -158,15 +176,24 @@ def assert_cache_is_on(site: Site) -> None:
 def other_key(cached: Site) -> str:
     name = f"bob-{cached.process.pid}"
     environment = {**cached.environment, "DJANGO_SUPERUSER_PASSWORD": "b"}
-    manage(environment, "createsuperuser", "--noinput", "--username", name, "--email", "b@b.example")
+    manage(
+        environment, "createsuperuser", "--noinput", "--username", name, "--email", "b@b.example"
+    )
     return manage(environment, "native_key", "create", name, "--name", "tests")
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-api-key"])
-def test_what_one_caller_is_told_no_other_is_told(cached: Site, other_key: str, header: str) -> None:
+def test_what_one_caller_is_told_no_other_is_told(
+    cached: Site, other_key: str, header: str
+) -> None:
     def get(path: str, key: str | None) -> httpx.Response:
         value = f"Bearer {key}" if header == "authorization" else key
-        return httpx.get(f"{cached.url}{path}", headers={header: value} if value and key else {}, trust_env=False, timeout=20)
+        return httpx.get(
+            f"{cached.url}{path}",
+            headers={header: value} if value and key else {},
+            trust_env=False,
+            timeout=20,
+        )
 
     keys = [cached.key, other_key, cached.key + "x", None, cached.key]
     for path in ("/v1/usage", "/v1/models", "/v1/models/hello"):
@@ -177,7 +204,11 @@ def test_what_one_caller_is_told_no_other_is_told(cached: Site, other_key: str, 
 
 def test_what_a_caller_has_used_is_what_it_has_used_now(cached: Site) -> None:
     def used() -> int:
-        return int(httpx.get(f"{cached.url}/v1/usage", headers=cached.headers, trust_env=False).json()["total"]["requests"])
+        return int(
+            httpx.get(f"{cached.url}/v1/usage", headers=cached.headers, trust_env=False).json()[
+                "total"
+            ]["requests"]
+        )
 
     before = used()
     answer = httpx.post(f"{cached.url}{PATH}", json=CHAT, headers=cached.headers, trust_env=False)
@@ -192,7 +223,9 @@ def test_a_site_that_is_not_ready_any_more_says_so_at_once(
     """The last provider is a row, and is disabled."""
     folder, key = template
     settings = native_api(upstream, PROVIDERS={}, MODELS={})
-    with running_site(kind, tmp_path, folder, key, settings, SITE_SETTINGS=json.dumps(CACHED)) as site:
+    with running_site(
+        kind, tmp_path, folder, key, settings, SITE_SETTINGS=json.dumps(CACHED)
+    ) as site:
         shell(site, "Provider.objects.create(name='echo', preset='echo')")
         ready = ready_of(site, 200)
         shell(site, "Provider.objects.all().delete()")

@@ -1,4 +1,5 @@
-"""Calls from the site's own Python: synchronous from any thread, asynchronous on any loop, and on both sides of a fork."""
+"""Calls from the site's own Python: synchronous from any thread, asynchronous on any loop, and on
+both sides of a fork."""
 
 from __future__ import annotations
 
@@ -17,13 +18,23 @@ from tests.servers import ROOT, environment_for
 
 
 @pytest.mark.parametrize(
-    ("how", "count"), [("from_threads", 8), ("from_loops", 4), ("across_a_fork", 5), ("after_a_fork_in_the_middle", 1)]
+    ("how", "count"),
+    [
+        ("from_threads", 8),
+        ("from_loops", 4),
+        ("across_a_fork", 5),
+        ("after_a_fork_in_the_middle", 1),
+    ],
 )
-def test_every_call_is_answered_and_recorded(how: str, count: int, template: tuple[Path, str], upstream: Upstream, tmp_path: Path) -> None:
+def test_every_call_is_answered_and_recorded(
+    how: str, count: int, template: tuple[Path, str], upstream: Upstream, tmp_path: Path
+) -> None:
     shutil.copy(template[0] / "db.sqlite3", tmp_path)
     environment = environment_for(tmp_path, native_api(upstream), LOG_LEVEL="WARNING")
     command = [sys.executable, "-m", "tests.front.python_calls", how]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert json.loads(done.stdout) == ["Hello there"] * count, done.stderr
     assert done.stderr == ""
     assert records(tmp_path / "db.sqlite3") == [("a task", "ok")] * count

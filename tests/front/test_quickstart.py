@@ -32,7 +32,11 @@ KEY = re.compile(r"nk_[a-z0-9]{8}_[A-Za-z0-9]{49}")
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "PYENV_ROOT", "PYENV_VERSION")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "LANG", "PYENV_ROOT", "PYENV_VERSION")
+    }
     return {
         **inherited,
         "HOME": str(folder),
@@ -45,7 +49,14 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def quickstart(folder: Path, *arguments: str, **more: str) -> str:
     command = [sys.executable, "manage.py", "native_quickstart", "--no-serve", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment(folder, **more), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -60,7 +71,8 @@ def test_it_makes_an_admin_a_key_and_the_echo_model_once(tmp_path: Path) -> None
 
 
 def modes(*paths: Path) -> dict[str, int]:
-    """What each may be used for by whom, as `chmod` writes it. Files that are gone by themselves are left out."""
+    """What each may be used for by whom, as `chmod` writes it. Files that are gone by themselves
+    are left out."""
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in paths if path.exists()}
 
 
@@ -88,7 +100,15 @@ def test_the_database_is_its_owners_alone_from_its_first_moment_on(tmp_path: Pat
         "from django.core.management import execute_from_command_line as run; run(['manage.py', 'native_quickstart', '--no-serve'])"
     )
     env = environment(tmp_path, DJANGO_SETTINGS_MODULE="gatewayproject.settings")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, umask=0)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        umask=0,
+    )
     assert done.stdout.startswith("mode 0o600\n"), done.stderr
     assert set(re.findall("mode (.*)", done.stdout)) == {"0o600"}
 
@@ -127,25 +147,38 @@ def test_it_keeps_provider_keys_from_the_environment_out_of_sight(tmp_path: Path
 def test_it_registers_every_vendor_whose_variables_are_all_set(tmp_path: Path) -> None:
     printed = quickstart(tmp_path, **ALL_VARIABLES)
     [line] = re.findall(r"^Providers: (.*)$", printed, re.MULTILINE)
-    assert {*line.split(", ")} >= {row.name for row in ROWS if row.key_variable or row.options} | {"echo"}
+    assert {*line.split(", ")} >= {row.name for row in ROWS if row.key_variable or row.options} | {
+        "echo"
+    }
 
 
 def test_it_registers_no_vendor_that_lacks_a_variable(tmp_path: Path) -> None:
-    printed = quickstart(tmp_path, AZURE_OPENAI_API_KEY="k", GOOGLE_CLOUD_PROJECT="p", CLOUDFLARE_API_TOKEN="k")
+    printed = quickstart(
+        tmp_path, AZURE_OPENAI_API_KEY="k", GOOGLE_CLOUD_PROJECT="p", CLOUDFLARE_API_TOKEN="k"
+    )
     assert not re.findall(r"^Providers: .*(?:azure|vertex|cloudflare)", printed, re.MULTILINE)
 
 
 def test_in_a_site_of_its_own_settings_it_keeps_vendors_as_rows(tmp_path: Path) -> None:
-    env = environment_for(tmp_path, {}, AZURE_OPENAI_API_KEY="sk-azure", AZURE_OPENAI_ENDPOINT="https://x.openai.azure.com/")
+    env = environment_for(
+        tmp_path,
+        {},
+        AZURE_OPENAI_API_KEY="sk-azure",
+        AZURE_OPENAI_ENDPOINT="https://x.openai.azure.com/",
+    )
     manage(env, "native_quickstart", "--no-serve")
     connection = sqlite3.connect(tmp_path / "db.sqlite3")
-    rows = connection.execute("SELECT name, preset, options FROM native_api_provider WHERE name LIKE 'azure%'").fetchall()
+    rows = connection.execute(
+        "SELECT name, preset, options FROM native_api_provider WHERE name LIKE 'azure%'"
+    ).fetchall()
     connection.close()
     assert rows == [("azure", "azure", '{"endpoint": "https://x.openai.azure.com/"}')]
 
 
 @pytest.mark.parametrize(("name", "ending"), [("vllm", "/v1"), ("ollama", "")])
-def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstream, name: str, ending: str) -> None:
+def test_it_finds_local_servers_and_their_models(
+    tmp_path: Path, upstream: Upstream, name: str, ending: str
+) -> None:
     async def models(exchange: object) -> None:
         await exchange.json({"object": "list", "data": [{"id": "tiny-llama"}]})  # type: ignore[attr-defined]
 
@@ -157,12 +190,14 @@ def test_it_finds_local_servers_and_their_models(tmp_path: Path, upstream: Upstr
         "from django.core.management import execute_from_command_line as run; run(['manage.py', 'native_quickstart', '--no-serve'])"
     )
     env = environment(tmp_path, DJANGO_SETTINGS_MODULE="gatewayproject.settings")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
     assert f"{name} with 1 model" in done.stdout, done.stderr
     connection = sqlite3.connect(tmp_path / "db.sqlite3")
-    assert connection.execute("SELECT provider, model FROM native_api_target WHERE model = 'tiny-llama'").fetchall() == [
-        (name, "tiny-llama")
-    ]
+    assert connection.execute(
+        "SELECT provider, model FROM native_api_target WHERE model = 'tiny-llama'"
+    ).fetchall() == [(name, "tiny-llama")]
     connection.close()
 
 
@@ -172,9 +207,19 @@ def serving(folder: Path, *arguments: str, **more: str) -> Iterator[str]:
     log_path = folder / "log"
     with log_path.open("wb") as log:
         command = [sys.executable, "manage.py", "native_quickstart", *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(folder, PYTHONUNBUFFERED="1", **more), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(folder, PYTHONUNBUFFERED="1", **more),
+            stdout=log,
+            stderr=log,
+        )
     try:
-        until(lambda: process.poll() is not None or "startup complete" in log_path.read_text(), "the server", 60)
+        until(
+            lambda: process.poll() is not None or "startup complete" in log_path.read_text(),
+            "the server",
+            60,
+        )
         assert process.poll() is None, log_path.read_text()
         yield log_path.read_text()
     finally:
@@ -188,21 +233,41 @@ def printed_url(printed: str) -> str:
 def test_what_it_prints_works_on_what_it_serves(tmp_path: Path) -> None:
     with serving(tmp_path, "--port", str(free_port())) as printed:
         [curl] = re.findall(r"^ +curl .*\\\n.*$", printed, re.MULTILINE)
-        snippet = textwrap.dedent(printed.partition("or from Python:\n")[2].partition('end="")')[0] + 'end="")')
+        snippet = textwrap.dedent(
+            printed.partition("or from Python:\n")[2].partition('end="")')[0] + 'end="")'
+        )
         python = [sys.executable, "-c", snippet]
-        assert subprocess.run(python, env={"NO_PROXY": "*"}, capture_output=True, text=True, timeout=60).stdout == "Hello"
+        assert (
+            subprocess.run(
+                python, env={"NO_PROXY": "*"}, capture_output=True, text=True, timeout=60
+            ).stdout
+            == "Hello"
+        )
         if shutil.which("curl") is None:
             pytest.skip("There is no curl on this machine to run the printed line with.")
-        answer = subprocess.run(["sh", "-c", curl], env={**os.environ, "NO_PROXY": "*"}, capture_output=True, text=True, timeout=60)
+        answer = subprocess.run(
+            ["sh", "-c", curl],
+            env={**os.environ, "NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert json.loads(answer.stdout)["choices"][0]["message"]["content"] == "Hello"
 
 
 @pytest.mark.parametrize("debug", ["0", "1"])
-def test_the_project_answers_every_other_address_in_the_envelope(tmp_path: Path, debug: str) -> None:
+def test_the_project_answers_every_other_address_in_the_envelope(
+    tmp_path: Path, debug: str
+) -> None:
     with serving(tmp_path, "--port", str(free_port()), DEBUG=debug) as printed:
         site = printed_url(printed).removesuffix("/native")
         with httpx.Client(base_url=site, trust_env=False, timeout=20) as client:
-            for method, path in (("GET", "/nowhere"), ("POST", "/v1/chat/completions"), ("GET", "/%0A"), ("GET", "/")):
+            for method, path in (
+                ("GET", "/nowhere"),
+                ("POST", "/v1/chat/completions"),
+                ("GET", "/%0A"),
+                ("GET", "/"),
+            ):
                 answer = client.request(method, path)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
                 assert "The API is below /native/v1/." in answer.json()["error"]["message"]
@@ -211,18 +276,31 @@ def test_the_project_answers_every_other_address_in_the_envelope(tmp_path: Path,
 
 
 def test_a_port_that_is_taken_is_left_to_who_has_it(tmp_path: Path) -> None:
-    """Such as a local vLLM, which quickstart looks for on the port that it would serve on itself."""
+    """Such as a local vLLM, which quickstart looks for on the port that it would serve on
+    itself."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        command = [sys.executable, "manage.py", "native_quickstart", "--no-serve", "--port", str(port)]
-        refused = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+        command = [
+            sys.executable,
+            "manage.py",
+            "native_quickstart",
+            "--no-serve",
+            "--port",
+            str(port),
+        ]
+        refused = subprocess.run(
+            command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=60
+        )
         assert refused.returncode == 1
         assert f"Cannot listen on 127.0.0.1:{port}" in refused.stderr
         assert _free_port("127.0.0.1", range(port, port + 20)) > port
     assert _free_port("127.0.0.1", [port]) == port
 
 
-@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("gateway.lan", "gateway.lan")])
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("gateway.lan", "gateway.lan")],
+)
 def test_the_address_that_is_printed_can_be_called(host: str, shown: str) -> None:
     assert _reachable(host) == shown
 
@@ -232,7 +310,15 @@ def test_with_nothing_set_everything_is_made_beside_the_project_and_kept(tmp_pat
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, timeout=60)
     command = [sys.executable, "manage.py", "native_quickstart", "--no-serve"]
     runs = [
-        subprocess.run(command, cwd=clone, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True, timeout=60).stdout
+        subprocess.run(
+            command,
+            cwd=clone,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
         for _ in range(2)
     ]
     assert KEY.search(runs[0])
@@ -240,11 +326,20 @@ def test_with_nothing_set_everything_is_made_beside_the_project_and_kept(tmp_pat
     assert stat.S_IMODE((clone / ".secret_key").stat().st_mode) == 0o600
     assert modes(*sqlite_files(clone)) == {"db.sqlite3": 0o600}
     assert modes(clone / "native_journal") == {"native_journal": 0o700}
-    status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True, timeout=60)
+    status = subprocess.run(
+        ["git", "status", "--porcelain"],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert status.stdout == ""
 
 
-def test_a_secret_key_that_others_can_read_is_tightened_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_key_that_others_can_read_is_tightened_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / ".secret_key"
     path.write_text("a key")
     path.chmod(0o644)
@@ -253,16 +348,24 @@ def test_a_secret_key_that_others_can_read_is_tightened_and_said(tmp_path: Path,
     assert capsys.readouterr().err.count(f"{path} was open to other users") == 1
 
 
-def test_the_project_uses_postgresql_and_redis_when_the_urls_say_so(postgres_url: str, redis_url: str, tmp_path: Path) -> None:
-    with serving(tmp_path, "--port", str(free_port()), DATABASE_URL=postgres_url, CACHE_URL=redis_url) as printed:
+def test_the_project_uses_postgresql_and_redis_when_the_urls_say_so(
+    postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with serving(
+        tmp_path, "--port", str(free_port()), DATABASE_URL=postgres_url, CACHE_URL=redis_url
+    ) as printed:
         key = KEY.findall(printed)[0]
         body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
         url = f"{printed_url(printed)}/v1/chat/completions"
-        answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=20)
+        answer = httpx.post(
+            url, json=body, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=20
+        )
         assert answer.status_code == 200
         with redis.Redis.from_url(redis_url) as client:
             assert list(client.scan_iter("*rl:*"))
-    recorded = ask_postgres(postgres_url, "SELECT request_id, user_name FROM native_api_usagerecord")
+    recorded = ask_postgres(
+        postgres_url, "SELECT request_id, user_name FROM native_api_usagerecord"
+    )
     assert recorded == [(answer.headers["x-request-id"], "admin")]
     assert not (tmp_path / "db.sqlite3").exists()
 

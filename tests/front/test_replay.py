@@ -1,4 +1,5 @@
-"""Anthropic and Gemini behind a real server: what the official SDK got in one turn reaches the provider in the next as it was."""
+"""Anthropic and Gemini behind a real server: what the official SDK got in one turn reaches the
+provider in the next as it was."""
 
 from __future__ import annotations
 
@@ -26,14 +27,18 @@ QUESTION = {"role": "user", "content": "Hi"}
 
 
 @pytest.fixture(scope="module")
-def site(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder, key = template
     providers = {
         "anthropic": {"DIALECT": "anthropic", "BASE_URL": upstream.url, "API_KEY": "ant-secret"},
         "gemini": {"DIALECT": "gemini", "BASE_URL": f"{upstream.url}beta", "API_KEY": "gem-secret"},
     }
     settings = native_api(upstream, PROVIDERS=providers, MODELS={})
-    with running_site("uvicorn", tmp_path_factory.mktemp("replay"), folder, key, settings) as running:
+    with running_site(
+        "uvicorn", tmp_path_factory.mktemp("replay"), folder, key, settings
+    ) as running:
         yield running
 
 
@@ -45,20 +50,30 @@ def sdk(site: Site) -> Iterator[openai.OpenAI]:
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["complete", "streamed"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_provider_gets_its_turn_back(sdk: openai.OpenAI, upstream: Upstream, case: str, streamed: bool) -> None:
+def test_the_provider_gets_its_turn_back(
+    sdk: openai.OpenAI, upstream: Upstream, case: str, streamed: bool
+) -> None:
     wire, _, name = case.partition("/")
     told = json.loads((RECORDINGS / f"{case}.json").read_text())
     model = f"{'claude-opus-4-8' if wire == 'anthropic' else 'gemini-3-flash'}-{name.replace('_', '-')}-{streamed}".lower()
     upstream.script(model, streams(told["stream"].encode()) if streamed else says(told["reply"]))
     message = turn_of(sdk, f"{wire}/{model}", streamed)
-    results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in message.get("tool_calls") or ()]
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
+        for call in message.get("tool_calls") or ()
+    ]
     upstream.script(model, says(told["reply"]))
-    sdk.chat.completions.create(model=f"{wire}/{model}", messages=[QUESTION, message, *results, QUESTION])  # type: ignore[list-item]
+    sdk.chat.completions.create(
+        model=f"{wire}/{model}", messages=[QUESTION, message, *results, QUESTION]
+    )  # type: ignore[list-item]
     body = upstream.seen(model)[-1].body
     if wire == "anthropic":
         assert body["messages"][1] == {"role": "assistant", "content": told["reply"]["content"]}
     else:
-        assert body["contents"][1] == {"role": "model", "parts": told["reply"]["candidates"][0]["content"]["parts"]}
+        assert body["contents"][1] == {
+            "role": "model",
+            "parts": told["reply"]["candidates"][0]["content"]["parts"],
+        }
 
 
 def turn_of(sdk: openai.OpenAI, model: str, streamed: bool) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Routing as a client meets it: tiers, fallbacks and who may use them, what is told and recorded, hedging, nobody left."""
+"""Routing as a client meets it: tiers, fallbacks and who may use them, what is told and recorded,
+hedging, nobody left."""
 
 from __future__ import annotations
 
@@ -16,7 +17,18 @@ import pytest
 from tests.front.conftest import native_api
 from tests.front.test_errors import error_of
 from tests.front.test_native_check import log_in
-from tests.scripted_provider import Exchange, Script, Upstream, completion, cuts, event, hello, says, stalls, streams
+from tests.scripted_provider import (
+    Exchange,
+    Script,
+    Upstream,
+    completion,
+    cuts,
+    event,
+    hello,
+    says,
+    stalls,
+    streams,
+)
 from tests.servers import Site, manage, running_site, until
 
 PATH = "/v1/chat/completions"
@@ -38,11 +50,16 @@ MODELS = {
     "narrow": to("narrow", CONTEXT_FALLBACKS=["wide"]),
     "many": to("many-1", "many-2", "many-3", STRATEGY="weighted"),
     "hedged": to("late", "early", HEDGE=0.2),
-    "lame": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "lame"}, {"PROVIDER": "up", "MODEL": "hello"}]},
+    "lame": {
+        "TARGETS": [{"PROVIDER": "dead", "MODEL": "lame"}, {"PROVIDER": "up", "MODEL": "hello"}]
+    },
     "unpaid": {"TARGETS": [{"PROVIDER": "keyless", "MODEL": "unpaid"}]},
     "fragile": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "any", "RETRIES": 4}]},
     "lone": {"TARGETS": [{"PROVIDER": "shared", "MODEL": "lone"}]},
-    "lone-but-safe": {"TARGETS": [{"PROVIDER": "shared", "MODEL": "lone-but-safe"}], "FALLBACKS": ["hello"]},
+    "lone-but-safe": {
+        "TARGETS": [{"PROVIDER": "shared", "MODEL": "lone-but-safe"}],
+        "FALLBACKS": ["hello"],
+    },
 }
 
 
@@ -50,19 +67,31 @@ MODELS = {
 def routed(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
     folder, key = template
     upstream.script("fails-guarded", says({"error": {"message": "no such model"}}, 404))
-    upstream.script("narrow", says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400))
+    upstream.script(
+        "narrow", says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400)
+    )
     upstream.script("late", stalls)
     upstream.script("unpaid", says({"error": {"message": "Incorrect API key provided"}}, 401))
     settings = native_api(upstream, MODELS=MODELS)
-    settings["PROVIDERS"]["keyless"] = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-revoked"}
-    settings["PROVIDERS"]["shared"] = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-shared"}
+    settings["PROVIDERS"]["keyless"] = {
+        "DIALECT": "openai",
+        "BASE_URL": upstream.url,
+        "API_KEY": "sk-revoked",
+    }
+    settings["PROVIDERS"]["shared"] = {
+        "DIALECT": "openai",
+        "BASE_URL": upstream.url,
+        "API_KEY": "sk-shared",
+    }
     with running_site("uvicorn", tmp_path_factory.mktemp("routed"), folder, key, settings) as site:
         yield site
 
 
 @pytest.fixture
 def http(routed: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=routed.url, headers=routed.headers, timeout=30, trust_env=False) as client:
+    with httpx.Client(
+        base_url=routed.url, headers=routed.headers, timeout=30, trust_env=False
+    ) as client:
         yield client
 
 
@@ -73,7 +102,16 @@ def ask(http: httpx.Client, **fields: Any) -> httpx.Response:
 @pytest.fixture(scope="module")
 def bound(routed: Site) -> dict[str, str]:
     """The headers of a caller who may not use everything."""
-    key = manage(routed.environment, "native_key", "create", "alice", "--name", "bound", "--models", "guarded,hello,simple")
+    key = manage(
+        routed.environment,
+        "native_key",
+        "create",
+        "alice",
+        "--name",
+        "bound",
+        "--models",
+        "guarded,hello,simple",
+    )
     return {"authorization": f"Bearer {key}"}
 
 
@@ -84,18 +122,33 @@ def test_a_tier_is_the_route_of_its_name(http: httpx.Client, routed: Site) -> No
     response = ask(http, tier="simple")
     assert response.headers["x-native-model"] == "simple"
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
-    assert (record["model"], record["provider_model"], record["status"]) == ("simple", "small", "ok")
+    assert (record["model"], record["provider_model"], record["status"]) == (
+        "simple",
+        "small",
+        "ok",
+    )
 
 
 def test_a_tier_without_a_route_and_a_tier_beside_a_model(http: httpx.Client) -> None:
-    assert error_of(ask(http, tier="complex"), 404, "not_found_error", "model_not_found")["param"] == "tier"
-    assert error_of(ask(http, tier="simple", model="hello"), 400, "invalid_request_error", "invalid_request")["param"] == "tier"
+    assert (
+        error_of(ask(http, tier="complex"), 404, "not_found_error", "model_not_found")["param"]
+        == "tier"
+    )
+    assert (
+        error_of(
+            ask(http, tier="simple", model="hello"), 400, "invalid_request_error", "invalid_request"
+        )["param"]
+        == "tier"
+    )
 
 
 def test_a_tier_is_as_guarded_as_its_route(http: httpx.Client, bound: dict[str, str]) -> None:
     http.headers.update(bound)
     assert ask(http, tier="simple").status_code == 200
-    assert error_of(ask(http, tier="moderate"), 403, "permission_error", "model_not_allowed")["param"] == "tier"
+    assert (
+        error_of(ask(http, tier="moderate"), 403, "permission_error", "model_not_allowed")["param"]
+        == "tier"
+    )
 
 
 def tier_of(http: httpx.Client, tier: str, conversation: str) -> str:
@@ -106,11 +159,17 @@ def tier_of(http: httpx.Client, tier: str, conversation: str) -> str:
 
 
 def test_a_conversations_tier_only_goes_up(http: httpx.Client) -> None:
-    assert [tier_of(http, tier, "a-talk") for tier in ("simple", "moderate", "simple")] == ["simple", "moderate", "moderate"]
+    assert [tier_of(http, tier, "a-talk") for tier in ("simple", "moderate", "simple")] == [
+        "simple",
+        "moderate",
+        "moderate",
+    ]
     assert tier_of(http, "simple", "another") == "simple"
 
 
-def test_a_tier_that_was_refused_or_is_another_keys_raises_nothing(http: httpx.Client, bound: dict[str, str]) -> None:
+def test_a_tier_that_was_refused_or_is_another_keys_raises_nothing(
+    http: httpx.Client, bound: dict[str, str]
+) -> None:
     assert ask(http, tier="complex", conversation_id="no-route").status_code == 404
     assert tier_of(http, "simple", "no-route") == "simple"
     assert tier_of(http, "moderate", "of-two-keys") == "moderate"
@@ -134,12 +193,23 @@ def test_a_conversation_stays_on_its_target(http: httpx.Client, upstream: Upstre
 
 def test_a_fallback_answers_and_that_is_told(http: httpx.Client, routed: Site) -> None:
     response = ask(http, model="guarded")
-    assert [response.headers[f"x-native-{name}"] for name in ("model", "provider", "attempts")] == ["secret", "up", "2"]
+    assert [response.headers[f"x-native-{name}"] for name in ("model", "provider", "attempts")] == [
+        "secret",
+        "up",
+        "2",
+    ]
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
-    assert (record["model"], record["provider_model"], record["attempts"], record["status"]) == ("guarded", "secret", 2, "ok")
+    assert (record["model"], record["provider_model"], record["attempts"], record["status"]) == (
+        "guarded",
+        "secret",
+        2,
+        "ok",
+    )
 
 
-def test_a_routes_fallback_that_the_caller_may_not_use_is_passed_over(http: httpx.Client, bound: dict[str, str]) -> None:
+def test_a_routes_fallback_that_the_caller_may_not_use_is_passed_over(
+    http: httpx.Client, bound: dict[str, str]
+) -> None:
     http.headers.update(bound)
     assert ask(http, model="guarded").headers["x-native-model"] == "hello"
 
@@ -148,7 +218,9 @@ def test_a_requests_own_fallbacks_come_instead(http: httpx.Client) -> None:
     assert ask(http, model="guarded", fallbacks=["up/any"]).headers["x-native-model"] == "up/any"
 
 
-def test_a_requests_own_fallbacks_are_checked_before_anything_is_called(http: httpx.Client, upstream: Upstream, bound: Any) -> None:
+def test_a_requests_own_fallbacks_are_checked_before_anything_is_called(
+    http: httpx.Client, upstream: Upstream, bound: Any
+) -> None:
     upstream.requests.clear()
     wrong = ask(http, model="hello", fallbacks=["simple", "nobody"])
     assert error_of(wrong, 404, "not_found_error", "model_not_found")["param"] == "fallbacks[1]"
@@ -158,22 +230,34 @@ def test_a_requests_own_fallbacks_are_checked_before_anything_is_called(http: ht
     assert upstream.requests == []
 
 
-def test_a_conversation_that_is_too_long_goes_where_there_is_room(http: httpx.Client, bound: dict[str, str]) -> None:
+def test_a_conversation_that_is_too_long_goes_where_there_is_room(
+    http: httpx.Client, bound: dict[str, str]
+) -> None:
     assert ask(http, model="narrow").headers["x-native-model"] == "wide"
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
-def test_an_error_tells_how_it_came_about_too(http: httpx.Client, routed: Site, upstream: Upstream) -> None:
-    upstream.script("overloaded", says({"error": {"message": "overloaded"}}, 503, {"retry-after": "7"}))
+def test_an_error_tells_how_it_came_about_too(
+    http: httpx.Client, routed: Site, upstream: Upstream
+) -> None:
+    upstream.script(
+        "overloaded", says({"error": {"message": "overloaded"}}, 503, {"retry-after": "7"})
+    )
     response = ask(http, model="up/overloaded", stream=True)
     error_of(response, 502, "upstream_error", "provider_error")
-    assert [response.headers[f"x-native-{name}"] for name in ("model", "provider", "attempts")] == ["up/overloaded", "up", "1"]
+    assert [response.headers[f"x-native-{name}"] for name in ("model", "provider", "attempts")] == [
+        "up/overloaded",
+        "up",
+        "1",
+    ]
     assert response.headers["retry-after"] == "7"
 
 
-def test_nobody_left_is_said_at_once_and_when_to_come_back(http: httpx.Client, routed: Site) -> None:
+def test_nobody_left_is_said_at_once_and_when_to_come_back(
+    http: httpx.Client, routed: Site
+) -> None:
     error_of(ask(http, model="fragile"), 502, "upstream_error", "connection_failed")
     started = time.monotonic()
     response = ask(http, model="fragile")
@@ -184,10 +268,15 @@ def test_nobody_left_is_said_at_once_and_when_to_come_back(http: httpx.Client, r
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["status"], record["attempts"], record["provider"]) == ("error", 0, "")
     ready = http.get("/health/ready").json()
-    assert (ready["status"], ready["checks"]["providers"]["out_of_order"] >= 1) == ("degraded", True)
+    assert (ready["status"], ready["checks"]["providers"]["out_of_order"] >= 1) == (
+        "degraded",
+        True,
+    )
 
 
-def test_a_key_that_its_provider_refuses_shows_to_operators(http: httpx.Client, routed: Site) -> None:
+def test_a_key_that_its_provider_refuses_shows_to_operators(
+    http: httpx.Client, routed: Site
+) -> None:
     told = error_of(ask(http, model="unpaid"), 502, "upstream_error", "provider_error")
     assert told["provider"] == "keyless"
 
@@ -197,19 +286,28 @@ def test_a_key_that_its_provider_refuses_shows_to_operators(http: httpx.Client, 
 
     ready = until(readiness, "readiness to tell of it: an answer serves for a second")
     assert (ready["status"], ready["checks"]["providers"]["keys_refused"]) == ("degraded", 1)
-    with httpx.Client(base_url=routed.url.removesuffix("/native"), follow_redirects=True, trust_env=False, timeout=30) as browser:
+    with httpx.Client(
+        base_url=routed.url.removesuffix("/native"),
+        follow_redirects=True,
+        trust_env=False,
+        timeout=30,
+    ) as browser:
         log_in(browser)
         listed = browser.get("/admin/native_api/provider/").text
     assert re.search(r"<th>keyless</th>.*<td>key refused \(401\)</td>", listed)
     assert "sk-revoked" not in listed
 
 
-def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(template: Any, upstream: Upstream, tmp_path: Path) -> None:
+def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
+    template: Any, upstream: Upstream, tmp_path: Path
+) -> None:
     settings = native_api(upstream, MODELS=MODELS, THROTTLE_RATES={"caller": None})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         with running_site("uvicorn", tmp_path, *template, settings, CACHE_URL=url) as site:
-            with httpx.Client(base_url=site.url, headers=site.headers, timeout=30, trust_env=False) as client:
+            with httpx.Client(
+                base_url=site.url, headers=site.headers, timeout=30, trust_env=False
+            ) as client:
                 started = time.monotonic()
                 answers = [ask(client, model="lame") for _ in range(10)]
                 assert time.monotonic() - started < 5
@@ -218,11 +316,16 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(template: Any
                 ready = client.get("/health/ready")
             assert time.monotonic() - started < 5
     checks = ready.json()["checks"]
-    assert (ready.status_code, checks["cache"]) == (200, {"status": "degraded", "error": "HangingCall"})
+    assert (ready.status_code, checks["cache"]) == (
+        200,
+        {"status": "degraded", "error": "HangingCall"},
+    )
     assert checks["providers"]["out_of_order"] == 1, "found out by the process itself"
 
 
-def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(http: httpx.Client) -> None:
+def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(
+    http: httpx.Client,
+) -> None:
     def median(model: str) -> float:
         times = []
         for _ in range(60):
@@ -238,12 +341,35 @@ def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_
 
 # --- between callers -------------------------------------------------------------------------------------------------
 
-OF_THE_REQUEST = [400, 404, 405, 406, 409, 410, 411, 412, 413, 414, 415, 416, 417, 422, 423, 424, 428, 431, 451]
+OF_THE_REQUEST = [
+    400,
+    404,
+    405,
+    406,
+    409,
+    410,
+    411,
+    412,
+    413,
+    414,
+    415,
+    416,
+    417,
+    422,
+    423,
+    424,
+    428,
+    431,
+    451,
+]
 OTHERS = [307, 401, 402, 403, 407, 408, 429, 500, 501, 502, 503, 504, 520, 529, 599]
 ERROR = {"error": {"message": "not so"}}
 BREAKS_OFF = streams(event({"role": "assistant", "content": "half"}), cuts)
 PROVOKED: dict[str, Script] = {
-    **{str(status): says(ERROR, status, {"retry-after": "300"}) for status in [*OF_THE_REQUEST, *OTHERS]},
+    **{
+        str(status): says(ERROR, status, {"retry-after": "300"})
+        for status in [*OF_THE_REQUEST, *OTHERS]
+    },
     "in-a-200": says(ERROR),
     "nonsense": says(b"<html>"),
     "reset": cuts,
@@ -255,9 +381,19 @@ PROVOKED: dict[str, Script] = {
 def client_of(site: Site, name: str) -> Iterator[httpx.Client]:
     """A new user's."""
     environment = {**site.environment, "DJANGO_SUPERUSER_PASSWORD": name}
-    manage(environment, "createsuperuser", "--noinput", "--username", name, "--email", f"{name}@b.example")
+    manage(
+        environment,
+        "createsuperuser",
+        "--noinput",
+        "--username",
+        name,
+        "--email",
+        f"{name}@b.example",
+    )
     key = manage(site.environment, "native_key", "create", name, "--name", f"of-{name}")
-    with httpx.Client(base_url=site.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False) as client:
+    with httpx.Client(
+        base_url=site.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False
+    ) as client:
         yield client
 
 
@@ -279,7 +415,9 @@ def only_if_bad(script: Script) -> Script:
     """A provider that fails at one kind of request and answers all others."""
 
     async def chosen(exchange: Exchange) -> None:
-        await (script if exchange.received.body["messages"][-1]["content"] == "bad" else hello)(exchange)
+        await (script if exchange.received.body["messages"][-1]["content"] == "bad" else hello)(
+            exchange
+        )
 
     return chosen
 
@@ -291,7 +429,12 @@ def test_what_one_caller_provokes_puts_no_model_out_of_order_for_another(
     model = f"provoked-{kind}"
     upstream.script(model, only_if_bad(PROVOKED[kind]))
     for _ in range(20):
-        ask(http, model=f"shared/{model}", messages=[{"role": "user", "content": "bad"}], stream=kind == "breaks-off")
+        ask(
+            http,
+            model=f"shared/{model}",
+            messages=[{"role": "user", "content": "bad"}],
+            stream=kind == "breaks-off",
+        )
     before = len(upstream.seen(model))
     for _ in range(3):
         answer = ask(bob, model=f"shared/{model}")
@@ -303,7 +446,9 @@ def test_what_one_caller_provokes_puts_no_model_out_of_order_for_another(
         assert asked.count("bad") == 20, "it speaks of the request, so nobody is diverted"
 
 
-def test_another_key_of_a_user_is_the_same_caller(http: httpx.Client, upstream: Upstream, routed: Site) -> None:
+def test_another_key_of_a_user_is_the_same_caller(
+    http: httpx.Client, upstream: Upstream, routed: Site
+) -> None:
     upstream.script("two-keys", only_if_bad(says(ERROR, 500)))
     key = manage(routed.environment, "native_key", "create", "alice", "--name", "second")
     for _ in range(5):
@@ -314,12 +459,21 @@ def test_another_key_of_a_user_is_the_same_caller(http: httpx.Client, upstream: 
 
 @pytest.mark.parametrize(("model", "answers"), [("lone", 503), ("lone-but-safe", 200)])
 def test_a_site_with_one_key_has_its_circuit(
-    service: httpx.Client, bob: httpx.Client, routed: Site, upstream: Upstream, model: str, answers: int
+    service: httpx.Client,
+    bob: httpx.Client,
+    routed: Site,
+    upstream: Upstream,
+    model: str,
+    answers: int,
 ) -> None:
     upstream.script(model, says(ERROR, 500))
     for _ in range(5):
         ask(service, model=model)
-    until(lambda: f"shared/{model} is out of order (provider_error): not called" in routed.log(), "the gateway's own probe to fail", 20)
+    until(
+        lambda: f"shared/{model} is out of order (provider_error): not called" in routed.log(),
+        "the gateway's own probe to fail",
+        20,
+    )
     asked = [received.body["messages"][-1]["content"] for received in upstream.seen(model)]
     assert asked == ["Hi"] * 5 + ["Say OK."]
     for caller in (service, bob):
@@ -327,21 +481,38 @@ def test_a_site_with_one_key_has_its_circuit(
     assert len(upstream.seen(model)) == 6, "nobody is sent there"
     assert service.get("/health/ready").json()["status"] == "degraded"
     [probe] = routed.wait_for_usage(endpoint="check", provider_model=model)
-    assert (probe["user_name"], probe["user_id"], probe["status"]) == ("native_api", None, "upstream_error")
+    assert (probe["user_name"], probe["user_id"], probe["status"]) == (
+        "native_api",
+        None,
+        "upstream_error",
+    )
 
 
 # --- hedging ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_what_was_hedged_is_on_record_beside_the_answer(http: httpx.Client, routed: Site, upstream: Upstream, stream: bool) -> None:
+def test_what_was_hedged_is_on_record_beside_the_answer(
+    http: httpx.Client, routed: Site, upstream: Upstream, stream: bool
+) -> None:
     upstream.script(
-        "early", streams(event({"content": "early"}), event({}, "stop"), b"data: [DONE]\n\n") if stream else says(completion("early"))
+        "early",
+        streams(event({"content": "early"}), event({}, "stop"), b"data: [DONE]\n\n")
+        if stream
+        else says(completion("early")),
     )
     response = ask(http, model="hedged", stream=stream)
     assert "early" in response.text
-    lost, won = sorted(routed.wait_for_usage(2, request_id=response.headers["x-request-id"]), key=lambda record: record["attempts"])
+    lost, won = sorted(
+        routed.wait_for_usage(2, request_id=response.headers["x-request-id"]),
+        key=lambda record: record["attempts"],
+    )
     assert (won["provider_model"], won["status"], won["attempts"]) == ("early", "ok", 2)
-    assert (lost["provider_model"], lost["status"], lost["error_code"], lost["attempts"]) == ("late", "client_closed", "hedged", 0)
+    assert (lost["provider_model"], lost["status"], lost["error_code"], lost["attempts"]) == (
+        "late",
+        "client_closed",
+        "hedged",
+        0,
+    )
     assert (lost["estimated"], lost["completion_tokens"]) == (1, 0)
     assert lost["prompt_tokens"] > 0

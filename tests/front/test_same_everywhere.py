@@ -1,4 +1,5 @@
-"""An answer does not depend on the server, nor on DEBUG: the same requests, compared with those of the reference site."""
+"""An answer does not depend on the server, nor on DEBUG: the same requests, compared with those of
+the reference site."""
 
 from __future__ import annotations
 
@@ -19,20 +20,34 @@ DEEP = b'{"model": "hello", "messages": ' + b"[" * 200 + b"]" * 200 + b"}"
 JSON = {"content-type": "application/json"}
 POST = ("POST", "/v1/chat/completions")
 OTHERS = {"uvicorn-django": "0", "gunicorn": "1", "gunicorn-sync": "0", "runserver": "1"}
-"""Kinds of servers, and whether they run with DEBUG. The reference is uvicorn with the gateway's application and DEBUG."""
+"""Kinds of servers, and whether they run with DEBUG. The reference is uvicorn with the gateway's
+application and DEBUG."""
 
 
 @pytest.fixture(scope="module", params=OTHERS)
-def other(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def other(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     folder, key = template
     more = {"DEBUG": OTHERS[request.param]}
-    with running_site(request.param, tmp_path_factory.mktemp("other"), folder, key, native_api(upstream), **more) as running:
+    with running_site(
+        request.param, tmp_path_factory.mktemp("other"), folder, key, native_api(upstream), **more
+    ) as running:
         yield running
 
 
-def ask(site: Site, method: str, path: str, headers: dict[str, str], body: Any, with_key: bool) -> httpx.Response:
-    with httpx.Client(headers=site.headers if with_key else {}, trust_env=False, timeout=20) as client:
-        return client.request(method, f"{site.url}{path}", headers=headers, content=body() if callable(body) else body)
+def ask(
+    site: Site, method: str, path: str, headers: dict[str, str], body: Any, with_key: bool
+) -> httpx.Response:
+    with httpx.Client(
+        headers=site.headers if with_key else {}, trust_env=False, timeout=20
+    ) as client:
+        return client.request(
+            method, f"{site.url}{path}", headers=headers, content=body() if callable(body) else body
+        )
 
 
 def chunked(*pieces: bytes) -> Any:
@@ -84,7 +99,14 @@ def test_without_a_key(asgi_site: Site, other: Site, name: str) -> None:
 def compare(asgi_site: Site, other: Site, name: str, with_key: bool) -> None:
     expected, answer = (ask(site, *REQUESTS[name], with_key) for site in (asgi_site, other))
     assert (answer.status_code, answer.content) == (expected.status_code, expected.content)
-    for header in ("content-type", "allow", "www-authenticate", "x-native-model", "x-native-attempts", "x-content-type-options"):
+    for header in (
+        "content-type",
+        "allow",
+        "www-authenticate",
+        "x-native-model",
+        "x-native-attempts",
+        "x-content-type-options",
+    ):
         assert answer.headers.get(header) == expected.headers.get(header), header
     assert answer.headers["x-request-id"]
     if answer.status_code >= 400 and answer.content:
@@ -102,4 +124,7 @@ def test_a_body_in_chunks_is_read_whole(other: Site) -> None:
 @pytest.mark.parametrize("other", ["runserver"], indirect=True)
 def test_a_server_that_cannot_read_chunks_says_so(other: Site) -> None:
     answer = ask(other, *POST, JSON, chunked(CHAT), with_key=True)
-    assert (answer.status_code, "needs a Content-Length" in answer.json()["error"]["message"]) == (400, True)
+    assert (answer.status_code, "needs a Content-Length" in answer.json()["error"]["message"]) == (
+        400,
+        True,
+    )

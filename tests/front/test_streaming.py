@@ -1,7 +1,9 @@
-"""Streams on every kind of server: each chunk when it came, the upstream closed when the client leaves, no transaction held.
+"""Streams on every kind of server: each chunk when it came, the upstream closed when the client
+leaves, no transaction held.
 
-Shown by gates, never by the clock: the provider does not send the next chunk before the client has the last. The site
-has GZipMiddleware and ATOMIC_REQUESTS, and timeouts that are far away, so nothing but the client's leaving closes a stream.
+Shown by gates, never by the clock: the provider does not send the next chunk before the client has
+the last. The site has GZipMiddleware and ATOMIC_REQUESTS, and timeouts that are far away, so
+nothing but the client's leaving closes a stream.
 """
 
 from __future__ import annotations
@@ -29,10 +31,22 @@ FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 
 
 
 @pytest.fixture(scope="module", params=COMMANDS)
-def server(request: pytest.FixtureRequest, template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
+def server(
+    request: pytest.FixtureRequest,
+    template: tuple[Path, str],
+    upstream: Upstream,
+    tmp_path_factory: Any,
+) -> Iterator[Site]:
     folder, key = template
     settings = native_api(upstream, TIMEOUTS=FAR_AWAY, KEEPALIVE_SECONDS=0.2)
-    with running_site(request.param, tmp_path_factory.mktemp("streams"), folder, key, settings, ATOMIC_REQUESTS="1") as running:
+    with running_site(
+        request.param,
+        tmp_path_factory.mktemp("streams"),
+        folder,
+        key,
+        settings,
+        ATOMIC_REQUESTS="1",
+    ) as running:
         yield running
 
 
@@ -48,16 +62,24 @@ def opened(server: Site, model: str, **headers: str) -> Iterator[httpx.Response]
     sent = {**server.headers, **headers}
     with (
         httpx.Client(trust_env=False, timeout=20) as client,
-        client.stream("POST", f"{server.url}/v1/chat/completions", json=body, headers=sent) as response,
+        client.stream(
+            "POST", f"{server.url}/v1/chat/completions", json=body, headers=sent
+        ) as response,
     ):
         yield response
 
 
 def test_each_chunk_leaves_when_it_came(server: Site, upstream: Upstream, model: str) -> None:
     gates = [upstream.gate() for _ in range(3)]
-    steps = [step for number, gate in enumerate(gates) for step in (event({"content": f"word {number}"}), gate)]
+    steps = [
+        step
+        for number, gate in enumerate(gates)
+        for step in (event({"content": f"word {number}"}), gate)
+    ]
     upstream.script(model, streams(*steps, event({}, "stop"), DONE))
-    with opened(server, model, **{"accept-encoding": "gzip, br", "accept": "text/event-stream"}) as response:
+    with opened(
+        server, model, **{"accept-encoding": "gzip, br", "accept": "text/event-stream"}
+    ) as response:
         lines = response.iter_lines()
         for number, gate in enumerate(gates):
             assert f"word {number}" in next(line for line in lines if line.startswith("data: "))
@@ -70,7 +92,10 @@ def test_each_chunk_leaves_when_it_came(server: Site, upstream: Upstream, model:
 
 def test_silence_is_bridged_by_comments(server: Site, upstream: Upstream, model: str) -> None:
     gate = upstream.gate()
-    upstream.script(model, streams(event({"content": "a"}), gate, event({"content": "b"}), event({}, "stop"), DONE))
+    upstream.script(
+        model,
+        streams(event({"content": "a"}), gate, event({"content": "b"}), event({}, "stop"), DONE),
+    )
     with opened(server, model) as response:
         lines = response.iter_lines()
         for _ in range(2):
@@ -85,7 +110,11 @@ def sent(server: Site, chat: dict[str, Any]) -> Iterator[None]:
     url = urlsplit(server.url)
     with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
         headers = {**server.headers, "content-type": "application/json"}
-        connection.sendall(request_bytes(f"{server.url}/v1/chat/completions", "POST", headers, json.dumps(chat).encode()))
+        connection.sendall(
+            request_bytes(
+                f"{server.url}/v1/chat/completions", "POST", headers, json.dumps(chat).encode()
+            )
+        )
         yield
 
 
@@ -96,7 +125,9 @@ async def talks(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("goes_on", [stalls, talks])
-def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(server: Site, upstream: Upstream, model: str, goes_on: Any) -> None:
+def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(
+    server: Site, upstream: Upstream, model: str, goes_on: Any
+) -> None:
     upstream.script(model, streams(event({"content": "some words"}), goes_on))
     with opened(server, model) as response:
         next(response.iter_lines())
@@ -134,4 +165,8 @@ def test_under_asgi_a_client_that_leaves_before_the_answer_begins_is_noticed(
         until(lambda: upstream.talking(model), "the provider to be asked")
     until(lambda: not upstream.talking(model), "the upstream connection to be closed")
     [record] = server.wait_for_usage(model=f"up/{model}")
-    assert (record["status"], record["ttft_ms"], record["stream"]) == ("client_closed", None, stream)
+    assert (record["status"], record["ttft_ms"], record["stream"]) == (
+        "client_closed",
+        None,
+        stream,
+    )

@@ -1,4 +1,5 @@
-"""When the gateway itself calls a target: what one caller met alone is checked, and nobody can make it check often."""
+"""When the gateway itself calls a target: what one caller met alone is checked, and nobody can make
+it check often."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ def noted(clock: Clock) -> Noted:
     return Noted(clock)
 
 
-def test_a_target_is_probed_once_in_a_while_whoever_gives_reason_for_it(noted: Noted, clock: Clock) -> None:
+def test_a_target_is_probed_once_in_a_while_whoever_gives_reason_for_it(
+    noted: Noted, clock: Clock
+) -> None:
     assert noted.after((A, ALICE), (A, BOB), (A, ALICE)) == [("p/a", 0)]
     clock.now += EVERY - 0.1
     assert noted.after((A, BOB)) == [("p/a", 0)]
@@ -58,7 +61,9 @@ def test_a_target_is_probed_once_in_a_while_whoever_gives_reason_for_it(noted: N
     assert noted.after((A, BOB)) == [("p/a", 0), ("p/a", 0)]
 
 
-def test_one_caller_with_many_models_has_few_probed_in_turn_and_others_have_theirs(noted: Noted, clock: Clock) -> None:
+def test_one_caller_with_many_models_has_few_probed_in_turn_and_others_have_theirs(
+    noted: Noted, clock: Clock
+) -> None:
     made_up = [(target(f"p/{number}"), ALICE) for number in range(100)]
     turns = [(f"p/{number}", pytest.approx(number * EVERY_OF_A_CALLER)) for number in range(5)]
     assert noted.after(*made_up, (B, BOB)) == [*turns, ("p/b", 0)]
@@ -92,16 +97,22 @@ def probed(server: Upstream, pool: TargetPool, script: Any, **more: Any) -> Targ
     server.script("m", script)
     tried = Target(Provider("up", "openai", server.url, identity="up@1"), "m", **more)
     for _ in range(5):
-        pool.health.failed(tried, TargetState.HEALTHY, UpstreamError("It failed.", upstream_status=500), ALICE)
+        pool.health.failed(
+            tried, TargetState.HEALTHY, UpstreamError("It failed.", upstream_status=500), ALICE
+        )
     run(Doubts(pool)._settle(tried))
     return tried
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    "script", [says(ERROR, 500), says(b"nonsense"), says(ERROR), cuts], ids=["500", "nonsense", "error in a 200", "reset"]
+    "script",
+    [says(ERROR, 500), says(b"nonsense"), says(ERROR), cuts],
+    ids=["500", "nonsense", "error in a 200", "reset"],
 )
-def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(server: Upstream, pool: TargetPool, script: Any) -> None:
+def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(
+    server: Upstream, pool: TargetPool, script: Any
+) -> None:
     tried = probed(server, pool, script)
     assert len(server.seen("m")) == 1
     assert pool.health.state(tried, BOB) is TargetState.OPEN
@@ -109,18 +120,29 @@ def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(server: Upstrea
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
-def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(server: Upstream, pool: TargetPool, status: int) -> None:
+def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(
+    server: Upstream, pool: TargetPool, status: int
+) -> None:
     assert pool.health.state(probed(server, pool, says(ERROR, status)), BOB) is TargetState.DEGRADED
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("script", [hello, says(ERROR, 400), says(ERROR, 404)], ids=["answer", "400", "404"])
-def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(server: Upstream, pool: TargetPool, script: Any) -> None:
+@pytest.mark.parametrize(
+    "script", [hello, says(ERROR, 400), says(ERROR, 404)], ids=["answer", "400", "404"]
+)
+def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(
+    server: Upstream, pool: TargetPool, script: Any
+) -> None:
     tried = probed(server, pool, script)
-    assert [pool.health.state(tried, caller) for caller in (ALICE, BOB)] == [TargetState.OPEN, TargetState.HEALTHY]
+    assert [pool.health.state(tried, caller) for caller in (ALICE, BOB)] == [
+        TargetState.OPEN,
+        TargetState.HEALTHY,
+    ]
 
 
-def test_a_target_with_as_many_calls_as_it_takes_is_not_probed(server: Upstream, pool: TargetPool) -> None:
+def test_a_target_with_as_many_calls_as_it_takes_is_not_probed(
+    server: Upstream, pool: TargetPool
+) -> None:
     pool.slots.taken["up@1/m"] = 1
     tried = probed(server, pool, says(ERROR, 500), own_max_concurrency=1)
     assert server.seen("m") == []

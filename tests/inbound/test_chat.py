@@ -23,11 +23,16 @@ LOCAL_FILE = {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}
 CALL_WITHOUT_ARGUMENTS = {"id": "1", "type": "function", "function": {"name": "f"}}
 CALL_WITH_AN_OBJECT = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "anything": [1, {"goes": None}]}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "anything": [1, {"goes": None}]}},
+}
 
 
 def checked(messages: Any = None, **fields: Any) -> Any:
-    return SERIALIZER.check({"model": "m", "messages": [HI] if messages is None else messages, **fields})[0]
+    return SERIALIZER.check(
+        {"model": "m", "messages": [HI] if messages is None else messages, **fields}
+    )[0]
 
 
 def refused(messages: Any = None, **fields: Any) -> InvalidRequest:
@@ -53,13 +58,26 @@ GOOD: list[dict[str, Any]] = [
     {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False},
     {"tools": [{"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}}]},
     {"tools": [{**TOOL, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
-    {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}, "strict": True}}},
+    {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "x", "schema": {"type": "object"}, "strict": True},
+        }
+    },
     {"response_format": {"type": "json_object"}},
     {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}},
     {"prediction": {"type": "content", "content": "text"}},
     {"metadata": {"team": "a"}, "user": "u", "store": False, "service_tier": "flex"},
-    {"web_search_options": {"user_location": {"type": "approximate", "approximate": {"city": "Oslo"}}}},
-    {"conversation_id": "c1", "fallbacks": ["other"], "provider_options": {"anthropic": {"top_k": 3}}},
+    {
+        "web_search_options": {
+            "user_location": {"type": "approximate", "approximate": {"city": "Oslo"}}
+        }
+    },
+    {
+        "conversation_id": "c1",
+        "fallbacks": ["other"],
+        "provider_options": {"anthropic": {"top_k": 3}},
+    },
     {"reasoning_effort": "high", "verbosity": "low"},
 ]
 
@@ -82,12 +100,20 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"stream": 1}, "stream", "expected true or false"),
     ({"stop": [1]}, "stop[0]", "expected a string"),
     ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-    ({"stream": True, "stream_options": {"include_usages": True}}, "stream_options.include_usages", "did you mean 'include_usage'?"),
+    (
+        {"stream": True, "stream_options": {"include_usages": True}},
+        "stream_options.include_usages",
+        "did you mean 'include_usage'?",
+    ),
     ({"top_logprobs": 3}, "top_logprobs", "logprobs: true"),
     ({"tool_choice": "required"}, "tool_choice", "with tools"),
     ({"tools": [TOOL], "tool_choice": "requird"}, "tool_choice", "did you mean 'required'?"),
     ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "required"),
-    ({"tools": [{"type": "function", "function": {"name": "f", "paramters": {}}}]}, "tools[0].function.paramters", "'parameters'"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "paramters": {}}}]},
+        "tools[0].function.paramters",
+        "'parameters'",
+    ),
     ({"response_format": {"type": "json"}}, "response_format.type", "response format"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "required"),
     ({"reasoning_effort": "hgih"}, "reasoning_effort", "did you mean 'high'?"),
@@ -106,29 +132,72 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "place", "words"), BAD, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_wrong_field_is_named_and_explained(fields: dict[str, Any], place: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "place", "words"), BAD, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_wrong_field_is_named_and_explained(
+    fields: dict[str, Any], place: str, words: str
+) -> None:
     error = refused(**fields)
     assert (error.param, words in error.message) == (place, True), error.message
 
 
 GOOD_MESSAGES: list[dict[str, Any]] = [
     {"role": "system", "content": "x"},
-    {"role": "developer", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]},
+    {
+        "role": "developer",
+        "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}],
+    },
     {"role": "user", "content": "", "name": "n"},
-    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}}]},
-    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
-    {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}]},
-    {"role": "user", "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"}}]},
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "image_url",
+                "image_url": {"url": "https://example.com/a.png", "detail": "low"},
+            }
+        ],
+    },
+    {
+        "role": "user",
+        "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}],
+    },
+    {
+        "role": "user",
+        "content": [{"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}],
+    },
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "file",
+                "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"},
+            }
+        ],
+    },
     {"role": "user", "content": [{"type": "file", "file": {"file_id": "f-1"}}]},
     {"role": "assistant", "content": "x"},
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
     {"role": "assistant", "content": None, "refusal": "no"},
     {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
-    {"role": "assistant", "content": "x", "reasoning_content": "y", "reasoning_details": [{"type": "reasoning.text", "text": "y"}]},
-    {"role": "assistant", "content": None, "tool_calls": [{**CALL, "extra_content": {"google": {"thought_signature": "s"}}}]},
+    {
+        "role": "assistant",
+        "content": "x",
+        "reasoning_content": "y",
+        "reasoning_details": [{"type": "reasoning.text", "text": "y"}],
+    },
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{**CALL, "extra_content": {"google": {"thought_signature": "s"}}}],
+    },
     {"role": "tool", "content": "result", "tool_call_id": "call_1"},
-    {"role": "tool", "content": [{"type": "text", "text": "x"}], "tool_call_id": "call_1", "is_error": True},
+    {
+        "role": "tool",
+        "content": [{"type": "text", "text": "x"}],
+        "tool_call_id": "call_1",
+        "is_error": True,
+    },
     {"role": "function", "content": "x", "name": "f"},
 ]
 
@@ -139,14 +208,23 @@ def test_a_sound_message_is_passed_on_unchanged(message: dict[str, Any]) -> None
 
 
 def test_what_an_sdk_sends_back_of_a_reply_is_taken() -> None:
-    echoed = {"role": "assistant", "content": "x", "refusal": None, "audio": None, "function_call": None, "tool_calls": None}
+    echoed = {
+        "role": "assistant",
+        "content": "x",
+        "refusal": None,
+        "audio": None,
+        "function_call": None,
+        "tool_calls": None,
+    }
     assert checked([HI, {**echoed, "annotations": [], "parsed": None}])["messages"][1] == {
         "role": "assistant",
         "content": "x",
         "annotations": [],
     }
     parsed = {**CALL, "index": 0, "function": {**CALL["function"], "parsed_arguments": {"a": 1}}}
-    assert checked([HI, {"role": "assistant", "tool_calls": [parsed]}])["messages"][1]["tool_calls"] == [CALL]
+    assert checked([HI, {"role": "assistant", "tool_calls": [parsed]}])["messages"][1][
+        "tool_calls"
+    ] == [CALL]
 
 
 BAD_MESSAGES: list[tuple[Any, str]] = [
@@ -173,7 +251,9 @@ BAD_MESSAGES: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("message", "place"), BAD_MESSAGES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("message", "place"), BAD_MESSAGES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_wrong_message_is_named_to_the_place(message: Any, place: str) -> None:
     assert refused([message]).param == place
 
@@ -189,7 +269,9 @@ def test_what_is_missing_is_named(missing: str) -> None:
 NAMES = st.sampled_from([*ChatRequest.__annotations__, "role", "content", "type"])
 
 
-@given(st.dictionaries(NAMES, JSON | st.lists(st.dictionaries(NAMES, JSON), max_size=3), max_size=6))
+@given(
+    st.dictionaries(NAMES, JSON | st.lists(st.dictionaries(NAMES, JSON), max_size=3), max_size=6)
+)
 def test_anything_is_a_request_or_refused_with_a_place(data: dict[str, Any]) -> None:
     place = ""
     try:
@@ -218,7 +300,10 @@ def test_it_works_as_any_drf_serializer_does() -> None:
 def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_in_ten_milliseconds() -> None:
     said = [
         {"role": "user", "content": "x" * 970},
-        {"role": "assistant", "content": [{"type": "text", "text": 'She said: "ah": ' + "x" * 920}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": 'She said: "ah": ' + "x" * 920}],
+        },
     ]
     body = orjson.dumps({"model": "m", "messages": said * 500})
     assert len(body) > 950_000
@@ -240,13 +325,24 @@ IMAGE = {"image_url": {"url": "data:,"}}
 
 LONG_LISTS: dict[str, tuple[int, Any]] = {
     "messages": (10_000, lambda n: {"messages": [{"role": "user", "content": "x"}] * n}),
-    "messages[0].content": (10_000, lambda n: {"messages": [{"role": "user", "content": [TEXT_PART] * n}]}),
-    "messages[0].tool_calls": (10_000, lambda n: {"messages": [{"role": "assistant", "tool_calls": [CALL] * n}]}),
+    "messages[0].content": (
+        10_000,
+        lambda n: {"messages": [{"role": "user", "content": [TEXT_PART] * n}]},
+    ),
+    "messages[0].tool_calls": (
+        10_000,
+        lambda n: {"messages": [{"role": "assistant", "tool_calls": [CALL] * n}]},
+    ),
     "messages[0].reasoning_details": (
         10_000,
-        lambda n: {"messages": [{"role": "assistant", "content": "x", "reasoning_details": [{}] * n}]},
+        lambda n: {
+            "messages": [{"role": "assistant", "content": "x", "reasoning_details": [{}] * n}]
+        },
     ),
-    "messages[0].images": (10_000, lambda n: {"messages": [{"role": "assistant", "content": "x", "images": [IMAGE] * n}]}),
+    "messages[0].images": (
+        10_000,
+        lambda n: {"messages": [{"role": "assistant", "content": "x", "images": [IMAGE] * n}]},
+    ),
     "tools": (1024, lambda n: {"tools": [TOOL] * n}),
     "stop": (1000, lambda n: {"stop": ["x"] * n}),
     "modalities": (10, lambda n: {"modalities": ["text"] * n}),
@@ -258,7 +354,9 @@ LONG_LISTS: dict[str, tuple[int, Any]] = {
 def test_a_list_has_a_bound_and_the_error_names_it(place: str) -> None:
     most, fields = LONG_LISTS[place]
     SERIALIZER.check({**MINIMAL, **fields(most)})
-    with pytest.raises(InvalidRequest, match=f"expected at most {most} items, not {most + 1}") as refused:
+    with pytest.raises(
+        InvalidRequest, match=f"expected at most {most} items, not {most + 1}"
+    ) as refused:
         SERIALIZER.check({**MINIMAL, **fields(most + 1)})
     assert refused.value.param == place
 

@@ -22,7 +22,11 @@ from native_api.inbound.body_limits import HeldBytes, declared_length, held_byte
 from native_api.inbound.json_body import MAX_DEPTH, parse_json
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -55,7 +59,10 @@ def test_a_key_that_comes_twice_is_refused_at_any_depth(body: str) -> None:
         parse_json(body.encode())
 
 
-@pytest.mark.parametrize("body", ['{"a": "\\": \\"b\\" :"}', '{"a": "x\\\\", "b": "\\": "}', '{"a:": ":", "b": "\\\\\\": "}'])
+@pytest.mark.parametrize(
+    "body",
+    ['{"a": "\\": \\"b\\" :"}', '{"a": "x\\\\", "b": "\\": "}', '{"a:": ":", "b": "\\\\\\": "}'],
+)
 def test_text_that_looks_like_keys_is_just_text(body: str) -> None:
     assert parse_json(body.encode()) == json.loads(body)
 
@@ -65,7 +72,18 @@ def test_an_error_says_where() -> None:
         parse_json(b'{"a": 1,\n"b": }')
 
 
-@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', '{"a": 01}', '{"a": 1e999}', "{'a': 1}", '{"a": 1,}', '{"a": "\t"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        '{"a": 01}',
+        '{"a": 1e999}',
+        "{'a': 1}",
+        '{"a": 1,}',
+        '{"a": "\t"}',
+    ],
+)
 def test_what_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_json(text.encode())
@@ -81,7 +99,9 @@ def test_deep_nesting_is_refused_at_once() -> None:
 def test_reading_a_megabyte_costs_a_few_times_what_json_costs() -> None:
     text = 'she said: "well": ' + "x" * 960
     body = orjson.dumps({"messages": [{"role": "user", "content": text} for _ in range(1000)]})
-    ratios = [seconds(lambda: parse_json(body)) / seconds(lambda: json.loads(body)) for _ in range(15)]
+    ratios = [
+        seconds(lambda: parse_json(body)) / seconds(lambda: json.loads(body)) for _ in range(15)
+    ]
     assert min(ratios) < 3, ratios
 
 
@@ -104,7 +124,17 @@ def test_nesting_is_taken_as_deep_as_it_can_be_written_again(opening: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    ("header", "length"), [("", 0), ("12", 12), ("-1", 0), ("1.5", 0), ("²", 0), ("٣", 0), ("1_0", 0), ("9" * 5000, sys.maxsize)]
+    ("header", "length"),
+    [
+        ("", 0),
+        ("12", 12),
+        ("-1", 0),
+        ("1.5", 0),
+        ("²", 0),
+        ("٣", 0),
+        ("1_0", 0),
+        ("9" * 5000, sys.maxsize),
+    ],
 )
 def test_a_declared_length_is_a_number_or_nothing(header: str, length: int) -> None:
     assert declared_length(header) == length
@@ -113,11 +143,20 @@ def test_a_declared_length_is_a_number_or_nothing(header: str, length: int) -> N
 # --- how much there may be ---------------------------------------------------------------------------------
 
 
-LIST_OF = {"lists": "[]", "objects": "{}", "numbers": "1", "strings": '""', "members": '{"a":1}', "words": "null"}
+LIST_OF = {
+    "lists": "[]",
+    "objects": "{}",
+    "numbers": "1",
+    "strings": '""',
+    "members": '{"a":1}',
+    "words": "null",
+}
 
 
 @pytest.mark.parametrize("member", LIST_OF.values(), ids=LIST_OF.keys())
-def test_too_many_values_are_refused_before_they_are_parsed(member: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_values_are_refused_before_they_are_parsed(
+    member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(json_body.orjson, "loads", lambda body: pytest.fail("parsed"))
     with pytest.raises(InvalidRequest, match=r"more than 100000 JSON values \(MAX_JSON_VALUES\)"):
         parse_json(('{"a": [' + ",".join([member] * 100_001) + "]}").encode())
@@ -131,14 +170,21 @@ def test_the_site_says_how_many_values_there_may_be() -> None:
 
 
 def test_a_long_conversation_with_tools_is_taken() -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "edit", "arguments": '{"path": "a.py", "text": "[1, 2]"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "edit", "arguments": '{"path": "a.py", "text": "[1, 2]"}'},
+    }
     turn = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": "x, y" * 500},
     ]
     tool = {
         "type": "function",
-        "function": {"name": "edit", "parameters": {"properties": {f"p{i}": {"type": "string"} for i in range(20)}}},
+        "function": {
+            "name": "edit",
+            "parameters": {"properties": {f"p{i}": {"type": "string"} for i in range(20)}},
+        },
     }
     request = {"model": "m", "messages": turn * 4000, "tools": [tool] * 200}
     assert parse_json(orjson.dumps(request)) == request
@@ -149,22 +195,40 @@ def test_source_code_in_one_string_is_one_value() -> None:
     assert parse_json(orjson.dumps(request)) == request
 
 
-@pytest.mark.parametrize("escape", ["\\\\", '\\"', '\\\\\\"', "\\u0022"], ids=["backslash", "quote", "both", "code"])
-def test_escapes_do_not_bring_in_the_slow_parser(escape: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_body.json, "loads", lambda *arguments, **more: pytest.fail("parsed again"))
+@pytest.mark.parametrize(
+    "escape", ["\\\\", '\\"', '\\\\\\"', "\\u0022"], ids=["backslash", "quote", "both", "code"]
+)
+def test_escapes_do_not_bring_in_the_slow_parser(
+    escape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        json_body.json, "loads", lambda *arguments, **more: pytest.fail("parsed again")
+    )
     text = f'{{"a": "{escape * 100_000}:", "b": [{{"c": "{escape}: {escape}"}}]}}'
     assert parse_json(text.encode()).keys() == {"a", "b"}
 
 
-def test_a_key_that_comes_twice_in_a_large_body_is_refused_without_the_slow_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_body.json, "loads", lambda *arguments, **more: pytest.fail("parsed again"))
+def test_a_key_that_comes_twice_in_a_large_body_is_refused_without_the_slow_parser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        json_body.json, "loads", lambda *arguments, **more: pytest.fail("parsed again")
+    )
     with pytest.raises(InvalidRequest, match="comes twice"):
         parse_json(b'{"a": "' + b'\\"' * 600_000 + b'", "b": 1, "b": 2}')
 
 
 def test_a_number_that_python_would_not_read_is_no_failure_of_the_gateway() -> None:
     with pytest.raises(InvalidRequest, match="'b' comes twice"):
-        parse_json(b'{"a": 0.' + b"1" * 5000 + b', "c": 1' + b"0" * 300 + b', "b": 1, "b": 2, "d": ' + b"1" * 300 + b"}")
+        parse_json(
+            b'{"a": 0.'
+            + b"1" * 5000
+            + b', "c": 1'
+            + b"0" * 300
+            + b', "b": 1, "b": 2, "d": '
+            + b"1" * 300
+            + b"}"
+        )
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -217,7 +281,9 @@ def test_all_bodies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("size", "in_thread"), [(1000, False), (json_body.LARGE_BODY + 1, True)])
-def test_large_bodies_are_parsed_and_checked_beside_the_event_loop(size: int, in_thread: bool) -> None:
+def test_large_bodies_are_parsed_and_checked_beside_the_event_loop(
+    size: int, in_thread: bool
+) -> None:
     body = orjson.dumps({"text": "x" * size})
     request = RequestFactory().generic("POST", "/", body, "application/json")
 

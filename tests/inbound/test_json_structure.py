@@ -1,4 +1,5 @@
-"""Values and keys are counted in the text itself: exactly, whatever is in strings, and with work that is bounded by its length."""
+"""Values and keys are counted in the text itself: exactly, whatever is in strings, and with work
+that is bounded by its length."""
 
 from __future__ import annotations
 
@@ -22,28 +23,38 @@ JSON = st.recursive(
 
 
 def values_of(value: Any) -> int:
-    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    members = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     return 1 + sum(map(values_of, members))
 
 
 def keys_of(value: Any) -> int:
-    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    members = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     return (len(value) if isinstance(value, dict) else 0) + sum(map(keys_of, members))
 
 
 def containers_of(value: Any) -> int:
-    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    members = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     return int(isinstance(value, dict | list)) + sum(map(containers_of, members))
 
 
 @given(JSON, st.booleans(), st.sampled_from([1, 2, 3, 5, 7, 1 << 20]))
-def test_counts_are_those_of_the_tree_wherever_the_text_is_cut(value: Any, spaced: bool, piece: int) -> None:
+def test_counts_are_those_of_the_tree_wherever_the_text_is_cut(
+    value: Any, spaced: bool, piece: int
+) -> None:
     text = json.dumps(value, indent=2).encode() if spaced else orjson.dumps(value)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_structure, "PIECE", piece)
         counted = count_structure(text)
     assert counted.keys == keys_of(value)
-    assert values_of(value) <= counted.values <= values_of(value) + containers_of(value), "an empty one counts as if it had a member"
+    assert values_of(value) <= counted.values <= values_of(value) + containers_of(value), (
+        "an empty one counts as if it had a member"
+    )
 
 
 HOSTILE = {
@@ -58,7 +69,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_counting_ends_in_the_piece_in_which_there_are_too_many(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_ends_in_the_piece_in_which_there_are_too_many(
+    text: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pieces = count_pieces(monkeypatch)
     assert count_structure(text, 100_000).values > 100_000
     assert len(pieces) == 1
@@ -74,7 +87,9 @@ ONE_STRING = {
 
 
 @pytest.mark.parametrize("text", ONE_STRING.values(), ids=ONE_STRING.keys())
-def test_a_long_string_is_one_value_and_each_piece_is_looked_at_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_string_is_one_value_and_each_piece_is_looked_at_once(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     body = orjson.dumps({"text": text})
     pieces = count_pieces(monkeypatch)
     counted = count_structure(body, 10)
@@ -97,6 +112,8 @@ def count_pieces(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return taken
 
 
-@pytest.mark.parametrize("text", [b'{"a": "' + b"x," * 9, b'"' + b'\\"' * 9, b'{"a": "\\', b"\\" * 9], ids=str)
+@pytest.mark.parametrize(
+    "text", [b'{"a": "' + b"x," * 9, b'"' + b'\\"' * 9, b'{"a": "\\', b"\\" * 9], ids=str
+)
 def test_a_string_that_never_ends_hides_what_follows(text: bytes) -> None:
     assert count_structure(text).values <= 2

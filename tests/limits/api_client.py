@@ -25,13 +25,24 @@ COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
-def limit(model: str, metric: str, amount: Any, window: str = "", subject: str = "each_user", **more: Any) -> dict[str, Any]:
+def limit(
+    model: str, metric: str, amount: Any, window: str = "", subject: str = "each_user", **more: Any
+) -> dict[str, Any]:
     """An entry of LIMITS for the models `up/MODEL`."""
-    return {"SUBJECT": subject, "METRIC": metric, "AMOUNT": amount, "WINDOW": window, "MODELS": f"up/{model}", **more}
+    return {
+        "SUBJECT": subject,
+        "METRIC": metric,
+        "AMOUNT": amount,
+        "WINDOW": window,
+        "MODELS": f"up/{model}",
+        **more,
+    }
 
 
 @contextmanager
-def one_site(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any], **environment: str) -> Iterator[Site]:
+def one_site(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any], **environment: str
+) -> Iterator[Site]:
     """One process with SQLite."""
     folder = tmp_path_factory.mktemp("site")
     key = populate(environment_for(folder, {}, **environment))
@@ -45,12 +56,15 @@ def one_site(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any],
 def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {key or site.key}"}
     body = {"model": model, **CHAT, **more}
-    return httpx.post(f"{site.url}/v1/chat/completions", headers=headers, json=body, timeout=40, trust_env=False)
+    return httpx.post(
+        f"{site.url}/v1/chat/completions", headers=headers, json=body, timeout=40, trust_env=False
+    )
 
 
 @contextmanager
 def begun(site: Site, model: str, upstream: Upstream, status: int = 200) -> Iterator[None]:
-    """A call in a thread of its own that the provider has got; it is over at the end of the block."""
+    """A call in a thread of its own that the provider has got; it is over at the end of the
+    block."""
     with ThreadPoolExecutor(1) as threads:
         calling = threads.submit(call, site, model)
         until(lambda: upstream.talking(model.partition("/")[2]), "the call to begin")
@@ -59,7 +73,12 @@ def begun(site: Site, model: str, upstream: Upstream, status: int = 200) -> Iter
 
 
 def get(site: Site, path: str, key: str = "") -> httpx.Response:
-    return httpx.get(f"{site.url}/v1/{path}", headers={"authorization": f"Bearer {key or site.key}"}, timeout=30, trust_env=False)
+    return httpx.get(
+        f"{site.url}/v1/{path}",
+        headers={"authorization": f"Bearer {key or site.key}"},
+        timeout=30,
+        trust_env=False,
+    )
 
 
 def limits_of(site: Site, model: str, key: str = "") -> list[dict[str, Any]]:
@@ -74,12 +93,16 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
 
 def standing_in(answer: httpx.Response, kind: str) -> tuple[str | None, str | None]:
     """The limit and what remains, of `requests` or `tokens`."""
-    return answer.headers.get(f"x-ratelimit-limit-{kind}"), answer.headers.get(f"x-ratelimit-remaining-{kind}")
+    return answer.headers.get(f"x-ratelimit-limit-{kind}"), answer.headers.get(
+        f"x-ratelimit-remaining-{kind}"
+    )
 
 
 def budget(site: Site, model: str) -> tuple[int, int]:
     """Units used and reserved of the budgets for `model`."""
-    [(used, reserved)] = site.rows("SELECT sum(used), sum(reserved) FROM native_api_budget WHERE pattern = ?", model)
+    [(used, reserved)] = site.rows(
+        "SELECT sum(used), sum(reserved) FROM native_api_budget WHERE pattern = ?", model
+    )
     return used, reserved
 
 
@@ -105,7 +128,8 @@ for line in sys.stdin:
         exec(json.loads(line), {})
     print(json.dumps(said.getvalue().strip()), flush=True)
 """
-"""A process that runs what it is told, as `manage.py shell` does for operators, without starting anew each time."""
+"""A process that runs what it is told, as `manage.py shell` does for operators, without starting
+anew each time."""
 
 _operators: dict[str, subprocess.Popen[str]] = {}
 
@@ -115,7 +139,14 @@ def shell(site: Site, code: str) -> str:
     operator = _operators.get(site.url)
     if operator is None:
         command = [sys.executable, "-c", OPERATOR]
-        operator = subprocess.Popen(command, env=site.environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        operator = subprocess.Popen(
+            command,
+            env=site.environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         _operators[site.url] = operator
     assert operator.stdin
     assert operator.stdout

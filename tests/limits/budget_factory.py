@@ -1,4 +1,5 @@
-"""What tests of budgets share: limits, calls that reserve and are recorded, and how budgets stand."""
+"""What tests of budgets share: limits, calls that reserve and are recorded, and how budgets
+stand."""
 
 from __future__ import annotations
 
@@ -20,7 +21,14 @@ NOVEMBER = Span(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=
 DECEMBER = Span(datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 
 
-def want(counter: str = "a", units: int = 10, amount: int = 100, span: Span = LIFETIME, metric: str = "cost", threshold: int = 80) -> Want:
+def want(
+    counter: str = "a",
+    units: int = 10,
+    amount: int = 100,
+    span: Span = LIFETIME,
+    metric: str = "cost",
+    threshold: int = 80,
+) -> Want:
     """`units` of the budget that counts in `counter`."""
     window = "lifetime" if span.end is None else "month"
     rule = Rule("everyone", None, True, metric, window, "", amount, threshold, "everyone")
@@ -35,7 +43,9 @@ class Call(NamedTuple):
 
     def entry(self, used: int = 0, **values: Any) -> UsageEntry:
         """Its record, which uses so much of each."""
-        return UsageEntry(**{"id": self.id, "claims": {str(key): used for key in self.keys}, **values})
+        return UsageEntry(
+            **{"id": self.id, "claims": {str(key): used for key in self.keys}, **values}
+        )
 
 
 def call(*wants: Want, seconds: float = 600.0) -> Call:
@@ -57,7 +67,11 @@ class Standing(NamedTuple):
 
 
 def standing(counter: str = "a", span: Span = LIFETIME) -> Standing:
-    return Standing(*Budget.objects.values_list("used", "reserved", "lost").get(counter=counter, starts_at=span.start))
+    return Standing(
+        *Budget.objects.values_list("used", "reserved", "lost").get(
+            counter=counter, starts_at=span.start
+        )
+    )
 
 
 def held() -> int:

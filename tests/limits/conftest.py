@@ -1,4 +1,5 @@
-"""Sites with limits: real server processes that share a database and a cache, in front of one scripted provider."""
+"""Sites with limits: real server processes that share a database and a cache, in front of one
+scripted provider."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401
 REDIS = "redis://127.0.0.1:6379/9"
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 3}
 PROMPT_TOKENS = 9
-"""What the gateway takes CHAT for, and the scripted provider tells: so what is reserved is what is used."""
+"""What the gateway takes CHAT for, and the scripted provider tells: so what is reserved is what is
+used."""
 
 
 @pytest.fixture
@@ -43,7 +45,12 @@ def upstream() -> Iterator[Upstream]:
 def native_api(upstream: Upstream, limits: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     return {
         "PROVIDERS": {
-            "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream", "PRICE": {"INPUT": "1.1", "OUTPUT": "2.3"}},
+            "up": {
+                "DIALECT": "openai",
+                "BASE_URL": upstream.url,
+                "API_KEY": "sk-upstream",
+                "PRICE": {"INPUT": "1.1", "OUTPUT": "2.3"},
+            },
             "unpriced": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream"},
         },
         "LIMITS": limits,
@@ -82,7 +89,12 @@ def on_postgres(tmp_path: Path, settings: dict[str, Any], count: int = 4) -> Ite
     try:
         key = populate(environment_for(tmp_path, {}, **shared))
         with contextlib.ExitStack() as stack:
-            starting = [stack.enter_context(running_site("uvicorn", tmp_path, tmp_path, key, settings, **shared)) for _ in range(count)]
+            starting = [
+                stack.enter_context(
+                    running_site("uvicorn", tmp_path, tmp_path, key, settings, **shared)
+                )
+                for _ in range(count)
+            ]
             yield Sites(starting, url)
     finally:
         ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
@@ -98,9 +110,26 @@ def on_sqlite(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Sites]:
 
 async def tells_what_was_used(exchange: Exchange) -> None:
     """An answer whose usage is what the gateway reserved for CHAT."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello there"}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": 3, "total_tokens": PROMPT_TOKENS + 3}
-    await exchange.json({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage})
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hello there"},
+        "finish_reason": "stop",
+    }
+    usage = {
+        "prompt_tokens": PROMPT_TOKENS,
+        "completion_tokens": 3,
+        "total_tokens": PROMPT_TOKENS + 3,
+    }
+    await exchange.json(
+        {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
 
 
 def held_by(gate: Gate) -> Script:
@@ -116,7 +145,11 @@ def held_by(gate: Gate) -> Script:
 async def post(client: httpx.AsyncClient, site: Site, model: str, **more: Any) -> int:
     """The status; 0 where the process is gone."""
     try:
-        answer = await client.post(f"{site.url}/v1/chat/completions", headers=site.headers, json={"model": model, **CHAT, **more})
+        answer = await client.post(
+            f"{site.url}/v1/chat/completions",
+            headers=site.headers,
+            json={"model": model, **CHAT, **more},
+        )
     except httpx.HTTPError:
         return 0
     return answer.status_code
@@ -126,7 +159,14 @@ async def at_once(sites: list[Site], model: str, count: int, **more: Any) -> lis
     """The statuses of so many calls at the same time, dealt out to the processes."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as client:
-        return list(await asyncio.gather(*(post(client, sites[number % len(sites)], model, **more) for number in range(count))))
+        return list(
+            await asyncio.gather(
+                *(
+                    post(client, sites[number % len(sites)], model, **more)
+                    for number in range(count)
+                )
+            )
+        )
 
 
 from tests.limits.stores import kind, store  # noqa: E402, F401  fixtures

@@ -1,9 +1,10 @@
-"""A process that reserves several budgets at a time, in several threads, adds to that, and settles, gives back or leaves them, as chance
-will have it.
+"""A process that reserves several budgets at a time, in several threads, adds to that, and settles,
+gives back or leaves them, as chance will have it.
 
     python -m tests.limits.load SEED CALLS
 
-Its last line tells what it used of each budget. It ends with an error where the database gave up on anything.
+Its last line tells what it used of each budget. It ends with an error where the database gave up on
+anything.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def storm(chance: random.Random, calls: int) -> Counter[str]:
         units = chance.randint(1, 300)
         try:
             lasting = chance.random() < 0.75
-            made = call(*(want(counter, units, AMOUNT) for counter in counters), seconds=600 if lasting else -1)
+            made = call(
+                *(want(counter, units, AMOUNT) for counter in counters),
+                seconds=600 if lasting else -1,
+            )
             if chance.random() < 0.5:
                 top_up(made, {counter: units + chance.randint(0, 300) for counter in counters})
         except budgets.NoRoom:
@@ -54,15 +58,22 @@ def storm(chance: random.Random, calls: int) -> Counter[str]:
 
 
 def top_up(made: Call, units: dict[str, int]) -> None:
-    """Another attempt needs more of all its budgets. There may be no room for that, or the call may be given up for dead."""
+    """Another attempt needs more of all its budgets. There may be no room for that, or the call may
+    be given up for dead."""
     held = dict(Reservation.objects.filter(record_id=made.id).values_list("budget_id", "amount"))
     with suppress(budgets.NoRoom, DatabaseError):
         wants = [want(counter, total, AMOUNT) for counter, total in units.items()]
-        budgets.reserve(made.id, wants, datetime.now(UTC) + timedelta(seconds=600), held or dict.fromkeys(made.keys, 0))
+        budgets.reserve(
+            made.id,
+            wants,
+            datetime.now(UTC) + timedelta(seconds=600),
+            held or dict.fromkeys(made.keys, 0),
+        )
 
 
 def settled(begun: list[tuple[Call, list[str], int]], chance: random.Random) -> Counter[str]:
-    """End these calls: most with a record, some given back, some never. Those of no units had nothing held for them for long."""
+    """End these calls: most with a record, some given back, some never. Those of no units had
+    nothing held for them for long."""
     used: Counter[str] = Counter()
     entries = []
     for made, counters, units in begun:
@@ -83,7 +94,12 @@ def settled(begun: list[tuple[Call, list[str], int]], chance: random.Random) -> 
 def main() -> None:
     seed, calls = map(int, sys.argv[1:])
     with ThreadPoolExecutor(THREADS) as threads:
-        used = sum(threads.map(lambda number: storm(random.Random(seed * 100 + number), calls), range(THREADS)), Counter[str]())
+        used = sum(
+            threads.map(
+                lambda number: storm(random.Random(seed * 100 + number), calls), range(THREADS)
+            ),
+            Counter[str](),
+        )
     budgets.expire("default")
     print(json.dumps(used))
 

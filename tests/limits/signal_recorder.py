@@ -1,6 +1,8 @@
-"""An app of a site's own that hears the gateway's signals and writes down what it heard, a JSON object a line, into the file HEARD.
+"""An app of a site's own that hears the gateway's signals and writes down what it heard, a JSON
+object a line, into the file HEARD.
 
-Its receivers misbehave as some sites' do: one raises every time, and one blocks for as long as the file HEARD.block is there.
+Its receivers misbehave as some sites' do: one raises every time, and one blocks for as long as the
+file HEARD.block is there.
 """
 
 from __future__ import annotations
@@ -48,7 +50,11 @@ def shown(value: Any) -> Any:
     """What a row or an entry says, as far as tests ask for it."""
     if isinstance(value, str | int | dict):
         return value
-    return {name: str(getattr(value, name)) for name in ("pattern", "subject", "user_name", "model", "status") if hasattr(value, name)}
+    return {
+        name: str(getattr(value, name))
+        for name in ("pattern", "subject", "user_name", "model", "status")
+        if hasattr(value, name)
+    }
 
 
 def raises(sender: Any, **told: Any) -> None:

@@ -37,7 +37,8 @@ class Kind:
     flush: Callable[[], None]
 
     def open(self) -> counters.Store:
-        # Sites with this cache count in memory; here it stands for any cache that counts in one step.
+        # Sites with this cache count in memory; here it stands for any cache that counts in one
+        # step.
         return AnyCache(caches["default"]) if self.name == "locmem" else counters.store()
 
 
@@ -45,8 +46,16 @@ def settings_of(name: str, path: Path) -> dict[str, Any]:
     unique = f"counters-{secrets.token_hex(4)}"
     return {
         "memory": {"BACKEND": f"{BACKENDS}.locmem.LocMemCache"},
-        "redis": {"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": REDIS, "KEY_PREFIX": unique},
-        "locmem": {"BACKEND": f"{BACKENDS}.locmem.LocMemCache", "LOCATION": unique, "OPTIONS": {"MAX_ENTRIES": 10_000}},
+        "redis": {
+            "BACKEND": f"{BACKENDS}.redis.RedisCache",
+            "LOCATION": REDIS,
+            "KEY_PREFIX": unique,
+        },
+        "locmem": {
+            "BACKEND": f"{BACKENDS}.locmem.LocMemCache",
+            "LOCATION": unique,
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
+        },
         "file": {"BACKEND": f"{BACKENDS}.filebased.FileBasedCache", "LOCATION": path, "TIMEOUT": 1},
     }[name]
 
@@ -73,7 +82,11 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
             pytest.skip("Needs Redis on port 6379.")
     memory.start_anew()
     with override_settings(CACHES={"default": told}):
-        flush = (lambda: forget_in_redis(told["KEY_PREFIX"])) if request.param == "redis" else caches["default"].clear
+        flush = (
+            (lambda: forget_in_redis(told["KEY_PREFIX"]))
+            if request.param == "redis"
+            else caches["default"].clear
+        )
         yield Kind(request.param, flush)
         flush()
     memory.start_anew()

@@ -1,4 +1,5 @@
-"""Which models a caller may use: rows, permissions and the default, alike for the list, the single model and the call."""
+"""Which models a caller may use: rows, permissions and the default, alike for the list, the single
+model and the call."""
 
 from __future__ import annotations
 
@@ -15,7 +16,11 @@ from tests.servers import Site, until
 
 NAMES = ("alpha", "beta", "gamma", "simple", "complex")
 MODELS: dict[str, Any] = {
-    name: {"TARGETS": [{"PROVIDER": "up", "MODEL": name}], "FALLBACKS": ["beta"] if name == "alpha" else []} for name in NAMES
+    name: {
+        "TARGETS": [{"PROVIDER": "up", "MODEL": name}],
+        "FALLBACKS": ["beta"] if name == "alpha" else [],
+    }
+    for name in NAMES
 }
 DIRECT = ("up/alpha", "up/other")
 IMPORTS = "from django.contrib.auth.models import User, Group, Permission; from native_api.models import ModelAccess; "
@@ -24,7 +29,9 @@ IMPORTS = "from django.contrib.auth.models import User, Group, Permission; from 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
     attempts = {"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
-    settings = native_api(upstream, [], MODELS=MODELS, ATTEMPTS=attempts, DEFAULT_MODEL_ACCESS=["alpha", "up/alpha"])
+    settings = native_api(
+        upstream, [], MODELS=MODELS, ATTEMPTS=attempts, DEFAULT_MODEL_ACCESS=["alpha", "up/alpha"]
+    )
     with one_site(tmp_path_factory, settings) as running:
         yield running
 
@@ -77,18 +84,25 @@ def listed(site: Site, key: str) -> set[str]:
 
 
 @pytest.mark.parametrize("who", [*GRANTED, "superuser"])
-def test_the_list_the_single_model_and_the_call_agree(site: Site, keys: dict[str, str], who: str) -> None:
+def test_the_list_the_single_model_and_the_call_agree(
+    site: Site, keys: dict[str, str], who: str
+) -> None:
     key, granted = keys[who], GRANTED.get(who, {*NAMES, *DIRECT})
     assert listed(site, key) == granted & set(NAMES)
     for name in (*NAMES, *DIRECT):
         shown, answered = get(site, f"models/{name}", key), call(site, name, key)
-        assert (name, shown.status_code, answered.status_code) == (name, *((200, 200) if name in granted else (404, 403)))
+        assert (name, shown.status_code, answered.status_code) == (
+            name,
+            *((200, 200) if name in granted else (404, 403)),
+        )
         if name not in granted:
             assert error_of(shown)["code"] == "model_not_found"
             assert error_of(answered)["code"] == "model_not_allowed"
 
 
-def test_what_may_not_be_used_looks_as_if_it_were_not_there(site: Site, keys: dict[str, str]) -> None:
+def test_what_may_not_be_used_looks_as_if_it_were_not_there(
+    site: Site, keys: dict[str, str]
+) -> None:
     def shape(name: str) -> tuple[Any, ...]:
         answers = get(site, f"models/{name}", keys["rowed"]), call(site, name, keys["rowed"])
         return tuple((answer.status_code, answer.text.replace(name, "MODEL")) for answer in answers)
@@ -98,11 +112,19 @@ def test_what_may_not_be_used_looks_as_if_it_were_not_there(site: Site, keys: di
 
 def test_a_fallback_that_the_request_names_is_checked(site: Site, keys: dict[str, str]) -> None:
     refused = call(site, "beta", keys["rowed"], fallbacks=["gamma"])
-    assert (refused.status_code, error_of(refused)["code"], error_of(refused)["param"]) == (403, "model_not_allowed", "fallbacks[0]")
+    assert (refused.status_code, error_of(refused)["code"], error_of(refused)["param"]) == (
+        403,
+        "model_not_allowed",
+        "fallbacks[0]",
+    )
 
 
-def test_a_fallback_of_the_route_is_passed_over(site: Site, keys: dict[str, str], upstream: Upstream) -> None:
-    upstream.script("alpha", says({"error": {"message": "no such model", "code": "model_not_found"}}, 404))
+def test_a_fallback_of_the_route_is_passed_over(
+    site: Site, keys: dict[str, str], upstream: Upstream
+) -> None:
+    upstream.script(
+        "alpha", says({"error": {"message": "no such model", "code": "model_not_found"}}, 404)
+    )
     seen = len(upstream.seen("beta"))
     assert call(site, "alpha", keys["nobody"]).status_code >= 400
     assert len(upstream.seen("beta")) == seen
@@ -111,7 +133,10 @@ def test_a_fallback_of_the_route_is_passed_over(site: Site, keys: dict[str, str]
 
 
 def test_a_tier_is_the_route_of_its_name(site: Site, keys: dict[str, str]) -> None:
-    assert (by_tier(site, keys["both"], "simple"), by_tier(site, keys["both"], "complex")) == (200, 403)
+    assert (by_tier(site, keys["both"], "simple"), by_tier(site, keys["both"], "complex")) == (
+        200,
+        403,
+    )
     assert by_tier(site, keys["permitted"], "complex") == 200
 
 
@@ -124,9 +149,18 @@ def test_a_change_is_live_within_five_seconds(site: Site) -> None:
     key = user_with_key(site, "changing")
     assert listed(site, key) == {"alpha"}
     for code, expected in (
-        ("ModelAccess.objects.create(user=User.objects.get(username='changing'), patterns=['beta'])", {"beta"}),
-        ("ModelAccess.objects.filter(user__username='changing').update(patterns=['gamma'])", {"gamma"}),
-        ("User.objects.get(username='changing').groups.add(Group.objects.get(name='all models'))", set(NAMES)),
+        (
+            "ModelAccess.objects.create(user=User.objects.get(username='changing'), patterns=['beta'])",
+            {"beta"},
+        ),
+        (
+            "ModelAccess.objects.filter(user__username='changing').update(patterns=['gamma'])",
+            {"gamma"},
+        ),
+        (
+            "User.objects.get(username='changing').groups.add(Group.objects.get(name='all models'))",
+            set(NAMES),
+        ),
         ("Group.objects.get(name='all models').permissions.clear()", {"gamma"}),
         ("ModelAccess.objects.filter(user__username='changing').delete()", {"alpha"}),
     ):
@@ -138,11 +172,17 @@ def test_a_change_is_live_within_five_seconds(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_row_of_a_site_binds_within_five_seconds(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> None:
+def test_the_first_row_of_a_site_binds_within_five_seconds(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
+) -> None:
     with one_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:
         key = user_with_key(running, "bob")
         assert listed(running, key) == set(NAMES)
-        shell(running, IMPORTS + "ModelAccess.objects.create(user=User.objects.get(username='bob'), patterns=['beta'])")
+        shell(
+            running,
+            IMPORTS
+            + "ModelAccess.objects.create(user=User.objects.get(username='bob'), patterns=['beta'])",
+        )
         changed = time.monotonic()
         until(lambda: call(running, "alpha", key).status_code == 403, "the row")
         assert time.monotonic() - changed < 5

@@ -1,4 +1,5 @@
-"""Limits, model access and budgets in the admin: what operators may write there, and what they see."""
+"""Limits, model access and budgets in the admin: what operators may write there, and what they
+see."""
 
 from __future__ import annotations
 
@@ -17,7 +18,14 @@ from native_api.models import ApiKey, Budget, Limit, ModelAccess
 
 LISTS = ("limit", "budget", "modelaccess")
 NASTY = "<script>alert(1)</script>"
-LIMIT: dict[str, Any] = {"subject": "everyone", "metric": "requests", "amount": "5", "window": "day", "pattern": "", "enabled": "on"}
+LIMIT: dict[str, Any] = {
+    "subject": "everyone",
+    "metric": "requests",
+    "amount": "5",
+    "window": "day",
+    "pattern": "",
+    "enabled": "on",
+}
 
 
 @pytest.fixture
@@ -62,13 +70,22 @@ def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
         ({"subject": "user"}, {"user": ["Name it here."]}),
         ({"subject": "key"}, {"api_key": ["Name it here."]}),
         ({"user": "BOSS"}, {"user": ["The subject is another one."]}),
-        ({"subject": "user", "user": "BOSS", "group": "TEAM"}, {"group": ["The subject is another one."]}),
+        (
+            {"subject": "user", "user": "BOSS", "group": "TEAM"},
+            {"group": ["The subject is another one."]},
+        ),
         ({"window": ""}, {"window": ["Choose one."]}),
         ({"metric": "concurrent_requests"}, {"window": ["Concurrent requests have no window."]}),
         ({"amount": "1.5"}, {"amount": ["The amount must be a whole number."]}),
         ({"amount": "100000000001"}, {"amount": ["The amount must be at most 100,000,000,000."]}),
-        ({"metric": "cost", "amount": "1000001"}, {"amount": ["The amount must be at most 1,000,000."]}),
-        ({"metric": "concurrent_requests", "window": "", "amount": "100001"}, {"amount": ["The amount must be at most 100,000."]}),
+        (
+            {"metric": "cost", "amount": "1000001"},
+            {"amount": ["The amount must be at most 1,000,000."]},
+        ),
+        (
+            {"metric": "concurrent_requests", "window": "", "amount": "100001"},
+            {"amount": ["The amount must be at most 100,000."]},
+        ),
         ({"threshold": "0"}, {"threshold": ["Ensure this value is greater than or equal to 1."]}),
         ({"threshold": "101"}, {"threshold": ["Ensure this value is less than or equal to 100."]}),
         ({"metric": ""}, {"metric": ["This field is required."]}),
@@ -80,7 +97,10 @@ def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
 def test_a_limit_that_makes_no_sense_is_refused_with_the_reason(
     page: Client, boss: Any, group: Group, fields: dict[str, str], expected: dict[str, list[str]]
 ) -> None:
-    named = {name: {"BOSS": boss.pk, "TEAM": group.pk}.get(value, value) for name, value in fields.items()}
+    named = {
+        name: {"BOSS": boss.pk, "TEAM": group.pk}.get(value, value)
+        for name, value in fields.items()
+    }
     assert errors(page, "limit", **{**LIMIT, **named}) == expected
     assert not Limit.objects.exists()
 
@@ -90,10 +110,29 @@ def test_a_negative_amount_is_refused(page: Client) -> None:
 
 
 @pytest.mark.parametrize("subject", ["everyone", "each_user", "group", "user", "key"])
-def test_a_limit_of_each_subject_is_saved_and_listed(page: Client, boss: Any, group: Group, subject: str) -> None:
+def test_a_limit_of_each_subject_is_saved_and_listed(
+    page: Client, boss: Any, group: Group, subject: str
+) -> None:
     key = ApiKey.objects.create(owner=boss, name="robot", prefix="nk_x", digest="d")
-    member = {"group": {"group": group.pk}, "user": {"user": boss.pk}, "key": {"api_key": key.pk}}.get(subject, {})
-    assert errors(page, "limit", **{**LIMIT, "subject": subject, "metric": "cost", "amount": "12.500000000001", **member}) == {}
+    member = {
+        "group": {"group": group.pk},
+        "user": {"user": boss.pk},
+        "key": {"api_key": key.pk},
+    }.get(subject, {})
+    assert (
+        errors(
+            page,
+            "limit",
+            **{
+                **LIMIT,
+                "subject": subject,
+                "metric": "cost",
+                "amount": "12.500000000001",
+                **member,
+            },
+        )
+        == {}
+    )
     limit = Limit.objects.get()
     assert (limit.amount, limit.threshold) == (Decimal("12.500000000001"), None)
     text = body(page, "limit")
@@ -117,19 +156,31 @@ def test_a_limit_is_edited_and_deleted(page: Client) -> None:
 
 def budget(**more: Any) -> Budget:
     now = datetime.now(UTC)
-    fields = {"counter": f"c{Budget.objects.count()}", "starts_at": now, "ends_at": now + timedelta(days=1), "subject": "each_user"}
-    return Budget.objects.create(**{**fields, "metric": "requests", "window": "day", "amount": 10, **more})
+    fields = {
+        "counter": f"c{Budget.objects.count()}",
+        "starts_at": now,
+        "ends_at": now + timedelta(days=1),
+        "subject": "each_user",
+    }
+    return Budget.objects.create(
+        **{**fields, "metric": "requests", "window": "day", "amount": 10, **more}
+    )
 
 
 def cells(text: str, name: str) -> list[str]:
     """The column of the list."""
-    return [re.sub("<[^>]*>", "", cell).strip() for cell in re.findall(rf'<t[dh] class="field-{name}[^"]*">(.*?)</t[dh]>', text)]
+    return [
+        re.sub("<[^>]*>", "", cell).strip()
+        for cell in re.findall(rf'<t[dh] class="field-{name}[^"]*">(.*?)</t[dh]>', text)
+    ]
 
 
 def test_the_list_shows_how_much_of_each_budget_is_used(page: Client) -> None:
     now = datetime.now(UTC)
     budget(used=3, reserved=2)
-    budget(metric="cost", amount=12_500_000_000_000, used=11_000_000_000_001, lost=5, threshold_at=now)
+    budget(
+        metric="cost", amount=12_500_000_000_000, used=11_000_000_000_001, lost=5, threshold_at=now
+    )
     budget(amount=0, reached_at=now)
     budget(used=25, threshold_at=now, reached_at=now)
     text = body(page, "budget")
@@ -150,7 +201,9 @@ def test_the_list_shows_how_much_of_each_budget_is_used(page: Client) -> None:
         ("?q=group%3Aops", ["5"]),
     ],
 )
-def test_budgets_are_found_by_level_metric_window_and_subject(page: Client, query: str, used: list[str]) -> None:
+def test_budgets_are_found_by_level_metric_window_and_subject(
+    page: Client, query: str, used: list[str]
+) -> None:
     now = datetime.now(UTC)
     budget(used=2, threshold_at=now)
     budget(used=3, reached_at=now)
@@ -165,9 +218,14 @@ def test_budgets_are_looked_at_and_never_changed(page: Client) -> None:
     assert page.get(address("budget", "add")).status_code == 403
     shown = page.get(address("budget", "change", row.pk))
     assert shown.status_code == 200
-    assert not re.search(r'<(input|textarea|select)[^>]*name="(used|amount|reserved)"', shown.content.decode())
+    assert not re.search(
+        r'<(input|textarea|select)[^>]*name="(used|amount|reserved)"', shown.content.decode()
+    )
     for action in ("change", "delete"):
-        assert page.post(address("budget", action, row.pk), {"used": "0", "post": "yes"}).status_code == 403
+        assert (
+            page.post(address("budget", action, row.pk), {"used": "0", "post": "yes"}).status_code
+            == 403
+        )
     row.refresh_from_db()
     assert row.used == 3
 
@@ -175,19 +233,30 @@ def test_budgets_are_looked_at_and_never_changed(page: Client) -> None:
 # --- model access --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("text", "patterns"), [("", []), ("gpt-4o*\r\n\r\n  up/*  \n", ["gpt-4o*", "up/*"])])
-def test_patterns_are_written_one_a_line(page: Client, group: Group, text: str, patterns: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("text", "patterns"), [("", []), ("gpt-4o*\r\n\r\n  up/*  \n", ["gpt-4o*", "up/*"])]
+)
+def test_patterns_are_written_one_a_line(
+    page: Client, group: Group, text: str, patterns: list[str]
+) -> None:
     assert errors(page, "modelaccess", group=group.pk, patterns=text) == {}
     access = ModelAccess.objects.get()
     assert access.patterns == patterns
     assert ", ".join(patterns) in body(page, "modelaccess")
-    assert "\n".join(patterns) in page.get(address("modelaccess", "change", access.pk)).content.decode()
+    assert (
+        "\n".join(patterns)
+        in page.get(address("modelaccess", "change", access.pk)).content.decode()
+    )
 
 
 @pytest.mark.parametrize("named", [(), ("user", "group")])
-def test_access_is_either_a_groups_or_a_users(page: Client, boss: Any, group: Group, named: tuple[str, ...]) -> None:
+def test_access_is_either_a_groups_or_a_users(
+    page: Client, boss: Any, group: Group, named: tuple[str, ...]
+) -> None:
     fields = {name: {"user": boss.pk, "group": group.pk}[name] for name in named}
-    assert errors(page, "modelaccess", **fields, patterns="*") == {"__all__": ["Name either a group or a user."]}
+    assert errors(page, "modelaccess", **fields, patterns="*") == {
+        "__all__": ["Name either a group or a user."]
+    }
     assert not ModelAccess.objects.exists()
 
 
@@ -217,11 +286,19 @@ def test_names_with_html_are_shown_as_text(page: Client) -> None:
     user = get_user_model().objects.create_user(NASTY)
     group = Group.objects.create(name=NASTY)
     key = ApiKey.objects.create(owner=user, name=NASTY, prefix="nk_x", digest="d")
-    for subject, member in (("group", {"group": group}), ("user", {"user": user}), ("key", {"api_key": key})):
-        Limit.objects.create(subject=subject, metric="requests", amount=1, window="day", pattern=NASTY, **member)
+    for subject, member in (
+        ("group", {"group": group}),
+        ("user", {"user": user}),
+        ("key", {"api_key": key}),
+    ):
+        Limit.objects.create(
+            subject=subject, metric="requests", amount=1, window="day", pattern=NASTY, **member
+        )
     ModelAccess.objects.create(group=group, patterns=[NASTY])
     row = budget(subject=f"user:{NASTY}", pattern=NASTY)
-    pages = [body(page, model) for model in LISTS] + [page.get(address("budget", "change", row.pk)).content.decode()]
+    pages = [body(page, model) for model in LISTS] + [
+        page.get(address("budget", "change", row.pk)).content.decode()
+    ]
     for text in pages:
         assert NASTY not in text
         assert "&lt;script&gt;" in text

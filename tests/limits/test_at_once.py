@@ -1,4 +1,5 @@
-"""200 calls at once against limits that admit exactly 37, from four processes with PostgreSQL and Redis, and from one with SQLite.
+"""200 calls at once against limits that admit exactly 37, from four processes with PostgreSQL and
+Redis, and from one with SQLite.
 
 And the same with one process killed in the middle.
 """
@@ -18,15 +19,48 @@ import pytest
 from native_api.limits import counters, reservations
 from native_api.usage import tokens
 from tests.limits.api_client import COST, away_from_the_end_of, units
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, Sites, at_once, held_by, native_api, on_postgres, on_sqlite, tells_what_was_used
+from tests.limits.conftest import (
+    CHAT,
+    PROMPT_TOKENS,
+    Sites,
+    at_once,
+    held_by,
+    native_api,
+    on_postgres,
+    on_sqlite,
+    tells_what_was_used,
+)
 from tests.scripted_provider import Upstream
 from tests.servers import until
 
 ADMITTED, CALLS = 37, 200
-BUDGET = {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": str(COST * ADMITTED), "WINDOW": "month", "MODELS": "up/budget"}
-RATE = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": ADMITTED, "WINDOW": "minute", "MODELS": "up/rate"}
-TOKENS = {"SUBJECT": "each_user", "METRIC": "tokens", "AMOUNT": ADMITTED * (PROMPT_TOKENS + 3), "WINDOW": "hour", "MODELS": "up/tokens"}
-SLOTS = {"SUBJECT": "everyone", "METRIC": "concurrent_requests", "AMOUNT": ADMITTED, "MODELS": "up/slots"}
+BUDGET = {
+    "SUBJECT": "each_user",
+    "METRIC": "cost",
+    "AMOUNT": str(COST * ADMITTED),
+    "WINDOW": "month",
+    "MODELS": "up/budget",
+}
+RATE = {
+    "SUBJECT": "everyone",
+    "METRIC": "requests",
+    "AMOUNT": ADMITTED,
+    "WINDOW": "minute",
+    "MODELS": "up/rate",
+}
+TOKENS = {
+    "SUBJECT": "each_user",
+    "METRIC": "tokens",
+    "AMOUNT": ADMITTED * (PROMPT_TOKENS + 3),
+    "WINDOW": "hour",
+    "MODELS": "up/tokens",
+}
+SLOTS = {
+    "SUBJECT": "everyone",
+    "METRIC": "concurrent_requests",
+    "AMOUNT": ADMITTED,
+    "MODELS": "up/slots",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +69,13 @@ def scripts(upstream: Upstream) -> None:
 
 
 @pytest.fixture(scope="module", params=["postgres_and_redis", "sqlite"])
-def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Sites]:
+def sites(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
+) -> Iterator[Sites]:
     start = on_postgres if request.param == "postgres_and_redis" else on_sqlite
-    with start(tmp_path_factory.mktemp(request.param), native_api(upstream, [BUDGET, RATE, TOKENS, SLOTS])) as running:
+    with start(
+        tmp_path_factory.mktemp(request.param), native_api(upstream, [BUDGET, RATE, TOKENS, SLOTS])
+    ) as running:
         yield running
 
 
@@ -61,7 +99,9 @@ def test_exactly_as_many_calls_as_the_rate_admits(sites: Sites, model: str) -> N
     assert statuses == {200: ADMITTED, 429: CALLS - ADMITTED}
 
 
-def test_exactly_as_many_calls_at_a_time_as_there_are_slots(sites: Sites, upstream: Upstream) -> None:
+def test_exactly_as_many_calls_at_a_time_as_there_are_slots(
+    sites: Sites, upstream: Upstream
+) -> None:
     for _ in range(2):
         statuses = asyncio.run(in_their_slots(sites, upstream))
         assert statuses == {200: ADMITTED, 429: CALLS - ADMITTED}
@@ -83,7 +123,11 @@ async def in_their_slots(running: Sites, upstream: Upstream) -> Counter[int]:
 
 @pytest.mark.slow
 def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstream) -> None:
-    settings = native_api(upstream, [BUDGET, SLOTS, RATE], TIMEOUTS={"CONNECT": 5, "FIRST_TOKEN": 6, "BETWEEN_TOKENS": 6, "TOTAL": 6})
+    settings = native_api(
+        upstream,
+        [BUDGET, SLOTS, RATE],
+        TIMEOUTS={"CONNECT": 5, "FIRST_TOKEN": 6, "BETWEEN_TOKENS": 6, "TOTAL": 6},
+    )
     with on_postgres(tmp_path, settings) as running:
         away_from_the_end_of("minute")
         killed = asyncio.run(killing_one(running, upstream))
@@ -91,13 +135,21 @@ def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstr
         assert Counter(asyncio.run(at_once(rest, "up/rate", CALLS))) == {429: CALLS}
         until(lambda: budget(running)[1] == units(COST * killed), "the records of the others")
         assert budget(running)[0] == units(COST * (ADMITTED - killed))
-        until(lambda: expired(running), "the reservations of the dead", 1 + 6 + reservations.GRACE + 5)
-        assert Counter(asyncio.run(at_once(rest, "up/budget", CALLS))) == {200: killed, 402: CALLS - killed}
+        until(
+            lambda: expired(running), "the reservations of the dead", 1 + 6 + reservations.GRACE + 5
+        )
+        assert Counter(asyncio.run(at_once(rest, "up/budget", CALLS))) == {
+            200: killed,
+            402: CALLS - killed,
+        }
         until(lambda: budget(running)[1] == 0, "all records")
         assert budget(running) == (units(COST * ADMITTED), 0, units(COST * killed))
         assert spent(running, "up/budget") == COST * ADMITTED
         time.sleep(max(0.0, counters.LEASE - reservations.GRACE))
-        assert asyncio.run(in_their_slots(Sites(rest, running.url), upstream)) == {200: ADMITTED, 429: CALLS - ADMITTED}
+        assert asyncio.run(in_their_slots(Sites(rest, running.url), upstream)) == {
+            200: ADMITTED,
+            429: CALLS - ADMITTED,
+        }
 
 
 MODELS = ("budget", "slots", "rate")
@@ -106,13 +158,20 @@ FIRST = 10
 
 
 async def killing_one(running: Sites, upstream: Upstream) -> int:
-    """Calls to all; the first process is killed while its calls wait for the provider. How many it had let in under the budget."""
+    """Calls to all; the first process is killed while its calls wait for the provider. How many it
+    had let in under the budget."""
     gate = upstream.gate()
     for model in MODELS:
         upstream.script(model, held_by(gate))
-    calls = [asyncio.ensure_future(at_once(running.processes[:1], f"up/{model}", FIRST)) for model in MODELS]
+    calls = [
+        asyncio.ensure_future(at_once(running.processes[:1], f"up/{model}", FIRST))
+        for model in MODELS
+    ]
     await answering(upstream, FIRST)
-    calls += [asyncio.ensure_future(at_once(running.processes, f"up/{model}", CALLS - FIRST)) for model in MODELS]
+    calls += [
+        asyncio.ensure_future(at_once(running.processes, f"up/{model}", CALLS - FIRST))
+        for model in MODELS
+    ]
     await answering(upstream, ADMITTED)
     running.processes[0].process.kill()
     gate.open()
@@ -130,7 +189,9 @@ async def answering(upstream: Upstream, count: int) -> None:
 
 
 def expired(running: Sites) -> bool:
-    return running.ask("SELECT count(*) FROM native_api_reservation WHERE expires_at > now()") == [(0,)]
+    return running.ask("SELECT count(*) FROM native_api_reservation WHERE expires_at > now()") == [
+        (0,)
+    ]
 
 
 # --- what the database says --------------------------------------------------------------------------------------
@@ -142,9 +203,13 @@ def budget(running: Sites) -> tuple[int, int, int]:
 
 
 def recorded(running: Sites, model: str) -> int:
-    return int(running.ask(f"SELECT count(*) FROM native_api_usagerecord WHERE model = '{model}'")[0][0])
+    return int(
+        running.ask(f"SELECT count(*) FROM native_api_usagerecord WHERE model = '{model}'")[0][0]
+    )
 
 
 def spent(running: Sites, model: str) -> Decimal:
-    costs = running.ask(f"SELECT cost FROM native_api_usagerecord WHERE model = '{model}' AND cost IS NOT NULL")
+    costs = running.ask(
+        f"SELECT cost FROM native_api_usagerecord WHERE model = '{model}' AND cost IS NOT NULL"
+    )
     return sum((Decimal(cost) for (cost,) in costs), Decimal(0))

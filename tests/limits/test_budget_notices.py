@@ -1,4 +1,5 @@
-"""What budgets tell the site, and entries too odd to settle, which must not keep the recorder from going on."""
+"""What budgets tell the site, and entries too odd to settle, which must not keep the recorder from
+going on."""
 
 from __future__ import annotations
 
@@ -15,7 +16,16 @@ from native_api.limits.budgets import MOST_OF_A_BATCH, MOST_USED, NoRoom
 from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
-from tests.limits.budget_factory import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, record, standing, want
+from tests.limits.budget_factory import (
+    DECEMBER,
+    NOVEMBER,
+    Standing,
+    call,
+    failing_at_its_end,
+    record,
+    standing,
+    want,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
 
@@ -57,7 +67,8 @@ ODD_REFUSALS: list[Any] = [
 
 
 class TestOddEntries:
-    """The recorder tries a batch again until its hooks are content: none may keep it from going on."""
+    """The recorder tries a batch again until its hooks are content: none may keep it from going
+    on."""
 
     @pytest.mark.parametrize("claims", ODD_CLAIMS, ids=lambda claims: str(claims)[:20])
     def test_claims_that_make_no_sense_are_passed_over(self, claims: Any) -> None:
@@ -66,7 +77,9 @@ class TestOddEntries:
         assert standing() == Standing(2, 0)
         assert UsageRecord.objects.count() == 2
 
-    @pytest.mark.parametrize("refused_by", ODD_REFUSALS, ids=lambda refused_by: str(refused_by)[:50])
+    @pytest.mark.parametrize(
+        "refused_by", ODD_REFUSALS, ids=lambda refused_by: str(refused_by)[:50]
+    )
     def test_so_are_refusals(self, refused_by: Any, refusals: list[Any]) -> None:
         good = {"counter": "a", "starts_at": NOVEMBER.start.isoformat()}
         call(want(span=NOVEMBER))
@@ -156,7 +169,9 @@ class TestNotices:
         signals.budget_threshold.disconnect(fail)
         assert standing() == Standing(90, 0)
 
-    def test_a_refusal_is_told_once_a_window_and_noted_on_the_budget(self, refusals: list[Any]) -> None:
+    def test_a_refusal_is_told_once_a_window_and_noted_on_the_budget(
+        self, refusals: list[Any]
+    ) -> None:
         for span in (NOVEMBER, DECEMBER):
             call(want(span=span))
             limit = {"counter": "a", "starts_at": span.start.isoformat()}

@@ -1,4 +1,5 @@
-"""Calls whose budgets are in a database that hangs, is restarted or is gone: nothing is spent without one, nothing stays reserved."""
+"""Calls whose budgets are in a database that hangs, is restarted or is gone: nothing is spent
+without one, nothing stays reserved."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ from native_api.usage.entry import UsageEntry
 from tests.limits.budget_factory import failing_at_its_end, record
 from tests.servers import until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "limits")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("as_a_new_process", "limits"),
+]
 
 CHAT: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1000}
 PRICE: Any = {"INPUT": Decimal(0), "OUTPUT": Decimal(1)}
@@ -128,7 +132,9 @@ def test_a_call_that_used_nothing_gives_back_everything() -> None:
     assert standing() == (0, 0)
 
 
-def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch, released: list[Any]) -> None:
+def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, released: list[Any]
+) -> None:
     asyncio.run(let_in(entry()))
     monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.3)
     with hanging(), pytest.raises(DatabaseUnavailable):

@@ -1,4 +1,5 @@
-"""Budgets in many threads of several processes at once: at no moment is more used and reserved than there is, nobody is in a deadlock."""
+"""Budgets in many threads of several processes at once: at no moment is more used and reserved than
+there is, nobody is in a deadlock."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ PROCESSES, CALLS = 3, 60
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path
+) -> Iterator[Place]:
     if request.param not in templates:
         pytest.skip("no PostgreSQL")
     made = make_place(request.param, templates[request.param], tmp_path)
@@ -42,11 +45,20 @@ def start(place: Place, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
 
 def standings(place: Place) -> dict[str, tuple[int, int]]:
     """What is used and reserved of each budget, all at one moment."""
-    return {counter: (used, reserved) for counter, used, reserved in place.query("SELECT counter, used, reserved FROM native_api_budget")}
+    return {
+        counter: (used, reserved)
+        for counter, used, reserved in place.query(
+            "SELECT counter, used, reserved FROM native_api_budget"
+        )
+    }
 
 
 def overdrawn(place: Place) -> list[tuple[str, int, int]]:
-    return [(counter, *level) for counter, level in standings(place).items() if sum(level) > AMOUNT or min(level) < 0]
+    return [
+        (counter, *level)
+        for counter, level in standings(place).items()
+        if sum(level) > AMOUNT or min(level) < 0
+    ]
 
 
 def watched(place: Place, running: list[subprocess.Popen[str]]) -> int:
@@ -58,7 +70,9 @@ def watched(place: Place, running: list[subprocess.Popen[str]]) -> int:
     return looks
 
 
-def test_many_at_once_never_use_more_than_there_is_and_never_wait_for_each_other(place: Place) -> None:
+def test_many_at_once_never_use_more_than_there_is_and_never_wait_for_each_other(
+    place: Place,
+) -> None:
     running = [start(place, seed) for seed in range(PROCESSES)]
     assert watched(place, running) > 20
 

@@ -14,7 +14,17 @@ from native_api.limits.budgets import NoRoom
 from native_api.models import Budget, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
-from tests.limits.budget_factory import DECEMBER, NOVEMBER, Standing, call, failing_at_its_end, held, record, standing, want
+from tests.limits.budget_factory import (
+    DECEMBER,
+    NOVEMBER,
+    Standing,
+    call,
+    failing_at_its_end,
+    held,
+    record,
+    standing,
+    want,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
 
@@ -100,7 +110,11 @@ class TestAdding:
     def test_what_is_missing_is_added_to_the_budget_and_to_the_calls_row(self) -> None:
         made = call(want(), want("b"))
         added = self.add(made, want(units=25), want("b", units=10), want("c", units=5))
-        assert [(level, each.units) for each, level in added.values()] == [((0, 25), 25), ((0, 10), 10), ((0, 5), 5)]
+        assert [(level, each.units) for each, level in added.values()] == [
+            ((0, 25), 25),
+            ((0, 10), 10),
+            ((0, 5), 5),
+        ]
         assert [standing(counter).reserved for counter in "abc"] == [25, 10, 5]
         assert held() == 3
         record(made.entry(used=3))
@@ -140,12 +154,18 @@ class TestOtherDatabases:
 
     @pytest.fixture(autouse=True)
     def without_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("native_api.limits.budget_update._at_once", budgets.budget_update._by_django)
-        monkeypatch.setattr("native_api.limits.budget_update._written_out", budgets.budget_update._by_django)
+        monkeypatch.setattr(
+            "native_api.limits.budget_update._at_once", budgets.budget_update._by_django
+        )
+        monkeypatch.setattr(
+            "native_api.limits.budget_update._written_out", budgets.budget_update._by_django
+        )
         monkeypatch.setattr("native_api.limits.budget_update.AT_ONCE", frozenset())
 
     def test_it_is_the_same(self) -> None:
-        reserved = budgets.reserve(new_id(), [want(units=60), want("b")], datetime.now(UTC) + timedelta(minutes=1))
+        reserved = budgets.reserve(
+            new_id(), [want(units=60), want("b")], datetime.now(UTC) + timedelta(minutes=1)
+        )
         assert [level for _, level in reserved.values()] == [(0, 60), (0, 10)]
         with pytest.raises(NoRoom):
             call(want("b"), want(units=41))
@@ -190,11 +210,18 @@ class TestSettling:
     def test_and_one_with_an_entry_that_the_database_refuses(self) -> None:
         entries = [call(want()).entry(used=7) for _ in range(4)]
         bad = call(want()).entry(used=7, latency_ms=-1)
-        assert [entry for entry, _ in writer.write([*entries, bad], "default", doubtful=False)] == [bad]
+        assert [entry for entry, _ in writer.write([*entries, bad], "default", doubtful=False)] == [
+            bad
+        ]
         assert standing() == Standing(28, 10)
 
     def test_calls_in_one_batch_are_added_up(self) -> None:
-        record(call(want(), want("b")).entry(1), call(want("b"), want("c")).entry(2), UsageEntry(), call(want("c")).entry(4))
+        record(
+            call(want(), want("b")).entry(1),
+            call(want("b"), want("c")).entry(2),
+            UsageEntry(),
+            call(want("c")).entry(4),
+        )
         assert [standing(counter) for counter in "abc"] == [(1, 0, 0), (3, 0, 0), (6, 0, 0)]
 
     def test_a_call_counts_in_the_window_in_which_it_began(self) -> None:
@@ -204,7 +231,9 @@ class TestSettling:
         assert standing(span=NOVEMBER) == Standing(9, 0)
         assert standing(span=DECEMBER) == Standing(0, 10)
 
-    def test_a_call_whose_budget_was_deleted_meanwhile_is_recorded_and_settles_nothing(self) -> None:
+    def test_a_call_whose_budget_was_deleted_meanwhile_is_recorded_and_settles_nothing(
+        self,
+    ) -> None:
         begun = call(want(), want("b"))
         Budget.objects.filter(counter="a").delete()
         call(want())
@@ -218,11 +247,15 @@ class TestSettling:
         assert standing() == Standing(0, 10)
 
     @pytest.mark.parametrize("late", [True, False], ids=["record first", "reservation first"])
-    def test_a_call_that_was_cancelled_while_it_waited_gives_back_what_it_got(self, late: bool) -> None:
+    def test_a_call_that_was_cancelled_while_it_waited_gives_back_what_it_got(
+        self, late: bool
+    ) -> None:
         cancelled = UsageEntry(status="client_closed", claims={})
         steps: list[Callable[[], Any]] = [
             lambda: record(cancelled),
-            lambda: budgets.reserve(cancelled.id, [want()], datetime.now(UTC) + timedelta(minutes=1)),
+            lambda: budgets.reserve(
+                cancelled.id, [want()], datetime.now(UTC) + timedelta(minutes=1)
+            ),
         ]
         for step in steps if late else steps[::-1]:
             step()
@@ -232,7 +265,10 @@ class TestSettling:
         assert standing() == Standing(0, 0)
 
     def test_a_large_batch_takes_few_queries(self, django_assert_max_num_queries: Any) -> None:
-        entries = [call(want(f"user {number % 150}"), want("all", amount=10**6)).entry(used=1) for number in range(200)]
+        entries = [
+            call(want(f"user {number % 150}"), want("all", amount=10**6)).entry(used=1)
+            for number in range(200)
+        ]
         with django_assert_max_num_queries(30):
             record(*entries)
         assert standing("all") == Standing(200, 0)
@@ -240,7 +276,9 @@ class TestSettling:
 
 
 class TestExpiry:
-    def test_a_reservation_of_a_dead_process_ends_and_is_counted_as_lost(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_reservation_of_a_dead_process_ends_and_is_counted_as_lost(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         call(want(), seconds=-1)
         call(want())
         assert budgets.expire("default") == 1
@@ -281,7 +319,9 @@ class TestExpiry:
         assert [budgets.expire("default") for _ in range(2)] == [1, 0]
         assert standing() == Standing(0, 0, lost=10)
 
-    def test_a_clock_that_jumps_ahead_ends_those_of_living_calls_whose_records_still_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_clock_that_jumps_ahead_ends_those_of_living_calls_whose_records_still_count(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         begun = call(want(), seconds=600)
         monkeypatch.setattr(budgets, "datetime", clock_ahead(timedelta(days=40)))
         budgets.expire("default")
@@ -295,7 +335,9 @@ class TestExpiry:
             call(want(units=11, span=NOVEMBER))
         call(want(units=10, span=NOVEMBER))
 
-    def test_a_failing_search_does_not_harm_the_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failing_search_does_not_harm_the_batch(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(alias: str) -> None:
             raise OSError
 

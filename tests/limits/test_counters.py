@@ -46,7 +46,9 @@ def test_it_tells_what_was_held_before(store: counters.Store) -> None:
         ([count(1)], [SLOT, OTHER]),
     ],
 )
-def test_all_is_taken_or_nothing(store: counters.Store, refused: tuple[list[Count], list[Slot]]) -> None:
+def test_all_is_taken_or_nothing(
+    store: counters.Store, refused: tuple[list[Count], list[Slot]]
+) -> None:
     store.take("first", [count(6, key="used")], [SLOT])
     assert not store.take("second", *refused).taken
     assert held(store, "count", "full", "used") == [0, 0, 6]
@@ -60,10 +62,16 @@ def test_a_refusal_for_want_of_a_slot_says_so(store: counters.Store) -> None:
 
 
 @pytest.mark.parametrize("most", [0, 3])
-def test_a_limit_admits_no_more_than_it_says_also_where_that_is_nothing(store: counters.Store, most: int) -> None:
+def test_a_limit_admits_no_more_than_it_says_also_where_that_is_nothing(
+    store: counters.Store, most: int
+) -> None:
     members = [f"m{number}" for number in range(5)]
-    assert [store.take(member, [], [Slot("s", most)]).taken for member in members].count(True) == most
-    assert [store.take(member, [count(1, most, "c")], []).taken for member in members].count(True) == most
+    assert [store.take(member, [], [Slot("s", most)]).taken for member in members].count(
+        True
+    ) == most
+    assert [store.take(member, [count(1, most, "c")], []).taken for member in members].count(
+        True
+    ) == most
 
 
 def test_an_absurd_want_is_refused_and_in_nobodys_way(store: counters.Store) -> None:
@@ -125,7 +133,9 @@ def test_what_is_refused_for_one_limit_is_given_back_to_the_other(kind: Kind) ->
 # --- settling ------------------------------------------------------------------------------------------------------
 
 
-def test_settling_adds_what_was_too_little_and_gives_back_what_was_too_much(store: counters.Store) -> None:
+def test_settling_adds_what_was_too_little_and_gives_back_what_was_too_much(
+    store: counters.Store,
+) -> None:
     store.take("m", [count(5), count(5, key="other")], [])
     store.add([("count", -3), ("other", 20)])
     assert held(store, "count", "other") == [2, 25]
@@ -146,7 +156,9 @@ def test_settling_a_counter_that_is_gone_changes_nothing(store: counters.Store) 
 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
-def test_a_counter_outlives_its_window_only_a_little(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counter_outlives_its_window_only_a_little(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (IN_MEMORY, in_redis, generic):
         monkeypatch.setattr(module, "AFTERWARDS", 0.5)
     store = kind.open()
@@ -173,7 +185,9 @@ def test_a_cache_that_forgets_times_keeps_a_counter_for_its_window(kind: Kind) -
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
-def test_memory_does_not_grow_with_windows_that_have_ended(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_windows_that_have_ended(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(IN_MEMORY, "MOST_KEPT", 5)
     for number in range(5):
         memory.take("m", [count(key=f"old-{number}")], [])
@@ -191,7 +205,9 @@ def test_memory_keeps_no_slot_that_was_left(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
-def test_redis_is_asked_once_for_all_counters_of_a_call(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_is_asked_once_for_all_counters_of_a_call(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = kind.open()
     everything = [count(key=f"c{number}") for number in range(4)], [SLOT, OTHER]
     assert store.take("warm", *everything).taken
@@ -229,9 +245,15 @@ def test_redis_is_left_with_nothing_that_lasts(kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "expected", "shared"),
-    [("locmem.LocMemCache", "Memory", False), ("dummy.DummyCache", "Memory", False), ("filebased.FileBasedCache", "AnyCache", True)],
+    [
+        ("locmem.LocMemCache", "Memory", False),
+        ("dummy.DummyCache", "Memory", False),
+        ("filebased.FileBasedCache", "AnyCache", True),
+    ],
 )
-def test_the_store_is_that_of_the_cache_that_requests_are_counted_in(tmp_path: Path, backend: str, expected: str, shared: bool) -> None:
+def test_the_store_is_that_of_the_cache_that_requests_are_counted_in(
+    tmp_path: Path, backend: str, expected: str, shared: bool
+) -> None:
     known = {
         "default": {"BACKEND": f"{BACKENDS}.dummy.DummyCache"},
         "rates": {"BACKEND": f"{BACKENDS}.{backend}", "LOCATION": str(tmp_path)},

@@ -1,4 +1,5 @@
-"""Over HTTP: each target is reserved for before it is tried, by what it is sent and what it costs."""
+"""Over HTTP: each target is reserved for before it is tried, by what it is sent and what it
+costs."""
 
 from __future__ import annotations
 
@@ -62,7 +63,9 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    settings = native_api(upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 3, "SECONDS": 5})
+    settings = native_api(
+        upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 3, "SECONDS": 5}
+    )
     up = settings["PROVIDERS"]["up"]
     price = {name: str(Decimal(amount) * DEAR) for name, amount in up["PRICE"].items()}
     settings["PROVIDERS"]["dear"] = {**up, "PRICE": price}
@@ -76,13 +79,17 @@ def scripts(upstream: Upstream) -> None:
     upstream.script("fails", says({"error": {"message": "out of sorts"}}, 404))
 
 
-def test_a_dearer_target_without_room_is_not_asked_and_nothing_stays_reserved(site: Site, upstream: Upstream) -> None:
+def test_a_dearer_target_without_room_is_not_asked_and_nothing_stays_reserved(
+    site: Site, upstream: Upstream
+) -> None:
     before = len(upstream.seen("answers"))
     failed = call(site, "no-room")
     assert (failed.status_code, len(upstream.seen("answers"))) == (502, before)
     site.wait_for_usage(request_id=failed.headers["x-request-id"])
     until(lambda: budget(site, "no-room") == (0, 0), "the budget")
-    assert [told["left"] for told in limits_of(site, "no-room") if told["metric"] == "requests"] == [100]
+    assert [
+        told["left"] for told in limits_of(site, "no-room") if told["metric"] == "requests"
+    ] == [100]
 
 
 def test_a_target_without_a_price_is_passed_over(site: Site) -> None:
@@ -92,13 +99,17 @@ def test_a_target_without_a_price_is_passed_over(site: Site) -> None:
     until(lambda: budget(site, "unpriced-first") == (units(COST), 0), "the budget")
 
 
-def test_a_limit_on_a_fallback_is_in_nobodys_way_until_it_is_tried(site: Site, upstream: Upstream) -> None:
+def test_a_limit_on_a_fallback_is_in_nobodys_way_until_it_is_tried(
+    site: Site, upstream: Upstream
+) -> None:
     assert call(site, "with-limited-fallback").status_code == 200
     assert call(site, "up/dear-fallback").status_code == 402
     assert upstream.seen("dear-fallback") == []
 
 
-def test_calls_at_once_that_fall_back_never_spend_more_than_there_is(site: Site, upstream: Upstream) -> None:
+def test_calls_at_once_that_fall_back_never_spend_more_than_there_is(
+    site: Site, upstream: Upstream
+) -> None:
     calls = 40
     statuses = Counter(asyncio.run(at_once([site], "at-once", calls)))
     assert statuses[200] <= ROOM_FOR_DEAR
@@ -108,7 +119,9 @@ def test_calls_at_once_that_fall_back_never_spend_more_than_there_is(site: Site,
 
 @pytest.mark.parametrize("way", BODIES)
 def test_a_prompt_in_options_is_reserved_for(site: Site, upstream: Upstream, way: str) -> None:
-    statuses = Counter(asyncio.run(at_once([site], "up/stuffed", 10, provider_options={"up": BODIES[way]})))
+    statuses = Counter(
+        asyncio.run(at_once([site], "up/stuffed", 10, provider_options={"up": BODIES[way]}))
+    )
     assert statuses == {402: 10}
     assert upstream.seen("stuffed") == []
     assert budget(site, "up/stuffed") == (0, 0)

@@ -24,7 +24,14 @@ CHEAP: Any = {"INPUT": Decimal(1), "OUTPUT": Decimal(2)}
 DEAR: Any = {"INPUT": Decimal(10), "OUTPUT": Decimal(20)}
 MESSAGES = [{"role": "user", "content": "Tell me of the sea."}]
 PROMPT = tokens.prompt_tokens({"model": "r", "messages": MESSAGES})
-LIMIT_FIELDS = {"max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens", "maxOutputTokens", "num_predict"}
+LIMIT_FIELDS = {
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "maxTokens",
+    "maxOutputTokens",
+    "num_predict",
+}
 DOLLAR = 10**12
 """Units."""
 
@@ -54,7 +61,10 @@ def demand(chat: dict[str, Any] | None = None, at: Target | None = None, **optio
 
 def on(wire: str) -> Target:
     options = {"project": "p", "location": "l"} if wire == "anthropic_vertex" else {}
-    return Target(Provider("p", wire, "https://api.example/v1", options=options), "claude-haiku-4-5" if "anthropic" in wire else "m")
+    return Target(
+        Provider("p", wire, "https://api.example/v1", options=options),
+        "claude-haiku-4-5" if "anthropic" in wire else "m",
+    )
 
 
 def set_limit(body: dict[str, Any], most: Any) -> None:
@@ -83,7 +93,9 @@ class TestBeforeTheCall:
             ({"n": 2}, 2 * USUAL_OUTPUT),
         ],
     )
-    def test_it_may_use_its_prompt_and_as_much_output_as_it_may_have(self, chat: dict[str, Any], output: int) -> None:
+    def test_it_may_use_its_prompt_and_as_much_output_as_it_may_have(
+        self, chat: dict[str, Any], output: int
+    ) -> None:
         may = demand(chat)
         assert may.of(rule("input_tokens")) == PROMPT
         assert may.of(rule("output_tokens")) == output
@@ -115,7 +127,9 @@ class TestBeforeTheCall:
 
     @pytest.mark.parametrize(("price", "dollars"), [(CHEAP, CHEAP), (DEAR, DEAR)])
     def test_it_costs_what_its_target_costs(self, price: Any, dollars: Any) -> None:
-        assert demand({"max_tokens": 100}, target("b", price)).of(rule("cost")) == cost(PROMPT, 100, dollars)
+        assert demand({"max_tokens": 100}, target("b", price)).of(rule("cost")) == cost(
+            PROMPT, 100, dollars
+        )
 
     @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
     def test_hedging_doubles_what_may_be_used_but_is_one_request(self, metric: str) -> None:
@@ -135,7 +149,9 @@ class TestBeforeTheCall:
         assert demand({"max_tokens": 7}, on(wire)).of(rule("output_tokens")) == 7
         assert demand(None, on(wire)).of(rule("output_tokens")) == USUAL_OUTPUT
 
-    def test_the_service_tier_is_asked_for_its_own_price(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_service_tier_is_asked_for_its_own_price(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         asked = []
 
         def of(target: Target, speed: str = "", tier: str = "") -> Any:
@@ -143,14 +159,23 @@ class TestBeforeTheCall:
             return DEAR if tier == "priority" else CHEAP
 
         monkeypatch.setattr("native_api.pricing.lookup.price_of", of)
-        assert demand({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(PROMPT, 5, DEAR)
-        assert demand({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(PROMPT, 5, CHEAP)
+        assert demand({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(
+            PROMPT, 5, DEAR
+        )
+        assert demand({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(
+            PROMPT, 5, CHEAP
+        )
         assert asked == ["priority", ""]
 
     @pytest.mark.parametrize("wire", ["openai", "openai_responses", "gemini", "bedrock"])
     def test_as_the_wire_says_it(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("native_api.pricing.lookup.price_of", lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP)
-        assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
+        monkeypatch.setattr(
+            "native_api.pricing.lookup.price_of",
+            lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP,
+        )
+        assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).of(
+            rule("cost")
+        ) == cost(PROMPT, 5, DEAR)
 
     def test_what_has_no_price_is_refused(self) -> None:
         with pytest.raises(BudgetExceeded) as refusal:
@@ -162,12 +187,19 @@ class TestBeforeTheCall:
         assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("tokens")) == PROMPT + 5
 
     def test_unless_the_site_has_a_fallback_price(self, settings: Any) -> None:
-        settings.NATIVE_API = {**settings.NATIVE_API, "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"}}
-        assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("cost")) == cost(PROMPT, 5, DEAR)
+        settings.NATIVE_API = {
+            **settings.NATIVE_API,
+            "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"},
+        }
+        assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("cost")) == cost(
+            PROMPT, 5, DEAR
+        )
 
     @pytest.mark.parametrize("most", [10**12, 10**16, 10**18, 10**30])
     @pytest.mark.parametrize("metric", ["output_tokens", "tokens", "cost"])
-    def test_absurd_maxima_are_more_than_any_limit_and_fit_the_database(self, most: int, metric: str) -> None:
+    def test_absurd_maxima_are_more_than_any_limit_and_fit_the_database(
+        self, most: int, metric: str
+    ) -> None:
         for limit, answers in ((most, 1), (most, most), (1, most)):
             sent = demand({"max_tokens": 1, "n": 2}, hedge_after=0.1)
             sent._prepared.body.update(max_tokens=limit, n=answers)
@@ -175,7 +207,14 @@ class TestBeforeTheCall:
 
 
 def entry(**values: Any) -> UsageEntry:
-    told = {"model": "r", "provider": "p", "provider_model": "m", "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    told = {
+        "model": "r",
+        "provider": "p",
+        "provider_model": "m",
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 15,
+    }
     return UsageEntry(**{**told, "cost": Decimal("0.25"), **values})
 
 
@@ -183,28 +222,52 @@ def used(metric: str, told: UsageEntry, reserved: int = 77, pattern: str = "") -
     return estimates.used(rule(metric, pattern), told, "fallback", reserved)
 
 
-NOTHING: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": None}
+NOTHING: dict[str, Any] = {
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "total_tokens": 0,
+    "cost": None,
+}
 
 
 class TestAfterTheCall:
     @pytest.mark.parametrize(
-        ("metric", "units"), [("requests", 1), ("input_tokens", 10), ("output_tokens", 5), ("tokens", 15), ("cost", DOLLAR // 4)]
+        ("metric", "units"),
+        [
+            ("requests", 1),
+            ("input_tokens", 10),
+            ("output_tokens", 5),
+            ("tokens", 15),
+            ("cost", DOLLAR // 4),
+        ],
     )
     def test_it_counts_as_what_its_record_tells(self, metric: str, units: int) -> None:
         assert used(metric, entry()) == units
 
-    @pytest.mark.parametrize("metric", ["requests", "input_tokens", "output_tokens", "tokens", "cost"])
+    @pytest.mark.parametrize(
+        "metric", ["requests", "input_tokens", "output_tokens", "tokens", "cost"]
+    )
     @pytest.mark.parametrize("status", ["upstream_error", "refused", "error"])
     def test_a_failure_that_used_nothing_counts_as_nothing(self, metric: str, status: str) -> None:
         assert used(metric, entry(status=status, **NOTHING)) == 0
 
     def test_one_that_broke_off_counts_as_a_request_and_as_what_it_had_used(self) -> None:
         broken = entry(status="upstream_error")
-        assert [used(metric, broken) for metric in ("requests", "tokens", "cost")] == [1, 15, DOLLAR // 4]
+        assert [used(metric, broken) for metric in ("requests", "tokens", "cost")] == [
+            1,
+            15,
+            DOLLAR // 4,
+        ]
 
     def test_the_loser_of_a_hedge_counts_as_no_request_of_its_own(self) -> None:
-        lost = entry(status="client_closed", error_code="hedged", completion_tokens=0, total_tokens=10)
-        assert [used(metric, lost) for metric in ("requests", "tokens", "cost")] == [0, 10, DOLLAR // 4]
+        lost = entry(
+            status="client_closed", error_code="hedged", completion_tokens=0, total_tokens=10
+        )
+        assert [used(metric, lost) for metric in ("requests", "tokens", "cost")] == [
+            0,
+            10,
+            DOLLAR // 4,
+        ]
 
     def test_a_client_that_left_counts_as_a_request(self) -> None:
         assert used("requests", entry(status="client_closed")) == 1
@@ -218,7 +281,10 @@ class TestAfterTheCall:
         assert used("cost", entry(**NOTHING), reserved=77) == 0
 
     def test_or_by_the_fallback_price(self, settings: Any) -> None:
-        settings.NATIVE_API = {**settings.NATIVE_API, "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"}}
+        settings.NATIVE_API = {
+            **settings.NATIVE_API,
+            "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"},
+        }
         assert used("cost", entry(cost=None)) == cost(10, 5, DEAR)
 
     @pytest.mark.parametrize("pattern", ["r", "R", "fallback", "p/m", "p/*", "p/M", "m"])
@@ -237,7 +303,10 @@ class TestAfterTheCall:
 
 class TestOfAHold:
     def test_hedged_calls_count_together_on_the_calls_own_record(self) -> None:
-        own, lost = entry(cost=Decimal("0.25")), entry(cost=Decimal("0.5"), error_code="hedged", status="client_closed")
+        own, lost = (
+            entry(cost=Decimal("0.25")),
+            entry(cost=Decimal("0.5"), error_code="hedged", status="client_closed"),
+        )
         reservation = holding(reserved=DOLLAR)
         reservation.settle([own, lost], "r")
         assert own.claims == {"5": DOLLAR * 3 // 4}
@@ -290,5 +359,7 @@ def holding(reserved: int) -> reservations.CallReservation:
 
     reservation = hold_of_a_call()
     reservation.asked_database = True
-    reservation.reserved = {5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))}
+    reservation.reserved = {
+        5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))
+    }
     return reservation

@@ -1,4 +1,5 @@
-"""What a client sees of limits: refusals and when to come again, and the headers that say where it stands."""
+"""What a client sees of limits: refusals and when to come again, and the headers that say where it
+stands."""
 
 from __future__ import annotations
 
@@ -43,11 +44,20 @@ AMOUNTS: dict[str, Any] = {
 """What one call uses."""
 
 WINDOWS = ("second", "minute", "hour", "day", "week", "month", "lifetime")
-HEADED = {"requests": "requests", "input_tokens": "tokens", "output_tokens": "tokens", "tokens": "tokens"}
+HEADED = {
+    "requests": "requests",
+    "input_tokens": "tokens",
+    "output_tokens": "tokens",
+    "tokens": "tokens",
+}
 
 
 LIMITS = [
-    *(limit(f"{metric}-{window}", metric, amount, window) for metric, amount in AMOUNTS.items() for window in WINDOWS),
+    *(
+        limit(f"{metric}-{window}", metric, amount, window)
+        for metric, amount in AMOUNTS.items()
+        for window in WINDOWS
+    ),
     limit("too-large", "tokens", 11, "minute"),
     limit("too-large-a-day", "tokens", 11, "day"),
     limit("too-dear", "cost", "0.000001", "day"),
@@ -66,7 +76,10 @@ LIMITS = [
     limit("everyone-budget", "cost", f"{COST:f}", "month", "everyone"),
     limit("reads-on", "tokens", 1000, "month"),
     *(limit("long", "requests", 1, window) for window in ("day", "lifetime", "week")),
-    *(limit("long-money", *of) for of in (("requests", 1, "day"), ("cost", f"{COST:f}", "month"), ("tokens", 100, "week"))),
+    *(
+        limit("long-money", *of)
+        for of in (("requests", 1, "day"), ("cost", f"{COST:f}", "month"), ("tokens", 100, "week"))
+    ),
     limit("never", "tokens", 11, "second"),
     limit("never*", "requests", 1, "hour"),
     limit("python", "requests", 3, "day"),
@@ -95,19 +108,29 @@ def scripts(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("metric", AMOUNTS)
-def test_the_call_after_the_last_is_told_when_there_is_room_again(site: Site, metric: str, window: str) -> None:
+def test_the_call_after_the_last_is_told_when_there_is_room_again(
+    site: Site, metric: str, window: str
+) -> None:
     model = f"up/{metric}-{window}"
     first, refused = two_in_one_window(site, model, window)
     left = left_of(window)
     assert first.status_code == 200
     error = error_of(refused)
     if metric == "cost":
-        assert (refused.status_code, error["code"], error["type"]) == (402, "budget_exceeded", "budget_error")
+        assert (refused.status_code, error["code"], error["type"]) == (
+            402,
+            "budget_exceeded",
+            "budget_error",
+        )
         assert "retry-after" not in refused.headers
         assert refused.headers["x-should-retry"] == "false"
         assert f"The budget of {COST:f} USD" in error["message"]
     else:
-        assert (refused.status_code, error["code"], error["type"]) == (429, "rate_limit_exceeded", "rate_limit_error")
+        assert (refused.status_code, error["code"], error["type"]) == (
+            429,
+            "rate_limit_exceeded",
+            "rate_limit_error",
+        )
         per = {"lifetime": "in all", "hour": "an hour"}.get(window, f"a {window}")
         assert f"{AMOUNTS[metric]} {metric.replace('_', ' ')} {per} of" in error["message"]
         is_right_to_come_again(refused, left)
@@ -144,7 +167,9 @@ def is_right_to_come_again(refused: httpx.Response, left: float | None) -> None:
 
 
 @pytest.mark.parametrize("model", ["up/too-large", "up/too-large-a-day"])
-def test_a_request_larger_than_its_whole_limit_is_not_told_to_come_again(site: Site, model: str) -> None:
+def test_a_request_larger_than_its_whole_limit_is_not_told_to_come_again(
+    site: Site, model: str
+) -> None:
     refused = call(site, model)
     assert refused.status_code == 429
     assert "never admits this request, which may use 12" in error_of(refused)["message"]
@@ -160,7 +185,9 @@ def test_a_request_dearer_than_its_whole_budget_is_refused(site: Site, upstream:
     assert upstream.seen("too-dear") == []
 
 
-def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_come_again(site: Site) -> None:
+def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_come_again(
+    site: Site,
+) -> None:
     assert call(site, "up/long").status_code == 200
     refused = call(site, "up/long")
     assert "1 requests in all" in error_of(refused)["message"]
@@ -168,7 +195,10 @@ def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_
     assert call(site, "up/long-money").status_code == 200
     over = call(site, "up/long-money")
     assert (over.status_code, error_of(over)["code"]) == (402, "budget_exceeded")
-    assert (standing_in(over, "requests"), standing_in(over, "tokens")) == (("1", "0"), ("100", "88"))
+    assert (standing_in(over, "requests"), standing_in(over, "tokens")) == (
+        ("1", "0"),
+        ("100", "88"),
+    )
 
 
 def test_what_is_never_admitted_is_said_before_what_has_no_room_now(site: Site) -> None:
@@ -186,7 +216,10 @@ def test_a_slot_is_free_again_soon(site: Site, upstream: Upstream) -> None:
         refused = call(site, "up/slot")
         gate.open()
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-    assert "Too many requests at a time: the limit of this user for models up/slot is 1." in error_of(refused)["message"]
+    assert (
+        "Too many requests at a time: the limit of this user for models up/slot is 1."
+        in error_of(refused)["message"]
+    )
     until(lambda: call(site, "up/slot").status_code == 200, "the slot")
 
 
@@ -209,8 +242,16 @@ def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstrea
 def test_each_answer_says_where_the_caller_stands(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/roomy") for _ in range(6)]
-    assert [standing_in(answer, "requests") for answer in answers] == [("5", left) for left in ("4", "3", "2", "1", "0", "0")]
-    assert [standing_in(answer, "tokens")[1] for answer in answers[:5]] == ["88", "76", "64", "52", "40"]
+    assert [standing_in(answer, "requests") for answer in answers] == [
+        ("5", left) for left in ("4", "3", "2", "1", "0", "0")
+    ]
+    assert [standing_in(answer, "tokens")[1] for answer in answers[:5]] == [
+        "88",
+        "76",
+        "64",
+        "52",
+        "40",
+    ]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
     assert all(answer.headers["x-ratelimit-reset-tokens"].endswith("s") for answer in answers)
 
@@ -227,7 +268,9 @@ def test_of_two_limits_the_tightest_is_told_and_binds(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/overlapping") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    assert [standing_in(answer, "requests") for answer in answers] == [("3", left) for left in ("2", "1", "0", "0")]
+    assert [standing_in(answer, "requests") for answer in answers] == [
+        ("3", left) for left in ("2", "1", "0", "0")
+    ]
     other = call(site, "up/overlapping-other")
     assert standing_in(other, "requests") == ("10", "6")
     assert standing_in(other, "tokens") == ("1000", "988")
@@ -250,15 +293,23 @@ def test_a_limit_that_others_share_is_told_too(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/everyone") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert [standing_in(answer, "requests") for answer in answers] == [("2", "1"), ("2", "0"), ("2", "0")]
+    assert [standing_in(answer, "requests") for answer in answers] == [
+        ("2", "1"),
+        ("2", "0"),
+        ("2", "0"),
+    ]
     assert standing_in(answers[1], "tokens") == ("500", "476")
-    assert error_of(answers[2])["message"].startswith("The limit of 2 requests an hour of this site for models up/everyone is reached.")
+    assert error_of(answers[2])["message"].startswith(
+        "The limit of 2 requests an hour of this site for models up/everyone is reached."
+    )
 
 
 def test_of_money_that_others_share_nothing_is_told(site: Site) -> None:
     budget = [call(site, "up/everyone-budget") for _ in range(2)][1]
     assert budget.status_code == 402
-    assert error_of(budget)["message"].startswith("The budget of this site for models up/everyone-budget has no room")
+    assert error_of(budget)["message"].startswith(
+        "The budget of this site for models up/everyone-budget has no room"
+    )
 
 
 # --- other ways in -------------------------------------------------------------------------------------------------
@@ -286,10 +337,26 @@ print(json.dumps(said))
 def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
     """In a process of their own, after calls over HTTP by the same user."""
     away_from_the_end_of("hour", 20)
-    assert [call(site, model).status_code for model in ("up/python", "up/python-budget")] == [200, 200]
+    assert [call(site, model).status_code for model in ("up/python", "up/python-budget")] == [
+        200,
+        200,
+    ]
     done, rate, money = "chat.completion", "rate_limit_exceeded", "budget_exceeded"
-    assert json.loads(shell(site, CALLING)) == [done, done, rate, done, money, done, rate, done, rate]
-    assert [call(site, model).status_code for model in ("up/python", "up/python-budget", "up/python-everyone")] == [429, 402, 429]
+    assert json.loads(shell(site, CALLING)) == [
+        done,
+        done,
+        rate,
+        done,
+        money,
+        done,
+        rate,
+        done,
+        rate,
+    ]
+    assert [
+        call(site, model).status_code
+        for model in ("up/python", "up/python-budget", "up/python-everyone")
+    ] == [429, 402, 429]
     until(lambda: budget(site, "up/python") == (3, 0), "the records of both")
 
 
@@ -299,6 +366,10 @@ def test_the_rate_of_a_key_says_when_waiting_is_too_long(site: Site) -> None:
     refused = [call(site, "up/any", key) for _ in range(2)][1]
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
     assert int(refused.headers["retry-after"]) <= 86400
-    soon = next(answer for answer in (call(site, "up/any", quick) for _ in range(9)) if answer.status_code == 429)
+    soon = next(
+        answer
+        for answer in (call(site, "up/any", quick) for _ in range(9))
+        if answer.status_code == 429
+    )
     assert int(soon.headers["retry-after"]) <= 30
     assert "x-should-retry" not in soon.headers

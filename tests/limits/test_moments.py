@@ -1,4 +1,5 @@
-"""Moments and windows in the database, in sites with and without USE_TZ, on both sides of a change of clocks."""
+"""Moments and windows in the database, in sites with and without USE_TZ, on both sides of a change
+of clocks."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage.entry import UsageEntry, first_id_of
 from tests.limits.budget_factory import Standing, call, record, standing, want
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "site")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("as_a_new_process", "site"),
+]
 
 MOMENTS = [
     datetime(2026, 11, 25, 10, 30, 5, 123456, tzinfo=UTC),
@@ -24,7 +28,15 @@ MOMENTS = [
 ]
 
 
-@pytest.fixture(params=[(True, "UTC"), (True, "Europe/Berlin"), (False, "Europe/Berlin"), (False, "Pacific/Auckland")], ids=str)
+@pytest.fixture(
+    params=[
+        (True, "UTC"),
+        (True, "Europe/Berlin"),
+        (False, "Europe/Berlin"),
+        (False, "Pacific/Auckland"),
+    ],
+    ids=str,
+)
 def site(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
     settings.USE_TZ, settings.TIME_ZONE = request.param
     timezone.get_default_timezone.cache_clear()
@@ -44,13 +56,17 @@ class TestMoments:
 
     def test_a_record_is_written_with_the_time_of_its_id(self, moment: datetime) -> None:
         record(UsageEntry(id=first_id_of(moment)))
-        assert UsageRecord.objects.get().created_at == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        assert UsageRecord.objects.get().created_at == moment.replace(
+            microsecond=moment.microsecond // 1000 * 1000
+        )
 
     def test_they_can_be_compared_by_the_database(self, moment: datetime) -> None:
         record(UsageEntry(created_at=moment))
         second = timedelta(seconds=1)
         found = UsageRecord.objects.filter(
-            created_at__gt=moment - second, created_at__lt=moment + second, created_at__range=(moment, moment)
+            created_at__gt=moment - second,
+            created_at__lt=moment + second,
+            created_at__range=(moment, moment),
         )
         assert found.count() == 1
         assert not UsageRecord.objects.filter(created_at__lt=moment).exists()
@@ -78,7 +94,10 @@ class TestMoments:
 def test_the_moment_before_midnight_and_midnight_itself_have_budgets_of_their_own() -> None:
     zone = timezone.get_default_timezone()
     midnight = datetime(2026, 12, 1, tzinfo=zone).astimezone(UTC)
-    before, after = span("month", midnight - timedelta(microseconds=1), zone), span("month", midnight, zone)
+    before, after = (
+        span("month", midnight - timedelta(microseconds=1), zone),
+        span("month", midnight, zone),
+    )
     begun = call(want(span=before, units=100))
     call(want(span=after, units=100))
     record(begun.entry(used=30))
@@ -106,10 +125,13 @@ def test_a_threshold_and_a_refusal_are_noted_as_of_now() -> None:
 
 
 def test_the_hour_that_comes_twice_has_no_more_than_one_budget(settings: Any) -> None:
-    """Without USE_TZ the database cannot tell the two apart: both hours share what is allowed in one."""
+    """Without USE_TZ the database cannot tell the two apart: both hours share what is allowed in
+    one."""
     if settings.USE_TZ or settings.TIME_ZONE != "Europe/Berlin":
         pytest.skip("Of a site without USE_TZ.")
     for hour in (0, 1):
-        within = span("hour", datetime(2026, 10, 25, hour, 30, tzinfo=UTC), timezone.get_default_timezone())
+        within = span(
+            "hour", datetime(2026, 10, 25, hour, 30, tzinfo=UTC), timezone.get_default_timezone()
+        )
         call(want(units=40, span=within))
     assert [row.reserved for row in Budget.objects.all()] == [80]

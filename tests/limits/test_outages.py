@@ -1,4 +1,5 @@
-"""Limits while the database or the cache is away: money is not spent unseen, and a rate is not worth an outage."""
+"""Limits while the database or the cache is away: money is not spent unseen, and a rate is not
+worth an outage."""
 
 from __future__ import annotations
 
@@ -9,8 +10,24 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.limits.api_client import away_from_the_end_of, begun, call, error_of, get, limit, limits_of, standing_in
-from tests.limits.conftest import REDIS, Sites, held_by, native_api, on_postgres, tells_what_was_used
+from tests.limits.api_client import (
+    away_from_the_end_of,
+    begun,
+    call,
+    error_of,
+    get,
+    limit,
+    limits_of,
+    standing_in,
+)
+from tests.limits.conftest import (
+    REDIS,
+    Sites,
+    held_by,
+    native_api,
+    on_postgres,
+    tells_what_was_used,
+)
 from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, environment_for, free_port, populate, running_site, until
 from tests.usage.conftest import refusing_connections
@@ -27,7 +44,9 @@ LIMITS = [
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Sites]:
-    with on_postgres(tmp_path_factory.mktemp("outages"), native_api(upstream, LIMITS), count=1) as running:
+    with on_postgres(
+        tmp_path_factory.mktemp("outages"), native_api(upstream, LIMITS), count=1
+    ) as running:
         yield running
 
 
@@ -42,21 +61,38 @@ def scripts(upstream: Upstream) -> None:
     upstream.otherwise = tells_what_was_used
 
 
-def test_without_the_database_nothing_is_spent_and_the_rest_goes_on(sites: Sites, site: Site, upstream: Upstream) -> None:
+def test_without_the_database_nothing_is_spent_and_the_rest_goes_on(
+    sites: Sites, site: Site, upstream: Upstream
+) -> None:
     away_from_the_end_of("hour", 30)
-    assert [call(site, model).status_code for model in ("up/budget", "up/rate", "up/free")] == [200, 200, 200]
+    assert [call(site, model).status_code for model in ("up/budget", "up/rate", "up/free")] == [
+        200,
+        200,
+        200,
+    ]
     with refusing_connections(sites.url):
         seen = len(upstream.seen("budget"))
         refused = call(site, "up/budget")
-        assert (refused.status_code, error_of(refused)["code"], refused.headers["retry-after"]) == (503, "database_unavailable", "5")
+        assert (refused.status_code, error_of(refused)["code"], refused.headers["retry-after"]) == (
+            503,
+            "database_unavailable",
+            "5",
+        )
         assert len(upstream.seen("budget")) == seen
         answers = [call(site, model) for model in ("up/rate", "up/free")]
         assert [answer.status_code for answer in answers] == [200, 200]
         assert standing_in(answers[0], "requests") == ("100", "98")
         told = get(site, "usage")
-        assert (told.status_code, error_of(told)["code"], told.headers["retry-after"]) == (503, "database_unavailable", "5")
+        assert (told.status_code, error_of(told)["code"], told.headers["retry-after"]) == (
+            503,
+            "database_unavailable",
+            "5",
+        )
     until(lambda: call(site, "up/budget").status_code == 200, "the budget")
-    until(lambda: sites.ask("SELECT count(*) FROM native_api_reservation") == [(0,)], "the reservations")
+    until(
+        lambda: sites.ask("SELECT count(*) FROM native_api_reservation") == [(0,)],
+        "the reservations",
+    )
 
 
 def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upstream) -> None:
@@ -76,10 +112,15 @@ def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upst
         gate.open()
     upstream.scripts.clear()
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-    assert {told["metric"]: told["used"] for told in limits_of(site, "up/flushed")} == {"requests": 2, "tokens": 24}
+    assert {told["metric"]: told["used"] for told in limits_of(site, "up/flushed")} == {
+        "requests": 2,
+        "tokens": 24,
+    }
 
 
-def test_a_slot_that_was_flushed_away_is_no_slot_too_many_afterwards(site: Site, upstream: Upstream) -> None:
+def test_a_slot_that_was_flushed_away_is_no_slot_too_many_afterwards(
+    site: Site, upstream: Upstream
+) -> None:
     gate = upstream.gate()
     upstream.script("slot", held_by(gate))
     with begun(site, "up/slot", upstream):
@@ -100,7 +141,9 @@ def flush(site: Site) -> None:
         client.delete(key)
 
 
-def test_without_the_cache_calls_are_let_in_and_budgets_still_bind(tmp_path: Path, upstream: Upstream) -> None:
+def test_without_the_cache_calls_are_let_in_and_budgets_still_bind(
+    tmp_path: Path, upstream: Upstream
+) -> None:
     more = {"CACHE_URL": f"redis://127.0.0.1:{free_port()}/0", "CACHE_PREFIX": secrets.token_hex(4)}
     key = populate(environment_for(tmp_path, {}, **more))
     settings = native_api(upstream, [*LIMITS, limit("bound", "requests", 1, "day")])
@@ -109,8 +152,17 @@ def test_without_the_cache_calls_are_let_in_and_budgets_still_bind(tmp_path: Pat
         assert [call(running, "up/bound").status_code for _ in range(3)] == [200, 429, 429]
         until(lambda: running.usage(model="up/bound", status="ok"), "the record")
         unknown, known = limits_of(running, "up/tight")[0], limits_of(running, "up/bound")[0]
-        assert (unknown["limit"], unknown["used"], unknown["left"], unknown["has_room"]) == (1, None, None, True)
-        assert (known["used"] + known["reserved"], known["left"], known["has_room"]) == (1, 0, False)
+        assert (unknown["limit"], unknown["used"], unknown["left"], unknown["has_room"]) == (
+            1,
+            None,
+            None,
+            True,
+        )
+        assert (known["used"] + known["reserved"], known["left"], known["has_room"]) == (
+            1,
+            0,
+            False,
+        )
         assert running.log().count("limits of short windows are not enforced") == 1
 
 
@@ -119,6 +171,11 @@ def test_a_cache_of_files_counts_as_exactly(tmp_path: Path, upstream: Upstream) 
     away_from_the_end_of("hour", 20)
     more = {"CACHE_URL": str(tmp_path / "cache")}
     key = populate(environment_for(tmp_path, {}, **more))
-    with running_site("uvicorn", tmp_path, tmp_path, key, native_api(upstream, LIMITS), **more) as running:
+    with running_site(
+        "uvicorn", tmp_path, tmp_path, key, native_api(upstream, LIMITS), **more
+    ) as running:
         assert [call(running, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-        assert {told["metric"]: told["used"] for told in limits_of(running, "up/flushed")} == {"requests": 2, "tokens": 24}
+        assert {told["metric"]: told["used"] for told in limits_of(running, "up/flushed")} == {
+            "requests": 2,
+            "tokens": 24,
+        }

@@ -29,8 +29,16 @@ from tests.servers import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TARGET = Target(Provider("up", "openai", "http://127.0.0.1:1"), "m", price=tables.parse({"INPUT": "1", "OUTPUT": "2"}))
-CHAT: Any = {"model": "fast", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 3}
+TARGET = Target(
+    Provider("up", "openai", "http://127.0.0.1:1"),
+    "m",
+    price=tables.parse({"INPUT": "1", "OUTPUT": "2"}),
+)
+CHAT: Any = {
+    "model": "fast",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "max_completion_tokens": 3,
+}
 ALICE = Caller(user_id=1, user_name="alice")
 
 RATE = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1, "WINDOW": "hour"}
@@ -78,7 +86,9 @@ async def reserved(chat: Any = CHAT, target: Target = TARGET) -> CallReservation
 
 def end(reservation: CallReservation) -> UsageEntry:
     """The call has failed; its record."""
-    entry = UsageEntry(id=reservation._record_id, model="fast", provider="up", provider_model="m", status="error")
+    entry = UsageEntry(
+        id=reservation._record_id, model="fast", provider="up", provider_model="m", status="error"
+    )
     reservation.settle([entry], "fast")
     return entry
 
@@ -103,7 +113,12 @@ def budget() -> tuple[int, int]:
 def test_a_caller_whom_no_limit_binds_holds_nothing(limited: Callable[..., None]) -> None:
     limited({**RATE, "SUBJECT": "user:bob"}, {**BUDGET, "MODELS": "slow"})
     reservation = asyncio.run(reserved())
-    assert (reservation.counts, reservation.slots, reservation.reserved, reservation.headers) == ({}, {}, {}, {})
+    assert (reservation.counts, reservation.slots, reservation.reserved, reservation.headers) == (
+        {},
+        {},
+        {},
+        {},
+    )
     assert budget() == (0, 0)
 
 
@@ -112,7 +127,14 @@ def test_a_call_that_ended_holds_what_it_used(limited: Callable[..., None]) -> N
     reservation = asyncio.run(reserved())
     (guessed,) = counted()
     assert (guessed > 3, slots(), budget()[1]) == (True, 1, 1)
-    entry = UsageEntry(model="fast", provider="up", provider_model="m", prompt_tokens=2, completion_tokens=3, cost=Decimal("0.25"))
+    entry = UsageEntry(
+        model="fast",
+        provider="up",
+        provider_model="m",
+        prompt_tokens=2,
+        completion_tokens=3,
+        cost=Decimal("0.25"),
+    )
     reservation.settle([entry], "fast")
     assert (counted(), slots()) == ([5], 0)
     assert list((entry.claims or {}).values()) == [250_000_000_000]
@@ -128,22 +150,30 @@ def test_a_call_that_failed_gives_everything_back(limited: Callable[..., None]) 
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tight", [{**RATE, "AMOUNT": 0}, {**SLOTS, "AMOUNT": 0}, {**TOKENS, "AMOUNT": 3}])
-def test_a_refusal_for_a_short_limit_takes_nothing(limited: Callable[..., None], tight: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "tight", [{**RATE, "AMOUNT": 0}, {**SLOTS, "AMOUNT": 0}, {**TOKENS, "AMOUNT": 3}]
+)
+def test_a_refusal_for_a_short_limit_takes_nothing(
+    limited: Callable[..., None], tight: dict[str, Any]
+) -> None:
     limited({**TOKENS, "WINDOW": "minute"}, {**SLOTS, "SUBJECT": "everyone"}, tight, BUDGET)
     with pytest.raises(RateLimited):
         asyncio.run(reserved())
     assert (counted(), slots(), budget()) == ([], 0, (0, 0))
 
 
-def test_a_refusal_for_a_budget_gives_back_what_short_limits_gave(limited: Callable[..., None]) -> None:
+def test_a_refusal_for_a_budget_gives_back_what_short_limits_gave(
+    limited: Callable[..., None],
+) -> None:
     limited(RATE, SLOTS, BUDGET, {**BUDGET, "AMOUNT": "0", "WINDOW": "day"})
     with pytest.raises(BudgetExceeded):
         asyncio.run(reserved())
     assert (counted(), slots(), budget()) == ([], 0, (0, 0))
 
 
-def test_a_model_whose_price_is_not_known_gives_back_what_short_limits_gave(limited: Callable[..., None]) -> None:
+def test_a_model_whose_price_is_not_known_gives_back_what_short_limits_gave(
+    limited: Callable[..., None],
+) -> None:
     limited(RATE, SLOTS, BUDGET)
     unknown = Target(Provider("nobody", "openai", "http://127.0.0.1:1"), "no-such-model")
     with pytest.raises(BudgetExceeded, match="price"):
@@ -151,8 +181,13 @@ def test_a_model_whose_price_is_not_known_gives_back_what_short_limits_gave(limi
     assert (counted(), slots(), budget()) == ([], 0, (0, 0))
 
 
-@pytest.mark.parametrize(("limit", "error"), [(TOKENS, RateLimited), ({**TOKENS, "WINDOW": "day"}, RateLimited), (BUDGET, BudgetExceeded)])
-def test_an_absurd_number_of_tokens_is_refused(limited: Callable[..., None], limit: dict[str, Any], error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("limit", "error"),
+    [(TOKENS, RateLimited), ({**TOKENS, "WINDOW": "day"}, RateLimited), (BUDGET, BudgetExceeded)],
+)
+def test_an_absurd_number_of_tokens_is_refused(
+    limited: Callable[..., None], limit: dict[str, Any], error: type[Exception]
+) -> None:
     limited(limit)
     with pytest.raises(error):
         asyncio.run(reserved({**CHAT, "max_completion_tokens": 10**18}))
@@ -201,7 +236,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
     until(lambda: not reservations._ending and not leases._held, "everything to be given back")
 
 
-def test_slots_that_others_see_are_renewed_until_the_call_ends(limited: Callable[..., None], shared: Shared) -> None:
+def test_slots_that_others_see_are_renewed_until_the_call_ends(
+    limited: Callable[..., None], shared: Shared
+) -> None:
     limited(RATE, SLOTS)
     reservation = asyncio.run(reserved())
     assert list(leases._held) == [reservation.member]
@@ -209,7 +246,9 @@ def test_slots_that_others_see_are_renewed_until_the_call_ends(limited: Callable
     until(lambda: shared.held() == [0, 0] and not leases._held, "everything to be given back")
 
 
-def test_a_call_waits_for_slots_that_are_just_being_given_back(limited: Callable[..., None], shared: Shared) -> None:
+def test_a_call_waits_for_slots_that_are_just_being_given_back(
+    limited: Callable[..., None], shared: Shared
+) -> None:
     limited(SLOTS)
 
     async def one_after_the_other() -> None:
@@ -229,7 +268,9 @@ async def cancelled(waits: threading.Event) -> None:
         await call
 
 
-def test_a_call_that_is_cancelled_while_it_waits_for_the_cache_holds_nothing(limited: Callable[..., None], shared: Shared) -> None:
+def test_a_call_that_is_cancelled_while_it_waits_for_the_cache_holds_nothing(
+    limited: Callable[..., None], shared: Shared
+) -> None:
     limited(RATE, TOKENS, SLOTS)
     shared.go_on.clear()
     asyncio.run(cancelled(shared.asked))
@@ -253,7 +294,9 @@ def test_a_cache_that_fails_lets_calls_in_with_one_warning(
     ]
 
 
-def test_a_cache_that_is_back_counts_again(limited: Callable[..., None], shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_is_back_counts_again(
+    limited: Callable[..., None], shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("native_api.background.backoff.RETRY", 0.0)
     limited(RATE)
     shared.error = ConnectionError("gone")
@@ -265,7 +308,10 @@ def test_a_cache_that_is_back_counts_again(limited: Callable[..., None], shared:
 
 
 def test_a_cache_that_hangs_lets_calls_in_and_keeps_nothing_of_them(
-    limited: Callable[..., None], shared: Shared, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    limited: Callable[..., None],
+    shared: Shared,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(reservations, "PATIENCE", 0.05)
     limited(RATE, SLOTS)
@@ -277,7 +323,9 @@ def test_a_cache_that_hangs_lets_calls_in_and_keeps_nothing_of_them(
     until(lambda: shared.held() == [0, 0], "what it gave too late to be given back")
 
 
-def test_a_cache_that_fails_does_not_keep_a_call_from_its_budget(limited: Callable[..., None], shared: Shared) -> None:
+def test_a_cache_that_fails_does_not_keep_a_call_from_its_budget(
+    limited: Callable[..., None], shared: Shared
+) -> None:
     limited(RATE, {**BUDGET, "AMOUNT": "0"})
     shared.error = ConnectionError("gone")
     with pytest.raises(BudgetExceeded):
@@ -306,16 +354,23 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
 Slow = tuple[threading.Event, threading.Event]
 
 
-def test_a_call_that_is_cancelled_while_it_waits_for_the_database_holds_nothing(limited: Callable[..., None], slow: Slow) -> None:
+def test_a_call_that_is_cancelled_while_it_waits_for_the_database_holds_nothing(
+    limited: Callable[..., None], slow: Slow
+) -> None:
     limited(RATE, SLOTS, BUDGET)
     asked, go_on = slow
     asyncio.run(cancelled(asked))
     assert (counted(), slots()) == ([], 0)
     go_on.set()
-    until(lambda: Budget.objects.exists() and budget() == (0, 0), "what was reserved too late to be given back")
+    until(
+        lambda: Budget.objects.exists() and budget() == (0, 0),
+        "what was reserved too late to be given back",
+    )
 
 
-def test_a_database_that_hangs_refuses_and_holds_nothing(limited: Callable[..., None], slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hangs_refuses_and_holds_nothing(
+    limited: Callable[..., None], slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.05)
     limited(RATE, SLOTS, BUDGET)
     with pytest.raises(DatabaseUnavailable) as caught:
@@ -323,7 +378,10 @@ def test_a_database_that_hangs_refuses_and_holds_nothing(limited: Callable[..., 
     assert (caught.value.status, caught.value.headers) == (503, {"retry-after": "5"})
     assert (counted(), slots()) == ([], 0)
     slow[1].set()
-    until(lambda: Budget.objects.exists() and budget() == (0, 0), "what was reserved too late to be given back")
+    until(
+        lambda: Budget.objects.exists() and budget() == (0, 0),
+        "what was reserved too late to be given back",
+    )
 
 
 def test_a_database_that_fails_refuses_and_holds_nothing(
@@ -342,7 +400,9 @@ def test_a_database_that_fails_refuses_and_holds_nothing(
     ]
 
 
-def test_callers_whom_no_budget_binds_do_not_need_the_database(limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_whom_no_budget_binds_do_not_need_the_database(
+    limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*told: Any) -> None:
         raise OperationalError("gone")
 

@@ -1,4 +1,5 @@
-"""Limits as rows: what is read of them, what the admin does not take, and how soon a change counts."""
+"""Limits as rows: what is read of them, what the admin does not take, and how soon a change
+counts."""
 
 from __future__ import annotations
 
@@ -23,7 +24,12 @@ from native_api.limits.rules import Rule, rule_of
 from native_api.models import Limit, ModelAccess
 from native_api.types import Caller
 
-ONE: dict[str, Any] = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 20, "WINDOW": "minute"}
+ONE: dict[str, Any] = {
+    "SUBJECT": "everyone",
+    "METRIC": "requests",
+    "AMOUNT": 20,
+    "WINDOW": "minute",
+}
 ALICE = Caller(user_id=1, user_name="alice", key_id=7, groups=((3, "staff"), (4, "interns")))
 
 
@@ -49,12 +55,28 @@ def alice(db: None) -> Any:
 
 
 def row(**changes: Any) -> Limit:
-    return Limit.objects.create(**{"subject": "everyone", "metric": "requests", "amount": Decimal(20), "window": "minute", **changes})
+    return Limit.objects.create(
+        **{
+            "subject": "everyone",
+            "metric": "requests",
+            "amount": Decimal(20),
+            "window": "minute",
+            **changes,
+        }
+    )
 
 
 def test_rows_are_read_beside_the_settings(alice: Any) -> None:
     group, key = Group.objects.create(name="staff"), create_key(alice, "k")[0]
-    row(subject="group", group=group, metric="cost", amount=Decimal("0.000000000001"), window="month", pattern="gpt*", threshold=50)
+    row(
+        subject="group",
+        group=group,
+        metric="cost",
+        amount=Decimal("0.000000000001"),
+        window="month",
+        pattern="gpt*",
+        threshold=50,
+    )
     row(subject="key", api_key=key)
     row(subject="user", user=alice)
     row(enabled=False)
@@ -90,7 +112,9 @@ def test_a_row_takes_over_the_count_of_a_setting_that_says_the_same() -> None:
         ({"threshold": 900}, (20, "minute", 100)),
     ],
 )
-def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(changes: dict[str, Any], read: tuple[int, str, int]) -> None:
+def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(
+    changes: dict[str, Any], read: tuple[int, str, int]
+) -> None:
     row(**changes)
     (found,) = rules.current().rules
     assert (found.amount, found.window, found.threshold) == read
@@ -107,7 +131,9 @@ def test_an_amount_that_is_no_number_admits_nothing() -> None:
 def test_callers_groups_matter_where_anything_is_given_to_a_group(model: Any) -> None:
     assert not rules.current().by_group
     group = Group.objects.create(name="staff")
-    row(subject="group", group=group) if model is Limit else ModelAccess.objects.create(group=group, patterns=["*"])
+    row(subject="group", group=group) if model is Limit else ModelAccess.objects.create(
+        group=group, patterns=["*"]
+    )
     assert rules.current().by_group
 
 
@@ -116,7 +142,15 @@ def test_callers_groups_matter_where_anything_is_given_to_a_group(model: Any) ->
 
 def problems(**changes: Any) -> dict[str, list[str]]:
     try:
-        Limit(**{"subject": "everyone", "metric": "requests", "amount": Decimal(20), "window": "minute", **changes}).full_clean()
+        Limit(
+            **{
+                "subject": "everyone",
+                "metric": "requests",
+                "amount": Decimal(20),
+                "window": "minute",
+                **changes,
+            }
+        ).full_clean()
     except ValidationError as error:
         return error.message_dict
     return {}
@@ -132,7 +166,11 @@ def problems(**changes: Any) -> dict[str, list[str]]:
         ({"amount": Decimal("1.5")}, "amount", "must be a whole number"),
         ({"amount": Decimal(10**11 + 1)}, "amount", "at most 100,000,000,000"),
         ({"metric": "cost", "amount": Decimal(10**6 + 1)}, "amount", "at most 1,000,000"),
-        ({"metric": "concurrent_requests", "amount": Decimal(10**5 + 1), "window": ""}, "amount", "at most 100,000"),
+        (
+            {"metric": "concurrent_requests", "amount": Decimal(10**5 + 1), "window": ""},
+            "amount",
+            "at most 100,000",
+        ),
         ({"metric": "concurrent_requests"}, "window", "Concurrent requests have no window."),
         ({"window": ""}, "window", "Choose one."),
         ({"subject": "group"}, "group", "Name it here."),
@@ -185,7 +223,9 @@ def test_a_row_that_is_made_changed_or_deleted_counts_at_once_in_this_process() 
 
 
 @pytest.mark.django_db
-def test_a_change_by_another_process_counts_within_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_by_another_process_counts_within_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     row()
     assert [read.amount for read in rules.current().rules] == [20]
     Limit.objects.update(amount=Decimal(30))  # sends no signal, as another process does not

@@ -15,7 +15,12 @@ from native_api.limits.rules import Rule, Rules, rule_of
 from native_api.models import Limit
 from native_api.types import Caller
 
-ONE: dict[str, Any] = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 20, "WINDOW": "minute"}
+ONE: dict[str, Any] = {
+    "SUBJECT": "everyone",
+    "METRIC": "requests",
+    "AMOUNT": 20,
+    "WINDOW": "minute",
+}
 ALICE = Caller(user_id=1, user_name="alice", key_id=7, groups=((3, "staff"), (4, "interns")))
 BOB = Caller(user_id=2, user_name="bob", key_id=8)
 NOBODY = Caller()
@@ -40,8 +45,19 @@ def amounts(*known: Rule, caller: Caller = ALICE) -> list[int]:
 
 
 def test_a_limit_of_the_settings() -> None:
-    read = rule_of({"SUBJECT": "group:staff", "METRIC": "cost", "AMOUNT": "12.50", "WINDOW": "month", "MODELS": "gpt-4o*", "THRESHOLD": 90})
-    assert read == Rule("group", "staff", True, "cost", "month", "gpt-4o*", 12_500_000_000_000, 90, "group:staff")
+    read = rule_of(
+        {
+            "SUBJECT": "group:staff",
+            "METRIC": "cost",
+            "AMOUNT": "12.50",
+            "WINDOW": "month",
+            "MODELS": "gpt-4o*",
+            "THRESHOLD": 90,
+        }
+    )
+    assert read == Rule(
+        "group", "staff", True, "cost", "month", "gpt-4o*", 12_500_000_000_000, 90, "group:staff"
+    )
 
 
 def test_a_group_may_have_a_colon_in_its_name() -> None:
@@ -58,10 +74,16 @@ def test_the_threshold_is_the_sites_where_none_is_told() -> None:
         assert (rule().threshold, rule(THRESHOLD=5).threshold) == (70, 5)
 
 
-@pytest.mark.parametrize("metric", [metric for metric in Limit.Metric.values if metric != "concurrent_requests"])
+@pytest.mark.parametrize(
+    "metric", [metric for metric in Limit.Metric.values if metric != "concurrent_requests"]
+)
 @pytest.mark.parametrize("window", Limit.Window.values)
-def test_windows_up_to_an_hour_are_counted_in_the_cache_long_ones_and_money_in_the_database(metric: str, window: str) -> None:
-    assert rule(METRIC=metric, WINDOW=window).is_short is (window in ("second", "minute", "hour") and metric != "cost")
+def test_windows_up_to_an_hour_are_counted_in_the_cache_long_ones_and_money_in_the_database(
+    metric: str, window: str
+) -> None:
+    assert rule(METRIC=metric, WINDOW=window).is_short is (
+        window in ("second", "minute", "hour") and metric != "cost"
+    )
 
 
 def test_running_requests_are_counted_in_the_cache() -> None:
@@ -83,7 +105,11 @@ NONSENSE = [
     ({**ONE, "SUBJECT": "everybody"}, "unknown SUBJECT 'everybody'", "'each_user'"),
     ({**ONE, "SUBJECT": "group:"}, "unknown SUBJECT 'group:'", "'group:NAME'"),
     ({**ONE, "SUBJECT": "everyone:alice"}, "unknown SUBJECT 'everyone:alice'", "'user:NAME'"),
-    ({**ONE, "SUBJECT": "key:7"}, "unknown SUBJECT 'key:7'", "Limits of keys are made in the admin"),
+    (
+        {**ONE, "SUBJECT": "key:7"},
+        "unknown SUBJECT 'key:7'",
+        "Limits of keys are made in the admin",
+    ),
     ({**ONE, "SUBJECT": 5}, "unknown SUBJECT 5", "'everyone'"),
     ({**ONE, "AMOUNT": -1}, "AMOUNT must not be negative", "in USD"),
     ({**ONE, "AMOUNT": "NaN"}, "AMOUNT must be a number", "in USD"),
@@ -97,8 +123,16 @@ NONSENSE = [
     ({**ONE, "AMOUNT": 10**12}, "AMOUNT must be at most 100,000,000,000", "in USD"),
     ({**ONE, "AMOUNT": "1e999999"}, "AMOUNT must be at most 100,000,000,000", "in USD"),
     ({**ONE, "METRIC": "cost", "AMOUNT": "1000001"}, "AMOUNT must be at most 1,000,000", "in USD"),
-    ({**ONE, "METRIC": "cost", "AMOUNT": "0.0000000000001"}, "AMOUNT must have at most 12 decimals", "in USD"),
-    ({"SUBJECT": "everyone", "METRIC": "concurrent_requests", "AMOUNT": 100_001}, "AMOUNT must be at most 100,000", "in USD"),
+    (
+        {**ONE, "METRIC": "cost", "AMOUNT": "0.0000000000001"},
+        "AMOUNT must have at most 12 decimals",
+        "in USD",
+    ),
+    (
+        {"SUBJECT": "everyone", "METRIC": "concurrent_requests", "AMOUNT": 100_001},
+        "AMOUNT must be at most 100,000",
+        "in USD",
+    ),
     ({**ONE, "MODELS": ["gpt-4o"]}, "MODELS ['gpt-4o'] is no pattern", "'gpt-4o*'"),
     ({**ONE, "THRESHOLD": 0}, "threshold 0 is no percentage", "from 1 to 100"),
     ({**ONE, "THRESHOLD": 101}, "threshold 101 is no percentage", "from 1 to 100"),
@@ -114,8 +148,14 @@ def found(native_api: Any) -> list[tuple[str, str, str]]:
     return [(message.id or "", message.msg, message.hint or "") for message in messages]
 
 
-@pytest.mark.parametrize(("definition", "message", "hint"), NONSENSE, ids=lambda value: str(value)[:60] if isinstance(value, str) else "")
-def test_nonsense_is_named_with_its_place_and_a_remedy(definition: Any, message: str, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("definition", "message", "hint"),
+    NONSENSE,
+    ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
+)
+def test_nonsense_is_named_with_its_place_and_a_remedy(
+    definition: Any, message: str, hint: str
+) -> None:
     ((name, told, remedy),) = found({"LIMITS": [ONE, definition]})
     assert name == "native_api.E020"
     assert told == f"NATIVE_API['LIMITS'][1]: {message}."
@@ -124,23 +164,34 @@ def test_nonsense_is_named_with_its_place_and_a_remedy(definition: Any, message:
 
 @pytest.mark.parametrize("limits", [ONE, "everyone", None, 20])
 def test_limits_are_a_list(limits: Any) -> None:
-    assert found({"LIMITS": limits}) == [("native_api.E020", "NATIVE_API['LIMITS']: it is no list.", "Give a list of dictionaries.")]
+    assert found({"LIMITS": limits}) == [
+        ("native_api.E020", "NATIVE_API['LIMITS']: it is no list.", "Give a list of dictionaries.")
+    ]
 
 
 def test_the_sites_threshold_is_checked() -> None:
     ((name, told, remedy),) = found({"LIMIT_THRESHOLD": 0})
-    assert (name, told) == ("native_api.E020", "NATIVE_API['LIMIT_THRESHOLD']: threshold 0 is no percentage.")
+    assert (name, told) == (
+        "native_api.E020",
+        "NATIVE_API['LIMIT_THRESHOLD']: threshold 0 is no percentage.",
+    )
     assert remedy == "A whole number from 1 to 100."
 
 
 def test_every_wrong_limit_is_named_and_right_ones_are_not() -> None:
     told = [message for _, message, _ in found({"LIMITS": [{}, ONE, {**ONE, "AMOUNT": 0}, 5]})]
-    assert [message.partition(":")[0] for message in told] == ["NATIVE_API['LIMITS'][0]", "NATIVE_API['LIMITS'][3]"]
+    assert [message.partition(":")[0] for message in told] == [
+        "NATIVE_API['LIMITS'][0]",
+        "NATIVE_API['LIMITS'][3]",
+    ]
 
 
 @pytest.mark.django_db
 def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
-    with override_settings(NATIVE_API={"LIMITS": [ONE, {"SUBJECT": "everyone"}]}), pytest.raises(ValueError, match="no METRIC"):
+    with (
+        override_settings(NATIVE_API={"LIMITS": [ONE, {"SUBJECT": "everyone"}]}),
+        pytest.raises(ValueError, match="no METRIC"),
+    ):
         rules.current()
 
 
@@ -160,7 +211,9 @@ def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
     ],
 )
 def test_subjects_of_the_settings(subject: str, bound: list[Caller]) -> None:
-    assert [caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).binds(caller)] == bound
+    assert [
+        caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).binds(caller)
+    ] == bound
 
 
 @pytest.mark.parametrize(
@@ -175,7 +228,9 @@ def test_subjects_of_the_settings(subject: str, bound: list[Caller]) -> None:
         ("nonsense", None, []),
     ],
 )
-def test_subjects_of_rows_and_ones_that_name_nobody(subject: str, member: int | None, bound: list[Caller]) -> None:
+def test_subjects_of_rows_and_ones_that_name_nobody(
+    subject: str, member: int | None, bound: list[Caller]
+) -> None:
     read = Rule(subject, member, False, "requests", "minute", "", 1, 80, subject)
     assert [caller for caller in (ALICE, BOB, NOBODY) if read.binds(caller)] == bound
 
@@ -194,7 +249,9 @@ def test_a_users_own_limit_displaces_the_one_of_each_user_also_where_it_is_wider
 
 @pytest.mark.parametrize("other", [{"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "gpt-4o*"}])
 def test_it_displaces_no_limit_of_another_kind(other: dict[str, Any]) -> None:
-    assert amounts(rule(SUBJECT="each_user", AMOUNT=5), rule(SUBJECT="user:alice", AMOUNT=50, **other)) == [5, 50]
+    assert amounts(
+        rule(SUBJECT="each_user", AMOUNT=5), rule(SUBJECT="user:alice", AMOUNT=50, **other)
+    ) == [5, 50]
 
 
 def test_it_does_not_displace_those_of_everyone_or_of_a_group() -> None:
@@ -212,7 +269,10 @@ def test_raising_an_amount_keeps_what_was_counted(changed: dict[str, Any]) -> No
     assert rule(**changed).counter(ALICE) == rule().counter(ALICE)
 
 
-@pytest.mark.parametrize("changed", [{"SUBJECT": "user:alice"}, {"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "*"}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"SUBJECT": "user:alice"}, {"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "*"}],
+)
 def test_limits_of_different_kinds_count_apart(changed: dict[str, Any]) -> None:
     assert rule(**changed).counter(ALICE) != rule().counter(ALICE)
 
@@ -233,5 +293,7 @@ def test_limits_of_different_kinds_count_apart(changed: dict[str, Any]) -> None:
         ("*", [], False),
     ],
 )
-def test_a_pattern_covers_a_call_by_any_of_its_names(pattern: str, names: list[str], covered: bool) -> None:
+def test_a_pattern_covers_a_call_by_any_of_its_names(
+    pattern: str, names: list[str], covered: bool
+) -> None:
     assert rule(MODELS=pattern).covers(names) is covered

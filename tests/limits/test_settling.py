@@ -9,9 +9,29 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.limits.api_client import COST, away_from_the_end_of, budget, call, error_of, limit, limits_of, one_site, units
+from tests.limits.api_client import (
+    COST,
+    away_from_the_end_of,
+    budget,
+    call,
+    error_of,
+    limit,
+    limits_of,
+    one_site,
+    units,
+)
 from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
-from tests.scripted_provider import DONE, HELLO, Exchange, Upstream, event, hello, pauses, says, streams
+from tests.scripted_provider import (
+    DONE,
+    HELLO,
+    Exchange,
+    Upstream,
+    event,
+    hello,
+    pauses,
+    says,
+    streams,
+)
 from tests.servers import Site, until
 
 FAILING = ("fails-True", "fails-False")
@@ -24,15 +44,34 @@ LIMITS: list[dict[str, Any]] = [
     limit("leaves", "cost", "1", "month"),
     limit("tells-twice", "cost", "1", "month"),
     limit("tells-nothing", "cost", "1", "month"),
-    {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1", "WINDOW": "month", "MODELS": "unpriced/*"},
-    {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "1", "WINDOW": "month", "MODELS": "hedged"},
+    {
+        "SUBJECT": "each_user",
+        "METRIC": "cost",
+        "AMOUNT": "1",
+        "WINDOW": "month",
+        "MODELS": "unpriced/*",
+    },
+    {
+        "SUBJECT": "each_user",
+        "METRIC": "cost",
+        "AMOUNT": "1",
+        "WINDOW": "month",
+        "MODELS": "hedged",
+    },
 ]
-MODELS = {"hedged": {"TARGETS": [{"PROVIDER": "up", "MODEL": "late"}, {"PROVIDER": "up", "MODEL": "early"}], "HEDGE": 0.2}}
+MODELS = {
+    "hedged": {
+        "TARGETS": [{"PROVIDER": "up", "MODEL": "late"}, {"PROVIDER": "up", "MODEL": "early"}],
+        "HEDGE": 0.2,
+    }
+}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    settings = native_api(upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 2, "SECONDS": 5})
+    settings = native_api(
+        upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
+    )
     with one_site(tmp_path_factory, settings) as running:
         yield running
 
@@ -49,7 +88,9 @@ def scripts(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_call_that_its_provider_failed_takes_nothing(site: Site, upstream: Upstream, stream: bool) -> None:
+def test_a_call_that_its_provider_failed_takes_nothing(
+    site: Site, upstream: Upstream, stream: bool
+) -> None:
     away_from_the_end_of("hour")
     model = f"fails-{stream}"
     upstream.script(model, says({"error": {"message": "no"}}, 500))
@@ -64,10 +105,16 @@ def test_a_call_that_its_provider_failed_takes_nothing(site: Site, upstream: Ups
     assert call(site, f"up/{model}").status_code == 200
 
 
-def test_a_client_that_leaves_a_stream_pays_for_what_was_produced_and_frees_its_slot(site: Site, upstream: Upstream) -> None:
-    upstream.script("leaves", streams(*(event({"content": "word "}) for _ in range(20)), upstream.gate(), DONE))
+def test_a_client_that_leaves_a_stream_pays_for_what_was_produced_and_frees_its_slot(
+    site: Site, upstream: Upstream
+) -> None:
+    upstream.script(
+        "leaves", streams(*(event({"content": "word "}) for _ in range(20)), upstream.gate(), DONE)
+    )
     body = {"model": "up/leaves", "stream": True, **CHAT}
-    with httpx.stream("POST", f"{site.url}/v1/chat/completions", headers=site.headers, json=body, trust_env=False) as answer:
+    with httpx.stream(
+        "POST", f"{site.url}/v1/chat/completions", headers=site.headers, json=body, trust_env=False
+    ) as answer:
         pieces = answer.iter_text()
         assert "word" in next(pieces)
         assert call(site, "up/leaves").status_code == 429
@@ -76,8 +123,17 @@ def test_a_client_that_leaves_a_stream_pays_for_what_was_produced_and_frees_its_
     until(lambda: call(site, "up/leaves").status_code == 200, "the slot")
     [left] = site.wait_for_usage(model="up/leaves", status="client_closed")
     [whole] = site.wait_for_usage(model="up/leaves", status="ok")
-    assert (left["prompt_tokens"], left["completion_tokens"] > 0, left["estimated"]) == (PROMPT_TOKENS, True, 1)
-    until(lambda: budget(site, "up/leaves") == (units(Decimal(left["cost"]) + Decimal(whole["cost"])), 0), "the budget")
+    assert (left["prompt_tokens"], left["completion_tokens"] > 0, left["estimated"]) == (
+        PROMPT_TOKENS,
+        True,
+        1,
+    )
+    until(
+        lambda: (
+            budget(site, "up/leaves") == (units(Decimal(left["cost"]) + Decimal(whole["cost"])), 0)
+        ),
+        "the budget",
+    )
 
 
 @pytest.mark.parametrize(("model", "usages"), [("tells-twice", 2), ("tells-nothing", 0)])
@@ -87,10 +143,18 @@ def test_the_budget_is_what_the_record_says_however_usage_was_told(
 ) -> None:
     usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
     whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
-    choices = [{"index": 0, "message": {"role": "assistant", "content": "Hello there"}, "finish_reason": "stop"}]
+    choices = [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Hello there"},
+            "finish_reason": "stop",
+        }
+    ]
     upstream.script(model, streams(*HELLO[:-2], *[event(usage=usage)] * usages, DONE))
     if not stream:
-        upstream.script(model, says({**whole, "choices": choices, **({"usage": usage} if usages else {})}))
+        upstream.script(
+            model, says({**whole, "choices": choices, **({"usage": usage} if usages else {})})
+        )
     answer = call(site, f"up/{model}", stream=stream)
     assert answer.status_code == 200
     [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
@@ -106,7 +170,12 @@ def test_a_hedged_call_takes_what_both_its_records_say(site: Site, upstream: Ups
     assert call(site, "hedged", stream=True).status_code == 200
     records = site.wait_for_usage(2, model="hedged")
     assert {record["error_code"] for record in records} == {"", "hedged"}
-    until(lambda: budget(site, "hedged") == (units(sum(Decimal(record["cost"]) for record in records)), 0), "the budget")
+    until(
+        lambda: (
+            budget(site, "hedged") == (units(sum(Decimal(record["cost"]) for record in records)), 0)
+        ),
+        "the budget",
+    )
 
 
 # --- unknown prices ------------------------------------------------------------------------------------------------
@@ -114,12 +183,20 @@ def test_a_hedged_call_takes_what_both_its_records_say(site: Site, upstream: Ups
 
 def test_a_budget_admits_nothing_whose_price_is_not_known(site: Site, upstream: Upstream) -> None:
     refused = call(site, "unpriced/m")
-    assert (refused.status_code, error_of(refused)["code"], error_of(refused)["type"]) == (402, "price_unknown", "budget_error")
+    assert (refused.status_code, error_of(refused)["code"], error_of(refused)["type"]) == (
+        402,
+        "price_unknown",
+        "budget_error",
+    )
     assert "The price of unpriced/m is not known" in error_of(refused)["message"]
     assert refused.headers["x-should-retry"] == "false"
     assert upstream.seen("m") == []
     [record] = site.wait_for_usage(request_id=refused.headers["x-request-id"])
-    assert (record["status"], record["error_code"], record["cost"]) == ("refused", "price_unknown", None)
+    assert (record["status"], record["error_code"], record["cost"]) == (
+        "refused",
+        "price_unknown",
+        None,
+    )
 
 
 def test_with_a_fallback_price_it_counts_and_the_record_still_knows_no_cost(
@@ -130,4 +207,7 @@ def test_with_a_fallback_price_it_counts_and_the_record_still_knows_no_cost(
         assert call(running, "unpriced/m").status_code == 200
         [record] = running.wait_for_usage(model="unpriced/m")
         assert (record["cost"], record["price"]) == (None, None)
-        until(lambda: budget(running, "unpriced/*") == ((PROMPT_TOKENS * 10 + 3 * 20) * 10**6, 0), "the budget")
+        until(
+            lambda: budget(running, "unpriced/*") == ((PROMPT_TOKENS * 10 + 3 * 20) * 10**6, 0),
+            "the budget",
+        )

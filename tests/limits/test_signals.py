@@ -1,4 +1,5 @@
-"""What limits tell the site: once, at the right level, behind the answers, whatever the receivers do."""
+"""What limits tell the site: once, at the right level, behind the answers, whatever the receivers
+do."""
 
 from __future__ import annotations
 
@@ -11,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.limits.api_client import COST, away_from_the_end_of, budget, call, limit, one_site, units, user_with_key
+from tests.limits.api_client import (
+    COST,
+    away_from_the_end_of,
+    budget,
+    call,
+    limit,
+    one_site,
+    units,
+    user_with_key,
+)
 from tests.limits.conftest import native_api, tells_what_was_used
 from tests.scripted_provider import Upstream
 from tests.servers import Site, environment_for, populate, running_site, until
@@ -41,7 +51,11 @@ class Listener:
     def heard(self, name: str, model: str = "") -> list[dict[str, Any]]:
         """What this signal told, of this model."""
         lines = self.heard_at.read_text().splitlines() if self.heard_at.exists() else []
-        return [told for told in map(json.loads, lines) if told["signal"] == name and (not model or f'"{model}"' in json.dumps(told))]
+        return [
+            told
+            for told in map(json.loads, lines)
+            if told["signal"] == name and (not model or f'"{model}"' in json.dumps(told))
+        ]
 
     def wait_for(self, count: int, name: str, model: str = "") -> list[dict[str, Any]]:
         until(lambda: len(self.heard(name, model)) >= count, f"{count} {name} of {model}")
@@ -61,9 +75,14 @@ def environment(heard_at: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def listener(
-    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, environment: dict[str, str], heard_at: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    upstream: Upstream,
+    environment: dict[str, str],
+    heard_at: Path,
 ) -> Iterator[Listener]:
-    with one_site(tmp_path_factory, native_api(upstream, LIMITS, LIMIT_THRESHOLD=70), **environment) as running:
+    with one_site(
+        tmp_path_factory, native_api(upstream, LIMITS, LIMIT_THRESHOLD=70), **environment
+    ) as running:
         yield Listener(running, heard_at)
 
 
@@ -94,14 +113,27 @@ def test_a_limit_is_told_to_be_reached_once_in_its_window(
     away_from_the_end_of("hour", 20)
     assert calls(listener, model, 4) == [200, *[status] * 3]
     [told] = listener.heard("limit_reached", model)
-    assert (told["sender"], told["entry"]["user_name"], told["entry"]["model"], told["entry"]["status"]) == (
+    assert (
+        told["sender"],
+        told["entry"]["user_name"],
+        told["entry"]["model"],
+        told["entry"]["status"],
+    ) == (
         "Limit",
         "alice",
         model,
         "refused",
     )
-    said = {name: told["limit"][name] for name in ("subject", "metric", "window", "models", "amount")}
-    assert said == {"subject": "each_user", "metric": metric, "window": window, "models": model, "amount": amount}
+    said = {
+        name: told["limit"][name] for name in ("subject", "metric", "window", "models", "amount")
+    }
+    assert said == {
+        "subject": "each_user",
+        "metric": metric,
+        "window": window,
+        "models": model,
+        "amount": amount,
+    }
     assert "starts_at" in told["limit"]
 
 
@@ -133,19 +165,33 @@ def test_the_budget_remembers_when_it_was_reached(listener: Listener) -> None:
 
 @pytest.mark.parametrize(
     ("model", "before", "threshold"),
-    [("up/site-threshold", 6, 70), ("up/own-threshold", 2, 30), ("up/whole", 1, 100), ("up/cost-threshold", 4, 50)],
+    [
+        ("up/site-threshold", 6, 70),
+        ("up/own-threshold", 2, 30),
+        ("up/whole", 1, 100),
+        ("up/cost-threshold", 4, 50),
+    ],
 )
-def test_the_threshold_is_told_once_when_it_is_used_up_to_it(listener: Listener, model: str, before: int, threshold: int) -> None:
+def test_the_threshold_is_told_once_when_it_is_used_up_to_it(
+    listener: Listener, model: str, before: int, threshold: int
+) -> None:
     calls(listener, model, before)
     assert listener.heard("budget_threshold", model) == []
     calls(listener, model, 1)
     [told] = listener.wait_for(1, "budget_threshold", model)
     used, amount = told["used"], told["amount"]
-    assert (told["sender"], told["threshold"], told["budget"]["pattern"], used * 100 // amount) == ("Budget", threshold, model, threshold)
+    assert (told["sender"], told["threshold"], told["budget"]["pattern"], used * 100 // amount) == (
+        "Budget",
+        threshold,
+        model,
+        threshold,
+    )
     assert used == (units(COST) * (before + 1) if "cost" in model else before + 1)
     calls(listener, model, 2)
     assert listener.heard("budget_threshold", model) == [told]
-    [(marked,)] = listener.site.rows("SELECT count(threshold_at) FROM native_api_budget WHERE pattern = ?", model)
+    [(marked,)] = listener.site.rows(
+        "SELECT count(threshold_at) FROM native_api_budget WHERE pattern = ?", model
+    )
     assert marked == 1
 
 
@@ -153,7 +199,9 @@ def test_each_users_budget_has_a_threshold_of_its_own(listener: Listener) -> Non
     key = user_with_key(listener.site, "carla")
     already = len(listener.heard("budget_threshold", "up/own-threshold"))
     calls(listener, "up/own-threshold", 3, key)
-    assert len(listener.wait_for(already + 1, "budget_threshold", "up/own-threshold")) == already + 1
+    assert (
+        len(listener.wait_for(already + 1, "budget_threshold", "up/own-threshold")) == already + 1
+    )
 
 
 # --- never in the way ----------------------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ def test_a_cache_that_hangs_holds_up_nobody_who_begins_or_ends(board: Board) -> 
     board.go_on.clear()
     kept.hold("m", ["a"])
     until(lambda: board.renewals, "a renewal to begin")
-    others = threading.Thread(target=lambda: (kept.hold("n", ["a"]), kept.leave("n", ["a"]), kept.leave("m", ["a"])))
+    others = threading.Thread(
+        target=lambda: (kept.hold("n", ["a"]), kept.leave("n", ["a"]), kept.leave("m", ["a"]))
+    )
     others.start()
     others.join(5)
     assert not others.is_alive()
@@ -97,13 +99,18 @@ def test_a_cache_that_fails_is_asked_again(board: Board, caplog: pytest.LogCaptu
     board.error = ConnectionError("gone")
     kept.hold("m", ["a"])
     until(lambda: board.renewals > 1, "more renewals")
-    assert caplog.records[0].getMessage() == "Slots of running requests cannot be renewed (ConnectionError)."
+    assert (
+        caplog.records[0].getMessage()
+        == "Slots of running requests cannot be renewed (ConnectionError)."
+    )
     board.error = None
     until(lambda: board.held, "the slot to be renewed")
     kept.leave("m", ["a"])
 
 
-def test_slots_are_left_behind_where_the_cache_cannot_be_told_and_not_renewed(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_are_left_behind_where_the_cache_cannot_be_told_and_not_renewed(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = Leases()
     kept.hold("m", ["a"])
 

@@ -1,4 +1,5 @@
-"""Slots of running requests in every store: held, renewed, left, and free again when nobody renews them."""
+"""Slots of running requests in every store: held, renewed, left, and free again when nobody renews
+them."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(kind: Kind, lease: float) -> None:
+def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(
+    kind: Kind, lease: float
+) -> None:
     store = kind.open()
     assert store.take("first", [], [SLOT]).taken
     until(lambda: running(store) == [0], "the lease's end")
@@ -62,7 +65,9 @@ def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_renewed(kind: Kind) -> None:
+def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_renewed(
+    kind: Kind,
+) -> None:
     store = kind.open()
     store.take("first", [count(10)], [SLOT])
     kind.flush()
@@ -89,5 +94,7 @@ def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) ->
 def test_more_places_than_a_question_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generic, "MOST_AT_ONCE", 2)
     store, many = kind.open(), Slot("many", 5)
-    assert [store.take(f"m{number}", [], [many]).taken for number in range(6)] == [True] * 5 + [False]
+    assert [store.take(f"m{number}", [], [many]).taken for number in range(6)] == [True] * 5 + [
+        False
+    ]
     assert running(store, many) == [5]

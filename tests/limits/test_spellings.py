@@ -1,4 +1,5 @@
-"""Over HTTP, for three wires: every spelling of a model is admitted, limited, charged and counted alike, and sent as it was written.
+"""Over HTTP, for three wires: every spelling of a model is admitted, limited, charged and counted
+alike, and sent as it was written.
 
 And names that callers make up: the records keep them, the totals of the day do not.
 """
@@ -17,15 +18,29 @@ from tests.scripted_provider import Exchange, Upstream, completion
 from tests.servers import Site, manage, until
 
 SPELLINGS = {
-    "gemini": ("gemini-2.5-pro", "models/gemini-2.5-pro", "Gemini-2.5-PRO", "models/GEMINI-2.5-pro"),
-    "ollama": ("llama3", "LLAMA3", "library/llama3", "llama3:latest", "Library/Llama3:Latest", "registry.ollama.ai/library/llama3"),
+    "gemini": (
+        "gemini-2.5-pro",
+        "models/gemini-2.5-pro",
+        "Gemini-2.5-PRO",
+        "models/GEMINI-2.5-pro",
+    ),
+    "ollama": (
+        "llama3",
+        "LLAMA3",
+        "library/llama3",
+        "llama3:latest",
+        "Library/Llama3:Latest",
+        "registry.ollama.ai/library/llama3",
+    ),
     "openai": ("gpt-4o", "GPT-4o", "gPT-4O"),
 }
 CANONICAL = {"gemini": "gemini-2.5-pro", "ollama": "llama3", "openai": "gpt-4o"}
 AMOUNT = 2
 
 GEMINI: dict[str, Any] = {
-    "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+    "candidates": [
+        {"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}
+    ],
     "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12},
 }
 OLLAMA: dict[str, Any] = {
@@ -54,7 +69,13 @@ def providers(root: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
     limits = [
-        {"SUBJECT": "each_user", "METRIC": "requests", "AMOUNT": AMOUNT, "WINDOW": "lifetime", "MODELS": f"limited-{wire}/{model}*"}
+        {
+            "SUBJECT": "each_user",
+            "METRIC": "requests",
+            "AMOUNT": AMOUNT,
+            "WINDOW": "lifetime",
+            "MODELS": f"limited-{wire}/{model}*",
+        }
         for wire, model in CANONICAL.items()
     ]
     models = {
@@ -62,7 +83,13 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         "failing": {"TARGETS": [{"PROVIDER": "openai", "MODEL": "made-up-by-an-operator"}]},
     }
     attempts = {"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
-    settings = native_api(upstream, limits, PROVIDERS=providers(upstream.url.removesuffix("/v1")), MODELS=models, ATTEMPTS=attempts)
+    settings = native_api(
+        upstream,
+        limits,
+        PROVIDERS=providers(upstream.url.removesuffix("/v1")),
+        MODELS=models,
+        ATTEMPTS=attempts,
+    )
     upstream.otherwise = as_vendors_do
     with one_site(tmp_path_factory, settings) as running:
         yield running
@@ -76,19 +103,30 @@ def records_of(site: Site, user: str, count: int) -> list[tuple[Any, ...]]:
 
 def totals_of(site: Site, user: str) -> list[tuple[Any, ...]]:
     statement = "SELECT model, provider_model, status, sum(requests) FROM native_api_dailyusage WHERE user_name = ?"
-    return [tuple(row) for row in site.rows(f"{statement} GROUP BY model, provider_model, status ORDER BY model, status", user)]
+    return [
+        tuple(row)
+        for row in site.rows(
+            f"{statement} GROUP BY model, provider_model, status ORDER BY model, status", user
+        )
+    ]
 
 
 @pytest.mark.parametrize("wire", SPELLINGS)
 class TestEverySpelling:
-    def test_is_admitted_and_sent_as_it_was_written(self, site: Site, upstream: Upstream, wire: str) -> None:
+    def test_is_admitted_and_sent_as_it_was_written(
+        self, site: Site, upstream: Upstream, wire: str
+    ) -> None:
         user_with_key(site, f"narrow-{wire}")
         for number, granted in enumerate(SPELLINGS[wire]):
-            key = create_key(site, f"narrow-{wire}", f"k{number}", allowed_models=[f"{wire}/{granted}"])
+            key = create_key(
+                site, f"narrow-{wire}", f"k{number}", allowed_models=[f"{wire}/{granted}"]
+            )
             for model in SPELLINGS[wire]:
                 assert call(site, f"{wire}/{model}", key).status_code == 200, (granted, model)
                 sent = upstream.requests[-1]
-                assert (f"/{model}:" in sent.path) if wire == "gemini" else sent.body["model"] == model
+                assert (
+                    (f"/{model}:" in sent.path) if wire == "gemini" else sent.body["model"] == model
+                )
                 assert get(site, f"models/{wire}/{model}", key).status_code == 200
 
     def test_is_refused(self, site: Site, upstream: Upstream, wire: str) -> None:
@@ -102,7 +140,10 @@ class TestEverySpelling:
 
     def test_counts_against_one_limit(self, site: Site, wire: str) -> None:
         key = user_with_key(site, f"limited-{wire}")
-        statuses = [call(site, f"limited-{wire}/{model}", key).status_code for model in (*SPELLINGS[wire], *SPELLINGS[wire])]
+        statuses = [
+            call(site, f"limited-{wire}/{model}", key).status_code
+            for model in (*SPELLINGS[wire], *SPELLINGS[wire])
+        ]
         assert statuses == [200] * AMOUNT + [429] * (len(statuses) - AMOUNT)
 
     def test_costs_the_same_and_is_one_model_of_the_day(self, site: Site, wire: str) -> None:
@@ -110,10 +151,14 @@ class TestEverySpelling:
         for model in SPELLINGS[wire]:
             assert call(site, f"{wire}/{model}", key).status_code == 200
         records = records_of(site, f"paying-{wire}", len(SPELLINGS[wire]))
-        assert [record[:2] for record in records] == [(f"{wire}/{model}", model) for model in SPELLINGS[wire]]
+        assert [record[:2] for record in records] == [
+            (f"{wire}/{model}", model) for model in SPELLINGS[wire]
+        ]
         assert len({record[2] for record in records}) == 1
         assert records[0][2] is not None
-        assert totals_of(site, f"paying-{wire}") == [(name, CANONICAL[wire], "ok", len(SPELLINGS[wire]))]
+        assert totals_of(site, f"paying-{wire}") == [
+            (name, CANONICAL[wire], "ok", len(SPELLINGS[wire]))
+        ]
         assert {row["model"] for row in get(site, "usage", key).json()["data"]} == {name}
 
 
@@ -121,26 +166,43 @@ class TestMadeUpNames:
     def test_nobody_makes_daily_totals_with_them(self, site: Site) -> None:
         key = user_with_key(site, "mallory")
         narrowed = create_key(site, "mallory", "narrowed", allowed_models=["real"])
-        names = [f"{kind}{number}" for kind in ("made-up-", "nobody/made-up-", "openai/made-up-", "gemini/made-up-") for number in range(5)]
+        names = [
+            f"{kind}{number}"
+            for kind in ("made-up-", "nobody/made-up-", "openai/made-up-", "gemini/made-up-")
+            for number in range(5)
+        ]
         assert [call(site, name, key).status_code for name in names] == [404] * 10 + [502] * 10
         assert [call(site, f"{name}?", key).status_code for name in names] == [404] * len(names)
         assert [call(site, name, narrowed).status_code for name in names] == [403] * len(names)
         assert call(site, "real", key).status_code == 200
         records = records_of(site, "mallory", 3 * len(names) + 1)
-        assert [record[0] for record in records] == [*names, *(f"{name}?" for name in names), *names, "real"]
+        assert [record[0] for record in records] == [
+            *names,
+            *(f"{name}?" for name in names),
+            *names,
+            "real",
+        ]
         totals = totals_of(site, "mallory")
-        assert {(model, provider_model) for model, provider_model, *_ in totals} == {(UNKNOWN, ""), ("real", "gpt-4o")}
+        assert {(model, provider_model) for model, provider_model, *_ in totals} == {
+            (UNKNOWN, ""),
+            ("real", "gpt-4o"),
+        }
         assert sum(row[3] for row in totals) == len(records)
         manage(site.environment, "native_totals")
 
     def test_a_fallback_that_answers_makes_none_either(self, site: Site) -> None:
         key = user_with_key(site, "trudy")
         for number in range(5):
-            assert call(site, f"openai/made-up-{number}", key, fallbacks=["real"]).status_code == 200
+            assert (
+                call(site, f"openai/made-up-{number}", key, fallbacks=["real"]).status_code == 200
+            )
         records_of(site, "trudy", 5)
         assert totals_of(site, "trudy") == [(UNKNOWN, "", "ok", 5)]
         for number in range(5):
-            assert call(site, "failing", key, fallbacks=[f"openai/made-up-{number}"]).status_code == 502
+            assert (
+                call(site, "failing", key, fallbacks=[f"openai/made-up-{number}"]).status_code
+                == 502
+            )
         records_of(site, "trudy", 10)
         assert {row[:2] for row in totals_of(site, "trudy")} == {(UNKNOWN, ""), ("failing", "")}
         manage(site.environment, "native_totals")

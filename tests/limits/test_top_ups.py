@@ -1,4 +1,5 @@
-"""What a call holds grows with its dearest attempt and never shrinks before its end, in every store and in the database."""
+"""What a call holds grows with its dearest attempt and never shrinks before its end, in every store
+and in the database."""
 
 from __future__ import annotations
 
@@ -29,17 +30,30 @@ from tests.limits.budget_factory import record
 from tests.limits.stores import Kind
 from tests.servers import until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process", "nothing_held")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("as_a_new_process", "nothing_held"),
+]
 
-CHAT: Any = {"model": "r", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 1000}
+CHAT: Any = {
+    "model": "r",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "max_completion_tokens": 1000,
+}
 ALICE = Caller(user_id=1, user_name="alice")
 MICRO = 10**6
 """Units of a millionth of a dollar."""
 
 
 def at(model: str, price: int | None, **more: Any) -> Target:
-    """A target whose output costs so many dollars a million tokens: a call of CHAT costs a thousandth of that."""
-    return Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), model, price=tables.parse({"INPUT": "0", "OUTPUT": str(price)}), **more)
+    """A target whose output costs so many dollars a million tokens: a call of CHAT costs a
+    thousandth of that."""
+    return Target(
+        Provider("p", "openai", "http://127.0.0.1:9/v1"),
+        model,
+        price=tables.parse({"INPUT": "0", "OUTPUT": str(price)}),
+        **more,
+    )
 
 
 CHEAP, DEAR, DEARER = at("cheap", 1), at("dear", 2), at("dearer", 3)
@@ -78,8 +92,11 @@ def limited() -> Iterator[Callable[..., None]]:
         site.disable()
 
 
-async def begun(*attempts: tuple[Target, int] | Target, plan: CallPlan | None = None) -> CallReservation:
-    """A call that was covered for these attempts, one after the other; with a number, for so much output."""
+async def begun(
+    *attempts: tuple[Target, int] | Target, plan: CallPlan | None = None
+) -> CallReservation:
+    """A call that was covered for these attempts, one after the other; with a number, for so much
+    output."""
     reservation = CallReservation(CHAT, plan or CallPlan(ROUTE), new_id())
     await reservation.bind(ALICE)
     for attempt in attempts:
@@ -87,14 +104,26 @@ async def begun(*attempts: tuple[Target, int] | Target, plan: CallPlan | None = 
     return reservation
 
 
-async def reserve(reservation: CallReservation, attempt: tuple[Target, int] | Target, routed: Route = ROUTE) -> None:
-    target, most = attempt if isinstance(attempt, tuple) else (attempt, CHAT["max_completion_tokens"])
-    await reservation.reserve(routed, exchange.prepare({**CHAT, "max_completion_tokens": most}, target))
+async def reserve(
+    reservation: CallReservation, attempt: tuple[Target, int] | Target, routed: Route = ROUTE
+) -> None:
+    target, most = (
+        attempt if isinstance(attempt, tuple) else (attempt, CHAT["max_completion_tokens"])
+    )
+    await reservation.reserve(
+        routed, exchange.prepare({**CHAT, "max_completion_tokens": most}, target)
+    )
 
 
 def end(reservation: CallReservation, cost: str = "0", tokens: int = 0) -> UsageEntry:
     """The call is over, and its record written."""
-    values = {"model": "r", "provider": "p", "provider_model": "dear", "completion_tokens": tokens, "cost": Decimal(cost)}
+    values = {
+        "model": "r",
+        "provider": "p",
+        "provider_model": "dear",
+        "completion_tokens": tokens,
+        "cost": Decimal(cost),
+    }
     entry = UsageEntry(id=reservation._record_id, status="ok" if tokens else "error", **values)
     reservation.settle([entry], "r")
     record(entry)
@@ -121,20 +150,33 @@ def standing() -> tuple[int, int, int]:
 
 def counted(store: counters.Store, metric: str) -> int:
     [bound] = [bound for bound in rules.current().bounds(ALICE) if bound.rule.metric == metric]
-    levels = store.levels([key_of(bound)], []) if bound.rule.window else store.levels([], [reservations.slot_of(bound)])
+    levels = (
+        store.levels([key_of(bound)], [])
+        if bound.rule.window
+        else store.levels([], [reservations.slot_of(bound)])
+    )
     return int([*levels.counts, *levels.slots][0])
 
 
 def key_of(bound: Bound) -> str:
-    return reservations.count_key(bound, reservations.span(bound.rule.window, datetime.now(UTC), UTC))
+    return reservations.count_key(
+        bound, reservations.span(bound.rule.window, datetime.now(UTC), UTC)
+    )
 
 
 # --- budgets -------------------------------------------------------------------------------------------------------
 
 
-def test_a_dearer_attempt_adds_what_is_missing_and_a_cheaper_one_nothing(limited: Callable[..., None]) -> None:
+def test_a_dearer_attempt_adds_what_is_missing_and_a_cheaper_one_nothing(
+    limited: Callable[..., None],
+) -> None:
     limited(SHARED)
-    for attempts, thousands in (([DEAR], 2), ([CHEAP, DEAR], 2), ([DEAR, CHEAP], 2), ([CHEAP, DEAR, DEARER, CHEAP], 3)):
+    for attempts, thousands in (
+        ([DEAR], 2),
+        ([CHEAP, DEAR], 2),
+        ([DEAR, CHEAP], 2),
+        ([CHEAP, DEAR, DEARER, CHEAP], 3),
+    ):
         reservation = asyncio.run(begun(*attempts))
         assert standing() == (0, thousands * THOUSAND, thousands * THOUSAND)
         end(reservation)
@@ -147,7 +189,9 @@ def test_what_was_used_is_settled_once_whatever_was_added(limited: Callable[...,
     assert standing() == (400 * MICRO, 0, 0)
 
 
-def test_an_attempt_without_room_leaves_what_was_held_and_another_may_be_made(limited: Callable[..., None]) -> None:
+def test_an_attempt_without_room_leaves_what_was_held_and_another_may_be_made(
+    limited: Callable[..., None],
+) -> None:
     limited({**SHARED, "AMOUNT": "0.0025"}, TOKENS)
 
     async def call() -> CallReservation:
@@ -160,7 +204,9 @@ def test_an_attempt_without_room_leaves_what_was_held_and_another_may_be_made(li
 
     reservation = asyncio.run(call())
     assert standing() == (0, 2 * THOUSAND, 2 * THOUSAND)
-    assert counted(memory, "output_tokens") == 1000, "the refused attempt took nothing of the other limit"
+    assert counted(memory, "output_tokens") == 1000, (
+        "the refused attempt took nothing of the other limit"
+    )
     end(reservation)
     assert standing() == (0, 0, 0)
 
@@ -190,16 +236,22 @@ def test_an_attempt_as_dear_as_a_refused_one_is_refused_without_asking(
     assert len(asked) == 2
 
 
-def test_attempts_at_the_same_time_hold_what_the_dearest_needs(limited: Callable[..., None]) -> None:
+def test_attempts_at_the_same_time_hold_what_the_dearest_needs(
+    limited: Callable[..., None],
+) -> None:
     limited(SHARED, TOKENS, REQUESTS, SLOTS)
 
     async def call() -> None:
         reservation = await begun()
-        await asyncio.gather(*(reserve(reservation, target) for target in (CHEAP, DEARER, DEAR, (CHEAP, 1500))))
+        await asyncio.gather(
+            *(reserve(reservation, target) for target in (CHEAP, DEARER, DEAR, (CHEAP, 1500)))
+        )
 
     asyncio.run(call())
     assert standing() == (0, 3 * THOUSAND, 3 * THOUSAND)
-    assert [counted(memory, metric) for metric in ("output_tokens", "requests", "concurrent_requests")] == [1500, 1, 1]
+    assert [
+        counted(memory, metric) for metric in ("output_tokens", "requests", "concurrent_requests")
+    ] == [1500, 1, 1]
 
 
 def test_a_hedged_route_holds_twice_its_dearest(limited: Callable[..., None]) -> None:
@@ -208,13 +260,17 @@ def test_a_hedged_route_holds_twice_its_dearest(limited: Callable[..., None]) ->
 
     async def call() -> None:
         reservation = await begun(plan=CallPlan(hedged))
-        await asyncio.gather(reserve(reservation, CHEAP, hedged), reserve(reservation, DEAR, hedged))
+        await asyncio.gather(
+            reserve(reservation, CHEAP, hedged), reserve(reservation, DEAR, hedged)
+        )
 
     asyncio.run(call())
     assert standing() == (0, 4 * THOUSAND, 4 * THOUSAND)
 
 
-def test_a_limit_on_another_target_is_asked_when_that_is_tried(limited: Callable[..., None]) -> None:
+def test_a_limit_on_another_target_is_asked_when_that_is_tried(
+    limited: Callable[..., None],
+) -> None:
     limited({**SHARED, "MODELS": "p/dear"}, {**REQUESTS, "MODELS": "p/dear"})
 
     async def call() -> CallReservation:
@@ -251,17 +307,25 @@ def test_a_target_without_a_price_takes_nothing(limited: Callable[..., None]) ->
     assert standing() == (0, 0, 0)
 
 
-def test_a_reservation_outlives_every_attempt_that_may_still_be_made(limited: Callable[..., None]) -> None:
+def test_a_reservation_outlives_every_attempt_that_may_still_be_made(
+    limited: Callable[..., None],
+) -> None:
     limited(SHARED)
     slow = at("slow", 1, own_timeouts=Timeouts(total=5000))
-    plan = CallPlan(route("r", [CHEAP]), fallbacks=lambda: [route("f", [DEAR])], context_fallbacks=lambda: [route("l", [slow])])
+    plan = CallPlan(
+        route("r", [CHEAP]),
+        fallbacks=lambda: [route("f", [DEAR])],
+        context_fallbacks=lambda: [route("l", [slow])],
+    )
     before = datetime.now(UTC)
     asyncio.run(begun(CHEAP, DEAR, plan=plan))
     [expires_at] = Reservation.objects.values_list("expires_at", flat=True)
     assert expires_at >= before + timedelta(seconds=plan.attempt_limits.seconds + 5000)
 
 
-def test_a_budget_that_was_deleted_meanwhile_is_reserved_in_full(limited: Callable[..., None]) -> None:
+def test_a_budget_that_was_deleted_meanwhile_is_reserved_in_full(
+    limited: Callable[..., None],
+) -> None:
     limited(SHARED)
 
     async def call() -> CallReservation:
@@ -342,7 +406,12 @@ def test_short_windows_are_topped_up_and_the_request_and_its_slot_are_taken_once
         return reservation
 
     reservation = asyncio.run(call())
-    assert [counted(store, metric) for metric in ("output_tokens", "requests", "concurrent_requests")] == [3000, 1, 1]
+    assert [
+        counted(store, metric) for metric in ("output_tokens", "requests", "concurrent_requests")
+    ] == [3000, 1, 1]
     end(reservation, tokens=700)
     until(lambda: counted(store, "concurrent_requests") == 0, "the slot")
-    until(lambda: (counted(store, "output_tokens"), counted(store, "requests")) == (700, 1), "the counts")
+    until(
+        lambda: (counted(store, "output_tokens"), counted(store, "requests")) == (700, 1),
+        "the counts",
+    )

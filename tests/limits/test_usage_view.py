@@ -1,4 +1,5 @@
-"""`GET v1/usage`: what the caller's user used, by day and model, and how the caller's limits stand."""
+"""`GET v1/usage`: what the caller's user used, by day and model, and how the caller's limits
+stand."""
 
 from __future__ import annotations
 
@@ -30,14 +31,51 @@ from tests.limits.conftest import PROMPT_TOKENS, held_by, native_api, tells_what
 from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, until
 
-TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+TOKENS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 LIMITS = [
-    {"SUBJECT": "each_user", "METRIC": "requests", "AMOUNT": 3, "WINDOW": "hour", "MODELS": "up/stand"},
-    {"SUBJECT": "each_user", "METRIC": "tokens", "AMOUNT": 100, "WINDOW": "day", "MODELS": "up/stand"},
-    {"SUBJECT": "each_user", "METRIC": "cost", "AMOUNT": "0.5", "WINDOW": "month", "MODELS": "up/stand"},
+    {
+        "SUBJECT": "each_user",
+        "METRIC": "requests",
+        "AMOUNT": 3,
+        "WINDOW": "hour",
+        "MODELS": "up/stand",
+    },
+    {
+        "SUBJECT": "each_user",
+        "METRIC": "tokens",
+        "AMOUNT": 100,
+        "WINDOW": "day",
+        "MODELS": "up/stand",
+    },
+    {
+        "SUBJECT": "each_user",
+        "METRIC": "cost",
+        "AMOUNT": "0.5",
+        "WINDOW": "month",
+        "MODELS": "up/stand",
+    },
     {"SUBJECT": "each_user", "METRIC": "concurrent_requests", "AMOUNT": 2, "MODELS": "up/stand"},
-    {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1, "WINDOW": "hour", "MODELS": "up/share"},
-    {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": f"{COST:f}", "WINDOW": "lifetime", "MODELS": "up/share-budget"},
+    {
+        "SUBJECT": "everyone",
+        "METRIC": "requests",
+        "AMOUNT": 1,
+        "WINDOW": "hour",
+        "MODELS": "up/share",
+    },
+    {
+        "SUBJECT": "everyone",
+        "METRIC": "cost",
+        "AMOUNT": f"{COST:f}",
+        "WINDOW": "lifetime",
+        "MODELS": "up/share-budget",
+    },
     {"SUBJECT": "user:carol", "METRIC": "cost", "AMOUNT": "7.25", "WINDOW": "lifetime"},
 ]
 ZONE = ZoneInfo(django_settings.TIME_ZONE)
@@ -74,18 +112,33 @@ def test_nothing_was_used_yet(site: Site) -> None:
     told = usage(site, user_with_key(site, "nobody"))
     today = datetime.now(UTC).astimezone(ZONE).date()
     assert (told["object"], told["user"], told["data"]) == ("usage", "nobody", [])
-    assert (told["from"], told["time_zone"]) == ((today - timedelta(days=29)).isoformat(), django_settings.TIME_ZONE)
-    assert told["total"] == {"requests": 0, **dict.fromkeys(TOKENS, 0), "cost": "0", "unpriced_requests": 0}
+    assert (told["from"], told["time_zone"]) == (
+        (today - timedelta(days=29)).isoformat(),
+        django_settings.TIME_ZONE,
+    )
+    assert told["total"] == {
+        "requests": 0,
+        **dict.fromkeys(TOKENS, 0),
+        "cost": "0",
+        "unpriced_requests": 0,
+    }
 
 
 def test_two_keys_of_a_user_count_together_and_nobody_elses(site: Site) -> None:
     first, other = user_with_key(site, "dora"), user_with_key(site, "emil")
     second = create_key(site, "dora", "second")
-    for key, model in ((first, "up/one"), (second, "up/one"), (second, "up/two"), (other, "up/one")):
+    for key, model in (
+        (first, "up/one"),
+        (second, "up/one"),
+        (second, "up/two"),
+        (other, "up/one"),
+    ):
         assert call(site, model, key).status_code == 200
     told = after(site, first, 3)
     assert usage(site, second) == told
-    assert {row["model"]: (row["requests"], row["total_tokens"], row["cost"]) for row in told["data"]} == {
+    assert {
+        row["model"]: (row["requests"], row["total_tokens"], row["cost"]) for row in told["data"]
+    } == {
         "up/one": (2, 24, f"{2 * COST:f}"),
         "up/two": (1, 12, f"{COST:f}"),
     }
@@ -93,13 +146,20 @@ def test_two_keys_of_a_user_count_together_and_nobody_elses(site: Site) -> None:
     assert after(site, other, 1)["user"] == "emil"
 
 
-def test_the_totals_are_those_of_the_records_to_the_last_digit(site: Site, upstream: Upstream) -> None:
-    """Prices with digits that no float holds, a call that was refused, and one whose price nobody knows."""
+def test_the_totals_are_those_of_the_records_to_the_last_digit(
+    site: Site, upstream: Upstream
+) -> None:
+    """Prices with digits that no float holds, a call that was refused, and one whose price nobody
+    knows."""
     key = user_with_key(site, "fred")
 
     async def odd(exchange: Exchange) -> None:
         number = len(upstream.seen("odd"))
-        choice = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": "x"},
+            "finish_reason": "stop",
+        }
         told = {
             "prompt_tokens": 1_000_003 * number,
             "completion_tokens": 7,
@@ -107,18 +167,38 @@ def test_the_totals_are_those_of_the_records_to_the_last_digit(site: Site, upstr
             "prompt_tokens_details": {"cached_tokens": number},
             "completion_tokens_details": {"reasoning_tokens": 5},
         }
-        await exchange.json({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": told})
+        await exchange.json(
+            {
+                "id": "c",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m",
+                "choices": [choice],
+                "usage": told,
+            }
+        )
 
     upstream.script("odd", odd)
-    statuses = [call(site, model, key).status_code for model in ("up/odd", "up/odd", "unpriced/odd", "up/odd", "missing")]
+    statuses = [
+        call(site, model, key).status_code
+        for model in ("up/odd", "up/odd", "unpriced/odd", "up/odd", "missing")
+    ]
     assert statuses == [200, 200, 200, 200, 404]
     told = after(site, key, 5)
     records = site.usage(user_name="fred")
     for name in TOKENS:
-        assert told["total"][name] == sum(record[name] for record in records) == sum(row[name] for row in told["data"])
+        assert (
+            told["total"][name]
+            == sum(record[name] for record in records)
+            == sum(row[name] for row in told["data"])
+        )
     costs = [Decimal(record["cost"]) for record in records if record["cost"] is not None]
     assert len(costs) == 3
-    assert Decimal(told["total"]["cost"]) == sum(costs) == sum(Decimal(row["cost"]) for row in told["data"])
+    assert (
+        Decimal(told["total"]["cost"])
+        == sum(costs)
+        == sum(Decimal(row["cost"]) for row in told["data"])
+    )
     assert told["total"]["unpriced_requests"] == 1
     assert [record["cost"] for record in records if record["model"] == "unpriced/odd"] == [None]
 
@@ -142,25 +222,39 @@ def test_only_the_days_asked_for_are_told_newest_first(site: Site) -> None:
     assert days == sorted(days, reverse=True)
     assert len(days) == 4
     assert [row["day"] for row in usage(site, key, "?days=1")["data"]] == [today.isoformat()]
-    assert [row["day"] for row in usage(site, key, "?days=2")["data"]] == [today.isoformat(), (today - timedelta(days=1)).isoformat()]
+    assert [row["day"] for row in usage(site, key, "?days=2")["data"]] == [
+        today.isoformat(),
+        (today - timedelta(days=1)).isoformat(),
+    ]
     assert len(usage(site, key)["data"]) == 3
 
 
 IMPORTS = "from datetime import timedelta; from uuid import uuid4; from native_api.models import DailyUsage;"
 
 
-@pytest.mark.parametrize("days", ["0", "367", "-1", "1.5", "", "x", "1e2", "9" * 400, "%D9%A3", "+3", "3 ", "null"])
+@pytest.mark.parametrize(
+    "days", ["0", "367", "-1", "1.5", "", "x", "1e2", "9" * 400, "%D9%A3", "+3", "3 ", "null"]
+)
 def test_bad_days_are_refused(site: Site, days: str) -> None:
     answer = get(site, f"usage?days={days}")
-    assert (answer.status_code, error_of(answer)["code"], error_of(answer)["param"]) == (400, "invalid_request", "days")
+    assert (answer.status_code, error_of(answer)["code"], error_of(answer)["param"]) == (
+        400,
+        "invalid_request",
+        "days",
+    )
 
 
 def test_who_is_not_known_sees_nothing(site: Site) -> None:
     assert get(site, "usage", "nk_wrong").status_code == 401
 
 
-def test_a_caller_without_a_user_is_told_of_no_ones_usage(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> None:
-    open_to_all = {"DEFAULT_AUTHENTICATION_CLASSES": [], "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
+def test_a_caller_without_a_user_is_told_of_no_ones_usage(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
+) -> None:
+    open_to_all = {
+        "DEFAULT_AUTHENTICATION_CLASSES": [],
+        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    }
     with one_site(tmp_path_factory, native_api(upstream, LIMITS, **open_to_all)) as running:
         assert call(running, "up/stand").status_code == 200
         running.wait_for_usage(model="up/stand")
@@ -210,7 +304,16 @@ def test_the_callers_limits_with_what_is_used_and_left(site: Site, upstream: Ups
             "left": f"{Decimal('0.5') - COST:f}",
             "reset_at": end("month", now, ZONE),
         },
-        {**common, "metric": "concurrent_requests", "window": None, "limit": 2, "used": 0, "reserved": None, "left": 2, "reset_at": None},
+        {
+            **common,
+            "metric": "concurrent_requests",
+            "window": None,
+            "limit": 2,
+            "used": 0,
+            "reserved": None,
+            "left": 2,
+            "reset_at": None,
+        },
     ]
 
 
@@ -226,8 +329,16 @@ def test_what_a_running_call_holds_is_reserved(site: Site, upstream: Upstream) -
     with begun(site, "up/stand", upstream):
         tokens, cost, slots = limits_of(site, "up/stand")[1:]
         gate.open()
-    assert (tokens["used"], tokens["reserved"], tokens["left"]) == (0, PROMPT_TOKENS + 3, 100 - PROMPT_TOKENS - 3)
-    assert (cost["used"], cost["reserved"], cost["left"]) == ("0", f"{COST:f}", f"{Decimal('0.5') - COST:f}")
+    assert (tokens["used"], tokens["reserved"], tokens["left"]) == (
+        0,
+        PROMPT_TOKENS + 3,
+        100 - PROMPT_TOKENS - 3,
+    )
+    assert (cost["used"], cost["reserved"], cost["left"]) == (
+        "0",
+        f"{COST:f}",
+        f"{Decimal('0.5') - COST:f}",
+    )
     assert (slots["used"], slots["left"]) == (1, 1)
     upstream.scripts.pop("stand")
 
@@ -237,7 +348,10 @@ def test_of_money_that_is_shared_only_whether_there_is_room(site: Site) -> None:
     nothing = {"shared": True, **dict.fromkeys(("limit", "used", "reserved", "left"))}
     [before] = limits_of(site, "up/share-budget", key)
     assert call(site, "up/share-budget").status_code == 200
-    until(lambda: not limits_of(site, "up/share-budget", key)[0]["has_room"], "the limit to be reached")
+    until(
+        lambda: not limits_of(site, "up/share-budget", key)[0]["has_room"],
+        "the limit to be reached",
+    )
     [then] = limits_of(site, "up/share-budget", key)
     assert before["has_room"]
     assert before.items() >= nothing.items() <= then.items()
@@ -247,7 +361,10 @@ def test_other_shared_limits_are_told_as_in_the_headers_of_answers(site: Site) -
     away_from_the_end_of("hour")
     assert call(site, "up/share").status_code == 200
     [told] = limits_of(site, "up/share", user_with_key(site, "ina"))
-    assert told.items() >= {"shared": True, "limit": 1, "used": 1, "left": 0, "has_room": False}.items()
+    assert (
+        told.items()
+        >= {"shared": True, "limit": 1, "used": 1, "left": 0, "has_room": False}.items()
+    )
 
 
 def test_limits_of_others_are_not_told(site: Site) -> None:
@@ -270,5 +387,10 @@ def test_a_limit_of_the_key_and_of_the_user_are_told(site: Site) -> None:
     )
     until(lambda: len(limits_of(site, "up/of-rows", key)) == 2, "the rows")
     assert call(site, "up/of-rows", key).status_code == 200
-    until(lambda: sorted(limit["left"] for limit in limits_of(site, "up/of-rows", key)) == [4, 8], "the use")
-    until(lambda: [limit["left"] for limit in limits_of(site, "up/of-rows", second)] == [8], "the use")
+    until(
+        lambda: sorted(limit["left"] for limit in limits_of(site, "up/of-rows", key)) == [4, 8],
+        "the use",
+    )
+    until(
+        lambda: [limit["left"] for limit in limits_of(site, "up/of-rows", second)] == [8], "the use"
+    )

@@ -1,4 +1,5 @@
-"""Estimates look at what is sent: a prompt counts by whatever way it comes into the body, on every wire."""
+"""Estimates look at what is sent: a prompt counts by whatever way it comes into the body, on every
+wire."""
 
 from __future__ import annotations
 
@@ -11,7 +12,13 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import InvalidRequest
 from native_api.types import Provider, Target
 from native_api.upstream import call as exchange
-from native_api.usage.tokens import FILE_TOKENS, IMAGE_TOKENS, may_hold_media, prompt_tokens, sent_tokens
+from native_api.usage.tokens import (
+    FILE_TOKENS,
+    IMAGE_TOKENS,
+    may_hold_media,
+    prompt_tokens,
+    sent_tokens,
+)
 
 WORDS = "many words " * 150_000
 """1.6 MB."""
@@ -60,11 +67,22 @@ OPTIONS: dict[str, Any] = {
     "an unheard-of member": in_options(unheard_of={"deep": [[{"er": WORDS}]]}),
     "the name of a member": in_options(**{WORDS: 1}),
     "many short members": in_options(**{f"member {number}": "x" * 60 for number in range(20_000)}),
-    "many short messages": in_options(messages=[{"role": "user", "content": "many words" * 2}] * 80_000),
-    "a member called as media are": in_options(documents=[{"image_url": {"url": WORDS}, "data": WORDS[:10]}]),
-    "the words of a message that look like media": in_options(messages=[{"role": "user", "content": DATA_URL}]),
+    "many short messages": in_options(
+        messages=[{"role": "user", "content": "many words" * 2}] * 80_000
+    ),
+    "a member called as media are": in_options(
+        documents=[{"image_url": {"url": WORDS}, "data": WORDS[:10]}]
+    ),
+    "the words of a message that look like media": in_options(
+        messages=[{"role": "user", "content": DATA_URL}]
+    ),
     "a tool's schema": in_options(
-        tools=[{"name": "f", "input_schema": {"properties": {"image_url": DATA_URL, "source": {"bytes": WORDS}}}}]
+        tools=[
+            {
+                "name": "f",
+                "input_schema": {"properties": {"image_url": DATA_URL, "source": {"bytes": WORDS}}},
+            }
+        ]
     ),
 }
 """Ways by `provider_options`, which every wire sends as they are."""
@@ -72,14 +90,26 @@ OPTIONS: dict[str, Any] = {
 FIELDS: dict[str, Any] = {
     "content": lambda wire: chat(TURN),
     "a system message": lambda wire: chat({"role": "system", "content": WORDS}, HI),
-    "a text part that looks like media": lambda wire: chat({"role": "user", "content": [{"type": "text", "text": DATA_URL}]}),
-    "a tool's description": lambda wire: chat(tools=[{"type": "function", "function": {"name": "f", "description": WORDS}}]),
-    "a call's arguments": lambda wire: chat(HI, *called('{"image_url": {"url": "' + DATA_URL + '"}}', "done")),
+    "a text part that looks like media": lambda wire: chat(
+        {"role": "user", "content": [{"type": "text", "text": DATA_URL}]}
+    ),
+    "a tool's description": lambda wire: chat(
+        tools=[{"type": "function", "function": {"name": "f", "description": WORDS}}]
+    ),
+    "a call's arguments": lambda wire: chat(
+        HI, *called('{"image_url": {"url": "' + DATA_URL + '"}}', "done")
+    ),
     "a tool's result": lambda wire: chat(HI, *called("{}", WORDS)),
     "prediction": lambda wire: chat(prediction={"type": "content", "content": WORDS}),
-    "reasoning_content": lambda wire: chat(HI, {"role": "assistant", "content": "Ho", "reasoning_content": WORDS}, HI),
-    "reasoning_details": lambda wire: chat(HI, {"role": "assistant", "content": "Ho", "reasoning_details": reasoning(wire)}, HI),
-    "provider_content": lambda wire: chat({**HI, "provider_content": [{"format": native(wire), "block": block_of(wire), "index": 0}]}),
+    "reasoning_content": lambda wire: chat(
+        HI, {"role": "assistant", "content": "Ho", "reasoning_content": WORDS}, HI
+    ),
+    "reasoning_details": lambda wire: chat(
+        HI, {"role": "assistant", "content": "Ho", "reasoning_details": reasoning(wire)}, HI
+    ),
+    "provider_content": lambda wire: chat(
+        {**HI, "provider_content": [{"format": native(wire), "block": block_of(wire), "index": 0}]}
+    ),
     "a schema": lambda wire: chat(response_format=schema()),
 }
 """Ways by the unified request's own fields, as far as the wire has them."""
@@ -87,21 +117,50 @@ FIELDS: dict[str, Any] = {
 
 def called(arguments: str, result: str) -> list[Any]:
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": arguments}}
-    return [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "call_1", "content": result}]
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": result},
+    ]
 
 
 def reasoning(wire: str) -> list[Any]:
-    details = {"type": "reasoning.text", "text": WORDS, "signature": "c2ln", "format": native(wire), "index": 0}
-    return [details, {"type": "reasoning.encrypted", "data": "AAAA", "format": native(wire), "index": 1, "id": "r"}]
+    details = {
+        "type": "reasoning.text",
+        "text": WORDS,
+        "signature": "c2ln",
+        "format": native(wire),
+        "index": 0,
+    }
+    return [
+        details,
+        {
+            "type": "reasoning.encrypted",
+            "data": "AAAA",
+            "format": native(wire),
+            "index": 1,
+            "id": "r",
+        },
+    ]
 
 
 def block_of(wire: str) -> Any:
-    return {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": WORDS}], "text": WORDS[:9]}
+    return {
+        "type": "search_result",
+        "source": "s",
+        "title": "t",
+        "content": [{"type": "text", "text": WORDS}],
+        "text": WORDS[:9],
+    }
 
 
 def schema() -> Any:
     properties = {"answer": {"type": "string", "description": WORDS}}
-    wanted = {"type": "object", "properties": properties, "required": ["answer"], "additionalProperties": False}
+    wanted = {
+        "type": "object",
+        "properties": properties,
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
     return {"type": "json_schema", "json_schema": {"name": "s", "schema": wanted}}
 
 
@@ -156,14 +215,27 @@ def part(kind: str, data: str) -> Any:
 
 @pytest.mark.parametrize("wire", DIALECTS)
 def test_an_image_counts_a_constant_on_every_wire(wire: str) -> None:
-    tokens, content = sent(wire, chat({"role": "user", "content": [{"type": "text", "text": "See"}, part("image/png", PNG)]}))
+    tokens, content = sent(
+        wire,
+        chat(
+            {"role": "user", "content": [{"type": "text", "text": "See"}, part("image/png", PNG)]}
+        ),
+    )
     assert len(content) > 1_000_000
     assert IMAGE_TOKENS < tokens < IMAGE_TOKENS + 100
 
 
 @pytest.mark.parametrize("wire", sorted(DIALECTS.keys() - {"cohere", "ollama"}))
 def test_a_document_counts_by_its_size(wire: str) -> None:
-    tokens, content = sent(wire, chat({"role": "user", "content": [{"type": "text", "text": "See"}, part("application/pdf", PDF)]}))
+    tokens, content = sent(
+        wire,
+        chat(
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "See"}, part("application/pdf", PDF)],
+            }
+        ),
+    )
     assert len(content) > 1_000_000
     assert FILE_TOKENS < tokens < 15_000
 
@@ -172,7 +244,10 @@ def test_a_document_counts_by_its_size(wire: str) -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/pdf"])
 def test_a_document_of_text_counts_as_its_text_whatever_it_is_called(wire: str, kind: str) -> None:
     try:
-        tokens, content = sent(wire, chat({"role": "user", "content": [{"type": "text", "text": "See"}, part(kind, TEXT)]}))
+        tokens, content = sent(
+            wire,
+            chat({"role": "user", "content": [{"type": "text", "text": "See"}, part(kind, TEXT)]}),
+        )
     except InvalidRequest:
         return
     assert len(content) > 1_000_000
@@ -189,8 +264,14 @@ def test_a_request_whose_files_are_still_to_be_fetched_counts_as_far_as_it_is_kn
 
 
 @pytest.mark.parametrize("wire", DIALECTS)
-@pytest.mark.parametrize("words", ["The weather in this city is fine today, they say. " * 8, "敏捷的棕色狐狸跳过了懒狗。" * 12])
+@pytest.mark.parametrize(
+    "words",
+    ["The weather in this city is fine today, they say. " * 8, "敏捷的棕色狐狸跳过了懒狗。" * 12],
+)
 def test_the_same_conversation_counts_about_the_same_on_every_wire(wire: str, words: str) -> None:
-    turns = [{"role": "user" if number % 2 == 0 else "assistant", "content": words} for number in range(9)]
+    turns = [
+        {"role": "user" if number % 2 == 0 else "assistant", "content": words}
+        for number in range(9)
+    ]
     asked = chat({"role": "system", "content": words}, *turns)
     assert is_near(sent(wire, asked)[0], prompt_tokens(asked))

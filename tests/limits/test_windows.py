@@ -12,9 +12,28 @@ from hypothesis import strategies as st
 from native_api.limits.windows import EPOCH, Span, span
 from native_api.models import Limit
 
-BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
-SANTIAGO, CAIRO, HAVANA, APIA = ZoneInfo("America/Santiago"), ZoneInfo("Africa/Cairo"), ZoneInfo("America/Havana"), ZoneInfo("Pacific/Apia")
-ZONES = [UTC, BERLIN, NEW_YORK, LORD_HOWE, SANTIAGO, CAIRO, HAVANA, ZoneInfo("Asia/Kathmandu"), ZoneInfo("Etc/GMT+12")]
+BERLIN, NEW_YORK, LORD_HOWE = (
+    ZoneInfo("Europe/Berlin"),
+    ZoneInfo("America/New_York"),
+    ZoneInfo("Australia/Lord_Howe"),
+)
+SANTIAGO, CAIRO, HAVANA, APIA = (
+    ZoneInfo("America/Santiago"),
+    ZoneInfo("Africa/Cairo"),
+    ZoneInfo("America/Havana"),
+    ZoneInfo("Pacific/Apia"),
+)
+ZONES = [
+    UTC,
+    BERLIN,
+    NEW_YORK,
+    LORD_HOWE,
+    SANTIAGO,
+    CAIRO,
+    HAVANA,
+    ZoneInfo("Asia/Kathmandu"),
+    ZoneInfo("Etc/GMT+12"),
+]
 ENDING = [window for window in Limit.Window.values if window != "lifetime"]
 
 
@@ -55,12 +74,16 @@ def test_a_lifetime_has_no_end() -> None:
     ],
 )
 def test_a_month_ends_when_the_next_one_begins(day: str, first: str, following: str) -> None:
-    assert span("month", at(f"{day} 23:59:59.999999", BERLIN), BERLIN) == Span(at(first, BERLIN), at(following, BERLIN))
+    assert span("month", at(f"{day} 23:59:59.999999", BERLIN), BERLIN) == Span(
+        at(first, BERLIN), at(following, BERLIN)
+    )
 
 
 @pytest.mark.parametrize("day", ["2026-12-28", "2026-12-31", "2027-01-01", "2027-01-03"])
 def test_a_week_begins_on_monday_also_over_new_year(day: str) -> None:
-    assert span("week", at(f"{day} 12:00", NEW_YORK), NEW_YORK) == Span(at("2026-12-28", NEW_YORK), at("2027-01-04", NEW_YORK))
+    assert span("week", at(f"{day} 12:00", NEW_YORK), NEW_YORK) == Span(
+        at("2026-12-28", NEW_YORK), at("2027-01-04", NEW_YORK)
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +102,9 @@ def test_a_week_begins_on_monday_also_over_new_year(day: str) -> None:
         (HAVANA, "2026-11-01", 25),
     ],
 )
-def test_a_day_on_which_the_clocks_change_is_shorter_or_longer(zone: ZoneInfo, day: str, hours: float) -> None:
+def test_a_day_on_which_the_clocks_change_is_shorter_or_longer(
+    zone: ZoneInfo, day: str, hours: float
+) -> None:
     found = span("day", at(f"{day} 12:00", zone), zone)
     assert found.end
     assert (found.end - found.start).total_seconds() == hours * 3600
@@ -96,7 +121,11 @@ def test_a_day_without_a_midnight_begins_with_its_first_moment(zone: ZoneInfo, d
 
 def test_a_day_with_two_midnights_begins_with_the_first() -> None:
     first, second = at("2026-11-01", HAVANA), at("2026-11-01", HAVANA).replace(fold=1)
-    assert span("day", second, HAVANA).start == span("day", first, HAVANA).start == first.astimezone(UTC)
+    assert (
+        span("day", second, HAVANA).start
+        == span("day", first, HAVANA).start
+        == first.astimezone(UTC)
+    )
     assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
 
 
@@ -118,8 +147,14 @@ def test_the_month_is_that_of_the_site_not_of_utc() -> None:
     assert span("month", moment, NEW_YORK).start.astimezone(NEW_YORK).month == 10
 
 
-@given(st.sampled_from(ENDING), st.sampled_from(ZONES), st.datetimes(datetime(2012, 1, 1), datetime(9000, 1, 1)))
-def test_windows_follow_each_other_without_a_gap(window: str, zone: ZoneInfo, naive: datetime) -> None:
+@given(
+    st.sampled_from(ENDING),
+    st.sampled_from(ZONES),
+    st.datetimes(datetime(2012, 1, 1), datetime(9000, 1, 1)),
+)
+def test_windows_follow_each_other_without_a_gap(
+    window: str, zone: ZoneInfo, naive: datetime
+) -> None:
     now = naive.replace(tzinfo=UTC)
     found = span(window, now, zone)
     assert found.end
@@ -130,7 +165,10 @@ def test_windows_follow_each_other_without_a_gap(window: str, zone: ZoneInfo, na
     assert span(window, found.start - timedelta(microseconds=1), zone).end == found.start
 
 
-@given(st.sampled_from(["second", "minute", "hour"]), st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1)))
+@given(
+    st.sampled_from(["second", "minute", "hour"]),
+    st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1)),
+)
 def test_short_windows_are_exact_also_where_floats_are_not(window: str, naive: datetime) -> None:
     now = naive.replace(tzinfo=UTC)
     found = span(window, now, UTC)
@@ -141,4 +179,6 @@ def test_short_windows_are_exact_also_where_floats_are_not(window: str, naive: d
 def test_what_is_left_of_a_window_is_never_negative() -> None:
     found = span("minute", at("2026-11-25 10:06:45"), UTC)
     assert found.seconds_left(at("2026-11-25 10:06:45.25")) == 14.75
-    assert found.seconds_left(at("2026-11-25 10:08:00")) == 0.0, "the clock jumped, or the call took long"
+    assert found.seconds_left(at("2026-11-25 10:08:00")) == 0.0, (
+        "the clock jumped, or the call took long"
+    )

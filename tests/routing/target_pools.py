@@ -33,7 +33,11 @@ def pool_with(clock: Clock, shared: SharedState | None = None) -> TargetPool:
 def target(name: str, **more: Any) -> Target:
     """`p/m`: model m at provider p."""
     provider, _, model = name.partition("/")
-    return Target(Provider(provider, "openai", "http://127.0.0.1:9/v1", identity=f"{provider}@1"), model, **more)
+    return Target(
+        Provider(provider, "openai", "http://127.0.0.1:9/v1", identity=f"{provider}@1"),
+        model,
+        **more,
+    )
 
 
 def route_of(*targets: Target, strategy: Any = None, **more: Any) -> Route:
@@ -41,7 +45,12 @@ def route_of(*targets: Target, strategy: Any = None, **more: Any) -> Route:
 
 
 def failure(status: int = 500, retry_after: float | None = None) -> ProviderFault:
-    return UpstreamError("It failed.", upstream_status=status, status=429 if status == 429 else 502, retry_after=retry_after)
+    return UpstreamError(
+        "It failed.",
+        upstream_status=status,
+        status=429 if status == 429 else 502,
+        retry_after=retry_after,
+    )
 
 
 def lost() -> ProviderFault:
@@ -67,7 +76,9 @@ def admit(pool: TargetPool, which: Target = A, caller: str = ALICE) -> TargetPer
     raise AssertionError("It waits.")
 
 
-def fail(pool: TargetPool, fault: ProviderFault | None = None, which: Target = A, caller: str = ALICE) -> None:
+def fail(
+    pool: TargetPool, fault: ProviderFault | None = None, which: Target = A, caller: str = ALICE
+) -> None:
     permit = admit(pool, which, caller)
     assert permit is not None
     permit.failed(fault or failure())

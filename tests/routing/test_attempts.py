@@ -28,7 +28,19 @@ from native_api.upstream import call as exchange
 from native_api.upstream import transport
 from native_api.upstream.attempt_log import AttemptLog
 from tests.routing.target_pools import Clock, pool_with, route_of
-from tests.scripted_provider import HELLO, Script, Upstream, completion, cuts, event, hello, running_upstream, says, stalls, streams
+from tests.scripted_provider import (
+    HELLO,
+    Script,
+    Upstream,
+    completion,
+    cuts,
+    event,
+    hello,
+    running_upstream,
+    says,
+    stalls,
+    streams,
+)
 from tests.servers import until
 
 HI: ChatRequest = {"model": "r", "messages": [{"role": "user", "content": "Hi"}]}
@@ -60,12 +72,16 @@ class Site:
             await (left.pop(0) if len(left) > 1 else left[0])(exchange)
 
         self.server.script(model, script)
-        self.server.requests[:] = [received for received in self.server.requests if received.model != model]
+        self.server.requests[:] = [
+            received for received in self.server.requests if received.model != model
+        ]
         self.models.append(model)
         quirks = more.pop("quirks", Quirks())
         timeouts = more.pop("timeouts", Timeouts())
         url = more.pop("url", self.server.url)
-        provider = Provider(f"of-{model}", "openai", url, timeouts=timeouts, quirks=quirks, identity=f"of-{model}@1")
+        provider = Provider(
+            f"of-{model}", "openai", url, timeouts=timeouts, quirks=quirks, identity=f"of-{model}@1"
+        )
         return Target(provider, model, **more)
 
     def dead(self, model: str) -> Target:
@@ -79,7 +95,9 @@ class Site:
     def call(self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any) -> str:
         return asyncio.run(self._closing(self.acall(*targets, stream=stream, chat=chat, **plan)))
 
-    async def acall(self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any) -> str:
+    async def acall(
+        self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any
+    ) -> str:
         """The text that was answered."""
         self.attempts = AttemptLog()
         sent = {**HI, **(chat or {}), **({"stream": True} if stream else {})}
@@ -110,7 +128,11 @@ class Site:
         return caught.value
 
 
-async def text_of(stream: attempts.Stream, said: list[str] | None = None, after_each: Callable[[], None] = lambda: None) -> str:
+async def text_of(
+    stream: attempts.Stream,
+    said: list[str] | None = None,
+    after_each: Callable[[], None] = lambda: None,
+) -> str:
     """The whole text; piece by piece in `said`, where the stream may break."""
     pieces = [] if said is None else said
     async for batch in stream:
@@ -128,7 +150,9 @@ both = pytest.mark.parametrize("stream", [False, True], ids=["complete", "stream
 ERROR = {"error": {"message": "out of sorts"}}
 HTML = says(b"<html>oops</html>", 500, {"content-type": "text/html"})
 TOO_LONG = says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400)
-ERROR_FIRST = streams(event({"role": "assistant", "content": ""}), b'data: {"error": {"message": "overloaded"}}\n\n')
+ERROR_FIRST = streams(
+    event({"role": "assistant", "content": ""}), b'data: {"error": {"message": "overloaded"}}\n\n'
+)
 
 # --- the same target again -----------------------------------------------------------------------------------------
 
@@ -139,8 +163,13 @@ ERROR_FIRST = streams(event({"role": "assistant", "content": ""}), b'data: {"err
     [says(ERROR, 408), says(ERROR, 409), says(ERROR, 429), says(ERROR, 500), says(ERROR, 503), says(ERROR, 529), HTML, cuts],
     ids=["408", "409", "429", "500", "503", "529", "html", "reset"],
 )  # fmt: skip
-def test_what_may_pass_is_asked_again_after_a_pause(site: Site, script: Script, stream: bool) -> None:
-    assert site.call(site.target("first", script, hello), site.target("second"), stream=stream) == "Hello there"
+def test_what_may_pass_is_asked_again_after_a_pause(
+    site: Site, script: Script, stream: bool
+) -> None:
+    assert (
+        site.call(site.target("first", script, hello), site.target("second"), stream=stream)
+        == "Hello there"
+    )
     assert site.asked == {"first": 2, "second": 0}
     assert site.attempts.count == 2
     assert [0.1 <= pause <= 0.2 for pause in site.clock.slept] == [True]
@@ -148,14 +177,22 @@ def test_what_may_pass_is_asked_again_after_a_pause(site: Site, script: Script, 
 
 def test_pauses_double(site: Site) -> None:
     site.fails(site.target("first", says(ERROR, 500), own_retries=3))
-    assert [0.5 <= pause / (0.2 * 2**position) <= 1 for position, pause in enumerate(site.clock.slept)] == [True] * 3
+    assert [
+        0.5 <= pause / (0.2 * 2**position) <= 1 for position, pause in enumerate(site.clock.slept)
+    ] == [True] * 3
 
 
 @pytest.mark.parametrize(
     ("headers", "slept"),
-    [({"retry-after": "0"}, [0.0]), ({"retry-after": "0.75"}, [0.75]), ({"retry-after-ms": "500", "retry-after": "9"}, [0.5])],
+    [
+        ({"retry-after": "0"}, [0.0]),
+        ({"retry-after": "0.75"}, [0.75]),
+        ({"retry-after-ms": "500", "retry-after": "9"}, [0.5]),
+    ],
 )
-def test_a_providers_retry_after_is_obeyed(site: Site, headers: dict[str, str], slept: list[float]) -> None:
+def test_a_providers_retry_after_is_obeyed(
+    site: Site, headers: dict[str, str], slept: list[float]
+) -> None:
     assert site.call(site.target("first", says(ERROR, 429, headers), hello)) == "Hello there"
     assert site.clock.slept == slept
 
@@ -171,17 +208,26 @@ def test_a_long_one_is_waited_for_only_where_there_is_no_other_target(site: Site
 
 def test_an_absurd_one_is_not_waited_for_and_is_cut_before_it_is_told(site: Site) -> None:
     error = site.fails(site.target("first", says(ERROR, 429, {"retry-after": "8640000"})))
-    assert (error.status, error.headers["retry-after"], error.headers["x-should-retry"]) == (429, "300", "false")
+    assert (error.status, error.headers["retry-after"], error.headers["x-should-retry"]) == (
+        429,
+        "300",
+        "false",
+    )
     assert site.clock.slept == []
 
 
 def test_a_retry_after_may_be_a_date(site: Site) -> None:
-    error = site.fails(site.target("first", says(ERROR, 503, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"})))
+    error = site.fails(
+        site.target("first", says(ERROR, 503, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}))
+    )
     assert error.headers["retry-after"] == "300"
 
 
 def test_x_should_retry_decides(site: Site) -> None:
-    no, yes = says(ERROR, 500, {"x-should-retry": "false"}), says(ERROR, 418, {"x-should-retry": "true"})
+    no, yes = (
+        says(ERROR, 500, {"x-should-retry": "false"}),
+        says(ERROR, 418, {"x-should-retry": "true"}),
+    )
     assert site.call(site.target("no", no, hello), site.target("second")) == "Hello there"
     assert site.asked == {"no": 1, "second": 1}
     assert site.call(site.target("yes", yes, hello)) == "Hello there"
@@ -189,7 +235,9 @@ def test_x_should_retry_decides(site: Site) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_fails_for_good_is_asked_once_whatever_the_provider_says(site: Site, status: int) -> None:
+def test_what_fails_for_good_is_asked_once_whatever_the_provider_says(
+    site: Site, status: int
+) -> None:
     script = says(ERROR, status, {"x-should-retry": "true"})
     assert site.call(site.target("first", script), site.target("second")) == "Hello there"
     assert site.asked == {"first": 1, "second": 1}
@@ -202,35 +250,57 @@ def test_what_fails_for_good_is_asked_once_whatever_the_provider_says(site: Site
 @both
 @pytest.mark.parametrize(
     "script",
-    [says(b"<html>", 200, {"content-type": "text/html"}), says(b"{"), says({"error": {"message": "no memory"}}), says(b"", 302)],
+    [
+        says(b"<html>", 200, {"content-type": "text/html"}),
+        says(b"{"),
+        says({"error": {"message": "no memory"}}),
+        says(b"", 302),
+    ],
     ids=["page", "half", "inside-200", "redirect"],
 )
 def test_nonsense_is_not_asked_for_twice(site: Site, script: Script, stream: bool) -> None:
-    assert site.call(site.target("first", script), site.target("second"), stream=stream) == "Hello there"
+    assert (
+        site.call(site.target("first", script), site.target("second"), stream=stream)
+        == "Hello there"
+    )
     assert site.asked == {"first": 1, "second": 1}
 
 
 def test_an_error_event_before_the_first_chunk_is_a_failure(site: Site) -> None:
-    assert site.call(site.target("first", ERROR_FIRST), site.target("second"), stream=True) == "Hello there"
+    assert (
+        site.call(site.target("first", ERROR_FIRST), site.target("second"), stream=True)
+        == "Hello there"
+    )
     assert site.asked == {"first": 1, "second": 1}
 
 
 @both
 def test_what_hangs_before_its_head_is_left_after_its_time(site: Site, stream: bool) -> None:
-    assert site.call(site.target("first", stalls, timeouts=QUICK), site.target("second"), stream=stream) == "Hello there"
+    assert (
+        site.call(
+            site.target("first", stalls, timeouts=QUICK), site.target("second"), stream=stream
+        )
+        == "Hello there"
+    )
     assert site.asked == {"first": 1, "second": 1}
 
 
 @both
 def test_a_refused_connection_is_no_request(site: Site, stream: bool) -> None:
     assert site.call(site.dead("dead"), site.target("second"), stream=stream) == "Hello there"
-    assert (site.attempts.count, site.attempts.target and site.attempts.target.model) == (1, "second")
+    assert (site.attempts.count, site.attempts.target and site.attempts.target.model) == (
+        1,
+        "second",
+    )
     assert site.asked == {"dead": 0, "second": 1}
     assert len(site.clock.slept) == 1
 
 
 def test_each_target_gets_its_own_request(site: Site) -> None:
-    site.call(site.target("first", says(ERROR, 404)), site.target("second", quirks=Quirks(roles={"user": "human"})))
+    site.call(
+        site.target("first", says(ERROR, 404)),
+        site.target("second", quirks=Quirks(roles={"user": "human"})),
+    )
     [first], [second] = site.server.seen("first"), site.server.seen("second")
     assert (first.body["model"], first.body["messages"][0]["role"]) == ("first", "user")
     assert (second.body["model"], second.body["messages"][0]["role"]) == ("second", "human")
@@ -243,13 +313,20 @@ def test_a_timeout_of_the_target_wins_over_its_providers(site: Site) -> None:
 
 @both
 def test_what_the_client_must_mend_is_the_answer(site: Site, stream: bool) -> None:
-    error = site.fails(site.target("first", says({"error": {"message": "bad tool"}}, 400)), site.target("second"), stream=stream)
+    error = site.fails(
+        site.target("first", says({"error": {"message": "bad tool"}}, 400)),
+        site.target("second"),
+        stream=stream,
+    )
     assert (error.status, error.code, error.provider) == (400, "invalid_request", "of-first")
     assert site.asked == {"first": 1, "second": 0}
 
 
 def test_the_last_providers_error_is_what_the_caller_sees(site: Site) -> None:
-    error = site.fails(site.target("first", says(ERROR, 503)), site.target("second", says({"error": {"message": "the last word"}}, 500)))
+    error = site.fails(
+        site.target("first", says(ERROR, 503)),
+        site.target("second", says({"error": {"message": "the last word"}}, 500)),
+    )
     assert (error.status, error.provider) == (502, "of-second")
     assert "the last word" in error.message
 
@@ -269,7 +346,9 @@ async def drips(exchange: Any) -> None:
 
 async def answers_and_fails(exchange: Any) -> None:
     """In one read."""
-    await exchange.piece(event({"content": " answer"}) + b'data: {"error": {"message": "overloaded"}}\n\n')
+    await exchange.piece(
+        event({"content": " answer"}) + b'data: {"error": {"message": "overloaded"}}\n\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -282,12 +361,22 @@ async def answers_and_fails(exchange: Any) -> None:
     ],
     ids=["reset", "hangs", "drips", "error-event"],
 )
-def test_a_broken_answer_is_reported_and_nothing_else_is_tried(site: Site, rest: Any, kind: type[NativeError], text: str) -> None:
+def test_a_broken_answer_is_reported_and_nothing_else_is_tried(
+    site: Site, rest: Any, kind: type[NativeError], text: str
+) -> None:
     gate = site.server.gate()
-    first, second = site.target("first", begins_then(gate, rest), timeouts=BREAKING), site.target("second")
+    first, second = (
+        site.target("first", begins_then(gate, rest), timeouts=BREAKING),
+        site.target("second"),
+    )
 
     async def call() -> str:
-        opened = await attempts.open_stream({**HI, "stream": True}, attempts.CallPlan(route_of(first, second)), site.attempts, site.pool)
+        opened = await attempts.open_stream(
+            {**HI, "stream": True},
+            attempts.CallPlan(route_of(first, second)),
+            site.attempts,
+            site.pool,
+        )
         said: list[str] = []
         with pytest.raises(kind) as caught:
             await text_of(opened, said, gate.open)
@@ -313,11 +402,20 @@ def test_a_target_whose_answers_break_is_put_out_of_order(site: Site) -> None:
 
 def test_fallbacks_come_after_all_targets_in_order_and_only_then(site: Site) -> None:
     bad = says(ERROR, 404)
-    later = [route_of(site.target("third", bad), name="b"), route_of(site.target("fourth"), name="c")]
-    assert site.call(site.target("first", bad), site.target("second", bad), fallbacks=lambda: later) == "Hello there"
+    later = [
+        route_of(site.target("third", bad), name="b"),
+        route_of(site.target("fourth"), name="c"),
+    ]
+    assert (
+        site.call(site.target("first", bad), site.target("second", bad), fallbacks=lambda: later)
+        == "Hello there"
+    )
     assert site.asked == {"first": 1, "second": 1, "third": 1, "fourth": 1}
     assert site.attempts.route == "c"
-    assert site.call(site.target("fine"), fallbacks=lambda: pytest.fail("asked for fallbacks")) == "Hello there"
+    assert (
+        site.call(site.target("fine"), fallbacks=lambda: pytest.fail("asked for fallbacks"))
+        == "Hello there"
+    )
 
 
 def test_a_target_that_two_routes_share_has_one_turn(site: Site) -> None:
@@ -330,12 +428,19 @@ def test_what_is_too_long_goes_where_there_is_more_room(site: Site) -> None:
     context_fallbacks = lambda: [route_of(site.target("wide"), name="wide")]  # noqa: E731
     fallbacks = lambda: pytest.fail("went to the ordinary fallbacks")  # noqa: E731
     first, second = site.target("first", TOO_LONG), site.target("second")
-    assert site.call(first, second, fallbacks=fallbacks, context_fallbacks=context_fallbacks) == "Hello there"
+    assert (
+        site.call(first, second, fallbacks=fallbacks, context_fallbacks=context_fallbacks)
+        == "Hello there"
+    )
     assert site.asked == {"first": 1, "second": 0, "wide": 1}
 
 
 def test_and_is_the_answer_where_there_is_not(site: Site) -> None:
-    error = site.fails(site.target("first", TOO_LONG), site.target("second"), fallbacks=lambda: [route_of(site.target("third"))])
+    error = site.fails(
+        site.target("first", TOO_LONG),
+        site.target("second"),
+        fallbacks=lambda: [route_of(site.target("third"))],
+    )
     assert (error.status, error.code) == (400, "context_length_exceeded")
     assert site.asked["second"] == 0
 
@@ -371,7 +476,11 @@ def test_where_all_are_out_of_order_it_is_said_when_to_come_back(site: Site) -> 
     out(site, first, seconds=200)
     out(site, second, seconds=29.5)
     error = site.fails(first, second)
-    assert (error.status, error.code, error.headers) == (503, "no_target_available", {"retry-after": "30"})
+    assert (error.status, error.code, error.headers) == (
+        503,
+        "no_target_available",
+        {"retry-after": "30"},
+    )
     out(site, second, seconds=250)
     assert site.fails(first, second).headers == {"retry-after": "200", "x-should-retry": "false"}
     assert site.asked == {"first": 0, "second": 0}
@@ -396,7 +505,9 @@ def test_a_limited_target_is_asked_after_the_fallbacks(site: Site) -> None:
 
 
 def test_a_limited_target_alone_gives_its_providers_word(site: Site) -> None:
-    first = site.target("first", says({"error": {"message": "slow down"}}, 429, {"retry-after": "20"}))
+    first = site.target(
+        "first", says({"error": {"message": "slow down"}}, 429, {"retry-after": "20"})
+    )
     for _ in range(2):
         error = site.fails(first)
         assert (error.status, error.headers["retry-after"]) == (429, "20")
@@ -407,14 +518,19 @@ def test_a_target_that_cannot_say_it_is_passed_over_and_the_reason_kept(site: Si
     toolless = site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"})))
     chat = {"tools": [{"type": "function", "function": {"name": "f"}}]}
     assert site.call(toolless, site.target("second"), chat=chat) == "Hello there"
-    assert [(str(skipped), reason.param) for skipped, reason in site.attempts.skipped] == [("of-toolless/toolless", "tools")]  # type: ignore[attr-defined]
+    assert [(str(skipped), reason.param) for skipped, reason in site.attempts.skipped] == [
+        ("of-toolless/toolless", "tools")
+    ]  # type: ignore[attr-defined]
     assert site.attempts.count == 1
     assert isinstance(site.fails(toolless, chat=chat), UnsupportedField)
     assert site.asked["toolless"] == 0
 
 
 def test_what_could_say_it_but_is_out_of_order_is_worth_waiting_for(site: Site) -> None:
-    toolless, second = site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"}))), site.target("second")
+    toolless, second = (
+        site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"}))),
+        site.target("second"),
+    )
     out(site, second)
     chat = {"tools": [{"type": "function", "function": {"name": "f"}}]}
     assert isinstance(site.fails(toolless, second, chat=chat), NoTargetAvailable)
@@ -441,10 +557,17 @@ class Limits:
 
 
 @both
-def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked(site: Site, stream: bool) -> None:
+def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked(
+    site: Site, stream: bool
+) -> None:
     limits = Limits()
     first = site.target("first", says(ERROR, 500), says(ERROR, 404))
-    site.call(first, fallbacks=lambda: [route_of(site.target("other"), name="f")], reserve=limits.reserve, stream=stream)
+    site.call(
+        first,
+        fallbacks=lambda: [route_of(site.target("other"), name="f")],
+        reserve=limits.reserve,
+        stream=stream,
+    )
     assert site.asked == {"first": 2, "other": 1}
     assert limits.covered == [("r", "first"), ("f", "other")]
     assert limits.bodies == [site.server.seen("first")[0].body, site.server.seen("other")[0].body]
@@ -452,7 +575,9 @@ def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked
 
 
 @both
-@pytest.mark.parametrize("error", [RateLimited("no room"), BudgetExceeded("too dear"), DatabaseUnavailable("gone")])
+@pytest.mark.parametrize(
+    "error", [RateLimited("no room"), BudgetExceeded("too dear"), DatabaseUnavailable("gone")]
+)
 def test_a_target_without_room_is_passed_over(site: Site, stream: bool, error: Exception) -> None:
     limits = Limits("first", error=error)
     first, second = site.target("first", own_max_concurrency=1), site.target("second")
@@ -462,12 +587,21 @@ def test_a_target_without_room_is_passed_over(site: Site, stream: bool, error: E
 
 
 def test_what_a_provider_said_is_the_answer_where_there_is_no_room_for_another(site: Site) -> None:
-    error = site.fails(site.target("first", says(ERROR, 404)), site.target("second"), reserve=Limits("second").reserve)
+    error = site.fails(
+        site.target("first", says(ERROR, 404)),
+        site.target("second"),
+        reserve=Limits("second").reserve,
+    )
     assert error.provider == "of-first"
 
 
-def test_limits_are_not_asked_for_what_no_target_can_express_nor_for_what_is_out_of_order(site: Site) -> None:
-    limits, toolless = Limits(), site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"})))
+def test_limits_are_not_asked_for_what_no_target_can_express_nor_for_what_is_out_of_order(
+    site: Site,
+) -> None:
+    limits, toolless = (
+        Limits(),
+        site.target("toolless", quirks=Quirks(unsupported=frozenset({"tools"}))),
+    )
     chat = {"tools": [{"type": "function", "function": {"name": "f"}}]}
     assert isinstance(site.fails(toolless, chat=chat, reserve=limits.reserve), UnsupportedField)
     first = site.target("first")
@@ -490,11 +624,18 @@ def test_files_are_fetched_only_for_callers_who_have_room(site: Site) -> None:
     image = {"type": "image_url", "image_url": {"url": f"{site.server.url}/a.png"}}
     chat = {"messages": [{"role": "user", "content": [image]}]}
     first = site.target("first")
-    first = replace(first, provider=replace(first.provider, remote_files=RemoteFiles(private_networks=("127.0.0.0/8",))))
+    first = replace(
+        first,
+        provider=replace(
+            first.provider, remote_files=RemoteFiles(private_networks=("127.0.0.0/8",))
+        ),
+    )
     before = len(site.server.requests)
     assert isinstance(site.fails(first, chat=chat, reserve=Limits("first").reserve), RateLimited)
     assert len(site.server.requests) == before
-    assert isinstance(site.fails(first, chat=chat, reserve=Limits().reserve), UnsupportedField)  # what is there is no image
+    assert isinstance(
+        site.fails(first, chat=chat, reserve=Limits().reserve), UnsupportedField
+    )  # what is there is no image
     assert len(site.server.requests) == before + 1
 
 
@@ -505,7 +646,10 @@ def test_files_are_fetched_only_for_callers_who_have_room(site: Site) -> None:
 def test_a_full_target_sends_calls_on_and_then_away(site: Site, stream: bool) -> None:
     gate = site.server.gate()
     held = streams(gate, *HELLO) if stream else (lambda exchange: _after(gate, exchange))
-    first, second = site.target("first", held, own_max_concurrency=1), site.target("second", held, own_max_concurrency=1)
+    first, second = (
+        site.target("first", held, own_max_concurrency=1),
+        site.target("second", held, own_max_concurrency=1),
+    )
     site.pool.slots._queue_seconds = 0.01
 
     async def calls() -> list[Any]:
@@ -539,7 +683,9 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(site: Site, stream: bool
         with pytest.raises(asyncio.CancelledError):
             await task
         assert site.pool.slots.taken == {}
-        await asyncio.to_thread(until, lambda: site.server.open_connections <= before, "the connection to be closed")
+        await asyncio.to_thread(
+            until, lambda: site.server.open_connections <= before, "the connection to be closed"
+        )
 
     site.run(call)
     assert site.asked == {"first": 1, "second": 0}
@@ -549,7 +695,9 @@ def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
     first = site.target("first", begins_then(stalls), own_max_concurrency=1)
 
     async def call() -> None:
-        opened = await attempts.open_stream({**HI, "stream": True}, attempts.CallPlan(route_of(first)), site.attempts, site.pool)
+        opened = await attempts.open_stream(
+            {**HI, "stream": True}, attempts.CallPlan(route_of(first)), site.attempts, site.pool
+        )
         async for _ in opened:
             break
         assert site.pool.slots.taken == {first.key: 1}
@@ -562,11 +710,22 @@ def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
 def test_what_a_stream_has_read_and_not_handed_on_can_be_counted(site: Site) -> None:
     async def call() -> None:
         opened = await attempts.open_stream(
-            {**HI, "stream": True}, attempts.CallPlan(route_of(site.target("first", begins_then(stalls)))), site.attempts, site.pool
+            {**HI, "stream": True},
+            attempts.CallPlan(route_of(site.target("first", begins_then(stalls)))),
+            site.attempts,
+            site.pool,
         )
         waiting = "".join(delta.get("content") or "" for delta in opened.unread())
         async for batch in opened:
-            assert waiting == "".join(choice["delta"].get("content") or "" for chunk in batch for choice in chunk["choices"]) != ""
+            assert (
+                waiting
+                == "".join(
+                    choice["delta"].get("content") or ""
+                    for chunk in batch
+                    for choice in chunk["choices"]
+                )
+                != ""
+            )
             break
         assert not any(delta.get("content") for delta in opened.unread())
         await opened.aclose()
@@ -592,13 +751,17 @@ HEDGED: dict[str, Any] = {"hedge_after": 0.05}
 
 
 @both
-def test_a_late_first_token_starts_a_second_target_and_the_loser_is_cancelled(site: Site, stream: bool) -> None:
+def test_a_late_first_token_starts_a_second_target_and_the_loser_is_cancelled(
+    site: Site, stream: bool
+) -> None:
     before = site.server.open_connections
     first, second = site.target("first", stalls), site.target("second")
 
     async def call() -> str:
         said = await site.acall(first, second, stream=stream, route=HEDGED)
-        await asyncio.to_thread(until, lambda: site.server.open_connections <= before + 1, "the loser to be closed")
+        await asyncio.to_thread(
+            until, lambda: site.server.open_connections <= before + 1, "the loser to be closed"
+        )
         return said
 
     assert site.run(call) == "Hello there"
@@ -620,12 +783,19 @@ def test_the_first_target_may_still_win(site: Site) -> None:
 
 
 def test_a_quick_answer_is_not_hedged(site: Site) -> None:
-    assert site.call(site.target("first"), site.target("second"), route={"hedge_after": 5}) == "Hello there"
+    assert (
+        site.call(site.target("first"), site.target("second"), route={"hedge_after": 5})
+        == "Hello there"
+    )
     assert site.asked == {"first": 1, "second": 0}
 
 
 def test_the_other_walk_goes_on_where_one_fails(site: Site) -> None:
-    first, second, third = site.target("first", stalls, timeouts=QUICK), site.target("second", says(ERROR, 404)), site.target("third")
+    first, second, third = (
+        site.target("first", stalls, timeouts=QUICK),
+        site.target("second", says(ERROR, 404)),
+        site.target("third"),
+    )
     assert site.call(first, second, third, route=HEDGED) == "Hello there"
     assert site.asked == {"first": 1, "second": 1, "third": 1}
 
@@ -642,7 +812,11 @@ def test_where_both_fail_the_call_fails(site: Site) -> None:
         await exchange.json(ERROR, 404)
         gate.open()
 
-    error = site.fails(site.target("first", after_the_second), site.target("second", before_the_first), route=HEDGED)
+    error = site.fails(
+        site.target("first", after_the_second),
+        site.target("second", before_the_first),
+        route=HEDGED,
+    )
     assert "the last word" in error.message
 
 
@@ -656,7 +830,9 @@ def test_a_hedged_call_that_is_cancelled_leaves_nothing_behind(site: Site) -> No
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.to_thread(until, lambda: site.server.open_connections <= before, "both connections to be closed")
+        await asyncio.to_thread(
+            until, lambda: site.server.open_connections <= before, "both connections to be closed"
+        )
 
     site.run(call)
     assert site.pool.slots.taken == {}

@@ -51,11 +51,45 @@ def pool(clock: Clock) -> TargetPool:
 # --- circuits, for all callers ---------------------------------------------------------------------------------------
 
 STATUSES = [status for status in range(400, 600) if status not in (401, 402, 403, 429)]
-SPEAK_OF_THE_REQUEST = [400, 404, 405, 406, 409, 410, 411, 412, 413, 414, 415, 416, 417, 422, 423, 424, 428, 431, 451]
-MAY_BE_PROVOKED = [failure(407), failure(408), failure(500), failure(503), failure(529), lost(), slow(), UpstreamError("nonsense in a 200")]
-UNPROVOKED = [UpstreamError("refused", code="connection_failed"), UpstreamTimeout("late", code="connect_timeout")]
+SPEAK_OF_THE_REQUEST = [
+    400,
+    404,
+    405,
+    406,
+    409,
+    410,
+    411,
+    412,
+    413,
+    414,
+    415,
+    416,
+    417,
+    422,
+    423,
+    424,
+    428,
+    431,
+    451,
+]
+MAY_BE_PROVOKED = [
+    failure(407),
+    failure(408),
+    failure(500),
+    failure(503),
+    failure(529),
+    lost(),
+    slow(),
+    UpstreamError("nonsense in a 200"),
+]
+UNPROVOKED = [
+    UpstreamError("refused", code="connection_failed"),
+    UpstreamTimeout("late", code="connect_timeout"),
+]
 
-provoked = pytest.mark.parametrize("fault", MAY_BE_PROVOKED, ids=lambda fault: f"{fault.upstream_status or fault.code}")
+provoked = pytest.mark.parametrize(
+    "fault", MAY_BE_PROVOKED, ids=lambda fault: f"{fault.upstream_status or fault.code}"
+)
 unprovoked = pytest.mark.parametrize("fault", UNPROVOKED, ids=lambda fault: fault.code)
 
 
@@ -69,7 +103,9 @@ def keep_failing(pool: TargetPool, fault: ProviderFault, caller: str, calls: int
 
 
 @pytest.mark.parametrize("status", range(400, 600))
-def test_no_status_that_one_caller_meets_puts_a_target_out_of_order_for_another(pool: TargetPool, clock: Clock, status: int) -> None:
+def test_no_status_that_one_caller_meets_puts_a_target_out_of_order_for_another(
+    pool: TargetPool, clock: Clock, status: int
+) -> None:
     for _ in range(5):
         keep_failing(pool, failure(status), ALICE)
         clock.now += 70
@@ -79,23 +115,35 @@ def test_no_status_that_one_caller_meets_puts_a_target_out_of_order_for_another(
 
 
 @pytest.mark.parametrize("status", SPEAK_OF_THE_REQUEST)
-def test_a_status_that_speaks_of_the_request_counts_for_nobody(pool: TargetPool, status: int) -> None:
+def test_a_status_that_speaks_of_the_request_counts_for_nobody(
+    pool: TargetPool, status: int
+) -> None:
     for caller in (ALICE, BOB, CAROL) * 20:
         fail(pool, failure(status), caller=caller)
     assert pool.health.incidents == {}
     assert state(pool) is TargetState.HEALTHY
 
 
-@pytest.mark.parametrize("status", [status for status in STATUSES if status >= 500 or status in (407, 408)])
-def test_every_other_status_opens_the_circuit_of_who_meets_it(pool: TargetPool, status: int) -> None:
+@pytest.mark.parametrize(
+    "status", [status for status in STATUSES if status >= 500 or status in (407, 408)]
+)
+def test_every_other_status_opens_the_circuit_of_who_meets_it(
+    pool: TargetPool, status: int
+) -> None:
     keep_failing(pool, failure(status), ALICE)
     assert state(pool, A, ALICE) is TargetState.OPEN
 
 
 @provoked
-def test_a_callers_own_faults_divert_that_caller_alone(pool: TargetPool, fault: ProviderFault) -> None:
+def test_a_callers_own_faults_divert_that_caller_alone(
+    pool: TargetPool, fault: ProviderFault
+) -> None:
     keep_failing(pool, fault, ALICE)
-    assert [state(pool, A, caller) for caller in (ALICE, BOB, "")] == [TargetState.OPEN, TargetState.HEALTHY, TargetState.HEALTHY]
+    assert [state(pool, A, caller) for caller in (ALICE, BOB, "")] == [
+        TargetState.OPEN,
+        TargetState.HEALTHY,
+        TargetState.HEALTHY,
+    ]
     assert pool.health.not_open(ALICE) == ({A.key}, frozenset())
     assert pool.health.not_open(BOB) == (frozenset(), frozenset())
     assert pool.health.wait_for([A], ALICE) == 30
@@ -120,7 +168,9 @@ def test_but_not_with_a_success_of_anybody_between(pool: TargetPool) -> None:
 
 
 @unprovoked
-def test_connections_that_fail_concern_all_whoever_asked_for_them(pool: TargetPool, fault: ProviderFault) -> None:
+def test_connections_that_fail_concern_all_whoever_asked_for_them(
+    pool: TargetPool, fault: ProviderFault
+) -> None:
     for _ in range(5):
         fail(pool, fault, caller=ALICE)
     assert state(pool, A, BOB) is TargetState.OPEN
@@ -132,7 +182,12 @@ KEY = ConnectionKey("h", 443, True, True, None, None, None, None)
 @pytest.mark.parametrize(
     ("error", "concerns_all"),
     [
-        (aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")), True),
+        (
+            aiohttp.ClientConnectorError(
+                KEY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+            ),
+            True,
+        ),
         (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "unknown host")), True),
         (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "no TLS")), True),
         (aiohttp.ClientConnectorCertificateError(KEY, ssl.CertificateError("expired")), True),
@@ -143,10 +198,15 @@ KEY = ConnectionKey("h", 443, True, True, None, None, None, None)
         (aiohttp.ClientPayloadError(), False),
         (TimeoutError(), False),
     ],
-    ids=lambda value: type(value).__name__ + (f" {value.errno}" if isinstance(value, OSError) else ""),
+    ids=lambda value: (
+        type(value).__name__ + (f" {value.errno}" if isinstance(value, OSError) else "")
+    ),
 )
-def test_what_no_caller_can_bring_about(pool: TargetPool, error: Exception, concerns_all: bool) -> None:
-    """Many calls at once may leave this machine without files or ports: that is not the provider's fault."""
+def test_what_no_caller_can_bring_about(
+    pool: TargetPool, error: Exception, concerns_all: bool
+) -> None:
+    """Many calls at once may leave this machine without files or ports: that is not the provider's
+    fault."""
     for _ in range(5):
         fail(pool, transport.fault(error))
     assert state(pool, A, BOB) is (TargetState.OPEN if concerns_all else TargetState.HEALTHY)
@@ -163,7 +223,9 @@ def test_failures_of_one_caller_do_not_make_few_connections_count(pool: TargetPo
 
 
 @provoked
-def test_one_callers_trials_do_not_keep_a_circuit_open(pool: TargetPool, clock: Clock, fault: ProviderFault) -> None:
+def test_one_callers_trials_do_not_keep_a_circuit_open(
+    pool: TargetPool, clock: Clock, fault: ProviderFault
+) -> None:
     open_for_all(pool)
     clock.now += 31
     for _ in range(10):
@@ -171,7 +233,10 @@ def test_one_callers_trials_do_not_keep_a_circuit_open(pool: TargetPool, clock: 
         assert state(pool, A, BOB) is TargetState.HALF_OPEN, "is left to others"
         clock.now += 301
     succeed(pool, caller=BOB)
-    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [TargetState.HEALTHY, TargetState.HEALTHY]
+    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
+        TargetState.HEALTHY,
+        TargetState.HEALTHY,
+    ]
 
 
 @provoked
@@ -187,7 +252,9 @@ def test_trials_of_two_callers_do(pool: TargetPool, clock: Clock, fault: Provide
 
 
 @unprovoked
-def test_and_so_does_one_connection_that_fails(pool: TargetPool, clock: Clock, fault: ProviderFault) -> None:
+def test_and_so_does_one_connection_that_fails(
+    pool: TargetPool, clock: Clock, fault: ProviderFault
+) -> None:
     open_for_all(pool)
     clock.now += 31
     fail(pool, fault)
@@ -195,8 +262,14 @@ def test_and_so_does_one_connection_that_fails(pool: TargetPool, clock: Clock, f
     assert state(pool, A, BOB) is TargetState.OPEN
 
 
-@pytest.mark.parametrize("fault", [BAD_REQUEST, failure(404), failure(429), failure(403), None], ids=["400", "404", "429", "403", "left"])
-def test_a_trial_that_shows_nothing_leaves_the_next_to_others(pool: TargetPool, clock: Clock, fault: ProviderFault | None) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [BAD_REQUEST, failure(404), failure(429), failure(403), None],
+    ids=["400", "404", "429", "403", "left"],
+)
+def test_a_trial_that_shows_nothing_leaves_the_next_to_others(
+    pool: TargetPool, clock: Clock, fault: ProviderFault | None
+) -> None:
     open_for_all(pool)
     clock.now += 31
     permit = admit(pool, A, ALICE)
@@ -210,7 +283,9 @@ def test_a_trial_that_shows_nothing_leaves_the_next_to_others(pool: TargetPool, 
     assert [state(pool, A, caller) for caller in (ALICE, BOB, CAROL)] == [TargetState.HEALTHY] * 3
 
 
-def test_a_caller_who_is_slow_on_purpose_does_not_keep_the_trial(pool: TargetPool, clock: Clock) -> None:
+def test_a_caller_who_is_slow_on_purpose_does_not_keep_the_trial(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_for_all(pool)
     clock.now += 31
     held = admit(pool, A, ALICE)
@@ -224,7 +299,9 @@ def test_a_caller_who_is_slow_on_purpose_does_not_keep_the_trial(pool: TargetPoo
     assert state(pool, A, BOB) is TargetState.HEALTHY
 
 
-def test_a_stream_that_breaks_after_the_trial_concerns_its_caller(pool: TargetPool, clock: Clock) -> None:
+def test_a_stream_that_breaks_after_the_trial_concerns_its_caller(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_for_all(pool)
     clock.now += 31
     for _ in range(5):
@@ -233,7 +310,10 @@ def test_a_stream_that_breaks_after_the_trial_concerns_its_caller(pool: TargetPo
             permit.began()
             permit.failed(lost())
             permit.release()
-    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [TargetState.OPEN, TargetState.HEALTHY]
+    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
+        TargetState.OPEN,
+        TargetState.HEALTHY,
+    ]
 
 
 def test_an_outage_of_all_leaves_no_caller_behind(pool: TargetPool, clock: Clock) -> None:
@@ -253,7 +333,9 @@ def test_an_outage_of_all_leaves_no_caller_behind(pool: TargetPool, clock: Clock
 # --- limits and keys, for all ----------------------------------------------------------------------------------------
 
 
-def test_one_callers_429_makes_a_last_resort_for_all_for_ten_seconds_in_a_minute(pool: TargetPool, clock: Clock) -> None:
+def test_one_callers_429_makes_a_last_resort_for_all_for_ten_seconds_in_a_minute(
+    pool: TargetPool, clock: Clock
+) -> None:
     limited = 0
     for _ in range(600):
         keep_failing(pool, failure(429, retry_after=300), ALICE, 1)
@@ -263,7 +345,9 @@ def test_one_callers_429_makes_a_last_resort_for_all_for_ten_seconds_in_a_minute
     assert limited == 100
 
 
-def test_three_callers_429_holds_in_full_and_no_longer_for_one_of_them(pool: TargetPool, clock: Clock) -> None:
+def test_three_callers_429_holds_in_full_and_no_longer_for_one_of_them(
+    pool: TargetPool, clock: Clock
+) -> None:
     for caller in (ALICE, BOB, CAROL):
         fail(pool, failure(429, retry_after=100), caller=caller)
     clock.now += 99
@@ -275,13 +359,21 @@ def test_three_callers_429_holds_in_full_and_no_longer_for_one_of_them(pool: Tar
 
 def test_a_retry_after_of_one_callers_500_concerns_that_caller(pool: TargetPool) -> None:
     fail(pool, failure(503, retry_after=20))
-    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [TargetState.DEGRADED, TargetState.HEALTHY]
+    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
+        TargetState.DEGRADED,
+        TargetState.HEALTHY,
+    ]
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_a_key_that_is_refused_to_one_caller_is_a_last_resort_for_that_one(pool: TargetPool, status: int) -> None:
+def test_a_key_that_is_refused_to_one_caller_is_a_last_resort_for_that_one(
+    pool: TargetPool, status: int
+) -> None:
     keep_failing(pool, failure(status), ALICE)
-    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [TargetState.DEGRADED, TargetState.HEALTHY]
+    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
+        TargetState.DEGRADED,
+        TargetState.HEALTHY,
+    ]
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
@@ -289,7 +381,11 @@ def test_and_to_three_for_all(pool: TargetPool, status: int) -> None:
     for caller in (ALICE, BOB, CAROL):
         fail(pool, failure(status), caller=caller)
     others = TargetState.DEGRADED if status == 401 else TargetState.HEALTHY
-    assert [state(pool, each, "anybody") for each in (A, B, OTHER)] == [TargetState.DEGRADED, others, TargetState.HEALTHY]
+    assert [state(pool, each, "anybody") for each in (A, B, OTHER)] == [
+        TargetState.DEGRADED,
+        others,
+        TargetState.HEALTHY,
+    ]
 
 
 # --- probes ----------------------------------------------------------------------------------------------------------
@@ -304,25 +400,37 @@ def doubts(pool: TargetPool) -> list[tuple[str, str]]:
 
 
 @provoked
-def test_a_probe_is_asked_for_when_a_callers_circuit_opens(pool: TargetPool, doubts: list[tuple[str, str]], fault: ProviderFault) -> None:
+def test_a_probe_is_asked_for_when_a_callers_circuit_opens(
+    pool: TargetPool, doubts: list[tuple[str, str]], fault: ProviderFault
+) -> None:
     keep_failing(pool, fault, ALICE)
     assert doubts == [("p/a", ALICE)]
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_and_when_a_key_is_refused(pool: TargetPool, doubts: list[tuple[str, str]], status: int) -> None:
+def test_and_when_a_key_is_refused(
+    pool: TargetPool, doubts: list[tuple[str, str]], status: int
+) -> None:
     keep_failing(pool, failure(status), ALICE)
     assert doubts == [("p/a", ALICE)]
 
 
 @pytest.mark.parametrize("status", [*SPEAK_OF_THE_REQUEST, 429])
-def test_but_not_for_what_says_nothing(pool: TargetPool, doubts: list[tuple[str, str]], status: int) -> None:
+def test_but_not_for_what_says_nothing(
+    pool: TargetPool, doubts: list[tuple[str, str]], status: int
+) -> None:
     keep_failing(pool, failure(status), ALICE)
     assert doubts == []
 
 
-@pytest.mark.parametrize("fault", [*MAY_BE_PROVOKED, *UNPROVOKED], ids=lambda fault: f"{fault.upstream_status or fault.code}")
-def test_a_probe_that_fails_too_opens_it_for_all_and_for_longer_each_time(pool: TargetPool, clock: Clock, fault: ProviderFault) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [*MAY_BE_PROVOKED, *UNPROVOKED],
+    ids=lambda fault: f"{fault.upstream_status or fault.code}",
+)
+def test_a_probe_that_fails_too_opens_it_for_all_and_for_longer_each_time(
+    pool: TargetPool, clock: Clock, fault: ProviderFault
+) -> None:
     for seconds in (30, 60, 120, 240, 300, 300):
         keep_failing(pool, failure(), ALICE)
         pool.health.probed(A, fault)
@@ -330,34 +438,56 @@ def test_a_probe_that_fails_too_opens_it_for_all_and_for_longer_each_time(pool: 
         clock.now += seconds - 0.1
         assert state(pool, A, BOB) is TargetState.OPEN
         clock.now += 0.2
-        assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [TargetState.HALF_OPEN, TargetState.HALF_OPEN]
+        assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
+            TargetState.HALF_OPEN,
+            TargetState.HALF_OPEN,
+        ]
 
 
-def test_a_second_probe_in_a_cool_down_does_not_make_it_longer(pool: TargetPool, clock: Clock) -> None:
+def test_a_second_probe_in_a_cool_down_does_not_make_it_longer(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_for_all(pool)
     pool.health.probed(A, failure())
     clock.now += 31
     assert state(pool, A, BOB) is TargetState.HALF_OPEN
 
 
-def test_a_good_probe_leaves_the_circuit_of_the_caller_open_and_ends_that_of_all(pool: TargetPool, clock: Clock) -> None:
+def test_a_good_probe_leaves_the_circuit_of_the_caller_open_and_ends_that_of_all(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_circuit(pool)
     pool.health.probed(A, None)
-    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [TargetState.OPEN, TargetState.HEALTHY]
+    assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
+        TargetState.OPEN,
+        TargetState.HEALTHY,
+    ]
     open_for_all(pool, B)
     pool.health.probed(B, None)
-    assert [state(pool, B, caller) for caller in (ALICE, BOB)] == [TargetState.HEALTHY, TargetState.HEALTHY]
+    assert [state(pool, B, caller) for caller in (ALICE, BOB)] == [
+        TargetState.HEALTHY,
+        TargetState.HEALTHY,
+    ]
 
 
 @pytest.mark.parametrize(
     ("status", "others"),
-    [(401, TargetState.DEGRADED), (403, TargetState.DEGRADED), (429, TargetState.DEGRADED), (404, TargetState.HEALTHY)],
+    [
+        (401, TargetState.DEGRADED),
+        (403, TargetState.DEGRADED),
+        (429, TargetState.DEGRADED),
+        (404, TargetState.HEALTHY),
+    ],
 )
-def test_a_probe_that_is_refused_shows_that_the_target_is_there(pool: TargetPool, clock: Clock, status: int, others: TargetState) -> None:
+def test_a_probe_that_is_refused_shows_that_the_target_is_there(
+    pool: TargetPool, clock: Clock, status: int, others: TargetState
+) -> None:
     open_for_all(pool)
     clock.now += 31
     pool.health.probed(A, failure(status))
-    assert state(pool, A, BOB) is (TargetState.HEALTHY if status in SPEAK_OF_THE_REQUEST else TargetState.DEGRADED)
+    assert state(pool, A, BOB) is (
+        TargetState.HEALTHY if status in SPEAK_OF_THE_REQUEST else TargetState.DEGRADED
+    )
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

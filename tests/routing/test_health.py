@@ -45,7 +45,10 @@ def pool(clock: Clock) -> TargetPool:
 # --- circuits, as a caller meets them -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", [failure(500), failure(503), failure(408), lost(), slow(), UpstreamError("nonsense in a 200")])
+@pytest.mark.parametrize(
+    "fault",
+    [failure(500), failure(503), failure(408), lost(), slow(), UpstreamError("nonsense in a 200")],
+)
 def test_five_failures_in_a_row_open_the_circuit(pool: TargetPool, fault: ProviderFault) -> None:
     for _ in range(4):
         fail(pool, fault)
@@ -70,8 +73,12 @@ IN_A_200 = UpstreamError("filtered", status=400, code="content_policy_violation"
 NO_SOCKET = UpstreamError("none left", code="no_connection_left")
 
 
-@pytest.mark.parametrize("fault", [BAD_REQUEST, TOO_LONG, IN_A_200, NO_SOCKET], ids=lambda fault: fault.code)
-def test_what_says_nothing_of_the_target_is_not_counted(pool: TargetPool, fault: ProviderFault) -> None:
+@pytest.mark.parametrize(
+    "fault", [BAD_REQUEST, TOO_LONG, IN_A_200, NO_SOCKET], ids=lambda fault: fault.code
+)
+def test_what_says_nothing_of_the_target_is_not_counted(
+    pool: TargetPool, fault: ProviderFault
+) -> None:
     for caller in (ALICE, BOB, CAROL) * 20:
         fail(pool, fault, caller=caller)
     assert [state(pool, A, caller) for caller in (ALICE, BOB, CAROL)] == [TargetState.HEALTHY] * 3
@@ -97,7 +104,9 @@ def test_an_outage_may_last_for_days(pool: TargetPool, clock: Clock, fault: Prov
         fail(pool, fault)
 
 
-def test_success_of_the_trial_closes_the_circuit_and_the_next_cool_down_is_short_again(pool: TargetPool, clock: Clock) -> None:
+def test_success_of_the_trial_closes_the_circuit_and_the_next_cool_down_is_short_again(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_circuit(pool)
     clock.now += 31
     fail(pool)
@@ -122,7 +131,9 @@ def test_there_is_one_trial_at_a_time(pool: TargetPool, clock: Clock) -> None:
     assert admit(pool) is not None, "a trial that was left shows nothing, so there is another"
 
 
-def test_the_first_chunk_ends_a_trial_but_one_failure_opens_the_circuit_again(pool: TargetPool, clock: Clock) -> None:
+def test_the_first_chunk_ends_a_trial_but_one_failure_opens_the_circuit_again(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_circuit(pool)
     clock.now += 31
     permit = admit(pool)
@@ -165,14 +176,18 @@ def test_calls_from_before_neither_close_nor_prolong(pool: TargetPool, clock: Cl
 
 
 @pytest.mark.parametrize("fault", [failure(429, retry_after=7), failure(401), BAD_REQUEST])
-def test_a_target_that_answers_a_trial_at_all_is_not_out_of_order(pool: TargetPool, clock: Clock, fault: ProviderFault) -> None:
+def test_a_target_that_answers_a_trial_at_all_is_not_out_of_order(
+    pool: TargetPool, clock: Clock, fault: ProviderFault
+) -> None:
     open_circuit(pool)
     clock.now += 31
     fail(pool, fault)
     assert state(pool) in (TargetState.HEALTHY, TargetState.DEGRADED)
 
 
-def test_a_clock_that_was_put_back_does_not_keep_a_target_out(pool: TargetPool, clock: Clock) -> None:
+def test_a_clock_that_was_put_back_does_not_keep_a_target_out(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_circuit(pool)
     clock.now -= 3600
     assert state(pool) is TargetState.HALF_OPEN
@@ -211,7 +226,9 @@ def test_a_429_without_one_cools_for_five_seconds(pool: TargetPool, clock: Clock
     assert state(pool) is TargetState.HEALTHY
 
 
-def test_a_later_429_prolongs_and_an_earlier_end_does_not_shorten(pool: TargetPool, clock: Clock) -> None:
+def test_a_later_429_prolongs_and_an_earlier_end_does_not_shorten(
+    pool: TargetPool, clock: Clock
+) -> None:
     fail(pool, failure(429, retry_after=20))
     fail(pool, failure(429, retry_after=60))
     fail(pool, failure(429, retry_after=2))
@@ -230,7 +247,11 @@ def test_limits_are_no_failures(pool: TargetPool, clock: Clock) -> None:
 
 def test_401_concerns_all_of_the_provider(pool: TargetPool) -> None:
     fail(pool, failure(401))
-    assert [state(pool, each) for each in (A, B, OTHER)] == [TargetState.DEGRADED, TargetState.DEGRADED, TargetState.HEALTHY]
+    assert [state(pool, each) for each in (A, B, OTHER)] == [
+        TargetState.DEGRADED,
+        TargetState.DEGRADED,
+        TargetState.HEALTHY,
+    ]
 
 
 @pytest.mark.parametrize("status", [402, 403])
@@ -252,7 +273,9 @@ def test_another_key_or_address_is_another_matter(pool: TargetPool) -> None:
     assert state(pool, type(fresh)(changed, "a")) is TargetState.HEALTHY
 
 
-def test_a_refused_key_is_tried_in_its_usual_place_now_and_then(pool: TargetPool, clock: Clock) -> None:
+def test_a_refused_key_is_tried_in_its_usual_place_now_and_then(
+    pool: TargetPool, clock: Clock
+) -> None:
     fail(pool, failure(401))
     for seconds in (30, 60):
         clock.now += seconds + 0.1
@@ -297,7 +320,9 @@ def sharing(clock: Clock, notices: Notices) -> TargetPool:
     return pool_with(clock, notices)
 
 
-def test_other_processes_are_told_of_every_change_for_all_and_of_nothing_else(sharing: TargetPool, notices: Notices, clock: Clock) -> None:
+def test_other_processes_are_told_of_every_change_for_all_and_of_nothing_else(
+    sharing: TargetPool, notices: Notices, clock: Clock
+) -> None:
     succeed(sharing)
     fail(sharing)
     succeed(sharing)
@@ -309,7 +334,12 @@ def test_other_processes_are_told_of_every_change_for_all_and_of_nothing_else(sh
     fail(sharing, failure(429, retry_after=9), B)
     for caller in (ALICE, BOB, CAROL):
         fail(sharing, failure(401), OTHER, caller)
-    assert notices.told == [(OTHER.key, "failing"), (OTHER.key, None), (B.key, "limited"), (OTHER.provider.identity, "refused")]
+    assert notices.told == [
+        (OTHER.key, "failing"),
+        (OTHER.key, None),
+        (B.key, "limited"),
+        (OTHER.provider.identity, "refused"),
+    ]
 
 
 def test_what_others_found_counts_here(sharing: TargetPool, notices: Notices, clock: Clock) -> None:
@@ -321,7 +351,9 @@ def test_what_others_found_counts_here(sharing: TargetPool, notices: Notices, cl
     assert state(sharing) is TargetState.HEALTHY
 
 
-def test_a_trial_of_another_process_is_waited_for(sharing: TargetPool, notices: Notices, clock: Clock) -> None:
+def test_a_trial_of_another_process_is_waited_for(
+    sharing: TargetPool, notices: Notices, clock: Clock
+) -> None:
     open_for_all(sharing)
     clock.now += 31
     notices.claims = False
@@ -334,7 +366,9 @@ def test_a_trial_of_another_process_is_waited_for(sharing: TargetPool, notices: 
     assert state(sharing) is TargetState.HEALTHY
 
 
-def test_a_trial_that_shows_nothing_gives_its_claim_up(sharing: TargetPool, notices: Notices, clock: Clock) -> None:
+def test_a_trial_that_shows_nothing_gives_its_claim_up(
+    sharing: TargetPool, notices: Notices, clock: Clock
+) -> None:
     open_for_all(sharing)
     clock.now += 31
     permit = admit(sharing)

@@ -1,4 +1,5 @@
-"""What processes tell each other through Django's cache. Two states over one cache stand for two processes."""
+"""What processes tell each other through Django's cache. Two states over one cache stand for two
+processes."""
 
 from __future__ import annotations
 
@@ -34,7 +35,10 @@ A = target("p/a")
 def cache_of(kind: str, folder: Path, prefix: str) -> dict[str, Any]:
     if kind == "redis":
         return redis_cache(REDIS, prefix)
-    return {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(folder)}
+    return {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": str(folder),
+    }
 
 
 @pytest.fixture(params=["redis", "files"])
@@ -131,7 +135,9 @@ def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Cl
     one.comes_to(TargetState.HEALTHY)
 
 
-def test_a_process_that_begins_later_knows_it_with_its_first_call(two: tuple[Process, Process], wall: Clock) -> None:
+def test_a_process_that_begins_later_knows_it_with_its_first_call(
+    two: tuple[Process, Process], wall: Clock
+) -> None:
     one, _ = two
     one.fail(3, status=401)
     late = Process(wall)
@@ -147,12 +153,17 @@ def test_one_process_has_the_trial(two: tuple[Process, Process], wall: Clock) ->
     wall.now += 31
 
     async def both() -> list[bool]:
-        return [permit is not None for permit in await asyncio.gather(*(each.pool.admit(A) for each in (*two, *two)))]
+        return [
+            permit is not None
+            for permit in await asyncio.gather(*(each.pool.admit(A) for each in (*two, *two)))
+        ]
 
     assert sum(asyncio.run(both())) == 1
 
 
-def test_a_trial_that_was_left_is_free_for_the_other(two: tuple[Process, Process], wall: Clock) -> None:
+def test_a_trial_that_was_left_is_free_for_the_other(
+    two: tuple[Process, Process], wall: Clock
+) -> None:
     one, other = two
     one.fail(5)
     other.comes_to(TargetState.OPEN)
@@ -171,11 +182,15 @@ def test_a_trial_that_was_left_is_free_for_the_other(two: tuple[Process, Process
     until(after_another_second, "the trial")
 
 
-def test_others_are_asked_at_most_once_a_second(two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_are_asked_at_most_once_a_second(
+    two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, _ = two
     asked: list[Any] = []
     real = HealthSync._ask
-    monkeypatch.setattr(HealthSync, "_ask", lambda self, names: asked.append(names) or real(self, names))
+    monkeypatch.setattr(
+        HealthSync, "_ask", lambda self, names: asked.append(names) or real(self, names)
+    )
     monkeypatch.setattr(health_sync, "PATIENCE", 1e9)
 
     async def many() -> None:
@@ -188,7 +203,9 @@ def test_others_are_asked_at_most_once_a_second(two: tuple[Process, Process], mo
     assert 2 <= len(asked) <= 10
 
 
-def test_a_cache_that_is_flushed_takes_nothing_from_those_who_know(two: tuple[Process, Process]) -> None:
+def test_a_cache_that_is_flushed_takes_nothing_from_those_who_know(
+    two: tuple[Process, Process],
+) -> None:
     one, other = two
     one.fail(5)
     other.comes_to(TargetState.OPEN)
@@ -231,9 +248,14 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_dead_cache_means_local_state_and_one_warning(wall: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dead_cache_means_local_state_and_one_warning(
+    wall: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     dead = redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")
-    with override_settings(CACHES={"default": dead}), caplog.at_level(logging.WARNING, "native_api.routing"):
+    with (
+        override_settings(CACHES={"default": dead}),
+        caplog.at_level(logging.WARNING, "native_api.routing"),
+    ):
         alone = Process(wall)
         alone.fail(5)
         assert alone.state() is TargetState.OPEN
@@ -245,7 +267,9 @@ def test_a_dead_cache_means_local_state_and_one_warning(wall: Clock, caplog: pyt
     assert caplog.text.count("cache cannot be used") == 1
 
 
-def test_a_hanging_cache_holds_no_call_up(wall: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hanging_cache_holds_no_call_up(
+    wall: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(health_sync, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
@@ -278,7 +302,12 @@ def test_nor_an_operator_who_looks(wall: Clock, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_could_not_be_told_is_told_when_the_cache_is_back(wall: Clock, tmp_path: Path) -> None:
-    flaky = {"default": {"BACKEND": "tests.routing.test_health_sync.FlakyCache", "LOCATION": str(tmp_path)}}
+    flaky = {
+        "default": {
+            "BACKEND": "tests.routing.test_health_sync.FlakyCache",
+            "LOCATION": str(tmp_path),
+        }
+    }
     with override_settings(CACHES=flaky):
         one, other = Process(wall), Process(wall)
         FlakyCache.broken.set()

@@ -1,4 +1,5 @@
-"""Routes as a site writes them, in settings and as rows: what they become, and what the admin makes of them."""
+"""Routes as a site writes them, in settings and as rows: what they become, and what the admin makes
+of them."""
 
 from __future__ import annotations
 
@@ -26,24 +27,46 @@ def built(models: dict[str, Any], **provider: Any) -> catalog.Catalog:
 
 
 def test_what_a_target_tells_wins_over_its_provider() -> None:
-    provider = {"TIMEOUT": {"CONNECT": 1, "TOTAL": 90}, "RETRIES": 3, "MAX_CONCURRENCY": 8, "PRICE": {"INPUT": "1", "OUTPUT": "2"}}
-    own = {**X, "TIMEOUT": {"FIRST_TOKEN": 7}, "RETRIES": 0, "MAX_CONCURRENCY": 2, "PRICE": {"INPUT": "0.10", "CACHED": "0.01"}}
+    provider = {
+        "TIMEOUT": {"CONNECT": 1, "TOTAL": 90},
+        "RETRIES": 3,
+        "MAX_CONCURRENCY": 8,
+        "PRICE": {"INPUT": "1", "OUTPUT": "2"},
+    }
+    own = {
+        **X,
+        "TIMEOUT": {"FIRST_TOKEN": 7},
+        "RETRIES": 0,
+        "MAX_CONCURRENCY": 2,
+        "PRICE": {"INPUT": "0.10", "CACHED": "0.01"},
+    }
     first, second = built({"m": {"TARGETS": [own, {**X, "MODEL": "y"}]}}, **provider).targets("m")
     assert first.timeouts == Timeouts(connect=1, first_token=7, between_tokens=30, total=90)
     assert (first.retries, first.max_concurrency) == (0, 2)
     assert first.price == {"INPUT": Decimal("0.10"), "CACHED": Decimal("0.01")}
     assert second.timeouts == Timeouts(connect=1, total=90)
-    assert (second.retries, second.max_concurrency, second.price) == (3, 8, {"INPUT": Decimal(1), "OUTPUT": Decimal(2)})
+    assert (second.retries, second.max_concurrency, second.price) == (
+        3,
+        8,
+        {"INPUT": Decimal(1), "OUTPUT": Decimal(2)},
+    )
 
 
 def test_retries_are_the_sites_where_nobody_tells_any() -> None:
     with override_settings(NATIVE_API={"ATTEMPTS": {"RETRIES": 4, "TOTAL": 9}}):
         snapshot = built({"m": {"TARGETS": [X]}})
-    assert (snapshot.targets("m")[0].retries, snapshot.attempt_limits.attempts, snapshot.attempt_limits.seconds) == (4, 9, 120)
+    assert (
+        snapshot.targets("m")[0].retries,
+        snapshot.attempt_limits.attempts,
+        snapshot.attempt_limits.seconds,
+    ) == (4, 9, 120)
 
 
 def test_a_route_is_weighted_by_itself_where_the_weights_differ() -> None:
-    models = {"even": {"TARGETS": [X, {**X, "MODEL": "y"}]}, "uneven": {"TARGETS": [{**X, "WEIGHT": 3}, {**X, "MODEL": "y"}]}}
+    models = {
+        "even": {"TARGETS": [X, {**X, "MODEL": "y"}]},
+        "uneven": {"TARGETS": [{**X, "WEIGHT": 3}, {**X, "MODEL": "y"}]},
+    }
     snapshot = built(models)
     assert [snapshot.route(name).strategy for name in ("even", "uneven")] == ["ordered", "weighted"]
 
@@ -70,7 +93,8 @@ def test_what_is_wrong_with_a_routes_options_leaves_it_its_targets() -> None:
 
 def test_a_new_key_or_address_is_a_new_identity_that_shows_neither() -> None:
     identities = {
-        built({}, **changed).providers["p"].identity for changed in ({}, {"API_KEY": "sk-2"}, {"BASE_URL": "http://127.0.0.1:2/v1"})
+        built({}, **changed).providers["p"].identity
+        for changed in ({}, {"API_KEY": "sk-2"}, {"BASE_URL": "http://127.0.0.1:2/v1"})
     }
     assert len(identities) == 3
     assert "sk-" not in str(identities)
@@ -91,22 +115,48 @@ def test_a_snapshot_remembers_a_bounded_number_of_direct_routes() -> None:
 def test_rows_say_all_that_settings_say() -> None:
     price = {"INPUT": "0.15", "OUTPUT": "0.60"}
     Provider.objects.create(
-        name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", retries=0, max_concurrency=5, price=price, timeouts={"FIRST_TOKEN": 7}
+        name="p",
+        dialect="openai",
+        base_url="http://127.0.0.1:1/v1",
+        retries=0,
+        max_concurrency=5,
+        price=price,
+        timeouts={"FIRST_TOKEN": 7},
     )
-    route = ModelRoute.objects.create(name="m", strategy="cheapest", fallbacks=["n"], context_fallbacks=["n"], hedge="2.5")
+    route = ModelRoute.objects.create(
+        name="m", strategy="cheapest", fallbacks=["n"], context_fallbacks=["n"], hedge="2.5"
+    )
     Target.objects.create(
-        route=route, provider="p", model="x", timeout=30, timeouts={"CONNECT": 2}, retries=2, max_concurrency=1, price={"INPUT": "1"}
+        route=route,
+        provider="p",
+        model="x",
+        timeout=30,
+        timeouts={"CONNECT": 2},
+        retries=2,
+        max_concurrency=1,
+        price={"INPUT": "1"},
     )
-    Target.objects.create(route=ModelRoute.objects.create(name="n", hedge="p95"), provider="p", model="y")
+    Target.objects.create(
+        route=ModelRoute.objects.create(name="n", hedge="p95"), provider="p", model="y"
+    )
     with override_settings(NATIVE_API={}):
         catalog.forget()
         snapshot = catalog.current()
     assert snapshot.problems == ()
     made, [x], [y] = snapshot.route("m"), snapshot.targets("m"), snapshot.targets("n")
-    assert (made.strategy, made.fallbacks, made.context_fallbacks, made.hedge_after) == ("cheapest", ("n",), ("n",), 2.5)
+    assert (made.strategy, made.fallbacks, made.context_fallbacks, made.hedge_after) == (
+        "cheapest",
+        ("n",),
+        ("n",),
+        2.5,
+    )
     assert (x.timeouts.connect, x.timeouts.first_token, x.timeouts.total) == (2, 7, 30)
     assert (x.retries, x.max_concurrency, x.price) == (2, 1, {"INPUT": Decimal(1)})
-    assert (y.retries, y.max_concurrency, y.price) == (0, 5, {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")})
+    assert (y.retries, y.max_concurrency, y.price) == (
+        0,
+        5,
+        {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")},
+    )
     assert snapshot.route("n").hedge_after == "p95"
 
 
@@ -115,8 +165,12 @@ def test_rows_say_all_that_settings_say() -> None:
 
 @pytest.fixture
 def admin(db: None, client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
-    Provider.objects.create(name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", api_key="sk-row")
+    client.force_login(
+        get_user_model().objects.create_superuser("root", "root@example.com", "root")
+    )
+    Provider.objects.create(
+        name="p", dialect="openai", base_url="http://127.0.0.1:1/v1", api_key="sk-row"
+    )
     catalog.forget()
     return client
 
@@ -129,20 +183,45 @@ def no_troubles() -> Any:
 
 def form(*targets: dict[str, Any], **values: Any) -> dict[str, Any]:
     """The form of a route and its targets."""
-    sent = {"name": "m", "strategy": "", "fallbacks": "", "context_fallbacks": "", "hedge": "", "enabled": "on", **values}
+    sent = {
+        "name": "m",
+        "strategy": "",
+        "fallbacks": "",
+        "context_fallbacks": "",
+        "hedge": "",
+        "enabled": "on",
+        **values,
+    }
     sent |= {"targets-TOTAL_FORMS": len(targets), "targets-INITIAL_FORMS": 0}
     for position, target in enumerate(targets):
-        told = {"provider": "p", "model": "x", "priority": 0, "weight": 1, "price": "{}", "enabled": "on", **target}
+        told = {
+            "provider": "p",
+            "model": "x",
+            "priority": 0,
+            "weight": 1,
+            "price": "{}",
+            "enabled": "on",
+            **target,
+        }
         sent |= {f"targets-{position}-{name}": value for name, value in told.items()}
     return sent
 
 
 def post_route(client: Client, *targets: dict[str, Any], **values: Any) -> str:
-    return client.post("/admin/native_api/modelroute/add/", form(*targets, **values)).content.decode()
+    return client.post(
+        "/admin/native_api/modelroute/add/", form(*targets, **values)
+    ).content.decode()
 
 
 def test_the_admin_makes_a_route(admin: Client) -> None:
-    post_route(admin, {"retries": "0"}, {"model": "y", "priority": 1}, strategy="fastest", fallbacks="p/one\n p/two \n", hedge="p95")
+    post_route(
+        admin,
+        {"retries": "0"},
+        {"model": "y", "priority": 1},
+        strategy="fastest",
+        fallbacks="p/one\n p/two \n",
+        hedge="p95",
+    )
     route = ModelRoute.objects.get()
     assert (route.strategy, route.fallbacks, route.hedge) == ("fastest", ["p/one", "p/two"], "p95")
     assert [target.model for target in catalog.current().targets("m")] == ["x", "y"]
@@ -163,8 +242,12 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
         ([{}], {"fallbacks": "n"}, "it goes round in a circle: m &gt; n &gt; m"),
     ],
 )
-def test_the_admin_says_what_is_wrong_with_a_route(admin: Client, targets: Any, values: Any, words: str) -> None:
-    Target.objects.create(route=ModelRoute.objects.create(name="n", fallbacks=["m"]), provider="p", model="x")
+def test_the_admin_says_what_is_wrong_with_a_route(
+    admin: Client, targets: Any, values: Any, words: str
+) -> None:
+    Target.objects.create(
+        route=ModelRoute.objects.create(name="n", fallbacks=["m"]), provider="p", model="x"
+    )
     assert words in post_route(admin, *targets, **values)
     assert not ModelRoute.objects.filter(name="m").exists()
 
@@ -180,8 +263,13 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(("page", "shown"), [("provider", "openai, http://127.0.0.1:1/v1"), ("modelroute", "ordered: s/x")])
-def test_what_the_settings_define_is_shown_beside_the_rows_without_secrets(admin: Client, page: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [("provider", "openai, http://127.0.0.1:1/v1"), ("modelroute", "ordered: s/x")],
+)
+def test_what_the_settings_define_is_shown_beside_the_rows_without_secrets(
+    admin: Client, page: str, shown: str
+) -> None:
     with override_settings(NATIVE_API=SETTINGS):
         text = admin.get(f"/admin/native_api/{page}/").content.decode()
     assert "Defined in the settings" in text
@@ -193,7 +281,10 @@ def test_what_the_settings_define_is_shown_beside_the_rows_without_secrets(admin
 
 def test_a_row_that_the_settings_outdo_says_so(admin: Client) -> None:
     with override_settings(NATIVE_API={"PROVIDERS": {"p": LOCAL}}):
-        assert "not used: the settings define it" in admin.get("/admin/native_api/provider/").content.decode()
+        assert (
+            "not used: the settings define it"
+            in admin.get("/admin/native_api/provider/").content.decode()
+        )
 
 
 def test_troubles_show_beside_the_row(admin: Client) -> None:
@@ -201,13 +292,25 @@ def test_troubles_show_beside_the_row(admin: Client) -> None:
     catalog.forget()
     [target] = catalog.current().targets("m")
     assert "ok" in admin.get("/admin/native_api/provider/").content.decode()
-    pool.health.incidents[target.key] = Incident("failing", pool.health._clock() + 30, code="connection_failed")
-    pool.health.incidents[target.provider.identity] = Incident("refused", pool.health._clock() + 30, code="401")
-    assert "key refused (401); x: out of order (connection_failed)" in admin.get("/admin/native_api/provider/").content.decode()
-    assert "p/x: out of order (connection_failed)" in admin.get("/admin/native_api/modelroute/").content.decode()
+    pool.health.incidents[target.key] = Incident(
+        "failing", pool.health._clock() + 30, code="connection_failed"
+    )
+    pool.health.incidents[target.provider.identity] = Incident(
+        "refused", pool.health._clock() + 30, code="401"
+    )
+    assert (
+        "key refused (401); x: out of order (connection_failed)"
+        in admin.get("/admin/native_api/provider/").content.decode()
+    )
+    assert (
+        "p/x: out of order (connection_failed)"
+        in admin.get("/admin/native_api/modelroute/").content.decode()
+    )
 
 
-def test_readiness_counts_targets_in_trouble_without_names(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_counts_targets_in_trouble_without_names(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health, "REMEMBERED", 0.0)
     Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="x")
     catalog.forget()
@@ -216,7 +319,15 @@ def test_readiness_counts_targets_in_trouble_without_names(admin: Client, monkey
     def told() -> Any:
         return admin.get("/native/health/ready").json()["checks"]["providers"]
 
-    sound = {"status": "ok", "count": 1, "targets": 1, "out_of_order": 0, "limited": 0, "keys_refused": 0, "keys_unreadable": 0}
+    sound = {
+        "status": "ok",
+        "count": 1,
+        "targets": 1,
+        "out_of_order": 0,
+        "limited": 0,
+        "keys_refused": 0,
+        "keys_unreadable": 0,
+    }
     assert told() == sound
     pool.health.incidents[target.key] = Incident("failing", pool.health._clock() + 30)
     pool.health.incidents[target.provider.identity] = Incident("refused", pool.health._clock() + 30)

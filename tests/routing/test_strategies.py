@@ -12,7 +12,13 @@ import pytest
 from native_api.routing.health_states import Incident
 from native_api.routing.pool import TargetPool
 from native_api.routing.route import Route, blended
-from native_api.routing.strategies import AVAILABLE, DEGRADED, RequestTraits, candidates, conversation_of
+from native_api.routing.strategies import (
+    AVAILABLE,
+    DEGRADED,
+    RequestTraits,
+    candidates,
+    conversation_of,
+)
 from tests.routing.target_pools import Clock, pool_with, route_of, target
 
 ANY = RequestTraits()
@@ -30,7 +36,9 @@ def pool(clock: Clock) -> TargetPool:
     return pool_with(clock)
 
 
-def order(route: Route, pool: TargetPool, traits: RequestTraits = ANY, states: Any = AVAILABLE) -> list[str]:
+def order(
+    route: Route, pool: TargetPool, traits: RequestTraits = ANY, states: Any = AVAILABLE
+) -> list[str]:
     return [each.model for each in candidates(route, pool, traits, set(), states)]
 
 
@@ -52,13 +60,23 @@ def test_targets_come_as_listed_and_each_once(pool: TargetPool) -> None:
 
 
 def test_the_lower_priority_comes_first(pool: TargetPool) -> None:
-    assert order(route_of(target("p/late", priority=2), target("p/b", priority=1), target("p/a")), pool) == ["a", "b", "late"]
+    assert order(
+        route_of(target("p/late", priority=2), target("p/b", priority=1), target("p/a")), pool
+    ) == ["a", "b", "late"]
 
 
 def test_weights_share_the_calls_of_a_priority(pool: TargetPool) -> None:
-    route = route_of(target("p/a", weight=3), target("p/b", weight=1), target("p/c", weight=0), target("p/never", priority=1, weight=9))
+    route = route_of(
+        target("p/a", weight=3),
+        target("p/b", weight=1),
+        target("p/c", weight=0),
+        target("p/never", priority=1, weight=9),
+    )
     assert route.strategy == "weighted"
-    assert shares(route, pool) == {"a": pytest.approx(0.75, abs=0.03), "b": pytest.approx(0.25, abs=0.03)}
+    assert shares(route, pool) == {
+        "a": pytest.approx(0.75, abs=0.03),
+        "b": pytest.approx(0.25, abs=0.03),
+    }
     assert sorted(order(route, pool)[:3]) == ["a", "b", "c"]
     assert order(route, pool)[3] == "never"
 
@@ -66,7 +84,10 @@ def test_weights_share_the_calls_of_a_priority(pool: TargetPool) -> None:
 def test_weights_share_what_an_absent_target_leaves(pool: TargetPool) -> None:
     incident(pool, A.key, "failing")
     route = route_of(A, target("p/b", weight=3), target("q/c", weight=1), strategy="weighted")
-    assert shares(route, pool) == {"b": pytest.approx(0.75, abs=0.03), "c": pytest.approx(0.25, abs=0.03)}
+    assert shares(route, pool) == {
+        "b": pytest.approx(0.75, abs=0.03),
+        "c": pytest.approx(0.25, abs=0.03),
+    }
 
 
 def test_the_least_busy_for_its_weight(pool: TargetPool) -> None:
@@ -78,7 +99,10 @@ def test_the_least_busy_for_its_weight(pool: TargetPool) -> None:
 
 
 def test_equally_busy_targets_take_turns(pool: TargetPool) -> None:
-    assert shares(route_of(A, B, strategy="least_busy"), pool) == {"a": pytest.approx(0.5, abs=0.03), "b": pytest.approx(0.5, abs=0.03)}
+    assert shares(route_of(A, B, strategy="least_busy"), pool) == {
+        "a": pytest.approx(0.5, abs=0.03),
+        "b": pytest.approx(0.5, abs=0.03),
+    }
 
 
 def test_the_fastest_once_all_were_measured(pool: TargetPool, clock: Clock) -> None:
@@ -88,7 +112,9 @@ def test_the_fastest_once_all_were_measured(pool: TargetPool, clock: Clock) -> N
     assert first(route, pool, RequestTraits(stream=True)) == "c"
     pool.speeds.add(C.key, True, 0.5)
     assert first(route, pool, RequestTraits(stream=True)) == "b"
-    assert first(route, pool, RequestTraits(stream=False)) == "a", "complete replies are measured apart"
+    assert first(route, pool, RequestTraits(stream=False)) == "a", (
+        "complete replies are measured apart"
+    )
 
 
 def test_one_call_at_a_time_measures_what_is_out_of_date(pool: TargetPool, clock: Clock) -> None:
@@ -113,7 +139,12 @@ PRICES = {"INPUT": Decimal("1"), "OUTPUT": Decimal("5")}
 
 def test_the_cheapest_first_and_those_without_a_price_last(pool: TargetPool) -> None:
     cheap, dear = {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.4")}, PRICES
-    route = route_of(target("p/unknown"), target("p/dear", price=dear), target("p/cheap", price=cheap), strategy="cheapest")
+    route = route_of(
+        target("p/unknown"),
+        target("p/dear", price=dear),
+        target("p/cheap", price=cheap),
+        strategy="cheapest",
+    )
     assert order(route, pool) == ["cheap", "dear", "unknown"]
 
 
@@ -124,14 +155,20 @@ def test_prices_are_compared_at_three_tokens_in_for_one_out() -> None:
 
 
 def test_a_tier_takes_the_cheaper_target_more_often(pool: TargetPool) -> None:
-    targets = [target("p/cheap", price={"INPUT": Decimal(1)}), target("p/dear", price={"INPUT": Decimal(4)}), target("p/unknown")]
+    targets = [
+        target("p/cheap", price={"INPUT": Decimal(1)}),
+        target("p/dear", price={"INPUT": Decimal(4)}),
+        target("p/unknown"),
+    ]
     shared = shares(route_of(*targets, name="simple"), pool)
     assert shared == {
         "cheap": pytest.approx(4 / 6, abs=0.03),
         "dear": pytest.approx(1 / 6, abs=0.03),
         "unknown": pytest.approx(1 / 6, abs=0.03),
     }
-    assert order(route_of(*targets, name="other"), pool) == ["cheap", "dear", "unknown"], "only a tier weighs by price by itself"
+    assert order(route_of(*targets, name="other"), pool) == ["cheap", "dear", "unknown"], (
+        "only a tier weighs by price by itself"
+    )
 
 
 # --- health ----------------------------------------------------------------------------------------------------
@@ -148,8 +185,12 @@ def test_a_lower_priority_steps_in(pool: TargetPool) -> None:
     assert first(route_of(A, target("q/b", priority=1)), pool) == "b"
 
 
-@pytest.mark.parametrize(("name", "kind"), [(A.key, "limited"), (A.key, "refused"), (A.provider.identity, "refused")])
-def test_a_limit_or_a_refused_key_makes_a_target_a_last_resort(pool: TargetPool, name: str, kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [(A.key, "limited"), (A.key, "refused"), (A.provider.identity, "refused")]
+)
+def test_a_limit_or_a_refused_key_makes_a_target_a_last_resort(
+    pool: TargetPool, name: str, kind: Any
+) -> None:
     incident(pool, name, kind)
     assert order(route_of(A, C), pool) == ["c"]
     assert order(route_of(A, C), pool, states=DEGRADED) == ["a"]
@@ -164,7 +205,10 @@ def test_a_trial_takes_its_usual_place(pool: TargetPool) -> None:
 
 
 def conversations(route: Route, pool: TargetPool, count: int = 2000) -> dict[int, str]:
-    return {number: first(route, pool, RequestTraits(conversation=conversation_of(f"user:{number}"))) for number in range(count)}
+    return {
+        number: first(route, pool, RequestTraits(conversation=conversation_of(f"user:{number}")))
+        for number in range(count)
+    }
 
 
 @pytest.mark.parametrize("strategy", ["ordered", "weighted", "least_busy", "fastest", "cheapest"])
@@ -174,7 +218,10 @@ def test_a_conversation_stays_whatever_the_strategy(pool: TargetPool, strategy: 
 
 
 def test_every_process_version_and_machine_agrees_on_a_conversation(pool: TargetPool) -> None:
-    found = [first(route_of(A, B, C), pool, RequestTraits(conversation=conversation_of(name))) for name in ("x", "y", "z", "w")]
+    found = [
+        first(route_of(A, B, C), pool, RequestTraits(conversation=conversation_of(name)))
+        for name in ("x", "y", "z", "w")
+    ]
     assert found == ["c", "c", "b", "b"]
 
 
@@ -184,20 +231,31 @@ def test_conversations_are_shared_by_weight(pool: TargetPool) -> None:
 
 
 @pytest.mark.parametrize("weights", [(1, 1, 1), (1, 2, 3)])
-def test_only_the_conversations_of_a_lost_target_move_and_they_spread(pool: TargetPool, weights: tuple[int, ...]) -> None:
-    route = route_of(*(target(f"p/{model}", weight=weight) for model, weight in zip("abc", weights, strict=True)))
+def test_only_the_conversations_of_a_lost_target_move_and_they_spread(
+    pool: TargetPool, weights: tuple[int, ...]
+) -> None:
+    route = route_of(
+        *(target(f"p/{model}", weight=weight) for model, weight in zip("abc", weights, strict=True))
+    )
     before = conversations(route, pool)
     incident(pool, A.key, "failing")
     after = conversations(route, pool)
-    assert {number for number in before if before[number] != after[number]} == {number for number in before if before[number] == "a"}
+    assert {number for number in before if before[number] != after[number]} == {
+        number for number in before if before[number] == "a"
+    }
     moved = Counter(after[number] for number in before if before[number] == "a")
-    assert moved["b"] / sum(moved.values()) == pytest.approx(weights[1] / (weights[1] + weights[2]), abs=0.1)
+    assert moved["b"] / sum(moved.values()) == pytest.approx(
+        weights[1] / (weights[1] + weights[2]), abs=0.1
+    )
     pool.health.take({A.key: None})
     assert conversations(route, pool) == before
 
 
 def test_a_conversation_keeps_to_the_priority(pool: TargetPool) -> None:
-    assert set(conversations(route_of(A, B, target("q/c", priority=1)), pool, 200).values()) == {"a", "b"}
+    assert set(conversations(route_of(A, B, target("q/c", priority=1)), pool, 200).values()) == {
+        "a",
+        "b",
+    }
 
 
 def test_a_route_without_targets_has_none(pool: TargetPool) -> None:

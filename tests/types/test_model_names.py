@@ -1,4 +1,5 @@
-"""One name for one model: for every vendor, access, limits, prices and health are the same for all spellings that it takes for a model."""
+"""One name for one model: for every vendor, access, limits, prices and health are the same for all
+spellings that it takes for a model."""
 
 from __future__ import annotations
 
@@ -30,7 +31,12 @@ OWN_WAYS: dict[str, list[str]] = {
         "registry.ollama.ai/library/llama3", "registry.ollama.ai/library/Llama3:latest", "ollama.com/library/llama3",
     ],
 }  # fmt: skip
-PRICED = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-5", "mistral": "mistral-large-latest", "openrouter": "openai/gpt-4o"}
+PRICED = {
+    "openai": "gpt-4o",
+    "anthropic": "claude-sonnet-4-5",
+    "mistral": "mistral-large-latest",
+    "openrouter": "openai/gpt-4o",
+}
 
 
 def ways(preset: str) -> list[str]:
@@ -39,9 +45,16 @@ def ways(preset: str) -> list[str]:
     return OWN_WAYS.get(preset, [model, model.upper(), model.title()])
 
 
-MORE = [("bedrock", [IN_EUROPE, f"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/{IN_EUROPE}"])]
+MORE = [
+    (
+        "bedrock",
+        [IN_EUROPE, f"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/{IN_EUROPE}"],
+    )
+]
 KINDS = [*((preset, ways(preset)) for preset in PRESETS), *MORE]
-every_vendor = pytest.mark.parametrize(("preset", "models"), KINDS, ids=lambda value: value if isinstance(value, str) else "")
+every_vendor = pytest.mark.parametrize(
+    ("preset", "models"), KINDS, ids=lambda value: value if isinstance(value, str) else ""
+)
 
 
 def provider(preset: str) -> catalog.Catalog:
@@ -49,7 +62,15 @@ def provider(preset: str) -> catalog.Catalog:
 
 
 def limit(pattern: str) -> Rule:
-    return rule_of({"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1, "WINDOW": "day", "MODELS": pattern})
+    return rule_of(
+        {
+            "SUBJECT": "everyone",
+            "METRIC": "requests",
+            "AMOUNT": 1,
+            "WINDOW": "day",
+            "MODELS": pattern,
+        }
+    )
 
 
 @every_vendor
@@ -62,12 +83,19 @@ class TestEverySpelling:
         for granted, asked in product(models, models):
             narrowed = Caller(allowed_models=(f"p/{granted}",))
             assert may_use(narrowed, snapshot.named(f"p/{asked}")), (granted, asked)
-            assert not may_use(Caller(allowed_models=(f"q/{granted}",)), snapshot.named(f"p/{asked}"))
+            assert not may_use(
+                Caller(allowed_models=(f"q/{granted}",)), snapshot.named(f"p/{asked}")
+            )
             assert not may_use(Caller(granted_models=("p/another*",)), snapshot.named(f"p/{asked}"))
 
     def test_is_limited_alike(self, preset: str, models: list[str]) -> None:
         for written, asked in product(models, models):
-            for pattern in (f"p/{written}", f"p/{written}*", f"p/{written[:-1]}?", written.rpartition("/")[2]):
+            for pattern in (
+                f"p/{written}",
+                f"p/{written}*",
+                f"p/{written[:-1]}?",
+                written.rpartition("/")[2],
+            ):
                 assert limit(pattern).covers([f"p/{asked}"]), (pattern, asked)
             assert not limit(f"q/{written}").covers([f"p/{asked}"])
             assert not limit("p/another*").covers([f"p/{asked}"])
@@ -75,7 +103,13 @@ class TestEverySpelling:
     def test_costs_the_same(self, preset: str, models: list[str]) -> None:
         tables = [lookup.price_of(served_by(preset, model)) for model in models]
         assert all(table == tables[0] for table in tables)
-        assert tables[0] or preset not in {*PRICED, "gemini", "vertex", "vertex-anthropic", "bedrock"}
+        assert tables[0] or preset not in {
+            *PRICED,
+            "gemini",
+            "vertex",
+            "vertex-anthropic",
+            "bedrock",
+        }
 
     def test_shares_health_and_slots(self, preset: str, models: list[str]) -> None:
         assert len({served_by(preset, model).key for model in models}) == 1
@@ -100,14 +134,19 @@ VARIANTS = [
     ("llama3", "library/llama3:8b"),
     ("llama3", "llama3:latest@sha256-0123"),
     (CLAUDE, IN_EUROPE),
-    ("anthropic.claude-sonnet-4-5", f"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/{IN_EUROPE}"),
+    (
+        "anthropic.claude-sonnet-4-5",
+        f"arn:aws:bedrock:eu-west-1:123456789012:inference-profile/{IN_EUROPE}",
+    ),
     ("ft:gpt-4o-mini", "ft:gpt-4o-mini-2024-07-18:acme::abc"),
 ]
 
 
 @pytest.mark.parametrize(("plain", "variant"), VARIANTS)
 class TestAVariant:
-    def test_is_limited_with_the_plain_name_and_never_the_other_way(self, plain: str, variant: str) -> None:
+    def test_is_limited_with_the_plain_name_and_never_the_other_way(
+        self, plain: str, variant: str
+    ) -> None:
         assert limit(f"p/{plain}").covers([f"p/{variant}"])
         assert not limit(f"p/{variant}").covers([f"p/{plain}"])
 
@@ -125,7 +164,9 @@ def test_a_variant_has_the_price_of_no_other() -> None:
         assert lookup.price_of(served_by("openrouter", f"openai/gpt-4o{suffix}")) is None
 
 
-@pytest.mark.parametrize("pattern", ["gpt-4o", "gpt-4o*", "GPT-4O", "p/gpt*", "*4o*", "*/gpt-4o", "P*"])
+@pytest.mark.parametrize(
+    "pattern", ["gpt-4o", "gpt-4o*", "GPT-4O", "p/gpt*", "*4o*", "*/gpt-4o", "P*"]
+)
 def test_a_limit_covers_a_model_by_whatever_pattern(pattern: str) -> None:
     assert covers(pattern, "p/GPT-4o")
 
@@ -156,23 +197,56 @@ def test_a_pattern_of_access_with_an_arn_means_the_profile_and_no_more(account: 
     assert not may_use(Caller(allowed_models=(f"p/{prefix}/eu.*",)), Named("", "p", CLAUDE))
     assert not may_use(Caller(allowed_models=(f"p/{prefix}/*",)), Named("", "p", CLAUDE))
     assert may_use(Caller(allowed_models=(f"p/{prefix}/*",)), Named("", "p", IN_EUROPE))
-    assert not may_use(Caller(allowed_models=("p/arn:aws:bedrock:*::foundation-model/*",)), Named("", "p", IN_EUROPE))
+    assert not may_use(
+        Caller(allowed_models=("p/arn:aws:bedrock:*::foundation-model/*",)),
+        Named("", "p", IN_EUROPE),
+    )
     assert limit(f"p/{prefix}/*").covers([f"p/{IN_EUROPE}"])
 
 
-@pytest.mark.parametrize("pattern", ["p/o*", "p/r*", "p/m*", "p/l*", "p/p*", "p/a*", "p/*latest", "p/*t", "p/*library*", "p/ollama.com/o*"])
-@pytest.mark.parametrize("model", ["x", "ollama.com/library/x", "models/x", "x:latest", "publishers/google/models/x"])
-def test_no_pattern_means_a_model_by_what_could_be_written_around_its_name(pattern: str, model: str) -> None:
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "p/o*",
+        "p/r*",
+        "p/m*",
+        "p/l*",
+        "p/p*",
+        "p/a*",
+        "p/*latest",
+        "p/*t",
+        "p/*library*",
+        "p/ollama.com/o*",
+    ],
+)
+@pytest.mark.parametrize(
+    "model", ["x", "ollama.com/library/x", "models/x", "x:latest", "publishers/google/models/x"]
+)
+def test_no_pattern_means_a_model_by_what_could_be_written_around_its_name(
+    pattern: str, model: str
+) -> None:
     assert not may_use(Caller(allowed_models=(pattern,)), Named("", "p", model))
     assert model != "x" or not limit(pattern).covers([f"p/{model}"])
 
 
 @pytest.mark.parametrize(
-    "pattern", ["p/library/*", "p/models/*", "p/llama3:*", "p/*:latest", "p/ollama.com/l*", "p/lib*", "p/library/llama3"]
+    "pattern",
+    [
+        "p/library/*",
+        "p/models/*",
+        "p/llama3:*",
+        "p/*:latest",
+        "p/ollama.com/l*",
+        "p/lib*",
+        "p/library/llama3",
+    ],
 )
 def test_a_pattern_may_tell_a_prefix_or_a_tag(pattern: str) -> None:
     meant = pattern != "p/lib*"
-    assert [may_use(Caller(allowed_models=(pattern,)), Named("", "p", model)) for model in OWN_WAYS["ollama"]] == [meant] * 9
+    assert [
+        may_use(Caller(allowed_models=(pattern,)), Named("", "p", model))
+        for model in OWN_WAYS["ollama"]
+    ] == [meant] * 9
 
 
 def test_a_tuned_model_is_no_spelling_of_another() -> None:
@@ -200,7 +274,9 @@ def test_a_name_that_a_server_could_read_otherwise_is_no_model(model: str) -> No
     assert not is_plain(model)
     with pytest.raises(ModelNotFound):
         snapshot.route(f"p/{model}")
-    assert not may_use(Caller(allowed_models=("p/gpt-4o*",)), snapshot.named(f"p/{model}")) or model.startswith("gpt-4o")
+    assert not may_use(
+        Caller(allowed_models=("p/gpt-4o*",)), snapshot.named(f"p/{model}")
+    ) or model.startswith("gpt-4o")
 
 
 @pytest.mark.parametrize("models", [models for _, models in KINDS], ids=lambda models: models[0])
@@ -221,11 +297,16 @@ def test_a_route_that_is_named_like_a_providers_model_is_found_by_every_spelling
     models: dict[str, Any] = {"p/gpt-4o": {"TARGETS": [{"PROVIDER": "p", "MODEL": "cheaper"}]}}
     snapshot = catalog.build({"p": local}, models)
     for name in ("p/gpt-4o", "p/GPT-4o", "p/models/gpt-4o", "p/gpt-4o:latest"):
-        assert (snapshot.named(name), snapshot.targets(name)[0].model) == (Named("p/gpt-4o"), "cheaper")
+        assert (snapshot.named(name), snapshot.targets(name)[0].model) == (
+            Named("p/gpt-4o"),
+            "cheaper",
+        )
     assert snapshot.targets("p/gpt-4")[0].model == "gpt-4"
     assert not catalog.build({"p": local}, models, allow_direct=False).named("p/GPT-4o").is_known
 
 
-@pytest.mark.parametrize("name", ["a:b" * 60, "a@" * 90, "models/" * 28, "a-2024-08-06" * 16, ":" * 190, "a/" * 90 + "a"])
+@pytest.mark.parametrize(
+    "name", ["a:b" * 60, "a@" * 90, "models/" * 28, "a-2024-08-06" * 16, ":" * 190, "a/" * 90 + "a"]
+)
 def test_no_name_has_very_many_spellings(name: str) -> None:
     assert len(related(name)) <= 20

@@ -23,11 +23,19 @@ def private_key() -> rsa.RSAPrivateKey:
 
 def private_pem() -> str:
     kind = serialization.PrivateFormat.PKCS8
-    return private_key().private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
+    return (
+        private_key()
+        .private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption())
+        .decode()
+    )
 
 
 def public_pem() -> bytes:
-    return private_key().public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return (
+        private_key()
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def service_account(token_uri: str, **more: Any) -> str:
@@ -51,7 +59,9 @@ def loopback_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         x509.CertificateBuilder(name, name, private_key().public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(private_key(), hashes.SHA256())
     )

@@ -1,4 +1,5 @@
-"""How a provider's key, or a token made from it, gets on a request. Token services are real servers on loopback."""
+"""How a provider's key, or a token made from it, gets on a request. Token services are real servers
+on loopback."""
 
 from __future__ import annotations
 
@@ -42,17 +43,28 @@ def issues(server: Upstream, lives: int = 3600, gate: Gate | None = None) -> Any
         number = len(server.requests)
         if gate is not None:
             await gate(exchange)
-        await exchange.json({"access_token": f"token-{number}", "expires_in": lives, "token_type": "Bearer"})
+        await exchange.json(
+            {"access_token": f"token-{number}", "expires_in": lives, "token_type": "Bearer"}
+        )
 
     return script
 
 
 def vertex(server: Upstream, **options: Any) -> Provider:
-    return Provider("vertex", "gemini", "https://x", Secret(service_account(f"{server.url}/token")), "google", options=options)
+    return Provider(
+        "vertex",
+        "gemini",
+        "https://x",
+        Secret(service_account(f"{server.url}/token")),
+        "google",
+        options=options,
+    )
 
 
 async def authorization(provider: Provider) -> str:
-    return (await methods.authorize(UpstreamRequest("https://x", {}), "POST", b"{}", provider)).get("authorization", "")
+    return (await methods.authorize(UpstreamRequest("https://x", {}), "POST", b"{}", provider)).get(
+        "authorization", ""
+    )
 
 
 def ask(provider: Provider) -> str:
@@ -82,7 +94,10 @@ def test_a_key_goes_where_the_vendor_wants_it(auth: str, header: dict[str, str])
 @pytest.mark.parametrize("auth", sorted(methods.KEYED))
 def test_no_key_is_no_header(auth: str) -> None:
     provider = Provider("p", "openai", "https://x", auth=auth)
-    assert asyncio.run(methods.authorize(UpstreamRequest("https://x", {}), "POST", b"", provider)) == {}
+    assert (
+        asyncio.run(methods.authorize(UpstreamRequest("https://x", {}), "POST", b"", provider))
+        == {}
+    )
 
 
 # --- Google --------------------------------------------------------------------------------------------------
@@ -93,20 +108,33 @@ def test_a_service_account_signs_for_its_token(google: Upstream) -> None:
     [received] = google.requests
     form = parse_qs(received.body.decode())
     assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
-    claims = jwt.decode(form["assertion"][0], certs=public_pem(), audience="https://oauth2.googleapis.com/token")
+    claims = jwt.decode(
+        form["assertion"][0], certs=public_pem(), audience="https://oauth2.googleapis.com/token"
+    )
     assert claims["iss"] == "gateway@a-project.iam.gserviceaccount.com"
     assert claims["scope"] == "https://www.googleapis.com/auth/cloud-platform"
 
 
-def test_the_machines_own_credentials_are_found(google: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machines_own_credentials_are_found(
+    google: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "credentials.json"
     path.write_text(service_account(f"{google.url}/token"))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    provider = Provider("vertex", "gemini", "https://x", auth="google", options={"scope": str(tmp_path)}, identity_hosts=X)
+    provider = Provider(
+        "vertex",
+        "gemini",
+        "https://x",
+        auth="google",
+        options={"scope": str(tmp_path)},
+        identity_hosts=X,
+    )
     assert ask(provider) == "Bearer token-1"
 
 
-def test_what_netrc_holds_is_not_sent_to_a_token_service(google: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_netrc_holds_is_not_sent_to_a_token_service(
+    google: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "netrc"
     path.write_text("machine 127.0.0.1 login me password hidden")
     monkeypatch.setenv("NETRC", str(path))
@@ -187,7 +215,9 @@ def refuses(words: str, status: int = 400) -> Any:
     return script
 
 
-def test_a_refusal_is_the_providers_fault_and_is_not_asked_for_again_at_once(google: Upstream, caplog: Any) -> None:
+def test_a_refusal_is_the_providers_fault_and_is_not_asked_for_again_at_once(
+    google: Upstream, caplog: Any
+) -> None:
     google.script("", refuses("Invalid JWT Signature."))
     with caplog.at_level(logging.WARNING, "native_api"):
         for _ in range(5):
@@ -199,7 +229,9 @@ def test_a_refusal_is_the_providers_fault_and_is_not_asked_for_again_at_once(goo
     assert "Invalid JWT Signature." in caplog.text
 
 
-def test_a_token_service_that_repeats_secrets_gets_them_into_no_error_and_no_log(google: Upstream, caplog: Any) -> None:
+def test_a_token_service_that_repeats_secrets_gets_them_into_no_error_and_no_log(
+    google: Upstream, caplog: Any
+) -> None:
     line = private_pem().splitlines()[3]
     google.script("", refuses(f"what is {line}?"))
     with caplog.at_level(logging.DEBUG), pytest.raises(UpstreamError) as caught:
@@ -208,46 +240,84 @@ def test_a_token_service_that_repeats_secrets_gets_them_into_no_error_and_no_log
     assert line not in caplog.text + str(caught.value) + repr(caught.value.__context__)
 
 
-def test_a_token_service_that_is_silent_is_a_timeout_and_is_asked_anew(google: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_service_that_is_silent_is_a_timeout_and_is_asked_anew(
+    google: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(access_tokens, "PATIENCE", 0.3)
     google.script("", stalls)
     with pytest.raises(UpstreamTimeout):
         ask(vertex(google))
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "native-api-apart"), "the process could not end"
+    assert all(
+        thread.daemon for thread in threading.enumerate() if thread.name == "native-api-apart"
+    ), "the process could not end"
     google.script("", issues(google))
     assert ask(vertex(google)) == "Bearer token-2"
 
 
 def test_credentials_are_not_kept_for_ever(google: Upstream) -> None:
     kept = access_tokens.Credentials()
-    first = kept.get("first", lambda: access_tokens.Credential("x", lambda: access_tokens.Token(Secret("t"), time.time())))
+    first = kept.get(
+        "first",
+        lambda: access_tokens.Credential(
+            "x", lambda: access_tokens.Token(Secret("t"), time.time())
+        ),
+    )
     for number in range(access_tokens.MAX_KEPT):
-        kept.get(number, lambda: access_tokens.Credential("x", lambda: access_tokens.Token(Secret("t"), time.time())))
+        kept.get(
+            number,
+            lambda: access_tokens.Credential(
+                "x", lambda: access_tokens.Token(Secret("t"), time.time())
+            ),
+        )
     assert len(kept._kept) == access_tokens.MAX_KEPT
-    assert kept.get("first", lambda: access_tokens.Credential("x", lambda: access_tokens.Token(Secret("t"), time.time()))) is not first
+    assert (
+        kept.get(
+            "first",
+            lambda: access_tokens.Credential(
+                "x", lambda: access_tokens.Token(Secret("t"), time.time())
+            ),
+        )
+        is not first
+    )
 
 
 # --- Microsoft -----------------------------------------------------------------------------------------------
 
 
-def test_the_identity_of_an_azure_app_service(google: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_identity_of_an_azure_app_service(
+    google: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [name for name in os.environ if name.startswith("AZURE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{google.url}/msi")
     monkeypatch.setenv("IDENTITY_HEADER", "the-machine")
-    answer = {"access_token": "of-the-machine", "expires_on": str(int(time.time()) + 3600), "resource": "x", "token_type": "Bearer"}
+    answer = {
+        "access_token": "of-the-machine",
+        "expires_on": str(int(time.time()) + 3600),
+        "resource": "x",
+        "token_type": "Bearer",
+    }
 
     async def script(exchange: Any) -> None:
         assert exchange.received.headers["x-identity-header"] == "the-machine"
         await exchange.json(answer)
 
     google.script("", script)
-    provider = Provider("azure", "openai", "https://x", auth="azure", options={"client_id": google.url}, identity_hosts=X)
+    provider = Provider(
+        "azure",
+        "openai",
+        "https://x",
+        auth="azure",
+        options={"client_id": google.url},
+        identity_hosts=X,
+    )
     assert ask(provider) == "Bearer of-the-machine"
     assert "resource=https://cognitiveservices.azure.com&" in google.requests[0].path
 
 
-def test_a_clients_secret_buys_an_entra_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_clients_secret_buys_an_entra_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     context, known = loopback_certificate(tmp_path)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(known))
     monkeypatch.setenv("NO_PROXY", "*")
@@ -259,11 +329,15 @@ def test_a_clients_secret_buys_an_entra_token(tmp_path: Path, monkeypatch: pytes
                 places = ("token_endpoint", "authorization_endpoint", "issuer")
                 await exchange.json({name: f"{host}/t/{name}" for name in places})
             else:
-                await exchange.json({"access_token": "from-entra", "expires_in": 3600, "token_type": "Bearer"})
+                await exchange.json(
+                    {"access_token": "from-entra", "expires_in": 3600, "token_type": "Bearer"}
+                )
 
         entra.script("", script)
         options = {"tenant_id": "t", "client_id": "c", "authority": host}
-        provider = Provider("azure", "openai", "https://x", Secret("a-clients-secret"), "azure", options=options)
+        provider = Provider(
+            "azure", "openai", "https://x", Secret("a-clients-secret"), "azure", options=options
+        )
         assert ask(provider) == "Bearer from-entra"
         form = parse_qs(entra.requests[-1].body.decode())
     assert form["client_secret"] == ["a-clients-secret"]
@@ -319,7 +393,13 @@ OTHERS = [
 
 
 def definition(auth: str, url: str, **more: Any) -> dict[str, Any]:
-    return {"DIALECT": "openai", "BASE_URL": url, "AUTH": auth, **more, "OPTIONS": {"region": "us-east-1", **more.get("OPTIONS", {})}}
+    return {
+        "DIALECT": "openai",
+        "BASE_URL": url,
+        "AUTH": auth,
+        **more,
+        "OPTIONS": {"region": "us-east-1", **more.get("OPTIONS", {})},
+    }
 
 
 @pytest.mark.parametrize(("auth", "url"), VENDORS)
@@ -328,9 +408,15 @@ def test_the_machines_identity_may_go_to_hosts_of_the_vendor(auth: str, url: str
 
 
 @pytest.mark.parametrize(("auth", "url"), OTHERS)
-def test_the_machines_identity_goes_nowhere_else(auth: str, url: str, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    """Found when the provider is read, and, if an address comes about in another way, before anything is sent or fetched."""
-    with pytest.raises(ValueError, match=r"no API_KEY, and the machine's identity is not sent|in the base URL is a secret"):
+def test_the_machines_identity_goes_nowhere_else(
+    auth: str, url: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Found when the provider is read, and, if an address comes about in another way, before
+    anything is sent or fetched."""
+    with pytest.raises(
+        ValueError,
+        match=r"no API_KEY, and the machine's identity is not sent|in the base URL is a secret",
+    ):
         catalog.provider_of("p", definition(auth, url))
     asked: list[Any] = []
 
@@ -349,7 +435,9 @@ def test_the_machines_identity_goes_nowhere_else(auth: str, url: str, monkeypatc
 @pytest.mark.parametrize("auth", methods.IDENTITIES)
 def test_the_settings_may_name_other_hosts_for_it_and_rows_may_not(auth: str) -> None:
     url = "http://proxy.internal/v1"
-    named = catalog.provider_of("p", definition(auth, url, IDENTITY_HOSTS=["proxy.internal"], OPTIONS={"scope": "s"}))
+    named = catalog.provider_of(
+        "p", definition(auth, url, IDENTITY_HOSTS=["proxy.internal"], OPTIONS={"scope": "s"})
+    )
     assert methods.may_have_identity(named, url)
     assert "IDENTITY_HOSTS" not in ProviderRow().definition()
     with pytest.raises(ValueError, match="IDENTITY_HOSTS must be a list of hosts"):
@@ -360,7 +448,12 @@ def test_the_settings_may_name_other_hosts_for_it_and_rows_may_not(auth: str) ->
 @pytest.mark.parametrize("auth", ["google", "azure"])
 def test_what_the_identity_is_good_for_is_no_choice_of_the_provider(auth: str, option: str) -> None:
     with pytest.raises(ValueError, match=rf"OPTIONS\['{option}'\] needs an API_KEY"):
-        catalog.provider_of("p", definition(auth, dict(VENDORS)[auth], OPTIONS={option: "https://graph.microsoft.com/.default"}))
+        catalog.provider_of(
+            "p",
+            definition(
+                auth, dict(VENDORS)[auth], OPTIONS={option: "https://graph.microsoft.com/.default"}
+            ),
+        )
 
 
 @pytest.mark.parametrize(
@@ -373,13 +466,18 @@ def test_what_the_identity_is_good_for_is_no_choice_of_the_provider(auth: str, o
     ],
 )
 def test_each_of_microsofts_clouds_has_its_scope(host: str, scope: str) -> None:
-    assert google_azure.azure_scope(Provider("p", "openai", f"https://{host}/openai/v1", auth="azure")) == scope
+    assert (
+        google_azure.azure_scope(Provider("p", "openai", f"https://{host}/openai/v1", auth="azure"))
+        == scope
+    )
 
 
 # --- what is not installed -----------------------------------------------------------------------------------
 
 
-def test_a_missing_extra_is_said_when_a_call_needs_it(google: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_said_when_a_call_needs_it(
+    google: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(methods.EXTRAS, "google", methods.Extra("google", "google.nowhere"))
     with pytest.raises(UpstreamError, match=r"pip install 'django-native-api\[google\]'"):
         ask(vertex(google))

@@ -1,4 +1,5 @@
-"""AWS credentials: signatures that hold on the wire, keys that are found without holding anybody up, secrets that stay secret."""
+"""AWS credentials: signatures that hold on the wire, keys that are found without holding anybody
+up, secrets that stay secret."""
 
 from __future__ import annotations
 
@@ -47,7 +48,13 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No credentials anywhere but those that a test puts there, and nothing found before."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK"):
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -56,12 +63,18 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(aws, "_found", {})
 
 
-def provider(key: str = "", url: str = "https://bedrock-runtime.us-east-1.amazonaws.com", **options: Any) -> Provider:
-    return Provider("aws", "bedrock", url, Secret(key), "aws", options={"region": "us-east-1", **options})
+def provider(
+    key: str = "", url: str = "https://bedrock-runtime.us-east-1.amazonaws.com", **options: Any
+) -> Provider:
+    return Provider(
+        "aws", "bedrock", url, Secret(key), "aws", options={"region": "us-east-1", **options}
+    )
 
 
 async def headers_for(where: Provider) -> dict[str, str]:
-    return await authorize(UpstreamRequest(f"{where.base_url}/model/m/converse", {}), "POST", b"{}", where)
+    return await authorize(
+        UpstreamRequest(f"{where.base_url}/model/m/converse", {}), "POST", b"{}", where
+    )
 
 
 def ask(upstream: Upstream, model: str, key: str) -> Any:
@@ -77,7 +90,9 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
     return upstream.seen(model)[-1]
 
 
-@pytest.mark.parametrize("model", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-micro-v1:0", ARN])
+@pytest.mark.parametrize(
+    "model", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-micro-v1:0", ARN]
+)
 def test_what_arrives_is_what_was_signed(upstream: Upstream, model: str) -> None:
     received = ask(upstream, model, f"AKIDEXAMPLE:{SECRET}")
     assert told(received)["Signature"] == signature_of(received, SECRET, "us-east-1", "bedrock")
@@ -98,7 +113,9 @@ def test_a_bedrock_api_key_is_a_bearer_token(upstream: Upstream) -> None:
     assert "x-amz-date" not in received.headers
 
 
-def test_the_environments_bearer_token_goes_first_in_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_bearer_token_goes_first_in_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     assert "Credential=AKIDENV/" in asyncio.run(headers_for(provider()))["authorization"]
@@ -107,12 +124,18 @@ def test_the_environments_bearer_token_goes_first_in_the_search(monkeypatch: pyt
 
 
 def test_a_profile_can_be_named(tmp_path: Path) -> None:
-    (tmp_path / "credentials").write_text(f"[team]\naws_access_key_id = AKIDTEAM\naws_secret_access_key = {SECRET}\n")
-    assert "Credential=AKIDTEAM/" in asyncio.run(headers_for(provider(profile="team")))["authorization"]
+    (tmp_path / "credentials").write_text(
+        f"[team]\naws_access_key_id = AKIDTEAM\naws_secret_access_key = {SECRET}\n"
+    )
+    assert (
+        "Credential=AKIDTEAM/"
+        in asyncio.run(headers_for(provider(profile="team")))["authorization"]
+    )
 
 
 def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
-    """A credential process that counts how often it runs; the count is part of the key id it gives."""
+    """A credential process that counts how often it runs; the count is part of the key id it
+    gives."""
     count, script = folder / "count", folder / "helper.py"
     expires = (datetime.now(UTC) + lifetime).isoformat()
     script.write_text(
@@ -162,8 +185,12 @@ def test_one_that_stops_waiting_does_not_take_the_others_search_along(tmp_path: 
     assert count.read_text() == "1"
 
 
-def test_a_search_that_finds_nothing_is_the_providers_fault_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UpstreamError, match="AWS credentials cannot be used: none were found") as caught:
+def test_a_search_that_finds_nothing_is_the_providers_fault_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(
+        UpstreamError, match="AWS credentials cannot be used: none were found"
+    ) as caught:
         asyncio.run(headers_for(provider()))
     assert (caught.value.status, caught.value.code) == (502, "credentials_unusable")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLATER")
@@ -171,8 +198,12 @@ def test_a_search_that_finds_nothing_is_the_providers_fault_and_is_tried_again(m
     assert "Credential=AKIDLATER/" in asyncio.run(headers_for(provider()))["authorization"]
 
 
-def test_what_a_credential_helper_says_stays_unsaid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} -c \"import sys; sys.exit('{SECRET}')\"\n")
+def test_what_a_credential_helper_says_stays_unsaid(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "config").write_text(
+        f"[default]\ncredential_process = {sys.executable} -c \"import sys; sys.exit('{SECRET}')\"\n"
+    )
     with caplog.at_level(logging.DEBUG, "native_api"), pytest.raises(UpstreamError) as caught:
         asyncio.run(headers_for(provider()))
     assert "CredentialRetrievalError" in caplog.text
@@ -209,13 +240,18 @@ def test_botocore_is_imported_only_when_needed() -> None:
 
 
 def test_without_botocore_only_api_keys_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name == "botocore" or name.startswith("botocore.")]:
+    for name in [
+        name for name in sys.modules if name == "botocore" or name.startswith("botocore.")
+    ]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "botocore", None)
     for key in ("", f"AKIDEXAMPLE:{SECRET}"):
         with pytest.raises(UpstreamError, match="botocore is not installed"):
             asyncio.run(headers_for(provider(key)))
-        assert problem({"API_KEY": key, "OPTIONS": {"region": "us-east-1"}}) == "botocore is not installed"
+        assert (
+            problem({"API_KEY": key, "OPTIONS": {"region": "us-east-1"}})
+            == "botocore is not installed"
+        )
     assert asyncio.run(headers_for(provider("ABSKtoken")))["authorization"] == "Bearer ABSKtoken"
     assert problem({"API_KEY": "ABSKtoken", "OPTIONS": {"region": "us-east-1"}}) == ""
 
@@ -233,18 +269,33 @@ def problem(definition: dict[str, Any]) -> str:
         ({"API_KEY": f"AKID:{SECRET}", "OPTIONS": {"region": "eu-west-1"}}, ""),
         ({}, "no OPTIONS['region']"),
         ({"API_KEY": "ABSKtoken", "BASE_URL": "https://bedrock.example"}, ""),
-        ({"API_KEY": f"AKID:{SECRET}", "BASE_URL": "https://bedrock.example"}, "no OPTIONS['region']"),
-        ({"API_KEY": ":" + SECRET, "OPTIONS": {"region": "eu-west-1"}}, "an API_KEY of AWS with an empty part"),
-        ({"OPTIONS": {"region": "eu-west-1", "secret_access_key": SECRET}}, "OPTIONS['secret_access_key'] is a secret"),
+        (
+            {"API_KEY": f"AKID:{SECRET}", "BASE_URL": "https://bedrock.example"},
+            "no OPTIONS['region']",
+        ),
+        (
+            {"API_KEY": ":" + SECRET, "OPTIONS": {"region": "eu-west-1"}},
+            "an API_KEY of AWS with an empty part",
+        ),
+        (
+            {"OPTIONS": {"region": "eu-west-1", "secret_access_key": SECRET}},
+            "OPTIONS['secret_access_key'] is a secret",
+        ),
     ],
 )
-def test_a_provider_that_cannot_work_is_found_before_it_is_used(definition: dict[str, Any], expected: str) -> None:
+def test_a_provider_that_cannot_work_is_found_before_it_is_used(
+    definition: dict[str, Any], expected: str
+) -> None:
     assert problem(definition) == expected
-    assert SECRET not in json.dumps([list(told) for told in catalog.build({"bedrock": definition}, {}).problems])
+    assert SECRET not in json.dumps(
+        [list(told) for told in catalog.build({"bedrock": definition}, {}).problems]
+    )
 
 
 def test_the_region_is_part_of_the_address() -> None:
-    built = catalog.build({"bedrock": {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}}, {}).providers["bedrock"]
+    built = catalog.build(
+        {"bedrock": {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}}, {}
+    ).providers["bedrock"]
     assert built.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
 
 

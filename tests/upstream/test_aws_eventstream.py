@@ -43,17 +43,27 @@ def raw(headers: bytes, payload: bytes = b"") -> bytes:
 
 
 def test_an_event_is_named_by_its_type() -> None:
-    assert decoded([message({":message-type": "event", ":event-type": "metadata"}, b'{"a": 1}')]) == [Event("metadata", '{"a": 1}')]
+    assert decoded(
+        [message({":message-type": "event", ":event-type": "metadata"}, b'{"a": 1}')]
+    ) == [Event("metadata", '{"a": 1}')]
 
 
 def test_an_exception_is_named_by_its_own() -> None:
-    told = message({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message": "slow"}')
+    told = message(
+        {":message-type": "exception", ":exception-type": "throttlingException"},
+        b'{"message": "slow"}',
+    )
     assert decoded([told]) == [Event("throttlingException", '{"message": "slow"}')]
 
 
-@pytest.mark.parametrize(("code", "name"), [("InternalError", "InternalError"), ("500", "500Exception"), ("", "UnknownException")])
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("InternalError", "InternalError"), ("500", "500Exception"), ("", "UnknownException")],
+)
 def test_an_error_that_the_service_did_not_foresee_tells_its_message(code: str, name: str) -> None:
-    told = message({":message-type": "error", ":error-code": code, ":error-message": 'Sorry "you"'}, b"")
+    told = message(
+        {":message-type": "error", ":error-code": code, ":error-message": 'Sorry "you"'}, b""
+    )
     assert decoded([told]) == [Event(name, '{"message":"Sorry \\"you\\""}')]
 
 
@@ -75,21 +85,42 @@ def test_a_published_example() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=4), st.binary(max_size=300)), max_size=6),
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=4),
+            st.binary(max_size=300),
+        ),
+        max_size=6,
+    ),
     st.data(),
 )
-def test_where_it_is_cut_never_matters(messages: list[tuple[dict[str, str], bytes]], data: st.DataObject) -> None:
+def test_where_it_is_cut_never_matters(
+    messages: list[tuple[dict[str, str], bytes]], data: st.DataObject
+) -> None:
     stream = b"".join(message(headers, payload) for headers, payload in messages)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    pieces = [
+        stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+    ]
     whole = decoded([stream])
-    assert decoded(pieces) == whole == decoded([stream[position : position + 1] for position in range(len(stream))])
-    assert [event.data for event in whole] == [payload.decode("utf-8", "replace") for _, payload in messages]
+    assert (
+        decoded(pieces)
+        == whole
+        == decoded([stream[position : position + 1] for position in range(len(stream))])
+    )
+    assert [event.data for event in whole] == [
+        payload.decode("utf-8", "replace") for _, payload in messages
+    ]
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_changed_byte_is_never_taken_for_an_answer(position: int, change: int) -> None:
-    told = bytearray(message({":message-type": "event", ":event-type": "contentBlockDelta"}, b'{"delta": {"text": "Hello"}}'))
+    told = bytearray(
+        message(
+            {":message-type": "event", ":event-type": "contentBlockDelta"},
+            b'{"delta": {"text": "Hello"}}',
+        )
+    )
     told[position % len(told)] ^= change
     with pytest.raises(UpstreamError):
         decoded([bytes(told)])
@@ -126,7 +157,10 @@ def test_lengths_that_cannot_be_are_refused(told: bytes) -> None:
         AWSEventStreamDecoder().feed(told)
 
 
-@pytest.mark.parametrize("headers", [b"\x05name", b"\x01a\x0b", b"\x01a\x07\x00\x09short", b"\x01a\x07\x00", b"\x01a\x05\x00"])
+@pytest.mark.parametrize(
+    "headers",
+    [b"\x05name", b"\x01a\x0b", b"\x01a\x07\x00\x09short", b"\x01a\x07\x00", b"\x01a\x05\x00"],
+)
 def test_headers_that_cannot_be_are_refused(headers: bytes) -> None:
     with pytest.raises(UpstreamError, match="damaged"):
         decoded([raw(headers)])

@@ -64,7 +64,10 @@ async def answer(exchange: Any) -> None:
     elif path in redirects:
         await exchange.whole(b"", 302, {"location": redirects[path]})
     elif path == "/gzip":
-        await exchange.whole(gzip.compress(PNG * 10_000), headers={"content-type": "image/png", "content-encoding": "gzip"})
+        await exchange.whole(
+            gzip.compress(PNG * 10_000),
+            headers={"content-type": "image/png", "content-encoding": "gzip"},
+        )
     elif path == "/endless":
         await exchange.head(200, {"content-type": "image/png"})
         while True:
@@ -92,15 +95,24 @@ def file(url: str) -> dict[str, Any]:
 
 
 def chat_with(*parts: dict[str, Any]) -> Any:
-    return {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}]}
+    return {
+        "model": "m",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}],
+    }
 
 
-def provider(policy: RemoteFiles | None, base_url: str = "https://api.example", **options: Any) -> Provider:
+def provider(
+    policy: RemoteFiles | None, base_url: str = "https://api.example", **options: Any
+) -> Provider:
     return Provider("p", "openai", base_url, options=options, remote_files=policy)
 
 
-def fetched(*parts: dict[str, Any], policy: RemoteFiles | None = LOOPBACK, taken: frozenset[str] = NOTHING) -> Any:
-    return asyncio.run(inlined(chat_with(*parts), taken, provider(policy)))["messages"][0]["content"][1:]
+def fetched(
+    *parts: dict[str, Any], policy: RemoteFiles | None = LOOPBACK, taken: frozenset[str] = NOTHING
+) -> Any:
+    return asyncio.run(inlined(chat_with(*parts), taken, provider(policy)))["messages"][0][
+        "content"
+    ][1:]
 
 
 def refusal(*parts: dict[str, Any], policy: RemoteFiles = LOOPBACK) -> str:
@@ -124,17 +136,30 @@ def test_an_image_becomes_inline_data_of_the_type_that_it_is(files: Upstream, pa
     assert fetched(image(files.url + path)) == [image(data_url("image/png", PNG))]
 
 
-@pytest.mark.parametrize(("path", "media_type"), [("/a.png", "image/png"), ("/a.pdf", "application/pdf"), ("/a.csv", "text/csv")])
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [("/a.png", "image/png"), ("/a.pdf", "application/pdf"), ("/a.csv", "text/csv")],
+)
 def test_a_file_becomes_inline_data(files: Upstream, path: str, media_type: str) -> None:
     [part] = fetched(file(files.url + path))
-    assert part == {"type": "file", "file": {"filename": "a", "file_data": data_url(media_type, FILES[path][0])}}
+    assert part == {
+        "type": "file",
+        "file": {"filename": "a", "file_data": data_url(media_type, FILES[path][0])},
+    }
 
 
 def test_a_file_in_a_tools_result_too(files: Upstream) -> None:
-    chat: Any = {"model": "m", "messages": [{"role": "tool", "tool_call_id": "c", "content": [image(f"{files.url}/a.png")]}]}
+    chat: Any = {
+        "model": "m",
+        "messages": [
+            {"role": "tool", "tool_call_id": "c", "content": [image(f"{files.url}/a.png")]}
+        ],
+    }
     told = asyncio.run(inlined(chat, NOTHING, provider(LOOPBACK)))
     assert told["messages"][0]["content"] == [image(data_url("image/png", PNG))]
-    assert chat["messages"][0]["content"] == [image(f"{files.url}/a.png")], "the client's chat was changed"
+    assert chat["messages"][0]["content"] == [image(f"{files.url}/a.png")], (
+        "the client's chat was changed"
+    )
 
 
 def test_the_same_address_is_fetched_once(files: Upstream) -> None:
@@ -143,13 +168,21 @@ def test_the_same_address_is_fetched_once(files: Upstream) -> None:
     assert len(files.requests) == before + 1
 
 
-def test_nothing_of_the_gateways_goes_along(files: Upstream, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_the_gateways_goes_along(
+    files: Upstream, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password hidden")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTP_PROXY", "http://me:hidden@127.0.0.1:9")
     fetched(image(f"{files.url}/a.png"))
-    assert files.requests[-1].headers.keys() == {"host", "user-agent", "accept-encoding", "accept", "connection"}
+    assert files.requests[-1].headers.keys() == {
+        "host",
+        "user-agent",
+        "accept-encoding",
+        "accept",
+        "connection",
+    }
 
 
 # --- what is left alone --------------------------------------------------------------------------------------
@@ -170,7 +203,13 @@ def test_what_a_providers_api_fetches_itself_is_left_to_it(files: Upstream, name
     assert len(files.requests) == before + 2 - len(taken)
 
 
-INSIDE = ["http://10.0.0.5:8000/v1", "http://127.0.0.1:8080/v1", "http://localhost:1234/v1", "http://vllm:8000/v1", "http://llm.svc/v1"]
+INSIDE = [
+    "http://10.0.0.5:8000/v1",
+    "http://127.0.0.1:8080/v1",
+    "http://localhost:1234/v1",
+    "http://vllm:8000/v1",
+    "http://llm.svc/v1",
+]
 
 
 @pytest.mark.parametrize("base_url", INSIDE)
@@ -185,7 +224,9 @@ def test_a_provider_inside_is_never_made_to_fetch(files: Upstream, base_url: str
     assert asyncio.run(inlined(chat, taken, provider(None, base_url, fetches_files=True))) is chat
 
 
-@pytest.mark.parametrize("base_url", ["https://api.openai.com/v1", "http://8.8.8.8/v1", "https://[2606:4700::1111]/v1"])
+@pytest.mark.parametrize(
+    "base_url", ["https://api.openai.com/v1", "http://8.8.8.8/v1", "https://[2606:4700::1111]/v1"]
+)
 def test_a_provider_outside_stands_in_no_network_of_ours(base_url: str) -> None:
     assert not leads_inward(base_url)
 
@@ -275,11 +316,17 @@ def test_no_redirect_leads_inward(files: Upstream, path: str) -> None:
     assert "only" in refusal(image(files.url + path))
 
 
-def test_a_name_is_looked_up_once_and_what_it_led_to_is_what_is_checked(files: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_looked_up_once_and_what_it_led_to_is_what_is_checked(
+    files: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The name's server is the attacker's: to whoever asks a second time it says what is public."""
     port = int(files.url.rpartition(":")[2].partition("/")[0])
     answers = iter(["127.0.0.1", "8.8.8.8"])
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *args, **more: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))],
+    )
     before = files.connections
     refusal(image(f"http://rebinding.example:{port}/a.png"), policy=NOBODY_INSIDE)
     assert files.connections == before
@@ -292,12 +339,23 @@ def test_a_name_that_is_inside_and_one_that_is_nowhere_look_the_same(files: Upst
     assert inside == refusal(image("http://nowhere.invalid/a.png"), policy=NOBODY_INSIDE)
 
 
-@pytest.mark.parametrize("url", ["http://8.8.8.8:25/a.png", "https://8.8.8.8:6379/a.png", "http://[2606:4700::1111]:22/a.png"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://8.8.8.8:25/a.png", "https://8.8.8.8:6379/a.png", "http://[2606:4700::1111]:22/a.png"],
+)
 def test_only_the_webs_own_ports_are_reached(url: str) -> None:
     assert "ports" in refusal(image(url), policy=NOBODY_INSIDE)
 
 
-@pytest.mark.parametrize("url", ["http://user:hidden@example.com/a.png", "http://user@example.com/", "http:///a.png", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hidden@example.com/a.png",
+        "http://user@example.com/",
+        "http:///a.png",
+        "http://",
+    ],
+)
 def test_addresses_that_are_more_or_less_than_one_are_refused(url: str) -> None:
     assert "only" in refusal(image(url), policy=NOBODY_INSIDE)
 
@@ -324,7 +382,9 @@ def test_addresses_that_are_more_or_less_than_one_are_refused(url: str) -> None:
         (image, "/drip", "in 0.5 s"),
     ],
 )
-def test_a_file_that_is_not_right_is_refused_without_telling_what_was_found(files: Upstream, part: Any, path: str, words: str) -> None:
+def test_a_file_that_is_not_right_is_refused_without_telling_what_was_found(
+    files: Upstream, part: Any, path: str, words: str
+) -> None:
     assert words in refusal(part(files.url + path))
 
 
@@ -336,8 +396,13 @@ def test_the_refusal_names_the_place(files: Upstream) -> None:
 
 def test_all_files_of_a_request_share_one_limit_of_bytes(files: Upstream) -> None:
     policy = RemoteFiles(max_bytes=3 * len(PNG), private_networks=("127.0.0.0/8",))
-    assert len(fetched(*(image(f"{files.url}/a.png?{number}") for number in range(3)), policy=policy)) == 3
-    assert "larger" in refusal(*(image(f"{files.url}/a.png?{number}") for number in range(4)), policy=policy)
+    assert (
+        len(fetched(*(image(f"{files.url}/a.png?{number}") for number in range(3)), policy=policy))
+        == 3
+    )
+    assert "larger" in refusal(
+        *(image(f"{files.url}/a.png?{number}") for number in range(4)), policy=policy
+    )
 
 
 def test_all_files_of_a_request_share_one_limit_of_time(files: Upstream) -> None:
@@ -349,19 +414,27 @@ def test_all_files_of_a_request_share_one_limit_of_time(files: Upstream) -> None
 def test_a_request_has_so_many_files_and_no_more(files: Upstream) -> None:
     policy = RemoteFiles(max_files=3, private_networks=("127.0.0.0/8",))
     before = files.connections
-    assert "at most 3" in refusal(*(image(f"{files.url}/a.png?{number}") for number in range(4)), policy=policy)
+    assert "at most 3" in refusal(
+        *(image(f"{files.url}/a.png?{number}") for number in range(4)), policy=policy
+    )
     assert files.connections == before
 
 
 def test_a_file_that_fails_ends_the_others_and_leaves_nothing_open(files: Upstream) -> None:
     begun = time.monotonic()
-    refusal(image(f"{files.url}/slow"), image(f"{files.url}/missing"), policy=RemoteFiles(private_networks=("127.0.0.0/8",)))
+    refusal(
+        image(f"{files.url}/slow"),
+        image(f"{files.url}/missing"),
+        policy=RemoteFiles(private_networks=("127.0.0.0/8",)),
+    )
     assert time.monotonic() - begun < 3
 
 
 def test_slow_files_of_one_request_hold_up_no_other(files: Upstream) -> None:
     async def both() -> float:
-        slow = asyncio.ensure_future(inlined(chat_with(image(f"{files.url}/slow")), NOTHING, provider(LOOPBACK)))
+        slow = asyncio.ensure_future(
+            inlined(chat_with(image(f"{files.url}/slow")), NOTHING, provider(LOOPBACK))
+        )
         await asyncio.sleep(0)
         begun = time.monotonic()
         await inlined(chat_with(image(f"{files.url}/a.png")), NOTHING, provider(LOOPBACK))
@@ -373,15 +446,23 @@ def test_slow_files_of_one_request_hold_up_no_other(files: Upstream) -> None:
 
 
 def test_names_that_hang_hold_up_no_other_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Providers' names are looked up in the loop's own threads, of which a small machine has six: none may be taken."""
+    """Providers' names are looked up in the loop's own threads, of which a small machine has six:
+    none may be taken."""
     look_up, gate = socket.getaddrinfo, threading.Event()
     monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **more: gate.wait(10) if host == "hangs.example" else look_up(host, *rest, **more)
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: (
+            gate.wait(10) if host == "hangs.example" else look_up(host, *rest, **more)
+        ),
     )
 
     async def many() -> float:
         chats = [chat_with(image(f"http://hangs.example/{number}.png")) for number in range(40)]
-        waiting = [asyncio.ensure_future(inlined(chat, NOTHING, provider(RemoteFiles(seconds=1.5)))) for chat in chats]
+        waiting = [
+            asyncio.ensure_future(inlined(chat, NOTHING, provider(RemoteFiles(seconds=1.5))))
+            for chat in chats
+        ]
         await asyncio.sleep(0.1)
         begun = time.monotonic()
         await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)

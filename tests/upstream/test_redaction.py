@@ -24,7 +24,13 @@ from native_api.upstream.auth import access_tokens, aws, methods
 from native_api.upstream.redaction import attribute, redact
 from tests.upstream.keys import private_pem, service_account
 
-PROVIDER = Provider("up", "openai", "https://llm.example.com/v1", Secret("sk-abcdef123456"), headers={"x-team": "team-secret", "x-a": "b"})
+PROVIDER = Provider(
+    "up",
+    "openai",
+    "https://llm.example.com/v1",
+    Secret("sk-abcdef123456"),
+    headers={"x-team": "team-secret", "x-a": "b"},
+)
 
 
 @pytest.mark.parametrize(
@@ -37,19 +43,29 @@ PROVIDER = Provider("up", "openai", "https://llm.example.com/v1", Secret("sk-abc
         ("connect to 192.168.1.9:8000 refused", "connect to (hidden) refused"),
         ("http://vllm:8000/v1 and redis://cache.internal/0", "(hidden) and (hidden)"),
         ("http://[fd00::1]:99/x is down", "(hidden) is down"),
-        ("cannot fetch https://pictures.example.org/a.png", "cannot fetch https://pictures.example.org/a.png"),
+        (
+            "cannot fetch https://pictures.example.org/a.png",
+            "cannot fetch https://pictures.example.org/a.png",
+        ),
         ("see https://platform.openai.com/docs", "see https://platform.openai.com/docs"),
         ("version 1.2.3 of the model", "version 1.2.3 of the model"),
         ("", ""),
     ],
 )
-def test_secrets_and_private_addresses_are_taken_out_and_nothing_else(words: str, told: str) -> None:
+def test_secrets_and_private_addresses_are_taken_out_and_nothing_else(
+    words: str, told: str
+) -> None:
     assert redact(words, PROVIDER) == told
 
 
 def test_each_part_of_a_key_is_a_secret() -> None:
-    aws = Provider("aws", "openai", "https://a.example", Secret("AKIDEXAMPLE:wJalrXUtnFEMI:token-of-it"))
-    assert redact("AKIDEXAMPLE signed with wJalrXUtnFEMI and token-of-it", aws) == "(hidden) signed with (hidden) and (hidden)"
+    aws = Provider(
+        "aws", "openai", "https://a.example", Secret("AKIDEXAMPLE:wJalrXUtnFEMI:token-of-it")
+    )
+    assert (
+        redact("AKIDEXAMPLE signed with wJalrXUtnFEMI and token-of-it", aws)
+        == "(hidden) signed with (hidden) and (hidden)"
+    )
 
 
 def test_a_fault_names_the_provider_and_reads_the_same_everywhere() -> None:
@@ -80,7 +96,9 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "json-in-json": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
     "php-json": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
     "html": lambda text: html.escape(text, quote=False),
-    "html-numbers": lambda text: "".join(character if character.isalnum() else f"&#{ord(character)};" for character in text),
+    "html-numbers": lambda text: "".join(
+        character if character.isalnum() else f"&#{ord(character)};" for character in text
+    ),
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: text.encode().hex().upper(),
     "base64": lambda text: b64encode(text.encode()).decode(),
@@ -144,7 +162,10 @@ def test_a_key_that_is_repeated_without_end_is_hidden_to_the_end(separator: str)
 def test_an_address_is_not_cut_into_one_that_is_shown() -> None:
     for before in range(redaction.MOST_READ - 40, redaction.MOST_READ):
         text = "sk-abcdef123456" * 6
-        assert "10.0.0" not in redact(f"{text}{'y' * (before - len(text))} http://10.0.0.7:8000/internal and more words", PROVIDER)
+        assert "10.0.0" not in redact(
+            f"{text}{'y' * (before - len(text))} http://10.0.0.7:8000/internal and more words",
+            PROVIDER,
+        )
 
 
 def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,28 +190,59 @@ def test_the_place_that_a_provider_names_is_redacted_like_its_words() -> None:
 
 
 def test_what_a_header_holds_is_hidden_without_its_scheme_too() -> None:
-    provider = Provider("up", "openai", "https://llm.example.com/v1", headers={"cf-aig-authorization": "Bearer cf-token-99"})
+    provider = Provider(
+        "up",
+        "openai",
+        "https://llm.example.com/v1",
+        headers={"cf-aig-authorization": "Bearer cf-token-99"},
+    )
     assert redact("the token cf-token-99 has ended", provider) == "the token (hidden) has ended"
 
 
 def test_of_a_service_account_no_line_is_shown() -> None:
-    vertex = Provider("vertex", "gemini", "https://x.example", Secret(service_account("https://oauth2.googleapis.com/token")), "google")
+    vertex = Provider(
+        "vertex",
+        "gemini",
+        "https://x.example",
+        Secret(service_account("https://oauth2.googleapis.com/token")),
+        "google",
+    )
     lines = private_pem().splitlines()
-    for shown in (*lines[1:-1], private_pem(), json.dumps(private_pem()), "gateway@a-project.iam.gserviceaccount.com"):
+    for shown in (
+        *lines[1:-1],
+        private_pem(),
+        json.dumps(private_pem()),
+        "gateway@a-project.iam.gserviceaccount.com",
+    ):
         message = redact(f"what is {shown}?", vertex)
         assert not any(line in message for line in lines[1:-1])
         assert "gateway@" not in message
-    assert redact("a private project of type service_account", vertex) == "a private project of type service_account"
+    assert (
+        redact("a private project of type service_account", vertex)
+        == "a private project of type service_account"
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("GET https://x.s3.amazonaws.com/a?X-Amz-Signature=abc123&b=1", "GET https://x.s3.amazonaws.com/a?X-Amz-Signature=(hidden)&b=1"),
-        ("https://api.example.com/v1?key=AIzaSy&alt=sse", "https://api.example.com/v1?key=(hidden)&alt=sse"),
-        ("https://a.example.com/?sig=abc%3D&se=2026", "https://a.example.com/?sig=(hidden)&se=2026"),
+        (
+            "GET https://x.s3.amazonaws.com/a?X-Amz-Signature=abc123&b=1",
+            "GET https://x.s3.amazonaws.com/a?X-Amz-Signature=(hidden)&b=1",
+        ),
+        (
+            "https://api.example.com/v1?key=AIzaSy&alt=sse",
+            "https://api.example.com/v1?key=(hidden)&alt=sse",
+        ),
+        (
+            "https://a.example.com/?sig=abc%3D&se=2026",
+            "https://a.example.com/?sig=(hidden)&se=2026",
+        ),
         ("https://user:pass@a.example.com/x", "https://(hidden)@a.example.com/x"),
-        ("sent Authorization: Bearer eyJhbGciOi.J9 to us", "sent Authorization: Bearer (hidden) to us"),
+        (
+            "sent Authorization: Bearer eyJhbGciOi.J9 to us",
+            "sent Authorization: Bearer (hidden) to us",
+        ),
         ("Credential=AKIDEXAMPLE1/20260101/us-east-1", "Credential=(hidden)"),
         ("Bearer authentication is required", "Bearer authentication is required"),
         ("the max_tokens=500 of key=value pairs", "the max_tokens=500 of key=value pairs"),
@@ -205,13 +257,22 @@ def test_credentials_that_are_not_ours_are_hidden_by_their_place(words: str, tol
 
 def sends(auth: str, authorizer: Any, monkeypatch: pytest.MonkeyPatch, identity: str) -> Provider:
     monkeypatch.setitem(methods.AUTHORIZERS, auth, authorizer)
-    provider = Provider("cloud", "openai", "https://x", auth=auth, identity_hosts=frozenset({"x"}), identity=identity)
+    provider = Provider(
+        "cloud",
+        "openai",
+        "https://x",
+        auth=auth,
+        identity_hosts=frozenset({"x"}),
+        identity=identity,
+    )
     asyncio.run(methods.authorize(UpstreamRequest("https://x/v1", {}), "POST", b"", provider))
     return provider
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_token_that_was_fetched_is_hidden_as_a_key_is(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+def test_a_token_that_was_fetched_is_hidden_as_a_key_is(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
     token = "ya29.a0-fetched/token+of=42"
 
     async def fetched(*arguments: Any) -> dict[str, str]:
@@ -224,7 +285,13 @@ def test_a_token_that_was_fetched_is_hidden_as_a_key_is(monkeypatch: pytest.Monk
 
 def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     async def signed(*arguments: Any) -> dict[str, str]:
-        return aws._signed("https://x/v1", "POST", b"", aws._given(Secret("AKIDFOUND1234:secret-part:session-token-77")), "us-east-1")
+        return aws._signed(
+            "https://x/v1",
+            "POST",
+            b"",
+            aws._given(Secret("AKIDFOUND1234:secret-part:session-token-77")),
+            "us-east-1",
+        )
 
     provider = sends("aws", signed, monkeypatch, "found")
     assert redact("AKIDFOUND1234 with session-token-77", provider) == "(hidden) with (hidden)"
@@ -255,7 +322,12 @@ IN_FRAMES = "-".join(("sk", "of", "a", "failed", "call", "1"))
 
 
 def with_keys_in_frames(auth: str, address: str) -> Provider:
-    definition = {"BASE_URL": address, "API_KEY": IN_FRAMES, "AUTH": auth, "HEADERS": {"x-second": f"{IN_FRAMES}2"}}
+    definition = {
+        "BASE_URL": address,
+        "API_KEY": IN_FRAMES,
+        "AUTH": auth,
+        "HEADERS": {"x-second": f"{IN_FRAMES}2"},
+    }
     return catalog.provider_of("up", {"DIALECT": "openai", **definition})
 
 

@@ -47,16 +47,29 @@ def test_a_stream_cut_anywhere(cut: int) -> None:
 
 
 def test_a_stream_byte_by_byte() -> None:
-    assert decoded([STREAM[position : position + 1] for position in range(len(STREAM))], sse.SSEDecoder()) == EVENTS
+    assert (
+        decoded(
+            [STREAM[position : position + 1] for position in range(len(STREAM))], sse.SSEDecoder()
+        )
+        == EVENTS
+    )
 
 
 @given(
-    st.lists(st.sampled_from([b"data: a", b"\r", b"\n", b"\r\n", b": c", b"event: e", b"data", b"\n\n", b"\xff"]), max_size=30), st.data()
+    st.lists(
+        st.sampled_from(
+            [b"data: a", b"\r", b"\n", b"\r\n", b": c", b"event: e", b"data", b"\n\n", b"\xff"]
+        ),
+        max_size=30,
+    ),
+    st.data(),
 )
 def test_where_it_is_cut_never_matters(tokens: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(tokens)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
-    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    pieces = [
+        stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+    ]
     assert decoded(pieces, sse.SSEDecoder()) == decoded([stream], sse.SSEDecoder())
 
 

@@ -1,4 +1,5 @@
-"""A process that records usage and does what it is told: one JSON command a line on stdin, one JSON reply a line on stdout."""
+"""A process that records usage and does what it is told: one JSON command a line on stdin, one JSON
+reply a line on stdout."""
 
 from __future__ import annotations
 
@@ -30,7 +31,15 @@ def say(value: Any) -> None:
 
 
 def entry(**values: Any) -> UsageEntry:
-    return UsageEntry(**{"request_id": "r", "endpoint": "chat/completions", "model": "m", "provider": "p", **values})
+    return UsageEntry(
+        **{
+            "request_id": "r",
+            "endpoint": "chat/completions",
+            "model": "m",
+            "provider": "p",
+            **values,
+        }
+    )
 
 
 def record(count: int = 1, **values: Any) -> list[str]:
@@ -66,7 +75,8 @@ def storm(threads: int, limit: int = 10**9) -> None:
 
 
 def prefork(children: int, count: int) -> list[str]:
-    """As a pre-forking server: record, fork while a thread goes on recording, record in every process."""
+    """As a pre-forking server: record, fork while a thread goes on recording, record in every
+    process."""
     ids = record(count)
     goes_on = threading.Thread(target=lambda: ids.extend(record(count)))
     goes_on.start()
@@ -133,17 +143,42 @@ VALUES = {
     "stream": "n % 50000 = 0",
     "estimated": "n < 0",
     "metadata": "'{}'",
-    **dict.fromkeys(("user_name", "api_key_name", "counted_as", "provider_model", "error_code", "finish_reason"), "''"),
-    **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"), "0"),
+    **dict.fromkeys(
+        (
+            "user_name",
+            "api_key_name",
+            "counted_as",
+            "provider_model",
+            "error_code",
+            "finish_reason",
+        ),
+        "''",
+    ),
+    **dict.fromkeys(
+        (
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+        ),
+        "0",
+    ),
     **dict.fromkeys(("reasoning_tokens", "latency_ms", "attempts"), "0"),
 }
 
 
 def fill(rows: int) -> None:
     """Many records, made by the database itself, and an administrator to look at them."""
-    values = {**VALUES, "created_at": "TIMESTAMPTZ " + VALUES["created_at"], "metadata": "'{}'::jsonb"}
+    values = {
+        **VALUES,
+        "created_at": "TIMESTAMPTZ " + VALUES["created_at"],
+        "metadata": "'{}'::jsonb",
+    }
     values = values if connection.vendor == "postgresql" else VALUES
-    statement = ROWS[connection.vendor].format(columns=", ".join(values), values=", ".join(values.values()))
+    statement = ROWS[connection.vendor].format(
+        columns=", ".join(values), values=", ".join(values.values())
+    )
     with connection.cursor() as cursor:
         cursor.execute(statement.replace(" % ", " %% "), [rows])
         cursor.execute("ANALYZE")
@@ -151,14 +186,24 @@ def fill(rows: int) -> None:
 
 
 def look(path: str) -> dict[str, Any]:
-    """What the administrator gets, the queries about usage that it took, and how the database went about them."""
+    """What the administrator gets, the queries about usage that it took, and how the database went
+    about them."""
     client = Client()
     client.force_login(get_user_model().objects.get(username="admin"))
     with CaptureQueriesContext(connection) as captured:
         response = client.get(path, headers={"host": "localhost"})
     queries = [query["sql"] for query in captured if "native_api_usagerecord" in query["sql"]]
-    body = response.content.decode() if response.status_code == 200 else response.headers.get("location", "")
-    return {"status": response.status_code, "body": body, "queries": queries, "plans": [_plan(query) for query in queries]}
+    body = (
+        response.content.decode()
+        if response.status_code == 200
+        else response.headers.get("location", "")
+    )
+    return {
+        "status": response.status_code,
+        "body": body,
+        "queries": queries,
+        "plans": [_plan(query) for query in queries],
+    }
 
 
 def _plan(query: str) -> str:

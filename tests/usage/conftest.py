@@ -1,4 +1,5 @@
-"""Databases of the recorder's own for real processes, on SQLite and PostgreSQL, and the processes themselves."""
+"""Databases of the recorder's own for real processes, on SQLite and PostgreSQL, and the processes
+themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:54
 
 
 class Child:
-    """A process that obeys `tests.usage.child_process`. `ask` sends a command and waits for its reply."""
+    """A process that obeys `tests.usage.child_process`. `ask` sends a command and waits for its
+    reply."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
@@ -91,7 +93,9 @@ class Place:
         self.children: list[Child] = []
 
     def child(self, **environment: str) -> Child:
-        child = Child({**self.environment, **environment}, self.folder / f"child-{len(self.children)}.log")
+        child = Child(
+            {**self.environment, **environment}, self.folder / f"child-{len(self.children)}.log"
+        )
         self.children.append(child)
         return child
 
@@ -118,7 +122,10 @@ class Place:
         return ask_postgres(self.url, statement)
 
     def ids(self) -> list[str]:
-        return sorted(str(identity).replace("-", "") for (identity,) in self.query("SELECT id FROM native_api_usagerecord"))
+        return sorted(
+            str(identity).replace("-", "")
+            for (identity,) in self.query("SELECT id FROM native_api_usagerecord")
+        )
 
     def close(self) -> None:
         for child in self.children:
@@ -136,7 +143,9 @@ def refusing_connections(url: str) -> Iterator[None]:
     """The database is away: connections are cut, and new ones refused."""
     name = url.rpartition("/")[2]
     ask_postgres(POSTGRES, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    ask_postgres(POSTGRES, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    ask_postgres(
+        POSTGRES, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )
     try:
         yield
     finally:
@@ -159,7 +168,8 @@ def empty_postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The URLs of migrated databases by kind, each made when first asked for; a reason in place of what is absent."""
+    """The URLs of migrated databases by kind, each made when first asked for; a reason in place of
+    what is absent."""
     folder = tmp_path_factory.mktemp("template")
     sqlite = f"sqlite:///{folder / 'db.sqlite3'}"
     manage(environment_for(folder, {}, TEST_DATABASE_URL=sqlite), "migrate", "--verbosity", "0")
@@ -172,14 +182,18 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         return
     postgres = f"{POSTGRES.rpartition('/')[0]}/{name}"
     try:
-        manage(environment_for(folder, {}, TEST_DATABASE_URL=postgres), "migrate", "--verbosity", "0")
+        manage(
+            environment_for(folder, {}, TEST_DATABASE_URL=postgres), "migrate", "--verbosity", "0"
+        )
         yield {**found, "postgres": postgres}
     finally:
         ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path
+) -> Iterator[Place]:
     if request.param not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
     made = make_place(request.param, templates[request.param], tmp_path)
@@ -205,7 +219,9 @@ def make_place(kind: str, template: str, folder: Path) -> Place:
         shutil.copy(dj_database_url.parse(template)["NAME"], folder / "db.sqlite3")
         return Place(kind, folder, f"sqlite:///{folder / 'db.sqlite3'}")
     made = Place(kind, folder, template)
-    made.query("TRUNCATE native_api_usagerecord, native_api_dailyusage, native_api_apikey, auth_user CASCADE")
+    made.query(
+        "TRUNCATE native_api_usagerecord, native_api_dailyusage, native_api_apikey, auth_user CASCADE"
+    )
     return made
 
 

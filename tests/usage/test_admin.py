@@ -1,6 +1,7 @@
 """The usage records in the admin: read-only, escaped, and fast on a large table of either database.
 
-`USAGE_ROWS=1000000 pytest tests/usage/test_admin.py` makes it a very large one. Plans, not clocks, are what is looked at.
+`USAGE_ROWS=1000000 pytest tests/usage/test_admin.py` makes it a very large one. Plans, not clocks,
+are what is looked at.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ OLDEST_OF_ALL = "01900000-0000-0000-0000-00000000001f"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def admin(request: pytest.FixtureRequest, templates: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+def admin(
+    request: pytest.FixtureRequest,
+    templates: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Child]:
     """A process that looks at the admin over a large table."""
     if request.param not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
@@ -41,7 +46,9 @@ def costs_little(page: dict[str, Any]) -> None:
         assert "COUNT(" not in query.upper(), query
         assert "DISTINCT" not in query.upper(), query
         assert "LIMIT" in query, query
-        assert not re.search(r"Seq Scan on native_api_usagerecord|SCAN native_api_usagerecord$", plan, re.M), (query, plan)
+        assert not re.search(
+            r"Seq Scan on native_api_usagerecord|SCAN native_api_usagerecord$", plan, re.M
+        ), (query, plan)
         if '"request_id" =' not in query:  # which finds a handful of rows at most
             assert not re.search(r"TEMP B-TREE|Sort", plan), (query, plan)
 
@@ -91,11 +98,15 @@ def test_no_page_counts_sorts_or_scans_the_table(admin: Child, query: str) -> No
         ("?provider=%00", 0),
     ],
 )
-def test_filters_and_searches_find_what_they_should(admin: Child, query: str, expected: int) -> None:
+def test_filters_and_searches_find_what_they_should(
+    admin: Child, query: str, expected: int
+) -> None:
     assert rows(admin.ask("look", path=LIST + query)) == expected
 
 
-def test_the_filters_offer_the_providers_there_are_and_the_models_that_answered(admin: Child) -> None:
+def test_the_filters_offer_the_providers_there_are_and_the_models_that_answered(
+    admin: Child,
+) -> None:
     admin.ask("record", model="model-0")
     admin.ask("record", model="made-up", counted_as="(unknown)", status="refused")
     assert admin.ask("flush", timeout=20) is True
@@ -133,7 +144,14 @@ def test_records_can_be_neither_added_nor_changed_nor_deleted(admin: Child) -> N
 
 def test_what_callers_and_models_wrote_is_shown_as_text(admin: Child) -> None:
     evil = "<script>alert(1)</script>"
-    [identity] = admin.ask("record", model=evil, user_name=evil, api_key_name=evil, finish_reason=evil, metadata={evil: evil})
+    [identity] = admin.ask(
+        "record",
+        model=evil,
+        user_name=evil,
+        api_key_name=evil,
+        finish_reason=evil,
+        metadata={evil: evil},
+    )
     assert admin.ask("flush", timeout=20) is True
     assert evil not in admin.ask("look", path=LIST + "?q=" + evil.replace("/", "%2F"))["body"]
     shown = admin.ask("look", path=f"{LIST}{identity}/change/")["body"]

@@ -27,7 +27,10 @@ from native_api.usage.entry import UsageEntry
 from tests.servers import ROOT
 from tests.usage.usage_factory import served_by, used
 
-CHAT: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
+CHAT: ChatRequest = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "Hello there, how are you?"}],
+}
 GPT, CLAUDE = served_by("openai", "gpt-4o"), served_by("anthropic", "claude-haiku-4-5")
 
 
@@ -48,7 +51,11 @@ def call_record(target: Target | None = GPT) -> CallRecord:
 
 def completion(usage: Usage, tier: str | None = None) -> Any:
     message = {"role": "assistant", "content": "Well."}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage, "service_tier": tier}
+    return {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": usage,
+        "service_tier": tier,
+    }
 
 
 def test_a_complete_reply_is_charged_by_its_target(records: list[UsageEntry]) -> None:
@@ -79,7 +86,9 @@ def test_a_broken_call_is_charged_by_the_estimate_of_it(records: list[UsageEntry
 
 
 @pytest.mark.parametrize("target", [None, GPT])
-def test_a_call_that_used_nothing_has_no_cost(records: list[UsageEntry], target: Target | None) -> None:
+def test_a_call_that_used_nothing_has_no_cost(
+    records: list[UsageEntry], target: Target | None
+) -> None:
     with pytest.raises(NativeError), call_record(target):
         raise NativeError("No.")
     assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
@@ -88,7 +97,11 @@ def test_a_call_that_used_nothing_has_no_cost(records: list[UsageEntry], target:
 def test_each_of_hedged_targets_is_charged_by_its_own_price(records: list[UsageEntry]) -> None:
     unknown = served_by("vllm", "m")
     with call_record() as call:
-        call.attempts.hedged += [(CLAUDE, used(1000, 10)), (CLAUDE, None), (unknown, used(1000, 10))]
+        call.attempts.hedged += [
+            (CLAUDE, used(1000, 10)),
+            (CLAUDE, None),
+            (unknown, used(1000, 10)),
+        ]
         call.told_all(completion(used(1000, 500)))
     answer, told, untold, unpriced = records
     assert (answer.cost, told.cost, unpriced.cost) == (Decimal("0.0075"), Decimal("0.00105"), None)
@@ -98,29 +111,57 @@ def test_each_of_hedged_targets_is_charged_by_its_own_price(records: list[UsageE
 
 
 @pytest.mark.parametrize(
-    ("tier", "expected"), [(None, "0.01125"), ("default", "0.01125"), ("flex", "0.005625"), ("priority", "0.0225"), ("scale", "0.01125")]
+    ("tier", "expected"),
+    [
+        (None, "0.01125"),
+        ("default", "0.01125"),
+        ("flex", "0.005625"),
+        ("priority", "0.0225"),
+        ("scale", "0.01125"),
+    ],
 )
-def test_the_tier_that_served_a_reply_decides_its_price(records: list[UsageEntry], tier: str | None, expected: str) -> None:
+def test_the_tier_that_served_a_reply_decides_its_price(
+    records: list[UsageEntry], tier: str | None, expected: str
+) -> None:
     with call_record(served_by("openai", "gpt-5")) as call:
         call.told_all(completion(used(1000, 1000), tier))
     with call_record(served_by("openai", "gpt-5")) as call:
-        call.told([{"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [], "service_tier": tier}], None)
+        call.told(
+            [
+                {
+                    "id": "",
+                    "object": "chat.completion.chunk",
+                    "created": 0,
+                    "model": "",
+                    "choices": [],
+                    "service_tier": tier,
+                }
+            ],
+            None,
+        )
         call.told([], used(1000, 1000))
     assert [entry.cost for entry in records] == [Decimal(expected)] * 2
 
 
 def test_an_estimate_is_for_the_tier_that_is_asked_for() -> None:
-    told = [lookup.estimate(served_by("openai", "gpt-5"), 1000, 1000, tier) for tier in ("", "auto", "flex", "priority")]
+    told = [
+        lookup.estimate(served_by("openai", "gpt-5"), 1000, 1000, tier)
+        for tier in ("", "auto", "flex", "priority")
+    ]
     assert told == [Decimal("0.01125"), Decimal("0.01125"), Decimal("0.005625"), Decimal("0.0225")]
 
 
-def test_a_vendor_that_serves_anothers_models_has_ordinary_prices_for_all_tiers(records: list[UsageEntry]) -> None:
+def test_a_vendor_that_serves_anothers_models_has_ordinary_prices_for_all_tiers(
+    records: list[UsageEntry],
+) -> None:
     with call_record(served_by("azure", "gpt-4.1-2025-04-14")) as call:
         call.told_all(completion(used(1000, 0), "priority"))
     assert [entry.cost for entry in records] == [Decimal("0.002")]
 
 
-def test_what_cannot_be_charged_is_recorded_nevertheless(records: list[UsageEntry], caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_charged_is_recorded_nevertheless(
+    records: list[UsageEntry], caplog: pytest.LogCaptureFixture
+) -> None:
     broken = served_by("openai", "m", {"INPUT": "not read by anything", "OUTPUT": None})
     with call_record(broken) as call:
         call.told_all(completion(used(1000, 500)))
@@ -143,10 +184,14 @@ def test_an_entry_survives_the_journal_with_its_price() -> None:
 
 
 def test_the_admin_shows_how_a_cost_came_about(client: Client, db: None) -> None:
-    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "root"))
+    client.force_login(
+        get_user_model().objects.create_superuser("root", "root@example.com", "root")
+    )
     entry = UsageEntry(model="m")
     lookup.charge(entry, GPT, used(1000, 500))
-    UsageRecord.objects.create(id=entry.id, created_at=entry.created_at, model="m", cost=entry.cost, price=entry.price)
+    UsageRecord.objects.create(
+        id=entry.id, created_at=entry.created_at, model="m", cost=entry.cost, price=entry.price
+    )
     body = client.get(f"/admin/native_api/usagerecord/{entry.id}/change/").content.decode()
     assert "0.007500000000" in body
     assert "&quot;INPUT&quot;: &quot;2.5&quot;" in body
@@ -176,17 +221,35 @@ LISTED = [
 
 def test_the_cheapest_is_found_by_published_prices_too() -> None:
     chosen = targets_of("m", {"STRATEGY": "cheapest", "TARGETS": LISTED})
-    assert [str(target) for target in chosen] == ["openai/gpt-4o-mini", "openai/gpt-4o", "anthropic/claude-opus-4-1", "own/gpt-4o"]
-    assert [blended(target) for target in chosen] == [Decimal("0.2625"), Decimal(1), Decimal(30), None]
+    assert [str(target) for target in chosen] == [
+        "openai/gpt-4o-mini",
+        "openai/gpt-4o",
+        "anthropic/claude-opus-4-1",
+        "own/gpt-4o",
+    ]
+    assert [blended(target) for target in chosen] == [
+        Decimal("0.2625"),
+        Decimal(1),
+        Decimal(30),
+        None,
+    ]
 
 
 def test_a_tier_weighs_by_published_prices_too() -> None:
-    assert [target.cost for target in targets_of("simple", {"TARGETS": LISTED})] == [None, Decimal(30), Decimal("0.2625"), Decimal(1)]
+    assert [target.cost for target in targets_of("simple", {"TARGETS": LISTED})] == [
+        None,
+        Decimal(30),
+        Decimal("0.2625"),
+        Decimal(1),
+    ]
 
 
 def test_other_routes_look_up_no_prices() -> None:
     assert {target.cost for target in targets_of("m", {"TARGETS": LISTED})} == {None}
-    assert {blended(target) for target in targets_of("m", {"TARGETS": LISTED})} == {None, Decimal(1)}
+    assert {blended(target) for target in targets_of("m", {"TARGETS": LISTED})} == {
+        None,
+        Decimal(1),
+    }
 
 
 # --- how prices come into a process --------------------------------------------------------------------------------------
@@ -227,8 +290,14 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_a_fork_while_prices_are_read_leaves_the_child_able_to() -> None:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", FORKED], env=environment, capture_output=True, text=True, timeout=60)
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "7\n", done.stderr
 
 

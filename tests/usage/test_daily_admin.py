@@ -1,4 +1,5 @@
-"""The totals of each day in the admin: read-only, found by filters and days, without reading all of them."""
+"""The totals of each day in the admin: read-only, found by filters and days, without reading all of
+them."""
 
 from __future__ import annotations
 
@@ -29,7 +30,11 @@ def page(transactional_db: None, client: Client) -> Client:
     user = get_user_model().objects.create_superuser("admin", "a@b.example", "admin")
     common = {"provider": "p", "user_id": user.pk, "user_name": "admin", "cost": Decimal("1e-12")}
     moments = [FIRST + timedelta(days=days) for days in (0, 1, 40, 41, 400)]
-    entries = [UsageEntry(model=model, created_at=moment, **common) for moment in moments for model in ("m1", "m2")]  # type: ignore[arg-type]
+    entries = [
+        UsageEntry(model=model, created_at=moment, **common)
+        for moment in moments
+        for model in ("m1", "m2")
+    ]  # type: ignore[arg-type]
     assert not writer.write(entries, "default", doubtful=False)
     client.force_login(user)
     return client
@@ -58,20 +63,37 @@ def rows(text: str) -> int:
         ("?q=nothing", 0),
     ],
 )
-def test_filters_and_searches_find_what_they_should(page: Client, query: str, expected: int) -> None:
+def test_filters_and_searches_find_what_they_should(
+    page: Client, query: str, expected: int
+) -> None:
     assert rows(body(page, query)) == expected
 
 
-def test_the_filter_offers_the_models_that_answered_most_however_many_names_were_made_up(page: Client) -> None:
+def test_the_filter_offers_the_models_that_answered_most_however_many_names_were_made_up(
+    page: Client,
+) -> None:
     moment = FIRST + timedelta(days=400)
-    real = [UsageEntry(model=f"real-{number}", created_at=moment) for number in range(MAX_CHOICES - 2) for _ in range(2)]
-    failing = [UsageEntry(model=f"a-failing-{number}", created_at=moment, status="upstream_error") for number in range(100)]
+    real = [
+        UsageEntry(model=f"real-{number}", created_at=moment)
+        for number in range(MAX_CHOICES - 2)
+        for _ in range(2)
+    ]
+    failing = [
+        UsageEntry(model=f"a-failing-{number}", created_at=moment, status="upstream_error")
+        for number in range(100)
+    ]
     once = [UsageEntry(model=f"a-once-{number}", created_at=moment) for number in range(100)]
-    unknown = [UsageEntry(model=f"a-{number}", counted_as=UNKNOWN, created_at=moment, status="refused") for number in range(100)]
+    unknown = [
+        UsageEntry(model=f"a-{number}", counted_as=UNKNOWN, created_at=moment, status="refused")
+        for number in range(100)
+    ]
     assert not writer.write([*real, *failing, *once, *unknown], "default", doubtful=False)
     offered = set(used_models())
     assert offered == {"m1", "m2", *(f"real-{number}" for number in range(MAX_CHOICES - 2))}
-    assert set(re.findall(r"[?&](?:amp;)?model=([^&\"]+)", unquote(body(page, "")))) == {*offered, UNKNOWN}
+    assert set(re.findall(r"[?&](?:amp;)?model=([^&\"]+)", unquote(body(page, "")))) == {
+        *offered,
+        UNKNOWN,
+    }
 
 
 @pytest.mark.parametrize(
@@ -89,7 +111,10 @@ def test_the_days_lead_to_what_there_is(page: Client, query: str, links: list[st
     assert "day__day=11" not in shown
 
 
-@pytest.mark.parametrize(("kind", "first"), [("year", date(2026, 1, 1)), ("month", date(2026, 1, 1)), ("day", date(2026, 1, 9))])
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("year", date(2026, 1, 1)), ("month", date(2026, 1, 1)), ("day", date(2026, 1, 9))],
+)
 def test_periods_are_those_of_the_database_itself(page: Client, kind: str, first: date) -> None:
     found = JumpingDays(DailyUsage).dates("day", kind)
     assert found == list(DailyUsage.objects.dates("day", kind))  # type: ignore[arg-type]
@@ -99,7 +124,9 @@ def test_periods_are_those_of_the_database_itself(page: Client, kind: str, first
 def test_no_page_counts_rows(page: Client) -> None:
     with CaptureQueriesContext(connection) as captured:
         body(page, "")
-    queries = [query["sql"].upper() for query in captured if "native_api_dailyusage" in query["sql"]]
+    queries = [
+        query["sql"].upper() for query in captured if "native_api_dailyusage" in query["sql"]
+    ]
     assert queries
     assert not [query for query in queries if "COUNT(" in query or "DISTINCT" in query]
 
@@ -109,4 +136,8 @@ def test_totals_can_be_seen_and_not_changed(page: Client) -> None:
     shown = page.get(f"{LIST}{one.pk}/change/")
     assert "0.000000000001" in shown.content.decode()
     assert 'name="_save"' not in shown.content.decode()
-    assert page.get(LIST + "add/").status_code == page.get(f"{LIST}{one.pk}/delete/").status_code == 403
+    assert (
+        page.get(LIST + "add/").status_code
+        == page.get(f"{LIST}{one.pk}/delete/").status_code
+        == 403
+    )

@@ -43,10 +43,23 @@ def test_an_entry_is_created_when_its_id_was() -> None:
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     cost=st.none() | st.decimals(0, 10**6, places=12),
-    metadata=st.dictionaries(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.integers(0, 2**53) | st.none()),
+    metadata=st.dictionaries(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        st.integers(0, 2**53) | st.none(),
+    ),
 )
-def test_json_and_back_is_the_same_entry(text: str, cost: Decimal | None, metadata: dict[str, Any]) -> None:
-    entry = UsageEntry(request_id=text, model=text, cost=cost, price={"INPUT": "0.15"}, metadata=metadata, user_id="7f", ttft_ms=3)
+def test_json_and_back_is_the_same_entry(
+    text: str, cost: Decimal | None, metadata: dict[str, Any]
+) -> None:
+    entry = UsageEntry(
+        request_id=text,
+        model=text,
+        cost=cost,
+        price={"INPUT": "0.15"},
+        metadata=metadata,
+        user_id="7f",
+        ttft_ms=3,
+    )
     line = entry.to_json()
     assert b"\n" not in line
     assert UsageEntry.from_json(line) == entry
@@ -57,7 +70,10 @@ class Unspeakable:
         raise RuntimeError
 
 
-@pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: 2}, b"bytes", object(), Unspeakable(), float("nan"), {"a": [{"b": {3}}]}])
+@pytest.mark.parametrize(
+    "odd",
+    ["\ud800", 2**70, {1: 2}, b"bytes", object(), Unspeakable(), float("nan"), {"a": [{"b": {3}}]}],
+)
 def test_what_json_cannot_say_costs_no_record(odd: Any) -> None:
     entry = UsageEntry(request_id="r", metadata={"odd": odd})
     assert UsageEntry.from_json(entry.to_json()).id == entry.id
@@ -76,7 +92,18 @@ def test_lines_of_older_and_newer_versions_are_read() -> None:
     assert (entry.model, entry.attempts) == ("m", 0)
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b"7", b'{"id": 3}', b'{"id": "x"}', b'{"id":"' + b"0" * 32 + b'","cost":"x"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"7",
+        b'{"id": 3}',
+        b'{"id": "x"}',
+        b'{"id":"' + b"0" * 32 + b'","cost":"x"}',
+    ],
+)
 def test_a_line_that_is_no_entry_says_so(line: bytes) -> None:
     with pytest.raises(UNREADABLE):
         UsageEntry.from_json(line)

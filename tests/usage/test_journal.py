@@ -1,4 +1,5 @@
-"""Files of the journal: what is written whole is read again, wherever the file was cut, and nothing is read twice."""
+"""Files of the journal: what is written whole is read again, wherever the file was cut, and nothing
+is read twice."""
 
 from __future__ import annotations
 
@@ -73,7 +74,9 @@ def test_an_idle_file_is_removed(journal_folder: Path) -> None:
     journal.release()
 
 
-def test_a_grown_file_is_left_and_nothing_of_it_is_lost(journal_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grown_file_is_left_and_nothing_of_it_is_lost(
+    journal_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("native_api.usage.journal.journal.MAX_SEGMENT_BYTES", 100)
     monkeypatch.setattr("native_api.usage.journal.journal.TIDY_SEGMENT_BYTES", 50)
     journal = Journal()
@@ -129,11 +132,18 @@ def test_lines_of_many_threads_are_all_whole(journal_folder: Path) -> None:
     journal.release()
 
 
-@given(lines=st.lists(st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")), max_size=8), data=st.data())
-def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(lines: list[bytes], data: st.DataObject) -> None:
+@given(
+    lines=st.lists(st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")), max_size=8),
+    data=st.data(),
+)
+def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(
+    lines: list[bytes], data: st.DataObject
+) -> None:
     whole = b"".join(framed(line) for line in lines)
     cut = data.draw(st.integers(0, len(whole)))
-    ends = [len(b"".join(framed(line) for line in lines[:number])) for number in range(len(lines) + 1)]
+    ends = [
+        len(b"".join(framed(line) for line in lines[:number])) for number in range(len(lines) + 1)
+    ]
     survivors = lines[: max(number for number, end in enumerate(ends) if end <= cut)]
     with tempfile.TemporaryDirectory() as name, override_settings(NATIVE_API={"JOURNAL_DIR": name}):
         (Path(name) / f"{location.mark()}-1-a.journal").write_bytes(whole[:cut])
@@ -154,7 +164,10 @@ def test_what_follows_a_torn_line_is_not_lost(journal_folder: Path) -> None:
     journal = Journal()
     journal.append(b"1")
     [segment] = [source for source in journal.sources() if isinstance(source, Segment)]
-    real, segment.descriptor = segment.descriptor, os.open("/dev/full", os.O_WRONLY) if os.path.exists("/dev/full") else -1
+    real, segment.descriptor = (
+        segment.descriptor,
+        os.open("/dev/full", os.O_WRONLY) if os.path.exists("/dev/full") else -1,
+    )
     journal.append(b"2")
     os.write(real, framed(b"torn")[:7])
     if segment.descriptor >= 0:
@@ -172,7 +185,9 @@ def unwritable(tmp_path: Path, settings: Any) -> Path:
     return tmp_path
 
 
-def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(unwritable: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(
+    unwritable: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     journal = Journal()
     for number in range(3):
         journal.append(b"%d" % number)
@@ -181,7 +196,9 @@ def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(unwritable: 
     assert everything(journal) == [b"0", b"1", b"2"]
 
 
-def test_lines_in_memory_move_to_a_file_when_there_can_be_one(unwritable: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_in_memory_move_to_a_file_when_there_can_be_one(
+    unwritable: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("native_api.usage.journal.journal.RETRY_SECONDS", 0.0)
     journal = Journal()
     journal.append(b"1")
@@ -194,7 +211,9 @@ def test_lines_in_memory_move_to_a_file_when_there_can_be_one(unwritable: Path, 
     journal.release()
 
 
-def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(unwritable: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(
+    unwritable: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     journal = Journal()
     for _ in range(MAX_KEPT):
         journal.append(b"x")
@@ -203,7 +222,9 @@ def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(unwritable: Path,
     assert "the last straw" in caplog.records[-1].message
 
 
-def test_the_folder_is_in_the_base_directory_else_in_a_private_one(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_in_the_base_directory_else_in_a_private_one(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     settings.NATIVE_API = {}

@@ -1,4 +1,5 @@
-"""What is recorded of an answer that is not read to its end, for every wire, wherever it is cut: at least what was produced until then."""
+"""What is recorded of an answer that is not read to its end, for every wire, wherever it is cut: at
+least what was produced until then."""
 
 from __future__ import annotations
 
@@ -23,7 +24,11 @@ from tests.test_recordings import cases, stream_of, target_of
 from tests.usage.usage_factory import served_by, used
 
 STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
-CHAT: Any = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello there, how are you?"}]}
+CHAT: Any = {
+    "model": "m",
+    "stream": True,
+    "messages": [{"role": "user", "content": "Hello there, how are you?"}],
+}
 GPT = served_by("openai", "gpt-4o")
 
 
@@ -71,7 +76,8 @@ def events_of(case: Any) -> list[Event]:
 
 
 def words_of(chunks: list[Any]) -> int:
-    """Tokens of the text, reasoning and arguments in the chunks, counted apart from what is tested."""
+    """Tokens of the text, reasoning and arguments in the chunks, counted apart from what is
+    tested."""
     texts = []
     for choice in fold(chunks):
         message = choice["message"]
@@ -82,7 +88,9 @@ def words_of(chunks: list[Any]) -> int:
 
 
 @pytest.mark.parametrize("case", STREAMS)
-def test_a_client_that_leaves_pays_for_what_was_produced_until_then(case: Any, records: list[UsageEntry]) -> None:
+def test_a_client_that_leaves_pays_for_what_was_produced_until_then(
+    case: Any, records: list[UsageEntry]
+) -> None:
     events, before = events_of(case), 0
     for cut in range(len(events) + 1):
         reading = Reading(case)
@@ -96,8 +104,13 @@ def test_a_client_that_leaves_pays_for_what_was_produced_until_then(case: Any, r
         if finished and told["completion_tokens"]:
             assert entry.completion_tokens == told["completion_tokens"]
             continue
-        assert entry.completion_tokens >= max(told["completion_tokens"], words_of(reading.chunks), before)
-        assert entry.estimated == ((entry.prompt_tokens, entry.completion_tokens) != (told["prompt_tokens"], told["completion_tokens"]))
+        assert entry.completion_tokens >= max(
+            told["completion_tokens"], words_of(reading.chunks), before
+        )
+        assert entry.estimated == (
+            (entry.prompt_tokens, entry.completion_tokens)
+            != (told["prompt_tokens"], told["completion_tokens"])
+        )
         before = entry.completion_tokens
 
 
@@ -125,7 +138,9 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("told", [None, used(0, 0), used(9, 1), used(9, 400)])
-def test_however_an_answer_ends_the_larger_count_is_charged(end: Callable[[CallRecord], None], told: Usage | None, records: Any) -> None:
+def test_however_an_answer_ends_the_larger_count_is_charged(
+    end: Callable[[CallRecord], None], told: Usage | None, records: Any
+) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.parser.usage = told
     reading.call_record.told([chunk({"content": "word " * 1600})], told)
@@ -138,12 +153,16 @@ def test_however_an_answer_ends_the_larger_count_is_charged(end: Callable[[CallR
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_larger_count_that_was_told_is_not_an_estimate(end: Callable[[CallRecord], None], records: list[UsageEntry]) -> None:
+def test_a_larger_count_that_was_told_is_not_an_estimate(
+    end: Callable[[CallRecord], None], records: list[UsageEntry]
+) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.parser.usage = used(9, 3000)
     reading.call_record.told([chunk({"content": "word " * 1600})], None)
     end(reading.call_record)
-    assert [(entry.prompt_tokens, entry.completion_tokens, entry.estimated) for entry in records] == [(9, 3000, False)]
+    assert [
+        (entry.prompt_tokens, entry.completion_tokens, entry.estimated) for entry in records
+    ] == [(9, 3000, False)]
 
 
 def test_chunks_that_were_read_and_not_handed_on_count(records: list[UsageEntry]) -> None:
@@ -168,20 +187,33 @@ def test_all_choices_count(records: list[UsageEntry]) -> None:
     assert [entry.completion_tokens for entry in records] == [300]
 
 
-def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(records: list[UsageEntry]) -> None:
+def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(
+    records: list[UsageEntry],
+) -> None:
     call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
     call_record.attempts.target = GPT
-    call_record.attempts.hedged += [(GPT, used(9, 1), {"content": "word " * 80}), (GPT, None, {"content": "word " * 160})]
+    call_record.attempts.hedged += [
+        (GPT, used(9, 1), {"content": "word " * 80}),
+        (GPT, None, {"content": "word " * 160}),
+    ]
     with call_record:
         call_record.settle(used(9, 3))
     own, told, untold = records
     assert (own.completion_tokens, own.estimated) == (3, False)
     assert (told.prompt_tokens, told.completion_tokens, told.estimated) == (9, 100, True)
-    assert (untold.prompt_tokens, untold.completion_tokens, untold.estimated) == (prompt_tokens(CHAT), 200, True)
+    assert (untold.prompt_tokens, untold.completion_tokens, untold.estimated) == (
+        prompt_tokens(CHAT),
+        200,
+        True,
+    )
 
 
 def chunk(delta: Json, index: int = 0) -> Any:
-    return {"id": "", "object": "chat.completion.chunk", "choices": [{"index": index, "delta": delta, "finish_reason": None}]}
+    return {
+        "id": "",
+        "object": "chat.completion.chunk",
+        "choices": [{"index": index, "delta": delta, "finish_reason": None}],
+    }
 
 
 # --- what no chunk has told yet ------------------------------------------------------------------------------------
@@ -225,7 +257,9 @@ HELD: dict[str, list[tuple[str, Json]]] = {
 @pytest.mark.parametrize("name", HELD)
 def test_what_a_parser_holds_back_counts(name: str, records: list[UsageEntry]) -> None:
     """Blocks that are told when they are whole, such as the calls of a provider's own tools."""
-    reading = Reading({"provider": {"dialect": name, "base_url": "https://api.example/v1"}, "model": "m"})
+    reading = Reading(
+        {"provider": {"dialect": name, "base_url": "https://api.example/v1"}, "model": "m"}
+    )
     reading.read(Event(kind, json.dumps(told)) for kind, told in HELD[name])
     assert words_of(reading.chunks) < 10
     reading.call_record.left()

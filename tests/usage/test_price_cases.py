@@ -1,4 +1,5 @@
-"""Calls with the counts that providers tell and what each costs by the provider's public price page, worked out by hand.
+"""Calls with the counts that providers tell and what each costs by the provider's public price
+page, worked out by hand.
 
 Amounts are in USD per million tokens. The published prices are the ones that come with the package.
 """
@@ -20,7 +21,12 @@ from tests.usage.usage_factory import served_by, used
 
 COHERE_BILLED = {"billed_units": {"input_tokens": 12.0, "output_tokens": 34.0}}
 TWO_SEARCHES = {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 3}}
-COMPACTED = {"iterations": [{"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500}, {"type": "message"}]}
+COMPACTED = {
+    "iterations": [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500},
+        {"type": "message"},
+    ]
+}
 
 CASES: list[tuple[str, str, Usage, str, str]] = [
     # --- OpenAI
@@ -117,16 +123,22 @@ def worked_out(arithmetic: str) -> Fraction:
 
 
 @pytest.mark.parametrize(
-    ("preset", "model", "usage", "expected", "arithmetic"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+    ("preset", "model", "usage", "expected", "arithmetic"),
+    CASES,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_call_costs_what_the_provider_charges(preset: str, model: str, usage: Usage, expected: str, arithmetic: str) -> None:
+def test_a_call_costs_what_the_provider_charges(
+    preset: str, model: str, usage: Usage, expected: str, arithmetic: str
+) -> None:
     target = served_by(preset, model)
     entry = UsageEntry()
     lookup.charge(entry, target, usage)
     assert entry.cost == Decimal(expected)
     assert Fraction(expected) == worked_out(arithmetic)
     assert entry.price is not None
-    assert tables.cost(tables.parse(entry.price) or {}, usage) == entry.cost, "the record itself shows how its cost came about"
+    assert tables.cost(tables.parse(entry.price) or {}, usage) == entry.cost, (
+        "the record itself shows how its cost came about"
+    )
 
 
 def test_there_are_cases_of_every_kind() -> None:
@@ -136,7 +148,14 @@ def test_there_are_cases_of_every_kind() -> None:
         for place in ("prompt_tokens_details", "completion_tokens_details")
         for name in usage.get(place, ())
     }  # type: ignore[attr-defined]
-    assert {"cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_tokens", "image_tokens", "reasoning_tokens"} <= kinds
+    assert {
+        "cached_tokens",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "audio_tokens",
+        "image_tokens",
+        "reasoning_tokens",
+    } <= kinds
     assert len(CASES) >= 40
 
 
@@ -146,17 +165,55 @@ def test_there_are_cases_of_every_kind() -> None:
 @pytest.mark.parametrize(
     ("preset", "model", "moment", "usage", "expected"),
     [
-        ("deepseek", "deepseek-chat", datetime(2025, 6, 2, 12, 0, tzinfo=UTC), used(1_000, 100, cached=600), "0.00026"),
-        ("deepseek", "deepseek-chat", datetime(2025, 6, 2, 20, 0, tzinfo=UTC), used(1_000, 100, cached=600), "0.00013"),
-        ("deepseek", "deepseek-reasoner", datetime(2025, 6, 2, 0, 30, tzinfo=UTC), used(1_000, 100), "0.000769"),
-        ("deepseek", "deepseek-reasoner", datetime(2025, 6, 2, 0, 29, tzinfo=UTC), used(1_000, 100), "0.00019"),
+        (
+            "deepseek",
+            "deepseek-chat",
+            datetime(2025, 6, 2, 12, 0, tzinfo=UTC),
+            used(1_000, 100, cached=600),
+            "0.00026",
+        ),
+        (
+            "deepseek",
+            "deepseek-chat",
+            datetime(2025, 6, 2, 20, 0, tzinfo=UTC),
+            used(1_000, 100, cached=600),
+            "0.00013",
+        ),
+        (
+            "deepseek",
+            "deepseek-reasoner",
+            datetime(2025, 6, 2, 0, 30, tzinfo=UTC),
+            used(1_000, 100),
+            "0.000769",
+        ),
+        (
+            "deepseek",
+            "deepseek-reasoner",
+            datetime(2025, 6, 2, 0, 29, tzinfo=UTC),
+            used(1_000, 100),
+            "0.00019",
+        ),
         ("openai", "o3", datetime(2025, 6, 9, 23, 59, tzinfo=UTC), used(1_000, 1_000), "0.05"),
         ("openai", "o3", datetime(2025, 6, 10, 0, 0, tzinfo=UTC), used(1_000, 1_000), "0.01"),
-        ("anthropic", "claude-opus-4-6", datetime(2026, 3, 12, tzinfo=UTC), used(200_001, 0), "2.00001"),
-        ("anthropic", "claude-opus-4-6", datetime(2026, 3, 13, tzinfo=UTC), used(200_001, 0), "1.000005"),
+        (
+            "anthropic",
+            "claude-opus-4-6",
+            datetime(2026, 3, 12, tzinfo=UTC),
+            used(200_001, 0),
+            "2.00001",
+        ),
+        (
+            "anthropic",
+            "claude-opus-4-6",
+            datetime(2026, 3, 13, tzinfo=UTC),
+            used(200_001, 0),
+            "1.000005",
+        ),
     ],
 )
-def test_a_price_is_that_of_the_hour_and_the_day(preset: str, model: str, moment: datetime, usage: Usage, expected: str) -> None:
+def test_a_price_is_that_of_the_hour_and_the_day(
+    preset: str, model: str, moment: datetime, usage: Usage, expected: str
+) -> None:
     found = published.bundled().model(preset, model)
     assert found is not None
     table = published.table_of(found, moment=moment)
@@ -177,22 +234,37 @@ def charged(target: Any, usage: Usage) -> tuple[Decimal | None, Any]:
 
 
 def test_the_providers_own_price_wins_over_the_published_one() -> None:
-    assert charged(served_by("openai", "gpt-4o", PRICE=DEAR), used(10, 10)) == (Decimal("0.003"), DEAR)
+    assert charged(served_by("openai", "gpt-4o", PRICE=DEAR), used(10, 10)) == (
+        Decimal("0.003"),
+        DEAR,
+    )
 
 
 def test_the_targets_own_price_wins_over_the_providers() -> None:
     own = tables.parse({"INPUT": "0.000001", "OUTPUT": 0, "REQUEST": "0.5"})
     told = {"INPUT": "0.000001", "OUTPUT": "0", "REQUEST": "0.5"}
-    assert charged(served_by("openai", "gpt-4o", own, PRICE=DEAR), used(1, 10)) == (Decimal("0.500000000001"), told)
+    assert charged(served_by("openai", "gpt-4o", own, PRICE=DEAR), used(1, 10)) == (
+        Decimal("0.500000000001"),
+        told,
+    )
 
 
 def test_a_price_of_zero_is_a_price() -> None:
-    assert charged(served_by("vllm", "m", PRICE={"INPUT": 0, "OUTPUT": 0}), used(10, 10)) == (0, {"INPUT": "0", "OUTPUT": "0"})
+    assert charged(served_by("vllm", "m", PRICE={"INPUT": 0, "OUTPUT": 0}), used(10, 10)) == (
+        0,
+        {"INPUT": "0", "OUTPUT": "0"},
+    )
 
 
 @pytest.mark.parametrize(
     ("preset", "model"),
-    [("openai", "no-such-model"), ("azure", "our-deployment"), ("vllm", "gpt-4o"), ("ollama", "llama3.2"), ("github", "openai/gpt-4o")],
+    [
+        ("openai", "no-such-model"),
+        ("azure", "our-deployment"),
+        ("vllm", "gpt-4o"),
+        ("ollama", "llama3.2"),
+        ("github", "openai/gpt-4o"),
+    ],
 )
 def test_an_unknown_price_is_none_and_never_zero(preset: str, model: str) -> None:
     assert charged(served_by(preset, model), used(10, 10)) == (None, None)

@@ -32,13 +32,37 @@ def test_amounts_are_text_whole_numbers_or_decimals() -> None:
 
 
 def test_steps_are_listed_from_the_highest() -> None:
-    table = prices.parse({"INPUT": "1", "OUTPUT": "2", "ABOVE": {"128000": {"INPUT": "3"}, 256000: {"INPUT": "4"}}})
+    table = prices.parse(
+        {"INPUT": "1", "OUTPUT": "2", "ABOVE": {"128000": {"INPUT": "3"}, 256000: {"INPUT": "4"}}}
+    )
     assert table is not None
-    assert list(table["ABOVE"].items()) == [(256000, {"INPUT": Decimal(4)}), (128000, {"INPUT": Decimal(3)})]
+    assert list(table["ABOVE"].items()) == [
+        (256000, {"INPUT": Decimal(4)}),
+        (128000, {"INPUT": Decimal(3)}),
+    ]
 
 
 @pytest.mark.parametrize(
-    "amount", [0.15, True, None, "", "free", "-1", "-0", "NaN", "sNaN", "Infinity", "1e7", 1_000_001, "1e-19", [1], (0, (1,), 0), {}, b"1"]
+    "amount",
+    [
+        0.15,
+        True,
+        None,
+        "",
+        "free",
+        "-1",
+        "-0",
+        "NaN",
+        "sNaN",
+        "Infinity",
+        "1e7",
+        1_000_001,
+        "1e-19",
+        [1],
+        (0, (1,), 0),
+        {},
+        b"1",
+    ],
 )
 def test_what_is_no_amount_is_refused(amount: Any) -> None:
     with pytest.raises(ValueError, match=r"PRICE\['INPUT'\] is no price \| Write it as '0.15'"):
@@ -50,18 +74,30 @@ def test_what_is_no_amount_is_refused(amount: Any) -> None:
     [
         ("0.15", r"PRICE must be a dictionary \| Such as"),
         ([("INPUT", "1")], r"PRICE must be a dictionary"),
-        ({"INPUTS": "1"}, r"PRICE\['INPUTS'\] is unknown \| Known: INPUT, OUTPUT, CACHED, .*, ABOVE\."),
+        (
+            {"INPUTS": "1"},
+            r"PRICE\['INPUTS'\] is unknown \| Known: INPUT, OUTPUT, CACHED, .*, ABOVE\.",
+        ),
         ({"input": "1"}, r"PRICE\['input'\] is unknown"),
         ({7: "1"}, r"PRICE\[7\] is unknown"),
         ({"CACHED": "1"}, r"PRICE tells no price \| Give INPUT and OUTPUT"),
         ({"ABOVE": {"9": {"INPUT": "1"}}}, r"PRICE tells no price"),
         ({"INPUT": "1", "ABOVE": ["9"]}, r"PRICE\['ABOVE'\] must be a dictionary"),
-        ({"INPUT": "1", "ABOVE": {"many": {}}}, r"PRICE\['ABOVE'\]\['many'\] is no number of prompt tokens"),
+        (
+            {"INPUT": "1", "ABOVE": {"many": {}}},
+            r"PRICE\['ABOVE'\]\['many'\] is no number of prompt tokens",
+        ),
         ({"INPUT": "1", "ABOVE": {"-5": {}}}, r"is no number of prompt tokens"),
         ({"INPUT": "1", "ABOVE": {True: {}}}, r"is no number of prompt tokens"),
         ({"INPUT": "1", "ABOVE": {"9": "2"}}, r"PRICE\['ABOVE'\]\['9'\] must be a dictionary"),
-        ({"INPUT": "1", "ABOVE": {"9": {"INPUT": 0.5}}}, r"PRICE\['ABOVE'\]\['9'\]\['INPUT'\] is no price"),
-        ({"INPUT": "1", "ABOVE": {"9": {"OTHER": "1"}}}, r"PRICE\['ABOVE'\]\['9'\]\['OTHER'\] is unknown"),
+        (
+            {"INPUT": "1", "ABOVE": {"9": {"INPUT": 0.5}}},
+            r"PRICE\['ABOVE'\]\['9'\]\['INPUT'\] is no price",
+        ),
+        (
+            {"INPUT": "1", "ABOVE": {"9": {"OTHER": "1"}}},
+            r"PRICE\['ABOVE'\]\['9'\]\['OTHER'\] is unknown",
+        ),
         ({"INPUT": "1", "ABOVE": {"9": {"ABOVE": {}}}}, r"has steps itself"),
     ],
 )
@@ -84,7 +120,11 @@ tables = st.builds(
 @given(table=tables)
 def test_json_and_back_is_the_same_table(table: Any) -> None:
     told = prices.to_json(table)
-    assert all(isinstance(amount, str) and "E" not in amount for name, amount in told.items() if name != "ABOVE")
+    assert all(
+        isinstance(amount, str) and "E" not in amount
+        for name, amount in told.items()
+        if name != "ABOVE"
+    )
     assert prices.parse(told) == table
     assert list(prices.parse(told)["ABOVE"]) == list(table["ABOVE"]) if "ABOVE" in table else True
 
@@ -138,28 +178,55 @@ ONE_PRICE = {"INPUT": "2", "OUTPUT": "10"}
     details=st.fixed_dictionaries(
         {},
         optional={
-            name: st.integers(0, 10**6) for name in ("cached", "written", "hour", "audio", "image", "reasoning", "audio_out", "image_out")
+            name: st.integers(0, 10**6)
+            for name in (
+                "cached",
+                "written",
+                "hour",
+                "audio",
+                "image",
+                "reasoning",
+                "audio_out",
+                "image_out",
+            )
         },
     ),
 )
-def test_what_has_no_price_of_its_own_costs_as_much_as_the_rest(prompt: int, completion: int, details: dict[str, int]) -> None:
+def test_what_has_no_price_of_its_own_costs_as_much_as_the_rest(
+    prompt: int, completion: int, details: dict[str, int]
+) -> None:
     """So that the whole is the sum of the totals, where the details are within them."""
-    inside = sum(details.get(name, 0) for name in ("cached", "audio", "image")) + max(details.get("written", 0), details.get("hour", 0))
+    inside = sum(details.get(name, 0) for name in ("cached", "audio", "image")) + max(
+        details.get("written", 0), details.get("hour", 0)
+    )
     made = sum(details.get(name, 0) for name in ("reasoning", "audio_out", "image_out"))
     usage = used(prompt + inside, completion + made, **details)
-    assert cost(usage, ONE_PRICE) == prices.rounded(Decimal(2 * (prompt + inside) + 10 * (completion + made)).scaleb(-6))
+    assert cost(usage, ONE_PRICE) == prices.rounded(
+        Decimal(2 * (prompt + inside) + 10 * (completion + made)).scaleb(-6)
+    )
 
 
 @given(table=tables, data=st.data())
-def test_a_cost_is_the_exact_sum_over_tokens_that_are_each_counted_once(table: Any, data: st.DataObject) -> None:
-    """The parts are drawn first, then told as a provider would, and priced one by one as fractions."""
+def test_a_cost_is_the_exact_sum_over_tokens_that_are_each_counted_once(
+    table: Any, data: st.DataObject
+) -> None:
+    """The parts are drawn first, then told as a provider would, and priced one by one as
+    fractions."""
     counts = st.integers(0, 10**9)
     kinds = {name: data.draw(counts, name) for name in prices.PER_MILLION}
     searches = data.draw(st.integers(0, 1000), "searches")
-    prompt = sum(count for name, count in kinds.items() if not name.startswith("OUTPUT") and name != "REASONING")
+    prompt = sum(
+        count
+        for name, count in kinds.items()
+        if not name.startswith("OUTPUT") and name != "REASONING"
+    )
     usage = used(
         prompt,
-        sum(count for name, count in kinds.items() if name.startswith("OUTPUT") or name == "REASONING"),
+        sum(
+            count
+            for name, count in kinds.items()
+            if name.startswith("OUTPUT") or name == "REASONING"
+        ),
         cached=kinds["CACHED"] + kinds["CACHED_AUDIO"] + kinds["CACHED_IMAGE"],
         written=kinds["CACHE_WRITE"] + kinds["CACHE_WRITE_1H"],
         hour=kinds["CACHE_WRITE_1H"],
@@ -191,7 +258,18 @@ def test_a_cost_is_the_exact_sum_over_tokens_that_are_each_counted_once(table: A
     usage=st.builds(
         used,
         *[st.integers(-5, 10**4)] * 2,
-        **{name: st.integers(-5, 10**5) for name in ("cached", "written", "hour", "audio", "cached_audio", "reasoning", "audio_out")},
+        **{
+            name: st.integers(-5, 10**5)
+            for name in (
+                "cached",
+                "written",
+                "hour",
+                "audio",
+                "cached_audio",
+                "reasoning",
+                "audio_out",
+            )
+        },
     )
 )
 def test_counts_that_contradict_each_other_make_no_negative_cost(usage: Usage) -> None:
@@ -202,26 +280,49 @@ def test_counts_that_contradict_each_other_make_no_negative_cost(usage: Usage) -
 
 @pytest.mark.parametrize("odd", [None, "12", -3, float("nan"), float("inf"), 2**60, [], {}])
 def test_what_is_no_count_is_none(odd: Any) -> None:
-    usage: Any = {"prompt_tokens": odd, "completion_tokens": 2, "total_tokens": odd, "prompt_tokens_details": odd, "iterations": odd}
+    usage: Any = {
+        "prompt_tokens": odd,
+        "completion_tokens": 2,
+        "total_tokens": odd,
+        "prompt_tokens_details": odd,
+        "iterations": odd,
+    }
     assert cost(usage) == Decimal("7.00002")
 
 
 def test_tokens_of_two_kinds_are_not_paid_for_twice_where_their_overlap_is_not_told() -> None:
     """100 tokens of which 80 are cached and 90 are audio: at least 70 are both."""
     assert cost(used(100, cached=80, audio=90), {"INPUT": "1", "OUTPUT": "1"}) == Decimal("0.0001")
-    assert cost(used(100, cached=80, audio=90)) == 7 + Decimal(10 * 100_000 + 70 * 3_000_000 + 20 * 40_000_000).scaleb(-12)
+    assert cost(used(100, cached=80, audio=90)) == 7 + Decimal(
+        10 * 100_000 + 70 * 3_000_000 + 20 * 40_000_000
+    ).scaleb(-12)
 
 
 def test_what_is_billed_replaces_the_counts_and_their_details() -> None:
-    usage = used(500, 100, cached=400, billed_units={"input_tokens": 10.0, "output_tokens": 20, "search_units": 1})
+    usage = used(
+        500,
+        100,
+        cached=400,
+        billed_units={"input_tokens": 10.0, "output_tokens": 20, "search_units": 1},
+    )
     assert cost(usage, ONE_PRICE) == Decimal("0.00022")
 
 
-@pytest.mark.parametrize(("prompt", "input_price"), [(99, 1), (100, 1), (101, 3), (200, 3), (201, 5)])
-def test_the_highest_step_that_is_exceeded_counts_for_the_whole_request(prompt: int, input_price: int) -> None:
-    table = {"INPUT": "1", "OUTPUT": "2", "ABOVE": {"100": {"INPUT": "3", "OUTPUT": "4"}, "200": {"INPUT": "5"}}}
+@pytest.mark.parametrize(
+    ("prompt", "input_price"), [(99, 1), (100, 1), (101, 3), (200, 3), (201, 5)]
+)
+def test_the_highest_step_that_is_exceeded_counts_for_the_whole_request(
+    prompt: int, input_price: int
+) -> None:
+    table = {
+        "INPUT": "1",
+        "OUTPUT": "2",
+        "ABOVE": {"100": {"INPUT": "3", "OUTPUT": "4"}, "200": {"INPUT": "5"}},
+    }
     output_price = 4 if 100 < prompt <= 200 else 2
-    assert cost(used(prompt, 10), table) == Decimal(prompt * input_price + 10 * output_price).scaleb(-6)
+    assert cost(used(prompt, 10), table) == Decimal(
+        prompt * input_price + 10 * output_price
+    ).scaleb(-6)
 
 
 def test_a_cost_is_rounded_half_up_at_twelve_decimals() -> None:
@@ -241,7 +342,9 @@ def test_a_cost_is_rounded_half_up_at_twelve_decimals() -> None:
         ({"REQUEST": "2", "CACHED": "1"}, used(MILLION, 10, cached=MILLION), "3"),
     ],
 )
-def test_a_side_without_a_price_is_free_only_where_the_request_is_all_that_is_paid(table: Any, usage: Usage, expected: str | None) -> None:
+def test_a_side_without_a_price_is_free_only_where_the_request_is_all_that_is_paid(
+    table: Any, usage: Usage, expected: str | None
+) -> None:
     assert cost(usage, table) == (None if expected is None else Decimal(expected))
 
 
@@ -261,14 +364,20 @@ def test_the_precision_that_a_site_computes_with_makes_no_difference() -> None:
     ("table", "tokens", "expected"),
     [
         ({"INPUT": "1", "OUTPUT": "2"}, (100, 10), "0.00012"),
-        ({"INPUT": "1", "CACHE_WRITE": "1.25", "CACHE_WRITE_1H": "2", "OUTPUT": "2"}, (100, 10), "0.000145"),
+        (
+            {"INPUT": "1", "CACHE_WRITE": "1.25", "CACHE_WRITE_1H": "2", "OUTPUT": "2"},
+            (100, 10),
+            "0.000145",
+        ),
         ({"INPUT": "1", "OUTPUT": "2", "REASONING": "3", "REQUEST": "1"}, (100, 10), "1.00013"),
         ({"INPUT": "1", "OUTPUT": "2", "ABOVE": {"99": {"INPUT": "5"}}}, (100, 10), "0.00052"),
         ({"REQUEST": "1"}, (100, 10), "1"),
         ({"INPUT": "1"}, (100, 10), None),
     ],
 )
-def test_an_estimate_is_what_a_call_may_cost_at_most(table: Any, tokens: tuple[int, int], expected: str | None) -> None:
+def test_an_estimate_is_what_a_call_may_cost_at_most(
+    table: Any, tokens: tuple[int, int], expected: str | None
+) -> None:
     target = served_by("openai", "gpt-4o", prices.parse(table))
     assert lookup.estimate(target, *tokens) == (None if expected is None else Decimal(expected))
 
@@ -280,9 +389,14 @@ def test_an_estimate_is_what_a_call_may_cost_at_most(table: Any, tokens: tuple[i
     completion=st.integers(0, 10**6),
     thought=st.integers(0, 10**6),
 )
-def test_no_call_of_text_costs_more_than_its_estimate(table: Any, prompt: int, written: int, completion: int, thought: int) -> None:
+def test_no_call_of_text_costs_more_than_its_estimate(
+    table: Any, prompt: int, written: int, completion: int, thought: int
+) -> None:
     usage = used(prompt + written, completion + thought, written=written, reasoning=thought)
-    told, most = prices.cost(table, usage), prices.most(table, prompt + written, completion + thought)
+    told, most = (
+        prices.cost(table, usage),
+        prices.most(table, prompt + written, completion + thought),
+    )
     assert told is not None
     assert most is not None
     assert told <= most
@@ -307,7 +421,11 @@ def test_nothing_known_is_nothing_charged() -> None:
 
 def test_a_cost_that_no_database_holds_is_not_recorded() -> None:
     entry = UsageEntry()
-    lookup.charge(entry, served_by("openai", "m", prices.parse({"INPUT": MILLION, "OUTPUT": MILLION})), used(2**52, 0))
+    lookup.charge(
+        entry,
+        served_by("openai", "m", prices.parse({"INPUT": MILLION, "OUTPUT": MILLION})),
+        used(2**52, 0),
+    )
     assert entry.cost is None
 
 

@@ -1,4 +1,5 @@
-"""How many tokens an answer is taken for, whatever is in it, and which count holds: the provider's or the estimate."""
+"""How many tokens an answer is taken for, whatever is in it, and which count holds: the provider's
+or the estimate."""
 
 from __future__ import annotations
 
@@ -30,9 +31,27 @@ def tokens_of(*deltas: Any, audio_format: str = "") -> int:
         {"content": "晴" * 100},
         {"audio": {"transcript": WORDS}},
         {"audio": {"id": "a", "data": "A" * 320_000, "expires_at": 5}},
-        {"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "", "arguments": WORDS}}]},
-        {"tool_calls": [{"index": 0, "id": "c", "type": "custom", "custom": {"name": "", "input": WORDS}}]},
-        {"role": "assistant", "content": WORDS, "reasoning_details": [{"text": WORDS, "signature": WORDS}], "annotations": [{"a": WORDS}]},
+        {
+            "tool_calls": [
+                {
+                    "index": 0,
+                    "id": "c",
+                    "type": "function",
+                    "function": {"name": "", "arguments": WORDS},
+                }
+            ]
+        },
+        {
+            "tool_calls": [
+                {"index": 0, "id": "c", "type": "custom", "custom": {"name": "", "input": WORDS}}
+            ]
+        },
+        {
+            "role": "assistant",
+            "content": WORDS,
+            "reasoning_details": [{"text": WORDS, "signature": WORDS}],
+            "annotations": [{"a": WORDS}],
+        },
     ],
 )
 def test_all_that_a_model_writes_counts(delta: Any) -> None:
@@ -43,7 +62,12 @@ def test_all_that_a_model_writes_counts(delta: Any) -> None:
 @pytest.mark.parametrize(
     "block",
     [
-        {"type": "server_tool_use", "id": "srv_1", "name": "code_execution", "input": {"code": WORDS}},
+        {
+            "type": "server_tool_use",
+            "id": "srv_1",
+            "name": "code_execution",
+            "input": {"code": WORDS},
+        },
         {"executableCode": {"language": "PYTHON", "code": WORDS}},
         {"type": "mcp_call", "arguments": WORDS},
         {"unsaid": [WORDS]},
@@ -51,14 +75,19 @@ def test_all_that_a_model_writes_counts(delta: Any) -> None:
     ],
 )
 def test_blocks_of_a_providers_own_count_by_their_words(block: Any) -> None:
-    assert 100 <= tokens_of({"provider_content": [{"format": "w", "index": 0, "block": block}]}) <= 125
+    assert (
+        100 <= tokens_of({"provider_content": [{"format": "w", "index": 0, "block": block}]}) <= 125
+    )
 
 
 @pytest.mark.parametrize(
     "block",
     [
         {"signature": WORDS},
-        {"type": "web_search_tool_result", "content": [{"type": "web_search_result", "encrypted_content": WORDS}]},
+        {
+            "type": "web_search_tool_result",
+            "content": [{"type": "web_search_result", "encrypted_content": WORDS}],
+        },
         {"groundingMetadata": {"searchEntryPoint": WORDS}},
         {"type": "compaction", "id": "c", "encrypted_content": WORDS},
     ],
@@ -71,7 +100,9 @@ def test_images_count_the_same_whatever_their_size() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}
     assert tokens_of({"images": [image, image]}) == 2 * IMAGE_TOKENS
     thought_up = {"inlineData": {"mimeType": "image/png", "data": "A" * 10**6}}
-    assert IMAGE_TOKENS <= tokens_of({"provider_content": [{"block": thought_up}]}) < IMAGE_TOKENS + 10
+    assert (
+        IMAGE_TOKENS <= tokens_of({"provider_content": [{"block": thought_up}]}) < IMAGE_TOKENS + 10
+    )
 
 
 def test_compressed_sound_counts_for_more() -> None:
@@ -85,7 +116,10 @@ def test_pieces_count_as_much_as_the_whole() -> None:
 
 @pytest.mark.parametrize("nonsense", [5, True, "x" * 40, ["x"], {"x": 1}, [None], None])
 def test_servers_that_send_nonsense_are_counted_too(nonsense: Any) -> None:
-    assert tokens_of({"content": nonsense, "refusal": nonsense, "audio": nonsense, "images": nonsense}) >= 0
+    assert (
+        tokens_of({"content": nonsense, "refusal": nonsense, "audio": nonsense, "images": nonsense})
+        >= 0
+    )
 
 
 def test_blocks_nested_without_bottom_count() -> None:
@@ -98,8 +132,11 @@ def test_blocks_nested_without_bottom_count() -> None:
 # --- which count holds ---------------------------------------------------------------------------------------------
 
 
-def result(told: Usage | None, words: int, is_whole: bool = True, sent: int = 40) -> tuple[int, int, int, bool]:
-    """Prompt, completion, total, and whether there is an estimate in them. `words` are tokens that were produced."""
+def result(
+    told: Usage | None, words: int, is_whole: bool = True, sent: int = 40
+) -> tuple[int, int, int, bool]:
+    """Prompt, completion, total, and whether there is an estimate in them. `words` are tokens that
+    were produced."""
     produced = Produced()
     produced.add({"content": "word" * words})
     usage, is_estimate = counted(told, produced, lambda: sent, is_whole)
@@ -122,7 +159,9 @@ def result(told: Usage | None, words: int, is_whole: bool = True, sent: int = 40
         (used(9, 100), 100 * PLACEHOLDER, (9, 100, 109, False)),
     ],
 )
-def test_a_provider_is_believed_about_a_whole_answer_unless_it_counts_nothing(told: Any, words: int, expected: Any) -> None:
+def test_a_provider_is_believed_about_a_whole_answer_unless_it_counts_nothing(
+    told: Any, words: int, expected: Any
+) -> None:
     assert result(told, words) == expected
 
 
@@ -154,14 +193,34 @@ def test_a_total_is_at_least_the_sum_and_stays_where_it_is_more() -> None:
 
 def test_estimates_of_what_has_prices_of_its_own_are_told_apart() -> None:
     produced = Produced()
-    produced.add({"content": WORDS, "reasoning_content": WORDS, "images": [{}], "audio": {"data": "A" * 32_000}})
-    usage, _ = counted({**used(9, 1, reasoning=30), "billed_units": {"output_tokens": 1}}, produced, lambda: 40, False)
+    produced.add(
+        {
+            "content": WORDS,
+            "reasoning_content": WORDS,
+            "images": [{}],
+            "audio": {"data": "A" * 32_000},
+        }
+    )
+    usage, _ = counted(
+        {**used(9, 1, reasoning=30), "billed_units": {"output_tokens": 1}},
+        produced,
+        lambda: 40,
+        False,
+    )
     assert usage["completion_tokens"] == 100 + 100 + IMAGE_TOKENS + 10
-    assert usage["completion_tokens_details"] == {"reasoning_tokens": 100, "image_tokens": IMAGE_TOKENS, "audio_tokens": 10}
+    assert usage["completion_tokens_details"] == {
+        "reasoning_tokens": 100,
+        "image_tokens": IMAGE_TOKENS,
+        "audio_tokens": 10,
+    }
     assert "billed_units" not in usage, "an estimate is not what the provider bills"
 
 
 def test_what_is_believed_is_left_as_it_was_told() -> None:
-    told: Any = {**used(9, 100, cached=4, reasoning=30), "billed_units": {"input_tokens": 3, "output_tokens": 5}, "cost": 0.1}
+    told: Any = {
+        **used(9, 100, cached=4, reasoning=30),
+        "billed_units": {"input_tokens": 3, "output_tokens": 5},
+        "cost": 0.1,
+    }
     before = {**told}
     assert counted(told, Produced(), lambda: 40, False)[0] == told == before

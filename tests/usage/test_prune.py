@@ -23,7 +23,10 @@ NOW = datetime.now(UTC)
 def entries(age: timedelta, count: int) -> list[UsageEntry]:
     """Of that age, a second apart."""
     first = first_id_of(NOW - age)
-    return [UsageEntry(model="m", id=UUID(int=first.int + (number * 1000 << 80) + number)) for number in range(count)]
+    return [
+        UsageEntry(model="m", id=UUID(int=first.int + (number * 1000 << 80) + number))
+        for number in range(count)
+    ]
 
 
 def write(age: timedelta, count: int) -> None:
@@ -67,7 +70,9 @@ class TestPruning:
         assert not DailyUsage.objects.filter(pruned=True).exists()
 
     @pytest.mark.parametrize("dry_run", [True, False])
-    def test_what_the_totals_do_not_have_stays(self, dry_run: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_what_the_totals_do_not_have_stays(
+        self, dry_run: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         write(timedelta(days=100), 3)
         write(timedelta(days=110), 4)
         DailyUsage.objects.latest("day").delete()
@@ -92,7 +97,9 @@ class TestPruning:
         assert (UsageRecord.objects.count(), requests()) == (0, 5)
 
 
-@pytest.mark.parametrize("age", ["", "90", "d", "-1d", "0d", "1.5d", "90days", "90 d", "99999999w", "٣d", "500000h"])
+@pytest.mark.parametrize(
+    "age", ["", "90", "d", "-1d", "0d", "1.5d", "90days", "90 d", "99999999w", "٣d", "500000h"]
+)
 def test_nonsense_is_refused(age: str) -> None:
     with pytest.raises(CommandError, match=r"is no age|no records|--older-than"):
         prune(age)
@@ -113,7 +120,9 @@ def test_pruning_while_others_record(place: Place) -> None:
         for _ in range(20):
             child.tell("record", count=50)
         child.tell("record_at", first=UUID(int=first.int + 10**6).hex, count=100)
-    assert "deleted" in manage(place.environment, "native_prune", "--older-than", "90d", "--batch", "50")
+    assert "deleted" in manage(
+        place.environment, "native_prune", "--older-than", "90d", "--batch", "50"
+    )
     for child in children:
         assert all(child.hear() for _ in range(21))
         child.ask("flush", timeout=60)

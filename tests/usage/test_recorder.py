@@ -1,4 +1,5 @@
-"""The recorder in real processes that are killed, forked, cut off from their database and run side by side."""
+"""The recorder in real processes that are killed, forked, cut off from their database and run side
+by side."""
 
 from __future__ import annotations
 
@@ -16,14 +17,17 @@ from tests.usage.conftest import POSTGRES, Child, Place, ask_postgres, refusing_
 
 
 def said_ids(child: Child, at_least: int) -> list[str]:
-    """Kill the child once it has said so many ids; all that it had said by then. A torn last line was not said."""
+    """Kill the child once it has said so many ids; all that it had said by then. A torn last line
+    was not said."""
     heard = [child.hear() for _ in range(at_least)]
     *lines, _torn = child.kill().split("\n")
     return heard + [json.loads(line) for line in lines]
 
 
 @pytest.mark.parametrize("after", [1, 300, 3000])
-def test_a_killed_process_loses_and_doubles_nothing_that_was_recorded(place: Place, after: int) -> None:
+def test_a_killed_process_loses_and_doubles_nothing_that_was_recorded(
+    place: Place, after: int
+) -> None:
     child = place.child()
     child.tell("storm", threads=4)
     said = said_ids(child, after)
@@ -115,7 +119,9 @@ def test_a_preforking_server_records_in_every_process(place: Place) -> None:
     assert place.ids() == sorted(ids)
 
 
-def test_a_child_that_lives_on_does_not_hold_the_records_of_its_killed_parent(postgres: Place) -> None:
+def test_a_child_that_lives_on_does_not_hold_the_records_of_its_killed_parent(
+    postgres: Place,
+) -> None:
     parent = postgres.child()
     with refusing_connections(postgres.url):
         ids = parent.ask("record", count=3)
@@ -132,7 +138,9 @@ def test_a_missing_table_delays_records_and_is_told(place: Place) -> None:
     place.query("ALTER TABLE native_api_usagerecord RENAME TO elsewhere")
     child = place.child()
     ids = child.ask("record", count=1200)
-    told = until(lambda: (health := child.ask("health"))["error"] and health, "the outage to be noticed")
+    told = until(
+        lambda: (health := child.ask("health"))["error"] and health, "the outage to be noticed"
+    )
     assert told["backlog"] == 1200
     assert told["oldest_seconds"] > 0
     assert told["writable"] is True
@@ -140,7 +148,13 @@ def test_a_missing_table_delays_records_and_is_told(place: Place) -> None:
 
     place.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
     assert child.ask("flush", timeout=20) is True
-    assert child.ask("health") == {"backlog": 0, "oldest_seconds": 0.0, "writable": True, "error": None, "rejected": 0}
+    assert child.ask("health") == {
+        "backlog": 0,
+        "oldest_seconds": 0.0,
+        "writable": True,
+        "error": None,
+        "rejected": 0,
+    }
     assert place.ids() == sorted(ids)
     # Once when it began, once when it was over.
     assert child.leave().count('"logger":"native_api.usage"') == 2
@@ -169,7 +183,9 @@ def test_ending_during_an_outage_leaves_the_records_to_the_next_start(postgres: 
     assert postgres.ids() == sorted(ids)
 
 
-def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_are_written(place: Place) -> None:
+def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_are_written(
+    place: Place,
+) -> None:
     child = place.child()
     good = child.ask("record", count=100)
     [bad] = child.ask("record", request_id="the-bad-one", prompt_tokens=-1)
@@ -188,7 +204,9 @@ def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_are_writ
 
 def test_texts_that_a_column_cannot_hold_are_made_to_fit(place: Place) -> None:
     child = place.child()
-    child.ask("record", model="m" * 5000, request_id="a\0b", metadata={"k\0": "v\0", "half": "\ud800"})
+    child.ask(
+        "record", model="m" * 5000, request_id="a\0b", metadata={"k\0": "v\0", "half": "\ud800"}
+    )
     assert child.ask("flush", timeout=20) is True
     assert child.ask("health")["rejected"] == 0
     [(model, request_id)] = place.query("SELECT model, request_id FROM native_api_usagerecord")
@@ -200,9 +218,13 @@ def test_a_user_and_key_that_are_gone_become_null_and_their_names_stay(place: Pl
     child = place.child()
     user, key = child.ask("make_caller")
     child.ask("record", user_id=user, user_name="alice", api_key_id=key, api_key_name="k")
-    child.ask("record", user_id=user + 1000, user_name="bob", api_key_id=key + 1000, api_key_name="lost")
+    child.ask(
+        "record", user_id=user + 1000, user_name="bob", api_key_id=key + 1000, api_key_name="lost"
+    )
     assert child.ask("flush", timeout=20) is True
-    rows = place.query("SELECT user_id, user_name, api_key_id, api_key_name FROM native_api_usagerecord ORDER BY user_name")
+    rows = place.query(
+        "SELECT user_id, user_name, api_key_id, api_key_name FROM native_api_usagerecord ORDER BY user_name"
+    )
     assert [tuple(row) for row in rows] == [(user, "alice", key, "k"), (None, "bob", None, "lost")]
 
 

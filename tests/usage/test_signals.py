@@ -57,7 +57,9 @@ class TestUsageRecorded:
         write(*entries)
         assert told == entries
 
-    def test_a_record_is_told_once_however_often_its_batch_is_tried(self, told: list[UsageEntry]) -> None:
+    def test_a_record_is_told_once_however_often_its_batch_is_tried(
+        self, told: list[UsageEntry]
+    ) -> None:
         def fails(entries: Sequence[UsageEntry], alias: str) -> None:
             raise ValueError
 
@@ -79,7 +81,9 @@ class TestUsageRecorded:
         write(UsageEntry(latency_ms=-1), good)
         assert told == [good]
 
-    def test_a_receiver_that_raises_is_logged_and_stops_nothing(self, told: list[UsageEntry], caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_receiver_that_raises_is_logged_and_stops_nothing(
+        self, told: list[UsageEntry], caplog: pytest.LogCaptureFixture
+    ) -> None:
         def fails(**more: Any) -> None:
             raise RuntimeError("the site's own fault")
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from native_api.usage.tokens import IMAGE_TOKENS, LOW_DETAIL_IMAGE_TOKENS, MESSAGE_TOKENS, prompt_tokens, text_tokens
+from native_api.usage.tokens import (
+    IMAGE_TOKENS,
+    LOW_DETAIL_IMAGE_TOKENS,
+    MESSAGE_TOKENS,
+    prompt_tokens,
+    text_tokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,26 +41,65 @@ def chat(*messages: dict[str, Any], **fields: Any) -> Any:
 def test_a_prompt_counts_messages_and_their_frames() -> None:
     one = prompt_tokens(chat({"role": "user", "content": "x" * 400}))
     assert one == 100 + 2 * MESSAGE_TOKENS
-    assert prompt_tokens(chat({"role": "user", "content": [{"type": "text", "text": "x" * 400}]})) == one
+    assert (
+        prompt_tokens(chat({"role": "user", "content": [{"type": "text", "text": "x" * 400}]}))
+        == one
+    )
 
 
 def test_an_image_counts_the_same_whatever_its_size() -> None:
     def with_image(**image: Any) -> int:
-        return prompt_tokens(chat({"role": "user", "content": [{"type": "image_url", "image_url": image}]}))
+        return prompt_tokens(
+            chat({"role": "user", "content": [{"type": "image_url", "image_url": image}]})
+        )
 
     frame = 2 * MESSAGE_TOKENS
-    assert IMAGE_TOKENS + frame <= with_image(url="data:image/png;base64," + "A" * 10**6) <= IMAGE_TOKENS + 2 * frame
-    assert LOW_DETAIL_IMAGE_TOKENS + frame <= with_image(url="https://a.example/b.png", detail="low") <= LOW_DETAIL_IMAGE_TOKENS + 2 * frame
+    assert (
+        IMAGE_TOKENS + frame
+        <= with_image(url="data:image/png;base64," + "A" * 10**6)
+        <= IMAGE_TOKENS + 2 * frame
+    )
+    assert (
+        LOW_DETAIL_IMAGE_TOKENS + frame
+        <= with_image(url="https://a.example/b.png", detail="low")
+        <= LOW_DETAIL_IMAGE_TOKENS + 2 * frame
+    )
 
 
 def test_tools_schemas_calls_audio_and_files_count() -> None:
     bare = prompt_tokens(chat({"role": "user", "content": ""}))
-    parts = [{"type": "input_audio", "input_audio": {"data": "A" * 64000, "format": "wav"}}, {"type": "file", "file": {"file_id": "f"}}]
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": "' + "x" * 400 + '"}'}}
+    parts = [
+        {"type": "input_audio", "input_audio": {"data": "A" * 64000, "format": "wav"}},
+        {"type": "file", "file": {"file_id": "f"}},
+    ]
+    call = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"a": "' + "x" * 400 + '"}'},
+    }
     assert prompt_tokens(chat({"role": "user", "content": parts})) >= bare + 10
-    assert prompt_tokens(chat({"role": "assistant", "content": None, "tool_calls": [call]})) >= bare + 100
-    assert prompt_tokens(chat({"role": "user", "content": ""}, tools=[{"type": "function", "function": {"name": "x" * 400}}])) >= bare + 100
-    assert prompt_tokens(chat({"role": "user", "content": ""}, response_format={"type": "json_schema", "x": "x" * 400})) >= bare + 100
+    assert (
+        prompt_tokens(chat({"role": "assistant", "content": None, "tool_calls": [call]}))
+        >= bare + 100
+    )
+    assert (
+        prompt_tokens(
+            chat(
+                {"role": "user", "content": ""},
+                tools=[{"type": "function", "function": {"name": "x" * 400}}],
+            )
+        )
+        >= bare + 100
+    )
+    assert (
+        prompt_tokens(
+            chat(
+                {"role": "user", "content": ""},
+                response_format={"type": "json_schema", "x": "x" * 400},
+            )
+        )
+        >= bare + 100
+    )
 
 
 def test_a_megabyte_takes_milliseconds_at_most() -> None:

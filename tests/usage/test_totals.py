@@ -1,4 +1,5 @@
-"""The totals of each day: equal to the sums over the records to the last digit, whoever writes and whatever fails."""
+"""The totals of each day: equal to the sums over the records to the last digit, whoever writes and
+whatever fails."""
 
 from __future__ import annotations
 
@@ -47,7 +48,12 @@ def any_entry() -> UsageEntry:
     chance = random.choice
     counts = {name: random.randrange(10**6) for name in TOKENS}
     cost = chance([None, Decimal(random.randrange(10**16)).scaleb(-12)])
-    groups = {"model": chance("abc"), "provider": chance(["", "p"]), "status": chance(["ok", "error"]), "user_name": chance("xy")}
+    groups = {
+        "model": chance("abc"),
+        "provider": chance(["", "p"]),
+        "status": chance(["ok", "error"]),
+        "user_name": chance("xy"),
+    }
     return entry(**groups, **counts, cost=cost)
 
 
@@ -55,9 +61,14 @@ def sums_of_records() -> dict[tuple[str, ...], list[Any]]:
     """Made in the plainest way there is."""
     sums: dict[tuple[str, ...], list[Any]] = {}
     for record in UsageRecord.objects.all():
-        group = sums.setdefault((record.user_name, record.provider, record.model, record.status), [0, Decimal(0), 0, *[0] * len(TOKENS)])
+        group = sums.setdefault(
+            (record.user_name, record.provider, record.model, record.status),
+            [0, Decimal(0), 0, *[0] * len(TOKENS)],
+        )
         unpriced = record.cost is None and record.provider != ""
-        for place, value in enumerate([1, record.cost or 0, unpriced, *(getattr(record, name) for name in TOKENS)]):
+        for place, value in enumerate(
+            [1, record.cost or 0, unpriced, *(getattr(record, name) for name in TOKENS)]
+        ):
             group[place] += value
     return sums
 
@@ -84,18 +95,32 @@ class TestSums:
     def test_a_cost_is_kept_to_its_last_digit(self) -> None:
         cost = Decimal("1234567.123456789012")
         write(entry(cost=cost), entry(cost=cost), entry(cost=Decimal("0.000000000001")))
-        assert sorted(UsageRecord.objects.values_list("cost", flat=True)) == [Decimal("0.000000000001"), cost, cost]
+        assert sorted(UsageRecord.objects.values_list("cost", flat=True)) == [
+            Decimal("0.000000000001"),
+            cost,
+            cost,
+        ]
         assert DailyUsage.objects.get().cost == Decimal("2469134.246913578025")
 
     def test_a_finer_cost_is_rounded_once(self) -> None:
-        write(*(entry(cost=Decimal("0.0000000000005")) for _ in range(4)), *(entry(cost=Decimal("0.0000000000015")) for _ in range(2)))
-        assert DailyUsage.objects.get().cost == sum(UsageRecord.objects.values_list("cost", flat=True)) == Decimal("4e-12")
+        write(
+            *(entry(cost=Decimal("0.0000000000005")) for _ in range(4)),
+            *(entry(cost=Decimal("0.0000000000015")) for _ in range(2)),
+        )
+        assert (
+            DailyUsage.objects.get().cost
+            == sum(UsageRecord.objects.values_list("cost", flat=True))
+            == Decimal("4e-12")
+        )
 
     def test_databases_without_upsert_get_the_same(self) -> None:
         write(*(any_entry() for _ in range(50)))
         expected = totals()
         DailyUsage.objects.all().delete()
-        for half in (UsageRecord.objects.order_by("id")[:20], UsageRecord.objects.order_by("id")[20:]):
+        for half in (
+            UsageRecord.objects.order_by("id")[:20],
+            UsageRecord.objects.order_by("id")[20:],
+        ):
             for row in rollups.rows_of(rollups.totals_of(half)):
                 rollups._add_alone(row, "default")
         assert totals() == expected
@@ -103,7 +128,11 @@ class TestSums:
     def test_every_user_and_key_has_totals_of_its_own_which_outlive_it(self) -> None:
         users = [get_user_model().objects.create(username=name) for name in ("alice", "bob")]
         key = ApiKey.objects.create(owner=users[0], name="k", prefix="nk_a", digest="0" * 64)
-        write(entry(user_id=users[0].pk, user_name="alice", api_key_id=key.pk, api_key_name="k"), entry(user_id=users[1].pk), entry())
+        write(
+            entry(user_id=users[0].pk, user_name="alice", api_key_id=key.pk, api_key_name="k"),
+            entry(user_id=users[1].pk),
+            entry(),
+        )
         expected = {(str(users[0].pk), key.pk), (str(users[1].pk), None), ("", None)}
         for user in users:
             user.delete()
@@ -158,8 +187,14 @@ class TestTrouble:
 class TestDays:
     def test_they_are_those_of_the_site(self, settings: Any) -> None:
         settings.TIME_ZONE = "Pacific/Auckland"
-        write(entry(created_at=datetime(2026, 7, 1, 11, 59, 59, 999999, UTC)), entry(created_at=datetime(2026, 7, 1, 12, tzinfo=UTC)))
-        assert sorted(DailyUsage.objects.values_list("day", flat=True)) == [date(2026, 7, 1), date(2026, 7, 2)]
+        write(
+            entry(created_at=datetime(2026, 7, 1, 11, 59, 59, 999999, UTC)),
+            entry(created_at=datetime(2026, 7, 1, 12, tzinfo=UTC)),
+        )
+        assert sorted(DailyUsage.objects.values_list("day", flat=True)) == [
+            date(2026, 7, 1),
+            date(2026, 7, 2),
+        ]
 
     @pytest.mark.parametrize(
         ("day", "begins", "hours"),
@@ -168,7 +203,9 @@ class TestDays:
             (date(2026, 10, 25), datetime(2026, 10, 24, 22, tzinfo=UTC), 25),
         ],
     )
-    def test_when_clocks_change_they_are_shorter_or_longer(self, settings: Any, day: date, begins: datetime, hours: int) -> None:
+    def test_when_clocks_change_they_are_shorter_or_longer(
+        self, settings: Any, day: date, begins: datetime, hours: int
+    ) -> None:
         settings.TIME_ZONE = "Europe/Berlin"
         moments = [begins + timedelta(minutes=30 * number) for number in range(hours * 2)]
         outside = [begins - timedelta(microseconds=1), begins + timedelta(hours=hours)]
@@ -214,7 +251,10 @@ class TestCommand:
         call_command("native_totals")
         DailyUsage.objects.update(requests=2)
         call_command("native_totals", "--rebuild")
-        assert DailyUsage.objects.values_list("user_id", "api_key_id", "requests").get() == (*ids, 1)
+        assert DailyUsage.objects.values_list("user_id", "api_key_id", "requests").get() == (
+            *ids,
+            1,
+        )
 
     def test_days_with_deleted_records_are_kept(self, capsys: pytest.CaptureFixture[str]) -> None:
         write(entry(), entry(), entry(created_at=NOON + timedelta(days=1)))
@@ -268,12 +308,17 @@ def test_a_rebuild_while_others_record_loses_nothing_and_counts_nothing_twice(pl
 RECORDS_ONE_MORE = """INSERT INTO native_api_usagerecord
     SELECT (json_populate_record(record, '{"id": "01900000-0000-7000-8000-000000000001"}')).* FROM native_api_usagerecord AS record"""
 COUNTS_ONE_MORE = "UPDATE native_api_dailyusage SET requests = requests + 1, prompt_tokens = prompt_tokens + 3, unpriced = unpriced + 1"
-WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+WAITING = (
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 @pytest.mark.parametrize("counted_before", [True, False])
-def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(postgres: Place, counted_before: bool) -> None:
-    """What a recorder does in one transaction, done by hand so that the rebuild comes in between."""
+def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(
+    postgres: Place, counted_before: bool
+) -> None:
+    """What a recorder does in one transaction, done by hand so that the rebuild comes in
+    between."""
     child = postgres.child()
     child.ask("record", prompt_tokens=3)
     child.ask("flush", timeout=60)
@@ -282,8 +327,16 @@ def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(postgre
         batch.execute(RECORDS_ONE_MORE)
         if counted_before:
             batch.execute(COUNTS_ONE_MORE)
-        rebuild = subprocess.Popen([sys.executable, "-m", "django", "native_totals", "--rebuild"], env=postgres.environment, cwd=ROOT)
-        until(lambda: rebuild.poll() is not None or postgres.query(WAITING), "the rebuild to wait or end", 30)
+        rebuild = subprocess.Popen(
+            [sys.executable, "-m", "django", "native_totals", "--rebuild"],
+            env=postgres.environment,
+            cwd=ROOT,
+        )
+        until(
+            lambda: rebuild.poll() is not None or postgres.query(WAITING),
+            "the rebuild to wait or end",
+            30,
+        )
         if not counted_before:
             assert rebuild.wait(30) == 0
             batch.execute(COUNTS_ONE_MORE)
@@ -297,13 +350,33 @@ class TestNames:
     """Rows are as many as models that are known or answered, not as names that callers write."""
 
     def test_a_record_counts_under_the_name_that_it_tells(self) -> None:
-        write(*(entry(model=f"made-up-{number}", counted_as=UNKNOWN, provider="", status="refused") for number in range(30)), entry())
+        write(
+            *(
+                entry(model=f"made-up-{number}", counted_as=UNKNOWN, provider="", status="refused")
+                for number in range(30)
+            ),
+            entry(),
+        )
         assert dict(DailyUsage.objects.values_list("model", "requests")) == {UNKNOWN: 30, "m": 1}
         assert UsageRecord.objects.values("model").distinct().count() == 31
 
     def test_a_providers_model_is_one_in_every_spelling(self) -> None:
-        write(*(entry(provider_model=name) for name in ("llama3", "LLAMA3", "library/llama3", "llama3:latest", "models/" + "x" * 300)))
-        assert sorted(DailyUsage.objects.values_list("provider_model", "requests"))[0] == ("llama3", 4)
+        write(
+            *(
+                entry(provider_model=name)
+                for name in (
+                    "llama3",
+                    "LLAMA3",
+                    "library/llama3",
+                    "llama3:latest",
+                    "models/" + "x" * 300,
+                )
+            )
+        )
+        assert sorted(DailyUsage.objects.values_list("provider_model", "requests"))[0] == (
+            "llama3",
+            4,
+        )
         call_command("native_totals")
 
     @pytest.mark.parametrize(
@@ -318,17 +391,29 @@ class TestNames:
             ({"status": "ok", "counted_as": UNKNOWN}, ""),
         ],
     )
-    def test_a_providers_model_that_may_be_made_up_has_no_row(self, told: dict[str, Any], kept: str) -> None:
+    def test_a_providers_model_that_may_be_made_up_has_no_row(
+        self, told: dict[str, Any], kept: str
+    ) -> None:
         write(entry(provider_model="x", **told))
         assert DailyUsage.objects.get().provider_model == kept
         call_command("native_totals")
 
     def test_names_are_the_same_when_totals_are_made_anew(self) -> None:
         chance = random.Random(7)
-        names = [f"{prefix}x{number}" for prefix in ("", "models/", "LIBRARY/") for number in range(5)]
+        names = [
+            f"{prefix}x{number}" for prefix in ("", "models/", "LIBRARY/") for number in range(5)
+        ]
         statuses = ("ok", "refused", "upstream_error", "client_closed")
-        told = [(chance.choice(names), chance.choice(["", UNKNOWN, "p/x"]), chance.choice(statuses)) for _ in range(200)]
-        write(*(entry(model=name, provider_model=name, counted_as=counted, status=status) for name, counted, status in told))
+        told = [
+            (chance.choice(names), chance.choice(["", UNKNOWN, "p/x"]), chance.choice(statuses))
+            for _ in range(200)
+        ]
+        write(
+            *(
+                entry(model=name, provider_model=name, counted_as=counted, status=status)
+                for name, counted, status in told
+            )
+        )
         before = list(DailyUsage.objects.order_by("id").values())
         DailyUsage.objects.update(requests=0)
         call_command("native_totals", "--rebuild")
@@ -364,14 +449,18 @@ class TestDailyName:
         assert daily_name(direct("x"), None, 2, 1) == UNKNOWN
 
     def test_a_server_that_answers_to_every_name_makes_a_bounded_number(self) -> None:
-        names = [daily_name(direct(f"x{number}"), direct(f"x{number}"), 1, 1) for number in range(1000)]
+        names = [
+            daily_name(direct(f"x{number}"), direct(f"x{number}"), 1, 1) for number in range(1000)
+        ]
         assert len(set(names)) == daily_names.MOST_NAMES + 1
         assert set(names[daily_names.MOST_NAMES :]) == {UNKNOWN}
         assert daily_name(direct("real"), direct("real"), 2, 1) == "p/real"
 
     def test_neither_does_it_as_a_fallback(self) -> None:
         names = [daily_name(Named("fast"), direct(f"x{number}"), 1, 1) for number in range(1000)]
-        assert names == ["fast"] * daily_names.MOST_NAMES + [UNKNOWN] * (1000 - daily_names.MOST_NAMES)
+        assert names == ["fast"] * daily_names.MOST_NAMES + [UNKNOWN] * (
+            1000 - daily_names.MOST_NAMES
+        )
 
     def test_a_bounded_number_of_callers_is_remembered(self) -> None:
         for caller in range(daily_names.MOST_CALLERS + 10):

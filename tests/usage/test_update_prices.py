@@ -1,4 +1,5 @@
-"""`manage.py native_update_prices`: what is fetched, what is refused, and how processes come to use it."""
+"""`manage.py native_update_prices`: what is fetched, what is refused, and how processes come to use
+it."""
 
 from __future__ import annotations
 
@@ -25,8 +26,19 @@ pytestmark = pytest.mark.django_db
 
 def price_list(model: str = "gpt-4o", **prices: Any) -> list[dict[str, Any]]:
     """A list in the package's format, of one vendor with one model."""
-    told = {"id": model, "match": {"equals": model}, "prices": prices or {"input_mtok": 0.1, "output_mtok": 0.3}}
-    return [{"id": "openai", "name": "OpenAI", "api_pattern": "https://api\\.openai\\.com", "models": [told]}]
+    told = {
+        "id": model,
+        "match": {"equals": model},
+        "prices": prices or {"input_mtok": 0.1, "output_mtok": 0.3},
+    }
+    return [
+        {
+            "id": "openai",
+            "name": "OpenAI",
+            "api_pattern": "https://api\\.openai\\.com",
+            "models": [told],
+        }
+    ]
 
 
 class ListServer(ThreadingHTTPServer):
@@ -51,7 +63,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response(self.server.status)
-        for name, value in {"Content-Length": str(len(self.server.body)), **self.server.headers}.items():
+        for name, value in {
+            "Content-Length": str(len(self.server.body)),
+            **self.server.headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         try:
@@ -105,10 +120,17 @@ def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:
 
 
 def test_amounts_are_what_the_list_says_to_the_last_digit(lists: ListServer) -> None:
-    text = json.dumps(price_list()).replace("0.1", "0.123456789012345678").replace("0.3", "0.30000000000000004")
+    text = (
+        json.dumps(price_list())
+        .replace("0.1", "0.123456789012345678")
+        .replace("0.3", "0.30000000000000004")
+    )
     update(lists.serve(text.encode()))
     lookup.refresh()
-    assert price() == {"INPUT": Decimal("0.123456789012345678"), "OUTPUT": Decimal("0.30000000000000004")}
+    assert price() == {
+        "INPUT": Decimal("0.123456789012345678"),
+        "OUTPUT": Decimal("0.30000000000000004"),
+    }
 
 
 def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
@@ -116,7 +138,10 @@ def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
     listed = price_list()
     listed[0]["models"][0]["prices"] = [
         {"prices": {"input_mtok": 9, "output_mtok": 9}},
-        {"constraint": {"start_date": "2024-01-01"}, "prices": {"input_mtok": tiered, "output_mtok": 3, "web_searches_kcount": 10}},
+        {
+            "constraint": {"start_date": "2024-01-01"},
+            "prices": {"input_mtok": tiered, "output_mtok": 3, "web_searches_kcount": 10},
+        },
     ]
     update(lists.serve(listed))
     lookup.refresh()
@@ -163,7 +188,15 @@ def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
         price_list(input_mtok=1e9, output_mtok=1),
         price_list(input_mtok={"base": 1, "tiers": [{"start": 10, "price": -2}]}, output_mtok=1),
         b'[{"id": "a", "name": "a", "api_pattern": "a", "models": [{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": NaN}}]}]',
-        [*price_list(), {"id": "x", "name": "x", "api_pattern": "x", "models": [{"id": "m", "match": {"regex": "("}, "prices": {}}]}],
+        [
+            *price_list(),
+            {
+                "id": "x",
+                "name": "x",
+                "api_pattern": "x",
+                "models": [{"id": "m", "match": {"regex": "("}, "prices": {}}],
+            },
+        ],
         price_list(of_no_chat=1),
         pytest.param(b"[" * 100_000, id="bottomless"),
     ],
@@ -188,21 +221,33 @@ def test_a_list_is_not_read_beyond_a_limit(lists: ListServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://prices.example.com/data.json", "file:///etc/passwd", "ftp://127.0.0.1/x", "prices.json", "http://[", ""]
+    "url",
+    [
+        "http://prices.example.com/data.json",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "prices.json",
+        "http://[",
+        "",
+    ],
 )
 def test_only_tls_or_this_machine_itself(url: str) -> None:
     with pytest.raises(updates.NoUpdate, match="must begin with https"):
         updates.fetch(url)
 
 
-def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     from django.utils import timezone
 
     PriceList.objects.create(fetched_at=timezone.now(), source="x", data="{}")
     lookup.refresh()
     lookup.refresh()
     assert price()["INPUT"] == Decimal("2.5")
-    assert [record.message.partition(" (")[0] for record in caplog.records] == ["No newer prices could be looked for"], "said once"
+    assert [record.message.partition(" (")[0] for record in caplog.records] == [
+        "No newer prices could be looked for"
+    ], "said once"
 
 
 def test_without_a_network_the_command_says_so_and_fails(tmp_path: Any, lists: ListServer) -> None:
@@ -213,10 +258,14 @@ def test_without_a_network_the_command_says_so_and_fails(tmp_path: Any, lists: L
 
 
 def test_a_list_can_be_deleted_in_the_admin_and_not_changed(admin_client: Any) -> None:
-    PriceList.objects.create(fetched_at=timezone.now(), source="https://prices.example", data=json.dumps(price_list()))
+    PriceList.objects.create(
+        fetched_at=timezone.now(), source="https://prices.example", data=json.dumps(price_list())
+    )
     page = f"/admin/native_api/pricelist/{PriceList.objects.get().pk}"
     assert "https://prices.example" in admin_client.get("/admin/native_api/pricelist/").text
     assert "input_mtok" not in admin_client.get(f"{page}/change/").text
-    assert admin_client.post(f"{page}/change/", {"source": "https://other.example"}).status_code == 403
+    assert (
+        admin_client.post(f"{page}/change/", {"source": "https://other.example"}).status_code == 403
+    )
     assert admin_client.post(f"{page}/delete/", {"post": "yes"}).status_code == 302
     assert not PriceList.objects.exists()

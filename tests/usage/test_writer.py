@@ -1,4 +1,5 @@
-"""Batches on their way into the database: each record once, the bad ones apart, hooks within the transaction."""
+"""Batches on their way into the database: each record once, the bad ones apart, hooks within the
+transaction."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ def inserted() -> Iterator[list[UsageEntry]]:
     given: list[UsageEntry] = []
 
     def hook(entries: Sequence[UsageEntry], alias: str) -> None:
-        assert UsageRecord.objects.using(alias).filter(pk__in=[each.id for each in entries]).count() == len(entries)
+        assert UsageRecord.objects.using(alias).filter(
+            pk__in=[each.id for each in entries]
+        ).count() == len(entries)
         transaction.on_commit(lambda: given.extend(entries), using=alias)
 
     writer.hooks.append(hook)
@@ -38,7 +41,9 @@ def test_a_batch_is_written_and_told_to_the_hooks(inserted: list[UsageEntry]) ->
     entries = [UsageEntry(model="m", prompt_tokens=3) for _ in range(3)]
     assert write(*entries) == []
     assert inserted == entries
-    assert set(UsageRecord.objects.values_list("id", "prompt_tokens")) == {(each.id, 3) for each in entries}
+    assert set(UsageRecord.objects.values_list("id", "prompt_tokens")) == {
+        (each.id, 3) for each in entries
+    }
 
 
 @pytest.mark.parametrize("doubtful", [True, False])
@@ -54,13 +59,23 @@ def test_a_bad_entry_is_given_back_and_the_others_are_written(inserted: list[Usa
     entries = [UsageEntry() for _ in range(20)]
     bad = [UsageEntry(latency_ms=-1), UsageEntry(user_id="nobody"), UsageEntry(prompt_tokens=None)]  # type: ignore[arg-type]
     assert write(*entries[:10], *bad, *entries[10:]) == bad
-    assert {each.id for each in inserted} == {each.id for each in entries} == set(UsageRecord.objects.values_list("id", flat=True))
+    assert (
+        {each.id for each in inserted}
+        == {each.id for each in entries}
+        == set(UsageRecord.objects.values_list("id", flat=True))
+    )
     assert len(inserted) == 20
 
 
 def test_users_and_keys_that_are_gone_become_null(inserted: list[UsageEntry]) -> None:
     user = get_user_model().objects.create(username="alice")
-    assert write(UsageEntry(user_id=user.pk), UsageEntry(user_id=user.pk + 1, user_name="bob", api_key_id=77)) == []
+    assert (
+        write(
+            UsageEntry(user_id=user.pk),
+            UsageEntry(user_id=user.pk + 1, user_name="bob", api_key_id=77),
+        )
+        == []
+    )
     assert list(UsageRecord.objects.order_by("id").values_list("user", "user_name", "api_key")) == [
         (user.pk, "", None),
         (None, "bob", None),

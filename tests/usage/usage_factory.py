@@ -27,17 +27,33 @@ OF_PROMPT = {
     "cached_audio": "cached_audio_tokens",
     "cached_image": "cached_image_tokens",
 }
-OF_COMPLETION = {"reasoning": "reasoning_tokens", "audio_out": "audio_tokens", "image_out": "image_tokens"}
+OF_COMPLETION = {
+    "reasoning": "reasoning_tokens",
+    "audio_out": "audio_tokens",
+    "image_out": "image_tokens",
+}
 
 
 def used(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
-    """The counts in which a reply is told; what is neither of prompt nor of completion stands beside them."""
-    usage: Any = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    for place, names in (("prompt_tokens_details", OF_PROMPT), ("completion_tokens_details", OF_COMPLETION)):
+    """The counts in which a reply is told; what is neither of prompt nor of completion stands
+    beside them."""
+    usage: Any = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    for place, names in (
+        ("prompt_tokens_details", OF_PROMPT),
+        ("completion_tokens_details", OF_COMPLETION),
+    ):
         details = {names[name]: count for name, count in more.items() if name in names}
         if details:
             usage[place] = details
-    usage |= {name: value for name, value in more.items() if name not in OF_PROMPT and name not in OF_COMPLETION}
+    usage |= {
+        name: value
+        for name, value in more.items()
+        if name not in OF_PROMPT and name not in OF_COMPLETION
+    }
     told: Usage = usage
     return told
 

@@ -34,14 +34,16 @@ class KeyEnded(ValueError):
 
 
 def give_text(key: ApiKey) -> Secret:
-    """Give an unsaved row a prefix and a digest, and return the text they are of. It is not kept anywhere."""
+    """Give an unsaved row a prefix and a digest, and return the text they are of. It is not kept
+    anywhere."""
     key.prefix, text = generate()
     key.digest = digest(text)
     return text
 
 
 def create_key(owner: Any, name: str, **values: Any) -> tuple[ApiKey, Secret]:
-    """A new key's row and its text. `values`: `allowed_models`, `rate`, `expires_at`. Raises ValidationError."""
+    """A new key's row and its text. `values`: `allowed_models`, `rate`, `expires_at`. Raises
+    ValidationError."""
     key = ApiKey(owner=owner, name=name, **values)
     text = give_text(key)
     key.full_clean()
@@ -50,12 +52,17 @@ def create_key(owner: Any, name: str, **values: Any) -> tuple[ApiKey, Secret]:
 
 
 def rotate(key: ApiKey) -> Secret:
-    """Replace the key's prefix and digest, and return the new text. Owner, models, rate and expiry stay.
+    """Replace the key's prefix and digest, and return the new text. Owner, models, rate and expiry
+    stay.
 
-    The old text stops working: at once in this process, within 5 seconds in the others. Raises KeyEnded.
+    The old text stops working: at once in this process, within 5 seconds in the others. Raises
+    KeyEnded.
     """
     if not key.is_active:
-        raise KeyEnded(_("%(prefix)s is %(state)s. Create a new key instead.") % {"prefix": key.prefix, "state": key.state})
+        raise KeyEnded(
+            _("%(prefix)s is %(state)s. Create a new key instead.")
+            % {"prefix": key.prefix, "state": key.state}
+        )
     prefix, text = generate()
     changes = {"prefix": prefix, "digest": digest(text)}
     if not ApiKey.objects.filter(pk=key.pk, digest=key.digest, revoked_at=None).update(**changes):
@@ -66,7 +73,8 @@ def rotate(key: ApiKey) -> Secret:
 
 
 def revoke(key: ApiKey, at: datetime | None = None) -> bool:
-    """End the key for good, in every process within 5 seconds. False where it was revoked already."""
+    """End the key for good, in every process within 5 seconds. False where it was revoked
+    already."""
     moment = at or timezone.now()
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=moment):
         return False

@@ -1,11 +1,15 @@
 """Finding a key's row without a query for each request. Rules:
 
-1. What the database said is used for `MAX_AGE`, counted from before it was asked. So a key that was revoked, or whose owner
-   was deactivated, ends in every process within 5 seconds. Expiry is looked at on every use.
-2. Many requests at once for one key that is not cached cost one query: one flies, the others wait for its landing.
-3. While the database is away (it fails, or does not answer for `PATIENCE`), a key that was known goes on being accepted for
-   `GRACE` after it was last read; any other is a 503. Meanwhile one caller asks each `RETRY` and the others do not wait.
-4. Keys that the database does not know are remembered apart: guessing cannot push out the known ones.
+1. What the database said is used for `MAX_AGE`, counted from before it was asked. So a key that was
+   revoked, or whose owner was deactivated, ends in every process within 5 seconds. Expiry is looked
+   at on every use.
+2. Many requests at once for one key that is not cached cost one query: one flies, the others wait
+   for its landing.
+3. While the database is away (it fails, or does not answer for `PATIENCE`), a key that was known
+   goes on being accepted for `GRACE` after it was last read; any other is a 503. Meanwhile one
+   caller asks each `RETRY` and the others do not wait.
+4. Keys that the database does not know are remembered apart: guessing cannot push out the known
+   ones.
 """
 
 from __future__ import annotations
@@ -36,7 +40,8 @@ MAX_ENTRIES: Final = 10_000
 
 
 class Entry(NamedTuple):
-    """What the database said of one digest: the key, its owner loaded, or None where it knows none."""
+    """What the database said of one digest: the key, its owner loaded, or None where it knows
+    none."""
 
     key: ApiKey | None
     read_at: float
@@ -49,9 +54,16 @@ Flight = Future[Entry | None]
 
 
 class KeyCache:
-    """Digest -> Entry, bounded, for the whole process. Its keys are shared by requests: nobody may change them."""
+    """Digest -> Entry, bounded, for the whole process. Its keys are shared by requests: nobody may
+    change them."""
 
-    def __init__(self, max_age: float = MAX_AGE, grace: float = GRACE, patience: float = PATIENCE, size: int = MAX_ENTRIES) -> None:
+    def __init__(
+        self,
+        max_age: float = MAX_AGE,
+        grace: float = GRACE,
+        patience: float = PATIENCE,
+        size: int = MAX_ENTRIES,
+    ) -> None:
         self._max_age, self._grace, self._patience, self._size = max_age, grace, patience, size
         self._known: OrderedDict[str, Entry] = OrderedDict()
         self._unknown: OrderedDict[str, Entry] = OrderedDict()
@@ -61,27 +73,35 @@ class KeyCache:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """A lock held, or a query begun, by a thread that the child does not have would never end."""
+        """A lock held, or a query begun, by a thread that the child does not have would never
+        end."""
         self._lock = threading.Lock()
         self._flights: dict[str, Flight] = {}
 
     def get(self, text: str) -> ApiKey:
-        """The key with this text, if it may be used now. Raises InvalidApiKey, DatabaseUnavailable."""
+        """The key with this text, if it may be used now. Raises InvalidApiKey,
+        DatabaseUnavailable."""
         hashed = _digest_of_key(text)
         return _usable(self._fresh(hashed) or self._look_up(hashed), text)
 
     async def aget(self, text: str) -> ApiKey:
-        """`get` for an event loop. It waits, for a worker thread's query, only where the key is not cached."""
+        """`get` for an event loop. It waits, for a worker thread's query, only where the key is not
+        cached."""
         hashed = _digest_of_key(text)
         return _usable(self._fresh(hashed) or await self._alook_up(hashed), text)
 
     def forget(self, key: ApiKey) -> None:
-        """Have this key read anew, here at once and elsewhere by rule 1. A query already under way does not count."""
+        """Have this key read anew, here at once and elsewhere by rule 1. A query already under way
+        does not count."""
         with self._lock:
             self._changes += 1
             self._flights.clear()
             self._unknown.pop(key.digest, None)
-            for hashed in [hashed for hashed, entry in self._known.items() if entry.key is not None and entry.key.pk == key.pk]:
+            for hashed in [
+                hashed
+                for hashed, entry in self._known.items()
+                if entry.key is not None and entry.key.pk == key.pk
+            ]:
                 del self._known[hashed]
 
     def clear(self) -> None:
@@ -95,7 +115,11 @@ class KeyCache:
 
     def _fresh(self, hashed: str) -> Entry | None:
         entry = self._known.get(hashed) or self._unknown.get(hashed)
-        return entry if entry is not None and time.monotonic() - entry.read_at < self._max_age else None
+        return (
+            entry
+            if entry is not None and time.monotonic() - entry.read_at < self._max_age
+            else None
+        )
 
     # --- flights -----------------------------------------------------------------------------------------------
 
@@ -173,8 +197,13 @@ class KeyCache:
         return entry
 
     def _keep(self, hashed: str, entry: Entry) -> None:
-        """Each use after `MAX_AGE` comes by here, so the front of the order is what was least lately used."""
-        entries, size = (self._known, self._size) if entry.key is not None else (self._unknown, max(1, self._size // 10))
+        """Each use after `MAX_AGE` comes by here, so the front of the order is what was least
+        lately used."""
+        entries, size = (
+            (self._known, self._size)
+            if entry.key is not None
+            else (self._unknown, max(1, self._size // 10))
+        )
         (self._unknown if entry.key is not None else self._known).pop(hashed, None)
         entries[hashed] = entry
         entries.move_to_end(hashed)
@@ -187,7 +216,11 @@ class KeyCache:
             if not was_known:
                 self._ask_again_at = time.monotonic() + RETRY
         if not was_known:
-            logger.warning("The database cannot be read (%s); keys known before stay valid for %d s.", reason, self._grace)
+            logger.warning(
+                "The database cannot be read (%s); keys known before stay valid for %d s.",
+                reason,
+                self._grace,
+            )
 
     def _without_database(self, hashed: str) -> Entry:
         entry = self._known.get(hashed)
@@ -205,7 +238,9 @@ def _grounded() -> Flight:
 
 def _digest_of_key(text: str) -> str:
     if parse(text) is not Shape.KEY:
-        raise InvalidApiKey("The API key is malformed: its checksum does not match. Was it mistyped, or not copied whole?")
+        raise InvalidApiKey(
+            "The API key is malformed: its checksum does not match. Was it mistyped, or not copied whole?"
+        )
     return digest(text)
 
 
@@ -217,7 +252,8 @@ def _usable(entry: Entry, text: str) -> ApiKey:
 
 
 def _row(hashed: str) -> ApiKey | None:
-    """The key's row, from the database that is written to: a replica may lag behind a revocation."""
+    """The key's row, from the database that is written to: a replica may lag behind a
+    revocation."""
     alias = router.db_for_write(ApiKey)
     rows = ApiKey._base_manager.using(alias).select_related("owner").filter(digest=hashed)
     connection = connections[alias]
@@ -225,7 +261,8 @@ def _row(hashed: str) -> ApiKey | None:
     try:
         return rows.first()
     except (OperationalError, InterfaceError):
-        # A connection from before a restart of the database fails once, though the database is there.
+        # A connection from before a restart of the database fails once, though the database is
+        # there.
         if may_be_old:
             connection.close_if_unusable_or_obsolete()
         if not may_be_old or connection.connection is not None:

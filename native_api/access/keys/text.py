@@ -1,4 +1,5 @@
-"""The text of a key: making one, telling a typo from a foreign credential, and the hash that is stored.
+"""The text of a key: making one, telling a typo from a foreign credential, and the hash that is
+stored.
 
     nk_3f9a0c2e_<43 base62 characters: 256 random bits><6 base62 characters: CRC32 of all before>
 
@@ -25,7 +26,9 @@ SECRET_LENGTH: Final = 43
 CHECK_LENGTH: Final = 6
 PREFIX_LENGTH: Final = len(START) + ID_LENGTH
 KEY_LENGTH: Final = PREFIX_LENGTH + 1 + SECRET_LENGTH + CHECK_LENGTH
-PATTERN: Final = re.compile(rf"{START}[0-9a-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{SECRET_LENGTH + CHECK_LENGTH}}}")
+PATTERN: Final = re.compile(
+    rf"{START}[0-9a-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{SECRET_LENGTH + CHECK_LENGTH}}}"
+)
 
 
 class Shape(Enum):
@@ -46,7 +49,8 @@ def generate() -> tuple[str, Secret]:
 def parse(text: str) -> Shape:
     """Whether `text` is a key, a key with a slip in it, or something that never was one of ours.
 
-    A slip in the first three characters would hide that it is ours; there the checksum of the rest tells.
+    A slip in the first three characters would hide that it is ours; there the checksum of the rest
+    tells.
     """
     if _is_whole(text):
         return Shape.KEY
@@ -56,12 +60,15 @@ def parse(text: str) -> Shape:
 
 
 def digest(text: str) -> str:
-    """What is stored of a key, 64 hex digits. A plain hash is enough: there are 256 random bits in it."""
+    """What is stored of a key, 64 hex digits. A plain hash is enough: there are 256 random bits in
+    it."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_whole(text: str) -> bool:
-    return PATTERN.fullmatch(text) is not None and _check(text[:-CHECK_LENGTH]) == text[-CHECK_LENGTH:]
+    return (
+        PATTERN.fullmatch(text) is not None and _check(text[:-CHECK_LENGTH]) == text[-CHECK_LENGTH:]
+    )
 
 
 def _check(body: str) -> str:

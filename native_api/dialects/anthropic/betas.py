@@ -1,6 +1,7 @@
 """Features that Anthropic keeps behind the `anthropic-beta` header, found in what uses them.
 
-Source: https://platform.claude.com/docs/en/api/beta-headers and the page of each feature (read 2026-11).
+Source: https://platform.claude.com/docs/en/api/beta-headers and the page of each feature (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ COMPACTION: Final = "compact-2026-01-12"
 
 HEADER: Final = "anthropic-beta"
 NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-"""What may stand between the commas of a header. Anthropic's names have letters, digits and dashes; new ones work on their first day."""
+"""What may stand between the commas of a header. Anthropic's names have letters, digits and dashes;
+new ones work on their first day."""
 
 MOST: Final = 50
 
@@ -46,7 +48,9 @@ def check_named(betas: Any, place: str) -> None:
     for position, beta in enumerate(betas or ()):
         if not isinstance(beta, str) or not NAME.fullmatch(beta):
             here = f"{place}[{position}]"
-            raise InvalidRequest(f"{here}: expected a name of up to 100 letters, digits and dashes", param=here)
+            raise InvalidRequest(
+                f"{here}: expected a name of up to 100 letters, digits and dashes", param=here
+            )
 
 
 def header_of(features: Iterable[str]) -> dict[str, str]:
@@ -67,7 +71,9 @@ def of_options(body: Json) -> list[str]:
     """The features of what only `provider_options` bring into a body; takes any body."""
     found = [feature for field, feature in BY_FIELD.items() if body.get(field)]
     management = body.get("context_management")
-    if isinstance(management, dict) and any(edit.get("type") == "compact_20260112" for edit in _objects(management.get("edits"))):
+    if isinstance(management, dict) and any(
+        edit.get("type") == "compact_20260112" for edit in _objects(management.get("edits"))
+    ):
         found.append(COMPACTION)
     return found + [feature for tool in _objects(body.get("tools")) if (feature := of_block(tool))]
 

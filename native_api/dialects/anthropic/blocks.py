@@ -1,9 +1,11 @@
-"""The blocks of one Anthropic reply, as unified deltas. The complete reply is read block by block too, so both agree.
+"""The blocks of one Anthropic reply, as unified deltas. The complete reply is read block by block
+too, so both agree.
 
-Thinking comes out twice: as text for people (`reasoning_content`), and as what Anthropic wants back on the next turn
-(`reasoning_details`, with its signature). Blocks of Anthropic's own tools are kept whole in `provider_content`, and so are the
-citations of a text. See `replay` for the numbers that tell where they stood.
-Source: https://platform.claude.com/docs/en/api/messages and /build-with-claude/streaming (read 2026-11).
+Thinking comes out twice: as text for people (`reasoning_content`), and as what Anthropic wants back
+on the next turn (`reasoning_details`, with its signature). Blocks of Anthropic's own tools are kept
+whole in `provider_content`, and so are the citations of a text. See `replay` for the numbers that
+tell where they stood. Source: https://platform.claude.com/docs/en/api/messages and
+/build-with-claude/streaming (read 2026-11).
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Answer:
         kind = piece.get("type")
         block = self._open.get(index)
         if block is None:
-            block = self._open[index] = _Block({"type": "text"}, self.place.here(), self.place.length)
+            block = self._open[index] = _Block(
+                {"type": "text"}, self.place.here(), self.place.length
+            )
         if kind == "text_delta":
             return self._say(piece.get("text"))
         if kind == "input_json_delta":
@@ -73,7 +77,8 @@ class Answer:
         return {"provider_content": [self.place.keep(block.plain(), block.here)]}
 
     def end(self, about: Json) -> Json:
-        """What is owed at the end: blocks that were left open, annotations, and what was told about the reply."""
+        """What is owed at the end: blocks that were left open, annotations, and what was told about
+        the reply."""
         owed: Json = {}
         for index in list(self._open):
             add_delta(owed, self.stop(index))
@@ -102,7 +107,11 @@ class Answer:
     def _stop_text(self, block: _Block) -> Json:
         end = self.place.length
         if block.citations:
-            self.annotations += [found for citation in block.citations if (found := annotation(citation, block.start, end))]
+            self.annotations += [
+                found
+                for citation in block.citations
+                if (found := annotation(citation, block.start, end))
+            ]
             self._goes_on = False
             kept = self.place.keep({"type": "text", "citations": block.citations}, block.here)
             return {"provider_content": [{**kept, "until": end}]}
@@ -122,21 +131,36 @@ class Answer:
         return {"reasoning_content": text, **delta} if text else delta
 
     def _start_redacted(self, block: _Block, whole: bool) -> Json:
-        return self._reason(block, {"type": "reasoning.encrypted", "data": _string(block.told.get("data"))})
+        return self._reason(
+            block, {"type": "reasoning.encrypted", "data": _string(block.told.get("data"))}
+        )
 
     def _reason(self, block: _Block, item: Json) -> Json:
         block.number = self.place.reasoning
         self.place.reasoning += 1
         self._goes_on = False
-        return {"reasoning_details": [{**item, "format": WIRE, "index": block.number, **block.here}]}
+        return {
+            "reasoning_details": [{**item, "format": WIRE, "index": block.number, **block.here}]
+        }
 
     def _think_on(self, block: _Block, piece: Json) -> Json:
         if block.number is None or block.kind not in ("thinking", "redacted_thinking"):
             return {}
         if piece["type"] == "signature_delta":
-            return {"reasoning_details": [{"index": block.number, "signature": _string(piece.get("signature"))}]}
+            return {
+                "reasoning_details": [
+                    {"index": block.number, "signature": _string(piece.get("signature"))}
+                ]
+            }
         text = _string(piece.get("thinking"))
-        return {"reasoning_content": text, "reasoning_details": [{"index": block.number, "text": text}]} if text else {}
+        return (
+            {
+                "reasoning_content": text,
+                "reasoning_details": [{"index": block.number, "text": text}],
+            }
+            if text
+            else {}
+        )
 
     # --- calls -----------------------------------------------------------------------------------------------
 
@@ -157,7 +181,11 @@ class Answer:
             "type": "function",
             "function": {"name": name, "arguments": given},
         }
-        extra = {member: value for member, value in told.items() if member not in OF_A_CALL and value is not None}
+        extra = {
+            member: value
+            for member, value in told.items()
+            if member not in OF_A_CALL and value is not None
+        }
         if extra:
             call["extra_content"] = {WIRE: extra}
         return {"tool_calls": [call]}
@@ -184,7 +212,8 @@ BEGINNINGS: Final[Mapping[Any, Callable[[Answer, _Block, bool], Json]]] = {
 
 
 class _Block:
-    """One block while it is read. `number` is that of its reasoning item or its call; `json` the pieces of a block's `input`."""
+    """One block while it is read. `number` is that of its reasoning item or its call; `json` the
+    pieces of a block's `input`."""
 
     __slots__ = ("citations", "here", "json", "kind", "number", "said", "start", "told")
 
@@ -199,11 +228,16 @@ class _Block:
         self.citations: list[Any] = [*(told.get("citations") or ())] if self.kind == "text" else []
 
     def take(self, piece: Json) -> None:
-        """A piece of a block that has no unified shape: text is added to text, anything else put in its place."""
+        """A piece of a block that has no unified shape: text is added to text, anything else put in
+        its place."""
         for name, value in piece.items():
             present = self.told.get(name)
             if name != "type" and value is not None:
-                self.told[name] = present + value if isinstance(present, str) and isinstance(value, str) else value
+                self.told[name] = (
+                    present + value
+                    if isinstance(present, str) and isinstance(value, str)
+                    else value
+                )
 
     def so_far(self) -> Json:
         return {**self.told, "input": self.json} if self.json else self.told
@@ -215,11 +249,14 @@ class _Block:
 
 
 def annotation(citation: Any, start: int, end: int) -> Json | None:
-    """OpenAI's `url_citation`, of which strict clients take no other kind; the URL of a source without an address is empty."""
+    """OpenAI's `url_citation`, of which strict clients take no other kind; the URL of a source
+    without an address is empty."""
     if not isinstance(citation, dict):
         return None
     source = _string(citation.get("source"))
-    url = _string(citation.get("url")) or (source if source.startswith(("http://", "https://")) else "")
+    url = _string(citation.get("url")) or (
+        source if source.startswith(("http://", "https://")) else ""
+    )
     title = _string(citation.get("title")) or _string(citation.get("document_title")) or source
     told = {"url": url, "title": title, "start_index": start, "end_index": end}
     if citation.get("cited_text"):

@@ -1,15 +1,18 @@
 """Anthropic Messages: https://platform.claude.com/docs/en/api/messages (read 2026-11).
 
-Here: addresses and the body's frame. Beside it: `anthropic_messages` (with `anthropic_parts`), `anthropic_tools` (with
-`anthropic_schema`), `anthropic_models` (what differs by model), `anthropic_stream` and `anthropic_reply` (what comes back, with
-`anthropic_blocks` and `anthropic_usage`), `anthropic_errors` and `anthropic_betas`.
+Here: addresses and the body's frame. Beside it: `anthropic_messages` (with `anthropic_parts`),
+`anthropic_tools` (with `anthropic_schema`), `anthropic_models` (what differs by model),
+`anthropic_stream` and `anthropic_reply` (what comes back, with `anthropic_blocks` and
+`anthropic_usage`), `anthropic_errors` and `anthropic_betas`.
 
-What differs most from the unified shape: instructions stand apart from the conversation, turns alternate, tool results
-are part of the user's turn and come first in it, an output limit is required, and thinking is a mode of its own.
+What differs most from the unified shape: instructions stand apart from the conversation, turns
+alternate, tool results are part of the user's turn and come first in it, an output limit is
+required, and thinking is a mode of its own.
 
-What has no unified field comes through `provider_options`: `cache_control`, `context_management`, `thinking`, built-in tools
-and members of the request's own tools (`{"tools": [{"name": "f", "defer_loading": true}]}`).
-Beta features are named in `betas`, as in Anthropic's SDKs; the header that those features need is sent without that too.
+What has no unified field comes through `provider_options`: `cache_control`, `context_management`,
+`thinking`, built-in tools and members of the request's own tools (`{"tools": [{"name": "f",
+"defer_loading": true}]}`). Beta features are named in `betas`, as in Anthropic's SDKs; the header
+that those features need is sent without that too.
 """
 
 from __future__ import annotations
@@ -63,7 +66,9 @@ class Anthropic(Dialect):
 
     def options(self, chat: ChatRequest, target: Target) -> Json:
         options = super().options(chat, target)
-        check_named(options.get("betas"), f"provider_options.{provider_options(chat, target)[0]}.betas")
+        check_named(
+            options.get("betas"), f"provider_options.{provider_options(chat, target)[0]}.betas"
+        )
         return options
 
     def take_headers(self, body: Json) -> dict[str, str]:
@@ -74,7 +79,11 @@ class Anthropic(Dialect):
         can = abilities(target.model)
         conversation = Conversation(can.takes_system_turns)
         conversation.add(chat["messages"])
-        body["model"], body["messages"], body["betas"] = target.model, conversation.turns, conversation.betas
+        body["model"], body["messages"], body["betas"] = (
+            target.model,
+            conversation.turns,
+            conversation.betas,
+        )
         if conversation.system:
             body["system"] = conversation.system
         omitted += sorted(conversation.hints)
@@ -92,7 +101,9 @@ class Anthropic(Dialect):
         _think(chat, can, body, omitted)
         _sample(can, body, omitted)
 
-    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+    def add_options(
+        self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
+    ) -> None:
         tools, betas = body.get("tools") or [], body["betas"]
         merge(body, options)
         if isinstance(options.get("tools"), list):
@@ -124,9 +135,11 @@ def _identify(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
 
 
 def _think(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) -> None:
-    """`reasoning_effort` as thinking, in the way the model takes it; reported where it is not quite that.
+    """`reasoning_effort` as thinking, in the way the model takes it; reported where it is not quite
+    that.
 
-    Beside a forced call any thinking is a 400 (https://github.com/can1357/oh-my-pi/issues/341, 2026-03, and the like since).
+    Beside a forced call any thinking is a 400 (https://github.com/can1357/oh-my-pi/issues/341,
+    2026-03, and the like since).
     """
     effort = chat.get("reasoning_effort")
     if effort is None:
@@ -155,9 +168,11 @@ def _set_budget(wanted: int, body: Json) -> bool:
 
 
 def _lost_its_thinking(turns: list[Json]) -> bool:
-    """Whether the calls that are answered last came back without the thinking that led to them, as clients that don't know it
-    send them. To models that think by budget that is a 400: such a turn is ended without thinking
-    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use, read 2026-11).
+    """Whether the calls that are answered last came back without the thinking that led to them, as
+    clients that don't know it send them. To models that think by budget that is a 400: such a turn
+    is ended without thinking
+    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use,
+    read 2026-11).
     """
     if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
         return False
@@ -170,7 +185,11 @@ def _sample(can: Abilities, body: Json, omitted: list[str]) -> None:
     if can.sampling == "none":
         forbidden = {"temperature", "top_p"}
     elif body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
-        forbidden = {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
+        forbidden = (
+            {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
+        )
     elif can.sampling == "one of two" and "temperature" in body:
         forbidden = {"top_p"}
-    omitted += [name for name in sorted(forbidden & body.keys()) if body.pop(name) != DEFAULT_SAMPLING]
+    omitted += [
+        name for name in sorted(forbidden & body.keys()) if body.pop(name) != DEFAULT_SAMPLING
+    ]

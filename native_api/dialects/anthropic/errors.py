@@ -1,4 +1,5 @@
-"""Anthropic's errors: `{"type": "error", "error": {"type", "message"}, "request_id"}`, as a body or as an event of a stream.
+"""Anthropic's errors: `{"type": "error", "error": {"type", "message"}, "request_id"}`, as a body or
+as an event of a stream.
 
 Source: https://platform.claude.com/docs/en/api/errors (read 2026-11).
 """

@@ -1,12 +1,16 @@
-"""Unified messages -> Anthropic's `system` and `messages`. Rules, most of them a 400 where they are broken:
+"""Unified messages -> Anthropic's `system` and `messages`. Rules, most of them a 400 where they are
+broken:
 
-1. Turns alternate; consecutive ones of a role are one turn. Tool results are the first blocks of the turn right after their calls.
-2. Instructions at the beginning are `system`. Later ones stay where they are on models that take that, right before the
-   assistant's turn that they come before, so that what is cached and what was thought before them stays valid; else they
-   join `system` (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages, read 2026-11).
-3. An assistant's turn goes back exactly as it came: each thinking block with its signature, each block of Anthropic's own tools,
-   each text with its citations, in the order they had (https://platform.claude.com/docs/en/build-with-claude/preserved-thinking,
-   read 2026-11).
+1. Turns alternate; consecutive ones of a role are one turn. Tool results are the first blocks of
+   the turn right after their calls.
+2. Instructions at the beginning are `system`. Later ones stay where they are on models that take
+   that, right before the assistant's turn that they come before, so that what is cached and what
+   was thought before them stays valid; else they join `system`
+   (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages, read
+   2026-11).
+3. An assistant's turn goes back exactly as it came: each thinking block with its signature, each
+   block of Anthropic's own tools, each text with its citations, in the order they had
+   (https://platform.claude.com/docs/en/build-with-claude/preserved-thinking, read 2026-11).
 4. No empty text.
 """
 
@@ -25,7 +29,8 @@ WIRE: Final = "anthropic"
 
 
 class Conversation:
-    """Collects the turns of one request. `keeps_place` says whether instructions may stand among them."""
+    """Collects the turns of one request. `keeps_place` says whether instructions may stand among
+    them."""
 
     def __init__(self, keeps_place: bool) -> None:
         self.system: list[Json] = []
@@ -62,7 +67,8 @@ class Conversation:
             self.hints.add("messages.name")
 
     def _place_instructions(self) -> None:
-        """They need a user's turn before them: after an assistant's there is no place but the beginning."""
+        """They need a user's turn before them: after an assistant's there is no place but the
+        beginning."""
         if self._waiting and self.turns[-1]["role"] == "user":
             self._turn("system", self._waiting)
         else:
@@ -105,8 +111,13 @@ def _is_no_result(told: Json) -> bool:
 
 
 def _result(message: Mapping[str, Any], content: list[Json]) -> Json:
-    result: Json = {"type": "tool_result", "tool_use_id": message.get("tool_call_id") or message.get("name")}
-    marker = next((told.pop("cache_control") for told in reversed(content) if "cache_control" in told), None)
+    result: Json = {
+        "type": "tool_result",
+        "tool_use_id": message.get("tool_call_id") or message.get("name"),
+    }
+    marker = next(
+        (told.pop("cache_control") for told in reversed(content) if "cache_control" in told), None
+    )
     if content:
         result["content"] = content
     if message.get("is_error"):
@@ -117,12 +128,19 @@ def _result(message: Mapping[str, Any], content: list[Json]) -> Json:
 
 
 def container_of(messages: Sequence[Message]) -> str | None:
-    """The container whose code waits for what the last calls give: Anthropic wants it named with their results."""
-    last: Mapping[str, Any] = next((message for message in reversed(messages) if message["role"] == "assistant"), {})
+    """The container whose code waits for what the last calls give: Anthropic wants it named with
+    their results."""
+    last: Mapping[str, Any] = next(
+        (message for message in reversed(messages) if message["role"] == "assistant"), {}
+    )
     callers = [_extra(call).get("caller") for call in last.get("tool_calls") or ()]
     if not any(isinstance(caller, dict) and caller.get("type") != "direct" for caller in callers):
         return None
-    about = [block["container"] for block in own_blocks(last, WIRE) if isinstance(block.get("container"), dict)]
+    about = [
+        block["container"]
+        for block in own_blocks(last, WIRE)
+        if isinstance(block.get("container"), dict)
+    ]
     return about[-1].get("id") if about else None
 
 
@@ -191,7 +209,9 @@ class _Texts:
         return next((marker for boundary, marker in self._ends if boundary == end), None)
 
     def cited(self, told: Json, start: int, until: int) -> Json | None:
-        return {**self._block(start, until, self._marker(until))[0], **told} if start < until else None
+        return (
+            {**self._block(start, until, self._marker(until))[0], **told} if start < until else None
+        )
 
 
 def _thinking(item: Mapping[str, Any]) -> Json | None:
@@ -199,13 +219,25 @@ def _thinking(item: Mapping[str, Any]) -> Json | None:
     if item.get("type") == "reasoning.encrypted":
         return {"type": "redacted_thinking", "data": item.get("data") or ""}
     if item.get("type") == "reasoning.text" and item.get("signature"):
-        return {"type": "thinking", "thinking": item.get("text") or "", "signature": item["signature"]}
+        return {
+            "type": "thinking",
+            "thinking": item.get("text") or "",
+            "signature": item["signature"],
+        }
     return None
 
 
 def _call(call: Mapping[str, Any]) -> Json:
-    function = call.get("function") or {"name": call["custom"]["name"], "arguments": call["custom"]["input"]}
-    told = {"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments_of(function["arguments"])}
+    function = call.get("function") or {
+        "name": call["custom"]["name"],
+        "arguments": call["custom"]["input"],
+    }
+    told = {
+        "type": "tool_use",
+        "id": call["id"],
+        "name": function["name"],
+        "input": arguments_of(function["arguments"]),
+    }
     return {**_extra(call), **told}
 
 

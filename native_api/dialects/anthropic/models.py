@@ -1,8 +1,10 @@
-"""What differs by model behind Anthropic's wire. Names that are no Claude's come from other vendors that speak it.
+"""What differs by model behind Anthropic's wire. Names that are no Claude's come from other vendors
+that speak it.
 
-Sources: https://platform.claude.com/docs/en/models/overview, /build-with-claude/thinking, /build-with-claude/effort,
-/build-with-claude/structured-outputs, /build-with-claude/mid-conversation-system-messages and the migration guides of each
-model (read 2026-11).
+Sources: https://platform.claude.com/docs/en/models/overview, /build-with-claude/thinking,
+/build-with-claude/effort, /build-with-claude/structured-outputs,
+/build-with-claude/mid-conversation-system-messages and the migration guides of each model (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -22,13 +24,21 @@ Generation = tuple[int, int]
 Thinking = Literal["never", "by budget", "adaptive"]
 Sampling = Literal["any", "one of two", "none"]
 
-BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_000, "max": 32_000}
+BUDGETS: Final = {
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 16_384,
+    "xhigh": 32_000,
+    "max": 32_000,
+}
 LEAST_BUDGET: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """`output_limit` in tokens is what the model can write at most, or near it: more would be refused."""
+    """`output_limit` in tokens is what the model can write at most, or near it: more would be
+    refused."""
 
     generation: Generation
     family: str
@@ -48,18 +58,26 @@ class Abilities:
         return "max" if wanted == "xhigh" and self.generation < (4, 7) else wanted
 
     def without_thinking(self) -> tuple[Json, bool]:
-        """What to add to the body so that the model does not think, and whether it does just that."""
+        """What to add to the body so that the model does not think, and whether it does just
+        that."""
         if (0, 0) < self.generation < (5, 0):
             return {}, True  # it thinks only when asked to
-        if self.family in ("fable", "mythos") or (self.family == "opus" and self.generation > (5, 0)):
+        if self.family in ("fable", "mythos") or (
+            self.family == "opus" and self.generation > (5, 0)
+        ):
             return {"output_config": {"effort": "low"}}, False
         if self.family == "sonnet" and self.generation > (5, 0):
             return {"thinking": {"type": "between_tools"}}, True
         return {"thinking": {"type": "disabled"}}, True
 
     def adaptive(self) -> Json:
-        """From 4.7 on the text of thoughts is left out unless it is asked for; it is the reply's `reasoning_content`."""
-        return {"type": "adaptive"} if self.generation < (4, 7) else {"type": "adaptive", "display": "summarized"}
+        """From 4.7 on the text of thoughts is left out unless it is asked for; it is the reply's
+        `reasoning_content`."""
+        return (
+            {"type": "adaptive"}
+            if self.generation < (4, 7)
+            else {"type": "adaptive", "display": "summarized"}
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +96,8 @@ def abilities(model: str) -> Abilities:
 
 
 def _named(model: str) -> tuple[str, Generation]:
-    """`("opus", (4, 5))` for `claude-opus-4-5-20251101`; `("", (0, 0))` for other vendors' models."""
+    """`("opus", (4, 5))` for `claude-opus-4-5-20251101`; `("", (0, 0))` for other vendors'
+    models."""
     found = NAME.search(model)
     if found:
         return found[1] or "", (int(found[2]), int(found[3] or 0))

@@ -1,6 +1,7 @@
 """Text, images and files of a message as Anthropic's blocks.
 
-Sources: https://platform.claude.com/docs/en/build-with-claude/vision, /pdf-support and /files (read 2026-11).
+Sources: https://platform.claude.com/docs/en/build-with-claude/vision, /pdf-support and /files (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from native_api.dialects.shared.content import DataURL, data_url, decoded, file_
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-IMAGE_BEGINNINGS: Final = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-"""How the base64 of the images that Anthropic takes begins. It answers 400 where the type that is told is another."""
+IMAGE_BEGINNINGS: Final = {
+    "iVBORw0KGgo": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+}
+"""How the base64 of the images that Anthropic takes begins. It answers 400 where the type that is
+told is another."""
 
 TEXTS: Final = frozenset({"application/json", "application/xml", "application/x-yaml"})
 IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
@@ -24,7 +31,8 @@ def text_block(part: Mapping[str, Any]) -> Json:
 
 
 def block(part: Mapping[str, Any], place: str) -> Json:
-    """One part of a user's or a tool's message. Raises UnsupportedField with the place of what cannot be said."""
+    """One part of a user's or a tool's message. Raises UnsupportedField with the place of what
+    cannot be said."""
     kind = part["type"]
     if kind == "text":
         return text_block(part)
@@ -54,16 +62,28 @@ def _from_data(inline: DataURL, place: str) -> Json:
     """An image or a document, whatever part it came in."""
     media_type, data = inline
     if media_type.startswith("image/"):
-        return {"type": "image", "source": {"type": "base64", "media_type": _image_type(media_type, data), "data": data}}
+        return {
+            "type": "image",
+            "source": {"type": "base64", "media_type": _image_type(media_type, data), "data": data},
+        }
     if media_type == "application/pdf":
-        return {"type": "document", "source": {"type": "base64", "media_type": media_type, "data": data}}
+        return {
+            "type": "document",
+            "source": {"type": "base64", "media_type": media_type, "data": data},
+        }
     if media_type.startswith("text/") or media_type in TEXTS:
-        return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": decoded(data, place)}}
+        return {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": decoded(data, place)},
+        }
     raise UnsupportedField(place, f"Anthropic takes images, PDF and text, not {media_type[:50]}")
 
 
 def _image_type(told: str, data: str) -> str:
-    return next((kind for beginning, kind in IMAGE_BEGINNINGS.items() if data.startswith(beginning)), told.replace("/jpg", "/jpeg"))
+    return next(
+        (kind for beginning, kind in IMAGE_BEGINNINGS.items() if data.startswith(beginning)),
+        told.replace("/jpg", "/jpeg"),
+    )
 
 
 def _file(file: Mapping[str, Any], place: str) -> Json:

@@ -1,4 +1,5 @@
-"""Anthropic's complete replies -> unified ones, and what a stream shares with them: the end of an answer."""
+"""Anthropic's complete replies -> unified ones, and what a stream shares with them: the end of an
+answer."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ FINISH_REASONS: Final = {
 }
 
 SAID_BY_OURS: Final = frozenset({None, "end_turn", "max_tokens", "tool_use"})
-"""Stop reasons that OpenAI's words tell wholly. Any other is passed on beside ours: a `pause_turn` wants to be continued."""
+"""Stop reasons that OpenAI's words tell wholly. Any other is passed on beside ours: a `pause_turn`
+wants to be continued."""
 
 ABOUT: Final = ("stop_details", "stop_sequence", "container", "context_management")
 """What is told about a reply beside its content."""
@@ -30,7 +32,11 @@ ABOUT: Final = ("stop_details", "stop_sequence", "container", "context_managemen
 
 def reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError."""
-    if not isinstance(body, dict) or body.get("type") == "error" or not isinstance(body.get("content"), list):
+    if (
+        not isinstance(body, dict)
+        or body.get("type") == "error"
+        or not isinstance(body.get("content"), list)
+    ):
         raise error_told(body)
     answer = Answer()
     answer.reply_id = str(body.get("id") or "")
@@ -64,7 +70,8 @@ def _account(completion: ChatCompletion, counts: Any) -> None:
 
 
 def ending(answer: Answer, reason: Any, told: Json) -> tuple[Json, Json]:
-    """What is owed of the message at its end, and what the choice says of it. `told` holds what is told about the reply."""
+    """What is owed of the message at its end, and what the choice says of it. `told` holds what is
+    told about the reply."""
     owed = answer.end(_about(told))
     reason = None if reason is None else str(reason)
     end: Json = {"finish_reason": _finish_reason(reason, answer)}

@@ -1,10 +1,13 @@
 """JSON Schema as Anthropic enforces it, for structured output and strict tools.
 
 It compiles a schema into a grammar, and answers 400 to what a grammar cannot say
-(https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations, read 2026-11):
+(https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations,
+read 2026-11):
 
-1. Every object is closed: `additionalProperties: false` is added where nothing is said of it, anything else is refused.
-2. Limits of numbers, lengths and sizes are told in the description instead, as Anthropic's own SDKs do.
+1. Every object is closed: `additionalProperties: false` is added where nothing is said of it,
+   anything else is refused.
+2. Limits of numbers, lengths and sizes are told in the description instead, as Anthropic's own SDKs
+   do.
 3. `oneOf` is said as `anyOf`. Recursion and references out of the schema are refused.
 """
 
@@ -17,14 +20,18 @@ from native_api.dialects.shared.content import dumped
 from native_api.dialects.shared.json_schema import DEFINITIONS, Adapter, is_recursive, references
 from native_api.types import Json
 
-FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
+FORMATS: Final = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+)
 IN_WORDS: Final = frozenset(
     {
         "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
         "uniqueItems", "minProperties", "maxProperties", "examples",
     }
 )  # fmt: skip
-AS_THEY_ARE: Final = frozenset({"enum", "const", "default", "examples", "required", "type", "description", "title"})
+AS_THEY_ARE: Final = frozenset(
+    {"enum", "const", "default", "examples", "required", "type", "description", "title"}
+)
 MAPS: Final = frozenset({"properties", "$defs", "definitions"})
 UNSAYABLE: Final = frozenset(
     {"not", "if", "then", "else", "patternProperties", "dependentSchemas", "dependentRequired", "propertyNames", "contains",
@@ -42,7 +49,8 @@ class Inexpressible(ValueError):
 
 @Adapter
 def enforceable(schema: Json, place: str) -> Json | None:
-    """The schema as Anthropic enforces it, None if it cannot. Raises UnsupportedField for one that is too large."""
+    """The schema as Anthropic enforces it, None if it cannot. Raises UnsupportedField for one that
+    is too large."""
     used = references({name: part for name, part in schema.items() if name not in DEFINITIONS})
     if is_recursive(schema, used):
         return None
@@ -94,4 +102,6 @@ def _words(told: Json) -> None:
     told.pop("$schema", None)
     if left:
         notes = "{" + ", ".join(f"{name}: {dumped(value)}" for name, value in left.items()) + "}"
-        told["description"] = f"{told['description']}\n\n{notes}" if told.get("description") else notes
+        told["description"] = (
+            f"{told['description']}\n\n{notes}" if told.get("description") else notes
+        )

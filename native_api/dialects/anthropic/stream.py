@@ -1,7 +1,9 @@
-"""Anthropic's streams: https://platform.claude.com/docs/en/build-with-claude/streaming (read 2026-11).
+"""Anthropic's streams: https://platform.claude.com/docs/en/build-with-claude/streaming (read
+2026-11).
 
-`message_start`, then for each block `content_block_start`, deltas and `content_block_stop`, then `message_delta` with the stop
-reason and the counts so far, and `message_stop`. `ping` and events of a kind that is not known are passed over.
+`message_start`, then for each block `content_block_start`, deltas and `content_block_stop`, then
+`message_delta` with the stop reason and the counts so far, and `message_stop`. `ping` and events of
+a kind that is not known are passed over.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class AnthropicStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._finished:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return ()
 
     def held(self) -> Json:
@@ -68,7 +72,9 @@ class AnthropicStream(StreamParser):
             self._tier = tier_of(self._counts)
 
     def _block_start(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        return self._said(self._answer.start(told.get("index", 0), _object(told.get("content_block"))))
+        return self._said(
+            self._answer.start(told.get("index", 0), _object(told.get("content_block")))
+        )
 
     def _block_delta(self, told: Json) -> Iterable[ChatCompletionChunk]:
         return self._said(self._answer.add(told.get("index", 0), _object(told.get("delta"))))

@@ -1,7 +1,7 @@
 """Tools, the choice among them and the shape of the answer, as Anthropic says them.
 
-Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools and /build-with-claude/structured-outputs
-(read 2026-11).
+Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools and
+/build-with-claude/structured-outputs (read 2026-11).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ CHOICES: Final = {"required": "any", "function": "tool", "none": "none"}
 
 def add_tools(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) -> None:
     """`tools` and `tool_choice`. Raises UnsupportedField."""
-    tools = [_tool(tool, f"tools[{position}]", can, omitted) for position, tool in enumerate(functions_of(chat, "Anthropic"))]
+    tools = [
+        _tool(tool, f"tools[{position}]", can, omitted)
+        for position, tool in enumerate(functions_of(chat, "Anthropic"))
+    ]
     if chat.get("web_search_options") is not None:
         tools.append(_web_search(chat["web_search_options"], omitted))
     if not tools:
@@ -51,8 +54,14 @@ def is_forced(choice: Json) -> bool:
 def _tool(tool: Json, place: str, can: Abilities, omitted: list[str]) -> Json:
     function = tool["function"]
     if not NAME.fullmatch(function["name"]):
-        raise UnsupportedField(f"{place}.function.name", "this provider takes letters, digits, '_' and '-', at most 128")
-    told: Json = {"name": function["name"], "input_schema": {"type": "object", **(function.get("parameters") or {})}}
+        raise UnsupportedField(
+            f"{place}.function.name",
+            "this provider takes letters, digits, '_' and '-', at most 128",
+        )
+    told: Json = {
+        "name": function["name"],
+        "input_schema": {"type": "object", **(function.get("parameters") or {})},
+    }
     if function.get("description"):
         told["description"] = function["description"]
     if function.get("strict"):
@@ -81,7 +90,8 @@ def _web_search(options: Mapping[str, Any], omitted: list[str]) -> Json:
 
 
 def joined(tools: list[Json], added: list[Any]) -> list[Any]:
-    """The request's tools and those of `provider_options`; one of the same name adds its members (`defer_loading`, …) to it."""
+    """The request's tools and those of `provider_options`; one of the same name adds its members
+    (`defer_loading`, …) to it."""
     told: list[Any] = list(tools)
     places = {tool["name"]: position for position, tool in enumerate(told)}
     for tool in added:
@@ -97,24 +107,41 @@ def joined(tools: list[Json], added: list[Any]) -> list[Any]:
 
 
 def shape_answer(chat: ChatRequest, can: Abilities, body: Json) -> None:
-    """Structured output: the model's own where it has one, else a tool that it is made to call. Raises UnsupportedField."""
+    """Structured output: the model's own where it has one, else a tool that it is made to call.
+    Raises UnsupportedField."""
     schema = wanted_schema(chat)
     if schema is None:
         return
-    enforced = enforceable(schema, "response_format.json_schema.schema") if schema and can.has_schemas else None
+    enforced = (
+        enforceable(schema, "response_format.json_schema.schema")
+        if schema and can.has_schemas
+        else None
+    )
     if enforced is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": enforced}}
-    elif not is_forced(body.get("tool_choice", {})):  # else the answer is a call of the client's own tools
+    elif not is_forced(
+        body.get("tool_choice", {})
+    ):  # else the answer is a call of the client's own tools
         _answer_by_tool(schema, can, body)
 
 
 def _answer_by_tool(schema: Json, can: Abilities, body: Json) -> None:
     tools, choice = body.get("tools", []), body.get("tool_choice", {})
     if any(tool["name"] == FORCED_TOOL for tool in tools):
-        raise UnsupportedField("tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider")
-    told: Json = {"type": "any"} if tools and choice.get("type") != "none" else {"type": "tool", "name": FORCED_TOOL}
+        raise UnsupportedField(
+            "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+        )
+    told: Json = (
+        {"type": "any"}
+        if tools and choice.get("type") != "none"
+        else {"type": "tool", "name": FORCED_TOOL}
+    )
     _check_choice(told, can, "response_format")
     if choice.get("disable_parallel_tool_use"):
         told["disable_parallel_tool_use"] = True
-    forced = {"name": FORCED_TOOL, "description": "Give the answer by calling this.", "input_schema": {"type": "object", **schema}}
+    forced = {
+        "name": FORCED_TOOL,
+        "description": "Give the answer by calling this.",
+        "input_schema": {"type": "object", **schema},
+    }
     body["tools"], body["tool_choice"] = [*tools, forced], told

@@ -1,8 +1,10 @@
-"""Token counts of an Anthropic reply (https://platform.claude.com/docs/en/api/messages#usage, read 2026-11).
+"""Token counts of an Anthropic reply (https://platform.claude.com/docs/en/api/messages#usage, read
+2026-11).
 
-`input_tokens` leave cache reads and writes out; ours have them. What decides the price beside the counts is passed on as it came:
-`server_tool_use`, the uses of Anthropic's own tools, `speed`, which has prices of its own, and `iterations` where one is more than
-a part of the answer, such as a compaction, whose tokens are in no other count.
+`input_tokens` leave cache reads and writes out; ours have them. What decides the price beside the
+counts is passed on as it came: `server_tool_use`, the uses of Anthropic's own tools, `speed`, which
+has prices of its own, and `iterations` where one is more than a part of the answer, such as a
+compaction, whose tokens are in no other count.
 """
 
 from __future__ import annotations
@@ -13,7 +15,12 @@ from native_api.dialects.shared.token_counts import count, join, usage_with
 from native_api.types import Json, Usage
 
 WRITTEN: Final = frozenset({"output_tokens", "output_tokens_details", "server_tool_use"})
-READ: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
+READ: Final = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+)
 
 TIERS: Final = {"standard": "default", "priority": "priority"}
 """Anthropic's name for a tier of service -> OpenAI's; strict clients take no other words."""
@@ -22,8 +29,9 @@ TIERS: Final = {"standard": "default", "priority": "priority"}
 def joined(earlier: Json, later: Json) -> Json:
     """The counts that hold after `later` (see `counts`).
 
-    Where `iterations` say that the model ran more than once, the counts of the last run replace all of those that `message_start` told
-    of the first: that one's are in `iterations`, and zeros among the new ones are true.
+    Where `iterations` say that the model ran more than once, the counts of the last run replace all
+    of those that `message_start` told of the first: that one's are in `iterations`, and zeros among
+    the new ones are true.
     """
     if _other_runs(later) and any(count(later, name) for name in READ):
         earlier = {name: value for name, value in earlier.items() if name not in READ}
@@ -36,7 +44,9 @@ def usage_of(counts: Json) -> Usage | None:
         return None
     cached = count(counts, "cache_read_input_tokens")
     written = count(counts, "cache_creation_input_tokens")
-    usage = usage_with(count(counts, "input_tokens") + cached + written, count(counts, "output_tokens"))
+    usage = usage_with(
+        count(counts, "input_tokens") + cached + written, count(counts, "output_tokens")
+    )
     usage["prompt_tokens_details"] = {"cached_tokens": cached, "cache_write_tokens": written}
     for_an_hour = count(counts.get("cache_creation"), "ephemeral_1h_input_tokens")
     if for_an_hour:
@@ -60,7 +70,9 @@ def _beside(counts: Json, usage: Usage) -> None:
 
 def _other_runs(counts: Json) -> bool:
     iterations = counts.get("iterations")
-    return isinstance(iterations, list) and any(isinstance(item, dict) and item.get("type") != "message" for item in iterations)
+    return isinstance(iterations, list) and any(
+        isinstance(item, dict) and item.get("type") != "message" for item in iterations
+    )
 
 
 def tier_of(counts: Json) -> str | None:

@@ -1,6 +1,8 @@
-"""Claude on Vertex AI: Anthropic's wire at Google's address (https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai,
-read 2026-11). Three things differ: the model is in the address, the version is in the body, and files come inline: to an address
-Vertex AI answers "URL sources are not supported" (https://github.com/anthropics/anthropic-sdk-typescript/issues/1038, 2026-05).
+"""Claude on Vertex AI: Anthropic's wire at Google's address
+(https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai, read 2026-11). Three
+things differ: the model is in the address, the version is in the body, and files come inline: to an
+address Vertex AI answers "URL sources are not supported"
+(https://github.com/anthropics/anthropic-sdk-typescript/issues/1038, 2026-05).
 """
 
 from __future__ import annotations
@@ -43,4 +45,7 @@ def _refuse_addresses(message: Mapping[str, Any], place: str) -> None:
         url = (part.get("image_url") or {}).get("url") or "data:"
         file = part.get("file") or {}
         if not url.startswith("data:") or file.keys() & {"file_url", "file_id"}:
-            raise UnsupportedField(f"{place}.content[{index}].{part['type']}", "Claude on Vertex AI takes files only inline")
+            raise UnsupportedField(
+                f"{place}.content[{index}].{part['type']}",
+                "Claude on Vertex AI takes files only inline",
+            )

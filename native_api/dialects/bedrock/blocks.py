@@ -1,8 +1,9 @@
 """The blocks of a stream while they grow. What each means is `bedrock_reply`'s matter.
 
-Only calls of tools, images and results begin with an event of their own; other blocks are there with their first piece, and the kind
-of that piece tells theirs. What can be said at once is; citations, which come before the text that rests on them, encrypted
-reasoning, images and the wire's own blocks are said when their block ends.
+Only calls of tools, images and results begin with an event of their own; other blocks are there
+with their first piece, and the kind of that piece tells theirs. What can be said at once is;
+citations, which come before the text that rests on them, encrypted reasoning, images and the wire's
+own blocks are said when their block ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SAID_AT_ONCE: Final = frozenset({"", "text", "citation", "reasoningContent", "re
 
 
 class Block:
-    """`kind` is the member of its start or deltas, "" before the first; `start` where in the text it begins."""
+    """`kind` is the member of its start or deltas, "" before the first; `start` where in the text
+    it begins."""
 
     __slots__ = ("citations", "head", "is_said", "kind", "number", "pieces", "start")
 
@@ -34,14 +36,18 @@ class Block:
 
     @property
     def is_said_at_once(self) -> bool:
-        return self.kind in SAID_AT_ONCE or (self.kind == "toolUse" and self.head.get("type") != SERVER_TOOL)
+        return self.kind in SAID_AT_ONCE or (
+            self.kind == "toolUse" and self.head.get("type") != SERVER_TOOL
+        )
 
     @property
     def is_image(self) -> bool:
         return self.kind == "image" and bool(self.pieces)
 
     def so_far(self) -> Json:
-        return {self.kind: {**self.head, "input": "".join(self.pieces)} if self.pieces else self.head}
+        return {
+            self.kind: {**self.head, "input": "".join(self.pieces)} if self.pieces else self.head
+        }
 
 
 class Blocks:
@@ -82,7 +88,12 @@ class Blocks:
         """The blocks that are told when they stop, as far as they have come."""
         blocks = [block for block in self._open.values() if not block.is_said_at_once]
         images = [block for block in blocks if block.is_image]
-        return {"images": images, "provider_content": [{"block": block.so_far()} for block in blocks if not block.is_image]}
+        return {
+            "images": images,
+            "provider_content": [
+                {"block": block.so_far()} for block in blocks if not block.is_image
+            ],
+        }
 
     def _block(self, told: Json) -> Block:
         index = told.get("contentBlockIndex", 0)
@@ -168,7 +179,9 @@ class Blocks:
         """What a block owes when it ends."""
         kind = block.kind
         if kind == "toolUse" and block.head.get("type") == SERVER_TOOL:
-            return self._reply.kept({kind: {**block.head, "input": value_of("".join(block.pieces))}})
+            return self._reply.kept(
+                {kind: {**block.head, "input": value_of("".join(block.pieces))}}
+            )
         if kind == "toolUse":
             return {} if block.is_said else self._said(block, "{}")
         if kind == "redactedContent":

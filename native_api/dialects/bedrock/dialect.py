@@ -1,14 +1,15 @@
-"""Amazon Bedrock's Converse and ConverseStream: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
-(read 2026-11).
+"""Amazon Bedrock's Converse and ConverseStream:
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (read 2026-11).
 
-Here: addresses and the body's frame. Beside it: `bedrock_messages` (turns, with `bedrock_media` and `bedrock_replay`),
-`bedrock_tools` (with `bedrock_schema`), `bedrock_models` (what differs by maker and model), `bedrock_stream` (replies, with
-`bedrock_blocks` and `bedrock_reply`) and `bedrock_errors`. Requests are signed by `engine.aws`.
+Here: addresses and the body's frame. Beside it: `bedrock_messages` (turns, with `bedrock_media` and
+`bedrock_replay`), `bedrock_tools` (with `bedrock_schema`), `bedrock_models` (what differs by maker
+and model), `bedrock_stream` (replies, with `bedrock_blocks` and `bedrock_reply`) and
+`bedrock_errors`. Requests are signed by `engine.aws`.
 
 What has no unified field comes through `provider_options`: `guardrailConfig`, `promptVariables`,
-`additionalModelResponseFieldPaths`, `additionalModelRequestFields` such as `{"top_k": 20}` or `{"anthropic_beta": […]}`, and in
-`toolConfig.tools` tools of Amazon's own, such as `{"systemTool": {"name": "nova_code_interpreter"}}`, which are added to the
-request's functions.
+`additionalModelResponseFieldPaths`, `additionalModelRequestFields` such as `{"top_k": 20}` or
+`{"anthropic_beta": […]}`, and in `toolConfig.tools` tools of Amazon's own, such as `{"systemTool":
+{"name": "nova_code_interpreter"}}`, which are added to the request's functions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from urllib.parse import quote
 from native_api.dialects.base import Dialect, Framing, StreamParser, merge
 from native_api.dialects.bedrock.errors import error_of
 from native_api.dialects.bedrock.messages import Conversation, in_words
-from native_api.dialects.bedrock.models import ONE_SAMPLING, SAMPLING, WITHOUT_SAMPLING, WITHOUT_STOP, reasoning
+from native_api.dialects.bedrock.models import (
+    ONE_SAMPLING,
+    SAMPLING,
+    WITHOUT_SAMPLING,
+    WITHOUT_STOP,
+    reasoning,
+)
 from native_api.dialects.bedrock.schema import text_format
 from native_api.dialects.bedrock.stream import BedrockStream, complete
 from native_api.dialects.bedrock.tools import Toolbox
@@ -52,7 +59,9 @@ class Bedrock(Dialect):
     refused = REFUSED
     built = DIALECT_FIELDS - HINTS - REFUSED
 
-    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+    def add_options(
+        self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
+    ) -> None:
         functions = body.get("toolConfig", {}).get("tools", [])
         merge(body, options)
         own = options.get("toolConfig")
@@ -64,7 +73,11 @@ class Bedrock(Dialect):
         check_modalities(said)
         conversation = _conversation(said, target)
         toolbox = Toolbox(said, target.model, conversation)
-        body["messages"] = in_words(conversation.turns, conversation.called) if toolbox.is_quiet else conversation.turns
+        body["messages"] = (
+            in_words(conversation.turns, conversation.called)
+            if toolbox.is_quiet
+            else conversation.turns
+        )
         if conversation.system:
             body["system"] = conversation.system
         if toolbox.config:
@@ -76,7 +89,8 @@ class Bedrock(Dialect):
         omitted += sorted(conversation.hints)
 
     def url(self, chat: ChatRequest, target: Target) -> str:
-        """An ARN is one segment of the path. A colon stays one: what is signed has to be what is sent, and the transport unquotes it."""
+        """An ARN is one segment of the path. A colon stays one: what is signed has to be what is
+        sent, and the transport unquotes it."""
         if not MODEL.fullmatch(target.model):
             raise UnsupportedField("model", "this provider has no model of such a name")
         method = "converse-stream" if chat.get("stream") else "converse"
@@ -93,9 +107,17 @@ class Bedrock(Dialect):
 
 
 def _said(chat: ChatRequest, target: Target) -> ChatRequest:
-    """The fields that count: not null, and not among those that this provider was said to refuse."""
+    """The fields that count: not null, and not among those that this provider was said to
+    refuse."""
     unsupported = target.provider.quirks.unsupported
-    return cast(ChatRequest, {name: value for name, value in chat.items() if value is not None and name not in unsupported})
+    return cast(
+        ChatRequest,
+        {
+            name: value
+            for name, value in chat.items()
+            if value is not None and name not in unsupported
+        },
+    )
 
 
 def _conversation(said: ChatRequest, target: Target) -> Conversation:
@@ -106,20 +128,32 @@ def _conversation(said: ChatRequest, target: Target) -> Conversation:
 
 def _infer(said: ChatRequest, model: str, toolbox: Toolbox, body: Json, omitted: list[str]) -> None:
     """`inferenceConfig`, and the model's own fields."""
-    config: Json = {"maxTokens": limit_of(said), "temperature": said.get("temperature"), "topP": said.get("top_p")}
+    config: Json = {
+        "maxTokens": limit_of(said),
+        "temperature": said.get("temperature"),
+        "topP": said.get("top_p"),
+    }
     config = {name: value for name, value in config.items() if value is not None}
     if stops_of(said):
         config["stopSequences"] = _stops(said, model)
     fields = dict(toolbox.fields)
     forbidden: tuple[str, ...] = SAMPLING if WITHOUT_SAMPLING.search(model) else ()
     if "reasoning_effort" in said:
-        told = reasoning(model, said["reasoning_effort"], limit_of(said), toolbox.is_forced, _has_lost_thinking(body["messages"]))
+        told = reasoning(
+            model,
+            said["reasoning_effort"],
+            limit_of(said),
+            toolbox.is_forced,
+            _has_lost_thinking(body["messages"]),
+        )
         fields |= told.fields
         forbidden += told.forbids
         omitted += [] if told.is_exact else ["reasoning_effort"]
     if ONE_SAMPLING.search(model) and "temperature" in config and not forbidden:
         forbidden = ("topP",)
-    omitted += [UNIFIED[name] for name in dict.fromkeys(forbidden) if config.pop(name, None) is not None]
+    omitted += [
+        UNIFIED[name] for name in dict.fromkeys(forbidden) if config.pop(name, None) is not None
+    ]
     if config:
         body["inferenceConfig"] = config
     if fields:
@@ -127,8 +161,8 @@ def _infer(said: ChatRequest, model: str, toolbox: Toolbox, body: Json, omitted:
 
 
 def _has_lost_thinking(turns: list[Json]) -> bool:
-    """Whether the calls that are answered last came back without the thinking that led to them: Claude goes on without it, or
-    not at all (see `anthropic`, whose rule this is).
+    """Whether the calls that are answered last came back without the thinking that led to them:
+    Claude goes on without it, or not at all (see `anthropic`, whose rule this is).
     """
     if len(turns) < 2 or "toolResult" not in turns[-1]["content"][0]:
         return False
@@ -149,7 +183,11 @@ def _account(said: ChatRequest, body: Json, omitted: list[str]) -> None:
     elif tier != "auto":
         omitted.append("service_tier")
     metadata: Mapping[str, Any] = said.get("metadata") or {}
-    fitting = {key: value for key, value in metadata.items() if METADATA_KEY.fullmatch(key) and METADATA_VALUE.fullmatch(value)}
+    fitting = {
+        key: value
+        for key, value in metadata.items()
+        if METADATA_KEY.fullmatch(key) and METADATA_VALUE.fullmatch(value)
+    }
     if fitting:
         body["requestMetadata"] = fitting
     if len(fitting) < len(metadata):

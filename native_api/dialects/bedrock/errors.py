@@ -1,7 +1,9 @@
-"""Bedrock's errors: an exception's type in a header or the body, and `{"message"}`; in streams the type is the event's.
+"""Bedrock's errors: an exception's type in a header or the body, and `{"message"}`; in streams the
+type is the event's.
 
-Source: https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html and the errors of
-https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (read 2026-11).
+Source: https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
+and the errors of https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+(read 2026-11).
 """
 
 from __future__ import annotations
@@ -41,18 +43,23 @@ STATUSES: Final = {
     "unrecognizedclient": 403,
     "validation": 400,
 }
-"""What an exception means as an HTTP status. AWS sends some, which the client cannot mend, with 400."""
+"""What an exception means as an HTTP status. AWS sends some, which the client cannot mend, with
+400."""
 
 TOO_LONG: Final = re.compile(
     r"too many input tokens|input tokens exceeded|exceeds? (the )?(maximum|context) (context |input |prompt )?(length|limit)"
     r"|exceed context limit|expected maxlength|maximum prompt length|input is too long|too large for model",
     re.IGNORECASE,
 )
-POLICY: Final = re.compile(r"content filter(s|ing)|responsible ai policy|blocked by (our|the) (content|safety)", re.IGNORECASE)
+POLICY: Final = re.compile(
+    r"content filter(s|ing)|responsible ai policy|blocked by (our|the) (content|safety)",
+    re.IGNORECASE,
+)
 
 
 def is_exception(name: str) -> bool:
-    """Whether a stream's event is a failure. Names end so in the service's model; those not in it are made to."""
+    """Whether a stream's event is a failure. Names end so in the service's model; those not in it
+    are made to."""
     return name.endswith(("Exception", "Error"))
 
 
@@ -77,11 +84,17 @@ def error_told(name: str, body: Any) -> UpstreamError:
 
 def _type_in(told: Json) -> str:
     inner = told.get("Output")
-    return str(told.get("__type") or told.get("code") or (inner.get("__type") if isinstance(inner, dict) else "") or "")
+    return str(
+        told.get("__type")
+        or told.get("code")
+        or (inner.get("__type") if isinstance(inner, dict) else "")
+        or ""
+    )
 
 
 def _kind(name: str) -> str:
-    """`throttling` for `ThrottlingException:http://…`, `com.amazon#ThrottlingException` and `throttlingException`."""
+    """`throttling` for `ThrottlingException:http://…`, `com.amazon#ThrottlingException` and
+    `throttlingException`."""
     return name.partition(":")[0].rpartition("#")[2].strip().lower().removesuffix("exception")
 
 

@@ -1,8 +1,10 @@
 """Images, documents, videos and sound of a message as Converse blocks.
 
-Data goes inline; what lies in Amazon S3 goes by its address, `s3://bucket/key`, with `?bucketOwner=123456789012` where the
-bucket belongs to another account. Bedrock fetches no other address. The formats are those of ImageBlock, DocumentBlock,
-VideoBlock and AudioBlock (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html, read 2026-11).
+Data goes inline; what lies in Amazon S3 goes by its address, `s3://bucket/key`, with
+`?bucketOwner=123456789012` where the bucket belongs to another account. Bedrock fetches no other
+address. The formats are those of ImageBlock, DocumentBlock, VideoBlock and AudioBlock
+(https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html, read
+2026-11).
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ class Media:
         self._names: set[str] = set()
 
     def block(self, part: Mapping[str, Any], place: str) -> Json:
-        """The block of an `image_url`, `input_audio` or `file` part. Raises UnsupportedField with the place."""
+        """The block of an `image_url`, `input_audio` or `file` part. Raises UnsupportedField with
+        the place."""
         kind = part["type"]
         if kind == "image_url":
             return self._from_url(part["image_url"]["url"], "", f"{place}.image_url.url")
@@ -74,12 +77,17 @@ class Media:
         if inline is not None:
             return self._inline(inline, name, place)
         if not url.startswith("s3://"):
-            raise UnsupportedField(place, "this provider takes inline data, as a data: URL, and s3:// addresses")
+            raise UnsupportedField(
+                place, "this provider takes inline data, as a data: URL, and s3:// addresses"
+            )
         location = _location(url)
         path_name = location["uri"].rpartition("/")[2]
         media_type = MEDIA_TYPES.get(path_name.rpartition(".")[2].lower(), "")
         if not media_type:
-            raise UnsupportedField(place, "the type of the file is not known: its name must end like one, such as .pdf or .png")
+            raise UnsupportedField(
+                place,
+                "the type of the file is not known: its name must end like one, such as .pdf or .png",
+            )
         return self._of_type(media_type, {"s3Location": location}, name or path_name, place)
 
     def _inline(self, inline: DataURL, name: str, place: str) -> Json:
@@ -87,7 +95,11 @@ class Media:
 
     def _of_type(self, media_type: str, source: Json, name: str, place: str) -> Json:
         family, _, kind = media_type.partition("/")
-        for block, known, formats in (("image", "image", IMAGES), ("video", "video", VIDEOS), ("audio", "audio", SOUNDS)):
+        for block, known, formats in (
+            ("image", "image", IMAGES),
+            ("video", "video", VIDEOS),
+            ("audio", "audio", SOUNDS),
+        ):
             if family == known:
                 if kind not in formats:
                     raise UnsupportedField(place, f"this provider takes no {media_type}")
@@ -98,10 +110,15 @@ class Media:
         return {"document": {"format": told, "name": self._name(name), "source": source}}
 
     def _name(self, filename: str) -> str:
-        """A name as Bedrock takes it: ASCII letters, digits, single spaces, hyphens, parentheses and brackets; each once."""
+        """A name as Bedrock takes it: ASCII letters, digits, single spaces, hyphens, parentheses
+        and brackets; each once."""
         stem = filename.rpartition(".")[0] or filename
         plain = " ".join(NOT_IN_NAMES.sub("-", stem).split())[:LONGEST_NAME].strip()
-        base = plain if any(character.isalnum() for character in plain) else f"Document {len(self._names) + 1}"
+        base = (
+            plain
+            if any(character.isalnum() for character in plain)
+            else f"Document {len(self._names) + 1}"
+        )
         name, number = base, 2
         while name in self._names:
             name, number = f"{base} ({number})", number + 1
@@ -120,4 +137,9 @@ def _sound(audio: Mapping[str, Any], place: str) -> Json:
     kind = inline.media_type.partition("/")[2] if inline else audio["format"].lower()
     if kind not in SOUNDS:
         raise UnsupportedField(place, f"this provider takes no {kind} sound")
-    return {"audio": {"format": SOUNDS[kind], "source": {"bytes": inline.data if inline else audio["data"]}}}
+    return {
+        "audio": {
+            "format": SOUNDS[kind],
+            "source": {"bytes": inline.data if inline else audio["data"]},
+        }
+    }

@@ -1,14 +1,17 @@
 """Messages as Converse's `system` and `messages`. One `Conversation` per request; rules first:
 
-1. System and developer messages, wherever they stand, become `system` in their order; it takes text only.
+1. System and developer messages, wherever they stand, become `system` in their order; it takes text
+   only.
 2. Turns alternate. Results of tools are part of the user's turn and come first in it.
-3. A `cache_control` becomes a cache point behind its block; on a tool's result, behind the whole result. Behind documents and
-   videos Bedrock takes one only after a text.
-4. A document needs a text beside it. No text is empty. A turn that holds nothing but reasoning is left out: models from
-   Claude 5 on take it for a prefill and refuse it.
-5. Some makers' models want tool results alone in their turn, or the user to speak first. A turn of one full stop is put there.
+3. A `cache_control` becomes a cache point behind its block; on a tool's result, behind the whole
+   result. Behind documents and videos Bedrock takes one only after a text.
+4. A document needs a text beside it. No text is empty. A turn that holds nothing but reasoning is
+   left out: models from Claude 5 on take it for a prefill and refuse it.
+5. Some makers' models want tool results alone in their turn, or the user to speak first. A turn of
+   one full stop is put there.
 6. Ids of calls that another provider made are made to fit, the same way in the call and its result.
-Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html (read 2026-11).
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -97,7 +100,8 @@ class Conversation:
         return self._media.block(part, place)
 
     def cache_point(self, marked: Mapping[str, Any], beside: str = "messages") -> list[Json]:
-        """The cache point that a part or a tool asks for; none where the model takes none, which is reported."""
+        """The cache point that a part or a tool asks for; none where the model takes none, which is
+        reported."""
         control = marked.get("cache_control")
         if not control:
             return []
@@ -114,27 +118,54 @@ class Conversation:
 
     def _assistant(self, message: Mapping[str, Any], place: str) -> list[Json]:
         if message.get("audio"):
-            raise UnsupportedField(f"{place}.audio", "this provider takes no sound of the assistant; send the transcript as content")
+            raise UnsupportedField(
+                f"{place}.audio",
+                "this provider takes no sound of the assistant; send the transcript as content",
+            )
         calls = [self._call(call) for call in calls_of(message)]
-        return replayed(message, _images(message), calls, self._maker not in UNSIGNED, self.cache_point)
+        return replayed(
+            message, _images(message), calls, self._maker not in UNSIGNED, self.cache_point
+        )
 
     def _call(self, call: Mapping[str, Any]) -> Json:
-        function = call.get("function") or {"name": call["custom"]["name"], "arguments": call["custom"]["input"]}
+        function = call.get("function") or {
+            "name": call["custom"]["name"],
+            "arguments": call["custom"]["input"],
+        }
         call_id = self._fitting(call["id"])
         self.called[call_id] = function["name"]
-        return {"toolUse": {"toolUseId": call_id, "name": function["name"], "input": arguments_of(function["arguments"])}}
+        return {
+            "toolUse": {
+                "toolUseId": call_id,
+                "name": function["name"],
+                "input": arguments_of(function["arguments"]),
+            }
+        }
 
     def _fitting(self, call_id: str) -> str:
         """An id that the wire takes: the same one where it can be, else one made from it."""
         if self._maker == "mistral":
-            return call_id if MISTRAL_ID.fullmatch(call_id) else sha256(call_id.encode()).hexdigest()[:9]
-        return call_id if FITTING_ID.fullmatch(call_id) else f"call_{sha256(call_id.encode()).hexdigest()[:32]}"
+            return (
+                call_id
+                if MISTRAL_ID.fullmatch(call_id)
+                else sha256(call_id.encode()).hexdigest()[:9]
+            )
+        return (
+            call_id
+            if FITTING_ID.fullmatch(call_id)
+            else f"call_{sha256(call_id.encode()).hexdigest()[:32]}"
+        )
 
     def _result(self, message: Mapping[str, Any], place: str) -> list[Json]:
         blocks = self._blocks(message, place)
         marks = [block for block in blocks if "cachePoint" in block]
-        content = [self._in_result(block) for block in blocks if "cachePoint" not in block] or [{"text": ""}]
-        told: Json = {"toolUseId": self._fitting(message.get("tool_call_id") or message["name"]), "content": content}
+        content = [self._in_result(block) for block in blocks if "cachePoint" not in block] or [
+            {"text": ""}
+        ]
+        told: Json = {
+            "toolUseId": self._fitting(message.get("tool_call_id") or message["name"]),
+            "content": content,
+        }
         if message.get("is_error") and self._maker == "writer":
             self.hints.add("messages.is_error")
         elif message.get("is_error"):
@@ -164,7 +195,11 @@ class Conversation:
         others = _with_text(others)
         if results and others and self._wants_apart(others):
             answer = {"role": "assistant", "content": [{"text": FILLER}]}
-            return [{"role": "user", "content": results}, answer, {"role": "user", "content": others}]
+            return [
+                {"role": "user", "content": results},
+                answer,
+                {"role": "user", "content": others},
+            ]
         return [{"role": "user", "content": results + others}]
 
     def _wants_apart(self, others: list[Json]) -> bool:
@@ -180,23 +215,40 @@ def _is_result(blocks: list[Json], position: int) -> bool:
 
 
 def _with_text(blocks: list[Json]) -> list[Json]:
-    if any("document" in block for block in blocks) and not any("text" in block for block in blocks):
+    if any("document" in block for block in blocks) and not any(
+        "text" in block for block in blocks
+    ):
         return [{"text": BESIDE_DOCUMENT}, *blocks]
     return blocks
 
 
 def _images(message: Mapping[str, Any]) -> list[Json]:
     """Images that the model made in an earlier turn."""
-    inline = (data_url((image.get("image_url") or {}).get("url") or "") for image in message.get("images") or ())
-    return [{"image": {"format": image.media_type.partition("/")[2], "source": {"bytes": image.data}}} for image in inline if image]
+    inline = (
+        data_url((image.get("image_url") or {}).get("url") or "")
+        for image in message.get("images") or ()
+    )
+    return [
+        {"image": {"format": image.media_type.partition("/")[2], "source": {"bytes": image.data}}}
+        for image in inline
+        if image
+    ]
 
 
 def in_words(turns: list[Json], called: Mapping[str, str]) -> list[Json]:
-    """The turns with calls of tools and their results told in words, for a request that lets the model call none.
+    """The turns with calls of tools and their results told in words, for a request that lets the
+    model call none.
 
-    Converse refuses such blocks where no tools are offered, and knows no way to offer tools that must not be called.
+    Converse refuses such blocks where no tools are offered, and knows no way to offer tools that
+    must not be called.
     """
-    return [{"role": turn["role"], "content": [told for block in turn["content"] for told in _told(block, called)]} for turn in turns]
+    return [
+        {
+            "role": turn["role"],
+            "content": [told for block in turn["content"] for told in _told(block, called)],
+        }
+        for turn in turns
+    ]
 
 
 def _told(block: Json, called: Mapping[str, str]) -> list[Json]:
@@ -206,7 +258,10 @@ def _told(block: Json, called: Mapping[str, str]) -> list[Json]:
     if "toolResult" in block:
         result = block["toolResult"]
         head = f"{'Error' if result.get('status') == 'error' else 'Result'} of {called.get(result['toolUseId'], 'the call')}:"
-        return [{"text": head}, *(_plain(item) for item in result["content"] if item != {"text": ""})]
+        return [
+            {"text": head},
+            *(_plain(item) for item in result["content"] if item != {"text": ""}),
+        ]
     return [block]
 
 

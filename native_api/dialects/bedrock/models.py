@@ -1,9 +1,11 @@
-"""What depends on the model behind the wire: whose it is, what its maker's API refuses, and how it is told to reason.
+"""What depends on the model behind the wire: whose it is, what its maker's API refuses, and how it
+is told to reason.
 
-Converse is one shape for all models, but each maker's rules shine through. Sources: the model cards and parameter pages at
-https://docs.aws.amazon.com/bedrock/latest/userguide/ (structured-output, prompt-caching, inference-reasoning,
-conversation-inference-supported-models-features) and https://docs.aws.amazon.com/nova/latest/nova2-userguide/ (read 2026-11).
-An id that names no maker, such as an application inference profile's ARN, is taken to allow everything.
+Converse is one shape for all models, but each maker's rules shine through. Sources: the model cards
+and parameter pages at https://docs.aws.amazon.com/bedrock/latest/userguide/ (structured-output,
+prompt-caching, inference-reasoning, conversation-inference-supported-models-features) and
+https://docs.aws.amazon.com/nova/latest/nova2-userguide/ (read 2026-11). An id that names no maker,
+such as an application inference profile's ARN, is taken to allow everything.
 """
 
 from __future__ import annotations
@@ -25,7 +27,20 @@ ALONE: Final = frozenset({"meta", "mistral", "writer"})
 BEGINS_WITH_USER: Final = frozenset({"ai21", "amazon", "cohere", "meta", "mistral", "writer"})
 """Makers whose models refuse a conversation that the assistant begins."""
 UNSIGNED: Final = frozenset(
-    {"ai21", "amazon", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "nvidia", "qwen", "writer", "zai"}
+    {
+        "ai21",
+        "amazon",
+        "cohere",
+        "deepseek",
+        "google",
+        "meta",
+        "minimax",
+        "mistral",
+        "nvidia",
+        "qwen",
+        "writer",
+        "zai",
+    }
 )
 """Makers whose models neither sign nor encrypt their reasoning, and refuse what others signed."""
 UNFORCED: Final = frozenset({"ai21", "cohere", "meta", "writer"})
@@ -44,8 +59,22 @@ ONE_SAMPLING: Final = re.compile(r"claude-(opus-4-1|(haiku|opus|sonnet)-4-[5-9])
 WITHOUT_STOP: Final = re.compile(r"openai\.gpt-[5-9]")
 
 OLD_CLAUDE: Final = re.compile(r"claude-(v2|instant)")
-LEVELS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-TWO_LEVELS: Final = {"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "high", "max": "high"}
+LEVELS: Final = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
+TWO_LEVELS: Final = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "high",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
 
 
 def maker(model: str) -> str:
@@ -55,7 +84,8 @@ def maker(model: str) -> str:
 
 
 class Reasoning(NamedTuple):
-    """`fields` for `additionalModelRequestFields`, whether they say just what was asked, and the parameters they forbid."""
+    """`fields` for `additionalModelRequestFields`, whether they say just what was asked, and the
+    parameters they forbid."""
 
     fields: Json
     is_exact: bool = True
@@ -66,9 +96,12 @@ SAMPLING: Final = ("temperature", "topP")
 UNSAID: Final = Reasoning({}, is_exact=False)
 
 
-def reasoning(model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool = False) -> Reasoning:
-    """How this model is told an effort. `limit` is the output's, `is_forced` whether it must call a tool, `has_lost` whether the
-    calls that are answered last came back without the thinking that led to them.
+def reasoning(
+    model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool = False
+) -> Reasoning:
+    """How this model is told an effort. `limit` is the output's, `is_forced` whether it must call a
+    tool, `has_lost` whether the calls that are answered last came back without the thinking that
+    led to them.
     """
     who = maker(model)
     if who == "anthropic":
@@ -95,7 +128,9 @@ def _always_reasons(model: str) -> bool:
     return any(name in model for name in ("deepseek.r1", "kimi-k", "minimax-m", "qwen3", "gpt-oss"))
 
 
-def _claude(model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool) -> Reasoning:
+def _claude(
+    model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool
+) -> Reasoning:
     """As the Anthropic API is told, with Claude's own fields."""
     able = abilities(model)
     never = able.thinking == "never" or bool(OLD_CLAUDE.search(model))
@@ -106,7 +141,11 @@ def _claude(model: str, effort: str, limit: int | None, is_forced: bool, has_los
         return UNSAID
     if able.thinking == "adaptive":
         level = able.effort(effort)
-        return Reasoning({"thinking": able.adaptive(), "output_config": {"effort": level}}, level == effort, SAMPLING)
+        return Reasoning(
+            {"thinking": able.adaptive(), "output_config": {"effort": level}},
+            level == effort,
+            SAMPLING,
+        )
     budget = BUDGETS[effort] if limit is None else min(BUDGETS[effort], limit - 1)
     if budget < LEAST_BUDGET:
         return UNSAID
@@ -114,7 +153,8 @@ def _claude(model: str, effort: str, limit: int | None, is_forced: bool, has_los
 
 
 def _nova(effort: str, limit: int | None) -> Reasoning:
-    """At the highest effort Nova refuses any limit and sampling; a client's limit is kept, and the effort gives way."""
+    """At the highest effort Nova refuses any limit and sampling; a client's limit is kept, and the
+    effort gives way."""
     if effort == "none":
         return Reasoning({"reasoningConfig": {"type": "disabled"}})
     level = LEVELS.get(effort, effort)
@@ -125,7 +165,8 @@ def _nova(effort: str, limit: int | None) -> Reasoning:
 
 
 def _openai(model: str, effort: str) -> Reasoning:
-    """The open models know three levels and no off; the later ones take the Responses API's words, but no `minimal`."""
+    """The open models know three levels and no off; the later ones take the Responses API's words,
+    but no `minimal`."""
     if "gpt-oss" not in model:
         level = "low" if effort == "minimal" else effort
         return Reasoning({"reasoning": {"effort": level}}, is_exact=level == effort)

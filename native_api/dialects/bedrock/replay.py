@@ -1,10 +1,13 @@
-"""A model's turn sent back in the order it came in: reasoning, text, the wire's own blocks and calls.
+"""A model's turn sent back in the order it came in: reasoning, text, the wire's own blocks and
+calls.
 
-A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. Converse's list of blocks is put together
-again by the numbers that `bedrock_reply` writes, each left out where it is 0: an item's `at` counts the characters of content
-before it, its `calls` the tool calls before it, a block's `reasoning` the reasoning items before it.
-Reasoning goes back only as it was signed or encrypted: unsigned text is refused
-(https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningTextBlock.html, read 2026-11).
+A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. Converse's
+list of blocks is put together again by the numbers that `bedrock_reply` writes, each left out where
+it is 0: an item's `at` counts the characters of content before it, its `calls` the tool calls
+before it, a block's `reasoning` the reasoning items before it. Reasoning goes back only as it was
+signed or encrypted: unsigned text is refused
+(https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningTextBlock.html, read
+2026-11).
 """
 
 from __future__ import annotations
@@ -23,8 +26,15 @@ NOT_SENT: Final = frozenset({"trace", "additionalModelResponseFields"})
 Marker = Callable[[Mapping[str, Any]], list[Json]]
 
 
-def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json], takes_reasoning: bool, marker: Marker) -> list[Json]:
-    """The blocks of one assistant message. `files` and `calls` are blocks already; `marker` gives a part's cache point, if any."""
+def replayed(
+    message: Mapping[str, Any],
+    files: list[Json],
+    calls: list[Json],
+    takes_reasoning: bool,
+    marker: Marker,
+) -> list[Json]:
+    """The blocks of one assistant message. `files` and `calls` are blocks already; `marker` gives a
+    part's cache point, if any."""
     text = _Text(message, marker)
     blocks: list[Json] = []
     called = 0
@@ -43,11 +53,14 @@ class _Text:
         parts = parts_of(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
-        self._rest = [(part.get("text") or part.get("refusal") or "", marker(part)) for part in parts]
+        self._rest = [
+            (part.get("text") or part.get("refusal") or "", marker(part)) for part in parts
+        ]
         self._position = 0
 
     def until(self, end: int | None) -> list[Json]:
-        """The blocks up to `end`, a number of characters from the beginning; None for all that is left."""
+        """The blocks up to `end`, a number of characters from the beginning; None for all that is
+        left."""
         blocks: list[Json] = []
         while self._rest and (end is None or self._position < end):
             text, mark = self._rest.pop(0)
@@ -62,7 +75,8 @@ class _Text:
 
 
 def _items(message: Mapping[str, Any], takes_reasoning: bool) -> list[Json]:
-    """Reasoning and kept blocks of this wire's own that are sent back, in the order they came in."""
+    """Reasoning and kept blocks of this wire's own that are sent back, in the order they came
+    in."""
     reasoning = own_details(message, WIRE)
     blocks = [item for item in message.get("provider_content") or () if _is_sent(item)]
     items: list[Json] = []
@@ -84,4 +98,8 @@ def _whole(item: Json) -> Json:
         return dict(item["block"])
     if item.get("type") == "reasoning.encrypted":
         return {"reasoningContent": {"redactedContent": item.get("data") or ""}}
-    return {"reasoningContent": {"reasoningText": {"text": item.get("text") or "", "signature": item["signature"]}}}
+    return {
+        "reasoningContent": {
+            "reasoningText": {"text": item.get("text") or "", "signature": item["signature"]}
+        }
+    }

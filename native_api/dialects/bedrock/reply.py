@@ -1,9 +1,12 @@
-"""What a reply's blocks mean, one by one, as unified deltas. A complete reply is its blocks at once, a stream is them in pieces.
+"""What a reply's blocks mean, one by one, as unified deltas. A complete reply is its blocks at
+once, a stream is them in pieces.
 
-Reasoning comes out twice: as text for people (`reasoning_content`) and as what goes back on the next turn (`reasoning_details`).
-Blocks without a unified shape, such as those of Amazon's own tools, are kept whole in `provider_content`; so is what a reply tells
-about itself only when asked, a guardrail's trace for one. See `bedrock_replay` for the numbers that tell where an item stood.
-Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (read 2026-11).
+Reasoning comes out twice: as text for people (`reasoning_content`) and as what goes back on the
+next turn (`reasoning_details`). Blocks without a unified shape, such as those of Amazon's own
+tools, are kept whole in `provider_content`; so is what a reply tells about itself only when asked,
+a guardrail's trace for one. See `bedrock_replay` for the numbers that tell where an item stood.
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -49,16 +52,27 @@ class Reply:
         return {"content": text} if text else {}
 
     def cite(self, citations: list[Json], start: int) -> None:
-        """`start` is where the text that rests on them begins; it ends here. Told at the end, see `deltas`."""
+        """`start` is where the text that rests on them begins; it ends here. Told at the end, see
+        `deltas`."""
         self._annotations += [annotation(citation, start, self.length) for citation in citations]
 
     def thought(self, text: str, signature: str | None) -> Json:
         """A new reasoning item. A stream goes on with it through `more_thought`."""
-        detail: Json = {"type": "reasoning.text", "text": text, "format": WIRE, "index": self._details, **self._here()}
+        detail: Json = {
+            "type": "reasoning.text",
+            "text": text,
+            "format": WIRE,
+            "index": self._details,
+            **self._here(),
+        }
         if signature:
             detail["signature"] = signature
         self._details += 1
-        return {"reasoning_content": text, "reasoning_details": [detail]} if text else {"reasoning_details": [detail]}
+        return (
+            {"reasoning_content": text, "reasoning_details": [detail]}
+            if text
+            else {"reasoning_details": [detail]}
+        )
 
     def more_thought(self, index: int, piece: Mapping[str, Any]) -> Json:
         told = {name: piece[name] for name in ("text", "signature") if piece.get(name)}
@@ -68,7 +82,13 @@ class Reply:
         return {"reasoning_content": told["text"], **detail} if "text" in told else detail
 
     def hidden(self, data: str) -> Json:
-        detail = {"type": "reasoning.encrypted", "data": data, "format": WIRE, "index": self._details, **self._here()}
+        detail = {
+            "type": "reasoning.encrypted",
+            "data": data,
+            "format": WIRE,
+            "index": self._details,
+            **self._here(),
+        }
         self._details += 1
         return {"reasoning_details": [detail]}
 
@@ -79,7 +99,12 @@ class Reply:
         index = self.calls
         self.calls += 1
         function = {"name": use.get("name") or "", "arguments": arguments}
-        call = {"index": index, "id": use.get("toolUseId") or f"call_{index}", "type": "function", "function": function}
+        call = {
+            "index": index,
+            "id": use.get("toolUseId") or f"call_{index}",
+            "type": "function",
+            "function": function,
+        }
         return {"tool_calls": [call]}
 
     def image(self, image: Mapping[str, Any]) -> Json:
@@ -89,7 +114,9 @@ class Reply:
             return self.kept({"image": dict(image)})
         url = f"data:image/{image.get('format') or 'png'};base64,{data}"
         self._images += 1
-        return {"images": [{"type": "image_url", "index": self._images - 1, "image_url": {"url": url}}]}
+        return {
+            "images": [{"type": "image_url", "index": self._images - 1, "image_url": {"url": url}}]
+        }
 
     def kept(self, block: Json) -> Json:
         told: Json = {"format": WIRE, "index": self._kept, "block": block}
@@ -144,7 +171,9 @@ def told_of(reply: Reply, block: Json) -> Json:
         return _reasoning(reply, block)
     if isinstance(block.get("citationsContent"), dict):
         return _cited(reply, block["citationsContent"])
-    return reply.image(block["image"]) if isinstance(block.get("image"), dict) else reply.kept(block)
+    return (
+        reply.image(block["image"]) if isinstance(block.get("image"), dict) else reply.kept(block)
+    )
 
 
 def arguments_of(given: Any) -> str:
@@ -159,7 +188,9 @@ def _reasoning(reply: Reply, block: Json) -> Json:
     text = told.get("reasoningText")
     if isinstance(text, dict):
         return reply.thought(text.get("text") or "", text.get("signature"))
-    return reply.hidden(told["redactedContent"]) if told.get("redactedContent") else reply.kept(block)
+    return (
+        reply.hidden(told["redactedContent"]) if told.get("redactedContent") else reply.kept(block)
+    )
 
 
 def _cited(reply: Reply, cited: Json) -> Json:
@@ -170,11 +201,17 @@ def _cited(reply: Reply, cited: Json) -> Json:
 
 
 def annotation(citation: Json, start: int, end: int) -> Json:
-    """OpenAI's `url_citation`, the only kind its clients know; what it has no member for stands beside, as it came."""
+    """OpenAI's `url_citation`, the only kind its clients know; what it has no member for stands
+    beside, as it came."""
     source = str(citation.get("source") or "")
     web = (citation.get("location") or {}).get("web") or {}
     url = web.get("url") or (source if source.startswith(("https://", "http://")) else "")
-    told = {"url": url, "title": citation.get("title") or "", "start_index": start, "end_index": end}
+    told = {
+        "url": url,
+        "title": citation.get("title") or "",
+        "start_index": start,
+        "end_index": end,
+    }
     return {"type": "url_citation", "url_citation": {**citation, **told}}
 
 

@@ -1,7 +1,8 @@
 """Which schemas Bedrock's own structured output takes, and how they are said there.
 
 `outputConfig.textFormat` takes a subset of JSON Schema and answers 400 for the rest
-(https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html, read 2026-11). A schema outside of it goes by a tool.
+(https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html, read 2026-11). A
+schema outside of it goes by a tool.
 """
 
 from __future__ import annotations
@@ -41,8 +42,13 @@ def text_format(said: ChatRequest, model: str) -> Json | None:
 
 @Adapter
 def is_taken(schema: Json, place: str) -> bool:
-    """Whether it is an object, closed, without limits on values, and not recursive. Raises UnsupportedField for one that is too large."""
-    return schema.get("type") == "object" and _is_plain(schema) and not is_recursive(schema, references(schema))
+    """Whether it is an object, closed, without limits on values, and not recursive. Raises
+    UnsupportedField for one that is too large."""
+    return (
+        schema.get("type") == "object"
+        and _is_plain(schema)
+        and not is_recursive(schema, references(schema))
+    )
 
 
 def _is_plain(schema: Any) -> bool:
@@ -50,7 +56,18 @@ def _is_plain(schema: Any) -> bool:
         return all(_is_plain(item) for item in schema)
     if not isinstance(schema, dict):
         return True
-    if NOT_TAKEN & schema.keys() or schema.get("additionalProperties", False) is not False or schema.get("minItems", 0) not in (0, 1):
+    if (
+        NOT_TAKEN & schema.keys()
+        or schema.get("additionalProperties", False) is not False
+        or schema.get("minItems", 0) not in (0, 1)
+    ):
         return False
-    named = [item for group in NAMED if isinstance(schema.get(group), dict) for item in schema[group].values()]
-    return _is_plain(named) and _is_plain([item for name, item in schema.items() if name not in NAMED and name not in VALUES])
+    named = [
+        item
+        for group in NAMED
+        if isinstance(schema.get(group), dict)
+        for item in schema[group].values()
+    ]
+    return _is_plain(named) and _is_plain(
+        [item for name, item in schema.items() if name not in NAMED and name not in VALUES]
+    )

@@ -1,8 +1,11 @@
-"""Bedrock's replies, complete and streamed, as unified ones. What a block means is the matter of `bedrock_reply` and `bedrock_blocks`.
+"""Bedrock's replies, complete and streamed, as unified ones. What a block means is the matter of
+`bedrock_reply` and `bedrock_blocks`.
 
-A stream tells why it stopped in `messageStop` and counts its tokens in `metadata`, which follows. The finish reason waits for the
-counts, and for what a guardrail has to tell; where they never come, it leaves when the stream closes.
-Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html (read 2026-11).
+A stream tells why it stopped in `messageStop` and counts its tokens in `metadata`, which follows.
+The finish reason waits for the counts, and for what a guardrail has to tell; where they never come,
+it leaves when the stream closes. Source:
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -51,13 +54,21 @@ def complete(body: Any) -> ChatCompletion:
 
 
 def _no_answer(body: Any) -> UpstreamError:
-    is_error = isinstance(body, dict) and bool(body.keys() & {"message", "Message", "__type", "Output"})
-    return error_told("", body) if is_error else UpstreamError("The provider's answer is not a Converse reply.")
+    is_error = isinstance(body, dict) and bool(
+        body.keys() & {"message", "Message", "__type", "Output"}
+    )
+    return (
+        error_told("", body)
+        if is_error
+        else UpstreamError("The provider's answer is not a Converse reply.")
+    )
 
 
 def _about(told: Json) -> list[Json]:
     """What a reply tells about itself only when asked."""
-    return [{name: told[name]} for name in ("additionalModelResponseFields", "trace") if told.get(name)]
+    return [
+        {name: told[name]} for name in ("additionalModelResponseFields", "trace") if told.get(name)
+    ]
 
 
 def _routed_to(body: Json) -> str:
@@ -100,7 +111,9 @@ class BedrockStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._stopped:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return self._finish({})
 
     def held(self) -> Json:

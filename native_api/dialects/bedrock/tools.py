@@ -1,8 +1,9 @@
 """Tools, the choice among them and the shape of the answer, as Converse says them.
 
-Converse's `toolChoice` has no `none`, and refuses a history with tool blocks where no tools are offered. So where no tool may be
-called, Claude is told by its own `tool_choice`, and for other models the history is told in words (`bedrock_messages.in_words`).
-Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html and
+Converse's `toolChoice` has no `none`, and refuses a history with tool blocks where no tools are
+offered. So where no tool may be called, Claude is told by its own `tool_choice`, and for other
+models the history is told in words (`bedrock_messages.in_words`). Source:
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (read 2026-11).
 """
 
@@ -20,9 +21,11 @@ from native_api.types import ChatRequest, Json
 
 
 class Toolbox:
-    """What a request says of tools: `config` for `toolConfig`, `fields` for `additionalModelRequestFields`.
+    """What a request says of tools: `config` for `toolConfig`, `fields` for
+    `additionalModelRequestFields`.
 
-    `is_forced` tells whether the model must call one, `is_quiet` whether the history has to be told in words.
+    `is_forced` tells whether the model must call one, `is_quiet` whether the history has to be told
+    in words.
     """
 
     def __init__(self, said: ChatRequest, model: str, conversation: Conversation) -> None:
@@ -57,7 +60,10 @@ class Toolbox:
         return blocks
 
     def _tool(self, function: Mapping[str, Any]) -> Json:
-        told: Json = {"name": function["name"], "inputSchema": {"json": {"type": "object", **(function.get("parameters") or {})}}}
+        told: Json = {
+            "name": function["name"],
+            "inputSchema": {"json": {"type": "object", **(function.get("parameters") or {})}},
+        }
         if (function.get("description") or "").strip():
             told["description"] = function["description"]
         if function.get("strict") and HAS_SCHEMAS.search(self._model):
@@ -68,24 +74,44 @@ class Toolbox:
 
     def _answer(self) -> Json:
         if self._maker in UNFORCED:
-            raise UnsupportedField("response_format", "this model can neither be given a schema nor made to call a tool")
-        if any(tool["function"]["name"] == FORCED_TOOL for tool in functions_of(self._said, "Bedrock")):
-            raise UnsupportedField("tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider")
+            raise UnsupportedField(
+                "response_format",
+                "this model can neither be given a schema nor made to call a tool",
+            )
+        if any(
+            tool["function"]["name"] == FORCED_TOOL for tool in functions_of(self._said, "Bedrock")
+        ):
+            raise UnsupportedField(
+                "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+            )
         told = self._said["response_format"].get("json_schema") or {}
         schema = {"type": "object", **(wanted_schema(self._said) or {})}
         description = told.get("description") or "Give the answer by calling this."
-        return {"toolSpec": {"name": FORCED_TOOL, "description": description, "inputSchema": {"json": schema}}}
+        return {
+            "toolSpec": {
+                "name": FORCED_TOOL,
+                "description": description,
+                "inputSchema": {"json": schema},
+            }
+        }
 
     def _web_search(self) -> Json:
         if "nova" not in self._model:
-            raise UnsupportedField("web_search_options", "only Amazon's Nova models search the web here")
+            raise UnsupportedField(
+                "web_search_options", "only Amazon's Nova models search the web here"
+            )
         search = self._said["web_search_options"]
-        self._conversation.hints |= {f"web_search_options.{name}" for name in search if search[name]}
+        self._conversation.hints |= {
+            f"web_search_options.{name}" for name in search if search[name]
+        }
         return {"systemTool": {"name": "nova_grounding"}}
 
     def _choose(self) -> None:
         """`auto` is the wire's default; only what differs from it is said."""
-        choices: dict[str, Json] = {"required": {"any": {}}, "function": {"tool": {"name": self._name}}}
+        choices: dict[str, Json] = {
+            "required": {"any": {}},
+            "function": {"tool": {"name": self._name}},
+        }
         choice = choices.get(self._mode)
         self.is_forced = choice is not None
         if self._said.get("parallel_tool_calls") is False and self._said.get("tools"):
@@ -116,9 +142,16 @@ class Toolbox:
 
 def _stubs(names: Collection[str]) -> list[Json]:
     """Tools that only the history knows."""
-    return [{"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}} for name in sorted(names)]
+    return [
+        {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}}
+        for name in sorted(names)
+    ]
 
 
 def _answers_by_tool(said: ChatRequest, model: str, mode: str) -> bool:
     """Whether a tool must carry the structured answer; not on a turn that must be a call anyway."""
-    return wanted_schema(said) is not None and text_format(said, model) is None and mode not in ("required", "function")
+    return (
+        wanted_schema(said) is not None
+        and text_format(said, model) is None
+        and mode not in ("required", "function")
+    )

@@ -1,8 +1,8 @@
-"""Cohere's Chat API, version 2: https://docs.cohere.com/reference/chat (read 2026-11). The request; see `cohere_messages`
-for the conversation, `cohere_reply` and `cohere_stream` for what comes back.
+"""Cohere's Chat API, version 2: https://docs.cohere.com/reference/chat (read 2026-11). The request;
+see `cohere_messages` for the conversation, `cohere_reply` and `cohere_stream` for what comes back.
 
-What has no unified field comes through `provider_options`: `documents` (added to those made of text files),
-`citation_options`, `safety_mode`, `k`, `thinking.token_budget`.
+What has no unified field comes through `provider_options`: `documents` (added to those made of text
+files), `citation_options`, `safety_mode`, `k`, `thinking.token_budget`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
 VERSION: Final = re.compile(r"/v\d\w*$")
 
-NEVER_THINKS: Final = re.compile(r"command-(r|light|nightly)|command-a-(03-2025|vision|translate)|aya")
-"""Models without reasoning (https://docs.cohere.com/docs/models, 2026-11); later ones all have it, and use it unless told not to."""
+NEVER_THINKS: Final = re.compile(
+    r"command-(r|light|nightly)|command-a-(03-2025|vision|translate)|aya"
+)
+"""Models without reasoning (https://docs.cohere.com/docs/models, 2026-11); later ones all have it,
+and use it unless told not to."""
 
 BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576}
 """Tokens of thinking by effort. `max` has no budget: the model thinks as long as it needs."""
@@ -66,7 +69,9 @@ class Cohere(Dialect):
         base_url = target.provider.base_url
         return f"{base_url}/chat" if VERSION.search(base_url) else f"{base_url}/v2/chat"
 
-    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+    def add_options(
+        self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
+    ) -> None:
         documents = body.get("documents", [])
         merge(body, options)
         if isinstance(options.get("documents"), list):
@@ -127,7 +132,8 @@ def _tools(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
 
 
 def _format(chat: ChatRequest, body: Json, has_documents: bool) -> None:
-    """Structured output. Cohere has it, but not beside tools or documents: there the answer is a tool's call."""
+    """Structured output. Cohere has it, but not beside tools or documents: there the answer is a
+    tool's call."""
     schema = wanted_schema(chat)
     choice = body.get("tool_choice")
     if schema is None or choice == "REQUIRED":
@@ -139,14 +145,22 @@ def _format(chat: ChatRequest, body: Json, has_documents: bool) -> None:
     if "tools" in body or "documents" in body or has_documents:
         _answer_by_tool(chat, schema, body)
         return
-    body["response_format"] = {"type": "json_object", "json_schema": schema} if schema else {"type": "json_object"}
+    body["response_format"] = (
+        {"type": "json_object", "json_schema": schema} if schema else {"type": "json_object"}
+    )
 
 
 def _answer_by_tool(chat: ChatRequest, schema: Json, body: Json) -> None:
     tools = body.get("tools", [])
     if any(tool["function"]["name"] == FORCED_TOOL for tool in tools):
-        raise UnsupportedField("tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider")
-    forced = {"name": FORCED_TOOL, "description": "Give the answer by calling this.", "parameters": {"type": "object", **schema}}
+        raise UnsupportedField(
+            "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+        )
+    forced = {
+        "name": FORCED_TOOL,
+        "description": "Give the answer by calling this.",
+        "parameters": {"type": "object", **schema},
+    }
     body["tools"] = [*tools, {"type": "function", "function": forced}]
     body["tool_choice"] = "REQUIRED"
     if ((chat.get("response_format") or {}).get("json_schema") or {}).get("strict"):

@@ -1,10 +1,12 @@
 """Unified messages -> Cohere's `messages`, and text files -> its `documents`. Rules first:
 
-1. Turns stay where they are, system ones too, which may stand anywhere; developers speak as the system.
-2. What the model planned or thought goes back as it came: `tool_plan` beside its calls, thinking as the first blocks.
-   A client that kept nothing but `reasoning_content` gets the same by what the turn is: a plan where there are calls.
-3. A text file is a document, which the model may cite: one of the request where a user sent it, one of its result
-   where a tool gave it.
+1. Turns stay where they are, system ones too, which may stand anywhere; developers speak as the
+   system.
+2. What the model planned or thought goes back as it came: `tool_plan` beside its calls, thinking as
+   the first blocks. A client that kept nothing but `reasoning_content` gets the same by what the
+   turn is: a plan where there are calls.
+3. A text file is a document, which the model may cite: one of the request where a user sent it, one
+   of its result where a tool gave it.
 4. Turns that say nothing are left out: Cohere answers 400 to an empty one.
 """
 
@@ -23,7 +25,8 @@ TEXTS: Final = ("text/", "application/json")
 
 
 class Conversation:
-    """Collects the turns and documents of one request, and the hints in messages that Cohere cannot be told."""
+    """Collects the turns and documents of one request, and the hints in messages that Cohere cannot
+    be told."""
 
     def __init__(self) -> None:
         self.turns: list[Json] = []
@@ -35,20 +38,30 @@ class Conversation:
             role = ROLES.get(message["role"], message["role"])
             if message.get("name") and message["role"] != "function":
                 self.hints.add("messages.name")
-            turn = self._assistant(message) if role == "assistant" else self._other(message, role, f"messages[{position}]")
+            turn = (
+                self._assistant(message)
+                if role == "assistant"
+                else self._other(message, role, f"messages[{position}]")
+            )
             if role == "tool" or any(turn.values()):
                 self.turns.append({"role": role, **turn})
 
     def _other(self, message: Mapping[str, Any], role: str, place: str) -> Json:
         content = message.get("content")
         if not isinstance(content, str):
-            parts = [self._part(part, role, f"{place}.content[{index}]") for index, part in enumerate(content or ())]
+            parts = [
+                self._part(part, role, f"{place}.content[{index}]")
+                for index, part in enumerate(content or ())
+            ]
             content = [part for part in parts if part]
         if role != "tool":
             return {"content": content}
         if message.get("is_error"):
             self.hints.add("messages.is_error")
-        return {"tool_call_id": message.get("tool_call_id") or message.get("name"), "content": content}
+        return {
+            "tool_call_id": message.get("tool_call_id") or message.get("name"),
+            "content": content,
+        }
 
     # --- parts of users', the system's and tools' turns --------------------------------------------------------
 
@@ -61,14 +74,21 @@ class Conversation:
             return self._file(part["file"], role, f"{place}.file")
         if kind == "image_url" and role == "user":
             return {"type": "image_url", "image_url": part["image_url"]}
-        raise UnsupportedField(f"{place}.{kind}", "Cohere takes text and documents, and images from users")
+        raise UnsupportedField(
+            f"{place}.{kind}", "Cohere takes text and documents, and images from users"
+        )
 
     def _file(self, file: Mapping[str, Any], role: str, place: str) -> Json | None:
         inline = file_data(file, f"{place}.file_data")
         if inline is None:
-            raise UnsupportedField(place, "Cohere takes no uploaded or remote files, only file_data")
+            raise UnsupportedField(
+                place, "Cohere takes no uploaded or remote files, only file_data"
+            )
         if inline.media_type.startswith("image/") and role == "user":
-            return {"type": "image_url", "image_url": {"url": f"data:{inline.media_type};base64,{inline.data}"}}
+            return {
+                "type": "image_url",
+                "image_url": {"url": f"data:{inline.media_type};base64,{inline.data}"},
+            }
         if not inline.media_type.startswith(TEXTS):
             raise UnsupportedField(place, f"Cohere takes text files, not {inline.media_type}")
         data = {"title": file["filename"]} if file.get("filename") else {}
@@ -88,7 +108,11 @@ class Conversation:
         content = _spoken(message)
         if thoughts:
             blocks = [{"type": "thinking", "thinking": thought} for thought in thoughts]
-            turn["content"] = blocks + ([{"type": "text", "text": content}] if isinstance(content, str) and content else content or [])
+            turn["content"] = blocks + (
+                [{"type": "text", "text": content}]
+                if isinstance(content, str) and content
+                else content or []
+            )
         elif content:
             turn["content"] = content
         if calls:
@@ -119,6 +143,13 @@ def _spoken(message: Mapping[str, Any]) -> Any:
 
 
 def _call(call: Mapping[str, Any]) -> Json:
-    function = call.get("function") or {"name": call["custom"]["name"], "arguments": call["custom"]["input"]}
+    function = call.get("function") or {
+        "name": call["custom"]["name"],
+        "arguments": call["custom"]["input"],
+    }
     arguments = function["arguments"] if (function["arguments"] or "").strip() else "{}"
-    return {"id": call["id"], "type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    return {
+        "id": call["id"],
+        "type": "function",
+        "function": {"name": function["name"], "arguments": arguments},
+    }

@@ -1,12 +1,15 @@
-"""Cohere's replies, complete and streamed -> unified ones (https://docs.cohere.com/reference/chat-stream, read 2026-11).
+"""Cohere's replies, complete and streamed -> unified ones
+(https://docs.cohere.com/reference/chat-stream, read 2026-11).
 
 Rules:
-1. Thinking and the tool plan come out twice: as text for people (`reasoning_content`), and as what Cohere wants back on the
-   next turn (`reasoning_details`; a plan is a `reasoning.summary`).
-2. A citation is one `url_citation` for each of its sources, in the shape that strict clients take, whether or not the source
-   has an address; `text` and `source` in it hold the rest. One about thinking or the plan is kept in `provider_content`.
+1. Thinking and the tool plan come out twice: as text for people (`reasoning_content`), and as what
+   Cohere wants back on the next turn (`reasoning_details`; a plan is a `reasoning.summary`).
+2. A citation is one `url_citation` for each of its sources, in the shape that strict clients take,
+   whether or not the source has an address; `text` and `source` in it hold the rest. One about
+   thinking or the plan is kept in `provider_content`.
 3. Positions in a citation count within one content block; ours count within all of the text.
-4. `prompt_tokens` and `completion_tokens` are what the model read and wrote; what Cohere charges for is `billed_units`.
+4. `prompt_tokens` and `completion_tokens` are what the model read and wrote; what Cohere charges
+   for is `billed_units`.
 """
 
 from __future__ import annotations
@@ -32,10 +35,12 @@ FINISH_REASONS: Final = {
     "TIMEOUT": "length",
     "TOOL_CALL": "tool_calls",
 }
-"""`TIMEOUT`: the answer took longer than Cohere allows and is cut. `ERROR` has no answer. Anything else is `stop`."""
+"""`TIMEOUT`: the answer took longer than Cohere allows and is cut. `ERROR` has no answer. Anything
+else is `stop`."""
 
 BLOCKED: Final = 498
-"""The status for a request or an answer that holds what is on a list of forbidden words (https://docs.cohere.com/reference/errors)."""
+"""The status for a request or an answer that holds what is on a list of forbidden words
+(https://docs.cohere.com/reference/errors)."""
 
 
 def reply(body: Any) -> ChatCompletion:
@@ -47,11 +52,19 @@ def reply(body: Any) -> ChatCompletion:
     for block in _blocks(message.get("content")):
         parts.block(block)
     parts.rest(message)
-    reason = finish_reason(body.get("finish_reason"), parts.has_calls, parts.forced, parts.says_something)
+    reason = finish_reason(
+        body.get("finish_reason"), parts.has_calls, parts.forced, parts.says_something
+    )
     choice: Any = {"index": 0, "message": parts.message(), "finish_reason": reason}
     if body.get("logprobs"):
         choice["logprobs"] = likelihoods(body["logprobs"])
-    completion: ChatCompletion = {"id": body.get("id") or "", "object": "chat.completion", "created": 0, "model": "", "choices": [choice]}
+    completion: ChatCompletion = {
+        "id": body.get("id") or "",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "",
+        "choices": [choice],
+    }
     usage = usage_of(body.get("usage"))
     if usage:
         completion["usage"] = usage
@@ -66,7 +79,10 @@ def _blocks(content: Any) -> list[Json]:
 
 def kind_of(block: Json) -> str:
     """A content block's type, also where it is not named."""
-    return str(block.get("type") or ("thinking" if "thinking" in block else "text" if "text" in block else ""))
+    return str(
+        block.get("type")
+        or ("thinking" if "thinking" in block else "text" if "text" in block else "")
+    )
 
 
 class Parts:
@@ -113,7 +129,10 @@ class Parts:
 
     def _think(self, field: str, kind: str, text: str) -> None:
         self._thoughts.append(text)
-        self._append("reasoning_details", {"type": kind, field: text, "format": WIRE, "index": self._count("reasoning_details")})
+        self._append(
+            "reasoning_details",
+            {"type": kind, field: text, "format": WIRE, "index": self._count("reasoning_details")},
+        )
 
     def _append(self, name: str, item: Json) -> None:
         self._lists.setdefault(name, []).append(item)
@@ -140,14 +159,18 @@ class Places:
         self._starts.append(self.length if kind == "text" else None)
 
     def told(self, citation: Json, number: int) -> list[tuple[str, Json]]:
-        """The message fields that hold a citation, each with an item for it. `number` is of the next kept block."""
+        """The message fields that hold a citation, each with an item for it. `number` is of the
+        next kept block."""
         index = citation.get("content_index")
         start: int | None = 0
         if isinstance(index, int) and index < len(self._starts):
             start = self._starts[index]
         if start is None or citation.get("type") not in (None, "TEXT_CONTENT"):
             return [("provider_content", kept(number, {"type": "citation", "citation": citation}))]
-        span = {"start_index": start + (citation.get("start") or 0), "end_index": start + (citation.get("end") or 0)}
+        span = {
+            "start_index": start + (citation.get("start") or 0),
+            "end_index": start + (citation.get("end") or 0),
+        }
         sources: list[Json] = citation.get("sources") or [{}]
         return [("annotations", annotation(citation, source, span)) for source in sources]
 
@@ -155,7 +178,12 @@ class Places:
 def annotation(citation: Json, source: Json, span: Json) -> Json:
     about = source.get("document") or source.get("tool_output") or {}
     url, title = (about.get("url"), about.get("title")) if isinstance(about, dict) else (None, None)
-    told = {"url": str(url or ""), "title": str(title or source.get("id") or ""), **span, "text": citation.get("text") or ""}
+    told = {
+        "url": str(url or ""),
+        "title": str(title or source.get("id") or ""),
+        **span,
+        "text": citation.get("text") or "",
+    }
     return {"type": "url_citation", "url_citation": {**told, "source": source} if source else told}
 
 
@@ -165,7 +193,11 @@ def kept(index: int, block: Json) -> Json:
 
 def tool_call(call: Mapping[str, Any], arguments: str) -> Json:
     name = (call.get("function") or {}).get("name") or ""
-    return {"id": call.get("id") or "", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {
+        "id": call.get("id") or "",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
 
 
 def _arguments(call: Mapping[str, Any]) -> str:
@@ -173,7 +205,8 @@ def _arguments(call: Mapping[str, Any]) -> str:
 
 
 def finish_reason(reason: Any, has_calls: bool, forced: bool, says_something: bool) -> str:
-    """OpenAI's word. The forced tool's call is the answer itself, not a call. Raises UpstreamError where there is no answer."""
+    """OpenAI's word. The forced tool's call is the answer itself, not a call. Raises UpstreamError
+    where there is no answer."""
     if reason == "ERROR" or (reason == "TIMEOUT" and not says_something):
         raise UpstreamError(f"The provider failed to write an answer: {reason}.")
     mapped = FINISH_REASONS.get(reason or "", "stop")
@@ -186,7 +219,8 @@ COUNTS: Final = ("input_tokens", "output_tokens")
 
 
 def usage_of(told: Any) -> Usage | None:
-    """Counts of the model's tokens, which include what Cohere adds to the prompt; else the billed ones."""
+    """Counts of the model's tokens, which include what Cohere adds to the prompt; else the billed
+    ones."""
     told = told if isinstance(told, dict) else {}
     billed: Json = told.get("billed_units") or {}
     counts: Json = told.get("tokens") or {}
@@ -203,13 +237,22 @@ def usage_of(told: Any) -> Usage | None:
 
 
 def likelihoods(items: Iterable[Any]) -> Json:
-    """OpenAI's `logprobs`. Cohere tells them for pieces of text: a piece of several tokens is as likely as all of them together."""
-    return {"content": [_likelihood(item) for item in items if isinstance(item, dict)], "refusal": None}
+    """OpenAI's `logprobs`. Cohere tells them for pieces of text: a piece of several tokens is as
+    likely as all of them together."""
+    return {
+        "content": [_likelihood(item) for item in items if isinstance(item, dict)],
+        "refusal": None,
+    }
 
 
 def _likelihood(item: Json) -> Json:
     text = item.get("text") or ""
-    told = {"token": text, "logprob": sum(item.get("logprobs") or ()), "bytes": list(text.encode()), "top_logprobs": []}
+    told = {
+        "token": text,
+        "logprob": sum(item.get("logprobs") or ()),
+        "bytes": list(text.encode()),
+        "top_logprobs": [],
+    }
     return {**told, **{name: item[name] for name in ("token_ids", "logprobs") if item.get(name)}}
 
 
@@ -229,11 +272,17 @@ def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamE
     words = str(detail.get("message") or detail.get("data") or "")
     if status == BLOCKED:
         words = words or "The provider blocked the request."
-        return UpstreamError(words, status=400, code="content_policy_violation", upstream_status=status)
+        return UpstreamError(
+            words, status=400, code="content_policy_violation", upstream_status=status
+        )
     told: Json = {"message": words}
     if words.lower().startswith("too many tokens"):
         # The same words tell of a prompt that is too long and of a max_tokens that is too high.
-        told |= {"param": "max_tokens"} if "max tokens must be" in words else {"code": "context_length_exceeded"}
+        told |= (
+            {"param": "max_tokens"}
+            if "max tokens must be" in words
+            else {"code": "context_length_exceeded"}
+        )
     return provider_error(status, told, headers)
 
 

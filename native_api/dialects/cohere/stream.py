@@ -1,7 +1,9 @@
-"""Cohere's stream events -> unified chunks. What is in them is `cohere_reply`'s matter; the order is this:
+"""Cohere's stream events -> unified chunks. What is in them is `cohere_reply`'s matter; the order
+is this:
 
-`message-start`, then blocks of thinking and text (`content-start`, `-delta`, `-end`) with citations among them, or a plan
-(`tool-plan-delta`) and calls (`tool-call-start`, `-delta`, `-end`), at last `message-end`. `debug` says nothing.
+`message-start`, then blocks of thinking and text (`content-start`, `-delta`, `-end`) with citations
+among them, or a plan (`tool-plan-delta`) and calls (`tool-call-start`, `-delta`, `-end`), at last
+`message-end`. `debug` says nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +14,17 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.cohere.reply import WIRE, Places, failure, finish_reason, kept, kind_of, likelihoods, tool_call, usage_of
+from native_api.dialects.cohere.reply import (
+    WIRE,
+    Places,
+    failure,
+    finish_reason,
+    kept,
+    kind_of,
+    likelihoods,
+    tool_call,
+    usage_of,
+)
 from native_api.dialects.shared.content import FORCED_TOOL
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -52,11 +64,17 @@ class CohereStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._finished:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return NO_CHUNKS
 
     def held(self) -> Json:
-        blocks = [block for block in self._blocks.values() if block.get("type") not in ("text", "thinking")]
+        blocks = [
+            block
+            for block in self._blocks.values()
+            if block.get("type") not in ("text", "thinking")
+        ]
         return {"provider_content": [{"block": block} for block in blocks]}
 
     def _start(self, told: Json) -> list[ChatCompletionChunk]:
@@ -77,7 +95,11 @@ class CohereStream(StreamParser):
         self._open(told.get("index"), block)
         if block.get("type") == "thinking":
             return self._chunk(self._thought(block, block.get("thinking") or ""))
-        return self._text(block["text"], told) if block.get("type") == "text" and block.get("text") else NO_CHUNKS
+        return (
+            self._text(block["text"], told)
+            if block.get("type") == "text" and block.get("text")
+            else NO_CHUNKS
+        )
 
     def _open(self, index: Any, block: Json) -> Json:
         self._blocks[index] = block
@@ -98,7 +120,11 @@ class CohereStream(StreamParser):
             return self._chunk(thought, logprobs=told.get("logprobs")) if thought else NO_CHUNKS
         for name, value in delta.items():
             present = block.get(name)
-            block[name] = present + value if isinstance(present, str) and isinstance(value, str) and name != "type" else value
+            block[name] = (
+                present + value
+                if isinstance(present, str) and isinstance(value, str) and name != "type"
+                else value
+            )
         return NO_CHUNKS
 
     def _text(self, text: str, told: Json) -> list[ChatCompletionChunk]:
@@ -109,8 +135,17 @@ class CohereStream(StreamParser):
     def _thought(self, block: Json, text: str) -> Json:
         if "_number" not in block:
             block["_number"] = self._next("reasoning_details")
-            item: Json = {"type": "reasoning.text", "text": text, "format": WIRE, "index": block["_number"]}
-            return {"reasoning_content": text, "reasoning_details": [item]} if text else {"reasoning_details": [item]}
+            item: Json = {
+                "type": "reasoning.text",
+                "text": text,
+                "format": WIRE,
+                "index": block["_number"],
+            }
+            return (
+                {"reasoning_content": text, "reasoning_details": [item]}
+                if text
+                else {"reasoning_details": [item]}
+            )
         item = {"index": block["_number"], "text": text}
         return {"reasoning_content": text, "reasoning_details": [item]} if text else {}
 
@@ -122,7 +157,8 @@ class CohereStream(StreamParser):
         return self._chunk({"provider_content": [kept(self._next("provider_content"), block)]})
 
     def _citation(self, told: Json) -> list[ChatCompletionChunk]:
-        """Annotations wait for the end: OpenAI's SDK takes a list that has no indexes in it once only."""
+        """Annotations wait for the end: OpenAI's SDK takes a list that has no indexes in it once
+        only."""
         citations = _message(told).get("citations") or []
         delta: Json = {}
         for citation in citations if isinstance(citations, list) else [citations]:
@@ -144,7 +180,9 @@ class CohereStream(StreamParser):
         if self._plan is None:
             self._plan = self._next("reasoning_details")
             item = {"type": "reasoning.summary", **item, "format": WIRE}
-        return self._chunk({"reasoning_content": text, "reasoning_details": [{**item, "index": self._plan}]})
+        return self._chunk(
+            {"reasoning_content": text, "reasoning_details": [{**item, "index": self._plan}]}
+        )
 
     def _call_start(self, told: Json) -> list[ChatCompletionChunk]:
         call = _call(told)
@@ -173,7 +211,9 @@ class CohereStream(StreamParser):
         state["said"] = True
         if "number" not in state:
             return self._text(piece, {})
-        return self._chunk({"tool_calls": [{"index": state["number"], "function": {"arguments": piece}}]})
+        return self._chunk(
+            {"tool_calls": [{"index": state["number"], "function": {"arguments": piece}}]}
+        )
 
     # --- the end -----------------------------------------------------------------------------------------------
 
@@ -183,18 +223,33 @@ class CohereStream(StreamParser):
         if delta.get("error"):
             raise failure({"message": str(delta["error"])})
         has_calls = bool(self._numbers["tool_calls"])
-        reason = finish_reason(delta.get("finish_reason"), has_calls, self._forced, has_calls or bool(self._places.length))
+        reason = finish_reason(
+            delta.get("finish_reason"),
+            has_calls,
+            self._forced,
+            has_calls or bool(self._places.length),
+        )
         self._finished = True
         return self._chunk({"annotations": self._annotations} if self._annotations else {}, reason)
 
-    def _chunk(self, delta: Json, reason: str | None = None, logprobs: Any = None) -> list[ChatCompletionChunk]:
+    def _chunk(
+        self, delta: Json, reason: str | None = None, logprobs: Any = None
+    ) -> list[ChatCompletionChunk]:
         if not self._began:
             self._began = True
             delta = {"role": "assistant", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if logprobs:
             choice["logprobs"] = likelihoods(logprobs if isinstance(logprobs, list) else [logprobs])
-        return [{"id": self._id, "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [choice]}]
+        return [
+            {
+                "id": self._id,
+                "object": "chat.completion.chunk",
+                "created": 0,
+                "model": "",
+                "choices": [choice],
+            }
+        ]
 
 
 HANDLERS: Final = {

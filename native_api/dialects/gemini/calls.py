@@ -1,8 +1,10 @@
 """Function calls of a reply, whole or in pieces, as unified ones.
 
-Vertex AI streams arguments where it is asked to (`streamFunctionCallArguments`): a call then begins with its name and
-`willContinue`, its values come in `partialArgs`, each with the path of its place, text in pieces, and a part without
-`willContinue` ends it (https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/function-calling#streaming-fc, read 2026-11).
+Vertex AI streams arguments where it is asked to (`streamFunctionCallArguments`): a call then begins
+with its name and `willContinue`, its values come in `partialArgs`, each with the path of its place,
+text in pieces, and a part without `willContinue` ends it
+(https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/function-calling#streaming-fc,
+read 2026-11).
 """
 
 from __future__ import annotations
@@ -35,17 +37,23 @@ class Pieces:
                 _put(self._arguments, steps, None if name == "nullValue" else piece[name])
 
     def delta(self) -> Json:
-        """All arguments in one piece: text that grows inside a value cannot be told as JSON that only grows at its end."""
+        """All arguments in one piece: text that grows inside a value cannot be told as JSON that
+        only grows at its end."""
         return {"index": self.number, "function": {"arguments": arguments_text(self._arguments)}}
 
 
 def _step(found: re.Match[str]) -> str | int:
     name, index, quoted, double = found.groups()
-    return int(index) if index is not None else next(word for word in (name, quoted, double) if word is not None)
+    return (
+        int(index)
+        if index is not None
+        else next(word for word in (name, quoted, double) if word is not None)
+    )
 
 
 def _put(holder: Any, steps: list[str | int], value: Any) -> None:
-    """Put a value where the path leads. Text is added to text that is there; lists only grow by the next item."""
+    """Put a value where the path leads. Text is added to text that is there; lists only grow by the
+    next item."""
     for step, following in pairwise(steps):
         holder = _at(holder, step, [] if isinstance(following, int) else {})
     last = steps[-1]
@@ -78,4 +86,8 @@ def begun(part: Json, number: int, call_id: str, arguments: str) -> Json:
 
 def signed(told: Json, part: Json) -> Json:
     signature = part.get("thoughtSignature")
-    return {**told, "extra_content": {"google": {"thought_signature": signature}}} if signature else told
+    return (
+        {**told, "extra_content": {"google": {"thought_signature": signature}}}
+        if signature
+        else told
+    )

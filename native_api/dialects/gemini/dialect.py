@@ -1,13 +1,15 @@
-"""Gemini's generateContent, at the Gemini API and at Vertex AI: https://ai.google.dev/api/generate-content and
+"""Gemini's generateContent, at the Gemini API and at Vertex AI:
+https://ai.google.dev/api/generate-content and
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference (read 2026-11).
 
-Here: addresses and the body's frame. Beside it: `gemini_messages` (contents, with `gemini_parts` and `gemini_replay`),
-`gemini_tools` (with `gemini_schema`), `gemini_models` (what differs by model), `gemini_stream` (replies, with
-`gemini_reply`, `gemini_grounding`, `gemini_usage`) and `gemini_errors`.
+Here: addresses and the body's frame. Beside it: `gemini_messages` (contents, with `gemini_parts`
+and `gemini_replay`), `gemini_tools` (with `gemini_schema`), `gemini_models` (what differs by
+model), `gemini_stream` (replies, with `gemini_reply`, `gemini_grounding`, `gemini_usage`) and
+`gemini_errors`.
 
-What has no unified field comes through `provider_options`: `safetySettings`, `toolConfig.retrievalConfig`,
-`generationConfig.thinkingConfig.thinkingBudget`, built-in tools such as `{"tools": [{"urlContext": {}}]}`, which are added to
-the request's own functions.
+What has no unified field comes through `provider_options`: `safetySettings`,
+`toolConfig.retrievalConfig`, `generationConfig.thinkingConfig.thinkingBudget`, built-in tools such
+as `{"tools": [{"urlContext": {}}]}`, which are added to the request's own functions.
 """
 
 from __future__ import annotations
@@ -56,20 +58,30 @@ class Gemini(Dialect):
     built = DIALECT_FIELDS - HINTS
     remote_files = frozenset({"image_url", "file"})
 
-    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+    def add_options(
+        self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
+    ) -> None:
         tools = body.get("tools") or []
         merge(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = [*tools, *options["tools"]]
         config = body.get("toolConfig", {})
-        if isinstance(config, dict) and generation(target.model) >= 3 and not _is_vertex(target) and _mixes_tools(body.get("tools")):
-            # Beside functions, generation 3 runs built-in tools only where their blocks may be told.
+        if (
+            isinstance(config, dict)
+            and generation(target.model) >= 3
+            and not _is_vertex(target)
+            and _mixes_tools(body.get("tools"))
+        ):
+            # Beside functions, generation 3 runs built-in tools only where their blocks may be
+            # told.
             body["toolConfig"] = {"includeServerSideToolInvocations": True, **config}
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)
         number = generation(target.model)
-        conversation = Conversation(Media(_files_url(target)), number, empty=" " if _is_vertex(target) else "")
+        conversation = Conversation(
+            Media(_files_url(target)), number, empty=" " if _is_vertex(target) else ""
+        )
         conversation.add(chat["messages"])
         body["contents"] = conversation.turns
         if conversation.system:
@@ -93,7 +105,9 @@ class Gemini(Dialect):
         if said.get("tools") and said.get("parallel_tool_calls") is False:
             omitted.append("parallel_tool_calls")
         is_free = not config or config["mode"] == "AUTO"
-        if is_free and any(tool.get("function", {}).get("strict") for tool in said.get("tools") or ()):
+        if is_free and any(
+            tool.get("function", {}).get("strict") for tool in said.get("tools") or ()
+        ):
             omitted.append("tools.function.strict")
         search = said.get("web_search_options") or {}
         omitted += [f"web_search_options.{name}" for name in sorted(search) if search[name]]
@@ -120,12 +134,18 @@ def _is_vertex(target: Target) -> bool:
 
 
 def _root(target: Target) -> str:
-    """Everything before the model: the Gemini API's base URL, or a Google Cloud project's path at Vertex AI."""
-    return vertex_urls.root(target, "google") if _is_vertex(target) else target.provider.base_url or BASE_URL
+    """Everything before the model: the Gemini API's base URL, or a Google Cloud project's path at
+    Vertex AI."""
+    return (
+        vertex_urls.root(target, "google")
+        if _is_vertex(target)
+        else target.provider.base_url or BASE_URL
+    )
 
 
 def _model_path(model: str) -> str:
-    """`models/NAME`; a name with a path of its own (`tunedModels/NAME`) is taken as one. Never leaves the root."""
+    """`models/NAME`; a name with a path of its own (`tunedModels/NAME`) is taken as one. Never
+    leaves the root."""
     steps = model.split("/")
     if not all(SEGMENT.fullmatch(step) for step in steps):
         raise UnsupportedField("model", "this provider has no model of such a name")
@@ -133,7 +153,8 @@ def _model_path(model: str) -> str:
 
 
 def _files_url(target: Target) -> str:
-    """Where the Gemini API keeps uploaded files, as it names them in `fileUri`; Vertex AI has no such place."""
+    """Where the Gemini API keeps uploaded files, as it names them in `fileUri`; Vertex AI has no
+    such place."""
     return "" if _is_vertex(target) else f"{BASE_URL}/files"
 
 
@@ -141,9 +162,12 @@ def _files_url(target: Target) -> str:
 
 
 def _said(chat: ChatRequest, target: Target) -> Json:
-    """The fields that count: not null, and not among those that this provider was said to refuse."""
+    """The fields that count: not null, and not among those that this provider was said to
+    refuse."""
     unsupported = target.provider.quirks.unsupported
-    return {name: value for name, value in chat.items() if value is not None and name not in unsupported}
+    return {
+        name: value for name, value in chat.items() if value is not None and name not in unsupported
+    }
 
 
 def _generation_config(said: Json, omitted: list[str]) -> Json:
@@ -162,7 +186,8 @@ def _generation_config(said: Json, omitted: list[str]) -> Json:
 
 
 def _modalities(said: Json, config: Json) -> None:
-    """OpenAI's clients cannot ask for sound without text, Gemini's voices give nothing but sound: sound is what is meant."""
+    """OpenAI's clients cannot ask for sound without text, Gemini's voices give nothing but sound:
+    sound is what is meant."""
     modalities = said.get("modalities")
     if not modalities:
         return
@@ -174,7 +199,9 @@ def _modalities(said: Json, config: Json) -> None:
     if audio.get("format", "pcm16") != "pcm16":
         raise UnsupportedField("audio.format", "this provider answers in pcm16")
     if audio.get("voice"):
-        config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": audio["voice"]}}}
+        config["speechConfig"] = {
+            "voiceConfig": {"prebuiltVoiceConfig": {"voiceName": audio["voice"]}}
+        }
 
 
 def _thinking(said: Json, model: str, config: Json, omitted: list[str]) -> None:

@@ -1,6 +1,8 @@
-"""Google's errors: `{"error": {"code", "message", "status", "details"}}`, sometimes alone in a list.
+"""Google's errors: `{"error": {"code", "message", "status", "details"}}`, sometimes alone in a
+list.
 
-Source: https://ai.google.dev/gemini-api/docs/troubleshooting and https://google.aip.dev/193 (read 2026-11).
+Source: https://ai.google.dev/gemini-api/docs/troubleshooting and https://google.aip.dev/193 (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from native_api.dialects.shared.errors import error_object, provider_error, site
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
-TOO_LONG: Final = re.compile(r"(input|prompt) token count.{0,40} exceeds|exceeds the maximum number of tokens", re.IGNORECASE)
-POLICY: Final = re.compile(r"responsible ai|safety (filter|polic)|prohibited content", re.IGNORECASE)
+TOO_LONG: Final = re.compile(
+    r"(input|prompt) token count.{0,40} exceeds|exceeds the maximum number of tokens", re.IGNORECASE
+)
+POLICY: Final = re.compile(
+    r"responsible ai|safety (filter|polic)|prohibited content", re.IGNORECASE
+)
 NOT_THE_CLIENTS: Final = re.compile(r"location is not supported|billing", re.IGNORECASE)
 """What Google answers with 400 although it is the site's account that must be mended."""
 
@@ -54,11 +60,15 @@ def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamE
     elif status == 400 and POLICY.search(words):
         told["code"] = "content_policy_violation"
     delay = _retry_delay(details)
-    return provider_error(status, told, headers if delay is None else {"retry-after": str(delay), **headers})
+    return provider_error(
+        status, told, headers if delay is None else {"retry-after": str(delay), **headers}
+    )
 
 
 def _is_bad_key(details: list[Json], words: str) -> bool:
-    return any(str(item.get("reason", "")).startswith("API_KEY_") for item in details) or words.startswith("API key not valid")
+    return any(
+        str(item.get("reason", "")).startswith("API_KEY_") for item in details
+    ) or words.startswith("API key not valid")
 
 
 def _retry_delay(details: list[Json]) -> float | None:

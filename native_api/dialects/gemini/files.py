@@ -28,7 +28,9 @@ class Files:
         media_type, data = str(file.get("mimeType") or ""), file.get("data") or ""
         if media_type.startswith("image/"):
             self._image(f"data:{media_type};base64,{data}", part, delta)
-        elif not media_type.startswith("audio/") or not self._audio(media_type, data, delta, reply_id):
+        elif not media_type.startswith("audio/") or not self._audio(
+            media_type, data, delta, reply_id
+        ):
             return False
         self.count += 1
         return True
@@ -44,18 +46,27 @@ class Files:
     def settle(self, delta: Json) -> None:
         """Tell where the last images stood: something comes after them."""
         for number, here in self._unplaced:
-            delta.setdefault("provider_content", []).append(self._place.keep({"image": number}, here))
+            delta.setdefault("provider_content", []).append(
+                self._place.keep({"image": number}, here)
+            )
         self._unplaced.clear()
 
     def _audio(self, media_type: str, data: str, delta: Json, reply_id: str) -> bool:
-        """Sound in pieces whose base64 can be joined: up to two bytes wait for the next piece. False where it is no base64."""
+        """Sound in pieces whose base64 can be joined: up to two bytes wait for the next piece.
+        False where it is no base64."""
         try:
             sound = self._sound + b64decode(data)
         except ValueError:
             return False
         whole = len(sound) - len(sound) % 3
         if not self._has_sound:
-            delta["audio"] = {"id": f"audio_{reply_id}", "data": "", "expires_at": 0, "transcript": "", "mime_type": media_type}
+            delta["audio"] = {
+                "id": f"audio_{reply_id}",
+                "data": "",
+                "expires_at": 0,
+                "transcript": "",
+                "mime_type": media_type,
+            }
         if whole:
             delta.setdefault("audio", {"data": ""})["data"] += b64encode(sound[:whole]).decode()
         self._sound, self._has_sound = sound[whole:], True

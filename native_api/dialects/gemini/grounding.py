@@ -12,14 +12,22 @@ from native_api.types import Json
 
 
 def sources(text: str, about: list[Json]) -> list[Json]:
-    """The annotations of an answer whose whole text is known, each once. The URL of a source without an address is empty: strict
-    clients take no other kind of annotation."""
+    """The annotations of an answer whose whole text is known, each once. The URL of a source
+    without an address is empty: strict clients take no other kind of annotation."""
     places = _Places(text)
     found: list[Json] = []
     for metadata in about:
         for source, (start, end) in _all(metadata, places):
             url, title = str(source.get("uri") or ""), str(source.get("title") or "")
-            told = {"type": "url_citation", "url_citation": {"url": url, "title": title, "start_index": start, "end_index": end}}
+            told = {
+                "type": "url_citation",
+                "url_citation": {
+                    "url": url,
+                    "title": title,
+                    "start_index": start,
+                    "end_index": end,
+                },
+            }
             if told not in found:
                 found.append(told)
     return found

@@ -1,4 +1,5 @@
-"""Log probabilities of a reply's tokens, as OpenAI tells them (https://ai.google.dev/api/generate-content#LogprobsResult, read 2026-11)."""
+"""Log probabilities of a reply's tokens, as OpenAI tells them
+(https://ai.google.dev/api/generate-content#LogprobsResult, read 2026-11)."""
 
 from __future__ import annotations
 
@@ -15,13 +16,21 @@ def logprobs(piece: Json) -> Json | None:
     result = piece.get("logprobsResult")
     if not isinstance(result, dict) or not result.get("chosenCandidates"):
         return None
-    pairs = zip_longest(result["chosenCandidates"], result.get("topCandidates") or (), fillvalue=NOTHING)
+    pairs = zip_longest(
+        result["chosenCandidates"], result.get("topCandidates") or (), fillvalue=NOTHING
+    )
     content = [
-        {**_token(chosen), "top_logprobs": [_token(item) for item in row.get("candidates") or ()]} for chosen, row in pairs if chosen
+        {**_token(chosen), "top_logprobs": [_token(item) for item in row.get("candidates") or ()]}
+        for chosen, row in pairs
+        if chosen
     ]
     return {"content": content, "refusal": None}
 
 
 def _token(item: Any) -> Json:
     token = str(item.get("token") or "")
-    return {"token": token, "logprob": float(item.get("logProbability") or 0.0), "bytes": list(token.encode())}
+    return {
+        "token": token,
+        "logprob": float(item.get("logProbability") or 0.0),
+        "bytes": list(token.encode()),
+    }

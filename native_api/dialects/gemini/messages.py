@@ -1,13 +1,18 @@
-"""Messages as Gemini's `contents` and `systemInstruction`. One `Conversation` per request; rules first:
+"""Messages as Gemini's `contents` and `systemInstruction`. One `Conversation` per request; rules
+first:
 
-1. System and developer messages, wherever they stand, become `systemInstruction` in their order; it takes text only.
-2. Roles are `user` and `model`. Consecutive turns of one role are one turn, but tool results stand alone in theirs.
-3. Results of one step's calls come in one turn, in the order of the calls, with the call's name and id.
-4. A thought signature goes back on the part it came with. A first call of a step that lost its signature gets Google's
-   documented bypass on generation 3 and later, which otherwise answer 400
+1. System and developer messages, wherever they stand, become `systemInstruction` in their order; it
+   takes text only.
+2. Roles are `user` and `model`. Consecutive turns of one role are one turn, but tool results stand
+   alone in theirs.
+3. Results of one step's calls come in one turn, in the order of the calls, with the call's name and
+   id.
+4. A thought signature goes back on the part it came with. A first call of a step that lost its
+   signature gets Google's documented bypass on generation 3 and later, which otherwise answer 400
    (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, read 2026-11).
 5. A user's message that says nothing is left out; a model's turn that said nothing stays one.
-6. A conversation begins with the user: one that does not gets an empty turn first, without which a call is refused.
+6. A conversation begins with the user: one that does not gets an empty turn first, without which a
+   call is refused.
 7. Empty text is told as a blank at Vertex AI, which refuses it.
 """
 
@@ -33,7 +38,8 @@ LONG_NUMBER: Final = re.compile(r"\d{16}")
 
 
 class Conversation:
-    """Collects the turns of one request. `number` is the model's generation, `empty` what stands for no text."""
+    """Collects the turns of one request. `number` is the model's generation, `empty` what stands
+    for no text."""
 
     def __init__(self, media: Media, number: float, empty: str = "") -> None:
         self.turns: list[Json] = []
@@ -86,7 +92,11 @@ class Conversation:
     def _parts(self, content: Any, place: str) -> list[Json]:
         if isinstance(content, str):
             return [{"text": content}] if content else []
-        return [self._part(part, place, position) for position, part in enumerate(content or ()) if part.get("text") != ""]
+        return [
+            self._part(part, place, position)
+            for position, part in enumerate(content or ())
+            if part.get("text") != ""
+        ]
 
     def _part(self, part: Json, place: str, position: int) -> Json:
         if part.get("type") == "text":
@@ -103,12 +113,19 @@ class Conversation:
             calls.append(self._call({"function": message["function_call"]}, place))
         if calls and self._number >= 3:
             calls[0].setdefault("thoughtSignature", BYPASS)
-        return replayed(message, [*_images(message), *self._audio(message, place)], calls) or [self._nothing]
+        return replayed(message, [*_images(message), *self._audio(message, place)], calls) or [
+            self._nothing
+        ]
 
     def _call(self, call: Json, place: str) -> Json:
         custom = call.get("custom")
         name = (custom or call["function"])["name"]
-        told: Json = {"name": name, "args": {"input": custom["input"]} if custom else arguments_of(call["function"]["arguments"])}
+        told: Json = {
+            "name": name,
+            "args": {"input": custom["input"]}
+            if custom
+            else arguments_of(call["function"]["arguments"]),
+        }
         if call.get("id"):
             told["id"] = call["id"]
             self._calls[call["id"]] = (self._count, name)
@@ -120,8 +137,18 @@ class Conversation:
         if not audio:
             return []
         if not audio.get("data"):
-            raise UnsupportedField(f"{place}.audio", "this provider keeps no audio; send its data, or the transcript as content")
-        return [{"inlineData": {"mimeType": audio.get("mime_type") or "audio/L16;codec=pcm;rate=24000", "data": audio["data"]}}]
+            raise UnsupportedField(
+                f"{place}.audio",
+                "this provider keeps no audio; send its data, or the transcript as content",
+            )
+        return [
+            {
+                "inlineData": {
+                    "mimeType": audio.get("mime_type") or "audio/L16;codec=pcm;rate=24000",
+                    "data": audio["data"],
+                }
+            }
+        ]
 
     # --- tool results --------------------------------------------------------------------------------------
 
@@ -129,19 +156,25 @@ class Conversation:
         call_id = message.get("tool_call_id")
         order, name = self._calls.get(call_id or "", (self._count, message.get("name")))
         if not name:
-            raise UnsupportedField(f"{place}.tool_call_id", "no earlier tool call has this id, and the provider needs its name")
+            raise UnsupportedField(
+                f"{place}.tool_call_id",
+                "no earlier tool call has this id, and the provider needs its name",
+            )
         told: Json = {"name": name}
         if call_id:
             told["id"] = call_id
         parts = self._said(message, place)
         text = "".join(part["text"] for part in parts if "text" in part)
         files = [part for part in parts if "text" not in part]
-        told["response"] = {"error": text} if message.get("is_error") else _outcome(text, bool(files))
+        told["response"] = (
+            {"error": text} if message.get("is_error") else _outcome(text, bool(files))
+        )
         self._attach(told, files)
         self._results.append((order, {"functionResponse": told}))
 
     def _attach(self, told: Json, files: list[Json]) -> None:
-        """Files of a result: inside it from generation 3 on, before that in a turn of the user's, said to belong to it."""
+        """Files of a result: inside it from generation 3 on, before that in a turn of the user's,
+        said to belong to it."""
         if files and self._number >= 3:
             told["parts"] = files
         elif files:
@@ -150,7 +183,9 @@ class Conversation:
 
     def _end_results(self) -> None:
         if self._results:
-            self.turns.append({"role": "user", "parts": [part for _, part in sorted(self._results, key=_order)]})
+            self.turns.append(
+                {"role": "user", "parts": [part for _, part in sorted(self._results, key=_order)]}
+            )
             self._turn("user", self._attached)
             self._results, self._attached = [], []
 
@@ -165,7 +200,8 @@ def _signed(part: Json, source: Mapping[str, Any]) -> Json:
 
 
 def _outcome(text: str, has_files: bool) -> Json:
-    """A result as the object the wire wants: a JSON object as it is, other JSON or text under `output`."""
+    """A result as the object the wire wants: a JSON object as it is, other JSON or text under
+    `output`."""
     if text[:1] in ("{", "[") and not LONG_NUMBER.search(text):
         try:
             value = orjson.loads(text)
@@ -177,5 +213,12 @@ def _outcome(text: str, has_files: bool) -> Json:
 
 def _images(message: Mapping[str, Any]) -> list[Json]:
     """Images that the model made in an earlier turn."""
-    urls = ((image, (image.get("image_url") or {}).get("url") or "") for image in message.get("images") or ())
-    return [_signed({"inlineData": inline(url)}, image) for image, url in urls if url.startswith("data:")]
+    urls = (
+        (image, (image.get("image_url") or {}).get("url") or "")
+        for image in message.get("images") or ()
+    )
+    return [
+        _signed({"inlineData": inline(url)}, image)
+        for image, url in urls
+        if url.startswith("data:")
+    ]

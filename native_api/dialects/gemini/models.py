@@ -1,7 +1,8 @@
 """What depends on the model behind the wire: its generation, and how it is told to think.
 
-Sources: https://ai.google.dev/gemini-api/docs/thinking, https://ai.google.dev/gemini-api/docs/openai#thinking (Google's own
-reading of `reasoning_effort`) and https://cloud.google.com/vertex-ai/generative-ai/docs/thinking (read 2026-11).
+Sources: https://ai.google.dev/gemini-api/docs/thinking,
+https://ai.google.dev/gemini-api/docs/openai#thinking (Google's own reading of `reasoning_effort`)
+and https://cloud.google.com/vertex-ai/generative-ai/docs/thinking (read 2026-11).
 """
 
 from __future__ import annotations
@@ -15,14 +16,29 @@ GENERATION: Final = re.compile(r"gemini-(\d+(?:\.\d+)?)")
 LATEST: Final = 3.0
 """The least that a name without a number (`gemini-flash-latest`) stands for."""
 
-BUDGETS: Final = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 32768}
+BUDGETS: Final = {
+    "none": 0,
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 32768,
+}
 """Tokens of thought for generation 2.5. Flash models take 0 to 24576, Pro models 128 to 32768."""
 
-LEVELS: Final = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "xhigh": "HIGH"}
+LEVELS: Final = {
+    "none": "MINIMAL",
+    "minimal": "MINIMAL",
+    "low": "LOW",
+    "medium": "MEDIUM",
+    "high": "HIGH",
+    "xhigh": "HIGH",
+}
 
 
 def generation(model: str) -> float:
-    """2.5 for `gemini-2.5-pro`, 3.0 for `gemini-3-flash-preview`; 0.0 for models that are no Gemini."""
+    """2.5 for `gemini-2.5-pro`, 3.0 for `gemini-3-flash-preview`; 0.0 for models that are no
+    Gemini."""
     found = GENERATION.search(model)
     if found:
         return float(found[1])
@@ -30,7 +46,8 @@ def generation(model: str) -> float:
 
 
 def thinking(model: str, effort: str) -> tuple[Json | None, bool]:
-    """The `thinkingConfig` for an effort, and whether it says exactly that. None for models that do not think.
+    """The `thinkingConfig` for an effort, and whether it says exactly that. None for models that do
+    not think.
 
     Thoughts are asked for with every effort but `none`: they are the reply's `reasoning_content`.
     """
@@ -44,7 +61,8 @@ def thinking(model: str, effort: str) -> tuple[Json | None, bool]:
 
 
 def _level(model: str, effort: str) -> tuple[Json, bool]:
-    """Generation 3 and later cannot stop thinking. Its Pro models know no level below LOW, and 3.0 Pro none between that and HIGH."""
+    """Generation 3 and later cannot stop thinking. Its Pro models know no level below LOW, and 3.0
+    Pro none between that and HIGH."""
     level = LEVELS[effort]
     if level == "MINIMAL" and "-pro" in model:
         level = "LOW"

@@ -1,8 +1,10 @@
-"""Images, audio and files of a message as Gemini parts: `inlineData` for data, `fileData` for addresses.
+"""Images, audio and files of a message as Gemini parts: `inlineData` for data, `fileData` for
+addresses.
 
 The Gemini API and Vertex AI both fetch http(s), YouTube and gs:// addresses themselves
 (https://ai.google.dev/gemini-api/docs/file-input-methods and
-https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference, read 2026-11). Vertex insists on a type.
+https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference, read 2026-11).
+Vertex insists on a type.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ ADDRESSES: Final = ("https://", "http://", "gs://")
 
 
 class Media:
-    """How one provider names files: `files_url` is where the Gemini API keeps uploaded ones, "" on Vertex AI."""
+    """How one provider names files: `files_url` is where the Gemini API keeps uploaded ones, "" on
+    Vertex AI."""
 
     __slots__ = ("_files_url",)
 
@@ -38,7 +41,8 @@ class Media:
         self._files_url = files_url
 
     def part(self, part: Json, place: str) -> Json:
-        """One `image_url`, `input_audio` or `file` part. Raises UnsupportedField with the place of what cannot be said."""
+        """One `image_url`, `input_audio` or `file` part. Raises UnsupportedField with the place of
+        what cannot be said."""
         kind = part.get("type")
         if kind == "image_url":
             return self._from_url(part["image_url"]["url"], "", f"{place}.image_url.url")
@@ -61,14 +65,19 @@ class Media:
             return {"inlineData": inline(url)}
         media_type = type_of(name) or type_of_url(url)
         if not media_type and not self._files_url:
-            raise UnsupportedField(place, "Vertex AI must be told the type: use a URL whose path ends like a file name, or a data URL")
+            raise UnsupportedField(
+                place,
+                "Vertex AI must be told the type: use a URL whose path ends like a file name, or a data URL",
+            )
         return _reference(url, media_type)
 
     def _uploaded(self, file_id: str, name: str, place: str) -> Json:
         if file_id.startswith(ADDRESSES):
             return self._from_url(file_id, name, place)
         if not self._files_url:
-            raise UnsupportedField(place, "Vertex AI has no uploaded files; use a gs:// or https:// address")
+            raise UnsupportedField(
+                place, "Vertex AI has no uploaded files; use a gs:// or https:// address"
+            )
         return _reference(f"{self._files_url}/{file_id.removeprefix('files/')}", type_of(name))
 
 
@@ -80,7 +89,8 @@ def _reference(url: str, media_type: str) -> Json:
 
 
 def _data(data: str, name: str, place: str) -> Json:
-    """A file's data: a data URL, or bare base64 whose type the name tells. Without an ending it is a PDF, as for OpenAI."""
+    """A file's data: a data URL, or bare base64 whose type the name tells. Without an ending it is
+    a PDF, as for OpenAI."""
     if data.startswith("data:"):
         return {"inlineData": inline(data)}
     media_type = type_of(name) if "." in name else "application/pdf"

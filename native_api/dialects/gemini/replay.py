@@ -1,6 +1,8 @@
-"""A model's turn sent back in the order it came in: thoughts, built-in tool blocks, text and calls. See `replay`.
+"""A model's turn sent back in the order it came in: thoughts, built-in tool blocks, text and calls.
+See `replay`.
 
-A `reasoning.encrypted` item is the signature of the text that follows it, up to the next item. `gemini_reply` writes the items.
+A `reasoning.encrypted` item is the signature of the text that follows it, up to the next item.
+`gemini_reply` writes the items.
 """
 
 from __future__ import annotations
@@ -29,11 +31,20 @@ def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -
             return {"text": text[start:end], "thoughtSignature": item.get("data") or ""}, end
         if "block" not in item:
             return _thought(item), start
-        return _image(item["block"], files) if "image" in item["block"] else dict(item["block"]) or None, start
+        return _image(item["block"], files) if "image" in item["block"] else dict(
+            item["block"]
+        ) or None, start
 
     items = items_of(message, FORMAT, lambda block: not NOT_SENT & block.keys())
     placed = [item["block"].get("image") for item in items if "block" in item]
-    return arranged(items, len(text), calls, plain, whole, [file for number, file in enumerate(files) if number not in placed])
+    return arranged(
+        items,
+        len(text),
+        calls,
+        plain,
+        whole,
+        [file for number, file in enumerate(files) if number not in placed],
+    )
 
 
 def _image(block: Json, files: list[Json]) -> Json | None:

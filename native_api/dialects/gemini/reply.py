@@ -1,8 +1,10 @@
-"""One candidate of a reply, piece by piece, as unified deltas. The complete reply is one piece, so both agree.
+"""One candidate of a reply, piece by piece, as unified deltas. The complete reply is one piece, so
+both agree.
 
-Parts are joined into runs: consecutive text is one run and consecutive thoughts are one, whatever pieces a stream cuts
-them into. A signature belongs to its run. See `replay` for the numbers that tell where a run stood.
-Source: https://ai.google.dev/api/generate-content#v1beta.Candidate (read 2026-11).
+Parts are joined into runs: consecutive text is one run and consecutive thoughts are one, whatever
+pieces a stream cuts them into. A signature belongs to its run. See `replay` for the numbers that
+tell where a run stood. Source: https://ai.google.dev/api/generate-content#v1beta.Candidate (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -26,7 +28,14 @@ FILTERED: Final = frozenset(
 )  # fmt: skip
 """Reasons that mean a filter ended the answer."""
 
-BROKEN: Final = frozenset({"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"})
+BROKEN: Final = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
 """Reasons that mean there is no answer, whatever came before."""
 
 FAILED_IF_EMPTY: Final = frozenset({"OTHER", "IMAGE_OTHER", "NO_IMAGE", "UNEXPECTED_TOOL_CALL"})
@@ -53,7 +62,8 @@ class Candidate:
         self._about: list[Json] = []
 
     def take(self, piece: Json, reply_id: str) -> Json:
-        """The delta that one piece means, empty where it says nothing. Raises UpstreamError for a broken answer."""
+        """The delta that one piece means, empty where it says nothing. Raises UpstreamError for a
+        broken answer."""
         delta: Json = {}
         for part in (piece.get("content") or {}).get("parts") or ():
             self._part(part, delta, reply_id)
@@ -73,7 +83,8 @@ class Candidate:
         return [self._pieces.delta()] if self._pieces is not None else []
 
     def end(self) -> tuple[Json, Json]:
-        """What is owed of the message at the end, and what the choice says of it. Raises UpstreamError where there is no answer at all."""
+        """What is owed of the message at the end, and what the choice says of it. Raises
+        UpstreamError where there is no answer at all."""
         said_nothing = not (self._place.length or self._place.calls or self._files.count)
         if said_nothing and self.reason in FAILED_IF_EMPTY:
             raise self._failure()
@@ -137,7 +148,9 @@ class Candidate:
             self._place.length += len(text)
         if signature:
             self._is_signed = True
-            self._detail({"type": "reasoning.encrypted", "data": signature, **self._run_start}, delta)
+            self._detail(
+                {"type": "reasoning.encrypted", "data": signature, **self._run_start}, delta
+            )
 
     def _thought(self, part: Json, delta: Json) -> None:
         text, signature = part["text"] or "", part.get("thoughtSignature")
@@ -157,7 +170,8 @@ class Candidate:
         self._detail(detail, delta, continues=not is_new)
 
     def _detail(self, detail: Json, delta: Json, continues: bool = False) -> None:
-        """A reasoning item, or more of the last one: then only what is new is said, as clients add up what they are told."""
+        """A reasoning item, or more of the last one: then only what is new is said, as clients add
+        up what they are told."""
         details = delta.setdefault("reasoning_details", [])
         if not continues:
             details.append({**detail, "format": FORMAT, "index": self._place.reasoning})
@@ -180,7 +194,9 @@ class Candidate:
             self._speech(arguments_text(call.get("args")), part.get("thoughtSignature"), delta)
             return
         arguments = "" if goes_on else arguments_text(call.get("args"))
-        delta.setdefault("tool_calls", []).append(begun(part, self._place.calls, self._call_id(name, reply_id), arguments))
+        delta.setdefault("tool_calls", []).append(
+            begun(part, self._place.calls, self._call_id(name, reply_id), arguments)
+        )
         if goes_on:
             self._pieces = Pieces(self._place.calls)
             self._pieces.take(call)

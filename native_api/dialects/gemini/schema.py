@@ -1,16 +1,21 @@
-"""JSON Schema as Gemini takes it, for `parametersJsonSchema` and `responseJsonSchema`. Nothing about messages or tools.
+"""JSON Schema as Gemini takes it, for `parametersJsonSchema` and `responseJsonSchema`. Nothing
+about messages or tools.
 
-Gemini has two schema fields: the older OpenAPI subset (`parameters`, `responseSchema`), which answers 400 to `$ref`,
-`additionalProperties`, `const` and lists of types, and the newer real JSON Schema. The newer one is documented for both
-the Gemini API (v1beta) and Vertex AI (v1), so it is the one used: recursion, unions and open objects survive as they are.
-What is left to mend is small, and follows https://ai.google.dev/api/generate-content#GenerationConfig (read 2026-11):
+Gemini has two schema fields: the older OpenAPI subset (`parameters`, `responseSchema`), which
+answers 400 to `$ref`, `additionalProperties`, `const` and lists of types, and the newer real JSON
+Schema. The newer one is documented for both the Gemini API (v1beta) and Vertex AI (v1), so it is
+the one used: recursion, unions and open objects survive as they are. What is left to mend is small,
+and follows https://ai.google.dev/api/generate-content#GenerationConfig (read 2026-11):
 
-1. Only `$id $defs $ref $anchor type format title description enum items prefixItems minItems maxItems minimum maximum
-   anyOf oneOf properties additionalProperties required` are obeyed, so `const` becomes `enum`, `allOf` is merged, tuples in
-   draft-7 style become `prefixItems`, and a limit that can only be told in words goes into the description.
-2. Beside a `$ref` nothing else may stand: the definition is written in its place, its own references untouched. Where there is no
-   `Room` for that, or the definition is being written already, the reference is put into an `anyOf` of one, which says the same.
-3. Definitions live in `$defs`, so `#/definitions/X`, `#` and other pointers are moved there. Only used ones are sent.
+1. Only `$id $defs $ref $anchor type format title description enum items prefixItems minItems
+   maxItems minimum maximum anyOf oneOf properties additionalProperties required` are obeyed, so
+   `const` becomes `enum`, `allOf` is merged, tuples in draft-7 style become `prefixItems`, and a
+   limit that can only be told in words goes into the description.
+2. Beside a `$ref` nothing else may stand: the definition is written in its place, its own
+   references untouched. Where there is no `Room` for that, or the definition is being written
+   already, the reference is put into an `anyOf` of one, which says the same.
+3. Definitions live in `$defs`, so `#/definitions/X`, `#` and other pointers are moved there. Only
+   used ones are sent.
 """
 
 from __future__ import annotations
@@ -27,7 +32,9 @@ from native_api.types import Json
 NO_RULES: Final = frozenset({"$schema", "$comment", "$defs", "definitions", "discriminator"})
 """Keywords that constrain nothing by themselves; definitions are collected as they are used."""
 
-SCHEMAS: Final = frozenset({"items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else"})
+SCHEMAS: Final = frozenset(
+    {"items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else"}
+)
 LISTS: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 MAPS: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
 
@@ -40,7 +47,8 @@ IN_WORDS: Final = {
 }
 
 DEEPEST_INLINED: Final = 10
-"""Definitions written in place inside of one another: a chain of them must not become deeper than JSON may be."""
+"""Definitions written in place inside of one another: a chain of them must not become deeper than
+JSON may be."""
 
 TYPES: Final = {str: "string", int: "integer", float: "number"}
 
@@ -49,13 +57,15 @@ TYPES: Final = {str: "string", int: "integer", float: "number"}
 def adapted(schema: Json, place: str) -> Json:
     """The same schema in the keywords that Gemini obeys.
 
-    Raises UnsupportedField for a schema that is too large, or grows too much, and for a reference that leads nowhere.
+    Raises UnsupportedField for a schema that is too large, or grows too much, and for a reference
+    that leads nowhere.
     """
     return _Schema(schema, place).whole()
 
 
 class _Schema:
-    """One schema on its way. Definitions are adapted one after another, once each, as they are found to be used."""
+    """One schema on its way. Definitions are adapted one after another, once each, as they are
+    found to be used."""
 
     def __init__(self, root: Json, place: str) -> None:
         self._root = root
@@ -90,7 +100,11 @@ class _Schema:
             return self._reference(schema)
         if "allOf" in schema:
             return self._node(self._merged(schema))
-        told = {name: self._keyword(name, value) for name, value in schema.items() if name not in NO_RULES}
+        told = {
+            name: self._keyword(name, value)
+            for name, value in schema.items()
+            if name not in NO_RULES
+        }
         _tuples(told)
         _constants(told)
         _words(told)
@@ -99,7 +113,13 @@ class _Schema:
     def _keyword(self, name: str, value: Any) -> Any:
         if name in SCHEMAS:
             is_plain = isinstance(value, bool) and name == "additionalProperties"
-            return [self._node(item) for item in value] if isinstance(value, list) else value if is_plain else self._node(value)
+            return (
+                [self._node(item) for item in value]
+                if isinstance(value, list)
+                else value
+                if is_plain
+                else self._node(value)
+            )
         if name in LISTS and isinstance(value, list):
             return [self._node(item) for item in value]
         if name in MAPS and isinstance(value, dict):
@@ -112,7 +132,11 @@ class _Schema:
         if not siblings:
             return {"$ref": f"#/$defs/{self._define(pointer)}"}
         target = self._target(pointer)
-        if id(target) not in self._open and len(self._open) < DEEPEST_INLINED and self._has_room(target):
+        if (
+            id(target) not in self._open
+            and len(self._open) < DEEPEST_INLINED
+            and self._has_room(target)
+        ):
             self._open.add(id(target))
             told: Json = self._node(self._beside(schema))
             self._open.discard(id(target))
@@ -156,13 +180,19 @@ class _Schema:
             key = step.replace("~1", "/").replace("~0", "~")
             found = found.get(key) if isinstance(found, dict) else None
         if not isinstance(found, dict):
-            raise UnsupportedField(self._place, f"the schema refers to {pointer[:100]!r}, which is not in it")
+            raise UnsupportedField(
+                self._place, f"the schema refers to {pointer[:100]!r}, which is not in it"
+            )
         return found
 
     def _merged(self, schema: Json) -> Json:
-        """`allOf` as one schema: properties and required names together, for anything else the first one told."""
+        """`allOf` as one schema: properties and required names together, for anything else the
+        first one told."""
         if _is_wrapped_reference(schema):
-            return {**schema["allOf"][0], **{name: value for name, value in schema.items() if name != "allOf"}}
+            return {
+                **schema["allOf"][0],
+                **{name: value for name, value in schema.items() if name != "allOf"},
+            }
         merged = _Merged()
         parts: deque[Any] = deque([schema])
         seen: set[int] = set()
@@ -191,7 +221,8 @@ def _members(schema: Json, group: str) -> Iterator[Any]:
 
 
 def _is_wrapped_reference(schema: Json) -> bool:
-    """`{"allOf": [{"$ref": …}], "description": …}`, as many generators write a reference with siblings."""
+    """`{"allOf": [{"$ref": …}], "description": …}`, as many generators write a reference with
+    siblings."""
     parts = _list(schema["allOf"])
     return len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"$ref"}
 
@@ -208,7 +239,13 @@ class _Names:
         return self._by_target.get(id(target), "")
 
     def give(self, target: Json, pointer: str) -> str:
-        wanted = pointer.removeprefix("#/$defs/").removeprefix("#/definitions/").strip("#/").replace("/", ".") or "root"
+        wanted = (
+            pointer.removeprefix("#/$defs/")
+            .removeprefix("#/definitions/")
+            .strip("#/")
+            .replace("/", ".")
+            or "root"
+        )
         name = wanted
         while name in self._taken:
             self._taken[wanted] += 1
@@ -251,7 +288,8 @@ def _tuples(told: Json) -> None:
 
 
 def _constants(told: Json) -> None:
-    """`const` as `enum`, which is obeyed for strings and numbers only; null is a type, not a value."""
+    """`const` as `enum`, which is obeyed for strings and numbers only; null is a type, not a
+    value."""
     if "const" in told:
         value = told["const"]
         if type(value) in TYPES:
@@ -269,10 +307,16 @@ def _constants(told: Json) -> None:
 
 
 def _words(told: Json) -> None:
-    """Limits that are refused or ignored as keywords, told in the description, which the model reads."""
+    """Limits that are refused or ignored as keywords, told in the description, which the model
+    reads."""
     notes = []
     kind = told.get("type")
-    if "format" in told and kind != "integer" and kind != "number" and str(told["format"]) not in STRING_FORMATS:
+    if (
+        "format" in told
+        and kind != "integer"
+        and kind != "number"
+        and str(told["format"]) not in STRING_FORMATS
+    ):
         notes.append(f"Format: {told.pop('format')}.")
     for name, change in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
         if kind == "integer" and type(told.get(name)) is int:

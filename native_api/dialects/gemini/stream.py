@@ -1,7 +1,9 @@
-"""A Gemini reply, complete or streamed, as the unified one. The parts of a candidate are `gemini_reply`'s matter.
+"""A Gemini reply, complete or streamed, as the unified one. The parts of a candidate are
+`gemini_reply`'s matter.
 
-A stream is a series of replies without an end of its own: each candidate's `finishReason` is the end. Some models repeat it
-or send it before the last text, so what a candidate owes at the end leaves when the stream closes.
+A stream is a series of replies without an end of its own: each candidate's `finishReason` is the
+end. Some models repeat it or send it before the last text, so what a candidate owes at the end
+leaves when the stream closes.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from native_api.dialects.gemini.reply import Candidate
 from native_api.dialects.gemini.usage import joined, tier_of, usage_of
 from native_api.dialects.shared.deltas import add_delta, completed
 from native_api.exceptions import UpstreamError
-from native_api.types import ChatCompletion, ChatCompletionChunk, Choice, ChunkChoice, Event, Json, Usage
+from native_api.types import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    Choice,
+    ChunkChoice,
+    Event,
+    Json,
+    Usage,
+)
 
 UNSTATED: Final = "BLOCK_REASON_UNSPECIFIED"
 
@@ -81,7 +91,8 @@ def _index(piece: Json, position: int) -> int:
 
 
 def _blocked_choice(reply: Json) -> Choice:
-    """The choice of a reply without candidates: the prompt was blocked, or there is no answer at all."""
+    """The choice of a reply without candidates: the prompt was blocked, or there is no answer at
+    all."""
     refusal = _refusal(reply)
     if not refusal:
         raise UpstreamError("The provider's answer has no candidates.")
@@ -99,7 +110,10 @@ def _refusal(reply: Json) -> str:
 
 
 def _blocked(reply: Json) -> Json:
-    return {"finish_reason": "content_filter", "native_finish_reason": str(reply["promptFeedback"]["blockReason"])}
+    return {
+        "finish_reason": "content_filter",
+        "native_finish_reason": str(reply["promptFeedback"]["blockReason"]),
+    }
 
 
 class GeminiStream(StreamParser):
@@ -122,7 +136,11 @@ class GeminiStream(StreamParser):
             raise UpstreamError("The provider sent a stream event that is not JSON.") from None
         reply = _reply(body)
         self._head(reply)
-        choices = [choice for position, piece in enumerate(reply.get("candidates") or ()) if (choice := self._piece(piece, position))]
+        choices = [
+            choice
+            for position, piece in enumerate(reply.get("candidates") or ())
+            if (choice := self._piece(piece, position))
+        ]
         return (self._chunk(choices),) if choices else ()
 
     def _head(self, reply: Json) -> None:
@@ -171,19 +189,32 @@ class GeminiStream(StreamParser):
         return chunk
 
     def held(self) -> Json:
-        return {"tool_calls": [call for candidate in self._candidates.values() for call in candidate.held()]}
+        return {
+            "tool_calls": [
+                call for candidate in self._candidates.values() for call in candidate.held()
+            ]
+        }
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._candidates and self._refusal:
             return (self._chunk([self._delta(0, {"refusal": self._refusal}, self._blocked)]),)
-        unfinished = [candidate for candidate in self._candidates.values() if candidate.reason is None]
+        unfinished = [
+            candidate for candidate in self._candidates.values() if candidate.reason is None
+        ]
         if self._refusal:
             for candidate in unfinished:
                 candidate.reason = "PROHIBITED_CONTENT"
         elif unfinished or not self._candidates:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
-        return [self._chunk([self._ending(self._candidates[index], unfinished)]) for index in sorted(self._candidates)]
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
+        return [
+            self._chunk([self._ending(self._candidates[index], unfinished)])
+            for index in sorted(self._candidates)
+        ]
 
     def _ending(self, candidate: Candidate, unfinished: list[Candidate]) -> ChunkChoice:
         owed, ending = candidate.end()
-        return self._delta(candidate.index, owed, self._blocked if candidate in unfinished else ending)
+        return self._delta(
+            candidate.index, owed, self._blocked if candidate in unfinished else ending
+        )

@@ -1,6 +1,7 @@
 """Tools, the choice among them and the shape of the answer, as Gemini says them.
 
-Source: https://ai.google.dev/gemini-api/docs/function-calling and /structured-output (read 2026-11).
+Source: https://ai.google.dev/gemini-api/docs/function-calling and /structured-output (read
+2026-11).
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 
 
 def declare(said: Mapping[str, Any], number: float) -> list[Json]:
-    """The body's `tools`: functions in one entry, Google Search in its own. `number` is the model's generation."""
+    """The body's `tools`: functions in one entry, Google Search in its own. `number` is the model's
+    generation."""
     tools: list[Json] = []
-    functions = [_declaration(tool, f"tools[{position}]") for position, tool in enumerate(said.get("tools") or ())]
+    functions = [
+        _declaration(tool, f"tools[{position}]")
+        for position, tool in enumerate(said.get("tools") or ())
+    ]
     if answers_by_tool(said, number):
         functions.append(_answer_declaration(said["response_format"]))
     if functions and not _are_out_of_play(said, number):
@@ -31,7 +36,8 @@ def declare(said: Mapping[str, Any], number: float) -> list[Json]:
 
 
 def _are_out_of_play(said: Mapping[str, Any], number: float) -> bool:
-    """Functions that must not be called are left out where they would forbid a JSON answer; mode NONE means the same."""
+    """Functions that must not be called are left out where they would forbid a JSON answer; mode
+    NONE means the same."""
     return said.get("tool_choice") == "none" and bool(_shape(said)) and number < 3
 
 
@@ -40,10 +46,15 @@ def _declaration(tool: Json, place: str) -> Json:
         raise UnsupportedField(place, f"this provider has no {tool['type']!r} tools")
     function = tool["function"]
     if not NAME.fullmatch(function["name"]):
-        raise UnsupportedField(f"{place}.function.name", "this provider takes letters, digits, '_', '.', ':' and '-', at most 128")
+        raise UnsupportedField(
+            f"{place}.function.name",
+            "this provider takes letters, digits, '_', '.', ':' and '-', at most 128",
+        )
     declaration = {"name": function["name"], "description": function.get("description") or ""}
     if function.get("parameters"):
-        declaration["parametersJsonSchema"] = _of_object(adapted(function["parameters"], f"{place}.function.parameters"))
+        declaration["parametersJsonSchema"] = _of_object(
+            adapted(function["parameters"], f"{place}.function.parameters")
+        )
     return declaration
 
 
@@ -78,13 +89,16 @@ def _particular(choice: Json, by_tool: bool) -> Json:
     names = [(tool.get("function") or tool).get("name") for tool in allowed["tools"]]
     if by_tool:
         return {"mode": "ANY", "allowedFunctionNames": [*names, FORCED_TOOL]}
-    # AUTO takes no list of names; VALIDATED is the mode with a list that leaves the choice to the model.
+    # AUTO takes no list of names; VALIDATED is the mode with a list that leaves the choice to the
+    # model.
     return {"mode": "ANY" if _must_call(choice) else "VALIDATED", "allowedFunctionNames": names}
 
 
 def _must_call(choice: Any) -> bool:
     if isinstance(choice, dict):
-        return choice.get("type") != "allowed_tools" or choice["allowed_tools"]["mode"] == "required"
+        return (
+            choice.get("type") != "allowed_tools" or choice["allowed_tools"]["mode"] == "required"
+        )
     return bool(choice == "required")
 
 
@@ -95,24 +109,40 @@ def _shape(said: Mapping[str, Any]) -> str:
 
 
 def answers_by_tool(said: Mapping[str, Any], number: float) -> bool:
-    """Whether a tool must carry the structured answer: models before generation 3 refuse a JSON type beside functions."""
+    """Whether a tool must carry the structured answer: models before generation 3 refuse a JSON
+    type beside functions."""
     choice = said.get("tool_choice")
-    return bool(_shape(said) and said.get("tools") and number < 3 and choice != "none" and not _must_call(choice))
+    return bool(
+        _shape(said)
+        and said.get("tools")
+        and number < 3
+        and choice != "none"
+        and not _must_call(choice)
+    )
 
 
 def _answer_declaration(response_format: Json) -> Json:
     if response_format["type"] != "json_schema":
-        raise UnsupportedField("response_format", "this model takes json_object only without tools; use json_schema")
+        raise UnsupportedField(
+            "response_format", "this model takes json_object only without tools; use json_schema"
+        )
     told = response_format["json_schema"]
     schema = _of_object(adapted(told.get("schema") or {}, "response_format.json_schema.schema"))
     if schema["type"] != "object":
-        raise UnsupportedField("response_format.json_schema.schema", "beside tools this model takes only an object")
+        raise UnsupportedField(
+            "response_format.json_schema.schema", "beside tools this model takes only an object"
+        )
     description = "Gives the final answer. Call this once no other function is needed."
-    return {"name": FORCED_TOOL, "description": told.get("description") or description, "parametersJsonSchema": schema}
+    return {
+        "name": FORCED_TOOL,
+        "description": told.get("description") or description,
+        "parametersJsonSchema": schema,
+    }
 
 
 def shape_answer(said: Mapping[str, Any], number: float, config: Json) -> None:
-    """Ask for JSON in the generation config, unless tools are in the way and one of them carries the answer."""
+    """Ask for JSON in the generation config, unless tools are in the way and one of them carries
+    the answer."""
     kind = _shape(said)
     must_call = bool(said.get("tools")) and _must_call(said.get("tool_choice"))
     if not kind or answers_by_tool(said, number) or (must_call and number < 3):

@@ -1,7 +1,9 @@
-"""Token counts of a Gemini reply (https://ai.google.dev/api/generate-content#UsageMetadata, read 2026-11).
+"""Token counts of a Gemini reply (https://ai.google.dev/api/generate-content#UsageMetadata, read
+2026-11).
 
-`promptTokenCount` has the cached tokens in it but not those of built-in tools' results; `candidatesTokenCount` has no
-thoughts in it. A stream tells the counts so far, and Vertex AI sends events whose metadata holds none.
+`promptTokenCount` has the cached tokens in it but not those of built-in tools' results;
+`candidatesTokenCount` has no thoughts in it. A stream tells the counts so far, and Vertex AI sends
+events whose metadata holds none.
 """
 
 from __future__ import annotations
@@ -26,11 +28,16 @@ def usage_of(told: Json) -> Usage | None:
         return None
     prompt = count(told, "promptTokenCount") + count(told, "toolUsePromptTokenCount")
     thoughts = count(told, "thoughtsTokenCount")
-    usage = usage_with(prompt, count(told, "candidatesTokenCount") + thoughts, count(told, "totalTokenCount"))
+    usage = usage_with(
+        prompt, count(told, "candidatesTokenCount") + thoughts, count(told, "totalTokenCount")
+    )
     of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
     if count(told, "cachedContentTokenCount"):
         of_prompt["cached_tokens"] = count(told, "cachedContentTokenCount")
-        of_prompt |= {f"cached_{name}": number for name, number in _by_kind(told.get("cacheTokensDetails")).items()}
+        of_prompt |= {
+            f"cached_{name}": number
+            for name, number in _by_kind(told.get("cacheTokensDetails")).items()
+        }
     of_completion = _by_kind(told.get("candidatesTokensDetails"))
     if thoughts:
         of_completion["reasoning_tokens"] = thoughts
@@ -50,7 +57,8 @@ TIERS: Final = {
     "ON_DEMAND_PRIORITY": "priority",
     "PROVISIONED_THROUGHPUT": "scale",
 }
-"""What the Gemini API and Vertex AI call a tier of service -> OpenAI's word; strict clients take no other."""
+"""What the Gemini API and Vertex AI call a tier of service -> OpenAI's word; strict clients take no
+other."""
 
 
 def tier_of(told: Json) -> str | None:
@@ -62,7 +70,13 @@ def tier_of(told: Json) -> str | None:
 def _by_kind(*lists: Any) -> Json:
     """`audio_tokens`, `image_tokens` and the like; text is the rest."""
     counts: Json = {}
-    for entry in (entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)):
+    for entry in (
+        entry
+        for entries in lists
+        if isinstance(entries, list)
+        for entry in entries
+        if isinstance(entry, dict)
+    ):
         name = f"{str(entry.get('modality', '')).lower()}_tokens"
         if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
             counts[name] = counts.get(name, 0) + count(entry, "tokenCount")

@@ -1,4 +1,5 @@
-"""Unified messages -> Ollama's. A message is one text with images beside it, so the place of an image in a text is lost.
+"""Unified messages -> Ollama's. A message is one text with images beside it, so the place of an
+image in a text is lost.
 
 Tool results name the tool, which the call of the same id tells; newer versions read the id as well
 (https://docs.ollama.com/capabilities/tool-calling, read 2026-11).
@@ -62,9 +63,13 @@ class Conversation:
         else:
             raise UnsupportedField(f"{place}.{kind}", "Ollama takes text and images")
         if inline is None:
-            raise UnsupportedField(f"{place}.{kind}", "Ollama fetches nothing: send the image as a data URL")
+            raise UnsupportedField(
+                f"{place}.{kind}", "Ollama fetches nothing: send the image as a data URL"
+            )
         if not inline.media_type.startswith("image/"):
-            raise UnsupportedField(f"{place}.{kind}", f"Ollama takes images, not {inline.media_type}")
+            raise UnsupportedField(
+                f"{place}.{kind}", f"Ollama takes images, not {inline.media_type}"
+            )
         return inline.data
 
     def _assistant(self, message: Mapping[str, Any], turn: Json) -> None:
@@ -72,7 +77,11 @@ class Conversation:
         if message.get("reasoning_content") and not message.get("reasoning_details"):
             # Reasoning with details belongs to another wire; this one has none.
             turn["thinking"] = message["reasoning_content"]
-        made = [data_url(image["image_url"]["url"]) for image in message.get("images") or () if image.get("image_url")]
+        made = [
+            data_url(image["image_url"]["url"])
+            for image in message.get("images") or ()
+            if image.get("image_url")
+        ]
         if any(made):
             turn["images"] = [image.data for image in made if image]
         if message.get("audio"):
@@ -82,9 +91,16 @@ class Conversation:
             turn["tool_calls"] = calls
 
     def _call(self, call: Mapping[str, Any], index: int) -> Json:
-        function = call.get("function") or {"name": call["custom"]["name"], "arguments": call["custom"]["input"]}
+        function = call.get("function") or {
+            "name": call["custom"]["name"],
+            "arguments": call["custom"]["input"],
+        }
         self._names[call["id"]] = function["name"]
-        told = {"index": index, "name": function["name"], "arguments": arguments_of(function["arguments"])}
+        told = {
+            "index": index,
+            "name": function["name"],
+            "arguments": arguments_of(function["arguments"]),
+        }
         return {"id": call["id"], "type": "function", "function": told}
 
     def _result(self, message: Mapping[str, Any], turn: Json) -> None:

@@ -1,8 +1,10 @@
-"""Ollama's replies, complete and streamed -> unified ones. A stream is the same object again and again with the next piece in
-it; the last one is `done` and tells the counts (https://docs.ollama.com/api/chat and /api/streaming, read 2026-11).
+"""Ollama's replies, complete and streamed -> unified ones. A stream is the same object again and
+again with the next piece in it; the last one is `done` and tells the counts
+(https://docs.ollama.com/api/chat and /api/streaming, read 2026-11).
 
-Versions before ids for tool calls get ids made of the call itself and its position: the same for the complete and the
-streamed reply, unique in it. The same call at the same position of a later turn has the same id again.
+Versions before ids for tool calls get ids made of the call itself and its position: the same for
+the complete and the streamed reply, unique in it. The same call at the same position of a later
+turn has the same id again.
 """
 
 from __future__ import annotations
@@ -23,9 +25,15 @@ from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Usage
 
 FINISH_REASONS: Final = {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
-"""`load` and `unload`: a request without messages, which only moves the model. Anything else is `stop`."""
+"""`load` and `unload`: a request without messages, which only moves the model. Anything else is
+`stop`."""
 
-IMAGE_TYPES: Final = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+IMAGE_TYPES: Final = {
+    "iVBOR": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+}
 """How base64 of an image begins. Ollama does not name the type."""
 
 
@@ -52,16 +60,21 @@ def reply(body: Any) -> ChatCompletion:
 
 
 def said(message: Json, calls: int = 0, images: int = 0) -> Json:
-    """What a message or a piece of one says, as a delta. `calls` and `images` count those before it."""
+    """What a message or a piece of one says, as a delta. `calls` and `images` count those before
+    it."""
     delta: Json = {}
     if message.get("content"):
         delta["content"] = message["content"]
     if message.get("thinking"):
         delta["reasoning_content"] = message["thinking"]
     if message.get("tool_calls"):
-        delta["tool_calls"] = [tool_call(call, calls + position) for position, call in enumerate(message["tool_calls"])]
+        delta["tool_calls"] = [
+            tool_call(call, calls + position) for position, call in enumerate(message["tool_calls"])
+        ]
     if message.get("images"):
-        delta["images"] = [_image(data, images + position) for position, data in enumerate(message["images"])]
+        delta["images"] = [
+            _image(data, images + position) for position, data in enumerate(message["images"])
+        ]
     return delta
 
 
@@ -70,7 +83,12 @@ def tool_call(call: Json, index: int) -> Json:
     name, given = function.get("name") or "", function.get("arguments")
     arguments = given if isinstance(given, str) and given else dumped(given or {})
     call_id = call.get("id") or _call_id(index, name, arguments)
-    return {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {
+        "index": index,
+        "id": call_id,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
 
 
 def _call_id(index: int, name: str, arguments: str) -> str:
@@ -79,8 +97,14 @@ def _call_id(index: int, name: str, arguments: str) -> str:
 
 
 def _image(data: str, index: int) -> Json:
-    media_type = next((kind for start, kind in IMAGE_TYPES.items() if data.startswith(start)), "image/png")
-    return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{data}"}, "index": index}
+    media_type = next(
+        (kind for start, kind in IMAGE_TYPES.items() if data.startswith(start)), "image/png"
+    )
+    return {
+        "type": "image_url",
+        "image_url": {"url": f"data:{media_type};base64,{data}"},
+        "index": index,
+    }
 
 
 def finish_reason(reason: str | None, has_calls: bool) -> str:
@@ -90,7 +114,8 @@ def finish_reason(reason: str | None, has_calls: bool) -> str:
 
 
 def usage_of(told: Json) -> Usage | None:
-    """The counts, None where there are none. A prompt that was wholly cached is not counted by older versions."""
+    """The counts, None where there are none. A prompt that was wholly cached is not counted by
+    older versions."""
     if "prompt_eval_count" not in told and "eval_count" not in told:
         return None
     return usage_with(count(told, "prompt_eval_count"), count(told, "eval_count"))
@@ -98,7 +123,11 @@ def usage_of(told: Json) -> Usage | None:
 
 def likelihoods(items: Iterable[Any]) -> Json:
     """Ollama's log probabilities have OpenAI's shape, but leave out what is empty."""
-    content = [{"token": "", "logprob": 0.0, "bytes": None, "top_logprobs": [], **item} for item in items if isinstance(item, dict)]
+    content = [
+        {"token": "", "logprob": 0.0, "bytes": None, "top_logprobs": [], **item}
+        for item in items
+        if isinstance(item, dict)
+    ]
     return {"content": content, "refusal": None}
 
 
@@ -159,9 +188,17 @@ class OllamaStream(StreamParser):
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if told.get("logprobs"):
             choice["logprobs"] = likelihoods(told["logprobs"])
-        return {"id": "", "object": "chat.completion.chunk", "created": self._created, "model": self._model, "choices": [choice]}
+        return {
+            "id": "",
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+            "choices": [choice],
+        }
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._finished:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return ()

@@ -1,9 +1,11 @@
-"""Tool calls and reasoning details of one choice, numbered 0, 1, 2… in order of appearance, whatever the server counts.
+"""Tool calls and reasoning details of one choice, numbered 0, 1, 2… in order of appearance,
+whatever the server counts.
 
-What servers of the family do, each seen in the wild: no index at all (Ollama, MLX); index 0 for every parallel call, told apart by
-ids (Gemini's compatible endpoint); indexes that count other blocks too; no id, or the id and name again in every piece, or empty
-ones (Qwen); arguments whole, null or an object. A client of OpenAI joins every string of a piece to what it has, so a piece must hold
-only what is new.
+What servers of the family do, each seen in the wild: no index at all (Ollama, MLX); index 0 for
+every parallel call, told apart by ids (Gemini's compatible endpoint); indexes that count other
+blocks too; no id, or the id and name again in every piece, or empty ones (Qwen); arguments whole,
+null or an object. A client of OpenAI joins every string of a piece to what it has, so a piece must
+hold only what is new.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class Call:
 
 
 class Calls:
-    """`take` each piece as it comes, then `owed` once. `forced` is what was said by the tool that stands for the answer."""
+    """`take` each piece as it comes, then `owed` once. `forced` is what was said by the tool that
+    stands for the answer."""
 
     __slots__ = ("_by_index", "_calls", "_choice", "_given", "count", "forced")
 
@@ -40,7 +43,8 @@ class Calls:
         self._given: dict[Any, Call] = {}
 
     def take(self, piece: Json, reply_id: str) -> tuple[Json | None, str]:
-        """The unified piece, None where it says nothing new; and text, where the piece is the answer itself."""
+        """The unified piece, None where it says nothing new; and text, where the piece is the
+        answer itself."""
         told = piece.get("custom") if piece.get("custom") is not None else piece.get("function")
         told = told if isinstance(told, dict) else {}
         call = self._known(piece, told)
@@ -57,7 +61,13 @@ class Calls:
         index, call_id, name = piece.get("index"), piece.get("id"), told.get("name")
         if index is not None:
             call = self._by_index.get(index)
-            is_other = call is not None and call_id and name and call.id != call_id and self._given.get(call_id) is not call
+            is_other = (
+                call is not None
+                and call_id
+                and name
+                and call.id != call_id
+                and self._given.get(call_id) is not call
+            )
             return None if is_other else call
         if call_id:
             return self._given.get(call_id)
@@ -69,7 +79,9 @@ class Calls:
         number = -1 if name == FORCED_TOOL else self.count
         call_id = str(piece.get("id") or self._made_id(reply_id or name))
         if call_id in self._given:
-            call_id = f"{call_id}_{self.count}"  # results are matched by id, so two calls never share one
+            call_id = (
+                f"{call_id}_{self.count}"  # results are matched by id, so two calls never share one
+            )
         call = Call(number, call_id, name, "custom" in piece or piece.get("type") == "custom")
         self._calls.append(call)
         if piece.get("index") is not None:
@@ -89,9 +101,17 @@ class Calls:
 
     def _piece(self, call: Call, is_new: bool, piece: Json, told: Json, words: str) -> Json | None:
         kind, key = ("custom", "input") if call.is_custom else ("function", "arguments")
-        extra: Json = {"extra_content": piece["extra_content"]} if piece.get("extra_content") else {}
+        extra: Json = (
+            {"extra_content": piece["extra_content"]} if piece.get("extra_content") else {}
+        )
         if is_new:
-            return {"index": call.number, "id": call.id, "type": kind, kind: {"name": call.name, key: words}, **extra}
+            return {
+                "index": call.number,
+                "id": call.id,
+                "type": kind,
+                kind: {"name": call.name, key: words},
+                **extra,
+            }
         more: Json = {}
         name = told.get("name")
         if name and name != call.name and not call.said:
@@ -105,7 +125,11 @@ class Calls:
 
     def owed(self) -> list[Json]:
         """`{}` for functions that were called without a word: clients parse the arguments."""
-        silent = [call for call in self._calls if not call.said and not call.is_custom and not call.is_forced]
+        silent = [
+            call
+            for call in self._calls
+            if not call.said and not call.is_custom and not call.is_forced
+        ]
         return [{"index": call.number, "function": {"arguments": "{}"}} for call in silent]
 
 
@@ -116,7 +140,8 @@ def _words(value: Any) -> str:
 
 
 class Details:
-    """Numbers `reasoning_details`. OpenRouter gives the summary and the encrypted form of one block the same index."""
+    """Numbers `reasoning_details`. OpenRouter gives the summary and the encrypted form of one block
+    the same index."""
 
     __slots__ = ("_last", "_numbers")
 
@@ -136,8 +161,13 @@ class Details:
         if known is None or is_new:
             known = self._numbers[key] = (self._count(), item_id)
         self._last = key
-        # Clients join the strings of pieces, so what names the detail is said once; servers say it with each.
-        told = item if is_new else {name: value for name, value in item.items() if name not in ("id", "format")}
+        # Clients join the strings of pieces, so what names the detail is said once; servers say it
+        # with each.
+        told = (
+            item
+            if is_new
+            else {name: value for name, value in item.items() if name not in ("id", "format")}
+        )
         return {**told, "index": known[0]}
 
     def _count(self) -> int:

@@ -1,4 +1,5 @@
-"""What the family's servers put into content and beside it: lists of parts, thinking in tags, sources, log probabilities."""
+"""What the family's servers put into content and beside it: lists of parts, thinking in tags,
+sources, log probabilities."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ from native_api.types import Json
 
 
 def split(delta: Json, parts: Iterable[Any], length: int) -> None:
-    """Content as a list (Mistral): text is the content, thinking the reasoning, images `images`, the rest annotations.
+    """Content as a list (Mistral): text is the content, thinking the reasoning, images `images`,
+    the rest annotations.
 
-    https://docs.mistral.ai/capabilities/citations and /capabilities/reasoning (2026-11). `length` is the text said before.
+    https://docs.mistral.ai/capabilities/citations and /capabilities/reasoning (2026-11). `length`
+    is the text said before.
     """
     texts: list[str] = []
     thoughts: list[str] = []
@@ -30,7 +33,9 @@ def split(delta: Json, parts: Iterable[Any], length: int) -> None:
         elif kind == "refusal":
             delta["refusal"] = (delta.get("refusal") or "") + (part.get("refusal") or "")
         else:
-            delta.setdefault("annotations", []).append({**part, "start_index": said, "end_index": said})
+            delta.setdefault("annotations", []).append(
+                {**part, "start_index": said, "end_index": said}
+            )
     delta["content"] = "".join(texts)
     if any(thoughts):
         delta["reasoning_content"] = "".join(thoughts)
@@ -48,7 +53,8 @@ def _image(part: Json) -> Json:
 
 
 def gather(kept: Json, told: Mapping[str, Any]) -> None:
-    """Add pieces of what has no unified field: text is joined, objects are merged, items of a list by their `index`.
+    """Add pieces of what has no unified field: text is joined, objects are merged, items of a list
+    by their `index`.
 
     Groq streams each of its `executed_tools` twice: first with the arguments, then with the output.
     """
@@ -74,7 +80,14 @@ def _gather_items(kept: list[Any], items: list[Any]) -> None:
 
 
 def _same(kept: list[Any], index: Any) -> Json | None:
-    return next((known for known in kept if index is not None and isinstance(known, dict) and known.get("index") == index), None)
+    return next(
+        (
+            known
+            for known in kept
+            if index is not None and isinstance(known, dict) and known.get("index") == index
+        ),
+        None,
+    )
 
 
 def annotations_of(annotations: Iterable[Any]) -> list[Any]:
@@ -89,15 +102,26 @@ def _cited(item: Json) -> Json:
         return url_citation(item)
     # A citation that is flat, as OpenAI's other API and Mistral's `tool_reference` tell it.
     told = {name: value for name, value in item.items() if name != "type"}
-    return {"type": "url_citation", "url_citation": {"title": "", "start_index": 0, "end_index": 0, **told}}
+    return {
+        "type": "url_citation",
+        "url_citation": {"title": "", "start_index": 0, "end_index": 0, **told},
+    }
 
 
 def sources_of(body: Mapping[str, Any], length: int) -> list[Json]:
-    """Annotations of the sources that are told beside the choices (Perplexity, xAI): the whole answer rests on them."""
-    results = [item for item in body.get("search_results") or () if isinstance(item, dict) and item.get("url")]
+    """Annotations of the sources that are told beside the choices (Perplexity, xAI): the whole
+    answer rests on them."""
+    results = [
+        item
+        for item in body.get("search_results") or ()
+        if isinstance(item, dict) and item.get("url")
+    ]
     found = results or [_address(item) for item in body.get("citations") or ()]
     return [
-        {"type": "url_citation", "url_citation": {"title": "", **_known(item), "start_index": 0, "end_index": length}}
+        {
+            "type": "url_citation",
+            "url_citation": {"title": "", **_known(item), "start_index": 0, "end_index": length},
+        }
         for item in found
         if item.get("url")
     ]
@@ -108,11 +132,16 @@ def _address(item: Any) -> Json:
 
 
 def _known(item: Json) -> Json:
-    return {name: item[name] for name in ("url", "title", "snippet", "date", "last_updated") if item.get(name)}
+    return {
+        name: item[name]
+        for name in ("url", "title", "snippet", "date", "last_updated")
+        if item.get(name)
+    }
 
 
 def logprobs_of(told: Any, text: str) -> Json | None:
-    """OpenAI's `logprobs`: Together tells lists of tokens, or one number for a piece of a stream."""
+    """OpenAI's `logprobs`: Together tells lists of tokens, or one number for a piece of a
+    stream."""
     if isinstance(told, int | float) and not isinstance(told, bool):
         return {"content": [_token(text, float(told))], "refusal": None}
     if not isinstance(told, dict):
@@ -124,11 +153,17 @@ def logprobs_of(told: Any, text: str) -> Json | None:
 
 
 def _token(token: str | None, logprob: float | None) -> Json:
-    return {"token": token or "", "logprob": logprob or 0.0, "bytes": list((token or "").encode()), "top_logprobs": []}
+    return {
+        "token": token or "",
+        "logprob": logprob or 0.0,
+        "bytes": list((token or "").encode()),
+        "top_logprobs": [],
+    }
 
 
 class ThinkTags:
-    """Tells the thinking at the head of a text, `<think>…</think>`, from the answer, however the text is cut."""
+    """Tells the thinking at the head of a text, `<think>…</think>`, from the answer, however the
+    text is cut."""
 
     OPEN: Final = "<think>"
     CLOSE: Final = "</think>"
@@ -166,7 +201,14 @@ class ThinkTags:
         if closed:
             self._state, self.held = "gap", rest
             return thought
-        keep = next((size for size in range(len(self.CLOSE) - 1, 0, -1) if self.held.endswith(self.CLOSE[:size])), 0)
+        keep = next(
+            (
+                size
+                for size in range(len(self.CLOSE) - 1, 0, -1)
+                if self.held.endswith(self.CLOSE[:size])
+            ),
+            0,
+        )
         thought, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
         return thought
 

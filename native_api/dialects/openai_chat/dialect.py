@@ -1,10 +1,12 @@
 """OpenAI Chat Completions: https://platform.openai.com/docs/api-reference/chat (read 2026-11).
 
-The unified format is this wire's, so most of the work is leaving out what is ours and being lenient in what
-comes back: the family of "compatible" servers differs in roles, names and in how it reports errors and usage.
+The unified format is this wire's, so most of the work is leaving out what is ours and being lenient
+in what comes back: the family of "compatible" servers differs in roles, names and in how it reports
+errors and usage.
 
-Here: the body's frame. Beside it: `openai_models` (what models refuse), `openai_messages` with `openai_parts`, `openai_tools`
-(tools and structured output), `openai_reply` with `openai_calls`, `openai_stream`, `openai_usage` and `errors`.
+Here: the body's frame. Beside it: `openai_models` (what models refuse), `openai_messages` with
+`openai_parts`, `openai_tools` (tools and structured output), `openai_reply` with `openai_calls`,
+`openai_stream`, `openai_usage` and `errors`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,17 @@ from native_api.dialects.shared.urls import address
 from native_api.exceptions import UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
-BUILT = frozenset({"messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens", "max_completion_tokens"})
+BUILT = frozenset(
+    {
+        "messages",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "reasoning_effort",
+        "max_tokens",
+        "max_completion_tokens",
+    }
+)
 
 
 class OpenAI(Dialect):
@@ -36,11 +48,17 @@ class OpenAI(Dialect):
         return address(target, "/chat/completions")
 
     def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported(chat, target) | refused_by(target.model, chat.get("reasoning_effort"))
+        return super().unsupported(chat, target) | refused_by(
+            target.model, chat.get("reasoning_effort")
+        )
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported(chat, target)
-        said = {name: value for name, value in chat.items() if value is not None and name not in unsupported}
+        said = {
+            name: value
+            for name, value in chat.items()
+            if value is not None and name not in unsupported
+        }
         body["model"] = target.model
         body["messages"] = _messages(chat, target, unsupported, omitted)
         offer(said, target.provider.quirks.extensions, unsupported, body, omitted)
@@ -65,10 +83,14 @@ class OpenAI(Dialect):
         return error_answered(status, headers, body)
 
 
-def _messages(chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]) -> list[Json]:
+def _messages(
+    chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]
+) -> list[Json]:
     family = family_of(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
-    conversation = Conversation(target.provider.quirks, roles, unsupported, takes_breakpoints(target.model))
+    conversation = Conversation(
+        target.provider.quirks, roles, unsupported, takes_breakpoints(target.model)
+    )
     conversation.add(chat["messages"])
     omitted += sorted(conversation.hints)
     return conversation.messages
@@ -100,7 +122,9 @@ def _limit(chat: ChatRequest, target: Target, body: Json) -> None:
         return
     family = family_of(target.model)
     asked = "max_completion_tokens" if chat.get("max_completion_tokens") else "max_tokens"
-    body[target.provider.quirks.max_tokens_field or (family and family.max_tokens_field) or asked] = limit
+    body[
+        target.provider.quirks.max_tokens_field or (family and family.max_tokens_field) or asked
+    ] = limit
 
 
 def _stream(chat: ChatRequest, target: Target, body: Json) -> None:

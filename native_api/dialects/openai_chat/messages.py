@@ -1,8 +1,10 @@
-"""Unified messages -> the messages of one vendor of OpenAI's family. One `Conversation` per request; rules first:
+"""Unified messages -> the messages of one vendor of OpenAI's family. One `Conversation` per
+request; rules first:
 
-1. What is ours goes only where the vendor takes it (`Quirks.extensions`, `Quirks.reasoning_field`); OpenAI answers 400 to
-   unknown fields. Reasoning that another dialect made stays here.
-2. A tool's result is text. Its images and files follow in a user's message, after the last result of the step.
+1. What is ours goes only where the vendor takes it (`Quirks.extensions`, `Quirks.reasoning_field`);
+   OpenAI answers 400 to unknown fields. Reasoning that another dialect made stays here.
+2. A tool's result is text. Its images and files follow in a user's message, after the last result
+   of the step.
 3. The legacy `function_call` and its result are sent as the tool call and result that they are.
 4. A message that says nothing to this vendor is left out.
 """
@@ -21,7 +23,9 @@ from native_api.types import Json, Quirks
 LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ALPHANUMERIC: Final = re.compile(r"[a-zA-Z0-9]*")
 OWN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
-    "annotations": lambda message: [annotation_told(item) for item in message.get("annotations") or ()],
+    "annotations": lambda message: [
+        annotation_told(item) for item in message.get("annotations") or ()
+    ],
     "images": lambda message: message.get("images"),
     "reasoning_details": vendor_details,
 }
@@ -31,7 +35,13 @@ OWN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 class Conversation:
     """Collects the messages of one request, and the hints that could not be said."""
 
-    def __init__(self, quirks: Quirks, roles: Mapping[str, str], unsupported: frozenset[str], breakpoints: bool) -> None:
+    def __init__(
+        self,
+        quirks: Quirks,
+        roles: Mapping[str, str],
+        unsupported: frozenset[str],
+        breakpoints: bool,
+    ) -> None:
         self.messages: list[Json] = []
         self.hints: set[str] = set()
         self._quirks = quirks
@@ -51,7 +61,11 @@ class Conversation:
             self.messages.append(self._result(message, place))
             return
         self._attach()
-        told = self._assistant(message) if role == "assistant" else {"content": self._parts.content(message, place)}
+        told = (
+            self._assistant(message)
+            if role == "assistant"
+            else {"content": self._parts.content(message, place)}
+        )
         if told is None:
             return
         told = {"role": self._roles.get(role, role), **told}
@@ -111,13 +125,15 @@ class Conversation:
                 told |= {name: value for name, value in block.items() if name == "extra_content"}
 
     def _reasoning(self, message: Mapping[str, Any], told: Json) -> None:
-        """The reasoning text where the vendor wants it, unless it goes back as `reasoning_details`."""
+        """The reasoning text where the vendor wants it, unless it goes back as
+        `reasoning_details`."""
         text = message.get("reasoning_content") or ""
         field = self._quirks.reasoning_field
         if "reasoning_details" in told or not field:
             return
         if field == "reasoning_content" and (text or told.get("tool_calls")):
-            # DeepSeek and Moonshot answer 400 to a step of tool calls without the field, even where nothing was thought.
+            # DeepSeek and Moonshot answer 400 to a step of tool calls without the field, even where
+            # nothing was thought.
             told[field] = text
         elif field == "reasoning" and text:
             told[field] = text
@@ -126,7 +142,10 @@ class Conversation:
         elif field == "thinking" and text:
             rest = told["content"] or []
             thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
-            told["content"] = [thought, *([{"type": "text", "text": rest}] if isinstance(rest, str) else rest)]
+            told["content"] = [
+                thought,
+                *([{"type": "text", "text": rest}] if isinstance(rest, str) else rest),
+            ]
 
     def _calls(self, message: Mapping[str, Any]) -> list[Json]:
         calls = [self._call(call) for call in message.get("tool_calls") or ()]
@@ -142,7 +161,10 @@ class Conversation:
             told["custom"] = call["custom"]
         else:
             arguments = call["function"]["arguments"]
-            told["function"] = {**call["function"], "arguments": arguments if arguments.strip() else "{}"}
+            told["function"] = {
+                **call["function"],
+                "arguments": arguments if arguments.strip() else "{}",
+            }
         if call.get("extra_content") and "extra_content" in self._quirks.extensions:
             told["extra_content"] = call["extra_content"]
         return told
@@ -161,7 +183,10 @@ class Conversation:
         call_id = self._id(message.get("tool_call_id") or message["name"])
         content, files = self._parts.result(message, place)
         if files:
-            self._attached += [{"type": "text", "text": f"From the result of the tool call {call_id}:"}, *files]
+            self._attached += [
+                {"type": "text", "text": f"From the result of the tool call {call_id}:"},
+                *files,
+            ]
         if message.get("is_error"):
             self.hints.add("messages.is_error")
         told = {"role": "tool", "tool_call_id": call_id, "content": content}
@@ -177,6 +202,11 @@ class Conversation:
             self._attached = []
 
     def _close_tools(self) -> None:
-        """Mistral answers 400, "Unexpected role 'user' after role 'tool'": the model's turn has to end first."""
-        if not self._quirks.user_after_tools and self.messages and self.messages[-1]["role"] == "tool":
+        """Mistral answers 400, "Unexpected role 'user' after role 'tool'": the model's turn has to
+        end first."""
+        if (
+            not self._quirks.user_after_tools
+            and self.messages
+            and self.messages[-1]["role"] == "tool"
+        ):
             self.messages.append({"role": "assistant", "content": "OK"})

@@ -1,12 +1,16 @@
-"""What models refuse although their wire has it: one table of name patterns, for every vendor that serves them.
+"""What models refuse although their wire has it: one table of name patterns, for every vendor that
+serves them.
 
-A model's name is looked at without its vendor's path and tag (`openai/gpt-5:free` is `gpt-5`). An Azure deployment with
-a name of its own matches nothing and is left as it is. Sources, read 2026-11:
-- https://platform.openai.com/docs/guides/reasoning and https://platform.openai.com/docs/guides/latest-model: reasoning models
-  refuse sampling unless reasoning is off, and take `max_completion_tokens` only.
-- https://learn.microsoft.com/azure/ai-foundry/openai/how-to/reasoning: the same list, with `logit_bias` and `logprobs`.
+A model's name is looked at without its vendor's path and tag (`openai/gpt-5:free` is `gpt-5`). An
+Azure deployment with a name of its own matches nothing and is left as it is. Sources, read 2026-11:
+- https://platform.openai.com/docs/guides/reasoning and
+  https://platform.openai.com/docs/guides/latest-model: reasoning models refuse sampling unless
+  reasoning is off, and take `max_completion_tokens` only.
+- https://learn.microsoft.com/azure/ai-foundry/openai/how-to/reasoning: the same list, with
+  `logit_bias` and `logprobs`.
 - https://platform.openai.com/docs/api-reference/chat/create: no `stop` for o3 and later.
-- https://docs.x.ai/docs/guides/reasoning: Grok refuses penalties and `stop`, and some models the effort.
+- https://docs.x.ai/docs/guides/reasoning: Grok refuses penalties and `stop`, and some models the
+  effort.
 - https://api-docs.deepseek.com/guides/thinking_mode: `logprobs` is an error for deepseek-reasoner.
 """
 
@@ -21,9 +25,20 @@ from typing import Final, Literal
 from native_api.types import empty
 
 Reasoning = Literal["always", "on", "off", "never"]
-"""`on` and `off` are what a model does where no effort is asked for; such models take `none` too."""
+"""`on` and `off` are what a model does where no effort is asked for; such models take `none`
+too."""
 
-SAMPLING: Final = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"})
+SAMPLING: Final = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+    }
+)
 WHILE_REASONING: Final = SAMPLING | {"prediction"}
 NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -47,11 +62,20 @@ class Family:
 
 def _early(pattern: str, *refused: str, **roles: str) -> Family:
     """The first reasoning models: they take `stop`, and always reason."""
-    return Family(re.compile(pattern), "always", frozenset(refused), WHILE_REASONING, "max_completion_tokens", roles)
+    return Family(
+        re.compile(pattern),
+        "always",
+        frozenset(refused),
+        WHILE_REASONING,
+        "max_completion_tokens",
+        roles,
+    )
 
 
 def _openai(pattern: str, reasoning: Reasoning) -> Family:
-    return Family(re.compile(pattern), reasoning, NOTHING, WHILE_REASONING | {"stop"}, "max_completion_tokens")
+    return Family(
+        re.compile(pattern), reasoning, NOTHING, WHILE_REASONING | {"stop"}, "max_completion_tokens"
+    )
 
 
 def _plain(pattern: str, *refused: str) -> Family:
@@ -59,15 +83,32 @@ def _plain(pattern: str, *refused: str) -> Family:
 
 
 def _grok(pattern: str, *refused: str) -> Family:
-    return Family(re.compile(pattern), "always", frozenset({"presence_penalty", "frequency_penalty", "stop", *refused}))
+    return Family(
+        re.compile(pattern),
+        "always",
+        frozenset({"presence_penalty", "frequency_penalty", "stop", *refused}),
+    )
 
 
 FAMILIES: Final = (
-    _early(r"o1-(mini|preview)", "parallel_tool_calls", "reasoning_effort", system="user", developer="user"),
+    _early(
+        r"o1-(mini|preview)",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        system="user",
+        developer="user",
+    ),
     _early(r"(o1|o3-mini)(-|$)", "parallel_tool_calls"),
     _openai(r"o\d(-|$)", "always"),
     _plain(r"gpt-5-chat", "reasoning_effort"),
-    _plain(r"gpt-(5|4o|4o-mini)-search", "temperature", "top_p", "presence_penalty", "frequency_penalty", "reasoning_effort"),
+    _plain(
+        r"gpt-(5|4o|4o-mini)-search",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "reasoning_effort",
+    ),
     _openai(r"gpt-5\.\d-chat", "always"),
     _openai(r"gpt-5(\.\d)?-pro|gpt-5(\.[12])?-codex|gpt-5(-|$)", "always"),
     _openai(r"gpt-5\.[1-4]", "off"),
@@ -88,7 +129,8 @@ def family_of(model: str) -> Family | None:
 
 
 def refused_by(model: str, effort: str | None) -> frozenset[str]:
-    """Unified fields that this model refuses when asked for this effort (None: for none in particular)."""
+    """Unified fields that this model refuses when asked for this effort (None: for none in
+    particular)."""
     family = family_of(model)
     if family is None:
         return NOTHING
@@ -102,7 +144,8 @@ def can_reason(model: str) -> bool:
 
 
 BREAKPOINTS: Final = re.compile(r"gpt-(5\.[6-9]|[6-9])")
-"""Models with explicit cache breakpoints: https://platform.openai.com/docs/guides/prompt-caching (2026-11)."""
+"""Models with explicit cache breakpoints: https://platform.openai.com/docs/guides/prompt-caching
+(2026-11)."""
 
 
 def takes_breakpoints(model: str) -> bool:

@@ -1,7 +1,8 @@
 """The content of messages as one vendor of OpenAI's family takes it. Sources, read 2026-11:
 
-https://platform.openai.com/docs/api-reference/chat/create (`file` by data or id), https://docs.mistral.ai/capabilities/document_ai
-(`document_url`), https://docs.z.ai/guides/vlm and https://docs.perplexity.ai/guides/file-attachments (`file_url`),
+https://platform.openai.com/docs/api-reference/chat/create (`file` by data or id),
+https://docs.mistral.ai/capabilities/document_ai (`document_url`), https://docs.z.ai/guides/vlm and
+https://docs.perplexity.ai/guides/file-attachments (`file_url`),
 https://openrouter.ai/docs/features/multimodal/pdfs (an address in place of `file_data`).
 """
 
@@ -33,10 +34,16 @@ class Parts:
         content = message.get("content")
         if not isinstance(content, list):
             return content
-        return self._joined([self.part(part, f"{place}.content[{position}]") for position, part in enumerate(content)])
+        return self._joined(
+            [
+                self.part(part, f"{place}.content[{position}]")
+                for position, part in enumerate(content)
+            ]
+        )
 
     def answer(self, message: Mapping[str, Any]) -> Any:
-        """The content of the model's own message; a refusal among its parts is text where parts are not taken."""
+        """The content of the model's own message; a refusal among its parts is text where parts are
+        not taken."""
         content = message.get("content")
         if not isinstance(content, list):
             return content
@@ -48,7 +55,9 @@ class Parts:
         content = message.get("content")
         if not isinstance(content, list):
             return content, []
-        parts = [self.part(part, f"{place}.content[{position}]") for position, part in enumerate(content)]
+        parts = [
+            self.part(part, f"{place}.content[{position}]") for position, part in enumerate(content)
+        ]
         texts = [part for part in parts if part["type"] == "text"]
         files = [part for part in parts if part["type"] != "text"]
         return (self._joined(texts) if texts else SEE_BELOW), files
@@ -63,11 +72,14 @@ class Parts:
         return self._document(part, place) if part["type"] == "file" else self._marked(part)
 
     def _marked(self, part: Mapping[str, Any]) -> Json:
-        """`cache_control` where the vendor takes it, as OpenAI's own marker where the model does; the others cache by themselves."""
+        """`cache_control` where the vendor takes it, as OpenAI's own marker where the model does;
+        the others cache by themselves."""
         if self._keeps_markers or "cache_control" not in part:
             return dict(part)
         told = {name: value for name, value in part.items() if name != "cache_control"}
-        return {**told, "prompt_cache_breakpoint": {"mode": "explicit"}} if self._breakpoints else told
+        return (
+            {**told, "prompt_cache_breakpoint": {"mode": "explicit"}} if self._breakpoints else told
+        )
 
     def _document(self, part: Mapping[str, Any], place: str) -> Json:
         file = part["file"]
@@ -77,7 +89,9 @@ class Parts:
         if file.get("file_id"):
             if kind == "document_url":
                 return {"type": "file", "file_id": file["file_id"]}
-            raise UnsupportedField(f"{place}.file.file_id", "this provider takes files by address or inline")
+            raise UnsupportedField(
+                f"{place}.file.file_id", "this provider takes files by address or inline"
+            )
         url = file.get("file_url") or _address(file_data(file, f"{place}.file.file_data"))
         if url.startswith("data:image/"):
             return {"type": "image_url", "image_url": {"url": url}}
@@ -91,7 +105,9 @@ class Parts:
         if not file.get("file_url"):
             return dict(file)
         if "file_url" not in self._quirks.extensions:
-            raise UnsupportedField(f"{place}.file.file_url", "this provider takes files inline or by id")
+            raise UnsupportedField(
+                f"{place}.file.file_url", "this provider takes files inline or by id"
+            )
         rest = {name: value for name, value in file.items() if name != "file_url"}
         return {**rest, "file_data": file["file_url"]}
 

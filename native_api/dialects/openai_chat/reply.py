@@ -1,7 +1,8 @@
-"""One choice of a reply of OpenAI's family, piece by piece, in the unified shape; and the complete reply, which is one piece.
+"""One choice of a reply of OpenAI's family, piece by piece, in the unified shape; and the complete
+reply, which is one piece.
 
-What is unknown is passed on. What differs is brought to one form: reasoning under one name, content as text, calls numbered, one role,
-and what the servers tell about sources as annotations.
+What is unknown is passed on. What differs is brought to one form: reasoning under one name, content
+as text, calls numbered, one role, and what the servers tell about sources as annotations.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.openai_chat.calls import Calls, Details
-from native_api.dialects.openai_chat.content import ThinkTags, annotations_of, gather, logprobs_of, sources_of, split
+from native_api.dialects.openai_chat.content import (
+    ThinkTags,
+    annotations_of,
+    gather,
+    logprobs_of,
+    sources_of,
+    split,
+)
 from native_api.dialects.openai_chat.usage import tier_told, usage_of
 from native_api.dialects.shared.content import dumped, objects
 from native_api.dialects.shared.errors import error_inside, is_error
@@ -36,7 +44,9 @@ FINISH_REASONS: Final = {
 }
 """What servers of the family say, in lower case -> what OpenAI says. Anything else is `stop`."""
 
-FAILURES: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "model_error"})
+FAILURES: Final = frozenset(
+    {"error", "network_error", "insufficient_system_resource", "abort", "model_error"}
+)
 """Reasons that mean the answer broke off (OpenRouter and Mistral, Z.ai, DeepSeek, vLLM)."""
 
 PLAIN: Final = frozenset({"content", "role", "refusal"})
@@ -44,9 +54,12 @@ REASONING: Final = ("reasoning_content", "reasoning", "reasoning_text")
 THOUGHTS: Final = frozenset({"reasoning_details", *REASONING})
 CALLS: Final = frozenset({"tool_calls", "function_call"})
 TOLD_OTHERWISE: Final = frozenset({"role", "channel", "token_id", *CALLS, *THOUGHTS})
-"""Fields that are told in another form, or, as Groq's `channel` and Together's `token_id`, by the text itself."""
+"""Fields that are told in another form, or, as Groq's `channel` and Together's `token_id`, by the
+text itself."""
 AS_THEY_ARE: Final = frozenset({"content", "refusal", "annotations", "audio", "images"})
-OF_CHOICE: Final = frozenset({"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"})
+OF_CHOICE: Final = frozenset(
+    {"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"}
+)
 """Fields of a choice that are read; others are passed on where they hold something."""
 READ: Final = AS_THEY_ARE | TOLD_OTHERWISE
 GOOGLE_THOUGHT: Final = {"google": {"thought": True}}
@@ -56,8 +69,8 @@ WIRE: Final = "openai"
 class Answer:
     """The state of one choice. `take` for each piece, then `end` once.
 
-    What a message tells that has no unified field is collected into one block of `provider_content`: there it survives a
-    client that sends the message back.
+    What a message tells that has no unified field is collected into one block of
+    `provider_content`: there it survives a client that sends the message back.
     """
 
     def __init__(self, index: int, quirks: Quirks) -> None:
@@ -75,7 +88,14 @@ class Answer:
 
     def goes_on(self, told: Any) -> bool:
         """Whether a piece is nothing but more text, which is then counted."""
-        if type(told) is not dict or len(told) != 1 or not self.has_begun or self._tags is not None or self._in_thought or self.extra:
+        if (
+            type(told) is not dict
+            or len(told) != 1
+            or not self.has_begun
+            or self._tags is not None
+            or self._in_thought
+            or self.extra
+        ):
             return False
         text = told.get("content")
         if type(text) is not str or not text:
@@ -98,7 +118,9 @@ class Answer:
         return delta if any(value is not None for value in delta.values()) else {}
 
     def _all(self, told: Json, reply_id: str) -> Json:
-        delta = {name: told[name] for name in AS_THEY_ARE & told.keys() if told[name] or name in PLAIN}
+        delta = {
+            name: told[name] for name in AS_THEY_ARE & told.keys() if told[name] or name in PLAIN
+        }
         self._content(told, delta)
         # A list whose items have no `index` is told once, at the end: see `deltas`.
         self._annotations += annotations_of(delta.pop("annotations", ()))
@@ -125,7 +147,8 @@ class Answer:
             self._google_thought(told.get("extra_content") == GOOGLE_THOUGHT, delta)
 
     def _google_thought(self, is_thought: bool, delta: Json) -> None:
-        """Gemini's compatible endpoint marks thoughts, and puts `<thought>` tags around them as well."""
+        """Gemini's compatible endpoint marks thoughts, and puts `<thought>` tags around them as
+        well."""
         if is_thought:
             self._in_thought = True
             delta["reasoning_content"] = delta.pop("content").removeprefix("<thought>")
@@ -138,7 +161,9 @@ class Answer:
         if details:
             delta["reasoning_details"] = details
         text = delta.pop("reasoning_content", None)
-        text = text or next((told[name] for name in REASONING if isinstance(told.get(name), str) and told[name]), "")
+        text = text or next(
+            (told[name] for name in REASONING if isinstance(told.get(name), str) and told[name]), ""
+        )
         text = text or "".join(_told_by(item) for item in details)
         if text:
             delta["reasoning_content"] = text
@@ -165,7 +190,8 @@ class Answer:
             delta["content"] = content
 
     def finish(self, choice: Mapping[str, Any]) -> None:
-        """Note the finish reason of a piece, if it has one. Raises UpstreamError for a choice that failed."""
+        """Note the finish reason of a piece, if it has one. Raises UpstreamError for a choice that
+        failed."""
         reason = choice.get("finish_reason")
         if choice.get("error"):
             raise error_inside({"error": choice["error"]})
@@ -179,7 +205,8 @@ class Answer:
         return self._tags.held if self._tags is not None else "", self._others
 
     def end(self, body: Mapping[str, Any]) -> tuple[Json, str]:
-        """What is owed at the end, and the finish reason. `body` tells the sources where the choice did not."""
+        """What is owed at the end, and the finish reason. `body` tells the sources where the choice
+        did not."""
         delta: Json = {}
         if self._tags is not None:
             self._untag(self._tags.close(), delta)
@@ -199,7 +226,11 @@ class Answer:
         mapped = FINISH_REASONS.get(self.reason or "stop", "stop")
         if mapped == "stop" and self._calls.count:
             return "tool_calls"
-        return "stop" if mapped == "tool_calls" and self._calls.forced and not self._calls.count else mapped
+        return (
+            "stop"
+            if mapped == "tool_calls" and self._calls.forced and not self._calls.count
+            else mapped
+        )
 
 
 def _told_by(item: Json) -> str:
@@ -211,14 +242,27 @@ def _told_by(item: Json) -> str:
 
 def complete(body: Any, quirks: Quirks) -> ChatCompletion:
     """The unified reply. Raises UpstreamError where the body is an error or holds no answer."""
-    if not isinstance(body, dict) or not isinstance(body.get("choices"), list) or not body["choices"] or is_error(body):
+    if (
+        not isinstance(body, dict)
+        or not isinstance(body.get("choices"), list)
+        or not body["choices"]
+        or is_error(body)
+    ):
         raise error_inside(body)
     usage = usage_of(body)
-    head: Json = {name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")}
-    head |= {"id": str(body.get("id") or ""), "object": "chat.completion", "created": body.get("created") or 0}
+    head: Json = {
+        name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")
+    }
+    head |= {
+        "id": str(body.get("id") or ""),
+        "object": "chat.completion",
+        "created": body.get("created") or 0,
+    }
     head["model"] = str(body.get("model") or "")
     head |= tier_told(body)
-    head["choices"] = [_choice(choice, position, body, quirks) for position, choice in enumerate(body["choices"])]
+    head["choices"] = [
+        _choice(choice, position, body, quirks) for position, choice in enumerate(body["choices"])
+    ]
     groq = without_usage(body.get("x_groq"))
     if groq:
         head["x_groq"] = groq
@@ -231,7 +275,11 @@ def complete(body: Any, quirks: Quirks) -> ChatCompletion:
 
 def without_usage(groq: Any) -> Json:
     """Groq's own part of a reply, whose usage is told as ours."""
-    return {name: value for name, value in groq.items() if name != "usage"} if isinstance(groq, dict) else {}
+    return (
+        {name: value for name, value in groq.items() if name != "usage"}
+        if isinstance(groq, dict)
+        else {}
+    )
 
 
 def _choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Json:
@@ -241,11 +289,19 @@ def _choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Json:
     answer = Answer(index, quirks)
     answer.finish(choice)
     told = dict(choice.get("message") or choice.get("delta") or {"content": choice.get("text")})
-    told["tool_calls"] = [{**call, "index": number} for number, call in enumerate(objects(told.get("tool_calls")))]
-    message: Json = {"role": "assistant", "content": None, **answer.take(told, str(body.get("id") or ""))}
+    told["tool_calls"] = [
+        {**call, "index": number} for number, call in enumerate(objects(told.get("tool_calls")))
+    ]
+    message: Json = {
+        "role": "assistant",
+        "content": None,
+        **answer.take(told, str(body.get("id") or "")),
+    }
     owed, reason = answer.end(body)
     _add(message, owed)
-    extra = {name: value for name, value in choice.items() if name not in OF_CHOICE and value is not None}
+    extra = {
+        name: value for name, value in choice.items() if name not in OF_CHOICE and value is not None
+    }
     unified = {**extra, "index": index, "message": message, "finish_reason": reason}
     if "logprobs" in choice:
         unified["logprobs"] = logprobs_of(choice["logprobs"], message["content"] or "")
@@ -254,7 +310,9 @@ def _choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Json:
 
 def _add(message: Json, owed: Json) -> None:
     for call in owed.pop("tool_calls", ()):
-        message["tool_calls"][call["index"]]["function"]["arguments"] = call["function"]["arguments"]
+        message["tool_calls"][call["index"]]["function"]["arguments"] = call["function"][
+            "arguments"
+        ]
     for name, text in owed.items():
         message[name] = (message.get(name) or "") + text if isinstance(text, str) else text
     for call in message.get("tool_calls") or ():

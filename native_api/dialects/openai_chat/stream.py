@@ -1,11 +1,14 @@
-"""Streams of OpenAI's family. Chunks are already in the unified shape; this repairs what servers get wrong. Rules:
+"""Streams of OpenAI's family. Chunks are already in the unified shape; this repairs what servers
+get wrong. Rules:
 
-1. A choice's finish reason leaves last, once: when the stream is done. Servers repeat it, send it before the last text, or forget it.
-2. What is told outside the choices (Azure's filter results, Perplexity's sources, llama.cpp's timings) goes with the next chunk
-   that has choices: a chunk without any breaks clients.
+1. A choice's finish reason leaves last, once: when the stream is done. Servers repeat it, send it
+   before the last text, or forget it.
+2. What is told outside the choices (Azure's filter results, Perplexity's sources, llama.cpp's
+   timings) goes with the next chunk that has choices: a chunk without any breaks clients.
 3. `[DONE]` or a finish reason for every choice is the end; without either the answer was cut short.
 4. An error after the answer was whole is not the answer's.
-5. Most chunks are one more piece of text and nothing else: they go a short way, which is what a stream costs.
+5. Most chunks are one more piece of text and nothing else: they go a short way, which is what a
+   stream costs.
 """
 
 from __future__ import annotations
@@ -22,7 +25,19 @@ from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
 HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "x_groq"})
-USUAL: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"})
+USUAL: Final = frozenset(
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "obfuscation",
+    }
+)
 USUAL_OF_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -50,13 +65,22 @@ class OpenAIStream(StreamParser):
         self._count(told)
         self._refuse_errors(event, told)
         self._note(told)
-        choices = [choice for choice in map(self._choice, told.get("choices") or ()) if choice is not None]
+        choices = [
+            choice for choice in map(self._choice, told.get("choices") or ()) if choice is not None
+        ]
         return (self._chunk(choices),) if choices else ()
 
     def _piece_of_text(self, told: Json) -> ChatCompletionChunk | None:
-        """The chunk, where it is one more piece of one choice's text; None where it has to be looked at."""
+        """The chunk, where it is one more piece of one choice's text; None where it has to be
+        looked at."""
         choices = told.get("choices")
-        if self._about or not told.keys() <= USUAL or told.get("usage") is not None or type(choices) is not list or len(choices) != 1:
+        if (
+            self._about
+            or not told.keys() <= USUAL
+            or told.get("usage") is not None
+            or type(choices) is not list
+            or len(choices) != 1
+        ):
             return None
         choice, tier = choices[0], told.get("service_tier")
         if tier is not None and tier not in KNOWN_TIERS:
@@ -64,7 +88,12 @@ class OpenAIStream(StreamParser):
         if type(choice) is not dict or not choice.keys() <= USUAL_OF_CHOICE:
             return None
         answer, delta = self._answers.get(choice.get("index", 0)), choice.get("delta")
-        if answer is None or choice.get("finish_reason") is not None or choice.get("logprobs") is not None or not answer.goes_on(delta):
+        if (
+            answer is None
+            or choice.get("finish_reason") is not None
+            or choice.get("logprobs") is not None
+            or not answer.goes_on(delta)
+        ):
             return None
         chunk: Any = {name: value for name, value in told.items() if value is not None} | self._head
         chunk["object"] = "chat.completion.chunk"
@@ -83,13 +112,24 @@ class OpenAIStream(StreamParser):
             raise error_inside(told if is_error(told) else {"error": told})
 
     def _is_whole(self) -> bool:
-        return bool(self._answers) and all(answer.reason is not None for answer in self._answers.values())
+        return bool(self._answers) and all(
+            answer.reason is not None for answer in self._answers.values()
+        )
 
     def _note(self, told: Json) -> None:
         if not self._head.get("id"):
-            self._head = {"id": str(told.get("id") or ""), "created": told.get("created") or 0, "model": str(told.get("model") or "")}
+            self._head = {
+                "id": str(told.get("id") or ""),
+                "created": told.get("created") or 0,
+                "model": str(told.get("model") or ""),
+            }
         for name, value in told.items():
-            if name not in HEAD and value is not None and "choices" in told and self._is_news(name, value):
+            if (
+                name not in HEAD
+                and value is not None
+                and "choices" in told
+                and self._is_news(name, value)
+            ):
                 self._about[name] = value
         for name in ("citations", "search_results"):
             if told.get(name):
@@ -120,8 +160,16 @@ class OpenAIStream(StreamParser):
             self.count(usage_of(choice))
         delta = answer.take(_told(choice, answer), self._head.get("id") or "")
         if choice.keys() - OF_CHOICE:
-            answer.extra |= {name: value for name, value in choice.items() if name not in OF_CHOICE and value is not None}
-        logprobs = logprobs_of(choice["logprobs"], delta.get("content") or "") if choice.get("logprobs") is not None else None
+            answer.extra |= {
+                name: value
+                for name, value in choice.items()
+                if name not in OF_CHOICE and value is not None
+            }
+        logprobs = (
+            logprobs_of(choice["logprobs"], delta.get("content") or "")
+            if choice.get("logprobs") is not None
+            else None
+        )
         if not delta and logprobs is None:
             return None
         extra, answer.extra = answer.extra, {}
@@ -140,7 +188,9 @@ class OpenAIStream(StreamParser):
         if self._ended or not self._answers:
             return []
         self._ended = True
-        return [self._chunk([self._ending(self._answers[index]) for index in sorted(self._answers)])]
+        return [
+            self._chunk([self._ending(self._answers[index]) for index in sorted(self._answers)])
+        ]
 
     def _ending(self, answer: Answer) -> Json:
         owed, reason = answer.end(self._sources)
@@ -150,16 +200,22 @@ class OpenAIStream(StreamParser):
 
     def held(self) -> Json:
         held = [answer.held() for answer in self._answers.values()]
-        return {"content": "".join(text for text, _ in held), "provider_content": [{"block": others} for _, others in held]}
+        return {
+            "content": "".join(text for text, _ in held),
+            "provider_content": [{"block": others} for _, others in held],
+        }
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._answers or not (self._done or self._is_whole()):
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return self._end()
 
 
 def _told(choice: Json, answer: Answer) -> Json:
-    """What a choice says. A whole message after deltas is what they said already (Perplexity, MiniMax)."""
+    """What a choice says. A whole message after deltas is what they said already (Perplexity,
+    MiniMax)."""
     delta = choice.get("delta")
     if isinstance(delta, dict):
         return delta

@@ -1,6 +1,7 @@
 """Tools, the choice among them and structured output, as the vendors of OpenAI's family take them.
 
-A vendor without JSON schemas is given a tool that its model must call: the call is the answer, and clients never see it.
+A vendor without JSON schemas is given a tool that its model must call: the call is the answer, and
+clients never see it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 
-def offer(said: Mapping[str, Any], extensions: frozenset[str], unsupported: frozenset[str], body: Json, omitted: list[str]) -> None:
-    """The body's `tools` and `tool_choice`. Raises UnsupportedField for kinds that the vendor does not have."""
+def offer(
+    said: Mapping[str, Any],
+    extensions: frozenset[str],
+    unsupported: frozenset[str],
+    body: Json,
+    omitted: list[str],
+) -> None:
+    """The body's `tools` and `tool_choice`. Raises UnsupportedField for kinds that the vendor does
+    not have."""
     if not said.get("tools"):
         return
     choice: Any = said.get("tool_choice")
@@ -24,7 +32,10 @@ def offer(said: Mapping[str, Any], extensions: frozenset[str], unsupported: froz
         # Offering just those is the same.
         tools, choice = functions_of(_chat(said), "this provider"), choice["allowed_tools"]["mode"]
         kind = choice
-    body["tools"] = [_tool(tool, position, extensions, unsupported, omitted) for position, tool in enumerate(tools)]
+    body["tools"] = [
+        _tool(tool, position, extensions, unsupported, omitted)
+        for position, tool in enumerate(tools)
+    ]
     if kind and f"tool_choice.{kind}" in unsupported:
         raise UnsupportedField("tool_choice", f"this provider has no {kind!r}")
     if choice is not None:
@@ -37,15 +48,29 @@ def _chat(said: Mapping[str, Any]) -> ChatRequest:
     return request
 
 
-def _tool(tool: Json, position: int, extensions: frozenset[str], unsupported: frozenset[str], omitted: list[str]) -> Json:
+def _tool(
+    tool: Json,
+    position: int,
+    extensions: frozenset[str],
+    unsupported: frozenset[str],
+    omitted: list[str],
+) -> Json:
     if f"tools.{tool['type']}" in unsupported:
-        raise UnsupportedField(f"tools[{position}].type", f"this provider takes no {tool['type']!r} tools")
+        raise UnsupportedField(
+            f"tools[{position}].type", f"this provider takes no {tool['type']!r} tools"
+        )
     told = dict(tool)
     if "cache_control" not in extensions:
         told.pop("cache_control", None)
     if "tools.strict" in unsupported and tool.get("function", {}).get("strict") is not None:
-        told["function"] = {name: value for name, value in tool["function"].items() if name != "strict"}
-        omitted += ["tools.function.strict"] if tool["function"]["strict"] and "tools.function.strict" not in omitted else []
+        told["function"] = {
+            name: value for name, value in tool["function"].items() if name != "strict"
+        }
+        omitted += (
+            ["tools.function.strict"]
+            if tool["function"]["strict"] and "tools.function.strict" not in omitted
+            else []
+        )
     return told
 
 
@@ -56,16 +81,31 @@ def takes_schema(said: Mapping[str, Any], unsupported: frozenset[str]) -> bool:
 
 
 def answer_by_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json) -> None:
-    """Have the model give its answer by calling a tool, unless the client has it call another one first."""
+    """Have the model give its answer by calling a tool, unless the client has it call another one
+    first."""
     schema = wanted_schema(chat)
     if schema is None or body.get("tool_choice", "auto") not in ("auto", "none"):
         return
     alone = not body.get("tools") or body.get("tool_choice") == "none"
     needed = "tool_choice.function" if alone else "tool_choice.required"
     if unsupported & {"tools", "tool_choice", needed}:
-        raise UnsupportedField("response_format", "this provider has neither JSON schemas nor a tool choice to stand for them")
+        raise UnsupportedField(
+            "response_format",
+            "this provider has neither JSON schemas nor a tool choice to stand for them",
+        )
     if any(tool.get("function", {}).get("name") == FORCED_TOOL for tool in body.get("tools", ())):
-        raise UnsupportedField("tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider")
-    forced = {"name": FORCED_TOOL, "description": "Give the answer by calling this.", "parameters": {"type": "object", **schema}}
-    body["tools"] = [*([] if alone else body.get("tools", ())), {"type": "function", "function": forced}]
-    body["tool_choice"] = {"type": "function", "function": {"name": FORCED_TOOL}} if alone else "required"
+        raise UnsupportedField(
+            "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+        )
+    forced = {
+        "name": FORCED_TOOL,
+        "description": "Give the answer by calling this.",
+        "parameters": {"type": "object", **schema},
+    }
+    body["tools"] = [
+        *([] if alone else body.get("tools", ())),
+        {"type": "function", "function": forced},
+    ]
+    body["tool_choice"] = (
+        {"type": "function", "function": {"name": FORCED_TOOL}} if alone else "required"
+    )

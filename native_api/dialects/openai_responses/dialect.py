@@ -1,12 +1,14 @@
-"""OpenAI's Responses API as an upstream, for models that are only there: https://platform.openai.com/docs/api-reference/responses
-(read 2026-11). OpenRouter, xAI, Azure, DeepSeek, vLLM and others have it too.
+"""OpenAI's Responses API as an upstream, for models that are only there:
+https://platform.openai.com/docs/api-reference/responses (read 2026-11). OpenRouter, xAI, Azure,
+DeepSeek, vLLM and others have it too.
 
-Here: the body's frame. Beside it: `responses_input` (items, with `responses_replay`), `responses_tools`, `responses_reply` with
-`responses_items`, and `responses_stream`.
+Here: the body's frame. Beside it: `responses_input` (items, with `responses_replay`),
+`responses_tools`, `responses_reply` with `responses_items`, and `responses_stream`.
 
-Nothing is stored at the provider unless the client asks for it; so reasoning comes encrypted, and goes back with the next turn.
-What has no unified field comes through `provider_options`: `previous_response_id`, `conversation`, `truncation`, `background`,
-`reasoning.summary`, built-in tools such as `{"tools": [{"type": "code_interpreter", …}]}` and `include`, which are added to the
+Nothing is stored at the provider unless the client asks for it; so reasoning comes encrypted, and
+goes back with the next turn. What has no unified field comes through `provider_options`:
+`previous_response_id`, `conversation`, `truncation`, `background`, `reasoning.summary`, built-in
+tools such as `{"tools": [{"type": "code_interpreter", …}]}` and `include`, which are added to the
 request's own.
 """
 
@@ -16,7 +18,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from native_api.dialects.base import Dialect, StreamParser, merge
-from native_api.dialects.openai_chat.models import can_reason, family_of, refused_by, takes_breakpoints
+from native_api.dialects.openai_chat.models import (
+    can_reason,
+    family_of,
+    refused_by,
+    takes_breakpoints,
+)
 from native_api.dialects.openai_responses.input import Input
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.reply import complete, state_without_answer
@@ -53,9 +60,13 @@ class OpenAIResponses(Dialect):
         return address(target, "/responses")
 
     def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported(chat, target) | refused_by(target.model, chat.get("reasoning_effort"))
+        return super().unsupported(chat, target) | refused_by(
+            target.model, chat.get("reasoning_effort")
+        )
 
-    def add_options(self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target) -> None:
+    def add_options(
+        self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
+    ) -> None:
         own = {name: body.get(name) or [] for name in ("tools", "include")}
         merge(body, options)
         for name, items in own.items():
@@ -66,7 +77,11 @@ class OpenAIResponses(Dialect):
     def _said(self, chat: ChatRequest, target: Target) -> Json:
         """The fields that count: not null, and not refused by this target."""
         unsupported = self.unsupported(chat, target)
-        return {name: value for name, value in chat.items() if value is not None and name not in unsupported}
+        return {
+            name: value
+            for name, value in chat.items()
+            if value is not None and name not in unsupported
+        }
 
     def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_modalities(chat)
@@ -74,7 +89,11 @@ class OpenAIResponses(Dialect):
         body["model"] = target.model
         body["input"] = _input(chat, target, omitted)
         body["store"] = said.get("store") is True
-        for name, value in (("tools", tools_of(said)), ("text", text_of(said)), ("include", _include(said, target))):
+        for name, value in (
+            ("tools", tools_of(said)),
+            ("text", text_of(said)),
+            ("include", _include(said, target)),
+        ):
             if value:
                 body[name] = value
         if said.get("tool_choice") is not None:
@@ -118,7 +137,8 @@ def _include(said: Mapping[str, Any], target: Target) -> list[str]:
 
 
 def _reasons(said: Mapping[str, Any], target: Target) -> bool:
-    """Whether the model is one that reasons: by its name, or because it is asked to, or because it did before.
+    """Whether the model is one that reasons: by its name, or because it is asked to, or because it
+    did before.
 
     Others answer 400, "Encrypted content is not supported with this model".
     """
@@ -132,7 +152,9 @@ def _reason(said: Mapping[str, Any], body: Json) -> None:
     """The effort, and with it a summary of the reasoning: the wire tells nothing of it unasked."""
     effort = said.get("reasoning_effort")
     if effort:
-        body["reasoning"] = {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
+        body["reasoning"] = (
+            {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
+        )
 
 
 def _stream(chat: ChatRequest, body: Json) -> None:

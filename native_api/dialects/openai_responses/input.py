@@ -1,4 +1,5 @@
-"""Unified messages as the Responses API's `input`: https://platform.openai.com/docs/api-reference/responses/create (read 2026-11).
+"""Unified messages as the Responses API's `input`:
+https://platform.openai.com/docs/api-reference/responses/create (read 2026-11).
 
 Each message is one item, or several where the model's turn was: see `responses_replay`.
 """
@@ -18,7 +19,8 @@ PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 class Input:
-    """Collects the items of one request, and the hints that could not be said. `stored`: whether OpenAI keeps the conversation."""
+    """Collects the items of one request, and the hints that could not be said. `stored`: whether
+    OpenAI keeps the conversation."""
 
     def __init__(self, roles: Mapping[str, str], stored: bool, breakpoints: bool) -> None:
         self.items: list[Json] = []
@@ -39,7 +41,9 @@ class Input:
         elif role == "assistant":
             self._assistant(message, place)
         else:
-            self.items.append({"role": self._roles.get(role, role), "content": self._content(message, place)})
+            self.items.append(
+                {"role": self._roles.get(role, role), "content": self._content(message, place)}
+            )
         if message.get("name") and role not in ("tool", "function"):
             self.hints.add("messages.name")
 
@@ -47,7 +51,10 @@ class Input:
         content = message.get("content")
         if not isinstance(content, list):
             return content
-        return [self._part(part, f"{place}.content[{position}]") for position, part in enumerate(content)]
+        return [
+            self._part(part, f"{place}.content[{position}]")
+            for position, part in enumerate(content)
+        ]
 
     def _part(self, part: Mapping[str, Any], place: str) -> Json:
         kind = part["type"]
@@ -55,7 +62,11 @@ class Input:
             told: Json = {"type": "input_text", "text": part["text"]}
         elif kind == "image_url":
             image = part["image_url"]
-            told = {"type": "input_image", "image_url": image["url"], "detail": image.get("detail") or "auto"}
+            told = {
+                "type": "input_image",
+                "image_url": image["url"],
+                "detail": image.get("detail") or "auto",
+            }
         elif kind == "file":
             told = _file(part["file"])
         else:
@@ -74,7 +85,9 @@ class Input:
             calls.append(_call({"id": legacy["name"], "function": legacy}))
         if message.get("images") and not own_blocks(message, WIRE):
             self.hints.add("messages.images")
-        self.items += replayed({**message, "content": self._said(message, place)}, calls, self._stored)
+        self.items += replayed(
+            {**message, "content": self._said(message, place)}, calls, self._stored
+        )
 
     def _said(self, message: Mapping[str, Any], place: str) -> Any:
         """The content, or the words of an answer that was spoken: the wire takes no sound."""
@@ -83,7 +96,9 @@ class Input:
             return message.get("content")
         self.hints.add("messages.audio")
         if not message.get("content") and not audio.get("transcript"):
-            raise UnsupportedField(f"{place}.audio", "this provider takes no sound; send its transcript as content")
+            raise UnsupportedField(
+                f"{place}.audio", "this provider takes no sound; send its transcript as content"
+            )
         return message.get("content") or audio["transcript"]
 
     # --- tool results --------------------------------------------------------------------------------------
@@ -106,10 +121,17 @@ def _file(file: Mapping[str, Any]) -> Json:
 
 
 def _call(call: Mapping[str, Any]) -> Json:
-    """A call as its item. Whatever else the wire told of it (`namespace`, `caller`) goes back with it."""
+    """A call as its item. Whatever else the wire told of it (`namespace`, `caller`) goes back with
+    it."""
     extra = (call.get("extra_content") or {}).get(WIRE) or {}
     if "custom" in call:
         return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"], **extra}
     function = call["function"]
     arguments = function["arguments"] if function["arguments"].strip() else "{}"
-    return {"type": "function_call", "call_id": call["id"], "name": function["name"], "arguments": arguments, **extra}
+    return {
+        "type": "function_call",
+        "call_id": call["id"],
+        "name": function["name"],
+        "arguments": arguments,
+        **extra,
+    }

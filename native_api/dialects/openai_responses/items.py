@@ -1,9 +1,11 @@
-"""The output items of one Responses reply as unified deltas, in whatever pieces they come. The complete reply is items that come
-whole, so both agree. Source: https://platform.openai.com/docs/api-reference/responses/object (read 2026-11).
+"""The output items of one Responses reply as unified deltas, in whatever pieces they come. The
+complete reply is items that come whole, so both agree. Source:
+https://platform.openai.com/docs/api-reference/responses/object (read 2026-11).
 
-A unified message has one text, the wire a list of items: messages, calls, reasoning, server tools. So that the next turn can be put
-together as it was (`responses_replay`), what is kept beside the text says where it stood, with numbers left out where they are 0: `at`
-counts the characters of content before it, `calls` the tool calls, and a block's `reasoning` the reasoning details.
+A unified message has one text, the wire a list of items: messages, calls, reasoning, server tools.
+So that the next turn can be put together as it was (`responses_replay`), what is kept beside the
+text says where it stood, with numbers left out where they are 0: `at` counts the characters of
+content before it, `calls` the tool calls, and a block's `reasoning` the reasoning details.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class Item:
 
 
 class Output:
-    """The state of one reply. Each method returns the delta that its piece means, empty where it says nothing new."""
+    """The state of one reply. Each method returns the delta that its piece means, empty where it
+    says nothing new."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -54,7 +57,8 @@ class Output:
         self._done: set[Any] = set()
 
     def key(self, index: Any, item_id: Any) -> Any:
-        """What an item is known by: its place in the output, or its id where a server tells no places."""
+        """What an item is known by: its place in the output, or its id where a server tells no
+        places."""
         if item_id and item_id in self._keys:
             return self._keys[item_id]
         key = item_id if index is None else index
@@ -111,11 +115,19 @@ class Output:
             if kind in ("output_text", "text"):
                 yield from self._output_text(item, part, content)
             elif kind == "refusal":
-                yield self.refusal(item, part, (content.get("refusal") or "")[item.said.get(("refusal", part), 0) :])
+                yield self.refusal(
+                    item,
+                    part,
+                    (content.get("refusal") or "")[item.said.get(("refusal", part), 0) :],
+                )
             else:
                 others.append(content)
         if told.get("phase") or others:
-            head = {name: told[name] for name in sorted(OF_MESSAGE & told.keys()) if told[name] is not None}
+            head = {
+                name: told[name]
+                for name in sorted(OF_MESSAGE & told.keys())
+                if told[name] is not None
+            }
             yield self._block(item, {**head, "content": others} if others else head)
 
     def _output_text(self, item: Item, part: int, content: Json) -> Iterator[Json]:
@@ -130,15 +142,23 @@ class Output:
     # --- tool calls ----------------------------------------------------------------------------------------
 
     def call(self, item: Item, told: Json) -> Json:
-        """The first piece of a call: its id and name, and what came of its arguments before them."""
+        """The first piece of a call: its id and name, and what came of its arguments before
+        them."""
         kind, key = CALLS[told["type"]]
         if item.number is not None:
             return {}
         item.number, self.calls = self.calls, self.calls + 1
         call_id = told.get("call_id") or told.get("id") or f"call_{item.number}"
         words, item.held = item.held, ""
-        piece: Json = {"index": item.number, "id": call_id, "type": kind, kind: {"name": told.get("name") or "", key: words}}
-        extra = {name: value for name, value in told.items() if name not in OF_CALL and value is not None}
+        piece: Json = {
+            "index": item.number,
+            "id": call_id,
+            "type": kind,
+            kind: {"name": told.get("name") or "", key: words},
+        }
+        extra = {
+            name: value for name, value in told.items() if name not in OF_CALL and value is not None
+        }
         if extra:
             piece["extra_content"] = {WIRE: extra}
         return {"tool_calls": [piece]}
@@ -193,9 +213,17 @@ class Output:
         item_id = told.get("id")
         for kind, parts in (("summary", told.get("summary")), ("text", told.get("content"))):
             for part, content in enumerate(objects(parts)):
-                yield self.thought(item, item_id, kind, part, (content.get("text") or "")[item.said.get((kind, part), 0) :])
+                yield self.thought(
+                    item,
+                    item_id,
+                    kind,
+                    part,
+                    (content.get("text") or "")[item.said.get((kind, part), 0) :],
+                )
         if told.get("encrypted_content"):
-            yield self._detail(item, {"type": "reasoning.encrypted", "data": told["encrypted_content"]}, item_id)
+            yield self._detail(
+                item, {"type": "reasoning.encrypted", "data": told["encrypted_content"]}, item_id
+            )
         elif not item.detail and item_id:
             # A stored conversation is told by its items' ids alone.
             yield self._detail(item, {"type": "reasoning.summary", "summary": ""}, item_id)
@@ -210,7 +238,8 @@ class Output:
         return {"provider_content": [told]}
 
     def whole(self, key: Any, told: Json) -> Iterator[Json]:
-        """What of a finished item has not been told yet, as deltas; nothing for one that is finished already."""
+        """What of a finished item has not been told yet, as deltas; nothing for one that is
+        finished already."""
         if key in self._done:
             return
         self._done.add(key)
@@ -232,12 +261,24 @@ def annotation(told: Json, start: int) -> Json:
     span = {name: told[name] + start for name in SHIFTED if isinstance(told.get(name), int)}
     if told.get("type") != "url_citation":
         return url_citation(told, span)
-    return {"type": "url_citation", "url_citation": {name: value for name, value in {**told, **span}.items() if name != "type"}}
+    return {
+        "type": "url_citation",
+        "url_citation": {name: value for name, value in {**told, **span}.items() if name != "type"},
+    }
 
 
 def image(told: Json) -> Json:
     """The picture of an `image_generation_call`, beside the item itself."""
     if told.get("type") != "image_generation_call" or not told.get("result"):
         return {}
-    media_type = "svg+xml" if told.get("output_format") == "svg" else told.get("output_format") or "png"
-    return {"images": [{"type": "image_url", "image_url": {"url": f"data:image/{media_type};base64,{told['result']}"}}]}
+    media_type = (
+        "svg+xml" if told.get("output_format") == "svg" else told.get("output_format") or "png"
+    )
+    return {
+        "images": [
+            {
+                "type": "image_url",
+                "image_url": {"url": f"data:image/{media_type};base64,{told['result']}"},
+            }
+        ]
+    }

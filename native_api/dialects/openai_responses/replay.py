@@ -1,9 +1,12 @@
-"""A model's turn sent back to the Responses API in the order it came in: reasoning, server tools' items, messages and calls.
+"""A model's turn sent back to the Responses API in the order it came in: reasoning, server tools'
+items, messages and calls.
 
-OpenAI answers 400 where a reasoning item does not stand before what it led to. `responses_items` says what the numbers `at`, `calls` and
-`reasoning` count. Where a client lost the items, the text and the calls remain.
+OpenAI answers 400 where a reasoning item does not stand before what it led to. `responses_items`
+says what the numbers `at`, `calls` and `reasoning` count. Where a client lost the items, the text
+and the calls remain.
 
-A reasoning item can be sent only with its encrypted content, or by its id where OpenAI keeps the conversation; else it is left out.
+A reasoning item can be sent only with its encrypted content, or by its id where OpenAI keeps the
+conversation; else it is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +18,10 @@ from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.shared.content import own_details
 from native_api.types import Json
 
-NAMES = {"reasoning.summary": ("summary", "summary_text"), "reasoning.text": ("content", "reasoning_text")}
+NAMES = {
+    "reasoning.summary": ("summary", "summary_text"),
+    "reasoning.text": ("content", "reasoning_text"),
+}
 
 
 def replayed(message: Mapping[str, Any], calls: list[Json], stored: bool) -> list[Json]:
@@ -41,7 +47,8 @@ def replayed(message: Mapping[str, Any], calls: list[Json], stored: bool) -> lis
 
 
 def _said(text: str, head: Json) -> list[Json]:
-    """A message of the model's, with the phase that it said it in: models since GPT-5.3 want it back."""
+    """A message of the model's, with the phase that it said it in: models since GPT-5.3 want it
+    back."""
     if not text:
         return []
     told = {"role": "assistant", "content": text}
@@ -50,13 +57,22 @@ def _said(text: str, head: Json) -> list[Json]:
 
 def _text(message: Mapping[str, Any]) -> str:
     content = message.get("content") or ""
-    return content if isinstance(content, str) else "".join(part.get("text") or part.get("refusal") or "" for part in content)
+    return (
+        content
+        if isinstance(content, str)
+        else "".join(part.get("text") or part.get("refusal") or "" for part in content)
+    )
 
 
 def _kept(message: Mapping[str, Any], stored: bool) -> Iterator[Json]:
-    """Reasoning items and blocks of this wire's, in the order they came in, as `{"item", "at", "calls"}`."""
+    """Reasoning items and blocks of this wire's, in the order they came in, as `{"item", "at",
+    "calls"}`."""
     details = own_details(message, WIRE)
-    blocks = [item for item in message.get("provider_content") or () if item.get("format") == WIRE and isinstance(item.get("block"), dict)]
+    blocks = [
+        item
+        for item in message.get("provider_content") or ()
+        if item.get("format") == WIRE and isinstance(item.get("block"), dict)
+    ]
     groups = _groups(details)
     for block in blocks:
         while groups and groups[0][0] < block.get("reasoning", 0):

@@ -1,4 +1,5 @@
-"""A complete Responses reply as the unified one; usage, finish reasons and failures, which streams tell too."""
+"""A complete Responses reply as the unified one; usage, finish reasons and failures, which streams
+tell too."""
 
 from __future__ import annotations
 
@@ -13,15 +14,19 @@ from native_api.types import ChatCompletion, Json, Usage
 
 JOINED: Final = frozenset({"content", "refusal", "reasoning_content"})
 PIECES: Final = frozenset({"tool_calls", "reasoning_details"})
-KEPT: Final = frozenset({"service_tier", "moderation", "content_filters", "conversation", "background"})
-"""Fields of a reply that tell the client something and stand nowhere in the unified shape: passed on."""
+KEPT: Final = frozenset(
+    {"service_tier", "moderation", "content_filters", "conversation", "background"}
+)
+"""Fields of a reply that tell the client something and stand nowhere in the unified shape: passed
+on."""
 
 FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
 UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
 
 def complete(body: Any) -> ChatCompletion:
-    """The unified reply. Raises UpstreamError where the body is an error, a failed response or none at all."""
+    """The unified reply. Raises UpstreamError where the body is an error, a failed response or none
+    at all."""
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
         raise error_inside(body)
     refuse_failed(body)
@@ -34,10 +39,19 @@ def complete(body: Any) -> ChatCompletion:
         message["annotations"] = output.annotations
     for call in message.get("tool_calls", ()):
         del call["index"]
-    choice: Json = {"index": 0, "message": message, "finish_reason": finish_reason(body, bool(output.calls))}
+    choice: Json = {
+        "index": 0,
+        "message": message,
+        "finish_reason": finish_reason(body, bool(output.calls)),
+    }
     if output.logprobs:
         choice["logprobs"] = logprobs(output.logprobs)
-    completion: Any = {**head_of(body), "object": "chat.completion", "choices": [choice], **about(body)}
+    completion: Any = {
+        **head_of(body),
+        "object": "chat.completion",
+        "choices": [choice],
+        **about(body),
+    }
     usage = usage_of(body.get("usage"))
     if usage:
         completion["usage"] = usage
@@ -64,13 +78,20 @@ def _add_pieces(items: list[Json], pieces: list[Json]) -> None:
         item = items[piece["index"]]
         for name, value in piece.items():
             if isinstance(value, dict):
-                item[name] = {**item[name], **{key: item[name].get(key, "") + text for key, text in value.items()}}
+                item[name] = {
+                    **item[name],
+                    **{key: item[name].get(key, "") + text for key, text in value.items()},
+                }
             elif isinstance(value, str):
                 item[name] = item.get(name, "") + value
 
 
 def head_of(body: Json) -> Json:
-    return {"id": str(body.get("id") or ""), "created": int(body.get("created_at") or 0), "model": str(body.get("model") or "")}
+    return {
+        "id": str(body.get("id") or ""),
+        "created": int(body.get("created_at") or 0),
+        "model": str(body.get("model") or ""),
+    }
 
 
 def about(body: Json) -> Json:
@@ -106,8 +127,11 @@ def refuse_failed(body: Json) -> None:
 
 
 def state_without_answer(body: Any) -> str:
-    """`queued` or `in_progress`, where that is all that a response tells: a provider that answers in the background keeps the rest."""
-    is_waiting = isinstance(body, dict) and body.get("status") in UNFINISHED and not body.get("output")
+    """`queued` or `in_progress`, where that is all that a response tells: a provider that answers
+    in the background keeps the rest."""
+    is_waiting = (
+        isinstance(body, dict) and body.get("status") in UNFINISHED and not body.get("output")
+    )
     return str(body["status"]) if is_waiting else ""
 
 
@@ -124,14 +148,29 @@ def usage_of(told: Any) -> Usage | None:
     """OpenAI's older names. Input has the cached tokens in it, output the reasoning."""
     if not isinstance(told, dict) or not {"input_tokens", "output_tokens"} & told.keys():
         return None
-    names = {"input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details"}
+    names = {
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "input_tokens_details",
+        "output_tokens_details",
+    }
     usage: Json = {
         **{name: value for name, value in told.items() if name not in names},
-        **usage_with(count(told, "input_tokens"), count(told, "output_tokens"), count(told, "total_tokens")),
+        **usage_with(
+            count(told, "input_tokens"), count(told, "output_tokens"), count(told, "total_tokens")
+        ),
     }
-    for name, other in (("prompt_tokens_details", "input_tokens_details"), ("completion_tokens_details", "output_tokens_details")):
+    for name, other in (
+        ("prompt_tokens_details", "input_tokens_details"),
+        ("completion_tokens_details", "output_tokens_details"),
+    ):
         details = told.get(other)
-        details = {key: value for key, value in details.items() if value is not None} if isinstance(details, dict) else {}
+        details = (
+            {key: value for key, value in details.items() if value is not None}
+            if isinstance(details, dict)
+            else {}
+        )
         if details:
             usage[name] = details
     counted: Any = usage

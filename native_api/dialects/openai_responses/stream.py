@@ -1,8 +1,10 @@
-"""Streams of the Responses API: https://platform.openai.com/docs/api-reference/responses-streaming (read 2026-11).
+"""Streams of the Responses API: https://platform.openai.com/docs/api-reference/responses-streaming
+(read 2026-11).
 
 Rules:
-1. What matters is what an item says, piece by piece or whole: `done` events and the final response tell only what was not told yet, so
-   servers that leave out deltas, or the events around them, lose nothing.
+1. What matters is what an item says, piece by piece or whole: `done` events and the final response
+   tell only what was not told yet, so servers that leave out deltas, or the events around them,
+   lose nothing.
 2. Events about the state of server tools say nothing; their items do, when they are done.
 3. `response.completed` or `response.incomplete` is the end; a stream without either was cut short.
 """
@@ -38,7 +40,8 @@ class ResponsesStream(StreamParser):
         self._ended = False
         self._began = False
         self._unsaid: dict[Any, list[str]] = {}
-        """Pieces of items that are told when they are done, such as code: for counting them only."""
+        """Pieces of items that are told when they are done, such as code: for counting them
+        only."""
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
@@ -59,12 +62,16 @@ class ResponsesStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._ended:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return ()
 
     def _keep_unsaid(self, told: Json) -> None:
         if isinstance(told.get("delta"), str):
-            self._unsaid.setdefault(self._output.key(told.get("output_index"), told.get("item_id")), []).append(told["delta"])
+            self._unsaid.setdefault(
+                self._output.key(told.get("output_index"), told.get("item_id")), []
+            ).append(told["delta"])
 
     def held(self) -> Json:
         unsaid = ["".join(pieces) for pieces in self._unsaid.values()]
@@ -109,7 +116,11 @@ class ResponsesStream(StreamParser):
     def _item_added(self, told: Json) -> Iterable[Json]:
         item = told.get("item") or {}
         known = self._output.item(self._output.key(told.get("output_index"), item.get("id")))
-        return (self._output.call(known, item),) if item.get("type") in CALLS and item.get("name") else ()
+        return (
+            (self._output.call(known, item),)
+            if item.get("type") in CALLS and item.get("name")
+            else ()
+        )
 
     def _item_done(self, told: Json) -> Iterable[Json]:
         item = told.get("item") or {}
@@ -125,13 +136,23 @@ class ResponsesStream(StreamParser):
 
     def _text_done(self, told: Json) -> Iterable[Json]:
         part, item = told.get("content_index", 0), self._item(told)
-        return (self._output.text(item, part, (told.get("text") or "")[item.said.get(("text", part), 0) :]),)
+        return (
+            self._output.text(
+                item, part, (told.get("text") or "")[item.said.get(("text", part), 0) :]
+            ),
+        )
 
     def _refusal(self, told: Json) -> Iterable[Json]:
-        return (self._output.refusal(self._item(told), told.get("content_index", 0), told.get("delta") or ""),)
+        return (
+            self._output.refusal(
+                self._item(told), told.get("content_index", 0), told.get("delta") or ""
+            ),
+        )
 
     def _annotation(self, told: Json) -> Iterable[Json]:
-        self._output.annotation(self._item(told), told.get("content_index", 0), told.get("annotation"))
+        self._output.annotation(
+            self._item(told), told.get("content_index", 0), told.get("annotation")
+        )
         return ()
 
     def _arguments(self, told: Json) -> Iterable[Json]:
@@ -149,7 +170,11 @@ class ResponsesStream(StreamParser):
     def _thought(self, told: Json, kind: str, part: int) -> Iterable[Json]:
         piece = told.get("delta")
         text = piece.get("text") if isinstance(piece, dict) else piece
-        return (self._output.thought(self._item(told), told.get("item_id"), kind, part, text or ""),) if text else ()
+        return (
+            (self._output.thought(self._item(told), told.get("item_id"), kind, part, text or ""),)
+            if text
+            else ()
+        )
 
     def _audio(self, told: Json) -> Iterable[Json]:
         return ({"audio": {"data": told.get("delta") or ""}},)

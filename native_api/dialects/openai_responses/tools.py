@@ -1,7 +1,7 @@
 """Tools, the choice among them and the shape of the answer, as the Responses API says them.
 
-Source: https://platform.openai.com/docs/guides/migrate-to-responses (read 2026-11): the same things without their inner object;
-functions are strict unless told otherwise.
+Source: https://platform.openai.com/docs/guides/migrate-to-responses (read 2026-11): the same things
+without their inner object; functions are strict unless told otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from native_api.types import Json
 
 def tools_of(said: Mapping[str, Any]) -> list[Json]:
     """The body's `tools`, the web search among them."""
-    tools = [_custom(tool["custom"]) if tool["type"] == "custom" else _function(tool["function"]) for tool in said.get("tools") or ()]
+    tools = [
+        _custom(tool["custom"]) if tool["type"] == "custom" else _function(tool["function"])
+        for tool in said.get("tools") or ()
+    ]
     if said.get("web_search_options") is not None:
         tools.append(_web_search(said["web_search_options"]))
     return tools
@@ -53,7 +56,11 @@ def choice_of(choice: Any) -> Any:
         return choice
     if choice["type"] == "allowed_tools":
         allowed = choice["allowed_tools"]
-        return {"type": "allowed_tools", "mode": allowed["mode"], "tools": [_flat(tool) for tool in allowed["tools"]]}
+        return {
+            "type": "allowed_tools",
+            "mode": allowed["mode"],
+            "tools": [_flat(tool) for tool in allowed["tools"]],
+        }
     return _flat(choice)
 
 

@@ -1,4 +1,5 @@
-"""How wires other than OpenAI's read unified messages: parts, data URLs, tool arguments. Shared by the dialects."""
+"""How wires other than OpenAI's read unified messages: parts, data URLs, tool arguments. Shared by
+the dialects."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 FORCED_TOOL: Final = "json_response"
-"""The name of the tool that stands for `response_format` where a wire has no such thing. Clients never see it."""
+"""The name of the tool that stands for `response_format` where a wire has no such thing. Clients
+never see it."""
 
 
 class DataURL(NamedTuple):
@@ -40,7 +42,8 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64 is made so."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64
+    is made so."""
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
@@ -51,7 +54,8 @@ def data_url(url: str) -> DataURL | None:
 
 
 def file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
-    """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None where it has none."""
+    """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None
+    where it has none."""
     given = file.get("file_data")
     if not given:
         return None
@@ -99,12 +103,15 @@ def media_type_of(filename: str, place: str) -> str:
     """By the name's ending; a name without one is taken for a PDF, as OpenAI does."""
     ending = filename.rpartition(".")[2].lower() if "." in filename else "pdf"
     if ending not in MEDIA_TYPES:
-        raise UnsupportedField(place, f"give file_data as a data URL: the type of a .{ending[:20]} file is not known")
+        raise UnsupportedField(
+            place, f"give file_data as a data URL: the type of a .{ending[:20]} file is not known"
+        )
     return MEDIA_TYPES[ending]
 
 
 def arguments_of(text: str | None) -> Json:
-    """A tool call's arguments as an object. Text that is no JSON object stays visible under `_raw`."""
+    """A tool call's arguments as an object. Text that is no JSON object stays visible under
+    `_raw`."""
     if not text or not text.strip():
         return {}
     try:
@@ -120,12 +127,19 @@ def calls_of(message: Mapping[str, Any]) -> list[Json]:
     """The function calls of an assistant message, the legacy `function_call` among them."""
     calls = list(message.get("tool_calls") or ())
     if message.get("function_call"):
-        calls.append({"id": message["function_call"]["name"], "type": "function", "function": message["function_call"]})
+        calls.append(
+            {
+                "id": message["function_call"]["name"],
+                "type": "function",
+                "function": message["function_call"],
+            }
+        )
     return calls
 
 
 def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
-    """The function tools that may be called, as `{"function": …, "cache_control"?}`. Raises for tools of another kind.
+    """The function tools that may be called, as `{"function": …, "cache_control"?}`. Raises for
+    tools of another kind.
 
     `tool_choice` of the kind `allowed_tools` is answered by offering just those.
     """
@@ -138,7 +152,8 @@ def functions_of(chat: ChatRequest, wire: str) -> list[Json]:
 
 
 def declared(function: Mapping[str, Any]) -> Json:
-    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters says so."""
+    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters
+    says so."""
     told: Json = {"name": function["name"]}
     if function.get("description"):
         told["description"] = function["description"]
@@ -149,11 +164,14 @@ def declared(function: Mapping[str, Any]) -> Json:
 def _allowed_names(choice: Any) -> set[str] | None:
     if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
         return None
-    return {(tool.get("function") or tool).get("name", "") for tool in choice["allowed_tools"]["tools"]}
+    return {
+        (tool.get("function") or tool).get("name", "") for tool in choice["allowed_tools"]["tools"]
+    }
 
 
 def choice_of(chat: ChatRequest) -> tuple[str, str]:
-    """`tool_choice` as a mode (`auto`, `required`, `none`, `function` or "" for none given) and the function's name."""
+    """`tool_choice` as a mode (`auto`, `required`, `none`, `function` or "" for none given) and the
+    function's name."""
     choice = chat.get("tool_choice")
     if choice is None or isinstance(choice, str):
         return choice or "", ""
@@ -163,7 +181,8 @@ def choice_of(chat: ChatRequest) -> tuple[str, str]:
 
 
 def wanted_schema(chat: ChatRequest) -> Json | None:
-    """The JSON schema that the answer must have: `{}` for any JSON object, None where text is wanted."""
+    """The JSON schema that the answer must have: `{}` for any JSON object, None where text is
+    wanted."""
     wanted = chat.get("response_format") or {"type": "text"}
     if wanted["type"] == "json_schema":
         schema: Json = wanted["json_schema"].get("schema") or {}
@@ -191,22 +210,34 @@ def own_details(message: Mapping[str, Any], wire: str) -> list[Json]:
     return [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
 
 
-NATIVE_FORMATS: Final = frozenset({"anthropic", "bedrock", "cohere", "gemini", "ollama", "openai_responses"})
-"""`format`s that a dialect of this package gives to what it made. Any other is a vendor's own (OpenRouter, MiniMax)."""
+NATIVE_FORMATS: Final = frozenset(
+    {"anthropic", "bedrock", "cohere", "gemini", "ollama", "openai_responses"}
+)
+"""`format`s that a dialect of this package gives to what it made. Any other is a vendor's own
+(OpenRouter, MiniMax)."""
 
 
 def vendor_details(message: Mapping[str, Any]) -> list[Json]:
     """The reasoning that a vendor of OpenAI's family made and wants back."""
-    return [item for item in message.get("reasoning_details") or () if item.get("format") not in NATIVE_FORMATS]
+    return [
+        item
+        for item in message.get("reasoning_details") or ()
+        if item.get("format") not in NATIVE_FORMATS
+    ]
 
 
 def own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
     """The wire's own blocks, such as its server tools' calls and results, each a copy."""
-    return [dict(item["block"]) for item in message.get("provider_content") or () if item.get("format") == wire and item.get("block")]
+    return [
+        dict(item["block"])
+        for item in message.get("provider_content") or ()
+        if item.get("format") == wire and item.get("block")
+    ]
 
 
 def value_of(text: str) -> Any:
-    """The value that a text of a reply says in JSON, `{}` for none; text that is not JSON stays what it is. Raises UpstreamError."""
+    """The value that a text of a reply says in JSON, `{}` for none; text that is not JSON stays
+    what it is. Raises UpstreamError."""
     check_depth(text)
     try:
         return orjson.loads(text) if text else {}
@@ -220,15 +251,25 @@ def objects(value: Any) -> list[Json]:
 
 
 def url_citation(told: Json, span: Mapping[str, int] | None = None) -> Json:
-    """An annotation of any kind as OpenAI's `url_citation`: strict clients take no other. `source` is it as it came.
+    """An annotation of any kind as OpenAI's `url_citation`: strict clients take no other. `source`
+    is it as it came.
 
     The URL of a source without an address is empty.
     """
     file = told.get("file")
-    title = told.get("title") or told.get("filename") or (file.get("name") if isinstance(file, dict) else None)
+    title = (
+        told.get("title")
+        or told.get("filename")
+        or (file.get("name") if isinstance(file, dict) else None)
+    )
     place = {"start_index": 0, "end_index": 0, **(span or {})}
-    place |= {name: told[name] for name in place if span is None and isinstance(told.get(name), int)}
-    return {"type": "url_citation", "url_citation": {"url": "", "title": str(title or ""), **place, "source": told}}
+    place |= {
+        name: told[name] for name in place if span is None and isinstance(told.get(name), int)
+    }
+    return {
+        "type": "url_citation",
+        "url_citation": {"url": "", "title": str(title or ""), **place, "source": told},
+    }
 
 
 def annotation_told(annotation: Json) -> Json:
@@ -243,7 +284,8 @@ def dumped(value: Any) -> str:
 
 
 def arguments_text(value: Any) -> str:
-    """A tool call's arguments as text. What is text already is not valid JSON, or the wire would have told a value."""
+    """A tool call's arguments as text. What is text already is not valid JSON, or the wire would
+    have told a value."""
     return value if isinstance(value, str) and value else dumped(value or {})
 
 

@@ -1,7 +1,9 @@
-"""Deltas folded into a message, as clients do with a stream; and what makes the message of a complete reply of one.
+"""Deltas folded into a message, as clients do with a stream; and what makes the message of a
+complete reply of one.
 
-OpenAI's SDK adds up what it is told: text grows, numbers are summed, and items of a list are told apart by their `index`. So a delta
-says of an item only what is new, and a list whose items have no `index` (`annotations`) comes once, at the end.
+OpenAI's SDK adds up what it is told: text grows, numbers are summed, and items of a list are told
+apart by their `index`. So a delta says of an item only what is new, and a list whose items have no
+`index` (`annotations`) comes once, at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from native_api.types import Json
 
 
 def add_delta(message: Json, delta: Json) -> None:
-    """Fold a delta of a stream into the message so far, as clients do: texts and lists grow, pieces of a call join it."""
+    """Fold a delta of a stream into the message so far, as clients do: texts and lists grow, pieces
+    of a call join it."""
     for name, value in delta.items():
         present = message.get(name)
         if name == "tool_calls" and present:
@@ -33,11 +36,22 @@ def _add_call(calls: list[Json], piece: Json) -> None:
         calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
-SAYS_MORE: Final = frozenset({"tool_calls", "refusal", "audio", "images", "reasoning_content", "reasoning_details", "provider_content"})
+SAYS_MORE: Final = frozenset(
+    {
+        "tool_calls",
+        "refusal",
+        "audio",
+        "images",
+        "reasoning_content",
+        "reasoning_details",
+        "provider_content",
+    }
+)
 
 
 def completed(message: Json) -> Json:
-    """The message of a complete reply: only the calls of a stream are numbered, and one that says nothing says so, to be sent back."""
+    """The message of a complete reply: only the calls of a stream are numbered, and one that says
+    nothing says so, to be sent back."""
     for call in message.get("tool_calls") or ():
         call.pop("index", None)
     if message.get("content") is None and not SAYS_MORE & message.keys():

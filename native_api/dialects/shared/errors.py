@@ -1,4 +1,5 @@
-"""What a provider's error means in DESIGN's table. Shared by the dialects; each finds its own error object first."""
+"""What a provider's error means in DESIGN's table. Shared by the dialects; each finds its own error
+object first."""
 
 from __future__ import annotations
 
@@ -22,11 +23,16 @@ def is_error(body: Json) -> bool:
 
 def _is_bare(body: Json) -> bool:
     """An error without a frame around it (Cerebras, FastAPI's own)."""
-    return "choices" not in body and "id" not in body and bool(body.get("detail") or (body.get("message") and body.get("code")))
+    return (
+        "choices" not in body
+        and "id" not in body
+        and bool(body.get("detail") or (body.get("message") and body.get("code")))
+    )
 
 
 def _base_status(body: Json) -> int:
-    """MiniMax's own code: 0 for success. https://platform.minimax.io/docs/api-reference/errorcode (2026-11)."""
+    """MiniMax's own code: 0 for success. https://platform.minimax.io/docs/api-reference/errorcode
+    (2026-11)."""
     status = (body.get("base_resp") or {}).get("status_code")
     return status if isinstance(status, int) else 0
 
@@ -39,7 +45,16 @@ def error_inside(body: Any) -> UpstreamError:
     return UpstreamError("The provider's answer is not a chat completion.")
 
 
-BASE_STATUSES: Final = {1002: 429, 1004: 401, 1008: 402, 1026: 400, 1027: 400, 1039: 429, 2013: 400, 2049: 401}
+BASE_STATUSES: Final = {
+    1002: 429,
+    1004: 401,
+    1008: 402,
+    1026: 400,
+    1027: 400,
+    1039: 429,
+    2013: 400,
+    2049: 401,
+}
 STATUSES: Final = {
     "invalid_request_error": 400,
     "invalid_prompt": 400,
@@ -51,11 +66,19 @@ STATUSES: Final = {
 }
 """Codes and types of errors -> the status they would have come with."""
 
-IMAGE_FAULTS: Final = ("invalid_image", "image_", "invalid_base64_image", "unsupported_image", "empty_image", "failed_to_download_image")
+IMAGE_FAULTS: Final = (
+    "invalid_image",
+    "image_",
+    "invalid_base64_image",
+    "unsupported_image",
+    "empty_image",
+    "failed_to_download_image",
+)
 
 
 def status_inside(detail: Json) -> int:
-    """The HTTP status that an error object names, in one of the family's ways; 0 where it names none."""
+    """The HTTP status that an error object names, in one of the family's ways; 0 where it names
+    none."""
     for name in ("code", "status", "status_code", "http_status_code"):
         value = detail.get(name)
         number = int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -70,15 +93,19 @@ def status_inside(detail: Json) -> int:
 
 
 def error_object(body: Any) -> Json:
-    """The object that describes the error, however it is framed: `{"error": {…}}`, `{"error": "…"}`, `{"errors": […]}`,
-    `{"message": {"detail": […]}}`, a list of any of them, or the body itself.
+    """The object that describes the error, however it is framed: `{"error": {…}}`, `{"error":
+    "…"}`, `{"errors": […]}`, `{"message": {"detail": […]}}`, a list of any of them, or the body
+    itself.
     """
     if isinstance(body, list):
         return error_object(body[0]) if body else {}
     if not isinstance(body, dict):
         return {}
     if _base_status(body):
-        return {"code": body["base_resp"]["status_code"], "message": body["base_resp"].get("status_msg")}
+        return {
+            "code": body["base_resp"]["status_code"],
+            "message": body["base_resp"].get("status_msg"),
+        }
     error = body.get("error") or body.get("errors") or body
     if isinstance(error, list):
         error = error[0] if error else {}
@@ -93,8 +120,15 @@ def _plain(body: Json) -> Json:
 
 
 def _words(error: Json) -> str:
-    """What an error object says, a provider's provider's words among it (OpenRouter's `metadata.raw`)."""
-    words = next(filter(None, (_text(error.get(name)) for name in ("message", "detail", "error", "msg", "title"))), "")
+    """What an error object says, a provider's provider's words among it (OpenRouter's
+    `metadata.raw`)."""
+    words = next(
+        filter(
+            None,
+            (_text(error.get(name)) for name in ("message", "detail", "error", "msg", "title")),
+        ),
+        "",
+    )
     metadata = error.get("metadata")
     raw = _raw_words(metadata.get("raw")) if isinstance(metadata, dict) else ""
     return f"{words}: {raw}" if raw and raw not in words else words
@@ -128,7 +162,13 @@ def _raw_words(raw: Any) -> str:
     return str(error_object(parsed).get("message") or "") or raw
 
 
-CLIENT_CODES = {"context_length_exceeded", "content_policy_violation", "content_filter", "invalid_image", "string_above_max_length"}
+CLIENT_CODES = {
+    "context_length_exceeded",
+    "content_policy_violation",
+    "content_filter",
+    "invalid_image",
+    "string_above_max_length",
+}
 """Error codes that tell what the client must mend."""
 
 
@@ -139,21 +179,36 @@ def provider_error(status: int, detail: Json, headers: Mapping[str, str]) -> Ups
     code = str(detail.get("code") or detail.get("type") or "")
     upstream_status = status or None
     if is_context_length(code, words):
-        return UpstreamError(words, status=400, code="context_length_exceeded", param="messages", upstream_status=upstream_status)
+        return UpstreamError(
+            words,
+            status=400,
+            code="context_length_exceeded",
+            param="messages",
+            upstream_status=upstream_status,
+        )
     if status in (400, 413, 422) or code in CLIENT_CODES:
         known = code if code in CLIENT_CODES else "invalid_request"
         param = detail.get("param") if isinstance(detail.get("param"), str) else None
         words = words or "The provider refused the request."
-        return UpstreamError(words, status=400, code=known, param=param, upstream_status=upstream_status)
+        return UpstreamError(
+            words, status=400, code=known, param=param, upstream_status=upstream_status
+        )
     if status == 429:
         return _exhausted(code, words, headers)
     told = f"The provider answered {status}" if status else "The provider reported an error"
-    return UpstreamError(f"{told}: {words}" if words else f"{told}.", upstream_status=upstream_status, retry_after=retry_after(headers))
+    return UpstreamError(
+        f"{told}: {words}" if words else f"{told}.",
+        upstream_status=upstream_status,
+        retry_after=retry_after(headers),
+    )
 
 
 def site_error(status: int, words: str) -> UpstreamError:
-    """What the site must mend, not the client, whatever status the provider gave it. Trying again does not help."""
-    error = UpstreamError(f"The provider answered {status}: {words}", upstream_status=status or None)
+    """What the site must mend, not the client, whatever status the provider gave it. Trying again
+    does not help."""
+    error = UpstreamError(
+        f"The provider answered {status}: {words}", upstream_status=status or None
+    )
     error.headers["x-should-retry"] = "false"
     return error
 
@@ -192,7 +247,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def error_answered(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """What a non-2xx answer means whose error object is in one of the usual places; `body` may be anything."""
+    """What a non-2xx answer means whose error object is in one of the usual places; `body` may be
+    anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,7 +1,9 @@
-"""Looks through a body as it is sent, whatever way its members came in: the request, `provider_options`, `provider_content`.
+"""Looks through a body as it is sent, whatever way its members came in: the request,
+`provider_options`, `provider_content`.
 
-Found here: names of what a provider keeps under a key that all callers share, and addresses that a server in the site's own network
-would fetch. What the client made up itself (a tool's arguments and results, schemas, text) is not looked into: nobody acts on it.
+Found here: names of what a provider keeps under a key that all callers share, and addresses that a
+server in the site's own network would fetch. What the client made up itself (a tool's arguments and
+results, schemas, text) is not looked into: nobody acts on it.
 """
 
 from __future__ import annotations
@@ -44,8 +46,11 @@ KEPT: Final = frozenset(
 KEPT_OBJECTS: Final = frozenset({"container", "conversation", "prompt", "audio", "voice"})
 """Members that name it by their `id`. A container and a conversation may also be a string."""
 
-STORED: Final = re.compile(r"(?:s3|gs)://|https?://generativelanguage\.googleapis\.com/", re.IGNORECASE)
-"""Where a provider reads with the account's own rights: its buckets, and the files of the Gemini API."""
+STORED: Final = re.compile(
+    r"(?:s3|gs)://|https?://generativelanguage\.googleapis\.com/", re.IGNORECASE
+)
+"""Where a provider reads with the account's own rights: its buckets, and the files of the Gemini
+API."""
 
 NEEDLES: Final = re.compile(
     rb'"(?:file_?[iI]ds?|file_?[uU]ri|container|container_id|containerId|vector_store_ids?|vectorStoreIds?|previous_response_id|response_id'
@@ -53,26 +58,44 @@ NEEDLES: Final = re.compile(
     rb'|rag_?[cC]orpus|rag_?[cC]orpora|prompt|prompt_id|audio|voice|skill_id|item_reference)"'
 )
 BUCKETS: Final = (b"s3://", b"gs://")
-"""What a body must hold somewhere before it is worth looking through: the expression begins with a letter that is found fast."""
+"""What a body must hold somewhere before it is worth looking through: the expression begins with a
+letter that is found fast."""
 
 MAX_SHOWN: Final = 200
 """Characters of a path in an error."""
 
-ADDRESS: Final = re.compile(r"(?:https?|ftp|file|wss?):|[a-z][a-z0-9+.-]*://|\\\\|//[\w-]*[.:\[@%]", re.IGNORECASE)
+ADDRESS: Final = re.compile(
+    r"(?:https?|ftp|file|wss?):|[a-z][a-z0-9+.-]*://|\\\\|//[\w-]*[.:\[@%]", re.IGNORECASE
+)
 """Base64 may begin with two slashes; it has no dots."""
 CONTROLS: Final = "".join(map(chr, range(33)))
 IGNORED: Final = str.maketrans("", "", "\t\r\n")
-"""Characters that URL parsers strip at the ends, and leave out anywhere (https://url.spec.whatwg.org/#concept-basic-url-parser)."""
+"""Characters that URL parsers strip at the ends, and leave out anywhere
+(https://url.spec.whatwg.org/#concept-basic-url-parser)."""
 
 
-PLAIN_FIELDS: Final = ROUTING_FIELDS - {"provider_options"} | (DIALECT_FIELDS - {"audio", "prediction", "web_search_options"})
-PLAIN_MESSAGE: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "refusal", "is_error"})
+PLAIN_FIELDS: Final = ROUTING_FIELDS - {"provider_options"} | (
+    DIALECT_FIELDS - {"audio", "prediction", "web_search_options"}
+)
+PLAIN_MESSAGE: Final = frozenset(
+    {
+        "role",
+        "content",
+        "name",
+        "tool_calls",
+        "tool_call_id",
+        "reasoning_content",
+        "refusal",
+        "is_error",
+    }
+)
 PLAIN_PART: Final = frozenset({"type", "text", "refusal", "cache_control"})
 """Of the unified request: what no dialect makes a name or an address of."""
 
 
 def is_plain(request: Mapping[str, Any]) -> bool:
-    """Whether a unified request is text and function calls alone, as most are: then there is nothing to look for in its body."""
+    """Whether a unified request is text and function calls alone, as most are: then there is
+    nothing to look for in its body."""
     return request.keys() <= PLAIN_FIELDS and all(map(_is_plain_message, request["messages"]))
 
 
@@ -80,7 +103,9 @@ def _is_plain_message(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
     if content.__class__ is str and len(message) == 2:
         return True
-    if not message.keys() <= PLAIN_MESSAGE or any("extra_content" in call for call in message.get("tool_calls") or ()):
+    if not message.keys() <= PLAIN_MESSAGE or any(
+        "extra_content" in call for call in message.get("tool_calls") or ()
+    ):
         return False
     return content.__class__ is str or all(part.keys() <= PLAIN_PART for part in content or ())
 
@@ -101,10 +126,14 @@ def members(body: Json) -> Iterator[Member]:
         for name, value in owner.items():
             for item in value if isinstance(value, list) else (value,):
                 if isinstance(item, list):
-                    ahead += [inner if isinstance(inner, dict) else {name: [inner]} for inner in item]
+                    ahead += [
+                        inner if isinstance(inner, dict) else {name: [inner]} for inner in item
+                    ]
                     continue
                 yield Member(owner, name, item)
-                if isinstance(item, dict) and (normal(name) not in OPAQUE or (name == "input" and isinstance(value, list))):
+                if isinstance(item, dict) and (
+                    normal(name) not in OPAQUE or (name == "input" and isinstance(value, list))
+                ):
                     ahead.append(item)
 
 
@@ -112,7 +141,8 @@ def members(body: Json) -> Iterator[Member]:
 
 
 def refuse_kept(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
-    """Refuse a body that names something kept at its provider. `content` is the body in JSON, `request` what the client wrote.
+    """Refuse a body that names something kept at its provider. `content` is the body in JSON,
+    `request` what the client wrote.
 
     Raises UnsupportedField naming the client's own member.
     """
@@ -128,11 +158,18 @@ def refuse_kept(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
 
 
 def _refuse_references(body: Json, request: Mapping[str, Any]) -> None:
-    """The Responses API takes an item of a stored response by its id, and needs no `type` for it."""
+    """The Responses API takes an item of a stored response by its id, and needs no `type` for
+    it."""
     items = body.get("input")
     for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and "role" not in item and item.get("type") in (None, "item_reference"):
-            raise UnsupportedField(place_of(request, str(item.get("id"))) or "input", REASONS["state"])
+        if (
+            isinstance(item, dict)
+            and "role" not in item
+            and item.get("type") in (None, "item_reference")
+        ):
+            raise UnsupportedField(
+                place_of(request, str(item.get("id"))) or "input", REASONS["state"]
+            )
 
 
 def _kept_by(member: Member) -> str:
@@ -143,10 +180,16 @@ def _kept_by(member: Member) -> str:
         return _text(value.get("id")) if key in KEPT_OBJECTS else ""
     if not isinstance(value, str):
         return ""
-    if key in KEPT or key in ("container", "conversation") or (key == "skillid" and owner.get("type") != "anthropic"):
+    if (
+        key in KEPT
+        or key in ("container", "conversation")
+        or (key == "skillid" and owner.get("type") != "anthropic")
+    ):
         return value
     if key == "fileuri":
-        return "" if value.startswith(("https://", "http://")) and not STORED.match(value) else value
+        return (
+            "" if value.startswith(("https://", "http://")) and not STORED.match(value) else value
+        )
     return value if key not in TEXT and STORED.match(value) else ""
 
 
@@ -158,13 +201,21 @@ def _text(value: Any) -> str:
 
 
 def refuse_addresses(body: Json, request: Mapping[str, Any]) -> None:
-    """Refuse a body with any address in it, for a provider that must not be made to fetch. Raises UnsupportedField."""
+    """Refuse a body with any address in it, for a provider that must not be made to fetch. Raises
+    UnsupportedField."""
     if is_plain(request):
         return
     for member in members(body):
-        if isinstance(member.value, str) and normal(member.name) not in TEXT and is_address(member.value):
+        if (
+            isinstance(member.value, str)
+            and normal(member.name) not in TEXT
+            and is_address(member.value)
+        ):
             place = place_of(request, member.value) or member.name
-            raise UnsupportedField(place, "this provider stands in the site's own network and fetches no addresses; send the data")
+            raise UnsupportedField(
+                place,
+                "this provider stands in the site's own network and fetches no addresses; send the data",
+            )
 
 
 def is_address(text: str) -> bool:
@@ -178,7 +229,8 @@ def is_address(text: str) -> bool:
 
 
 def place_of(request: Mapping[str, Any], text: str) -> str:
-    """The path of the member of `request` whose string is `text`, or that `text` was made of; "" if there is none."""
+    """The path of the member of `request` whose string is `text`, or that `text` was made of; "" if
+    there is none."""
     return next(_places(request, text, ""), "")[:MAX_SHOWN]
 
 

@@ -1,7 +1,9 @@
-"""What the adapters of JSON schemas share: how large a schema may be, what is remembered of it, and where its references lead.
+"""What the adapters of JSON schemas share: how large a schema may be, what is remembered of it, and
+where its references lead.
 
 Rules:
-1. An adapter's work, and what comes out of it, is linear in the schema: what is written in place of references is bounded by `Room`.
+1. An adapter's work, and what comes out of it, is linear in the schema: what is written in place of
+   references is bounded by `Room`.
 2. A schema over the limits is refused by its place in the request, before any work on it.
 3. What an adapter returns is frozen, whether it is remembered or not: many requests share it.
 """
@@ -22,13 +24,16 @@ from native_api.types import Json
 T = TypeVar("T")
 
 MAX_BYTES: Final = 1024 * 1024
-"""Of a schema in JSON. OpenAI takes 120,000 characters of names and values, other providers less: nobody takes more than this."""
+"""Of a schema in JSON. OpenAI takes 120,000 characters of names and values, other providers less:
+nobody takes more than this."""
 
 MAX_PARTS: Final = 10_000
-"""Objects and lists in a schema, before and after it is adapted. OpenAI takes 5,000 properties; adapting 10,000 parts takes about 0.1 s."""
+"""Objects and lists in a schema, before and after it is adapted. OpenAI takes 5,000 properties;
+adapting 10,000 parts takes about 0.1 s."""
 
 GROWTH: Final = 4
-"""How often its own size a schema may grow where definitions have to be written in place of references."""
+"""How often its own size a schema may grow where definitions have to be written in place of
+references."""
 
 MEMO_BYTES: Final = 8 * 1024 * 1024
 """Of memory, for each adapter."""
@@ -37,9 +42,11 @@ DEFINITIONS: Final = ("$defs", "definitions")
 
 
 class Adapter(Generic[T]):
-    """`adapt` as a function of a schema and its place in the request, whose results are frozen and, unless they are large, remembered.
+    """`adapt` as a function of a schema and its place in the request, whose results are frozen and,
+    unless they are large, remembered.
 
-    The same few schemas come with every request. Raises UnsupportedField for a schema that is too large.
+    The same few schemas come with every request. Raises UnsupportedField for a schema that is too
+    large.
     """
 
     def __init__(self, adapt: Callable[[Json, str], T]) -> None:
@@ -75,10 +82,18 @@ def _text(schema: Json) -> bytes:
 def check_size(schema: Json, text: bytes, place: str) -> None:
     """Raise UnsupportedField for a schema, `text` in JSON, that is too large to be adapted."""
     if len(text) > MAX_BYTES:
-        raise UnsupportedField(place, f"a JSON schema may have at most {MAX_BYTES} bytes with this provider")
+        raise UnsupportedField(
+            place, f"a JSON schema may have at most {MAX_BYTES} bytes with this provider"
+        )
     # Brackets inside of texts count too, so that only a schema with many of them has to be walked.
-    if text.count(b"{") + text.count(b"[") > MAX_PARTS and sum(1 for _ in containers(schema)) > MAX_PARTS:
-        raise UnsupportedField(place, f"a JSON schema may have at most {MAX_PARTS} objects and lists with this provider")
+    if (
+        text.count(b"{") + text.count(b"[") > MAX_PARTS
+        and sum(1 for _ in containers(schema)) > MAX_PARTS
+    ):
+        raise UnsupportedField(
+            place,
+            f"a JSON schema may have at most {MAX_PARTS} objects and lists with this provider",
+        )
 
 
 def containers(value: Any) -> Iterator[Any]:
@@ -95,7 +110,8 @@ def containers(value: Any) -> Iterator[Any]:
 
 
 class Room:
-    """How much of a schema may be written a second time. Weighs every part of the schema once, when it is made."""
+    """How much of a schema may be written a second time. Weighs every part of the schema once, when
+    it is made."""
 
     def __init__(self, schema: Json) -> None:
         self._weights: dict[int, tuple[int, int]] = {}
@@ -137,7 +153,8 @@ def references(value: Any) -> set[str]:
 
 
 def is_recursive(schema: Json, starts: Iterable[str]) -> bool:
-    """Whether one of the pointers in `starts` leads back to where it stood, or out of the schema's definitions."""
+    """Whether one of the pointers in `starts` leads back to where it stood, or out of the schema's
+    definitions."""
     leads = {pointer: references(definition) for pointer, definition in _definitions(schema)}
     done: set[str] = set()
     path: list[str] = []

@@ -1,7 +1,9 @@
-"""What is remembered between requests: a memo bounded by the bytes that it takes up, and values that nobody can change.
+"""What is remembered between requests: a memo bounded by the bytes that it takes up, and values
+that nobody can change.
 
-Requests of different callers share what is remembered. So it is frozen: dicts and lists that raise when they are changed, and that
-otherwise are what they look like, also to orjson. Whoever wants another value makes a copy (`{**frozen}`, `copy.deepcopy(frozen)`).
+Requests of different callers share what is remembered. So it is frozen: dicts and lists that raise
+when they are changed, and that otherwise are what they look like, also to orjson. Whoever wants
+another value makes a copy (`{**frozen}`, `copy.deepcopy(frozen)`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ ENTRY_BYTES: Final = 400
 """What an entry takes up beside its value: the key, a tuple, and its place in the table."""
 
 LARGEST_SHARE: Final = 32
-"""The largest value that is remembered takes this part of the memo, so that one caller's large values do not push out all others."""
+"""The largest value that is remembered takes this part of the memo, so that one caller's large
+values do not push out all others."""
 
 
 class Memo(Generic[V]):
@@ -73,7 +76,8 @@ class Memo(Generic[V]):
 
 
 def footprint(value: Any) -> int:
-    """The bytes that a value of JSON takes up in memory. What it shares with others counts in each."""
+    """The bytes that a value of JSON takes up in memory. What it shares with others counts in
+    each."""
     size, left = 0, [value]
     while left:
         item = left.pop()
@@ -87,7 +91,9 @@ def footprint(value: Any) -> int:
 
 
 def _refuse(*arguments: Any, **named: Any) -> NoReturn:
-    raise TypeError("This value is shared by many requests and must not be changed. Make a copy first.")
+    raise TypeError(
+        "This value is shared by many requests and must not be changed. Make a copy first."
+    )
 
 
 class FrozenDict(dict[str, Any]):

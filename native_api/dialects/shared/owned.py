@@ -1,9 +1,11 @@
-"""What the gateway owns in a provider's body: one table per wire of the members that decide access, price, usage, framing, state
-and addresses. A caller sets them by the unified request alone, which is checked, reserved for and recorded; never by
-`provider_options`. The output limit, the number of answers and the service tier of a body as it is sent are read here too.
+"""What the gateway owns in a provider's body: one table per wire of the members that decide access,
+price, usage, framing, state and addresses. A caller sets them by the unified request alone, which
+is checked, reserved for and recorded; never by `provider_options`. The output limit, the number of
+answers and the service tier of a body as it is sent are read here too.
 
-A path names a member: `options.num_predict`, and `tools[].model` for a member of each item of a list. Names are compared without
-capitals, `_` and `-`: Google's servers take `maxOutputTokens` and `max_output_tokens`, and Go's JSON decoder takes any capitals.
+A path names a member: `options.num_predict`, and `tools[].model` for a member of each item of a
+list. Names are compared without capitals, `_` and `-`: Google's servers take `maxOutputTokens` and
+`max_output_tokens`, and Go's JSON decoder takes any capitals.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ CHAT: Final = {
     "container": "state",
     "mcp_servers": "address",
 }
-"""Of the whole family of OpenAI-compatible servers: a gateway behind this one may know members that OpenAI does not."""
+"""Of the whole family of OpenAI-compatible servers: a gateway behind this one may know members that
+OpenAI does not."""
 
 ANTHROPIC: Final = {
     **ACCESS,
@@ -139,7 +142,8 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "ollama": {**ACCESS, "stream": "framing", "options.num_predict": "output"},
 }
-"""Wire (`Dialect.name`) -> path of a member -> the kind of decision. Sources: each wire's reference, named in its dialect's module."""
+"""Wire (`Dialect.name`) -> path of a member -> the kind of decision. Sources: each wire's
+reference, named in its dialect's module."""
 
 
 def normal(name: str) -> str:
@@ -155,9 +159,11 @@ _remembered: Final = lru_cache(maxsize=2048)(_normal)
 
 
 def check_options(wire: str, options: Mapping[str, Any], place: str, own_account: bool) -> None:
-    """Refuse options that set an owned member, or that put anything but an object or a list where one belongs around it.
+    """Refuse options that set an owned member, or that put anything but an object or a list where
+    one belongs around it.
 
-    `own_account` allows what decides about state. Raises UnsupportedField naming the member below `place`.
+    `own_account` allows what decides about state. Raises UnsupportedField naming the member below
+    `place`.
     """
     _check(options, _tree(wire), place, frozenset({"state"}) if own_account else frozenset())
 
@@ -202,7 +208,8 @@ def _tree(wire: str) -> Tree:
 
 
 def output_limit(wire: str, body: Json) -> int | None:
-    """The most tokens that one answer to `body` may have, the dialect's own default included; None if nothing limits it."""
+    """The most tokens that one answer to `body` may have, the dialect's own default included; None
+    if nothing limits it."""
     return max(_numbers(wire, body, "output"), default=None)
 
 

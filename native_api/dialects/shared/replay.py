@@ -1,10 +1,13 @@
-"""A model's turn in the order it came in, there and back. Shared by the wires whose replies are lists of blocks.
+"""A model's turn in the order it came in, there and back. Shared by the wires whose replies are
+lists of blocks.
 
-A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. What the wire had as one list is put
-together again by numbers that `Place` writes and `arranged` reads, each left out where it is 0: an item's `at` counts the
-characters of content before it, its `calls` the tool calls before it, a block's `reasoning` the reasoning items before it.
+A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. What the
+wire had as one list is put together again by numbers that `Place` writes and `arranged` reads, each
+left out where it is 0: an item's `at` counts the characters of content before it, its `calls` the
+tool calls before it, a block's `reasoning` the reasoning items before it.
 
-1. An empty block stands for nothing: it only tells where the text goes on, after another text or after a call.
+1. An empty block stands for nothing: it only tells where the text goes on, after another text or
+   after a call.
 2. A block that has words of the content in it tells their end in `until` and does not repeat them.
 3. Where a client lost the items or changed the text, the text and the calls remain.
 """
@@ -44,11 +47,18 @@ class Place:
 
 
 def items_of(message: Mapping[str, Any], wire: str, is_sent: Callable[[Json], bool]) -> list[Json]:
-    """The wire's own reasoning items and blocks in the order they came in; `is_sent` chooses among the blocks."""
-    reasoning = [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
+    """The wire's own reasoning items and blocks in the order they came in; `is_sent` chooses among
+    the blocks."""
+    reasoning = [
+        item for item in message.get("reasoning_details") or () if item.get("format") == wire
+    ]
     if not message.get("provider_content"):
         return reasoning
-    blocks = [item for item in message.get("provider_content") or () if item.get("format") == wire and is_sent(item.get("block") or {})]
+    blocks = [
+        item
+        for item in message.get("provider_content") or ()
+        if item.get("format") == wire and is_sent(item.get("block") or {})
+    ]
     items: list[Json] = []
     for position, item in enumerate(reasoning):
         while blocks and (blocks[0].get("reasoning") or 0) <= position:
@@ -61,11 +71,20 @@ Plain = Callable[[int, int], list[Json]]
 """The wire's blocks for the characters of content from one position to another."""
 
 Whole = Callable[[Json, int, int], tuple[Json | None, int]]
-"""The wire's block for an item that stands at one position with the next item at another, and where its own words end."""
+"""The wire's block for an item that stands at one position with the next item at another, and where
+its own words end."""
 
 
-def arranged(items: list[Json], length: int, calls: list[Json], plain: Plain, whole: Whole, files: Sequence[Json] = ()) -> list[Json]:
-    """The blocks of one turn; `length` is that of the text. Files come after the text, calls without an item after them come last."""
+def arranged(
+    items: list[Json],
+    length: int,
+    calls: list[Json],
+    plain: Plain,
+    whole: Whole,
+    files: Sequence[Json] = (),
+) -> list[Json]:
+    """The blocks of one turn; `length` is that of the text. Files come after the text, calls
+    without an item after them come last."""
     blocks: list[Json] = []
     at = called = 0
     for position, item in enumerate(items):

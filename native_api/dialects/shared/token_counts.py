@@ -1,12 +1,15 @@
-"""Token counts as providers tell them: read so that nonsense is 0, and joined if a stream tells them more than once.
+"""Token counts as providers tell them: read so that nonsense is 0, and joined if a stream tells
+them more than once.
 
 Rules for joining:
-1. Zeros, nulls and nonsense say nothing, so they never replace a count. Servers put zeros where they do not count: those of Anthropic's
-   wire into `message_delta` (https://github.com/envoyproxy/ai-gateway/issues/1631, https://github.com/sgl-project/sglang/issues/20830),
-   proxies into a last chunk of their own.
+1. Zeros, nulls and nonsense say nothing, so they never replace a count. Servers put zeros where
+   they do not count: those of Anthropic's wire into `message_delta`
+   (https://github.com/envoyproxy/ai-gateway/issues/1631,
+   https://github.com/sgl-project/sglang/issues/20830), proxies into a last chunk of their own.
 2. What was written only grows: of two counts the larger one holds.
-3. Of what was read the last count holds, since providers correct it: Gemini 2.0 Flash tells 169 prompt tokens at first and 79 at the
-   end; Anthropic's count grows by the results of its own tools (both recorded, read 2026-11).
+3. Of what was read the last count holds, since providers correct it: Gemini 2.0 Flash tells 169
+   prompt tokens at first and 79 at the end; Anthropic's count grows by the results of its own tools
+   (both recorded, read 2026-11).
 """
 
 from __future__ import annotations
@@ -33,7 +36,11 @@ def count(told: Any, name: str) -> int:
 
 def usage_with(prompt: int, completion: int, total: int = 0) -> Usage:
     """The counts as a usage whose total is at least the sum."""
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": max(total, prompt + completion)}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": max(total, prompt + completion),
+    }
 
 
 def joined(earlier: Usage, later: Usage) -> Usage:
@@ -41,13 +48,16 @@ def joined(earlier: Usage, later: Usage) -> Usage:
     if earlier == later:
         return later
     usage: Any = join(earlier, later, WRITTEN)
-    usage["total_tokens"] = max(usage["total_tokens"], usage["prompt_tokens"] + usage["completion_tokens"])
+    usage["total_tokens"] = max(
+        usage["total_tokens"], usage["prompt_tokens"] + usage["completion_tokens"]
+    )
     counted: Usage = usage
     return counted
 
 
 def join(earlier: Mapping[str, Any], later: Mapping[str, Any], written: Collection[str]) -> Json:
-    """The same for counts in a provider's own words. `written` names the members that count what was written."""
+    """The same for counts in a provider's own words. `written` names the members that count what
+    was written."""
     told = dict(earlier)
     for name, value in later.items():
         present = told.get(name)

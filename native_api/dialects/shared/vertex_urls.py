@@ -16,7 +16,8 @@ MULTI_REGIONS: Final = frozenset({"us", "eu"})
 
 
 def root(target: Target, publisher: str) -> str:
-    """Everything before `/models/NAME`. OPTIONS give the project and the location; the base URL may leave out the version."""
+    """Everything before `/models/NAME`. OPTIONS give the project and the location; the base URL may
+    leave out the version."""
     options = target.provider.options
     location = quote(str(options.get("location") or "global"), safe="")
     base_url = _host(target.provider.base_url, location)
@@ -26,7 +27,8 @@ def root(target: Target, publisher: str) -> str:
 
 
 def _host(base_url: str, location: str) -> str:
-    """The host of a location, unless the base URL names one that is not Google's own (a proxy, a private endpoint)."""
+    """The host of a location, unless the base URL names one that is not Google's own (a proxy, a
+    private endpoint)."""
     if base_url and not (urlsplit(base_url).hostname or "").endswith("aiplatform.googleapis.com"):
         return base_url
     path = urlsplit(base_url).path

@@ -32,7 +32,12 @@ from native_api.inbound.checks import (
     unknown_field,
 )
 from native_api.inbound.openai.chat_messages import content, messages
-from native_api.inbound.openai.chat_tools import response_format, tool_choice, tools, web_search_options
+from native_api.inbound.openai.chat_tools import (
+    response_format,
+    tool_choice,
+    tools,
+    web_search_options,
+)
 from native_api.types import ChatRequest
 
 LONGEST_MODEL = 200
@@ -43,7 +48,8 @@ LONGEST_METADATA_VALUE = 512
 MOST_STOPS = 1000
 MOST_MODALITIES = 10
 MOST_FALLBACKS = 16
-"""Each is looked up, its access checked and its price worked out. More than are tried, whatever ATTEMPTS says."""
+"""Each is looked up, its access checked and its price worked out. More than are tried, whatever
+ATTEMPTS says."""
 MOST_UNKNOWN = 100
 """Fields that are left out are named in a header."""
 
@@ -126,12 +132,20 @@ class ChatCompletionSerializer(serializers.Serializer):
         return {name: field.to_internal_value for name, field in self.fields.items()}
 
     def check(self, data: dict[str, Any]) -> tuple[ChatRequest, list[str]]:
-        """The request, and the unknown fields that were left out because the site is not STRICT. Raises InvalidRequest."""
-        unknown: Set[str] = frozenset() if native_settings.STRICT else data.keys() - self._checks.keys()
-        known = {key: value for key, value in data.items() if key not in unknown} if unknown else data
+        """The request, and the unknown fields that were left out because the site is not STRICT.
+        Raises InvalidRequest."""
+        unknown: Set[str] = (
+            frozenset() if native_settings.STRICT else data.keys() - self._checks.keys()
+        )
+        known = (
+            {key: value for key, value in data.items() if key not in unknown} if unknown else data
+        )
         try:
             if len(unknown) > MOST_UNKNOWN:
-                raise Misplaced(min(unknown)[:MAX_SHOWN], f"one of {len(unknown)} unknown fields; at most {MOST_UNKNOWN} are left out")
+                raise Misplaced(
+                    min(unknown)[:MAX_SHOWN],
+                    f"one of {len(unknown)} unknown fields; at most {MOST_UNKNOWN} are left out",
+                )
             return self.to_internal_value(known), sorted(unknown)  # type: ignore[return-value]
         except Misplaced as error:
             raise InvalidRequest(error.message, code=error.code, param=error.place) from None
@@ -141,10 +155,13 @@ class ChatCompletionSerializer(serializers.Serializer):
         try:
             return super().run_validation(data)
         except Misplaced as error:
-            raise serializers.ValidationError({error.place: [error.message]}, code=error.code) from None
+            raise serializers.ValidationError(
+                {error.place: [error.message]}, code=error.code
+            ) from None
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Visits the fields that were sent, rather than all there are. Stops at the first that is wrong."""
+        """Visits the fields that were sent, rather than all there are. Stops at the first that is
+        wrong."""
         checks = self._checks
         checked: dict[str, Any] = {}
         for key, value in data.items():
@@ -166,5 +183,9 @@ class ChatCompletionSerializer(serializers.Serializer):
             raise Misplaced("stream_options", "only a request with stream: true may have it")
         if "top_logprobs" in checked and not checked.get("logprobs"):
             raise Misplaced("top_logprobs", "only a request with logprobs: true may have it")
-        if "tool_choice" in checked and not checked.get("tools") and checked["tool_choice"] not in ("none", "auto"):
+        if (
+            "tool_choice" in checked
+            and not checked.get("tools")
+            and checked["tool_choice"] not in ("none", "auto")
+        ):
             raise Misplaced("tool_choice", "only a request with tools may have it")

@@ -1,4 +1,5 @@
-"""The `messages` field. Checked in one loop by plain functions: a nested serializer per message would cost tens of microseconds."""
+"""The `messages` field. Checked in one loop by plain functions: a nested serializer per message
+would cost tens of microseconds."""
 
 from __future__ import annotations
 
@@ -44,8 +45,14 @@ def file(value: Any, place: str) -> dict[str, Any]:
 
 FILE = shape({"file_data": string, "file_id": string, "file_url": url, "filename": string})
 TEXT = shape({**TYPE, "text": string}, required=("text",))
-IMAGE = shape({**TYPE, "image_url": shape({"url": url, "detail": string}, required=("url",))}, required=("image_url",))
-AUDIO = shape({**TYPE, "input_audio": shape({"data": string, "format": string}, required=("data", "format"))}, required=("input_audio",))
+IMAGE = shape(
+    {**TYPE, "image_url": shape({"url": url, "detail": string}, required=("url",))},
+    required=("image_url",),
+)
+AUDIO = shape(
+    {**TYPE, "input_audio": shape({"data": string, "format": string}, required=("data", "format"))},
+    required=("input_audio",),
+)
 FILE_PART = shape({**TYPE, "file": file}, required=("file",))
 REFUSAL = shape({**TYPE, "refusal": string}, required=("refusal",))
 
@@ -61,21 +68,52 @@ def content(**parts: Check) -> Check:
             raise Misplaced(place, f"expected a string or a list of parts, not {kind_of(value)}")
         if not value:
             raise Misplaced(place, "expected at least one part")
-        return [part(item, f"{place}[{position}]") for position, item in enumerate(bounded_list(value, place))]
+        return [
+            part(item, f"{place}[{position}]")
+            for position, item in enumerate(bounded_list(value, place))
+        ]
 
     return check
 
 
 COUNT = at_least(0, integer)
-PLACES: Final = {"format": string, "index": COUNT, "at": COUNT, "calls": COUNT, "reasoning": COUNT, "until": COUNT}
-REASONING = list_of(open_shape({**PLACES, "type": string, "text": string, "signature": string, "data": string, "summary": string}))
+PLACES: Final = {
+    "format": string,
+    "index": COUNT,
+    "at": COUNT,
+    "calls": COUNT,
+    "reasoning": COUNT,
+    "until": COUNT,
+}
+REASONING = list_of(
+    open_shape(
+        {
+            **PLACES,
+            "type": string,
+            "text": string,
+            "signature": string,
+            "data": string,
+            "summary": string,
+        }
+    )
+)
 BLOCKS = list_of(open_shape({**PLACES, "block": any_object}, required=("format", "block")))
 EXTRA = object_of(any_object)
-IMAGES = list_of(open_shape({"image_url": open_shape({"url": string}, required=("url",)), "extra_content": EXTRA}, required=("image_url",)))
+IMAGES = list_of(
+    open_shape(
+        {"image_url": open_shape({"url": string}, required=("url",)), "extra_content": EXTRA},
+        required=("image_url",),
+    )
+)
 """What the gateway told a client, and gets back: see `types.Message`."""
 
-# `parsed_arguments`, like `parsed` below, is what the SDK's own parser made of what stands beside it: nothing is lost with it.
-FUNCTION = shape({"name": string, "arguments": string}, required=("name", "arguments"), ignored=("parsed_arguments",))
+# `parsed_arguments`, like `parsed` below, is what the SDK's own parser made of what stands beside
+# it: nothing is lost with it.
+FUNCTION = shape(
+    {"name": string, "arguments": string},
+    required=("name", "arguments"),
+    ignored=("parsed_arguments",),
+)
 # `index` is what an SDK that put the call together from a stream leaves in it; providers refuse it.
 TOOL_CALL = typed(
     {
@@ -116,13 +154,25 @@ ASSISTANT_FIELDS: Final = {
 SAYS_SOMETHING: Final = ASSISTANT_FIELDS.keys() - {"role", "name", "annotations"}
 
 ROLES: Final = {
-    "system": shape({**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)),
-    "developer": shape({**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)),
-    "user": shape({**NAMED, "content": IN_PARTS, "provider_content": BLOCKS}, required=("content",)),
+    "system": shape(
+        {**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)
+    ),
+    "developer": shape(
+        {**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)
+    ),
+    "user": shape(
+        {**NAMED, "content": IN_PARTS, "provider_content": BLOCKS}, required=("content",)
+    ),
     # `parsed` is what the SDK's own parser made of `content`: nothing is lost with it.
     "assistant": shape(ASSISTANT_FIELDS, ignored=("parsed",)),
     "tool": shape(
-        {**NAMED, "content": IN_PARTS, "tool_call_id": string, "is_error": boolean, "provider_content": BLOCKS},
+        {
+            **NAMED,
+            "content": IN_PARTS,
+            "tool_call_id": string,
+            "is_error": boolean,
+            "provider_content": BLOCKS,
+        },
         required=("content", "tool_call_id"),
     ),
     "function": shape({**NAMED, "content": string}, required=("name",)),
@@ -133,14 +183,19 @@ def messages(value: Any, place: str) -> list[dict[str, Any]]:
     """The conversation: at least one message, each checked by its role."""
     if not any_list(value, place):
         raise Misplaced(place, "expected at least one message")
-    return [message(item, f"{place}[{position}]") for position, item in enumerate(bounded_list(value, place))]
+    return [
+        message(item, f"{place}[{position}]")
+        for position, item in enumerate(bounded_list(value, place))
+    ]
 
 
 def message(value: Any, place: str) -> dict[str, Any]:
     checked: dict[str, Any] = MESSAGE(value, place)
     if checked["role"] == "assistant":
         if not checked.keys() & SAYS_SOMETHING:
-            raise Misplaced(f"{place}.content", "this field is required where there are no tool calls")
+            raise Misplaced(
+                f"{place}.content", "this field is required where there are no tool calls"
+            )
         checked.setdefault("content", None)
         if not checked.get("tool_calls", True):
             del checked["tool_calls"]

@@ -1,4 +1,5 @@
-"""Native values -> bytes: JSON, server-sent events, and the error envelope. The only place that writes either."""
+"""Native values -> bytes: JSON, server-sent events, and the error envelope. The only place that
+writes either."""
 
 from __future__ import annotations
 
@@ -23,12 +24,15 @@ class JSONRenderer(BaseRenderer):
     format = "json"
     charset = None
 
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> bytes:
         return to_json(data)
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Lets clients that accept only `text/event-stream` in. Streams are written by `EventStream`, errors stay JSON."""
+    """Lets clients that accept only `text/event-stream` in. Streams are written by `EventStream`,
+    errors stay JSON."""
 
     media_type = "text/event-stream"
     format = "sse"
@@ -40,7 +44,12 @@ def to_json(value: Any) -> bytes:
 
 def error_envelope(error: NativeError) -> Json:
     """The body of every error: `{"error": {"message", "type", "code", "param", "provider"?}}`."""
-    described: Json = {"message": error.message, "type": error.type, "code": error.code, "param": error.param}
+    described: Json = {
+        "message": error.message,
+        "type": error.type,
+        "code": error.code,
+        "param": error.param,
+    }
     if error.provider:
         described["provider"] = error.provider
     return {"error": described}
@@ -54,7 +63,8 @@ class Batches(Protocol):
 
 
 class EventStream:
-    """The bytes of a stream: one piece per batch, `[DONE]` at a good end, one error event at a bad one."""
+    """The bytes of a stream: one piece per batch, `[DONE]` at a good end, one error event at a bad
+    one."""
 
     def __init__(self, reply: Batches) -> None:
         self._reply = reply
@@ -67,7 +77,9 @@ class EventStream:
         except NativeError as error:
             yield error_event(error)
         except Exception:
-            logger.exception("A stream failed inside the gateway.", extra={"request_id": logs.request_id.get()})
+            logger.exception(
+                "A stream failed inside the gateway.", extra={"request_id": logs.request_id.get()}
+            )
             yield error_event(NativeError())
 
     async def aclose(self) -> None:

@@ -1,12 +1,16 @@
-"""Counting short windows and running requests in Django's cache: all of a call's counters are taken at once, or none.
+"""Counting short windows and running requests in Django's cache: all of a call's counters are taken
+at once, or none.
 
 Rules:
-1. A counter never holds more than its limit admits. What is taken is looked at and added in one step, so of any number of calls at
-   once, from any number of processes, never one too many is let in.
-2. Redis does it in one script, one round trip for all counters. In the memory of the process it is done under a lock. Any other
-   cache adds first and takes back what was too much; then two calls may refuse each other, but never overshoot.
-3. A slot, for a request that runs, belongs to its call. Where processes share the cache it is held for `LEASE` and renewed
-   (`leases`), so that the slots of a process that was killed are free again soon.
+1. A counter never holds more than its limit admits. What is taken is looked at and added in one
+   step, so of any number of calls at once, from any number of processes, never one too many is let
+   in.
+2. Redis does it in one script, one round trip for all counters. In the memory of the process it is
+   done under a lock. Any other cache adds first and takes back what was too much; then two calls
+   may refuse each other, but never overshoot.
+3. A slot, for a request that runs, belongs to its call. Where processes share the cache it is held
+   for `LEASE` and renewed (`leases`), so that the slots of a process that was killed are free again
+   soon.
 4. A counter outlives its window a little. What is settled after that changes nothing.
 """
 
@@ -45,7 +49,9 @@ memory: Final = Memory()
 KEPT: Final = "_native_api_counters"
 """The attribute of Django's cache object that holds ours; there is one object for each thread."""
 
-REDIS: Final = frozenset({"django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"})
+REDIS: Final = frozenset(
+    {"django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"}
+)
 
 
 def store() -> Store:
@@ -64,7 +70,8 @@ def store() -> Store:
 
 
 def are_shared() -> bool:
-    """Whether the site's store is `shared`, without making one: each task of an event loop would get its own."""
+    """Whether the site's store is `shared`, without making one: each task of an event loop would
+    get its own."""
     return _cache()[1] not in IN_PROCESS
 
 

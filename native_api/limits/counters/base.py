@@ -29,7 +29,8 @@ class Slot(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """What counters and slots held before, in the order of the question, and whether there was room in all of them.
+    """What counters and slots held before, in the order of the question, and whether there was room
+    in all of them.
 
     Where there was room, everything was taken.
     """
@@ -58,6 +59,6 @@ class Store(Protocol):
 
 
 def has_room(counts: Sequence[Count], slots: Sequence[Slot], levels: Levels) -> bool:
-    return all(held + count.wanted <= count.most for count, held in zip(counts, levels.counts, strict=True)) and all(
-        held < slot.most for slot, held in zip(slots, levels.slots, strict=True)
-    )
+    return all(
+        held + count.wanted <= count.most for count, held in zip(counts, levels.counts, strict=True)
+    ) and all(held < slot.most for slot, held in zip(slots, levels.slots, strict=True))

@@ -1,7 +1,8 @@
-"""Counters in any other cache of Django's, with what all of them can do. It adds first and takes back what was too much.
+"""Counters in any other cache of Django's, with what all of them can do. It adds first and takes
+back what was too much.
 
-Some caches forget a key's time to live when they count. There a counter is kept as long as the longest window, which does no harm:
-counters are named after their windows.
+Some caches forget a key's time to live when they count. There a counter is kept as long as the
+longest window, which does no harm: counters are named after their windows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ MOST_AT_ONCE: Final = 500
 """Keys that one question names: databases have a limit of their own."""
 
 _places: Final[dict[tuple[str, str], str]] = {}
-"""The keys of the places that calls of this process hold, by slot and member. The cache may be flushed; then they are held anew."""
+"""The keys of the places that calls of this process hold, by slot and member. The cache may be
+flushed; then they are held anew."""
 
 
 class AnyCache:
@@ -34,15 +36,23 @@ class AnyCache:
         self._forgets_time = getattr(type(cache), "incr", None) is BaseCache.incr
 
     def take(self, member: str, counts: Sequence[Count], slots: Sequence[Slot]) -> Levels:
-        if any(count.wanted > count.most for count in counts):  # adding it would be in everybody's way
+        if any(
+            count.wanted > count.most for count in counts
+        ):  # adding it would be in everybody's way
             return self.levels([count.key for count in counts], ())._replace(slots=[0] * len(slots))
         levels = [self._count(count) for count in counts]
-        held = Levels([level - count.wanted for level, count in zip(levels, counts, strict=True)], [0] * len(slots), False)
+        held = Levels(
+            [level - count.wanted for level, count in zip(levels, counts, strict=True)],
+            [0] * len(slots),
+            False,
+        )
         if has_room(counts, slots, held):
             places = {slot.key: self._place(slot, member) for slot in slots}
             if None not in places.values():
                 return held._replace(taken=True)
-            held = held._replace(slots=[slot.most if places[slot.key] is None else 0 for slot in slots])
+            held = held._replace(
+                slots=[slot.most if places[slot.key] is None else 0 for slot in slots]
+            )
             self.leave(member, [key for key, place in places.items() if place is not None])
         self.add([(count.key, -count.wanted) for count in counts])
         return held
@@ -54,7 +64,9 @@ class AnyCache:
     def _changed(self, key: str, change: int) -> int:
         """Raises ValueError where there is no such counter."""
         if not self._forgets_time:
-            return int(self._cache.incr(key, change) if change >= 0 else self._cache.decr(key, -change))
+            return int(
+                self._cache.incr(key, change) if change >= 0 else self._cache.decr(key, -change)
+            )
         held = self._cache.get(key)
         if held is None:
             raise ValueError(key)
@@ -79,8 +91,12 @@ class AnyCache:
 
     def _taken(self, slot: Slot) -> Mapping[str, Any]:
         keys = _keys(slot)
-        batches = (keys[start : start + MOST_AT_ONCE] for start in range(0, len(keys), MOST_AT_ONCE))
-        return {key: member for batch in batches for key, member in self._cache.get_many(batch).items()}
+        batches = (
+            keys[start : start + MOST_AT_ONCE] for start in range(0, len(keys), MOST_AT_ONCE)
+        )
+        return {
+            key: member for batch in batches for key, member in self._cache.get_many(batch).items()
+        }
 
     def add(self, changes: Sequence[tuple[str, int]]) -> None:
         for key, change in changes:
@@ -111,7 +127,11 @@ class AnyCache:
 
     def levels(self, counts: Sequence[str], slots: Sequence[Slot]) -> Levels:
         told = self._cache.get_many(counts)
-        return Levels([int(told.get(key) or 0) for key in counts], [len(self._taken(slot)) for slot in slots], False)
+        return Levels(
+            [int(told.get(key) or 0) for key in counts],
+            [len(self._taken(slot)) for slot in slots],
+            False,
+        )
 
 
 def _keys(slot: Slot) -> list[str]:

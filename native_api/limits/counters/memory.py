@@ -39,7 +39,11 @@ class Memory:
         return held._replace(taken=True)
 
     def _held(self, counts: Sequence[Count], slots: Sequence[Slot], now: float) -> Levels:
-        return Levels([self._level(count.key, now) for count in counts], [len(self._slots.get(slot.key, ())) for slot in slots], False)
+        return Levels(
+            [self._level(count.key, now) for count in counts],
+            [len(self._slots.get(slot.key, ())) for slot in slots],
+            False,
+        )
 
     def _level(self, key: str, now: float) -> int:
         level, until = self._counts.get(key, (0, 0.0))

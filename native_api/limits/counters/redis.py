@@ -1,4 +1,5 @@
-"""Counters in Redis: one script, one round trip for all counters of a call. All clocks are Redis's."""
+"""Counters in Redis: one script, one round trip for all counters of a call. All clocks are
+Redis's."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ end
 held[#KEYS + 1] = room
 return held
 """
-"""ARGV: the number of counters, the member, the lease; then for each key: most, wanted, milliseconds to live. All clocks are Redis's."""
+"""ARGV: the number of counters, the member, the lease; then for each key: most, wanted,
+milliseconds to live. All clocks are Redis's."""
 
 ADD: Final = """
 for i, key in ipairs(KEYS) do
@@ -75,8 +77,14 @@ class Redis:
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
-        client = cache._cache.get_client(None, write=True) if hasattr(cache, "_cache") else cache.client.get_client(write=True)
-        self._take, self._add, self._renew, self._levels = (client.register_script(script) for script in (TAKE, ADD, RENEW, LEVELS))
+        client = (
+            cache._cache.get_client(None, write=True)
+            if hasattr(cache, "_cache")
+            else cache.client.get_client(write=True)
+        )
+        self._take, self._add, self._renew, self._levels = (
+            client.register_script(script) for script in (TAKE, ADD, RENEW, LEVELS)
+        )
         self._client = client
 
     def _key(self, key: str) -> str:
@@ -88,11 +96,19 @@ class Redis:
             told += [count.most, count.wanted, int((count.seconds + AFTERWARDS) * 1000)]
         for slot in slots:
             told += [slot.most, 1, int(LEASE * 2000)]
-        held = self._take(keys=[*(self._key(count.key) for count in counts), *(self._key(slot.key) for slot in slots)], args=told)
+        held = self._take(
+            keys=[
+                *(self._key(count.key) for count in counts),
+                *(self._key(slot.key) for slot in slots),
+            ],
+            args=told,
+        )
         return Levels(held[: len(counts)], held[len(counts) : -1], bool(held[-1]))
 
     def add(self, changes: Sequence[tuple[str, int]]) -> None:
-        self._add(keys=[self._key(key) for key, _ in changes], args=[change for _, change in changes])
+        self._add(
+            keys=[self._key(key) for key, _ in changes], args=[change for _, change in changes]
+        )
 
     def leave(self, member: str, slots: Sequence[str]) -> None:
         pipeline = self._client.pipeline(transaction=False)
@@ -101,7 +117,9 @@ class Redis:
         pipeline.execute()
 
     def renew(self, held: Sequence[tuple[str, str]]) -> None:
-        self._renew(keys=[self._key(key) for key, _ in held], args=[LEASE, *(member for _, member in held)])
+        self._renew(
+            keys=[self._key(key) for key, _ in held], args=[LEASE, *(member for _, member in held)]
+        )
 
     def levels(self, counts: Sequence[str], slots: Sequence[Slot]) -> Levels:
         keys = [*counts, *(slot.key for slot in slots)]

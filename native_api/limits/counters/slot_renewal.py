@@ -1,4 +1,5 @@
-"""Keeping the slots of running calls: a thread renews them, as long as there are any that other processes can see.
+"""Keeping the slots of running calls: a thread renews them, as long as there are any that other
+processes can see.
 
 The cache is never asked under the lock, which event loops take: one that hangs must not stop them.
 """
@@ -36,7 +37,9 @@ class Leases:
         with self._lock:
             self._held[member] = slots
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="native-api-leases", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, name="native-api-leases", daemon=True
+                )
                 self._thread.start()
 
     def leave(self, member: str, slots: Sequence[str]) -> None:
@@ -55,7 +58,9 @@ class Leases:
             try:
                 self._renew(held)
             except Exception as error:  # each cache backend has exceptions of its own
-                logger.warning("Slots of running requests cannot be renewed (%s).", type(error).__name__)
+                logger.warning(
+                    "Slots of running requests cannot be renewed (%s).", type(error).__name__
+                )
 
     def _renew(self, held: dict[str, Sequence[str]]) -> None:
         """What was left meanwhile may have been held again by this: it is left once more."""

@@ -27,8 +27,17 @@ class Command(BaseCommand):
     help = "Call every target once, with a tiny request, and print what was found."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("models", nargs="*", help="Only these, such as gpt-4o or openai/gpt-4o; by default all models.")
-        parser.add_argument("--timeout", type=float, default=connection_test.SECONDS, help="Seconds to wait for each (%(default)s).")
+        parser.add_argument(
+            "models",
+            nargs="*",
+            help="Only these, such as gpt-4o or openai/gpt-4o; by default all models.",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=connection_test.SECONDS,
+            help="Seconds to wait for each (%(default)s).",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot = catalog.current()
@@ -41,26 +50,40 @@ class Command(BaseCommand):
         self._tell_what_was_not_checked(snapshot, targets, options["models"])
         bad = [outcome for outcome in outcomes if not outcome.is_good]
         if bad or not targets:
-            raise CommandError(f"{len(bad)} of {len(outcomes)} targets cannot be used." if targets else "There is no target to check.")
+            raise CommandError(
+                f"{len(bad)} of {len(outcomes)} targets cannot be used."
+                if targets
+                else "There is no target to check."
+            )
 
-    def _tell_what_was_not_checked(self, snapshot: catalog.Catalog, targets: list[Target], models: list[str]) -> None:
+    def _tell_what_was_not_checked(
+        self, snapshot: catalog.Catalog, targets: list[Target], models: list[str]
+    ) -> None:
         for problem in snapshot.problems:
             self.stderr.write(f"{problem.place}: {problem.message}. {problem.hint}")
         idle = sorted(snapshot.providers.keys() - {target.provider.name for target in targets})
         if idle and not models:
-            self.stderr.write(f"Not checked, since no model names them: {', '.join(idle)}. Try native_check PROVIDER/MODEL.")
+            self.stderr.write(
+                f"Not checked, since no model names them: {', '.join(idle)}. Try native_check PROVIDER/MODEL."
+            )
 
 
 async def _probed(targets: list[Target], seconds: float) -> list[connection_test.Outcome]:
     try:
-        return await connection_test.probe_all(targets, Caller(user_name="native_check"), new_request_id(), seconds)
+        return await connection_test.probe_all(
+            targets, Caller(user_name="native_check"), new_request_id(), seconds
+        )
     finally:
         await transport.aclose()
 
 
 def _targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
     try:
-        return [target for model in models or sorted(snapshot.routes) for target in snapshot.targets(model)]
+        return [
+            target
+            for model in models or sorted(snapshot.routes)
+            for target in snapshot.targets(model)
+        ]
     except ModelNotFound as error:
         raise CommandError(error.message) from None
 

@@ -22,18 +22,31 @@ class Command(BaseCommand):
     help = "Delete usage records that are older than the given time. The totals of their days stay."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--older-than", required=True, metavar="AGE", help="Such as 90d, 12h or 4w.")
-        parser.add_argument("--batch", type=int, default=1000, help="Records in one transaction (%(default)s).")
+        parser.add_argument(
+            "--older-than", required=True, metavar="AGE", help="Such as 90d, 12h or 4w."
+        )
+        parser.add_argument(
+            "--batch", type=int, default=1000, help="Records in one transaction (%(default)s)."
+        )
         parser.add_argument("--dry-run", action="store_true", help="Only count them.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["batch"] <= MAX_BATCH:
             raise CommandError(f"--batch must be between 1 and {MAX_BATCH}.")
-        pruner = Pruner(_moment(options["older_than"]), location.database(), options["batch"], dry_run=options["dry_run"])
+        pruner = Pruner(
+            _moment(options["older_than"]),
+            location.database(),
+            options["batch"],
+            dry_run=options["dry_run"],
+        )
         pruner.run()
-        self.stdout.write(f"{pruner.deleted} usage records {'would be' if options['dry_run'] else 'were'} deleted.")
+        self.stdout.write(
+            f"{pruner.deleted} usage records {'would be' if options['dry_run'] else 'were'} deleted."
+        )
         for day, count in sorted(pruner.kept.items()):
-            self.stderr.write(f"{day}: {count} records stay, since the day's totals differ from them.")
+            self.stderr.write(
+                f"{day}: {count} records stay, since the day's totals differ from them."
+            )
         if pruner.kept:
             raise CommandError("Run native_totals --rebuild, then this again.")
 

@@ -1,7 +1,9 @@
-"""From an empty database to a running gateway: migrate, an admin, a key, every provider in reach, serve.
+"""From an empty database to a running gateway: migrate, an admin, a key, every provider in reach,
+serve.
 
-Running it again changes only what is missing. Secrets are printed once, when they are made. The files that it makes are its
-owner's alone: the database and the journal hold keys, sessions and who asked for what. Such files that others may use are tightened.
+Running it again changes only what is missing. Secrets are printed once, when they are made. The
+files that it makes are its owner's alone: the database and the journal hold keys, sessions and who
+asked for what. Such files that others may use are tightened.
 """
 
 from __future__ import annotations
@@ -61,9 +63,13 @@ class Command(BaseCommand):
         for path in _private_paths():
             try:
                 if private_files.tighten(path):
-                    self.stdout.write(f"Tightened: {path} was open to other users of this machine; now only its owner can use it")
+                    self.stdout.write(
+                        f"Tightened: {path} was open to other users of this machine; now only its owner can use it"
+                    )
             except OSError as error:
-                self.stderr.write(f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).")
+                self.stderr.write(
+                    f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror})."
+                )
 
     def _set_up(self, **options: Any) -> None:
         port = _free_port(options["host"], [options["port"]] if options["port"] else PORTS)
@@ -81,13 +87,17 @@ class Command(BaseCommand):
 
     def _admin(self) -> AbstractUser:
         users = get_user_model()
-        admin = users._default_manager.filter(is_superuser=True, is_active=True).order_by("pk").first()
+        admin = (
+            users._default_manager.filter(is_superuser=True, is_active=True).order_by("pk").first()
+        )
         if admin is not None:
             return admin
         password = secrets.token_urlsafe(12)
         name = users.USERNAME_FIELD
         value = "admin@example.com" if name == "email" else "admin"
-        admin = users._default_manager.create_superuser(**{name: value, "password": password}, **_required(users))
+        admin = users._default_manager.create_superuser(
+            **{name: value, "password": password}, **_required(users)
+        )
         self.stdout.write(f"Admin:     user {value}, password {password} (shown once)")
         return admin
 
@@ -99,20 +109,26 @@ class Command(BaseCommand):
 
     def _providers(self) -> None:
         for name, told in found_in(os.environ).items():
-            self._register(PRESETS[name], **{setting.lower(): value for setting, value in told.items()})
+            self._register(
+                PRESETS[name], **{setting.lower(): value for setting, value in told.items()}
+            )
         self._register(PRESETS["echo"])
         self._route("echo", "echo", "echo")
 
     def _register(self, preset: Preset, **values: Any) -> None:
         if preset.name not in native_settings.PROVIDERS:
-            Provider.objects.update_or_create(name=preset.name, defaults={"preset": preset.name, **values})
+            Provider.objects.update_or_create(
+                name=preset.name, defaults={"preset": preset.name, **values}
+            )
 
     def _routes(self, found: dict[str, list[str]]) -> None:
         for name, models in found.items():
             self._register(PRESETS[name])
             for model in models:
                 self._route(model, name, model)
-            self.stdout.write(f"Found:     {name} with {len(models)} model{'s'[: len(models) != 1]}")
+            self.stdout.write(
+                f"Found:     {name} with {len(models)} model{'s'[: len(models) != 1]}"
+            )
 
     def _route(self, name: str, provider: str, model: str) -> None:
         if name in native_settings.MODELS:
@@ -124,9 +140,13 @@ class Command(BaseCommand):
     def _report(self, base_url: str, key: str | None) -> None:
         ready = catalog.current()
         self.stdout.write(f"Providers: {', '.join(sorted(ready.providers))}")
-        self.stdout.write(f"Models:    {', '.join(sorted(ready.routes)) or '(none)'}, and provider/model for any provider above")
+        self.stdout.write(
+            f"Models:    {', '.join(sorted(ready.routes)) or '(none)'}, and provider/model for any provider above"
+        )
         if key is None:
-            self.stdout.write("API key:   the one from the first run still works; 'manage.py native_key rotate' makes a new one.")
+            self.stdout.write(
+                "API key:   the one from the first run still works; 'manage.py native_key rotate' makes a new one."
+            )
         else:
             self.stdout.write(f"API key:   {key} (shown once)")
         self.stdout.write(EXAMPLES.format(base_url=base_url, key=key or "$NATIVE_API_KEY"))
@@ -135,7 +155,9 @@ class Command(BaseCommand):
         try:
             import uvicorn
         except ImportError:
-            raise CommandError("Serving needs uvicorn: pip install 'django-native-api[serve]'. Or use --no-serve.") from None
+            raise CommandError(
+                "Serving needs uvicorn: pip install 'django-native-api[serve]'. Or use --no-serve."
+            ) from None
         self.stdout.write(f"Serving on {site}/ (Ctrl-C stops)")
         self.stdout.flush()
         uvicorn.run(
@@ -170,11 +192,14 @@ def application() -> Any:
 
     from native_api.asgi import get_asgi_application
 
-    return get_asgi_application(ASGIStaticFilesHandler if apps.is_installed("django.contrib.staticfiles") else None)
+    return get_asgi_application(
+        ASGIStaticFilesHandler if apps.is_installed("django.contrib.staticfiles") else None
+    )
 
 
 def _private_paths() -> Iterator[Path]:
-    """The files of databases in files, and the journal's folder, which is made here if it is missing."""
+    """The files of databases in files, and the journal's folder, which is made here if it is
+    missing."""
     for connection in connections.all():
         if connection.vendor == "sqlite" and connection.settings_dict["NAME"]:
             yield from private_files.sqlite_files(connection.settings_dict["NAME"])
@@ -193,7 +218,9 @@ def _free_port(host: str, ports: Sequence[int]) -> int:
                 return port
         except OSError as error:
             reason = error.strerror
-    raise CommandError(f"Cannot listen on {host}:{ports[-1]} ({reason}). Choose another --port or --host.")
+    raise CommandError(
+        f"Cannot listen on {host}:{ports[-1]} ({reason}). Choose another --port or --host."
+    )
 
 
 def _reachable(host: str) -> str:
@@ -212,12 +239,18 @@ def _api_path() -> str:
 
 def _required(users: Any) -> dict[str, str]:
     """Values for the fields that a site's user model demands beside name and password."""
-    return {name: "admin@example.com" if "mail" in name else "admin" for name in users.REQUIRED_FIELDS}
+    return {
+        name: "admin@example.com" if "mail" in name else "admin" for name in users.REQUIRED_FIELDS
+    }
 
 
 async def _local_servers() -> dict[str, list[str]]:
     """The local servers that answer on their usual ports, and the models each lists."""
-    presets = [preset for preset in PRESETS.values() if preset.probe and preset.name not in native_settings.PROVIDERS]
+    presets = [
+        preset
+        for preset in PRESETS.values()
+        if preset.probe and preset.name not in native_settings.PROVIDERS
+    ]
     async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
         answers = await asyncio.gather(*(_models_of(client, preset) for preset in presets))
     return {preset.name: models for preset, models in zip(presets, answers, strict=True) if models}

@@ -1,4 +1,5 @@
-"""Compares the totals of each day with its records, or makes them anew. The exit code is 1 where something differs."""
+"""Compares the totals of each day with its records, or makes them anew. The exit code is 1 where
+something differs."""
 
 from __future__ import annotations
 
@@ -19,10 +20,24 @@ class Command(BaseCommand):
     help = "Compare the totals of each day with its usage records. The gateway may go on recording."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rebuild", action="store_true", help="Make the totals that differ anew. Days with deleted records are kept.")
+        parser.add_argument(
+            "--rebuild",
+            action="store_true",
+            help="Make the totals that differ anew. Days with deleted records are kept.",
+        )
         period = parser.add_mutually_exclusive_group()
-        period.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="Only this day, of the site's time zone.")
-        period.add_argument("--since", type=date.fromisoformat, metavar="YYYY-MM-DD", help="This day and all after it.")
+        period.add_argument(
+            "--day",
+            type=date.fromisoformat,
+            metavar="YYYY-MM-DD",
+            help="Only this day, of the site's time zone.",
+        )
+        period.add_argument(
+            "--since",
+            type=date.fromisoformat,
+            metavar="YYYY-MM-DD",
+            help="This day and all after it.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = location.database()
@@ -44,7 +59,9 @@ class Command(BaseCommand):
             return
         both = f"the totals have {_said(found.kept)}, the records {_said(found.counted)}"
         if found.pruned:
-            self.stdout.write(f"{found.day}: {both}; kept, since others of its records were deleted.")
+            self.stdout.write(
+                f"{found.day}: {both}; kept, since others of its records were deleted."
+            )
         else:
             self.stdout.write(f"{found.day}: {both}{'; made anew' if rebuilt else ''}.")
 

@@ -1,4 +1,5 @@
-"""Fetches the newest list of published prices. Every process of the site uses it within a minute of its next call."""
+"""Fetches the newest list of published prices. Every process of the site uses it within a minute of
+its next call."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ class Command(BaseCommand):
     help = "Fetch the newest published prices of providers' models. Prices that the site tells itself are not touched."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--url", help="Where to fetch them, by default where the package genai-prices does.")
+        parser.add_argument(
+            "--url", help="Where to fetch them, by default where the package genai-prices does."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         url = options["url"] or updates.usual_address()
@@ -25,5 +28,7 @@ class Command(BaseCommand):
         except updates.NoUpdate as error:
             raise CommandError(f"{error} The prices stay as they were.") from error
         except DatabaseError as error:
-            raise CommandError(f"The database refuses the new prices ({type(error).__name__}). They stay as they were.") from error
+            raise CommandError(
+                f"The database refuses the new prices ({type(error).__name__}). They stay as they were."
+            ) from error
         self.stdout.write(f"Priced models: {count}, from {address_shown(url)}")

@@ -1,10 +1,11 @@
 """Short-lived access tokens, kept in the process until shortly before they end. Rules:
 
-1. A token is fetched away from the event loop, one fetch at a time per credential, on whatever loop the calls are.
-2. From `LEEWAY` before its end a token is renewed while it is still used, so nobody waits, and a token service
-   that is away for minutes harms nobody.
-3. A failure is the provider's fault: 502, or 504 where the service is silent. It stands for `PAUSE`, so a broken
-   credential does not become a storm of requests.
+1. A token is fetched away from the event loop, one fetch at a time per credential, on whatever loop
+   the calls are.
+2. From `LEEWAY` before its end a token is renewed while it is still used, so nobody waits, and a
+   token service that is away for minutes harms nobody.
+3. A failure is the provider's fault: 502, or 504 where the service is silent. It stands for
+   `PAUSE`, so a broken credential does not become a storm of requests.
 4. Neither a key nor a token reaches an error or the log.
 """
 
@@ -44,11 +45,13 @@ class Token(NamedTuple):
 
 
 class NoToken(Exception):
-    """Why there is no token, in words for the log. Raised by what fetches them, never with a secret in it."""
+    """Why there is no token, in words for the log. Raised by what fetches them, never with a secret
+    in it."""
 
 
 class Credential:
-    """What tokens are fetched with, and the last one. `fetch` blocks. `name` says whose it is, for people."""
+    """What tokens are fetched with, and the last one. `fetch` blocks. `name` says whose it is, for
+    people."""
 
     def __init__(self, name: str, fetch: Callable[[], Token]) -> None:
         self._name = name
@@ -71,7 +74,9 @@ class Credential:
         except TimeoutError:
             raise UpstreamTimeout(f"{self._name} gave no access token in time.") from None
         except NoToken:
-            raise UpstreamError(f"{self._name} gave no access token for the gateway's credentials.") from None
+            raise UpstreamError(
+                f"{self._name} gave no access token for the gateway's credentials."
+            ) from None
 
     def _renew(self) -> Future[Token]:
         """The fetch that is under way, or that failed a moment ago, or a new one."""
@@ -117,6 +122,7 @@ class Credentials:
 
 
 def words(error: Exception, secret: str) -> str:
-    """What an error says, in one line, for the log; its kind alone if it repeats any of the secret, encoded or not."""
+    """What an error says, in one line, for the log; its kind alone if it repeats any of the secret,
+    encoded or not."""
     kind, text = type(error).__name__, str(error)
     return kind if repeats(text, secret) else f"{kind}: {' '.join(text.split())}"[:MAX_WORDS]

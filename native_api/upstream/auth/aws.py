@@ -1,13 +1,15 @@
 """Puts AWS credentials on a request: Signature Version 4, or a Bedrock API key as a bearer token.
 
 Rules:
-1. The provider's key says which: `ACCESS_KEY_ID:SECRET_ACCESS_KEY` or `…:SESSION_TOKEN` signs; a text without a colon is a Bedrock
-   API key; none at all means botocore's own search: AWS_BEARER_TOKEN_BEDROCK, environment, `profile`, files, container, instance.
-   Keys never stand in OPTIONS, which the admin shows.
+1. The provider's key says which: `ACCESS_KEY_ID:SECRET_ACCESS_KEY` or `…:SESSION_TOKEN` signs; a
+   text without a colon is a Bedrock API key; none at all means botocore's own search:
+   AWS_BEARER_TOKEN_BEDROCK, environment, `profile`, files, container, instance. Keys never stand in
+   OPTIONS, which the admin shows.
 2. botocore is imported when first needed, and by nobody else.
-3. The search reads files and asks the network, so it runs in a thread: once for all requests that wait for it, again when what it
-   found is about to expire.
-4. Only host, date, type and token are signed: the transport may add headers. The path is signed as it is sent.
+3. The search reads files and asks the network, so it runs in a thread: once for all requests that
+   wait for it, again when what it found is about to expire.
+4. Only host, date, type and token are signed: the transport may add headers. The path is signed as
+   it is sent.
 5. No key, and nothing that a credential helper said, reaches an error or a log.
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html (read 2026-11).
@@ -34,8 +36,9 @@ SERVICE: Final = "bedrock"
 HOSTS: Final = re.compile(
     r"(?:vpce-[a-z0-9-]+\.)?bedrock(?:-runtime|-mantle)?(?:-fips)?\.[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)"
 )
-"""Bedrock's hosts, private endpoints among them. The domain alone does not do: AWS's customers have hosts of their own below it.
-https://docs.aws.amazon.com/general/latest/gr/bedrock.html and https://docs.aws.amazon.com/vpc/latest/privatelink/ (read 2026-11)."""
+"""Bedrock's hosts, private endpoints among them. The domain alone does not do: AWS's customers have
+hosts of their own below it. https://docs.aws.amazon.com/general/latest/gr/bedrock.html and
+https://docs.aws.amazon.com/vpc/latest/privatelink/ (read 2026-11)."""
 
 BEARER_VARIABLE: Final = "AWS_BEARER_TOKEN_BEDROCK"
 SECRET_OPTIONS: Final = ("access_key_id", "secret_access_key", "session_token", "api_key")
@@ -43,32 +46,48 @@ SECRET_OPTIONS: Final = ("access_key_id", "secret_access_key", "session_token", 
 _found: dict[str, Any] = {}
 """Profile -> botocore's credentials, which renew themselves where they expire."""
 _searching = threading.Lock()
-_searches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Task[Any]]] = weakref.WeakKeyDictionary()
+_searches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Task[Any]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def check(key: str, options: Mapping[str, Any]) -> None:
-    """Raise ValueError('message | hint') where a provider of this kind cannot work, never with a secret in it."""
+    """Raise ValueError('message | hint') where a provider of this kind cannot work, never with a
+    secret in it."""
     for name in SECRET_OPTIONS:
         if options.get(name):
-            raise ValueError(f"OPTIONS[{name!r}] is a secret | Give it as API_KEY: 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'.")
+            raise ValueError(
+                f"OPTIONS[{name!r}] is a secret | Give it as API_KEY: 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'."
+            )
     if key and ":" not in key:
         return
     if key and not all(key.split(":")):
-        raise ValueError("an API_KEY of AWS with an empty part | Write it as 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'.")
+        raise ValueError(
+            "an API_KEY of AWS with an empty part | Write it as 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'."
+        )
     if not options.get("region"):
-        raise ValueError("no OPTIONS['region'] | Signatures are made for a region, such as 'us-east-1'.")
+        raise ValueError(
+            "no OPTIONS['region'] | Signatures are made for a region, such as 'us-east-1'."
+        )
     if find_spec("botocore") is None:
-        raise ValueError("botocore is not installed | pip install 'django-native-api[bedrock]', or use a Bedrock API key.")
+        raise ValueError(
+            "botocore is not installed | pip install 'django-native-api[bedrock]', or use a Bedrock API key."
+        )
 
 
-async def authorization(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> dict[str, str]:
-    """The headers that authorize this request. Raises UpstreamError where there are no usable credentials."""
+async def authorization(
+    request: UpstreamRequest, method: str, content: bytes, provider: Provider
+) -> dict[str, str]:
+    """The headers that authorize this request. Raises UpstreamError where there are no usable
+    credentials."""
     key = provider.api_key or Secret(os.environ.get(BEARER_VARIABLE, ""))
     if key and ":" not in key:
         return {"authorization": Secret(f"Bearer {key}")}
     try:
         credentials = _given(key) if key else await _searched(provider)
-        return _signed(request.url, method, content, credentials, str(provider.options.get("region") or ""))
+        return _signed(
+            request.url, method, content, credentials, str(provider.options.get("region") or "")
+        )
     except ImportError:
         raise _unusable("botocore is not installed") from None
 
@@ -85,7 +104,9 @@ def _signed(url: str, method: str, content: bytes, credentials: Any, region: str
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 
-    request = AWSRequest(method=method, url=url, data=content, headers={"content-type": "application/json"})
+    request = AWSRequest(
+        method=method, url=url, data=content, headers={"content-type": "application/json"}
+    )
     SigV4Auth(credentials, SERVICE, region).add_auth(request)
     told = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token")
     return {name.lower(): Secret(request.headers[name]) for name in told if name in request.headers}
@@ -110,7 +131,9 @@ async def _searched(provider: Provider) -> Any:
     except ImportError:
         raise
     except Exception as error:
-        logger.warning("No AWS credentials for the provider %s: %s.", provider.name, type(error).__name__)
+        logger.warning(
+            "No AWS credentials for the provider %s: %s.", provider.name, type(error).__name__
+        )
         raise _unusable("none were found, or they could not be renewed") from None
 
 
@@ -133,13 +156,17 @@ def _search(profile: str) -> Any:
     return _found[profile].get_frozen_credentials()
 
 
-def _forget(searches: dict[str, asyncio.Task[Any]], profile: str, search: asyncio.Task[Any]) -> None:
+def _forget(
+    searches: dict[str, asyncio.Task[Any]], profile: str, search: asyncio.Task[Any]
+) -> None:
     searches.pop(profile, None)
     if not search.cancelled():
         search.exception()  # Told to whoever waited; nobody may have stayed.
 
 
 def _unusable(reason: str) -> UpstreamError:
-    error = UpstreamError(f"The provider's AWS credentials cannot be used: {reason}.", code="credentials_unusable")
+    error = UpstreamError(
+        f"The provider's AWS credentials cannot be used: {reason}.", code="credentials_unusable"
+    )
     error.headers["x-should-retry"] = "false"
     return error

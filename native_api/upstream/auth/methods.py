@@ -1,10 +1,12 @@
-"""Ways of authentication: how a provider's key, or a token made from it, gets on a request. `Provider.auth` names one.
+"""Ways of authentication: how a provider's key, or a token made from it, gets on a request.
+`Provider.auth` names one.
 
-A way is one line of `AUTHORIZERS`, a function of the request that is about to be sent, its method, its body and the provider,
-which gives the headers to add.
+A way is one line of `AUTHORIZERS`, a function of the request that is about to be sent, its method,
+its body and the provider, which gives the headers to add.
 
-Without a key, `aws`, `google` and `azure` send the identity of the machine. Whoever may add a provider would be given it, so it goes to
-the vendor's own hosts only, or to those that the settings name (`IDENTITY_HOSTS`), and its scope is not the provider's to choose.
+Without a key, `aws`, `google` and `azure` send the identity of the machine. Whoever may add a
+provider would be given it, so it goes to the vendor's own hosts only, or to those that the settings
+name (`IDENTITY_HOSTS`), and its scope is not the provider's to choose.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ logger = get_logger("native_api.upstream")
 Authorizer = Callable[[UpstreamRequest, str, bytes, Provider], Awaitable[Mapping[str, str]]]
 
 
-async def authorize(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> dict[str, str]:
-    """All headers to send: the request's, the provider's, and the credentials. Raises ProviderFault, ProviderUnusable."""
+async def authorize(
+    request: UpstreamRequest, method: str, content: bytes, provider: Provider
+) -> dict[str, str]:
+    """All headers to send: the request's, the provider's, and the credentials. Raises
+    ProviderFault, ProviderUnusable."""
     if provider.unusable:
         raise ProviderUnusable(provider.unusable)
     headers = {**request.headers, **provider.headers}
@@ -44,29 +49,43 @@ async def authorize(request: UpstreamRequest, method: str, content: bytes, provi
     return {**headers, **credentials}
 
 
-async def _nothing(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> Mapping[str, str]:
+async def _nothing(
+    request: UpstreamRequest, method: str, content: bytes, provider: Provider
+) -> Mapping[str, str]:
     return {}
 
 
-async def _bearer(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> Mapping[str, str]:
+async def _bearer(
+    request: UpstreamRequest, method: str, content: bytes, provider: Provider
+) -> Mapping[str, str]:
     return {"authorization": Secret(f"Bearer {provider.api_key}")} if provider.api_key else {}
 
 
 def _header(name: str) -> Authorizer:
-    async def key(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> Mapping[str, str]:
+    async def key(
+        request: UpstreamRequest, method: str, content: bytes, provider: Provider
+    ) -> Mapping[str, str]:
         return {name: provider.api_key} if provider.api_key else {}
 
     return key
 
 
-def _token(vendor: str, fetch: Callable[[Provider], Token], scope: Callable[[Provider], str], *options: str) -> Authorizer:
+def _token(
+    vendor: str, fetch: Callable[[Provider], Token], scope: Callable[[Provider], str], *options: str
+) -> Authorizer:
     """A token of `vendor`, who tells callers apart by the key, the scope and these OPTIONS."""
     credentials = Credentials()
 
-    async def bearer(request: UpstreamRequest, method: str, content: bytes, provider: Provider) -> Mapping[str, str]:
+    async def bearer(
+        request: UpstreamRequest, method: str, content: bytes, provider: Provider
+    ) -> Mapping[str, str]:
         if is_missing(provider.auth):
             raise UpstreamError(f"This provider cannot be called: {needs(provider.auth)}.")
-        identity = (provider.api_key, scope(provider), *(str(provider.options.get(name) or "") for name in options))
+        identity = (
+            provider.api_key,
+            scope(provider),
+            *(str(provider.options.get(name) or "") for name in options),
+        )
         credential = credentials.get(identity, lambda: Credential(vendor, lambda: fetch(provider)))
         return {"authorization": Secret(f"Bearer {await credential.token()}")}
 
@@ -81,10 +100,21 @@ AUTHORIZERS: Final[dict[str, Authorizer]] = {
     "x-goog-api-key": _header("x-goog-api-key"),
     "aws": aws.authorization,
     "google": _token("Google", google_azure.google_token, google_azure.google_scope),
-    "azure": _token("Microsoft Entra", google_azure.azure_token, google_azure.azure_scope, "authority", "tenant_id", "client_id"),
+    "azure": _token(
+        "Microsoft Entra",
+        google_azure.azure_token,
+        google_azure.azure_scope,
+        "authority",
+        "tenant_id",
+        "client_id",
+    ),
 }
 
-IDENTITIES: Final = {"aws": aws.HOSTS, "google": google_azure.GOOGLE_HOSTS, "azure": google_azure.AZURE_HOSTS}
+IDENTITIES: Final = {
+    "aws": aws.HOSTS,
+    "google": google_azure.GOOGLE_HOSTS,
+    "azure": google_azure.AZURE_HOSTS,
+}
 """Ways that send the machine's identity if there is no key -> the vendor's hosts."""
 
 KEYED: Final = frozenset({"bearer", "x-api-key", "api-key", "x-goog-api-key"})
@@ -94,7 +124,9 @@ KEYED: Final = frozenset({"bearer", "x-api-key", "api-key", "x-goog-api-key"})
 def may_have_identity(provider: Provider, url: str) -> bool:
     """Whether the machine's identity may be sent to this address."""
     scheme, host = _read(url)
-    return host in provider.identity_hosts or (scheme == "https" and IDENTITIES[provider.auth].fullmatch(host) is not None)
+    return host in provider.identity_hosts or (
+        scheme == "https" and IDENTITIES[provider.auth].fullmatch(host) is not None
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -108,7 +140,8 @@ def _read(url: str) -> tuple[str, str]:
 
 
 class Extra(NamedTuple):
-    """What `pip install 'django-native-api[name]'` brings: `module` is imported when a request needs it."""
+    """What `pip install 'django-native-api[name]'` brings: `module` is imported when a request
+    needs it."""
 
     name: str
     module: str
@@ -136,19 +169,26 @@ def needs(auth: str) -> str:
 
 
 def check(provider: Provider) -> None:
-    """Raises ValueError('message | hint') where the provider's credentials cannot work, never with a secret in it."""
+    """Raises ValueError('message | hint') where the provider's credentials cannot work, never with
+    a secret in it."""
     key, auth = provider.api_key, provider.auth
     if auth not in AUTHORIZERS:
         raise ValueError(f"unknown AUTH {auth!r} | Known: {', '.join(AUTHORIZERS)}.")
     if auth in (*KEYED, "aws") and not (key.isascii() and key.isprintable()):
-        raise ValueError("API_KEY has characters that no header can carry | Look for line breaks and for letters that only look alike.")
+        raise ValueError(
+            "API_KEY has characters that no header can carry | Look for line breaks and for letters that only look alike."
+        )
     if auth == "aws":
         aws.check(key, provider.options)
     if auth in IDENTITIES and not key:
         _check_identity(provider)
     if auth == "google" and key:
         _check_google(provider)
-    if auth == "azure" and key and not (provider.options.get("tenant_id") and provider.options.get("client_id")):
+    if (
+        auth == "azure"
+        and key
+        and not (provider.options.get("tenant_id") and provider.options.get("client_id"))
+    ):
         raise ValueError(
             "a client's secret, but not whose | Give OPTIONS tenant_id and client_id, or no API_KEY for the machine's own identity."
         )
@@ -162,7 +202,9 @@ def _check_identity(provider: Provider) -> None:
         )
     chosen = next((name for name in ("scope", "authority") if provider.options.get(name)), "")
     if chosen and not provider.identity_hosts:
-        raise ValueError(f"OPTIONS[{chosen!r}] needs an API_KEY | For the machine's identity it is not a choice. Remove it.")
+        raise ValueError(
+            f"OPTIONS[{chosen!r}] needs an API_KEY | For the machine's identity it is not a choice. Remove it."
+        )
 
 
 def _check_google(provider: Provider) -> None:

@@ -1,13 +1,15 @@
-"""Amazon's binary event stream: bytes in, events out (https://smithy.io/2.0/aws/amazon-eventstream.html, read 2026-11).
+"""Amazon's binary event stream: bytes in, events out
+(https://smithy.io/2.0/aws/amazon-eventstream.html, read 2026-11).
 
-A message is a prelude of twelve bytes (its whole length, the length of its headers, a CRC of these two), the headers, the
-payload, and a CRC of everything before. Numbers are big-endian. Rules:
+A message is a prelude of twelve bytes (its whole length, the length of its headers, a CRC of these
+two), the headers, the payload, and a CRC of everything before. Numbers are big-endian. Rules:
 1. `feed` takes any cut of the stream and returns the events it completes.
 2. Both checksums are checked: a damaged stream raises, and is never guessed at.
-3. A length over `limit` raises as soon as it is read: nothing is collected for it. Headers have the format's own limit. JSON nested
-   too deeply raises.
-4. `:message-type` `event` is an Event named by `:event-type`; `exception` one named by `:exception-type`; `error`, which
-   services send for what they did not foresee, one named by `:error-code`, made to end like an exception, with its message as data.
+3. A length over `limit` raises as soon as it is read: nothing is collected for it. Headers have the
+   format's own limit. JSON nested too deeply raises.
+4. `:message-type` `event` is an Event named by `:event-type`; `exception` one named by
+   `:exception-type`; `error`, which services send for what they did not foresee, one named by
+   `:error-code`, made to end like an exception, with its message as data.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ REMEMBERED_BYTES: Final = 1024
 """Longer headers are read each time, so that no provider fills the memory with them."""
 
 SIZES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Bytes of a header's value by its type: true, false, byte, short, integer, long, timestamp, UUID."""
+"""Bytes of a header's value by its type: true, false, byte, short, integer, long, timestamp,
+UUID."""
 BYTES: Final = 6
 STRING: Final = 7
 
@@ -64,16 +67,23 @@ class AWSEventStreamDecoder:
         if len(self._buffer) - start < PRELUDE.size:
             return start
         length, header_length, checksum = PRELUDE.unpack_from(self._buffer, start)
-        if crc32(self._buffer[start : start + 8]) != checksum or length < LEAST + header_length or header_length > MAX_HEADER_BYTES:
+        if (
+            crc32(self._buffer[start : start + 8]) != checksum
+            or length < LEAST + header_length
+            or header_length > MAX_HEADER_BYTES
+        ):
             raise _damaged()
         if length > self._limit:
             raise UpstreamError("The provider sent an event that never ends.")
         return start + length if len(self._buffer) - start >= length else start
 
     def close(self) -> list[Event]:
-        """Nothing: every event ends itself. Raises UpstreamError where the stream broke off in the middle of one."""
+        """Nothing: every event ends itself. Raises UpstreamError where the stream broke off in the
+        middle of one."""
         if self._buffer:
-            raise UpstreamError("The provider's stream ended before the answer did.", code="stream_truncated")
+            raise UpstreamError(
+                "The provider's stream ended before the answer did.", code="stream_truncated"
+            )
         return []
 
 
@@ -82,7 +92,9 @@ def _event(message: bytes) -> Event:
         raise _damaged()
     payload_start = PRELUDE.size + PRELUDE.unpack_from(message)[1]
     headers = message[PRELUDE.size : payload_start]
-    name, words = _remembered_meaning(headers) if len(headers) <= REMEMBERED_BYTES else _meaning(headers)
+    name, words = (
+        _remembered_meaning(headers) if len(headers) <= REMEMBERED_BYTES else _meaning(headers)
+    )
     payload = message[payload_start : -CHECKSUM.size]
     check_depth(payload)
     return Event(name, payload.decode("utf-8", "replace") or words)

@@ -1,7 +1,9 @@
-"""Replies that come compressed although `identity` was asked for, as some proxies between us and a provider send them.
+"""Replies that come compressed although `identity` was asked for, as some proxies between us and a
+provider send them.
 
-A single gzip or deflate is decompressed, a bounded piece at a time, so that a small reply never becomes a huge one at once.
-Everything else is refused: several compressions on top of each other, and those that were never asked for and are rarely seen.
+A single gzip or deflate is decompressed, a bounded piece at a time, so that a small reply never
+becomes a huge one at once. Everything else is refused: several compressions on top of each other,
+and those that were never asked for and are rarely seen.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from typing import Final
 
 from native_api.exceptions import UpstreamError
 
-COMPRESSIONS: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
+COMPRESSIONS: Final = frozenset(
+    {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
+)
 """Other content codings, such as a misplaced `utf-8`, leave the body as it is."""
 ZLIB: Final = frozenset({"gzip", "x-gzip", "deflate"})
 PIECE_BYTES: Final = 64 * 1024
@@ -28,7 +32,8 @@ class Decompressor:
         self._left = limit
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What `data` completes, in pieces of at most PIECE_BYTES. Raises UpstreamError for a damaged or too large reply."""
+        """What `data` completes, in pieces of at most PIECE_BYTES. Raises UpstreamError for a
+        damaged or too large reply."""
         while True:
             piece, data = self._decompress(data)
             if piece:
@@ -53,10 +58,17 @@ class Decompressor:
 
 
 def decompressor(content_encoding: str, limit: int) -> Decompressor | None:
-    """None for a reply that is not compressed. Raises UpstreamError for a compression that is not taken."""
-    codings = [coding for token in content_encoding.split(",") if (coding := token.strip().lower()) in COMPRESSIONS]
+    """None for a reply that is not compressed. Raises UpstreamError for a compression that is not
+    taken."""
+    codings = [
+        coding
+        for token in content_encoding.split(",")
+        if (coding := token.strip().lower()) in COMPRESSIONS
+    ]
     if not codings:
         return None
     if len(codings) > 1 or codings[0] not in ZLIB:
-        raise UpstreamError(f"The provider compressed its answer ({', '.join(codings)[:100]}), which it was asked not to do.")
+        raise UpstreamError(
+            f"The provider compressed its answer ({', '.join(codings)[:100]}), which it was asked not to do."
+        )
     return Decompressor(limit)

@@ -1,4 +1,5 @@
-"""Newline-delimited JSON: bytes in, one event a line out. Same rules as `sse`: any cut, bounded in length and depth."""
+"""Newline-delimited JSON: bytes in, one event a line out. Same rules as `sse`: any cut, bounded in
+length and depth."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ class NDJSONDecoder:
         self._buffer = LineBuffer(limit)
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events of the lines completed by `data`. Raises UpstreamError for a line over the limit."""
+        """The events of the lines completed by `data`. Raises UpstreamError for a line over the
+        limit."""
         return [_event(line) for line in self._buffer.lines(data) if line.strip()]
 
     def close(self) -> list[Event]:

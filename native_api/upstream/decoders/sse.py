@@ -1,10 +1,14 @@
-"""Server-sent events: bytes in, events out (https://html.spec.whatwg.org/multipage/server-sent-events.html, read 2026-11).
+"""Server-sent events: bytes in, events out
+(https://html.spec.whatwg.org/multipage/server-sent-events.html, read 2026-11).
 
 Rules:
-1. `feed` takes any cut of the stream, in the middle of a character or of a CRLF, and returns the events it completes.
+1. `feed` takes any cut of the stream, in the middle of a character or of a CRLF, and returns the
+   events it completes.
 2. Lines end with LF, CRLF or CR. A leading BOM, comments and unknown fields are skipped.
-3. An event is dispatched by a blank line; `close` also gives the one left without it, since providers forget it.
-4. A line or event longer than `limit` bytes raises: a never-ending line must not fill the memory. So does JSON nested too deeply.
+3. An event is dispatched by a blank line; `close` also gives the one left without it, since
+   providers forget it.
+4. A line or event longer than `limit` bytes raises: a never-ending line must not fill the memory.
+   So does JSON nested too deeply.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
 
 
 class LineBuffer:
-    """Collects bytes until lines are whole. Pieces are joined once a line ends, so a long line costs linear time."""
+    """Collects bytes until lines are whole. Pieces are joined once a line ends, so a long line
+    costs linear time."""
 
     __slots__ = ("_limit", "_pieces", "_size")
 
@@ -29,7 +34,8 @@ class LineBuffer:
         self._limit = limit
 
     def lines(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes, without their ends. Raises UpstreamError for a line over the limit."""
+        """The lines that `data` completes, without their ends. Raises UpstreamError for a line over
+        the limit."""
         if b"\n" not in data and b"\r" not in data and not self._ends_with_cr():
             self._keep(data)
             return []
@@ -56,7 +62,8 @@ class LineBuffer:
 
 
 def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
-    """The whole lines of `data` and the unfinished rest. A CR at the very end is unfinished: a LF may follow it."""
+    """The whole lines of `data` and the unfinished rest. A CR at the very end is unfinished: a LF
+    may follow it."""
     if b"\r" not in data:
         *lines, rest = data.split(b"\n")
         return lines, rest

@@ -1,12 +1,15 @@
-"""Fetches files that clients name by their address. What a client may make the gateway reach is the danger here. Rules:
+"""Fetches files that clients name by their address. What a client may make the gateway reach is the
+danger here. Rules:
 
-1. Public addresses only, on ports 80 and 443; any port in the site's own `private_networks`. It is checked on the very address that a
-   socket is made for, so neither what a name resolves to the second time, nor another way to write an address, gets round it.
+1. Public addresses only, on ports 80 and 443; any port in the site's own `private_networks`. It is
+   checked on the very address that a socket is made for, so neither what a name resolves to the
+   second time, nor another way to write an address, gets round it.
 2. Redirects are followed by hand, at most `MAX_REDIRECTS`, each like a new address.
 3. Nothing of the gateway's goes along: no key, no cookie, no proxy, no netrc.
-4. The bytes of all files together are limited, and counted before they are kept; nothing is decompressed.
-5. What went wrong is told without what was found: no address, no status, nothing that tells a name that exists inside from one that
-   does not.
+4. The bytes of all files together are limited, and counted before they are kept; nothing is
+   decompressed.
+5. What went wrong is told without what was found: no address, no status, nothing that tells a name
+   that exists inside from one that does not.
 """
 
 from __future__ import annotations
@@ -58,7 +61,11 @@ class Fetcher:
         self._left = policy.max_bytes
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=Resolver(), use_dns_cache=False, force_close=True, limit=4, socket_factory=self._socket
+                resolver=Resolver(),
+                use_dns_cache=False,
+                force_close=True,
+                limit=4,
+                socket_factory=self._socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"user-agent": "django-native-api", "accept-encoding": "identity"},
@@ -85,9 +92,15 @@ class Fetcher:
         raise Refused(f"it is redirected more than {MAX_REDIRECTS} times")
 
     def _checked(self, address: str) -> URL:
-        """The address as it will be used. What is wrong with it at first sight is told apart from what is found out later."""
+        """The address as it will be used. What is wrong with it at first sight is told apart from
+        what is found out later."""
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or SUSPECT.search(address) or "@" in parts.netloc or "%" in parts.netloc:
+        if (
+            parts.scheme not in ("http", "https")
+            or SUSPECT.search(address)
+            or "@" in parts.netloc
+            or "%" in parts.netloc
+        ):
             raise Refused("only plain http(s) addresses are fetched")
         url = URL(address)
         host = literal(url.raw_host or "")
@@ -109,7 +122,10 @@ class Fetcher:
         return socket.socket(family, kind, protocol)
 
     async def _file(self, response: aiohttp.ClientResponse) -> File:
-        if response.status != 200 or response.headers.get("content-encoding", "identity") != "identity":
+        if (
+            response.status != 200
+            or response.headers.get("content-encoding", "identity") != "identity"
+        ):
             raise Refused(UNREACHED)
         if (response.content_length or 0) > self._left:
             raise self._too_large()
@@ -133,15 +149,27 @@ class Fetcher:
 
 
 class Resolver(AbstractResolver):
-    """Looks names up in threads apart, so that names which hang hold up no other, and a bounded number of them."""
+    """Looks names up in threads apart, so that names which hang hold up no other, and a bounded
+    number of them."""
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         if not _lookups.acquire(blocking=False):
             raise OSError("too many names are being looked up")
-        lookup = blocking.start(lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM))
+        lookup = blocking.start(
+            lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        )
         lookup.add_done_callback(lambda _: _lookups.release())
         return [
-            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST)
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST,
+            )
             for kind, _, protocol, _, address in await blocking.wait(lookup, LOOKUP_SECONDS)
         ]
 

@@ -1,9 +1,12 @@
-"""A client's http(s) images and files, inline for providers that take nothing else. Off unless the site says otherwise. Rules:
+"""A client's http(s) images and files, inline for providers that take nothing else. Off unless the
+site says otherwise. Rules:
 
-1. What a provider fetches itself is left to it; but a provider in the site's own network is never made to fetch: what it can
-   reach from there is not the client's to choose. Its `OPTIONS["fetches_files"]` says otherwise. Addresses that are left in a body for
-   such a provider, wherever they stand, are refused (`dialects.inspection`).
-2. All files of a request share one limit of bytes, of time and of number, whatever their servers do. The same address is fetched once.
+1. What a provider fetches itself is left to it; but a provider in the site's own network is never
+   made to fetch: what it can reach from there is not the client's to choose. Its
+   `OPTIONS["fetches_files"]` says otherwise. Addresses that are left in a body for such a provider,
+   wherever they stand, are refused (`dialects.inspection`).
+2. All files of a request share one limit of bytes, of time and of number, whatever their servers
+   do. The same address is fetched once.
 3. A file that cannot be had makes this target unsuitable; the next may fetch it itself.
 How a file is fetched, and from where not: `fetching`.
 """
@@ -29,7 +32,9 @@ PLACES: Final = {"image_url": ("image_url", "url"), "file": ("file", "file_url")
 MAX_REQUESTS: Final = 32
 """Requests of one event loop that fetch at the same time; each may hold `max_bytes`."""
 
-_rooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+_rooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class Remote(NamedTuple):
@@ -46,7 +51,8 @@ class Remote(NamedTuple):
 
 
 def wanted(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> list[Remote]:
-    """What has to be fetched for this provider: all but part types in `taken`, which its API fetches itself. Nothing where sites say so."""
+    """What has to be fetched for this provider: all but part types in `taken`, which its API
+    fetches itself. Nothing where sites say so."""
     if provider.remote_files is None:
         return []
     found = list(_remote(chat))
@@ -57,7 +63,8 @@ def wanted(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> list
 async def inlined(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> ChatRequest:
     """The chat with the files in it that are `wanted` inline.
 
-    Gives back `chat` itself where nothing is to be done; never changes it. Raises UnsupportedField naming the place.
+    Gives back `chat` itself where nothing is to be done; never changes it. Raises UnsupportedField
+    naming the place.
     """
     missing = wanted(chat, taken, provider)
     if not missing or provider.remote_files is None:
@@ -66,13 +73,15 @@ async def inlined(chat: ChatRequest, taken: frozenset[str], provider: Provider) 
 
 
 def refuse_addresses(body: Json, chat: ChatRequest, provider: Provider) -> None:
-    """Refuse addresses in a body, wherever they stand, if the provider must not be made to fetch. Raises UnsupportedField."""
+    """Refuse addresses in a body, wherever they stand, if the provider must not be made to fetch.
+    Raises UnsupportedField."""
     if not fetches_files(provider):
         inspection.refuse_addresses(body, chat)
 
 
 def fetches_files(provider: Provider) -> bool:
-    """Whether a provider may be left to fetch the addresses in a request: those in the site's own network may not."""
+    """Whether a provider may be left to fetch the addresses in a request: those in the site's own
+    network may not."""
     return bool(provider.options.get("fetches_files", not leads_inward(provider.base_url)))
 
 
@@ -104,14 +113,20 @@ class Failed(Exception):
 async def _fetched(wanted: list[Remote], policy: RemoteFiles) -> dict[str, File]:
     """Address -> file. Raises UnsupportedField."""
     if len(wanted) > policy.max_files:
-        raise UnsupportedField(wanted[policy.max_files].place, f"at most {policy.max_files} files are fetched for a request")
+        raise UnsupportedField(
+            wanted[policy.max_files].place,
+            f"at most {policy.max_files} files are fetched for a request",
+        )
     try:
         async with asyncio.timeout(policy.seconds), _room():
             return await _all({remote.address: remote for remote in reversed(wanted)}, policy)
     except Failed as failed:
         raise UnsupportedField(failed.remote.place, str(failed)) from None
     except TimeoutError:
-        raise UnsupportedField(wanted[0].place, f"the files of this request could not be fetched in {policy.seconds:g} s") from None
+        raise UnsupportedField(
+            wanted[0].place,
+            f"the files of this request could not be fetched in {policy.seconds:g} s",
+        ) from None
 
 
 def _room() -> asyncio.Semaphore:
@@ -123,7 +138,10 @@ async def _all(wanted: dict[str, Remote], policy: RemoteFiles) -> dict[str, File
     async with aclosing(Fetcher(policy)) as fetcher:
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {address: group.create_task(_one(fetcher, remote)) for address, remote in wanted.items()}
+                tasks = {
+                    address: group.create_task(_one(fetcher, remote))
+                    for address, remote in wanted.items()
+                }
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return {address: task.result() for address, task in tasks.items()}

@@ -1,4 +1,5 @@
-"""Which addresses are the public internet's, and which may lead inward. No name is looked up here."""
+"""Which addresses are the public internet's, and which may lead inward. No name is looked up
+here."""
 
 from __future__ import annotations
 
@@ -10,20 +11,31 @@ from urllib.parse import urlsplit
 Address = IPv4Address | IPv6Address
 
 GLOBAL_UNICAST: Final = ip_network("2000::/3")
-"""All of IPv6 that is given out: what lies elsewhere is local, reserved, or an IPv4 address in disguise."""
+"""All of IPv6 that is given out: what lies elsewhere is local, reserved, or an IPv4 address in
+disguise."""
 
 NAT64: Final = ip_network("64:ff9b::/96")
 TUNNELS: Final = (ip_network("2001::/32"), ip_network("2002::/16"))
 """Teredo and 6to4, which lead to the IPv4 address in them."""
 
 SPECIAL: Final = (ip_network("192.0.0.0/24"), ip_network("192.88.99.0/24"))
-"""Not everybody's, though older versions of Python take them for it (https://www.iana.org/assignments/iana-ipv4-special-registry)."""
+"""Not everybody's, though older versions of Python take them for it
+(https://www.iana.org/assignments/iana-ipv4-special-registry)."""
 
-INNER_NAMES: Final = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa", ".svc")
+INNER_NAMES: Final = (
+    ".local",
+    ".localhost",
+    ".internal",
+    ".intranet",
+    ".lan",
+    ".home.arpa",
+    ".svc",
+)
 
 
 def plain(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for: written as one, or reached through a NAT64 gateway."""
+    """The IPv4 address that an IPv6 one stands for: written as one, or reached through a NAT64
+    gateway."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
@@ -33,7 +45,8 @@ def plain(address: Address) -> Address:
 
 
 def is_public(address: Address) -> bool:
-    """Whether everybody may reach an address, so that reaching it from here gives nobody anything."""
+    """Whether everybody may reach an address, so that reaching it from here gives nobody
+    anything."""
     address = plain(address)
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
@@ -52,8 +65,8 @@ def literal(host: str) -> Address | None:
 
 @lru_cache(maxsize=1024)
 def leads_inward(base_url: str) -> bool:
-    """Whether a provider's address tells that it stands in the site's own network: a private address, or a name that only a
-    private network knows.
+    """Whether a provider's address tells that it stands in the site's own network: a private
+    address, or a name that only a private network knows.
     """
     host = (urlsplit(base_url).hostname or "").rstrip(".")
     address = literal(host)

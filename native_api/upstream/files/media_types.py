@@ -1,5 +1,5 @@
-"""What a fetched file is. Its own beginning says so, where its kind has one: servers are careless with types, and providers
-answer 400 to an image that is not what it is called.
+"""What a fetched file is. Its own beginning says so, where its kind has one: servers are careless
+with types, and providers answer 400 to an image that is not what it is called.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ TEXTS: Final = frozenset({"text/plain", "text/csv", "text/markdown"})
 
 
 def media_type(declared: str, data: bytes) -> str:
-    """The file's type, "" where it is none that models read. `declared` is what its server calls it, and counts for texts alone."""
+    """The file's type, "" where it is none that models read. `declared` is what its server calls
+    it, and counts for texts alone."""
     for beginning, position, known in SIGNATURES:
         if data.startswith(beginning, position):
             return known

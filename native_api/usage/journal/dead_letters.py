@@ -1,6 +1,7 @@
 """Records that the database refuses, kept apart so that they do not hold up the others.
 
-`<mark>.rejected` in the journal's folder, one JSON object a line: `{"reason": …, "record": …}`. Nothing reads it but people.
+`<mark>.rejected` in the journal's folder, one JSON object a line: `{"reason": …, "record": …}`.
+Nothing reads it but people.
 """
 
 from __future__ import annotations
@@ -24,11 +25,20 @@ def keep(line: bytes, error: Exception) -> None:
     reason = type(error).__name__
     entry = _entry_of(line)
     told = {"request_id": entry.request_id, "record_id": str(entry.id)} if entry else {}
-    logger.error("A usage record was rejected (%s) and put aside. Request %s.", reason, told.get("request_id"), extra=told)
+    logger.error(
+        "A usage record was rejected (%s) and put aside. Request %s.",
+        reason,
+        told.get("request_id"),
+        extra=told,
+    )
     try:
         _append(orjson.dumps({"reason": reason, "record": line.decode("utf-8", "replace")}) + b"\n")
     except Exception as problem:
-        logger.critical("The rejected usage record cannot be put aside (%s): %s", problem, line.decode("utf-8", "replace"))
+        logger.critical(
+            "The rejected usage record cannot be put aside (%s): %s",
+            problem,
+            line.decode("utf-8", "replace"),
+        )
 
 
 def _entry_of(line: bytes) -> UsageEntry | None:
@@ -40,7 +50,9 @@ def _entry_of(line: bytes) -> UsageEntry | None:
 
 def _append(line: bytes) -> None:
     path = location.find() / (location.mark() + SUFFIX)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600
+    )
     try:
         if os.write(descriptor, line) != len(line):
             raise OSError("not written whole")

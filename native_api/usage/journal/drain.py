@@ -1,4 +1,5 @@
-"""Moves records from the journal to the database, one round at a time. Knows no threads: the recorder calls it from one."""
+"""Moves records from the journal to the database, one round at a time. Knows no threads: the
+recorder calls it from one."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ SWEEP_SECONDS: Final = 10.0
 class Drain:
     """`rest` is called after each batch with the seconds of processor time that it took."""
 
-    def __init__(self, journal: Journal, touches: KeyTouches, rest: Callable[[float], None]) -> None:
+    def __init__(
+        self, journal: Journal, touches: KeyTouches, rest: Callable[[float], None]
+    ) -> None:
         self.journal = journal
         self.rejected = 0
         self._touches = touches
@@ -43,7 +46,8 @@ class Drain:
         return max(0.0, self._next_sweep - time.monotonic())
 
     def round(self, *, sweep: bool) -> bool:
-        """Write what there is, each source in turn; True where more is left. Raises where the database is out of order."""
+        """Write what there is, each source in turn; True where more is left. Raises where the
+        database is out of order."""
         close_old_connections()
         if sweep or not self.until_sweep:
             self._sweep()
@@ -71,7 +75,10 @@ class Drain:
             try:
                 piece = source.read(BATCH)
             except OSError as error:
-                logger.error("A file of the usage journal cannot be read (%s). It is tried again later.", error)
+                logger.error(
+                    "A file of the usage journal cannot be read (%s). It is tried again later.",
+                    error,
+                )
                 self.journal.abandon(source)
                 return False
             self._write(piece, source, alias)
@@ -84,7 +91,10 @@ class Drain:
     def _write(self, piece: Piece, source: Source, alias: str) -> None:
         entries, refused = _entries_of(piece.lines)
         try:
-            refused += [(entry.to_json(), error) for entry, error in writer.write(entries, alias, doubtful=source.doubtful)]
+            refused += [
+                (entry.to_json(), error)
+                for entry, error in writer.write(entries, alias, doubtful=source.doubtful)
+            ]
         except Exception:
             source.doubtful = True
             raise

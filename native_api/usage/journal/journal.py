@@ -1,13 +1,17 @@
-"""What this process has recorded and the database does not have yet: files, or memory where no file can be written.
+"""What this process has recorded and the database does not have yet: files, or memory where no file
+can be written.
 
 Rules:
-1. `append` may be called by any thread at any moment, also by a finalizer that interrupts another `append` of the same
-   thread. It therefore holds one reentrant lock, shortly, and never raises. All else is for the recorder's thread.
-2. Lines go to the current file. A file that has grown, or that has nothing left to write, is put away and the next line
-   begins a new one; what is put away is read to its end and removed.
-3. The files of dead processes are adopted: locked, and from then on treated as ones that were put away here.
-4. Where no file can be written, a bounded number of lines is kept in memory. They move to a file as soon as one can be
-   written; until then they are a source like the files. A line that fits nowhere is put in the log, whole.
+1. `append` may be called by any thread at any moment, also by a finalizer that interrupts another
+   `append` of the same thread. It therefore holds one reentrant lock, shortly, and never raises.
+   All else is for the recorder's thread.
+2. Lines go to the current file. A file that has grown, or that has nothing left to write, is put
+   away and the next line begins a new one; what is put away is read to its end and removed.
+3. The files of dead processes are adopted: locked, and from then on treated as ones that were put
+   away here.
+4. Where no file can be written, a bounded number of lines is kept in memory. They move to a file as
+   soon as one can be written; until then they are a source like the files. A line that fits nowhere
+   is put in the log, whole.
 """
 
 from __future__ import annotations
@@ -43,7 +47,8 @@ RETRY_SECONDS: Final = 1.0
 
 
 class Source(Protocol):
-    """Where lines are read from. `settle` tells that the piece is done with; `doubtful` that some of it may be done already."""
+    """Where lines are read from. `settle` tells that the piece is done with; `doubtful` that some
+    of it may be done already."""
 
     doubtful: bool
 
@@ -126,7 +131,9 @@ class Journal:
     def _failed(self, error: Exception) -> None:
         if self.failure is None:
             self.failure = type(error).__name__
-            logger.error("The usage journal cannot be written (%s). Records are kept in memory.", error)
+            logger.error(
+                "The usage journal cannot be written (%s). Records are kept in memory.", error
+            )
 
     def _succeeded(self) -> None:
         if self.failure is not None:
@@ -137,7 +144,10 @@ class Journal:
         if len(self.memory.lines) < MAX_KEPT:
             self.memory.lines.append(line)
         else:
-            logger.critical("A usage record fits neither on the disk nor in memory: %s", line.decode("utf-8", "replace"))
+            logger.critical(
+                "A usage record fits neither on the disk nor in memory: %s",
+                line.decode("utf-8", "replace"),
+            )
 
     def save_kept(self) -> None:
         """Move lines from memory to a file, as far as that is possible."""
@@ -177,7 +187,8 @@ class Journal:
                 self._current = None
 
     def finish(self, source: Source) -> None:
-        """Remove the file of `source` if it was put away and nothing is left in it. Raises OSError."""
+        """Remove the file of `source` if it was put away and nothing is left in it. Raises
+        OSError."""
         with self.lock:
             if source not in self._put_away:
                 return
@@ -205,11 +216,16 @@ class Journal:
         """Leave a file that has grown and is mostly written."""
         with self.lock:
             current = self._current
-            if current is not None and current.size > TIDY_SEGMENT_BYTES and current.offset > current.size // 2:
+            if (
+                current is not None
+                and current.size > TIDY_SEGMENT_BYTES
+                and current.offset > current.size // 2
+            ):
                 self.put_away()
 
     def sweep(self) -> bool:
-        """Leave a file that is idle or was deleted, and adopt those of dead processes; False where more of them wait."""
+        """Leave a file that is idle or was deleted, and adopt those of dead processes; False where
+        more of them wait."""
         with self.lock:
             current = self._current
             if current is not None and (self._is_idle(current) or not current.has_name()):
@@ -251,17 +267,21 @@ class Journal:
             for segment in list(self._put_away):
                 self._drop(segment, segment.discard if _is_finished(segment) else segment.close)
             for line in self.memory.lines:
-                logger.critical("A usage record could be written nowhere: %s", line.decode("utf-8", "replace"))
+                logger.critical(
+                    "A usage record could be written nowhere: %s", line.decode("utf-8", "replace")
+                )
             self.memory.lines.clear()
 
     def forget(self) -> None:
-        """In the child of a fork: close the files of the parent, whose locks would otherwise outlive it."""
+        """In the child of a fork: close the files of the parent, whose locks would otherwise
+        outlive it."""
         for segment in (self._current, *self._put_away):
             if segment is not None:
                 segment.close()
 
 
 def _is_finished(segment: Segment) -> bool:
-    """Whether nothing is left in a file that nobody writes to any more. A torn end does not count. Raises OSError."""
+    """Whether nothing is left in a file that nobody writes to any more. A torn end does not count.
+    Raises OSError."""
     left = segment.read(1)
     return not left.lines and not left.torn

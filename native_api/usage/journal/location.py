@@ -1,11 +1,12 @@
 """Where the journal's files lie, and how they are named.
 
-`NATIVE_API["JOURNAL_DIR"]`, else `native_journal` in the site's BASE_DIR, else, where that cannot be written, a folder of the
-site and the system user in the temporary directory. Set JOURNAL_DIR to a volume where the file system does not outlive
-the process, such as in a container.
+`NATIVE_API["JOURNAL_DIR"]`, else `native_journal` in the site's BASE_DIR, else, where that cannot
+be written, a folder of the site and the system user in the temporary directory. Set JOURNAL_DIR to
+a volume where the file system does not outlive the process, such as in a container.
 
-A file's name begins with a mark of its database, so that records never end up in another one: a test run beside the
-real site, or two sites with one folder. The mark is made of the database's name alone: it stays when the server moves.
+A file's name begins with a mark of its database, so that records never end up in another one: a
+test run beside the real site, or two sites with one folder. The mark is made of the database's name
+alone: it stays when the server moves.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def mark() -> str:
 
 
 def find() -> Path:
-    """The folder, which exists and can be written when this returns. Raises OSError where there is none."""
+    """The folder, which exists and can be written when this returns. Raises OSError where there is
+    none."""
     chosen = native_settings.JOURNAL_DIR
     if chosen:
         return _prepared(Path(chosen))
@@ -71,11 +73,14 @@ def _temporary(base: Any) -> Path:
 
 @cache
 def _warn() -> None:
-    logger.warning('The usage journal lies in the temporary directory. Set NATIVE_API["JOURNAL_DIR"] to a folder that lasts.')
+    logger.warning(
+        'The usage journal lies in the temporary directory. Set NATIVE_API["JOURNAL_DIR"] to a folder that lasts.'
+    )
 
 
 def _is_private(folder: Path) -> bool:
-    """Anyone may make a folder of this name in the temporary directory first, to read along or to add records."""
+    """Anyone may make a folder of this name in the temporary directory first, to read along or to
+    add records."""
     if os.name == "nt":
         return True
     found = folder.lstat()

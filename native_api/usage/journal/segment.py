@@ -1,11 +1,14 @@
-"""One file of the journal: lines of a checksum and JSON, appended to by one process, read from an offset.
+"""One file of the journal: lines of a checksum and JSON, appended to by one process, read from an
+offset.
 
 Rules:
-1. A line is written by one call, so a process that dies leaves whole lines and at most one torn one at the end.
-   Nothing is synced to the disk: the promise covers the death of the process, not of the machine.
-2. The file is locked by the process that has it open, so whoever gets the lock knows that its owner is dead.
-3. A file may vanish between opening and locking it, because another process has just finished with it: only a locked
-   file that still has its name counts.
+1. A line is written by one call, so a process that dies leaves whole lines and at most one torn one
+   at the end. Nothing is synced to the disk: the promise covers the death of the process, not of
+   the machine.
+2. The file is locked by the process that has it open, so whoever gets the lock knows that its owner
+   is dead.
+3. A file may vanish between opening and locking it, because another process has just finished with
+   it: only a locked file that still has its name counts.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ READ_BYTES: Final = 256 * 1024
 HEAD_BYTES: Final = 9
 """Eight hexadecimal digits of CRC-32 and a space."""
 
-OPEN_FLAGS: Final = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+OPEN_FLAGS: Final = (
+    os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+)
 
 
 def framed(line: bytes) -> bytes:
@@ -37,7 +42,8 @@ def unframed(line: bytes) -> bytes | None:
 
 
 class Piece(NamedTuple):
-    """What one read found: whole lines, how many torn ones lay between them, where to read on, and whether to do so now."""
+    """What one read found: whole lines, how many torn ones lay between them, where to read on, and
+    whether to do so now."""
 
     lines: list[bytes]
     torn: int
@@ -46,7 +52,8 @@ class Piece(NamedTuple):
 
 
 class Segment:
-    """An open and locked file. `offset` is where the lines begin that are not written to the database yet.
+    """An open and locked file. `offset` is where the lines begin that are not written to the
+    database yet.
 
     `doubtful` tells that the database may have some of these lines already.
     """
@@ -72,7 +79,8 @@ class Segment:
 
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
-        """The file of a process that is dead; None where it lives, or another was faster. Raises OSError."""
+        """The file of a process that is dead; None where it lives, or another was faster. Raises
+        OSError."""
         try:
             descriptor = os.open(path, OPEN_FLAGS)
         except FileNotFoundError:
@@ -83,7 +91,8 @@ class Segment:
         return None
 
     def append(self, framed_line: bytes) -> None:
-        """Write one line. Raises OSError where it is not written whole; the next line then begins on a new one."""
+        """Write one line. Raises OSError where it is not written whole; the next line then begins
+        on a new one."""
         data = b"\n" + framed_line if self._torn else framed_line
         self._torn = True
         written = os.write(self.descriptor, data)
@@ -112,7 +121,8 @@ class Segment:
         return Piece(lines, torn, self.offset + start, not at_end or b"\n" in data[start:])
 
     def _read_lines(self) -> tuple[bytes, bool]:
-        """Bytes from `offset` with at least one line's end, where there is one, and whether nothing follows them."""
+        """Bytes from `offset` with at least one line's end, where there is one, and whether nothing
+        follows them."""
         wanted = READ_BYTES
         while True:
             data = _read(self.descriptor, wanted, self.offset)

@@ -1,4 +1,5 @@
-"""What a scripted wire is: it reads requests as the provider would, refusals included, and writes answers as the provider does.
+"""What a scripted wire is: it reads requests as the provider would, refusals included, and writes
+answers as the provider does.
 
 A wire is one file and one line of `WIRES`. It is used as soon as the dialect of its name is there.
 """
@@ -47,7 +48,8 @@ def pieces(text: str, size: int = 7) -> list[str]:
 
 
 class Wire(ABC):
-    """`models` are names for which the dialect speaks in different ways. `thinks` tells which of them think when asked to."""
+    """`models` are names for which the dialect speaks in different ways. `thinks` tells which of
+    them think when asked to."""
 
     dialect: ClassVar[str]
     models: ClassVar[tuple[str, ...]]
@@ -123,7 +125,9 @@ class Scripted:
         if not asked.stream:
             await exchange.json(self.wire.reply(asked, said))
             return
-        await exchange.head(200, {"content-type": self.wire.media_type, "transfer-encoding": "chunked"})
+        await exchange.head(
+            200, {"content-type": self.wire.media_type, "transfer-encoding": "chunked"}
+        )
         for event in self.wire.stream(asked, said):
             await exchange.piece(event)
         await exchange.end()

@@ -1,4 +1,5 @@
-"""Cohere's Chat API, version 2, with its plan and its thinking. https://docs.cohere.com/reference/chat and …/reference/chat-stream"""
+"""Cohere's Chat API, version 2, with its plan and its thinking.
+https://docs.cohere.com/reference/chat and …/reference/chat-stream"""
 
 from __future__ import annotations
 
@@ -33,15 +34,30 @@ class CohereWire(Wire):
         demand(received.headers.get("authorization") == f"Bearer {KEY}", "invalid api token")
         demand(received.path.endswith("/chat"), "no such address")
         known(body, *BODY, place="body")
-        asked = Asked([], stream=body["stream"], thinks=body["model"] == THINKER and body.get("thinking") != {"type": "disabled"})
-        demand("thinking" not in body or body["model"] == THINKER, "thinking is not supported by this model")
+        asked = Asked(
+            [],
+            stream=body["stream"],
+            thinks=body["model"] == THINKER and body.get("thinking") != {"type": "disabled"},
+        )
+        demand(
+            "thinking" not in body or body["model"] == THINKER,
+            "thinking is not supported by this model",
+        )
         read_messages(body["messages"], asked)
         for tool in body.get("tools", ()):
             demand(tool["type"] == "function", "tools.type")
-            demand(re.fullmatch(r"[a-zA-Z_]\w*", tool["function"]["name"]), "tools.function.name: letters, digits and underscores")
-            demand(tool["function"]["parameters"]["type"] == "object", "tools.function.parameters: an object")
+            demand(
+                re.fullmatch(r"[a-zA-Z_]\w*", tool["function"]["name"]),
+                "tools.function.name: letters, digits and underscores",
+            )
+            demand(
+                tool["function"]["parameters"]["type"] == "object",
+                "tools.function.parameters: an object",
+            )
             asked.tools[tool["function"]["name"]] = tool["function"]
-        demand(body.get("tool_choice") in (None, "REQUIRED", "NONE"), "tool_choice: REQUIRED or NONE")
+        demand(
+            body.get("tool_choice") in (None, "REQUIRED", "NONE"), "tool_choice: REQUIRED or NONE"
+        )
         if body.get("tool_choice") == "REQUIRED":
             asked.must_call = next(iter(asked.tools)) if len(asked.tools) == 1 else FORCED
         if "response_format" in body:
@@ -57,20 +73,34 @@ class CohereWire(Wire):
         if plan:
             message["tool_plan"] = plan
         if said.calls:
-            message["tool_calls"] = [tool_call(asked, number, call) for number, call in enumerate(said.calls)]
+            message["tool_calls"] = [
+                tool_call(asked, number, call) for number, call in enumerate(said.calls)
+            ]
         return {"id": "reply-1", "finish_reason": reason(said), "message": message, "usage": USAGE}
 
     def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
-        empty = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+        empty = {
+            "role": "assistant",
+            "content": [],
+            "tool_plan": "",
+            "tool_calls": [],
+            "citations": [],
+        }
         yield event("message-start", id="reply-1", delta={"message": empty})
         plan, content = spoken(asked, said)
         for piece in pieces(plan):
             yield event("tool-plan-delta", delta={"message": {"tool_plan": piece}})
         for index, block in enumerate(content):
             kind = block["type"]
-            yield event("content-start", index=index, delta={"message": {"content": {"type": kind, kind: ""}}})
+            yield event(
+                "content-start",
+                index=index,
+                delta={"message": {"content": {"type": kind, kind: ""}}},
+            )
             for piece in pieces(block[kind]):
-                yield event("content-delta", index=index, delta={"message": {"content": {kind: piece}}})
+                yield event(
+                    "content-delta", index=index, delta={"message": {"content": {kind: piece}}}
+                )
             yield event("content-end", index=index)
         for number, call in enumerate(said.calls):
             whole = tool_call(asked, number, call)
@@ -78,7 +108,11 @@ class CohereWire(Wire):
             opening = {**whole, "function": {**whole["function"], "arguments": ""}}
             yield event("tool-call-start", index=number, delta={"message": {"tool_calls": opening}})
             for piece in pieces(arguments):
-                yield event("tool-call-delta", index=number, delta={"message": {"tool_calls": {"function": {"arguments": piece}}}})
+                yield event(
+                    "tool-call-delta",
+                    index=number,
+                    delta={"message": {"tool_calls": {"function": {"arguments": piece}}}},
+                )
             yield event("tool-call-end", index=number)
         yield event("message-end", delta={"finish_reason": reason(said), "usage": USAGE})
 
@@ -93,7 +127,10 @@ def read_messages(messages: list[dict[str, Any]], asked: Asked) -> None:
         place = f"messages[{position}]"
         if message["role"] == "tool":
             known(message, "role", "tool_call_id", "content", place=place)
-            demand(message["tool_call_id"] in expected, f"{place}: tool call id not found in previous tool calls")
+            demand(
+                message["tool_call_id"] in expected,
+                f"{place}: tool call id not found in previous tool calls",
+            )
             expected.discard(message["tool_call_id"])
             last = asked.turns[-1]
             if last.role == "model":
@@ -106,34 +143,58 @@ def read_messages(messages: list[dict[str, Any]], asked: Asked) -> None:
         if message["role"] == "system":
             asked.system += text_of(message["content"])
             continue
-        turn = Turn("model" if message["role"] == "assistant" else "user", text_of(message.get("content", "")))
-        turn.thoughts = [message["tool_plan"]] if message.get("tool_plan") else thoughts_of(message.get("content", ""))
+        turn = Turn(
+            "model" if message["role"] == "assistant" else "user",
+            text_of(message.get("content", "")),
+        )
+        turn.thoughts = (
+            [message["tool_plan"]]
+            if message.get("tool_plan")
+            else thoughts_of(message.get("content", ""))
+        )
         for call in message.get("tool_calls", ()):
-            turn.calls.append(Call(call["function"]["name"], json.loads(call["function"]["arguments"]), call["id"]))
+            turn.calls.append(
+                Call(
+                    call["function"]["name"], json.loads(call["function"]["arguments"]), call["id"]
+                )
+            )
         expected = {call.id for call in turn.calls}
         asked.turns.append(turn)
     demand(not expected, "tool calls without results")
 
 
 def text_of(content: Any) -> str:
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return (
+        content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    )
 
 
 def thoughts_of(content: Any) -> list[str]:
-    return [] if isinstance(content, str) else [part["thinking"] for part in content if part["type"] == "thinking"]
+    return (
+        []
+        if isinstance(content, str)
+        else [part["thinking"] for part in content if part["type"] == "thinking"]
+    )
 
 
 def spoken(asked: Asked, said: Answer) -> tuple[str, list[dict[str, Any]]]:
-    """Before calls the model plans, in place of speaking and of thinking aloud; other answers begin with its thinking."""
+    """Before calls the model plans, in place of speaking and of thinking aloud; other answers begin
+    with its thinking."""
     if said.calls:
         return (said.thought if asked.thinks else said.text), []
-    thinking = [{"type": "thinking", "thinking": said.thought}] if asked.thinks and said.thought else []
+    thinking = (
+        [{"type": "thinking", "thinking": said.thought}] if asked.thinks and said.thought else []
+    )
     return "", [*thinking, {"type": "text", "text": said.text}]
 
 
 def tool_call(asked: Asked, number: int, call: Call) -> dict[str, Any]:
     function = {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)}
-    return {"id": f"{call.name}_{len(asked.turns)}_{number}", "type": "function", "function": function}
+    return {
+        "id": f"{call.name}_{len(asked.turns)}_{number}",
+        "type": "function",
+        "function": function,
+    }
 
 
 def reason(said: Answer) -> str:

@@ -1,6 +1,7 @@
 """Gemini's generateContent, with thoughts and their signatures.
 
-https://ai.google.dev/api/generate-content, …/gemini-api/docs/function-calling and …/docs/thought-signatures
+https://ai.google.dev/api/generate-content, …/gemini-api/docs/function-calling and
+…/docs/thought-signatures
 """
 
 from __future__ import annotations
@@ -14,8 +15,26 @@ from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
 from tests.scripted_provider import Received
 
-BODY = ("contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "serviceTier", "store")
-CONFIG = ("temperature", "topP", "maxOutputTokens", "stopSequences", "responseMimeType", "responseJsonSchema", "thinkingConfig", "seed")
+BODY = (
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "generationConfig",
+    "safetySettings",
+    "serviceTier",
+    "store",
+)
+CONFIG = (
+    "temperature",
+    "topP",
+    "maxOutputTokens",
+    "stopSequences",
+    "responseMimeType",
+    "responseJsonSchema",
+    "thinkingConfig",
+    "seed",
+)
 BYPASS = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 KEYWORDS = {
     "$id", "$defs", "$ref", "$anchor", "type", "format", "title", "description", "enum", "items", "prefixItems", "minItems", "maxItems",
@@ -23,7 +42,13 @@ KEYWORDS = {
 }  # fmt: skip
 """Of `responseJsonSchema` and `parametersJsonSchema`."""
 
-USAGE = {"promptTokenCount": 20, "candidatesTokenCount": 8, "thoughtsTokenCount": 4, "totalTokenCount": 32, "cachedContentTokenCount": 5}
+USAGE = {
+    "promptTokenCount": 20,
+    "candidatesTokenCount": 8,
+    "thoughtsTokenCount": 4,
+    "totalTokenCount": 32,
+    "cachedContentTokenCount": 5,
+}
 
 
 class GeminiWire(Wire):
@@ -41,19 +66,26 @@ class GeminiWire(Wire):
     def read(self, received: Received) -> Asked:
         body = received.body
         demand(received.headers.get("x-goog-api-key") == KEY, "API key not valid")
-        address = re.fullmatch(r".*/models/([\w.-]+):(generateContent|streamGenerateContent\?alt=sse)", received.path)
+        address = re.fullmatch(
+            r".*/models/([\w.-]+):(generateContent|streamGenerateContent\?alt=sse)", received.path
+        )
         demand(address, "no such address")
         assert address
         self.is_third = address[1].startswith("gemini-3")
         known(body, *BODY, place="body")
         asked = Asked([], stream=address[2].startswith("stream"))
-        asked.system = "".join(part["text"] for part in body.get("systemInstruction", {"parts": ()})["parts"])
+        asked.system = "".join(
+            part["text"] for part in body.get("systemInstruction", {"parts": ()})["parts"]
+        )
         self._read_tools(body, asked)
         config = body.get("generationConfig", {})
         known(config, *CONFIG, place="generationConfig")
         asked.thinks = config.get("thinkingConfig", {}).get("includeThoughts", False)
         if config.get("responseMimeType") == "application/json":
-            demand(self.is_third or not asked.tools, "Function calling with a response mime type: 'application/json' is unsupported")
+            demand(
+                self.is_third or not asked.tools,
+                "Function calling with a response mime type: 'application/json' is unsupported",
+            )
             asked.schema = config.get("responseJsonSchema", {})
             check_schema(asked.schema)
         for content in body["contents"]:
@@ -66,8 +98,18 @@ class GeminiWire(Wire):
         for tool in body.get("tools", ()):
             known(tool, "functionDeclarations", "googleSearch", place="tools")
             for function in tool.get("functionDeclarations", ()):
-                known(function, "name", "description", "parameters", "parametersJsonSchema", place="functionDeclarations")
-                demand(re.fullmatch(r"[a-zA-Z_][\w.:-]{0,63}", function["name"]), "Invalid function name")
+                known(
+                    function,
+                    "name",
+                    "description",
+                    "parameters",
+                    "parametersJsonSchema",
+                    place="functionDeclarations",
+                )
+                demand(
+                    re.fullmatch(r"[a-zA-Z_][\w.:-]{0,63}", function["name"]),
+                    "Invalid function name",
+                )
                 check_schema(function.get("parametersJsonSchema", {}))
                 asked.tools[function["name"]] = function
         config = body.get("toolConfig", {}).get("functionCallingConfig", {"mode": "AUTO"})
@@ -88,28 +130,49 @@ class GeminiWire(Wire):
         needed = [call.id for call in before.calls]
         given = [result.call_id for result in turn.results]
         demand(
-            needed == given, "the number of function response parts is equal to the number of function call parts of the function call turn"
+            needed == given,
+            "the number of function response parts is equal to the number of function call parts of the function call turn",
         )
         demand(not turn.results or not turn.text, "function response parts stand alone")
         if turn.calls and self.is_third:
             first = next(part for part in content["parts"] if "functionCall" in part)
-            demand("thoughtSignature" in first, "Function call is missing a thought_signature in functionCall parts")
+            demand(
+                "thoughtSignature" in first,
+                "Function call is missing a thought_signature in functionCall parts",
+            )
         asked.turns.append(turn)
 
     def _read_part(self, part: dict[str, Any], turn: Turn, before: Turn) -> None:
-        known(part, "text", "thought", "thoughtSignature", "functionCall", "functionResponse", place="parts")
+        known(
+            part,
+            "text",
+            "thought",
+            "thoughtSignature",
+            "functionCall",
+            "functionResponse",
+            place="parts",
+        )
         if "functionCall" in part:
             told = part["functionCall"]
             known(told, "id", "name", "args", place="functionCall")
             demand(turn.role == "model", "a function call is the model's")
-            turn.calls.append(Call(told["name"], told.get("args", {}), told.get("id") or f"{told['name']}/{len(turn.calls)}"))
+            turn.calls.append(
+                Call(
+                    told["name"],
+                    told.get("args", {}),
+                    told.get("id") or f"{told['name']}/{len(turn.calls)}",
+                )
+            )
             self._check(part, turn, told["name"])
         elif "functionResponse" in part:
             told = part["functionResponse"]
             known(told, "id", "name", "response", "parts", place="functionResponse")
             position = len(turn.results)
             demand(position < len(before.calls), "a function response without its call")
-            demand(told["name"] == before.calls[position].name, "a function response has another name than its call")
+            demand(
+                told["name"] == before.calls[position].name,
+                "a function response has another name than its call",
+            )
             demand(isinstance(told["response"], dict), "response: a Struct")
             turn.results.append(Result(before.calls[position].id, json.dumps(told["response"])))
         elif part.get("thought"):
@@ -126,17 +189,32 @@ class GeminiWire(Wire):
 
     def reply(self, asked: Asked, said: Answer) -> Any:
         content = {"role": "model", "parts": parts(asked, said)}
-        return {**head(), "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}], "usageMetadata": USAGE}
+        return {
+            **head(),
+            "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
+            "usageMetadata": USAGE,
+        }
 
     def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
         for part in parts(asked, said):
             for cut in cuts(part):
-                yield data({**head(), "candidates": [{"index": 0, "content": {"role": "model", "parts": [cut]}}]})
-        last = {"index": 0, "content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP"}
+                yield data(
+                    {
+                        **head(),
+                        "candidates": [{"index": 0, "content": {"role": "model", "parts": [cut]}}],
+                    }
+                )
+        last = {
+            "index": 0,
+            "content": {"role": "model", "parts": [{"text": ""}]},
+            "finishReason": "STOP",
+        }
         yield data({**head(), "candidates": [last], "usageMetadata": USAGE})
 
     def error(self, problem: Refused) -> Any:
-        return {"error": {"code": problem.status, "message": str(problem), "status": "INVALID_ARGUMENT"}}
+        return {
+            "error": {"code": problem.status, "message": str(problem), "status": "INVALID_ARGUMENT"}
+        }
 
 
 def check_schema(schema: Any) -> None:
@@ -144,7 +222,9 @@ def check_schema(schema: Any) -> None:
         for item in schema:
             check_schema(item)
     elif isinstance(schema, dict):
-        demand(schema.keys() <= KEYWORDS, f"schema: unknown keyword {sorted(schema.keys() - KEYWORDS)}")
+        demand(
+            schema.keys() <= KEYWORDS, f"schema: unknown keyword {sorted(schema.keys() - KEYWORDS)}"
+        )
         for name in ("items", "anyOf", "oneOf", "prefixItems"):
             check_schema(schema.get(name))
         for name in ("properties", "$defs"):
@@ -157,7 +237,9 @@ def parts(asked: Asked, said: Answer) -> list[dict[str, Any]]:
     if asked.thinks and said.thought:
         told.append({"text": said.thought, "thought": True})
     if said.text:
-        told.append({"text": said.text, **({} if said.calls else {"thoughtSignature": signed(said.text)})})
+        told.append(
+            {"text": said.text, **({} if said.calls else {"thoughtSignature": signed(said.text)})}
+        )
     for number, call in enumerate(said.calls):
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.arguments}}
         told.append(part if number else {**part, "thoughtSignature": signed(call.name)})

@@ -1,4 +1,5 @@
-"""Ollama's own chat API, in lines of JSON. https://docs.ollama.com/api/chat and …/capabilities/tool-calling"""
+"""Ollama's own chat API, in lines of JSON. https://docs.ollama.com/api/chat and
+…/capabilities/tool-calling"""
 
 from __future__ import annotations
 
@@ -11,7 +12,14 @@ from tests.clients.wires.base import Refused, Wire, demand, known, pieces
 from tests.scripted_provider import Received
 
 BODY = ("model", "messages", "stream", "tools", "format", "think", "options", "keep_alive")
-COUNTS = {"prompt_eval_count": 20, "eval_count": 12, "total_duration": 5, "load_duration": 1, "prompt_eval_duration": 1, "eval_duration": 3}
+COUNTS = {
+    "prompt_eval_count": 20,
+    "eval_count": 12,
+    "total_duration": 5,
+    "load_duration": 1,
+    "prompt_eval_duration": 1,
+    "eval_duration": 3,
+}
 
 
 class OllamaWire(Wire):
@@ -45,7 +53,17 @@ class OllamaWire(Wire):
 
     def _read_message(self, message: dict[str, Any], asked: Asked) -> None:
         role = message["role"]
-        known(message, "role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id", place="messages")
+        known(
+            message,
+            "role",
+            "content",
+            "thinking",
+            "images",
+            "tool_calls",
+            "tool_name",
+            "tool_call_id",
+            place="messages",
+        )
         demand(isinstance(message["content"], str), "messages.content: a string")
         if role == "system":
             asked.system += message["content"]
@@ -54,15 +72,27 @@ class OllamaWire(Wire):
             if last.role == "model":
                 asked.turns.append(last := Turn("user"))
             called = asked.turns[-2].calls[len(last.results)]
-            demand(message["tool_name"] == called.name, "tool_name: results stand in the order of the calls")
+            demand(
+                message["tool_name"] == called.name,
+                "tool_name: results stand in the order of the calls",
+            )
             last.results.append(Result(called.id, message["content"]))
         else:
             demand(role in ("user", "assistant"), f"invalid role: {role}")
             turn = Turn("model" if role == "assistant" else "user", message["content"])
             turn.thoughts = [message["thinking"]] if message.get("thinking") else []
             for call in message.get("tool_calls", ()):
-                demand(isinstance(call["function"]["arguments"], dict), "tool_calls.function.arguments: an object")
-                turn.calls.append(Call(call["function"]["name"], call["function"]["arguments"], f"{len(asked.turns)}/{len(turn.calls)}"))
+                demand(
+                    isinstance(call["function"]["arguments"], dict),
+                    "tool_calls.function.arguments: an object",
+                )
+                turn.calls.append(
+                    Call(
+                        call["function"]["name"],
+                        call["function"]["arguments"],
+                        f"{len(asked.turns)}/{len(turn.calls)}",
+                    )
+                )
             asked.turns.append(turn)
 
     def reply(self, asked: Asked, said: Answer) -> Any:
@@ -70,7 +100,9 @@ class OllamaWire(Wire):
         if asked.thinks and said.thought:
             message["thinking"] = said.thought
         if said.calls:
-            message["tool_calls"] = [self._call(asked, number, call) for number, call in enumerate(said.calls)]
+            message["tool_calls"] = [
+                self._call(asked, number, call) for number, call in enumerate(said.calls)
+            ]
         return {**head(), "message": message, "done": True, "done_reason": "stop", **COUNTS}
 
     def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
@@ -79,11 +111,19 @@ class OllamaWire(Wire):
         for piece in pieces(said.text):
             yield line({"role": "assistant", "content": piece})
         for number, call in enumerate(said.calls):
-            yield line({"role": "assistant", "content": "", "tool_calls": [self._call(asked, number, call)]})
+            yield line(
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [self._call(asked, number, call)],
+                }
+            )
         yield line({"role": "assistant", "content": ""}, done=True, done_reason="stop", **COUNTS)
 
     def _call(self, asked: Asked, number: int, call: Call) -> dict[str, Any]:
-        told: dict[str, Any] = {"function": {"index": number, "name": call.name, "arguments": call.arguments}}
+        told: dict[str, Any] = {
+            "function": {"index": number, "name": call.name, "arguments": call.arguments}
+        }
         return {"id": f"call_{len(asked.turns)}_{number}", **told} if self.has_ids else told
 
     def error(self, problem: Refused) -> Any:
@@ -101,4 +141,9 @@ def head() -> dict[str, Any]:
 
 
 def line(message: dict[str, Any], done: bool = False, **members: Any) -> bytes:
-    return json.dumps({**head(), "message": message, "done": done, **members}, ensure_ascii=False).encode() + b"\n"
+    return (
+        json.dumps(
+            {**head(), "message": message, "done": done, **members}, ensure_ascii=False
+        ).encode()
+        + b"\n"
+    )

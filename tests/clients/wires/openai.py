@@ -1,4 +1,5 @@
-"""OpenAI Chat Completions, with the reasoning text of its compatible relatives. https://platform.openai.com/docs/api-reference/chat"""
+"""OpenAI Chat Completions, with the reasoning text of its compatible relatives.
+https://platform.openai.com/docs/api-reference/chat"""
 
 from __future__ import annotations
 
@@ -39,21 +40,43 @@ class OpenAIWire(Wire):
         demand(received.path.endswith("/chat/completions"), "no such address")
         known(body, *BODY, place="body")
         asked = Asked(list(turns(body["messages"])), stream=body.get("stream", False))
-        demand(not asked.stream or body.get("stream_options") == {"include_usage": True}, "a gateway asks for usage")
-        asked.system = "\n".join(text_of(message) for message in body["messages"] if message["role"] in ("system", "developer"))
-        asked.tools = {tool["function"]["name"]: tool["function"].get("parameters") for tool in body.get("tools", ())}
-        demand(all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in asked.tools), "tools: a name does not match")
+        demand(
+            not asked.stream or body.get("stream_options") == {"include_usage": True},
+            "a gateway asks for usage",
+        )
+        asked.system = "\n".join(
+            text_of(message)
+            for message in body["messages"]
+            if message["role"] in ("system", "developer")
+        )
+        asked.tools = {
+            tool["function"]["name"]: tool["function"].get("parameters")
+            for tool in body.get("tools", ())
+        }
+        demand(
+            all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in asked.tools),
+            "tools: a name does not match",
+        )
         asked.must_call = must_call(body.get("tool_choice", "auto"))
-        demand(not asked.must_call or asked.tools, "tool_choice is only allowed when tools are specified")
+        demand(
+            not asked.must_call or asked.tools,
+            "tool_choice is only allowed when tools are specified",
+        )
         asked.schema = schema_of(body.get("response_format", {"type": "text"}))
         return asked
 
     def reply(self, asked: Asked, said: Answer) -> Any:
-        message: dict[str, Any] = {"role": "assistant", "content": said.text or None, "refusal": None}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": said.text or None,
+            "refusal": None,
+        }
         if said.thought:
             message["reasoning_content"] = said.thought
         if said.calls:
-            message["tool_calls"] = [tool_call(asked, number, call) for number, call in enumerate(said.calls)]
+            message["tool_calls"] = [
+                tool_call(asked, number, call) for number, call in enumerate(said.calls)
+            ]
         choice = {"index": 0, "message": message, "finish_reason": reason(said), "logprobs": None}
         return {**head("chat.completion"), "choices": [choice], "usage": USAGE}
 
@@ -66,7 +89,17 @@ class OpenAIWire(Wire):
         for number, call in enumerate(said.calls):
             whole = tool_call(asked, number, call)
             arguments = whole["function"].pop("arguments")
-            yield chunk({"tool_calls": [{"index": number, **whole, "function": {**whole["function"], "arguments": ""}}]})
+            yield chunk(
+                {
+                    "tool_calls": [
+                        {
+                            "index": number,
+                            **whole,
+                            "function": {**whole["function"], "arguments": ""},
+                        }
+                    ]
+                }
+            )
             for piece in pieces(arguments):
                 yield chunk({"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
         yield chunk({}, reason(said))
@@ -74,7 +107,14 @@ class OpenAIWire(Wire):
         yield b"data: [DONE]\n\n"
 
     def error(self, problem: Refused) -> Any:
-        return {"error": {"message": str(problem), "type": "invalid_request_error", "param": None, "code": None}}
+        return {
+            "error": {
+                "message": str(problem),
+                "type": "invalid_request_error",
+                "param": None,
+                "code": None,
+            }
+        }
 
 
 def turns(messages: list[dict[str, Any]]) -> Iterator[Turn]:
@@ -85,7 +125,10 @@ def turns(messages: list[dict[str, Any]]) -> Iterator[Turn]:
         place = f"messages[{position}]"
         known(message, "role", *MESSAGES[message["role"]], place=place)
         if message["role"] == "tool":
-            demand(message["tool_call_id"] in open_calls, f"{place}: no preceding message has this tool_call_id")
+            demand(
+                message["tool_call_id"] in open_calls,
+                f"{place}: no preceding message has this tool_call_id",
+            )
             open_calls.remove(message["tool_call_id"])
             results.append(Result(message["tool_call_id"], text_of(message)))
             continue
@@ -129,8 +172,14 @@ def schema_of(response_format: dict[str, Any]) -> dict[str, Any] | None:
     known(told, "name", "description", "schema", "strict", place="response_format.json_schema")
     schema: dict[str, Any] = told["schema"]
     if told.get("strict"):
-        demand(schema.get("additionalProperties") is False, "'additionalProperties' is required to be supplied and to be false")
-        demand(set(schema["required"]) == set(schema["properties"]), "'required' must include every key in properties")
+        demand(
+            schema.get("additionalProperties") is False,
+            "'additionalProperties' is required to be supplied and to be false",
+        )
+        demand(
+            set(schema["required"]) == set(schema["properties"]),
+            "'required' must include every key in properties",
+        )
     return schema
 
 
@@ -144,11 +193,23 @@ def reason(said: Answer) -> str:
 
 
 def head(kind: str) -> dict[str, Any]:
-    return {"id": "chatcmpl-1", "object": kind, "created": 1700000000, "model": "gpt-5-2025", "system_fingerprint": "fp"}
+    return {
+        "id": "chatcmpl-1",
+        "object": kind,
+        "created": 1700000000,
+        "model": "gpt-5-2025",
+        "system_fingerprint": "fp",
+    }
 
 
 def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-    return data({**head("chat.completion.chunk"), "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}], "usage": None})
+    return data(
+        {
+            **head("chat.completion.chunk"),
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+            "usage": None,
+        }
+    )
 
 
 def data(value: dict[str, Any]) -> bytes:

@@ -1,4 +1,5 @@
-"""OpenAI's Responses API, nothing stored, reasoning encrypted. https://platform.openai.com/docs/api-reference/responses"""
+"""OpenAI's Responses API, nothing stored, reasoning encrypted.
+https://platform.openai.com/docs/api-reference/responses"""
 
 from __future__ import annotations
 
@@ -36,14 +37,17 @@ class OpenAIResponsesWire(Wire):
         known(body, *BODY, place="body")
         demand(body.get("store") is False, "a gateway keeps nothing at the provider unasked")
         asked = Asked([], system=body.get("instructions") or "", stream=body.get("stream", False))
-        asked.thinks = bool(body.get("reasoning", {}).get("summary")) and "reasoning.encrypted_content" in body.get("include", ())
+        asked.thinks = bool(
+            body.get("reasoning", {}).get("summary")
+        ) and "reasoning.encrypted_content" in body.get("include", ())
         read_tools(body, asked)
         wanted = body.get("text", {}).get("format", {"type": "text"})
         if wanted["type"] == "json_schema":
             known(wanted, "type", "name", "description", "schema", "strict", place="text.format")
             strict = wanted.get("strict")
             demand(
-                not strict or wanted["schema"].get("additionalProperties") is False, "'additionalProperties' is required and to be false"
+                not strict or wanted["schema"].get("additionalProperties") is False,
+                "'additionalProperties' is required and to be false",
             )
             asked.schema = wanted["schema"]
         read_items(body["input"], asked)
@@ -54,19 +58,33 @@ class OpenAIResponsesWire(Wire):
 
     def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
         begun = {**head(), "status": "in_progress", "output": []}
-        told: list[tuple[str, dict[str, Any]]] = [("response.created", {"response": begun}), ("response.in_progress", {"response": begun})]
+        told: list[tuple[str, dict[str, Any]]] = [
+            ("response.created", {"response": begun}),
+            ("response.in_progress", {"response": begun}),
+        ]
         for index, item in enumerate(items(asked, said)):
             place = {"output_index": index, "item_id": item["id"]}
-            told.append(("response.output_item.added", {"output_index": index, "item": opened(item)}))
+            told.append(
+                ("response.output_item.added", {"output_index": index, "item": opened(item)})
+            )
             told += [(kind, {**place, **members}) for kind, members in written(item)]
             told.append(("response.output_item.done", {"output_index": index, "item": item}))
         told.append(("response.completed", {"response": self.reply(asked, said)}))
         for number, (kind, members) in enumerate(told):
-            data = json.dumps({"type": kind, "sequence_number": number, **members}, ensure_ascii=False)
+            data = json.dumps(
+                {"type": kind, "sequence_number": number, **members}, ensure_ascii=False
+            )
             yield f"event: {kind}\ndata: {data}\n\n".encode()
 
     def error(self, problem: Refused) -> Any:
-        return {"error": {"message": str(problem), "type": "invalid_request_error", "param": None, "code": None}}
+        return {
+            "error": {
+                "message": str(problem),
+                "type": "invalid_request_error",
+                "param": None,
+                "code": None,
+            }
+        }
 
 
 def read_tools(body: dict[str, Any], asked: Asked) -> None:
@@ -84,7 +102,8 @@ def read_tools(body: dict[str, Any], asked: Asked) -> None:
 
 
 def read_items(given: list[dict[str, Any]], asked: Asked) -> None:
-    """A model's turn is items one after the other; every call has its output, and every output its call."""
+    """A model's turn is items one after the other; every call has its output, and every output its
+    call."""
     open_calls: set[str] = set()
     for position, item in enumerate(given):
         kind = item.get("type", "message")
@@ -94,19 +113,47 @@ def read_items(given: list[dict[str, Any]], asked: Asked) -> None:
             demand(item["role"] in ("user", "assistant"), f"input[{position}].role: invalid value")
             turn_of(asked, "model" if item["role"] == "assistant" else "user").text += text_of(item)
         elif kind == "reasoning":
-            known(item, "type", "id", "summary", "encrypted_content", "content", "status", place=f"input[{position}]")
+            known(
+                item,
+                "type",
+                "id",
+                "summary",
+                "encrypted_content",
+                "content",
+                "status",
+                place=f"input[{position}]",
+            )
             thought = "".join(part["text"] for part in item["summary"])
-            demand(item["encrypted_content"] == signed(thought), "The encrypted content could not be verified")
+            demand(
+                item["encrypted_content"] == signed(thought),
+                "The encrypted content could not be verified",
+            )
             turn_of(asked, "model").thoughts.append(thought)
         elif kind == "function_call":
-            known(item, "type", "id", "call_id", "name", "arguments", "status", place=f"input[{position}]")
-            turn_of(asked, "model").calls.append(Call(item["name"], json.loads(item["arguments"]), item["call_id"]))
+            known(
+                item,
+                "type",
+                "id",
+                "call_id",
+                "name",
+                "arguments",
+                "status",
+                place=f"input[{position}]",
+            )
+            turn_of(asked, "model").calls.append(
+                Call(item["name"], json.loads(item["arguments"]), item["call_id"])
+            )
             open_calls.add(item["call_id"])
         else:
             demand(kind == "function_call_output", f"input[{position}].type: invalid value {kind}")
-            demand(item["call_id"] in open_calls, f"No tool call found for function call output with call_id {item['call_id']}.")
+            demand(
+                item["call_id"] in open_calls,
+                f"No tool call found for function call output with call_id {item['call_id']}.",
+            )
             open_calls.discard(item["call_id"])
-            turn_of(asked, "user").results.append(Result(item["call_id"], text_of({"content": item["output"]})))
+            turn_of(asked, "user").results.append(
+                Result(item["call_id"], text_of({"content": item["output"]}))
+            )
     demand(not open_calls, f"No tool output found for function call {open_calls}.")
 
 
@@ -125,14 +172,31 @@ def items(asked: Asked, said: Answer) -> Iterator[dict[str, Any]]:
     number = len(asked.turns)
     if asked.thinks and said.thought:
         summary = [{"type": "summary_text", "text": said.thought}]
-        yield {"type": "reasoning", "id": f"rs_{number}", "summary": summary, "encrypted_content": signed(said.thought)}
+        yield {
+            "type": "reasoning",
+            "id": f"rs_{number}",
+            "summary": summary,
+            "encrypted_content": signed(said.thought),
+        }
     if said.text:
         content = [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}]
-        yield {"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed", "content": content}
+        yield {
+            "type": "message",
+            "id": f"msg_{number}",
+            "role": "assistant",
+            "status": "completed",
+            "content": content,
+        }
     for position, call in enumerate(said.calls):
         arguments = json.dumps(call.arguments, ensure_ascii=False)
         known_by = {"id": f"fc_{number}_{position}", "call_id": f"call_{number}_{position}"}
-        yield {"type": "function_call", **known_by, "name": call.name, "arguments": arguments, "status": "completed"}
+        yield {
+            "type": "function_call",
+            **known_by,
+            "name": call.name,
+            "arguments": arguments,
+            "status": "completed",
+        }
 
 
 def opened(item: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +206,11 @@ def opened(item: dict[str, Any]) -> dict[str, Any]:
         "message": {"content": []},
         "function_call": {"arguments": ""},
     }
-    return {**item, **empty[item["type"]], **({"status": "in_progress"} if "status" in item else {})}
+    return {
+        **item,
+        **empty[item["type"]],
+        **({"status": "in_progress"} if "status" in item else {}),
+    }
 
 
 def written(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -150,7 +218,10 @@ def written(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     if item["type"] == "function_call":
         for piece in pieces(item["arguments"]):
             yield "response.function_call_arguments.delta", {"delta": piece}
-        yield "response.function_call_arguments.done", {"arguments": item["arguments"], "name": item["name"]}
+        yield (
+            "response.function_call_arguments.done",
+            {"arguments": item["arguments"], "name": item["name"]},
+        )
         return
     is_message = item["type"] == "message"
     family = "output_text" if is_message else "reasoning_summary_text"
