@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from native_api.catalog import catalog
 from native_api.catalog.settings_schema import is_positive, is_whole, problem_of
 from native_api.conf import CLASSES, DEFAULTS, MERGED, native_settings, user_settings
-from native_api.exceptions import UnreadableSecret
+from native_api.exceptions import ConfigurationError, UnreadableSecret
 from native_api.limits import rules
 from native_api.models.keys import RATE
 from native_api.pricing import tables
@@ -251,15 +251,15 @@ def check_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
         yield _error_of(f"NATIVE_API['LIMITS']{place}", error, id="native_api.E020")
     try:
         rules.threshold_of(_own().get("LIMIT_THRESHOLD", DEFAULTS["LIMIT_THRESHOLD"]))
-    except ValueError as error:
+    except ConfigurationError as error:
         yield _error_of("NATIVE_API['LIMIT_THRESHOLD']", error, id="native_api.E020")
     try:
         tables.parse(_own().get("FALLBACK_PRICE"))
-    except ValueError as error:
+    except ConfigurationError as error:
         yield _error_of("NATIVE_API['FALLBACK_PRICE']", error, id="native_api.E022")
 
 
-def _error_of(place: str, error: ValueError, id: str) -> Error:
+def _error_of(place: str, error: ConfigurationError, id: str) -> Error:
     problem = problem_of(place, error)
     return Error(f"{problem.place}: {problem.message}.", hint=problem.hint, id=id)
 

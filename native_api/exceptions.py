@@ -287,10 +287,28 @@ class DatabaseUnavailable(NativeError):
 # --- never an answer by itself ------------------------------------------------------------------------------
 
 
-class UnreadableSecret(ValueError):
-    """A stored secret cannot be used. The text is 'message | hint'. `moved`: it can be decrypted,
-    but was stored for another address."""
+class ConfigurationError(ValueError):
+    """A setting or a row cannot be used.
 
-    def __init__(self, text: str, moved: bool = False) -> None:
-        super().__init__(text)
+    `message` says what is wrong and `hint` what to do. Both are for operators; neither contains a
+    secret.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}"
+
+
+class UnreadableSecret(ConfigurationError):
+    """A stored secret cannot be read.
+
+    `moved` is True if the secret can be decrypted but was stored for another address.
+    """
+
+    def __init__(self, message: str, hint: str, moved: bool = False) -> None:
+        super().__init__(message, hint)
         self.moved = moved

@@ -97,6 +97,11 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"PROVIDERS": []}, "E006", "dictionaries"),
         ({"PROVIDERS": {"p": {**PROVIDER, "DIALECT": "latin"}}}, "E007", "unknown dialect 'latin'"),
         ({"PROVIDERS": {"p": {**PROVIDER, "PRESET": "nobody"}}}, "E007", "unknown preset 'nobody'"),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "PRESET": "x | y"}}},
+            "E007",
+            "unknown preset 'x | y'. Known: ",
+        ),
         ({"PROVIDERS": {"p": {"DIALECT": "openai"}}}, "E007", "no BASE_URL"),
         ({"PROVIDERS": {"openai": {}}}, "E007", "no API_KEY"),
         ({"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}}, "E007", "positive seconds"),

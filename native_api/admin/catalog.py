@@ -26,7 +26,7 @@ from native_api import background
 from native_api.admin.fields import LinesField
 from native_api.catalog import catalog
 from native_api.conf import native_settings
-from native_api.exceptions import ModelNotFound, UnreadableSecret
+from native_api.exceptions import ConfigurationError, ModelNotFound, UnreadableSecret
 from native_api.gateway import connection_test
 from native_api.logs import new_request_id
 from native_api.models import ModelRoute, Provider, Target
@@ -182,7 +182,7 @@ class ProviderForm(forms.ModelForm):
         self.initial["options"] = options_shown(self.instance.options)
         key = self.instance.known_api_key()
         if isinstance(key, UnreadableSecret):
-            self.fields["new_api_key"].help_text = in_a_sentence(key)
+            self.fields["new_api_key"].help_text = str(key)
 
     def clean_new_api_key(self) -> Secret:
         return Secret(self.cleaned_data["new_api_key"])
@@ -217,8 +217,8 @@ class ProviderForm(forms.ModelForm):
             return cleaned
         try:
             provider = catalog.provider_of(cleaned["name"], row.definition())
-        except ValueError as problem:
-            raise forms.ValidationError(in_a_sentence(problem)) from None
+        except ConfigurationError as problem:
+            raise forms.ValidationError(str(problem)) from None
         if methods.is_missing(provider.auth):
             raise forms.ValidationError(f"{methods.needs(provider.auth)}.")
         return cleaned
@@ -237,7 +237,7 @@ class ProviderForm(forms.ModelForm):
                 )
                 % changed
             )
-        return in_a_sentence(key)
+        return str(key)
 
     def save(self, commit: bool = True) -> Provider:
         self.instance.api_key = self._key_after(self.cleaned_data)
@@ -258,11 +258,6 @@ def options_shown(options: Any) -> Any:
         if isinstance(value, str) and LIKE_ADDRESS.search(value)
     }
     return {**options, **{name: address_shown(value) for name, value in addresses.items()}}
-
-
-def in_a_sentence(problem: ValueError) -> str:
-    """Of a 'message | hint'."""
-    return str(problem).replace(" | ", ". ")
 
 
 @admin.register(Provider)
@@ -309,7 +304,7 @@ class ProviderAdmin(TestedAdmin):
             return str(_("not used: the settings define it"))
         key = provider.known_api_key()
         if isinstance(key, UnreadableSecret):
-            return in_a_sentence(key)
+            return str(key)
         return provider_state(catalog.current().providers.get(provider.name))
 
     def from_settings(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:

@@ -37,7 +37,7 @@ from native_api.catalog.settings_schema import (
 )
 from native_api.conf import native_settings
 from native_api.dialects import DIALECTS
-from native_api.exceptions import ModelNotFound, UnreadableSecret
+from native_api.exceptions import ConfigurationError, ModelNotFound, UnreadableSecret
 from native_api.logs import get_logger
 from native_api.pricing import tables
 from native_api.routing.route import ATTEMPT_LIMITS, AttemptLimits, Route, route
@@ -162,7 +162,7 @@ def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem])
     place, key = f"PROVIDERS[{name!r}]", definition.get("API_KEY")
     try:
         provider = provider_of(name, definition)
-    except ValueError as error:
+    except ConfigurationError as error:
         problems.append(problem_of(place, error))
         return None
     if isinstance(key, UnreadableSecret):
@@ -171,7 +171,7 @@ def _provider(name: str, definition: Mapping[str, Any], problems: list[Problem])
 
 
 def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
-    """The provider that `definition` describes. Raises ValueError('message | hint'), never with a
+    """The provider that `definition` describes. Raises ConfigurationError, never with a
     secret in it.
 
     One whose stored key cannot be read is `unusable`: it is known, but is not called.
@@ -179,24 +179,25 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     only_known(definition, PROVIDER_KEYS)
     preset = PRESETS.get(definition.get("PRESET") or name)
     if definition.get("PRESET") and preset is None:
-        raise ValueError(
-            f"unknown preset {definition['PRESET']!r} | Known: {', '.join(sorted(PRESETS))}."
+        raise ConfigurationError(
+            f"unknown preset {definition['PRESET']!r}", f"Known: {', '.join(sorted(PRESETS))}."
         )
     dialect = definition.get("DIALECT") or (preset.dialect if preset else "")
     if dialect not in DIALECTS:
-        raise ValueError(
-            f"unknown dialect {dialect!r} | Give DIALECT, one of {', '.join(sorted(DIALECTS))}, or a PRESET."
+        raise ConfigurationError(
+            f"unknown dialect {dialect!r}",
+            f"Give DIALECT, one of {', '.join(sorted(DIALECTS))}, or a PRESET.",
         )
     options = dict(definition.get("OPTIONS") or {})
     base_url = _address(definition.get("BASE_URL") or (preset.base_url if preset else ""), options)
     _check_options(options, preset, definition.get("BASE_URL"))
     auth = definition.get("AUTH") or (preset.auth if preset else "bearer")
     told = definition.get("API_KEY")
-    unusable = str(told).replace(" | ", ". ") if isinstance(told, UnreadableSecret) else ""
+    unusable = str(told) if isinstance(told, UnreadableSecret) else ""
     key = Secret("") if unusable else _key(told)
     if not unusable and auth in methods.KEYED and not key and preset is not None:
-        raise ValueError(
-            "no API_KEY | Give API_KEY, or set AUTH to 'none' for a server without keys."
+        raise ConfigurationError(
+            "no API_KEY", "Give API_KEY, or set AUTH to 'none' for a server without keys."
         )
     own_headers = {
         header: Secret(value) for header, value in (definition.get("HEADERS") or {}).items()
@@ -234,8 +235,9 @@ def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: 
     do without must."""
     secret = next((name for name in _names_in(options) if SECRET_NAMES.search(name)), None)
     if secret:
-        raise ValueError(
-            f"OPTIONS[{secret!r}] is a secret | It would be shown in the admin. What is secret goes into API_KEY."
+        raise ConfigurationError(
+            f"OPTIONS[{secret!r}] is a secret",
+            "It would be shown in the admin. What is secret goes into API_KEY.",
         )
     in_address = placeholders(preset.base_url) if preset and base_url else []
     missing = next(
@@ -247,8 +249,8 @@ def _check_options(options: Mapping[str, Any], preset: Preset | None, base_url: 
         None,
     )
     if missing:
-        raise ValueError(
-            f"no OPTIONS[{missing!r}] | The preset cannot do without it; see docs/providers.md."
+        raise ConfigurationError(
+            f"no OPTIONS[{missing!r}]", "The preset cannot do without it; see docs/providers.md."
         )
 
 
@@ -277,26 +279,29 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
     url = template
     for name in placeholders(template):
         if not options.get(name):
-            raise ValueError(f"no OPTIONS[{name!r}] | Its base URL is {address_shown(template)}.")
+            raise ConfigurationError(
+                f"no OPTIONS[{name!r}]", f"Its base URL is {address_shown(template)}."
+            )
         url = url.replace(f"{{{name}}}", str(options[name]).rstrip("/"))
     if not url:
-        raise ValueError(
-            "no BASE_URL | Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET."
+        raise ConfigurationError(
+            "no BASE_URL", "Give BASE_URL, such as 'http://127.0.0.1:8080/v1', or a PRESET."
         )
     if "://" not in url:
-        raise ValueError(
-            f"{address_shown(url)!r} is no address | A base URL begins with https:// or http://."
+        raise ConfigurationError(
+            f"{address_shown(url)!r} is no address", "A base URL begins with https:// or http://."
         )
     secret = secret_in(url)
     if secret:
-        raise ValueError(
-            f"{secret} in the base URL is a secret | Addresses are shown. Give it as API_KEY; AUTH says how it is sent."
+        raise ConfigurationError(
+            f"{secret} in the base URL is a secret",
+            "Addresses are shown. Give it as API_KEY; AUTH says how it is sent.",
         )
     return url
 
 
 def remote_files_of() -> RemoteFiles | None:
-    """The site's REMOTE_FILES. Raises ValueError('message | hint')."""
+    """The site's REMOTE_FILES. Raises ConfigurationError."""
     told = native_settings.REMOTE_FILES
     if told is None:
         return None
@@ -305,8 +310,9 @@ def remote_files_of() -> RemoteFiles | None:
         policy.trusts(IPv4Address("127.0.0.1"))
         return policy
     except (AttributeError, TypeError, ValueError):
-        raise ValueError(
-            "REMOTE_FILES is not right | Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional."
+        raise ConfigurationError(
+            "REMOTE_FILES is not right",
+            "Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional.",
         ) from None
 
 

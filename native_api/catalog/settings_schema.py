@@ -1,7 +1,7 @@
 """What a site writes about its models, in NATIVE_API or as rows, read into values: targets, routes,
 prices. Providers: `catalog`.
 
-Every function raises ValueError('message | hint') for what cannot be used, never with a secret in
+Every function raises ConfigurationError for what cannot be used, never with a secret in
 it.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from native_api.conf import native_settings
+from native_api.exceptions import ConfigurationError
 from native_api.pricing import lookup, tables
 from native_api.routing.route import ATTEMPT_LIMITS, P95, TIERS, AttemptLimits, Route, route
 from native_api.types import STRATEGIES, Provider, Target, Timeouts
@@ -35,15 +36,16 @@ class Problem(NamedTuple):
     kind: str = "definition"
 
 
-def problem_of(place: str, error: ValueError) -> Problem:
-    message, _, hint = str(error).partition(" | ")
-    return Problem(place, message, hint)
+def problem_of(place: str, error: ConfigurationError) -> Problem:
+    return Problem(place, error.message, error.hint)
 
 
 def only_known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
     unknown = sorted(definition.keys() - known)
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(known))}.")
+        raise ConfigurationError(
+            f"unknown key {unknown[0]!r}", f"Known: {', '.join(sorted(known))}."
+        )
 
 
 def is_whole(value: Any, least: int) -> bool:
@@ -60,7 +62,7 @@ def whole_number(definition: Mapping[str, Any], name: str, least: int, otherwise
     if value is None:
         return otherwise
     if not is_whole(value, least):
-        raise ValueError(f"{name} must be a whole number from {least} | Not {value!r}.")
+        raise ConfigurationError(f"{name} must be a whole number from {least}", f"Not {value!r}.")
     return value
 
 
@@ -68,7 +70,7 @@ def boolean(definition: Mapping[str, Any], name: str) -> bool:
     """The member, False if there is none."""
     value = definition.get(name, False)
     if not isinstance(value, bool):
-        raise ValueError(f"{name} must be True or False | Not {value!r}.")
+        raise ConfigurationError(f"{name} must be True or False", f"Not {value!r}.")
     return value
 
 
@@ -78,7 +80,7 @@ def texts(definition: Mapping[str, Any], name: str, what: str, example: str) -> 
     if not isinstance(value, list | tuple | set | frozenset) or not all(
         isinstance(text, str) and text for text in value
     ):
-        raise ValueError(f"{name} must be a list of {what} | Such as [{example}].")
+        raise ConfigurationError(f"{name} must be a list of {what}", f"Such as [{example}].")
     return tuple(value)
 
 
@@ -96,8 +98,9 @@ def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
             raise ValueError
         return Timeouts(**seconds)
     except (TypeError, ValueError):
-        raise ValueError(
-            "timeouts must be positive seconds | Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL."
+        raise ConfigurationError(
+            "timeouts must be positive seconds",
+            "Members: CONNECT, FIRST_TOKEN, BETWEEN_TOKENS, TOTAL.",
         ) from None
 
 
@@ -119,11 +122,12 @@ def target_of(definition: Mapping[str, Any], providers: Mapping[str, Provider]) 
     only_known(definition, TARGET_KEYS)
     provider = providers.get(definition.get("PROVIDER") or "")
     if provider is None:
-        raise ValueError(
-            f"no usable provider {definition.get('PROVIDER')!r} | Define it under PROVIDERS or in the admin."
+        raise ConfigurationError(
+            f"no usable provider {definition.get('PROVIDER')!r}",
+            "Define it under PROVIDERS or in the admin.",
         )
     if not definition.get("MODEL"):
-        raise ValueError("no MODEL | Give the name the model has at the provider.")
+        raise ConfigurationError("no MODEL", "Give the name the model has at the provider.")
     told = provider.timeouts
     providers_own = {
         "CONNECT": told.connect,
@@ -158,7 +162,7 @@ def route_of(
         try:
             target = target_of(told, providers)
             targets.append(replace(target, cost=lookup.blended(target)) if by_price else target)
-        except ValueError as error:
+        except ConfigurationError as error:
             problems.append(problem_of(f"{place}['TARGETS'][{position}]", error))
     if not targets:
         problems.append(
@@ -167,7 +171,7 @@ def route_of(
     try:
         only_known(definition, ROUTE_KEYS)
         return route(name, targets, **_options(definition))
-    except ValueError as error:
+    except ConfigurationError as error:
         problems.append(problem_of(place, error))
         return route(name, targets)
 
@@ -175,7 +179,9 @@ def route_of(
 def _options(definition: Mapping[str, Any]) -> dict[str, Any]:
     strategy = definition.get("STRATEGY") or None
     if strategy is not None and strategy not in STRATEGIES:
-        raise ValueError(f"unknown STRATEGY {strategy!r} | Known: {', '.join(STRATEGIES)}.")
+        raise ConfigurationError(
+            f"unknown STRATEGY {strategy!r}", f"Known: {', '.join(STRATEGIES)}."
+        )
     return {
         "strategy": strategy,
         "fallbacks": texts(definition, "FALLBACKS", "model names", "'gpt-4o-mini', 'local'"),
@@ -195,7 +201,9 @@ def _hedge(value: Any) -> float | Literal["p95"] | None:
         if isinstance(value, bool) or not 0 < seconds < float("inf"):
             raise ValueError
     except (TypeError, ValueError):
-        raise ValueError(f"HEDGE {value!r} is neither seconds nor 'p95' | Such as 2.5.") from None
+        raise ConfigurationError(
+            f"HEDGE {value!r} is neither seconds nor 'p95'", "Such as 2.5."
+        ) from None
     return seconds
 
 

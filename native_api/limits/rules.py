@@ -24,7 +24,7 @@ from django.db.models.signals import post_delete, post_save
 
 from native_api.background.cached_value import CachedValue
 from native_api.conf import native_settings
-from native_api.exceptions import DatabaseUnavailable
+from native_api.exceptions import ConfigurationError, DatabaseUnavailable
 from native_api.limits.windows import SECONDS
 from native_api.models.limits import (
     MOST,
@@ -147,31 +147,34 @@ class Rules:
 
 
 def rule_of(definition: Any) -> Rule:
-    """An entry of LIMITS. Raises ValueError('message | hint')."""
+    """An entry of LIMITS. Raises ConfigurationError."""
     if not isinstance(definition, Mapping):
-        raise ValueError(
-            "it is no dictionary | Such as {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', 'WINDOW': 'month'}."
+        raise ConfigurationError(
+            "it is no dictionary",
+            "Such as {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', 'WINDOW': 'month'}.",
         )
     unknown = sorted(map(str, definition.keys() - KEYS))
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r} | Known: {', '.join(sorted(KEYS))}.")
+        raise ConfigurationError(
+            f"unknown key {unknown[0]!r}", f"Known: {', '.join(sorted(KEYS))}."
+        )
     missing = next((name for name in NEEDED if definition.get(name) is None), None)
     if missing:
-        raise ValueError(
-            f"no {missing} | Give {', '.join(NEEDED)}, and WINDOW except for concurrent_requests."
+        raise ConfigurationError(
+            f"no {missing}", f"Give {', '.join(NEEDED)}, and WINDOW except for concurrent_requests."
         )
     metric = _one_of("METRIC", definition["METRIC"], Limit.Metric.values)
     window = definition.get("WINDOW") or ""
     if metric == "concurrent_requests":
         if window:
-            raise ValueError("concurrent_requests has no WINDOW | Leave it out.")
+            raise ConfigurationError("concurrent_requests has no WINDOW", "Leave it out.")
     else:
         _one_of("WINDOW", window, Limit.Window.values)
     subject, member = _subject_of(definition["SUBJECT"])
     amount = _units(metric, _amount_of(definition["AMOUNT"]))
     pattern = definition.get("MODELS") or ""
     if not isinstance(pattern, str):
-        raise ValueError(f"MODELS {pattern!r} is no pattern | Such as 'gpt-4o*'.")
+        raise ConfigurationError(f"MODELS {pattern!r} is no pattern", "Such as 'gpt-4o*'.")
     threshold = threshold_of(definition.get("THRESHOLD"))
     return Rule(
         subject,
@@ -188,7 +191,7 @@ def rule_of(definition: Any) -> Rule:
 
 def _one_of(name: str, value: Any, known: Iterable[str]) -> str:
     if value not in known:
-        raise ValueError(f"unknown {name} {value!r} | Known: {', '.join(known)}.")
+        raise ConfigurationError(f"unknown {name} {value!r}", f"Known: {', '.join(known)}.")
     return str(value)
 
 
@@ -198,8 +201,8 @@ def _subject_of(told: Any) -> tuple[str, str | None]:
         subject in ("group", "user") and member
     ):
         return subject, member or None
-    raise ValueError(
-        f"unknown SUBJECT {told!r} | It is {SUBJECTS}. Limits of keys are made in the admin."
+    raise ConfigurationError(
+        f"unknown SUBJECT {told!r}", f"It is {SUBJECTS}. Limits of keys are made in the admin."
     )
 
 
@@ -209,35 +212,37 @@ def _amount_of(told: Any) -> Decimal:
             raise ValueError
         return Decimal(told)
     except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(
-            f"AMOUNT {told!r} is no amount | Write it as a whole number, or, for cost, as '12.50'."
+        raise ConfigurationError(
+            f"AMOUNT {told!r} is no amount", "Write it as a whole number, or, for cost, as '12.50'."
         ) from None
 
 
 def _units(metric: str, amount: Decimal) -> int:
     problem = problem_of_amount(metric, amount)
     if problem:
-        raise ValueError(f"AMOUNT {problem} | For cost it is in USD.")
+        raise ConfigurationError(f"AMOUNT {problem}", "For cost it is in USD.")
     return units(metric, amount)
 
 
 def threshold_of(told: Any) -> int:
-    """Percent; the site's where none is told. Raises ValueError('message | hint')."""
+    """Percent; the site's where none is told. Raises ConfigurationError."""
     value = native_settings.LIMIT_THRESHOLD if told is None else told
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100:
-        raise ValueError(f"threshold {value!r} is no percentage | A whole number from 1 to 100.")
+        raise ConfigurationError(
+            f"threshold {value!r} is no percentage", "A whole number from 1 to 100."
+        )
     return value
 
 
-def problems_of(told: Any) -> Iterator[tuple[str, ValueError]]:
+def problems_of(told: Any) -> Iterator[tuple[str, ConfigurationError]]:
     """What is wrong with entries of LIMITS, each with its place."""
     if not isinstance(told, list | tuple):
-        yield "", ValueError("it is no list | Give a list of dictionaries.")
+        yield "", ConfigurationError("it is not a list", "Give a list of dictionaries.")
         return
     for place, definition in enumerate(told):
         try:
             rule_of(definition)
-        except ValueError as error:
+        except ConfigurationError as error:
             yield f"[{place}]", error
 
 
@@ -267,7 +272,7 @@ def _of_row(row: Limit) -> Rule:
 
 
 def _read() -> Rules:
-    """Raises ValueError where LIMITS are wrong: a limit that nobody understands must not be
+    """Raises ConfigurationError if LIMITS are wrong: a limit that nobody understands must not be
     forgotten, so no call is let in."""
     rows = Limit.objects.filter(enabled=True).select_related("group", "user", "api_key")
     found = (*map(rule_of, native_settings.LIMITS), *map(_of_row, rows))

@@ -135,12 +135,13 @@ def _opened(stored: EncryptedText, binding: str) -> Secret:
         bound_to, text = json.loads(_cipher(_keys()).decrypt(stored.removeprefix(MARK)))
     except (InvalidToken, ValueError):
         raise UnreadableSecret(
-            "its stored key cannot be read with this site's SECRET_KEY | Add the key that encrypted it to NATIVE_API['SECRET_KEYS'] or to "
-            "SECRET_KEY_FALLBACKS, or enter the provider's key again in the admin."
+            "its stored key cannot be read with this site's SECRET_KEY",
+            "Add the key that encrypted it to NATIVE_API['SECRET_KEYS'] or to "
+            "SECRET_KEY_FALLBACKS, or enter the provider's key again in the admin.",
         ) from None
     if bound_to != binding:
         raise UnreadableSecret(
-            "its stored key cannot be read, since it was entered for another address or other options | "
+            "its stored key cannot be read, since it was entered for another address or other options",
             "Enter the provider's key again in the admin.",
             moved=True,
         )

@@ -167,7 +167,7 @@ def _at(price: Any, start: int) -> Any:
 
 def _amount(name: str, price: Any) -> Decimal:
     if not isinstance(price, Decimal):
-        raise ValueError(f"the price {name} is no decimal number | It is {price!r}.")
+        raise ValueError(f"the price {name} is not a decimal number: {price!r}")
     return price.scaleb(-MEMBERS[name][1]).normalize() if MEMBERS[name][1] else price
 
 

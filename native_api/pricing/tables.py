@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
+from native_api.exceptions import ConfigurationError
 from native_api.types import COST_DECIMALS, Json, Usage
 
 Table = Mapping[str, Any]
@@ -66,13 +67,14 @@ targets with each other."""
 
 def parse(value: Any) -> Table | None:
     """`{"INPUT": "0.15", "OUTPUT": "0.60"}` as a table, None for nothing. Raises
-    ValueError('message | hint')."""
+    ConfigurationError."""
     if value in (None, {}):
         return None
     table = _members(value, "PRICE")
     if not table.keys() & {"INPUT", "OUTPUT", "REQUEST"}:
-        raise ValueError(
-            "PRICE tells no price | Give INPUT and OUTPUT, in USD per million tokens, or REQUEST, in USD."
+        raise ConfigurationError(
+            "PRICE tells no price",
+            "Give INPUT and OUTPUT, in USD per million tokens, or REQUEST, in USD.",
         )
     if value.get(ABOVE):
         table[ABOVE] = _steps(value[ABOVE])
@@ -81,13 +83,15 @@ def parse(value: Any) -> Table | None:
 
 def _members(value: Any, place: str) -> Json:
     if not isinstance(value, Mapping):
-        raise ValueError(
-            f"{place} must be a dictionary | Such as {{'INPUT': '0.15', 'OUTPUT': '0.60'}}, in USD per million tokens."
+        raise ConfigurationError(
+            f"{place} must be a dictionary",
+            "Such as {'INPUT': '0.15', 'OUTPUT': '0.60'}, in USD per million tokens.",
         )
     unknown = [name for name in value if name not in AMOUNTS and name != ABOVE]
     if unknown:
-        raise ValueError(
-            f"{place}[{unknown[0]!r}] is unknown | Known: {', '.join((*PER_MILLION, *PER_USE, ABOVE))}."
+        raise ConfigurationError(
+            f"{place}[{unknown[0]!r}] is unknown",
+            f"Known: {', '.join((*PER_MILLION, *PER_USE, ABOVE))}.",
         )
     return {
         name: _amount(f"{place}[{name!r}]", amount)
@@ -109,8 +113,8 @@ def _amount(place: str, value: Any) -> Decimal:
         ):
             raise ValueError
     except (InvalidOperation, ValueError):
-        raise ValueError(
-            f"{place} is no price | Write it as '0.15', in USD per million tokens."
+        raise ConfigurationError(
+            f"{place} is no price", "Write it as '0.15', in USD per million tokens."
         ) from None
     return amount or ZERO
 
@@ -122,14 +126,17 @@ def _decimals(amount: Decimal) -> int:
 
 def _steps(value: Any) -> dict[int, Json]:
     if not isinstance(value, Mapping):
-        raise ValueError(
-            "PRICE['ABOVE'] must be a dictionary | Such as {'200000': {'INPUT': '2.50'}}: prices above so many prompt tokens."
+        raise ConfigurationError(
+            "PRICE['ABOVE'] must be a dictionary",
+            "Such as {'200000': {'INPUT': '2.50'}}: prices above so many prompt tokens.",
         )
     steps = {}
     for threshold, members in value.items():
         place = f"PRICE['ABOVE'][{threshold!r}]"
         if isinstance(members, Mapping) and ABOVE in members:
-            raise ValueError(f"{place} has steps itself | List every step in PRICE['ABOVE'].")
+            raise ConfigurationError(
+                f"{place} has steps itself", "List every step in PRICE['ABOVE']."
+            )
         steps[_threshold(place, threshold)] = _members(members, place)
     return dict(sorted(steps.items(), reverse=True))
 
@@ -137,7 +144,7 @@ def _steps(value: Any) -> dict[int, Json]:
 def _threshold(place: str, value: Any) -> int:
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or len(text) > 15:
-        raise ValueError(f"{place} is no number of prompt tokens | Write it as '200000'.")
+        raise ConfigurationError(f"{place} is no number of prompt tokens", "Write it as '200000'.")
     return int(text)
 
 

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
-from native_api.exceptions import UpstreamError
+from native_api.exceptions import ConfigurationError, UpstreamError
 from native_api.logs import get_logger
 from native_api.types import Provider, Secret, UpstreamRequest
 
@@ -52,26 +52,29 @@ _searches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asynci
 
 
 def check(key: str, options: Mapping[str, Any]) -> None:
-    """Raise ValueError('message | hint') where a provider of this kind cannot work, never with a
+    """Raise ConfigurationError where a provider of this kind cannot work, never with a
     secret in it."""
     for name in SECRET_OPTIONS:
         if options.get(name):
-            raise ValueError(
-                f"OPTIONS[{name!r}] is a secret | Give it as API_KEY: 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'."
+            raise ConfigurationError(
+                f"OPTIONS[{name!r}] is a secret",
+                "Give it as API_KEY: 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'.",
             )
     if key and ":" not in key:
         return
     if key and not all(key.split(":")):
-        raise ValueError(
-            "an API_KEY of AWS with an empty part | Write it as 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'."
+        raise ConfigurationError(
+            "an API_KEY of AWS with an empty part",
+            "Write it as 'ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN]'.",
         )
     if not options.get("region"):
-        raise ValueError(
-            "no OPTIONS['region'] | Signatures are made for a region, such as 'us-east-1'."
+        raise ConfigurationError(
+            "no OPTIONS['region']", "Signatures are made for a region, such as 'us-east-1'."
         )
     if find_spec("botocore") is None:
-        raise ValueError(
-            "botocore is not installed | pip install 'django-native-api[bedrock]', or use a Bedrock API key."
+        raise ConfigurationError(
+            "botocore is not installed",
+            "pip install 'django-native-api[bedrock]', or use a Bedrock API key.",
         )
 
 

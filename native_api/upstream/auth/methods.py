@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import httpx
 
-from native_api.exceptions import ProviderUnusable, UpstreamError
+from native_api.exceptions import ConfigurationError, ProviderUnusable, UpstreamError
 from native_api.logs import get_logger
 from native_api.types import Provider, Secret, UpstreamRequest
 from native_api.upstream.auth import aws, google_azure
@@ -169,14 +169,15 @@ def needs(auth: str) -> str:
 
 
 def check(provider: Provider) -> None:
-    """Raises ValueError('message | hint') where the provider's credentials cannot work, never with
+    """Raises ConfigurationError where the provider's credentials cannot work, never with
     a secret in it."""
     key, auth = provider.api_key, provider.auth
     if auth not in AUTHORIZERS:
-        raise ValueError(f"unknown AUTH {auth!r} | Known: {', '.join(AUTHORIZERS)}.")
+        raise ConfigurationError(f"unknown AUTH {auth!r}", f"Known: {', '.join(AUTHORIZERS)}.")
     if auth in (*KEYED, "aws") and not (key.isascii() and key.isprintable()):
-        raise ValueError(
-            "API_KEY has characters that no header can carry | Look for line breaks and for letters that only look alike."
+        raise ConfigurationError(
+            "API_KEY has characters that no header can carry",
+            "Look for line breaks and for letters that only look alike.",
         )
     if auth == "aws":
         aws.check(key, provider.options)
@@ -189,21 +190,24 @@ def check(provider: Provider) -> None:
         and key
         and not (provider.options.get("tenant_id") and provider.options.get("client_id"))
     ):
-        raise ValueError(
-            "a client's secret, but not whose | Give OPTIONS tenant_id and client_id, or no API_KEY for the machine's own identity."
+        raise ConfigurationError(
+            "a client's secret, but not whose",
+            "Give OPTIONS tenant_id and client_id, or no API_KEY for the machine's own identity.",
         )
 
 
 def _check_identity(provider: Provider) -> None:
     if not may_have_identity(provider, provider.base_url):
-        raise ValueError(
-            f"no API_KEY, and the machine's identity is not sent to {address_shown(provider.base_url)} | Give an API_KEY, or an address of "
-            "the vendor's, or define the provider in NATIVE_API['PROVIDERS'] with this host among its IDENTITY_HOSTS."
+        raise ConfigurationError(
+            f"no API_KEY, and the machine's identity is not sent to {address_shown(provider.base_url)}",
+            "Give an API_KEY, or an address of "
+            "the vendor's, or define the provider in NATIVE_API['PROVIDERS'] with this host among its IDENTITY_HOSTS.",
         )
     chosen = next((name for name in ("scope", "authority") if provider.options.get(name)), "")
     if chosen and not provider.identity_hosts:
-        raise ValueError(
-            f"OPTIONS[{chosen!r}] needs an API_KEY | For the machine's identity it is not a choice. Remove it."
+        raise ConfigurationError(
+            f"OPTIONS[{chosen!r}] needs an API_KEY",
+            "For the machine's identity it is not a choice. Remove it.",
         )
 
 
@@ -212,4 +216,4 @@ def _check_google(provider: Provider) -> None:
         google_azure.service_account(provider.api_key)
     except ValueError as problem:
         hint = "Give the JSON of a service account's key, or no API_KEY for the Application Default Credentials."
-        raise ValueError(f"{problem} | {hint}") from None
+        raise ConfigurationError(str(problem), hint) from None
