@@ -1,8 +1,6 @@
-"""What the site says of a user: the groups, and the models that rows and permissions grant. Read
-again after a few seconds.
+"""A short-lived cache of each user's groups and granted models.
 
-While the database is away, what was known goes on; a user of whom nothing is known is told to come
-again.
+While the database is unavailable, cached grants stay in use; a user who is not cached gets a 503.
 """
 
 from __future__ import annotations
@@ -23,11 +21,12 @@ from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.models import ModelAccess
 
-MAX_ENTRIES: Final = 10_000
-RETRY: Final = 1.0
-"""Seconds for which what is known serves again, where the database is away."""
+MAX_CACHED_USERS: Final = 10_000
 
-_threads: Final = background.Threads("native-api-standing", 4)
+RETRY_SECONDS: Final = 1.0
+"""How long cached grants are used again before the next query, while the database is unavailable."""
+
+_threads: Final = background.Threads("native-api-grants", 4)
 
 
 class UserGrants(NamedTuple):
@@ -37,41 +36,43 @@ class UserGrants(NamedTuple):
     granted_models: tuple[str, ...] | None = None
 
 
-_known: OrderedDict[Any, tuple[UserGrants, float]] = OrderedDict()
+_cache: OrderedDict[Any, tuple[UserGrants, float]] = OrderedDict()
+"""User id -> grants, and the monotonic time at which they expire. The least recently read first."""
+
 _changes = 0
+"""How often grants were invalidated: a query that was under way meanwhile may be outdated."""
 
 
 async def user_grants(user_id: Any) -> UserGrants:
-    """Raises DatabaseUnavailable."""
-    known = _known.get(user_id)
-    if known is not None and time.monotonic() < known[1]:
-        return known[0]
+    """The user's grants, at most MAX_AGE old. Raises DatabaseUnavailable."""
+    cached = _cache.get(user_id)
+    if cached is not None and time.monotonic() < cached[1]:
+        return cached[0]
+    read_at, changes = time.monotonic(), _changes
     try:
-        read_at, changes = time.monotonic(), _changes
-        standing = await _threads.run(PATIENCE, read, user_id)
+        grants = await _threads.run(PATIENCE, read_grants, user_id)
     except (DatabaseError, background.HangingCall):
-        if known is None:
+        if cached is None:
             raise DatabaseUnavailable(
                 "The user cannot be looked up right now. Try again shortly.",
                 headers={"retry-after": "5"},
             ) from None
-        standing, read_at = known[0], time.monotonic() - MAX_AGE + RETRY
+        grants, expires_at = cached[0], time.monotonic() + RETRY_SECONDS
     else:
-        if changes != _changes:  # it was read too early, perhaps
-            read_at = float("-inf")
-    _keep(user_id, standing, read_at + MAX_AGE)
-    return standing
+        expires_at = read_at + MAX_AGE if changes == _changes else float("-inf")
+    _store(user_id, grants, expires_at)
+    return grants
 
 
-def _keep(user_id: Any, standing: UserGrants, until: float) -> None:
-    _known[user_id] = (standing, until)
-    _known.move_to_end(user_id)
-    while len(_known) > MAX_ENTRIES:
-        _known.popitem(last=False)
+def _store(user_id: Any, grants: UserGrants, expires_at: float) -> None:
+    _cache[user_id] = (grants, expires_at)
+    _cache.move_to_end(user_id)
+    while len(_cache) > MAX_CACHED_USERS:
+        _cache.popitem(last=False)
 
 
-def read(user_id: Any) -> UserGrants:
-    """What holds now. Queries the database."""
+def read_grants(user_id: Any) -> UserGrants:
+    """The user's grants from the database. An unknown user is granted nothing."""
     user: Any = get_user_model()._base_manager.filter(pk=user_id).first()
     if user is None:
         return UserGrants((), ())
@@ -80,23 +81,26 @@ def read(user_id: Any) -> UserGrants:
         return UserGrants(groups, None)
     rows = ModelAccess.objects.filter(Q(user_id=user_id) | Q(group_id__in=[pk for pk, _ in groups]))
     granted = list(rows.values_list("patterns", flat=True))
-    patterns = granted or [native_settings.DEFAULT_MODEL_ACCESS]
-    return UserGrants(groups, tuple(pattern for each in patterns for pattern in each))
+    lists = granted or [native_settings.DEFAULT_MODEL_ACCESS]
+    return UserGrants(groups, tuple(pattern for patterns in lists for pattern in patterns))
 
 
-def forget(*args: Any, **kwargs: Any) -> None:
-    """Have every user read anew, here at once and in other processes soon."""
+def invalidate(*args: Any, **kwargs: Any) -> None:
+    """Expire all cached grants of this process. Other processes notice within MAX_AGE seconds.
+
+    The grants themselves are kept, in case the database is unavailable. Also a signal receiver.
+    """
     global _changes
     _changes += 1
-    for user_id, (standing, _) in list(_known.items()):
-        _known[user_id] = (standing, float("-inf"))
+    for user_id, (grants, _) in list(_cache.items()):
+        _cache[user_id] = (grants, float("-inf"))
 
 
 for _sender in (ModelAccess, get_user_model()):
-    post_save.connect(forget, sender=_sender)
-    post_delete.connect(forget, sender=_sender)
+    post_save.connect(invalidate, sender=_sender)
+    post_delete.connect(invalidate, sender=_sender)
 if hasattr(get_user_model(), "groups"):
-    m2m_changed.connect(forget, sender=get_user_model().groups.through)
+    m2m_changed.connect(invalidate, sender=get_user_model().groups.through)
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget)
+    os.register_at_fork(after_in_child=invalidate)

@@ -1,13 +1,12 @@
-"""What a caller may use. Patterns are those of `fnmatch`: `gpt-4o*`, `openai/*`. How they are
-compared with names: `model_names`.
+"""Which models a caller may use. `types.model_names` compares patterns with names.
 
 Rules:
 1. A key's `allowed_models` narrow what its owner may use; they never widen it. An empty list
    narrows nothing.
-2. A user may use what the rows of `ModelAccess` grant to the user or to one of the user's groups,
-   all of them together. Whoever has no such row may use what `DEFAULT_MODEL_ACCESS` says; so may
-   callers that are no users.
-3. Django's permission `native_api.use_every_model`, given to a user or a group, grants all;
+2. A user may use the models of all `ModelAccess` rows that name the user or one of the user's
+   groups. Users without a row, and callers that are not users, fall back to
+   `DEFAULT_MODEL_ACCESS`.
+3. Django's permission `native_api.use_every_model`, given to a user or a group, grants every model;
    superusers have it.
 """
 
@@ -21,29 +20,30 @@ from native_api.limits import rules
 from native_api.types import Caller
 from native_api.types.model_names import Named, admits
 
-EVERYTHING = ("*",)
+EVERY_MODEL = ("*",)
 
 
-async def resolved(caller: Caller) -> Caller:
-    """The caller with groups and granted models filled in, where the site has anything that depends
-    on them. Raises DatabaseUnavailable."""
-    known = await rules.acurrent()
+async def resolve_caller(caller: Caller) -> Caller:
+    """The caller with `groups` and `granted_models` filled in, if the site uses either.
+
+    Raises DatabaseUnavailable.
+    """
+    current_rules = await rules.acurrent()
     default = tuple(native_settings.DEFAULT_MODEL_ACCESS)
-    if not known.by_group and default == EVERYTHING:
+    if not current_rules.by_group and default == EVERY_MODEL:
         return caller
     if caller.user_id is None:
         return replace(caller, granted_models=default)
-    found = await grants.user_grants(caller.user_id)
-    return replace(caller, granted_models=found.granted_models, groups=found.groups)
+    user = await grants.user_grants(caller.user_id)
+    return replace(caller, granted_models=user.granted_models, groups=user.groups)
 
 
-def may_use(caller: Caller, named: Named) -> bool:
-    """Whether a resolved caller may use this model, however its name is spelled
-    (`Catalog.named`)."""
-    return _allows(caller.allowed_models or EVERYTHING, named) and (
-        caller.granted_models is None or _allows(caller.granted_models, named)
-    )
+def may_use(caller: Caller, model: Named) -> bool:
+    """Whether a resolved caller may use this model, in any spelling of its name."""
+    if not _admits_any(caller.allowed_models or EVERY_MODEL, model):
+        return False
+    return caller.granted_models is None or _admits_any(caller.granted_models, model)
 
 
-def _allows(patterns: tuple[str, ...], named: Named) -> bool:
-    return patterns == EVERYTHING or any(admits(pattern, named) for pattern in patterns)
+def _admits_any(patterns: tuple[str, ...], model: Named) -> bool:
+    return patterns == EVERY_MODEL or any(admits(pattern, model) for pattern in patterns)

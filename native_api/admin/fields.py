@@ -1,4 +1,4 @@
-"""Form fields of the admin's own."""
+"""Form fields of the admin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django import forms
 
 
 class LinesField(forms.Field):
-    """A list of texts, one a line."""
+    """A list of strings, one per line."""
 
     widget = forms.Textarea(attrs={"rows": 4})
 

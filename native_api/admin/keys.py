@@ -1,9 +1,9 @@
-"""API keys. A new key is shown once, in the answer to the request that made it: it goes into no
-session, message or history.
+"""The admin of API keys. A new key is shown once, in the response to the request that created it: it
+is not in a session, a message or the history.
 
-Whoever holds a key acts as its owner. So staff make, change and rotate keys of others only if they
-may do all that the owner may do (`may_act_for`). Everybody with the permission may revoke any key.
-`manage.py native_key` is the operator's own, and asks nothing.
+Whoever holds a key acts as its owner. So staff may create, change and rotate the keys of another
+user only if they may do everything that the user may do (`may_act_for`). Staff with the permission
+may revoke any key. `manage.py native_key` does not check this: operators may do everything.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from native_api.types import Secret
 
 
 def may_act_for(operator: Any, owner: Any) -> bool:
-    """Whether a key of `owner` gives `operator` nothing new: no permission, and no model."""
+    """Whether a key of `owner` would give `operator` no further permission and no further model."""
     if operator.pk == owner.pk or getattr(operator, "is_superuser", False):
         return True
     if (
@@ -38,23 +38,29 @@ def may_act_for(operator: Any, owner: Any) -> bool:
         or not _permissions(owner) <= _permissions(operator)
     ):
         return False
-    own, asked = (grants.read(user.pk).granted_models for user in (operator, owner))
-    return own is None or (asked is not None and ("*" in own or set(asked) <= set(own)))
+    operator_models, owner_models = (
+        grants.read_grants(user.pk).granted_models for user in (operator, owner)
+    )
+    if operator_models is None:
+        return True
+    if owner_models is None:
+        return False
+    return "*" in operator_models or set(owner_models) <= set(operator_models)
 
 
 def _permissions(user: Any) -> set[str]:
-    """Those that Django's own system gives; a site's own user model may have none of it."""
+    """The user's permissions. A site's own user model may have none."""
     return set(user.get_all_permissions()) if hasattr(user, "get_all_permissions") else set()
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     operator: Any = None
-    """Who fills in the form."""
+    """The member of staff who fills in the form."""
 
     allowed_models = LinesField(
         label=_("allowed models"),
         required=False,
-        help_text=_('Patterns, one a line, such as "gpt-4o*". None allows every model.'),
+        help_text=_('Patterns, one per line, such as "gpt-4o*". Empty allows every model.'),
     )
 
     class Meta:
@@ -66,7 +72,8 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         if not may_act_for(self.operator, owner):
             raise forms.ValidationError(
                 _(
-                    "This user may do more than you. Whoever holds a key acts as its owner, so you cannot make it."
+                    "You cannot create a key for this user, who has more permissions or models "
+                    "than you: a key acts as its owner."
                 )
             )
         return owner
@@ -78,7 +85,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             and "expires_at" in self.changed_data
             and expires_at <= timezone.now()
         ):
-            raise forms.ValidationError(_("This is in the past. To end a key, revoke it."))
+            raise forms.ValidationError(_("This is in the past. To disable a key, revoke it."))
         return expires_at
 
 
@@ -118,7 +125,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ("name", "prefix", f"owner__{get_user_model().USERNAME_FIELD}")
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Only where the site's admin can search its users; `raw_id_fields` serves the others."""
+        """Autocomplete needs an admin that can search users; other sites get `raw_id_fields`."""
         users = get_user_model()
         can_search = self.admin_site.is_registered(users) and self.admin_site.get_model_admin(
             users
@@ -126,20 +133,16 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ("owner",) if can_search else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        asked = ("owner", "name", "allowed_models", "rate", "expires_at")
-        return (
-            asked
-            if obj is None
-            else ("prefix", *asked, "state", "created_at", "last_used_at", "revoked_at")
-        )
+        editable = ("owner", "name", "allowed_models", "rate", "expires_at")
+        if obj is None:
+            return editable
+        return ("prefix", *editable, "state", "created_at", "last_used_at", "revoked_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """The owner stays: whoever holds the key would act as the new one."""
-        return (
-            ()
-            if obj is None
-            else ("prefix", "owner", "state", "created_at", "last_used_at", "revoked_at")
-        )
+        """The owner cannot change: whoever holds the key would act as the new owner."""
+        if obj is None:
+            return ()
+        return ("prefix", "owner", "state", "created_at", "last_used_at", "revoked_at")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if not super().has_change_permission(request, obj):
@@ -157,35 +160,35 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """With one button only: each key has to be copied before the next is made."""
-        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().add_view(request, form_url, {**(extra_context or {}), **one_button})
+        """Show only the save button, so that each key is copied before the next is created."""
+        buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**(extra_context or {}), **buttons})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
-            request.new_api_key = keys.give_text(obj)  # type: ignore[attr-defined]
+            request.new_api_key = keys.generate_into(obj)  # type: ignore[attr-defined]
             obj.save(force_insert=True)
         elif form.changed_data:
-            # The rest may have changed since the form was loaded, as when the key was revoked.
+            # Other fields may have changed since the form was loaded: the key may be revoked.
             obj.save(update_fields=form.changed_data)
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        return self._show(request, [(obj, request.new_api_key)])  # type: ignore[attr-defined]
+        return self._show_new_keys(request, [(obj, request.new_api_key)])  # type: ignore[attr-defined]
 
-    def _show(
+    def _show_new_keys(
         self,
         request: HttpRequest,
         shown: list[tuple[ApiKey, Secret]],
         skipped: list[ApiKey] | None = None,
     ) -> HttpResponse:
         title = ngettext("The new API key", "The new API keys", len(shown))
-        return self._page(
+        return self._render(
             request, "shown_once", {"title": title, "shown": shown, "skipped": skipped}
         )
 
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, f"admin/native_api/apikey/{template}.html", whole)
 
@@ -198,7 +201,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 request,
                 queryset,
                 "revoke",
-                _("Revoke these keys? They stop working for good, within 5 seconds."),
+                _("Revoke these keys? They stop working within 5 seconds and cannot be restored."),
             )
         with transaction.atomic():
             revoked = [key for key in queryset if keys.revoke(key)]
@@ -213,10 +216,11 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Rotate selected API keys"), permissions=["change"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
-        """Each key's prefix and text are replaced at once, or, where anything fails, none's are."""
+        """Replace the prefix and text of every key, or of none if anything fails."""
         if not request.POST.get("confirmed"):
             question = _(
-                "Give these keys a new text and show it once? The present ones stop working within 5 seconds."
+                "Replace these keys? Each new key is shown once. "
+                "The present keys stop working within 5 seconds."
             )
             return self._confirm(request, queryset, "rotate", question)
         shown, skipped = [], []
@@ -231,12 +235,12 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                     skipped.append(key)
                 else:
                     self.log_change(request, key, [{"changed": {"fields": ["prefix"]}}])
-        return self._show(request, shown, skipped)
+        return self._show_new_keys(request, shown, skipped)
 
     def _confirm(
         self, request: HttpRequest, queryset: QuerySet[ApiKey], action: str, question: Any
     ) -> HttpResponse:
-        return self._page(
+        return self._render(
             request,
             "confirm",
             {

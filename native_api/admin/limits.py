@@ -1,4 +1,4 @@
-"""Limits and model access, to be edited, and budgets, to be looked at: how much of each limit is
+"""The admin of limits and model access, and a read-only view of budgets: how much of each limit is
 used in its window."""
 
 from __future__ import annotations
@@ -81,20 +81,20 @@ class BudgetAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("lost"), ordering="lost")
     def shown_lost(self, budget: Budget) -> str:
-        """What calls had reserved whose processes died: they may have cost as much."""
+        """Reserved by calls whose process died: they may have cost up to this much."""
         return number(budget.metric, budget.lost)
 
     @admin.display(description=_("level"))
     def level(self, budget: Budget) -> str:
-        told = f"{budget.used * 100 // budget.amount} %" if budget.amount else "100 %"
-        return f"{told} ⚠" if budget.threshold_at is not None else told
+        percentage = f"{budget.used * 100 // budget.amount} %" if budget.amount else "100 %"
+        return f"{percentage} ⚠" if budget.threshold_at is not None else percentage
 
 
 class ModelAccessForm(forms.ModelForm):  # type: ignore[type-arg]
     patterns = LinesField(
         label=_("models"),
         required=False,
-        help_text=_('Patterns, one a line, such as "gpt-4o*". None allows no model.'),
+        help_text=_('Patterns, one per line, such as "gpt-4o*". Empty allows no model.'),
     )
 
     class Meta:

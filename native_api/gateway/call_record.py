@@ -1,7 +1,7 @@
-"""Follows one call from its arrival to its end, and turns it into one usage record.
+"""Follows one call from its start to its end and turns it into one usage record.
 
-A meter is told what happens; it asks nobody and writes once. Used as a context manager it also sees
-how the call ended.
+The gateway calls the `on_…` methods as things happen; the record is written once. As a context
+manager a CallRecord also sees how the call ended.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ from native_api.usage.entry import UsageEntry, moment_of, new_id
 logger = get_logger("native_api.usage")
 
 REFUSED: Final = frozenset({400, 402, 403, 404, 413, 429})
-"""Statuses of our own errors that mean the call was not let through."""
+"""Statuses of our own errors which mean that the call was refused."""
 
 
 class SettlesLimits(Protocol):
-    """What the call holds of limits (`limits.holds`)."""
+    """What the call has reserved of limits (`limits.reservations.CallReservation`)."""
 
     headers: dict[str, str]
 
     def settle(self, entries: Sequence[UsageEntry], route: str) -> None:
-        """The call is over, with these records, its own first."""
+        """Settle with the call's records: its own first, then those of hedged attempts."""
 
 
 class Upstream(Protocol):
-    """The stream that a call follows (`engine.client`)."""
+    """The stream that the record follows (`routing.attempts.RoutedStream`)."""
 
     @property
     def usage(self) -> Usage | None: ...
     def unread(self) -> Iterable[Json]:
-        """The deltas that were read and not handed on."""
+        """The deltas that were read but not handed on."""
 
 
 class CallRecord:
-    """Counts one call. `attempts` is shared with the engine, which keeps it up to date."""
+    """Counts one call. `attempts` is filled in by routing and upstream while they work."""
 
     def __init__(self, chat: ChatRequest, caller: Caller, request_id: str, endpoint: str) -> None:
         self.chat = chat
@@ -67,16 +67,15 @@ class CallRecord:
         self.usage: Usage | None = None
         self.upstream: Upstream | None = None
         self.reservation: SettlesLimits | None = None
-        self.named: Named | None = None
-        """What the site's catalog makes of the name that was asked for; None until it was looked
-        at."""
+        self.requested_model: Named | None = None
+        """The requested model as the catalog resolves it; None before that."""
         self._finish_reason = ""
-        self._tier = ""
-        self._produced = self._nothing_yet()
-        self._is_final = False
-        self._first_token: float | None = None
-        self._started = time.monotonic()
-        self._done = False
+        self._service_tier = ""
+        self._produced = self._new_counter()
+        self._is_counted = False
+        self._first_token_at: float | None = None
+        self._started_at = time.monotonic()
+        self._is_written = False
         self._entry = UsageEntry(
             request_id=request_id,
             endpoint=endpoint,
@@ -90,45 +89,44 @@ class CallRecord:
         )
         self.record_id = self._entry.id
 
-    def first_token(self) -> None:
-        self._first_token = time.monotonic()
+    def on_first_token(self) -> None:
+        self._first_token_at = time.monotonic()
 
-    def told(self, batch: list[ChatCompletionChunk], usage: Usage | None) -> None:
-        """A batch of chunks is about to be handed on; `usage` is what the provider has told so
-        far."""
+    def on_chunks(self, batch: list[ChatCompletionChunk], usage: Usage | None) -> None:
+        """A batch of chunks is about to be handed on. `usage` is what the provider reported so far."""
         self.usage = usage
         add = self._produced.add
         for chunk in batch:
-            self._tier = chunk.get("service_tier") or self._tier
+            self._service_tier = chunk.get("service_tier") or self._service_tier
             for choice in chunk["choices"]:
                 add(choice["delta"])
                 if choice["finish_reason"]:
                     self._finish_reason = choice["finish_reason"]
 
-    def told_all(self, completion: ChatCompletion) -> None:
-        """The complete reply is there."""
+    def on_completion(self, completion: ChatCompletion) -> None:
+        """The complete reply has arrived. Its `usage` becomes the one that is recorded."""
         for choice in completion["choices"]:
             self._produced.add(choice["message"])
             self._finish_reason = choice["finish_reason"] or ""
-        self._tier = completion.get("service_tier") or ""
-        self.settle(completion.get("usage"))
+        self._service_tier = completion.get("service_tier") or ""
+        self.on_usage(completion.get("usage"))
         if self.usage:
             completion["usage"] = self.usage
 
-    def settle(self, usage: Usage | None) -> None:
-        """Nothing more will come of the whole answer: `usage` is what the provider told of it."""
+    def on_usage(self, usage: Usage | None) -> None:
+        """The reply is complete and `usage` is what the provider reported for it."""
         self._count(usage, is_whole=True)
 
     def _count(self, usage: Usage | None, is_whole: bool) -> None:
         self.usage, self._entry.estimated = counted(
             usage, self._produced, self._sent_tokens, is_whole
         )
-        self._is_final = True
+        self._is_counted = True
 
     def _sent_tokens(self) -> int:
         return self.attempts.sent_tokens or tokens.prompt_tokens(self.chat)
 
-    def _nothing_yet(self) -> Produced:
+    def _new_counter(self) -> Produced:
         return Produced((self.chat.get("audio") or {}).get("format") or "")
 
     # --- the end ---------------------------------------------------------------------------------------------
@@ -148,42 +146,43 @@ class CallRecord:
             self._failed(error)
 
     @contextmanager
-    def until_stream(self) -> Iterator[None]:
-        """Records the call only where it fails: the stream that follows records its own end."""
+    def recording_failures(self) -> Iterator[None]:
+        """Record the call only if it fails: a stream that starts records its own end."""
         try:
             yield
         except BaseException as error:
             self._failed(error)
             raise
 
-    def left(self) -> None:
-        """The client is gone. Does nothing where the end is recorded already."""
-        if not self._done:
-            self._with_what_was_produced()
+    def on_client_disconnect(self) -> None:
+        """The client left. Does nothing if the record is already written."""
+        if not self._is_written:
+            self._count_interrupted()
             self._write("client_closed")
 
-    def failed(self, error: BaseException) -> None:
-        """The call ends with an error. Does nothing where the end is recorded already."""
-        if not self._done:
+    def on_error(self, error: BaseException) -> None:
+        """The call ended with an error. Does nothing if the record is already written."""
+        if not self._is_written:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, GeneratorExit | asyncio.CancelledError):
-            self.left()
+            self.on_client_disconnect()
             return
-        failed_inside = self.attempts.count > 0 and not isinstance(
-            error, NativeError
-        )  # and the provider was at work
-        if self._first_token is not None or failed_inside:
-            self._with_what_was_produced()
+        # An error of our own code after the provider was asked: the provider did its work.
+        is_internal = self.attempts.count > 0 and not isinstance(error, NativeError)
+        if self._first_token_at is not None or is_internal:
+            self._count_interrupted()
         self._entry.error_code = error.code if isinstance(error, NativeError) else "internal_error"
         self._entry.refused_by = error.refused_by if isinstance(error, NativeError) else None
-        self._write(_status(error))
+        self._write(_record_status(error))
 
-    def _with_what_was_produced(self) -> None:
-        """Count a broken call. A stream whose last chunk has come is whole: that tells the finish
-        reason, after the final counts."""
-        if self.attempts.target is None or self._is_final:
+    def _count_interrupted(self) -> None:
+        """Count a call that did not end normally.
+
+        A stream whose finish reason has arrived is whole: providers send the final counts before.
+        """
+        if self.attempts.target is None or self._is_counted:
             return
         if self.upstream is not None:
             self.usage = self.upstream.usage
@@ -192,34 +191,36 @@ class CallRecord:
         self._count(self.usage, is_whole=bool(self._finish_reason))
 
     def _write(self, status: str) -> None:
-        if self._done:
+        if self._is_written:
             return
-        self._done = True
+        self._is_written = True
         now = time.monotonic()
         entry = self._entry
         entry.status = status
         entry.finish_reason = self._finish_reason
-        entry.latency_ms = round((now - self._started) * 1000)
+        entry.latency_ms = round((now - self._started_at) * 1000)
         entry.ttft_ms = (
-            None if self._first_token is None else round((self._first_token - self._started) * 1000)
+            None
+            if self._first_token_at is None
+            else round((self._first_token_at - self._started_at) * 1000)
         )
         entry.attempts = self.attempts.count
         if self.attempts.target is not None:
             entry.provider = self.attempts.target.provider.name
             entry.provider_model = self.attempts.target.model
         if self.usage is not None:
-            _put_on(entry, self.usage)
-            lookup.charge(entry, self.attempts.target, self.usage, self._tier)
-        entry.counted_as = self._counted_as()
-        entries = [entry, *(self._hedged(*lost) for lost in self.attempts.hedged)]
-        self._settle(entries)
-        for each in entries:
-            recorder.record(each)
+            _copy_usage(entry, self.usage)
+            lookup.charge(entry, self.attempts.target, self.usage, self._service_tier)
+        entry.counted_as = self._total_name()
+        entries = [entry, *(self._hedged_entry(*attempt) for attempt in self.attempts.hedged)]
+        self._settle_limits(entries)
+        for record in entries:
+            recorder.record(record)
         if entry.api_key_id is not None:
             recorder.touch_key(entry.api_key_id)
 
-    def _counted_as(self) -> str:
-        """The model's name in the daily totals, "" for the one that was asked for."""
+    def _total_name(self) -> str:
+        """The model's name in the daily totals; "" if it is the requested name."""
         entry, target = self._entry, self.attempts.target
         caller = entry.user_id if entry.user_id is not None else (entry.api_key_id,)
         is_direct = target is not None and self.attempts.route == str(target)
@@ -228,21 +229,20 @@ class CallRecord:
             if target and is_direct and is_answered(entry)
             else None
         )
-        name = daily_name(self.named, answering, caller, moment_of(entry.id).toordinal())
+        name = daily_name(self.requested_model, answering, caller, moment_of(entry.id).toordinal())
         return "" if name == entry.model else name
 
-    def _settle(self, entries: Sequence[UsageEntry]) -> None:
+    def _settle_limits(self, entries: Sequence[UsageEntry]) -> None:
         if self.reservation is not None:
             try:
                 self.reservation.settle(entries, self.attempts.route)
             except Exception:
                 logger.exception(
-                    "What a call used of its limits could not be settled. What it reserved of budgets ends by itself."
+                    "The limits of a call could not be settled. Its reservations expire by themselves."
                 )
 
-    def _hedged(self, target: Target, usage: Usage | None, *deltas: Json) -> UsageEntry:
-        """A second record for what was started beside the answer and lost: its provider may have
-        worked, and be paid for it."""
+    def _hedged_entry(self, target: Target, usage: Usage | None, *deltas: Json) -> UsageEntry:
+        """The record of a hedged attempt that lost: its provider may charge for it all the same."""
         entry = replace(
             self._entry,
             id=new_id(),
@@ -252,16 +252,16 @@ class CallRecord:
         )
         entry.status, entry.error_code, entry.finish_reason = "client_closed", "hedged", ""
         entry.attempts, entry.ttft_ms = 0, None
-        produced = self._nothing_yet()
+        produced = self._new_counter()
         for delta in deltas:
             produced.add(delta)
         used, entry.estimated = counted(usage, produced, self._sent_tokens, is_whole=False)
-        _put_on(entry, used)
+        _copy_usage(entry, used)
         lookup.charge(entry, target, used)
         return entry
 
 
-def _put_on(entry: UsageEntry, usage: Usage) -> None:
+def _copy_usage(entry: UsageEntry, usage: Usage) -> None:
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
     entry.prompt_tokens = count_of(usage.get("prompt_tokens"))
@@ -272,7 +272,7 @@ def _put_on(entry: UsageEntry, usage: Usage) -> None:
     entry.reasoning_tokens = count_of(completion.get("reasoning_tokens"))
 
 
-def _status(error: BaseException) -> str:
+def _record_status(error: BaseException) -> str:
     if isinstance(error, ProviderFault):
         return "upstream_error"
     if isinstance(error, NativeError) and error.status in REFUSED:

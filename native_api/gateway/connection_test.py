@@ -1,12 +1,13 @@
-"""Checks of targets by one tiny call each: can it be reached, is the key good, is the model there,
-how long does it take.
+"""Tests the connection to targets with one tiny call each: is it reachable, is the key valid, does
+the model exist, how long does it take.
 
-For `manage.py native_check` and the admin's "test connection". A probe goes straight to its target,
-whatever the state of that; a good answer ends any trouble that was known of it. A probe costs
-tokens, so it leaves a usage record (endpoint `check`).
+For `manage.py native_check` and the admin's "test connection". A probe calls its target whatever
+its state is; a good answer closes its circuit. A probe costs tokens, so it leaves a usage record
+(endpoint `check`).
 
-The gateway makes probes too (`doubts`): what only one caller met concerns all if a probe meets it
-as well. Nobody waits for them, and nobody can make it send many.
+The gateway also sends probes by itself (`HealthProbes`): a fault that only one caller met opens the
+circuit for everybody only if a probe meets it too. Requests do not wait for these probes, and no
+caller can make the gateway send many.
 """
 
 from __future__ import annotations
@@ -32,29 +33,31 @@ from native_api.upstream import call
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.faults import was_sent
 
-SECONDS: Final = 20.0
-AT_ONCE: Final = 8
+TIMEOUT_SECONDS: Final = 20.0
+MAX_CONCURRENT_PROBES: Final = 8
 
-EVERY: Final = 25.0
-"""Seconds between two probes of one target that the gateway makes, over all processes; shorter than
-the first cool-down."""
+TARGET_INTERVAL_SECONDS: Final = 25.0
+"""Between two probes of one target that the gateway sends by itself, over all processes; shorter
+than the first cool-down."""
 
-EVERY_OF_A_CALLER: Final = 5.0
-"""Seconds between two probes that one caller gives reason for."""
+CALLER_INTERVAL_SECONDS: Final = 5.0
+"""Between two probes that faults of one caller lead to."""
 
-LONGEST_WAIT: Final = 20.0
-"""Seconds that a probe waits for its caller's others; more of them than fit in are not made."""
+MAX_DELAY_SECONDS: Final = 20.0
+"""A probe that its caller's other probes would delay by more than this is not sent."""
 
 MAX_REMEMBERED: Final = 4096
+"""Targets and callers whose last probe is remembered."""
+
 PROBER: Final = Caller(user_name="native_api")
-"""Whose probes the gateway's own are, on record."""
+"""The caller in the records of the gateway's own probes."""
 
 logger = get_logger("native_api.routing")
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What a probe found. None means that it could not be told."""
+class ProbeResult:
+    """What a probe found. None means that it could not find out."""
 
     target: Target
     reachable: bool | None = None
@@ -64,7 +67,7 @@ class Outcome:
     cost: Decimal | None = None
     problem: str = ""
     fault: ProviderFault | None = None
-    """The provider's, if there was one."""
+    """The provider's error, if it sent one."""
 
     @property
     def is_good(self) -> bool:
@@ -72,17 +75,17 @@ class Outcome:
 
 
 async def probe_all(
-    targets: Iterable[Target], caller: Caller, request_id: str, seconds: float = SECONDS
-) -> list[Outcome]:
-    """One outcome for each target, in their order. A few are called at a time."""
-    places = asyncio.Semaphore(AT_ONCE)
+    targets: Iterable[Target], caller: Caller, request_id: str, seconds: float = TIMEOUT_SECONDS
+) -> list[ProbeResult]:
+    """One result per target, in the order of the targets."""
+    slots = asyncio.Semaphore(MAX_CONCURRENT_PROBES)
 
-    async def one(target: Target) -> Outcome:
-        async with places:
-            outcome = await probe(target, caller, request_id, seconds)
-        if outcome.is_good:
+    async def one(target: Target) -> ProbeResult:
+        async with slots:
+            result = await probe(target, caller, request_id, seconds)
+        if result.is_good:
             pool.health.proved(target)
-        return outcome
+        return result
 
     return await asyncio.gather(
         *(one(target) for target in {target.key: target for target in targets}.values())
@@ -90,9 +93,9 @@ async def probe_all(
 
 
 async def probe(
-    target: Target, caller: Caller, request_id: str, seconds: float = SECONDS
-) -> Outcome:
-    """Never raises for what a provider does."""
+    target: Target, caller: Caller, request_id: str, seconds: float = TIMEOUT_SECONDS
+) -> ProbeResult:
+    """Probe one target. A provider's error is in the result and is not raised."""
     chat: ChatRequest = {
         "model": str(target),
         "messages": [{"role": "user", "content": "Say OK."}],
@@ -101,20 +104,20 @@ async def probe(
     call_record = CallRecord(chat, caller, request_id, "check")
     call_record.attempts.target = target
     await lookup.aready()
-    outcome, started = Outcome(target), time.monotonic()
+    result, started = ProbeResult(target), time.monotonic()
     try:
         with call_record:
-            completed = await _asked(chat, target, call_record.attempts, seconds)
-            outcome.milliseconds = round((time.monotonic() - started) * 1000)
-            call_record.told_all(completed.completion)
+            completed = await _call_target(chat, target, call_record.attempts, seconds)
+            result.milliseconds = round((time.monotonic() - started) * 1000)
+            call_record.on_completion(completed.completion)
     except NativeError as error:
-        return _what_is_wrong(outcome, error)
-    outcome.reachable = outcome.authorised = outcome.model_exists = True
-    outcome.cost = lookup.cost(target, completed.usage)
-    return outcome
+        return _with_error(result, error)
+    result.reachable = result.authorised = result.model_exists = True
+    result.cost = lookup.cost(target, completed.usage)
+    return result
 
 
-async def _asked(
+async def _call_target(
     chat: ChatRequest, target: Target, attempts: AttemptLog, seconds: float
 ) -> call.UpstreamCompletion:
     try:
@@ -124,80 +127,80 @@ async def _asked(
         raise UpstreamTimeout(f"No answer in {seconds:g} s.") from None
 
 
-def _what_is_wrong(outcome: Outcome, error: NativeError) -> Outcome:
-    outcome.problem = error.message
+def _with_error(result: ProbeResult, error: NativeError) -> ProbeResult:
+    result.problem = error.message
     if isinstance(error, ProviderUnusable):
-        outcome.problem = error.reason
+        result.problem = error.reason
     if not isinstance(error, ProviderFault):
-        return outcome
-    outcome.fault = error
+        return result
+    result.fault = error
     status = error.upstream_status
     if status is None:
-        outcome.reachable = (
+        result.reachable = (
             was_sent(error)
             and error.code != "connection_lost"
             and not isinstance(error, UpstreamTimeout)
         )
-        return outcome
-    outcome.reachable = True
+        return result
+    result.reachable = True
     if status in KEY_REFUSED:
-        outcome.authorised = False
+        result.authorised = False
     elif status == 404:
-        outcome.authorised, outcome.model_exists = True, False
+        result.authorised, result.model_exists = True, False
     elif status in (400, 422, 429):
-        outcome.authorised = True
-    return outcome
+        result.authorised = True
+    return result
 
 
-# --- the gateway's own -------------------------------------------------------------------------------------
+# --- probes that the gateway sends by itself --------------------------------------------------
 
 
-class Doubts:
-    """Probes of targets of which only one caller had something bad to tell. Made on the background
-    loop, for whose end nobody waits."""
+class HealthProbes:
+    """Probes of targets at which only one caller met faults. They run on the background loop."""
 
     def __init__(self, pool: TargetPool, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._clock = clock
         self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def ask(self, target: Target, caller: str) -> None:
-        """Have the target probed soon, unless that was done lately or this caller gave reason for
-        many. From any thread; never waits."""
-        of_target, of_caller = ("target", target.key), ("caller", caller)
-        now = self._clock()
-        wait = max(0.0, self._not_before.get(of_caller, now) - now)
-        if self._not_before.get(of_target, now) <= now and wait <= LONGEST_WAIT:
-            self._note(of_target, now + wait + EVERY)
-            self._note(of_caller, now + wait + EVERY_OF_A_CALLER)
-            asyncio.run_coroutine_threadsafe(self._settle(target, wait), background.get())
+    def schedule(self, target: Target, caller: str) -> None:
+        """Probe the target soon, unless it, or this caller, had a probe recently.
 
-    def _note(self, key: tuple[str, str], not_before: float) -> None:
+        Thread-safe; does not wait.
+        """
+        target_key, caller_key = ("target", target.key), ("caller", caller)
+        now = self._clock()
+        delay = max(0.0, self._not_before.get(caller_key, now) - now)
+        if self._not_before.get(target_key, now) <= now and delay <= MAX_DELAY_SECONDS:
+            self._remember(target_key, now + delay + TARGET_INTERVAL_SECONDS)
+            self._remember(caller_key, now + delay + CALLER_INTERVAL_SECONDS)
+            asyncio.run_coroutine_threadsafe(self._run(target, delay), background.get())
+
+    def _remember(self, key: tuple[str, str], not_before: float) -> None:
         self._not_before[key] = not_before
         while len(self._not_before) > MAX_REMEMBERED:
             self._not_before.popitem(last=False)
 
-    async def _settle(self, target: Target, wait: float = 0.0) -> None:
+    async def _run(self, target: Target, delay: float = 0.0) -> None:
         try:
-            await asyncio.sleep(wait)
-            if await sync.claim(f"probe of {target.key}", EVERY):
+            await asyncio.sleep(delay)
+            if await sync.claim(f"probe of {target.key}", TARGET_INTERVAL_SECONDS):
                 await self._probe(target)
         except Exception:
-            logger.exception("The probe of %s failed in the gateway.", target)
+            logger.exception("The gateway could not send a probe to %s.", target)
 
     async def _probe(self, target: Target) -> None:
-        """Not beside as many calls as the target takes: it would only show that they are under
-        way."""
+        """Probe, unless all of the target's slots are taken: it would only show that it is busy."""
         if not await self._pool.slots.take(target):
             return
         try:
-            outcome = await probe(
-                target, PROBER, new_request_id(), min(SECONDS, target.timeouts.total)
+            result = await probe(
+                target, PROBER, new_request_id(), min(TIMEOUT_SECONDS, target.timeouts.total)
             )
         finally:
             self._pool.slots.give_back(target.key)
-        if outcome.is_good or outcome.fault is not None:
-            self._pool.health.probed(target, outcome.fault)
+        if result.is_good or result.fault is not None:
+            self._pool.health.probed(target, result.fault)
 
 
-doubts: Final = Doubts(pool)
+health_probes: Final = HealthProbes(pool)

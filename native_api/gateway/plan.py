@@ -1,15 +1,14 @@
-"""What a request asks for -> the plan of its call: which route, which fallbacks, which
-conversation, and what the caller may use.
+"""Resolves what a request asks for into a CallPlan: its route, fallbacks and conversation.
 
 Rules:
-1. Access is checked by name for every route: the one asked for, a tier's, and each fallback's. A
-   fallback that the request names and the caller may not use, or that is not there, is an error;
-   one that the route names is passed over.
-2. A tier is the route of that name. With a `conversation_id` it only goes up: the highest tier that
-   the conversation had is remembered for a day, shared as far as there is a shared cache, and a
-   lower one is then read as that. What was refused does not count, and what is refused to this key
-   of a user, or gone, is passed over.
-3. Conversations are each caller's own: nobody else's name for one has a say in yours.
+1. Access is checked by name for every route: the requested one, a tier's, and each fallback's. A
+   fallback of the request that the caller may not use, or that does not exist, is an error; such a
+   fallback of the route is skipped.
+2. A tier is the route of that name. Within a `conversation_id` a tier never goes down: the highest
+   tier so far is remembered for a day (in all processes if there is a shared cache), and a later,
+   lower tier is raised to it. Tiers that the caller was denied are not remembered; tiers that the
+   key may not use, or that no longer exist, are skipped.
+3. Conversations belong to their caller: the same id from another caller is another conversation.
 """
 
 from __future__ import annotations
@@ -27,74 +26,80 @@ from native_api.types import Caller, ChatRequest
 
 
 async def resolve_call(chat: ChatRequest, caller: Caller) -> CallPlan:
-    """`caller` is resolved (`permissions`). Raises ModelNotFound, ModelNotAllowed,
-    InvalidRequest."""
-    snapshot = await known_catalog()
-    conversation = _conversation(chat, caller)
-    route = _route(snapshot, caller, _model(chat), "tier" if chat.get("tier") else "model")
+    """The plan of a call by a resolved caller (`model_access.resolve_caller`).
+
+    Raises ModelNotFound, ModelNotAllowed, InvalidRequest.
+    """
+    snapshot = await current_catalog()
+    conversation = _conversation_key(chat, caller)
+    route = _find_route(
+        snapshot, caller, _route_name(chat), "tier" if chat.get("tier") else "model"
+    )
     if conversation and chat.get("tier"):
-        route = await _raised(snapshot, caller, route, conversation)
-    named = [
-        _route(snapshot, caller, name, f"fallbacks[{place}]")
-        for place, name in enumerate(chat.get("fallbacks") or ())
+        route = await _raise_tier(snapshot, caller, route, conversation)
+    requested = [
+        _find_route(snapshot, caller, name, f"fallbacks[{index}]")
+        for index, name in enumerate(chat.get("fallbacks") or ())
     ]
 
     def fallbacks() -> Iterator[Route]:
-        return iter(named) if named else _allowed(snapshot, caller, snapshot.after(route.name))
+        if requested:
+            return iter(requested)
+        return _filter_allowed(snapshot, caller, snapshot.after(route.name))
 
     def context_fallbacks() -> Iterator[Route]:
-        return _allowed(snapshot, caller, snapshot.after(route.name, for_longer=True))
+        return _filter_allowed(snapshot, caller, snapshot.after(route.name, for_longer=True))
 
     number = strategies.conversation_of(conversation) if conversation else None
     return CallPlan(route, fallbacks, context_fallbacks, number, snapshot.attempt_limits)
 
 
-_known: list[catalog.Catalog] = []
-"""The snapshot whose targets others are asked about."""
+_announced: list[catalog.Catalog] = []
+"""The catalog whose targets `health` knows; empty or one."""
 
 
-async def known_catalog() -> catalog.Catalog:
-    """The present snapshot, whose targets are made known to the health's sharing."""
+async def current_catalog() -> catalog.Catalog:
+    """The current catalog. `health` is told of its targets, so that their state is shared."""
     snapshot = await catalog.acurrent()
-    if not _known or _known[0] is not snapshot:
+    if not _announced or _announced[0] is not snapshot:
         pool.health.know(snapshot.names())
-        _known[:] = [snapshot]
+        _announced[:] = [snapshot]
     return snapshot
 
 
-def _conversation(chat: ChatRequest, caller: Caller) -> str:
-    told = chat.get("conversation_id")
-    return (
-        f"{caller.user_id}:{'' if caller.user_id is not None else caller.key_id}:{told}"
-        if told
-        else ""
-    )
+def _conversation_key(chat: ChatRequest, caller: Caller) -> str:
+    """The conversation's id, unique over all callers; "" if the request has none."""
+    conversation_id = chat.get("conversation_id")
+    if not conversation_id:
+        return ""
+    key_id = "" if caller.user_id is not None else caller.key_id
+    return f"{caller.user_id}:{key_id}:{conversation_id}"
 
 
-def _model(chat: ChatRequest) -> str:
-    """The name of the route that is asked for."""
+def _route_name(chat: ChatRequest) -> str:
+    """The name of the requested route: the tier, else the model."""
     model, tier = chat.get("model") or "", chat.get("tier") or ""
     if model and tier and model != tier:
-        raise InvalidRequest("tier: the request names a model too; give one of them", param="tier")
+        raise InvalidRequest("tier: the request names a model too; give only one", param="tier")
     return tier or model
 
 
-async def _raised(
-    snapshot: catalog.Catalog, caller: Caller, asked: Route, conversation: str
+async def _raise_tier(
+    snapshot: catalog.Catalog, caller: Caller, requested: Route, conversation: str
 ) -> Route:
-    """The route of the highest tier that the conversation had, as far as it is still there for this
-    caller; else the one asked for."""
-    tier = TIERS.index(asked.name)
+    """The route of the conversation's highest tier that still exists and that the caller may use.
+
+    Falls back to the requested route.
+    """
+    tier = TIERS.index(requested.name)
     highest = await sync.raised(conversation, tier, len(TIERS) - 1)
-    higher = (
-        name
-        for name in reversed(TIERS[tier + 1 : highest + 1])
-        if name in snapshot.routes and may_use(caller, snapshot.named(name))
-    )
-    return snapshot.routes.get(next(higher, ""), asked)
+    for name in reversed(TIERS[tier + 1 : highest + 1]):
+        if name in snapshot.routes and may_use(caller, snapshot.named(name)):
+            return snapshot.routes[name]
+    return requested
 
 
-def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
+def _find_route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
     if not may_use(caller, snapshot.named(name)):
         raise ModelNotAllowed(f"You may not use the model {name!r}.", param=param)
     if param == "tier" and name not in snapshot.routes:
@@ -106,5 +111,7 @@ def _route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> 
         raise
 
 
-def _allowed(snapshot: catalog.Catalog, caller: Caller, routes: Iterator[Route]) -> Iterator[Route]:
+def _filter_allowed(
+    snapshot: catalog.Catalog, caller: Caller, routes: Iterator[Route]
+) -> Iterator[Route]:
     return (route for route in routes if may_use(caller, snapshot.named(route.name)))

@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from native_api import background
-from native_api.access.model_access import resolved
+from native_api.access.model_access import resolve_caller
 from native_api.exceptions import DatabaseUnavailable, InvalidRequest
 from native_api.limits import report
 from native_api.limits.headers import number
@@ -50,7 +50,7 @@ class UsageView(NativeView):
         first = totals.day_of(datetime.now(UTC)) - timedelta(
             days=_days(request.query_params.get("days")) - 1
         )
-        caller = await resolved(caller_of(request))
+        caller = await resolve_caller(caller_of(request))
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
             limits = await report.limit_report(caller)

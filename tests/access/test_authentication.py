@@ -65,7 +65,9 @@ def test_a_key_comes_as_a_bearer_token_or_as_x_api_key(alice: Any, headers: dict
         {"x-api-key": "sk-ant-1"},
     ],
 )
-def test_what_is_not_a_key_of_ours_is_left_to_the_next_class(headers: dict[str, str]) -> None:
+def test_other_credentials_are_left_to_the_next_authentication_class(
+    headers: dict[str, str],
+) -> None:
     assert authenticate(**headers) is None
     assert asyncio.run(ApiKeyAuthentication().aauthenticate(request(**headers))) is None
 
@@ -77,7 +79,7 @@ def test_a_key_in_the_query_string_is_not_read(alice: Any) -> None:
     assert type(refusal(asked)) is NotAuthenticated
 
 
-def test_a_typo_is_told_apart_from_a_key_that_is_not_valid(alice: Any) -> None:
+def test_a_mistyped_key_and_an_invalid_key_have_different_messages(alice: Any) -> None:
     key, text = create_key(alice, "k")
     with pytest.raises(InvalidApiKey, match="checksum does not match"):
         authenticate(authorization=f"Bearer {text[:-1]}")
@@ -106,7 +108,7 @@ def test_no_error_and_no_log_line_holds_the_key(
             assert text[12:40] not in f"{refused.value!r} {caplog.text}"
 
 
-def test_a_request_that_nobody_recognised_is_told_whether_it_sent_anything() -> None:
+def test_missing_and_unrecognised_credentials_have_different_errors() -> None:
     assert refusal(request()).code == "missing_api_key"
     for headers in (
         {"authorization": f"Bearer {JWT}"},
@@ -116,7 +118,7 @@ def test_a_request_that_nobody_recognised_is_told_whether_it_sent_anything() -> 
         assert refusal(request(**headers)).code == "invalid_api_key"
 
 
-def test_what_a_site_notes_on_the_user_stays_with_the_request(alice: Any) -> None:
+def test_attributes_set_on_the_user_do_not_leak_into_other_requests(alice: Any) -> None:
     _, text = create_key(alice, "k")
     first, _ = authenticate(authorization=f"Bearer {text}")
     first.noted = "by one request"
@@ -135,7 +137,7 @@ def test_a_sites_own_drf_view_can_use_the_class(alice: Any) -> None:
     assert view(request()).status_code == 401
 
 
-def test_the_refusal_is_an_error_of_both_worlds(alice: Any) -> None:
+def test_an_invalid_key_is_an_error_for_drf_and_for_the_gateway(alice: Any) -> None:
     with pytest.raises(InvalidApiKey) as refused:
         authenticate(authorization=f"Bearer {generate()[1]}")
     assert isinstance(refused.value, AuthenticationFailed)

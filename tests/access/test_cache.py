@@ -36,12 +36,12 @@ class CountingCache(KeyCache):
         self.gate = threading.Event()
         self.gate.set()
 
-    def _read(self, hashed: str) -> Any:
+    def _query(self, hashed: str) -> Any:
         self.queries += 1
         self.asked.set()
         self.gate.wait(10)
         try:
-            return super()._read(hashed)
+            return super()._query(hashed)
         finally:
             connection.close()
             self.answers += 1
@@ -81,7 +81,7 @@ def test_the_second_request_with_a_key_needs_no_query(alice: Any) -> None:
         assert count() == 1
 
 
-def test_an_unknown_key_is_remembered_too_but_apart_from_the_known_ones(alice: Any) -> None:
+def test_unknown_keys_are_cached_apart_from_valid_ones(alice: Any) -> None:
     few = KeyCache(size=10)
     _, text = create_key(alice, "k")
     few.get(text)
@@ -95,7 +95,7 @@ def test_an_unknown_key_is_remembered_too_but_apart_from_the_known_ones(alice: A
         assert count() == 20
 
 
-def test_the_key_that_was_least_lately_read_makes_room(alice: Any) -> None:
+def test_the_least_recently_used_key_is_evicted(alice: Any) -> None:
     few = KeyCache(size=2)
     texts = [create_key(alice, name)[1] for name in "abc"]
     for text in texts:
@@ -135,7 +135,7 @@ def test_a_hundred_coroutines_with_a_cold_key_cost_one_query(
     assert counting.queries == 1
 
 
-def test_the_first_to_ask_may_leave_and_the_others_still_get_their_answer(
+def test_cancelling_the_first_lookup_does_not_cancel_the_others(
     transactional_db: None, alice: Any
 ) -> None:
     key, text = create_key(alice, "k")
@@ -168,7 +168,7 @@ def test_a_cached_key_does_not_make_a_coroutine_wait(alice: Any) -> None:
 # --- what ends a key ---------------------------------------------------------------------------------------
 
 
-def test_revoking_ends_a_cached_key_at_once_in_this_process(alice: Any) -> None:
+def test_a_revoked_key_stops_working_at_once_in_this_process(alice: Any) -> None:
     key, text = create_key(alice, "k")
     cache.get(text)
     assert revoke(key)
@@ -177,7 +177,7 @@ def test_revoking_ends_a_cached_key_at_once_in_this_process(alice: Any) -> None:
     assert not revoke(key)
 
 
-def test_a_revocation_counts_although_a_query_from_before_it_is_still_under_way(
+def test_a_revocation_wins_over_a_query_that_started_before_it(
     transactional_db: None, alice: Any
 ) -> None:
     key, text = create_key(alice, "k")
@@ -196,7 +196,7 @@ def test_a_revocation_counts_although_a_query_from_before_it_is_still_under_way(
     assert counting.queries == 2
 
 
-def test_expiry_is_looked_at_on_every_use(alice: Any) -> None:
+def test_expiry_is_checked_on_every_use(alice: Any) -> None:
     _, text = create_key(alice, "k", expires_at=timezone.now() + timedelta(hours=1))
     found = cache.get(text)
     found.expires_at = timezone.now()
@@ -205,7 +205,7 @@ def test_expiry_is_looked_at_on_every_use(alice: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda key: key.delete(), lambda key: key.owner.delete()])
-def test_a_deleted_key_ends_at_once_in_this_process(
+def test_a_deleted_key_stops_working_at_once_in_this_process(
     alice: Any, change: Callable[[ApiKey], Any]
 ) -> None:
     key, text = create_key(alice, "k")
@@ -215,7 +215,7 @@ def test_a_deleted_key_ends_at_once_in_this_process(
         cache.get(text)
 
 
-def test_what_another_process_changed_is_noticed_when_the_entry_is_old(alice: Any) -> None:
+def test_changes_by_other_processes_are_seen_when_the_entry_expires(alice: Any) -> None:
     old_at_once = KeyCache(max_age=0)
     key, text = create_key(alice, "k")
     assert old_at_once.get(text) == key
@@ -225,7 +225,7 @@ def test_what_another_process_changed_is_noticed_when_the_entry_is_old(alice: An
         old_at_once.get(text)
 
 
-def test_an_entry_is_old_well_before_the_five_seconds_that_are_promised() -> None:
+def test_an_entry_expires_well_within_the_promised_five_seconds() -> None:
     assert keys.cache._max_age == 3.0
 
 
@@ -244,11 +244,11 @@ def test_rotating_replaces_prefix_and_text_and_keeps_the_rest(alice: Any) -> Non
         cache.get(old)
 
 
-def test_a_key_that_has_ended_or_was_just_rotated_by_another_is_not_rotated(alice: Any) -> None:
+def test_an_inactive_or_concurrently_rotated_key_is_not_rotated(alice: Any) -> None:
     key, _ = create_key(alice, "k")
     same = ApiKey.objects.get(pk=key.pk)
     rotate(key)
-    with pytest.raises(KeyEnded, match="meanwhile"):
+    with pytest.raises(KeyEnded, match="at the same time"):
         rotate(same)
     revoke(key)
     with pytest.raises(KeyEnded, match=f"{key.prefix} is revoked. Create a new key instead."):
@@ -266,7 +266,7 @@ def test_no_secret_is_in_the_row_or_its_repr(alice: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-def test_a_known_key_survives_an_outage_and_an_unknown_one_is_a_503(
+def test_during_an_outage_cached_keys_work_and_others_are_a_503(
     alice: Any, error: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     old_at_once = KeyCache(max_age=0)
@@ -283,12 +283,12 @@ def test_a_known_key_survives_an_outage_and_an_unknown_one_is_a_503(
         {"retry-after": "5"},
     )
     assert [record.getMessage() for record in caplog.records] == [
-        "The database cannot be read (connection refused); keys known before stay valid for 300 s."
+        "The database cannot be read (connection refused). Cached API keys stay valid for 300 s."
     ]
     assert text not in caplog.text
 
 
-def test_a_key_is_not_known_for_longer_than_the_grace(alice: Any) -> None:
+def test_a_cached_key_is_valid_no_longer_than_the_grace_period(alice: Any) -> None:
     without_grace = KeyCache(max_age=0, grace=0)
     _, text = create_key(alice, "k")
     without_grace.get(text)
@@ -306,7 +306,7 @@ def test_a_revoked_key_stays_refused_through_an_outage(alice: Any) -> None:
         old_at_once.get(text)
 
 
-def test_while_the_database_is_away_it_is_asked_once_a_second_and_found_again(
+def test_during_an_outage_the_database_is_queried_once_a_second(
     alice: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     old_at_once = KeyCache(max_age=0)
@@ -329,14 +329,14 @@ def test_while_the_database_is_away_it_is_asked_once_a_second_and_found_again(
     until(refused, "the revocation to be seen")
     assert (
         caplog.records[-1].getMessage()
-        == "The database can be read again; keys are looked up as usual."
+        == "The database can be read again. API keys are looked up as usual."
     )
 
 
-def test_a_database_that_hangs_counts_as_away_and_holds_up_one_request_at_a_time(
+def test_a_hanging_database_delays_one_request_at_a_time(
     transactional_db: None, alice: Any
 ) -> None:
-    hanging = CountingCache(max_age=0, patience=0.2)
+    hanging = CountingCache(max_age=0, timeout=0.2)
     key, text = create_key(alice, "k")
     hanging.get(text)
     hanging.gate.clear()
@@ -358,7 +358,7 @@ def test_a_database_that_hangs_counts_as_away_and_holds_up_one_request_at_a_time
     assert max(others) < 0.1
 
 
-def test_a_connection_from_before_a_restart_of_the_database_is_no_outage(
+def test_a_stale_connection_is_not_an_outage(
     transactional_db: None, alice: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     if connection.vendor != "postgresql":

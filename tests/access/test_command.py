@@ -48,7 +48,7 @@ def test_a_shell_can_capture_the_key_and_nothing_else(tmp_path: Path) -> None:
     assert done.stdout.strip() not in done.stderr
 
 
-def test_create_stores_what_was_asked_and_the_key_works(alice: Any) -> None:
+def test_create_stores_the_options_and_the_key_works(alice: Any) -> None:
     out, _ = native_key(
         "create",
         "alice",
@@ -108,7 +108,7 @@ def test_expiry_can_be_a_day_or_a_time(alice: Any, written: str, meant: str) -> 
         ),
     ],
 )
-def test_a_mistake_is_explained_and_changes_nothing(
+def test_an_error_is_explained_and_changes_nothing(
     alice: Any, arguments: list[str], words: str
 ) -> None:
     for name in ("one", "two"):
@@ -134,7 +134,7 @@ def test_the_list_is_a_table_without_secrets(alice: Any) -> None:
     assert not any(key.digest in out for key in ApiKey.objects.all())
 
 
-def test_revoke_ends_the_key_and_may_be_repeated(alice: Any) -> None:
+def test_revoke_disables_the_key_and_may_be_repeated(alice: Any) -> None:
     key, text = create_key(alice, "k")
     out, err = native_key("revoke", key.prefix[:6])
     assert (out, err) == ("", f"{key.prefix} is revoked.\n")
@@ -143,7 +143,7 @@ def test_revoke_ends_the_key_and_may_be_repeated(alice: Any) -> None:
     assert native_key("revoke", key.prefix) == ("", f"{key.prefix} was revoked already.\n")
 
 
-def test_a_leaked_key_can_be_ended_by_its_text(alice: Any) -> None:
+def test_a_leaked_key_can_be_revoked_by_its_text(alice: Any) -> None:
     _, text = create_key(alice, "k")
     native_key("revoke", text)
     assert only_key().state == "revoked"

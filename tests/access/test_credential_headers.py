@@ -52,7 +52,7 @@ class TellsNothing(BaseAuthentication):
         (SessionAuthentication, ("cookie",)),
     ],
 )
-def test_a_class_speaks_for_itself_alone(
+def test_each_authentication_class_names_its_own_headers(
     authentication: type, headers: tuple[str, ...] | None
 ) -> None:
     assert credential_headers(authentication) == headers
@@ -69,7 +69,7 @@ def test_a_class_speaks_for_itself_alone(
         ([(b"x-other", b"x")], True),
     ],
 )
-def test_a_session_counts_by_its_cookie(
+def test_session_authentication_reads_the_session_cookie(
     headers: list[tuple[bytes, bytes]], is_nobody: bool
 ) -> None:
     classes = [
@@ -86,5 +86,5 @@ def test_a_session_counts_by_its_cookie(
 
 
 @pytest.mark.parametrize("path", ["/native/health/live", "/native/nowhere"])
-def test_views_that_are_open_to_all_ask_for_nothing(path: str) -> None:
+def test_open_views_need_no_credentials(path: str) -> None:
     assert not Caller({"headers": []}, resolve(path), lambda: None).is_nobody

@@ -18,7 +18,7 @@ from django.db import OperationalError
 from django.test import override_settings
 
 from native_api.access import grants
-from native_api.access.model_access import may_use, resolved
+from native_api.access.model_access import may_use, resolve_caller
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import rules
 from native_api.models import ModelAccess
@@ -46,7 +46,7 @@ def named(name: str) -> Named:
         (("openai/*", "fast"), "eu/fast", False),
     ],
 )
-def test_a_model_is_allowed_by_a_pattern_or_by_there_being_none(
+def test_a_model_is_allowed_by_a_pattern_or_if_there_are_no_patterns(
     patterns: tuple[str, ...], model: str, allowed: bool
 ) -> None:
     assert may_use(Caller(allowed_models=patterns), named(model)) is allowed
@@ -77,10 +77,10 @@ def test_a_key_narrows_what_its_owner_may_use(
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    grants._known.clear()
+    grants._cache.clear()
     rules.forget()
     yield
-    grants._known.clear()
+    grants._cache.clear()
     rules.forget()
 
 
@@ -90,7 +90,7 @@ def alice(transactional_db: None) -> Any:
 
 
 def caller_of(user: Any) -> Caller:
-    return asyncio.run(resolved(Caller(user_id=user.pk, user_name="alice")))
+    return asyncio.run(resolve_caller(Caller(user_id=user.pk, user_name="alice")))
 
 
 def granted(user: Any) -> Any:
@@ -113,7 +113,7 @@ def defaults(*patterns: str) -> Iterator[None]:
         yield
 
 
-def test_rows_of_the_user_and_of_all_groups_are_taken_together(alice: Any) -> None:
+def test_rows_of_the_user_and_of_all_groups_add_up(alice: Any) -> None:
     staff, interns, others = (
         Group.objects.create(name=name) for name in ("staff", "interns", "others")
     )
@@ -126,12 +126,12 @@ def test_rows_of_the_user_and_of_all_groups_are_taken_together(alice: Any) -> No
     assert set(caller_of(alice).groups) == {(staff.pk, "staff"), (interns.pk, "interns")}
 
 
-def test_an_empty_row_grants_nothing_also_where_the_default_would(alice: Any) -> None:
+def test_an_empty_row_grants_nothing_even_if_the_default_would(alice: Any) -> None:
     give(user=alice, patterns=[])
     assert granted(alice) == []
 
 
-def test_who_has_no_row_may_use_the_default(alice: Any) -> None:
+def test_a_user_without_rows_may_use_the_default(alice: Any) -> None:
     give(user=get_user_model().objects.create_user("bob"), patterns=["b"])
     with defaults("gpt-4o", "fast"):
         assert granted(alice) == ["fast", "gpt-4o"]
@@ -143,10 +143,10 @@ def test_the_default_is_not_added_to_rows(alice: Any) -> None:
         assert granted(alice) == ["a"]
 
 
-def test_a_site_where_nothing_depends_on_the_user_asks_nothing_of_it(alice: Any) -> None:
+def test_without_limits_or_rows_nothing_is_queried(alice: Any) -> None:
     caller = Caller(user_id=alice.pk)
-    assert asyncio.run(resolved(caller)) is caller
-    assert not grants._known
+    assert asyncio.run(resolve_caller(caller)) is caller
+    assert not grants._cache
 
 
 @pytest.mark.parametrize("way", ["user", "group", "superuser"])
@@ -174,16 +174,16 @@ def test_the_key_of_a_superuser_still_narrows(alice: Any) -> None:
     assert not may_use(caller, named("gpt-5"))
 
 
-def test_a_caller_that_is_no_user_may_use_the_default(transactional_db: None) -> None:
+def test_a_caller_that_is_not_a_user_may_use_the_default(transactional_db: None) -> None:
     with defaults("gpt-4o"):
-        assert asyncio.run(resolved(Caller(key_id=1))).granted_models == ("gpt-4o",)
+        assert asyncio.run(resolve_caller(Caller(key_id=1))).granted_models == ("gpt-4o",)
 
 
-def test_a_user_that_is_gone_may_use_nothing(alice: Any) -> None:
+def test_a_deleted_user_may_use_nothing(alice: Any) -> None:
     known = Caller(user_id=alice.pk)
     alice.delete()
     with defaults("gpt-4o"):
-        assert asyncio.run(resolved(known)).granted_models == ()
+        assert asyncio.run(resolve_caller(known)).granted_models == ()
 
 
 def test_a_row_is_for_a_group_or_a_user(alice: Any) -> None:
@@ -196,7 +196,7 @@ def test_a_row_is_for_a_group_or_a_user(alice: Any) -> None:
 # --- how fresh that is ---------------------------------------------------------------------------------------------
 
 
-def test_a_change_counts_at_once_in_this_process(alice: Any) -> None:
+def test_a_change_takes_effect_at_once_in_this_process(alice: Any) -> None:
     with defaults(*NONE):
         assert granted(alice) == ["none"]
         row = give(user=alice, patterns=["a"])
@@ -212,7 +212,7 @@ def test_a_change_counts_at_once_in_this_process(alice: Any) -> None:
         assert granted(alice) == ["none"]
 
 
-def test_a_change_by_another_process_counts_within_five_seconds(
+def test_a_change_by_another_process_takes_effect_within_five_seconds(
     alice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(user=alice, patterns=["a"])
@@ -228,16 +228,16 @@ def test_a_change_while_a_user_is_being_read_is_not_missed(
     alice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = give(user=alice, patterns=["a"])
-    read = grants.read
+    read = grants.read_grants
 
     def read_too_early(user_id: Any) -> grants.UserGrants:
         found = read(user_id)
-        monkeypatch.setattr(grants, "read", read)
+        monkeypatch.setattr(grants, "read_grants", read)
         row.patterns = ["b"]
         row.save()
         return found
 
-    monkeypatch.setattr(grants, "read", read_too_early)
+    monkeypatch.setattr(grants, "read_grants", read_too_early)
     assert granted(alice) == ["a"]
     assert granted(alice) == ["b"]
 
@@ -247,33 +247,29 @@ def database_away(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(user_id: Any) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(grants, "read", fail)
+    monkeypatch.setattr(grants, "read_grants", fail)
 
 
-def test_while_the_database_is_away_what_was_known_goes_on(
+def test_during_an_outage_cached_grants_stay_in_use(
     alice: Any, request: pytest.FixtureRequest
 ) -> None:
     give(user=alice, patterns=["a"])
     assert granted(alice) == ["a"]
     request.getfixturevalue("database_away")
-    grants.forget()
+    grants.invalidate()
     assert granted(alice) == ["a"]
 
 
-def test_a_user_of_whom_nothing_is_known_is_told_to_come_again(
-    alice: Any, database_away: None
-) -> None:
+def test_during_an_outage_an_uncached_user_gets_a_503(alice: Any, database_away: None) -> None:
     with defaults(*NONE), pytest.raises(DatabaseUnavailable) as caught:
         granted(alice)
     assert caught.value.headers == {"retry-after": "5"}
 
 
-def test_a_database_that_hangs_is_not_waited_for(
-    alice: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_database_is_not_waited_for(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(grants, "PATIENCE", 0.1)
-    monkeypatch.setattr(grants, "read", lambda user_id: gate.wait(10))
+    monkeypatch.setattr(grants, "read_grants", lambda user_id: gate.wait(10))
     try:
         with defaults(*NONE), pytest.raises(DatabaseUnavailable):
             granted(alice)
@@ -281,10 +277,10 @@ def test_a_database_that_hangs_is_not_waited_for(
         gate.set()
 
 
-def test_no_more_users_are_remembered_than_fit(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grants, "MAX_ENTRIES", 2)
+def test_the_cache_of_users_is_bounded(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "MAX_CACHED_USERS", 2)
     users = [get_user_model().objects.create_user(name) for name in "abc"]
     with defaults(*NONE):
         for user in users:
             granted(user)
-    assert list(grants._known) == [user.pk for user in users[1:]]
+    assert list(grants._cache) == [user.pk for user in users[1:]]

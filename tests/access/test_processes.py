@@ -101,7 +101,7 @@ def test_deactivating_the_owner_is_seen_by_every_process_within_five_seconds(
     assert max(change_and_wait(site, deactivate)) < 5
 
 
-def test_a_locked_database_is_an_outage_that_known_keys_survive(site: Any, tmp_path: Path) -> None:
+def test_cached_keys_survive_a_locked_database(site: Any, tmp_path: Path) -> None:
     environment, key = site
     unknown = manage(environment, "native_key", "create", "alice", "--name", "other")
     lock = sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)

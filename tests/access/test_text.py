@@ -49,28 +49,28 @@ def test_a_key_hides_in_a_repr() -> None:
 
 
 @given(keys, places, characters)
-def test_a_changed_character_is_told_as_a_typo(text: str, place: int, character: str) -> None:
+def test_a_changed_character_is_a_typo(text: str, place: int, character: str) -> None:
     assume(character != text[place])
     assert parse(text[:place] + character + text[place + 1 :]) is Shape.MISTYPED
 
 
 @given(keys, places)
-def test_a_missing_character_is_told_as_a_typo(text: str, place: int) -> None:
+def test_a_missing_character_is_a_typo(text: str, place: int) -> None:
     assert parse(text[:place] + text[place + 1 :]) is Shape.MISTYPED
 
 
 @given(keys, places, characters)
-def test_a_character_too_many_is_told_as_a_typo(text: str, place: int, character: str) -> None:
+def test_an_extra_character_is_a_typo(text: str, place: int, character: str) -> None:
     assert parse(text[:place] + character + text[place:]) is Shape.MISTYPED
 
 
 @given(keys, st.integers(min_value=len("nk_"), max_value=59))
-def test_two_swapped_characters_are_told_as_a_typo(text: str, place: int) -> None:
+def test_two_swapped_characters_are_a_typo(text: str, place: int) -> None:
     assume(text[place] != text[place + 1])
     assert parse(text[:place] + text[place + 1] + text[place] + text[place + 2 :]) is Shape.MISTYPED
 
 
-def test_a_key_copied_in_part_is_a_typo() -> None:
+def test_a_partly_copied_key_is_a_typo() -> None:
     text = generate()[1]
     assert parse(text[:30]) is Shape.MISTYPED
     assert parse(text[3:]) is Shape.MISTYPED
@@ -92,9 +92,9 @@ def test_other_credentials_are_foreign(text: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_judged_without_a_crash(text: str) -> None:
+def test_parse_accepts_any_text(text: str) -> None:
     assert parse(text) is not Shape.KEY
 
 
-def test_what_is_stored_is_the_sha256_of_the_whole_text() -> None:
+def test_the_stored_digest_is_the_sha256_of_the_whole_text() -> None:
     assert digest("nk_") == "f5f62c0dbbf523348c0f2b6d3d465b9156c76968e13d470c4609f1187275b37a"

@@ -24,7 +24,7 @@ from native_api.views.base import NativeView
 STEPS: dict[str, tuple[Any, str]] = {
     "the lease": (TargetPermit, "began"),
     "its speed": (attempts.Call, "_took"),
-    "the first token": (CallRecord, "first_token"),
+    "the first token": (CallRecord, "on_first_token"),
     "the reply's headers": (calls, "headers_of"),
     "the answer's headers": (NativeView, "tell"),
     "the response": (chat, "StreamingHttpResponse"),

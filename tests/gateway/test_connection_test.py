@@ -11,7 +11,11 @@ import pytest
 
 from native_api.background.loop import run
 from native_api.exceptions import UpstreamError
-from native_api.gateway.connection_test import EVERY, EVERY_OF_A_CALLER, Doubts
+from native_api.gateway.connection_test import (
+    CALLER_INTERVAL_SECONDS,
+    TARGET_INTERVAL_SECONDS,
+    HealthProbes,
+)
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPool
 from native_api.types import Provider, Target
@@ -23,20 +27,20 @@ ALICE, BOB = "user 1", "user 2"
 ERROR = {"error": {"message": "out of sorts"}}
 
 
-class Noted(Doubts):
+class Noted(HealthProbes):
     """Notes what it would probe."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(pool_with(clock), clock)
         self.probed: list[tuple[str, float]] = []
 
-    async def _settle(self, target: Target, wait: float = 0.0) -> None:
+    async def _run(self, target: Target, wait: float = 0.0) -> None:
         self.probed.append((str(target), wait))
 
     def after(self, *asked: tuple[Target, str]) -> list[tuple[str, float]]:
         """What is probed, and after how many seconds."""
         for each in asked:
-            self.ask(*each)
+            self.schedule(*each)
         run(asyncio.sleep(0))  # behind what was asked for, on the same loop
         return self.probed
 
@@ -51,29 +55,27 @@ def noted(clock: Clock) -> Noted:
     return Noted(clock)
 
 
-def test_a_target_is_probed_once_in_a_while_whoever_gives_reason_for_it(
-    noted: Noted, clock: Clock
-) -> None:
+def test_a_target_is_probed_once_per_interval_over_all_callers(noted: Noted, clock: Clock) -> None:
     assert noted.after((A, ALICE), (A, BOB), (A, ALICE)) == [("p/a", 0)]
-    clock.now += EVERY - 0.1
+    clock.now += TARGET_INTERVAL_SECONDS - 0.1
     assert noted.after((A, BOB)) == [("p/a", 0)]
     clock.now += 0.2
     assert noted.after((A, BOB)) == [("p/a", 0), ("p/a", 0)]
 
 
-def test_one_caller_with_many_models_has_few_probed_in_turn_and_others_have_theirs(
-    noted: Noted, clock: Clock
-) -> None:
+def test_one_caller_causes_few_probes_and_does_not_delay_others(noted: Noted, clock: Clock) -> None:
     made_up = [(target(f"p/{number}"), ALICE) for number in range(100)]
-    turns = [(f"p/{number}", pytest.approx(number * EVERY_OF_A_CALLER)) for number in range(5)]
+    turns = [
+        (f"p/{number}", pytest.approx(number * CALLER_INTERVAL_SECONDS)) for number in range(5)
+    ]
     assert noted.after(*made_up, (B, BOB)) == [*turns, ("p/b", 0)]
-    clock.now += EVERY_OF_A_CALLER
+    clock.now += CALLER_INTERVAL_SECONDS
     assert len(noted.after(*made_up)) == 7
 
 
-def test_what_is_remembered_is_bounded(noted: Noted) -> None:
+def test_remembered_probes_are_bounded(noted: Noted) -> None:
     for number in range(5000):
-        noted.ask(target(f"p/{number}"), f"user {number}")
+        noted.schedule(target(f"p/{number}"), f"user {number}")
     assert len(noted._not_before) <= 4096
 
 
@@ -100,7 +102,7 @@ def probed(server: Upstream, pool: TargetPool, script: Any, **more: Any) -> Targ
         pool.health.failed(
             tried, TargetState.HEALTHY, UpstreamError("It failed.", upstream_status=500), ALICE
         )
-    run(Doubts(pool)._settle(tried))
+    run(HealthProbes(pool)._run(tried))
     return tried
 
 
@@ -110,7 +112,7 @@ def probed(server: Upstream, pool: TargetPool, script: Any, **more: Any) -> Targ
     [says(ERROR, 500), says(b"nonsense"), says(ERROR), cuts],
     ids=["500", "nonsense", "error in a 200", "reset"],
 )
-def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(
+def test_a_failed_probe_opens_the_circuit_for_all(
     server: Upstream, pool: TargetPool, script: Any
 ) -> None:
     tried = probed(server, pool, script)
@@ -120,7 +122,7 @@ def test_a_probe_that_fails_puts_the_target_out_of_order_for_all(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
-def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(
+def test_a_refused_probe_degrades_the_target_for_all(
     server: Upstream, pool: TargetPool, status: int
 ) -> None:
     assert pool.health.state(probed(server, pool, says(ERROR, status)), BOB) is TargetState.DEGRADED
@@ -130,7 +132,7 @@ def test_a_probe_that_is_refused_makes_it_a_last_resort_for_all(
 @pytest.mark.parametrize(
     "script", [hello, says(ERROR, 400), says(ERROR, 404)], ids=["answer", "400", "404"]
 )
-def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(
+def test_a_good_probe_keeps_the_target_healthy_for_all_other_callers(
     server: Upstream, pool: TargetPool, script: Any
 ) -> None:
     tried = probed(server, pool, script)
@@ -140,9 +142,7 @@ def test_else_it_is_in_order_for_all_but_the_one_who_met_faults(
     ]
 
 
-def test_a_target_with_as_many_calls_as_it_takes_is_not_probed(
-    server: Upstream, pool: TargetPool
-) -> None:
+def test_a_target_without_a_free_slot_is_not_probed(server: Upstream, pool: TargetPool) -> None:
     pool.slots.taken["up@1/m"] = 1
     tried = probed(server, pool, says(ERROR, 500), own_max_concurrency=1)
     assert server.seen("m") == []

@@ -17,7 +17,7 @@ from django.test import Client
 from native_api.catalog.presets import PRESETS
 from native_api.exceptions import NativeError, UpstreamError
 from native_api.gateway.call_record import CallRecord
-from native_api.gateway.connection_test import Outcome
+from native_api.gateway.connection_test import ProbeResult
 from native_api.models import UsageRecord
 from native_api.pricing import lookup, published
 from native_api.routing.route import blended
@@ -60,7 +60,7 @@ def completion(usage: Usage, tier: str | None = None) -> Any:
 
 def test_a_complete_reply_is_charged_by_its_target(records: list[UsageEntry]) -> None:
     with call_record() as call:
-        call.told_all(completion(used(1000, 500, cached=200)))
+        call.on_completion(completion(used(1000, 500, cached=200)))
     [entry] = records
     assert entry.cost == Decimal("0.00725")
     assert entry.price == {"INPUT": "2.5", "OUTPUT": "10", "CACHED": "1.25", "WEB_SEARCH": "0.01"}
@@ -68,15 +68,15 @@ def test_a_complete_reply_is_charged_by_its_target(records: list[UsageEntry]) ->
 
 def test_a_stream_is_charged_by_what_was_told_last(records: list[UsageEntry]) -> None:
     with call_record() as call:
-        call.told([], used(1000, 0))
-        call.told([], used(1000, 500))
-        call.settle(call.usage)
+        call.on_chunks([], used(1000, 0))
+        call.on_chunks([], used(1000, 500))
+        call.on_usage(call.usage)
     assert [entry.cost for entry in records] == [Decimal("0.0075")]
 
 
 def test_a_broken_call_is_charged_by_the_estimate_of_it(records: list[UsageEntry]) -> None:
     call = call_record()
-    call.first_token()
+    call.on_first_token()
     with pytest.raises(UpstreamError), call:
         raise UpstreamError("It broke off.")
     [entry] = records
@@ -102,7 +102,7 @@ def test_each_of_hedged_targets_is_charged_by_its_own_price(records: list[UsageE
             (CLAUDE, None),
             (unknown, used(1000, 10)),
         ]
-        call.told_all(completion(used(1000, 500)))
+        call.on_completion(completion(used(1000, 500)))
     answer, told, untold, unpriced = records
     assert (answer.cost, told.cost, unpriced.cost) == (Decimal("0.0075"), Decimal("0.00105"), None)
     assert told.price is not None
@@ -124,9 +124,9 @@ def test_the_tier_that_served_a_reply_decides_its_price(
     records: list[UsageEntry], tier: str | None, expected: str
 ) -> None:
     with call_record(served_by("openai", "gpt-5")) as call:
-        call.told_all(completion(used(1000, 1000), tier))
+        call.on_completion(completion(used(1000, 1000), tier))
     with call_record(served_by("openai", "gpt-5")) as call:
-        call.told(
+        call.on_chunks(
             [
                 {
                     "id": "",
@@ -139,7 +139,7 @@ def test_the_tier_that_served_a_reply_decides_its_price(
             ],
             None,
         )
-        call.told([], used(1000, 1000))
+        call.on_chunks([], used(1000, 1000))
     assert [entry.cost for entry in records] == [Decimal(expected)] * 2
 
 
@@ -155,7 +155,7 @@ def test_a_vendor_that_serves_anothers_models_has_ordinary_prices_for_all_tiers(
     records: list[UsageEntry],
 ) -> None:
     with call_record(served_by("azure", "gpt-4.1-2025-04-14")) as call:
-        call.told_all(completion(used(1000, 0), "priority"))
+        call.on_completion(completion(used(1000, 0), "priority"))
     assert [entry.cost for entry in records] == [Decimal("0.002")]
 
 
@@ -164,14 +164,14 @@ def test_what_cannot_be_charged_is_recorded_nevertheless(
 ) -> None:
     broken = served_by("openai", "m", {"INPUT": "not read by anything", "OUTPUT": None})
     with call_record(broken) as call:
-        call.told_all(completion(used(1000, 500)))
+        call.on_completion(completion(used(1000, 500)))
     assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
     assert "could not be charged" in caplog.text
 
 
 def test_a_probe_tells_the_same_cost() -> None:
     assert lookup.cost(GPT, used(9, 3)) == Decimal("0.0000525")
-    assert lookup.cost(served_by("vllm", "m"), used(9, 3)) is Outcome(GPT).cost is None
+    assert lookup.cost(served_by("vllm", "m"), used(9, 3)) is ProbeResult(GPT).cost is None
 
 
 def test_an_entry_survives_the_journal_with_its_price() -> None:

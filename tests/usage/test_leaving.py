@@ -50,7 +50,7 @@ class Reading:
         self.call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
         self.call_record.attempts.target = GPT
         self.call_record.upstream = self
-        self.call_record.first_token()
+        self.call_record.on_first_token()
 
     @property
     def usage(self) -> Usage | None:
@@ -64,7 +64,7 @@ class Reading:
             batch = list(self.parser.feed(event))
             self.chunks += batch
             if batch:
-                self.call_record.told(batch, self.usage)
+                self.call_record.on_chunks(batch, self.usage)
 
     def has_finished(self) -> bool:
         return any(choice["finish_reason"] for chunk in self.chunks for choice in chunk["choices"])
@@ -96,7 +96,7 @@ def test_a_client_that_leaves_pays_for_what_was_produced_until_then(
         reading = Reading(case)
         reading.read(events[:cut])
         told, finished = reading.usage or used(), reading.has_finished()
-        reading.call_record.left()
+        reading.call_record.on_client_disconnect()
         entry = records.pop()
         assert entry.status == "client_closed"
         assert entry.total_tokens >= entry.prompt_tokens + entry.completion_tokens
@@ -115,7 +115,7 @@ def test_a_client_that_leaves_pays_for_what_was_produced_until_then(
 
 
 def leaves(call_record: CallRecord) -> None:
-    call_record.left()
+    call_record.on_client_disconnect()
 
 
 def fails(error: BaseException) -> Callable[[CallRecord], None]:
@@ -143,7 +143,7 @@ def test_however_an_answer_ends_the_larger_count_is_charged(
 ) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.parser.usage = told
-    reading.call_record.told([chunk({"content": "word " * 1600})], told)
+    reading.call_record.on_chunks([chunk({"content": "word " * 1600})], told)
     end(reading.call_record)
     [entry] = records
     assert (entry.completion_tokens, entry.estimated) == (2000, True)
@@ -158,7 +158,7 @@ def test_a_larger_count_that_was_told_is_not_an_estimate(
 ) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.parser.usage = used(9, 3000)
-    reading.call_record.told([chunk({"content": "word " * 1600})], None)
+    reading.call_record.on_chunks([chunk({"content": "word " * 1600})], None)
     end(reading.call_record)
     assert [
         (entry.prompt_tokens, entry.completion_tokens, entry.estimated) for entry in records
@@ -168,22 +168,22 @@ def test_a_larger_count_that_was_told_is_not_an_estimate(
 def test_chunks_that_were_read_and_not_handed_on_count(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.waiting = [{"content": "word " * 800}, {"reasoning_content": "word " * 800}]
-    reading.call_record.left()
+    reading.call_record.on_client_disconnect()
     assert [entry.completion_tokens for entry in records] == [2000]
 
 
 def test_what_was_sent_is_what_was_read_where_it_is_known(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.call_record.attempts.sent_tokens = 400_000
-    reading.call_record.left()
+    reading.call_record.on_client_disconnect()
     assert [(entry.prompt_tokens, entry.estimated) for entry in records] == [(400_000, True)]
 
 
 def test_all_choices_count(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     for index in (0, 1, 2):
-        reading.call_record.told([chunk({"content": "word " * 80}, index)], None)
-    reading.call_record.left()
+        reading.call_record.on_chunks([chunk({"content": "word " * 80}, index)], None)
+    reading.call_record.on_client_disconnect()
     assert [entry.completion_tokens for entry in records] == [300]
 
 
@@ -197,7 +197,7 @@ def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(
         (GPT, None, {"content": "word " * 160}),
     ]
     with call_record:
-        call_record.settle(used(9, 3))
+        call_record.on_usage(used(9, 3))
     own, told, untold = records
     assert (own.completion_tokens, own.estimated) == (3, False)
     assert (told.prompt_tokens, told.completion_tokens, told.estimated) == (9, 100, True)
@@ -262,6 +262,6 @@ def test_what_a_parser_holds_back_counts(name: str, records: list[UsageEntry]) -
     )
     reading.read(Event(kind, json.dumps(told)) for kind, told in HELD[name])
     assert words_of(reading.chunks) < 10
-    reading.call_record.left()
+    reading.call_record.on_client_disconnect()
     [entry] = records
     assert entry.completion_tokens >= 70

@@ -1,4 +1,4 @@
-"""API keys: making, rotating and ending them, and finding the one that a request carries."""
+"""API keys: creation, rotation, revocation and lookup."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "create_key",
     "digest",
     "generate",
-    "give_text",
+    "generate_into",
     "parse",
     "revoke",
     "rotate",
@@ -30,33 +30,36 @@ __all__ = [
 
 
 class KeyEnded(ValueError):
-    """The key is revoked or expired, or someone else has just rotated it."""
+    """The key is revoked or expired, or was rotated at the same time."""
 
 
-def give_text(key: ApiKey) -> Secret:
-    """Give an unsaved row a prefix and a digest, and return the text they are of. It is not kept
-    anywhere."""
+def generate_into(key: ApiKey) -> Secret:
+    """Set the prefix and digest of an unsaved row to a new key's, and return the key's text.
+
+    The text is stored nowhere.
+    """
     key.prefix, text = generate()
     key.digest = digest(text)
     return text
 
 
 def create_key(owner: Any, name: str, **values: Any) -> tuple[ApiKey, Secret]:
-    """A new key's row and its text. `values`: `allowed_models`, `rate`, `expires_at`. Raises
-    ValidationError."""
+    """Create a key: returns its row and its text. Raises ValidationError.
+
+    `values` may be `allowed_models`, `rate`, `expires_at`.
+    """
     key = ApiKey(owner=owner, name=name, **values)
-    text = give_text(key)
+    text = generate_into(key)
     key.full_clean()
     key.save(force_insert=True)
     return key, text
 
 
 def rotate(key: ApiKey) -> Secret:
-    """Replace the key's prefix and digest, and return the new text. Owner, models, rate and expiry
-    stay.
+    """Replace the key's prefix and digest and return the new text. Raises KeyEnded.
 
-    The old text stops working: at once in this process, within 5 seconds in the others. Raises
-    KeyEnded.
+    The old text stops working at once in this process and within 5 seconds in the others. The
+    key's owner, models, rate and expiry stay.
     """
     if not key.is_active:
         raise KeyEnded(
@@ -66,15 +69,19 @@ def rotate(key: ApiKey) -> Secret:
     prefix, text = generate()
     changes = {"prefix": prefix, "digest": digest(text)}
     if not ApiKey.objects.filter(pk=key.pk, digest=key.digest, revoked_at=None).update(**changes):
-        raise KeyEnded(_("%(prefix)s was revoked or rotated meanwhile.") % {"prefix": key.prefix})
+        raise KeyEnded(
+            _("%(prefix)s was revoked or rotated at the same time.") % {"prefix": key.prefix}
+        )
     cache.forget(key)
     key.prefix, key.digest = prefix, changes["digest"]
     return text
 
 
 def revoke(key: ApiKey, at: datetime | None = None) -> bool:
-    """End the key for good, in every process within 5 seconds. False where it was revoked
-    already."""
+    """Revoke the key for good, in every process within 5 seconds.
+
+    Returns False if it was revoked already.
+    """
     moment = at or timezone.now()
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=moment):
         return False

@@ -12,7 +12,7 @@ from native_api import background
 from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
 from native_api.gateway import connection_test
-from native_api.gateway.calls import new_request_id
+from native_api.logs import new_request_id
 from native_api.management.tables import table
 from native_api.types import Caller, Target
 from native_api.upstream import transport
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--timeout",
             type=float,
-            default=connection_test.SECONDS,
+            default=connection_test.TIMEOUT_SECONDS,
             help="Seconds to wait for each (%(default)s).",
         )
 
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             )
 
 
-async def _probed(targets: list[Target], seconds: float) -> list[connection_test.Outcome]:
+async def _probed(targets: list[Target], seconds: float) -> list[connection_test.ProbeResult]:
     try:
         return await connection_test.probe_all(
             targets, Caller(user_name="native_check"), new_request_id(), seconds
@@ -88,7 +88,7 @@ def _targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
         raise CommandError(error.message) from None
 
 
-def _row(outcome: connection_test.Outcome) -> tuple[str, ...]:
+def _row(outcome: connection_test.ProbeResult) -> tuple[str, ...]:
     return (
         str(outcome.target),
         WORDS[outcome.reachable],
