@@ -14,7 +14,7 @@ from typing import Any
 from native_api.catalog.presets import PRESETS, Preset
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
-from native_api.dialects.shared.owned import OWNED
+from native_api.dialects.shared.gateway_owned import OWNED
 from native_api.types import DIALECT_FIELDS, Quirks
 from native_api.upstream.auth.methods import AUTHORIZERS
 
@@ -231,9 +231,9 @@ def field_rows(names: list[str]) -> Iterator[str]:
 
 
 def told(dialect: Dialect, field: str) -> str:
-    if field in dialect.hints:
+    if field in dialect.omitted_fields:
         return "left out"
-    return "refused" if field in dialect.refused else "yes"
+    return "refused" if field in dialect.refused_fields else "yes"
 
 
 def owned_members() -> str:

@@ -213,7 +213,12 @@ def test_an_error(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", DIALECTS)
 def test_every_field_is_decided_once(name: str) -> None:
     dialect = DIALECTS[name]
-    groups = [frozenset(dialect.renamed), dialect.built, dialect.hints, dialect.refused]
+    groups = [
+        frozenset(dialect.renamed_fields),
+        dialect.translated_fields,
+        dialect.omitted_fields,
+        dialect.refused_fields,
+    ]
     assert frozenset().union(*groups) == DIALECT_FIELDS
     assert sum(len(group) for group in groups) == len(DIALECT_FIELDS)
 

@@ -9,7 +9,7 @@
 4. Nothing that came with the request, or that is remembered between requests, is changed: options
    are merged into a copy.
 5. What the gateway owns in a body (`owned`) comes from the unified request alone, and a body that
-   names what a provider keeps (`inspection`) is refused unless its provider has an account of its
+   names what a provider keeps (`body_inspection`) is refused unless its provider has an account of its
    own.
 6. Unknown events, fields and finish reasons from a provider are never fatal.
 7. The folded stream equals the complete reply.
@@ -26,8 +26,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import orjson
 
-from native_api.dialects.shared import inspection, owned
-from native_api.dialects.shared.token_counts import joined
+from native_api.dialects.shared import body_inspection, gateway_owned
+from native_api.dialects.shared.token_counts import join_usage
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
     ROUTING_FIELDS,
@@ -45,7 +45,7 @@ Framing = Literal["sse", "ndjson", "eventstream"]
 T = TypeVar("T")
 
 
-def guarded(read: Callable[..., T]) -> Callable[..., T]:
+def guard(read: Callable[..., T]) -> Callable[..., T]:
     """`read`, whose every failure is an UpstreamError: a reply in a shape that nobody foresaw is
     the provider's fault."""
 
@@ -61,7 +61,7 @@ def guarded(read: Callable[..., T]) -> Callable[..., T]:
     return guarded_read
 
 
-def guarded_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
+def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
     """The same for what is read lazily."""
 
     @wraps(read)
@@ -76,7 +76,7 @@ def guarded_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
     return guarded_read
 
 
-def event_json(event: Event) -> Any:
+def parse_event(event: Event) -> Any:
     """What an event of a JSON stream says. Raises UpstreamError for anything else."""
     try:
         return orjson.loads(event.data)
@@ -96,15 +96,15 @@ class StreamParser(ABC):
         super().__init_subclass__(**options)
         for name in ("feed", "close"):
             if name in cls.__dict__:
-                setattr(cls, name, guarded_chunks(cls.__dict__[name]))
+                setattr(cls, name, guard_chunks(cls.__dict__[name]))
 
-    def count(self, told: Usage | None) -> None:
+    def record_usage(self, told: Usage | None) -> None:
         """Note what the provider tells of usage now; it never makes less of what was told before
         than `counts` says."""
         if told is not None:
-            self.usage = told if self.usage is None else joined(self.usage, told)
+            self.usage = told if self.usage is None else join_usage(self.usage, told)
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         """What was read of the answer and is in no chunk yet, in the form of a delta. For counting
         what a broken answer had."""
         return {}
@@ -128,17 +128,17 @@ class Dialect(ABC):
 
     name: ClassVar[str]
     framing: ClassVar[Framing] = "sse"
-    format: ClassVar[str] = ""
+    native_format: ClassVar[str] = ""
     """What this wire's own blocks and reasoning are marked with, where that is not `name`."""
 
-    renamed: ClassVar[Mapping[str, str]]
+    renamed_fields: ClassVar[Mapping[str, str]]
     """Unified field -> body field, copied as it is."""
-    built: ClassVar[frozenset[str]]
+    translated_fields: ClassVar[frozenset[str]]
     """Unified fields that `build` translates."""
-    hints: ClassVar[frozenset[str]] = frozenset()
+    omitted_fields: ClassVar[frozenset[str]] = frozenset()
     """Unified fields this wire cannot say and that do not change the answer's meaning: left out and
     reported."""
-    refused: ClassVar[frozenset[str]] = frozenset()
+    refused_fields: ClassVar[frozenset[str]] = frozenset()
     """Unified fields this wire cannot say and that do: the target is unsuitable."""
 
     remote_files: ClassVar[frozenset[str]] = frozenset()
@@ -148,71 +148,71 @@ class Dialect(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "response" in cls.__dict__:
-            cls.response = guarded(cls.__dict__["response"])  # type: ignore[method-assign]
+            cls.response = guard(cls.__dict__["response"])  # type: ignore[method-assign]
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         """The upstream request for this chat at this target. Raises InvalidRequest."""
-        self.check_blocks(chat)
+        self.check_provider_content(chat)
         body: Json = {}
         omitted: list[str] = []
         chat = _without_storing(chat, target, omitted)
-        options = self.options(chat, target)
-        unsupported = self.unsupported(chat, target)
+        options = self.read_options(chat, target)
+        unsupported = self.unsupported_fields(chat, target)
         for name, value in chat.items():
             if name in ROUTING_FIELDS or value is None:
                 continue
-            if name in self.refused or (
-                name in unsupported and name not in self.hints and not is_hint(name)
+            if name in self.refused_fields or (
+                name in unsupported and name not in self.omitted_fields and not is_hint(name)
             ):
-                self.refuse(name, value)
-            elif name in self.hints or name in unsupported:
+                self.refuse_field(name, value)
+            elif name in self.omitted_fields or name in unsupported:
                 omitted.append(name)
-            elif name in self.renamed:
-                body[self.renamed[name]] = value
+            elif name in self.renamed_fields:
+                body[self.renamed_fields[name]] = value
         supported: Any = (
             {name: value for name, value in chat.items() if name not in unsupported}
             if unsupported
             else chat
         )
         try:
-            self.build(supported, target, body, omitted)
+            self.build_body(supported, target, body, omitted)
             self.add_options(body, options, chat, target)
         except RecursionError:
             raise InvalidRequest("The request is nested too deeply.") from None
-        headers = {**self.headers(chat, target), **self.take_headers(body)}
+        headers = {**self.headers(chat, target), **self.pop_headers(body)}
         content = encode(body)
         if not target.provider.own_account:
-            inspection.refuse_kept(body, content, chat)
+            body_inspection.refuse_provider_state(body, content, chat)
         return UpstreamRequest(
             self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content
         )
 
-    def options(self, chat: ChatRequest, target: Target) -> Json:
+    def read_options(self, chat: ChatRequest, target: Target) -> Json:
         """The caller's own additions for this target, none of them a member that the gateway owns.
         Raises UnsupportedField."""
-        name, options = provider_options(chat, target)
-        owned.check_options(
+        name, options = find_provider_options(chat, target)
+        gateway_owned.check_options(
             self.name, options, f"provider_options.{name}", target.provider.own_account
         )
         return options
 
-    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+    def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
         """Fields this target refuses although its wire has them."""
         return target.provider.quirks.unsupported
 
-    def refuse(self, name: str, value: Any) -> None:
+    def refuse_field(self, name: str, value: Any) -> None:
         """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools:
         []`)."""
-        if not asks_nothing(name, value):
+        if not is_default(name, value):
             raise UnsupportedField(name, "this provider has no such field")
 
-    def check_blocks(self, chat: ChatRequest) -> None:
+    def check_provider_content(self, chat: ChatRequest) -> None:
         """Raise for blocks of another wire's own that the client wrote; those of a model's reply
         are left out where they mean nothing."""
         for position, message in enumerate(chat["messages"]):
             if message.get("provider_content") and message["role"] != "assistant":
                 for item in message["provider_content"]:
-                    if item.get("format") != (self.format or self.name):
+                    if item.get("format") != (self.native_format or self.name):
                         raise UnsupportedField(
                             f"messages[{position}].provider_content",
                             "these blocks are for another kind of provider",
@@ -222,10 +222,10 @@ class Dialect(ABC):
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         """Put the caller's own additions for this target into the body."""
-        merge(body, options)
+        merge_options(body, options)
 
     @abstractmethod
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         """Fill `body` with everything that is more than a rename; append to `omitted` what had to
         be left out."""
 
@@ -237,7 +237,7 @@ class Dialect(ABC):
         engine."""
         return {}
 
-    def take_headers(self, body: Json) -> dict[str, str]:
+    def pop_headers(self, body: Json) -> dict[str, str]:
         """Takes members out of the finished body that the wire has as headers."""
         return {}
 
@@ -245,7 +245,7 @@ class Dialect(ABC):
     def response(self, body: Json, target: Target) -> ChatCompletion:
         """The unified reply. Raises UpstreamError where the body is an error or no reply at all."""
 
-    def unfinished(self, body: Any) -> str:
+    def unfinished_state(self, body: Any) -> str:
         """The state of a reply whose answer the provider is yet to write, which nobody would count;
         "" for any other."""
         return ""
@@ -259,7 +259,7 @@ class Dialect(ABC):
         """What a non-2xx answer means. `headers` has lower-case names; `body` may be anything."""
 
 
-HINTS = frozenset(
+HINT_FIELDS = frozenset(
     {
         "seed", "presence_penalty", "frequency_penalty", "logit_bias", "temperature", "top_p", "verbosity",
         "reasoning_effort", "parallel_tool_calls", "prediction", "metadata", "user", "safety_identifier",
@@ -270,10 +270,10 @@ HINTS = frozenset(
 
 
 def is_hint(name: str) -> bool:
-    return name in HINTS
+    return name in HINT_FIELDS
 
 
-DEFAULTS: Mapping[str, Any] = {
+DEFAULT_VALUES: Mapping[str, Any] = {
     "n": 1,
     "tool_choice": "auto",
     "response_format": {"type": "text"},
@@ -282,14 +282,16 @@ DEFAULTS: Mapping[str, Any] = {
 """Values that ask for what a model does anyway."""
 
 
-def asks_nothing(name: str, value: Any) -> bool:
+def is_default(name: str, value: Any) -> bool:
     """Empty `web_search_options` do ask: for a search as it is done by default."""
     if name == "web_search_options":
         return False
-    return value in (None, False, [], {}, "") or (name in DEFAULTS and value == DEFAULTS[name])
+    return value in (None, False, [], {}, "") or (
+        name in DEFAULT_VALUES and value == DEFAULT_VALUES[name]
+    )
 
 
-def provider_options(chat: ChatRequest, target: Target) -> tuple[str, Json]:
+def find_provider_options(chat: ChatRequest, target: Target) -> tuple[str, Json]:
     """The name and the members of the caller's own additions for this target: by the provider's
     name, else by its dialect's."""
     options = chat.get("provider_options") or {}
@@ -305,7 +307,7 @@ def _without_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> C
     return {**chat, "store": False}
 
 
-def merge(body: Json, options: Mapping[str, Any]) -> None:
+def merge_options(body: Json, options: Mapping[str, Any]) -> None:
     """Merge `options` into `body`, objects member by member, anything else replaced. Changes `body`
     itself and nothing in it."""
     for name, value in options.items():

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Final
 
 from native_api.conf import native_settings
-from native_api.dialects.shared import owned
-from native_api.dialects.shared.content import limit_of
+from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.exceptions import BudgetExceeded
 from native_api.limits.rules import Rule
 from native_api.models.fields import units_of
@@ -88,15 +88,15 @@ class Demand:
     @cached_property
     def answers(self) -> int:
         wire, body = self._prepared.wire, self._prepared.body
-        return (owned.answers(wire, body) if wire else self._chat.get("n")) or 1
+        return (gateway_owned.read_choice_count(wire, body) if wire else self._chat.get("n")) or 1
 
     @cached_property
     def output_tokens(self) -> int:
         """Up to the limit that the target is sent. One that the client did not set is the wire's
         own, and seldom reached."""
-        usual, asked = usual_output(self.target), limit_of(self._chat)
+        usual, asked = usual_output(self.target), read_max_tokens(self._chat)
         limit = (
-            owned.output_limit(self._prepared.wire, self._prepared.body)
+            gateway_owned.read_output_limit(self._prepared.wire, self._prepared.body)
             if self._prepared.wire
             else asked
         )
@@ -109,7 +109,7 @@ class Demand:
     def _tier(self) -> str:
         wire = self._prepared.wire
         return (
-            owned.service_tier(wire, self._prepared.body)
+            gateway_owned.read_requested_tier(wire, self._prepared.body)
             if wire
             else self._chat.get("service_tier") or ""
         )

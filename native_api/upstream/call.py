@@ -20,7 +20,7 @@ import orjson
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, Framing, StreamParser, encode
-from native_api.dialects.shared.nesting import MAX_DEPTH, brackets, check_value_depth
+from native_api.dialects.shared.nesting import MAX_DEPTH, check_value_depth, count_brackets
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.types import (
     ChatCompletion,
@@ -198,7 +198,7 @@ class UpstreamStream:
         with suppress(
             Exception
         ):  # of a wire that breaks its own rules; the answer is over in any case
-            waiting.append(self._parser.held())
+            waiting.append(self._parser.pending_delta())
         return waiting
 
     async def begin(self) -> None:
@@ -370,9 +370,9 @@ def _reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise UpstreamError("The provider's answer is not JSON.") from None
-    if brackets(body) > MAX_DEPTH:
+    if count_brackets(body) > MAX_DEPTH:
         check_value_depth(parsed)
-    state = dialect.unfinished(parsed)
+    state = dialect.unfinished_state(parsed)
     if state:
         raise UpstreamError(f"The provider has not answered: the response is {state}.")
     try:

@@ -12,22 +12,22 @@ import orjson
 import pytest
 
 from native_api.dialects.shared.memo import (
-    ENTRY_BYTES,
-    LARGEST_SHARE,
+    ENTRY_OVERHEAD_BYTES,
+    MAX_VALUE_SHARE,
     MISSING,
     FrozenDict,
     FrozenList,
     Memo,
-    footprint,
-    frozen,
+    freeze,
+    measure_bytes,
 )
 
 VALUE = "x" * 1000
-SIZE = footprint(VALUE) + ENTRY_BYTES
+SIZE = measure_bytes(VALUE) + ENTRY_OVERHEAD_BYTES
 
 
 def memo_for(values: int) -> Memo[Any]:
-    """A memo with room for so many VALUEs; at least LARGEST_SHARE of them, or none is small
+    """A memo with room for so many VALUEs; at least MAX_VALUE_SHARE of them, or none is small
     enough."""
     return Memo(values * SIZE)
 
@@ -52,7 +52,7 @@ def test_it_never_takes_up_more_bytes_than_it_may() -> None:
     memo = memo_for(50)
     for number in range(500):
         memo.put(key(number), VALUE)
-        assert memo.bytes == len(memo.values()) * SIZE <= memo.most_bytes
+        assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
     assert len(memo.values()) == 50
 
 
@@ -61,7 +61,7 @@ def test_it_is_bounded_by_bytes_and_not_by_the_number_of_values() -> None:
     for number in range(500):
         memo.put(key(number), number % 7)
     assert len(memo.values()) > 100
-    assert memo.bytes <= memo.most_bytes
+    assert memo.bytes <= memo.max_bytes
 
 
 def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
@@ -77,7 +77,7 @@ def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
 def test_a_large_value_is_not_remembered_and_pushes_out_nothing() -> None:
     memo = memo_for(50)
     memo.put(b"small", VALUE)
-    memo.put(b"large", "x" * (memo.most_bytes // LARGEST_SHARE))
+    memo.put(b"large", "x" * (memo.max_bytes // MAX_VALUE_SHARE))
     assert memo.get(b"large") is MISSING
     assert memo.get(b"small") is VALUE
 
@@ -92,10 +92,10 @@ def test_a_value_that_is_replaced_is_counted_once() -> None:
 
 
 def test_the_bytes_are_those_of_all_that_is_in_a_value() -> None:
-    assert footprint({"a": [VALUE, VALUE]}) > 2 * footprint(VALUE)
-    assert footprint(
-        frozen({"names": {f"name {number}": {} for number in range(1000)}})
-    ) > 1000 * footprint({})
+    assert measure_bytes({"a": [VALUE, VALUE]}) > 2 * measure_bytes(VALUE)
+    assert measure_bytes(
+        freeze({"names": {f"name {number}": {} for number in range(1000)}})
+    ) > 1000 * measure_bytes({})
 
 
 def test_threads_may_share_it() -> None:
@@ -113,7 +113,7 @@ def test_threads_may_share_it() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert memo.bytes == len(memo.values()) * SIZE <= memo.most_bytes
+    assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
 
 
 # --- frozen --------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_no_method_changes_a_frozen_list(name: str) -> None:
 
 def test_everything_inside_is_frozen_and_what_it_was_made_of_is_left_alone() -> None:
     plain: dict[str, Any] = {"a": [{"b": {}}], "c": "text"}
-    made = frozen(plain)
+    made = freeze(plain)
     assert made == plain
     assert (type(made), type(made["a"]), type(made["a"][0]), type(made["a"][0]["b"])) == (
         FrozenDict,
@@ -167,7 +167,7 @@ def test_everything_inside_is_frozen_and_what_it_was_made_of_is_left_alone() -> 
     ids=["deepcopy", "pickle", "orjson"],
 )
 def test_a_copy_is_plain_to_its_depth(copied: Any) -> None:
-    made = copied(frozen({"a": [{"b": {}}]}))
+    made = copied(freeze({"a": [{"b": {}}]}))
     made["a"][0]["b"]["c"] = 1
     made["a"].append(2)
     assert made == {"a": [{"b": {"c": 1}}, 2]}
@@ -175,7 +175,7 @@ def test_a_copy_is_plain_to_its_depth(copied: Any) -> None:
 
 
 def test_a_merge_of_a_frozen_dict_is_plain() -> None:
-    told = frozen({"a": 1})
+    told = freeze({"a": 1})
     assert {**told, "b": 2} == {"a": 1, "b": 2}
     assert (
         type({**told})

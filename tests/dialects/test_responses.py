@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.content import NATIVE_FORMATS
+from native_api.dialects.shared.provider_content import NATIVE_FORMATS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, Provider, Target
 from tests.dialects.stream_folding import fold
@@ -108,7 +108,7 @@ def test_reasoning_of_other_wires_stays_here(format: str | None) -> None:
 
 
 def test_every_wire_but_openais_own_marks_its_reasoning() -> None:
-    assert {dialect.format or name for name, dialect in DIALECTS.items()} - {
+    assert {dialect.native_format or name for name, dialect in DIALECTS.items()} - {
         "openai"
     } <= NATIVE_FORMATS
 
@@ -183,10 +183,10 @@ def test_an_answer_that_is_only_queued_is_empty() -> None:
 @pytest.mark.parametrize("state", ["queued", "in_progress"])
 def test_a_response_that_is_kept_by_the_provider_says_so(state: str) -> None:
     body = {"id": "resp_1", "status": state, "output": []}
-    assert DIALECT.unfinished(body) == state
-    assert DIALECT.unfinished({**body, "status": "completed"}) == ""
+    assert DIALECT.unfinished_state(body) == state
+    assert DIALECT.unfinished_state({**body, "status": "completed"}) == ""
     assert (
-        DIALECT.unfinished(
+        DIALECT.unfinished_state(
             {
                 **body,
                 "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],

@@ -19,15 +19,21 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.anthropic.schema import enforceable
 from native_api.dialects.bedrock.schema import is_taken
 from native_api.dialects.gemini.schema import adapted
-from native_api.dialects.shared.json_schema import GROWTH, MAX_BYTES, MAX_PARTS, MEMO_BYTES, Adapter
-from native_api.dialects.shared.memo import ENTRY_BYTES, footprint, frozen
+from native_api.dialects.shared.json_schema import (
+    MAX_GROWTH_FACTOR,
+    MAX_PARTS,
+    MAX_SCHEMA_BYTES,
+    MEMO_BYTES,
+    SchemaAdapter,
+)
+from native_api.dialects.shared.memo import ENTRY_OVERHEAD_BYTES, freeze, measure_bytes
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Provider, Target
 from tests.dialects.test_mutations import mutated
 from tests.dialects.work_counter import work_of
 
 Schema = dict[str, Any]
-ADAPTERS: list[Adapter[Any]] = [adapted, enforceable, is_taken]
+ADAPTERS: list[SchemaAdapter[Any]] = [adapted, enforceable, is_taken]
 each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=["gemini", "anthropic", "bedrock"])
 TEXT: Schema = {"type": "string"}
 
@@ -168,7 +174,7 @@ each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__
 @each_adapter
 @each_shape
 def test_a_schema_twice_as_large_is_twice_the_work(
-    adapter: Adapter[Any], shape: Callable[[int], Schema]
+    adapter: SchemaAdapter[Any], shape: Callable[[int], Schema]
 ) -> None:
     def adapt(schema: Schema) -> Any:
         return adapter.adapt(schema, "place")
@@ -180,18 +186,18 @@ def test_a_schema_twice_as_large_is_twice_the_work(
 @each_adapter
 @each_shape
 def test_what_comes_out_is_a_few_times_what_went_in(
-    adapter: Adapter[Any], shape: Callable[[int], Schema]
+    adapter: SchemaAdapter[Any], shape: Callable[[int], Schema]
 ) -> None:
     schema = shape(400)
     with suppress(UnsupportedField):
-        assert len(orjson.dumps(adapter(schema, "place"))) <= (GROWTH + 2) * len(
+        assert len(orjson.dumps(adapter(schema, "place"))) <= (MAX_GROWTH_FACTOR + 2) * len(
             orjson.dumps(schema)
         )
 
 
 # --- what is refused -----------------------------------------------------------------------------------------
 
-LONG: Schema = {**object_of(a=TEXT), "description": "x" * MAX_BYTES}
+LONG: Schema = {**object_of(a=TEXT), "description": "x" * MAX_SCHEMA_BYTES}
 MANY_PARTS: Schema = object_of(a={"enum": [[]] * MAX_PARTS})
 FULL_OF_BRACKETS: Schema = {
     **object_of(a=TEXT),
@@ -250,7 +256,7 @@ def test_a_dialect_that_sends_schemas_as_they_are_sends_any(name: str) -> None:
 
 
 @each_adapter
-def test_brackets_inside_of_texts_are_not_parts(adapter: Adapter[Any]) -> None:
+def test_brackets_inside_of_texts_are_not_parts(adapter: SchemaAdapter[Any]) -> None:
     assert adapter(FULL_OF_BRACKETS, "place")
 
 
@@ -281,7 +287,9 @@ JUNK_BASE: list[Schema] = [shape(3) for shape in SHAPES]
 
 @each_adapter
 @pytest.mark.parametrize("seed", range(60))
-def test_a_schema_that_is_none_is_adapted_or_refused(adapter: Adapter[Any], seed: int) -> None:
+def test_a_schema_that_is_none_is_adapted_or_refused(
+    adapter: SchemaAdapter[Any], seed: int
+) -> None:
     dice = random.Random(seed)
     told = mutated(dice.choice(JUNK_BASE), dice)
     with suppress(InvalidRequest):
@@ -298,22 +306,22 @@ def nothing_remembered() -> None:
 
 
 @each_adapter
-def test_the_same_schema_is_adapted_once(adapter: Adapter[Any]) -> None:
+def test_the_same_schema_is_adapted_once(adapter: SchemaAdapter[Any]) -> None:
     first = adapter(object_of(a=TEXT), "here")
     assert adapter(json.loads(json.dumps(object_of(a=TEXT))), "there") is first
     assert len(adapter.memo.values()) == 1
 
 
 @each_adapter
-def test_what_is_remembered_is_bounded_by_its_size(adapter: Adapter[Any]) -> None:
+def test_what_is_remembered_is_bounded_by_its_size(adapter: SchemaAdapter[Any]) -> None:
     for number in range(400):
         adapter(
-            {**object_of(a=TEXT), "title": f"{number}" + "x" * (adapter.memo.largest_bytes // 2)},
+            {**object_of(a=TEXT), "title": f"{number}" + "x" * (adapter.memo.max_value_bytes // 2)},
             "place",
         )
         assert adapter.memo.bytes <= MEMO_BYTES
     assert adapter.memo.bytes == sum(
-        footprint(value) + ENTRY_BYTES for value in adapter.memo.values()
+        measure_bytes(value) + ENTRY_OVERHEAD_BYTES for value in adapter.memo.values()
     )
 
 
@@ -326,22 +334,22 @@ def test_what_is_remembered_is_bounded_by_its_size(adapter: Adapter[Any]) -> Non
     ],
     ids=["parts", "text"],
 )
-def test_large_schemas_are_not_remembered(adapter: Adapter[Any], schema: Schema) -> None:
+def test_large_schemas_are_not_remembered(adapter: SchemaAdapter[Any], schema: Schema) -> None:
     assert adapter(schema, "place") == adapter(schema, "place")
     assert adapter.memo.values() == []
 
 
 @each_adapter
-def test_keys_are_short_whatever_they_stand_for(adapter: Adapter[Any]) -> None:
+def test_keys_are_short_whatever_they_stand_for(adapter: SchemaAdapter[Any]) -> None:
     adapter({**object_of(a=TEXT), "title": "x" * 50_000}, "place" * 1000)
     assert {len(key) for key in adapter.memo._entries} == {32}
 
 
 @pytest.mark.parametrize("adapter", [adapted, enforceable])
 @pytest.mark.parametrize("title", ["small", "x" * MEMO_BYTES])
-def test_nobody_can_change_what_is_shared(adapter: Adapter[Any], title: str) -> None:
+def test_nobody_can_change_what_is_shared(adapter: SchemaAdapter[Any], title: str) -> None:
     """Not even what is too large to be remembered: its parts may be the request's own."""
-    made = adapter({**object_of(a=TEXT), "title": title[: MAX_BYTES // 2]}, "place")
+    made = adapter({**object_of(a=TEXT), "title": title[: MAX_SCHEMA_BYTES // 2]}, "place")
     with pytest.raises(TypeError):
         made["properties"]["a"]["enum"] = ["pwned"]
-    assert type(made) is type(frozen({}))
+    assert type(made) is type(freeze({}))

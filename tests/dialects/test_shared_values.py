@@ -17,8 +17,8 @@ import pytest
 
 from native_api import dialects
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.json_schema import Adapter
-from native_api.dialects.shared.memo import FrozenDict, FrozenList, frozen
+from native_api.dialects.shared.json_schema import SchemaAdapter
+from native_api.dialects.shared.memo import FrozenDict, FrozenList, freeze
 from native_api.types import Provider, Target
 from tests.dialects.test_schemas import MODELS
 from tests.test_recordings import cases, target_of
@@ -29,14 +29,14 @@ MODULES = [
 ]
 
 
-def adapters() -> list[Adapter[Any]]:
+def adapters() -> list[SchemaAdapter[Any]]:
     """Every adapter that a module of the dialects has."""
     return list(
         {
             id(value): value
             for module in MODULES
             for value in vars(module).values()
-            if isinstance(value, Adapter)
+            if isinstance(value, SchemaAdapter)
         }.values()
     )
 
@@ -63,7 +63,7 @@ def everything(value: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("case", cases("request"))
 def test_no_dialect_changes_a_request_or_what_it_remembers(case: dict[str, Any]) -> None:
     dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
-    chat: Any = frozen(case["chat"])
+    chat: Any = freeze(case["chat"])
     for _ in range(2):
         assert dialect.request(chat, target).body == case["request"]["body"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.token_counts import count, join, joined
+from native_api.dialects.shared.token_counts import join_counts, join_usage, read_count
 from native_api.types import Event, Provider, Target
 from native_api.upstream.call import DECODERS
 from tests.test_recordings import cases, stream_of, target_of
@@ -319,8 +319,8 @@ def replaced(value: Any, number: Any, inside: bool = False) -> Any:
     [(5, 5), (5.9, 5), (0, 0), (-5, 0), ("5", 0), (True, 0), (None, 0), (2**53, 0), ([5], 0)],
 )
 def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
-    assert count({"a": value}, "a") == expected
-    assert count(value, "a") == 0
+    assert read_count({"a": value}, "a") == expected
+    assert read_count(value, "a") == 0
 
 
 @pytest.mark.parametrize(
@@ -353,10 +353,10 @@ def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
 )
 def test_how_counts_are_joined(earlier: Any, later: Any, expected: Any) -> None:
     before = json.dumps([earlier, later])
-    assert join(earlier, later, {"written"}) == expected
+    assert join_counts(earlier, later, {"written"}) == expected
     assert json.dumps([earlier, later]) == before, "what was told is not changed"
 
 
 def test_a_total_is_at_least_the_sum() -> None:
-    assert joined(used(10, 51), used(10, 0))["total_tokens"] == 61
-    assert joined(used(169, 0), used(79, 12))["total_tokens"] == 91
+    assert join_usage(used(10, 51), used(10, 0))["total_tokens"] == 61
+    assert join_usage(used(169, 0), used(79, 12))["total_tokens"] == 91

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from native_api.dialects.shared.owned import OWNED, normal
-from tests.dialects.test_owned import USER_BLOCKS, nested
+from native_api.dialects.shared.gateway_owned import OWNED, normalize_name
+from tests.dialects.test_gateway_owned import USER_BLOCKS, nested
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream, says
 from tests.servers import Site, running_site
@@ -122,5 +122,7 @@ def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(
 
 def top(body: Any) -> Any:
     return {
-        name: value for name, value in body.items() if normal(name) not in ("messages", "contents")
+        name: value
+        for name, value in body.items()
+        if normalize_name(name) not in ("messages", "contents")
     }

@@ -51,7 +51,7 @@ def in_options(**members: Any) -> Any:
 
 
 def native(wire: str) -> Any:
-    return DIALECTS[wire].format or wire
+    return DIALECTS[wire].native_format or wire
 
 
 TURN = {"role": "user", "content": WORDS}

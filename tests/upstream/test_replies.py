@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.content import value_of
+from native_api.dialects.shared.json_values import parse_json
 from native_api.dialects.shared.nesting import MAX_DEPTH, check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Provider, Secret, Target
@@ -221,9 +221,9 @@ def test_text_that_is_not_json_is_left_to_its_reader() -> None:
 
 
 def test_json_in_the_text_of_a_reply_is_not_read_deeper() -> None:
-    assert value_of(deep(MAX_DEPTH).decode()) == orjson.loads(deep(MAX_DEPTH))
+    assert parse_json(deep(MAX_DEPTH).decode()) == orjson.loads(deep(MAX_DEPTH))
     with pytest.raises(UpstreamError, match="nested too deeply"):
-        value_of(deep(MAX_DEPTH + 1).decode())
+        parse_json(deep(MAX_DEPTH + 1).decode())
 
 
 SERVER_TOOL = [

@@ -57,7 +57,7 @@ class Reading:
         return self.parser.usage
 
     def unread(self) -> list[Json]:
-        return [*self.waiting, self.parser.held()]
+        return [*self.waiting, self.parser.pending_delta()]
 
     def read(self, events: Iterable[Event]) -> None:
         for event in events:

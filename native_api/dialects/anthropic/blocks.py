@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.content import FORCED_TOOL, arguments_text, value_of
 from native_api.dialects.shared.deltas import add_delta
-from native_api.dialects.shared.replay import Place
+from native_api.dialects.shared.json_values import parse_json
+from native_api.dialects.shared.replay import ReplyPosition
+from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.types import Json
 
 WIRE: Final = "anthropic"
@@ -29,7 +30,7 @@ class Answer:
         self.reply_id = ""
         self.forced = False
         self.annotations: list[Json] = []
-        self.place = Place(WIRE)
+        self.place = ReplyPosition(WIRE)
         self._open: dict[Any, _Block] = {}
         self._goes_on = False
         """Whether a text that comes now must be told apart from what came last."""
@@ -40,7 +41,7 @@ class Answer:
 
     def start(self, index: Any, told: Json, whole: bool = False) -> Json:
         """The delta that a block's beginning means. `whole`: no pieces will follow."""
-        block = self._open[index] = _Block(told, self.place.here(), self.place.length)
+        block = self._open[index] = _Block(told, self.place.offsets(), self.place.length)
         begin = BEGINNINGS.get(block.kind)
         return begin(self, block, whole) if begin else {}
 
@@ -49,7 +50,7 @@ class Answer:
         block = self._open.get(index)
         if block is None:
             block = self._open[index] = _Block(
-                {"type": "text"}, self.place.here(), self.place.length
+                {"type": "text"}, self.place.offsets(), self.place.length
             )
         if kind == "text_delta":
             return self._say(piece.get("text"))
@@ -74,7 +75,7 @@ class Answer:
         if block.kind in BEGINNINGS:
             return {}
         self._goes_on = False
-        return {"provider_content": [self.place.keep(block.plain(), block.here)]}
+        return {"provider_content": [self.place.build_item(block.plain(), block.here)]}
 
     def end(self, about: Json) -> Json:
         """What is owed at the end: blocks that were left open, annotations, and what was told about
@@ -85,7 +86,7 @@ class Answer:
         if self.annotations:
             owed["annotations"] = self.annotations
         if about:
-            owed.setdefault("provider_content", []).append(self.place.keep(about, {}))
+            owed.setdefault("provider_content", []).append(self.place.build_item(about, {}))
         return owed
 
     def held(self) -> Json:
@@ -113,12 +114,12 @@ class Answer:
                 if (found := annotation(citation, block.start, end))
             ]
             self._goes_on = False
-            kept = self.place.keep({"type": "text", "citations": block.citations}, block.here)
+            kept = self.place.build_item({"type": "text", "citations": block.citations}, block.here)
             return {"provider_content": [{**kept, "until": end}]}
         if end == block.start:
             return {}
         goes_on, self._goes_on = self._goes_on, True
-        return {"provider_content": [self.place.keep({}, block.here)]} if goes_on else {}
+        return {"provider_content": [self.place.build_item({}, block.here)]} if goes_on else {}
 
     # --- thinking --------------------------------------------------------------------------------------------
 
@@ -166,9 +167,9 @@ class Answer:
 
     def _start_call(self, block: _Block, whole: bool) -> Json:
         told = block.told
-        given = arguments_text(told.get("input")) if whole or told.get("input") else ""
+        given = format_arguments(told.get("input")) if whole or told.get("input") else ""
         block.said = bool(given)
-        if told.get("name") == FORCED_TOOL:
+        if told.get("name") == ANSWER_TOOL:
             self.forced = True
             return self._say(given)
         block.number = self.place.calls
@@ -244,7 +245,7 @@ class _Block:
 
     def plain(self) -> Json:
         if self.json:
-            self.told["input"] = value_of(self.json)
+            self.told["input"] = parse_json(self.json)
         return self.told
 
 

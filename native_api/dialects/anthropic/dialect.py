@@ -21,14 +21,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.anthropic.betas import check_named, header_of, of_options
-from native_api.dialects.anthropic.errors import error_of
-from native_api.dialects.anthropic.messages import Conversation, container_of
+from native_api.dialects.anthropic.errors import read_error
+from native_api.dialects.anthropic.messages import MessageTranslator, container_of
 from native_api.dialects.anthropic.models import BUDGETS, LEAST_BUDGET, Abilities, abilities
-from native_api.dialects.anthropic.reply import reply
+from native_api.dialects.anthropic.reply import build_reply
 from native_api.dialects.anthropic.stream import AnthropicStream
 from native_api.dialects.anthropic.tools import add_tools, is_forced, joined, shape_answer
-from native_api.dialects.base import Dialect, StreamParser, merge, provider_options
-from native_api.dialects.shared.content import check_modalities, limit_of, stops_of
+from native_api.dialects.base import Dialect, StreamParser, find_provider_options, merge_options
+from native_api.dialects.shared.request_fields import (
+    check_text_only,
+    read_max_tokens,
+    read_stop_sequences,
+)
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
@@ -42,20 +46,20 @@ DEFAULT_SAMPLING: Final = 1
 
 class Anthropic(Dialect):
     name = "anthropic"
-    renamed = {"temperature": "temperature", "top_p": "top_p"}
-    built = frozenset(
+    renamed_fields = {"temperature": "temperature", "top_p": "top_p"}
+    translated_fields = frozenset(
         {
             "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
             "reasoning_effort", "user", "safety_identifier", "service_tier", "web_search_options", "modalities",
         }
     )  # fmt: skip
-    hints = frozenset(
+    omitted_fields = frozenset(
         {
             "seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity", "prediction", "metadata", "prompt_cache_key",
             "store",
         }
     )  # fmt: skip
-    refused = frozenset({"n", "logprobs", "top_logprobs", "audio"})
+    refused_fields = frozenset({"n", "logprobs", "top_logprobs", "audio"})
     remote_files = frozenset({"image_url", "file"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
@@ -64,20 +68,20 @@ class Anthropic(Dialect):
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {"anthropic-version": VERSION}
 
-    def options(self, chat: ChatRequest, target: Target) -> Json:
-        options = super().options(chat, target)
+    def read_options(self, chat: ChatRequest, target: Target) -> Json:
+        options = super().read_options(chat, target)
         check_named(
-            options.get("betas"), f"provider_options.{provider_options(chat, target)[0]}.betas"
+            options.get("betas"), f"provider_options.{find_provider_options(chat, target)[0]}.betas"
         )
         return options
 
-    def take_headers(self, body: Json) -> dict[str, str]:
+    def pop_headers(self, body: Json) -> dict[str, str]:
         return header_of(body.pop("betas"))
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        check_modalities(chat)
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        check_text_only(chat)
         can = abilities(target.model)
-        conversation = Conversation(can.takes_system_turns)
+        conversation = MessageTranslator(can.takes_system_turns)
         conversation.add(chat["messages"])
         body["model"], body["messages"], body["betas"] = (
             target.model,
@@ -86,15 +90,15 @@ class Anthropic(Dialect):
         )
         if conversation.system:
             body["system"] = conversation.system
-        omitted += sorted(conversation.hints)
+        omitted += sorted(conversation.omitted)
         container = container_of(chat["messages"])
         if container:
             body["container"] = container
-        body["max_tokens"] = limit_of(chat) or can.output_limit
+        body["max_tokens"] = read_max_tokens(chat) or can.output_limit
         if chat.get("stream"):
             body["stream"] = True
-        if stops_of(chat):
-            body["stop_sequences"] = stops_of(chat)
+        if read_stop_sequences(chat):
+            body["stop_sequences"] = read_stop_sequences(chat)
         _identify(chat, body, omitted)
         add_tools(chat, can, body, omitted)
         shape_answer(chat, can, body)
@@ -105,19 +109,19 @@ class Anthropic(Dialect):
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         tools, betas = body.get("tools") or [], body["betas"]
-        merge(body, options)
+        merge_options(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = joined(tools, options["tools"])
         body["betas"] = [*betas, *(options.get("betas") or ()), *of_options(body)]
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        return reply(body)
+        return build_reply(body)
 
     def stream(self, target: Target) -> StreamParser:
         return AnthropicStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return error_of(status, headers, body)
+        return read_error(status, headers, body)
 
 
 def _identify(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
@@ -147,10 +151,10 @@ def _think(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) ->
     if effort == "none" or is_forced(body.get("tool_choice", {})):
         added, is_exact = can.without_thinking()
         is_exact = is_exact and effort == "none"
-        merge(body, added)
+        merge_options(body, added)
     elif can.thinking == "adaptive":
         nearest = can.effort(effort)
-        merge(body, {"thinking": can.adaptive(), "output_config": {"effort": nearest}})
+        merge_options(body, {"thinking": can.adaptive(), "output_config": {"effort": nearest}})
         is_exact = nearest == effort
     else:
         is_exact = can.thinking == "by budget" and _set_budget(BUDGETS[effort], body)

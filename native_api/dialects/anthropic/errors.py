@@ -12,7 +12,12 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.shared.errors import error_inside, error_object, provider_error, site_error
+from native_api.dialects.shared.errors import (
+    build_error,
+    build_site_error,
+    find_error_detail,
+    read_embedded_error,
+)
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -35,27 +40,27 @@ THE_SITES: Final = re.compile(r"credit balance|usage limits|disabled organizatio
 """What Anthropic answers with 400 although it is the site's account that must be mended."""
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a non-2xx answer means; `body` may be anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return provider_error(status, {}, headers)
-    return _meaning(status, error_object(parsed), headers)
+        return build_error(status, {}, headers)
+    return _build_error(status, find_error_detail(parsed), headers)
 
 
-def error_told(body: Any) -> UpstreamError:
+def read_reply_error(body: Any) -> UpstreamError:
     """The error that came with status 200, or in place of an answer."""
     if not isinstance(body, dict) or body.get("type") != "error":
-        return error_inside(body)
-    detail = error_object(body)
-    return _meaning(STATUSES.get(str(detail.get("type")), 0), detail, {})
+        return read_embedded_error(body)
+    detail = find_error_detail(body)
+    return _build_error(STATUSES.get(str(detail.get("type")), 0), detail, {})
 
 
-def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
+def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
     words = str(detail.get("message") or "")
     if status == 400 and THE_SITES.search(words):
-        return site_error(status, words)
+        return build_site_error(status, words)
     if status == 400 and POLICY.search(words):
         detail = {**detail, "code": "content_policy_violation"}
-    return provider_error(status, detail, headers)
+    return build_error(status, detail, headers)

@@ -21,21 +21,23 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.betas import of_block
 from native_api.dialects.anthropic.parts import block, text_block
-from native_api.dialects.shared.content import arguments_of, calls_of, own_blocks, parts_of
-from native_api.dialects.shared.replay import arranged, items_of
+from native_api.dialects.shared.parts import read_parts
+from native_api.dialects.shared.provider_content import read_own_blocks
+from native_api.dialects.shared.replay import arrange_blocks, read_items
+from native_api.dialects.shared.tools import parse_arguments, read_tool_calls
 from native_api.types import Json, Message
 
 WIRE: Final = "anthropic"
 
 
-class Conversation:
+class MessageTranslator:
     """Collects the turns of one request. `keeps_place` says whether instructions may stand among
     them."""
 
     def __init__(self, keeps_place: bool) -> None:
         self.system: list[Json] = []
         self.turns: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
         self.betas: list[str] = []
         self._keeps_place = keeps_place
         self._waiting: list[Json] = []
@@ -54,7 +56,7 @@ class Conversation:
     def _add(self, message: Mapping[str, Any], place: str) -> None:
         role = message["role"]
         if role in ("system", "developer"):
-            told = [*(text_block(part) for part in parts_of(message)), *self._own(message)]
+            told = [*(text_block(part) for part in read_parts(message)), *self._own(message)]
             (self._waiting if self.turns and self._keeps_place else self.system).extend(told)
         elif role == "assistant":
             told = _assistants(message)
@@ -64,7 +66,7 @@ class Conversation:
         else:
             self._turn("user", self._users(message, place))
         if message.get("name") and role not in ("tool", "function"):
-            self.hints.add("messages.name")
+            self.omitted.add("messages.name")
 
     def _place_instructions(self) -> None:
         """They need a user's turn before them: after an assistant's there is no place but the
@@ -82,20 +84,20 @@ class Conversation:
             self.turns.append({"role": role, "content": blocks})
 
     def _users(self, message: Mapping[str, Any], place: str) -> list[Json]:
-        parts = parts_of(message)
+        parts = read_parts(message)
         content = [block(part, f"{place}.content[{index}]") for index, part in enumerate(parts)]
         for part, told in zip(parts, content, strict=True):
             if part["type"] == "file":
                 self._needs(told)
             elif part["type"] == "image_url" and part["image_url"].get("detail") in ("low", "high"):
-                self.hints.add("messages.image_url.detail")
+                self.omitted.add("messages.image_url.detail")
         content += self._own(message)
         return content if message["role"] == "user" else [_result(message, content)]
 
     def _own(self, message: Mapping[str, Any]) -> list[Json]:
         if not message.get("provider_content"):
             return []
-        blocks = own_blocks(message, WIRE)
+        blocks = read_own_blocks(message, WIRE)
         for told in blocks:
             self._needs(told)
         return blocks
@@ -138,7 +140,7 @@ def container_of(messages: Sequence[Message]) -> str | None:
         return None
     about = [
         block["container"]
-        for block in own_blocks(last, WIRE)
+        for block in read_own_blocks(last, WIRE)
         if isinstance(block.get("container"), dict)
     ]
     return about[-1].get("id") if about else None
@@ -149,8 +151,8 @@ def container_of(messages: Sequence[Message]) -> str | None:
 
 def _assistants(message: Mapping[str, Any]) -> list[Json]:
     texts = _Texts(message)
-    items = items_of(message, WIRE, _is_part)
-    calls = [_call(call) for call in calls_of(message)]
+    items = read_items(message, WIRE, _is_part)
+    calls = [_call(call) for call in read_tool_calls(message)]
 
     def whole(item: Json, start: int, end: int) -> tuple[Json | None, int]:
         told = item.get("block")
@@ -161,7 +163,7 @@ def _assistants(message: Mapping[str, Any]) -> list[Json]:
         until = min(max(item.get("until") or 0, start), end)
         return texts.cited(told, start, until), until
 
-    return arranged(items, texts.length, calls, texts.plain, whole)
+    return arrange_blocks(items, texts.length, calls, texts.plain, whole)
 
 
 def _is_part(told: Json) -> bool:
@@ -178,7 +180,7 @@ class _Texts:
         if isinstance(content, str) and not message.get("refusal"):
             self._text, self.length = content, len(content)
             return
-        parts = parts_of(message)
+        parts = read_parts(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
         texts = [part.get("text") or part.get("refusal") or "" for part in parts]
@@ -236,7 +238,7 @@ def _call(call: Mapping[str, Any]) -> Json:
         "type": "tool_use",
         "id": call["id"],
         "name": function["name"],
-        "input": arguments_of(function["arguments"]),
+        "input": parse_arguments(function["arguments"]),
     }
     return {**_extra(call), **told}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.content import DataURL, data_url, decoded, file_data
+from native_api.dialects.shared.parts import DataURL, decode_text, parse_data_url, read_file_data
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -50,7 +50,7 @@ def _marked(told: Json, part: Mapping[str, Any]) -> Json:
 
 
 def _from_url(url: str, place: str) -> Json:
-    inline = data_url(url)
+    inline = parse_data_url(url)
     if inline is not None:
         return _from_data(inline, place)
     if not url.startswith(("http://", "https://")):
@@ -74,7 +74,11 @@ def _from_data(inline: DataURL, place: str) -> Json:
     if media_type.startswith("text/") or media_type in TEXTS:
         return {
             "type": "document",
-            "source": {"type": "text", "media_type": "text/plain", "data": decoded(data, place)},
+            "source": {
+                "type": "text",
+                "media_type": "text/plain",
+                "data": decode_text(data, place),
+            },
         }
     raise UnsupportedField(place, f"Anthropic takes images, PDF and text, not {media_type[:50]}")
 
@@ -88,7 +92,7 @@ def _image_type(told: str, data: str) -> str:
 
 def _file(file: Mapping[str, Any], place: str) -> Json:
     name = file.get("filename") or ""
-    inline = file_data(file, f"{place}.file_data")
+    inline = read_file_data(file, f"{place}.file_data")
     if inline is not None:
         told = _from_data(inline, place)
     elif file.get("file_id"):

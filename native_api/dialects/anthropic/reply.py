@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.anthropic.blocks import Answer
-from native_api.dialects.anthropic.errors import error_told
-from native_api.dialects.anthropic.usage import tier_of, usage_of
-from native_api.dialects.shared.deltas import add_delta, completed
+from native_api.dialects.anthropic.errors import read_reply_error
+from native_api.dialects.anthropic.usage import read_service_tier, read_usage
+from native_api.dialects.shared.deltas import add_delta, complete_message
 from native_api.types import ChatCompletion, Json
 
 FINISH_REASONS: Final = {
@@ -30,14 +30,14 @@ ABOUT: Final = ("stop_details", "stop_sequence", "container", "context_managemen
 """What is told about a reply beside its content."""
 
 
-def reply(body: Any) -> ChatCompletion:
+def build_reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError."""
     if (
         not isinstance(body, dict)
         or body.get("type") == "error"
         or not isinstance(body.get("content"), list)
     ):
-        raise error_told(body)
+        raise read_reply_error(body)
     answer = Answer()
     answer.reply_id = str(body.get("id") or "")
     message: Json = {"role": "assistant", "content": None}
@@ -47,7 +47,7 @@ def reply(body: Any) -> ChatCompletion:
             add_delta(message, answer.stop(index))
     owed, end = ending(answer, body.get("stop_reason"), body)
     add_delta(message, owed)
-    completed(message)
+    complete_message(message)
     completion: ChatCompletion = {
         "id": answer.reply_id,
         "object": "chat.completion",
@@ -62,7 +62,7 @@ def reply(body: Any) -> ChatCompletion:
 def _account(completion: ChatCompletion, counts: Any) -> None:
     if not isinstance(counts, dict):
         return
-    usage, tier = usage_of(counts), tier_of(counts)
+    usage, tier = read_usage(counts), read_service_tier(counts)
     if usage:
         completion["usage"] = usage
     if tier:

@@ -16,8 +16,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from native_api.dialects.shared.content import dumped
-from native_api.dialects.shared.json_schema import DEFINITIONS, Adapter, is_recursive, references
+from native_api.dialects.shared.json_schema import (
+    DEFINITIONS,
+    SchemaAdapter,
+    find_references,
+    is_recursive,
+)
+from native_api.dialects.shared.json_values import dump_json
 from native_api.types import Json
 
 FORMATS: Final = frozenset(
@@ -47,11 +52,11 @@ class Inexpressible(ValueError):
     """The schema means something that no grammar says."""
 
 
-@Adapter
+@SchemaAdapter
 def enforceable(schema: Json, place: str) -> Json | None:
     """The schema as Anthropic enforces it, None if it cannot. Raises UnsupportedField for one that
     is too large."""
-    used = references({name: part for name, part in schema.items() if name not in DEFINITIONS})
+    used = find_references({name: part for name, part in schema.items() if name not in DEFINITIONS})
     if is_recursive(schema, used):
         return None
     try:
@@ -101,7 +106,7 @@ def _words(told: Json) -> None:
         left["minItems"] = told.pop("minItems")
     told.pop("$schema", None)
     if left:
-        notes = "{" + ", ".join(f"{name}: {dumped(value)}" for name, value in left.items()) + "}"
+        notes = "{" + ", ".join(f"{name}: {dump_json(value)}" for name, value in left.items()) + "}"
         told["description"] = (
             f"{told['description']}\n\n{notes}" if told.get("description") else notes
         )

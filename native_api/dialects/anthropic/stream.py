@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.anthropic.blocks import Answer
-from native_api.dialects.anthropic.errors import error_told
+from native_api.dialects.anthropic.errors import read_reply_error
 from native_api.dialects.anthropic.reply import ending
-from native_api.dialects.anthropic.usage import joined, tier_of, usage_of
+from native_api.dialects.anthropic.usage import join_reported_counts, read_service_tier, read_usage
 from native_api.dialects.base import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -41,7 +41,7 @@ class AnthropicStream(StreamParser):
             return ()
         kind = told.get("type") or event.type
         if kind == "error":
-            raise error_told({**told, "type": "error"})
+            raise read_reply_error({**told, "type": "error"})
         handler = HANDLERS.get(kind)
         return handler(self, told) if handler else ()
 
@@ -52,7 +52,7 @@ class AnthropicStream(StreamParser):
             )
         return ()
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         return self._answer.held()
 
     def _start(self, told: Json) -> Iterable[ChatCompletionChunk]:
@@ -67,9 +67,9 @@ class AnthropicStream(StreamParser):
 
     def _count(self, told: Any) -> None:
         if isinstance(told, dict) and told:
-            self._counts = joined(self._counts, told)
-            self.usage = usage_of(self._counts)
-            self._tier = tier_of(self._counts)
+            self._counts = join_reported_counts(self._counts, told)
+            self.usage = read_usage(self._counts)
+            self._tier = read_service_tier(self._counts)
 
     def _block_start(self, told: Json) -> Iterable[ChatCompletionChunk]:
         return self._said(

@@ -12,7 +12,12 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.models import Abilities
 from native_api.dialects.anthropic.schema import enforceable
-from native_api.dialects.shared.content import FORCED_TOOL, choice_of, functions_of, wanted_schema
+from native_api.dialects.shared.tools import (
+    ANSWER_TOOL,
+    read_functions,
+    read_response_schema,
+    read_tool_choice,
+)
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
@@ -24,14 +29,14 @@ def add_tools(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str])
     """`tools` and `tool_choice`. Raises UnsupportedField."""
     tools = [
         _tool(tool, f"tools[{position}]", can, omitted)
-        for position, tool in enumerate(functions_of(chat, "Anthropic"))
+        for position, tool in enumerate(read_functions(chat, "Anthropic"))
     ]
     if chat.get("web_search_options") is not None:
         tools.append(_web_search(chat["web_search_options"], omitted))
     if not tools:
         return
     body["tools"] = tools
-    mode, name = choice_of(chat)
+    mode, name = read_tool_choice(chat)
     choice: Json = {"type": CHOICES.get(mode, "auto")}
     if name:
         choice["name"] = name
@@ -109,7 +114,7 @@ def joined(tools: list[Json], added: list[Any]) -> list[Any]:
 def shape_answer(chat: ChatRequest, can: Abilities, body: Json) -> None:
     """Structured output: the model's own where it has one, else a tool that it is made to call.
     Raises UnsupportedField."""
-    schema = wanted_schema(chat)
+    schema = read_response_schema(chat)
     if schema is None:
         return
     enforced = (
@@ -127,20 +132,20 @@ def shape_answer(chat: ChatRequest, can: Abilities, body: Json) -> None:
 
 def _answer_by_tool(schema: Json, can: Abilities, body: Json) -> None:
     tools, choice = body.get("tools", []), body.get("tool_choice", {})
-    if any(tool["name"] == FORCED_TOOL for tool in tools):
+    if any(tool["name"] == ANSWER_TOOL for tool in tools):
         raise UnsupportedField(
-            "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+            "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
         )
     told: Json = (
         {"type": "any"}
         if tools and choice.get("type") != "none"
-        else {"type": "tool", "name": FORCED_TOOL}
+        else {"type": "tool", "name": ANSWER_TOOL}
     )
     _check_choice(told, can, "response_format")
     if choice.get("disable_parallel_tool_use"):
         told["disable_parallel_tool_use"] = True
     forced = {
-        "name": FORCED_TOOL,
+        "name": ANSWER_TOOL,
         "description": "Give the answer by calling this.",
         "input_schema": {"type": "object", **schema},
     }

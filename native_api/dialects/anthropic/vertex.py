@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.shared import vertex_urls
-from native_api.dialects.shared.urls import step
+from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json, Target
 
@@ -21,20 +21,20 @@ VERSION: Final = "vertex-2023-10-16"
 
 class AnthropicVertex(Anthropic):
     name = "anthropic_vertex"
-    format = "anthropic"
+    native_format = "anthropic"
     remote_files = frozenset()
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         method = "streamRawPredict" if chat.get("stream") else "rawPredict"
-        return f"{vertex_urls.root(target, 'anthropic')}/models/{step(target.model)}:{method}"
+        return f"{vertex_urls.build_publisher_url(target, 'anthropic')}/models/{check_path_segment(target.model)}:{method}"
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {}
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         for position, message in enumerate(chat["messages"]):
             _refuse_addresses(message, f"messages[{position}]")
-        super().build(chat, target, body, omitted)
+        super().build_body(chat, target, body, omitted)
         del body["model"]
         body["anthropic_version"] = VERSION
 

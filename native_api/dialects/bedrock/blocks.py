@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from typing import Any, Final
 
 from native_api.dialects.bedrock.reply import SERVER_TOOL, Reply, join
-from native_api.dialects.shared.content import dumped, value_of
+from native_api.dialects.shared.json_values import dump_json, parse_json
 from native_api.types import Json
 
 SAID_AT_ONCE: Final = frozenset({"", "text", "citation", "reasoningContent", "redactedContent"})
@@ -116,7 +116,7 @@ class Blocks:
     def _arguments(self, block: Block, kind: str, piece: Any) -> Json:
         begun = {} if block.kind == kind else self._call(block, kind, {})
         given = piece.get("input")
-        text = given if isinstance(given, str) else dumped(given or {})
+        text = given if isinstance(given, str) else dump_json(given or {})
         if block.head.get("type") == SERVER_TOOL:
             block.pieces.append(text)
         elif text:
@@ -180,7 +180,7 @@ class Blocks:
         kind = block.kind
         if kind == "toolUse" and block.head.get("type") == SERVER_TOOL:
             return self._reply.kept(
-                {kind: {**block.head, "input": value_of("".join(block.pieces))}}
+                {kind: {**block.head, "input": parse_json("".join(block.pieces))}}
             )
         if kind == "toolUse":
             return {} if block.is_said else self._said(block, "{}")

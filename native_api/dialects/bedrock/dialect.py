@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import quote
 
-from native_api.dialects.base import Dialect, Framing, StreamParser, merge
-from native_api.dialects.bedrock.errors import error_of
-from native_api.dialects.bedrock.messages import Conversation, in_words
+from native_api.dialects.base import Dialect, Framing, StreamParser, merge_options
+from native_api.dialects.bedrock.errors import read_error
+from native_api.dialects.bedrock.messages import MessageTranslator, in_words
 from native_api.dialects.bedrock.models import (
     ONE_SAMPLING,
     SAMPLING,
@@ -30,9 +30,13 @@ from native_api.dialects.bedrock.models import (
     reasoning,
 )
 from native_api.dialects.bedrock.schema import text_format
-from native_api.dialects.bedrock.stream import BedrockStream, complete
+from native_api.dialects.bedrock.stream import BedrockStream, build_reply
 from native_api.dialects.bedrock.tools import Toolbox
-from native_api.dialects.shared.content import check_modalities, limit_of, stops_of
+from native_api.dialects.shared.request_fields import (
+    check_text_only,
+    read_max_tokens,
+    read_stop_sequences,
+)
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
@@ -54,23 +58,23 @@ METADATA_VALUE: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 class Bedrock(Dialect):
     name = "bedrock"
     framing: ClassVar[Framing] = "eventstream"
-    renamed: ClassVar[Mapping[str, str]] = {}
-    hints = HINTS
-    refused = REFUSED
-    built = DIALECT_FIELDS - HINTS - REFUSED
+    renamed_fields: ClassVar[Mapping[str, str]] = {}
+    omitted_fields = HINTS
+    refused_fields = REFUSED
+    translated_fields = DIALECT_FIELDS - HINTS - REFUSED
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         functions = body.get("toolConfig", {}).get("tools", [])
-        merge(body, options)
+        merge_options(body, options)
         own = options.get("toolConfig")
         if isinstance(own, Mapping) and isinstance(own.get("tools"), list):
             body["toolConfig"]["tools"] = [*functions, *own["tools"]]
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)
-        check_modalities(said)
+        check_text_only(said)
         conversation = _conversation(said, target)
         toolbox = Toolbox(said, target.model, conversation)
         body["messages"] = (
@@ -86,7 +90,7 @@ class Bedrock(Dialect):
             body["outputConfig"] = {"textFormat": told}
         _infer(said, target.model, toolbox, body, omitted)
         _account(said, body, omitted)
-        omitted += sorted(conversation.hints)
+        omitted += sorted(conversation.omitted)
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         """An ARN is one segment of the path. A colon stays one: what is signed has to be what is
@@ -97,13 +101,13 @@ class Bedrock(Dialect):
         return f"{target.provider.base_url}/model/{quote(target.model, safe=':')}/{method}"
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        return complete(body)
+        return build_reply(body)
 
     def stream(self, target: Target) -> StreamParser:
         return BedrockStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return error_of(status, headers, body)
+        return read_error(status, headers, body)
 
 
 def _said(chat: ChatRequest, target: Target) -> ChatRequest:
@@ -120,8 +124,8 @@ def _said(chat: ChatRequest, target: Target) -> ChatRequest:
     )
 
 
-def _conversation(said: ChatRequest, target: Target) -> Conversation:
-    conversation = Conversation(target.model)
+def _conversation(said: ChatRequest, target: Target) -> MessageTranslator:
+    conversation = MessageTranslator(target.model)
     conversation.add(said["messages"])
     return conversation
 
@@ -129,12 +133,12 @@ def _conversation(said: ChatRequest, target: Target) -> Conversation:
 def _infer(said: ChatRequest, model: str, toolbox: Toolbox, body: Json, omitted: list[str]) -> None:
     """`inferenceConfig`, and the model's own fields."""
     config: Json = {
-        "maxTokens": limit_of(said),
+        "maxTokens": read_max_tokens(said),
         "temperature": said.get("temperature"),
         "topP": said.get("top_p"),
     }
     config = {name: value for name, value in config.items() if value is not None}
-    if stops_of(said):
+    if read_stop_sequences(said):
         config["stopSequences"] = _stops(said, model)
     fields = dict(toolbox.fields)
     forbidden: tuple[str, ...] = SAMPLING if WITHOUT_SAMPLING.search(model) else ()
@@ -142,7 +146,7 @@ def _infer(said: ChatRequest, model: str, toolbox: Toolbox, body: Json, omitted:
         told = reasoning(
             model,
             said["reasoning_effort"],
-            limit_of(said),
+            read_max_tokens(said),
             toolbox.is_forced,
             _has_lost_thinking(body["messages"]),
         )
@@ -172,7 +176,7 @@ def _has_lost_thinking(turns: list[Json]) -> bool:
 def _stops(said: ChatRequest, model: str) -> list[str]:
     if WITHOUT_STOP.search(model):
         raise UnsupportedField("stop", "this model takes no stop sequences")
-    return stops_of(said)
+    return read_stop_sequences(said)
 
 
 def _account(said: ChatRequest, body: Json, omitted: list[str]) -> None:

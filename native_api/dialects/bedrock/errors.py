@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.shared.errors import provider_error
+from native_api.dialects.shared.errors import build_error
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -63,7 +63,7 @@ def is_exception(name: str) -> bool:
     return name.endswith(("Exception", "Error"))
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a non-2xx answer means; `body` may be anything."""
     try:
         parsed = orjson.loads(body)
@@ -71,15 +71,15 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamEr
         parsed = {}
     told = parsed if isinstance(parsed, dict) else {}
     kind = _kind(headers.get("x-amzn-errortype") or _type_in(told))
-    error = _meaning(STATUSES.get(kind, status), told, headers)
+    error = _build_error(STATUSES.get(kind, status), told, headers)
     error.upstream_status = status
     return error
 
 
-def error_told(name: str, body: Any) -> UpstreamError:
+def read_reply_error(name: str, body: Any) -> UpstreamError:
     """The failure that an event of a stream, or a body in place of an answer, tells."""
     told = body if isinstance(body, dict) else {}
-    return _meaning(STATUSES.get(_kind(name or _type_in(told)), 0), told, {})
+    return _build_error(STATUSES.get(_kind(name or _type_in(told)), 0), told, {})
 
 
 def _type_in(told: Json) -> str:
@@ -98,14 +98,14 @@ def _kind(name: str) -> str:
     return name.partition(":")[0].rpartition("#")[2].strip().lower().removesuffix("exception")
 
 
-def _meaning(status: int, told: Json, headers: Mapping[str, str]) -> UpstreamError:
+def _build_error(status: int, told: Json, headers: Mapping[str, str]) -> UpstreamError:
     words = _words(told)
     detail: Json = {"message": words}
     if status in (0, 400, 413, 424) and TOO_LONG.search(words):
         detail["code"] = "context_length_exceeded"
     elif status == 400 and POLICY.search(words):
         detail["code"] = "content_policy_violation"
-    return provider_error(status, detail, headers)
+    return build_error(status, detail, headers)
 
 
 def _words(told: Json) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from native_api.dialects.shared.content import MEDIA_TYPES, DataURL, data_url, file_data
+from native_api.dialects.shared.parts import MEDIA_TYPES, DataURL, parse_data_url, read_file_data
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -66,14 +66,14 @@ class Media:
 
     def _file(self, file: Mapping[str, Any], place: str) -> Json:
         name = file.get("filename") or ""
-        inline = file_data(file, f"{place}.file_data")
+        inline = read_file_data(file, f"{place}.file_data")
         if inline is not None:
             return self._inline(inline, name, f"{place}.file_data")
         key = "file_url" if file.get("file_url") else "file_id"
         return self._from_url(file[key], name, f"{place}.{key}")
 
     def _from_url(self, url: str, name: str, place: str) -> Json:
-        inline = data_url(url)
+        inline = parse_data_url(url)
         if inline is not None:
             return self._inline(inline, name, place)
         if not url.startswith("s3://"):
@@ -133,7 +133,7 @@ def _location(url: str) -> Json:
 
 
 def _sound(audio: Mapping[str, Any], place: str) -> Json:
-    inline = data_url(audio["data"])
+    inline = parse_data_url(audio["data"])
     kind = inline.media_type.partition("/")[2] if inline else audio["format"].lower()
     if kind not in SOUNDS:
         raise UnsupportedField(place, f"this provider takes no {kind} sound")

@@ -1,4 +1,4 @@
-"""Messages as Converse's `system` and `messages`. One `Conversation` per request; rules first:
+"""Messages as Converse's `system` and `messages`. One `MessageTranslator` per request; rules first:
 
 1. System and developer messages, wherever they stand, become `system` in their order; it takes text
    only.
@@ -25,8 +25,10 @@ import orjson
 
 from native_api.dialects.bedrock.media import Media
 from native_api.dialects.bedrock.models import ALONE, BEGINS_WITH_USER, CACHES, UNSIGNED, maker
-from native_api.dialects.bedrock.replay import replayed
-from native_api.dialects.shared.content import arguments_of, calls_of, data_url, dumped, parts_of
+from native_api.dialects.bedrock.replay import replay_turn
+from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.parts import parse_data_url, read_parts
+from native_api.dialects.shared.tools import parse_arguments, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -38,13 +40,13 @@ FILLER: Final = "."
 BESIDE_DOCUMENT: Final = "See the attached document."
 
 
-class Conversation:
+class MessageTranslator:
     """Collects `system` and the turns of one request, and what could not be said."""
 
     def __init__(self, model: str) -> None:
         self.system: list[Json] = []
         self.turns: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
         self.called: dict[str, str] = {}
         """The tools that were called, by the ids of the calls."""
         self._maker = maker(model)
@@ -63,7 +65,7 @@ class Conversation:
     def _add(self, message: Mapping[str, Any], place: str) -> None:
         role = message["role"]
         if message.get("name") and role != "function":
-            self.hints.add("messages.name")
+            self.omitted.add("messages.name")
         if role in ("system", "developer"):
             self.system += self._blocks(message, place)
         elif role in ("tool", "function"):
@@ -85,7 +87,7 @@ class Conversation:
 
     def _blocks(self, message: Mapping[str, Any], place: str) -> list[Json]:
         blocks: list[Json] = []
-        for position, part in enumerate(parts_of(message)):
+        for position, part in enumerate(read_parts(message)):
             block = self._block(part, f"{place}.content[{position}]")
             mark = self.cache_point(part)
             needs_text = mark and ("document" in block or "video" in block)
@@ -96,7 +98,7 @@ class Conversation:
         if part["type"] == "text":
             return {"text": part["text"]}
         if (part.get("image_url") or {}).get("detail") in ("low", "high"):
-            self.hints.add("messages.image_url.detail")
+            self.omitted.add("messages.image_url.detail")
         return self._media.block(part, place)
 
     def cache_point(self, marked: Mapping[str, Any], beside: str = "messages") -> list[Json]:
@@ -107,13 +109,13 @@ class Conversation:
             return []
         is_nova = self._maker == "amazon"
         if self._maker not in CACHES or (is_nova and beside == "tools"):
-            self.hints.add(f"{beside}.cache_control")
+            self.omitted.add(f"{beside}.cache_control")
             return []
         point: Json = {"type": "default"}
         if control.get("ttl") and not is_nova:
             point["ttl"] = control["ttl"]
         elif control.get("ttl", "5m") != "5m":
-            self.hints.add(f"{beside}.cache_control.ttl")
+            self.omitted.add(f"{beside}.cache_control.ttl")
         return [{"cachePoint": point}]
 
     def _assistant(self, message: Mapping[str, Any], place: str) -> list[Json]:
@@ -122,8 +124,8 @@ class Conversation:
                 f"{place}.audio",
                 "this provider takes no sound of the assistant; send the transcript as content",
             )
-        calls = [self._call(call) for call in calls_of(message)]
-        return replayed(
+        calls = [self._call(call) for call in read_tool_calls(message)]
+        return replay_turn(
             message, _images(message), calls, self._maker not in UNSIGNED, self.cache_point
         )
 
@@ -138,7 +140,7 @@ class Conversation:
             "toolUse": {
                 "toolUseId": call_id,
                 "name": function["name"],
-                "input": arguments_of(function["arguments"]),
+                "input": parse_arguments(function["arguments"]),
             }
         }
 
@@ -167,7 +169,7 @@ class Conversation:
             "content": content,
         }
         if message.get("is_error") and self._maker == "writer":
-            self.hints.add("messages.is_error")
+            self.omitted.add("messages.is_error")
         elif message.get("is_error"):
             told["status"] = "error"
         return [{"toolResult": told}, *marks[-1:]]
@@ -225,7 +227,7 @@ def _with_text(blocks: list[Json]) -> list[Json]:
 def _images(message: Mapping[str, Any]) -> list[Json]:
     """Images that the model made in an earlier turn."""
     inline = (
-        data_url((image.get("image_url") or {}).get("url") or "")
+        parse_data_url((image.get("image_url") or {}).get("url") or "")
         for image in message.get("images") or ()
     )
     return [
@@ -254,7 +256,7 @@ def in_words(turns: list[Json], called: Mapping[str, str]) -> list[Json]:
 def _told(block: Json, called: Mapping[str, str]) -> list[Json]:
     if "toolUse" in block:
         use = block["toolUse"]
-        return [{"text": f"Called {use['name']} with {dumped(use['input'])}"}]
+        return [{"text": f"Called {use['name']} with {dump_json(use['input'])}"}]
     if "toolResult" in block:
         result = block["toolResult"]
         head = f"{'Error' if result.get('status') == 'error' else 'Result'} of {called.get(result['toolUseId'], 'the call')}:"
@@ -266,4 +268,4 @@ def _told(block: Json, called: Mapping[str, str]) -> list[Json]:
 
 
 def _plain(item: Json) -> Json:
-    return {"text": dumped(item["json"])} if "json" in item else item
+    return {"text": dump_json(item["json"])} if "json" in item else item

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.content import own_details, parts_of
+from native_api.dialects.shared.parts import read_parts
+from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.types import Json
 
 WIRE: Final = "bedrock"
@@ -26,7 +27,7 @@ NOT_SENT: Final = frozenset({"trace", "additionalModelResponseFields"})
 Marker = Callable[[Mapping[str, Any]], list[Json]]
 
 
-def replayed(
+def replay_turn(
     message: Mapping[str, Any],
     files: list[Json],
     calls: list[Json],
@@ -50,7 +51,7 @@ class _Text:
     """The text of a message, part by part, given out up to a position."""
 
     def __init__(self, message: Mapping[str, Any], marker: Marker) -> None:
-        parts = parts_of(message)
+        parts = read_parts(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
         self._rest = [
@@ -77,7 +78,7 @@ class _Text:
 def _items(message: Mapping[str, Any], takes_reasoning: bool) -> list[Json]:
     """Reasoning and kept blocks of this wire's own that are sent back, in the order they came
     in."""
-    reasoning = own_details(message, WIRE)
+    reasoning = read_own_reasoning(message, WIRE)
     blocks = [item for item in message.get("provider_content") or () if _is_sent(item)]
     items: list[Json] = []
     for position, item in enumerate(reasoning):

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.bedrock.replay import NOT_SENT, WIRE
-from native_api.dialects.shared.content import FORCED_TOOL, dumped
-from native_api.dialects.shared.token_counts import count, usage_with
+from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.token_counts import build_usage, read_count
+from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UpstreamError
 from native_api.types import Json, Usage
 
@@ -94,7 +95,7 @@ class Reply:
 
     def call(self, use: Mapping[str, Any], arguments: str) -> Json:
         """A new call, or the answer itself where it calls the forced tool."""
-        if use.get("name") == FORCED_TOOL:
+        if use.get("name") == ANSWER_TOOL:
             return self.text(arguments)
         index = self.calls
         self.calls += 1
@@ -166,7 +167,7 @@ def told_of(reply: Reply, block: Json) -> Json:
     if block.get("text") is not None:
         return reply.text(block["text"])
     if isinstance(use, dict) and use.get("type") != SERVER_TOOL:
-        return reply.call(use, arguments_of(use.get("input")))
+        return reply.call(use, parse_call_arguments(use.get("input")))
     if isinstance(block.get("reasoningContent"), dict):
         return _reasoning(reply, block)
     if isinstance(block.get("citationsContent"), dict):
@@ -176,11 +177,11 @@ def told_of(reply: Reply, block: Json) -> Json:
     )
 
 
-def arguments_of(given: Any) -> str:
+def parse_call_arguments(given: Any) -> str:
     """A call's arguments as text: what is no object is delivered as it is."""
     if isinstance(given, str):
         return given or "{}"
-    return dumped({} if given is None else given)
+    return dump_json({} if given is None else given)
 
 
 def _reasoning(reply: Reply, block: Json) -> Json:
@@ -215,12 +216,18 @@ def annotation(citation: Json, start: int, end: int) -> Json:
     return {"type": "url_citation", "url_citation": {**citation, **told}}
 
 
-def usage_of(told: Mapping[str, Any]) -> Usage | None:
+def read_usage(told: Mapping[str, Any]) -> Usage | None:
     """Token counts. Bedrock's `inputTokens` leave cache reads and writes out; ours have them."""
     if "inputTokens" not in told and "outputTokens" not in told:
         return None
-    cached = count(told, "cacheReadInputTokens") or count(told, "cacheReadInputTokenCount")
-    written = count(told, "cacheWriteInputTokens") or count(told, "cacheWriteInputTokenCount")
-    usage = usage_with(count(told, "inputTokens") + cached + written, count(told, "outputTokens"))
+    cached = read_count(told, "cacheReadInputTokens") or read_count(
+        told, "cacheReadInputTokenCount"
+    )
+    written = read_count(told, "cacheWriteInputTokens") or read_count(
+        told, "cacheWriteInputTokenCount"
+    )
+    usage = build_usage(
+        read_count(told, "inputTokens") + cached + written, read_count(told, "outputTokens")
+    )
     usage["prompt_tokens_details"] = {"cached_tokens": cached, "cache_write_tokens": written}
     return usage

@@ -11,8 +11,14 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.schema import enforceable
 from native_api.dialects.bedrock.models import HAS_SCHEMAS, maker
-from native_api.dialects.shared.content import dumped, wanted_schema
-from native_api.dialects.shared.json_schema import DEFINITIONS, Adapter, is_recursive, references
+from native_api.dialects.shared.json_schema import (
+    DEFINITIONS,
+    SchemaAdapter,
+    find_references,
+    is_recursive,
+)
+from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.tools import read_response_schema
 from native_api.types import ChatRequest, Json
 
 NOT_TAKEN: Final = frozenset(
@@ -29,25 +35,25 @@ PLACE: Final = "response_format.json_schema.schema"
 
 def text_format(said: ChatRequest, model: str) -> Json | None:
     """`outputConfig.textFormat`, where the model has one and it can say the schema."""
-    schema = wanted_schema(said)
+    schema = read_response_schema(said)
     if not schema or not HAS_SCHEMAS.search(model) or not is_taken(schema, PLACE):
         return None
     told = said["response_format"]["json_schema"]
     enforced = enforceable(schema, PLACE) if maker(model) == "anthropic" else None
-    structure: Json = {"name": told["name"], "schema": dumped(enforced or schema)}
+    structure: Json = {"name": told["name"], "schema": dump_json(enforced or schema)}
     if told.get("description"):
         structure["description"] = told["description"]
     return {"type": "json_schema", "structure": {"jsonSchema": structure}}
 
 
-@Adapter
+@SchemaAdapter
 def is_taken(schema: Json, place: str) -> bool:
     """Whether it is an object, closed, without limits on values, and not recursive. Raises
     UnsupportedField for one that is too large."""
     return (
         schema.get("type") == "object"
         and _is_plain(schema)
-        and not is_recursive(schema, references(schema))
+        and not is_recursive(schema, find_references(schema))
     )
 
 

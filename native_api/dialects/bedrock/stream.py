@@ -17,13 +17,13 @@ import orjson
 
 from native_api.dialects.base import StreamParser
 from native_api.dialects.bedrock.blocks import Blocks
-from native_api.dialects.bedrock.errors import error_told, is_exception
-from native_api.dialects.bedrock.reply import Reply, join, told_of, usage_of
+from native_api.dialects.bedrock.errors import is_exception, read_reply_error
+from native_api.dialects.bedrock.reply import Reply, join, read_usage, told_of
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json
 
 
-def complete(body: Any) -> ChatCompletion:
+def build_reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError where the body is an error or holds no answer."""
     output = body.get("output") if isinstance(body, dict) else None
     answer = output.get("message") if isinstance(output, dict) else None
@@ -45,7 +45,7 @@ def complete(body: Any) -> ChatCompletion:
         "model": _routed_to(body),
         "choices": [{"index": 0, "message": message, "finish_reason": reason}],
     }
-    usage, tier = usage_of(body.get("usage") or {}), _tier(body)
+    usage, tier = read_usage(body.get("usage") or {}), _tier(body)
     if usage:
         completion["usage"] = usage
     if tier:
@@ -58,7 +58,7 @@ def _no_answer(body: Any) -> UpstreamError:
         body.keys() & {"message", "Message", "__type", "Output"}
     )
     return (
-        error_told("", body)
+        read_reply_error("", body)
         if is_error
         else UpstreamError("The provider's answer is not a Converse reply.")
     )
@@ -100,7 +100,7 @@ class BedrockStream(StreamParser):
             if not is_exception(event.type):
                 raise UpstreamError("The provider sent a stream event that is not JSON.") from None
         if is_exception(event.type):
-            raise error_told(event.type, told)
+            raise read_reply_error(event.type, told)
         handler = HANDLERS.get(event.type)
         if handler is None or not isinstance(told, dict):
             return ()
@@ -116,7 +116,7 @@ class BedrockStream(StreamParser):
             )
         return self._finish({})
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         return self._blocks.held()
 
     # --- events ----------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class BedrockStream(StreamParser):
         return self._blocks.stop_all()
 
     def _metadata(self, told: Json) -> Json:
-        self.count(usage_of(told.get("usage") or {}))
+        self.record_usage(read_usage(told.get("usage") or {}))
         self._about += _about(told)
         self._tier = _tier(told)
         self._counted = True

@@ -12,10 +12,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from native_api.dialects.bedrock.messages import Conversation
+from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import HAS_SCHEMAS, UNFORCED, maker
 from native_api.dialects.bedrock.schema import text_format
-from native_api.dialects.shared.content import FORCED_TOOL, choice_of, functions_of, wanted_schema
+from native_api.dialects.shared.tools import (
+    ANSWER_TOOL,
+    read_functions,
+    read_response_schema,
+    read_tool_choice,
+)
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
@@ -28,7 +33,7 @@ class Toolbox:
     in words.
     """
 
-    def __init__(self, said: ChatRequest, model: str, conversation: Conversation) -> None:
+    def __init__(self, said: ChatRequest, model: str, conversation: MessageTranslator) -> None:
         self.config: Json = {}
         self.fields: Json = {}
         self.is_forced = False
@@ -37,7 +42,7 @@ class Toolbox:
         self._model = model
         self._maker = maker(model)
         self._conversation = conversation
-        self._mode, self._name = choice_of(said)
+        self._mode, self._name = read_tool_choice(said)
         self._offer()
         if not self.config and conversation.called:
             self._keep_quiet()
@@ -55,7 +60,7 @@ class Toolbox:
 
     def _tools(self) -> list[Json]:
         blocks: list[Json] = []
-        for tool in functions_of(self._said, "Bedrock"):
+        for tool in read_functions(self._said, "Bedrock"):
             blocks += [self._tool(tool["function"]), *self._conversation.cache_point(tool, "tools")]
         return blocks
 
@@ -69,7 +74,7 @@ class Toolbox:
         if function.get("strict") and HAS_SCHEMAS.search(self._model):
             told["strict"] = True
         elif function.get("strict"):
-            self._conversation.hints.add("tools.function.strict")
+            self._conversation.omitted.add("tools.function.strict")
         return {"toolSpec": told}
 
     def _answer(self) -> Json:
@@ -79,17 +84,18 @@ class Toolbox:
                 "this model can neither be given a schema nor made to call a tool",
             )
         if any(
-            tool["function"]["name"] == FORCED_TOOL for tool in functions_of(self._said, "Bedrock")
+            tool["function"]["name"] == ANSWER_TOOL
+            for tool in read_functions(self._said, "Bedrock")
         ):
             raise UnsupportedField(
-                "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+                "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
             )
         told = self._said["response_format"].get("json_schema") or {}
-        schema = {"type": "object", **(wanted_schema(self._said) or {})}
+        schema = {"type": "object", **(read_response_schema(self._said) or {})}
         description = told.get("description") or "Give the answer by calling this."
         return {
             "toolSpec": {
-                "name": FORCED_TOOL,
+                "name": ANSWER_TOOL,
                 "description": description,
                 "inputSchema": {"json": schema},
             }
@@ -101,7 +107,7 @@ class Toolbox:
                 "web_search_options", "only Amazon's Nova models search the web here"
             )
         search = self._said["web_search_options"]
-        self._conversation.hints |= {
+        self._conversation.omitted |= {
             f"web_search_options.{name}" for name in search if search[name]
         }
         return {"systemTool": {"name": "nova_grounding"}}
@@ -118,7 +124,7 @@ class Toolbox:
             if self._maker == "anthropic":
                 self._choose_one(choice)
                 return
-            self._conversation.hints.add("parallel_tool_calls")
+            self._conversation.omitted.add("parallel_tool_calls")
         if choice:
             self.config["toolChoice"] = choice
 
@@ -151,7 +157,7 @@ def _stubs(names: Collection[str]) -> list[Json]:
 def _answers_by_tool(said: ChatRequest, model: str, mode: str) -> bool:
     """Whether a tool must carry the structured answer; not on a turn that must be a call anyway."""
     return (
-        wanted_schema(said) is not None
+        read_response_schema(said) is not None
         and text_format(said, model) is None
         and mode not in ("required", "function")
     )

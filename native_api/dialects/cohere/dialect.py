@@ -11,19 +11,21 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.base import Dialect, StreamParser, merge
-from native_api.dialects.cohere.messages import Conversation
-from native_api.dialects.cohere.reply import error_of, reply
+from native_api.dialects.base import Dialect, StreamParser, merge_options
+from native_api.dialects.cohere.messages import MessageTranslator
+from native_api.dialects.cohere.reply import build_reply, read_error
 from native_api.dialects.cohere.stream import CohereStream
-from native_api.dialects.shared.content import (
-    FORCED_TOOL,
-    check_modalities,
-    choice_of,
-    declared,
-    functions_of,
-    limit_of,
-    stops_of,
-    wanted_schema,
+from native_api.dialects.shared.request_fields import (
+    check_text_only,
+    read_max_tokens,
+    read_stop_sequences,
+)
+from native_api.dialects.shared.tools import (
+    ANSWER_TOOL,
+    build_function_tool,
+    read_functions,
+    read_response_schema,
+    read_tool_choice,
 )
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
@@ -42,7 +44,7 @@ BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, 
 
 class Cohere(Dialect):
     name = "cohere"
-    renamed = {
+    renamed_fields = {
         "temperature": "temperature",
         "top_p": "p",
         "seed": "seed",
@@ -50,19 +52,19 @@ class Cohere(Dialect):
         "frequency_penalty": "frequency_penalty",
         "logprobs": "logprobs",
     }
-    built = frozenset(
+    translated_fields = frozenset(
         {
             "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls",
             "response_format", "reasoning_effort", "modalities",
         }
     )  # fmt: skip
-    hints = frozenset(
+    omitted_fields = frozenset(
         {
             "logit_bias", "verbosity", "prediction", "metadata", "user", "safety_identifier", "prompt_cache_key", "service_tier",
             "store",
         }
     )  # fmt: skip
-    refused = frozenset({"n", "top_logprobs", "audio", "web_search_options"})
+    refused_fields = frozenset({"n", "top_logprobs", "audio", "web_search_options"})
     remote_files = frozenset({"image_url"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
@@ -73,53 +75,53 @@ class Cohere(Dialect):
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         documents = body.get("documents", [])
-        merge(body, options)
+        merge_options(body, options)
         if isinstance(options.get("documents"), list):
             body["documents"] = [*documents, *options["documents"]]
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        check_modalities(chat)
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        check_text_only(chat)
         body["model"] = target.model
         body["stream"] = bool(chat.get("stream"))
         conversation = _conversation(chat)
         body["messages"] = conversation.turns
         if conversation.documents:
             body["documents"] = conversation.documents
-        omitted += sorted(conversation.hints)
-        if limit_of(chat):
-            body["max_tokens"] = limit_of(chat)
-        if stops_of(chat):
-            body["stop_sequences"] = stops_of(chat)
+        omitted += sorted(conversation.omitted)
+        if read_max_tokens(chat):
+            body["max_tokens"] = read_max_tokens(chat)
+        if read_stop_sequences(chat):
+            body["stop_sequences"] = read_stop_sequences(chat)
         _tools(chat, body, omitted)
-        _format(chat, body, bool(self.options(chat, target).get("documents")))
+        _format(chat, body, bool(self.read_options(chat, target).get("documents")))
         _think(chat, target.model, body, omitted)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        return reply(body)
+        return build_reply(body)
 
     def stream(self, target: Target) -> StreamParser:
         return CohereStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return error_of(status, headers, body)
+        return read_error(status, headers, body)
 
 
-def _conversation(chat: ChatRequest) -> Conversation:
-    conversation = Conversation()
+def _conversation(chat: ChatRequest) -> MessageTranslator:
+    conversation = MessageTranslator()
     conversation.add(chat["messages"])
     return conversation
 
 
 def _tools(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
-    tools = functions_of(chat, "Cohere")
-    mode, name = choice_of(chat)
+    tools = read_functions(chat, "Cohere")
+    mode, name = read_tool_choice(chat)
     if mode == "function":
         tools = [tool for tool in tools if tool["function"]["name"] == name]
         if not tools:
             raise UnsupportedField("tool_choice", f"there is no function {name!r} among the tools")
     if not tools:
         return
-    body["tools"] = [declared(tool["function"]) for tool in tools]
+    body["tools"] = [build_function_tool(tool["function"]) for tool in tools]
     if any(tool["function"].get("strict") for tool in tools):
         # One switch for all tools: the others become stricter, none laxer.
         body["strict_tools"] = True
@@ -134,7 +136,7 @@ def _tools(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
 def _format(chat: ChatRequest, body: Json, has_documents: bool) -> None:
     """Structured output. Cohere has it, but not beside tools or documents: there the answer is a
     tool's call."""
-    schema = wanted_schema(chat)
+    schema = read_response_schema(chat)
     choice = body.get("tool_choice")
     if schema is None or choice == "REQUIRED":
         return
@@ -152,12 +154,12 @@ def _format(chat: ChatRequest, body: Json, has_documents: bool) -> None:
 
 def _answer_by_tool(chat: ChatRequest, schema: Json, body: Json) -> None:
     tools = body.get("tools", [])
-    if any(tool["function"]["name"] == FORCED_TOOL for tool in tools):
+    if any(tool["function"]["name"] == ANSWER_TOOL for tool in tools):
         raise UnsupportedField(
-            "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+            "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
         )
     forced = {
-        "name": FORCED_TOOL,
+        "name": ANSWER_TOOL,
         "description": "Give the answer by calling this.",
         "parameters": {"type": "object", **schema},
     }

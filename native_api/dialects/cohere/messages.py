@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from native_api.dialects.shared.content import calls_of, decoded, file_data, own_details
+from native_api.dialects.shared.parts import decode_text, read_file_data
+from native_api.dialects.shared.provider_content import read_own_reasoning
+from native_api.dialects.shared.tools import read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -24,20 +26,20 @@ ROLES: Final = {"developer": "system", "function": "tool"}
 TEXTS: Final = ("text/", "application/json")
 
 
-class Conversation:
+class MessageTranslator:
     """Collects the turns and documents of one request, and the hints in messages that Cohere cannot
     be told."""
 
     def __init__(self) -> None:
         self.turns: list[Json] = []
         self.documents: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for position, message in enumerate(messages):
             role = ROLES.get(message["role"], message["role"])
             if message.get("name") and message["role"] != "function":
-                self.hints.add("messages.name")
+                self.omitted.add("messages.name")
             turn = (
                 self._assistant(message)
                 if role == "assistant"
@@ -57,7 +59,7 @@ class Conversation:
         if role != "tool":
             return {"content": content}
         if message.get("is_error"):
-            self.hints.add("messages.is_error")
+            self.omitted.add("messages.is_error")
         return {
             "tool_call_id": message.get("tool_call_id") or message.get("name"),
             "content": content,
@@ -79,7 +81,7 @@ class Conversation:
         )
 
     def _file(self, file: Mapping[str, Any], role: str, place: str) -> Json | None:
-        inline = file_data(file, f"{place}.file_data")
+        inline = read_file_data(file, f"{place}.file_data")
         if inline is None:
             raise UnsupportedField(
                 place, "Cohere takes no uploaded or remote files, only file_data"
@@ -92,7 +94,7 @@ class Conversation:
         if not inline.media_type.startswith(TEXTS):
             raise UnsupportedField(place, f"Cohere takes text files, not {inline.media_type}")
         data = {"title": file["filename"]} if file.get("filename") else {}
-        document = {"data": {**data, "text": decoded(inline.data, f"{place}.file_data")}}
+        document = {"data": {**data, "text": decode_text(inline.data, f"{place}.file_data")}}
         if role == "tool":
             return {"type": "document", "document": document}
         self.documents.append(document)
@@ -101,8 +103,8 @@ class Conversation:
     # --- the model's turns ---------------------------------------------------------------------------------
 
     def _assistant(self, message: Mapping[str, Any]) -> Json:
-        self.hints.update(f"messages.{name}" for name in ("audio", "images") if message.get(name))
-        calls = [_call(call) for call in calls_of(message)]
+        self.omitted.update(f"messages.{name}" for name in ("audio", "images") if message.get(name))
+        calls = [_call(call) for call in read_tool_calls(message)]
         thoughts, plan = _reasoning(message, bool(calls))
         turn: Json = {}
         content = _spoken(message)
@@ -124,7 +126,7 @@ class Conversation:
 
 def _reasoning(message: Mapping[str, Any], has_calls: bool) -> tuple[list[str], str]:
     """Thinking blocks and the tool plan. Another wire's reasoning stays away."""
-    details = own_details(message, WIRE)
+    details = read_own_reasoning(message, WIRE)
     thoughts = [item["text"] for item in details if item.get("text")]
     plan = "".join(item.get("summary") or "" for item in details)
     text = message.get("reasoning_content")

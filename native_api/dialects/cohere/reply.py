@@ -19,10 +19,11 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.shared.content import FORCED_TOOL, joined
-from native_api.dialects.shared.deltas import completed
-from native_api.dialects.shared.errors import error_inside, error_object, provider_error
-from native_api.dialects.shared.token_counts import count, usage_with
+from native_api.dialects.shared.deltas import complete_message
+from native_api.dialects.shared.errors import build_error, find_error_detail, read_embedded_error
+from native_api.dialects.shared.json_values import join_text
+from native_api.dialects.shared.token_counts import build_usage, read_count
+from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Usage
 
@@ -43,11 +44,11 @@ BLOCKED: Final = 498
 (https://docs.cohere.com/reference/errors)."""
 
 
-def reply(body: Any) -> ChatCompletion:
+def build_reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError."""
     message = body.get("message") if isinstance(body, dict) else None
     if not isinstance(message, dict):
-        raise failure(body)
+        raise read_reply_error(body)
     parts = Parts()
     for block in _blocks(message.get("content")):
         parts.block(block)
@@ -57,7 +58,7 @@ def reply(body: Any) -> ChatCompletion:
     )
     choice: Any = {"index": 0, "message": parts.message(), "finish_reason": reason}
     if body.get("logprobs"):
-        choice["logprobs"] = likelihoods(body["logprobs"])
+        choice["logprobs"] = build_logprobs(body["logprobs"])
     completion: ChatCompletion = {
         "id": body.get("id") or "",
         "object": "chat.completion",
@@ -65,7 +66,7 @@ def reply(body: Any) -> ChatCompletion:
         "model": "",
         "choices": [choice],
     }
-    usage = usage_of(body.get("usage"))
+    usage = read_usage(body.get("usage"))
     if usage:
         completion["usage"] = usage
     return completion
@@ -118,7 +119,7 @@ class Parts:
         if message.get("tool_plan"):
             self._think("summary", "reasoning.summary", message["tool_plan"])
         for call in message.get("tool_calls") or ():
-            if call.get("function", {}).get("name") == FORCED_TOOL:
+            if call.get("function", {}).get("name") == ANSWER_TOOL:
                 self.forced = True
                 self._texts.append(_arguments(call))
             else:
@@ -141,10 +142,10 @@ class Parts:
         return len(self._lists.get(name, ()))
 
     def message(self) -> Json:
-        message: Json = {"role": "assistant", "content": joined(self._texts), **self._lists}
+        message: Json = {"role": "assistant", "content": join_text(self._texts), **self._lists}
         if any(self._thoughts):
             message["reasoning_content"] = "".join(self._thoughts)
-        return completed(message)
+        return complete_message(message)
 
 
 class Places:
@@ -218,25 +219,25 @@ def finish_reason(reason: Any, has_calls: bool, forced: bool, says_something: bo
 COUNTS: Final = ("input_tokens", "output_tokens")
 
 
-def usage_of(told: Any) -> Usage | None:
+def read_usage(told: Any) -> Usage | None:
     """Counts of the model's tokens, which include what Cohere adds to the prompt; else the billed
     ones."""
     told = told if isinstance(told, dict) else {}
     billed: Json = told.get("billed_units") or {}
     counts: Json = told.get("tokens") or {}
-    if not any(count(counts, name) for name in COUNTS):
+    if not any(read_count(counts, name) for name in COUNTS):
         counts = billed or counts
     if not any(name in counts for name in COUNTS):
         return None
-    usage = usage_with(*(count(counts, name) for name in COUNTS))
+    usage = build_usage(*(read_count(counts, name) for name in COUNTS))
     if told.get("cached_tokens") is not None:
-        usage["prompt_tokens_details"] = {"cached_tokens": count(told, "cached_tokens")}
+        usage["prompt_tokens_details"] = {"cached_tokens": read_count(told, "cached_tokens")}
     if billed:
         usage["billed_units"] = billed
     return usage
 
 
-def likelihoods(items: Iterable[Any]) -> Json:
+def build_logprobs(items: Iterable[Any]) -> Json:
     """OpenAI's `logprobs`. Cohere tells them for pieces of text: a piece of several tokens is as
     likely as all of them together."""
     return {
@@ -259,16 +260,16 @@ def _likelihood(item: Json) -> Json:
 # --- errors ------------------------------------------------------------------------------------------------
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a non-2xx answer means: `{"message", "id"}`, or anything."""
     try:
-        detail = error_object(orjson.loads(body))
+        detail = find_error_detail(orjson.loads(body))
     except orjson.JSONDecodeError:
         detail = {}
-    return _meaning(status, detail, headers)
+    return _build_error(status, detail, headers)
 
 
-def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
+def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
     words = str(detail.get("message") or detail.get("data") or "")
     if status == BLOCKED:
         words = words or "The provider blocked the request."
@@ -283,11 +284,11 @@ def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamE
             if "max tokens must be" in words
             else {"code": "context_length_exceeded"}
         )
-    return provider_error(status, told, headers)
+    return build_error(status, told, headers)
 
 
-def failure(body: Any) -> UpstreamError:
+def read_reply_error(body: Any) -> UpstreamError:
     """The error that came with status 200, or in place of an answer."""
     if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return _meaning(0, body, {})
-    return error_inside(body)
+        return _build_error(0, body, {})
+    return read_embedded_error(body)

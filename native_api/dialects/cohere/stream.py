@@ -17,15 +17,15 @@ from native_api.dialects.base import StreamParser
 from native_api.dialects.cohere.reply import (
     WIRE,
     Places,
-    failure,
+    build_logprobs,
     finish_reason,
     kept,
     kind_of,
-    likelihoods,
+    read_reply_error,
+    read_usage,
     tool_call,
-    usage_of,
 )
-from native_api.dialects.shared.content import FORCED_TOOL
+from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 
@@ -59,7 +59,7 @@ class CohereStream(StreamParser):
         if handler is not None and not self._finished:
             return handler(self, told)
         if kind == "error" or "error" in told or (not kind and "message" in told):
-            raise failure(told)
+            raise read_reply_error(told)
         return NO_CHUNKS
 
     def close(self) -> Iterable[ChatCompletionChunk]:
@@ -69,7 +69,7 @@ class CohereStream(StreamParser):
             )
         return NO_CHUNKS
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         blocks = [
             block
             for block in self._blocks.values()
@@ -189,7 +189,7 @@ class CohereStream(StreamParser):
         given = (call.get("function") or {}).get("arguments") or ""
         state: Json = {"said": bool(given)}
         self._calls[told.get("index")] = state
-        if (call.get("function") or {}).get("name") == FORCED_TOOL:
+        if (call.get("function") or {}).get("name") == ANSWER_TOOL:
             self._forced = True
             return self._text(given, {})
         state["number"] = self._next("tool_calls")
@@ -219,9 +219,9 @@ class CohereStream(StreamParser):
 
     def _end(self, told: Json) -> list[ChatCompletionChunk]:
         delta = told.get("delta") or {}
-        self.count(usage_of(delta.get("usage")))
+        self.record_usage(read_usage(delta.get("usage")))
         if delta.get("error"):
-            raise failure({"message": str(delta["error"])})
+            raise read_reply_error({"message": str(delta["error"])})
         has_calls = bool(self._numbers["tool_calls"])
         reason = finish_reason(
             delta.get("finish_reason"),
@@ -240,7 +240,9 @@ class CohereStream(StreamParser):
             delta = {"role": "assistant", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if logprobs:
-            choice["logprobs"] = likelihoods(logprobs if isinstance(logprobs, list) else [logprobs])
+            choice["logprobs"] = build_logprobs(
+                logprobs if isinstance(logprobs, list) else [logprobs]
+            )
         return [
             {
                 "id": self._id,

@@ -13,7 +13,7 @@ import re
 from itertools import pairwise
 from typing import Any, Final
 
-from native_api.dialects.shared.content import arguments_text
+from native_api.dialects.shared.tools import format_arguments
 from native_api.types import Json
 
 STEP: Final = re.compile(r"""\.([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
@@ -39,7 +39,7 @@ class Pieces:
     def delta(self) -> Json:
         """All arguments in one piece: text that grows inside a value cannot be told as JSON that
         only grows at its end."""
-        return {"index": self.number, "function": {"arguments": arguments_text(self._arguments)}}
+        return {"index": self.number, "function": {"arguments": format_arguments(self._arguments)}}
 
 
 def _step(found: re.Match[str]) -> str | int:

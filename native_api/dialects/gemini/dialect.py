@@ -18,12 +18,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from native_api.dialects.base import Dialect, StreamParser, merge
-from native_api.dialects.gemini.errors import error_of
-from native_api.dialects.gemini.messages import Conversation
+from native_api.dialects.base import Dialect, StreamParser, merge_options
+from native_api.dialects.gemini.errors import read_error
+from native_api.dialects.gemini.messages import MessageTranslator
 from native_api.dialects.gemini.models import generation, thinking
 from native_api.dialects.gemini.parts import Media
-from native_api.dialects.gemini.stream import GeminiStream, complete
+from native_api.dialects.gemini.stream import GeminiStream, build_reply
 from native_api.dialects.gemini.tools import calling, declare, shape_answer
 from native_api.dialects.shared import vertex_urls
 from native_api.exceptions import UnsupportedField, UpstreamError
@@ -53,16 +53,16 @@ SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]*")
 
 class Gemini(Dialect):
     name = "gemini"
-    renamed: ClassVar[Mapping[str, str]] = {}
-    hints = HINTS
-    built = DIALECT_FIELDS - HINTS
+    renamed_fields: ClassVar[Mapping[str, str]] = {}
+    omitted_fields = HINTS
+    translated_fields = DIALECT_FIELDS - HINTS
     remote_files = frozenset({"image_url", "file"})
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         tools = body.get("tools") or []
-        merge(body, options)
+        merge_options(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = [*tools, *options["tools"]]
         config = body.get("toolConfig", {})
@@ -76,17 +76,17 @@ class Gemini(Dialect):
             # told.
             body["toolConfig"] = {"includeServerSideToolInvocations": True, **config}
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         said = _said(chat, target)
         number = generation(target.model)
-        conversation = Conversation(
+        conversation = MessageTranslator(
             Media(_files_url(target)), number, empty=" " if _is_vertex(target) else ""
         )
         conversation.add(chat["messages"])
         body["contents"] = conversation.turns
         if conversation.system:
             body["systemInstruction"] = {"parts": conversation.system}
-        omitted += sorted(conversation.hints)
+        omitted += sorted(conversation.omitted)
         self._tools(said, number, body, omitted)
         config = _generation_config(said, omitted)
         _thinking(said, target.model, config, omitted)
@@ -117,13 +117,13 @@ class Gemini(Dialect):
         return f"{_root(target)}/{_model_path(target.model)}:{method}"
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        return complete(body)
+        return build_reply(body)
 
     def stream(self, target: Target) -> StreamParser:
         return GeminiStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return error_of(status, headers, body)
+        return read_error(status, headers, body)
 
 
 # --- addresses ---------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def _root(target: Target) -> str:
     """Everything before the model: the Gemini API's base URL, or a Google Cloud project's path at
     Vertex AI."""
     return (
-        vertex_urls.root(target, "google")
+        vertex_urls.build_publisher_url(target, "google")
         if _is_vertex(target)
         else target.provider.base_url or BASE_URL
     )

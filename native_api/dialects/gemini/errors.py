@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.shared.errors import error_object, provider_error, site_error
+from native_api.dialects.shared.errors import build_error, build_site_error, find_error_detail
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -27,40 +27,40 @@ NOT_THE_CLIENTS: Final = re.compile(r"location is not supported|billing", re.IGN
 """What Google answers with 400 although it is the site's account that must be mended."""
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a non-2xx answer means; `body` may be anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return provider_error(status, {}, headers)
-    return _meaning(status, _detail(parsed), headers)
+        return build_error(status, {}, headers)
+    return _build_error(status, _detail(parsed), headers)
 
 
-def error_told(body: Any) -> UpstreamError:
+def read_reply_error(body: Any) -> UpstreamError:
     """The error that came with status 200, or in place of an answer."""
     if not isinstance(body, dict) or not body.get("error"):
         return UpstreamError("The provider's answer is not a chat completion.")
     detail = _detail(body)
     code = detail.get("code")
-    return _meaning(code if isinstance(code, int) else 0, detail, {})
+    return _build_error(code if isinstance(code, int) else 0, detail, {})
 
 
 def _detail(parsed: Any) -> Json:
-    return error_object(parsed[0] if isinstance(parsed, list) and parsed else parsed)
+    return find_error_detail(parsed[0] if isinstance(parsed, list) and parsed else parsed)
 
 
-def _meaning(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
+def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
     words = str(detail.get("message") or "")
     details = [item for item in detail.get("details") or () if isinstance(item, dict)]
     told: Json = {"message": words}
     if TOO_LONG.search(words):
         told["code"] = "context_length_exceeded"
     elif status == 400 and (_is_bad_key(details, words) or NOT_THE_CLIENTS.search(words)):
-        return site_error(status, words)
+        return build_site_error(status, words)
     elif status == 400 and POLICY.search(words):
         told["code"] = "content_policy_violation"
     delay = _retry_delay(details)
-    return provider_error(
+    return build_error(
         status, told, headers if delay is None else {"retry-after": str(delay), **headers}
     )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 
 from native_api.dialects.gemini.calls import signed
-from native_api.dialects.shared.replay import Place
+from native_api.dialects.shared.replay import ReplyPosition
 from native_api.types import Json
 
 
 class Files:
     """Those of one candidate. Images go back after the text, unless a block tells another place."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ReplyPosition) -> None:
         self.count = 0
         self._place = place
         self._images = 0
@@ -38,7 +38,7 @@ class Files:
     def _image(self, url: str, part: Json, delta: Json) -> None:
         image: Json = {"type": "image_url", "image_url": {"url": url}, "index": self._images}
         delta.setdefault("images", []).append(signed(image, part))
-        self._unplaced.append((self._images, self._place.here()))
+        self._unplaced.append((self._images, self._place.offsets()))
         self._images += 1
         if self._place.calls:
             self.settle(delta)
@@ -47,7 +47,7 @@ class Files:
         """Tell where the last images stood: something comes after them."""
         for number, here in self._unplaced:
             delta.setdefault("provider_content", []).append(
-                self._place.keep({"image": number}, here)
+                self._place.build_item({"image": number}, here)
             )
         self._unplaced.clear()
 

@@ -1,4 +1,4 @@
-"""Messages as Gemini's `contents` and `systemInstruction`. One `Conversation` per request; rules
+"""Messages as Gemini's `contents` and `systemInstruction`. One `MessageTranslator` per request; rules
 first:
 
 1. System and developer messages, wherever they stand, become `systemInstruction` in their order; it
@@ -25,8 +25,9 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.gemini.parts import Media, inline
-from native_api.dialects.gemini.replay import FORMAT, replayed
-from native_api.dialects.shared.content import arguments_of, own_blocks
+from native_api.dialects.gemini.replay import FORMAT, replay_turn
+from native_api.dialects.shared.provider_content import read_own_blocks
+from native_api.dialects.shared.tools import parse_arguments
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -37,14 +38,14 @@ LONG_NUMBER: Final = re.compile(r"\d{16}")
 """Google reads JSON numbers as doubles, so results with longer ones go as the text they are."""
 
 
-class Conversation:
+class MessageTranslator:
     """Collects the turns of one request. `number` is the model's generation, `empty` what stands
     for no text."""
 
     def __init__(self, media: Media, number: float, empty: str = "") -> None:
         self.turns: list[Json] = []
         self.system: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
         self._media = media
         self._number = number
         self._nothing = {"text": empty}
@@ -75,10 +76,10 @@ class Conversation:
             parts = self._said(message, place) if is_user else self._assistant(message, place)
             self._turn("user" if is_user else "model", parts)
         if message.get("name") and role in ("system", "developer", "user", "assistant"):
-            self.hints.add("messages.name")
+            self.omitted.add("messages.name")
 
     def _said(self, message: Mapping[str, Any], place: str) -> list[Json]:
-        return [*self._parts(message.get("content"), place), *own_blocks(message, FORMAT)]
+        return [*self._parts(message.get("content"), place), *read_own_blocks(message, FORMAT)]
 
     def _turn(self, role: str, parts: list[Json]) -> None:
         if not parts:
@@ -102,7 +103,7 @@ class Conversation:
         if part.get("type") == "text":
             return {"text": part["text"]}
         if part.get("image_url", {}).get("detail") in ("low", "high"):
-            self.hints.add("messages.image_url.detail")
+            self.omitted.add("messages.image_url.detail")
         return self._media.part(part, f"{place}.content[{position}]")
 
     # --- the model's turns ---------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ class Conversation:
             calls.append(self._call({"function": message["function_call"]}, place))
         if calls and self._number >= 3:
             calls[0].setdefault("thoughtSignature", BYPASS)
-        return replayed(message, [*_images(message), *self._audio(message, place)], calls) or [
+        return replay_turn(message, [*_images(message), *self._audio(message, place)], calls) or [
             self._nothing
         ]
 
@@ -124,7 +125,7 @@ class Conversation:
             "name": name,
             "args": {"input": custom["input"]}
             if custom
-            else arguments_of(call["function"]["arguments"]),
+            else parse_arguments(call["function"]["arguments"]),
         }
         if call.get("id"):
             told["id"] = call["id"]

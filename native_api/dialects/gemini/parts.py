@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from native_api.dialects.shared.content import DataURL, data_url
+from native_api.dialects.shared.parts import DataURL, parse_data_url
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -108,7 +108,7 @@ def _audio(audio: Json) -> Json:
 
 def inline(url: str) -> Json:
     """A data URL as `{"mimeType", "data"}`."""
-    media_type, data = data_url(url) or DataURL("text/plain", "")
+    media_type, data = parse_data_url(url) or DataURL("text/plain", "")
     return {"mimeType": media_type, "data": data}
 
 

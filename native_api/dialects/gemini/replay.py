@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.replay import arranged, items_of
+from native_api.dialects.shared.replay import arrange_blocks, read_items
 from native_api.types import Json
 
 FORMAT: Final = "gemini"
@@ -19,7 +19,7 @@ NOT_SENT: Final = frozenset({"groundingMetadata", "urlContextMetadata", "citatio
 """Blocks that tell about a reply and are no parts of it."""
 
 
-def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -> list[Json]:
+def replay_turn(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -> list[Json]:
     """The parts of one assistant message; `files` and `calls` are parts already."""
     text = _text(message)
 
@@ -35,9 +35,9 @@ def replayed(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -
             item["block"]
         ) or None, start
 
-    items = items_of(message, FORMAT, lambda block: not NOT_SENT & block.keys())
+    items = read_items(message, FORMAT, lambda block: not NOT_SENT & block.keys())
     placed = [item["block"].get("image") for item in items if "block" in item]
-    return arranged(
+    return arrange_blocks(
         items,
         len(text),
         calls,

@@ -15,8 +15,8 @@ from native_api.dialects.gemini.calls import Pieces, begun
 from native_api.dialects.gemini.files import Files
 from native_api.dialects.gemini.grounding import sources
 from native_api.dialects.gemini.replay import FORMAT, NOT_SENT
-from native_api.dialects.shared.content import FORCED_TOOL, arguments_text
-from native_api.dialects.shared.replay import Place
+from native_api.dialects.shared.replay import ReplyPosition
+from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -56,7 +56,7 @@ class Candidate:
         self._run_start: Json = {}
         self._is_signed = False
         self._text: list[str] = []
-        self._place = Place(FORMAT)
+        self._place = ReplyPosition(FORMAT)
         self._files = Files(self._place)
         self._pieces: Pieces | None = None
         self._about: list[Json] = []
@@ -94,7 +94,7 @@ class Candidate:
         if found:
             delta["annotations"] = found
         if self._about:
-            delta["provider_content"] = [self._place.keep(about, {}) for about in self._about]
+            delta["provider_content"] = [self._place.build_item(about, {}) for about in self._about]
         if self._files.rest():
             delta["audio"] = {"data": self._files.rest()}
         ending = {"finish_reason": self._finish_reason()}
@@ -132,7 +132,7 @@ class Candidate:
             self._block(part, delta)
 
     def _begin(self, run: str) -> None:
-        self._run, self._run_start, self._is_signed = run, self._place.here(), False
+        self._run, self._run_start, self._is_signed = run, self._place.offsets(), False
 
     def _speech(self, text: str, signature: str | None, delta: Json) -> None:
         if not text and not signature:
@@ -140,7 +140,7 @@ class Candidate:
         if self._run != "text" or (signature and self._is_signed):
             self._files.settle(delta)
             if self._run == "call":
-                self._keep({}, self._place.here(), delta)
+                self._keep({}, self._place.offsets(), delta)
             self._begin("text")
         if text:
             delta["content"] = delta.get("content", "") + text
@@ -190,10 +190,10 @@ class Candidate:
         self._end_call(delta)
         self._files.settle(delta)
         name, goes_on = str(call.get("name") or ""), bool(call.get("willContinue"))
-        if name == FORCED_TOOL and not goes_on:
-            self._speech(arguments_text(call.get("args")), part.get("thoughtSignature"), delta)
+        if name == ANSWER_TOOL and not goes_on:
+            self._speech(format_arguments(call.get("args")), part.get("thoughtSignature"), delta)
             return
-        arguments = "" if goes_on else arguments_text(call.get("args"))
+        arguments = "" if goes_on else format_arguments(call.get("args"))
         delta.setdefault("tool_calls", []).append(
             begun(part, self._place.calls, self._call_id(name, reply_id), arguments)
         )
@@ -223,8 +223,8 @@ class Candidate:
     def _block(self, block: Json, delta: Json) -> None:
         """A part that has no unified shape, kept whole for the next turn."""
         self._files.settle(delta)
-        self._keep(block, self._place.here(), delta)
+        self._keep(block, self._place.offsets(), delta)
         self._run = ""
 
     def _keep(self, block: Json, here: Json, delta: Json) -> None:
-        delta.setdefault("provider_content", []).append(self._place.keep(block, here))
+        delta.setdefault("provider_content", []).append(self._place.build_item(block, here))

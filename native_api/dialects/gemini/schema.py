@@ -24,8 +24,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
-from native_api.dialects.shared.content import dumped
-from native_api.dialects.shared.json_schema import DEFINITIONS, Adapter, Room
+from native_api.dialects.shared.json_schema import DEFINITIONS, GrowthLimit, SchemaAdapter
+from native_api.dialects.shared.json_values import dump_json
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -53,7 +53,7 @@ JSON may be."""
 TYPES: Final = {str: "string", int: "integer", float: "number"}
 
 
-@Adapter
+@SchemaAdapter
 def adapted(schema: Json, place: str) -> Json:
     """The same schema in the keywords that Gemini obeys.
 
@@ -75,7 +75,7 @@ class _Schema:
         self._waiting: list[tuple[str, Json]] = []
         self._open: set[int] = set()
         """The definitions, by `id`, that are being written in place around where we are."""
-        self._room: Room | None = None
+        self._room: GrowthLimit | None = None
 
     def whole(self) -> Json:
         root = self._root
@@ -171,8 +171,8 @@ class _Schema:
     def _has_room(self, part: Json) -> bool:
         """Whether a part of the schema may be written a second time."""
         if self._room is None:
-            self._room = Room(self._root)
-        return self._room.takes(part)
+            self._room = GrowthLimit(self._root)
+        return self._room.allows(part)
 
     def _target(self, pointer: str) -> Json:
         found: Any = self._root
@@ -323,6 +323,6 @@ def _words(told: Json) -> None:
             told.setdefault(name.replace("exclusiveM", "m"), told.pop(name) + change)
     for name, words in IN_WORDS.items():
         if name in told:
-            notes.append(f"{words} {dumped(told.pop(name))}.")
+            notes.append(f"{words} {dump_json(told.pop(name))}.")
     if notes:
         told["description"] = " ".join(filter(None, (str(told.get("description") or ""), *notes)))

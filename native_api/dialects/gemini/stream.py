@@ -14,11 +14,11 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.gemini.errors import error_told
+from native_api.dialects.gemini.errors import read_reply_error
 from native_api.dialects.gemini.logprobs import logprobs
 from native_api.dialects.gemini.reply import Candidate
-from native_api.dialects.gemini.usage import joined, tier_of, usage_of
-from native_api.dialects.shared.deltas import add_delta, completed
+from native_api.dialects.gemini.usage import join_reported_counts, read_service_tier, read_usage
+from native_api.dialects.shared.deltas import add_delta, complete_message
 from native_api.exceptions import UpstreamError
 from native_api.types import (
     ChatCompletion,
@@ -33,7 +33,7 @@ from native_api.types import (
 UNSTATED: Final = "BLOCK_REASON_UNSPECIFIED"
 
 
-def complete(body: Any) -> ChatCompletion:
+def build_reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError where the body is an error or holds no answer."""
     reply = _reply(body)
     pieces = reply.get("candidates") or []
@@ -49,7 +49,7 @@ def complete(body: Any) -> ChatCompletion:
         "choices": choices,
     }
     counts = _counts(reply)
-    usage, tier = usage_of(counts), tier_of(counts)
+    usage, tier = read_usage(counts), read_service_tier(counts)
     if usage:
         completion["usage"] = usage
     if tier:
@@ -62,7 +62,7 @@ def _reply(body: Any) -> Json:
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict) or "error" in body:
-        raise error_told(body)
+        raise read_reply_error(body)
     return body
 
 
@@ -76,7 +76,7 @@ def _choice(piece: Json, position: int, reply_id: str) -> Choice:
     message: Json = {"role": "assistant", "content": None, **candidate.take(piece, reply_id)}
     owed, ending = candidate.end()
     add_delta(message, owed)
-    completed(message)
+    complete_message(message)
     choice: Choice = {"index": candidate.index, "message": message, **ending}  # type: ignore[typeddict-item]
     likelihoods = logprobs(piece)
     if likelihoods:
@@ -150,9 +150,9 @@ class GeminiStream(StreamParser):
             self._refusal, self._blocked = _refusal(reply), _blocked(reply)
         counts = _counts(reply)
         if counts:
-            self._counts = joined(self._counts, counts)
-            self.usage: Usage | None = usage_of(self._counts)
-            self._tier = tier_of(self._counts)
+            self._counts = join_reported_counts(self._counts, counts)
+            self.usage: Usage | None = read_usage(self._counts)
+            self._tier = read_service_tier(self._counts)
 
     def _piece(self, piece: Json, position: int) -> ChunkChoice | None:
         index = _index(piece, position)
@@ -188,7 +188,7 @@ class GeminiStream(StreamParser):
             chunk["service_tier"] = self._tier
         return chunk
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         return {
             "tool_calls": [
                 call for candidate in self._candidates.values() for call in candidate.held()

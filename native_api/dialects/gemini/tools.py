@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.gemini.schema import adapted
-from native_api.dialects.shared.content import FORCED_TOOL
+from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -88,7 +88,7 @@ def _particular(choice: Json, by_tool: bool) -> Json:
     allowed = choice["allowed_tools"]
     names = [(tool.get("function") or tool).get("name") for tool in allowed["tools"]]
     if by_tool:
-        return {"mode": "ANY", "allowedFunctionNames": [*names, FORCED_TOOL]}
+        return {"mode": "ANY", "allowedFunctionNames": [*names, ANSWER_TOOL]}
     # AUTO takes no list of names; VALIDATED is the mode with a list that leaves the choice to the
     # model.
     return {"mode": "ANY" if _must_call(choice) else "VALIDATED", "allowedFunctionNames": names}
@@ -134,7 +134,7 @@ def _answer_declaration(response_format: Json) -> Json:
         )
     description = "Gives the final answer. Call this once no other function is needed."
     return {
-        "name": FORCED_TOOL,
+        "name": ANSWER_TOOL,
         "description": told.get("description") or description,
         "parametersJsonSchema": schema,
     }

@@ -10,30 +10,32 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.shared.token_counts import count, join, usage_with
+from native_api.dialects.shared.token_counts import build_usage, join_counts, read_count
 from native_api.types import Json, Usage
 
 COUNTS: Final = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")
 WRITTEN: Final = frozenset({"candidatesTokenCount", "thoughtsTokenCount"})
 
 
-def joined(earlier: Json, later: Json) -> Json:
+def join_reported_counts(earlier: Json, later: Json) -> Json:
     """The counts that hold after `later` (see `counts`)."""
-    return join(earlier, later, WRITTEN)
+    return join_counts(earlier, later, WRITTEN)
 
 
-def usage_of(told: Json) -> Usage | None:
+def read_usage(told: Json) -> Usage | None:
     """The usage in a `usageMetadata`, None where it holds no counts."""
     if not any(name in told for name in COUNTS):
         return None
-    prompt = count(told, "promptTokenCount") + count(told, "toolUsePromptTokenCount")
-    thoughts = count(told, "thoughtsTokenCount")
-    usage = usage_with(
-        prompt, count(told, "candidatesTokenCount") + thoughts, count(told, "totalTokenCount")
+    prompt = read_count(told, "promptTokenCount") + read_count(told, "toolUsePromptTokenCount")
+    thoughts = read_count(told, "thoughtsTokenCount")
+    usage = build_usage(
+        prompt,
+        read_count(told, "candidatesTokenCount") + thoughts,
+        read_count(told, "totalTokenCount"),
     )
     of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
-    if count(told, "cachedContentTokenCount"):
-        of_prompt["cached_tokens"] = count(told, "cachedContentTokenCount")
+    if read_count(told, "cachedContentTokenCount"):
+        of_prompt["cached_tokens"] = read_count(told, "cachedContentTokenCount")
         of_prompt |= {
             f"cached_{name}": number
             for name, number in _by_kind(told.get("cacheTokensDetails")).items()
@@ -61,7 +63,7 @@ TIERS: Final = {
 other."""
 
 
-def tier_of(told: Json) -> str | None:
+def read_service_tier(told: Json) -> str | None:
     """The tier that served the reply, which decides its price; None where it is not told."""
     tier = told.get("serviceTier") or told.get("trafficType")
     return TIERS.get(tier) if isinstance(tier, str) else None
@@ -79,5 +81,5 @@ def _by_kind(*lists: Any) -> Json:
     ):
         name = f"{str(entry.get('modality', '')).lower()}_tokens"
         if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
-            counts[name] = counts.get(name, 0) + count(entry, "tokenCount")
+            counts[name] = counts.get(name, 0) + read_count(entry, "tokenCount")
     return counts

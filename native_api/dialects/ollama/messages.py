@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from native_api.dialects.shared.content import arguments_of, calls_of, data_url, file_data
+from native_api.dialects.shared.parts import parse_data_url, read_file_data
+from native_api.dialects.shared.tools import parse_arguments, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
 ROLES: Final = {"developer": "system", "function": "tool"}
 
 
-class Conversation:
+class MessageTranslator:
     """Collects the messages of one request, and the hints in them that Ollama cannot be told."""
 
     def __init__(self) -> None:
         self.turns: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
         self._names: dict[str, str] = {}
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -33,7 +34,7 @@ class Conversation:
             elif turn["role"] == "tool":
                 self._result(message, turn)
             if message.get("name") and message["role"] not in ("tool", "function"):
-                self.hints.add("messages.name")
+                self.omitted.add("messages.name")
             self.turns.append(turn)
 
     def _turn(self, message: Mapping[str, Any], place: str) -> Json:
@@ -56,10 +57,10 @@ class Conversation:
         kind = part["type"]
         if kind == "image_url":
             if part["image_url"].get("detail") in ("low", "high"):
-                self.hints.add("messages.image_url.detail")
-            inline = data_url(part["image_url"]["url"])
+                self.omitted.add("messages.image_url.detail")
+            inline = parse_data_url(part["image_url"]["url"])
         elif kind == "file":
-            inline = file_data(part["file"], f"{place}.file.file_data")
+            inline = read_file_data(part["file"], f"{place}.file.file_data")
         else:
             raise UnsupportedField(f"{place}.{kind}", "Ollama takes text and images")
         if inline is None:
@@ -78,15 +79,15 @@ class Conversation:
             # Reasoning with details belongs to another wire; this one has none.
             turn["thinking"] = message["reasoning_content"]
         made = [
-            data_url(image["image_url"]["url"])
+            parse_data_url(image["image_url"]["url"])
             for image in message.get("images") or ()
             if image.get("image_url")
         ]
         if any(made):
             turn["images"] = [image.data for image in made if image]
         if message.get("audio"):
-            self.hints.add("messages.audio")
-        calls = [self._call(call, index) for index, call in enumerate(calls_of(message))]
+            self.omitted.add("messages.audio")
+        calls = [self._call(call, index) for index, call in enumerate(read_tool_calls(message))]
         if calls:
             turn["tool_calls"] = calls
 
@@ -99,7 +100,7 @@ class Conversation:
         told = {
             "index": index,
             "name": function["name"],
-            "arguments": arguments_of(function["arguments"]),
+            "arguments": parse_arguments(function["arguments"]),
         }
         return {"id": call["id"], "type": "function", "function": told}
 
@@ -111,4 +112,4 @@ class Conversation:
         if call_id:
             turn["tool_call_id"] = call_id
         if message.get("is_error"):
-            self.hints.add("messages.is_error")
+            self.omitted.add("messages.is_error")

@@ -17,10 +17,10 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.shared.content import dumped
-from native_api.dialects.shared.deltas import completed
-from native_api.dialects.shared.errors import error_inside, error_object, provider_error
-from native_api.dialects.shared.token_counts import count, usage_with
+from native_api.dialects.shared.deltas import complete_message
+from native_api.dialects.shared.errors import build_error, find_error_detail, read_embedded_error
+from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.token_counts import build_usage, read_count
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Usage
 
@@ -37,15 +37,15 @@ IMAGE_TYPES: Final = {
 """How base64 of an image begins. Ollama does not name the type."""
 
 
-def reply(body: Any) -> ChatCompletion:
+def build_reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError."""
     if not isinstance(body, dict) or not isinstance(body.get("message"), dict):
-        raise error_inside(body)
-    message = completed({"role": "assistant", "content": None, **said(body["message"])})
+        raise read_embedded_error(body)
+    message = complete_message({"role": "assistant", "content": None, **said(body["message"])})
     reason = finish_reason(body.get("done_reason"), "tool_calls" in message)
     choice: Any = {"index": 0, "message": message, "finish_reason": reason}
     if body.get("logprobs"):
-        choice["logprobs"] = likelihoods(body["logprobs"])
+        choice["logprobs"] = build_logprobs(body["logprobs"])
     completion: ChatCompletion = {
         "id": "",
         "object": "chat.completion",
@@ -53,7 +53,7 @@ def reply(body: Any) -> ChatCompletion:
         "model": body.get("model") or "",
         "choices": [choice],
     }
-    usage = usage_of(body)
+    usage = read_usage(body)
     if usage:
         completion["usage"] = usage
     return completion
@@ -81,7 +81,7 @@ def said(message: Json, calls: int = 0, images: int = 0) -> Json:
 def tool_call(call: Json, index: int) -> Json:
     function = call.get("function") or {}
     name, given = function.get("name") or "", function.get("arguments")
-    arguments = given if isinstance(given, str) and given else dumped(given or {})
+    arguments = given if isinstance(given, str) and given else dump_json(given or {})
     call_id = call.get("id") or _call_id(index, name, arguments)
     return {
         "index": index,
@@ -113,15 +113,15 @@ def finish_reason(reason: str | None, has_calls: bool) -> str:
     return "tool_calls" if has_calls and mapped == "stop" else mapped
 
 
-def usage_of(told: Json) -> Usage | None:
+def read_usage(told: Json) -> Usage | None:
     """The counts, None where there are none. A prompt that was wholly cached is not counted by
     older versions."""
     if "prompt_eval_count" not in told and "eval_count" not in told:
         return None
-    return usage_with(count(told, "prompt_eval_count"), count(told, "eval_count"))
+    return build_usage(read_count(told, "prompt_eval_count"), read_count(told, "eval_count"))
 
 
-def likelihoods(items: Iterable[Any]) -> Json:
+def build_logprobs(items: Iterable[Any]) -> Json:
     """Ollama's log probabilities have OpenAI's shape, but leave out what is empty."""
     content = [
         {"token": "", "logprob": 0.0, "bytes": None, "top_logprobs": [], **item}
@@ -139,12 +139,12 @@ def seconds_of(created_at: Any) -> int:
         return 0
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a non-2xx answer means: `{"error": "…"}`, or anything."""
     try:
-        return provider_error(status, error_object(orjson.loads(body)), headers)
+        return build_error(status, find_error_detail(orjson.loads(body)), headers)
     except orjson.JSONDecodeError:
-        return provider_error(status, {}, headers)
+        return build_error(status, {}, headers)
 
 
 class OllamaStream(StreamParser):
@@ -164,14 +164,14 @@ class OllamaStream(StreamParser):
         if not isinstance(told, dict) or self._finished:
             return ()
         if "error" in told:
-            raise error_inside(told)
+            raise read_embedded_error(told)
         message = told.get("message")
         delta = said(message, self._calls, self._images) if isinstance(message, dict) else {}
         self._images += len(delta.get("images", ()))
         self._calls += len(delta.get("tool_calls", ()))
         reason = None
         if "eval_count" in told or told.get("done"):
-            self.count(usage_of(told))
+            self.record_usage(read_usage(told))
         if told.get("done"):
             self._finished = True
             reason = finish_reason(told.get("done_reason"), self._calls > 0)
@@ -187,7 +187,7 @@ class OllamaStream(StreamParser):
             delta = {"role": "assistant", "content": "", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if told.get("logprobs"):
-            choice["logprobs"] = likelihoods(told["logprobs"])
+            choice["logprobs"] = build_logprobs(told["logprobs"])
         return {
             "id": "",
             "object": "chat.completion.chunk",

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from native_api.dialects.shared.content import FORCED_TOOL, dumped
+from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.types import Json
 
 
@@ -24,7 +25,7 @@ class Call:
         self.id = call_id
         self.name = name
         self.is_custom = is_custom
-        self.is_forced = name == FORCED_TOOL
+        self.is_forced = name == ANSWER_TOOL
         self.said = False
 
 
@@ -76,7 +77,7 @@ class Calls:
 
     def _begin(self, piece: Json, told: Json, reply_id: str) -> Call:
         name = str(told.get("name") or "")
-        number = -1 if name == FORCED_TOOL else self.count
+        number = -1 if name == ANSWER_TOOL else self.count
         call_id = str(piece.get("id") or self._made_id(reply_id or name))
         if call_id in self._given:
             call_id = (
@@ -136,7 +137,7 @@ class Calls:
 def _words(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else dumped(value)
+    return value if isinstance(value, str) else dump_json(value)
 
 
 class Details:

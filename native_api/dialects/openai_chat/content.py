@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.content import url_citation
+from native_api.dialects.shared.annotations import build_url_citation
 from native_api.types import Json
 
 
@@ -99,7 +99,7 @@ def _cited(item: Json) -> Json:
     if isinstance(item.get("url_citation"), dict):
         return {**item, "type": "url_citation"}
     if not item.get("url"):
-        return url_citation(item)
+        return build_url_citation(item)
     # A citation that is flat, as OpenAI's other API and Mistral's `tool_reference` tell it.
     told = {name: value for name, value in item.items() if name != "type"}
     return {

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from native_api.dialects.base import Dialect, StreamParser
-from native_api.dialects.openai_chat.messages import Conversation
+from native_api.dialects.openai_chat.messages import MessageTranslator
 from native_api.dialects.openai_chat.models import family_of, refused_by, takes_breakpoints
-from native_api.dialects.openai_chat.reply import complete
+from native_api.dialects.openai_chat.reply import build_reply
 from native_api.dialects.openai_chat.stream import OpenAIStream
 from native_api.dialects.openai_chat.tools import answer_by_tool, offer, takes_schema
-from native_api.dialects.shared.content import limit_of
-from native_api.dialects.shared.errors import error_answered
-from native_api.dialects.shared.urls import address
+from native_api.dialects.shared.errors import read_error
+from native_api.dialects.shared.request_fields import read_max_tokens
+from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
@@ -40,20 +40,20 @@ BUILT = frozenset(
 
 class OpenAI(Dialect):
     name = "openai"
-    built = BUILT
-    renamed = {name: name for name in DIALECT_FIELDS - BUILT}
+    translated_fields = BUILT
+    renamed_fields = {name: name for name in DIALECT_FIELDS - BUILT}
     remote_files = frozenset({"image_url"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
-        return address(target, "/chat/completions")
+        return build_url(target, "/chat/completions")
 
-    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported(chat, target) | refused_by(
+    def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+        return super().unsupported_fields(chat, target) | refused_by(
             target.model, chat.get("reasoning_effort")
         )
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        unsupported = self.unsupported(chat, target)
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        unsupported = self.unsupported_fields(chat, target)
         said = {
             name: value
             for name, value in chat.items()
@@ -74,13 +74,13 @@ class OpenAI(Dialect):
                 body[other] = body.pop(name)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        return complete(body, target.provider.quirks)
+        return build_reply(body, target.provider.quirks)
 
     def stream(self, target: Target) -> StreamParser:
         return OpenAIStream(target.provider.quirks)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return error_answered(status, headers, body)
+        return read_error(status, headers, body)
 
 
 def _messages(
@@ -88,11 +88,11 @@ def _messages(
 ) -> list[Json]:
     family = family_of(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
-    conversation = Conversation(
+    conversation = MessageTranslator(
         target.provider.quirks, roles, unsupported, takes_breakpoints(target.model)
     )
     conversation.add(chat["messages"])
-    omitted += sorted(conversation.hints)
+    omitted += sorted(conversation.omitted)
     return conversation.messages
 
 
@@ -117,7 +117,7 @@ def _reason(said: Json, target: Target, body: Json, omitted: list[str]) -> None:
 
 
 def _limit(chat: ChatRequest, target: Target, body: Json) -> None:
-    limit = limit_of(chat)
+    limit = read_max_tokens(chat)
     if limit is None:
         return
     family = family_of(target.model)

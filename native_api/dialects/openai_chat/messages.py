@@ -1,4 +1,4 @@
-"""Unified messages -> the messages of one vendor of OpenAI's family. One `Conversation` per
+"""Unified messages -> the messages of one vendor of OpenAI's family. One `MessageTranslator` per
 request; rules first:
 
 1. What is ours goes only where the vendor takes it (`Quirks.extensions`, `Quirks.reasoning_field`);
@@ -17,22 +17,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from native_api.dialects.openai_chat.parts import Parts
-from native_api.dialects.shared.content import annotation_told, own_blocks, text_of, vendor_details
+from native_api.dialects.shared.annotations import restore_annotation
+from native_api.dialects.shared.parts import read_text
+from native_api.dialects.shared.provider_content import read_own_blocks, read_vendor_reasoning
 from native_api.types import Json, Quirks
 
 LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ALPHANUMERIC: Final = re.compile(r"[a-zA-Z0-9]*")
 OWN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "annotations": lambda message: [
-        annotation_told(item) for item in message.get("annotations") or ()
+        restore_annotation(item) for item in message.get("annotations") or ()
     ],
     "images": lambda message: message.get("images"),
-    "reasoning_details": vendor_details,
+    "reasoning_details": read_vendor_reasoning,
 }
 """Fields of ours that a vendor may take back, and what it told them as."""
 
 
-class Conversation:
+class MessageTranslator:
     """Collects the messages of one request, and the hints that could not be said."""
 
     def __init__(
@@ -43,7 +45,7 @@ class Conversation:
         breakpoints: bool,
     ) -> None:
         self.messages: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
         self._quirks = quirks
         self._roles = roles
         self._unsupported = unsupported
@@ -77,7 +79,7 @@ class Conversation:
 
     def _name(self, name: str, told: Json) -> None:
         if "messages.name" in self._unsupported:
-            self.hints.add("messages.name")
+            self.omitted.add("messages.name")
         else:
             told["name"] = name
 
@@ -111,7 +113,7 @@ class Conversation:
             told["audio"] = {"id": audio["id"]}
         else:
             told["content"] = told["content"] or audio.get("transcript") or None
-            self.hints.add("messages.audio")
+            self.omitted.add("messages.audio")
 
     def _kept(self, message: Mapping[str, Any], told: Json) -> None:
         for name in OWN:
@@ -119,9 +121,9 @@ class Conversation:
             if value and name in self._quirks.extensions:
                 told[name] = value
             elif value and name == "images":
-                self.hints.add("messages.images")
+                self.omitted.add("messages.images")
         if "extra_content" in self._quirks.extensions:
-            for block in own_blocks(message, "openai"):
+            for block in read_own_blocks(message, "openai"):
                 told |= {name: value for name, value in block.items() if name == "extra_content"}
 
     def _reasoning(self, message: Mapping[str, Any], told: Json) -> None:
@@ -138,7 +140,7 @@ class Conversation:
         elif field == "reasoning" and text:
             told[field] = text
         elif field == "think_tags" and text:
-            told["content"] = f"<think>{text}</think>\n\n{text_of(told)}"
+            told["content"] = f"<think>{text}</think>\n\n{read_text(told)}"
         elif field == "thinking" and text:
             rest = told["content"] or []
             thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
@@ -188,7 +190,7 @@ class Conversation:
                 *files,
             ]
         if message.get("is_error"):
-            self.hints.add("messages.is_error")
+            self.omitted.add("messages.is_error")
         told = {"role": "tool", "tool_call_id": call_id, "content": content}
         if message.get("name") and message["role"] == "tool":
             self._name(message["name"], told)

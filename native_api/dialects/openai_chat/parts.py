@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.content import DataURL, file_data, text_of
+from native_api.dialects.shared.parts import DataURL, read_file_data, read_text
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Quirks
 
@@ -66,7 +66,7 @@ class Parts:
         """Parts as they are, or as one string for vendors that take text in no other way."""
         if self._quirks.text_parts or any(part["type"] != "text" for part in parts):
             return parts
-        return text_of({"content": parts})
+        return read_text({"content": parts})
 
     def part(self, part: Mapping[str, Any], place: str) -> Json:
         return self._document(part, place) if part["type"] == "file" else self._marked(part)
@@ -92,7 +92,7 @@ class Parts:
             raise UnsupportedField(
                 f"{place}.file.file_id", "this provider takes files by address or inline"
             )
-        url = file.get("file_url") or _address(file_data(file, f"{place}.file.file_data"))
+        url = file.get("file_url") or _address(read_file_data(file, f"{place}.file.file_data"))
         if url.startswith("data:image/"):
             return {"type": "image_url", "image_url": {"url": url}}
         if kind == "file_url":

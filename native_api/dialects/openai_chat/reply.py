@@ -19,9 +19,9 @@ from native_api.dialects.openai_chat.content import (
     sources_of,
     split,
 )
-from native_api.dialects.openai_chat.usage import tier_told, usage_of
-from native_api.dialects.shared.content import dumped, objects
-from native_api.dialects.shared.errors import error_inside, is_error
+from native_api.dialects.openai_chat.usage import read_service_tier, read_usage
+from native_api.dialects.shared.errors import is_error, read_embedded_error
+from native_api.dialects.shared.json_values import dump_json, read_objects
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Quirks
 
@@ -142,7 +142,7 @@ class Answer:
         if isinstance(content, list):
             split(delta, delta.pop("content"), self.length)
         elif content is not None and not isinstance(content, str):
-            delta["content"] = dumped(content)
+            delta["content"] = dump_json(content)
         elif content:
             self._google_thought(told.get("extra_content") == GOOGLE_THOUGHT, delta)
 
@@ -157,7 +157,9 @@ class Answer:
             delta["content"] = delta["content"].removeprefix("</thought>")
 
     def _reasoning(self, told: Json, delta: Json) -> None:
-        details = [self._details.number(item) for item in objects(told.get("reasoning_details"))]
+        details = [
+            self._details.number(item) for item in read_objects(told.get("reasoning_details"))
+        ]
         if details:
             delta["reasoning_details"] = details
         text = delta.pop("reasoning_content", None)
@@ -169,7 +171,7 @@ class Answer:
             delta["reasoning_content"] = text
 
     def _tool_calls(self, told: Json, delta: Json, reply_id: str) -> None:
-        pieces = objects(told.get("tool_calls"))
+        pieces = read_objects(told.get("tool_calls"))
         if told.get("function_call"):
             pieces.append({"index": "function_call", "function": told["function_call"]})
         calls = []
@@ -194,7 +196,7 @@ class Answer:
         failed."""
         reason = choice.get("finish_reason")
         if choice.get("error"):
-            raise error_inside({"error": choice["error"]})
+            raise read_embedded_error({"error": choice["error"]})
         if isinstance(reason, str) and reason in FAILURES:
             raise UpstreamError(f"The provider's answer broke off: {reason}.")
         if reason and self.reason is None:
@@ -240,7 +242,7 @@ def _told_by(item: Json) -> str:
 # --- the complete reply ------------------------------------------------------------------------------------
 
 
-def complete(body: Any, quirks: Quirks) -> ChatCompletion:
+def build_reply(body: Any, quirks: Quirks) -> ChatCompletion:
     """The unified reply. Raises UpstreamError where the body is an error or holds no answer."""
     if (
         not isinstance(body, dict)
@@ -248,8 +250,8 @@ def complete(body: Any, quirks: Quirks) -> ChatCompletion:
         or not body["choices"]
         or is_error(body)
     ):
-        raise error_inside(body)
-    usage = usage_of(body)
+        raise read_embedded_error(body)
+    usage = read_usage(body)
     head: Json = {
         name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")
     }
@@ -259,7 +261,7 @@ def complete(body: Any, quirks: Quirks) -> ChatCompletion:
         "created": body.get("created") or 0,
     }
     head["model"] = str(body.get("model") or "")
-    head |= tier_told(body)
+    head |= read_service_tier(body)
     head["choices"] = [
         _choice(choice, position, body, quirks) for position, choice in enumerate(body["choices"])
     ]
@@ -290,7 +292,8 @@ def _choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Json:
     answer.finish(choice)
     told = dict(choice.get("message") or choice.get("delta") or {"content": choice.get("text")})
     told["tool_calls"] = [
-        {**call, "index": number} for number, call in enumerate(objects(told.get("tool_calls")))
+        {**call, "index": number}
+        for number, call in enumerate(read_objects(told.get("tool_calls")))
     ]
     message: Json = {
         "role": "assistant",

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from native_api.dialects.base import StreamParser, event_json
+from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.openai_chat.content import logprobs_of
 from native_api.dialects.openai_chat.reply import OF_CHOICE, Answer, without_usage
-from native_api.dialects.openai_chat.usage import KNOWN_TIERS, tier_told, usage_of
-from native_api.dialects.shared.errors import error_inside, is_error
+from native_api.dialects.openai_chat.usage import KNOWN_TIERS, read_service_tier, read_usage
+from native_api.dialects.shared.errors import is_error, read_embedded_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
@@ -56,9 +56,9 @@ class OpenAIStream(StreamParser):
         if event.data.strip() == "[DONE]":
             self._done = True
             return self._end()
-        told = event_json(event)
+        told = parse_event(event)
         if not isinstance(told, dict):
-            raise error_inside(told)
+            raise read_embedded_error(told)
         piece = self._piece_of_text(told)
         if piece is not None:
             return (piece,)
@@ -102,14 +102,14 @@ class OpenAIStream(StreamParser):
 
     def _count(self, told: Json) -> None:
         if told.get("usage") or told.get("x_groq"):
-            self.count(usage_of(told))
+            self.record_usage(read_usage(told))
 
     def _refuse_errors(self, event: Event, told: Json) -> None:
         groq = told.get("x_groq")
         if isinstance(groq, dict) and groq.get("error"):
             told = {"error": groq["error"]}
         if (event.type == "error" or is_error(told)) and not self._is_whole():
-            raise error_inside(told if is_error(told) else {"error": told})
+            raise read_embedded_error(told if is_error(told) else {"error": told})
 
     def _is_whole(self) -> bool:
         return bool(self._answers) and all(
@@ -134,7 +134,7 @@ class OpenAIStream(StreamParser):
         for name in ("citations", "search_results"):
             if told.get(name):
                 self._sources[name] = told[name]
-        self._about |= tier_told(told)
+        self._about |= read_service_tier(told)
         groq = without_usage(told.get("x_groq"))
         if groq:
             self._about["x_groq"] = groq
@@ -157,7 +157,7 @@ class OpenAIStream(StreamParser):
             answer = self._answers[index] = Answer(index, self._quirks)
         answer.finish(choice)
         if choice.get("usage"):
-            self.count(usage_of(choice))
+            self.record_usage(read_usage(choice))
         delta = answer.take(_told(choice, answer), self._head.get("id") or "")
         if choice.keys() - OF_CHOICE:
             answer.extra |= {
@@ -198,7 +198,7 @@ class OpenAIStream(StreamParser):
             owed = {"role": "assistant", **owed}
         return {"index": answer.index, "delta": owed, "finish_reason": reason, **answer.extra}
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         held = [answer.held() for answer in self._answers.values()]
         return {
             "content": "".join(text for text, _ in held),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from native_api.dialects.shared.content import FORCED_TOOL, functions_of, wanted_schema
+from native_api.dialects.shared.tools import ANSWER_TOOL, read_functions, read_response_schema
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
@@ -30,7 +30,10 @@ def offer(
     tools = said["tools"]
     if kind == "allowed_tools" and "tool_choice.allowed_tools" in unsupported:
         # Offering just those is the same.
-        tools, choice = functions_of(_chat(said), "this provider"), choice["allowed_tools"]["mode"]
+        tools, choice = (
+            read_functions(_chat(said), "this provider"),
+            choice["allowed_tools"]["mode"],
+        )
         kind = choice
     body["tools"] = [
         _tool(tool, position, extensions, unsupported, omitted)
@@ -83,7 +86,7 @@ def takes_schema(said: Mapping[str, Any], unsupported: frozenset[str]) -> bool:
 def answer_by_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json) -> None:
     """Have the model give its answer by calling a tool, unless the client has it call another one
     first."""
-    schema = wanted_schema(chat)
+    schema = read_response_schema(chat)
     if schema is None or body.get("tool_choice", "auto") not in ("auto", "none"):
         return
     alone = not body.get("tools") or body.get("tool_choice") == "none"
@@ -93,12 +96,12 @@ def answer_by_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json) -
             "response_format",
             "this provider has neither JSON schemas nor a tool choice to stand for them",
         )
-    if any(tool.get("function", {}).get("name") == FORCED_TOOL for tool in body.get("tools", ())):
+    if any(tool.get("function", {}).get("name") == ANSWER_TOOL for tool in body.get("tools", ())):
         raise UnsupportedField(
-            "tools", f"the name {FORCED_TOOL!r} is taken by response_format with this provider"
+            "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
         )
     forced = {
-        "name": FORCED_TOOL,
+        "name": ANSWER_TOOL,
         "description": "Give the answer by calling this.",
         "parameters": {"type": "object", **schema},
     }
@@ -107,5 +110,5 @@ def answer_by_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json) -
         {"type": "function", "function": forced},
     ]
     body["tool_choice"] = (
-        {"type": "function", "function": {"name": FORCED_TOOL}} if alone else "required"
+        {"type": "function", "function": {"name": ANSWER_TOOL}} if alone else "required"
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.token_counts import count, usage_with
+from native_api.dialects.shared.token_counts import build_usage, read_count
 from native_api.types import Json, Usage
 
 CACHED: Final = (
@@ -31,7 +31,7 @@ TIERS: Final = {"on_demand": "default", "standard": "default", "on-demand": "def
 KNOWN_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 
 
-def tier_told(body: Mapping[str, Any]) -> Json:
+def read_service_tier(body: Mapping[str, Any]) -> Json:
     """The tier that served the reply, by OpenAI's name for it where it has one; a vendor's own word
     stands beside."""
     told = body.get("service_tier")
@@ -40,12 +40,12 @@ def tier_told(body: Mapping[str, Any]) -> Json:
     return {"service_tier": TIERS.get(str(told)), "native_service_tier": told}
 
 
-def usage_of(body: Mapping[str, Any]) -> Usage | None:
+def read_usage(body: Mapping[str, Any]) -> Usage | None:
     """The usage told in a reply or chunk, None where there is none."""
     told = _told(body)
     if told is None:
         return None
-    prompt, completion, total = (count(told, name) for name in COUNTS)
+    prompt, completion, total = (read_count(told, name) for name in COUNTS)
     of_prompt, of_completion = (
         _details(told, "prompt_tokens_details"),
         _details(told, "completion_tokens_details"),
@@ -54,7 +54,7 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
     _first(told, WRITTEN, of_prompt, "cache_write_tokens")
     _first(told, ("reasoning_tokens",), of_completion, "reasoning_tokens")
     completion += _apart(prompt, completion, total, of_completion)
-    usage: Json = {**told, **usage_with(prompt, completion, total)}
+    usage: Json = {**told, **build_usage(prompt, completion, total)}
     for name, details in (
         ("prompt_tokens_details", of_prompt),
         ("completion_tokens_details", of_completion),
@@ -70,7 +70,7 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
 def _told(body: Mapping[str, Any]) -> Json | None:
     """The first usage with a count above 0, else the first one."""
     usual = body.get("usage")
-    if isinstance(usual, dict) and count(usual, "prompt_tokens"):
+    if isinstance(usual, dict) and read_count(usual, "prompt_tokens"):
         return usual
     inside = [
         choice.get("usage") for choice in body.get("choices") or () if isinstance(choice, dict)
@@ -82,7 +82,7 @@ def _told(body: Mapping[str, Any]) -> Json | None:
         if isinstance(usage, dict) and any(usage.get(name) is not None for name in COUNTS)
     ]
     return next(
-        (usage for usage in found if any(count(usage, name) for name in COUNTS)),
+        (usage for usage in found if any(read_count(usage, name) for name in COUNTS)),
         found[0] if found else None,
     )
 
@@ -102,7 +102,7 @@ def _first(told: Json, names: tuple[str, ...], details: Json, name: str) -> None
         return
     for other in names:
         if told.get(other):
-            details[name] = count(told, other)
+            details[name] = read_count(told, other)
             return
 
 

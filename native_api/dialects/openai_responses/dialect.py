@@ -17,21 +17,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from native_api.dialects.base import Dialect, StreamParser, merge
+from native_api.dialects.base import Dialect, StreamParser, merge_options
 from native_api.dialects.openai_chat.models import (
     can_reason,
     family_of,
     refused_by,
     takes_breakpoints,
 )
-from native_api.dialects.openai_responses.input import Input
 from native_api.dialects.openai_responses.items import WIRE
-from native_api.dialects.openai_responses.reply import complete, state_without_answer
+from native_api.dialects.openai_responses.messages import MessageTranslator
+from native_api.dialects.openai_responses.reply import build_reply, state_without_answer
 from native_api.dialects.openai_responses.stream import ResponsesStream
 from native_api.dialects.openai_responses.tools import choice_of, text_of, tools_of
-from native_api.dialects.shared.content import check_modalities, limit_of, own_details
-from native_api.dialects.shared.errors import error_answered
-from native_api.dialects.shared.urls import address
+from native_api.dialects.shared.errors import read_error
+from native_api.dialects.shared.provider_content import read_own_reasoning
+from native_api.dialects.shared.request_fields import check_text_only, read_max_tokens
+from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
@@ -45,22 +46,24 @@ RENAMED: Final = {
 
 class OpenAIResponses(Dialect):
     name = "openai_responses"
-    renamed: ClassVar[Mapping[str, str]] = RENAMED
-    built = frozenset(
+    renamed_fields: ClassVar[Mapping[str, str]] = RENAMED
+    translated_fields = frozenset(
         {
             "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "response_format", "reasoning_effort", "verbosity",
             "logprobs", "top_logprobs", "store", "web_search_options", "modalities",
         }
     )  # fmt: skip
-    hints = frozenset({"seed", "presence_penalty", "frequency_penalty", "logit_bias", "prediction"})
-    refused = frozenset({"n", "stop", "audio"})
+    omitted_fields = frozenset(
+        {"seed", "presence_penalty", "frequency_penalty", "logit_bias", "prediction"}
+    )
+    refused_fields = frozenset({"n", "stop", "audio"})
     remote_files = frozenset({"image_url", "file"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
-        return address(target, "/responses")
+        return build_url(target, "/responses")
 
-    def unsupported(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported(chat, target) | refused_by(
+    def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
+        return super().unsupported_fields(chat, target) | refused_by(
             target.model, chat.get("reasoning_effort")
         )
 
@@ -68,7 +71,7 @@ class OpenAIResponses(Dialect):
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         own = {name: body.get(name) or [] for name in ("tools", "include")}
-        merge(body, options)
+        merge_options(body, options)
         for name, items in own.items():
             added = options.get(name)
             if isinstance(added, list):
@@ -76,15 +79,15 @@ class OpenAIResponses(Dialect):
 
     def _said(self, chat: ChatRequest, target: Target) -> Json:
         """The fields that count: not null, and not refused by this target."""
-        unsupported = self.unsupported(chat, target)
+        unsupported = self.unsupported_fields(chat, target)
         return {
             name: value
             for name, value in chat.items()
             if value is not None and name not in unsupported
         }
 
-    def build(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        check_modalities(chat)
+    def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
+        check_text_only(chat)
         said = self._said(chat, target)
         body["model"] = target.model
         body["input"] = _input(chat, target, omitted)
@@ -98,32 +101,32 @@ class OpenAIResponses(Dialect):
                 body[name] = value
         if said.get("tool_choice") is not None:
             body["tool_choice"] = choice_of(said["tool_choice"])
-        if limit_of(chat):
-            body["max_output_tokens"] = limit_of(chat)
+        if read_max_tokens(chat):
+            body["max_output_tokens"] = read_max_tokens(chat)
         if said.get("logprobs") and said.get("top_logprobs"):
             body["top_logprobs"] = said["top_logprobs"]
         _reason(said, body)
         _stream(chat, body)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        return complete(body)
+        return build_reply(body)
 
-    def unfinished(self, body: Any) -> str:
+    def unfinished_state(self, body: Any) -> str:
         return state_without_answer(body)
 
     def stream(self, target: Target) -> StreamParser:
         return ResponsesStream()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return error_answered(status, headers, body)
+        return read_error(status, headers, body)
 
 
 def _input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[Json]:
     family = family_of(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
-    told = Input(roles, chat.get("store") is True, takes_breakpoints(target.model))
+    told = MessageTranslator(roles, chat.get("store") is True, takes_breakpoints(target.model))
     told.add(chat["messages"])
-    omitted += sorted(told.hints)
+    omitted += sorted(told.omitted)
     return told.items
 
 
@@ -145,7 +148,7 @@ def _reasons(said: Mapping[str, Any], target: Target) -> bool:
     if family_of(target.model):
         return can_reason(target.model)
     asked = said.get("reasoning_effort") not in (None, "none")
-    return asked or any(own_details(message, WIRE) for message in said["messages"])
+    return asked or any(read_own_reasoning(message, WIRE) for message in said["messages"])
 
 
 def _reason(said: Mapping[str, Any], body: Json) -> None:

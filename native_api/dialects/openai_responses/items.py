@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from native_api.dialects.shared.content import objects, url_citation
+from native_api.dialects.shared.annotations import build_url_citation
+from native_api.dialects.shared.json_values import read_objects
 from native_api.types import Json
 
 WIRE: Final = "openai_responses"
@@ -110,7 +111,7 @@ class Output:
 
     def _message(self, item: Item, told: Json) -> Iterator[Json]:
         others = []
-        for part, content in enumerate(objects(told.get("content"))):
+        for part, content in enumerate(read_objects(told.get("content"))):
             kind = content.get("type")
             if kind in ("output_text", "text"):
                 yield from self._output_text(item, part, content)
@@ -132,7 +133,7 @@ class Output:
 
     def _output_text(self, item: Item, part: int, content: Json) -> Iterator[Json]:
         text = content.get("text") or ""
-        tokens = objects(content.get("logprobs"))
+        tokens = read_objects(content.get("logprobs"))
         if tokens and not item.told.get(("logprobs", part)):
             self.probable(item, part, tokens)
         yield self.text(item, part, text[item.said.get(("text", part), 0) :])
@@ -212,7 +213,7 @@ class Output:
     def _reasoning(self, item: Item, told: Json) -> Iterator[Json]:
         item_id = told.get("id")
         for kind, parts in (("summary", told.get("summary")), ("text", told.get("content"))):
-            for part, content in enumerate(objects(parts)):
+            for part, content in enumerate(read_objects(parts)):
                 yield self.thought(
                     item,
                     item_id,
@@ -260,7 +261,7 @@ def annotation(told: Json, start: int) -> Json:
     """OpenAI's nested `url_citation`. Positions count from the beginning of the whole content."""
     span = {name: told[name] + start for name in SHIFTED if isinstance(told.get(name), int)}
     if told.get("type") != "url_citation":
-        return url_citation(told, span)
+        return build_url_citation(told, span)
     return {
         "type": "url_citation",
         "url_citation": {name: value for name, value in {**told, **span}.items() if name != "type"},

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from native_api.dialects.openai_responses.items import WIRE
-from native_api.dialects.shared.content import own_details
+from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.types import Json
 
 NAMES = {
@@ -24,7 +24,7 @@ NAMES = {
 }
 
 
-def replayed(message: Mapping[str, Any], calls: list[Json], stored: bool) -> list[Json]:
+def replay_turn(message: Mapping[str, Any], calls: list[Json], stored: bool) -> list[Json]:
     """The items of one assistant message; `calls` are items already."""
     text, refusal = _text(message), message.get("refusal")
     items: list[Json] = []
@@ -67,7 +67,7 @@ def _text(message: Mapping[str, Any]) -> str:
 def _kept(message: Mapping[str, Any], stored: bool) -> Iterator[Json]:
     """Reasoning items and blocks of this wire's, in the order they came in, as `{"item", "at",
     "calls"}`."""
-    details = own_details(message, WIRE)
+    details = read_own_reasoning(message, WIRE)
     blocks = [
         item
         for item in message.get("provider_content") or ()

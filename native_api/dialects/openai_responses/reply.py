@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.items import Output
-from native_api.dialects.shared.content import objects
-from native_api.dialects.shared.errors import error_inside, provider_error, status_inside
-from native_api.dialects.shared.token_counts import count, usage_with
+from native_api.dialects.shared.errors import build_error, read_embedded_error, read_status
+from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.shared.token_counts import build_usage, read_count
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Usage
 
@@ -24,11 +24,11 @@ FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
 UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
 
-def complete(body: Any) -> ChatCompletion:
+def build_reply(body: Any) -> ChatCompletion:
     """The unified reply. Raises UpstreamError where the body is an error, a failed response or none
     at all."""
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
-        raise error_inside(body)
+        raise read_embedded_error(body)
     refuse_failed(body)
     output = Output()
     message: Json = {"role": "assistant", "content": None}
@@ -52,7 +52,7 @@ def complete(body: Any) -> ChatCompletion:
         "choices": [choice],
         **about(body),
     }
-    usage = usage_of(body.get("usage"))
+    usage = read_usage(body.get("usage"))
     if usage:
         completion["usage"] = usage
     unified: ChatCompletion = completion
@@ -106,7 +106,7 @@ def logprobs(tokens: list[Json]) -> Json:
 def _token(token: Json) -> Json:
     told = {"bytes": list(str(token.get("token") or "").encode()), **token}
     if "top_logprobs" in token:
-        told["top_logprobs"] = [_token(other) for other in objects(token["top_logprobs"])]
+        told["top_logprobs"] = [_token(other) for other in read_objects(token["top_logprobs"])]
     return told
 
 
@@ -123,7 +123,9 @@ def finish_reason(body: Json, called_tools: bool) -> str:
 def refuse_failed(body: Json) -> None:
     """Raise for a response that is a failure, or that was cancelled."""
     if body.get("error") or body.get("status") in FAILED:
-        raise failure(body.get("error") or {"message": f"the response is {body.get('status')}"})
+        raise read_reply_error(
+            body.get("error") or {"message": f"the response is {body.get('status')}"}
+        )
 
 
 def state_without_answer(body: Any) -> str:
@@ -135,16 +137,16 @@ def state_without_answer(body: Any) -> str:
     return str(body["status"]) if is_waiting else ""
 
 
-def failure(detail: Any) -> UpstreamError:
+def read_reply_error(detail: Any) -> UpstreamError:
     """The meaning of a response's `error`, or of an `error` event."""
     if isinstance(detail, dict) and isinstance(detail.get("error"), dict):
         detail = detail["error"]
     if not isinstance(detail, dict):
         detail = {"message": str(detail)}
-    return provider_error(status_inside(detail), detail, {})
+    return build_error(read_status(detail), detail, {})
 
 
-def usage_of(told: Any) -> Usage | None:
+def read_usage(told: Any) -> Usage | None:
     """OpenAI's older names. Input has the cached tokens in it, output the reasoning."""
     if not isinstance(told, dict) or not {"input_tokens", "output_tokens"} & told.keys():
         return None
@@ -157,8 +159,10 @@ def usage_of(told: Any) -> Usage | None:
     }
     usage: Json = {
         **{name: value for name, value in told.items() if name not in names},
-        **usage_with(
-            count(told, "input_tokens"), count(told, "output_tokens"), count(told, "total_tokens")
+        **build_usage(
+            read_count(told, "input_tokens"),
+            read_count(told, "output_tokens"),
+            read_count(told, "total_tokens"),
         ),
     }
     for name, other in (

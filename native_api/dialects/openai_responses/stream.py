@@ -14,20 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from native_api.dialects.base import StreamParser, event_json
+from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.openai_responses.items import CALLS, Item, Output
 from native_api.dialects.openai_responses.reply import (
     about,
-    failure,
     finish_reason,
     head_of,
     logprobs,
+    read_reply_error,
+    read_usage,
     refuse_failed,
     state_without_answer,
-    usage_of,
 )
-from native_api.dialects.shared.content import objects
-from native_api.dialects.shared.errors import error_inside, is_error
+from native_api.dialects.shared.errors import is_error, read_embedded_error
+from native_api.dialects.shared.json_values import read_objects
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 
@@ -46,14 +46,14 @@ class ResponsesStream(StreamParser):
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
             return ()
-        told = event_json(event)
+        told = parse_event(event)
         if not isinstance(told, dict):
-            raise error_inside(told)
+            raise read_embedded_error(told)
         kind = told.get("type") or event.type
         if self._ended:
             return ()
         if kind == "error" or (not kind and is_error(told)):
-            raise failure(told)
+            raise read_reply_error(told)
         handler = HANDLERS.get(kind)
         if handler is None:
             self._keep_unsaid(told)
@@ -73,7 +73,7 @@ class ResponsesStream(StreamParser):
                 self._output.key(told.get("output_index"), told.get("item_id")), []
             ).append(told["delta"])
 
-    def held(self) -> Json:
+    def pending_delta(self) -> Json:
         unsaid = ["".join(pieces) for pieces in self._unsaid.values()]
         return {"provider_content": [{"block": {"unsaid": [*unsaid, *self._output.held()]}}]}
 
@@ -93,10 +93,10 @@ class ResponsesStream(StreamParser):
     def _end(self, told: Json) -> Iterable[Json]:
         response = told.get("response") or {}
         self._know(response)
-        self.count(usage_of(response.get("usage")))
+        self.record_usage(read_usage(response.get("usage")))
         refuse_failed(response)
         if told.get("type") == "response.failed":
-            raise failure(response.get("error") or told)
+            raise read_reply_error(response.get("error") or told)
         if not self._began and (state := state_without_answer(response)):
             raise UpstreamError(f"The provider's stream ended while the response was {state}.")
         for index, item in enumerate(response.get("output") or ()):
@@ -131,7 +131,7 @@ class ResponsesStream(StreamParser):
     def _text(self, told: Json) -> Iterable[Json]:
         part, item = told.get("content_index", 0), self._item(told)
         if told.get("logprobs"):
-            self._output.probable(item, part, objects(told["logprobs"]))
+            self._output.probable(item, part, read_objects(told["logprobs"]))
         return (self._output.text(item, part, told.get("delta") or ""),)
 
     def _text_done(self, told: Json) -> Iterable[Json]:

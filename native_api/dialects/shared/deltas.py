@@ -36,7 +36,7 @@ def _add_call(calls: list[Json], piece: Json) -> None:
         calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
-SAYS_MORE: Final = frozenset(
+CONTENT_FIELDS: Final = frozenset(
     {
         "tool_calls",
         "refusal",
@@ -49,11 +49,11 @@ SAYS_MORE: Final = frozenset(
 )
 
 
-def completed(message: Json) -> Json:
+def complete_message(message: Json) -> Json:
     """The message of a complete reply: only the calls of a stream are numbered, and one that says
     nothing says so, to be sent back."""
     for call in message.get("tool_calls") or ():
         call.pop("index", None)
-    if message.get("content") is None and not SAYS_MORE & message.keys():
+    if message.get("content") is None and not CONTENT_FIELDS & message.keys():
         message["content"] = ""
     return message

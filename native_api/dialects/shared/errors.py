@@ -37,11 +37,11 @@ def _base_status(body: Json) -> int:
     return status if isinstance(status, int) else 0
 
 
-def error_inside(body: Any) -> UpstreamError:
+def read_embedded_error(body: Any) -> UpstreamError:
     """The error that came with status 200, or in place of an answer."""
-    detail = error_object(body)
+    detail = find_error_detail(body)
     if detail and (isinstance(body, list) or is_error(body)):
-        return provider_error(status_inside(detail), detail, {})
+        return build_error(read_status(detail), detail, {})
     return UpstreamError("The provider's answer is not a chat completion.")
 
 
@@ -76,7 +76,7 @@ IMAGE_FAULTS: Final = (
 )
 
 
-def status_inside(detail: Json) -> int:
+def read_status(detail: Json) -> int:
     """The HTTP status that an error object names, in one of the family's ways; 0 where it names
     none."""
     for name in ("code", "status", "status_code", "http_status_code"):
@@ -92,13 +92,13 @@ def status_inside(detail: Json) -> int:
     return STATUSES.get(code) or STATUSES.get(str(detail.get("type") or ""), 0)
 
 
-def error_object(body: Any) -> Json:
+def find_error_detail(body: Any) -> Json:
     """The object that describes the error, however it is framed: `{"error": {…}}`, `{"error":
     "…"}`, `{"errors": […]}`, `{"message": {"detail": […]}}`, a list of any of them, or the body
     itself.
     """
     if isinstance(body, list):
-        return error_object(body[0]) if body else {}
+        return find_error_detail(body[0]) if body else {}
     if not isinstance(body, dict):
         return {}
     if _base_status(body):
@@ -159,7 +159,7 @@ def _raw_words(raw: Any) -> str:
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return raw
-    return str(error_object(parsed).get("message") or "") or raw
+    return str(find_error_detail(parsed).get("message") or "") or raw
 
 
 CLIENT_CODES = {
@@ -172,13 +172,13 @@ CLIENT_CODES = {
 """Error codes that tell what the client must mend."""
 
 
-def provider_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
+def build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
     """Map a provider's error to DESIGN's table. `status` is 0 where the provider gave none."""
     message = detail.get("message") or detail.get("detail") or ""
     words = message if isinstance(message, str) else ""
     code = str(detail.get("code") or detail.get("type") or "")
     upstream_status = status or None
-    if is_context_length(code, words):
+    if is_context_length_error(code, words):
         return UpstreamError(
             words,
             status=400,
@@ -199,11 +199,11 @@ def provider_error(status: int, detail: Json, headers: Mapping[str, str]) -> Ups
     return UpstreamError(
         f"{told}: {words}" if words else f"{told}.",
         upstream_status=upstream_status,
-        retry_after=retry_after(headers),
+        retry_after=read_retry_after(headers),
     )
 
 
-def site_error(status: int, words: str) -> UpstreamError:
+def build_site_error(status: int, words: str) -> UpstreamError:
     """What the site must mend, not the client, whatever status the provider gave it. Trying again
     does not help."""
     error = UpstreamError(
@@ -216,7 +216,7 @@ def site_error(status: int, words: str) -> UpstreamError:
 def _exhausted(code: str, words: str, headers: Mapping[str, str]) -> UpstreamError:
     error = UpstreamError(
         words or "The provider's rate limit is reached.", status=429, code="rate_limit_exceeded",
-        upstream_status=429, retry_after=retry_after(headers),
+        upstream_status=429, retry_after=read_retry_after(headers),
     )  # fmt: skip
     if code == "insufficient_quota":
         # The account is empty: no waiting helps.
@@ -231,12 +231,12 @@ TOO_LONG = (
 """How providers say that a conversation is too long for the model."""
 
 
-def is_context_length(code: str, words: str) -> bool:
+def is_context_length_error(code: str, words: str) -> bool:
     lowered = words.lower()
     return code == "context_length_exceeded" or any(phrase in lowered for phrase in TOO_LONG)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from `retry-after-ms` or `retry-after`; None where neither is a number."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
@@ -246,11 +246,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def error_answered(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a non-2xx answer means whose error object is in one of the usual places; `body` may be
     anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return provider_error(status, {}, headers)
-    return provider_error(status, error_object(parsed), headers)
+        return build_error(status, {}, headers)
+    return build_error(status, find_error_detail(parsed), headers)

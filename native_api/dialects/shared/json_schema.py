@@ -17,13 +17,13 @@ from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
-from native_api.dialects.shared.memo import MISSING, Memo, frozen
+from native_api.dialects.shared.memo import MISSING, Memo, freeze
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Json
 
 T = TypeVar("T")
 
-MAX_BYTES: Final = 1024 * 1024
+MAX_SCHEMA_BYTES: Final = 1024 * 1024
 """Of a schema in JSON. OpenAI takes 120,000 characters of names and values, other providers less:
 nobody takes more than this."""
 
@@ -31,7 +31,7 @@ MAX_PARTS: Final = 10_000
 """Objects and lists in a schema, before and after it is adapted. OpenAI takes 5,000 properties;
 adapting 10,000 parts takes about 0.1 s."""
 
-GROWTH: Final = 4
+MAX_GROWTH_FACTOR: Final = 4
 """How often its own size a schema may grow where definitions have to be written in place of
 references."""
 
@@ -41,7 +41,7 @@ MEMO_BYTES: Final = 8 * 1024 * 1024
 DEFINITIONS: Final = ("$defs", "definitions")
 
 
-class Adapter(Generic[T]):
+class SchemaAdapter(Generic[T]):
     """`adapt` as a function of a schema and its place in the request, whose results are frozen and,
     unless they are large, remembered.
 
@@ -56,7 +56,7 @@ class Adapter(Generic[T]):
 
     def __call__(self, schema: Json, place: str) -> T:
         text = _text(schema)
-        if len(text) > self.memo.largest_bytes:
+        if len(text) > self.memo.max_value_bytes:
             return self._adapted(schema, text, place)
         key = blake2b(text, digest_size=32).digest()
         known = self.memo.get(key)
@@ -68,7 +68,7 @@ class Adapter(Generic[T]):
 
     def _adapted(self, schema: Json, text: bytes, place: str) -> T:
         check_size(schema, text, place)
-        made: T = frozen(self.adapt(schema, place))
+        made: T = freeze(self.adapt(schema, place))
         return made
 
 
@@ -81,14 +81,14 @@ def _text(schema: Json) -> bytes:
 
 def check_size(schema: Json, text: bytes, place: str) -> None:
     """Raise UnsupportedField for a schema, `text` in JSON, that is too large to be adapted."""
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_SCHEMA_BYTES:
         raise UnsupportedField(
-            place, f"a JSON schema may have at most {MAX_BYTES} bytes with this provider"
+            place, f"a JSON schema may have at most {MAX_SCHEMA_BYTES} bytes with this provider"
         )
     # Brackets inside of texts count too, so that only a schema with many of them has to be walked.
     if (
         text.count(b"{") + text.count(b"[") > MAX_PARTS
-        and sum(1 for _ in containers(schema)) > MAX_PARTS
+        and sum(1 for _ in walk_containers(schema)) > MAX_PARTS
     ):
         raise UnsupportedField(
             place,
@@ -96,7 +96,7 @@ def check_size(schema: Json, text: bytes, place: str) -> None:
         )
 
 
-def containers(value: Any) -> Iterator[Any]:
+def walk_containers(value: Any) -> Iterator[Any]:
     """Every dict and list in a value, itself included."""
     left = [value]
     while left:
@@ -109,17 +109,17 @@ def containers(value: Any) -> Iterator[Any]:
             left.extend(item)
 
 
-class Room:
+class GrowthLimit:
     """How much of a schema may be written a second time. Weighs every part of the schema once, when
     it is made."""
 
     def __init__(self, schema: Json) -> None:
         self._weights: dict[int, tuple[int, int]] = {}
         size, parts = self._weigh(schema)
-        self._size = GROWTH * size
-        self._parts = min(GROWTH * parts, MAX_PARTS - parts)
+        self._size = MAX_GROWTH_FACTOR * size
+        self._parts = min(MAX_GROWTH_FACTOR * parts, MAX_PARTS - parts)
 
-    def takes(self, part: Json) -> bool:
+    def allows(self, part: Json) -> bool:
         """Whether there is room for this part of the schema, which is then taken."""
         size, parts = self._weights[id(part)]
         if size > self._size or parts > self._parts:
@@ -146,16 +146,16 @@ class Room:
 # --- references ----------------------------------------------------------------------------------------------
 
 
-def references(value: Any) -> set[str]:
+def find_references(value: Any) -> set[str]:
     """Every pointer that a `$ref` in a value names."""
-    named = [part.get("$ref") for part in containers(value) if isinstance(part, dict)]
+    named = [part.get("$ref") for part in walk_containers(value) if isinstance(part, dict)]
     return {pointer for pointer in named if isinstance(pointer, str)}
 
 
 def is_recursive(schema: Json, starts: Iterable[str]) -> bool:
     """Whether one of the pointers in `starts` leads back to where it stood, or out of the schema's
     definitions."""
-    leads = {pointer: references(definition) for pointer, definition in _definitions(schema)}
+    leads = {pointer: find_references(definition) for pointer, definition in _definitions(schema)}
     done: set[str] = set()
     path: list[str] = []
     standing = set(path)

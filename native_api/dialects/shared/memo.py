@@ -18,10 +18,10 @@ V = TypeVar("V")
 MISSING: Final[Any] = object()
 """What `Memo.get` returns for a key that it does not know; None can be remembered."""
 
-ENTRY_BYTES: Final = 400
+ENTRY_OVERHEAD_BYTES: Final = 400
 """What an entry takes up beside its value: the key, a tuple, and its place in the table."""
 
-LARGEST_SHARE: Final = 32
+MAX_VALUE_SHARE: Final = 32
 """The largest value that is remembered takes this part of the memo, so that one caller's large
 values do not push out all others."""
 
@@ -32,9 +32,9 @@ class Memo(Generic[V]):
     Keys are digests or other short values: their bytes are not counted.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes: Final = most_bytes
-        self.largest_bytes: Final = most_bytes // LARGEST_SHARE
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes: Final = max_bytes
+        self.max_value_bytes: Final = max_bytes // MAX_VALUE_SHARE
         self.bytes = 0
         self._entries: OrderedDict[bytes, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -51,14 +51,14 @@ class Memo(Generic[V]):
 
     def put(self, key: bytes, value: V) -> None:
         """Remember a frozen value, unless it is too large."""
-        size = footprint(value) + ENTRY_BYTES
-        if size > self.largest_bytes:
+        size = measure_bytes(value) + ENTRY_OVERHEAD_BYTES
+        if size > self.max_value_bytes:
             return
         with self._lock:
             self._forget(key)
             self._entries[key] = (value, size)
             self.bytes += size
-            while self.bytes > self.most_bytes:
+            while self.bytes > self.max_bytes:
                 self._forget(next(iter(self._entries)))
 
     def _forget(self, key: bytes) -> None:
@@ -75,7 +75,7 @@ class Memo(Generic[V]):
             self.bytes = 0
 
 
-def footprint(value: Any) -> int:
+def measure_bytes(value: Any) -> int:
     """The bytes that a value of JSON takes up in memory. What it shares with others counts in
     each."""
     size, left = 0, [value]
@@ -118,10 +118,10 @@ class FrozenList(list[Any]):
         return list, (list(self),)
 
 
-def frozen(value: Any) -> Any:
+def freeze(value: Any) -> Any:
     """A copy of a value of JSON that nobody can change, with everything in it."""
     if isinstance(value, dict):
-        return FrozenDict({name: frozen(item) for name, item in value.items()})
+        return FrozenDict({name: freeze(item) for name, item in value.items()})
     if isinstance(value, list):
-        return FrozenList([frozen(item) for item in value])
+        return FrozenList([freeze(item) for item in value])
     return value

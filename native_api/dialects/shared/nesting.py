@@ -18,9 +18,9 @@ MAX_DEPTH: Final = 100
 """Clients send replies back as parts of requests, which may have 128 levels
 (`parsers.MAX_DEPTH`)."""
 
-WRITABLE: Final = 254
+MAX_WRITABLE_DEPTH: Final = 254
 
-SHORT: Final = 400
+MAX_UNCHECKED_LENGTH: Final = 400
 """A level takes two bytes at least: what is no longer than this can be written inside of anything
 of ours, and is not looked at."""
 
@@ -31,7 +31,7 @@ def check_depth(text: bytes | str) -> None:
 
     Text with few brackets, as nearly all of it, is only counted.
     """
-    if len(text) <= SHORT or brackets(text) <= MAX_DEPTH:
+    if len(text) <= MAX_UNCHECKED_LENGTH or count_brackets(text) <= MAX_DEPTH:
         return
     try:
         value = orjson.loads(text)
@@ -40,7 +40,7 @@ def check_depth(text: bytes | str) -> None:
     check_value_depth(value)
 
 
-def brackets(text: bytes | str) -> int:
+def count_brackets(text: bytes | str) -> int:
     """The opening brackets, those inside of strings included: at least the depth. `replace` finds
     them many times faster than `count`."""
     if isinstance(text, bytes):
@@ -51,7 +51,7 @@ def brackets(text: bytes | str) -> int:
 def check_value_depth(value: Any) -> None:
     """The same for a value that was read from JSON: orjson refuses to write it when it is put into
     enough lists."""
-    for _ in range(WRITABLE - MAX_DEPTH):
+    for _ in range(MAX_WRITABLE_DEPTH - MAX_DEPTH):
         value = [value]
     try:
         orjson.dumps(value)

@@ -20,7 +20,7 @@ from typing import Any
 from native_api.types import Json
 
 
-class Place:
+class ReplyPosition:
     """Where a reply stands while it is read."""
 
     __slots__ = ("blocks", "calls", "length", "reasoning", "wire")
@@ -29,7 +29,7 @@ class Place:
         self.wire = wire
         self.length = self.calls = self.reasoning = self.blocks = 0
 
-    def here(self) -> Json:
+    def offsets(self) -> Json:
         here = {}
         if self.length:
             here["at"] = self.length
@@ -37,7 +37,7 @@ class Place:
             here["calls"] = self.calls
         return here
 
-    def keep(self, block: Json, here: Json) -> Json:
+    def build_item(self, block: Json, here: Json) -> Json:
         """The item of `provider_content` for a block that stands `here`."""
         item: Json = {"format": self.wire, "index": self.blocks, "block": block, **here}
         if self.reasoning:
@@ -46,7 +46,9 @@ class Place:
         return item
 
 
-def items_of(message: Mapping[str, Any], wire: str, is_sent: Callable[[Json], bool]) -> list[Json]:
+def read_items(
+    message: Mapping[str, Any], wire: str, is_sent: Callable[[Json], bool]
+) -> list[Json]:
     """The wire's own reasoning items and blocks in the order they came in; `is_sent` chooses among
     the blocks."""
     reasoning = [
@@ -75,7 +77,7 @@ Whole = Callable[[Json, int, int], tuple[Json | None, int]]
 its own words end."""
 
 
-def arranged(
+def arrange_blocks(
     items: list[Json],
     length: int,
     calls: list[Json],

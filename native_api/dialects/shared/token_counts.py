@@ -19,22 +19,22 @@ from typing import Any, Final
 
 from native_api.types import Json, Usage
 
-MOST: Final = 2**53
+MAX_COUNT: Final = 2**53
 """No provider means as many tokens as this."""
 
-WRITTEN: Final = frozenset({"completion_tokens", "completion_tokens_details"})
+OUTPUT_MEMBERS: Final = frozenset({"completion_tokens", "completion_tokens_details"})
 """The members of a `Usage` that count what was written."""
 
 
-def count(told: Any, name: str) -> int:
+def read_count(told: Any, name: str) -> int:
     """The count of that name, 0 if there is none that makes sense."""
     value = told.get(name) if isinstance(told, dict) else None
     if type(value) is int:  # nearly always
-        return value if 0 < value < MOST else 0
-    return int(value) if isinstance(value, float) and 0 < value < MOST else 0
+        return value if 0 < value < MAX_COUNT else 0
+    return int(value) if isinstance(value, float) and 0 < value < MAX_COUNT else 0
 
 
-def usage_with(prompt: int, completion: int, total: int = 0) -> Usage:
+def build_usage(prompt: int, completion: int, total: int = 0) -> Usage:
     """The counts as a usage whose total is at least the sum."""
     return {
         "prompt_tokens": prompt,
@@ -43,11 +43,11 @@ def usage_with(prompt: int, completion: int, total: int = 0) -> Usage:
     }
 
 
-def joined(earlier: Usage, later: Usage) -> Usage:
+def join_usage(earlier: Usage, later: Usage) -> Usage:
     """The usage that holds after a provider told `earlier` and then `later`."""
     if earlier == later:
         return later
-    usage: Any = join(earlier, later, WRITTEN)
+    usage: Any = join_counts(earlier, later, OUTPUT_MEMBERS)
     usage["total_tokens"] = max(
         usage["total_tokens"], usage["prompt_tokens"] + usage["completion_tokens"]
     )
@@ -55,20 +55,22 @@ def joined(earlier: Usage, later: Usage) -> Usage:
     return counted
 
 
-def join(earlier: Mapping[str, Any], later: Mapping[str, Any], written: Collection[str]) -> Json:
+def join_counts(
+    earlier: Mapping[str, Any], later: Mapping[str, Any], written: Collection[str]
+) -> Json:
     """The same for counts in a provider's own words. `written` names the members that count what
     was written."""
     told = dict(earlier)
     for name, value in later.items():
         present = told.get(name)
         if type(value) is int and type(present) is int:  # nearly always
-            if 0 < value < MOST and (value > present or name not in written):
+            if 0 < value < MAX_COUNT and (value > present or name not in written):
                 told[name] = value
         elif present is None:
             told[name] = value
         elif isinstance(present, dict):
             if isinstance(value, dict):
-                told[name] = join(present, value, value if name in written else written)
+                told[name] = join_counts(present, value, value if name in written else written)
         elif _is_number(present):
             if _says_something(value):
                 told[name] = max(present, value) if name in written else value
@@ -83,7 +85,7 @@ def _says_something(value: Any) -> bool:
         return any(map(_says_something, value))
     if isinstance(value, dict):
         return any(map(_says_something, value.values()))
-    return _is_number(value) and 0 < value < MOST
+    return _is_number(value) and 0 < value < MAX_COUNT
 
 
 def _is_number(value: Any) -> bool:

@@ -9,10 +9,10 @@ from typing import Final
 from native_api.exceptions import UnsupportedField
 from native_api.types import Target
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]*")
+MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]*")
 
 
-def address(target: Target, path: str) -> str:
+def build_url(target: Target, path: str) -> str:
     """`path` below the base URL, before the query that the base URL may have. Raises
     UnsupportedField.
 
@@ -22,13 +22,13 @@ def address(target: Target, path: str) -> str:
     """
     base, mark, query = target.provider.base_url.partition("?")
     if "{model}" in base:
-        base = base.replace("{model}", step(target.model))
+        base = base.replace("{model}", check_path_segment(target.model))
     return f"{base}{path}{mark}{query}"
 
 
-def step(model: str) -> str:
+def check_path_segment(model: str) -> str:
     """A model's name as one step of a path: it never leaves its place there. Raises
     UnsupportedField."""
-    if not NAME.fullmatch(model):
+    if not MODEL_NAME.fullmatch(model):
         raise UnsupportedField("model", "this provider has no model of such a name")
     return model

@@ -15,7 +15,7 @@ VERSION: Final = re.compile(r"/v\d\w*(/|$)")
 MULTI_REGIONS: Final = frozenset({"us", "eu"})
 
 
-def root(target: Target, publisher: str) -> str:
+def build_publisher_url(target: Target, publisher: str) -> str:
     """Everything before `/models/NAME`. OPTIONS give the project and the location; the base URL may
     leave out the version."""
     options = target.provider.options

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from native_api.dialects.shared.nesting import SHORT, check_depth
+from native_api.dialects.shared.nesting import MAX_UNCHECKED_LENGTH, check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 
@@ -119,7 +119,7 @@ class SSEDecoder:
 
     def _dispatch(self) -> Event:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        if len(data) > SHORT:
+        if len(data) > MAX_UNCHECKED_LENGTH:
             check_depth(data)
         event = Event(self._type, data.decode("utf-8", "replace"))
         self._data.clear()

@@ -4,7 +4,7 @@ site says otherwise. Rules:
 1. What a provider fetches itself is left to it; but a provider in the site's own network is never
    made to fetch: what it can reach from there is not the client's to choose. Its
    `OPTIONS["fetches_files"]` says otherwise. Addresses that are left in a body for such a provider,
-   wherever they stand, are refused (`dialects.inspection`).
+   wherever they stand, are refused (`dialects.shared.body_inspection`).
 2. All files of a request share one limit of bytes, of time and of number, whatever their servers
    do. The same address is fetched once.
 3. A file that cannot be had makes this target unsuitable; the next may fetch it itself.
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
-from native_api.dialects.shared import inspection
+from native_api.dialects.shared import body_inspection
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json, Provider, RemoteFiles
 from native_api.upstream.files.fetch import Fetcher, File, Refused
@@ -76,7 +76,7 @@ def refuse_addresses(body: Json, chat: ChatRequest, provider: Provider) -> None:
     """Refuse addresses in a body, wherever they stand, if the provider must not be made to fetch.
     Raises UnsupportedField."""
     if not fetches_files(provider):
-        inspection.refuse_addresses(body, chat)
+        body_inspection.refuse_addresses(body, chat)
 
 
 def fetches_files(provider: Provider) -> bool:

@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.base import merge
-from native_api.dialects.shared.owned import OWNED, answers, output_limit, service_tier
+from native_api.dialects.base import merge_options
+from native_api.dialects.shared.gateway_owned import (
+    OWNED,
+    read_choice_count,
+    read_output_limit,
+    read_requested_tier,
+)
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
 
@@ -133,10 +138,10 @@ def test_a_provider_whose_account_all_callers_share_stores_what_a_client_wants_s
 def test_the_limit_and_the_number_of_answers_are_read_from_the_body_as_it_is_sent(
     wire: str,
 ) -> None:
-    assert output_limit(wire, body_of(wire, max_completion_tokens=77)) == 77
-    assert answers(wire, body_of(wire)) == 1
+    assert read_output_limit(wire, body_of(wire, max_completion_tokens=77)) == 77
+    assert read_choice_count(wire, body_of(wire)) == 1
     if wire in ("openai", "gemini"):
-        assert answers(wire, body_of(wire, n=3)) == 3
+        assert read_choice_count(wire, body_of(wire, n=3)) == 3
 
 
 @pytest.mark.parametrize(
@@ -144,8 +149,8 @@ def test_the_limit_and_the_number_of_answers_are_read_from_the_body_as_it_is_sen
     [("openai", "flex"), ("openai_responses", "flex"), ("gemini", "flex"), ("bedrock", "flex")],
 )
 def test_the_service_tier_is_read_from_the_body_as_it_is_sent(wire: str, tier: str) -> None:
-    assert service_tier(wire, body_of(wire, service_tier=tier)) == tier
-    assert service_tier(wire, body_of(wire)) == ""
+    assert read_requested_tier(wire, body_of(wire, service_tier=tier)) == tier
+    assert read_requested_tier(wire, body_of(wire)) == ""
 
 
 # --- nothing is changed ------------------------------------------------------------------------------------
@@ -230,7 +235,7 @@ def paths_to_schema(body: Any) -> list[Any]:
 def test_a_merge_makes_every_object_on_its_way_new() -> None:
     inner = {"a": {"b": 1}}
     body = {"config": inner, "list": [1]}
-    merge(body, {"config": {"a": {"c": 2}}, "list": [2]})
+    merge_options(body, {"config": {"a": {"c": 2}}, "list": [2]})
     assert body == {"config": {"a": {"b": 1, "c": 2}}, "list": [2]}
     assert inner == {"a": {"b": 1}}
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.inspection import is_address, is_plain
-from native_api.dialects.shared.owned import OWNED
+from native_api.dialects.shared.body_inspection import is_address, is_plain_request
+from native_api.dialects.shared.gateway_owned import OWNED
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider
 from native_api.upstream.files.inline import refuse_addresses
-from tests.dialects.test_owned import HI, USER_BLOCKS, body_of, refused, target
+from tests.dialects.test_gateway_owned import HI, USER_BLOCKS, body_of, refused, target
 
 # --- what a provider keeps ---------------------------------------------------------------------------------
 
@@ -200,21 +200,21 @@ ODD_MESSAGES: Any = [
 
 @pytest.mark.parametrize("message", PLAIN_MESSAGES)
 def test_text_and_calls_need_not_be_looked_through(message: Any) -> None:
-    assert is_plain(
+    assert is_plain_request(
         {"model": "m", "messages": [message], "tools": [], "response_format": {}, "stream": True}
     )
 
 
 @pytest.mark.parametrize("message", ODD_MESSAGES)
 def test_whatever_else_a_message_has_is_looked_through(message: Any) -> None:
-    assert not is_plain({"model": "m", "messages": [*PLAIN_MESSAGES, message]})
+    assert not is_plain_request({"model": "m", "messages": [*PLAIN_MESSAGES, message]})
 
 
 @pytest.mark.parametrize(
     "field", ["provider_options", "audio", "prediction", "web_search_options", "unheard_of"]
 )
 def test_whatever_else_a_request_has_is_looked_through(field: str) -> None:
-    assert not is_plain({"model": "m", "messages": HI, field: {}})
+    assert not is_plain_request({"model": "m", "messages": HI, field: {}})
 
 
 # --- addresses ---------------------------------------------------------------------------------------------

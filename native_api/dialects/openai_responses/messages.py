@@ -10,21 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.items import WIRE
-from native_api.dialects.openai_responses.replay import replayed
-from native_api.dialects.shared.content import own_blocks
+from native_api.dialects.openai_responses.replay import replay_turn
+from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
-class Input:
+class MessageTranslator:
     """Collects the items of one request, and the hints that could not be said. `stored`: whether
     OpenAI keeps the conversation."""
 
     def __init__(self, roles: Mapping[str, str], stored: bool, breakpoints: bool) -> None:
         self.items: list[Json] = []
-        self.hints: set[str] = set()
+        self.omitted: set[str] = set()
         self._roles = roles
         self._stored = stored
         self._breakpoints = breakpoints
@@ -45,7 +45,7 @@ class Input:
                 {"role": self._roles.get(role, role), "content": self._content(message, place)}
             )
         if message.get("name") and role not in ("tool", "function"):
-            self.hints.add("messages.name")
+            self.omitted.add("messages.name")
 
     def _content(self, message: Mapping[str, Any], place: str) -> Any:
         content = message.get("content")
@@ -83,9 +83,9 @@ class Input:
         legacy = message.get("function_call")
         if legacy:
             calls.append(_call({"id": legacy["name"], "function": legacy}))
-        if message.get("images") and not own_blocks(message, WIRE):
-            self.hints.add("messages.images")
-        self.items += replayed(
+        if message.get("images") and not read_own_blocks(message, WIRE):
+            self.omitted.add("messages.images")
+        self.items += replay_turn(
             {**message, "content": self._said(message, place)}, calls, self._stored
         )
 
@@ -94,7 +94,7 @@ class Input:
         audio = message.get("audio")
         if not audio:
             return message.get("content")
-        self.hints.add("messages.audio")
+        self.omitted.add("messages.audio")
         if not message.get("content") and not audio.get("transcript"):
             raise UnsupportedField(
                 f"{place}.audio", "this provider takes no sound; send its transcript as content"
@@ -107,7 +107,7 @@ class Input:
         call_id = message.get("tool_call_id") or message["name"]
         kind = "custom_tool_call_output" if call_id in self._custom else "function_call_output"
         if message.get("is_error"):
-            self.hints.add("messages.is_error")
+            self.omitted.add("messages.is_error")
         return {"type": kind, "call_id": call_id, "output": self._content(message, place)}
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from native_api.dialects.shared.owned import REASONS, normal
+from native_api.dialects.shared.gateway_owned import REASONS, normalize_name
 from native_api.exceptions import UnsupportedField
 from native_api.types import DIALECT_FIELDS, ROUTING_FIELDS, Json
 
@@ -61,7 +61,7 @@ BUCKETS: Final = (b"s3://", b"gs://")
 """What a body must hold somewhere before it is worth looking through: the expression begins with a
 letter that is found fast."""
 
-MAX_SHOWN: Final = 200
+MAX_PATH_LENGTH: Final = 200
 """Characters of a path in an error."""
 
 ADDRESS: Final = re.compile(
@@ -93,7 +93,7 @@ PLAIN_PART: Final = frozenset({"type", "text", "refusal", "cache_control"})
 """Of the unified request: what no dialect makes a name or an address of."""
 
 
-def is_plain(request: Mapping[str, Any]) -> bool:
+def is_plain_request(request: Mapping[str, Any]) -> bool:
     """Whether a unified request is text and function calls alone, as most are: then there is
     nothing to look for in its body."""
     return request.keys() <= PLAIN_FIELDS and all(map(_is_plain_message, request["messages"]))
@@ -118,7 +118,7 @@ class Member(NamedTuple):
     value: Any
 
 
-def members(body: Json) -> Iterator[Member]:
+def walk_members(body: Json) -> Iterator[Member]:
     """All members that a server may act on, in no certain order."""
     ahead: list[Any] = [body]
     while ahead:
@@ -132,7 +132,8 @@ def members(body: Json) -> Iterator[Member]:
                     continue
                 yield Member(owner, name, item)
                 if isinstance(item, dict) and (
-                    normal(name) not in OPAQUE or (name == "input" and isinstance(value, list))
+                    normalize_name(name) not in OPAQUE
+                    or (name == "input" and isinstance(value, list))
                 ):
                     ahead.append(item)
 
@@ -140,21 +141,21 @@ def members(body: Json) -> Iterator[Member]:
 # --- what a provider keeps --------------------------------------------------------------------------------
 
 
-def refuse_kept(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
+def refuse_provider_state(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
     """Refuse a body that names something kept at its provider. `content` is the body in JSON,
     `request` what the client wrote.
 
     Raises UnsupportedField naming the client's own member.
     """
-    if is_plain(request):
+    if is_plain_request(request):
         return
     _refuse_references(body, request)
     if NEEDLES.search(content) is None and not any(bucket in content for bucket in BUCKETS):
         return
-    for member in members(body):
+    for member in walk_members(body):
         named = _kept_by(member)
         if named:
-            raise UnsupportedField(place_of(request, named) or member.name, REASONS["state"])
+            raise UnsupportedField(find_path(request, named) or member.name, REASONS["state"])
 
 
 def _refuse_references(body: Json, request: Mapping[str, Any]) -> None:
@@ -168,14 +169,14 @@ def _refuse_references(body: Json, request: Mapping[str, Any]) -> None:
             and item.get("type") in (None, "item_reference")
         ):
             raise UnsupportedField(
-                place_of(request, str(item.get("id"))) or "input", REASONS["state"]
+                find_path(request, str(item.get("id"))) or "input", REASONS["state"]
             )
 
 
 def _kept_by(member: Member) -> str:
     """The name of what is kept, "" for a member that names nothing."""
     owner, name, value = member
-    key = normal(name)
+    key = normalize_name(name)
     if isinstance(value, Mapping):
         return _text(value.get("id")) if key in KEPT_OBJECTS else ""
     if not isinstance(value, str):
@@ -203,15 +204,15 @@ def _text(value: Any) -> str:
 def refuse_addresses(body: Json, request: Mapping[str, Any]) -> None:
     """Refuse a body with any address in it, for a provider that must not be made to fetch. Raises
     UnsupportedField."""
-    if is_plain(request):
+    if is_plain_request(request):
         return
-    for member in members(body):
+    for member in walk_members(body):
         if (
             isinstance(member.value, str)
-            and normal(member.name) not in TEXT
+            and normalize_name(member.name) not in TEXT
             and is_address(member.value)
         ):
-            place = place_of(request, member.value) or member.name
+            place = find_path(request, member.value) or member.name
             raise UnsupportedField(
                 place,
                 "this provider stands in the site's own network and fetches no addresses; send the data",
@@ -228,10 +229,10 @@ def is_address(text: str) -> bool:
 # --- where the client wrote it ----------------------------------------------------------------------------
 
 
-def place_of(request: Mapping[str, Any], text: str) -> str:
+def find_path(request: Mapping[str, Any], text: str) -> str:
     """The path of the member of `request` whose string is `text`, or that `text` was made of; "" if
     there is none."""
-    return next(_places(request, text, ""), "")[:MAX_SHOWN]
+    return next(_places(request, text, ""), "")[:MAX_PATH_LENGTH]
 
 
 def _places(value: Any, text: str, path: str) -> Iterator[str]:

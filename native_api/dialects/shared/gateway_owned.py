@@ -146,7 +146,7 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
 reference, named in its dialect's module."""
 
 
-def normal(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A member's name as the most lenient of servers compares it."""
     return _remembered(name) if len(name) <= MAX_SHOWN else _normal(name)
 
@@ -170,7 +170,7 @@ def check_options(wire: str, options: Mapping[str, Any], place: str, own_account
 
 def _check(options: Mapping[str, Any], tree: Tree, place: str, allowed: frozenset[str]) -> None:
     for name, value in options.items():
-        below = tree.get(normal(name))
+        below = tree.get(normalize_name(name))
         if below is None or (isinstance(below, str) and below in allowed):
             continue
         member = f"{place}.{name[:MAX_SHOWN]}"
@@ -199,26 +199,26 @@ def _tree(wire: str) -> Tree:
         *parents, last = path.replace("[]", ".[]").split(".")
         node = tree
         for parent in parents:
-            node = node.setdefault(parent if parent == "[]" else normal(parent), {})
-        node[normal(last)] = kind
+            node = node.setdefault(parent if parent == "[]" else normalize_name(parent), {})
+        node[normalize_name(last)] = kind
     return tree
 
 
 # --- reading a body as it is sent -------------------------------------------------------------------------
 
 
-def output_limit(wire: str, body: Json) -> int | None:
+def read_output_limit(wire: str, body: Json) -> int | None:
     """The most tokens that one answer to `body` may have, the dialect's own default included; None
     if nothing limits it."""
     return max(_numbers(wire, body, "output"), default=None)
 
 
-def answers(wire: str, body: Json) -> int:
+def read_choice_count(wire: str, body: Json) -> int:
     """How many answers `body` asks for."""
     return max(_numbers(wire, body, "answers"), default=1)
 
 
-def service_tier(wire: str, body: Json) -> str:
+def read_requested_tier(wire: str, body: Json) -> str:
     """The service tier that `body` asks for, in the wire's own word; "" if it asks for none."""
     for name in ("service_tier", "serviceTier"):
         tier = body.get(name)

@@ -1,0 +1,103 @@
+"""The parts of unified messages: text, data URLs and files."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from native_api.exceptions import UnsupportedField
+from native_api.types import Json
+
+
+class DataURL(NamedTuple):
+    """`data` is base64."""
+
+    media_type: str
+    data: str
+
+
+def read_parts(message: Mapping[str, Any]) -> list[Json]:
+    """The content as parts, whatever it was written as; empty texts are left out."""
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+    return [part for part in parts if part["type"] != "text" or part["text"]]
+
+
+def read_text(message: Mapping[str, Any]) -> str:
+    """All text of a message; parts are joined by line breaks."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content or () if part["type"] == "text")
+
+
+def parse_data_url(url: str) -> DataURL | None:
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64
+    is made so."""
+    if not url.startswith("data:"):
+        return None
+    head, _, data = url[5:].partition(",")
+    media_type, *attributes = head.split(";")
+    if "base64" not in attributes:
+        data = b64encode(unquote_to_bytes(data)).decode()
+    return DataURL(media_type.lower() or "text/plain", data)
+
+
+def read_file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
+    """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None
+    where it has none."""
+    given = file.get("file_data")
+    if not given:
+        return None
+    return parse_data_url(given) or DataURL(
+        guess_media_type(file.get("filename") or "", place), given
+    )
+
+
+def decode_text(data: str, place: str) -> str:
+    """The text of a file that came as base64."""
+    try:
+        return b64decode(data, validate=True).decode()
+    except ValueError:
+        raise UnsupportedField(place, "the text is not UTF-8 in base64") from None
+
+
+MEDIA_TYPES: Final = {
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+    "doc": "application/msword",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "json": "application/json",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
+}
+
+
+def guess_media_type(filename: str, place: str) -> str:
+    """By the name's ending; a name without one is taken for a PDF, as OpenAI does."""
+    ending = filename.rpartition(".")[2].lower() if "." in filename else "pdf"
+    if ending not in MEDIA_TYPES:
+        raise UnsupportedField(
+            place, f"give file_data as a data URL: the type of a .{ending[:20]} file is not known"
+        )
+    return MEDIA_TYPES[ending]
