@@ -1,9 +1,9 @@
-"""Structured logs, and the request id that ties log lines, answers and usage records together.
+"""Structured logs, and the request id that connects log lines, responses and usage records.
 
-Prompts, answers and secrets are never given to a logger in the first place. What clients, providers
-and rows do write in a line (paths, names, texts of exceptions) cannot begin another: control
-characters are escaped in the record itself, so that it holds for any handler and formatter. For
-that, every logger of the app comes from `get_logger`.
+Prompts, replies and secrets are never passed to a logger. Text of clients, providers and rows
+(paths, names, exception messages) cannot start a new line: control characters are escaped in the
+record itself, so this holds for every handler and formatter. Therefore every logger of the app
+comes from `get_logger`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
     "asctime",
     "request",
@@ -28,35 +28,33 @@ STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
     "taskName",
     "color_message",
 }
-"""What every record has. Anything else was given as `extra` and is told."""
+"""Attributes that every record has. Any other was passed as `extra` and is written."""
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 request_id: Final[ContextVar[str]] = ContextVar("native_api_request_id", default="")
-"""Of the request that is being handled; "" outside of one. Follows it to other threads and
-loops."""
+"""The id of the current request, also in its threads and tasks; "" outside of a request."""
 
 
 def new_request_id() -> str:
-    """For finding a request again, not for keeping a secret."""
+    """A random id. It identifies a request and is not a secret."""
     return f"{random.getrandbits(128):032x}"
 
 
 def sane_request_id(sent: str) -> str:
-    """The client's own id where it is sane, else a new one."""
+    """The client's own id if it is short and harmless, else a new one."""
     return sent if SANE_REQUEST_ID.fullmatch(sent) else new_request_id()
 
 
 def get_logger(name: str) -> logging.Logger:
-    """The logger, whose records are escaped. Adding the same filter again does nothing."""
+    """The logger of this name, with the filter that escapes its records."""
     logger = logging.getLogger(name)
     logger.addFilter(ESCAPING)
     return logger
 
 
 def escaped(text: str) -> str:
-    """`text` with everything escaped that is not printable: line breaks, other control characters,
-    marks that turn text around."""
+    """`text` with unprintable characters escaped: line breaks, control and direction marks."""
     if text.isprintable():
         return text
     return "".join(
@@ -65,7 +63,7 @@ def escaped(text: str) -> str:
 
 
 class EscapingFilter(logging.Filter):
-    """Escapes what a record was given, in place."""
+    """Escapes the message, arguments, extras and traceback of a record in place."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = _escaped_value(record.msg)
@@ -74,7 +72,7 @@ class EscapingFilter(logging.Filter):
         elif record.args:
             record.args = tuple([_escaped_value(value) for value in record.args])
         for name, value in record.__dict__.items():
-            if isinstance(value, str) and name not in STANDARD:
+            if isinstance(value, str) and name not in STANDARD_ATTRIBUTES:
                 record.__dict__[name] = escaped(value)
         if record.exc_info and record.exc_info[1] is not None:
             record.exc_text = _escaped_traceback(record.exc_info[1])
@@ -83,14 +81,13 @@ class EscapingFilter(logging.Filter):
 
 ESCAPING: Final = EscapingFilter()
 
-PLAIN: Final = (int, float, type(None))
-HEADING: Final = "Traceback (most recent call last):\n"
+SAFE_TYPES: Final = (int, float, type(None))
+TRACEBACK_HEADING: Final = "Traceback (most recent call last):\n"
 
 
 def _escaped_value(value: Any) -> Any:
-    """The value itself if its text is safe: a `%d` needs the number, and a formatter may look for
-    the object."""
-    if isinstance(value, PLAIN):
+    """The value itself if its text is safe: `%d` needs the number, and a formatter the object."""
+    if isinstance(value, SAFE_TYPES):
         return value
     try:
         text = value if isinstance(value, str) else str(value)
@@ -100,20 +97,21 @@ def _escaped_value(value: Any) -> Any:
 
 
 def _escaped_traceback(error: BaseException) -> str | None:
-    """The traceback with each exception's text on one line; None if any formatter would write it
-    like that."""
-    told = [(each, _texts(each)) for each in _chain(error)]
-    if all(text.isprintable() for _, texts in told for text in texts):
+    """The traceback with each exception's message on one line; None if nothing is to be escaped."""
+    chain = [(each, _messages(each)) for each in _chain(error)]
+    if all(message.isprintable() for _, messages in chain for message in messages):
         return None
     parts = [
-        "".join([HEADING, *traceback.format_tb(each.__traceback__), "\n".join(map(escaped, texts))])
-        for each, texts in reversed(told)
+        TRACEBACK_HEADING
+        + "".join(traceback.format_tb(each.__traceback__))
+        + "\n".join(map(escaped, messages))
+        for each, messages in reversed(chain)
     ]
     return "\n\nAnother exception followed:\n\n".join(parts)
 
 
-def _texts(error: BaseException) -> list[str]:
-    """What an exception says of itself, and its notes."""
+def _messages(error: BaseException) -> list[str]:
+    """An exception's message and its notes."""
     try:
         text = f"{type(error).__qualname__}: {error}"
     except Exception:
@@ -122,20 +120,20 @@ def _texts(error: BaseException) -> list[str]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception, and those that its traceback tells of, the latest first."""
-    ahead: list[BaseException | None] = [error]
+    """The exception and those that its traceback shows (causes, contexts, groups), latest first."""
+    pending: list[BaseException | None] = [error]
     seen: set[int] = set()
-    while ahead:
-        each = ahead.pop()
+    while pending:
+        each = pending.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
             yield each
             context = None if each.__suppress_context__ else each.__context__
-            ahead += [*getattr(each, "exceptions", ()), each.__cause__ or context]
+            pending += [*getattr(each, "exceptions", ()), each.__cause__ or context]
 
 
 class RequestIdFilter(logging.Filter):
-    """Puts `request_id` on every record, for handlers with a formatter of the site's own."""
+    """Adds `request_id` to every record, for handlers with another formatter."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not hasattr(record, "request_id"):
@@ -160,7 +158,7 @@ class JSONFormatter(logging.Formatter):
         line |= {
             name: value
             for name, value in record.__dict__.items()
-            if name not in STANDARD and value is not None
+            if name not in STANDARD_ATTRIBUTES and value is not None
         }
         if record.exc_info:
             line["exception"] = record.exc_text or self.formatException(record.exc_info)
@@ -175,8 +173,7 @@ def _to_json(line: dict[str, Any]) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    """The same JSON without the control characters and line ends beyond ASCII, which JSON need not
-    escape."""
+    """The JSON with unprintable characters beyond ASCII escaped, which JSON allows unescaped."""
     if text.isprintable():
         return text
     return "".join(

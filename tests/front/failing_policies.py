@@ -22,10 +22,10 @@ from native_api.views import chat
 from native_api.views.base import NativeView
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "the lease": (TargetPermit, "began"),
-    "its speed": (attempts.Call, "_took"),
+    "the permit": (TargetPermit, "began"),
+    "its speed": (attempts.AttemptLoop, "_measure"),
     "the first token": (CallRecord, "on_first_token"),
-    "the reply's headers": (calls, "headers_of"),
+    "the reply's headers": (calls, "reply_headers"),
     "the answer's headers": (NativeView, "tell"),
     "the response": (chat, "StreamingHttpResponse"),
     "the events": (chat, "EventStream"),

@@ -165,7 +165,11 @@ def test_nonsense_is_named_with_its_place_and_a_remedy(
 @pytest.mark.parametrize("limits", [ONE, "everyone", None, 20])
 def test_limits_are_a_list(limits: Any) -> None:
     assert found({"LIMITS": limits}) == [
-        ("native_api.E020", "NATIVE_API['LIMITS']: it is not a list.", "Give a list of dictionaries.")
+        (
+            "native_api.E020",
+            "NATIVE_API['LIMITS']: it is not a list.",
+            "Give a list of dictionaries.",
+        )
     ]
 
 
