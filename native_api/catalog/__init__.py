@@ -1,0 +1,1 @@
+"""Providers, models and routes: presets, settings and rows, merged into one immutable catalog."""

@@ -1,0 +1,1 @@
+"""How clients speak: checks and words of each API, and the limits of request bodies."""

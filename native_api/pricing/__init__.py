@@ -1,0 +1,1 @@
+"""What calls cost: the site's own prices, else the published ones."""

@@ -1,0 +1,1 @@
+"""Which target a call tries next, and what is known of the targets: attempts, retries, health."""

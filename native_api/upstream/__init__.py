@@ -1,1 +1,1 @@
-"""The engine does the talking: attempts, transport, framing. Async; knows no Django."""
+"""One request to one target: credentials, transport, decoding, redaction. Async, without Django."""

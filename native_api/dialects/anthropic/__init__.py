@@ -1,0 +1,1 @@
+"""Anthropic's Messages API, at Anthropic and at Vertex AI."""

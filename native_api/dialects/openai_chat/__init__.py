@@ -1,0 +1,1 @@
+"""OpenAI's Chat Completions, for OpenAI and all compatible vendors."""

@@ -1,0 +1,1 @@
+"""How a provider's key, or a token made from it, gets onto a request."""

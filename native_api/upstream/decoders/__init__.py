@@ -1,0 +1,1 @@
+"""Bytes of a provider's stream -> events, for each framing."""

@@ -1,0 +1,1 @@
+"""Remote images and files of a request: fetched safely and sent inline."""

@@ -1,0 +1,1 @@
+"""Usage records on disk until the database has them."""
