@@ -13,7 +13,11 @@ from native_api.conf import DEFAULTS
 from scripts import providers_page
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+PACKAGE = ROOT / "native_api"
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
@@ -80,3 +84,11 @@ def test_the_page_of_providers_is_made_from_the_rows() -> None:
     assert providers_page.PAGE.read_text() == providers_page.page(), (
         "run python -m scripts.providers_page"
     )
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_that_are_named_exist(name: str) -> None:
+    paths = re.findall(r"`([\w./-]+(?:\.py|/))`", (ROOT / name).read_text())
+    assert paths
+    missing = [path for path in paths if not ((ROOT / path).exists() or (PACKAGE / path).exists())]
+    assert missing == []
