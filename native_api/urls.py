@@ -1,4 +1,4 @@
-"""The endpoints, below whatever prefix the site includes them at; `native/` by convention."""
+"""The endpoints. The site includes them below a prefix of its choice, by convention native/."""
 
 from django.urls import path, re_path
 
