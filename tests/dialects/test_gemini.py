@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.gemini.models import generation
-from native_api.dialects.gemini.schema import adapted
+from native_api.dialects.gemini.models import read_generation
+from native_api.dialects.gemini.schema import adapt_schema
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
 from tests.dialects.timing import best_of
@@ -141,7 +141,7 @@ def test_a_schema_says_the_same_in_keywords_that_gemini_obeys(
     schema: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     before = json.dumps(schema)
-    assert adapted(schema, "tools[0].function.parameters") == expected
+    assert adapt_schema(schema, "tools[0].function.parameters") == expected
     assert json.dumps(schema) == before
 
 
@@ -150,7 +150,7 @@ def test_a_schema_says_the_same_in_keywords_that_gemini_obeys(
 )
 def test_a_reference_that_leads_nowhere_is_named(reference: str) -> None:
     with pytest.raises(UnsupportedField) as caught:
-        adapted(
+        adapt_schema(
             {"properties": {"a": {"type": "string"}, "b": {"$ref": reference}}},
             "tools[3].function.parameters",
         )
@@ -164,7 +164,7 @@ def test_where_definitions_would_be_written_too_often_the_rest_are_references() 
         },
         "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(200)]}},
     }
-    told = adapted(schema, "p")
+    told = adapt_schema(schema, "p")
     written = [each for each in told["properties"].values() if "enum" in each]
     rest = [each for each in told["properties"].values() if "enum" not in each]
     assert 0 < len(written) < 50
@@ -178,7 +178,7 @@ def test_a_long_chain_of_definitions_is_not_a_deep_schema() -> None:
         for level in range(2000)
     }
     definitions = {**levels, "L2000": {"type": "string"}}
-    told = adapted({"properties": {"top": {"$ref": "#/$defs/L0"}}, "$defs": definitions}, "p")
+    told = adapt_schema({"properties": {"top": {"$ref": "#/$defs/L0"}}, "$defs": definitions}, "p")
     assert told["$defs"] == definitions
 
 
@@ -188,7 +188,7 @@ def test_a_long_chain_of_definitions_is_not_a_deep_schema() -> None:
      ("publishers/google/models/gemini-3-pro", 3.0), ("gemini-flash-latest", 3.0), ("gemma-3-27b-it", 0.0)],
 )  # fmt: skip
 def test_a_models_name_tells_its_generation(model: str, number: float) -> None:
-    assert generation(model) == number
+    assert read_generation(model) == number
 
 
 # --- requests ----------------------------------------------------------------------------------------------

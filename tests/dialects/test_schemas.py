@@ -18,7 +18,7 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.dialects.anthropic.schema import enforceable
 from native_api.dialects.bedrock.schema import is_taken
-from native_api.dialects.gemini.schema import adapted
+from native_api.dialects.gemini.schema import adapt_schema as adapt_gemini_schema
 from native_api.dialects.shared.json_schema import (
     MAX_GROWTH_FACTOR,
     MAX_PARTS,
@@ -33,7 +33,7 @@ from tests.dialects.test_mutations import mutated
 from tests.dialects.work_counter import work_of
 
 Schema = dict[str, Any]
-ADAPTERS: list[SchemaAdapter[Any]] = [adapted, enforceable, is_taken]
+ADAPTERS: list[SchemaAdapter[Any]] = [adapt_gemini_schema, enforceable, is_taken]
 each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=["gemini", "anthropic", "bedrock"])
 TEXT: Schema = {"type": "string"}
 
@@ -278,7 +278,7 @@ BESIDE_CHOICES: Schema = {
 )
 def test_a_schema_that_would_grow_too_much_is_refused_by_its_place(schema: Schema) -> None:
     with pytest.raises(UnsupportedField, match="would make the schema too large") as caught:
-        adapted(schema, "tools[3].function.parameters")
+        adapt_gemini_schema(schema, "tools[3].function.parameters")
     assert caught.value.param == "tools[3].function.parameters"
 
 
@@ -325,7 +325,7 @@ def test_what_is_remembered_is_bounded_by_its_size(adapter: SchemaAdapter[Any]) 
     )
 
 
-@pytest.mark.parametrize("adapter", [adapted, enforceable])
+@pytest.mark.parametrize("adapter", [adapt_gemini_schema, enforceable])
 @pytest.mark.parametrize(
     "schema",
     [
@@ -345,7 +345,7 @@ def test_keys_are_short_whatever_they_stand_for(adapter: SchemaAdapter[Any]) -> 
     assert {len(key) for key in adapter.memo._entries} == {32}
 
 
-@pytest.mark.parametrize("adapter", [adapted, enforceable])
+@pytest.mark.parametrize("adapter", [adapt_gemini_schema, enforceable])
 @pytest.mark.parametrize("title", ["small", "x" * MEMO_BYTES])
 def test_nobody_can_change_what_is_shared(adapter: SchemaAdapter[Any], title: str) -> None:
     """Not even what is too large to be remembered: its parts may be the request's own."""

@@ -1,8 +1,8 @@
-"""Function calls of a reply, whole or in pieces, as unified ones.
+"""Function calls of a reply, whole or streamed, as unified tool calls.
 
-Vertex AI streams arguments where it is asked to (`streamFunctionCallArguments`): a call then begins
-with its name and `willContinue`, its values come in `partialArgs`, each with the path of its place,
-text in pieces, and a part without `willContinue` ends it
+Vertex AI streams arguments if it is asked to (`streamFunctionCallArguments`). Such a call begins
+with its name and `willContinue`. Its values follow in `partialArgs`, each with its JSON path, and
+texts in pieces. A part without `willContinue` ends the call
 (https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/function-calling#streaming-fc,
 read 2026-11).
 """
@@ -16,78 +16,78 @@ from typing import Any, Final
 from native_api.dialects.shared.tools import format_arguments
 from native_api.types import Json
 
-STEP: Final = re.compile(r"""\.([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
-VALUES: Final = ("stringValue", "numberValue", "boolValue", "nullValue")
+PATH_STEP: Final = re.compile(r"""\.([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
+VALUE_FIELDS: Final = ("stringValue", "numberValue", "boolValue", "nullValue")
 
 
-class Pieces:
-    """The arguments of one call that is being streamed."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self._arguments: Json = {}
-
-    def take(self, call: Json) -> None:
-        if isinstance(call.get("args"), dict):
-            self._arguments |= call["args"]
-        for piece in call.get("partialArgs") or ():
-            name = next((name for name in VALUES if name in piece), None)
-            steps = [_step(found) for found in STEP.finditer(str(piece.get("jsonPath") or ""))]
-            if name and steps:
-                _put(self._arguments, steps, None if name == "nullValue" else piece[name])
-
-    def delta(self) -> Json:
-        """All arguments in one piece: text that grows inside a value cannot be told as JSON that
-        only grows at its end."""
-        return {"index": self.number, "function": {"arguments": format_arguments(self._arguments)}}
-
-
-def _step(found: re.Match[str]) -> str | int:
-    name, index, quoted, double = found.groups()
-    return (
-        int(index)
-        if index is not None
-        else next(word for word in (name, quoted, double) if word is not None)
-    )
-
-
-def _put(holder: Any, steps: list[str | int], value: Any) -> None:
-    """Put a value where the path leads. Text is added to text that is there; lists only grow by the
-    next item."""
-    for step, following in pairwise(steps):
-        holder = _at(holder, step, [] if isinstance(following, int) else {})
-    last = steps[-1]
-    present = _at(holder, last, value)
-    if isinstance(present, str) and isinstance(value, str) and present is not value:
-        holder[last] = present + value
-
-
-def _at(holder: Any, step: str | int, default: Any) -> Any:
-    if isinstance(holder, dict):
-        return holder.setdefault(str(step), default)
-    if not isinstance(holder, list) or not isinstance(step, int) or step > len(holder):
-        raise ValueError("a path that leads nowhere")
-    if step == len(holder):
-        holder.append(default)
-    return holder[step]
-
-
-def begun(part: Json, number: int, call_id: str, arguments: str) -> Json:
-    """A call's first piece, with the signature that the provider wants back."""
+def build_tool_call(part: Json, index: int, call_id: str, arguments: str) -> Json:
+    """The first piece of a call, with the signature that the provider wants back. `call_id` is used
+    if the provider gave no id."""
     call = part["functionCall"]
-    told: Json = {
-        "index": number,
+    tool_call: Json = {
+        "index": index,
         "id": str(call.get("id") or call_id),
         "type": "function",
         "function": {"name": str(call.get("name") or ""), "arguments": arguments},
     }
-    return signed(told, part)
+    return attach_signature(tool_call, part)
 
 
-def signed(told: Json, part: Json) -> Json:
+def attach_signature(item: Json, part: Json) -> Json:
+    """The item with its part's thought signature, in the field that Google's OpenAI API uses."""
     signature = part.get("thoughtSignature")
-    return (
-        {**told, "extra_content": {"google": {"thought_signature": signature}}}
-        if signature
-        else told
-    )
+    if not signature:
+        return item
+    return {**item, "extra_content": {"google": {"thought_signature": signature}}}
+
+
+class StreamedArguments:
+    """The arguments of one streamed call. `index` is the call's index in the reply."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self._arguments: Json = {}
+
+    def add(self, call: Json) -> None:
+        if isinstance(call.get("args"), dict):
+            self._arguments |= call["args"]
+        for piece in call.get("partialArgs") or ():
+            field = next((name for name in VALUE_FIELDS if name in piece), None)
+            steps = [
+                _parse_step(match) for match in PATH_STEP.finditer(str(piece.get("jsonPath") or ""))
+            ]
+            if field and steps:
+                _set_value(self._arguments, steps, None if field == "nullValue" else piece[field])
+
+    def build_delta(self) -> Json:
+        """All arguments at once: a text that grows inside a value cannot be sent as JSON that grows
+        only at its end."""
+        return {"index": self.index, "function": {"arguments": format_arguments(self._arguments)}}
+
+
+def _parse_step(match: re.Match[str]) -> str | int:
+    name, index, single_quoted, double_quoted = match.groups()
+    if index is not None:
+        return int(index)
+    return next(key for key in (name, single_quoted, double_quoted) if key is not None)
+
+
+def _set_value(container: Any, steps: list[str | int], value: Any) -> None:
+    """Put a value where the path leads. Text is appended to text that is there already; a list
+    grows only by its next item."""
+    for step, next_step in pairwise(steps):
+        container = _get_or_add(container, step, [] if isinstance(next_step, int) else {})
+    last_step = steps[-1]
+    present = _get_or_add(container, last_step, value)
+    if isinstance(present, str) and isinstance(value, str) and present is not value:
+        container[last_step] = present + value
+
+
+def _get_or_add(container: Any, step: str | int, default: Any) -> Any:
+    if isinstance(container, dict):
+        return container.setdefault(str(step), default)
+    if not isinstance(container, list) or not isinstance(step, int) or step > len(container):
+        raise ValueError("a path that leads nowhere")
+    if step == len(container):
+        container.append(default)
+    return container[step]

@@ -2,40 +2,43 @@
 https://ai.google.dev/api/generate-content and
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference (read 2026-11).
 
-Here: addresses and the body's frame. Beside it: `gemini_messages` (contents, with `gemini_parts`
-and `gemini_replay`), `gemini_tools` (with `gemini_schema`), `gemini_models` (what differs by
-model), `gemini_stream` (replies, with `gemini_reply`, `gemini_grounding`, `gemini_usage`) and
-`gemini_errors`.
+Here: URLs and the body's frame. Elsewhere in the package: `messages` (contents, with `parts` and
+`replay`), `tools` (with `schema`), `models` (what differs by model), `reply` and `stream` (with
+`choice_builder`, `calls`, `media`, `grounding`, `logprobs` and `usage`) and `errors`.
 
 What has no unified field comes through `provider_options`: `safetySettings`,
-`toolConfig.retrievalConfig`, `generationConfig.thinkingConfig.thinkingBudget`, built-in tools such
-as `{"tools": [{"urlContext": {}}]}`, which are added to the request's own functions.
+`toolConfig.retrievalConfig`, `generationConfig.thinkingConfig.thinkingBudget`, and built-in tools
+such as `{"tools": [{"urlContext": {}}]}`, which are added to the request's own functions.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from native_api.dialects.base import Dialect, StreamParser, merge_options
 from native_api.dialects.gemini.errors import read_error
 from native_api.dialects.gemini.messages import MessageTranslator
-from native_api.dialects.gemini.models import generation, thinking
-from native_api.dialects.gemini.parts import Media
-from native_api.dialects.gemini.stream import GeminiStream, build_reply
-from native_api.dialects.gemini.tools import calling, declare, shape_answer
+from native_api.dialects.gemini.models import build_thinking_config, read_generation
+from native_api.dialects.gemini.parts import PartBuilder
+from native_api.dialects.gemini.reply import build_reply
+from native_api.dialects.gemini.stream import GeminiStream
+from native_api.dialects.gemini.tools import add_response_format, build_tool_choice, build_tools
 from native_api.dialects.shared import vertex_urls
+from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
 
-HINTS: Final = frozenset(
-    {"logit_bias", "verbosity", "prediction", "metadata", "user", "safety_identifier", "prompt_cache_key"}
+OMITTED_FIELDS: Final = frozenset(
+    {
+        "logit_bias", "verbosity", "prediction", "metadata", "user", "safety_identifier",
+        "prompt_cache_key",
+    }
 )  # fmt: skip
 
-CONFIG: Final = {
+CONFIG_NAMES: Final = {
     "temperature": "temperature",
     "top_p": "topP",
     "max_tokens": "maxOutputTokens",
@@ -44,18 +47,17 @@ CONFIG: Final = {
     "presence_penalty": "presencePenalty",
     "frequency_penalty": "frequencyPenalty",
 }
-"""Unified fields that `generationConfig` only names differently; the later one wins."""
+"""Unified field -> its name in `generationConfig`. If two have the same, the later one wins."""
 
 SERVICE_TIERS: Final = {"default": "standard", "flex": "flex", "priority": "priority"}
-
-SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]*")
+"""OpenAI's names of service tiers -> the Gemini API's."""
 
 
 class Gemini(Dialect):
     name = "gemini"
     renamed_fields: ClassVar[Mapping[str, str]] = {}
-    omitted_fields = HINTS
-    translated_fields = DIALECT_FIELDS - HINTS
+    omitted_fields = OMITTED_FIELDS
+    translated_fields = DIALECT_FIELDS - OMITTED_FIELDS
     remote_files = frozenset({"image_url", "file"})
 
     def add_options(
@@ -68,53 +70,38 @@ class Gemini(Dialect):
         config = body.get("toolConfig", {})
         if (
             isinstance(config, dict)
-            and generation(target.model) >= 3
+            and read_generation(target.model) >= 3
             and not _is_vertex(target)
-            and _mixes_tools(body.get("tools"))
+            and _mixes_tool_kinds(body.get("tools"))
         ):
-            # Beside functions, generation 3 runs built-in tools only where their blocks may be
-            # told.
+            # Together with functions, generation 3 runs built-in tools only if it may include their
+            # blocks in the reply.
             body["toolConfig"] = {"includeServerSideToolInvocations": True, **config}
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        said = _said(chat, target)
-        number = generation(target.model)
-        conversation = MessageTranslator(
-            Media(_files_url(target)), number, empty=" " if _is_vertex(target) else ""
+        fields = _select_supported_fields(chat, target)
+        generation = read_generation(target.model)
+        translator = MessageTranslator(
+            PartBuilder(_find_uploads_url(target)),
+            generation,
+            empty_text=" " if _is_vertex(target) else "",
         )
-        conversation.add(chat["messages"])
-        body["contents"] = conversation.turns
-        if conversation.system:
-            body["systemInstruction"] = {"parts": conversation.system}
-        omitted += sorted(conversation.omitted)
-        self._tools(said, number, body, omitted)
-        config = _generation_config(said, omitted)
-        _thinking(said, target.model, config, omitted)
-        shape_answer(said, number, config)
+        translator.add(chat["messages"])
+        body["contents"] = translator.turns
+        if translator.system:
+            body["systemInstruction"] = {"parts": translator.system}
+        omitted += sorted(translator.omitted)
+        _add_tools(fields, generation, body, omitted)
+        config = _build_generation_config(fields)
+        _add_reasoning(fields, target.model, config, omitted)
+        add_response_format(fields, generation, config)
         if config:
             body["generationConfig"] = config
-        _account(said, target, body, omitted)
-
-    def _tools(self, said: Json, number: float, body: Json, omitted: list[str]) -> None:
-        tools = declare(said, number)
-        if tools:
-            body["tools"] = tools
-        config = calling(said, number)
-        if config:
-            body["toolConfig"] = {"functionCallingConfig": config}
-        if said.get("tools") and said.get("parallel_tool_calls") is False:
-            omitted.append("parallel_tool_calls")
-        is_free = not config or config["mode"] == "AUTO"
-        if is_free and any(
-            tool.get("function", {}).get("strict") for tool in said.get("tools") or ()
-        ):
-            omitted.append("tools.function.strict")
-        search = said.get("web_search_options") or {}
-        omitted += [f"web_search_options.{name}" for name in sorted(search) if search[name]]
+        _add_account_fields(fields, target, body, omitted)
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         method = "streamGenerateContent?alt=sse" if chat.get("stream") else "generateContent"
-        return f"{_root(target)}/{_model_path(target.model)}:{method}"
+        return f"{_find_base_url(target)}/{_build_model_path(target.model)}:{method}"
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)
@@ -126,76 +113,89 @@ class Gemini(Dialect):
         return read_error(status, headers, body)
 
 
-# --- addresses ---------------------------------------------------------------------------------------------
+# --- URLs ----------------------------------------------------------------------------------------
 
 
 def _is_vertex(target: Target) -> bool:
     return bool(target.provider.options.get("project"))
 
 
-def _root(target: Target) -> str:
-    """Everything before the model: the Gemini API's base URL, or a Google Cloud project's path at
-    Vertex AI."""
-    return (
-        vertex_urls.build_publisher_url(target, "google")
-        if _is_vertex(target)
-        else target.provider.base_url or BASE_URL
-    )
+def _find_base_url(target: Target) -> str:
+    """Everything before the model: the Gemini API's base URL, or a Google Cloud project's at Vertex
+    AI."""
+    if _is_vertex(target):
+        return vertex_urls.build_publisher_url(target, "google")
+    return target.provider.base_url or BASE_URL
 
 
-def _model_path(model: str) -> str:
-    """`models/NAME`; a name with a path of its own (`tunedModels/NAME`) is taken as one. Never
-    leaves the root."""
-    steps = model.split("/")
-    if not all(SEGMENT.fullmatch(step) for step in steps):
-        raise UnsupportedField("model", "this provider has no model of such a name")
+def _build_model_path(model: str) -> str:
+    """`models/NAME`. A name that is a path already (`tunedModels/NAME`) is used as it is. Raises
+    UnsupportedField for a name that would leave the base URL."""
+    steps = [check_path_segment(name) for name in model.split("/")]
     return "/".join(steps if len(steps) > 1 else ["models", *steps])
 
 
-def _files_url(target: Target) -> str:
-    """Where the Gemini API keeps uploaded files, as it names them in `fileUri`; Vertex AI has no
-    such place."""
+def _find_uploads_url(target: Target) -> str:
+    """The URL of uploaded files as the Gemini API names them in `fileUri`, "" for Vertex AI, which
+    has no uploads."""
     return "" if _is_vertex(target) else f"{BASE_URL}/files"
 
 
-# --- the body ----------------------------------------------------------------------------------------------
+# --- the body ------------------------------------------------------------------------------------
 
 
-def _said(chat: ChatRequest, target: Target) -> Json:
-    """The fields that count: not null, and not among those that this provider was said to
-    refuse."""
+def _select_supported_fields(chat: ChatRequest, target: Target) -> Json:
+    """The fields that are not null and that this provider does not refuse."""
     unsupported = target.provider.quirks.unsupported
     return {
         name: value for name, value in chat.items() if value is not None and name not in unsupported
     }
 
 
-def _generation_config(said: Json, omitted: list[str]) -> Json:
-    config = {CONFIG[name]: said[name] for name in CONFIG if name in said}
-    stop = said.get("stop")
+def _add_tools(fields: Json, generation: float, body: Json, omitted: list[str]) -> None:
+    tools = build_tools(fields, generation)
+    if tools:
+        body["tools"] = tools
+    choice = build_tool_choice(fields, generation)
+    if choice:
+        body["toolConfig"] = {"functionCallingConfig": choice}
+    if fields.get("tools") and fields.get("parallel_tool_calls") is False:
+        omitted.append("parallel_tool_calls")
+    is_auto = not choice or choice["mode"] == "AUTO"
+    if is_auto and any(
+        tool.get("function", {}).get("strict") for tool in fields.get("tools") or ()
+    ):
+        omitted.append("tools.function.strict")
+    search = fields.get("web_search_options") or {}
+    omitted += [f"web_search_options.{name}" for name in sorted(search) if search[name]]
+
+
+def _build_generation_config(fields: Json) -> Json:
+    config = {CONFIG_NAMES[name]: fields[name] for name in CONFIG_NAMES if name in fields}
+    stop = fields.get("stop")
     if stop:
         config["stopSequences"] = [stop] if isinstance(stop, str) else stop
-    if said.get("n", 1) != 1:
-        config["candidateCount"] = said["n"]
-    if said.get("logprobs"):
+    if fields.get("n", 1) != 1:
+        config["candidateCount"] = fields["n"]
+    if fields.get("logprobs"):
         config["responseLogprobs"] = True
-        if said.get("top_logprobs"):
-            config["logprobs"] = said["top_logprobs"]
-    _modalities(said, config)
+        if fields.get("top_logprobs"):
+            config["logprobs"] = fields["top_logprobs"]
+    _add_modalities(fields, config)
     return config
 
 
-def _modalities(said: Json, config: Json) -> None:
-    """OpenAI's clients cannot ask for sound without text, Gemini's voices give nothing but sound:
-    sound is what is meant."""
-    modalities = said.get("modalities")
+def _add_modalities(fields: Json, config: Json) -> None:
+    """OpenAI's clients cannot request audio without text, but Gemini's voices produce only audio.
+    So a request for both means audio."""
+    modalities = fields.get("modalities")
     if not modalities:
         return
     if "audio" not in modalities:
         config["responseModalities"] = [str(modality).upper() for modality in modalities]
         return
     config["responseModalities"] = ["AUDIO"]
-    audio: Mapping[str, Any] = said.get("audio") or {}
+    audio: Mapping[str, Any] = fields.get("audio") or {}
     if audio.get("format", "pcm16") != "pcm16":
         raise UnsupportedField("audio.format", "this provider answers in pcm16")
     if audio.get("voice"):
@@ -204,32 +204,32 @@ def _modalities(said: Json, config: Json) -> None:
         }
 
 
-def _thinking(said: Json, model: str, config: Json, omitted: list[str]) -> None:
-    effort = said.get("reasoning_effort")
+def _add_reasoning(fields: Json, model: str, config: Json, omitted: list[str]) -> None:
+    effort = fields.get("reasoning_effort")
     if effort is None:
         return
-    told, is_exact = thinking(model, effort)
-    if told:
-        config["thinkingConfig"] = told
+    thinking, is_exact = build_thinking_config(model, effort)
+    if thinking:
+        config["thinkingConfig"] = thinking
     if not is_exact:
         omitted.append("reasoning_effort")
 
 
-def _account(said: Json, target: Target, body: Json, omitted: list[str]) -> None:
-    """`store` and `service_tier`, which only the Gemini API takes in the body."""
-    tier = said.get("service_tier", "auto")
+def _add_account_fields(fields: Json, target: Target, body: Json, omitted: list[str]) -> None:
+    """`service_tier` and `store`, which only the Gemini API takes in the body."""
+    tier = fields.get("service_tier", "auto")
     is_vertex = _is_vertex(target)
     if tier in SERVICE_TIERS and not is_vertex:
         body["serviceTier"] = SERVICE_TIERS[tier]
     elif tier not in ("auto", "default"):
         omitted.append("service_tier")
-    if "store" in said and not is_vertex:
-        body["store"] = said["store"]
-    elif said.get("store"):
+    if "store" in fields and not is_vertex:
+        body["store"] = fields["store"]
+    elif fields.get("store"):
         omitted.append("store")
 
 
-def _mixes_tools(tools: Any) -> bool:
-    """Whether functions stand beside tools that Google runs itself."""
-    listed = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    return len({"functionDeclarations" in tool for tool in listed}) == 2
+def _mixes_tool_kinds(tools: Any) -> bool:
+    """Whether there are both functions and tools that Google runs itself."""
+    items = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return len({"functionDeclarations" in tool for tool in items}) == 2

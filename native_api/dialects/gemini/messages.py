@@ -1,19 +1,18 @@
-"""Messages as Gemini's `contents` and `systemInstruction`. One `MessageTranslator` per request; rules
-first:
+"""Messages as Gemini's `contents` and `systemInstruction`. Rules:
 
-1. System and developer messages, wherever they stand, become `systemInstruction` in their order; it
-   takes text only.
-2. Roles are `user` and `model`. Consecutive turns of one role are one turn, but tool results stand
-   alone in theirs.
-3. Results of one step's calls come in one turn, in the order of the calls, with the call's name and
-   id.
-4. A thought signature goes back on the part it came with. A first call of a step that lost its
-   signature gets Google's documented bypass on generation 3 and later, which otherwise answer 400
-   (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, read 2026-11).
-5. A user's message that says nothing is left out; a model's turn that said nothing stays one.
-6. A conversation begins with the user: one that does not gets an empty turn first, without which a
-   call is refused.
-7. Empty text is told as a blank at Vertex AI, which refuses it.
+1. System and developer messages, wherever they are, become `systemInstruction` in their order. It
+   takes only text.
+2. Roles are `user` and `model`. Consecutive messages of one role are one turn, but tool results
+   have a turn of their own.
+3. The results of one step's calls are sent in one turn, in the order of the calls, each with its
+   call's name and id.
+4. A thought signature is sent back on the part that it came with. If the first call of a step lost
+   its signature, it gets the bypass that Google documents, because generation 3 and later answer
+   400 without one (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, read 2026-11).
+5. An empty user message is left out. An empty assistant message stays a turn.
+6. A conversation begins with the user. If it does not, an empty user turn is put first, because
+   Gemini would refuse a call.
+7. Empty text is sent to Vertex AI as a blank, because Vertex AI refuses it.
 """
 
 from __future__ import annotations
@@ -24,64 +23,71 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.gemini.parts import Media, inline
+from native_api.dialects.gemini.parts import PartBuilder, build_inline_data
 from native_api.dialects.gemini.replay import FORMAT, replay_turn
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-BYPASS: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+SIGNATURE_BYPASS: Final = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """`skip_thought_signature_validator` in base64, as all signatures are."""
 
+DEFAULT_AUDIO_TYPE: Final = "audio/L16;codec=pcm;rate=24000"
+"""The audio that Gemini's voices produce."""
+
 LONG_NUMBER: Final = re.compile(r"\d{16}")
-"""Google reads JSON numbers as doubles, so results with longer ones go as the text they are."""
+"""Google reads JSON numbers as doubles, so results with longer numbers are sent as text."""
+
+INSTRUCTION_ROLES: Final = ("system", "developer")
+NAMED_ROLES: Final = ("system", "developer", "user", "assistant")
+"""Roles whose messages may have a `name`, which Gemini cannot express."""
 
 
 class MessageTranslator:
-    """Collects the turns of one request. `number` is the model's generation, `empty` what stands
-    for no text."""
+    """Collects the turns of one request. `generation` is the model's, `empty_text` stands for a
+    message without content."""
 
-    def __init__(self, media: Media, number: float, empty: str = "") -> None:
+    def __init__(self, part_builder: PartBuilder, generation: float, empty_text: str = "") -> None:
         self.turns: list[Json] = []
         self.system: list[Json] = []
         self.omitted: set[str] = set()
-        self._media = media
-        self._number = number
-        self._nothing = {"text": empty}
+        self._part_builder = part_builder
+        self._generation = generation
+        self._empty_part = {"text": empty_text}
         self._calls: dict[str, tuple[int, str]] = {}
-        self._count = 0
+        """Tool call id -> the call's index in the conversation and its function's name."""
+        self._call_count = 0
         self._results: list[tuple[int, Json]] = []
-        self._attached: list[Json] = []
+        """The results of the current step, each with its call's index."""
+        self._result_files: list[Json] = []
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for position, message in enumerate(messages):
-            self._add(message, f"messages[{position}]")
-        self._end_results()
+        for index, message in enumerate(messages):
+            self._add_message(message, f"messages[{index}]")
+        self._flush_results()
         if self.turns and self.turns[0]["role"] == "model":
-            self.turns.insert(0, {"role": "user", "parts": [self._nothing]})
+            self.turns.insert(0, {"role": "user", "parts": [self._empty_part]})
         if not self.turns and self.system:
-            # The wire needs a turn: instructions alone are what the user says.
+            # Gemini requires a turn, so instructions alone are sent as the user's.
             self.turns, self.system = [{"role": "user", "parts": self.system}], []
 
-    def _add(self, message: Mapping[str, Any], place: str) -> None:
+    def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
-        if role in ("system", "developer"):
-            self.system += self._said(message, place)
+        if role in INSTRUCTION_ROLES:
+            self.system += self._build_content(message, path)
         elif role in ("tool", "function"):
-            self._result(message, place)
+            self._add_result(message, path)
         else:
-            self._end_results()
-            is_user = role == "user"
-            parts = self._said(message, place) if is_user else self._assistant(message, place)
-            self._turn("user" if is_user else "model", parts)
-        if message.get("name") and role in ("system", "developer", "user", "assistant"):
+            self._flush_results()
+            if role == "user":
+                self._add_turn("user", self._build_content(message, path))
+            else:
+                self._add_turn("model", self._build_model_parts(message, path))
+        if message.get("name") and role in NAMED_ROLES:
             self.omitted.add("messages.name")
 
-    def _said(self, message: Mapping[str, Any], place: str) -> list[Json]:
-        return [*self._parts(message.get("content"), place), *read_own_blocks(message, FORMAT)]
-
-    def _turn(self, role: str, parts: list[Json]) -> None:
+    def _add_turn(self, role: str, parts: list[Json]) -> None:
         if not parts:
             return
         last = self.turns[-1] if self.turns else None
@@ -90,118 +96,104 @@ class MessageTranslator:
         else:
             self.turns.append({"role": role, "parts": parts})
 
-    def _parts(self, content: Any, place: str) -> list[Json]:
+    def _build_content(self, message: Mapping[str, Any], path: str) -> list[Json]:
+        return [*self._build_parts(message.get("content"), path), *read_own_blocks(message, FORMAT)]
+
+    def _build_parts(self, content: Any, path: str) -> list[Json]:
         if isinstance(content, str):
             return [{"text": content}] if content else []
         return [
-            self._part(part, place, position)
-            for position, part in enumerate(content or ())
+            {"text": part["text"]}
+            if part.get("type") == "text"
+            else self._build_part(part, f"{path}.content[{index}]")
+            for index, part in enumerate(content or ())
             if part.get("text") != ""
         ]
 
-    def _part(self, part: Json, place: str, position: int) -> Json:
-        if part.get("type") == "text":
-            return {"text": part["text"]}
+    def _build_part(self, part: Json, path: str) -> Json:
         if part.get("image_url", {}).get("detail") in ("low", "high"):
             self.omitted.add("messages.image_url.detail")
-        return self._media.part(part, f"{place}.content[{position}]")
+        return self._part_builder.build_part(part, path)
 
-    # --- the model's turns ---------------------------------------------------------------------------------
+    # --- the model's turns -----------------------------------------------------------------------
 
-    def _assistant(self, message: Mapping[str, Any], place: str) -> list[Json]:
-        calls = [self._call(call, place) for call in message.get("tool_calls") or ()]
+    def _build_model_parts(self, message: Mapping[str, Any], path: str) -> list[Json]:
+        calls = [self._build_call(call) for call in message.get("tool_calls") or ()]
         if message.get("function_call"):
-            calls.append(self._call({"function": message["function_call"]}, place))
-        if calls and self._number >= 3:
-            calls[0].setdefault("thoughtSignature", BYPASS)
-        return replay_turn(message, [*_images(message), *self._audio(message, place)], calls) or [
-            self._nothing
-        ]
+            calls.append(self._build_call({"function": message["function_call"]}))
+        if calls and self._generation >= 3:
+            calls[0].setdefault("thoughtSignature", SIGNATURE_BYPASS)
+        media = [*_build_images(message), *_build_audio(message, path)]
+        return replay_turn(message, media, calls) or [self._empty_part]
 
-    def _call(self, call: Json, place: str) -> Json:
+    def _build_call(self, call: Json) -> Json:
         custom = call.get("custom")
-        name = (custom or call["function"])["name"]
-        told: Json = {
-            "name": name,
-            "args": {"input": custom["input"]}
-            if custom
-            else parse_arguments(call["function"]["arguments"]),
-        }
-        if call.get("id"):
-            told["id"] = call["id"]
-            self._calls[call["id"]] = (self._count, name)
-        self._count += 1
-        return _signed({"functionCall": told}, call)
-
-    def _audio(self, message: Mapping[str, Any], place: str) -> list[Json]:
-        audio = message.get("audio")
-        if not audio:
-            return []
-        if not audio.get("data"):
-            raise UnsupportedField(
-                f"{place}.audio",
-                "this provider keeps no audio; send its data, or the transcript as content",
-            )
-        return [
-            {
-                "inlineData": {
-                    "mimeType": audio.get("mime_type") or "audio/L16;codec=pcm;rate=24000",
-                    "data": audio["data"],
-                }
+        if custom:
+            function_call: Json = {"name": custom["name"], "args": {"input": custom["input"]}}
+        else:
+            function = call["function"]
+            function_call = {
+                "name": function["name"],
+                "args": parse_arguments(function["arguments"]),
             }
-        ]
+        if call.get("id"):
+            function_call["id"] = call["id"]
+            self._calls[call["id"]] = (self._call_count, function_call["name"])
+        self._call_count += 1
+        return _restore_signature({"functionCall": function_call}, call)
 
-    # --- tool results --------------------------------------------------------------------------------------
+    # --- tool results ----------------------------------------------------------------------------
 
-    def _result(self, message: Mapping[str, Any], place: str) -> None:
+    def _add_result(self, message: Mapping[str, Any], path: str) -> None:
         call_id = message.get("tool_call_id")
-        order, name = self._calls.get(call_id or "", (self._count, message.get("name")))
+        call_index, name = self._calls.get(call_id or "", (self._call_count, message.get("name")))
         if not name:
             raise UnsupportedField(
-                f"{place}.tool_call_id",
+                f"{path}.tool_call_id",
                 "no earlier tool call has this id, and the provider needs its name",
             )
-        told: Json = {"name": name}
+        result: Json = {"name": name}
         if call_id:
-            told["id"] = call_id
-        parts = self._said(message, place)
+            result["id"] = call_id
+        parts = self._build_content(message, path)
         text = "".join(part["text"] for part in parts if "text" in part)
         files = [part for part in parts if "text" not in part]
-        told["response"] = (
-            {"error": text} if message.get("is_error") else _outcome(text, bool(files))
+        result["response"] = (
+            {"error": text} if message.get("is_error") else _build_response(text, bool(files))
         )
-        self._attach(told, files)
-        self._results.append((order, {"functionResponse": told}))
+        self._attach_files(result, files)
+        self._results.append((call_index, {"functionResponse": result}))
 
-    def _attach(self, told: Json, files: list[Json]) -> None:
-        """Files of a result: inside it from generation 3 on, before that in a turn of the user's,
-        said to belong to it."""
-        if files and self._number >= 3:
-            told["parts"] = files
+    def _attach_files(self, result: Json, files: list[Json]) -> None:
+        """Generation 3 and later take the files of a result inside it. Earlier ones get them in a
+        user turn after the results, with a text that says which result they belong to."""
+        if files and self._generation >= 3:
+            result["parts"] = files
         elif files:
-            belongs = f"{told['name']} ({told['id']})" if told.get("id") else told["name"]
-            self._attached += [{"text": f"From the result of {belongs}:"}, *files]
+            label = f"{result['name']} ({result['id']})" if result.get("id") else result["name"]
+            self._result_files += [{"text": f"From the result of {label}:"}, *files]
 
-    def _end_results(self) -> None:
+    def _flush_results(self) -> None:
+        """End a step: add the turn of its results, in the order of the calls."""
         if self._results:
-            self.turns.append(
-                {"role": "user", "parts": [part for _, part in sorted(self._results, key=_order)]}
-            )
-            self._turn("user", self._attached)
-            self._results, self._attached = [], []
+            results = [part for _, part in sorted(self._results, key=_read_call_index)]
+            self.turns.append({"role": "user", "parts": results})
+            self._add_turn("user", self._result_files)
+            self._results, self._result_files = [], []
 
 
-def _order(result: tuple[int, Json]) -> int:
+def _read_call_index(result: tuple[int, Json]) -> int:
     return result[0]
 
 
-def _signed(part: Json, source: Mapping[str, Any]) -> Json:
-    signature = ((source.get("extra_content") or {}).get("google") or {}).get("thought_signature")
+def _restore_signature(part: Json, item: Mapping[str, Any]) -> Json:
+    """The part with the thought signature that its item carries, see `calls.attach_signature`."""
+    signature = ((item.get("extra_content") or {}).get("google") or {}).get("thought_signature")
     return {**part, "thoughtSignature": signature} if signature else part
 
 
-def _outcome(text: str, has_files: bool) -> Json:
-    """A result as the object the wire wants: a JSON object as it is, other JSON or text under
+def _build_response(text: str, has_files: bool) -> Json:
+    """A result as the object that Gemini requires: a JSON object as it is, other JSON or text under
     `output`."""
     if text[:1] in ("{", "[") and not LONG_NUMBER.search(text):
         try:
@@ -212,14 +204,28 @@ def _outcome(text: str, has_files: bool) -> Json:
     return {} if has_files and not text else {"output": text}
 
 
-def _images(message: Mapping[str, Any]) -> list[Json]:
-    """Images that the model made in an earlier turn."""
+def _build_images(message: Mapping[str, Any]) -> list[Json]:
+    """The images that the model made in an earlier turn."""
     urls = (
         (image, (image.get("image_url") or {}).get("url") or "")
         for image in message.get("images") or ()
     )
     return [
-        _signed({"inlineData": inline(url)}, image)
+        _restore_signature({"inlineData": build_inline_data(url)}, image)
         for image, url in urls
         if url.startswith("data:")
     ]
+
+
+def _build_audio(message: Mapping[str, Any], path: str) -> list[Json]:
+    """The audio that the model made in an earlier turn."""
+    audio = message.get("audio")
+    if not audio:
+        return []
+    if not audio.get("data"):
+        raise UnsupportedField(
+            f"{path}.audio",
+            "this provider keeps no audio; send its data, or the transcript as content",
+        )
+    media_type = audio.get("mime_type") or DEFAULT_AUDIO_TYPE
+    return [{"inlineData": {"mimeType": media_type, "data": audio["data"]}}]

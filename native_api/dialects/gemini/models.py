@@ -1,7 +1,7 @@
-"""What depends on the model behind the wire: its generation, and how it is told to think.
+"""What depends on the model: its generation, and how it is told to think.
 
 Sources: https://ai.google.dev/gemini-api/docs/thinking,
-https://ai.google.dev/gemini-api/docs/openai#thinking (Google's own reading of `reasoning_effort`)
+https://ai.google.dev/gemini-api/docs/openai#thinking (how Google itself maps `reasoning_effort`)
 and https://cloud.google.com/vertex-ai/generative-ai/docs/thinking (read 2026-11).
 """
 
@@ -13,10 +13,14 @@ from typing import Final
 from native_api.types import Json
 
 GENERATION: Final = re.compile(r"gemini-(\d+(?:\.\d+)?)")
-LATEST: Final = 3.0
-"""The least that a name without a number (`gemini-flash-latest`) stands for."""
 
-BUDGETS: Final = {
+LATEST_GENERATION: Final = 3.0
+"""The generation assumed for names without a number, such as `gemini-flash-latest`."""
+
+FIRST_THINKING_GENERATION: Final = 2.5
+"""The first generation that can think."""
+
+THINKING_BUDGETS: Final = {
     "none": 0,
     "minimal": 1024,
     "low": 1024,
@@ -24,9 +28,15 @@ BUDGETS: Final = {
     "high": 24576,
     "xhigh": 32768,
 }
-"""Tokens of thought for generation 2.5. Flash models take 0 to 24576, Pro models 128 to 32768."""
+"""Effort -> tokens of thinking, for generation 2.5."""
 
-LEVELS: Final = {
+MIN_PRO_BUDGET: Final = 128
+"""Tokens. Pro models take 128 to 32768."""
+
+MAX_FLASH_BUDGET: Final = 24576
+"""Tokens. Flash models take 0 to 24576."""
+
+THINKING_LEVELS: Final = {
     "none": "MINIMAL",
     "minimal": "MINIMAL",
     "low": "LOW",
@@ -34,36 +44,40 @@ LEVELS: Final = {
     "high": "HIGH",
     "xhigh": "HIGH",
 }
+"""Effort -> thinking level, for generation 3 and later."""
 
 
-def generation(model: str) -> float:
-    """2.5 for `gemini-2.5-pro`, 3.0 for `gemini-3-flash-preview`; 0.0 for models that are no
+def read_generation(model: str) -> float:
+    """2.5 for `gemini-2.5-pro`, 3.0 for `gemini-3-flash-preview`, 0.0 for a model that is not a
     Gemini."""
-    found = GENERATION.search(model)
-    if found:
-        return float(found[1])
-    return LATEST if "gemini-" in model else 0.0
+    match = GENERATION.search(model)
+    if match:
+        return float(match[1])
+    return LATEST_GENERATION if "gemini-" in model else 0.0
 
 
-def thinking(model: str, effort: str) -> tuple[Json | None, bool]:
-    """The `thinkingConfig` for an effort, and whether it says exactly that. None for models that do
-    not think.
+def build_thinking_config(model: str, effort: str) -> tuple[Json | None, bool]:
+    """The `thinkingConfig` for an effort, and whether it matches the effort exactly. None for
+    models that do not think.
 
-    Thoughts are asked for with every effort but `none`: they are the reply's `reasoning_content`.
+    Thoughts are requested with every effort except `none`: they are the reply's
+    `reasoning_content`.
     """
-    number = generation(model)
-    if 0 < number < 2.5 or effort not in BUDGETS:
+    generation = read_generation(model)
+    if 0 < generation < FIRST_THINKING_GENERATION or effort not in THINKING_BUDGETS:
         return None, False
-    config, is_exact = _level(model, effort) if number >= 3 else _budget(model, effort)
+    config, is_exact = (
+        _build_level(model, effort) if generation >= 3 else _build_budget(model, effort)
+    )
     if effort != "none":
         config["includeThoughts"] = True
     return config, is_exact
 
 
-def _level(model: str, effort: str) -> tuple[Json, bool]:
-    """Generation 3 and later cannot stop thinking. Its Pro models know no level below LOW, and 3.0
-    Pro none between that and HIGH."""
-    level = LEVELS[effort]
+def _build_level(model: str, effort: str) -> tuple[Json, bool]:
+    """Generation 3 and later cannot stop thinking. Its Pro models have no level below LOW, and 3.0
+    Pro has none between LOW and HIGH."""
+    level = THINKING_LEVELS[effort]
     if level == "MINIMAL" and "-pro" in model:
         level = "LOW"
     elif level == "MEDIUM" and "gemini-3-pro" in model:
@@ -71,7 +85,7 @@ def _level(model: str, effort: str) -> tuple[Json, bool]:
     return {"thinkingLevel": level}, level.lower() == effort
 
 
-def _budget(model: str, effort: str) -> tuple[Json, bool]:
-    wanted = BUDGETS[effort]
-    budget = max(wanted, 128) if "-pro" in model else min(wanted, 24576)
-    return {"thinkingBudget": budget}, budget == wanted
+def _build_budget(model: str, effort: str) -> tuple[Json, bool]:
+    tokens = THINKING_BUDGETS[effort]
+    budget = max(tokens, MIN_PRO_BUDGET) if "-pro" in model else min(tokens, MAX_FLASH_BUDGET)
+    return {"thinkingBudget": budget}, budget == tokens

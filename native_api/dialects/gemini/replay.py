@@ -1,8 +1,8 @@
-"""A model's turn sent back in the order it came in: thoughts, built-in tool blocks, text and calls.
-See `replay`.
+"""A model's turn sent back in the order in which it came: thoughts, built-in tool blocks, text and
+calls. See `shared.replay`.
 
 A `reasoning.encrypted` item is the signature of the text that follows it, up to the next item.
-`gemini_reply` writes the items.
+`reply` writes the items.
 """
 
 from __future__ import annotations
@@ -15,50 +15,44 @@ from native_api.types import Json
 
 FORMAT: Final = "gemini"
 
-NOT_SENT: Final = frozenset({"groundingMetadata", "urlContextMetadata", "citationMetadata"})
-"""Blocks that tell about a reply and are no parts of it."""
+METADATA_FIELDS: Final = frozenset({"groundingMetadata", "urlContextMetadata", "citationMetadata"})
+"""Fields that describe a reply. They are kept as blocks, but they are not parts and never sent."""
 
 
-def replay_turn(message: Mapping[str, Any], files: list[Json], calls: list[Json]) -> list[Json]:
-    """The parts of one assistant message; `files` and `calls` are parts already."""
-    text = _text(message)
+def replay_turn(message: Mapping[str, Any], media: list[Json], calls: list[Json]) -> list[Json]:
+    """The parts of one assistant message. `media` and `calls` are parts already; `media` begins
+    with the message's images, which blocks name by their index."""
+    text = _read_text(message)
 
-    def plain(start: int, end: int) -> list[Json]:
+    def build_text(start: int, end: int) -> list[Json]:
         return [{"text": text[start:end]}] if start < end else []
 
-    def whole(item: Json, start: int, end: int) -> tuple[Json | None, int]:
+    def build_item(item: Json, start: int, end: int) -> tuple[Json | None, int]:
         if item.get("type") == "reasoning.encrypted":
             return {"text": text[start:end], "thoughtSignature": item.get("data") or ""}, end
         if "block" not in item:
-            return _thought(item), start
-        return _image(item["block"], files) if "image" in item["block"] else dict(
-            item["block"]
-        ) or None, start
+            return _build_thought(item), start
+        block = item["block"]
+        return (_find_image(block, media) if "image" in block else dict(block) or None), start
 
-    items = read_items(message, FORMAT, lambda block: not NOT_SENT & block.keys())
+    items = read_items(message, FORMAT, lambda block: not METADATA_FIELDS & block.keys())
     placed = [item["block"].get("image") for item in items if "block" in item]
-    return arrange_blocks(
-        items,
-        len(text),
-        calls,
-        plain,
-        whole,
-        [file for number, file in enumerate(files) if number not in placed],
-    )
+    unplaced = [part for index, part in enumerate(media) if index not in placed]
+    return arrange_blocks(items, len(text), calls, build_text, build_item, unplaced)
 
 
-def _image(block: Json, files: list[Json]) -> Json | None:
-    """The image whose place a block tells by its number."""
-    number = block["image"]
-    return files[number] if isinstance(number, int) and 0 <= number < len(files) else None
+def _find_image(block: Json, media: list[Json]) -> Json | None:
+    """The image that a block names by its index."""
+    index = block["image"]
+    return media[index] if isinstance(index, int) and 0 <= index < len(media) else None
 
 
-def _thought(item: Json) -> Json:
+def _build_thought(item: Json) -> Json:
     part = {"text": item.get("text") or "", "thought": True}
     return {**part, "thoughtSignature": item["signature"]} if item.get("signature") else part
 
 
-def _text(message: Mapping[str, Any]) -> str:
+def _read_text(message: Mapping[str, Any]) -> str:
     content = message.get("content") or ""
     if not isinstance(content, str):
         content = "".join(part.get("text") or part.get("refusal") or "" for part in content)

@@ -1,199 +1,180 @@
-"""JSON Schema as Gemini takes it, for `parametersJsonSchema` and `responseJsonSchema`. Nothing
-about messages or tools.
+"""JSON Schema as Gemini takes it, for `parametersJsonSchema` and `responseJsonSchema`.
 
-Gemini has two schema fields: the older OpenAPI subset (`parameters`, `responseSchema`), which
-answers 400 to `$ref`, `additionalProperties`, `const` and lists of types, and the newer real JSON
-Schema. The newer one is documented for both the Gemini API (v1beta) and Vertex AI (v1), so it is
-the one used: recursion, unions and open objects survive as they are. What is left to mend is small,
-and follows https://ai.google.dev/api/generate-content#GenerationConfig (read 2026-11):
+Gemini has two schema fields. The older one, an OpenAPI subset (`parameters`, `responseSchema`),
+answers 400 to `$ref`, `additionalProperties`, `const` and lists of types. The newer one is real
+JSON Schema and is documented for both the Gemini API (v1beta) and Vertex AI (v1). It is the one
+used here: recursion, unions and open objects pass unchanged. The rules for the rest follow
+https://ai.google.dev/api/generate-content#GenerationConfig (read 2026-11):
 
-1. Only `$id $defs $ref $anchor type format title description enum items prefixItems minItems
-   maxItems minimum maximum anyOf oneOf properties additionalProperties required` are obeyed, so
-   `const` becomes `enum`, `allOf` is merged, tuples in draft-7 style become `prefixItems`, and a
-   limit that can only be told in words goes into the description.
-2. Beside a `$ref` nothing else may stand: the definition is written in its place, its own
-   references untouched. Where there is no `Room` for that, or the definition is being written
-   already, the reference is put into an `anyOf` of one, which says the same.
-3. Definitions live in `$defs`, so `#/definitions/X`, `#` and other pointers are moved there. Only
-   used ones are sent.
+1. Gemini obeys only `$id $defs $ref $anchor type format title description enum items prefixItems
+   minItems maxItems minimum maximum anyOf oneOf properties additionalProperties required`.
+   `schema_keywords` rewrites the others, and `schema_definitions` merges `allOf`.
+2. A `$ref` must be the only keyword of its object. If it has siblings, the definition is written in
+   its place, with the definition's own references untouched. If `GrowthLimit` does not allow that,
+   or the definition is already being written around it, the reference is put into an `anyOf` of
+   one, which means the same.
+3. Definitions are kept in `$defs`: `#/definitions/X`, `#` and other pointers are moved there. Only
+   definitions that are used are sent.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Any, Final
 
-from native_api.dialects.shared.json_schema import DEFINITIONS, GrowthLimit, SchemaAdapter
-from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.gemini.schema_definitions import (
+    DefinitionNames,
+    MergedSchema,
+    is_wrapped_reference,
+    read_list,
+    resolve_pointer,
+    walk_definitions,
+)
+from native_api.dialects.gemini.schema_keywords import (
+    describe_keywords,
+    rewrite_constants,
+    rewrite_tuples,
+)
+from native_api.dialects.shared.json_schema import GrowthLimit, SchemaAdapter
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-NO_RULES: Final = frozenset({"$schema", "$comment", "$defs", "definitions", "discriminator"})
-"""Keywords that constrain nothing by themselves; definitions are collected as they are used."""
+DROPPED_KEYWORDS: Final = frozenset(
+    {"$schema", "$comment", "$defs", "definitions", "discriminator"}
+)
+"""Keywords that constrain nothing by themselves. Definitions are collected as they are used."""
 
-SCHEMAS: Final = frozenset(
+SCHEMA_KEYWORDS: Final = frozenset(
     {"items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else"}
 )
-LISTS: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
-MAPS: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
+"""Keywords whose value is a schema."""
 
-STRING_FORMATS: Final = frozenset({"date-time", "date", "time"})
-IN_WORDS: Final = {
-    "exclusiveMinimum": "Greater than",
-    "exclusiveMaximum": "Less than",
-    "examples": "Examples:",
-    "multipleOf": "A multiple of",
-}
+SCHEMA_LIST_KEYWORDS: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
+SCHEMA_MAP_KEYWORDS: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
 
-DEEPEST_INLINED: Final = 10
-"""Definitions written in place inside of one another: a chain of them must not become deeper than
-JSON may be."""
+MAX_ROOT_REFERENCES: Final = 10
+"""How many references at the root of a schema are followed, one after another."""
 
-TYPES: Final = {str: "string", int: "integer", float: "number"}
+MAX_INLINED_DEPTH: Final = 10
+"""How many definitions are written inside one another. A longer chain would become deeper than JSON
+may be."""
 
 
 @SchemaAdapter
-def adapted(schema: Json, place: str) -> Json:
+def adapt_schema(schema: Json, path: str) -> Json:
     """The same schema in the keywords that Gemini obeys.
 
-    Raises UnsupportedField for a schema that is too large, or grows too much, and for a reference
-    that leads nowhere.
+    `path` is the schema's place in the request, for errors. Raises UnsupportedField for a schema
+    that is too large or would grow too much, and for a reference that leads nowhere.
     """
-    return _Schema(schema, place).whole()
+    return _SchemaWriter(schema, path).adapt()
 
 
-class _Schema:
-    """One schema on its way. Definitions are adapted one after another, once each, as they are
-    found to be used."""
+class _SchemaWriter:
+    """Adapts one schema. Each definition is adapted once, when it is found to be used."""
 
-    def __init__(self, root: Json, place: str) -> None:
+    def __init__(self, root: Json, path: str) -> None:
         self._root = root
-        self._place = place
-        self._direct = {id(item) for group in DEFINITIONS for item in _members(root, group)}
-        self._names = _Names()
-        self._waiting: list[tuple[str, Json]] = []
-        self._open: set[int] = set()
-        """The definitions, by `id`, that are being written in place around where we are."""
-        self._room: GrowthLimit | None = None
+        self._path = path
+        self._direct = {id(definition) for definition in walk_definitions(root)}
+        self._names = DefinitionNames()
+        self._pending: list[tuple[str, Json]] = []
+        self._enclosing: set[int] = set()
+        """The definitions, by `id`, that are being written in place around the current node."""
+        self._limit: GrowthLimit | None = None
 
-    def whole(self) -> Json:
+    def adapt(self) -> Json:
         root = self._root
-        for _ in range(10):
+        for _ in range(MAX_ROOT_REFERENCES):
             if "$ref" not in root:
                 break
-            root = self._beside(root)
-        told: Json = self._node(root)
+            root = self._merge_siblings(root)
+        schema: Json = self._adapt_node(root)
         definitions: Json = {}
-        while self._waiting:
-            name, target = self._waiting.pop()
-            self._open = {id(target)}
-            definitions[name] = self._node(target)
-        return {**told, "$defs": definitions} if definitions else told
+        while self._pending:
+            name, definition = self._pending.pop()
+            self._enclosing = {id(definition)}
+            definitions[name] = self._adapt_node(definition)
+        return {**schema, "$defs": definitions} if definitions else schema
 
-    def _node(self, schema: Any) -> Any:
+    def _adapt_node(self, schema: Any) -> Any:
         if schema is True:
             return {}
         if not isinstance(schema, dict):
             return schema
         if "$ref" in schema:
-            return self._reference(schema)
+            return self._adapt_reference(schema)
         if "allOf" in schema:
-            return self._node(self._merged(schema))
-        told = {
-            name: self._keyword(name, value)
+            return self._adapt_node(self._merge_all_of(schema))
+        node = {
+            name: self._adapt_keyword(name, value)
             for name, value in schema.items()
-            if name not in NO_RULES
+            if name not in DROPPED_KEYWORDS
         }
-        _tuples(told)
-        _constants(told)
-        _words(told)
-        return told
+        rewrite_tuples(node)
+        rewrite_constants(node)
+        describe_keywords(node)
+        return node
 
-    def _keyword(self, name: str, value: Any) -> Any:
-        if name in SCHEMAS:
-            is_plain = isinstance(value, bool) and name == "additionalProperties"
-            return (
-                [self._node(item) for item in value]
-                if isinstance(value, list)
-                else value
-                if is_plain
-                else self._node(value)
-            )
-        if name in LISTS and isinstance(value, list):
-            return [self._node(item) for item in value]
-        if name in MAPS and isinstance(value, dict):
-            return {key: self._node(item) for key, item in value.items()}
+    def _adapt_keyword(self, name: str, value: Any) -> Any:
+        if name in SCHEMA_KEYWORDS:
+            if isinstance(value, list):
+                return [self._adapt_node(item) for item in value]
+            is_switch = name == "additionalProperties" and isinstance(value, bool)
+            return value if is_switch else self._adapt_node(value)
+        if name in SCHEMA_LIST_KEYWORDS and isinstance(value, list):
+            return [self._adapt_node(item) for item in value]
+        if name in SCHEMA_MAP_KEYWORDS and isinstance(value, dict):
+            return {key: self._adapt_node(item) for key, item in value.items()}
         return value
 
-    def _reference(self, schema: Json) -> Json:
+    # --- references ------------------------------------------------------------------------------
+
+    def _adapt_reference(self, schema: Json) -> Json:
         pointer = str(schema["$ref"])
         siblings = {name: value for name, value in schema.items() if not name.startswith("$")}
         if not siblings:
-            return {"$ref": f"#/$defs/{self._define(pointer)}"}
-        target = self._target(pointer)
+            return {"$ref": f"#/$defs/{self._name_definition(pointer)}"}
+        definition = self._resolve(pointer)
         if (
-            id(target) not in self._open
-            and len(self._open) < DEEPEST_INLINED
-            and self._has_room(target)
+            id(definition) not in self._enclosing
+            and len(self._enclosing) < MAX_INLINED_DEPTH
+            and self._allow_copy(definition)
         ):
-            self._open.add(id(target))
-            told: Json = self._node(self._beside(schema))
-            self._open.discard(id(target))
-            return told
+            self._enclosing.add(id(definition))
+            inlined: Json = self._adapt_node(self._merge_siblings(schema))
+            self._enclosing.discard(id(definition))
+            return inlined
         if "anyOf" in siblings:
-            raise self._grown(pointer)
-        wrapped: Json = self._node({**siblings, "anyOf": [{"$ref": pointer}]})
+            raise self._build_size_error(pointer)
+        wrapped: Json = self._adapt_node({**siblings, "anyOf": [{"$ref": pointer}]})
         return wrapped
 
-    def _beside(self, schema: Json) -> Json:
-        """What a reference and its siblings mean together: the siblings win."""
+    def _merge_siblings(self, schema: Json) -> Json:
+        """The definition that a `$ref` names, with its siblings, which win."""
         siblings = {name: value for name, value in schema.items() if name != "$ref"}
-        return {**self._target(str(schema["$ref"])), **siblings}
+        return {**self._resolve(str(schema["$ref"])), **siblings}
 
-    def _define(self, pointer: str) -> str:
-        """The name under which the definition is found in `$defs`."""
-        target = self._target(pointer)
-        name = self._names.of(target)
+    def _name_definition(self, pointer: str) -> str:
+        """The definition's name in `$defs`. A new definition is queued to be adapted."""
+        definition = self._resolve(pointer)
+        name = self._names.get(definition)
         if name:
             return name
-        if id(target) not in self._direct and not self._has_room(target):
-            # Such a pointer leads into the schema itself, where its target is written too.
-            raise self._grown(pointer)
-        name = self._names.give(target, pointer)
-        self._waiting.append((name, target))
+        if id(definition) not in self._direct and not self._allow_copy(definition):
+            # The pointer leads into the schema itself, so its target is sent there as well.
+            raise self._build_size_error(pointer)
+        name = self._names.add(definition, pointer)
+        self._pending.append((name, definition))
         return name
 
-    def _grown(self, pointer: str) -> UnsupportedField:
-        reason = f"what {pointer[:100]!r} refers to has to be repeated for this provider, and would make the schema too large"
-        return UnsupportedField(self._place, reason)
-
-    def _has_room(self, part: Json) -> bool:
-        """Whether a part of the schema may be written a second time."""
-        if self._room is None:
-            self._room = GrowthLimit(self._root)
-        return self._room.allows(part)
-
-    def _target(self, pointer: str) -> Json:
-        found: Any = self._root
-        for step in pointer.split("/")[1:] if pointer.startswith("#") else ["?"]:
-            key = step.replace("~1", "/").replace("~0", "~")
-            found = found.get(key) if isinstance(found, dict) else None
-        if not isinstance(found, dict):
-            raise UnsupportedField(
-                self._place, f"the schema refers to {pointer[:100]!r}, which is not in it"
-            )
-        return found
-
-    def _merged(self, schema: Json) -> Json:
-        """`allOf` as one schema: properties and required names together, for anything else the
-        first one told."""
-        if _is_wrapped_reference(schema):
-            return {
-                **schema["allOf"][0],
-                **{name: value for name, value in schema.items() if name != "allOf"},
-            }
-        merged = _Merged()
+    def _merge_all_of(self, schema: Json) -> Json:
+        """`allOf` as one schema: properties and required names are united, otherwise the first
+        value wins."""
+        if is_wrapped_reference(schema):
+            siblings = {name: value for name, value in schema.items() if name != "allOf"}
+            return {**schema["allOf"][0], **siblings}
+        merged = MergedSchema()
         parts: deque[Any] = deque([schema])
         seen: set[int] = set()
         while parts:
@@ -201,128 +182,32 @@ class _Schema:
             if not isinstance(part, dict):
                 continue
             merged.add(part)
-            parts.extend(_list(part.get("allOf")))
-            target = self._target(str(part["$ref"])) if "$ref" in part else None
-            if target is not None and id(target) not in seen:
-                if not self._has_room(target):
-                    raise self._grown(str(part["$ref"]))
-                seen.add(id(target))
-                parts.appendleft(target)
-        return merged.whole()
+            parts.extend(read_list(part.get("allOf")))
+            definition = self._resolve(str(part["$ref"])) if "$ref" in part else None
+            if definition is not None and id(definition) not in seen:
+                if not self._allow_copy(definition):
+                    raise self._build_size_error(str(part["$ref"]))
+                seen.add(id(definition))
+                parts.appendleft(definition)
+        return merged.build()
 
+    def _allow_copy(self, part: Json) -> bool:
+        """Whether a part of the schema may be written again. Counts it against the limit."""
+        if self._limit is None:
+            self._limit = GrowthLimit(self._root)
+        return self._limit.allows(part)
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    def _resolve(self, pointer: str) -> Json:
+        definition = resolve_pointer(self._root, pointer)
+        if definition is None:
+            raise UnsupportedField(
+                self._path, f"the schema refers to {pointer[:100]!r}, which it does not contain"
+            )
+        return definition
 
-
-def _members(schema: Json, group: str) -> Iterator[Any]:
-    members = schema.get(group)
-    yield from members.values() if isinstance(members, dict) else ()
-
-
-def _is_wrapped_reference(schema: Json) -> bool:
-    """`{"allOf": [{"$ref": …}], "description": …}`, as many generators write a reference with
-    siblings."""
-    parts = _list(schema["allOf"])
-    return len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"$ref"}
-
-
-class _Names:
-    """Names of definitions, without slashes, each given once."""
-
-    def __init__(self) -> None:
-        self._by_target: dict[int, str] = {}
-        self._taken: dict[str, int] = {}
-
-    def of(self, target: Json) -> str:
-        """The target's name, "" if it has none yet."""
-        return self._by_target.get(id(target), "")
-
-    def give(self, target: Json, pointer: str) -> str:
-        wanted = (
-            pointer.removeprefix("#/$defs/")
-            .removeprefix("#/definitions/")
-            .strip("#/")
-            .replace("/", ".")
-            or "root"
+    def _build_size_error(self, pointer: str) -> UnsupportedField:
+        reason = (
+            f"the definition {pointer[:100]!r} has to be repeated for this provider, "
+            "which would make the schema too large"
         )
-        name = wanted
-        while name in self._taken:
-            self._taken[wanted] += 1
-            name = f"{wanted}_{self._taken[wanted]}"
-        self._taken[name] = 1
-        self._by_target[id(target)] = name
-        return name
-
-
-class _Merged:
-    """Schemas that all hold, as one. What is added first wins."""
-
-    def __init__(self) -> None:
-        self._rest: Json = {}
-        self._properties: Json = {}
-        self._required: dict[Any, Any] = {}
-
-    def add(self, part: Json) -> None:
-        for name, value in part.items():
-            if name == "properties" and isinstance(value, dict):
-                for key, item in value.items():
-                    self._properties.setdefault(key, item)
-            elif name == "required" and isinstance(value, list):
-                self._required |= {item: item for item in value if isinstance(item, str)}
-            elif name not in ("allOf", "$ref"):
-                self._rest.setdefault(name, value)
-
-    def whole(self) -> Json:
-        told = dict(self._rest)
-        if self._properties:
-            told["properties"] = self._properties
-        if self._required:
-            told["required"] = list(self._required)
-        return told
-
-
-def _tuples(told: Json) -> None:
-    if isinstance(told.get("items"), list):
-        told["prefixItems"] = told.pop("items")
-
-
-def _constants(told: Json) -> None:
-    """`const` as `enum`, which is obeyed for strings and numbers only; null is a type, not a
-    value."""
-    if "const" in told:
-        value = told["const"]
-        if type(value) in TYPES:
-            del told["const"]
-            told["enum"] = [value]
-            told.setdefault("type", TYPES[type(value)])
-        elif value is None:
-            del told["const"]
-            told["type"] = "null"
-    choices = told.get("enum")
-    if isinstance(choices, list) and None in choices:
-        told["enum"] = [choice for choice in choices if choice is not None]
-        if isinstance(told.get("type"), str):
-            told["type"] = [told["type"], "null"]
-
-
-def _words(told: Json) -> None:
-    """Limits that are refused or ignored as keywords, told in the description, which the model
-    reads."""
-    notes = []
-    kind = told.get("type")
-    if (
-        "format" in told
-        and kind != "integer"
-        and kind != "number"
-        and str(told["format"]) not in STRING_FORMATS
-    ):
-        notes.append(f"Format: {told.pop('format')}.")
-    for name, change in (("exclusiveMinimum", 1), ("exclusiveMaximum", -1)):
-        if kind == "integer" and type(told.get(name)) is int:
-            told.setdefault(name.replace("exclusiveM", "m"), told.pop(name) + change)
-    for name, words in IN_WORDS.items():
-        if name in told:
-            notes.append(f"{words} {dump_json(told.pop(name))}.")
-    if notes:
-        told["description"] = " ".join(filter(None, (str(told.get("description") or ""), *notes)))
+        return UnsupportedField(self._path, reason)

@@ -1,132 +1,43 @@
-"""A Gemini reply, complete or streamed, as the unified one. The parts of a candidate are
-`gemini_reply`'s matter.
+"""A streamed Gemini reply as unified chunks. `choice_builder` builds the deltas.
 
-A stream is a series of replies without an end of its own: each candidate's `finishReason` is the
-end. Some models repeat it or send it before the last text, so what a candidate owes at the end
-leaves when the stream closes.
+A stream is a series of replies, each with the next parts, and has no final event: a candidate ends
+with its `finishReason`. Some models repeat that, or send it before the last text, so the last delta
+of each candidate is sent when the stream closes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.gemini.errors import read_reply_error
-from native_api.dialects.gemini.logprobs import logprobs
-from native_api.dialects.gemini.reply import Candidate
-from native_api.dialects.gemini.usage import join_reported_counts, read_service_tier, read_usage
-from native_api.dialects.shared.deltas import add_delta, complete_message
-from native_api.exceptions import UpstreamError
-from native_api.types import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    Choice,
-    ChunkChoice,
-    Event,
-    Json,
-    Usage,
+from native_api.dialects.gemini.choice_builder import ChoiceBuilder
+from native_api.dialects.gemini.logprobs import build_logprobs
+from native_api.dialects.gemini.reply import (
+    build_blocked_ending,
+    read_counts,
+    read_index,
+    read_refusal,
+    read_reply,
 )
-
-UNSTATED: Final = "BLOCK_REASON_UNSPECIFIED"
-
-
-def build_reply(body: Any) -> ChatCompletion:
-    """The unified reply. Raises UpstreamError where the body is an error or holds no answer."""
-    reply = _reply(body)
-    pieces = reply.get("candidates") or []
-    reply_id = str(reply.get("responseId") or "")
-    choices = [_choice(piece, position, reply_id) for position, piece in enumerate(pieces)]
-    if not choices:
-        choices = [_blocked_choice(reply)]
-    completion: ChatCompletion = {
-        "id": reply_id,
-        "object": "chat.completion",
-        "created": 0,
-        "model": str(reply.get("modelVersion") or ""),
-        "choices": choices,
-    }
-    counts = _counts(reply)
-    usage, tier = read_usage(counts), read_service_tier(counts)
-    if usage:
-        completion["usage"] = usage
-    if tier:
-        completion["service_tier"] = tier
-    return completion
-
-
-def _reply(body: Any) -> Json:
-    """The reply in a body or event; errors may come alone in a list."""
-    if isinstance(body, list) and body:
-        body = body[0]
-    if not isinstance(body, dict) or "error" in body:
-        raise read_reply_error(body)
-    return body
-
-
-def _counts(reply: Json) -> Json:
-    counts = reply.get("usageMetadata")
-    return counts if isinstance(counts, dict) else {}
-
-
-def _choice(piece: Json, position: int, reply_id: str) -> Choice:
-    candidate = Candidate(_index(piece, position))
-    message: Json = {"role": "assistant", "content": None, **candidate.take(piece, reply_id)}
-    owed, ending = candidate.end()
-    add_delta(message, owed)
-    complete_message(message)
-    choice: Choice = {"index": candidate.index, "message": message, **ending}  # type: ignore[typeddict-item]
-    likelihoods = logprobs(piece)
-    if likelihoods:
-        choice["logprobs"] = likelihoods
-    return choice
-
-
-def _index(piece: Json, position: int) -> int:
-    """The candidate's number; Vertex AI leaves it out where there is only one."""
-    index = piece.get("index", position)
-    return index if isinstance(index, int) and index >= 0 else position
-
-
-def _blocked_choice(reply: Json) -> Choice:
-    """The choice of a reply without candidates: the prompt was blocked, or there is no answer at
-    all."""
-    refusal = _refusal(reply)
-    if not refusal:
-        raise UpstreamError("The provider's answer has no candidates.")
-    message = {"role": "assistant", "content": None, "refusal": refusal}
-    return {"index": 0, "message": message, **_blocked(reply)}  # type: ignore[typeddict-item]
-
-
-def _refusal(reply: Json) -> str:
-    """Why the prompt was blocked, "" where it was not."""
-    feedback = reply.get("promptFeedback") or {}
-    reason = feedback.get("blockReason")
-    if not reason or reason == UNSTATED:
-        return ""
-    return str(feedback.get("blockReasonMessage") or f"The provider blocked the prompt: {reason}.")
-
-
-def _blocked(reply: Json) -> Json:
-    return {
-        "finish_reason": "content_filter",
-        "native_finish_reason": str(reply["promptFeedback"]["blockReason"]),
-    }
+from native_api.dialects.gemini.usage import join_reported_counts, read_service_tier, read_usage
+from native_api.exceptions import UpstreamError
+from native_api.types import ChatCompletionChunk, ChunkChoice, Event, Json, Usage
 
 
 class GeminiStream(StreamParser):
-    """One reply's events. Each is a reply of its own with the next parts in it."""
+    """Reads the events of one reply. Each event is a reply with the next parts in it."""
 
     def __init__(self) -> None:
         self._id = ""
         self._model = ""
-        self._candidates: dict[int, Candidate] = {}
+        self._builders: dict[int, ChoiceBuilder] = {}
         self._started: set[int] = set()
         self._counts: Json = {}
         self._refusal = ""
-        self._blocked: Json = {}
+        self._blocked_ending: Json = {}
         self._tier: str | None = None
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
@@ -134,49 +45,49 @@ class GeminiStream(StreamParser):
             body = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise UpstreamError("The provider sent a stream event that is not JSON.") from None
-        reply = _reply(body)
-        self._head(reply)
+        reply = read_reply(body)
+        self._read_head(reply)
         choices = [
             choice
-            for position, piece in enumerate(reply.get("candidates") or ())
-            if (choice := self._piece(piece, position))
+            for position, candidate in enumerate(reply.get("candidates") or ())
+            if (choice := self._read_candidate(candidate, position))
         ]
-        return (self._chunk(choices),) if choices else ()
+        return (self._build_chunk(choices),) if choices else ()
 
-    def _head(self, reply: Json) -> None:
+    def _read_head(self, reply: Json) -> None:
         self._id = self._id or str(reply.get("responseId") or "")
         self._model = self._model or str(reply.get("modelVersion") or "")
-        if not self._refusal and _refusal(reply):
-            self._refusal, self._blocked = _refusal(reply), _blocked(reply)
-        counts = _counts(reply)
+        if not self._refusal and read_refusal(reply):
+            self._refusal, self._blocked_ending = read_refusal(reply), build_blocked_ending(reply)
+        counts = read_counts(reply)
         if counts:
             self._counts = join_reported_counts(self._counts, counts)
             self.usage: Usage | None = read_usage(self._counts)
             self._tier = read_service_tier(self._counts)
 
-    def _piece(self, piece: Json, position: int) -> ChunkChoice | None:
-        index = _index(piece, position)
-        candidate = self._candidates.get(index)
-        if candidate is None:
-            candidate = self._candidates[index] = Candidate(index)
-        delta = candidate.take(piece, self._id)
-        likelihoods = logprobs(piece)
-        if not delta and not likelihoods:
+    def _read_candidate(self, candidate: Json, position: int) -> ChunkChoice | None:
+        index = read_index(candidate, position)
+        builder = self._builders.get(index)
+        if builder is None:
+            builder = self._builders[index] = ChoiceBuilder(index)
+        delta = builder.add(candidate, self._id)
+        logprobs = build_logprobs(candidate)
+        if not delta and not logprobs:
             return None
-        choice = self._delta(index, delta)
-        if likelihoods:
-            choice["logprobs"] = likelihoods
+        choice = self._build_choice(index, delta)
+        if logprobs:
+            choice["logprobs"] = logprobs
         return choice
 
-    def _delta(self, index: int, delta: Json, ending: Json | None = None) -> ChunkChoice:
+    def _build_choice(self, index: int, delta: Json, ending: Json | None = None) -> ChunkChoice:
         if index not in self._started:
             self._started.add(index)
             delta = {"role": "assistant", **delta}
-        choice: Any = {"index": index, "delta": delta, "finish_reason": None, **(ending or {})}
-        told: ChunkChoice = choice
-        return told
+        members: Any = {"index": index, "delta": delta, "finish_reason": None, **(ending or {})}
+        choice: ChunkChoice = members
+        return choice
 
-    def _chunk(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
+    def _build_chunk(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
         chunk: ChatCompletionChunk = {
             "id": self._id,
             "object": "chat.completion.chunk",
@@ -189,32 +100,30 @@ class GeminiStream(StreamParser):
         return chunk
 
     def pending_delta(self) -> Json:
-        return {
-            "tool_calls": [
-                call for candidate in self._candidates.values() for call in candidate.held()
-            ]
-        }
+        builders = self._builders.values()
+        return {"tool_calls": [call for builder in builders for call in builder.pending_calls()]}
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._candidates and self._refusal:
-            return (self._chunk([self._delta(0, {"refusal": self._refusal}, self._blocked)]),)
-        unfinished = [
-            candidate for candidate in self._candidates.values() if candidate.reason is None
-        ]
+        if not self._builders and self._refusal:
+            refusal = self._build_choice(0, {"refusal": self._refusal}, self._blocked_ending)
+            return (self._build_chunk([refusal]),)
+        unfinished = [builder for builder in self._builders.values() if builder.reason is None]
         if self._refusal:
-            for candidate in unfinished:
-                candidate.reason = "PROHIBITED_CONTENT"
-        elif unfinished or not self._candidates:
+            for builder in unfinished:
+                builder.reason = "PROHIBITED_CONTENT"
+        elif unfinished or not self._builders:
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )
         return [
-            self._chunk([self._ending(self._candidates[index], unfinished)])
-            for index in sorted(self._candidates)
+            self._build_chunk([self._build_last_choice(self._builders[index], unfinished)])
+            for index in sorted(self._builders)
         ]
 
-    def _ending(self, candidate: Candidate, unfinished: list[Candidate]) -> ChunkChoice:
-        owed, ending = candidate.end()
-        return self._delta(
-            candidate.index, owed, self._blocked if candidate in unfinished else ending
-        )
+    def _build_last_choice(
+        self, builder: ChoiceBuilder, unfinished: list[ChoiceBuilder]
+    ) -> ChunkChoice:
+        delta, ending = builder.finish()
+        if builder in unfinished:
+            ending = self._blocked_ending
+        return self._build_choice(builder.index, delta, ending)

@@ -1,7 +1,15 @@
-"""Tools, the choice among them and the shape of the answer, as Gemini says them.
+"""Tools, the choice among them and the response format, in Gemini's words.
 
 Source: https://ai.google.dev/gemini-api/docs/function-calling and /structured-output (read
 2026-11).
+
+Rules:
+1. Models before generation 3 refuse a JSON response type together with functions. If a function may
+   be called, but need not be, an answer tool carries the structured answer.
+2. If no function may be called, those models get no functions, so that they can answer in JSON.
+3. If a function must be called, there is no answer whose format could matter to those models.
+
+`fields` are the supported fields of the request, `generation` is the model's.
 """
 
 from __future__ import annotations
@@ -10,91 +18,102 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.gemini.schema import adapted
+from native_api.dialects.gemini.schema import adapt_schema
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+FUNCTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+
+Fields = Mapping[str, Any]
 
 
-def declare(said: Mapping[str, Any], number: float) -> list[Json]:
-    """The body's `tools`: functions in one entry, Google Search in its own. `number` is the model's
-    generation."""
+# --- tools ---------------------------------------------------------------------------------------
+
+
+def build_tools(fields: Fields, generation: float) -> list[Json]:
+    """The body's `tools`: all functions in one entry, Google Search in another."""
     tools: list[Json] = []
     functions = [
-        _declaration(tool, f"tools[{position}]")
-        for position, tool in enumerate(said.get("tools") or ())
+        _build_declaration(tool, f"tools[{index}]")
+        for index, tool in enumerate(fields.get("tools") or ())
     ]
-    if answers_by_tool(said, number):
-        functions.append(_answer_declaration(said["response_format"]))
-    if functions and not _are_out_of_play(said, number):
+    if needs_answer_tool(fields, generation):
+        functions.append(_build_answer_tool(fields["response_format"]))
+    if functions and not _omits_functions(fields, generation):
         tools.append({"functionDeclarations": functions})
-    if said.get("web_search_options") is not None:
+    if fields.get("web_search_options") is not None:
         tools.append({"googleSearch": {}})
     return tools
 
 
-def _are_out_of_play(said: Mapping[str, Any], number: float) -> bool:
-    """Functions that must not be called are left out where they would forbid a JSON answer; mode
-    NONE means the same."""
-    return said.get("tool_choice") == "none" and bool(_shape(said)) and number < 3
+def _omits_functions(fields: Fields, generation: float) -> bool:
+    """Whether functions that must not be called are left out, because they would rule out a JSON
+    answer. Otherwise the mode NONE forbids the calls."""
+    return (
+        fields.get("tool_choice") == "none" and bool(_read_response_type(fields)) and generation < 3
+    )
 
 
-def _declaration(tool: Json, place: str) -> Json:
+def _build_declaration(tool: Json, path: str) -> Json:
     if tool.get("type", "function") != "function":
-        raise UnsupportedField(place, f"this provider has no {tool['type']!r} tools")
+        raise UnsupportedField(path, f"this provider has no {tool['type']!r} tools")
     function = tool["function"]
-    if not NAME.fullmatch(function["name"]):
+    if not FUNCTION_NAME.fullmatch(function["name"]):
         raise UnsupportedField(
-            f"{place}.function.name",
+            f"{path}.function.name",
             "this provider takes letters, digits, '_', '.', ':' and '-', at most 128",
         )
     declaration = {"name": function["name"], "description": function.get("description") or ""}
     if function.get("parameters"):
-        declaration["parametersJsonSchema"] = _of_object(
-            adapted(function["parameters"], f"{place}.function.parameters")
+        declaration["parametersJsonSchema"] = _as_object_schema(
+            adapt_schema(function["parameters"], f"{path}.function.parameters")
         )
     return declaration
 
 
-def _of_object(schema: Json) -> Json:
+def _as_object_schema(schema: Json) -> Json:
     return schema if "type" in schema else {**schema, "type": "object"}
 
 
-def calling(said: Mapping[str, Any], number: float) -> Json | None:
-    """The `functionCallingConfig`, None where the provider's own default is meant."""
-    if not said.get("tools") or _are_out_of_play(said, number):
+# --- the choice among them -----------------------------------------------------------------------
+
+
+def build_tool_choice(fields: Fields, generation: float) -> Json | None:
+    """The `functionCallingConfig`, None for the provider's own default."""
+    if not fields.get("tools") or _omits_functions(fields, generation):
         return None
-    choice = said.get("tool_choice")
-    by_tool = answers_by_tool(said, number)
+    choice = fields.get("tool_choice")
+    has_answer_tool = needs_answer_tool(fields, generation)
     if isinstance(choice, dict):
-        return _particular(choice, by_tool)
-    if by_tool:
+        return _build_named_choice(choice, has_answer_tool)
+    if has_answer_tool:
         return {"mode": "ANY"}
     if choice in ("none", "required"):
         return {"mode": {"none": "NONE", "required": "ANY"}[choice]}
-    if number >= 2.5 and any(tool.get("function", {}).get("strict") for tool in said["tools"]):
-        # The mode that promises arguments by the schema, which is what `strict` asks for.
+    if generation >= 2.5 and any(
+        tool.get("function", {}).get("strict") for tool in fields["tools"]
+    ):
+        # The mode that guarantees arguments that match the schema, as `strict` demands.
         return {"mode": "VALIDATED"}
     return {"mode": "AUTO"} if choice == "auto" else None
 
 
-def _particular(choice: Json, by_tool: bool) -> Json:
+def _build_named_choice(choice: Json, has_answer_tool: bool) -> Json:
     if choice.get("type") == "function":
         return {"mode": "ANY", "allowedFunctionNames": [choice["function"]["name"]]}
     if choice.get("type") != "allowed_tools":
         raise UnsupportedField("tool_choice", f"this provider has no {choice.get('type')!r} tools")
     allowed = choice["allowed_tools"]
     names = [(tool.get("function") or tool).get("name") for tool in allowed["tools"]]
-    if by_tool:
+    if has_answer_tool:
         return {"mode": "ANY", "allowedFunctionNames": [*names, ANSWER_TOOL]}
-    # AUTO takes no list of names; VALIDATED is the mode with a list that leaves the choice to the
-    # model.
-    return {"mode": "ANY" if _must_call(choice) else "VALIDATED", "allowedFunctionNames": names}
+    # AUTO takes no list of names. VALIDATED does, and leaves it to the model whether to call.
+    mode = "ANY" if _requires_call(choice) else "VALIDATED"
+    return {"mode": mode, "allowedFunctionNames": names}
 
 
-def _must_call(choice: Any) -> bool:
+def _requires_call(choice: Any) -> bool:
     if isinstance(choice, dict):
         return (
             choice.get("type") != "allowed_tools" or choice["allowed_tools"]["mode"] == "required"
@@ -102,52 +121,56 @@ def _must_call(choice: Any) -> bool:
     return bool(choice == "required")
 
 
-def _shape(said: Mapping[str, Any]) -> str:
+# --- the response format -------------------------------------------------------------------------
+
+
+def _read_response_type(fields: Fields) -> str:
     """`json_object`, `json_schema`, or "" for plain text."""
-    kind = (said.get("response_format") or {}).get("type", "text")
+    kind = (fields.get("response_format") or {}).get("type", "text")
     return "" if kind == "text" else str(kind)
 
 
-def answers_by_tool(said: Mapping[str, Any], number: float) -> bool:
-    """Whether a tool must carry the structured answer: models before generation 3 refuse a JSON
-    type beside functions."""
-    choice = said.get("tool_choice")
+def needs_answer_tool(fields: Fields, generation: float) -> bool:
+    """Whether a tool must carry the structured answer. See the module's rules."""
+    choice = fields.get("tool_choice")
     return bool(
-        _shape(said)
-        and said.get("tools")
-        and number < 3
+        _read_response_type(fields)
+        and fields.get("tools")
+        and generation < 3
         and choice != "none"
-        and not _must_call(choice)
+        and not _requires_call(choice)
     )
 
 
-def _answer_declaration(response_format: Json) -> Json:
+def _build_answer_tool(response_format: Json) -> Json:
     if response_format["type"] != "json_schema":
         raise UnsupportedField(
             "response_format", "this model takes json_object only without tools; use json_schema"
         )
-    told = response_format["json_schema"]
-    schema = _of_object(adapted(told.get("schema") or {}, "response_format.json_schema.schema"))
+    json_schema = response_format["json_schema"]
+    schema = _as_object_schema(
+        adapt_schema(json_schema.get("schema") or {}, "response_format.json_schema.schema")
+    )
     if schema["type"] != "object":
         raise UnsupportedField(
-            "response_format.json_schema.schema", "beside tools this model takes only an object"
+            "response_format.json_schema.schema",
+            "together with tools this model takes only the schema of an object",
         )
     description = "Gives the final answer. Call this once no other function is needed."
     return {
         "name": ANSWER_TOOL,
-        "description": told.get("description") or description,
+        "description": json_schema.get("description") or description,
         "parametersJsonSchema": schema,
     }
 
 
-def shape_answer(said: Mapping[str, Any], number: float, config: Json) -> None:
-    """Ask for JSON in the generation config, unless tools are in the way and one of them carries
-    the answer."""
-    kind = _shape(said)
-    must_call = bool(said.get("tools")) and _must_call(said.get("tool_choice"))
-    if not kind or answers_by_tool(said, number) or (must_call and number < 3):
+def add_response_format(fields: Fields, generation: float, config: Json) -> None:
+    """Ask for JSON in the generation config, unless functions rule that out."""
+    kind = _read_response_type(fields)
+    must_call = bool(fields.get("tools")) and _requires_call(fields.get("tool_choice"))
+    if not kind or needs_answer_tool(fields, generation) or (must_call and generation < 3):
         return
     config["responseMimeType"] = "application/json"
-    schema = (said["response_format"].get("json_schema") or {}).get("schema")
+    schema = (fields["response_format"].get("json_schema") or {}).get("schema")
     if kind == "json_schema" and schema:
-        config["responseJsonSchema"] = adapted(schema, "response_format.json_schema.schema")
+        config["responseJsonSchema"] = adapt_schema(schema, "response_format.json_schema.schema")

@@ -1,9 +1,9 @@
 """Token counts of a Gemini reply (https://ai.google.dev/api/generate-content#UsageMetadata, read
 2026-11).
 
-`promptTokenCount` has the cached tokens in it but not those of built-in tools' results;
-`candidatesTokenCount` has no thoughts in it. A stream tells the counts so far, and Vertex AI sends
-events whose metadata holds none.
+`promptTokenCount` includes cached tokens but not those of built-in tools' results;
+`candidatesTokenCount` does not include thoughts. A stream repeats the counts so far, and Vertex AI
+sends events whose metadata has no counts.
 """
 
 from __future__ import annotations
@@ -13,44 +13,13 @@ from typing import Any, Final
 from native_api.dialects.shared.token_counts import build_usage, join_counts, read_count
 from native_api.types import Json, Usage
 
-COUNTS: Final = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")
-WRITTEN: Final = frozenset({"candidatesTokenCount", "thoughtsTokenCount"})
+TOTAL_COUNTS: Final = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount")
+"""The counts without which a `usageMetadata` says nothing about usage."""
 
+OUTPUT_COUNTS: Final = frozenset({"candidatesTokenCount", "thoughtsTokenCount"})
+"""The counts of what the model wrote, which only grow."""
 
-def join_reported_counts(earlier: Json, later: Json) -> Json:
-    """The counts that hold after `later` (see `counts`)."""
-    return join_counts(earlier, later, WRITTEN)
-
-
-def read_usage(told: Json) -> Usage | None:
-    """The usage in a `usageMetadata`, None where it holds no counts."""
-    if not any(name in told for name in COUNTS):
-        return None
-    prompt = read_count(told, "promptTokenCount") + read_count(told, "toolUsePromptTokenCount")
-    thoughts = read_count(told, "thoughtsTokenCount")
-    usage = build_usage(
-        prompt,
-        read_count(told, "candidatesTokenCount") + thoughts,
-        read_count(told, "totalTokenCount"),
-    )
-    of_prompt = _by_kind(told.get("promptTokensDetails"), told.get("toolUsePromptTokensDetails"))
-    if read_count(told, "cachedContentTokenCount"):
-        of_prompt["cached_tokens"] = read_count(told, "cachedContentTokenCount")
-        of_prompt |= {
-            f"cached_{name}": number
-            for name, number in _by_kind(told.get("cacheTokensDetails")).items()
-        }
-    of_completion = _by_kind(told.get("candidatesTokensDetails"))
-    if thoughts:
-        of_completion["reasoning_tokens"] = thoughts
-    if of_prompt:
-        usage["prompt_tokens_details"] = of_prompt
-    if of_completion:
-        usage["completion_tokens_details"] = of_completion
-    return usage
-
-
-TIERS: Final = {
+SERVICE_TIERS: Final = {
     "standard": "default",
     "flex": "flex",
     "priority": "priority",
@@ -59,18 +28,46 @@ TIERS: Final = {
     "ON_DEMAND_PRIORITY": "priority",
     "PROVISIONED_THROUGHPUT": "scale",
 }
-"""What the Gemini API and Vertex AI call a tier of service -> OpenAI's word; strict clients take no
-other."""
+"""The Gemini API's and Vertex AI's names of service tiers -> OpenAI's, the only ones that strict
+clients accept."""
 
 
-def read_service_tier(told: Json) -> str | None:
-    """The tier that served the reply, which decides its price; None where it is not told."""
-    tier = told.get("serviceTier") or told.get("trafficType")
-    return TIERS.get(tier) if isinstance(tier, str) else None
+def join_reported_counts(earlier: Json, later: Json) -> Json:
+    """The counts that hold after `later`. See `token_counts` for the rules."""
+    return join_counts(earlier, later, OUTPUT_COUNTS)
 
 
-def _by_kind(*lists: Any) -> Json:
-    """`audio_tokens`, `image_tokens` and the like; text is the rest."""
+def read_usage(counts: Json) -> Usage | None:
+    """The usage in a `usageMetadata`, None if it has no counts."""
+    if not any(name in counts for name in TOTAL_COUNTS):
+        return None
+    prompt = read_count(counts, "promptTokenCount") + read_count(counts, "toolUsePromptTokenCount")
+    thoughts = read_count(counts, "thoughtsTokenCount")
+    usage = build_usage(
+        prompt,
+        read_count(counts, "candidatesTokenCount") + thoughts,
+        read_count(counts, "totalTokenCount"),
+    )
+    prompt_details = _sum_by_modality(
+        counts.get("promptTokensDetails"), counts.get("toolUsePromptTokensDetails")
+    )
+    cached = read_count(counts, "cachedContentTokenCount")
+    if cached:
+        cached_by_modality = _sum_by_modality(counts.get("cacheTokensDetails"))
+        prompt_details["cached_tokens"] = cached
+        prompt_details |= {f"cached_{name}": value for name, value in cached_by_modality.items()}
+    completion_details = _sum_by_modality(counts.get("candidatesTokensDetails"))
+    if thoughts:
+        completion_details["reasoning_tokens"] = thoughts
+    if prompt_details:
+        usage["prompt_tokens_details"] = prompt_details
+    if completion_details:
+        usage["completion_tokens_details"] = completion_details
+    return usage
+
+
+def _sum_by_modality(*lists: Any) -> Json:
+    """`audio_tokens`, `image_tokens` and so on. Text is left out: it is the rest."""
     counts: Json = {}
     for entry in (
         entry
@@ -83,3 +80,9 @@ def _by_kind(*lists: Any) -> Json:
         if name not in ("text_tokens", "_tokens", "modality_unspecified_tokens"):
             counts[name] = counts.get(name, 0) + read_count(entry, "tokenCount")
     return counts
+
+
+def read_service_tier(counts: Json) -> str | None:
+    """The service tier that served the reply and decides its price, None if it is not given."""
+    tier = counts.get("serviceTier") or counts.get("trafficType")
+    return SERVICE_TIERS.get(tier) if isinstance(tier, str) else None

@@ -1,0 +1,253 @@
+"""One candidate of a reply, piece by piece, as unified deltas. A complete reply is a single piece,
+so that it agrees with a stream.
+
+Rules:
+1. Parts are joined into runs: consecutive text is one run and consecutive thoughts are one, however
+   a stream cuts them. A signature belongs to its run.
+2. A delta says only what is new, because clients add up what they receive.
+3. What needs the whole answer (annotations, metadata, the rest of the audio) is sent by `finish`.
+
+See `shared.replay` for the offsets that record where a run stood. Source:
+https://ai.google.dev/api/generate-content#v1beta.Candidate (read 2026-11).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from native_api.dialects.gemini.calls import StreamedArguments, build_tool_call
+from native_api.dialects.gemini.grounding import build_annotations
+from native_api.dialects.gemini.media import ReplyMedia
+from native_api.dialects.gemini.replay import FORMAT, METADATA_FIELDS
+from native_api.dialects.shared.replay import ReplyPosition
+from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
+from native_api.exceptions import UpstreamError
+from native_api.types import Json
+
+FILTER_REASONS: Final = frozenset(
+    {
+        "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
+        "MODEL_ARMOR", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
+    }
+)  # fmt: skip
+"""Finish reasons that mean a filter ended the answer."""
+
+FAILURE_REASONS: Final = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
+"""Finish reasons that mean there is no answer, even if some of it was sent."""
+
+FAILURE_REASONS_IF_EMPTY: Final = frozenset(
+    {"OTHER", "IMAGE_OTHER", "NO_IMAGE", "UNEXPECTED_TOOL_CALL"}
+)
+"""Finish reasons that mean there is no answer if nothing was sent before them."""
+
+STANDARD_REASONS: Final = frozenset({None, "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
+"""Finish reasons that OpenAI's words express fully. Any other is sent on as
+`native_finish_reason`."""
+
+
+class ChoiceBuilder:
+    """Builds one choice of a reply: `add` for each piece of the candidate, then `finish` once."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.reason: str | None = None
+        self._reason_message = ""
+        self._run = ""
+        self._run_offsets: Json = {}
+        self._run_is_signed = False
+        self._texts: list[str] = []
+        self._position = ReplyPosition(FORMAT)
+        self._media = ReplyMedia(self._position)
+        self._streamed_arguments: StreamedArguments | None = None
+        self._metadata: list[Json] = []
+
+    def add(self, piece: Json, reply_id: str) -> Json:
+        """The delta for one piece, empty if it says nothing. Raises UpstreamError for a failed
+        answer."""
+        delta: Json = {}
+        for part in (piece.get("content") or {}).get("parts") or ():
+            self._add_part(part, delta, reply_id)
+        for name in sorted(METADATA_FIELDS & piece.keys()):
+            metadata = {name: piece[name]}
+            if piece[name] and metadata not in self._metadata:
+                self._metadata.append(metadata)
+        if piece.get("finishReason"):
+            self.reason = str(piece["finishReason"])
+            self._reason_message = str(piece.get("finishMessage") or self._reason_message)
+            if self.reason in FAILURE_REASONS:
+                raise self._build_failure()
+        return delta
+
+    def pending_calls(self) -> list[Json]:
+        """The call whose arguments are still being streamed, if any."""
+        if self._streamed_arguments is None:
+            return []
+        return [self._streamed_arguments.build_delta()]
+
+    def finish(self) -> tuple[Json, Json]:
+        """The last delta, and the choice's `finish_reason` and `native_finish_reason`. Raises
+        UpstreamError if there is no answer at all."""
+        is_empty = not (self._position.length or self._position.calls or self._media.count)
+        if is_empty and self.reason in FAILURE_REASONS_IF_EMPTY:
+            raise self._build_failure()
+        delta = self._build_last_delta()
+        ending = {"finish_reason": self._map_finish_reason()}
+        if self.reason not in STANDARD_REASONS:
+            ending["native_finish_reason"] = str(self.reason)
+        if ending["finish_reason"] == "content_filter" and is_empty:
+            delta["refusal"] = (
+                self._reason_message or f"The provider stopped the answer: {self.reason}."
+            )
+        elif is_empty:
+            delta["content"] = ""
+        return delta, ending
+
+    def _build_last_delta(self) -> Json:
+        """What had to wait for the end of the answer."""
+        delta: Json = {}
+        self._finish_call(delta)
+        if self._metadata:
+            annotations = build_annotations("".join(self._texts), self._metadata)
+            if annotations:
+                delta["annotations"] = annotations
+            delta["provider_content"] = [
+                self._position.build_item(item, {}) for item in self._metadata
+            ]
+        audio = self._media.pending_audio()
+        if audio:
+            delta["audio"] = {"data": audio}
+        return delta
+
+    def _map_finish_reason(self) -> str:
+        if self.reason in FILTER_REASONS:
+            return "content_filter"
+        if self.reason == "MAX_TOKENS":
+            return "length"
+        return "tool_calls" if self._position.calls else "stop"
+
+    def _build_failure(self) -> UpstreamError:
+        message = f" {self._reason_message}" if self._reason_message else ""
+        return UpstreamError(f"The provider failed to write an answer: {self.reason}.{message}")
+
+    # --- text and thoughts -----------------------------------------------------------------------
+
+    def _add_part(self, part: Json, delta: Json, reply_id: str) -> None:
+        if part.get("thought") and "text" in part:
+            self._add_thought(part, delta)
+        elif "text" in part or part.keys() <= {"thoughtSignature"}:
+            self._add_text(part.get("text") or "", part.get("thoughtSignature"), delta)
+        elif "functionCall" in part:
+            self._add_call(part, delta, reply_id)
+        elif self._media.add(part, delta, reply_id):
+            self._run = ""
+        else:
+            self._add_block(part, delta)
+
+    def _begin_run(self, run: str) -> None:
+        self._run, self._run_offsets, self._run_is_signed = run, self._position.offsets(), False
+
+    def _add_text(self, text: str, signature: str | None, delta: Json) -> None:
+        if not text and not signature:
+            return
+        if self._run != "text" or (signature and self._run_is_signed):
+            self._media.place_images(delta)
+            if self._run == "call":
+                self._add_provider_content({}, self._position.offsets(), delta)
+            self._begin_run("text")
+        if text:
+            delta["content"] = delta.get("content", "") + text
+            self._texts.append(text)
+            self._position.length += len(text)
+        if signature:
+            self._run_is_signed = True
+            self._add_reasoning_item(
+                {"type": "reasoning.encrypted", "data": signature, **self._run_offsets}, delta
+            )
+
+    def _add_thought(self, part: Json, delta: Json) -> None:
+        text, signature = part["text"] or "", part.get("thoughtSignature")
+        if not text and not signature:
+            return
+        is_new = self._run != "thought" or (signature and self._run_is_signed)
+        item = {"text": text}
+        if is_new:
+            self._media.place_images(delta)
+            self._begin_run("thought")
+            item.update({"type": "reasoning.text", **self._run_offsets})
+        if text:
+            delta["reasoning_content"] = delta.get("reasoning_content", "") + text
+        if signature:
+            self._run_is_signed = True
+            item["signature"] = signature
+        self._add_reasoning_item(item, delta, is_continued=not is_new)
+
+    def _add_reasoning_item(self, item: Json, delta: Json, is_continued: bool = False) -> None:
+        """Add a reasoning item, or only what is new of the last one."""
+        details = delta.setdefault("reasoning_details", [])
+        if not is_continued:
+            details.append({**item, "format": FORMAT, "index": self._position.reasoning})
+            self._position.reasoning += 1
+        elif details:
+            details[-1]["text"] += item.pop("text")
+            details[-1].update(item)
+        else:
+            details.append({**item, "index": self._position.reasoning - 1})
+
+    # --- calls and blocks ------------------------------------------------------------------------
+
+    def _add_call(self, part: Json, delta: Json, reply_id: str) -> None:
+        call = part["functionCall"]
+        if self._streamed_arguments is not None and not call.get("name"):
+            self._continue_call(self._streamed_arguments, call, delta)
+            return
+        self._finish_call(delta)
+        self._media.place_images(delta)
+        name, will_continue = str(call.get("name") or ""), bool(call.get("willContinue"))
+        if name == ANSWER_TOOL and not will_continue:
+            self._add_text(format_arguments(call.get("args")), part.get("thoughtSignature"), delta)
+            return
+        arguments = "" if will_continue else format_arguments(call.get("args"))
+        delta.setdefault("tool_calls", []).append(
+            build_tool_call(
+                part, self._position.calls, self._build_call_id(name, reply_id), arguments
+            )
+        )
+        if will_continue:
+            self._streamed_arguments = StreamedArguments(self._position.calls)
+            self._streamed_arguments.add(call)
+        self._position.calls += 1
+        self._run = "call"
+
+    def _continue_call(self, arguments: StreamedArguments, call: Json, delta: Json) -> None:
+        arguments.add(call)
+        if not call.get("willContinue"):
+            self._finish_call(delta)
+
+    def _finish_call(self, delta: Json) -> None:
+        """Send the arguments of a call that was streamed."""
+        if self._streamed_arguments is not None:
+            delta.setdefault("tool_calls", []).append(self._streamed_arguments.build_delta())
+            self._streamed_arguments = None
+
+    def _build_call_id(self, name: str, reply_id: str) -> str:
+        """An id for a call without one: always the same for the same reply, and different in any
+        other reply."""
+        calls = self._position.calls
+        suffix = f"{self.index}_{calls}" if self.index else str(calls)
+        return f"call_{reply_id or name}_{suffix}"
+
+    def _add_block(self, block: Json, delta: Json) -> None:
+        """Keep a part that has no unified shape, for the next turn."""
+        self._media.place_images(delta)
+        self._add_provider_content(block, self._position.offsets(), delta)
+        self._run = ""
+
+    def _add_provider_content(self, block: Json, offsets: Json, delta: Json) -> None:
+        delta.setdefault("provider_content", []).append(self._position.build_item(block, offsets))
