@@ -24,7 +24,8 @@ engine and the dialects raise these too, so nothing here knows Django.
     ├── UpstreamTimeout            504 upstream_timeout         upstream_timeout
     ├── NoTargetAvailable          503 service_unavailable      no_target_available
     ├── Overloaded                 503 service_unavailable      overloaded
-    ├── ProviderUnusable           503 service_unavailable      misconfigured
+    ├── Misconfigured              503 service_unavailable      misconfigured
+    │   └── ProviderUnusable       503 service_unavailable      misconfigured
     └── DatabaseUnavailable        503 service_unavailable      database_unavailable
 """
 
@@ -258,21 +259,33 @@ class Overloaded(NativeError):
     default_message = "The gateway has too many requests under way. Try again shortly."
 
 
-class ProviderUnusable(NativeError):
-    """A provider is not called, because the site has to mend how it is set up. Nothing was sent;
-    another target may serve.
+class Misconfigured(NativeError):
+    """The site's settings are invalid, so no request is answered until an operator corrects them.
 
-    `reason` is for operators. The message tells clients nothing of it.
+    `reason` is for operators; the message to clients contains nothing of it.
     """
 
     status = 503
     type = "service_unavailable"
     code = "misconfigured"
-    default_message = "The provider of this model is not set up correctly at this site. Its operators can see why."
+    default_message = (
+        "The gateway is not set up correctly at this site. The site's operators can find the "
+        "reason in its log."
+    )
 
     def __init__(self, reason: str) -> None:
         super().__init__(headers={"retry-after": "60", "x-should-retry": "false"})
         self.reason = reason
+
+
+class ProviderUnusable(Misconfigured):
+    """A provider was not called, because its row or settings are invalid. Nothing was sent, so
+    another target may be tried."""
+
+    default_message = (
+        "The provider of this model is not set up correctly at this site. The site's operators "
+        "can find the reason in its log."
+    )
 
 
 class DatabaseUnavailable(NativeError):
@@ -301,6 +314,20 @@ class ConfigurationError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}"
+
+
+class SettingError(ConfigurationError):
+    """A member of `NATIVE_API` is invalid.
+
+    `path` names it: `NATIVE_API['LIMITS'][0]`. It contains no values, so it may be shown to all.
+    """
+
+    def __init__(self, path: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: {super().__str__()}"
 
 
 class UnreadableSecret(ConfigurationError):

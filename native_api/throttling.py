@@ -22,8 +22,8 @@ from native_api.conf import native_settings
 from native_api.limits.headers import duration
 from native_api.logs import get_logger
 from native_api.models import ApiKey
-from native_api.models.keys import parse_rate
 from native_api.routing.health_sync import IN_PROCESS
+from native_api.types.rates import parse_rate
 
 logger = get_logger("native_api.throttling")
 
@@ -133,8 +133,7 @@ def _warn_of_rate(prefix: str, problem: str) -> None:
 
 
 def _site_rate(name: str) -> Rate | None:
-    """A rate of the settings; None where it is empty: no limit. One that is not a rate fails, as
-    `manage.py check` says."""
+    """A rate of the settings; None if it is empty, which means no limit."""
     rate = native_settings.THROTTLE_RATES[name]
     return _parsed(rate) if rate else None
 

@@ -12,7 +12,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
-    {"types", "exceptions", "logs", "conf", "signals"},
+    {"types", "exceptions", "logs", "signals"},
+    {"conf"},
     {"dialects", "background", "models"},
     {"upstream", "usage"},
     {"pricing"},

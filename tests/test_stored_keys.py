@@ -333,7 +333,7 @@ def test_routes_keep_a_target_whose_key_cannot_be_read(row: Provider) -> None:
     with other_secret_key():
         snapshot = current()
     assert [str(target) for target in snapshot.targets("m")] == ["p/x"]
-    assert [(problem.place, problem.kind) for problem in snapshot.problems] == [
+    assert [(problem.path, problem.kind) for problem in snapshot.problems] == [
         ("PROVIDERS['p']", "key")
     ]
 

@@ -19,7 +19,7 @@ from io import BytesIO
 from typing import Any, Final, Protocol
 
 from native_api import logs
-from native_api.conf import native_settings
+from native_api.conf import usable_settings
 from native_api.exceptions import InvalidRequest, NativeError
 from native_api.inbound.body_limits import (
     SMALL_BODY,
@@ -55,7 +55,7 @@ class Body:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope, self._receive = scope, receive
-        self._seconds: float = native_settings.TIMEOUTS["BODY"]
+        self._seconds: float = usable_settings.TIMEOUTS["BODY"]
         self._deadline = asyncio.get_running_loop().time() + self._seconds
         self._declared = declared_length(header(scope, b"content-length"))
         self._content: bytes | BytesIO = b""
@@ -111,7 +111,7 @@ class Body:
             raise
 
     async def _receive_body(self, free: int | None) -> None:
-        limit = native_settings.MAX_BODY_BYTES
+        limit = usable_settings.MAX_BODY_BYTES
         if self._declared > limit:
             raise too_large(limit)
         while self.is_unread and (free is None or self._held.size <= free):

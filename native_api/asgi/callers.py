@@ -15,7 +15,7 @@ from django.conf import settings
 from django.urls import ResolverMatch
 
 from native_api.asgi.bodies import Scope
-from native_api.conf import native_settings
+from native_api.conf import usable_settings
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -26,8 +26,8 @@ class Caller:
     def __init__(self, scope: Scope, match: ResolverMatch, request_of: Callable[[], Any]) -> None:
         """`request_of` makes the Django request without its body; None if it cannot be made."""
         classes, permissions = (
-            native_settings.DEFAULT_AUTHENTICATION_CLASSES,
-            native_settings.DEFAULT_PERMISSION_CLASSES,
+            usable_settings.DEFAULT_AUTHENTICATION_CLASSES,
+            usable_settings.DEFAULT_PERMISSION_CLASSES,
         )
         needed = _needed_headers(
             getattr(match.func, "cls", None), tuple(classes), tuple(permissions)
@@ -45,7 +45,7 @@ class Caller:
 
         if self.is_nobody:
             return False
-        classes = native_settings.DEFAULT_AUTHENTICATION_CLASSES
+        classes = usable_settings.DEFAULT_AUTHENTICATION_CLASSES
         if not self._can_be_told or not all(
             has_async_twin(each, "authenticate") for each in classes
         ):

@@ -30,7 +30,7 @@ from django.urls import ResolverMatch, set_script_prefix
 from native_api.asgi import bodies
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.callers import Caller
-from native_api.conf import CLASSES, native_settings
+from native_api.conf import CLASSES, usable_settings
 from native_api.exceptions import InvalidRequest, NativeError, RequestTooLarge
 from native_api.inbound.body_limits import BODY
 
@@ -159,7 +159,7 @@ def _only_pages_need_middleware() -> bool:
 
 def _policies_need_middleware() -> bool:
     return any(
-        _needs_middleware(policy) for name in CLASSES for policy in getattr(native_settings, name)
+        _needs_middleware(policy) for name in CLASSES for policy in getattr(usable_settings, name)
     )
 
 

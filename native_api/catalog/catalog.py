@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import IPv4Address
 from typing import Any, Final
 
 from native_api.background.cached_value import CachedValue
@@ -30,7 +29,6 @@ from native_api.catalog.settings_schema import (
     only_known,
     problem_of,
     route_of,
-    site_retries,
     texts,
     timeouts_of,
     whole_number,
@@ -207,7 +205,7 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     quirks = preset.quirks if preset else Quirks()
     provider = Provider(
         name, dialect, base_url.rstrip("/"), key, auth, headers, timeouts, quirks, options, remote_files_of(),
-        retries=whole_number(definition, "RETRIES", 0, site_retries()),
+        retries=whole_number(definition, "RETRIES", 0, native_settings.ATTEMPTS["RETRIES"]),
         max_concurrency=whole_number(definition, "MAX_CONCURRENCY", 1, None),
         price=tables.parse(definition.get("PRICE")),
         vendor=preset.name if preset else "",
@@ -301,19 +299,11 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
 
 
 def remote_files_of() -> RemoteFiles | None:
-    """The site's REMOTE_FILES. Raises ConfigurationError."""
-    told = native_settings.REMOTE_FILES
-    if told is None:
+    """The site's REMOTE_FILES. Raises SettingError."""
+    members = native_settings.REMOTE_FILES
+    if members is None:
         return None
-    try:
-        policy = RemoteFiles(**{name.lower(): value for name, value in told.items()})
-        policy.trusts(IPv4Address("127.0.0.1"))
-        return policy
-    except (AttributeError, TypeError, ValueError):
-        raise ConfigurationError(
-            "REMOTE_FILES is not right",
-            "Members: MAX_BYTES, MAX_FILES, SECONDS, PRIVATE_NETWORKS; all optional.",
-        ) from None
+    return RemoteFiles(**{name.lower(): value for name, value in members.items()})
 
 
 # --- the current snapshot ----------------------------------------------------------------------------------
@@ -371,7 +361,7 @@ def route_problems(name: str, definition: Mapping[str, Any]) -> list[Problem]:
     return [
         problem
         for problem in merged(providers, {**models, name: definition}).problems
-        if problem.place.startswith(f"MODELS[{name!r}]")
+        if problem.path.startswith(f"MODELS[{name!r}]")
     ]
 
 

@@ -11,33 +11,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
-from native_api.conf import native_settings
+from native_api.conf import is_integer, native_settings
 from native_api.exceptions import ConfigurationError
 from native_api.pricing import lookup, tables
-from native_api.routing.route import ATTEMPT_LIMITS, P95, TIERS, AttemptLimits, Route, route
+from native_api.routing.route import P95, TIERS, AttemptLimits, Route, route
 from native_api.types import STRATEGIES, Provider, Target, Timeouts
 
 TARGET_KEYS: Final = frozenset(
     {"PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "RETRIES", "MAX_CONCURRENCY", "PRICE"}
 )
 ROUTE_KEYS: Final = frozenset({"TARGETS", "STRATEGY", "FALLBACKS", "CONTEXT_FALLBACKS", "HEDGE"})
-MOST: Final = 1_000_000
 
 
 class Problem(NamedTuple):
-    """A catalog entry that cannot be used. `place` reads like `PROVIDERS['eu']`.
+    """A catalog entry that cannot be used. `path` reads like `PROVIDERS['eu']`.
 
-    `kind`: `definition`, `fallback`, `circle`, or `key` if a stored key cannot be read.
+    `kind`: `definition`, `fallback`, `cycle`, or `key` if a stored key cannot be read.
     """
 
-    place: str
+    path: str
     message: str
     hint: str
     kind: str = "definition"
 
 
-def problem_of(place: str, error: ConfigurationError) -> Problem:
-    return Problem(place, error.message, error.hint)
+def problem_of(path: str, error: ConfigurationError) -> Problem:
+    return Problem(path, error.message, error.hint)
 
 
 def only_known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -48,20 +47,12 @@ def only_known(definition: Mapping[str, Any], known: frozenset[str]) -> None:
         )
 
 
-def is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= MOST
-
-
-def is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST
-
-
 def whole_number(definition: Mapping[str, Any], name: str, least: int, otherwise: Any) -> Any:
     """The member, `otherwise` where there is none."""
     value = definition.get(name)
     if value is None:
         return otherwise
-    if not is_whole(value, least):
+    if not is_integer(value, least):
         raise ConfigurationError(f"{name} must be a whole number from {least}", f"Not {value!r}.")
     return value
 
@@ -105,17 +96,9 @@ def timeouts_of(value: Any, over: Mapping[str, Any] | None = None) -> Timeouts:
 
 
 def attempt_limits_of() -> AttemptLimits:
-    """The site's ATTEMPTS. What `manage.py check` finds wrong in them does not count."""
-    told = native_settings.ATTEMPTS
-    attempts = told["TOTAL"] if is_whole(told["TOTAL"], 1) else ATTEMPT_LIMITS.attempts
-    return AttemptLimits(
-        attempts, told["SECONDS"] if is_positive(told["SECONDS"]) else ATTEMPT_LIMITS.seconds
-    )
-
-
-def site_retries() -> int:
-    told = native_settings.ATTEMPTS["RETRIES"]
-    return told if is_whole(told, 0) else 1
+    """The site's ATTEMPTS. Raises SettingError."""
+    attempts = native_settings.ATTEMPTS
+    return AttemptLimits(attempts["TOTAL"], attempts["SECONDS"])
 
 
 def target_of(definition: Mapping[str, Any], providers: Mapping[str, Provider]) -> Target:
@@ -222,18 +205,18 @@ def fallback_problems(routes: Mapping[str, Route], is_known: Any) -> Iterable[Pr
                 yield Problem(
                     f"MODELS[{name!r}]['{key}']", f"there is no model {unknown!r}", hint, "fallback"
                 )
-            circle = _circle(name, routes, key)
-            if circle:
-                hint = "Fallbacks must end somewhere."
+            cycle = _cycle(name, routes, key)
+            if cycle:
+                hint = "Remove one of them."
                 yield Problem(
                     f"MODELS[{name!r}]['{key}']",
-                    f"it goes round in a circle: {' > '.join(circle)}",
+                    f"the fallbacks form a cycle: {' > '.join(cycle)}",
                     hint,
-                    "circle",
+                    "cycle",
                 )
 
 
-def _circle(name: str, routes: Mapping[str, Route], key: str) -> list[str]:
+def _cycle(name: str, routes: Mapping[str, Route], key: str) -> list[str]:
     """The way from a route back to itself; empty where there is none."""
     ways, seen = [[name]], set[str]()
     for way in ways:

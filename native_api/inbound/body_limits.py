@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import Final
 
-from native_api.conf import native_settings
+from native_api.conf import usable_settings
 from native_api.exceptions import Overloaded, RequestTimeout, RequestTooLarge
 
 BODY: Final = "native_api.body"
@@ -37,7 +37,7 @@ class HeldBytes:
     def add(self, size: int) -> None:
         """Count more bytes. Raises Overloaded if there is no room for them."""
         global _held
-        bound = native_settings.MAX_BODIES_BYTES
+        bound = usable_settings.MAX_BODIES_BYTES
         with _lock:
             if _held + size > bound and self.size + size > SMALL_BODY:
                 raise Overloaded(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from native_api.conf import native_settings
+from native_api.conf import usable_settings
 
 CALLER_HEADERS: Final = (
     "Authorization",
@@ -51,7 +51,7 @@ def make_private(response: HttpResponseBase, authenticators: Iterable[Any] = ())
 
 def _declared(authenticators: Iterable[Any]) -> list[str]:
     """What the site's authentication classes, and the view's, read beside the usual headers."""
-    policies = (*native_settings.DEFAULT_AUTHENTICATION_CLASSES, *authenticators)
+    policies = (*usable_settings.DEFAULT_AUTHENTICATION_CLASSES, *authenticators)
     return list(
         dict.fromkeys(
             name for policy in policies for name in getattr(policy, "credential_headers", ())

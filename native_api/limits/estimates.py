@@ -8,13 +8,14 @@ settled.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
-from native_api.conf import native_settings
+from native_api.conf import native_settings, setting_check, setting_path
 from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.request_fields import read_max_tokens
-from native_api.exceptions import BudgetExceeded
+from native_api.exceptions import BudgetExceeded, ConfigurationError, SettingError
 from native_api.limits.rules import Rule
 from native_api.models.fields import units_of
 from native_api.pricing import lookup, tables
@@ -147,9 +148,16 @@ class Demand:
 
 
 def fallback_price() -> tables.Table | None:
-    """For what has no price, where there is a limit on cost. Raises ValueError where the setting is
-    none."""
+    """The price of models that have none, for limits on cost. Raises SettingError."""
     return tables.parse(native_settings.FALLBACK_PRICE)
+
+
+@setting_check("FALLBACK_PRICE")
+def price_errors(name: str, value: Any) -> Iterator[SettingError]:
+    try:
+        tables.parse(value)
+    except ConfigurationError as error:
+        yield SettingError(setting_path(name), error.message, error.hint)
 
 
 def used(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:

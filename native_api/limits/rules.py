@@ -23,8 +23,8 @@ from typing import Any, Final
 from django.db.models.signals import post_delete, post_save
 
 from native_api.background.cached_value import CachedValue
-from native_api.conf import native_settings
-from native_api.exceptions import ConfigurationError, DatabaseUnavailable
+from native_api.conf import native_settings, setting_check, setting_path
+from native_api.exceptions import ConfigurationError, DatabaseUnavailable, SettingError
 from native_api.limits.windows import SECONDS
 from native_api.models.limits import (
     MOST,
@@ -234,16 +234,19 @@ def threshold_of(told: Any) -> int:
     return value
 
 
-def problems_of(told: Any) -> Iterator[tuple[str, ConfigurationError]]:
-    """What is wrong with entries of LIMITS, each with its place."""
-    if not isinstance(told, list | tuple):
-        yield "", ConfigurationError("it is not a list", "Give a list of dictionaries.")
+@setting_check("LIMITS")
+def limit_errors(name: str, entries: Any) -> Iterator[SettingError]:
+    """What is wrong with the entries of LIMITS."""
+    if not isinstance(entries, list | tuple):
+        yield SettingError(setting_path(name), "must be a list", "Give a list of dictionaries.")
         return
-    for place, definition in enumerate(told):
+    for index, definition in enumerate(entries):
         try:
             rule_of(definition)
+        except SettingError:  # LIMIT_THRESHOLD is invalid, which has an error of its own
+            return
         except ConfigurationError as error:
-            yield f"[{place}]", error
+            yield SettingError(setting_path(name, index), error.message, error.hint)
 
 
 def _of_row(row: Limit) -> Rule:
@@ -272,8 +275,8 @@ def _of_row(row: Limit) -> Rule:
 
 
 def _read() -> Rules:
-    """Raises ConfigurationError if LIMITS are wrong: a limit that nobody understands must not be
-    forgotten, so no call is let in."""
+    """Raises SettingError if LIMITS are invalid. An invalid limit is never ignored: requests are
+    refused until it is corrected."""
     rows = Limit.objects.filter(enabled=True).select_related("group", "user", "api_key")
     found = (*map(rule_of, native_settings.LIMITS), *map(_of_row, rows))
     return Rules(

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -12,19 +11,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-RATE: Final = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,4})?([smhd])")
-PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_rate(text: str) -> tuple[int, int]:
-    """How many in how many seconds: `60/m` is (60, 60), `10/30s` is (10, 30). `0/s` allows none.
-    Raises ValueError."""
-    match = RATE.fullmatch(text)
-    if match is None:
-        raise ValueError(
-            f"{text!r} is not a rate. Write it as 60/m or 10/30s: a number, a slash, and s, m, h or d."
-        )
-    return int(match[1]), int(match[2] or 1) * PERIODS[match[3]]
+from native_api.types.rates import parse_rate
 
 
 def validate_rate(value: str) -> None:

@@ -48,6 +48,7 @@ from native_api.models import ApiKey
 from native_api.routing.retry_policy import retry_headers
 from native_api.throttling import FailedAuthThrottle
 from native_api.types import Caller
+from native_api.views.misconfigured import misconfigured
 
 T = TypeVar("T")
 
@@ -93,6 +94,7 @@ class NativeView(APIView):
     schema = None
     format_kwarg = None
     throttled_endpoint = True
+    needs_valid_settings = True
     view_is_async = True
     """Django would look at the handlers, and a view may have none."""
 
@@ -172,6 +174,8 @@ class NativeView(APIView):
             if http_request.method in self.allowed_methods
             else None
         )
+        if self.needs_valid_settings:
+            native_settings.require_valid()
         request = self.request = self.initialize_request(http_request)
         if handler is None:
             raise drf.MethodNotAllowed(http_request.method or "")
@@ -371,6 +375,8 @@ def native_error(error: Exception) -> exceptions.NativeError:
         return exceptions.NotFound()
     if isinstance(error, DjangoPermissionDenied):
         return exceptions.PermissionDenied()
+    if isinstance(error, exceptions.ConfigurationError):
+        return misconfigured(error)
     logger.error(
         "A request failed inside the gateway.",
         exc_info=error,

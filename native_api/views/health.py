@@ -18,7 +18,8 @@ from rest_framework.request import Request
 
 from native_api import background
 from native_api.catalog import catalog
-from native_api.exceptions import DatabaseUnavailable
+from native_api.conf import setting_errors
+from native_api.exceptions import ConfigurationError, DatabaseUnavailable
 from native_api.limits import rules
 from native_api.routing.health_sync import hear, pool
 from native_api.types import Json
@@ -37,6 +38,7 @@ _threads: Final = background.Threads("native-api-health", 4)
 
 class OpenView(NativeView):
     throttled_endpoint = False
+    needs_valid_settings = False
 
     def get_authenticators(self) -> list[Any]:
         return []
@@ -51,8 +53,8 @@ class LiveView(OpenView):
 
 
 class ReadyView(OpenView):
-    """503 if a dependency that requests need is missing: there is no provider whose key can be
-    read, or usage cannot be kept.
+    """503 if requests cannot be answered: a setting is invalid, there is no provider whose key can
+    be read, or usage cannot be kept.
 
     A lost database or cache is reported but answered 200: calls go on with what is known, records
     wait in the journal. So is a target that is out of order: all machines see it alike, and taking
@@ -81,6 +83,7 @@ class _Readiness:
             )
             limits = await _limits(database, cache)
             self._found = {
+                "settings": _settings(),
                 "database": database,
                 "cache": cache,
                 "providers": providers,
@@ -117,12 +120,21 @@ def _cache() -> None:
     cache.delete(name)
 
 
+def _settings() -> Json:
+    """The names of invalid settings, which are the site's own, without their values."""
+    names = [error.path for error in setting_errors()]
+    return {"status": "failing", "invalid": names} if names else {"status": "ok"}
+
+
 async def _providers() -> Json:
     """How many providers and targets there are, how many targets are out of order or limited, how
     many providers refuse their key, and of how many the stored key cannot be read."""
     with suppress(background.HangingCall):
         await _threads.run(PATIENCE, hear)
-    snapshot = await catalog.acurrent()
+    try:
+        snapshot = await catalog.acurrent()
+    except ConfigurationError:  # see "settings"
+        return {"status": "failing"}
     count = len(snapshot.providers)
     targets = {target.key for route in snapshot.routes.values() for target in route.targets}
     kinds = [
@@ -146,7 +158,9 @@ async def _limits(database: Json, cache: Json) -> Json:
     they bind."""
     try:
         known = (await rules.acurrent()).rules
-    except (DatabaseUnavailable, ValueError):
+    except ConfigurationError:  # see "settings"
+        return {"status": "failing"}
+    except DatabaseUnavailable:
         return {"status": "degraded", "count": 0, "windows": "unknown", "budgets": "refuse"}
     windows = "enforced" if cache["status"] == "ok" else "not_enforced"
     budgets = "enforced" if database["status"] == "ok" else "refuse"

@@ -23,6 +23,7 @@ from django.test import RequestFactory, override_settings
 
 from native_api import throttling
 from native_api.background import backoff
+from native_api.exceptions import SettingError
 from native_api.models import ApiKey
 from native_api.throttling import CallerThrottle, FailedAuthThrottle, duration
 from tests.access.concurrent_requests import ask_at_once, redis_cache
@@ -181,11 +182,11 @@ def test_a_key_whose_rate_is_none_gets_the_sites_and_a_warning(
     with rates(caller="1/d"):
         assert [allowed(request(key(rate=rate))) for _ in range(2)] == [True, False]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "is not a rate" in caplog.text
+    assert "is not a valid rate" in caplog.text
 
 
-def test_a_rate_in_the_settings_that_is_none_fails_instead_of_admitting_all() -> None:
-    with rates(caller="many"), pytest.raises(ValueError, match="is not a rate"):
+def test_an_invalid_rate_in_the_settings_is_an_error() -> None:
+    with rates(caller="many"), pytest.raises(SettingError, match="must be a valid rate"):
         allowed(request(key()))
 
 

@@ -117,7 +117,7 @@ def test_any_provider_is_addressed_directly_unless_that_is_forbidden() -> None:
 def test_a_provider_that_cannot_be_built_takes_nothing_else_with_it() -> None:
     built = catalog.build({"p": LOCAL, "q": {"DIALECT": "latin"}}, {})
     assert list(built.providers) == ["p"]
-    assert [problem.place for problem in built.problems] == ["PROVIDERS['q']"]
+    assert [problem.path for problem in built.problems] == ["PROVIDERS['q']"]
 
 
 def test_timeouts_of_a_provider_lie_over_the_sites() -> None:

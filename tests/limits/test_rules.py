@@ -167,7 +167,7 @@ def test_limits_are_a_list(limits: Any) -> None:
     assert found({"LIMITS": limits}) == [
         (
             "native_api.E020",
-            "NATIVE_API['LIMITS']: it is not a list.",
+            "NATIVE_API['LIMITS']: must be a list.",
             "Give a list of dictionaries.",
         )
     ]
@@ -177,9 +177,9 @@ def test_the_sites_threshold_is_checked() -> None:
     ((name, told, remedy),) = found({"LIMIT_THRESHOLD": 0})
     assert (name, told) == (
         "native_api.E020",
-        "NATIVE_API['LIMIT_THRESHOLD']: threshold 0 is no percentage.",
+        "NATIVE_API['LIMIT_THRESHOLD']: must be a percentage.",
     )
-    assert remedy == "A whole number from 1 to 100."
+    assert remedy == "Give an integer from 1 to 100."
 
 
 def test_every_wrong_limit_is_named_and_right_ones_are_not() -> None:

@@ -88,7 +88,7 @@ def test_fallbacks_are_followed_in_order_and_never_round() -> None:
 def test_what_is_wrong_with_a_routes_options_leaves_it_its_targets() -> None:
     snapshot = built({"m": {"TARGETS": [X], "STRATEGY": "best"}})
     assert [target.model for target in snapshot.targets("m")] == ["x"]
-    assert [problem.place for problem in snapshot.problems] == ["MODELS['m']"]
+    assert [problem.path for problem in snapshot.problems] == ["MODELS['m']"]
 
 
 def test_a_new_key_or_address_is_a_new_identity_that_shows_neither() -> None:
@@ -238,8 +238,8 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
         ([{}], {"strategy": "best"}, "not one of the available choices"),
         ([{}], {"hedge": "soon"}, "is neither seconds nor"),
         ([{}], {"fallbacks": "gone"}, "there is no model &#x27;gone&#x27;"),
-        ([{}], {"fallbacks": "m"}, "it goes round in a circle: m &gt; m"),
-        ([{}], {"fallbacks": "n"}, "it goes round in a circle: m &gt; n &gt; m"),
+        ([{}], {"fallbacks": "m"}, "the fallbacks form a cycle: m &gt; m"),
+        ([{}], {"fallbacks": "n"}, "the fallbacks form a cycle: m &gt; n &gt; m"),
     ],
 )
 def test_the_admin_says_what_is_wrong_with_a_route(

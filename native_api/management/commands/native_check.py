@@ -60,7 +60,7 @@ class Command(BaseCommand):
         self, snapshot: catalog.Catalog, targets: list[Target], models: list[str]
     ) -> None:
         for problem in snapshot.problems:
-            self.stderr.write(f"{problem.place}: {problem.message}. {problem.hint}")
+            self.stderr.write(f"{problem.path}: {problem.message}. {problem.hint}")
         idle = sorted(snapshot.providers.keys() - {target.provider.name for target in targets})
         if idle and not models:
             self.stderr.write(

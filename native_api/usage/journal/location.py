@@ -23,7 +23,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections, router
 
-from native_api.conf import native_settings
+from native_api.conf import usable_settings
 from native_api.logs import get_logger
 from native_api.models import UsageRecord
 
@@ -43,7 +43,7 @@ def mark() -> str:
 def find() -> Path:
     """The folder, which exists and can be written when this returns. Raises OSError where there is
     none."""
-    chosen = native_settings.JOURNAL_DIR
+    chosen = usable_settings.JOURNAL_DIR
     if chosen:
         return _prepared(Path(chosen))
     base = getattr(settings, "BASE_DIR", None)

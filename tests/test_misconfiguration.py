@@ -1,0 +1,180 @@
+"""Invalid settings: every request is answered 503 `misconfigured`, the log names the setting once a
+minute, and readiness and `manage.py check` name it too."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import run_checks
+from django.test import Client, override_settings
+
+from native_api import background
+from native_api.access import keys
+from native_api.conf import DEFAULTS
+from native_api.views import health, misconfigured
+
+ECHO = {"PROVIDERS": {"echo": {}}, **settings.NATIVE_API}
+CHAT = {"model": "echo/any", "messages": [{"role": "user", "content": "Hi"}]}
+LIMIT = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1000, "WINDOW": "day"}
+MISSPELLED = {**LIMIT, "METRIC": "cots"}
+SECRET = "a-value-that-nobody-may-see"
+
+INVALID: list[tuple[str, Any, str]] = [
+    ("PROVIDERS", [], "['PROVIDERS']"),
+    ("PROVIDERS", {"a": SECRET}, "['PROVIDERS']"),
+    ("MODELS", "all", "['MODELS']"),
+    ("ALLOW_DIRECT_MODELS", "yes", "['ALLOW_DIRECT_MODELS']"),
+    ("DEFAULT_MODEL_ACCESS", "gpt-4o", "['DEFAULT_MODEL_ACCESS']"),
+    ("LIMITS", [LIMIT, MISSPELLED], "['LIMITS'][1]"),
+    ("LIMITS", MISSPELLED, "['LIMITS']"),
+    ("LIMIT_THRESHOLD", 0, "['LIMIT_THRESHOLD']"),
+    ("FALLBACK_PRICE", {"INPUT": 0.5}, "['FALLBACK_PRICE']"),
+    ("THROTTLE_RATES", {"caller": "many"}, "['THROTTLE_RATES']['caller']"),
+    ("THROTTLE_RATES", {"callers": "60/m"}, "['THROTTLE_RATES']"),
+    ("TIMEOUTS", {"CONNECT": "5"}, "['TIMEOUTS']['CONNECT']"),
+    ("TIMEOUTS", {"BODY": None}, "['TIMEOUTS']['BODY']"),
+    ("TIMEOUTS", {"READ": 5}, "['TIMEOUTS']"),
+    ("TIMEOUTS", 30, "['TIMEOUTS']"),
+    ("ATTEMPTS", {"RETRIES": -1}, "['ATTEMPTS']['RETRIES']"),
+    ("MAX_BODY_BYTES", "20 MB", "['MAX_BODY_BYTES']"),
+    ("MAX_BODY_BYTES", 2e6, "['MAX_BODY_BYTES']"),
+    ("MAX_BODIES_BYTES", None, "['MAX_BODIES_BYTES']"),
+    ("MAX_JSON_VALUES", "many", "['MAX_JSON_VALUES']"),
+    ("KEEPALIVE_SECONDS", 0, "['KEEPALIVE_SECONDS']"),
+    ("REMOTE_FILES", {"MAX_FILE": 3}, "['REMOTE_FILES']"),
+    ("REMOTE_FILES", {"PRIVATE_NETWORKS": ["home"]}, "['REMOTE_FILES']['PRIVATE_NETWORKS']"),
+    ("JOURNAL_DIR", 3, "['JOURNAL_DIR']"),
+    ("STRICT", "no", "['STRICT']"),
+    ("SECRET_KEYS", SECRET, "['SECRET_KEYS']"),
+    ("DEFAULT_AUTHENTICATION_CLASSES", ["nowhere.Key"], "['DEFAULT_AUTHENTICATION_CLASSES']"),
+    ("DEFAULT_PERMISSION_CLASSES", ["os.path"], "['DEFAULT_PERMISSION_CLASSES']"),
+    ("DEFAULT_THROTTLE_CLASSES", "a.Throttle", "['DEFAULT_THROTTLE_CLASSES']"),
+]
+
+
+def native_api(name: str, value: Any) -> dict[str, Any]:
+    return {**ECHO, name: value}
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(health, "REMEMBERED", 0.0)
+    misconfigured._logged_at.clear()
+    yield
+    background.run(background.close_streams())
+
+
+@pytest.fixture
+def key(transactional_db: None) -> str:
+    return keys.create_key(get_user_model().objects.create_user("alice"), "laptop")[1]
+
+
+def ask(client: Client, key: str, path: str = "chat/completions", body: Any = CHAT) -> Any:
+    headers = {"authorization": f"Bearer {key}"}
+    if body is None:
+        return client.get(f"/native/v1/{path}", headers=headers)
+    return client.post(f"/native/v1/{path}", json.dumps(body), "application/json", headers=headers)
+
+
+def error_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """The gateway's own. Django logs the path of every answer of 500 and more."""
+    return [
+        record
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name.startswith("native_api")
+    ]
+
+
+def test_every_setting_is_tried() -> None:
+    assert {name for name, _, _ in INVALID} == DEFAULTS.keys()
+
+
+@pytest.mark.parametrize(("name", "value", "path"), INVALID)
+def test_an_invalid_setting_refuses_requests_until_it_is_corrected(
+    name: str, value: Any, path: str, key: str, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with override_settings(NATIVE_API=native_api(name, value)):
+        answers = [
+            ask(client, key),
+            ask(client, key, body={**CHAT, "stream": True}),
+            ask(client, key, path="models", body=None),
+            ask(client, "nk_wrong"),
+        ]
+    for answer in answers:
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"], error["code"]) == (
+            503,
+            "service_unavailable",
+            "misconfigured",
+        )
+        assert answer.headers["retry-after"] == "60"
+        assert answer.headers["cache-control"] == "no-store"
+        assert name not in answer.content.decode()
+    [line] = error_lines(caplog)
+    assert f"NATIVE_API{path}" in line.getMessage()
+    assert line.exc_info is None
+    with override_settings(NATIVE_API=ECHO):
+        assert ask(client, key).status_code == 200
+        assert ask(client, key, path="models", body=None).status_code == 200
+
+
+@pytest.mark.parametrize(("name", "value", "path"), INVALID)
+def test_readiness_and_check_name_it_without_its_value(
+    name: str, value: Any, path: str, transactional_db: None, client: Client
+) -> None:
+    with override_settings(NATIVE_API=native_api(name, value)):
+        ready = client.get("/native/health/ready")
+        live = client.get("/native/health/live")
+        messages = [message.msg for message in run_checks(tags=["native_api"])]
+    assert (ready.status_code, live.status_code) == (503, 200)
+    assert ready.json()["checks"]["settings"] == {
+        "status": "failing",
+        "invalid": [f"NATIVE_API{path}"],
+    }
+    assert any(message.startswith(f"NATIVE_API{path}: ") for message in messages), messages
+    assert SECRET not in ready.content.decode() + str(messages)
+
+
+@override_settings(NATIVE_API="nothing")
+def test_native_api_itself_may_be_invalid(
+    key: str, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [ask(client, key).status_code for _ in range(3)] == [503] * 3
+    assert client.get("/native/health/ready").json()["checks"]["settings"]["invalid"] == [
+        "NATIVE_API"
+    ]
+    assert [line.getMessage() for line in error_lines(caplog)] == [
+        "No request is answered until this is corrected. NATIVE_API: must be a dictionary. "
+        "See docs/settings.md."
+    ]
+
+
+def test_every_invalid_setting_is_named(client: Client, transactional_db: None) -> None:
+    with override_settings(
+        NATIVE_API={"LIMITS": [MISSPELLED, LIMIT, {}], "TIMEOUTS": {"TOTAL": 0}}
+    ):
+        checks = client.get("/native/health/ready").json()["checks"]
+    assert checks["settings"]["invalid"] == [
+        "NATIVE_API['LIMITS'][0]",
+        "NATIVE_API['LIMITS'][2]",
+        "NATIVE_API['TIMEOUTS']['TOTAL']",
+    ]
+
+
+@override_settings(NATIVE_API=native_api("LIMITS", [MISSPELLED]))
+def test_the_log_names_it_again_after_a_minute(
+    key: str,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask(client, key)
+    monkeypatch.setattr(misconfigured, "LOG_INTERVAL_SECONDS", 0.0)
+    ask(client, key)
+    assert len(error_lines(caplog)) == 2
