@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.anthropic.models import abilities
-from native_api.dialects.anthropic.schema import enforceable
+from native_api.dialects.anthropic.models import read_abilities
+from native_api.dialects.anthropic.schema import adapt_schema
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
 from tests.dialects.stream_folding import fold
@@ -66,7 +66,7 @@ def turn(**message: Any) -> Any:
 def test_a_models_name_tells_its_family_and_generation(
     model: str, family: str, generation: tuple[int, int]
 ) -> None:
-    can = abilities(model)
+    can = read_abilities(model)
     assert (can.family, can.generation) == (family, generation)
 
 
@@ -85,7 +85,7 @@ def test_a_models_name_tells_its_family_and_generation(
     ],
 )
 def test_how_much_a_model_writes_and_how_it_thinks(model: str, limit: int, thinking: str) -> None:
-    assert (abilities(model).output_limit, abilities(model).thinking) == (limit, thinking)
+    assert (read_abilities(model).output_limit, read_abilities(model).thinking) == (limit, thinking)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_how_much_a_model_writes_and_how_it_thinks(model: str, limit: int, think
     ],
 )
 def test_a_schema_that_no_grammar_says(schema: dict[str, Any]) -> None:
-    assert enforceable(schema, "") is None
+    assert adapt_schema(schema, "") is None
 
 
 # --- turns that clients send back --------------------------------------------------------------------------
@@ -235,6 +235,17 @@ def test_blocks_that_never_ended_end_with_the_reply() -> None:
     assert message["provider_content"] == [
         {"format": "anthropic", "index": 0, "block": {"type": "new", "x": 1}, "calls": 1}
     ]
+
+
+def test_calls_that_never_ended_get_empty_arguments() -> None:
+    begun = [
+        event("content_block_start", index=n, content_block={**CALL, "id": f"t{n}"})
+        for n in range(3)
+    ]
+    first_end = event("content_block_stop", index=0)
+    message = message_of(START, begun[0], first_end, *begun[1:], END)
+    assert [call["id"] for call in message["tool_calls"]] == ["t0", "t1", "t2"]
+    assert {call["function"]["arguments"] for call in message["tool_calls"]} == {"{}"}
 
 
 def test_arguments_that_are_no_json_are_the_text_they_are() -> None:

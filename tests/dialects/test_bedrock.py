@@ -16,7 +16,7 @@ from botocore.eventstream import EventStreamBuffer
 from botocore.session import get_session
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.bedrock.models import maker
+from native_api.dialects.bedrock.models import read_maker
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
 from native_api.upstream.decoders.aws_eventstream import AWSEventStreamDecoder
@@ -158,7 +158,7 @@ def test_names_of_documents_are_what_bedrock_takes() -> None:
     ],
 )
 def test_a_models_maker_is_in_its_id(model: str, expected: str) -> None:
-    assert maker(model) == expected
+    assert read_maker(model) == expected
 
 
 # --- real traffic ------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ import orjson
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.anthropic.schema import enforceable
-from native_api.dialects.bedrock.schema import is_taken
+from native_api.dialects.anthropic.schema import adapt_schema
+from native_api.dialects.bedrock.schema import is_supported
 from native_api.dialects.gemini.schema import adapt_schema as adapt_gemini_schema
 from native_api.dialects.shared.json_schema import (
     MAX_GROWTH_FACTOR,
@@ -33,7 +33,7 @@ from tests.dialects.test_mutations import mutated
 from tests.dialects.work_counter import work_of
 
 Schema = dict[str, Any]
-ADAPTERS: list[SchemaAdapter[Any]] = [adapt_gemini_schema, enforceable, is_taken]
+ADAPTERS: list[SchemaAdapter[Any]] = [adapt_gemini_schema, adapt_schema, is_supported]
 each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=["gemini", "anthropic", "bedrock"])
 TEXT: Schema = {"type": "string"}
 
@@ -325,7 +325,7 @@ def test_what_is_remembered_is_bounded_by_its_size(adapter: SchemaAdapter[Any]) 
     )
 
 
-@pytest.mark.parametrize("adapter", [adapt_gemini_schema, enforceable])
+@pytest.mark.parametrize("adapter", [adapt_gemini_schema, adapt_schema])
 @pytest.mark.parametrize(
     "schema",
     [
@@ -345,7 +345,7 @@ def test_keys_are_short_whatever_they_stand_for(adapter: SchemaAdapter[Any]) -> 
     assert {len(key) for key in adapter.memo._entries} == {32}
 
 
-@pytest.mark.parametrize("adapter", [adapt_gemini_schema, enforceable])
+@pytest.mark.parametrize("adapter", [adapt_gemini_schema, adapt_schema])
 @pytest.mark.parametrize("title", ["small", "x" * MEMO_BYTES])
 def test_nobody_can_change_what_is_shared(adapter: SchemaAdapter[Any], title: str) -> None:
     """Not even what is too large to be remembered: its parts may be the request's own."""

@@ -1,18 +1,14 @@
 """Anthropic Messages: https://platform.claude.com/docs/en/api/messages (read 2026-11).
 
-Here: addresses and the body's frame. Beside it: `anthropic_messages` (with `anthropic_parts`),
-`anthropic_tools` (with `anthropic_schema`), `anthropic_models` (what differs by model),
-`anthropic_stream` and `anthropic_reply` (what comes back, with `anthropic_blocks` and
-`anthropic_usage`), `anthropic_errors` and `anthropic_betas`.
-
-What differs most from the unified shape: instructions stand apart from the conversation, turns
-alternate, tool results are part of the user's turn and come first in it, an output limit is
-required, and thinking is a mode of its own.
+This module holds the addresses and the frame of the body; each other module of the package holds
+one part of it, named by the file. What differs most from the unified format: instructions are not
+part of the conversation, turns alternate, tool results are the first blocks of the user's turn, an
+output limit is required, and thinking is a mode.
 
 What has no unified field comes through `provider_options`: `cache_control`, `context_management`,
 `thinking`, built-in tools and members of the request's own tools (`{"tools": [{"name": "f",
-"defer_loading": true}]}`). Beta features are named in `betas`, as in Anthropic's SDKs; the header
-that those features need is sent without that too.
+"defer_loading": true}]}`). Beta features are named in `betas`, as in Anthropic's SDKs; the beta
+that one of these options needs is added without it.
 """
 
 from __future__ import annotations
@@ -20,14 +16,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.anthropic.betas import check_named, header_of, of_options
+from native_api.dialects.anthropic.betas import beta_header, betas_for_options, check_betas
 from native_api.dialects.anthropic.errors import read_error
-from native_api.dialects.anthropic.messages import MessageTranslator, container_of
-from native_api.dialects.anthropic.models import BUDGETS, LEAST_BUDGET, Abilities, abilities
+from native_api.dialects.anthropic.messages import MessageTranslator, find_container
+from native_api.dialects.anthropic.models import (
+    MIN_THINKING_BUDGET,
+    THINKING_BUDGETS,
+    Abilities,
+    read_abilities,
+)
 from native_api.dialects.anthropic.reply import build_reply
 from native_api.dialects.anthropic.stream import AnthropicStream
-from native_api.dialects.anthropic.tools import add_tools, is_forced, joined, shape_answer
-from native_api.dialects.base import Dialect, StreamParser, find_provider_options, merge_options
+from native_api.dialects.anthropic.tools import (
+    add_response_format,
+    add_tools,
+    is_forced,
+    merge_tools,
+)
+from native_api.dialects.base import (
+    Dialect,
+    StreamParser,
+    find_provider_options,
+    merge_options,
+)
 from native_api.dialects.shared.request_fields import (
     check_text_only,
     read_max_tokens,
@@ -36,12 +47,13 @@ from native_api.dialects.shared.request_fields import (
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
-VERSION: Final = "2023-06-01"
+API_VERSION: Final = "2023-06-01"
 
 SERVICE_TIERS: Final = {"auto": "auto", "default": "standard_only"}
+"""OpenAI's name of a service tier -> Anthropic's."""
 
 DEFAULT_SAMPLING: Final = 1
-"""What every model takes for `temperature` and `top_p`: the same as nothing."""
+"""The `temperature` and `top_p` of every model by default: leaving it out changes nothing."""
 
 
 class Anthropic(Dialect):
@@ -49,14 +61,15 @@ class Anthropic(Dialect):
     renamed_fields = {"temperature": "temperature", "top_p": "top_p"}
     translated_fields = frozenset(
         {
-            "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
-            "reasoning_effort", "user", "safety_identifier", "service_tier", "web_search_options", "modalities",
+            "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice",
+            "parallel_tool_calls", "response_format", "reasoning_effort", "user",
+            "safety_identifier", "service_tier", "web_search_options", "modalities",
         }
     )  # fmt: skip
     omitted_fields = frozenset(
         {
-            "seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity", "prediction", "metadata", "prompt_cache_key",
-            "store",
+            "seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity",
+            "prediction", "metadata", "prompt_cache_key", "store",
         }
     )  # fmt: skip
     refused_fields = frozenset({"n", "logprobs", "top_logprobs", "audio"})
@@ -66,44 +79,32 @@ class Anthropic(Dialect):
         return f"{target.provider.base_url}/messages"
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
-        return {"anthropic-version": VERSION}
+        return {"anthropic-version": API_VERSION}
 
     def read_options(self, chat: ChatRequest, target: Target) -> Json:
         options = super().read_options(chat, target)
-        check_named(
-            options.get("betas"), f"provider_options.{find_provider_options(chat, target)[0]}.betas"
-        )
+        name, _ = find_provider_options(chat, target)
+        check_betas(options.get("betas"), f"provider_options.{name}.betas")
         return options
 
     def pop_headers(self, body: Json) -> dict[str, str]:
-        return header_of(body.pop("betas"))
+        return beta_header(body.pop("betas"))
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_text_only(chat)
-        can = abilities(target.model)
-        conversation = MessageTranslator(can.takes_system_turns)
-        conversation.add(chat["messages"])
-        body["model"], body["messages"], body["betas"] = (
-            target.model,
-            conversation.turns,
-            conversation.betas,
-        )
-        if conversation.system:
-            body["system"] = conversation.system
-        omitted += sorted(conversation.omitted)
-        container = container_of(chat["messages"])
-        if container:
-            body["container"] = container
-        body["max_tokens"] = read_max_tokens(chat) or can.output_limit
+        abilities = read_abilities(target.model)
+        body["model"] = target.model
+        _add_messages(chat, abilities, body, omitted)
+        body["max_tokens"] = read_max_tokens(chat) or abilities.output_limit
         if chat.get("stream"):
             body["stream"] = True
         if read_stop_sequences(chat):
             body["stop_sequences"] = read_stop_sequences(chat)
-        _identify(chat, body, omitted)
-        add_tools(chat, can, body, omitted)
-        shape_answer(chat, can, body)
-        _think(chat, can, body, omitted)
-        _sample(can, body, omitted)
+        _add_account_fields(chat, body, omitted)
+        add_tools(chat, abilities, body, omitted)
+        add_response_format(chat, abilities, body)
+        _add_reasoning(chat, abilities, body, omitted)
+        _remove_forbidden_sampling(abilities, body, omitted)
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
@@ -111,8 +112,8 @@ class Anthropic(Dialect):
         tools, betas = body.get("tools") or [], body["betas"]
         merge_options(body, options)
         if isinstance(options.get("tools"), list):
-            body["tools"] = joined(tools, options["tools"])
-        body["betas"] = [*betas, *(options.get("betas") or ()), *of_options(body)]
+            body["tools"] = merge_tools(tools, options["tools"])
+        body["betas"] = [*betas, *(options.get("betas") or ()), *betas_for_options(body)]
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)
@@ -124,7 +125,21 @@ class Anthropic(Dialect):
         return read_error(status, headers, body)
 
 
-def _identify(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
+def _add_messages(chat: ChatRequest, abilities: Abilities, body: Json, omitted: list[str]) -> None:
+    """Add `messages`, `system`, `container`, and the `betas` that they need."""
+    translator = MessageTranslator(abilities.takes_system_turns)
+    translator.translate(chat["messages"])
+    body["messages"], body["betas"] = translator.turns, translator.betas
+    if translator.system:
+        body["system"] = translator.system
+    omitted += sorted(translator.omitted)
+    container = find_container(chat["messages"])
+    if container:
+        body["container"] = container
+
+
+def _add_account_fields(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
+    """Add the end user's id, and the service tier."""
     user = chat.get("safety_identifier") or chat.get("user")
     if user:
         body["metadata"] = {"user_id": user}
@@ -138,43 +153,48 @@ def _identify(chat: ChatRequest, body: Json, omitted: list[str]) -> None:
 # --- thinking ----------------------------------------------------------------------------------------------
 
 
-def _think(chat: ChatRequest, can: Abilities, body: Json, omitted: list[str]) -> None:
-    """`reasoning_effort` as thinking, in the way the model takes it; reported where it is not quite
-    that.
+def _add_reasoning(chat: ChatRequest, abilities: Abilities, body: Json, omitted: list[str]) -> None:
+    """Add `reasoning_effort` as thinking, in the way that the model takes it. It is reported as
+    omitted if the model can only come near it.
 
-    Beside a forced call any thinking is a 400 (https://github.com/can1357/oh-my-pi/issues/341,
-    2026-03, and the like since).
+    Together with a forced call any thinking is a 400
+    (https://github.com/can1357/oh-my-pi/issues/341, 2026-03, and similar reports since).
     """
     effort = chat.get("reasoning_effort")
     if effort is None:
         return
     if effort == "none" or is_forced(body.get("tool_choice", {})):
-        added, is_exact = can.without_thinking()
+        members, is_exact = abilities.without_thinking()
         is_exact = is_exact and effort == "none"
-        merge_options(body, added)
-    elif can.thinking == "adaptive":
-        nearest = can.effort(effort)
-        merge_options(body, {"thinking": can.adaptive(), "output_config": {"effort": nearest}})
+        merge_options(body, members)
+    elif abilities.thinking == "adaptive":
+        nearest = abilities.nearest_effort(effort)
+        thinking = abilities.adaptive_thinking()
+        merge_options(body, {"thinking": thinking, "output_config": {"effort": nearest}})
         is_exact = nearest == effort
     else:
-        is_exact = can.thinking == "by budget" and _set_budget(BUDGETS[effort], body)
+        is_exact = abilities.thinking == "by budget" and _add_thinking_budget(
+            THINKING_BUDGETS[effort], body
+        )
     if not is_exact:
         omitted.append("reasoning_effort")
 
 
-def _set_budget(wanted: int, body: Json) -> bool:
-    """Think within a budget, of which the answer must leave a part."""
+def _add_thinking_budget(wanted: int, body: Json) -> bool:
+    """Let the model think with a budget of tokens, but leave a fifth of `max_tokens` for the
+    answer. Returns whether the budget is the wanted one."""
     budget: int = min(wanted, body["max_tokens"] * 4 // 5)
-    if budget < LEAST_BUDGET or _lost_its_thinking(body["messages"]):
+    if budget < MIN_THINKING_BUDGET or _has_lost_thinking(body["messages"]):
         return False
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
     return budget == wanted
 
 
-def _lost_its_thinking(turns: list[Json]) -> bool:
-    """Whether the calls that are answered last came back without the thinking that led to them, as
-    clients that don't know it send them. To models that think by budget that is a 400: such a turn
-    is ended without thinking
+def _has_lost_thinking(turns: list[Json]) -> bool:
+    """Whether the calls answered by the last turn came back without the thinking that led to them,
+    as from clients that do not know `reasoning_details`.
+
+    For models that think by budget that is a 400, so that such a turn is continued without thinking
     (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use,
     read 2026-11).
     """
@@ -183,16 +203,16 @@ def _lost_its_thinking(turns: list[Json]) -> bool:
     return turns[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
 
 
-def _sample(can: Abilities, body: Json, omitted: list[str]) -> None:
-    """Leave out the sampling that the model, or thinking, forbids."""
+def _remove_forbidden_sampling(abilities: Abilities, body: Json, omitted: list[str]) -> None:
+    """Leave out the sampling parameters that the model, or its thinking, forbids."""
     forbidden: set[str] = set()
-    if can.sampling == "none":
+    if abilities.sampling == "none":
         forbidden = {"temperature", "top_p"}
     elif body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         forbidden = (
             {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
         )
-    elif can.sampling == "one of two" and "temperature" in body:
+    elif abilities.sampling == "one of two" and "temperature" in body:
         forbidden = {"top_p"}
     omitted += [
         name for name in sorted(forbidden & body.keys()) if body.pop(name) != DEFAULT_SAMPLING

@@ -21,7 +21,7 @@ from native_api.dialects.shared.errors import (
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
-STATUSES: Final = {
+STATUS_BY_ERROR_TYPE: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -33,15 +33,17 @@ STATUSES: Final = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-"""What an error inside a stream would have been as an HTTP status."""
+"""The HTTP status that an error inside a stream would have had as a response."""
 
-POLICY: Final = re.compile(r"content filtering policy", re.IGNORECASE)
-THE_SITES: Final = re.compile(r"credit balance|usage limits|disabled organization", re.IGNORECASE)
-"""What Anthropic answers with 400 although it is the site's account that must be mended."""
+CONTENT_POLICY_MESSAGE: Final = re.compile(r"content filtering policy", re.IGNORECASE)
+ACCOUNT_MESSAGE: Final = re.compile(
+    r"credit balance|usage limits|disabled organization", re.IGNORECASE
+)
+"""Messages of a 400 that only the owner of the account, the site, can act on."""
 
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """What a non-2xx answer means; `body` may be anything."""
+    """The error of a non-2xx response. The body may be anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -50,17 +52,17 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstream
 
 
 def read_reply_error(body: Any) -> UpstreamError:
-    """The error that came with status 200, or in place of an answer."""
+    """The error that came with status 200, or in place of a reply."""
     if not isinstance(body, dict) or body.get("type") != "error":
         return read_embedded_error(body)
     detail = find_error_detail(body)
-    return _build_error(STATUSES.get(str(detail.get("type")), 0), detail, {})
+    return _build_error(STATUS_BY_ERROR_TYPE.get(str(detail.get("type")), 0), detail, {})
 
 
 def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
-    words = str(detail.get("message") or "")
-    if status == 400 and THE_SITES.search(words):
-        return build_site_error(status, words)
-    if status == 400 and POLICY.search(words):
+    message = str(detail.get("message") or "")
+    if status == 400 and ACCOUNT_MESSAGE.search(message):
+        return build_site_error(status, message)
+    if status == 400 and CONTENT_POLICY_MESSAGE.search(message):
         detail = {**detail, "code": "content_policy_violation"}
     return build_error(status, detail, headers)

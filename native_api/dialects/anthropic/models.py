@@ -1,5 +1,5 @@
-"""What differs by model behind Anthropic's wire. Names that are no Claude's come from other vendors
-that speak it.
+"""What differs by model on Anthropic's wire. A name that is not a Claude's belongs to another vendor
+that speaks this wire.
 
 Sources: https://platform.claude.com/docs/en/models/overview, /build-with-claude/thinking,
 /build-with-claude/effort, /build-with-claude/structured-outputs,
@@ -16,15 +16,17 @@ from typing import Final, Literal
 
 from native_api.types import Json
 
-NAME: Final = re.compile(r"claude-(?:([a-z]+)-)?v?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
-LATEST: Final = (5, 0)
-"""What a Claude's name without a number stands for."""
-
 Generation = tuple[int, int]
 Thinking = Literal["never", "by budget", "adaptive"]
 Sampling = Literal["any", "one of two", "none"]
 
-BUDGETS: Final = {
+MODEL_NAME: Final = re.compile(r"claude-(?:([a-z]+)-)?v?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+LATEST_GENERATION: Final[Generation] = (5, 0)
+"""The generation of a Claude whose name has no number."""
+OTHER_VENDOR: Final[Generation] = (0, 0)
+"""The generation of a model that is not a Claude."""
+
+THINKING_BUDGETS: Final = {
     "minimal": 1024,
     "low": 2048,
     "medium": 8192,
@@ -32,35 +34,38 @@ BUDGETS: Final = {
     "xhigh": 32_000,
     "max": 32_000,
 }
-LEAST_BUDGET: Final = 1024
+"""`reasoning_effort` -> tokens of thinking, for models that think by budget."""
+MIN_THINKING_BUDGET: Final = 1024
+"""Tokens. The API refuses less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """`output_limit` in tokens is what the model can write at most, or near it: more would be
-    refused."""
+    """What one model can do. `output_limit` is the most tokens that it can write, or near it: the
+    API refuses more."""
 
     generation: Generation
     family: str
     output_limit: int
     thinking: Thinking
     sampling: Sampling
+    """Which of `temperature` and `top_p` the model accepts."""
     has_schemas: bool
-    """Structured output of its own, and strict tools."""
+    """Whether it has structured output and strict tools."""
     takes_forced_tools: bool
     takes_system_turns: bool
-    """Instructions in the middle of a conversation stay there."""
+    """Whether instructions may stand in the middle of a conversation."""
 
-    def effort(self, wanted: str) -> str:
-        """The nearest of the efforts that the model knows."""
-        if wanted == "minimal":
+    def nearest_effort(self, effort: str) -> str:
+        """The effort nearest to `effort` that the model accepts."""
+        if effort == "minimal":
             return "low"
-        return "max" if wanted == "xhigh" and self.generation < (4, 7) else wanted
+        return "max" if effort == "xhigh" and self.generation < (4, 7) else effort
 
     def without_thinking(self) -> tuple[Json, bool]:
-        """What to add to the body so that the model does not think, and whether it does just
-        that."""
-        if (0, 0) < self.generation < (5, 0):
+        """What to add to the body so that the model does not think, and whether that really turns
+        thinking off."""
+        if OTHER_VENDOR < self.generation < (5, 0):
             return {}, True  # it thinks only when asked to
         if self.family in ("fable", "mythos") or (
             self.family == "opus" and self.generation > (5, 0)
@@ -70,9 +75,12 @@ class Abilities:
             return {"thinking": {"type": "between_tools"}}, True
         return {"thinking": {"type": "disabled"}}, True
 
-    def adaptive(self) -> Json:
-        """From 4.7 on the text of thoughts is left out unless it is asked for; it is the reply's
-        `reasoning_content`."""
+    def adaptive_thinking(self) -> Json:
+        """The `thinking` of a model that decides itself how much to think.
+
+        From 4.7 on, the text of thoughts is left out unless `display` asks for it. It becomes the
+        reply's `reasoning_content`.
+        """
         return (
             {"type": "adaptive"}
             if self.generation < (4, 7)
@@ -81,8 +89,9 @@ class Abilities:
 
 
 @lru_cache(maxsize=1024)
-def abilities(model: str) -> Abilities:
-    family, generation = _named(model)
+def read_abilities(model: str) -> Abilities:
+    """The abilities of a model, read from its name."""
+    family, generation = _parse_name(model)
     return Abilities(
         generation=generation,
         family=family,
@@ -95,18 +104,18 @@ def abilities(model: str) -> Abilities:
     )
 
 
-def _named(model: str) -> tuple[str, Generation]:
-    """`("opus", (4, 5))` for `claude-opus-4-5-20251101`; `("", (0, 0))` for other vendors'
-    models."""
-    found = NAME.search(model)
-    if found:
-        return found[1] or "", (int(found[2]), int(found[3] or 0))
+def _parse_name(model: str) -> tuple[str, Generation]:
+    """`("opus", (4, 5))` for `claude-opus-4-5-20251101`; `("", (0, 0))` for another vendor's
+    model."""
+    match = MODEL_NAME.search(model)
+    if match:
+        return match[1] or "", (int(match[2]), int(match[3] or 0))
     family = model.partition("claude-")[2].partition("-")[0]
-    return (family, LATEST) if family else ("", (0, 0))
+    return (family, LATEST_GENERATION) if family else ("", OTHER_VENDOR)
 
 
 def _output_limit(family: str, generation: Generation) -> int:
-    if generation == (0, 0):
+    if generation == OTHER_VENDOR:
         return 32_000
     if generation < (3, 5):
         return 4096
@@ -116,6 +125,6 @@ def _output_limit(family: str, generation: Generation) -> int:
 
 
 def _thinking(generation: Generation) -> Thinking:
-    if (0, 0) < generation < (3, 7):
+    if OTHER_VENDOR < generation < (3, 7):
         return "never"
     return "by budget" if generation < (4, 6) else "adaptive"

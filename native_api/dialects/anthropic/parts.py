@@ -1,4 +1,4 @@
-"""Text, images and files of a message as Anthropic's blocks.
+"""The text, images and files of a message as Anthropic's blocks.
 
 Sources: https://platform.claude.com/docs/en/build-with-claude/vision, /pdf-support and /files (read
 2026-11).
@@ -9,57 +9,69 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import DataURL, decode_text, parse_data_url, read_file_data
+from native_api.dialects.shared.parts import (
+    DataURL,
+    decode_text,
+    parse_data_url,
+    read_file_data,
+)
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-IMAGE_BEGINNINGS: Final = {
+IMAGE_TYPE_BY_BASE64_PREFIX: Final = {
     "iVBORw0KGgo": "image/png",
     "/9j/": "image/jpeg",
     "R0lGOD": "image/gif",
     "UklGR": "image/webp",
 }
-"""How the base64 of the images that Anthropic takes begins. It answers 400 where the type that is
-told is another."""
+"""How the base64 of each image type that Anthropic accepts begins. Anthropic answers 400 if the
+declared type differs from the data."""
 
-TEXTS: Final = frozenset({"application/json", "application/xml", "application/x-yaml"})
-IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+TEXT_APPLICATION_TYPES: Final = frozenset(
+    {"application/json", "application/xml", "application/x-yaml"}
+)
+"""Media types that are text, although they do not begin with `text/`."""
+IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 def text_block(part: Mapping[str, Any]) -> Json:
-    return _marked({"type": "text", "text": part["text"]}, part)
+    """The block of a text part, with its `cache_control`."""
+    return _with_cache_control({"type": "text", "text": part["text"]}, part)
 
 
-def block(part: Mapping[str, Any], place: str) -> Json:
-    """One part of a user's or a tool's message. Raises UnsupportedField with the place of what
-    cannot be said."""
-    kind = part["type"]
-    if kind == "text":
+def part_block(part: Mapping[str, Any], path: str) -> Json:
+    """The block of one part of a user's or a tool's message.
+
+    Raises UnsupportedField with the path of what the wire cannot express.
+    """
+    part_type = part["type"]
+    if part_type == "text":
         return text_block(part)
-    if kind == "image_url":
-        return _marked(_from_url(part["image_url"]["url"], f"{place}.image_url.url"), part)
-    if kind == "file":
-        return _marked(_file(part["file"], f"{place}.file"), part)
-    raise UnsupportedField(f"{place}.{kind}", "Anthropic takes text, images and documents")
+    if part_type == "image_url":
+        block = _block_from_url(part["image_url"]["url"], f"{path}.image_url.url")
+        return _with_cache_control(block, part)
+    if part_type == "file":
+        return _with_cache_control(_file_block(part["file"], f"{path}.file"), part)
+    raise UnsupportedField(f"{path}.{part_type}", "Anthropic takes text, images and documents")
 
 
-def _marked(told: Json, part: Mapping[str, Any]) -> Json:
+def _with_cache_control(block: Json, part: Mapping[str, Any]) -> Json:
     if part.get("cache_control"):
-        told["cache_control"] = part["cache_control"]
-    return told
+        block["cache_control"] = part["cache_control"]
+    return block
 
 
-def _from_url(url: str, place: str) -> Json:
+def _block_from_url(url: str, path: str) -> Json:
     inline = parse_data_url(url)
     if inline is not None:
-        return _from_data(inline, place)
+        return _block_from_data(inline, path)
     if not url.startswith(("http://", "https://")):
-        raise UnsupportedField(place, "Anthropic takes data and http(s) URLs")
+        raise UnsupportedField(path, "Anthropic takes data and http(s) URLs")
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 
-def _from_data(inline: DataURL, place: str) -> Json:
-    """An image or a document, whatever part it came in."""
+def _block_from_data(inline: DataURL, path: str) -> Json:
+    """An image or a document, depending on the media type and not on the part that held it."""
     media_type, data = inline
     if media_type.startswith("image/"):
         return {
@@ -71,41 +83,42 @@ def _from_data(inline: DataURL, place: str) -> Json:
             "type": "document",
             "source": {"type": "base64", "media_type": media_type, "data": data},
         }
-    if media_type.startswith("text/") or media_type in TEXTS:
+    if media_type.startswith("text/") or media_type in TEXT_APPLICATION_TYPES:
         return {
             "type": "document",
-            "source": {
-                "type": "text",
-                "media_type": "text/plain",
-                "data": decode_text(data, place),
-            },
+            "source": {"type": "text", "media_type": "text/plain", "data": decode_text(data, path)},
         }
-    raise UnsupportedField(place, f"Anthropic takes images, PDF and text, not {media_type[:50]}")
+    raise UnsupportedField(path, f"Anthropic takes images, PDF and text, not {media_type[:50]}")
 
 
-def _image_type(told: str, data: str) -> str:
+def _image_type(declared_type: str, data: str) -> str:
+    """The type that the data shows, else the declared one."""
     return next(
-        (kind for beginning, kind in IMAGE_BEGINNINGS.items() if data.startswith(beginning)),
-        told.replace("/jpg", "/jpeg"),
+        (
+            image_type
+            for prefix, image_type in IMAGE_TYPE_BY_BASE64_PREFIX.items()
+            if data.startswith(prefix)
+        ),
+        declared_type.replace("/jpg", "/jpeg"),
     )
 
 
-def _file(file: Mapping[str, Any], place: str) -> Json:
+def _file_block(file: Mapping[str, Any], path: str) -> Json:
     name = file.get("filename") or ""
-    inline = read_file_data(file, f"{place}.file_data")
+    inline = read_file_data(file, f"{path}.file_data")
     if inline is not None:
-        told = _from_data(inline, place)
+        block = _block_from_data(inline, path)
     elif file.get("file_id"):
-        kind = "image" if name.lower().endswith(IMAGE_ENDINGS) else "document"
-        told = {"type": kind, "source": {"type": "file", "file_id": file["file_id"]}}
+        block_type = "image" if name.lower().endswith(IMAGE_SUFFIXES) else "document"
+        block = {"type": block_type, "source": {"type": "file", "file_id": file["file_id"]}}
     else:
-        told = _remote(file["file_url"], f"{place}.file_url")
-    if name and told["type"] == "document":
-        told["title"] = name
-    return told
+        block = _block_from_file_url(file["file_url"], f"{path}.file_url")
+    if name and block["type"] == "document":
+        block["title"] = name
+    return block
 
 
-def _remote(url: str, place: str) -> Json:
-    """A document's address; anything inline in an address' place is taken as what it is."""
-    told = _from_url(url, place)
-    return {**told, "type": "document"} if told["source"]["type"] == "url" else told
+def _block_from_file_url(url: str, path: str) -> Json:
+    """A remote URL is a document; a data URL is whatever its media type says."""
+    block = _block_from_url(url, path)
+    return {**block, "type": "document"} if block["source"]["type"] == "url" else block

@@ -1,12 +1,11 @@
-"""Anthropic's complete replies -> unified ones, and what a stream shares with them: the end of an
-answer."""
+"""Complete replies of Anthropic as unified ones, and the end of a reply, which streams share."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.anthropic.blocks import Answer
 from native_api.dialects.anthropic.errors import read_reply_error
+from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.anthropic.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import add_delta, complete_message
 from native_api.types import ChatCompletion, Json
@@ -21,45 +20,46 @@ FINISH_REASONS: Final = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+"""Anthropic's `stop_reason` -> OpenAI's `finish_reason`."""
 
-SAID_BY_OURS: Final = frozenset({None, "end_turn", "max_tokens", "tool_use"})
-"""Stop reasons that OpenAI's words tell wholly. Any other is passed on beside ours: a `pause_turn`
-wants to be continued."""
+FULLY_MAPPED_REASONS: Final = frozenset({None, "end_turn", "max_tokens", "tool_use"})
+"""Stop reasons that lose nothing in OpenAI's words. Any other is also passed on as
+`native_finish_reason`: the client must continue after a `pause_turn`, for one."""
 
-ABOUT: Final = ("stop_details", "stop_sequence", "container", "context_management")
-"""What is told about a reply beside its content."""
+REPLY_FIELDS: Final = ("stop_details", "stop_sequence", "container", "context_management")
+"""Members that describe the reply. They are kept in `provider_content`."""
 
 
 def build_reply(body: Any) -> ChatCompletion:
-    """The unified reply. Raises UpstreamError."""
+    """The unified reply. Raises UpstreamError if the body is an error or not a reply."""
     if (
         not isinstance(body, dict)
         or body.get("type") == "error"
         or not isinstance(body.get("content"), list)
     ):
         raise read_reply_error(body)
-    answer = Answer()
-    answer.reply_id = str(body.get("id") or "")
+    builder = ReplyBuilder()
+    builder.reply_id = str(body.get("id") or "")
     message: Json = {"role": "assistant", "content": None}
     for index, block in enumerate(body["content"]):
         if isinstance(block, dict):
-            add_delta(message, answer.start(index, block, whole=True))
-            add_delta(message, answer.stop(index))
-    owed, end = ending(answer, body.get("stop_reason"), body)
-    add_delta(message, owed)
+            add_delta(message, builder.start(index, block, is_complete=True))
+            add_delta(message, builder.stop(index))
+    delta, choice_fields = finish_reply(builder, body.get("stop_reason"), body)
+    add_delta(message, delta)
     complete_message(message)
     completion: ChatCompletion = {
-        "id": answer.reply_id,
+        "id": builder.reply_id,
         "object": "chat.completion",
         "created": 0,
         "model": str(body.get("model") or ""),
-        "choices": [{"index": 0, "message": message, **end}],  # type: ignore[typeddict-item]
+        "choices": [{"index": 0, "message": message, **choice_fields}],  # type: ignore[typeddict-item]
     }
-    _account(completion, body.get("usage"))
+    _add_usage(completion, body.get("usage"))
     return completion
 
 
-def _account(completion: ChatCompletion, counts: Any) -> None:
+def _add_usage(completion: ChatCompletion, counts: Any) -> None:
     if not isinstance(counts, dict):
         return
     usage, tier = read_usage(counts), read_service_tier(counts)
@@ -69,39 +69,41 @@ def _account(completion: ChatCompletion, counts: Any) -> None:
         completion["service_tier"] = tier
 
 
-def ending(answer: Answer, reason: Any, told: Json) -> tuple[Json, Json]:
-    """What is owed of the message at its end, and what the choice says of it. `told` holds what is
-    told about the reply."""
-    owed = answer.end(_about(told))
-    reason = None if reason is None else str(reason)
-    end: Json = {"finish_reason": _finish_reason(reason, answer)}
-    if reason not in SAID_BY_OURS:
-        end["native_finish_reason"] = reason
-    if end["finish_reason"] == "content_filter" and answer.said_nothing:
-        owed["refusal"] = _refusal(told.get("stop_details"))
-    elif answer.said_nothing:
-        owed["content"] = ""
-    return owed, end
+def finish_reply(builder: ReplyBuilder, stop_reason: Any, body: Json) -> tuple[Json, Json]:
+    """The last delta of the message, and the last members of the choice. `body` holds the members
+    that describe the reply."""
+    delta = builder.finish(_read_reply_fields(body))
+    reason = None if stop_reason is None else str(stop_reason)
+    choice_fields: Json = {"finish_reason": _map_finish_reason(reason, builder)}
+    if reason not in FULLY_MAPPED_REASONS:
+        choice_fields["native_finish_reason"] = reason
+    if choice_fields["finish_reason"] == "content_filter" and builder.is_empty:
+        delta["refusal"] = _build_refusal(body.get("stop_details"))
+    elif builder.is_empty:
+        delta["content"] = ""
+    return delta, choice_fields
 
 
-def _about(told: Json) -> Json:
-    about = {name: told[name] for name in ABOUT if told.get(name)}
-    management = about.get("context_management")
+def _read_reply_fields(body: Json) -> Json:
+    fields = {name: body[name] for name in REPLY_FIELDS if body.get(name)}
+    management = fields.get("context_management")
     if isinstance(management, dict) and not any(management.values()):
-        del about["context_management"]
-    return about
+        del fields["context_management"]
+    return fields
 
 
-def _finish_reason(reason: str | None, answer: Answer) -> str:
-    """OpenAI's word. The forced tool's call is the answer itself, not a call."""
-    called = bool(answer.place.calls)
+def _map_finish_reason(reason: str | None, builder: ReplyBuilder) -> str:
+    """OpenAI's word. A call of the answer tool is the answer itself, not a call."""
+    has_calls = bool(builder.position.calls)
     mapped = FINISH_REASONS.get(reason or "")
     if mapped is None:
-        return "tool_calls" if called else "stop"
-    return "stop" if mapped == "tool_calls" and answer.forced and not called else mapped
+        return "tool_calls" if has_calls else "stop"
+    if mapped == "tool_calls" and builder.has_answer_call and not has_calls:
+        return "stop"
+    return mapped
 
 
-def _refusal(details: Any) -> str:
+def _build_refusal(details: Any) -> str:
     details = details if isinstance(details, dict) else {}
     category = f" ({details['category']})" if details.get("category") else ""
     return str(details.get("explanation") or f"The model declined to answer{category}.")

@@ -1,14 +1,13 @@
 """JSON Schema as Anthropic enforces it, for structured output and strict tools.
 
-It compiles a schema into a grammar, and answers 400 to what a grammar cannot say
+Anthropic compiles a schema into a grammar, and answers 400 to what a grammar cannot express
 (https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations,
-read 2026-11):
+read 2026-11). Rules:
 
-1. Every object is closed: `additionalProperties: false` is added where nothing is said of it,
-   anything else is refused.
-2. Limits of numbers, lengths and sizes are told in the description instead, as Anthropic's own SDKs
-   do.
-3. `oneOf` is said as `anyOf`. Recursion and references out of the schema are refused.
+1. Every object is closed: a missing `additionalProperties` becomes false; any other value is
+   refused.
+2. Limits of numbers, lengths and sizes move into the description, as in Anthropic's own SDKs.
+3. `oneOf` becomes `anyOf`. Recursion, and references out of the schema, are refused.
 """
 
 from __future__ import annotations
@@ -25,88 +24,94 @@ from native_api.dialects.shared.json_schema import (
 from native_api.dialects.shared.json_values import dump_json
 from native_api.types import Json
 
-FORMATS: Final = frozenset(
+ENFORCED_FORMATS: Final = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 )
-IN_WORDS: Final = frozenset(
+DESCRIBED_KEYWORDS: Final = frozenset(
     {
-        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
-        "uniqueItems", "minProperties", "maxProperties", "examples",
+        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
+        "maxLength", "maxItems", "uniqueItems", "minProperties", "maxProperties", "examples",
     }
 )  # fmt: skip
-AS_THEY_ARE: Final = frozenset(
+"""Keywords that move into the description."""
+COPIED_KEYWORDS: Final = frozenset(
     {"enum", "const", "default", "examples", "required", "type", "description", "title"}
 )
-MAPS: Final = frozenset({"properties", "$defs", "definitions"})
-UNSAYABLE: Final = frozenset(
-    {"not", "if", "then", "else", "patternProperties", "dependentSchemas", "dependentRequired", "propertyNames", "contains",
-     "prefixItems", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$anchor"}
+SCHEMA_MAP_KEYWORDS: Final = frozenset({"properties", "$defs", "definitions"})
+"""Keywords whose value maps names to schemas."""
+UNSUPPORTED_KEYWORDS: Final = frozenset(
+    {
+        "not", "if", "then", "else", "patternProperties", "dependentSchemas", "dependentRequired",
+        "propertyNames", "contains", "prefixItems", "unevaluatedProperties", "unevaluatedItems",
+        "$dynamicRef", "$anchor",
+    }
 )  # fmt: skip
 
-
-BEYOND_GRAMMARS: Final = re.compile(r"\(\?[=!<]|\\[bB1-9]")
-"""Looking ahead or behind, edges of words, and references back in a pattern."""
+UNSUPPORTED_PATTERN: Final = re.compile(r"\(\?[=!<]|\\[bB1-9]")
+"""Lookahead, lookbehind, word boundaries and back-references in a pattern."""
 
 
 class Inexpressible(ValueError):
-    """The schema means something that no grammar says."""
+    """No grammar can express the schema."""
 
 
 @SchemaAdapter
-def enforceable(schema: Json, place: str) -> Json | None:
-    """The schema as Anthropic enforces it, None if it cannot. Raises UnsupportedField for one that
+def adapt_schema(schema: Json, path: str) -> Json | None:
+    """The schema as Anthropic enforces it; None if it cannot. Raises UnsupportedField if the schema
     is too large."""
     used = find_references({name: part for name, part in schema.items() if name not in DEFINITIONS})
     if is_recursive(schema, used):
         return None
     try:
-        told: Json = _node(schema)
+        adapted: Json = _adapt(schema)
     except Inexpressible:
         return None
-    return told
+    return adapted
 
 
-def _node(schema: Any) -> Any:
+def _adapt(schema: Any) -> Any:
     if not isinstance(schema, dict):
         raise Inexpressible
-    if UNSAYABLE & schema.keys() or ("anyOf" in schema and "oneOf" in schema):
+    if UNSUPPORTED_KEYWORDS & schema.keys() or ("anyOf" in schema and "oneOf" in schema):
         raise Inexpressible
-    told: Json = {}
+    adapted: Json = {}
     for name, value in schema.items():
-        told["anyOf" if name == "oneOf" else name] = _keyword(name, value)
-    if _is_object(told) and told.setdefault("additionalProperties", False) is not False:
+        adapted["anyOf" if name == "oneOf" else name] = _adapt_keyword(name, value)
+    if _is_object(adapted) and adapted.setdefault("additionalProperties", False) is not False:
         raise Inexpressible
-    _words(told)
-    return told
+    _describe_limits(adapted)
+    return adapted
 
 
-def _is_object(told: Json) -> bool:
-    kind = told.get("type")
-    return kind == "object" or (isinstance(kind, list) and "object" in kind)
+def _is_object(schema: Json) -> bool:
+    schema_type = schema.get("type")
+    return schema_type == "object" or (isinstance(schema_type, list) and "object" in schema_type)
 
 
-def _keyword(name: str, value: Any) -> Any:
-    if name in AS_THEY_ARE:
+def _adapt_keyword(name: str, value: Any) -> Any:
+    if name in COPIED_KEYWORDS:
         return value
-    if name in MAPS and isinstance(value, dict):
-        return {key: _node(item) for key, item in value.items()}
+    if name in SCHEMA_MAP_KEYWORDS and isinstance(value, dict):
+        return {key: _adapt(item) for key, item in value.items()}
     if name in ("anyOf", "oneOf", "allOf") and isinstance(value, list):
-        return [_node(item) for item in value]
-    return _node(value) if name == "items" else value
+        return [_adapt(item) for item in value]
+    return _adapt(value) if name == "items" else value
 
 
-def _words(told: Json) -> None:
-    """Limits in the description, which the model reads."""
-    left = {name: told.pop(name) for name in list(told) if name in IN_WORDS}
-    if "format" in told and str(told["format"]) not in FORMATS:
-        left["format"] = told.pop("format")
-    if "pattern" in told and BEYOND_GRAMMARS.search(str(told["pattern"])):
-        left["pattern"] = told.pop("pattern")
-    if told.get("minItems", 0) not in (0, 1):
-        left["minItems"] = told.pop("minItems")
-    told.pop("$schema", None)
-    if left:
-        notes = "{" + ", ".join(f"{name}: {dump_json(value)}" for name, value in left.items()) + "}"
-        told["description"] = (
-            f"{told['description']}\n\n{notes}" if told.get("description") else notes
+def _describe_limits(schema: Json) -> None:
+    """Move limits that no grammar expresses into the description, which the model reads."""
+    limits = {name: schema.pop(name) for name in list(schema) if name in DESCRIBED_KEYWORDS}
+    if "format" in schema and str(schema["format"]) not in ENFORCED_FORMATS:
+        limits["format"] = schema.pop("format")
+    if "pattern" in schema and UNSUPPORTED_PATTERN.search(str(schema["pattern"])):
+        limits["pattern"] = schema.pop("pattern")
+    if schema.get("minItems", 0) not in (0, 1):
+        limits["minItems"] = schema.pop("minItems")
+    schema.pop("$schema", None)
+    if limits:
+        note = (
+            "{" + ", ".join(f"{name}: {dump_json(value)}" for name, value in limits.items()) + "}"
+        )
+        schema["description"] = (
+            f"{schema['description']}\n\n{note}" if schema.get("description") else note
         )

@@ -3,7 +3,7 @@
 
 `message_start`, then for each block `content_block_start`, deltas and `content_block_stop`, then
 `message_delta` with the stop reason and the counts so far, and `message_stop`. `ping` and events of
-a kind that is not known are passed over.
+an unknown type are ignored.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.anthropic.blocks import Answer
 from native_api.dialects.anthropic.errors import read_reply_error
-from native_api.dialects.anthropic.reply import ending
-from native_api.dialects.anthropic.usage import join_reported_counts, read_service_tier, read_usage
+from native_api.dialects.anthropic.reply import finish_reply
+from native_api.dialects.anthropic.reply_builder import ReplyBuilder
+from native_api.dialects.anthropic.usage import read_service_tier, read_usage, update_counts
 from native_api.dialects.base import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -24,90 +24,96 @@ from native_api.types import ChatCompletionChunk, Event, Json
 
 class AnthropicStream(StreamParser):
     def __init__(self) -> None:
-        self._answer = Answer()
+        self._builder = ReplyBuilder()
         self._counts: Json = {}
         self._model = ""
         self._tier: str | None = None
-        self._about: Json = {}
-        self._began = False
-        self._finished = False
+        self._reply_fields: Json = {}
+        self._is_started = False
+        self._is_finished = False
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         try:
-            told: Any = orjson.loads(event.data)
+            data: Any = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise UpstreamError("The provider sent a stream event that is not JSON.") from None
-        if not isinstance(told, dict):
+        if not isinstance(data, dict):
             return ()
-        kind = told.get("type") or event.type
-        if kind == "error":
-            raise read_reply_error({**told, "type": "error"})
-        handler = HANDLERS.get(kind)
-        return handler(self, told) if handler else ()
+        event_type = data.get("type") or event.type
+        if event_type == "error":
+            raise read_reply_error({**data, "type": "error"})
+        handler = EVENT_HANDLERS.get(event_type)
+        return handler(self, data) if handler else ()
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._finished:
+        if not self._is_finished:
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )
         return ()
 
     def pending_delta(self) -> Json:
-        return self._answer.held()
+        return self._builder.pending()
 
-    def _start(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        message = _object(told.get("message"))
-        if self._began:
+    # --- events ----------------------------------------------------------------------------------------------
+
+    def _on_message_start(self, data: Json) -> Iterable[ChatCompletionChunk]:
+        message = _read_object(data.get("message"))
+        if self._is_started:
             return ()
-        self._answer.reply_id = str(message.get("id") or "")
+        self._builder.reply_id = str(message.get("id") or "")
         self._model = str(message.get("model") or "")
-        self._about |= message
-        self._count(message.get("usage"))
-        return self._chunk({"content": ""})
+        self._reply_fields |= message
+        self._add_counts(message.get("usage"))
+        return self._build_chunk({"content": ""})
 
-    def _count(self, told: Any) -> None:
-        if isinstance(told, dict) and told:
-            self._counts = join_reported_counts(self._counts, told)
+    def _on_block_start(self, data: Json) -> Iterable[ChatCompletionChunk]:
+        block = _read_object(data.get("content_block"))
+        return self._deliver(self._builder.start(data.get("index", 0), block))
+
+    def _on_block_delta(self, data: Json) -> Iterable[ChatCompletionChunk]:
+        piece = _read_object(data.get("delta"))
+        return self._deliver(self._builder.add(data.get("index", 0), piece))
+
+    def _on_block_stop(self, data: Json) -> Iterable[ChatCompletionChunk]:
+        return self._deliver(self._builder.stop(data.get("index", 0)))
+
+    def _on_message_delta(self, data: Json) -> Iterable[ChatCompletionChunk]:
+        self._add_counts(data.get("usage"))
+        delta = _read_object(data.get("delta"))
+        self._reply_fields |= data | delta
+        return self._finish(delta["stop_reason"]) if delta.get("stop_reason") else ()
+
+    def _on_message_stop(self, data: Json) -> Iterable[ChatCompletionChunk]:
+        return self._finish(None)
+
+    # --- chunks ----------------------------------------------------------------------------------------------
+
+    def _add_counts(self, counts: Any) -> None:
+        if isinstance(counts, dict) and counts:
+            self._counts = update_counts(self._counts, counts)
             self.usage = read_usage(self._counts)
             self._tier = read_service_tier(self._counts)
 
-    def _block_start(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        return self._said(
-            self._answer.start(told.get("index", 0), _object(told.get("content_block")))
-        )
-
-    def _block_delta(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        return self._said(self._answer.add(told.get("index", 0), _object(told.get("delta"))))
-
-    def _block_stop(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        return self._said(self._answer.stop(told.get("index", 0)))
-
-    def _message_delta(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        self._count(told.get("usage"))
-        delta = _object(told.get("delta"))
-        self._about |= told | delta
-        return self._finish(delta["stop_reason"]) if delta.get("stop_reason") else ()
-
-    def _message_stop(self, told: Json) -> Iterable[ChatCompletionChunk]:
-        return self._finish(None)
-
-    def _finish(self, reason: Any) -> Iterable[ChatCompletionChunk]:
-        if self._finished:
+    def _finish(self, stop_reason: Any) -> Iterable[ChatCompletionChunk]:
+        if self._is_finished:
             return ()
-        self._finished = True
-        owed, end = ending(self._answer, reason, self._about)
-        return self._chunk(owed, end)
+        self._is_finished = True
+        delta, choice_fields = finish_reply(self._builder, stop_reason, self._reply_fields)
+        return self._build_chunk(delta, choice_fields)
 
-    def _said(self, delta: Json) -> Iterable[ChatCompletionChunk]:
-        return self._chunk(delta) if delta and not self._finished else ()
+    def _deliver(self, delta: Json) -> Iterable[ChatCompletionChunk]:
+        return self._build_chunk(delta) if delta and not self._is_finished else ()
 
-    def _chunk(self, delta: Json, end: Json | None = None) -> list[ChatCompletionChunk]:
-        if not self._began:
-            self._began = True
+    def _build_chunk(
+        self, delta: Json, choice_fields: Json | None = None
+    ) -> list[ChatCompletionChunk]:
+        if not self._is_started:
+            self._is_started = True
             delta = {"role": "assistant", **delta}
-        choice: Any = {"index": 0, "delta": delta, "finish_reason": None, **(end or {})}
+        choice: Any = {"index": 0, "delta": delta, "finish_reason": None, **(choice_fields or {})}
         chunk: ChatCompletionChunk = {
-            "id": self._answer.reply_id,
+            "id": self._builder.reply_id,
             "object": "chat.completion.chunk",
             "created": 0,
             "model": self._model,
@@ -118,15 +124,15 @@ class AnthropicStream(StreamParser):
         return [chunk]
 
 
-HANDLERS: Final = {
-    "message_start": AnthropicStream._start,
-    "content_block_start": AnthropicStream._block_start,
-    "content_block_delta": AnthropicStream._block_delta,
-    "content_block_stop": AnthropicStream._block_stop,
-    "message_delta": AnthropicStream._message_delta,
-    "message_stop": AnthropicStream._message_stop,
+EVENT_HANDLERS: Final = {
+    "message_start": AnthropicStream._on_message_start,
+    "content_block_start": AnthropicStream._on_block_start,
+    "content_block_delta": AnthropicStream._on_block_delta,
+    "content_block_stop": AnthropicStream._on_block_stop,
+    "message_delta": AnthropicStream._on_message_delta,
+    "message_stop": AnthropicStream._on_message_stop,
 }
 
 
-def _object(value: Any) -> Json:
+def _read_object(value: Any) -> Json:
     return value if isinstance(value, dict) else {}

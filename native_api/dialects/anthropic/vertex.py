@@ -1,7 +1,8 @@
 """Claude on Vertex AI: Anthropic's wire at Google's address
-(https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai, read 2026-11). Three
-things differ: the model is in the address, the version is in the body, and files come inline: to an
-address Vertex AI answers "URL sources are not supported"
+(https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai, read 2026-11).
+
+Three things differ: the model is in the address, the version is in the body, and files come inline.
+Vertex AI answers "URL sources are not supported" to a file's URL
 (https://github.com/anthropics/anthropic-sdk-typescript/issues/1038, 2026-05).
 """
 
@@ -16,7 +17,7 @@ from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json, Target
 
-VERSION: Final = "vertex-2023-10-16"
+VERTEX_VERSION: Final = "vertex-2023-10-16"
 
 
 class AnthropicVertex(Anthropic):
@@ -25,27 +26,28 @@ class AnthropicVertex(Anthropic):
     remote_files = frozenset()
 
     def url(self, chat: ChatRequest, target: Target) -> str:
+        publisher_url = vertex_urls.build_publisher_url(target, "anthropic")
         method = "streamRawPredict" if chat.get("stream") else "rawPredict"
-        return f"{vertex_urls.build_publisher_url(target, 'anthropic')}/models/{check_path_segment(target.model)}:{method}"
+        return f"{publisher_url}/models/{check_path_segment(target.model)}:{method}"
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {}
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        for position, message in enumerate(chat["messages"]):
-            _refuse_addresses(message, f"messages[{position}]")
+        for index, message in enumerate(chat["messages"]):
+            _refuse_remote_files(message, f"messages[{index}]")
         super().build_body(chat, target, body, omitted)
         del body["model"]
-        body["anthropic_version"] = VERSION
+        body["anthropic_version"] = VERTEX_VERSION
 
 
-def _refuse_addresses(message: Mapping[str, Any], place: str) -> None:
+def _refuse_remote_files(message: Mapping[str, Any], path: str) -> None:
     content = message.get("content")
     for index, part in enumerate(content if isinstance(content, list) else ()):
         url = (part.get("image_url") or {}).get("url") or "data:"
         file = part.get("file") or {}
         if not url.startswith("data:") or file.keys() & {"file_url", "file_id"}:
             raise UnsupportedField(
-                f"{place}.content[{index}].{part['type']}",
+                f"{path}.content[{index}].{part['type']}",
                 "Claude on Vertex AI takes files only inline",
             )

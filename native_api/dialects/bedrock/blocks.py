@@ -1,9 +1,10 @@
-"""The blocks of a stream while they grow. What each means is `bedrock_reply`'s matter.
+"""The blocks of a stream while they grow. Rules:
 
-Only calls of tools, images and results begin with an event of their own; other blocks are there
-with their first piece, and the kind of that piece tells theirs. What can be said at once is;
-citations, which come before the text that rests on them, encrypted reasoning, images and the wire's
-own blocks are said when their block ends.
+1. Only tool calls, images and tool results begin with an event. Any other block begins with its
+   first piece, whose type is the block's type.
+2. Text, reasoning and calls are delivered piece by piece. Citations (which come before the text that
+   rests on them), encrypted reasoning, images and the wire's own blocks are delivered when their
+   block ends.
 """
 
 from __future__ import annotations
@@ -11,158 +12,169 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Any, Final
 
-from native_api.dialects.bedrock.reply import SERVER_TOOL, Reply, join
+from native_api.dialects.bedrock.reply import SERVER_TOOL_TYPE
+from native_api.dialects.bedrock.reply_builder import ReplyBuilder
+from native_api.dialects.shared.deltas import extend_delta
 from native_api.dialects.shared.json_values import dump_json, parse_json
 from native_api.types import Json
 
-SAID_AT_ONCE: Final = frozenset({"", "text", "citation", "reasoningContent", "redactedContent"})
-"""Kinds of which nothing that the model wrote is left to say."""
+DELIVERED_AT_ONCE: Final = frozenset(
+    {"", "text", "citation", "reasoningContent", "redactedContent"}
+)
+"""Types of block of which nothing that the model wrote is left to deliver."""
 
 
 class Block:
-    """`kind` is the member of its start or deltas, "" before the first; `start` where in the text
-    it begins."""
+    """One block. `type` is the member of its start or its pieces, "" before the first; `members` what
+    is known of it apart from `pieces`; `start` where in the text it begins; `item_index` that of its
+    reasoning item or tool call."""
 
-    __slots__ = ("citations", "head", "is_said", "kind", "number", "pieces", "start")
+    __slots__ = (
+        "citations", "has_arguments", "item_index", "members", "pieces", "start", "type",
+    )  # fmt: skip
 
     def __init__(self, start: int) -> None:
-        self.kind = ""
+        self.type = ""
         self.start = start
-        self.head: Json = {}
+        self.members: Json = {}
         self.citations: list[Json] = []
         self.pieces: list[str] = []
-        self.number: int | None = None
-        self.is_said = False
+        self.item_index: int | None = None
+        self.has_arguments = False
 
     @property
-    def is_said_at_once(self) -> bool:
-        return self.kind in SAID_AT_ONCE or (
-            self.kind == "toolUse" and self.head.get("type") != SERVER_TOOL
+    def is_server_call(self) -> bool:
+        """Whether it is a call of one of Amazon's own tools, if it is a call."""
+        return bool(self.members.get("type") == SERVER_TOOL_TYPE)
+
+    @property
+    def is_delivered_at_once(self) -> bool:
+        return self.type in DELIVERED_AT_ONCE or (
+            self.type == "toolUse" and not self.is_server_call
         )
 
     @property
     def is_image(self) -> bool:
-        return self.kind == "image" and bool(self.pieces)
+        return self.type == "image" and bool(self.pieces)
 
-    def so_far(self) -> Json:
-        return {
-            self.kind: {**self.head, "input": "".join(self.pieces)} if self.pieces else self.head
-        }
+    def build_partial(self) -> Json:
+        """The block so far, its input as text."""
+        input_json = {"input": "".join(self.pieces)} if self.pieces else {}
+        return {self.type: {**self.members, **input_json}}
 
 
-class Blocks:
-    """The open blocks of one reply, by their indexes on the wire."""
+class BlockReader:
+    """Reads the blocks of one reply, by their indexes on the wire. Each event returns a delta."""
 
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-        self._open: dict[int, Block] = {}
+    def __init__(self, builder: ReplyBuilder) -> None:
+        self._builder = builder
+        self._open_blocks: dict[int, Block] = {}
 
-    def start(self, told: Json) -> Json:
-        """The delta that a `contentBlockStart` means, like those of the others below."""
-        block = self._block(told)
-        for kind, head in (told.get("start") or {}).items():
-            if kind == "toolUse":
-                return self._call(block, kind, dict(head or {}))
-            block.kind, block.head = kind, dict(head or {})
+    def start(self, data: Json) -> Json:
+        block = self._get_block(data)
+        for block_type, members in (data.get("start") or {}).items():
+            if block_type == "toolUse":
+                return self._start_call(block, block_type, dict(members or {}))
+            block.type, block.members = block_type, dict(members or {})
         return {}
 
-    def grow(self, told: Json) -> Json:
-        block = self._block(told)
+    def add(self, data: Json) -> Json:
+        block = self._get_block(data)
         delta: Json = {}
-        for kind, piece in (told.get("delta") or {}).items():
+        for piece_type, piece in (data.get("delta") or {}).items():
             if piece is not None:
-                join(delta, PIECES.get(kind, Blocks._other)(self, block, kind, piece))
+                add_piece = PIECE_READERS.get(piece_type, BlockReader._add_other)
+                extend_delta(delta, add_piece(self, block, piece_type, piece))
         return delta
 
-    def stop(self, told: Json) -> Json:
-        block = self._open.pop(told.get("contentBlockIndex", 0), None)
-        return self._owed(block) if block is not None else {}
+    def stop(self, data: Json) -> Json:
+        block = self._open_blocks.pop(data.get("contentBlockIndex", 0), None)
+        return self._finish_block(block) if block is not None else {}
 
     def stop_all(self) -> Json:
         delta: Json = {}
-        for index in sorted(self._open):
-            join(delta, self._owed(self._open.pop(index)))
+        for index in sorted(self._open_blocks):
+            extend_delta(delta, self._finish_block(self._open_blocks.pop(index)))
         return delta
 
-    def held(self) -> Json:
-        """The blocks that are told when they stop, as far as they have come."""
-        blocks = [block for block in self._open.values() if not block.is_said_at_once]
+    def pending(self) -> Json:
+        """The open blocks, as far as they have come, that are delivered when they end."""
+        blocks = [block for block in self._open_blocks.values() if not block.is_delivered_at_once]
         images = [block for block in blocks if block.is_image]
+        native_blocks = [block.build_partial() for block in blocks if not block.is_image]
         return {
             "images": images,
-            "provider_content": [
-                {"block": block.so_far()} for block in blocks if not block.is_image
-            ],
+            "provider_content": [{"block": block} for block in native_blocks],
         }
 
-    def _block(self, told: Json) -> Block:
-        index = told.get("contentBlockIndex", 0)
-        block = self._open.get(index)
+    def _get_block(self, data: Json) -> Block:
+        index = data.get("contentBlockIndex", 0)
+        block = self._open_blocks.get(index)
         if block is None:
-            block = self._open[index] = Block(self._reply.length)
+            block = self._open_blocks[index] = Block(self._builder.position.length)
         return block
 
-    # --- pieces, by their kinds --------------------------------------------------------------------------------
+    # --- pieces, by their types --------------------------------------------------------------------------------
 
-    def _text(self, block: Block, kind: str, piece: Any) -> Json:
-        block.kind = block.kind or kind
-        return self._reply.text(piece)
+    def _add_text(self, block: Block, piece_type: str, piece: Any) -> Json:
+        block.type = block.type or piece_type
+        return self._builder.add_text(piece)
 
-    def _citation(self, block: Block, kind: str, piece: Any) -> Json:
-        block.kind = block.kind or kind
+    def _add_citation(self, block: Block, piece_type: str, piece: Any) -> Json:
+        block.type = block.type or piece_type
         block.citations.append(piece)
         return {}
 
-    def _arguments(self, block: Block, kind: str, piece: Any) -> Json:
-        begun = {} if block.kind == kind else self._call(block, kind, {})
-        given = piece.get("input")
-        text = given if isinstance(given, str) else dump_json(given or {})
-        if block.head.get("type") == SERVER_TOOL:
+    def _add_input(self, block: Block, piece_type: str, piece: Any) -> Json:
+        delta = {} if block.type == piece_type else self._start_call(block, piece_type, {})
+        value = piece.get("input")
+        text = value if isinstance(value, str) else dump_json(value or {})
+        if block.is_server_call:
             block.pieces.append(text)
         elif text:
-            join(begun, self._said(block, text))
-        return begun
-
-    def _call(self, block: Block, kind: str, head: Json) -> Json:
-        block.kind, block.head = kind, head
-        if head.get("type") == SERVER_TOOL:
-            return {}
-        delta = self._reply.call(head, "")
-        block.number = self._reply.calls - 1 if "tool_calls" in delta else None
+            extend_delta(delta, self._add_arguments(block, text))
         return delta
 
-    def _said(self, block: Block, text: str) -> Json:
-        block.is_said = True
-        if block.number is None:
-            return self._reply.text(text)
-        return {"tool_calls": [{"index": block.number, "function": {"arguments": text}}]}
+    def _start_call(self, block: Block, block_type: str, members: Json) -> Json:
+        block.type, block.members = block_type, members
+        if block.is_server_call:
+            return {}
+        delta = self._builder.add_call(members, "")
+        block.item_index = self._builder.position.calls - 1 if "tool_calls" in delta else None
+        return delta
 
-    def _reasoning(self, block: Block, kind: str, piece: Any) -> Json:
+    def _add_arguments(self, block: Block, text: str) -> Json:
+        block.has_arguments = True
+        if block.item_index is None:
+            return self._builder.add_text(text)
+        return {"tool_calls": [{"index": block.item_index, "function": {"arguments": text}}]}
+
+    def _add_reasoning(self, block: Block, piece_type: str, piece: Any) -> Json:
         if piece.get("redactedContent"):
-            block.kind = "redactedContent"
+            block.type = "redactedContent"
             block.pieces.append(piece["redactedContent"])
             return {}
         if not piece.keys() & {"text", "signature"}:
-            return self._other(block, kind, piece)
-        block.kind = kind
-        if block.number is not None:
-            return self._reply.more_thought(block.number, piece)
-        delta = self._reply.thought(piece.get("text") or "", piece.get("signature"))
-        block.number = delta["reasoning_details"][0]["index"]
+            return self._add_other(block, piece_type, piece)
+        block.type = piece_type
+        if block.item_index is not None:
+            return self._builder.extend_reasoning(block.item_index, piece)
+        delta = self._builder.add_reasoning(piece.get("text") or "", piece.get("signature"))
+        block.item_index = delta["reasoning_details"][0]["index"]
         return delta
 
-    def _image(self, block: Block, kind: str, piece: Any) -> Json:
+    def _add_image(self, block: Block, piece_type: str, piece: Any) -> Json:
         data = (piece.get("source") or {}).get("bytes")
         if not data:
-            return self._other(block, kind, piece)
-        block.kind = kind
+            return self._add_other(block, piece_type, piece)
+        block.type = piece_type
         block.pieces.append(data)
         return {}
 
-    def _result(self, block: Block, kind: str, piece: Any) -> Json:
-        """Results of Amazon's own tools come in pieces whose texts belong together."""
-        block.kind = kind
-        content = block.head.setdefault("content", [])
+    def _add_result(self, block: Block, piece_type: str, piece: Any) -> Json:
+        """The result of one of Amazon's own tools. Consecutive texts belong together."""
+        block.type = piece_type
+        content = block.members.setdefault("content", [])
         for item in piece or ():
             if "text" in item and content and "text" in content[-1]:
                 content[-1] = {"text": content[-1]["text"] + item["text"]}
@@ -170,43 +182,47 @@ class Blocks:
                 content.append(item)
         return {}
 
-    def _other(self, block: Block, kind: str, piece: Any) -> Json:
-        block.kind = block.kind or kind
-        block.head |= piece if isinstance(piece, dict) else {"value": piece}
+    def _add_other(self, block: Block, piece_type: str, piece: Any) -> Json:
+        block.type = block.type or piece_type
+        block.members |= piece if isinstance(piece, dict) else {"value": piece}
         return {}
 
-    def _owed(self, block: Block) -> Json:
-        """What a block owes when it ends."""
-        kind = block.kind
-        if kind == "toolUse" and block.head.get("type") == SERVER_TOOL:
-            return self._reply.kept(
-                {kind: {**block.head, "input": parse_json("".join(block.pieces))}}
-            )
-        if kind == "toolUse":
-            return {} if block.is_said else self._said(block, "{}")
-        if kind == "redactedContent":
-            return self._reply.hidden(_joined(block.pieces))
+    # --- ends ------------------------------------------------------------------------------------------------
+
+    def _finish_block(self, block: Block) -> Json:
+        """What is delivered when a block ends."""
+        block_type, builder = block.type, self._builder
+        if block_type == "toolUse" and block.is_server_call:
+            call = {**block.members, "input": parse_json("".join(block.pieces))}
+            return builder.add_native_block({block_type: call})
+        if block_type == "toolUse":
+            return {} if block.has_arguments else self._add_arguments(block, "{}")
+        if block_type == "redactedContent":
+            return builder.add_encrypted_reasoning(_join_base64(block.pieces))
         if block.is_image:
-            return self._reply.image({**block.head, "source": {"bytes": _joined(block.pieces)}})
-        if kind in ("text", "citation"):
-            self._reply.cite(block.citations, block.start)
+            source = {"bytes": _join_base64(block.pieces)}
+            return builder.add_image({**block.members, "source": source})
+        if block_type in ("text", "citation"):
+            builder.add_citations(block.citations, block.start)
             return {}
-        is_thought = kind == "reasoningContent" and block.number is not None
-        return self._reply.kept({kind: block.head}) if kind and not is_thought else {}
+        is_reasoning = block_type == "reasoningContent" and block.item_index is not None
+        if block_type and not is_reasoning:
+            return builder.add_native_block({block_type: block.members})
+        return {}
 
 
-PIECES: Final = {
-    "text": Blocks._text,
-    "citation": Blocks._citation,
-    "toolUse": Blocks._arguments,
-    "reasoningContent": Blocks._reasoning,
-    "image": Blocks._image,
-    "toolResult": Blocks._result,
+PIECE_READERS: Final = {
+    "text": BlockReader._add_text,
+    "citation": BlockReader._add_citation,
+    "toolUse": BlockReader._add_input,
+    "reasoningContent": BlockReader._add_reasoning,
+    "image": BlockReader._add_image,
+    "toolResult": BlockReader._add_result,
 }
 
 
-def _joined(pieces: list[str]) -> str:
-    """Base64 that came in pieces, each with an end of its own."""
+def _join_base64(pieces: list[str]) -> str:
+    """Base64 that came in pieces, each padded."""
     if len(pieces) == 1:
         return pieces[0]
     try:

@@ -1,5 +1,5 @@
-"""Bedrock's errors: an exception's type in a header or the body, and `{"message"}`; in streams the
-type is the event's.
+"""Bedrock's errors: the type of an exception in a header or the body, and `{"message"}`. In a
+stream, the type of the event is the type of the exception.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
 and the errors of https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
@@ -18,7 +18,7 @@ from native_api.dialects.shared.errors import build_error
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
-STATUSES: Final = {
+STATUS_BY_EXCEPTION: Final = {
     "accessdenied": 403,
     "conflict": 409,
     "expiredtoken": 403,
@@ -43,74 +43,80 @@ STATUSES: Final = {
     "unrecognizedclient": 403,
     "validation": 400,
 }
-"""What an exception means as an HTTP status. AWS sends some, which the client cannot mend, with
-400."""
+"""The HTTP status that an exception means. AWS sends some exceptions that the client cannot correct
+with 400."""
 
-TOO_LONG: Final = re.compile(
-    r"too many input tokens|input tokens exceeded|exceeds? (the )?(maximum|context) (context |input |prompt )?(length|limit)"
-    r"|exceed context limit|expected maxlength|maximum prompt length|input is too long|too large for model",
+CONTEXT_LENGTH_MESSAGE: Final = re.compile(
+    r"too many input tokens|input tokens exceeded"
+    r"|exceeds? (the )?(maximum|context) (context |input |prompt )?(length|limit)"
+    r"|exceed context limit|expected maxlength|maximum prompt length|input is too long"
+    r"|too large for model",
     re.IGNORECASE,
 )
-POLICY: Final = re.compile(
+CONTENT_POLICY_MESSAGE: Final = re.compile(
     r"content filter(s|ing)|responsible ai policy|blocked by (our|the) (content|safety)",
     re.IGNORECASE,
 )
 
 
-def is_exception(name: str) -> bool:
-    """Whether a stream's event is a failure. Names end so in the service's model; those not in it
-    are made to."""
-    return name.endswith(("Exception", "Error"))
+def is_exception(event_type: str) -> bool:
+    """Whether an event of a stream is an error. All exceptions in the service's model end like
+    this, and the decoder gives this ending to errors that are not in the model."""
+    return event_type.endswith(("Exception", "Error"))
 
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """What a non-2xx answer means; `body` may be anything."""
+    """The error of a non-2xx response. The body may be anything."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         parsed = {}
-    told = parsed if isinstance(parsed, dict) else {}
-    kind = _kind(headers.get("x-amzn-errortype") or _type_in(told))
-    error = _build_error(STATUSES.get(kind, status), told, headers)
+    detail = parsed if isinstance(parsed, dict) else {}
+    exception = _normalize_exception(
+        headers.get("x-amzn-errortype") or _read_exception_type(detail)
+    )
+    error = _build_error(STATUS_BY_EXCEPTION.get(exception, status), detail, headers)
     error.upstream_status = status
     return error
 
 
-def read_reply_error(name: str, body: Any) -> UpstreamError:
-    """The failure that an event of a stream, or a body in place of an answer, tells."""
-    told = body if isinstance(body, dict) else {}
-    return _build_error(STATUSES.get(_kind(name or _type_in(told)), 0), told, {})
+def read_reply_error(event_type: str, body: Any) -> UpstreamError:
+    """The error in an event of a stream, or in a body in place of a reply, whose `event_type` is
+    ""."""
+    detail = body if isinstance(body, dict) else {}
+    exception = _normalize_exception(event_type or _read_exception_type(detail))
+    return _build_error(STATUS_BY_EXCEPTION.get(exception, 0), detail, {})
 
 
-def _type_in(told: Json) -> str:
-    inner = told.get("Output")
+def _read_exception_type(detail: Json) -> str:
+    inner = detail.get("Output")
     return str(
-        told.get("__type")
-        or told.get("code")
+        detail.get("__type")
+        or detail.get("code")
         or (inner.get("__type") if isinstance(inner, dict) else "")
         or ""
     )
 
 
-def _kind(name: str) -> str:
+def _normalize_exception(name: str) -> str:
     """`throttling` for `ThrottlingException:http://…`, `com.amazon#ThrottlingException` and
     `throttlingException`."""
     return name.partition(":")[0].rpartition("#")[2].strip().lower().removesuffix("exception")
 
 
-def _build_error(status: int, told: Json, headers: Mapping[str, str]) -> UpstreamError:
-    words = _words(told)
-    detail: Json = {"message": words}
-    if status in (0, 400, 413, 424) and TOO_LONG.search(words):
-        detail["code"] = "context_length_exceeded"
-    elif status == 400 and POLICY.search(words):
-        detail["code"] = "content_policy_violation"
-    return build_error(status, detail, headers)
+def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
+    message = _read_message(detail)
+    common_detail: Json = {"message": message}
+    if status in (0, 400, 413, 424) and CONTEXT_LENGTH_MESSAGE.search(message):
+        common_detail["code"] = "context_length_exceeded"
+    elif status == 400 and CONTENT_POLICY_MESSAGE.search(message):
+        common_detail["code"] = "content_policy_violation"
+    return build_error(status, common_detail, headers)
 
 
-def _words(told: Json) -> str:
-    """The message, and the model's own beside it where the two differ."""
-    words = told.get("message") or told.get("Message") or ""
-    original = told.get("originalMessage") or ""
-    both = [str(text) for text in (words, original) if text and isinstance(text, str)]
+def _read_message(detail: Json) -> str:
+    """Bedrock's message, followed by the model's own if that differs."""
+    message = detail.get("message") or detail.get("Message") or ""
+    original = detail.get("originalMessage") or ""
+    both = [str(text) for text in (message, original) if text and isinstance(text, str)]
     return ": ".join(dict.fromkeys(both))

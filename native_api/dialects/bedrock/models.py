@@ -1,11 +1,11 @@
-"""What depends on the model behind the wire: whose it is, what its maker's API refuses, and how it
-is told to reason.
+"""What differs by model on Bedrock's wire: who made the model, what that maker's API refuses, and
+how the model is asked to reason.
 
-Converse is one shape for all models, but each maker's rules shine through. Sources: the model cards
+Converse is one format for all models, but each maker's own rules remain. Sources: the model cards
 and parameter pages at https://docs.aws.amazon.com/bedrock/latest/userguide/ (structured-output,
 prompt-caching, inference-reasoning, conversation-inference-supported-models-features) and
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/ (read 2026-11). An id that names no maker,
-such as an application inference profile's ARN, is taken to allow everything.
+such as an application inference profile's ARN, is assumed to allow everything.
 """
 
 from __future__ import annotations
@@ -13,53 +13,54 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from native_api.dialects.anthropic.models import BUDGETS, LEAST_BUDGET, abilities
+from native_api.dialects.anthropic.models import (
+    MIN_THINKING_BUDGET,
+    THINKING_BUDGETS,
+    read_abilities,
+)
 from native_api.types import Json
 
 MAKER: Final = re.compile(
-    r"(?:^|[./])(ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshot|nvidia|openai|qwen|writer|zai)(?:ai)?\."
+    r"(?:^|[./])"
+    r"(ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshot|nvidia|openai"
+    r"|qwen|writer|zai)"
+    r"(?:ai)?\."
 )
 
-CACHES: Final = frozenset({"", "amazon", "anthropic"})
+CACHING_MAKERS: Final = frozenset({"", "amazon", "anthropic"})
 """Makers whose models take cache points."""
-ALONE: Final = frozenset({"meta", "mistral", "writer"})
-"""Makers whose models take nothing beside tool results in a turn."""
-BEGINS_WITH_USER: Final = frozenset({"ai21", "amazon", "cohere", "meta", "mistral", "writer"})
+RESULTS_ALONE_MAKERS: Final = frozenset({"meta", "mistral", "writer"})
+"""Makers whose models refuse a turn that holds tool results and anything else."""
+USER_FIRST_MAKERS: Final = frozenset({"ai21", "amazon", "cohere", "meta", "mistral", "writer"})
 """Makers whose models refuse a conversation that the assistant begins."""
-UNSIGNED: Final = frozenset(
+UNSIGNED_REASONING_MAKERS: Final = frozenset(
     {
-        "ai21",
-        "amazon",
-        "cohere",
-        "deepseek",
-        "google",
-        "meta",
-        "minimax",
-        "mistral",
-        "nvidia",
-        "qwen",
-        "writer",
-        "zai",
+        "ai21", "amazon", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "nvidia",
+        "qwen", "writer", "zai",
     }
-)
-"""Makers whose models neither sign nor encrypt their reasoning, and refuse what others signed."""
-UNFORCED: Final = frozenset({"ai21", "cohere", "meta", "writer"})
-"""Makers whose models cannot be made to call a tool."""
+)  # fmt: skip
+"""Makers whose models neither sign nor encrypt their reasoning, and refuse signed reasoning."""
+UNFORCED_TOOLS_MAKERS: Final = frozenset({"ai21", "cohere", "meta", "writer"})
+"""Makers whose models cannot be forced to call a tool."""
 
-HAS_SCHEMAS: Final = re.compile(
-    r"claude-(haiku|opus|sonnet)-4-[56]|claude-[a-z]+-5-[5-9]|openai\.gpt|qwen3|deepseek\.v3|kimi-k|zai\.glm|minimax-m2|nemotron-nano"
-    r"|gemma-3-(12|27)b|magistral-small|ministral-3|mistral-large-3|voxtral"
+SCHEMA_MODELS: Final = re.compile(
+    r"claude-(haiku|opus|sonnet)-4-[56]|claude-[a-z]+-5-[5-9]|openai\.gpt|qwen3|deepseek\.v3|kimi-k"
+    r"|zai\.glm|minimax-m2|nemotron-nano|gemma-3-(12|27)b|magistral-small|ministral-3"
+    r"|mistral-large-3|voxtral"
 )
-"""Models with structured output of their own (`outputConfig.textFormat`) and strict tools."""
+"""Models with structured output (`outputConfig.textFormat`) and strict tools."""
 
-WITHOUT_SAMPLING: Final = re.compile(r"claude-(opus-4-[7-9]|[a-z]+-[5-9])|openai\.gpt-[5-9]")
+NO_SAMPLING_MODELS: Final = re.compile(r"claude-(opus-4-[7-9]|[a-z]+-[5-9])|openai\.gpt-[5-9]")
 """Models that refuse `temperature` and `topP`."""
-ONE_SAMPLING: Final = re.compile(r"claude-(opus-4-1|(haiku|opus|sonnet)-4-[5-9])")
-"""Models that take one of the two, not both."""
-WITHOUT_STOP: Final = re.compile(r"openai\.gpt-[5-9]")
+ONE_SAMPLING_MODELS: Final = re.compile(r"claude-(opus-4-1|(haiku|opus|sonnet)-4-[5-9])")
+"""Models that take `temperature` or `topP`, but not both."""
+NO_STOP_MODELS: Final = re.compile(r"openai\.gpt-[5-9]")
+"""Models that refuse stop sequences."""
 
-OLD_CLAUDE: Final = re.compile(r"claude-(v2|instant)")
-LEVELS: Final = {
+OLD_CLAUDE_MODELS: Final = re.compile(r"claude-(v2|instant)")
+"""Models that never think, although their names have no generation."""
+
+THREE_EFFORTS: Final = {
     "minimal": "low",
     "low": "low",
     "medium": "medium",
@@ -67,7 +68,8 @@ LEVELS: Final = {
     "xhigh": "high",
     "max": "high",
 }
-TWO_LEVELS: Final = {
+"""`reasoning_effort` -> the nearest effort, for models that have three."""
+TWO_EFFORTS: Final = {
     "minimal": "low",
     "low": "low",
     "medium": "high",
@@ -75,99 +77,115 @@ TWO_LEVELS: Final = {
     "xhigh": "high",
     "max": "high",
 }
+"""`reasoning_effort` -> the nearest effort, for models that have two."""
 
 
-def maker(model: str) -> str:
-    """`anthropic` for `us.anthropic.claude-sonnet-4-6`; "" where the id does not say."""
-    found = MAKER.search(model)
-    return found[1] if found else ""
+def read_maker(model: str) -> str:
+    """`anthropic` for `us.anthropic.claude-sonnet-4-6`; "" if the id does not name a maker."""
+    match = MAKER.search(model)
+    return match[1] if match else ""
 
 
 class Reasoning(NamedTuple):
-    """`fields` for `additionalModelRequestFields`, whether they say just what was asked, and the
-    parameters they forbid."""
+    """How a model is asked to reason: `fields` for `additionalModelRequestFields`, whether they say
+    exactly what the client asked for, and the parameters that they forbid."""
 
     fields: Json
     is_exact: bool = True
-    forbids: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
 
 
 SAMPLING: Final = ("temperature", "topP")
-UNSAID: Final = Reasoning({}, is_exact=False)
+OMITTED_REASONING: Final = Reasoning({}, is_exact=False)
 
 
-def reasoning(
-    model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool = False
+def build_reasoning(
+    model: str,
+    effort: str,
+    max_tokens: int | None,
+    must_call: bool,
+    has_lost_thinking: bool = False,
 ) -> Reasoning:
-    """How this model is told an effort. `limit` is the output's, `is_forced` whether it must call a
-    tool, `has_lost` whether the calls that are answered last came back without the thinking that
-    led to them.
+    """`reasoning_effort` in the model's own fields.
+
+    `max_tokens` limits the output, `must_call` says whether the model must call a tool, and
+    `has_lost_thinking` whether the calls answered last came back without the thinking that led to
+    them.
     """
-    who = maker(model)
-    if who == "anthropic":
-        return _claude(model, effort, limit, is_forced, has_lost)
+    maker = read_maker(model)
+    if maker == "anthropic":
+        return _build_claude_reasoning(model, effort, max_tokens, must_call, has_lost_thinking)
     if "nova-2" in model:
-        return _nova(effort, limit)
-    if who == "openai":
-        return _openai(model, effort)
-    if "deepseek.v3" in model and not is_forced:
-        return Reasoning({}) if effort == "none" else _by_level("reasoning_effort", effort, LEVELS)
+        return _build_nova_reasoning(effort, max_tokens)
+    if maker == "openai":
+        return _build_openai_reasoning(model, effort)
+    if "deepseek.v3" in model and not must_call:
+        if effort == "none":
+            return Reasoning({})
+        return _build_effort("reasoning_effort", effort, THREE_EFFORTS)
     if "kimi-k" in model and effort != "none":
-        return _by_level("reasoning_effort", effort, LEVELS)
+        return _build_effort("reasoning_effort", effort, THREE_EFFORTS)
     if "qwen3" in model and effort != "none":
-        return _by_level("reasoning_config", effort, TWO_LEVELS)
+        return _build_effort("reasoning_config", effort, TWO_EFFORTS)
     return Reasoning({}, is_exact=effort == "none" and not _always_reasons(model))
 
 
-def _by_level(name: str, effort: str, levels: dict[str, str]) -> Reasoning:
-    level = levels.get(effort, effort)
-    return Reasoning({name: level}, is_exact=level == effort)
+def _build_effort(name: str, effort: str, nearest_efforts: dict[str, str]) -> Reasoning:
+    nearest = nearest_efforts.get(effort, effort)
+    return Reasoning({name: nearest}, is_exact=nearest == effort)
 
 
 def _always_reasons(model: str) -> bool:
     return any(name in model for name in ("deepseek.r1", "kimi-k", "minimax-m", "qwen3", "gpt-oss"))
 
 
-def _claude(
-    model: str, effort: str, limit: int | None, is_forced: bool, has_lost: bool
+def _build_claude_reasoning(
+    model: str, effort: str, max_tokens: int | None, must_call: bool, has_lost_thinking: bool
 ) -> Reasoning:
-    """As the Anthropic API is told, with Claude's own fields."""
-    able = abilities(model)
-    never = able.thinking == "never" or bool(OLD_CLAUDE.search(model))
-    if effort == "none" or is_forced:
-        fields, is_exact = ({}, True) if never else able.without_thinking()
+    """The same fields as on Anthropic's own wire."""
+    abilities = read_abilities(model)
+    never_thinks = abilities.thinking == "never" or bool(OLD_CLAUDE_MODELS.search(model))
+    if effort == "none" or must_call:
+        fields, is_exact = ({}, True) if never_thinks else abilities.without_thinking()
         return Reasoning(fields, is_exact=is_exact and effort == "none")
-    if never or (able.thinking == "by budget" and has_lost):
-        return UNSAID
-    if able.thinking == "adaptive":
-        level = able.effort(effort)
+    if never_thinks or (abilities.thinking == "by budget" and has_lost_thinking):
+        return OMITTED_REASONING
+    if abilities.thinking == "adaptive":
+        nearest = abilities.nearest_effort(effort)
+        thinking = abilities.adaptive_thinking()
         return Reasoning(
-            {"thinking": able.adaptive(), "output_config": {"effort": level}},
-            level == effort,
+            {"thinking": thinking, "output_config": {"effort": nearest}},
+            nearest == effort,
             SAMPLING,
         )
-    budget = BUDGETS[effort] if limit is None else min(BUDGETS[effort], limit - 1)
-    if budget < LEAST_BUDGET:
-        return UNSAID
-    return Reasoning({"thinking": {"type": "enabled", "budget_tokens": budget}}, forbids=SAMPLING)
+    wanted = THINKING_BUDGETS[effort]
+    budget = wanted if max_tokens is None else min(wanted, max_tokens - 1)
+    if budget < MIN_THINKING_BUDGET:
+        return OMITTED_REASONING
+    return Reasoning({"thinking": {"type": "enabled", "budget_tokens": budget}}, forbidden=SAMPLING)
 
 
-def _nova(effort: str, limit: int | None) -> Reasoning:
-    """At the highest effort Nova refuses any limit and sampling; a client's limit is kept, and the
-    effort gives way."""
+def _build_nova_reasoning(effort: str, max_tokens: int | None) -> Reasoning:
+    """At the highest effort Nova refuses an output limit and sampling. A client's limit is kept and
+    the effort lowered."""
     if effort == "none":
         return Reasoning({"reasoningConfig": {"type": "disabled"}})
-    level = LEVELS.get(effort, effort)
-    if level == "high" and limit is not None:
-        level = "medium"
-    fields = {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": level}}
-    return Reasoning(fields, is_exact=level == effort, forbids=SAMPLING if level == "high" else ())
+    nearest = THREE_EFFORTS.get(effort, effort)
+    if nearest == "high" and max_tokens is not None:
+        nearest = "medium"
+    return Reasoning(
+        {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": nearest}},
+        is_exact=nearest == effort,
+        forbidden=SAMPLING if nearest == "high" else (),
+    )
 
 
-def _openai(model: str, effort: str) -> Reasoning:
-    """The open models know three levels and no off; the later ones take the Responses API's words,
-    but no `minimal`."""
+def _build_openai_reasoning(model: str, effort: str) -> Reasoning:
+    """The open models have three efforts and cannot be switched off; the later ones take the
+    efforts of the Responses API except `minimal`."""
     if "gpt-oss" not in model:
-        level = "low" if effort == "minimal" else effort
-        return Reasoning({"reasoning": {"effort": level}}, is_exact=level == effort)
-    return UNSAID if effort == "none" else _by_level("reasoning_effort", effort, LEVELS)
+        nearest = "low" if effort == "minimal" else effort
+        return Reasoning({"reasoning": {"effort": nearest}}, is_exact=nearest == effort)
+    if effort == "none":
+        return OMITTED_REASONING
+    return _build_effort("reasoning_effort", effort, THREE_EFFORTS)

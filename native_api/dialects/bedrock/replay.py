@@ -1,11 +1,8 @@
-"""A model's turn sent back in the order it came in: reasoning, text, the wire's own blocks and
-calls.
+"""An assistant's turn, sent back to Bedrock in the order it came in: reasoning, text, the wire's own
+blocks and calls.
 
-A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. Converse's
-list of blocks is put together again by the numbers that `bedrock_reply` writes, each left out where
-it is 0: an item's `at` counts the characters of content before it, its `calls` the tool calls
-before it, a block's `reasoning` the reasoning items before it. Reasoning goes back only as it was
-signed or encrypted: unsigned text is refused
+`shared.replay` puts them in order; this module builds the blocks. Reasoning goes back only if it is
+signed or encrypted: Bedrock refuses unsigned reasoning
 (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningTextBlock.html, read
 2026-11).
 """
@@ -16,15 +13,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from native_api.dialects.shared.parts import read_parts
-from native_api.dialects.shared.provider_content import read_own_reasoning
+from native_api.dialects.shared.replay import arrange_blocks, read_items
 from native_api.types import Json
 
 WIRE: Final = "bedrock"
+"""The `format` of reasoning and blocks that Bedrock made."""
 
-NOT_SENT: Final = frozenset({"trace", "additionalModelResponseFields"})
-"""Kept content that tells about a reply and is no block of it."""
+REPLY_FIELDS: Final = frozenset({"trace", "additionalModelResponseFields"})
+"""Members of kept blocks that describe a reply and are not content. They are not sent back."""
 
-Marker = Callable[[Mapping[str, Any]], list[Json]]
+BuildCachePoint = Callable[[Mapping[str, Any]], list[Json]]
+"""Returns the cache point of a part, if any."""
 
 
 def replay_turn(
@@ -32,69 +31,64 @@ def replay_turn(
     files: list[Json],
     calls: list[Json],
     takes_reasoning: bool,
-    marker: Marker,
+    build_cache_point: BuildCachePoint,
 ) -> list[Json]:
-    """The blocks of one assistant message. `files` and `calls` are blocks already; `marker` gives a
-    part's cache point, if any."""
-    text = _Text(message, marker)
-    blocks: list[Json] = []
-    called = 0
-    for item in _items(message, takes_reasoning):
-        blocks += text.until(item.get("at", 0))
-        blocks += calls[called : item.get("calls", 0)]
-        called = max(called, item.get("calls", 0))
-        blocks.append(_whole(item))
-    return [*blocks, *text.until(None), *files, *calls[called:]]
+    """The blocks of one assistant message. `files` and `calls` are blocks already."""
+    text = _TurnText(message, build_cache_point)
+    items = [
+        item
+        for item in read_items(message, WIRE, _is_sent)
+        if "block" in item or (takes_reasoning and _is_proven(item))
+    ]
+
+    def build_text(start: int, end: int) -> list[Json]:
+        return text.take_blocks(end)
+
+    def build_item(item: Json, start: int, end: int) -> tuple[Json, int]:
+        return _build_item(item), start
+
+    return arrange_blocks(items, text.length, calls, build_text, build_item, files)
 
 
-class _Text:
-    """The text of a message, part by part, given out up to a position."""
+def _is_sent(block: Json) -> bool:
+    return bool(block) and not REPLY_FIELDS & block.keys()
 
-    def __init__(self, message: Mapping[str, Any], marker: Marker) -> None:
+
+def _is_proven(item: Json) -> bool:
+    """Whether a reasoning item is signed or encrypted."""
+    return bool(item.get("signature")) or item.get("type") == "reasoning.encrypted"
+
+
+class _TurnText:
+    """The text of one message, part by part, each with its cache point."""
+
+    def __init__(self, message: Mapping[str, Any], build_cache_point: BuildCachePoint) -> None:
         parts = read_parts(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
-        self._rest = [
-            (part.get("text") or part.get("refusal") or "", marker(part)) for part in parts
+        self._remaining = [
+            (part.get("text") or part.get("refusal") or "", build_cache_point(part))
+            for part in parts
         ]
+        self.length = sum(len(text) for text, _ in self._remaining)
         self._position = 0
 
-    def until(self, end: int | None) -> list[Json]:
-        """The blocks up to `end`, a number of characters from the beginning; None for all that is
-        left."""
+    def take_blocks(self, end: int) -> list[Json]:
+        """The blocks up to `end`, an offset in characters, that were not taken before."""
         blocks: list[Json] = []
-        while self._rest and (end is None or self._position < end):
-            text, mark = self._rest.pop(0)
-            taken = text if end is None else text[: end - self._position]
+        while self._remaining and self._position < end:
+            text, cache_point = self._remaining.pop(0)
+            taken = text[: end - self._position]
             self._position += len(taken)
             blocks += [{"text": taken}] if taken else []
             if len(taken) < len(text):
-                self._rest.insert(0, (text[len(taken) :], mark))
+                self._remaining.insert(0, (text[len(taken) :], cache_point))
                 break
-            blocks += mark
+            blocks += cache_point
         return blocks
 
 
-def _items(message: Mapping[str, Any], takes_reasoning: bool) -> list[Json]:
-    """Reasoning and kept blocks of this wire's own that are sent back, in the order they came
-    in."""
-    reasoning = read_own_reasoning(message, WIRE)
-    blocks = [item for item in message.get("provider_content") or () if _is_sent(item)]
-    items: list[Json] = []
-    for position, item in enumerate(reasoning):
-        while blocks and blocks[0].get("reasoning", 0) <= position:
-            items.append(blocks.pop(0))
-        if takes_reasoning and (item.get("signature") or item.get("type") == "reasoning.encrypted"):
-            items.append(item)
-    return items + blocks
-
-
-def _is_sent(item: Json) -> bool:
-    block = item.get("block")
-    return item.get("format") == WIRE and isinstance(block, dict) and not NOT_SENT & block.keys()
-
-
-def _whole(item: Json) -> Json:
+def _build_item(item: Json) -> Json:
     if "block" in item:
         return dict(item["block"])
     if item.get("type") == "reasoning.encrypted":

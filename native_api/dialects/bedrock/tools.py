@@ -1,8 +1,8 @@
-"""Tools, the choice among them and the shape of the answer, as Converse says them.
+"""Tools, the tool choice and the answer tool on Bedrock's wire.
 
-Converse's `toolChoice` has no `none`, and refuses a history with tool blocks where no tools are
-offered. So where no tool may be called, Claude is told by its own `tool_choice`, and for other
-models the history is told in words (`bedrock_messages.in_words`). Source:
+Converse's `toolChoice` has no `none`, and Converse refuses a history with tool blocks if the request
+offers no tools. So if no tool may be called, Claude gets its own `tool_choice`, and for other models
+the history is written as text (see `tool_history`). Source:
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (read 2026-11).
 """
@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from native_api.dialects.bedrock.messages import MessageTranslator
-from native_api.dialects.bedrock.models import HAS_SCHEMAS, UNFORCED, maker
-from native_api.dialects.bedrock.schema import text_format
+from native_api.dialects.bedrock.models import SCHEMA_MODELS, UNFORCED_TOOLS_MAKERS, read_maker
+from native_api.dialects.bedrock.schema import build_text_format
 from native_api.dialects.shared.tools import (
     ANSWER_TOOL,
     read_functions,
@@ -25,74 +25,73 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 
-class Toolbox:
-    """What a request says of tools: `config` for `toolConfig`, `fields` for
+class ToolConfigBuilder:
+    """Builds what a request says about tools: `config` for `toolConfig`, `model_fields` for
     `additionalModelRequestFields`.
 
-    `is_forced` tells whether the model must call one, `is_quiet` whether the history has to be told
-    in words.
+    `must_call` says whether the model must call a tool, `needs_text_history` whether the tool
+    blocks of the history must be written as text.
     """
 
-    def __init__(self, said: ChatRequest, model: str, conversation: MessageTranslator) -> None:
+    def __init__(self, fields: ChatRequest, model: str, translator: MessageTranslator) -> None:
         self.config: Json = {}
-        self.fields: Json = {}
-        self.is_forced = False
-        self.is_quiet = False
-        self._said = said
+        self.model_fields: Json = {}
+        self.must_call = False
+        self.needs_text_history = False
+        self._fields = fields
         self._model = model
-        self._maker = maker(model)
-        self._conversation = conversation
-        self._mode, self._name = read_tool_choice(said)
-        self._offer()
-        if not self.config and conversation.called:
-            self._keep_quiet()
+        self._maker = read_maker(model)
+        self._translator = translator
+        self._mode, self._name = read_tool_choice(fields)
+        self._add_tools()
+        if not self.config and translator.tool_names:
+            self._forbid_calls()
 
-    def _offer(self) -> None:
-        tools = [] if self._mode == "none" else self._tools()
-        if _answers_by_tool(self._said, self._model, self._mode):
-            tools.append(self._answer())
+    def _add_tools(self) -> None:
+        tools = [] if self._mode == "none" else self._build_tools()
+        if _needs_answer_tool(self._fields, self._model, self._mode):
+            tools.append(self._build_answer_tool())
             self._mode = "required"
-        if self._said.get("web_search_options") is not None:
-            tools.append(self._web_search())
+        if self._fields.get("web_search_options") is not None:
+            tools.append(self._build_web_search())
         if tools:
             self.config = {"tools": tools}
-            self._choose()
+            self._add_tool_choice()
 
-    def _tools(self) -> list[Json]:
+    def _build_tools(self) -> list[Json]:
         blocks: list[Json] = []
-        for tool in read_functions(self._said, "Bedrock"):
-            blocks += [self._tool(tool["function"]), *self._conversation.cache_point(tool, "tools")]
+        for tool in read_functions(self._fields, "Bedrock"):
+            cache_point = self._translator.build_cache_point(tool, "tools")
+            blocks += [self._build_tool(tool["function"]), *cache_point]
         return blocks
 
-    def _tool(self, function: Mapping[str, Any]) -> Json:
-        told: Json = {
+    def _build_tool(self, function: Mapping[str, Any]) -> Json:
+        spec: Json = {
             "name": function["name"],
             "inputSchema": {"json": {"type": "object", **(function.get("parameters") or {})}},
         }
         if (function.get("description") or "").strip():
-            told["description"] = function["description"]
-        if function.get("strict") and HAS_SCHEMAS.search(self._model):
-            told["strict"] = True
+            spec["description"] = function["description"]
+        if function.get("strict") and SCHEMA_MODELS.search(self._model):
+            spec["strict"] = True
         elif function.get("strict"):
-            self._conversation.omitted.add("tools.function.strict")
-        return {"toolSpec": told}
+            self._translator.omitted.add("tools.function.strict")
+        return {"toolSpec": spec}
 
-    def _answer(self) -> Json:
-        if self._maker in UNFORCED:
+    def _build_answer_tool(self) -> Json:
+        if self._maker in UNFORCED_TOOLS_MAKERS:
             raise UnsupportedField(
                 "response_format",
-                "this model can neither be given a schema nor made to call a tool",
+                "this model has no structured output and cannot be forced to call a tool",
             )
-        if any(
-            tool["function"]["name"] == ANSWER_TOOL
-            for tool in read_functions(self._said, "Bedrock")
-        ):
+        names = (tool["function"]["name"] for tool in read_functions(self._fields, "Bedrock"))
+        if ANSWER_TOOL in names:
             raise UnsupportedField(
                 "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
             )
-        told = self._said["response_format"].get("json_schema") or {}
-        schema = {"type": "object", **(read_response_schema(self._said) or {})}
-        description = told.get("description") or "Give the answer by calling this."
+        json_schema = self._fields["response_format"].get("json_schema") or {}
+        schema = {"type": "object", **(read_response_schema(self._fields) or {})}
+        description = json_schema.get("description") or "Give the answer by calling this."
         return {
             "toolSpec": {
                 "name": ANSWER_TOOL,
@@ -101,63 +100,68 @@ class Toolbox:
             }
         }
 
-    def _web_search(self) -> Json:
+    def _build_web_search(self) -> Json:
         if "nova" not in self._model:
             raise UnsupportedField(
-                "web_search_options", "only Amazon's Nova models search the web here"
+                "web_search_options", "only Amazon's Nova models can search the web with Bedrock"
             )
-        search = self._said["web_search_options"]
-        self._conversation.omitted |= {
-            f"web_search_options.{name}" for name in search if search[name]
+        options = self._fields["web_search_options"]
+        self._translator.omitted |= {
+            f"web_search_options.{name}" for name in options if options[name]
         }
         return {"systemTool": {"name": "nova_grounding"}}
 
-    def _choose(self) -> None:
-        """`auto` is the wire's default; only what differs from it is said."""
+    def _add_tool_choice(self) -> None:
+        """`auto` is the wire's default and left out."""
         choices: dict[str, Json] = {
             "required": {"any": {}},
             "function": {"tool": {"name": self._name}},
         }
         choice = choices.get(self._mode)
-        self.is_forced = choice is not None
-        if self._said.get("parallel_tool_calls") is False and self._said.get("tools"):
+        self.must_call = choice is not None
+        if self._fields.get("parallel_tool_calls") is False and self._fields.get("tools"):
             if self._maker == "anthropic":
-                self._choose_one(choice)
+                self._forbid_parallel_calls(choice)
                 return
-            self._conversation.omitted.add("parallel_tool_calls")
+            self._translator.omitted.add("parallel_tool_calls")
         if choice:
             self.config["toolChoice"] = choice
 
-    def _choose_one(self, choice: Json | None) -> None:
-        """Claude's own words for one call at a time; they must stand in place of `toolChoice`."""
-        kind = next(iter(choice or {"auto": {}}))
-        own: Json = {"type": kind, "disable_parallel_tool_use": True}
-        self.fields["tool_choice"] = {**own, "name": self._name} if kind == "tool" else own
+    def _forbid_parallel_calls(self, choice: Json | None) -> None:
+        """Use Claude's own `tool_choice` in place of `toolChoice`, which cannot limit a turn to one
+        call."""
+        choice_type = next(iter(choice or {"auto": {}}))
+        own_choice: Json = {"type": choice_type, "disable_parallel_tool_use": True}
+        if choice_type == "tool":
+            own_choice["name"] = self._name
+        self.model_fields["tool_choice"] = own_choice
 
-    def _keep_quiet(self) -> None:
-        """No tool may be called, yet the history has calls."""
+    def _forbid_calls(self) -> None:
+        """No tool may be called, but the history has calls."""
         if self._maker != "anthropic":
-            self.is_quiet = True
+            self.needs_text_history = True
             return
         self._mode = ""
-        known = self._tools()
-        names = {tool["toolSpec"]["name"] for tool in known if "toolSpec" in tool}
-        self.config = {"tools": known + _stubs(set(self._conversation.called.values()) - names)}
-        self.fields["tool_choice"] = {"type": "none"}
+        tools = self._build_tools()
+        names = {tool["toolSpec"]["name"] for tool in tools if "toolSpec" in tool}
+        missing = set(self._translator.tool_names.values()) - names
+        self.config = {"tools": tools + _build_placeholder_tools(missing)}
+        self.model_fields["tool_choice"] = {"type": "none"}
 
 
-def _stubs(names: Collection[str]) -> list[Json]:
-    """Tools that only the history knows."""
+def _build_placeholder_tools(names: Collection[str]) -> list[Json]:
+    """Definitions of tools that only the history names."""
     return [
         {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}}
         for name in sorted(names)
     ]
 
 
-def _answers_by_tool(said: ChatRequest, model: str, mode: str) -> bool:
-    """Whether a tool must carry the structured answer; not on a turn that must be a call anyway."""
+def _needs_answer_tool(fields: ChatRequest, model: str, mode: str) -> bool:
+    """Whether the structured answer must be the call of a tool. If the turn must be a call of the
+    client's own tools, there is no such answer."""
     return (
-        read_response_schema(said) is not None
-        and text_format(said, model) is None
+        read_response_schema(fields) is not None
+        and build_text_format(fields, model) is None
         and mode not in ("required", "function")
     )

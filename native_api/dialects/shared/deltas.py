@@ -29,6 +29,14 @@ def add_delta(message: Json, delta: Json) -> None:
             message[name] = present + value
 
 
+def extend_delta(delta: Json, later: Json) -> None:
+    """Add a later delta to one that is not sent yet, so that one chunk carries both: texts and
+    lists grow. Pieces of a call stay apart, since `index` tells the client where each belongs."""
+    for name, value in later.items():
+        present = delta.get(name)
+        delta[name] = value if present is None else present + value
+
+
 def _add_call(calls: list[Json], piece: Json) -> None:
     if piece["index"] == len(calls):
         calls.append(piece)
