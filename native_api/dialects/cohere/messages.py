@@ -1,13 +1,13 @@
-"""Unified messages -> Cohere's `messages`, and text files -> its `documents`. Rules first:
+"""Unified messages as Cohere's `messages`, and text files as its `documents`. Rules:
 
-1. Turns stay where they are, system ones too, which may stand anywhere; developers speak as the
-   system.
-2. What the model planned or thought goes back as it came: `tool_plan` beside its calls, thinking as
-   the first blocks. A client that kept nothing but `reasoning_content` gets the same by what the
-   turn is: a plan where there are calls.
-3. A text file is a document, which the model may cite: one of the request where a user sent it, one
-   of its result where a tool gave it.
-4. Turns that say nothing are left out: Cohere answers 400 to an empty one.
+1. Turns keep their order, system ones too, which may stand anywhere. Developer messages are system
+   messages.
+2. What the model planned or thought is sent back as it came: `tool_plan` with its calls, thinking
+   as the first blocks. If a client kept only `reasoning_content`, the turn decides: with calls it
+   is a plan, otherwise it is thinking.
+3. A text file is a document, which the model may cite: a document of the request if a user sent it,
+   of the result if a tool returned it.
+4. Empty turns are left out, because Cohere answers 400 to them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from native_api.types import Json
 
 WIRE: Final = "cohere"
 ROLES: Final = {"developer": "system", "function": "tool"}
-TEXTS: Final = ("text/", "application/json")
+"""Unified role -> Cohere's, if it is another one."""
+
+TEXT_MEDIA_TYPES: Final = ("text/", "application/json")
+"""How the media types of files begin that can be documents."""
 
 
 class MessageTranslator:
-    """Collects the turns and documents of one request, and the hints in messages that Cohere cannot
-    be told."""
+    """Collects the turns and documents of one request, and the hints in its messages that Cohere
+    cannot express."""
 
     def __init__(self) -> None:
         self.turns: list[Json] = []
@@ -36,23 +39,25 @@ class MessageTranslator:
         self.omitted: set[str] = set()
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for position, message in enumerate(messages):
+        for index, message in enumerate(messages):
             role = ROLES.get(message["role"], message["role"])
             if message.get("name") and message["role"] != "function":
                 self.omitted.add("messages.name")
             turn = (
-                self._assistant(message)
+                self._build_assistant_turn(message)
                 if role == "assistant"
-                else self._other(message, role, f"messages[{position}]")
+                else self._build_turn(message, role, f"messages[{index}]")
             )
             if role == "tool" or any(turn.values()):
                 self.turns.append({"role": role, **turn})
 
-    def _other(self, message: Mapping[str, Any], role: str, place: str) -> Json:
+    # --- turns of users, the system and tools ----------------------------------------------------
+
+    def _build_turn(self, message: Mapping[str, Any], role: str, path: str) -> Json:
         content = message.get("content")
         if not isinstance(content, str):
             parts = [
-                self._part(part, role, f"{place}.content[{index}]")
+                self._build_part(part, role, f"{path}.content[{index}]")
                 for index, part in enumerate(content or ())
             ]
             content = [part for part in parts if part]
@@ -65,56 +70,48 @@ class MessageTranslator:
             "content": content,
         }
 
-    # --- parts of users', the system's and tools' turns --------------------------------------------------------
-
-    def _part(self, part: Mapping[str, Any], role: str, place: str) -> Json | None:
-        """The content block, None where there is none in its place."""
+    def _build_part(self, part: Mapping[str, Any], role: str, path: str) -> Json | None:
+        """The content block of a part, None for an empty text and for a document of the request."""
         kind = part["type"]
         if kind == "text":
             return {"type": "text", "text": part["text"]} if part["text"] else None
         if kind == "file":
-            return self._file(part["file"], role, f"{place}.file")
+            return self._build_file(part["file"], role, f"{path}.file")
         if kind == "image_url" and role == "user":
             return {"type": "image_url", "image_url": part["image_url"]}
         raise UnsupportedField(
-            f"{place}.{kind}", "Cohere takes text and documents, and images from users"
+            f"{path}.{kind}", "Cohere takes text and documents, and images from users"
         )
 
-    def _file(self, file: Mapping[str, Any], role: str, place: str) -> Json | None:
-        inline = read_file_data(file, f"{place}.file_data")
+    def _build_file(self, file: Mapping[str, Any], role: str, path: str) -> Json | None:
+        inline = read_file_data(file, f"{path}.file_data")
         if inline is None:
-            raise UnsupportedField(
-                place, "Cohere takes no uploaded or remote files, only file_data"
-            )
+            raise UnsupportedField(path, "Cohere takes no uploaded or remote files, only file_data")
         if inline.media_type.startswith("image/") and role == "user":
-            return {
-                "type": "image_url",
-                "image_url": {"url": f"data:{inline.media_type};base64,{inline.data}"},
-            }
-        if not inline.media_type.startswith(TEXTS):
-            raise UnsupportedField(place, f"Cohere takes text files, not {inline.media_type}")
+            url = f"data:{inline.media_type};base64,{inline.data}"
+            return {"type": "image_url", "image_url": {"url": url}}
+        if not inline.media_type.startswith(TEXT_MEDIA_TYPES):
+            raise UnsupportedField(path, f"Cohere takes text files, not {inline.media_type}")
         data = {"title": file["filename"]} if file.get("filename") else {}
-        document = {"data": {**data, "text": decode_text(inline.data, f"{place}.file_data")}}
+        document = {"data": {**data, "text": decode_text(inline.data, f"{path}.file_data")}}
         if role == "tool":
             return {"type": "document", "document": document}
         self.documents.append(document)
         return None
 
-    # --- the model's turns ---------------------------------------------------------------------------------
+    # --- the model's turns -----------------------------------------------------------------------
 
-    def _assistant(self, message: Mapping[str, Any]) -> Json:
+    def _build_assistant_turn(self, message: Mapping[str, Any]) -> Json:
         self.omitted.update(f"messages.{name}" for name in ("audio", "images") if message.get(name))
-        calls = [_call(call) for call in read_tool_calls(message)]
-        thoughts, plan = _reasoning(message, bool(calls))
+        calls = [_build_call(call) for call in read_tool_calls(message)]
+        thoughts, plan = _read_reasoning(message, bool(calls))
         turn: Json = {}
-        content = _spoken(message)
+        content = _build_content(message)
         if thoughts:
+            if isinstance(content, str):
+                content = [{"type": "text", "text": content}] if content else []
             blocks = [{"type": "thinking", "thinking": thought} for thought in thoughts]
-            turn["content"] = blocks + (
-                [{"type": "text", "text": content}]
-                if isinstance(content, str) and content
-                else content or []
-            )
+            turn["content"] = blocks + (content or [])
         elif content:
             turn["content"] = content
         if calls:
@@ -124,8 +121,8 @@ class MessageTranslator:
         return turn
 
 
-def _reasoning(message: Mapping[str, Any], has_calls: bool) -> tuple[list[str], str]:
-    """Thinking blocks and the tool plan. Another wire's reasoning stays away."""
+def _read_reasoning(message: Mapping[str, Any], has_calls: bool) -> tuple[list[str], str]:
+    """The thoughts and the tool plan. Reasoning of another wire is not sent."""
     details = read_own_reasoning(message, WIRE)
     thoughts = [item["text"] for item in details if item.get("text")]
     plan = "".join(item.get("summary") or "" for item in details)
@@ -135,8 +132,8 @@ def _reasoning(message: Mapping[str, Any], has_calls: bool) -> tuple[list[str], 
     return thoughts, plan
 
 
-def _spoken(message: Mapping[str, Any]) -> Any:
-    """The text as it was written, a string or blocks; a refusal is what was said too."""
+def _build_content(message: Mapping[str, Any]) -> Any:
+    """The text as the client wrote it: a string or blocks. A refusal counts as text."""
     content = message.get("content")
     if isinstance(content, list):
         texts = [part.get("text") or part.get("refusal") or "" for part in content]
@@ -144,7 +141,7 @@ def _spoken(message: Mapping[str, Any]) -> Any:
     return content or message.get("refusal")
 
 
-def _call(call: Mapping[str, Any]) -> Json:
+def _build_call(call: Mapping[str, Any]) -> Json:
     function = call.get("function") or {
         "name": call["custom"]["name"],
         "arguments": call["custom"]["input"],

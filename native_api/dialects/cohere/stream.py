@@ -1,9 +1,8 @@
-"""Cohere's stream events -> unified chunks. What is in them is `cohere_reply`'s matter; the order
-is this:
+"""Cohere's streams as unified chunks (https://docs.cohere.com/reference/chat-stream, read 2026-11).
 
-`message-start`, then blocks of thinking and text (`content-start`, `-delta`, `-end`) with citations
-among them, or a plan (`tool-plan-delta`) and calls (`tool-call-start`, `-delta`, `-end`), at last
-`message-end`. `debug` says nothing.
+The order of events is `message-start`; then blocks of thinking and text (`content-start`, `-delta`,
+`-end`) with citations among them, or a plan (`tool-plan-delta`) and calls (`tool-call-start`,
+`-delta`, `-end`); then `message-end`. `debug` and unknown events have no chunks.
 """
 
 from __future__ import annotations
@@ -14,17 +13,12 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.cohere.reply import (
-    WIRE,
-    Places,
-    build_logprobs,
-    finish_reason,
-    kept,
-    kind_of,
-    read_reply_error,
-    read_usage,
-    tool_call,
-)
+from native_api.dialects.cohere.citations import CitationBuilder, build_provider_item
+from native_api.dialects.cohere.errors import read_reply_error
+from native_api.dialects.cohere.logprobs import build_logprobs
+from native_api.dialects.cohere.messages import WIRE
+from native_api.dialects.cohere.reply import build_tool_call, map_finish_reason, read_block_type
+from native_api.dialects.cohere.usage import read_usage
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -38,28 +32,33 @@ class CohereStream(StreamParser):
         self._began = False
         self._finished = False
         self._blocks: dict[Any, Json] = {}
-        self._places = Places()
+        """Cohere's index of a content block -> the block so far. A thinking block has its item's
+        index under `_reasoning_index`."""
         self._calls: dict[Any, Json] = {}
-        self._numbers = {"tool_calls": 0, "reasoning_details": 0, "provider_content": 0}
-        self._forced = False
-        self._plan: int | None = None
-        self._annotations: list[Json] = []
+        """Cohere's index of a call -> whether it `has_arguments`, and the `index` of its tool call
+        (the answer tool's call has none)."""
+        self._counts = {"tool_calls": 0, "reasoning_details": 0, "provider_content": 0}
+        """How many items of each list were sent."""
+        self._used_answer_tool = False
+        self._plan_index: int | None = None
+        self._citations = CitationBuilder()
+        self._pending_annotations: list[Json] = []
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
             return NO_CHUNKS
         try:
-            told: Any = orjson.loads(event.data)
+            body: Any = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise UpstreamError("The provider sent a stream event that is not JSON.") from None
-        if not isinstance(told, dict):
+        if not isinstance(body, dict):
             return NO_CHUNKS
-        kind = told.get("type") or event.type
+        kind = body.get("type") or event.type
         handler = HANDLERS.get(kind)
         if handler is not None and not self._finished:
-            return handler(self, told)
-        if kind == "error" or "error" in told or (not kind and "message" in told):
-            raise read_reply_error(told)
+            return handler(self, body)
+        if kind == "error" or "error" in body or (not kind and "message" in body):
+            raise read_reply_error(body)
         return NO_CHUNKS
 
     def close(self) -> Iterable[ChatCompletionChunk]:
@@ -77,162 +76,165 @@ class CohereStream(StreamParser):
         ]
         return {"provider_content": [{"block": block} for block in blocks]}
 
-    def _start(self, told: Json) -> list[ChatCompletionChunk]:
-        self._id = told.get("id") or ""
-        return self._chunk({"content": ""})
+    def _on_message_start(self, body: Json) -> list[ChatCompletionChunk]:
+        self._id = body.get("id") or ""
+        return self._build_chunk({"content": ""})
 
-    def _next(self, name: str) -> int:
-        number = self._numbers[name]
-        self._numbers[name] = number + 1
-        return number
+    def _take_index(self, name: str) -> int:
+        """The index of the next item of a list."""
+        index = self._counts[name]
+        self._counts[name] = index + 1
+        return index
 
-    # --- text and thinking -------------------------------------------------------------------------------------
+    # --- text and thinking -----------------------------------------------------------------------
 
-    def _block_start(self, told: Json) -> list[ChatCompletionChunk]:
-        block = dict(_message(told).get("content") or {})
+    def _on_block_start(self, body: Json) -> list[ChatCompletionChunk]:
+        block = dict(_read_message(body).get("content") or {})
         if not block.get("type"):
-            return self._block_delta(told) if block else NO_CHUNKS
-        self._open(told.get("index"), block)
+            return self._on_block_delta(body) if block else NO_CHUNKS
+        self._begin_block(body.get("index"), block)
         if block.get("type") == "thinking":
-            return self._chunk(self._thought(block, block.get("thinking") or ""))
-        return (
-            self._text(block["text"], told)
-            if block.get("type") == "text" and block.get("text")
-            else NO_CHUNKS
-        )
-
-    def _open(self, index: Any, block: Json) -> Json:
-        self._blocks[index] = block
-        self._places.begin(block.get("type"))
-        return block
-
-    def _block_delta(self, told: Json) -> list[ChatCompletionChunk]:
-        delta = _message(told).get("content") or {}
-        index = told.get("index")
-        if not delta and index not in self._blocks:
-            return NO_CHUNKS
-        block = self._blocks.get(index) or self._open(index, {"type": kind_of(delta)})
-        kind = block.get("type")
-        if kind == "text":
-            return self._text(delta.get("text") or "", told)
-        if kind == "thinking":
-            thought = self._thought(block, delta.get("thinking") or "")
-            return self._chunk(thought, logprobs=told.get("logprobs")) if thought else NO_CHUNKS
-        for name, value in delta.items():
-            present = block.get(name)
-            block[name] = (
-                present + value
-                if isinstance(present, str) and isinstance(value, str) and name != "type"
-                else value
-            )
+            return self._build_chunk(self._build_thought(block, block.get("thinking") or ""))
+        if block.get("type") == "text" and block.get("text"):
+            return self._build_text(block["text"], body)
         return NO_CHUNKS
 
-    def _text(self, text: str, told: Json) -> list[ChatCompletionChunk]:
-        self._places.length += len(text)
-        logprobs = told.get("logprobs")
-        return self._chunk({"content": text}, logprobs=logprobs) if text or logprobs else NO_CHUNKS
+    def _begin_block(self, index: Any, block: Json) -> Json:
+        self._blocks[index] = block
+        self._citations.begin_block(block.get("type"))
+        return block
 
-    def _thought(self, block: Json, text: str) -> Json:
-        if "_number" not in block:
-            block["_number"] = self._next("reasoning_details")
-            item: Json = {
-                "type": "reasoning.text",
-                "text": text,
-                "format": WIRE,
-                "index": block["_number"],
-            }
-            return (
-                {"reasoning_content": text, "reasoning_details": [item]}
-                if text
-                else {"reasoning_details": [item]}
-            )
-        item = {"index": block["_number"], "text": text}
-        return {"reasoning_content": text, "reasoning_details": [item]} if text else {}
+    def _on_block_delta(self, body: Json) -> list[ChatCompletionChunk]:
+        delta = _read_message(body).get("content") or {}
+        index = body.get("index")
+        if not delta and index not in self._blocks:
+            return NO_CHUNKS
+        block = self._blocks.get(index) or self._begin_block(
+            index, {"type": read_block_type(delta)}
+        )
+        kind = block.get("type")
+        if kind == "text":
+            return self._build_text(delta.get("text") or "", body)
+        if kind == "thinking":
+            thought = self._build_thought(block, delta.get("thinking") or "")
+            if not thought:
+                return NO_CHUNKS
+            return self._build_chunk(thought, logprobs=body.get("logprobs"))
+        _add_to_block(block, delta)
+        return NO_CHUNKS
 
-    def _block_end(self, told: Json) -> list[ChatCompletionChunk]:
-        block = self._blocks.get(told.get("index"), {})
+    def _build_text(self, text: str, body: Json) -> list[ChatCompletionChunk]:
+        self._citations.length += len(text)
+        logprobs = body.get("logprobs")
+        if not text and not logprobs:
+            return NO_CHUNKS
+        return self._build_chunk({"content": text}, logprobs=logprobs)
+
+    def _build_thought(self, block: Json, text: str) -> Json:
+        """The delta for a piece of thinking, empty if there is nothing new."""
+        if "_reasoning_index" in block:
+            item: Json = {"index": block["_reasoning_index"], "text": text}
+            return {"reasoning_content": text, "reasoning_details": [item]} if text else {}
+        block["_reasoning_index"] = self._take_index("reasoning_details")
+        item = {
+            "type": "reasoning.text",
+            "text": text,
+            "format": WIRE,
+            "index": block["_reasoning_index"],
+        }
+        if not text:
+            return {"reasoning_details": [item]}
+        return {"reasoning_content": text, "reasoning_details": [item]}
+
+    def _on_block_end(self, body: Json) -> list[ChatCompletionChunk]:
+        block = self._blocks.get(body.get("index"), {})
         if block.get("type") in ("text", "thinking", None):
             return NO_CHUNKS
-        del self._blocks[told.get("index")]
-        return self._chunk({"provider_content": [kept(self._next("provider_content"), block)]})
+        del self._blocks[body.get("index")]
+        item = build_provider_item(self._take_index("provider_content"), block)
+        return self._build_chunk({"provider_content": [item]})
 
-    def _citation(self, told: Json) -> list[ChatCompletionChunk]:
-        """Annotations wait for the end: OpenAI's SDK takes a list that has no indexes in it once
-        only."""
-        citations = _message(told).get("citations") or []
+    def _on_citation(self, body: Json) -> list[ChatCompletionChunk]:
+        """Annotations wait for the end: OpenAI's SDK accepts a list without indexes only once."""
+        citations = _read_message(body).get("citations") or []
         delta: Json = {}
         for citation in citations if isinstance(citations, list) else [citations]:
-            for name, item in self._places.told(citation, self._numbers["provider_content"]):
+            index = self._counts["provider_content"]
+            for name, item in self._citations.build_items(citation, index):
                 if name == "annotations":
-                    self._annotations.append(item)
+                    self._pending_annotations.append(item)
                     continue
                 delta.setdefault(name, []).append(item)
-                self._numbers["provider_content"] += 1
-        return self._chunk(delta) if delta else NO_CHUNKS
+                self._counts["provider_content"] += 1
+        return self._build_chunk(delta) if delta else NO_CHUNKS
 
-    # --- plan and calls ----------------------------------------------------------------------------------------
+    # --- plan and calls --------------------------------------------------------------------------
 
-    def _plan_delta(self, told: Json) -> list[ChatCompletionChunk]:
-        text = _message(told).get("tool_plan") or (told.get("delta") or {}).get("tool_plan") or ""
+    def _on_plan_delta(self, body: Json) -> list[ChatCompletionChunk]:
+        text = (
+            _read_message(body).get("tool_plan") or (body.get("delta") or {}).get("tool_plan") or ""
+        )
         if not text:
             return NO_CHUNKS
         item: Json = {"summary": text}
-        if self._plan is None:
-            self._plan = self._next("reasoning_details")
+        if self._plan_index is None:
+            self._plan_index = self._take_index("reasoning_details")
             item = {"type": "reasoning.summary", **item, "format": WIRE}
-        return self._chunk(
-            {"reasoning_content": text, "reasoning_details": [{**item, "index": self._plan}]}
-        )
+        item["index"] = self._plan_index
+        return self._build_chunk({"reasoning_content": text, "reasoning_details": [item]})
 
-    def _call_start(self, told: Json) -> list[ChatCompletionChunk]:
-        call = _call(told)
-        given = (call.get("function") or {}).get("arguments") or ""
-        state: Json = {"said": bool(given)}
-        self._calls[told.get("index")] = state
-        if (call.get("function") or {}).get("name") == ANSWER_TOOL:
-            self._forced = True
-            return self._text(given, {})
-        state["number"] = self._next("tool_calls")
-        return self._chunk({"tool_calls": [{"index": state["number"], **tool_call(call, given)}]})
+    def _on_call_start(self, body: Json) -> list[ChatCompletionChunk]:
+        call = _read_call(body)
+        function = call.get("function") or {}
+        arguments = function.get("arguments") or ""
+        state: Json = {"has_arguments": bool(arguments)}
+        self._calls[body.get("index")] = state
+        if function.get("name") == ANSWER_TOOL:
+            self._used_answer_tool = True
+            return self._build_text(arguments, {})
+        state["index"] = self._take_index("tool_calls")
+        tool_call = {"index": state["index"], **build_tool_call(call, arguments)}
+        return self._build_chunk({"tool_calls": [tool_call]})
 
-    def _call_delta(self, told: Json) -> list[ChatCompletionChunk]:
-        state = self._calls.get(told.get("index"))
+    def _on_call_delta(self, body: Json) -> list[ChatCompletionChunk]:
+        state = self._calls.get(body.get("index"))
         if state is None:
-            return self._call_start(told) if _call(told) else NO_CHUNKS
-        return self._arguments(state, (_call(told).get("function") or {}).get("arguments") or "")
+            return self._on_call_start(body) if _read_call(body) else NO_CHUNKS
+        piece = (_read_call(body).get("function") or {}).get("arguments") or ""
+        return self._build_arguments(state, piece)
 
-    def _call_end(self, told: Json) -> list[ChatCompletionChunk]:
-        state = self._calls.get(told.get("index"), {"said": True})
-        return NO_CHUNKS if state["said"] else self._arguments(state, "{}")
+    def _on_call_end(self, body: Json) -> list[ChatCompletionChunk]:
+        state = self._calls.get(body.get("index"), {"has_arguments": True})
+        return NO_CHUNKS if state["has_arguments"] else self._build_arguments(state, "{}")
 
-    def _arguments(self, state: Json, piece: str) -> list[ChatCompletionChunk]:
+    def _build_arguments(self, state: Json, piece: str) -> list[ChatCompletionChunk]:
         if not piece:
             return NO_CHUNKS
-        state["said"] = True
-        if "number" not in state:
-            return self._text(piece, {})
-        return self._chunk(
-            {"tool_calls": [{"index": state["number"], "function": {"arguments": piece}}]}
-        )
+        state["has_arguments"] = True
+        if "index" not in state:
+            return self._build_text(piece, {})
+        tool_call = {"index": state["index"], "function": {"arguments": piece}}
+        return self._build_chunk({"tool_calls": [tool_call]})
 
-    # --- the end -----------------------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------
 
-    def _end(self, told: Json) -> list[ChatCompletionChunk]:
-        delta = told.get("delta") or {}
+    def _on_message_end(self, body: Json) -> list[ChatCompletionChunk]:
+        delta = body.get("delta") or {}
         self.record_usage(read_usage(delta.get("usage")))
         if delta.get("error"):
             raise read_reply_error({"message": str(delta["error"])})
-        has_calls = bool(self._numbers["tool_calls"])
-        reason = finish_reason(
+        has_calls = bool(self._counts["tool_calls"])
+        reason = map_finish_reason(
             delta.get("finish_reason"),
             has_calls,
-            self._forced,
-            has_calls or bool(self._places.length),
+            self._used_answer_tool,
+            has_calls or bool(self._citations.length),
         )
         self._finished = True
-        return self._chunk({"annotations": self._annotations} if self._annotations else {}, reason)
+        annotations = self._pending_annotations
+        return self._build_chunk({"annotations": annotations} if annotations else {}, reason)
 
-    def _chunk(
+    def _build_chunk(
         self, delta: Json, reason: str | None = None, logprobs: Any = None
     ) -> list[ChatCompletionChunk]:
         if not self._began:
@@ -255,27 +257,35 @@ class CohereStream(StreamParser):
 
 
 HANDLERS: Final = {
-    "message-start": CohereStream._start,
-    "content-start": CohereStream._block_start,
-    "content-delta": CohereStream._block_delta,
-    "content-end": CohereStream._block_end,
-    "citation-start": CohereStream._citation,
-    "tool-plan-delta": CohereStream._plan_delta,
-    "tool-call-start": CohereStream._call_start,
-    "tool-call-delta": CohereStream._call_delta,
-    "tool-call-end": CohereStream._call_end,
-    "message-end": CohereStream._end,
+    "message-start": CohereStream._on_message_start,
+    "content-start": CohereStream._on_block_start,
+    "content-delta": CohereStream._on_block_delta,
+    "content-end": CohereStream._on_block_end,
+    "citation-start": CohereStream._on_citation,
+    "tool-plan-delta": CohereStream._on_plan_delta,
+    "tool-call-start": CohereStream._on_call_start,
+    "tool-call-delta": CohereStream._on_call_delta,
+    "tool-call-end": CohereStream._on_call_end,
+    "message-end": CohereStream._on_message_end,
 }
 
 
-def _message(told: Json) -> Json:
-    message = (told.get("delta") or {}).get("message")
+def _read_message(body: Json) -> Json:
+    message = (body.get("delta") or {}).get("message")
     return message if isinstance(message, dict) else {}
 
 
-def _call(told: Json) -> Json:
-    """The one call of an event; earlier versions had it beside the message (`tool_call`)."""
-    call = _message(told).get("tool_calls") or (told.get("delta") or {}).get("tool_call") or {}
+def _read_call(body: Json) -> Json:
+    """The only call of an event. Earlier versions sent it outside the message, as `tool_call`."""
+    call = _read_message(body).get("tool_calls") or (body.get("delta") or {}).get("tool_call") or {}
     if isinstance(call, list):
         call = call[0] if call else {}
     return call if isinstance(call, dict) else {}
+
+
+def _add_to_block(block: Json, delta: Json) -> None:
+    """Add a piece to a block of another kind: texts grow, anything else is replaced."""
+    for name, value in delta.items():
+        present = block.get(name)
+        is_text = isinstance(present, str) and isinstance(value, str) and name != "type"
+        block[name] = present + value if is_text else value

@@ -18,7 +18,7 @@ from typing import Final
 from native_api.dialects.gemini.calls import StreamedArguments, build_tool_call
 from native_api.dialects.gemini.grounding import build_annotations
 from native_api.dialects.gemini.media import ReplyMedia
-from native_api.dialects.gemini.replay import FORMAT, METADATA_FIELDS
+from native_api.dialects.gemini.replay import METADATA_FIELDS, WIRE
 from native_api.dialects.shared.replay import ReplyPosition
 from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.exceptions import UpstreamError
@@ -63,7 +63,7 @@ class ChoiceBuilder:
         self._run_offsets: Json = {}
         self._run_is_signed = False
         self._texts: list[str] = []
-        self._position = ReplyPosition(FORMAT)
+        self._position = ReplyPosition(WIRE)
         self._media = ReplyMedia(self._position)
         self._streamed_arguments: StreamedArguments | None = None
         self._metadata: list[Json] = []
@@ -192,7 +192,7 @@ class ChoiceBuilder:
         """Add a reasoning item, or only what is new of the last one."""
         details = delta.setdefault("reasoning_details", [])
         if not is_continued:
-            details.append({**item, "format": FORMAT, "index": self._position.reasoning})
+            details.append({**item, "format": WIRE, "index": self._position.reasoning})
             self._position.reasoning += 1
         elif details:
             details[-1]["text"] += item.pop("text")

@@ -24,7 +24,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.gemini.parts import PartBuilder, build_inline_data
-from native_api.dialects.gemini.replay import FORMAT, replay_turn
+from native_api.dialects.gemini.replay import WIRE, replay_turn
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments
 from native_api.exceptions import UnsupportedField
@@ -97,7 +97,7 @@ class MessageTranslator:
             self.turns.append({"role": role, "parts": parts})
 
     def _build_content(self, message: Mapping[str, Any], path: str) -> list[Json]:
-        return [*self._build_parts(message.get("content"), path), *read_own_blocks(message, FORMAT)]
+        return [*self._build_parts(message.get("content"), path), *read_own_blocks(message, WIRE)]
 
     def _build_parts(self, content: Any, path: str) -> list[Json]:
         if isinstance(content, str):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from native_api.dialects.shared.replay import arrange_blocks, read_items
 from native_api.types import Json
 
-FORMAT: Final = "gemini"
+WIRE: Final = "gemini"
 
 METADATA_FIELDS: Final = frozenset({"groundingMetadata", "urlContextMetadata", "citationMetadata"})
 """Fields that describe a reply. They are kept as blocks, but they are not parts and never sent."""
@@ -35,7 +35,7 @@ def replay_turn(message: Mapping[str, Any], media: list[Json], calls: list[Json]
         block = item["block"]
         return (_find_image(block, media) if "image" in block else dict(block) or None), start
 
-    items = read_items(message, FORMAT, lambda block: not METADATA_FIELDS & block.keys())
+    items = read_items(message, WIRE, lambda block: not METADATA_FIELDS & block.keys())
     placed = [item["block"].get("image") for item in items if "block" in item]
     unplaced = [part for index, part in enumerate(media) if index not in placed]
     return arrange_blocks(items, len(text), calls, build_text, build_item, unplaced)

@@ -1,8 +1,9 @@
-"""Unified messages -> Ollama's. A message is one text with images beside it, so the place of an
-image in a text is lost.
+"""Unified messages as Ollama's. Rules:
 
-Tool results name the tool, which the call of the same id tells; newer versions read the id as well
-(https://docs.ollama.com/capabilities/tool-calling, read 2026-11).
+1. A message is one text with a list of images, so the position of an image in the text is lost.
+2. Ollama fetches nothing: images must be sent inline, and go on as bare base64.
+3. A tool result names its tool, which is found by the call's id. Newer versions read the id as well
+   (https://docs.ollama.com/capabilities/tool-calling, read 2026-11).
 """
 
 from __future__ import annotations
@@ -16,28 +17,30 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
 ROLES: Final = {"developer": "system", "function": "tool"}
+"""Unified role -> Ollama's, if it is another one."""
 
 
 class MessageTranslator:
-    """Collects the messages of one request, and the hints in them that Ollama cannot be told."""
+    """Collects the messages of one request, and the hints in them that Ollama cannot express."""
 
     def __init__(self) -> None:
         self.turns: list[Json] = []
         self.omitted: set[str] = set()
-        self._names: dict[str, str] = {}
+        self._function_names: dict[str, str] = {}
+        """Tool call id -> the function's name."""
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for position, message in enumerate(messages):
-            turn = self._turn(message, f"messages[{position}]")
+        for index, message in enumerate(messages):
+            turn = self._build_turn(message, f"messages[{index}]")
             if message["role"] == "assistant":
-                self._assistant(message, turn)
+                self._add_reply_fields(message, turn)
             elif turn["role"] == "tool":
-                self._result(message, turn)
+                self._add_result_fields(message, turn)
             if message.get("name") and message["role"] not in ("tool", "function"):
                 self.omitted.add("messages.name")
             self.turns.append(turn)
 
-    def _turn(self, message: Mapping[str, Any], place: str) -> Json:
+    def _build_turn(self, message: Mapping[str, Any], path: str) -> Json:
         turn: Json = {"role": ROLES.get(message["role"], message["role"])}
         content = message.get("content")
         if isinstance(content, str):
@@ -48,11 +51,11 @@ class MessageTranslator:
             if part["type"] in ("text", "refusal"):
                 texts.append(part[part["type"]])
             else:
-                images.append(self._image(part, f"{place}.content[{index}]"))
+                images.append(self._read_image(part, f"{path}.content[{index}]"))
         turn["content"] = "\n".join(text for text in texts if text)
         return {**turn, "images": images} if images else turn
 
-    def _image(self, part: Mapping[str, Any], place: str) -> str:
+    def _read_image(self, part: Mapping[str, Any], path: str) -> str:
         """The image as bare base64."""
         kind = part["type"]
         if kind == "image_url":
@@ -60,53 +63,60 @@ class MessageTranslator:
                 self.omitted.add("messages.image_url.detail")
             inline = parse_data_url(part["image_url"]["url"])
         elif kind == "file":
-            inline = read_file_data(part["file"], f"{place}.file.file_data")
+            inline = read_file_data(part["file"], f"{path}.file.file_data")
         else:
-            raise UnsupportedField(f"{place}.{kind}", "Ollama takes text and images")
+            raise UnsupportedField(f"{path}.{kind}", "Ollama takes text and images")
         if inline is None:
             raise UnsupportedField(
-                f"{place}.{kind}", "Ollama fetches nothing: send the image as a data URL"
+                f"{path}.{kind}", "Ollama fetches nothing: send the image as a data URL"
             )
         if not inline.media_type.startswith("image/"):
             raise UnsupportedField(
-                f"{place}.{kind}", f"Ollama takes images, not {inline.media_type}"
+                f"{path}.{kind}", f"Ollama takes images, not {inline.media_type}"
             )
         return inline.data
 
-    def _assistant(self, message: Mapping[str, Any], turn: Json) -> None:
+    def _add_reply_fields(self, message: Mapping[str, Any], turn: Json) -> None:
+        """Add what only an assistant message has."""
         turn["content"] = turn["content"] or message.get("refusal") or ""
         if message.get("reasoning_content") and not message.get("reasoning_details"):
-            # Reasoning with details belongs to another wire; this one has none.
+            # Ollama's reasoning has no details, so reasoning with details is another provider's.
             turn["thinking"] = message["reasoning_content"]
-        made = [
+        images = [
             parse_data_url(image["image_url"]["url"])
             for image in message.get("images") or ()
             if image.get("image_url")
         ]
-        if any(made):
-            turn["images"] = [image.data for image in made if image]
+        if any(images):
+            turn["images"] = [image.data for image in images if image]
         if message.get("audio"):
             self.omitted.add("messages.audio")
-        calls = [self._call(call, index) for index, call in enumerate(read_tool_calls(message))]
+        calls = [
+            self._build_call(call, index) for index, call in enumerate(read_tool_calls(message))
+        ]
         if calls:
             turn["tool_calls"] = calls
 
-    def _call(self, call: Mapping[str, Any], index: int) -> Json:
+    def _build_call(self, call: Mapping[str, Any], index: int) -> Json:
         function = call.get("function") or {
             "name": call["custom"]["name"],
             "arguments": call["custom"]["input"],
         }
-        self._names[call["id"]] = function["name"]
-        told = {
-            "index": index,
-            "name": function["name"],
-            "arguments": parse_arguments(function["arguments"]),
+        self._function_names[call["id"]] = function["name"]
+        return {
+            "id": call["id"],
+            "type": "function",
+            "function": {
+                "index": index,
+                "name": function["name"],
+                "arguments": parse_arguments(function["arguments"]),
+            },
         }
-        return {"id": call["id"], "type": "function", "function": told}
 
-    def _result(self, message: Mapping[str, Any], turn: Json) -> None:
+    def _add_result_fields(self, message: Mapping[str, Any], turn: Json) -> None:
+        """Add what only a tool result has."""
         call_id = message.get("tool_call_id")
-        name = self._names.get(call_id or "") or message.get("name")
+        name = self._function_names.get(call_id or "") or message.get("name")
         if name:
             turn["tool_name"] = name
         if call_id:
