@@ -172,7 +172,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (
             {"PROVIDERS": {"p": {**PROVIDER, "PRICE": {"INPUT": 0.15}}}},
             "E007",
-            "PRICE['INPUT'] is no price",
+            "PRICE['INPUT'] is not a valid price",
         ),
         (route(STRATEGY="best"), "E007", "unknown STRATEGY 'best'"),
         (route(HEDGE="soon"), "E007", "HEDGE 'soon' is neither seconds nor 'p95'"),

@@ -1,4 +1,4 @@
-"""The totals of each day: to look at, never to change. They keep the rules of the usage records."""
+"""The totals of each day: read-only, with the same rules as the usage records."""
 
 from __future__ import annotations
 
@@ -6,88 +6,84 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from native_api.admin.usage import ModelFilter, ProviderFilter, ReadOnlyAdmin
-from native_api.models import ApiKey, DailyUsage
-from native_api.usage.daily_names import UNKNOWN
+from native_api.admin.uncounted import ReadOnlyAdmin
+from native_api.admin.usage import ModelFilter, ProviderFilter, key_with_prefix, user_named
+from native_api.models import DailyUsage
+from native_api.usage.totals_names import UNKNOWN_MODEL
 
-LONGEST: Final = {"year": 366, "month": 31, "day": 1}
-"""Days from the first of one period to somewhere in the next."""
+DAYS_TO_NEXT_PERIOD: Final = {"year": 366, "month": 31, "day": 1}
+"""So many days after the first day of a period lies a day of the next one."""
 
 
-class JumpingDays(QuerySet):
-    """Finds the periods that the date hierarchy links to by jumping along the index, where Django
-    reads every row of it."""
+class IndexedDays(QuerySet):
+    """Finds the periods of the date hierarchy with one index lookup each.
+
+    Django's own `dates` reads every row of the index.
+    """
 
     def dates(self, field_name: str, kind: str, order: str = "ASC") -> list[date]:  # type: ignore[override]
-        found: list[date] = []
+        periods: list[date] = []
         days = self.order_by(field_name).values_list(field_name, flat=True)
         following = days.first()
         while following is not None:
-            found.append(_first_of(kind, following))
-            following = days.filter(
-                **{f"{field_name}__gte": _first_of(kind, found[-1] + timedelta(LONGEST[kind]))}
-            ).first()
-        return found
+            periods.append(_first_day(kind, following))
+            next_period = _first_day(kind, periods[-1] + timedelta(DAYS_TO_NEXT_PERIOD[kind]))
+            following = days.filter(**{f"{field_name}__gte": next_period}).first()
+        return periods
 
 
-def _first_of(kind: str, day: date) -> date:
+def _first_day(kind: str, day: date) -> date:
+    """The first day of the year, month or day that contains `day`."""
     return day.replace(
         month=1 if kind == "year" else day.month, day=day.day if kind == "day" else 1
     )
 
 
 class DailyModelFilter(ModelFilter):
-    """Offers what nobody here knows too: its totals are under one name."""
+    """Offers UNKNOWN_MODEL too."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [*super().lookups(request, model_admin), (UNKNOWN, UNKNOWN)]
+        return [*super().lookups(request, model_admin), (UNKNOWN_MODEL, UNKNOWN_MODEL)]
 
 
 @admin.register(DailyUsage)
 class DailyUsageAdmin(ReadOnlyAdmin):
     list_display = (
-        "day", "model", "provider", "user_name", "api_key_name", "status", "requests", "prompt_tokens", "completion_tokens",
-        "total_tokens", "dollars", "unpriced",
+        "day", "model", "provider", "user_name", "api_key_name", "status", "requests",
+        "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "unpriced",
     )  # fmt: skip
     list_filter = ("status", ProviderFilter, DailyModelFilter)
     date_hierarchy = "day"
     search_fields = ("model",)
     search_help_text = _("The exact user name, user id, key prefix, or model.")
-    readonly_fields = ("id", "dollars")
+    readonly_fields = ("id", "cost_usd")
     ordering = ("-day", "-id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DailyUsage]:
-        return JumpingDays(self.model, using=self.model._default_manager.db).order_by(
-            *self.ordering
-        )
+        rows = IndexedDays(self.model, using=self.model._default_manager.db)
+        return rows.order_by(*self.ordering)
 
     @admin.display(description=_("cost (USD)"))
-    def dollars(self, totals: DailyUsage) -> str:
+    def cost_usd(self, totals: DailyUsage) -> str:
         return f"{totals.cost:f}"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[DailyUsage], search_term: str
     ) -> tuple[QuerySet[DailyUsage], bool]:
         term = search_term.strip()
-        return (queryset.filter(**found(term)) if term else queryset), False
+        return (queryset.filter(**_search_condition(term)) if term else queryset), False
 
 
-def found(term: str) -> dict[str, Any]:
-    """The condition that `term` stands for. Users and keys that are gone are found by id."""
-    users = (
-        get_user_model()
-        ._base_manager.filter(**{get_user_model().USERNAME_FIELD: term})
-        .values_list("pk", flat=True)
-    )
-    if user := users.first():
+def _search_condition(term: str) -> dict[str, Any]:
+    """A condition on what the term names. Deleted users are found by their id."""
+    if user := user_named(term):
         return {"user_id": str(user)}
-    if key := ApiKey.objects.filter(prefix=term).values_list("pk", flat=True).first():
+    if key := key_with_prefix(term):
         return {"api_key_id": key}
-    return (
-        {"user_id": term} if DailyUsage.objects.filter(user_id=term).exists() else {"model": term}
-    )
+    if DailyUsage.objects.filter(user_id=term).exists():
+        return {"user_id": term}
+    return {"model": term}

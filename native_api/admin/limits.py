@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from native_api.admin.fields import LinesField
-from native_api.admin.usage import ReadOnlyAdmin
+from native_api.admin.uncounted import ReadOnlyAdmin
 from native_api.limits.headers import number
 from native_api.models import Budget, Limit, ModelAccess
 

@@ -1,5 +1,7 @@
-"""Lists of published prices: which one counts, and deleting it to go back to the one before, or to
-what the package brings."""
+"""Lists of published prices: which one is used.
+
+Deleting the newest goes back to the list before it, or to the one in the package.
+"""
 
 from __future__ import annotations
 

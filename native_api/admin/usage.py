@@ -1,13 +1,12 @@
-"""Usage records: to look at, never to change. Stays fast on a table of millions.
+"""The usage records: read-only, and fast on a table of millions.
 
 Rules:
-1. No page counts rows. A page asks for one row more than it shows, and so knows whether there is an
-   older one.
-2. Every filter is served by an index that ends with the id, the id begins with the time, and the
-   list is in its order: a page is one short walk along one index. A period is a range of ids.
-3. The choices of a filter are found by jumping from value to value along the index; models by a
-   look at the newest totals, since callers make up any number of names.
-4. A search is for one exact thing, looked for in one indexed place after the other.
+1. No page counts rows (`uncounted`).
+2. Every filter uses an index that ends with the id. The id begins with the time, and the list is in
+   its order, so a page is one short walk along one index. A period is a range of ids.
+3. The choices of a filter are found with one index lookup each; models from the newest totals,
+   because callers can invent any number of names.
+4. A search looks for one exact term, in one indexed column after the other.
 """
 
 from __future__ import annotations
@@ -19,27 +18,23 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.contrib.auth import get_user_model
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from native_api.admin.uncounted import ReadOnlyAdmin
 from native_api.models import ApiKey, DailyUsage, UsageRecord
-from native_api.usage.daily_names import UNKNOWN
-from native_api.usage.entry import first_id_of
+from native_api.usage.entry import first_id_at
+from native_api.usage.totals_names import UNKNOWN_MODEL
 
 MAX_CHOICES: Final = 50
 """Values that a filter offers."""
 
-SAMPLE: Final = 5000
-"""Daily totals that are looked at for the models that were used of late. Within a day they come in
-the order of digests, so by chance."""
-
-MAX_PAGE_DIGITS: Final = 7
+SAMPLED_TOTALS: Final = 5000
+"""Daily totals that are searched for recently used models. Within a day they are in the order of
+digests, which is random."""
 
 PERIODS: Final = {
     "1h": (_("Past hour"), timedelta(hours=1)),
@@ -47,29 +42,6 @@ PERIODS: Final = {
     "7d": (_("Past 7 days"), timedelta(days=7)),
     "30d": (_("Past 30 days"), timedelta(days=30)),
 }
-
-
-class UncountedPaginator(Paginator):  # type: ignore[type-arg]
-    """Knows the rows up to the present page and whether there is another one after it."""
-
-    present = 1
-
-    @cached_property
-    def count(self) -> int:
-        before = (self.present - 1) * self.per_page
-        rows = self.object_list.values_list("pk", flat=True)[before : before + self.per_page + 1]  # type: ignore[attr-defined]
-        return before + len(rows)
-
-
-class UncountedChangeList(ChangeList):
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        if not self.multi_page:
-            # Django takes all rows where there is one page, and a page number beyond the end looks
-            # like that too.
-            self.result_list = self.result_list[: self.list_per_page]
-        # Equal counts keep the search form from telling how many there are, which nobody knows.
-        self.full_result_count = self.result_count
 
 
 class PeriodFilter(admin.SimpleListFilter):
@@ -83,13 +55,13 @@ class PeriodFilter(admin.SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[UsageRecord]
     ) -> QuerySet[UsageRecord]:
         period = PERIODS.get(self.value() or "")
-        return (
-            queryset.filter(pk__gte=first_id_of(timezone.now() - period[1])) if period else queryset
-        )
+        if not period:
+            return queryset
+        return queryset.filter(pk__gte=first_id_at(timezone.now() - period[1]))
 
 
 class IndexedFilter(admin.SimpleListFilter):
-    """The values of an indexed text column, which is also the parameter's name."""
+    """Offers the values of an indexed text column, which is also the parameter's name."""
 
     column: str
 
@@ -111,18 +83,17 @@ class ProviderFilter(IndexedFilter):
 
 
 class ModelFilter(IndexedFilter):
-    """Offers the models that were used most of late. Any other is found by a search for its
-    name."""
+    """Offers the models that were used most recently. Search for the name of any other."""
 
     title = _("model")
     parameter_name = column = "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in used_models()]
+        return [(name, name) for name in recent_models()]
 
 
 class StreamFilter(admin.SimpleListFilter):
-    """Django's own filter asks `WHERE stream`, for which SQLite takes no index."""
+    """Django's own filter queries `WHERE stream`, for which SQLite does not use the index."""
 
     title = _("stream")
     parameter_name = "stream"
@@ -138,8 +109,7 @@ class StreamFilter(admin.SimpleListFilter):
 
 
 def distinct_values(model: type[Model], column: str) -> Iterable[str]:
-    """Up to MAX_CHOICES values in order, each found by one index lookup. The empty one is left
-    out."""
+    """Up to MAX_CHOICES values in order, except the empty one, with one index lookup each."""
     last = ""
     for _number in range(MAX_CHOICES):
         rows = model._default_manager.filter(**{f"{column}__gt": last}).order_by(column)
@@ -150,60 +120,35 @@ def distinct_values(model: type[Model], column: str) -> Iterable[str]:
         yield last
 
 
-def used_models() -> list[str]:
-    """Up to MAX_CHOICES models that answered, by the requests that the newest daily totals count.
-    UNKNOWN is none of them."""
-    newest = DailyUsage.objects.order_by("-day", "-id").values_list("model", "status", "requests")[
-        :SAMPLE
-    ]
+def recent_models() -> list[str]:
+    """Up to MAX_CHOICES models with the most successful requests in the newest daily totals.
+
+    Without UNKNOWN_MODEL.
+    """
+    newest = DailyUsage.objects.order_by("-day", "-id").values_list("model", "status", "requests")
     requests: Counter[str] = Counter()
-    for model, status, count in newest:
-        if status == UsageRecord.Status.OK and model != UNKNOWN:
+    for model, status, count in newest[:SAMPLED_TOTALS]:
+        if status == UsageRecord.Status.OK and model != UNKNOWN_MODEL:
             requests[model] += count
     return sorted(model for model, _count in requests.most_common(MAX_CHOICES))
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Of a table of millions that only the recorder writes."""
+def user_named(name: str) -> Any:
+    """The primary key of the user with this name, or None."""
+    users = get_user_model()._base_manager.filter(**{get_user_model().USERNAME_FIELD: name})
+    return users.values_list("pk", flat=True).first()
 
-    sortable_by = ()
-    list_per_page = 100
-    list_max_show_all = 0
-    list_select_related = False
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    actions = None
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return UncountedChangeList
-
-    def get_paginator(
-        self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any
-    ) -> UncountedPaginator:
-        paginator = UncountedPaginator(queryset, per_page)
-        page = request.GET.get(PAGE_VAR, "")
-        paginator.present = (
-            max(1, int(page))
-            if page.isascii() and page.isdigit() and len(page) <= MAX_PAGE_DIGITS
-            else 1
-        )
-        return paginator
+def key_with_prefix(prefix: str) -> int | None:
+    """The primary key of the API key with this prefix, or None."""
+    return ApiKey.objects.filter(prefix=prefix).values_list("pk", flat=True).first()
 
 
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at", "model", "provider", "user_name", "api_key_name", "stream", "status", "prompt_tokens", "completion_tokens",
-        "estimated", "cost", "latency_ms", "ttft_ms",
+        "created_at", "model", "provider", "user_name", "api_key_name", "stream", "status",
+        "prompt_tokens", "completion_tokens", "estimated", "cost", "latency_ms", "ttft_ms",
     )  # fmt: skip
     list_filter = (PeriodFilter, "status", ProviderFilter, ModelFilter, StreamFilter)
     search_fields = ("request_id",)
@@ -215,31 +160,25 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str
     ) -> tuple[QuerySet[UsageRecord], bool]:
         term = search_term.strip()
-        return (queryset.filter(**found(term)) if term else queryset), False
+        return (queryset.filter(**_search_condition(term)) if term else queryset), False
 
 
-def found(term: str) -> dict[str, Any]:
-    """The condition that `term` stands for: the first place that knows it, asked by one index
-    lookup each."""
+def _search_condition(term: str) -> dict[str, Any]:
+    """A condition on the first column that contains the term, with one index lookup each."""
     records = UsageRecord.objects
-    identity = _uuid(term)
+    identity = _parse_uuid(term)
     if identity and records.filter(pk=identity).exists():
         return {"pk": identity}
     if records.filter(request_id=term).exists():
         return {"request_id": term}
-    users = (
-        get_user_model()
-        ._base_manager.filter(**{get_user_model().USERNAME_FIELD: term})
-        .values_list("pk", flat=True)
-    )
-    if user := users.first():
+    if user := user_named(term):
         return {"user": user}
-    if key := ApiKey.objects.filter(prefix=term).values_list("pk", flat=True).first():
+    if key := key_with_prefix(term):
         return {"api_key": key}
     return {"model": term}
 
 
-def _uuid(term: str) -> UUID | None:
+def _parse_uuid(term: str) -> UUID | None:
     try:
         return UUID(term)
     except ValueError:

@@ -87,7 +87,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await sync_to_async(recorder.start, thread_sensitive=False)()
-            await lookup.aready()
+            await lookup.ensure_ready()
             _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":

@@ -144,7 +144,9 @@ def route_of(
     for position, told in enumerate(definition.get("TARGETS") or ()):
         try:
             target = target_of(told, providers)
-            targets.append(replace(target, cost=lookup.blended(target)) if by_price else target)
+            targets.append(
+                replace(target, cost=lookup.blended_price(target)) if by_price else target
+            )
         except ConfigurationError as error:
             problems.append(problem_of(f"{place}['TARGETS'][{position}]", error))
     if not targets:

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Final, Protocol
 
 from native_api.exceptions import NativeError, ProviderFault
-from native_api.gateway.produced_tokens import Produced, counted
+from native_api.gateway.produced_tokens import ProducedTokens, resolve_usage
 from native_api.logs import get_logger
 from native_api.pricing import lookup
-from native_api.pricing.tables import count_of
+from native_api.pricing.costs import token_count
 from native_api.types import (
     Caller,
     ChatCompletion,
@@ -31,8 +31,8 @@ from native_api.types import (
 from native_api.types.model_names import Named
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.usage import recorder, tokens
-from native_api.usage.daily_names import daily_name, is_answered
-from native_api.usage.entry import UsageEntry, moment_of, new_id
+from native_api.usage.entry import UsageEntry, new_id, time_of_id
+from native_api.usage.totals_names import is_answered, name_in_totals
 
 logger = get_logger("native_api.usage")
 
@@ -118,7 +118,7 @@ class CallRecord:
         self._count(usage, is_whole=True)
 
     def _count(self, usage: Usage | None, is_whole: bool) -> None:
-        self.usage, self._entry.estimated = counted(
+        self.usage, self._entry.estimated = resolve_usage(
             usage, self._produced, self._sent_tokens, is_whole
         )
         self._is_counted = True
@@ -126,8 +126,8 @@ class CallRecord:
     def _sent_tokens(self) -> int:
         return self.attempts.sent_tokens or tokens.prompt_tokens(self.chat)
 
-    def _new_counter(self) -> Produced:
-        return Produced((self.chat.get("audio") or {}).get("format") or "")
+    def _new_counter(self) -> ProducedTokens:
+        return ProducedTokens((self.chat.get("audio") or {}).get("format") or "")
 
     # --- the end ---------------------------------------------------------------------------------------------
 
@@ -210,14 +210,16 @@ class CallRecord:
             entry.provider_model = self.attempts.target.model
         if self.usage is not None:
             _copy_usage(entry, self.usage)
-            lookup.charge(entry, self.attempts.target, self.usage, self._service_tier)
+            entry.cost, entry.price = lookup.cost_and_price(
+                self.attempts.target, self.usage, self._service_tier
+            )
         entry.counted_as = self._total_name()
         entries = [entry, *(self._hedged_entry(*attempt) for attempt in self.attempts.hedged)]
         self._settle_limits(entries)
         for record in entries:
             recorder.record(record)
         if entry.api_key_id is not None:
-            recorder.touch_key(entry.api_key_id)
+            recorder.note_key_use(entry.api_key_id)
 
     def _total_name(self) -> str:
         """The model's name in the daily totals; "" if it is the requested name."""
@@ -229,7 +231,9 @@ class CallRecord:
             if target and is_direct and is_answered(entry)
             else None
         )
-        name = daily_name(self.requested_model, answering, caller, moment_of(entry.id).toordinal())
+        name = name_in_totals(
+            self.requested_model, answering, caller, time_of_id(entry.id).toordinal()
+        )
         return "" if name == entry.model else name
 
     def _settle_limits(self, entries: Sequence[UsageEntry]) -> None:
@@ -255,21 +259,21 @@ class CallRecord:
         produced = self._new_counter()
         for delta in deltas:
             produced.add(delta)
-        used, entry.estimated = counted(usage, produced, self._sent_tokens, is_whole=False)
+        used, entry.estimated = resolve_usage(usage, produced, self._sent_tokens, is_complete=False)
         _copy_usage(entry, used)
-        lookup.charge(entry, target, used)
+        entry.cost, entry.price = lookup.cost_and_price(target, used)
         return entry
 
 
 def _copy_usage(entry: UsageEntry, usage: Usage) -> None:
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
-    entry.prompt_tokens = count_of(usage.get("prompt_tokens"))
-    entry.completion_tokens = count_of(usage.get("completion_tokens"))
-    entry.total_tokens = count_of(usage.get("total_tokens"))
-    entry.cached_tokens = count_of(prompt.get("cached_tokens"))
-    entry.cache_write_tokens = count_of(prompt.get("cache_write_tokens"))
-    entry.reasoning_tokens = count_of(completion.get("reasoning_tokens"))
+    entry.prompt_tokens = token_count(usage.get("prompt_tokens"))
+    entry.completion_tokens = token_count(usage.get("completion_tokens"))
+    entry.total_tokens = token_count(usage.get("total_tokens"))
+    entry.cached_tokens = token_count(prompt.get("cached_tokens"))
+    entry.cache_write_tokens = token_count(prompt.get("cache_write_tokens"))
+    entry.reasoning_tokens = token_count(completion.get("reasoning_tokens"))
 
 
 def _record_status(error: BaseException) -> str:

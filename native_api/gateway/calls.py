@@ -90,7 +90,7 @@ async def _admit(
     caller = await resolve_caller(caller)
     plan = await resolve_call(chat, caller)
     plan.caller = caller.identity
-    await lookup.aready()
+    await lookup.ensure_ready()
     call_record.reservation = reservation = CallReservation(chat, plan, call_record.record_id)
     await reservation.bind(caller)
     return plan, reservation

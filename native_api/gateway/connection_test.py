@@ -103,7 +103,7 @@ async def probe(
     }
     call_record = CallRecord(chat, caller, request_id, "check")
     call_record.attempts.target = target
-    await lookup.aready()
+    await lookup.ensure_ready()
     result, started = ProbeResult(target), time.monotonic()
     try:
         with call_record:

@@ -112,7 +112,7 @@ def reserve(
 
     Raises NoRoom, and then nothing has changed; or what the database raises.
     """
-    alias = location.database()
+    alias = location.database_alias()
     connection: Any = connections[alias]
     connection.health_check_done = (
         True  # asking first whether it still works would cost each call a trip
@@ -237,7 +237,7 @@ def _take(key: int, want: Want, record_id: UUID, expires_at: datetime, alias: st
 
 def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
     """How the budgets of these counters stand, as far as there are any."""
-    rows = Budget._base_manager.using(location.database()).filter(counter__in=spans)
+    rows = Budget._base_manager.using(location.database_alias()).filter(counter__in=spans)
     found = {
         row.counter: Level(row.used, row.reserved)
         for row in rows
@@ -248,7 +248,7 @@ def levels(spans: Mapping[str, Span]) -> dict[str, Level]:
 
 def release(record_id: UUID) -> None:
     """Give back what a call holds that will have no record to settle it with."""
-    _end(location.database(), {}, record_id=record_id)
+    _end(location.database_alias(), {}, record_id=record_id)
 
 
 # --- the end of reservations ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.exceptions import BudgetExceeded, ConfigurationError, SettingError
 from native_api.limits.rules import Rule
 from native_api.models.fields import units_of
-from native_api.pricing import lookup, tables
+from native_api.pricing import costs, lookup, tables
 from native_api.routing.route import Route
 from native_api.types import ChatRequest, Target, Usage
 from native_api.types.model_names import canonical
@@ -118,13 +118,13 @@ class Demand:
     @cached_property
     def cost(self) -> int:
         """Units. Raises BudgetExceeded if the target's price is not known."""
-        told = lookup.estimate(self.target, self.input_tokens, self.output_tokens, self._tier)
+        told = lookup.max_cost(self.target, self.input_tokens, self.output_tokens, self._tier)
         if told is None:
             fallback = fallback_price()
             told = (
                 None
                 if fallback is None
-                else tables.most(fallback, self.input_tokens, self.output_tokens)
+                else costs.max_cost(fallback, self.input_tokens, self.output_tokens)
             )
         if told is None:
             raise BudgetExceeded(
@@ -192,7 +192,7 @@ def _cost_of(entry: UsageEntry, reserved: int) -> int:
     if not entry.total_tokens:
         return 0
     fallback = fallback_price()
-    told = None if fallback is None else tables.cost(fallback, _usage(entry))
+    told = None if fallback is None else costs.call_cost(fallback, _usage(entry))
     return reserved if told is None else units_of(told)
 
 

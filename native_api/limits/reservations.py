@@ -72,7 +72,7 @@ _outage: Final = Backoff(
 @cache
 def _database_threads() -> background.Threads:
     """One for SQLite, which has one writer: others would only wait for its lock, and wait long."""
-    size = 1 if connections[location.database()].vendor == "sqlite" else 4
+    size = 1 if connections[location.database_alias()].vendor == "sqlite" else 4
     return background.Threads("native-api-budgets", size, keep_connections=True)
 
 

@@ -1,5 +1,7 @@
-"""Lists of published prices that `manage.py native_update_prices` has fetched. The newest counts,
-in every process."""
+"""Lists of published prices fetched by `manage.py native_update_prices`.
+
+The newest one is used, in every process.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PriceList(models.Model):
-    """`data` is JSON as text, just as it was served: a column of JSON would be read back as
-    floats."""
+    """`data` is JSON as text, exactly as fetched: a JSON column would be read back as floats."""
 
     fetched_at = models.DateTimeField(_("fetched at"))
     source = models.CharField(_("source"), max_length=500)

@@ -1,5 +1,7 @@
-"""What was used: one row per request that reached routing, and the totals of each day. Written by
-`native_api.usage` alone."""
+"""Usage: one row per request that reached routing, and the totals of each day.
+
+Only `native_api.usage` writes these tables.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from native_api.models.fields import UNITS, MomentField, MoneyField
 
 
 class UsageRecord(models.Model):
-    """Tokens, cost, timing and end of one request. Holds no prompt or answer text.
+    """Tokens, cost, timing and status of one request. Contains no prompt or answer text.
 
-    `id` is a UUIDv7 made in the process that served the request, which is what makes writing it
-    twice harmless.
+    `id` is a UUIDv7 made in the process that served the request, so writing a record twice is
+    harmless.
     """
 
     class Status(models.TextChoices):
@@ -54,7 +56,7 @@ class UsageRecord(models.Model):
         _("counted as"),
         max_length=200,
         blank=True,
-        help_text=_("The model's name in the daily totals. Empty where it is the model's own."),
+        help_text=_("The model's name in the daily totals, if it differs from the model."),
     )
     provider = models.CharField(_("provider"), max_length=100, blank=True)
     provider_model = models.CharField(_("provider's model"), max_length=200, blank=True)
@@ -71,11 +73,14 @@ class UsageRecord(models.Model):
     estimated = models.BooleanField(
         _("estimated"),
         default=False,
-        help_text=_("The provider told no counts to rely on, so these are estimates."),
+        help_text=_("The provider sent no reliable counts, so these are estimates."),
     )
     cost = MoneyField(_("cost (USD)"), null=True, blank=True)
     price = models.JSONField(
-        _("price"), null=True, blank=True, help_text=_("What the cost was worked out with.")
+        _("price"),
+        null=True,
+        blank=True,
+        help_text=_("The prices that the cost was computed with."),
     )
     latency_ms = models.PositiveIntegerField(_("latency (ms)"), default=0)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
@@ -86,8 +91,8 @@ class UsageRecord(models.Model):
         verbose_name = _("usage record")
         verbose_name_plural = _("usage records")
         ordering = ("-id",)
-        # An id begins with the time: each of these serves "the newest where …" and "of a period
-        # where …" in one walk.
+        # An id begins with the time, so each of these serves "the newest rows with …" and "the rows
+        # of a period with …" in one walk.
         indexes = [
             models.Index(fields=["user", "-id"], name="native_usage_user"),
             models.Index(fields=["api_key", "-id"], name="native_usage_key"),
@@ -106,15 +111,15 @@ class UsageRecord(models.Model):
 class DailyUsage(models.Model):
     """The sums over a day's records of one user, key, provider, model, provider's model and status.
 
-    Models stand under the names of `usage.daily_names`. `provider_model` is empty of calls that the
-    provider did not answer. Users and keys are values, not references: the totals outlive them, and
-    the records. `user_id` is the user's primary key as text, empty for nobody. `id` is a digest of
-    what is summed together, which names the row without asking for it.
+    Models have the names of `usage.totals_names`. `provider_model` is empty if the provider did not
+    answer. Users and keys are values, not references, because the totals outlive them and the
+    records. `user_id` is the user's primary key as text, empty for calls without a user. `id` is a
+    digest of the grouped columns, so a row is found without a query.
     """
 
     LIMIT: Final = 2**62 - 1
-    """A sum stops there: 4.6 million USD a day and row. Two of them still fit in the column, so
-    that adding never fails."""
+    """A sum stops there: 4.6 million USD per day and row. The sum of two still fits in the column,
+    so adding never fails."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     day = models.DateField(_("day"), help_text=_("In the site's time zone."))
@@ -137,7 +142,7 @@ class DailyUsage(models.Model):
     unpriced = models.PositiveBigIntegerField(
         _("unpriced requests"),
         default=0,
-        help_text=_("They reached a provider, and what they cost is not known."),
+        help_text=_("Requests that reached a provider and whose cost is not known."),
     )
     pruned = models.BooleanField(
         _("pruned"),
@@ -149,8 +154,8 @@ class DailyUsage(models.Model):
         verbose_name = _("daily usage")
         verbose_name_plural = _("daily usage")
         ordering = ("-day", "-id")
-        # Sums change all the time and what is summed together never does, so that these cost
-        # nothing but a group's first record.
+        # Only the sums are updated, never the indexed columns, so updates do not touch these
+        # indexes.
         indexes = [
             models.Index(fields=["user_id", "day", "model"], name="native_daily_user"),
             models.Index(fields=["api_key_id", "day", "model"], name="native_daily_key"),
@@ -164,5 +169,5 @@ class DailyUsage(models.Model):
 
     @property
     def cost(self) -> Decimal:
-        """In US dollars, exactly."""
+        """US dollars, exact."""
         return self.cost_units * UNITS

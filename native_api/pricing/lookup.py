@@ -1,13 +1,14 @@
-"""What a target's calls cost: by the site's own PRICE, else by the prices that its vendor
-publishes, else nobody knows.
+"""What the calls of a target cost.
+
+The site's own PRICE is used, else the prices that the vendor publishes; else the price is unknown.
 
 Rules:
 1. An unknown price is None, never zero: nothing that was used looks free.
-2. The target's own price wins over the provider's, which wins over the published ones. Tables are
-   not mixed.
+2. The target's own price takes precedence over the provider's, and that over the published ones.
+   Tables are not mixed.
 3. Nothing here raises into a call, and nothing waits for the database on an event loop.
-4. The newest list in the database counts. A process looks for one when it starts, and then at most
-   once a minute.
+4. The newest list in the database is used. A process looks for a newer one when it starts, and then
+   at most once a minute.
 """
 
 from __future__ import annotations
@@ -22,242 +23,243 @@ from typing import Final, NamedTuple
 
 from native_api import background
 from native_api.logs import get_logger
-from native_api.pricing import published, tables
-from native_api.types import Target, Usage
+from native_api.pricing import costs, published, tables
+from native_api.types import Json, Target, Usage
 from native_api.types.model_names import canonical
-from native_api.usage.entry import UsageEntry
 
 logger = get_logger("native_api.pricing")
 
-MAX_AGE: Final = 60.0
-"""Seconds that a price which depends on the time, and the list itself, are used without looking
-again."""
+MAX_AGE_SECONDS: Final = 60.0
+"""How long a price that depends on the time, and the list itself, are used before looking again."""
 
-PATIENCE: Final = 5.0
-"""Seconds that the first call waits for the prices."""
+READY_TIMEOUT_SECONDS: Final = 5.0
+"""How long the first call waits for the prices."""
 
-MOST_REMEMBERED: Final = 10_000
-MOST_COST: Final = Decimal(10) ** 12
-"""USD: the database holds less than this."""
+MAX_REMEMBERED_TABLES: Final = 10_000
+MAX_COST: Final = Decimal(10) ** 12
+"""USD. The database stores only smaller amounts."""
 
-TIERS: Final = frozenset({"flex", "priority", "fast"})
+PRICED_TIERS: Final = frozenset({"flex", "priority", "fast"})
 """Service tiers with prices of their own."""
 
 FREE: Final[tables.Table] = {"INPUT": tables.ZERO, "OUTPUT": tables.ZERO}
-GIVEN: Final[Mapping[str, tables.Table]] = {"echo": FREE}
-"""What is known without a list: the echo works in this process."""
+BUILT_IN: Final[Mapping[str, tables.Table]] = {"echo": FREE}
+"""Prices that need no list: the echo provider runs in this process."""
 
 
-class _Known(NamedTuple):
-    """A looked-up price, and until when it holds, on the monotonic clock."""
+class _Remembered(NamedTuple):
+    """The result of a lookup, and until when it is valid, on the monotonic clock."""
 
     table: tables.Table | None
-    until: float
+    valid_until: float
 
 
-class _Lists:
-    """The process's edition of the published prices and what was looked up in it."""
+class _PublishedPrices:
+    """The edition of the published prices that this process uses, and the lookups in it."""
 
     def __init__(self) -> None:
-        self.edition: published.Published | None = None
+        self.edition: published.Edition | None = None
         self.row: int | None = None
-        """The id of the database's list that `edition` was read from, None for the package's
-        own."""
-        self.looked_at: float
-        self.look: Future[None] | None
-        self.known: dict[tuple[str, str, str, str], _Known] = {}
+        """The id of the database's list that `edition` was read from; None for the package's."""
+        self.refreshed_at: float
+        self.refreshing: Future[None] | None
+        self.remembered: dict[tuple[str, str, str, str], _Remembered] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """A lock held by a thread that the child does not have would never be released, nor would
-        what it looks for come."""
+        """The child lacks the parent's threads: it would wait forever for their lock or result."""
         self.lock = threading.Lock()
-        self.looked_at, self.look = float("-inf"), None
+        self.refreshed_at, self.refreshing = float("-inf"), None
 
-    def load(self) -> published.Published:
+    def load(self) -> published.Edition:
         with self.lock:
             if self.edition is None:
                 self.use(published.bundled(), None)
             assert self.edition is not None
             return self.edition
 
-    def use(self, edition: published.Published, row: int | None) -> None:
-        self.edition, self.row, self.known = edition, row, {}
+    def use(self, edition: published.Edition, row: int | None) -> None:
+        self.edition, self.row, self.remembered = edition, row, {}
 
     def refresh(self) -> None:
-        """Take the database's newest list where that is another one than before."""
+        """Use the database's newest list, if it is another one than before."""
         self.load()
-        self.looked_at = time.monotonic()
+        self.refreshed_at = time.monotonic()
         with self.lock:
-            newest = _newest()
+            newest = _newest_row()
             if newest != self.row:
-                self.row = (
-                    newest  # also where it cannot be read, so that it is not read again and again
+                # Set before reading, so that a list that cannot be read is not read again.
+                self.row = newest
+                edition = (
+                    published.bundled() if newest is None else published.read(_text_of_row(newest))
                 )
-                self.use(
-                    published.bundled() if newest is None else published.read(_text(newest)), newest
-                )
+                self.use(edition, newest)
 
 
-_lists = _Lists()
+_published = _PublishedPrices()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_lists.after_fork)
+    os.register_at_fork(after_in_child=_published.after_fork)
 _threads: Final = background.Threads("native-api-prices", 1)
 
 
-def _newest() -> int | None:
+def _newest_row() -> int | None:
     from native_api.models import PriceList
 
     return PriceList.objects.values_list("pk", flat=True).first()
 
 
-def _text(row: int) -> str:
+def _text_of_row(row: int) -> str:
     from native_api.models import PriceList
 
     return PriceList.objects.values_list("data", flat=True).get(pk=row)
 
 
-# --- making ready ----------------------------------------------------------------------------------------------
+# --- loading ---------------------------------------------------------------------------------------
 
 
 def load() -> None:
-    """Make the published prices known to this process. The first call takes some tenths of a
-    second, later ones nothing."""
-    if _lists.edition is None:
-        _lists.load()
+    """Load the published prices. The first call takes some tenths of a second, later ones none."""
+    if _published.edition is None:
+        _published.load()
 
 
 def refresh() -> None:
-    """Look for a newer list now. Queries the database. What is wrong with that, or with the list,
-    leaves the prices as they were."""
+    """Look for a newer list now. Queries the database; if that fails, the prices stay the same."""
     try:
-        _lists.refresh()
+        _published.refresh()
     except Exception as error:
         logger.warning(
-            "No newer prices could be looked for (%s); they stay as they were.",
+            "Newer prices could not be loaded (%s). The current ones stay in use.",
             type(error).__name__,
         )
 
 
-async def aready() -> None:
-    """Wait, the first time, until prices are known; later only have a worker thread look for newer
-    ones, once a minute."""
-    if time.monotonic() - _lists.looked_at < MAX_AGE:
-        if _lists.edition is None and _lists.look is not None:
-            await _looked(_lists.look)
+async def ensure_ready() -> None:
+    """Wait for the prices before the first call.
+
+    Later, once a minute, let a worker thread look for newer ones, without waiting for it.
+    """
+    if time.monotonic() - _published.refreshed_at < MAX_AGE_SECONDS:
+        if _published.edition is None and _published.refreshing is not None:
+            await _wait_for(_published.refreshing)
         return
-    _lists.looked_at = time.monotonic()
-    _lists.look = _threads.submit(refresh)
-    if _lists.edition is None:
-        await _looked(_lists.look)
+    _published.refreshed_at = time.monotonic()
+    _published.refreshing = _threads.submit(refresh)
+    if _published.edition is None:
+        await _wait_for(_published.refreshing)
 
 
-async def _looked(look: Future[None]) -> None:
+async def _wait_for(refreshing: Future[None]) -> None:
     try:
-        await _threads.wait(PATIENCE, look)
+        await _threads.wait(READY_TIMEOUT_SECONDS, refreshing)
     except background.HangingCall:
-        logger.warning("Prices could not be read in %g s.", PATIENCE)
+        logger.warning("The prices could not be loaded in %g s.", READY_TIMEOUT_SECONDS)
 
 
-def forget() -> None:
-    """Look for the newest list with the next call, and look up everything anew."""
-    _lists.looked_at = float("-inf")
-    _lists.known = {}
+def forget_prices() -> None:
+    """Look for the newest list with the next call, and forget all earlier lookups."""
+    _published.refreshed_at = float("-inf")
+    _published.remembered = {}
 
 
-# --- a target's price ------------------------------------------------------------------------------------------
+# --- a target's price ------------------------------------------------------------------------------
 
 
 def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | None:
-    """The prices of a target's calls as they are now; None where nobody tells them. Never raises.
+    """The current prices of a target's calls; None if they are not known. Never raises.
 
-    `speed` and `tier` are Anthropic's and the service tier that a reply tells, where that is not
-    the ordinary one.
+    `speed` is Anthropic's, `tier` the service tier, both as the reply says, or empty if they are
+    the ordinary ones.
     """
-    told = target.price or target.provider.price
-    if told:
-        return told
+    own_price = target.price or target.provider.price
+    if own_price:
+        return own_price
     vendor = target.provider.vendor
     if not vendor:
         return None
     model = canonical(target.model)
-    known = _lists.known.get((vendor, model, speed, tier))
-    if known is None or known.until < time.monotonic():
-        known = _look_up(vendor, model, speed, tier)
-    return known.table
+    remembered = _published.remembered.get((vendor, model, speed, tier))
+    if remembered is None or remembered.valid_until < time.monotonic():
+        remembered = _look_up(vendor, model, speed, tier)
+    return remembered.table
 
 
-def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Known:
-    if vendor in GIVEN or vendor not in published.LISTS:
-        return _Known(GIVEN.get(vendor), float("inf"))
-    memory = _lists.known
+def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Remembered:
+    if vendor in BUILT_IN or vendor not in published.LISTS:
+        return _Remembered(BUILT_IN.get(vendor), float("inf"))
+    # Taken before the edition is read: if another one comes into use meanwhile, this result is lost.
+    lookups = _published.remembered
     try:
-        edition = _lists.load()
-        found = edition.model(vendor, model)
-        context = {
-            name: value for name, value in (("speed", speed), ("service_tier", tier)) if value
-        }
-        own = found is not None and bool(context) and edition.is_its_own(vendor, found)
-        table = (
-            None
-            if found is None
-            else published.table_of(found, context if own else published.STANDARD)
-        )
-        lasting = found is None or not published.varies(found)
+        table, is_lasting = _read_table(vendor, model, speed, tier)
     except Exception as error:
         logger.warning(
             "The published prices of %s cannot be read: %s.", vendor, type(error).__name__
         )
-        table, lasting = None, False
-    known = _Known(table, float("inf") if lasting else time.monotonic() + MAX_AGE)
-    if len(memory) >= MOST_REMEMBERED:
-        memory.clear()
-    memory[vendor, model, speed, tier] = known
-    return known
+        table, is_lasting = None, False
+    valid_until = float("inf") if is_lasting else time.monotonic() + MAX_AGE_SECONDS
+    remembered = _Remembered(table, valid_until)
+    if len(lookups) >= MAX_REMEMBERED_TABLES:
+        lookups.clear()
+    lookups[vendor, model, speed, tier] = remembered
+    return remembered
+
+
+def _read_table(vendor: str, model: str, speed: str, tier: str) -> tuple[tables.Table | None, bool]:
+    """The table in the current edition, and whether it is the same at all times."""
+    edition = _published.load()
+    listed = edition.find_model(vendor, model)
+    if listed is None:
+        return None, True
+    context = {name: value for name, value in (("speed", speed), ("service_tier", tier)) if value}
+    if context and not edition.is_on_own_list(vendor, listed):
+        context = {}
+    return published.table_of(listed, context), not published.is_time_dependent(listed)
 
 
 def cost(target: Target | None, usage: Usage | None) -> Decimal | None:
-    """USD; None where the price or the usage is not known."""
-    return _charged(target, usage, "")[1]
+    """USD; None if the price or the usage is not known."""
+    return _table_and_cost(target, usage, "")[1]
 
 
-def charge(entry: UsageEntry, target: Target | None, usage: Usage | None, tier: str = "") -> None:
-    """Sets the entry's cost and the price that it was worked out with, each to None where it is not
-    known.
+def cost_and_price(
+    target: Target | None, usage: Usage | None, tier: str = ""
+) -> tuple[Decimal | None, Json | None]:
+    """The cost in USD and the price it was computed with, each None if not known. Never raises.
 
-    `tier` is the service tier that the reply tells. Where no price is published for that, the
-    ordinary one counts.
+    `tier` is the service tier that the reply names. If no price is published for it, the ordinary
+    one is used.
     """
-    entry.price = entry.cost = None
     try:
-        table, entry.cost = _charged(target, usage, tier)
-        entry.price = None if table is None else tables.to_json(table)
+        table, amount = _table_and_cost(target, usage, tier)
+        return amount, None if table is None else tables.to_json(table)
     except Exception:
-        logger.exception("A call could not be charged; its record has no cost.")
+        logger.exception("The cost of a call could not be computed; its record has no cost.")
+        return None, None
 
 
-def _charged(
+def _table_and_cost(
     target: Target | None, usage: Usage | None, tier: str
 ) -> tuple[tables.Table | None, Decimal | None]:
     if target is None or usage is None:
         return None, None
-    fast = "fast" if usage.get("speed") == "fast" else ""
-    table = price_of(target, fast, tier if tier in TIERS else "")
-    amount = None if table is None else tables.cost(table, usage)
-    return table, amount if amount is not None and amount < MOST_COST else None
+    speed = "fast" if usage.get("speed") == "fast" else ""
+    table = price_of(target, speed, tier if tier in PRICED_TIERS else "")
+    amount = None if table is None else costs.call_cost(table, usage)
+    return table, amount if amount is not None and amount < MAX_COST else None
 
 
-def estimate(
+def max_cost(
     target: Target, prompt_tokens: int, completion_tokens: int, tier: str = ""
 ) -> Decimal | None:
-    """USD that a call of text with so many tokens may cost at most in that service tier; None where
-    its price is not known."""
-    table = price_of(target, tier=tier if tier in TIERS else "")
-    return None if table is None else tables.most(table, prompt_tokens, completion_tokens)
+    """The maximum cost in USD of a text call of this size in this service tier.
+
+    None if the price is not known.
+    """
+    table = price_of(target, tier=tier if tier in PRICED_TIERS else "")
+    return None if table is None else costs.max_cost(table, prompt_tokens, completion_tokens)
 
 
-def blended(target: Target) -> Decimal | None:
-    """USD per million tokens of an ordinary mix, only for comparing; None where the price is not
-    known."""
+def blended_price(target: Target) -> Decimal | None:
+    """USD per million tokens of an ordinary mix, for comparing targets; None if not known."""
     table = price_of(target)
-    return None if table is None else tables.blended(table)
+    return None if table is None else costs.blended_price(table)

@@ -1,10 +1,10 @@
-"""The prices that vendors publish, as the package genai-prices collects them, read into our tables.
+"""The prices that vendors publish, from the package genai-prices, converted to our tables.
 
 Rules:
-1. Which list a provider's prices stand in is told by its preset, never guessed from a model's name.
-2. A model with a price that our tables cannot say, and that would change a chat's cost, has none:
-   unknown is better than wrong.
-3. The package is imported late, since that is slow, and only here.
+1. The preset of a provider determines its list. It is never guessed from a model's name.
+2. If a model has a price that our tables do not have, and that would change a chat's cost, its
+   price is unknown: that is better than wrong.
+3. The package is imported late, because that is slow, and only in this module.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final, Protocol
 
-from native_api.pricing import tables as prices
+from native_api.pricing import tables
 
 LISTS: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
@@ -46,9 +46,9 @@ LISTS: Final[Mapping[str, str]] = {
     "xai": "x-ai",
     "zai": "zai",
 }
-"""Preset -> the package's name for the list of its prices."""
+"""Preset -> the id of its list in the package."""
 
-MEMBERS: Final[Mapping[str, tuple[str, int]]] = {
+PRICE_NAMES: Final[Mapping[str, tuple[str, int]]] = {
     "input_mtok": ("INPUT", 0),
     "output_mtok": ("OUTPUT", 0),
     "cache_read_mtok": ("CACHED", 0),
@@ -64,26 +64,26 @@ MEMBERS: Final[Mapping[str, tuple[str, int]]] = {
     "requests_kcount": ("REQUEST", 3),
     "web_searches_kcount": ("WEB_SEARCH", 3),
 }
-"""The package's name for a price -> ours, and for how many of ours it is, as a power of ten."""
+"""The package's name for a price -> ours, and the power of ten by which its unit is larger."""
 
-NOT_OF_A_CHAT: Final = frozenset({"storage_searches_kcount"})
-"""Prices of what no reply's usage tells: left out."""
+IGNORED_PRICES: Final = frozenset({"storage_searches_kcount"})
+"""Prices of counts that no reply contains."""
 
-OF_EVERY_CHAT: Final = frozenset({"input_mtok", "output_mtok", "requests_kcount"})
-"""Without any of these there is no price."""
+REQUIRED_PRICES: Final = frozenset({"input_mtok", "output_mtok", "requests_kcount"})
+"""A model without any of these has no price."""
 
 Context = Mapping[str, str]
-"""What a call's price depends on beside its model: `speed`, `service_tier`."""
+"""What a call's price depends on apart from its model: `speed`, `service_tier`."""
 
 STANDARD: Final[Context] = {}
-OTHERS: Final[tuple[Context, ...]] = (
+OTHER_CONTEXTS: Final[tuple[Context, ...]] = (
     {"speed": "fast"},
     {"service_tier": "flex"},
     {"service_tier": "priority"},
 )
 
 
-class Model(Protocol):
+class ListedModel(Protocol):
     """The package's `ModelInfo`."""
 
     prices: Any
@@ -94,129 +94,141 @@ class Model(Protocol):
     ) -> Any: ...
 
 
-class Published:
-    """One edition of all lists. It is never changed."""
+class Edition:
+    """One edition of all lists. Immutable."""
 
     def __init__(self, providers: list[Any], priced: int = 0) -> None:
         self.providers = providers
         self.priced = priced
-        """How many models have a price, where that was counted."""
+        """The number of models that have a price, if they were counted."""
         self._by_id = {provider.id: provider for provider in providers}
 
-    def model(self, vendor: str, name: str) -> Model | None:
-        """The model of this name on the vendor's list; None where there is no such list or model.
-        Some milliseconds at worst."""
+    def find_model(self, vendor: str, name: str) -> ListedModel | None:
+        """The model of this name on the vendor's list, or None. Some milliseconds at worst."""
         provider = self._by_id.get(LISTS.get(vendor, ""))
-        found: Model | None = provider and provider.find_model(name, all_providers=self.providers)
-        return found
+        model: ListedModel | None = provider and provider.find_model(
+            name, all_providers=self.providers
+        )
+        return model
 
-    def is_its_own(self, vendor: str, model: Model) -> bool:
-        """Whether the model stands on the vendor's own list, not on that of one whose models it
-        serves too."""
+    def is_on_own_list(self, vendor: str, model: ListedModel) -> bool:
+        """Whether the model is on the vendor's own list, not on that of another vendor whose models
+        it serves too."""
         return any(model is each for each in self._by_id[LISTS[vendor]].models)
 
 
 def table_of(
-    model: Model, context: Context = STANDARD, moment: datetime | None = None
-) -> prices.Table | None:
-    """The model's prices as they are now, or at `moment`; None where they cannot be said in a
-    table, or there are none."""
+    model: ListedModel, context: Context = STANDARD, moment: datetime | None = None
+) -> tables.Table | None:
+    """The model's prices now, or at `moment`.
+
+    None if it has none, or one that a table does not have.
+    """
     if not model.prices:
         return None
-    told = vars(model.get_prices(moment or datetime.now(UTC), context or None))
-    known = {
+    members = vars(model.get_prices(moment or datetime.now(UTC), context or None))
+    prices = {
         name: price
-        for name, price in told.items()
-        if price is not None and name not in NOT_OF_A_CHAT
+        for name, price in members.items()
+        if price is not None and name not in IGNORED_PRICES
     }
-    can_be_said = known.keys() <= MEMBERS.keys() and known.keys() & OF_EVERY_CHAT
-    return prices.parse(_written(known)) if can_be_said else None
+    is_convertible = prices.keys() <= PRICE_NAMES.keys() and prices.keys() & REQUIRED_PRICES
+    return tables.parse(_to_definition(prices)) if is_convertible else None
 
 
-def varies(model: Model) -> bool:
+def is_time_dependent(model: ListedModel) -> bool:
     """Whether the prices depend on the day or its hour."""
     return (isinstance(model.prices, list) and len(model.prices) > 1) or any(
         each.constraint for each in model.price_variants or ()
     )
 
 
-def _written(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The prices as a site would write them: a step holds every price that has one at or below
-    it."""
+def _to_definition(prices: Mapping[str, Any]) -> dict[str, Any]:
+    """The prices as a site would write them.
+
+    A step contains all tiered prices, each at its highest tier up to that step.
+    """
     table: dict[str, Any] = {
-        MEMBERS[name][0]: _amount(name, _base(price)) for name, price in told.items()
+        PRICE_NAMES[name][0]: _convert(name, _base_price(price)) for name, price in prices.items()
     }
-    tiered = {name: price for name, price in told.items() if not isinstance(price, Decimal)}
+    tiered = {name: price for name, price in prices.items() if not isinstance(price, Decimal)}
     starts = sorted({tier.start for price in tiered.values() for tier in price.tiers})
     steps = {
         start: {
-            MEMBERS[name][0]: _amount(name, _at(price, start)) for name, price in tiered.items()
+            PRICE_NAMES[name][0]: _convert(name, _price_at(price, start))
+            for name, price in tiered.items()
         }
         for start in starts
     }
-    return {**table, prices.ABOVE: steps} if steps else table
+    return {**table, tables.ABOVE: steps} if steps else table
 
 
-def _base(price: Any) -> Any:
+def _base_price(price: Any) -> Any:
     return price if isinstance(price, Decimal) else price.base
 
 
-def _at(price: Any, start: int) -> Any:
+def _price_at(price: Any, start: int) -> Any:
     return next((tier.price for tier in reversed(price.tiers) if tier.start <= start), price.base)
 
 
-def _amount(name: str, price: Any) -> Decimal:
+def _convert(name: str, price: Any) -> Decimal:
     if not isinstance(price, Decimal):
         raise ValueError(f"the price {name} is not a decimal number: {price!r}")
-    return price.scaleb(-MEMBERS[name][1]).normalize() if MEMBERS[name][1] else price
+    exponent = PRICE_NAMES[name][1]
+    return price.scaleb(-exponent).normalize() if exponent else price
 
 
 @cache
-def bundled() -> Published:
+def bundled() -> Edition:
     """The edition in the package itself. The first call takes some tenths of a second."""
     from genai_prices.data import providers
 
-    return Published(providers)
+    return Edition(providers)
 
 
-def read(text: str) -> Published:
-    """The edition in a document of the package's own format. Raises ValueError where any part of it
-    cannot be used."""
+def read(text: str) -> Edition:
+    """The edition in a document of the package's format.
+
+    Raises ValueError if any part of it cannot be used.
+    """
     from genai_prices.types import _providers_from_raw
 
     try:
-        told = json.loads(text, parse_float=Decimal, parse_constant=_refused)
-        edition = Published(_providers_from_raw(told))
-        edition.priced = sum(_check(edition, provider) for provider in edition.providers)
+        document = json.loads(text, parse_float=Decimal, parse_constant=_reject_constant)
+        edition = Edition(_providers_from_raw(document))
+        edition.priced = sum(_count_priced(edition, provider) for provider in edition.providers)
     except ValueError:
         raise
     except Exception as error:
-        raise ValueError(f"it is no list of prices ({type(error).__name__})") from error
+        raise ValueError(f"it is not a list of prices ({type(error).__name__})") from error
     if not edition.priced:
         raise ValueError("no model in it has a price")
     return edition
 
 
-def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is no price")
+def _reject_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a price")
 
 
-def _check(edition: Published, provider: Any) -> int:
-    """How many of its models have prices; every condition and price is looked at once."""
+def _count_priced(edition: Edition, provider: Any) -> int:
+    """The number of its models that have prices.
+
+    Evaluates every condition and converts every price, to find those that cannot be used.
+    """
     provider.find_model("no such model", all_providers=edition.providers)
-    tables = (
+    tables_of_models = (
         [
             table_of(model, context, moment)
-            for moment in _moments(model)
-            for context in (STANDARD, *OTHERS)
+            for moment in _moments_of_prices(model)
+            for context in (STANDARD, *OTHER_CONTEXTS)
         ]
         for model in provider.models
     )
-    return sum(any(of_model) for of_model in tables)
+    return sum(any(of_model) for of_model in tables_of_models)
 
 
-def _moments(model: Any) -> Iterator[datetime]:
-    """One in each time that the model's prices differ by, and now."""
+def _moments_of_prices(model: Any) -> Iterator[datetime]:
+    """A moment in each period in which the model has other prices, and now."""
     yield datetime.now(UTC)
     for each in (
         *(model.prices if isinstance(model.prices, list) else ()),

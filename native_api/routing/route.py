@@ -14,7 +14,7 @@ from hashlib import blake2b
 from itertools import accumulate, groupby
 from typing import Any, Final, Literal
 
-from native_api.pricing import tables
+from native_api.pricing import costs
 from native_api.types import Strategy, Target
 
 TIERS: Final = ("simple", "moderate", "complex")
@@ -134,7 +134,7 @@ def blended(target: Target) -> Decimal | None:
     known."""
     if target.cost is not None:
         return target.cost
-    return tables.blended(target.price or target.provider.price or {})
+    return costs.blended_price(target.price or target.provider.price or {})
 
 
 def draw(name: str) -> int:

@@ -1,5 +1,4 @@
-"""One usage record on its way to the database, and the time-ordered id it is known by. No Django,
-no I/O."""
+"""One usage record on its way to the database, and its time-ordered id. No Django, no I/O."""
 
 from __future__ import annotations
 
@@ -14,47 +13,46 @@ from uuid import UUID
 import orjson
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
-"""What `from_json` raises for a line that is no entry."""
+INVALID_LINE_ERRORS: Final = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
+"""What `UsageEntry.from_json` raises if a line is not an entry."""
 
 MAX_DEPTH: Final = 16
-"""Deeper values of metadata are kept as text."""
+"""Metadata that is nested more deeply is kept as text."""
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562, section 5.7): milliseconds, then 12 bits of what is left of them (6.2,
-    method 3), then chance.
+    """A UUIDv7 (RFC 9562, section 5.7).
 
-    It has to be unique, not secret, so chance is Python's own generator, which is seeded by the
-    system, anew after a fork.
+    It consists of the milliseconds, 12 bits for the fraction of the millisecond (section 6.2,
+    method 3), and random bits. The id must be unique, not secret, so the bits come from Python's
+    own generator, which the system seeds, and seeds again after a fork.
     """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    chance = random.getrandbits(62)
+    random_bits = random.getrandbits(62)
     return UUID(
-        int=milliseconds << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | chance
+        int=milliseconds << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | 2 << 62 | random_bits
     )
 
 
-def first_id_of(moment: datetime) -> UUID:
-    """The smallest id that `new_id` can make at `moment`, so that a period of time is a range of
-    ids."""
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest id that `new_id` can make at `moment`: a period of time is a range of ids."""
     milliseconds = (moment - EPOCH) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62)
 
 
-def moment_of(identity: UUID) -> datetime:
+def time_of_id(identity: UUID) -> datetime:
     """When the id was made, to the millisecond."""
     return EPOCH + timedelta(milliseconds=identity.int >> 80)
 
 
 @dataclass(slots=True)
 class UsageEntry:
-    """The fields of `models.UsageRecord`, with ids in place of the user and the key, and two that
-    are for the recorder's hooks alone.
+    """The fields of `models.UsageRecord`, with the ids of the user and the key, and two more.
 
-    `claims` is what the call takes of budgets, in units by the budget's key; None where it asked
-    for none. `refused_by` describes the limit that refused it. `created_at` is the time that `id`
-    tells, unless given. `status` is a value of `UsageRecord.Status`.
+    `claims` and `refused_by` are not stored; only the writer's hooks read them. `claims` is what
+    the call uses of budgets, in units by budget key, or None if it reserved nothing. `refused_by`
+    describes the limit that refused the call. `created_at` defaults to the time in `id`. `status`
+    is a value of `UsageRecord.Status`.
     """
 
     request_id: str = ""
@@ -91,42 +89,45 @@ class UsageEntry:
 
     def __post_init__(self) -> None:
         if self.created_at is None:
-            self.created_at = moment_of(self.id)
+            self.created_at = time_of_id(self.id)
 
     def to_json(self) -> bytes:
-        """One line of JSON, the cost as text. Never raises: what JSON cannot say is said as
-        text."""
+        """One line of JSON, with the cost as text.
+
+        Never raises: values that JSON does not have are written as text.
+        """
         try:
             return orjson.dumps(self, default=str)
         except TypeError:
-            return orjson.dumps({name: _plain(getattr(self, name)) for name in FIELDS})
+            return orjson.dumps({name: _to_json_value(getattr(self, name)) for name in FIELDS})
 
     @classmethod
     def from_json(cls, line: bytes) -> UsageEntry:
-        """The entry that `to_json` wrote, by this version or another: unknown fields are skipped,
-        missing ones have defaults.
+        """The entry that `to_json` wrote, in this version or another.
 
-        NUL characters, which PostgreSQL takes nowhere, become U+FFFD. Raises UNREADABLE for
-        anything else.
+        Unknown fields are skipped and missing ones have defaults. NUL characters, which PostgreSQL
+        does not store, become U+FFFD. Raises INVALID_LINE_ERRORS for anything else.
         """
-        values = orjson.loads(line)
+        members = orjson.loads(line)
         if b"\\u0000" in line:
-            values = _without_nul(values)
-        known = {name: value for name, value in values.items() if name in FIELDS}
-        known["id"] = UUID(known["id"])
-        if known.get("created_at") is not None:
-            known["created_at"] = datetime.fromisoformat(known["created_at"])
-        if known.get("cost") is not None:
-            known["cost"] = Decimal(known["cost"])
-        return cls(**known)
+            members = _replace_nul(members)
+        values = {name: value for name, value in members.items() if name in FIELDS}
+        values["id"] = UUID(values["id"])
+        if values.get("created_at") is not None:
+            values["created_at"] = datetime.fromisoformat(values["created_at"])
+        if values.get("cost") is not None:
+            values["cost"] = Decimal(values["cost"])
+        return cls(**values)
 
 
 FIELDS: Final = frozenset(each.name for each in fields(UsageEntry))
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """`value` in what orjson takes: no lone surrogates, no huge integers, no odd keys, no
-    bottomless nesting."""
+def _to_json_value(value: Any, depth: int = 0) -> Any:
+    """`value` as orjson accepts it.
+
+    It accepts no lone surrogates, no integers beyond 64 bits, no keys but text, no deep nesting.
+    """
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if value is None or isinstance(value, bool | float):
@@ -134,22 +135,24 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, int) and -(2**63) <= value < 2**63:
         return int(value)
     if depth < MAX_DEPTH and isinstance(value, dict):
-        return {_plain(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+        return {
+            _to_json_value(str(key)): _to_json_value(item, depth + 1) for key, item in value.items()
+        }
     if depth < MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, depth + 1) for item in value]
-    return _text(value)
+        return [_to_json_value(item, depth + 1) for item in value]
+    return _to_text(value)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     try:
         return str(value).encode("utf-8", "replace").decode()
     except Exception:
         return f"<{type(value).__name__}>"
 
 
-def _without_nul(value: Any) -> Any:
+def _replace_nul(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "\ufffd")
     if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    return [_without_nul(item) for item in value] if isinstance(value, list) else value
+        return {_replace_nul(key): _replace_nul(item) for key, item in value.items()}
+    return [_replace_nul(item) for item in value] if isinstance(value, list) else value

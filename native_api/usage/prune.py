@@ -1,8 +1,8 @@
 """Deletes old records in small steps, and only those that the totals have counted.
 
-Each batch is a short transaction of its own, found by one walk along the primary key, which begins
-with the time. Before the first record of a day goes, the day's totals are compared with its records
-and marked: from then on only they know all of it, and nothing makes them anew.
+Each batch is a short transaction, found by one walk along the primary key, which begins with the
+time. Before the first record of a day is deleted, the day's totals are compared with its records
+and marked as pruned: from then on they alone are complete, and are never rebuilt.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ from uuid import UUID
 from django.db import transaction
 
 from native_api.models import DailyUsage, UsageRecord
-from native_api.usage.entry import first_id_of
-from native_api.usage.reconcile import compare, held
-from native_api.usage.totals import day_of
+from native_api.usage.entry import first_id_at
+from native_api.usage.reconcile import compare, locked_day
+from native_api.usage.totals import site_date
 
-FIRST: Final = UUID(int=0)
+MIN_ID: Final = UUID(int=0)
 
-Found = Sequence[tuple[UUID, date]]
+DatedIds = Sequence[tuple[UUID, date]]
+"""The ids of records, and their days."""
 
 
 class Pruner:
-    """`deleted` counts records, or those that would be with `dry_run`; `kept` those by day that the
-    totals do not have."""
+    """Deletes the records before a moment; with `dry_run`, only counts them.
+
+    `deleted` is the number of deleted records, `kept` the number of those that stay by day,
+    because the day's totals differ from its records.
+    """
 
     def __init__(self, before: datetime, alias: str, batch: int, *, dry_run: bool = False) -> None:
         self.deleted = 0
@@ -36,45 +40,45 @@ class Pruner:
         self._alias = alias
         self._batch = batch
         self._dry_run = dry_run
-        self._counted: dict[date, bool] = {}
-        self._marked: set[date] = set()
+        self._agrees: dict[date, bool] = {}
+        self._marked_days: set[date] = set()
 
     def run(self) -> None:
-        last = FIRST
-        while found := self._after(last):
-            last = found[-1][0]
-            self._take(found)
+        last = MIN_ID
+        while batch := self._read_batch(last):
+            last = batch[-1][0]
+            self._delete_batch(batch)
 
-    def _after(self, last: UUID) -> Found:
+    def _read_batch(self, after: UUID) -> DatedIds:
         records = UsageRecord._base_manager.using(self._alias).filter(
-            pk__gt=last, pk__lt=first_id_of(self._before)
+            pk__gt=after, pk__lt=first_id_at(self._before)
         )
         rows = (
             records.filter(created_at__lt=self._before)
             .order_by("pk")
             .values_list("pk", "created_at")
         )
-        return [(identity, day_of(created_at)) for identity, created_at in rows[: self._batch]]
+        return [(identity, site_date(created_at)) for identity, created_at in rows[: self._batch]]
 
-    def _take(self, found: Found) -> None:
-        taken = [identity for identity, day in found if self._is_counted(day)]
-        self.kept.update(day for _identity, day in found if not self._is_counted(day))
+    def _delete_batch(self, batch: DatedIds) -> None:
+        counted = [(identity, day) for identity, day in batch if self._is_counted(day)]
+        self.kept.update(day for _identity, day in batch if not self._is_counted(day))
         if self._dry_run:
-            self.deleted += len(taken)
+            self.deleted += len(counted)
             return
-        for day in {day for _identity, day in found if self._is_counted(day)} - self._marked:
-            self._mark(day)
+        for day in {day for _identity, day in counted} - self._marked_days:
+            self._mark_pruned(day)
+        records = UsageRecord._base_manager.using(self._alias)
         with transaction.atomic(using=self._alias):
-            self.deleted += (
-                UsageRecord._base_manager.using(self._alias).filter(pk__in=taken).delete()[0]
-            )
+            ids = [identity for identity, _day in counted]
+            self.deleted += records.filter(pk__in=ids).delete()[0]
 
     def _is_counted(self, day: date) -> bool:
-        if day not in self._counted:
-            self._counted[day] = compare(day, self._alias).agrees
-        return self._counted[day]
+        if day not in self._agrees:
+            self._agrees[day] = compare(day, self._alias).agrees
+        return self._agrees[day]
 
-    def _mark(self, day: date) -> None:
-        with held(day, self._alias):
+    def _mark_pruned(self, day: date) -> None:
+        with locked_day(day, self._alias):
             DailyUsage._base_manager.using(self._alias).filter(day=day).update(pruned=True)
-        self._marked.add(day)
+        self._marked_days.add(day)

@@ -1,12 +1,12 @@
-"""Compares the totals of a day with its records, and makes them anew.
+"""Compares the totals of a day with its records, and rebuilds them.
 
-A batch of the recorder is one transaction on both tables, so at any one moment all that is recorded
-is in both of them. Comparing therefore reads both at one moment (`_one_moment`), and a rebuild
-keeps batches from committing while it counts (`held`): what is recorded meanwhile waits in the
-journal, and is added to the new totals afterwards.
+A batch of the recorder is one transaction on both tables, so at any one moment both contain the
+same records. Comparing therefore reads both in one snapshot (`_snapshot`), and a rebuild keeps
+batches from committing while it counts (`locked_day`): what is recorded in the meantime waits in
+the journal, and is added to the new totals afterwards.
 
-Records whose user or key was deleted tell their names, and no longer their ids. So days are
-compared by names, and a rebuild takes the ids over from the totals that it replaces.
+Records whose user or key was deleted have its name, but no longer its id. So days are compared by
+names, and a rebuild takes the ids from the totals that it replaces.
 """
 
 from __future__ import annotations
@@ -21,112 +21,109 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from native_api.models import DailyUsage, UsageRecord
-from native_api.usage.totals import (
-    GROUP,
-    SUMS,
-    TOKENS,
-    Group,
-    Totals,
-    bounds_of,
-    day_of,
-    rows_of,
-    store,
-    totals_of,
-)
+from native_api.usage import totals_rows
+from native_api.usage.totals import day_bounds, site_date, sum_by_group
+from native_api.usage.totals_rows import GROUP_FIELDS, SUM_FIELDS, TOKEN_FIELDS, Group, Totals
 
-COLUMNS: Final = (
-    "created_at", "user_id", "api_key_id", "cost", "counted_as", "error_code", *TOKENS, *(set(GROUP) - {"day", "user_id", "api_key_id"}),
+RECORD_COLUMNS: Final = (
+    "created_at", "user_id", "api_key_id", "cost", "counted_as", "error_code",
+    *TOKEN_FIELDS, *(set(GROUP_FIELDS) - {"day", "user_id", "api_key_id"}),
 )  # fmt: skip
-CHUNK: Final = 2000
-USER: Final = GROUP.index("user_id")
-KEY: Final = GROUP.index("api_key_id")
+RECORDS_PER_READ: Final = 2000
+USER_INDEX: Final = GROUP_FIELDS.index("user_id")
+KEY_INDEX: Final = GROUP_FIELDS.index("api_key_id")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A day's totals as they are kept, and as its records make them. `pruned`: there are records
-    that only the totals know."""
+    """A day's totals as they are stored, and as counted from its records.
+
+    `is_pruned`: records were deleted that only the stored totals contain.
+    """
 
     day: date
-    kept: Totals
+    stored: Totals
     counted: Totals
-    pruned: bool
+    is_pruned: bool
 
     @property
     def agrees(self) -> bool:
-        kept, counted = _by_names(self.kept), _by_names(self.counted)
-        if not self.pruned:
-            return kept == counted
+        stored, counted = _by_names(self.stored), _by_names(self.counted)
+        if not self.is_pruned:
+            return stored == counted
         return all(
-            group in kept and all(map(int.__ge__, kept[group], sums))
+            group in stored and all(map(int.__ge__, stored[group], sums))
             for group, sums in counted.items()
         )
 
 
-def days(alias: str, since: date | None = None) -> list[date]:
+def days_with_usage(alias: str, since: date | None = None) -> list[date]:
     """The days that have records or totals."""
     totals = (
         DailyUsage._base_manager.using(alias).order_by().values_list("day", flat=True).distinct()
     )
     if since is not None:
         totals = totals.filter(day__gte=since)
-    return sorted({*totals, *_days_of_records(alias, since)})
+    return sorted({*totals, *_days_with_records(alias, since)})
 
 
-def _days_of_records(alias: str, since: date | None) -> Iterator[date]:
-    """Found by jumping from day to day along the index."""
+def _days_with_records(alias: str, since: date | None) -> Iterator[date]:
+    """One index lookup for each day."""
     records = (
         UsageRecord._base_manager.using(alias)
         .order_by("created_at")
         .values_list("created_at", flat=True)
     )
     following = (
-        records.filter(created_at__gte=bounds_of(since)[0]).first() if since else records.first()
+        records.filter(created_at__gte=day_bounds(since)[0]).first() if since else records.first()
     )
     while following is not None:
-        yield day_of(following)
-        following = records.filter(created_at__gte=bounds_of(day_of(following))[1]).first()
+        day = site_date(following)
+        yield day
+        following = records.filter(created_at__gte=day_bounds(day)[1]).first()
 
 
 def compare(day: date, alias: str) -> Comparison:
-    with _one_moment(alias):
+    with _snapshot(alias):
         return _compare(day, alias)
 
 
 def rebuild(day: date, alias: str) -> Comparison:
-    """Make the day's totals anew from its records, unless some of those were deleted. Returns what
-    was there before."""
-    with held(day, alias):
-        found = _compare(day, alias)
-        if not found.pruned and not found.agrees:
+    """Rebuild the day's totals from its records, unless some of those were deleted.
+
+    Returns the comparison before the rebuild.
+    """
+    with locked_day(day, alias):
+        before = _compare(day, alias)
+        if not before.is_pruned and not before.agrees:
             DailyUsage._base_manager.using(alias).filter(day=day).delete()
-            store(rows_of(_with_ids(found.counted, found.kept)), alias)
-        return found
+            totals = _restore_ids(before.counted, before.stored)
+            totals_rows.add(totals_rows.to_rows(totals), alias)
+        return before
 
 
 @contextmanager
-def held(day: date, alias: str) -> Iterator[None]:
-    """A transaction in which no other can change totals of the day, and which sees what those
-    before it did.
+def locked_day(day: date, alias: str) -> Iterator[None]:
+    """A transaction in which no other one can change the day's totals.
 
-    PostgreSQL and Oracle lock the table against writers; reading goes on. Elsewhere an update that
-    changes nothing locks what it would change: in SQLite the database, else the day's rows.
+    It sees the changes of all earlier ones. PostgreSQL and Oracle lock the table against writers,
+    not readers. On other databases, an update without changes locks what it would change: the
+    whole database in SQLite, else the day's rows.
     """
     with transaction.atomic(using=alias):
         connection = connections[alias]
         if connection.vendor in ("postgresql", "oracle"):
+            table = connection.ops.quote_name(DailyUsage._meta.db_table)
             with connection.cursor() as cursor:
-                cursor.execute(
-                    f"LOCK TABLE {connection.ops.quote_name(DailyUsage._meta.db_table)} IN SHARE ROW EXCLUSIVE MODE"
-                )
+                cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
         else:
             DailyUsage._base_manager.using(alias).filter(day=day).update(pruned=F("pruned"))
         yield
 
 
 @contextmanager
-def _one_moment(alias: str) -> Iterator[None]:
-    """A transaction in which all reading sees the database as it was at the first."""
+def _snapshot(alias: str) -> Iterator[None]:
+    """A transaction in which all queries see the database as it was at the first one."""
     with transaction.atomic(using=alias):
         if connections[alias].vendor == "postgresql":
             with connections[alias].cursor() as cursor:
@@ -136,49 +133,53 @@ def _one_moment(alias: str) -> Iterator[None]:
 
 def _compare(day: date, alias: str) -> Comparison:
     rows = list(DailyUsage._base_manager.using(alias).filter(day=day))
-    kept = {
-        tuple(getattr(row, name) for name in GROUP): [getattr(row, name) for name in SUMS]
+    stored = {
+        tuple(getattr(row, name) for name in GROUP_FIELDS): [
+            getattr(row, name) for name in SUM_FIELDS
+        ]
         for row in rows
     }
-    counted = _counted(day, alias)
-    return Comparison(day, kept, counted, pruned=any(row.pruned for row in rows) or not counted)
+    counted = _count_records(day, alias)
+    is_pruned = any(row.pruned for row in rows) or not counted
+    return Comparison(day, stored, counted, is_pruned)
 
 
-def _counted(day: date, alias: str) -> Totals:
-    start, end = bounds_of(day)
+def _count_records(day: date, alias: str) -> Totals:
+    start, end = day_bounds(day)
     records = (
         UsageRecord._base_manager.using(alias)
         .filter(created_at__gte=start, created_at__lt=end)
         .order_by()
     )
-    return totals_of(records.values_list(*COLUMNS, named=True).iterator(CHUNK))
+    return sum_by_group(records.values_list(*RECORD_COLUMNS, named=True).iterator(RECORDS_PER_READ))
 
 
 def _by_names(totals: Totals) -> Totals:
-    named: Totals = {}
+    by_names: Totals = {}
     for group, sums in totals.items():
-        name = _without_ids(group)
-        before = named.get(name, [0] * len(sums))
-        named[name] = [min(DailyUsage.LIMIT, a + b) for a, b in zip(before, sums, strict=True)]
-    return named
+        names = _without_ids(group)
+        before = by_names.get(names, [0] * len(sums))
+        by_names[names] = [min(DailyUsage.LIMIT, a + b) for a, b in zip(before, sums, strict=True)]
+    return by_names
 
 
 def _without_ids(group: Group) -> Group:
-    return tuple(value for place, value in enumerate(group) if place not in (USER, KEY))
+    return tuple(value for index, value in enumerate(group) if index not in (USER_INDEX, KEY_INDEX))
 
 
-def _with_ids(counted: Totals, kept: Totals) -> Totals:
-    """Groups that lack an id become what the kept totals know under their names, where that is one
-    thing only."""
-    known: dict[Group, set[Group]] = {}
-    for group in kept:
-        known.setdefault(_without_ids(group), set()).add(group)
+def _restore_ids(counted: Totals, stored: Totals) -> Totals:
+    """`counted`, with the stored group in place of one that lacks an id.
+
+    Only if exactly one stored group has its names.
+    """
+    groups_by_names: dict[Group, set[Group]] = {}
+    for group in stored:
+        groups_by_names.setdefault(_without_ids(group), set()).add(group)
     totals: Totals = {}
     for group, sums in counted.items():
-        candidates = known.get(_without_ids(group), set())
-        lacks = not group[USER] or group[KEY] is None
-        owner = next(iter(candidates)) if lacks and len(candidates) == 1 else group
-        totals[owner] = [
-            a + b for a, b in zip(totals.get(owner, [0] * len(sums)), sums, strict=True)
-        ]
+        candidates = groups_by_names.get(_without_ids(group), set())
+        lacks_id = not group[USER_INDEX] or group[KEY_INDEX] is None
+        owner = next(iter(candidates)) if lacks_id and len(candidates) == 1 else group
+        before = totals.get(owner, [0] * len(sums))
+        totals[owner] = [a + b for a, b in zip(before, sums, strict=True)]
     return totals

@@ -106,7 +106,7 @@ async def _tried(check: Callable[[], None]) -> Json:
 
 
 def _database() -> None:
-    with connections[location.database()].cursor() as cursor:
+    with connections[location.database_alias()].cursor() as cursor:
         cursor.execute("SELECT 1")
 
 

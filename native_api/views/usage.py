@@ -47,7 +47,7 @@ class UsageView(NativeView):
     are not in it."""
 
     async def get(self, request: Request) -> HttpResponse:
-        first = totals.day_of(datetime.now(UTC)) - timedelta(
+        first = totals.site_date(datetime.now(UTC)) - timedelta(
             days=_days(request.query_params.get("days")) - 1
         )
         caller = await resolve_caller(caller_of(request))
@@ -87,8 +87,8 @@ def _days(told: str | None) -> int:
 def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
     if user_id is None:
         return []
-    own: Any = DailyUsage.objects.using(location.database()).filter(
-        user_id=totals.user_text(user_id), day__gte=first
+    own: Any = DailyUsage.objects.using(location.database_alias()).filter(
+        user_id=totals.user_id_text(user_id), day__gte=first
     )
     return list(
         own.order_by("-day", "model")

@@ -14,7 +14,7 @@ from native_api.dialects.shared.token_counts import join_counts, join_usage, rea
 from native_api.types import Event, Provider, Target
 from native_api.upstream.call import DECODERS
 from tests.test_recordings import cases, stream_of, target_of
-from tests.usage.usage_factory import used
+from tests.usage.usage_factory import make_usage
 
 STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
 REPLIES = cases("reply", "expected")
@@ -358,5 +358,5 @@ def test_how_counts_are_joined(earlier: Any, later: Any, expected: Any) -> None:
 
 
 def test_a_total_is_at_least_the_sum() -> None:
-    assert join_usage(used(10, 51), used(10, 0))["total_tokens"] == 61
-    assert join_usage(used(169, 0), used(79, 12))["total_tokens"] == 91
+    assert join_usage(make_usage(10, 51), make_usage(10, 0))["total_tokens"] == 61
+    assert join_usage(make_usage(169, 0), make_usage(79, 12))["total_tokens"] == 91

@@ -55,9 +55,9 @@ def call(*wants: Want, seconds: float = 600.0) -> Call:
     return Call(record_id, list(reserved))
 
 
-def record(*entries: UsageEntry, doubtful: bool = False) -> None:
+def record(*entries: UsageEntry, may_be_written: bool = False) -> None:
     """What the recorder does with them."""
-    assert writer.write(entries, "default", doubtful=doubtful) == []
+    assert writer.write(entries, "default", may_be_written=may_be_written) == []
 
 
 class Standing(NamedTuple):
@@ -86,7 +86,7 @@ class failing_at_its_end:
         raise OSError
 
     def __enter__(self) -> None:
-        writer.hooks.append(self._hook)
+        writer.insert_hooks.append(self._hook)
 
     def __exit__(self, *_: Any) -> None:
-        writer.hooks.remove(self._hook)
+        writer.insert_hooks.remove(self._hook)

@@ -166,7 +166,7 @@ def test_a_database_that_fails_when_settling_is_told_again() -> None:
     for _ in range(3):
         with failing_at_its_end(), contextlib.suppress(Exception):
             record(own)
-    record(own, doubtful=True)
+    record(own, may_be_written=True)
     assert standing() == (RESERVED, 0)
 
 

@@ -14,28 +14,28 @@ import pytest
 
 from tests.limits.load import AMOUNT, BUDGETS
 from tests.servers import ROOT
-from tests.usage.conftest import Place, make_place
+from tests.usage.conftest import Deployment, make_deployment
 
 PROCESSES, CALLS = 3, 60
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(
+def deployment(
     request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path
-) -> Iterator[Place]:
+) -> Iterator[Deployment]:
     if request.param not in templates:
         pytest.skip("no PostgreSQL")
-    made = make_place(request.param, templates[request.param], tmp_path)
+    made = make_deployment(request.param, templates[request.param], tmp_path)
     if made.kind == "postgres":
         made.query("TRUNCATE native_api_budget CASCADE")
     yield made
     made.close()
 
 
-def start(place: Place, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
+def start(deployment: Deployment, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.limits.load", str(seed), str(calls)],
-        env=place.environment,
+        env=deployment.environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -43,38 +43,38 @@ def start(place: Place, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
     )
 
 
-def standings(place: Place) -> dict[str, tuple[int, int]]:
+def standings(deployment: Deployment) -> dict[str, tuple[int, int]]:
     """What is used and reserved of each budget, all at one moment."""
     return {
         counter: (used, reserved)
-        for counter, used, reserved in place.query(
+        for counter, used, reserved in deployment.query(
             "SELECT counter, used, reserved FROM native_api_budget"
         )
     }
 
 
-def overdrawn(place: Place) -> list[tuple[str, int, int]]:
+def overdrawn(deployment: Deployment) -> list[tuple[str, int, int]]:
     return [
         (counter, *level)
-        for counter, level in standings(place).items()
+        for counter, level in standings(deployment).items()
         if sum(level) > AMOUNT or min(level) < 0
     ]
 
 
-def watched(place: Place, running: list[subprocess.Popen[str]]) -> int:
+def watched(deployment: Deployment, running: list[subprocess.Popen[str]]) -> int:
     """Look at the budgets without a pause until all have ended; how often."""
     looks = 0
     while any(process.poll() is None for process in running):
-        assert overdrawn(place) == []
+        assert overdrawn(deployment) == []
         looks += 1
     return looks
 
 
 def test_many_at_once_never_use_more_than_there_is_and_never_wait_for_each_other(
-    place: Place,
+    deployment: Deployment,
 ) -> None:
-    running = [start(place, seed) for seed in range(PROCESSES)]
-    assert watched(place, running) > 20
+    running = [start(deployment, seed) for seed in range(PROCESSES)]
+    assert watched(deployment, running) > 20
 
     used: Counter[str] = Counter()
     for process in running:
@@ -83,39 +83,41 @@ def test_many_at_once_never_use_more_than_there_is_and_never_wait_for_each_other
         assert "deadlock" not in errors
         used.update(json.loads(told))
 
-    place.query("UPDATE native_api_reservation SET expires_at = '2000-01-01 00:00:00'")
-    ending = start(place, seed=99, calls=0)
+    deployment.query("UPDATE native_api_reservation SET expires_at = '2000-01-01 00:00:00'")
+    ending = start(deployment, seed=99, calls=0)
     told, errors = ending.communicate(timeout=60)
     assert ending.returncode == 0, errors
-    assert standings(place) == {counter: (used[counter], 0) for counter in BUDGETS}
+    assert standings(deployment) == {counter: (used[counter], 0) for counter in BUDGETS}
 
 
-def test_what_is_reserved_is_what_the_reservations_say(place: Place) -> None:
-    running = [start(place, seed) for seed in range(2)]
+def test_what_is_reserved_is_what_the_reservations_say(deployment: Deployment) -> None:
+    running = [start(deployment, seed) for seed in range(2)]
     look = (
         "SELECT b.counter, b.reserved, COALESCE((SELECT SUM(r.amount) FROM native_api_reservation r WHERE r.budget_id = b.id), 0) "
         "FROM native_api_budget b"
     )
     while running[0].poll() is None:
-        assert [row for row in place.query(look) if row[1] != row[2]] == []
+        assert [row for row in deployment.query(look) if row[1] != row[2]] == []
     running[1].kill()
     assert running[0].returncode == 0
     for process in running:
         process.communicate()
-    assert [row for row in place.query(look) if row[1] != row[2]] == []
+    assert [row for row in deployment.query(look) if row[1] != row[2]] == []
 
 
-def test_records_of_a_killed_process_are_settled_once_by_the_next(place: Place) -> None:
-    making = start(place, seed=1, calls=5)
+def test_records_of_a_killed_process_are_settled_once_by_the_next(deployment: Deployment) -> None:
+    making = start(deployment, seed=1, calls=5)
     making.communicate(timeout=60)
-    before = standings(place)
-    [(key, counter)] = place.query("SELECT id, counter FROM native_api_budget ORDER BY id LIMIT 1")
-    place.query("ALTER TABLE native_api_usagerecord RENAME TO elsewhere")
-    killed = place.child()
+    before = standings(deployment)
+    [(key, counter)] = deployment.query(
+        "SELECT id, counter FROM native_api_budget ORDER BY id LIMIT 1"
+    )
+    deployment.query("ALTER TABLE native_api_usagerecord RENAME TO elsewhere")
+    killed = deployment.child()
     killed.ask("record", count=250, claims={str(key): 2})
     killed.kill()
-    place.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
+    deployment.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
     for _ in range(2):
-        place.catch_up()
-    assert len(place.ids()) >= 250
-    assert standings(place)[counter][0] == before[counter][0] + 500
+        deployment.catch_up()
+    assert len(deployment.ids()) >= 250
+    assert standings(deployment)[counter][0] == before[counter][0] + 500

@@ -195,7 +195,7 @@ class TestSettling:
     def test_a_record_that_is_written_twice_settles_once(self) -> None:
         entry = call(want()).entry(used=7)
         record(entry)
-        record(entry, entry, doubtful=True)
+        record(entry, entry, may_be_written=True)
         record(entry)
         assert standing() == Standing(7, 0)
 
@@ -204,15 +204,15 @@ class TestSettling:
         with failing_at_its_end(), pytest.raises(writer.HookFailed):
             record(*entries)
         assert standing() == Standing(0, 30)
-        record(*entries, doubtful=True)
+        record(*entries, may_be_written=True)
         assert standing() == Standing(21, 0)
 
     def test_and_one_with_an_entry_that_the_database_refuses(self) -> None:
         entries = [call(want()).entry(used=7) for _ in range(4)]
         bad = call(want()).entry(used=7, latency_ms=-1)
-        assert [entry for entry, _ in writer.write([*entries, bad], "default", doubtful=False)] == [
-            bad
-        ]
+        assert [
+            entry for entry, _ in writer.write([*entries, bad], "default", may_be_written=False)
+        ] == [bad]
         assert standing() == Standing(28, 10)
 
     def test_calls_in_one_batch_are_added_up(self) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from native_api.limits import budgets
 from native_api.limits.windows import span
 from native_api.models import Budget, Reservation, UsageRecord
-from native_api.usage.entry import UsageEntry, first_id_of
+from native_api.usage.entry import UsageEntry, first_id_at
 from tests.limits.budget_factory import Standing, call, record, standing, want
 
 pytestmark = [
@@ -48,14 +48,14 @@ def site(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 class TestMoments:
     def test_what_was_written_is_read(self, moment: datetime) -> None:
-        identity = first_id_of(moment)
+        identity = first_id_at(moment)
         record(UsageEntry(id=identity, created_at=moment))
         told = UsageRecord.objects.get(created_at=moment).created_at
         assert told == moment
         assert told.tzinfo is not None
 
     def test_a_record_is_written_with_the_time_of_its_id(self, moment: datetime) -> None:
-        record(UsageEntry(id=first_id_of(moment)))
+        record(UsageEntry(id=first_id_at(moment)))
         assert UsageRecord.objects.get().created_at == moment.replace(
             microsecond=moment.microsecond // 1000 * 1000
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from native_api.usage.daily_names import UNKNOWN
+from native_api.usage.totals_names import UNKNOWN_MODEL
 from tests.limits.api_client import call, create_key, error_of, get, one_site, user_with_key
 from tests.limits.conftest import native_api
 from tests.scripted_provider import Exchange, Upstream, completion
@@ -184,7 +184,7 @@ class TestMadeUpNames:
         ]
         totals = totals_of(site, "mallory")
         assert {(model, provider_model) for model, provider_model, *_ in totals} == {
-            (UNKNOWN, ""),
+            (UNKNOWN_MODEL, ""),
             ("real", "gpt-4o"),
         }
         assert sum(row[3] for row in totals) == len(records)
@@ -197,12 +197,15 @@ class TestMadeUpNames:
                 call(site, f"openai/made-up-{number}", key, fallbacks=["real"]).status_code == 200
             )
         records_of(site, "trudy", 5)
-        assert totals_of(site, "trudy") == [(UNKNOWN, "", "ok", 5)]
+        assert totals_of(site, "trudy") == [(UNKNOWN_MODEL, "", "ok", 5)]
         for number in range(5):
             assert (
                 call(site, "failing", key, fallbacks=[f"openai/made-up-{number}"]).status_code
                 == 502
             )
         records_of(site, "trudy", 10)
-        assert {row[:2] for row in totals_of(site, "trudy")} == {(UNKNOWN, ""), ("failing", "")}
+        assert {row[:2] for row in totals_of(site, "trudy")} == {
+            (UNKNOWN_MODEL, ""),
+            ("failing", ""),
+        }
         manage(site.environment, "native_totals")

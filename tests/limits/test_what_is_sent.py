@@ -12,9 +12,8 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import InvalidRequest
 from native_api.types import Provider, Target
 from native_api.upstream import call as exchange
+from native_api.usage.media_tokens import FILE_TOKENS, IMAGE_TOKENS
 from native_api.usage.tokens import (
-    FILE_TOKENS,
-    IMAGE_TOKENS,
     may_hold_media,
     prompt_tokens,
     sent_tokens,

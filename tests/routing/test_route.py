@@ -232,7 +232,7 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
     [
         ([], {}, "no usable target"),
         ([{"provider": "gone"}], {}, "no usable provider &#x27;gone&#x27;"),
-        ([{"price": '{"INPUT": 0.5}'}], {}, "is no price"),
+        ([{"price": '{"INPUT": 0.5}'}], {}, "is not a valid price"),
         ([{"timeouts": "[5]"}], {}, "timeouts must be positive seconds"),
         ([{"timeout": "9", "timeouts": '{"READ": 5}'}], {}, "timeouts must be positive seconds"),
         ([{}], {"strategy": "best"}, "not one of the available choices"),

@@ -16,7 +16,7 @@ from native_api.limits.rules import Rule, rule_of
 from native_api.pricing import lookup
 from native_api.types import Caller, Target
 from native_api.types.model_names import Named, canonical, covers, is_plain, related
-from tests.usage.usage_factory import served_by
+from tests.usage.usage_factory import make_target
 
 CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 IN_EUROPE = f"eu.{CLAUDE}"
@@ -58,7 +58,7 @@ every_vendor = pytest.mark.parametrize(
 
 
 def provider(preset: str) -> catalog.Catalog:
-    return catalog.Catalog({"p": served_by(preset, "x").provider})
+    return catalog.Catalog({"p": make_target(preset, "x").provider})
 
 
 def limit(pattern: str) -> Rule:
@@ -101,7 +101,7 @@ class TestEverySpelling:
             assert not limit("p/another*").covers([f"p/{asked}"])
 
     def test_costs_the_same(self, preset: str, models: list[str]) -> None:
-        tables = [lookup.price_of(served_by(preset, model)) for model in models]
+        tables = [lookup.price_of(make_target(preset, model)) for model in models]
         assert all(table == tables[0] for table in tables)
         assert tables[0] or preset not in {
             *PRICED,
@@ -112,7 +112,7 @@ class TestEverySpelling:
         }
 
     def test_shares_health_and_slots(self, preset: str, models: list[str]) -> None:
-        assert len({served_by(preset, model).key for model in models}) == 1
+        assert len({make_target(preset, model).key for model in models}) == 1
 
     def test_is_sent_as_it_was_written(self, preset: str, models: list[str]) -> None:
         snapshot = provider(preset)
@@ -154,14 +154,14 @@ class TestAVariant:
         assert not may_use(Caller(allowed_models=(f"p/{plain}",)), Named("", "p", variant))
 
     def test_is_another_target(self, plain: str, variant: str) -> None:
-        known = served_by("openai", plain).provider
+        known = make_target("openai", plain).provider
         assert Target(known, plain).key != Target(known, variant).key
 
 
 def test_a_variant_has_the_price_of_no_other() -> None:
-    assert lookup.price_of(served_by("openrouter", "openai/gpt-4o"))
+    assert lookup.price_of(make_target("openrouter", "openai/gpt-4o"))
     for suffix in (":free", ":nitro", ":online"):
-        assert lookup.price_of(served_by("openrouter", f"openai/gpt-4o{suffix}")) is None
+        assert lookup.price_of(make_target("openrouter", f"openai/gpt-4o{suffix}")) is None
 
 
 @pytest.mark.parametrize(

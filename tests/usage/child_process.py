@@ -124,7 +124,7 @@ def make_caller() -> list[int]:
 
 def touch(key_id: int, times: int) -> None:
     for _ in range(times):
-        recorder.touch_key(key_id)
+        recorder.note_key_use(key_id)
 
 
 ROWS = {

@@ -81,7 +81,7 @@ class Child:
             self.kill()
 
 
-class Place:
+class Deployment:
     """A database, a journal folder, and the processes that work on both."""
 
     def __init__(self, kind: str, folder: Path, url: str) -> None:
@@ -191,12 +191,12 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(
+def deployment(
     request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path
-) -> Iterator[Place]:
+) -> Iterator[Deployment]:
     if request.param not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
-    made = make_place(request.param, templates[request.param], tmp_path)
+    made = make_deployment(request.param, templates[request.param], tmp_path)
     try:
         yield made
     finally:
@@ -204,21 +204,21 @@ def place(
 
 
 @pytest.fixture
-def postgres(templates: dict[str, str], tmp_path: Path) -> Iterator[Place]:
+def postgres(templates: dict[str, str], tmp_path: Path) -> Iterator[Deployment]:
     if "postgres" not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
-    made = make_place("postgres", templates["postgres"], tmp_path)
+    made = make_deployment("postgres", templates["postgres"], tmp_path)
     try:
         yield made
     finally:
         made.close()
 
 
-def make_place(kind: str, template: str, folder: Path) -> Place:
+def make_deployment(kind: str, template: str, folder: Path) -> Deployment:
     if kind == "sqlite":
         shutil.copy(dj_database_url.parse(template)["NAME"], folder / "db.sqlite3")
-        return Place(kind, folder, f"sqlite:///{folder / 'db.sqlite3'}")
-    made = Place(kind, folder, template)
+        return Deployment(kind, folder, f"sqlite:///{folder / 'db.sqlite3'}")
+    made = Deployment(kind, folder, template)
     made.query(
         "TRUNCATE native_api_usagerecord, native_api_dailyusage, native_api_apikey, auth_user CASCADE"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.usage.conftest import POSTGRES, Child, make_place
+from tests.usage.conftest import POSTGRES, Child, make_deployment
 
 ROWS = int(os.environ.get("USAGE_ROWS", "200000"))
 LIST = "/admin/native_api/usagerecord/"
@@ -29,11 +29,13 @@ def admin(
     """A process that looks at the admin over a large table."""
     if request.param not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
-    place = make_place(request.param, templates[request.param], tmp_path_factory.mktemp("admin"))
-    child = place.child()
+    deployment = make_deployment(
+        request.param, templates[request.param], tmp_path_factory.mktemp("admin")
+    )
+    child = deployment.child()
     child.ask("fill", rows=ROWS)
     yield child
-    place.close()
+    deployment.close()
 
 
 def rows(page: dict[str, Any]) -> int:

@@ -14,12 +14,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from native_api.admin.daily_usage import JumpingDays
-from native_api.admin.usage import MAX_CHOICES, used_models
+from native_api.admin.daily_usage import IndexedDays
+from native_api.admin.usage import MAX_CHOICES, recent_models
 from native_api.models import DailyUsage
 from native_api.usage import writer
-from native_api.usage.daily_names import UNKNOWN
 from native_api.usage.entry import UsageEntry
+from native_api.usage.totals_names import UNKNOWN_MODEL
 
 LIST = "/admin/native_api/dailyusage/"
 FIRST = datetime(2025, 11, 30, 18, tzinfo=UTC)
@@ -35,7 +35,7 @@ def page(transactional_db: None, client: Client) -> Client:
         for moment in moments
         for model in ("m1", "m2")
     ]  # type: ignore[arg-type]
-    assert not writer.write(entries, "default", doubtful=False)
+    assert not writer.write(entries, "default", may_be_written=False)
     client.force_login(user)
     return client
 
@@ -84,15 +84,17 @@ def test_the_filter_offers_the_models_that_answered_most_however_many_names_were
     ]
     once = [UsageEntry(model=f"a-once-{number}", created_at=moment) for number in range(100)]
     unknown = [
-        UsageEntry(model=f"a-{number}", counted_as=UNKNOWN, created_at=moment, status="refused")
+        UsageEntry(
+            model=f"a-{number}", counted_as=UNKNOWN_MODEL, created_at=moment, status="refused"
+        )
         for number in range(100)
     ]
-    assert not writer.write([*real, *failing, *once, *unknown], "default", doubtful=False)
-    offered = set(used_models())
+    assert not writer.write([*real, *failing, *once, *unknown], "default", may_be_written=False)
+    offered = set(recent_models())
     assert offered == {"m1", "m2", *(f"real-{number}" for number in range(MAX_CHOICES - 2))}
     assert set(re.findall(r"[?&](?:amp;)?model=([^&\"]+)", unquote(body(page, "")))) == {
         *offered,
-        UNKNOWN,
+        UNKNOWN_MODEL,
     }
 
 
@@ -116,7 +118,7 @@ def test_the_days_lead_to_what_there_is(page: Client, query: str, links: list[st
     [("year", date(2026, 1, 1)), ("month", date(2026, 1, 1)), ("day", date(2026, 1, 9))],
 )
 def test_periods_are_those_of_the_database_itself(page: Client, kind: str, first: date) -> None:
-    found = JumpingDays(DailyUsage).dates("day", kind)
+    found = IndexedDays(DailyUsage).dates("day", kind)
     assert found == list(DailyUsage.objects.dates("day", kind))  # type: ignore[arg-type]
     assert first in found
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api.models import UsageRecord
-from native_api.usage.entry import UNREADABLE, UsageEntry, first_id_of, moment_of, new_id
+from native_api.usage.entry import INVALID_LINE_ERRORS, UsageEntry, first_id_at, new_id, time_of_id
 
 
 def test_ids_are_version_7_and_rise_with_time() -> None:
@@ -26,8 +26,8 @@ def test_ids_are_version_7_and_rise_with_time() -> None:
 def test_a_moment_is_a_bound_for_the_ids_made_from_then_on() -> None:
     before = datetime.now(UTC)
     identity = new_id()
-    assert first_id_of(before) <= identity < first_id_of(before + timedelta(minutes=1))
-    assert abs(moment_of(identity) - before) < timedelta(minutes=1)
+    assert first_id_at(before) <= identity < first_id_at(before + timedelta(minutes=1))
+    assert abs(time_of_id(identity) - before) < timedelta(minutes=1)
 
 
 def test_an_entry_has_every_field_of_the_record() -> None:
@@ -37,7 +37,7 @@ def test_an_entry_has_every_field_of_the_record() -> None:
 
 def test_an_entry_is_created_when_its_id_was() -> None:
     entry = UsageEntry()
-    assert entry.created_at == moment_of(entry.id)
+    assert entry.created_at == time_of_id(entry.id)
 
 
 @given(
@@ -105,5 +105,5 @@ def test_lines_of_older_and_newer_versions_are_read() -> None:
     ],
 )
 def test_a_line_that_is_no_entry_says_so(line: bytes) -> None:
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(INVALID_LINE_ERRORS):
         UsageEntry.from_json(line)

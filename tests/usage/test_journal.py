@@ -16,21 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api.usage.journal import location
-from native_api.usage.journal.journal import MAX_KEPT, Journal
-from native_api.usage.journal.segment import Segment, framed, unframed
+from native_api.usage.journal.journal import MAX_LINES_IN_MEMORY, Journal
+from native_api.usage.journal.segment import Segment, add_checksum, remove_checksum
 
 
-def everything(journal: Journal) -> list[bytes]:
-    """Read all lines, settle them, and let go of finished files, as the recorder does."""
+def read_all(journal: Journal) -> list[bytes]:
+    """Read all lines, mark them done and remove finished files, as the recorder does."""
     lines: list[bytes] = []
     for source in journal.sources():
         while True:
-            piece = source.read(3)
-            source.settle(piece)
-            lines += piece.lines
-            if not piece.more:
+            batch = source.read(3)
+            source.mark_done(batch)
+            lines += batch.lines
+            if not batch.has_more:
                 break
-        journal.finish(source)
+        journal.remove_if_done(source)
     return lines
 
 
@@ -39,8 +39,8 @@ def test_lines_come_back_once_and_in_order(journal_folder: Path) -> None:
     for number in range(10):
         journal.append(b"%d" % number)
     assert journal.backlog() == 10
-    assert everything(journal) == [b"%d" % number for number in range(10)]
-    assert everything(journal) == []
+    assert read_all(journal) == [b"%d" % number for number in range(10)]
+    assert read_all(journal) == []
     assert journal.backlog() == 0
     journal.release()
     assert not list(journal_folder.iterdir())
@@ -56,7 +56,7 @@ def test_files_of_the_dead_are_adopted_and_removed_when_they_are_done(journal_fo
     dead.release()
     other.sweep()
     assert other.backlog() == 1
-    assert everything(other) == [b"left over"]
+    assert read_all(other) == [b"left over"]
     assert len(list(journal_folder.iterdir())) == 1
     living.release()
 
@@ -64,13 +64,13 @@ def test_files_of_the_dead_are_adopted_and_removed_when_they_are_done(journal_fo
 def test_an_idle_file_is_removed(journal_folder: Path) -> None:
     journal = Journal()
     journal.append(b"1")
-    everything(journal)
+    read_all(journal)
     for _ in range(2):
         journal.sweep()
-    everything(journal)
+    read_all(journal)
     assert not list(journal_folder.iterdir())
     journal.append(b"2")
-    assert everything(journal) == [b"2"]
+    assert read_all(journal) == [b"2"]
     journal.release()
 
 
@@ -84,10 +84,10 @@ def test_a_grown_file_is_left_and_nothing_of_it_is_lost(
     for line in lines:
         journal.append(line)
     assert len(list(journal_folder.iterdir())) > 10
-    assert sorted(everything(journal)) == lines
+    assert sorted(read_all(journal)) == lines
     assert len(list(journal_folder.iterdir())) == 1
-    journal.tidy()
-    everything(journal)
+    journal.retire_mostly_written()
+    read_all(journal)
     assert not list(journal_folder.iterdir())
 
 
@@ -95,11 +95,11 @@ def test_a_line_that_comes_just_before_a_file_is_left_is_not_lost(journal_folder
     journal = Journal()
     journal.append(b"1")
     [current, _memory] = journal.sources()
-    current.settle(current.read(10))
+    current.mark_done(current.read(10))
     journal.append(b"2")
-    journal.put_away()
-    journal.finish(current)
-    assert everything(journal) == [b"2"]
+    journal.retire_current()
+    journal.remove_if_done(current)
+    assert read_all(journal) == [b"2"]
     journal.release()
 
 
@@ -112,7 +112,7 @@ def test_a_file_deleted_by_someone_is_still_read_and_a_new_one_begun(journal_fol
     journal.sweep()
     journal.append(b"2")
     assert len(list(journal_folder.iterdir())) == 1
-    assert sorted(everything(journal)) == [b"1", b"2"]
+    assert sorted(read_all(journal)) == [b"1", b"2"]
     journal.release()
 
 
@@ -128,7 +128,7 @@ def test_lines_of_many_threads_are_all_whole(journal_folder: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(everything(journal))) == 2000
+    assert len(set(read_all(journal))) == 2000
     journal.release()
 
 
@@ -139,25 +139,26 @@ def test_lines_of_many_threads_are_all_whole(journal_folder: Path) -> None:
 def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(
     lines: list[bytes], data: st.DataObject
 ) -> None:
-    whole = b"".join(framed(line) for line in lines)
+    whole = b"".join(add_checksum(line) for line in lines)
     cut = data.draw(st.integers(0, len(whole)))
     ends = [
-        len(b"".join(framed(line) for line in lines[:number])) for number in range(len(lines) + 1)
+        len(b"".join(add_checksum(line) for line in lines[:number]))
+        for number in range(len(lines) + 1)
     ]
     survivors = lines[: max(number for number, end in enumerate(ends) if end <= cut)]
     with tempfile.TemporaryDirectory() as name, override_settings(NATIVE_API={"JOURNAL_DIR": name}):
-        (Path(name) / f"{location.mark()}-1-a.journal").write_bytes(whole[:cut])
+        (Path(name) / f"{location.database_fingerprint()}-1-a.journal").write_bytes(whole[:cut])
         journal = Journal()
         journal.sweep()
-        assert everything(journal) == survivors
+        assert read_all(journal) == survivors
         assert not list(Path(name).iterdir())
 
 
 @given(line=st.binary(min_size=1, max_size=40), position=st.integers(0), bit=st.integers(0, 7))
 def test_a_damaged_line_is_recognised(line: bytes, position: int, bit: int) -> None:
-    damaged = bytearray(framed(line)[:-1])
+    damaged = bytearray(add_checksum(line)[:-1])
     damaged[position % len(damaged)] ^= 1 << bit
-    assert unframed(bytes(damaged)) is None
+    assert remove_checksum(bytes(damaged)) is None
 
 
 def test_what_follows_a_torn_line_is_not_lost(journal_folder: Path) -> None:
@@ -169,12 +170,12 @@ def test_what_follows_a_torn_line_is_not_lost(journal_folder: Path) -> None:
         os.open("/dev/full", os.O_WRONLY) if os.path.exists("/dev/full") else -1,
     )
     journal.append(b"2")
-    os.write(real, framed(b"torn")[:7])
+    os.write(real, add_checksum(b"torn")[:7])
     if segment.descriptor >= 0:
         os.close(segment.descriptor)
     segment.descriptor = real
     journal.append(b"3")
-    assert sorted(everything(journal)) == [b"1", b"2", b"3"]
+    assert sorted(read_all(journal)) == [b"1", b"2", b"3"]
     journal.release()
 
 
@@ -193,7 +194,7 @@ def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(
         journal.append(b"%d" % number)
     assert journal.failure == "NotADirectoryError"
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert everything(journal) == [b"0", b"1", b"2"]
+    assert read_all(journal) == [b"0", b"1", b"2"]
 
 
 def test_lines_in_memory_move_to_a_file_when_there_can_be_one(
@@ -203,11 +204,11 @@ def test_lines_in_memory_move_to_a_file_when_there_can_be_one(
     journal = Journal()
     journal.append(b"1")
     settings.NATIVE_API = {"JOURNAL_DIR": str(unwritable / "journal")}
-    journal.probe()
+    journal.check_writable()
     assert journal.failure is None
-    journal.save_kept()
+    journal.move_memory_to_file()
     assert not journal.memory.lines
-    assert everything(journal) == [b"1"]
+    assert read_all(journal) == [b"1"]
     journal.release()
 
 
@@ -215,10 +216,10 @@ def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(
     unwritable: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Journal()
-    for _ in range(MAX_KEPT):
+    for _ in range(MAX_LINES_IN_MEMORY):
         journal.append(b"x")
     journal.append(b"the last straw")
-    assert journal.backlog() == MAX_KEPT
+    assert journal.backlog() == MAX_LINES_IN_MEMORY
     assert "the last straw" in caplog.records[-1].message
 
 
@@ -229,22 +230,22 @@ def test_the_folder_is_in_the_base_directory_else_in_a_private_one(
     (tmp_path / "temporary").mkdir()
     settings.NATIVE_API = {}
     settings.BASE_DIR = tmp_path
-    assert location.find() == tmp_path / "native_journal"
+    assert location.directory() == tmp_path / "native_journal"
     (tmp_path / "file").touch()
     settings.BASE_DIR = tmp_path / "file"
-    found = location.find()
+    found = location.directory()
     assert found.parent == tmp_path / "temporary"
     assert stat.S_IMODE(found.stat().st_mode) == 0o700
     found.chmod(0o755)
     with pytest.raises(PermissionError):
-        location.find()
+        location.directory()
 
 
 def test_journals_of_another_database_are_left_alone(journal_folder: Path) -> None:
     journal_folder.mkdir()
     foreign = journal_folder / "0badc0de-1-a.journal"
-    foreign.write_bytes(framed(b"foreign"))
+    foreign.write_bytes(add_checksum(b"foreign"))
     journal = Journal()
     journal.sweep()
-    assert everything(journal) == []
+    assert read_all(journal) == []
     assert foreign.exists()

@@ -21,7 +21,7 @@ from native_api.usage.entry import UsageEntry
 from native_api.usage.tokens import prompt_tokens, text_tokens
 from tests.dialects.stream_folding import fold
 from tests.test_recordings import cases, stream_of, target_of
-from tests.usage.usage_factory import served_by, used
+from tests.usage.usage_factory import make_target, make_usage
 
 STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
 CHAT: Any = {
@@ -29,7 +29,7 @@ CHAT: Any = {
     "stream": True,
     "messages": [{"role": "user", "content": "Hello there, how are you?"}],
 }
-GPT = served_by("openai", "gpt-4o")
+GPT = make_target("openai", "gpt-4o")
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_client_that_leaves_pays_for_what_was_produced_until_then(
     for cut in range(len(events) + 1):
         reading = Reading(case)
         reading.read(events[:cut])
-        told, finished = reading.usage or used(), reading.has_finished()
+        told, finished = reading.usage or make_usage(), reading.has_finished()
         reading.call_record.on_client_disconnect()
         entry = records.pop()
         assert entry.status == "client_closed"
@@ -137,7 +137,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-@pytest.mark.parametrize("told", [None, used(0, 0), used(9, 1), used(9, 400)])
+@pytest.mark.parametrize("told", [None, make_usage(0, 0), make_usage(9, 1), make_usage(9, 400)])
 def test_however_an_answer_ends_the_larger_count_is_charged(
     end: Callable[[CallRecord], None], told: Usage | None, records: Any
 ) -> None:
@@ -147,7 +147,7 @@ def test_however_an_answer_ends_the_larger_count_is_charged(
     end(reading.call_record)
     [entry] = records
     assert (entry.completion_tokens, entry.estimated) == (2000, True)
-    assert entry.prompt_tokens == ((told or used())["prompt_tokens"] or prompt_tokens(CHAT))
+    assert entry.prompt_tokens == ((told or make_usage())["prompt_tokens"] or prompt_tokens(CHAT))
     assert entry.total_tokens == entry.prompt_tokens + 2000
     assert entry.cost == Decimal("0.0000025") * entry.prompt_tokens + Decimal("0.00001") * 2000
 
@@ -157,7 +157,7 @@ def test_a_larger_count_that_was_told_is_not_an_estimate(
     end: Callable[[CallRecord], None], records: list[UsageEntry]
 ) -> None:
     reading = Reading(STREAMS[0].values[0])
-    reading.parser.usage = used(9, 3000)
+    reading.parser.usage = make_usage(9, 3000)
     reading.call_record.on_chunks([chunk({"content": "word " * 1600})], None)
     end(reading.call_record)
     assert [
@@ -193,11 +193,11 @@ def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(
     call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
     call_record.attempts.target = GPT
     call_record.attempts.hedged += [
-        (GPT, used(9, 1), {"content": "word " * 80}),
+        (GPT, make_usage(9, 1), {"content": "word " * 80}),
         (GPT, None, {"content": "word " * 160}),
     ]
     with call_record:
-        call_record.on_usage(used(9, 3))
+        call_record.on_usage(make_usage(9, 3))
     own, told, untold = records
     assert (own.completion_tokens, own.estimated) == (3, False)
     assert (told.prompt_tokens, told.completion_tokens, told.estimated) == (9, 100, True)

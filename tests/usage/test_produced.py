@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 
-from native_api.gateway.produced_tokens import IMAGE_TOKENS, PLACEHOLDER, Produced, counted
+from native_api.gateway.produced_tokens import (
+    IMAGE_TOKENS,
+    MAX_ESTIMATE_FACTOR,
+    ProducedTokens,
+    resolve_usage,
+)
 from native_api.types import Usage
-from tests.usage.usage_factory import used
+from tests.usage.usage_factory import make_usage
 
 WORDS = "word " * 80
 """100 tokens."""
 
 
 def tokens_of(*deltas: Any, audio_format: str = "") -> int:
-    produced = Produced(audio_format)
+    produced = ProducedTokens(audio_format)
     for delta in deltas:
         produced.add(delta)
     return produced.tokens
@@ -137,26 +142,26 @@ def result(
 ) -> tuple[int, int, int, bool]:
     """Prompt, completion, total, and whether there is an estimate in them. `words` are tokens that
     were produced."""
-    produced = Produced()
+    produced = ProducedTokens()
     produced.add({"content": "word" * words})
-    usage, is_estimate = counted(told, produced, lambda: sent, is_whole)
+    usage, is_estimate = resolve_usage(told, produced, lambda: sent, is_whole)
     return usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"], is_estimate
 
 
 @pytest.mark.parametrize(
     ("told", "words", "expected"),
     [
-        (used(9, 100), 130, (9, 100, 109, False)),
-        (used(9, 100), 70, (9, 100, 109, False)),
+        (make_usage(9, 100), 130, (9, 100, 109, False)),
+        (make_usage(9, 100), 70, (9, 100, 109, False)),
         (None, 100, (40, 100, 140, True)),
         (None, 0, (40, 0, 40, True)),
-        (used(0, 0), 100, (40, 100, 140, True)),
-        (used(0, 0), 1, (40, 1, 41, True)),
-        (used(9, 0), 100, (9, 100, 109, True)),
-        (used(9, 0), 0, (9, 0, 9, False)),
-        (used(0, 100), 100, (40, 100, 140, True)),
-        (used(9, 1), 2000, (9, 2000, 2009, True)),
-        (used(9, 100), 100 * PLACEHOLDER, (9, 100, 109, False)),
+        (make_usage(0, 0), 100, (40, 100, 140, True)),
+        (make_usage(0, 0), 1, (40, 1, 41, True)),
+        (make_usage(9, 0), 100, (9, 100, 109, True)),
+        (make_usage(9, 0), 0, (9, 0, 9, False)),
+        (make_usage(0, 100), 100, (40, 100, 140, True)),
+        (make_usage(9, 1), 2000, (9, 2000, 2009, True)),
+        (make_usage(9, 100), 100 * MAX_ESTIMATE_FACTOR, (9, 100, 109, False)),
     ],
 )
 def test_a_provider_is_believed_about_a_whole_answer_unless_it_counts_nothing(
@@ -169,10 +174,10 @@ def test_a_provider_is_believed_about_a_whole_answer_unless_it_counts_nothing(
     ("told", "words", "expected"),
     [
         (None, 100, (40, 100, 140, True)),
-        (used(9, 1), 2000, (9, 2000, 2009, True)),
-        (used(9, 100), 130, (9, 130, 139, True)),
-        (used(9, 130), 100, (9, 130, 139, False)),
-        (used(0, 130), 100, (40, 130, 170, True)),
+        (make_usage(9, 1), 2000, (9, 2000, 2009, True)),
+        (make_usage(9, 100), 130, (9, 130, 139, True)),
+        (make_usage(9, 130), 100, (9, 130, 139, False)),
+        (make_usage(0, 130), 100, (40, 130, 170, True)),
     ],
 )
 def test_of_a_broken_answer_the_larger_count_holds(told: Any, words: int, expected: Any) -> None:
@@ -187,12 +192,12 @@ def test_nonsense_is_as_good_as_nothing(nonsense: Any, is_whole: bool) -> None:
 
 
 def test_a_total_is_at_least_the_sum_and_stays_where_it_is_more() -> None:
-    assert result({**used(9, 3), "total_tokens": 4}, 3)[2] == 12
-    assert result({**used(9, 3), "total_tokens": 40}, 3)[2] == 40
+    assert result({**make_usage(9, 3), "total_tokens": 4}, 3)[2] == 12
+    assert result({**make_usage(9, 3), "total_tokens": 40}, 3)[2] == 40
 
 
 def test_estimates_of_what_has_prices_of_its_own_are_told_apart() -> None:
-    produced = Produced()
+    produced = ProducedTokens()
     produced.add(
         {
             "content": WORDS,
@@ -201,8 +206,8 @@ def test_estimates_of_what_has_prices_of_its_own_are_told_apart() -> None:
             "audio": {"data": "A" * 32_000},
         }
     )
-    usage, _ = counted(
-        {**used(9, 1, reasoning=30), "billed_units": {"output_tokens": 1}},
+    usage, _ = resolve_usage(
+        {**make_usage(9, 1, reasoning=30), "billed_units": {"output_tokens": 1}},
         produced,
         lambda: 40,
         False,
@@ -218,9 +223,9 @@ def test_estimates_of_what_has_prices_of_its_own_are_told_apart() -> None:
 
 def test_what_is_believed_is_left_as_it_was_told() -> None:
     told: Any = {
-        **used(9, 100, cached=4, reasoning=30),
+        **make_usage(9, 100, cached=4, reasoning=30),
         "billed_units": {"input_tokens": 3, "output_tokens": 5},
         "cost": 0.1,
     }
     before = {**told}
-    assert counted(told, Produced(), lambda: 40, False)[0] == told == before
+    assert resolve_usage(told, ProducedTokens(), lambda: 40, False)[0] == told == before

@@ -19,7 +19,7 @@ from native_api.models import ApiKey, UsageRecord
 from native_api.signals import key_used_first_time, usage_recorded
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry
-from native_api.usage.last_used import KeyTouches
+from native_api.usage.last_used import KeyUseTimes
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -47,8 +47,8 @@ def told() -> Iterator[list[UsageEntry]]:
         yield given
 
 
-def write(*entries: UsageEntry, doubtful: bool = False) -> None:
-    writer.write(entries, "default", doubtful=doubtful)
+def write(*entries: UsageEntry, may_be_written: bool = False) -> None:
+    writer.write(entries, "default", may_be_written=may_be_written)
 
 
 class TestUsageRecorded:
@@ -64,15 +64,15 @@ class TestUsageRecorded:
             raise ValueError
 
         entry = UsageEntry()
-        writer.hooks.append(fails)
+        writer.insert_hooks.append(fails)
         try:
             with pytest.raises(writer.HookFailed):
                 write(entry)
         finally:
-            writer.hooks.remove(fails)
+            writer.insert_hooks.remove(fails)
         assert told == []
-        write(entry, doubtful=True)
-        write(entry, doubtful=True)
+        write(entry, may_be_written=True)
+        write(entry, may_be_written=True)
         write(entry)
         assert told == [entry]
 
@@ -108,9 +108,9 @@ class TestKeyUsedFirstTime:
             given.append((sender, key_id, at))
 
         with receiving(key_used_first_time, receive):
-            for touches in (KeyTouches(), KeyTouches()):
-                touches.touch(key.pk)
-                touches.write("default")
+            for key_uses in (KeyUseTimes(), KeyUseTimes()):
+                key_uses.note_use(key.pk)
+                key_uses.write("default")
         assert given == [(ApiKey, key.pk, ApiKey.objects.get().last_used_at)]
 
     def test_a_receiver_that_raises_does_not_repeat_it(self, key: ApiKey) -> None:
@@ -120,11 +120,11 @@ class TestKeyUsedFirstTime:
             calls.append(key_id)
             raise RuntimeError
 
-        touches = KeyTouches()
+        key_uses = KeyUseTimes()
         with receiving(key_used_first_time, fails):
-            touches.touch(key.pk)
-            touches.write("default")
-            touches.write("default")
+            key_uses.note_use(key.pk)
+            key_uses.write("default")
+            key_uses.write("default")
         assert calls == [key.pk]
 
     def test_a_later_use_is_none(self, key: ApiKey) -> None:
@@ -134,16 +134,16 @@ class TestKeyUsedFirstTime:
         def receive(**more: Any) -> None:
             calls.append(more)
 
-        touches = KeyTouches()
+        key_uses = KeyUseTimes()
         with receiving(key_used_first_time, receive):
-            touches.touch(key.pk)
-            touches.write("default")
+            key_uses.note_use(key.pk)
+            key_uses.write("default")
         assert calls == []
         assert (timezone.now() - ApiKey.objects.get().last_used_at).total_seconds() < 60  # type: ignore[operator]
 
     def test_without_receivers_it_costs_no_query(self, key: ApiKey) -> None:
-        touches = KeyTouches()
-        touches.touch(key.pk)
+        key_uses = KeyUseTimes()
+        key_uses.note_use(key.pk)
         with CaptureQueriesContext(connection) as captured:
-            touches.write("default")
+            key_uses.write("default")
         assert len(captured) == 1

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from native_api.usage.media_tokens import IMAGE_TOKENS, LOW_DETAIL_IMAGE_TOKENS
 from native_api.usage.tokens import (
-    IMAGE_TOKENS,
-    LOW_DETAIL_IMAGE_TOKENS,
     MESSAGE_TOKENS,
     prompt_tokens,
     text_tokens,

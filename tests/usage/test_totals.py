@@ -19,13 +19,13 @@ from django.core.management import CommandError, call_command
 
 from native_api.models import ApiKey, DailyUsage, UsageRecord
 from native_api.types.model_names import Named
-from native_api.usage import daily_names, reconcile, writer
-from native_api.usage import totals as rollups
-from native_api.usage.daily_names import UNKNOWN, daily_name
+from native_api.usage import reconcile, totals_names, totals_rows, writer
+from native_api.usage import totals as totals_module
 from native_api.usage.entry import UsageEntry
-from native_api.usage.totals import TOKENS
+from native_api.usage.totals_names import UNKNOWN_MODEL, name_in_totals
+from native_api.usage.totals_rows import TOKEN_FIELDS
 from tests.servers import ROOT, manage, until
-from tests.usage.conftest import Place
+from tests.usage.conftest import Deployment
 
 DAY = date(2026, 3, 4)
 NOON = datetime(2026, 3, 4, 18, tzinfo=UTC)
@@ -36,8 +36,8 @@ def database(transactional_db: None) -> None:
     """With transactions that are real."""
 
 
-def write(*entries: UsageEntry, doubtful: bool = False) -> None:
-    assert not writer.write(entries, "default", doubtful=doubtful)
+def write(*entries: UsageEntry, may_be_written: bool = False) -> None:
+    assert not writer.write(entries, "default", may_be_written=may_be_written)
 
 
 def entry(**values: Any) -> UsageEntry:
@@ -46,7 +46,7 @@ def entry(**values: Any) -> UsageEntry:
 
 def any_entry() -> UsageEntry:
     chance = random.choice
-    counts = {name: random.randrange(10**6) for name in TOKENS}
+    counts = {name: random.randrange(10**6) for name in TOKEN_FIELDS}
     cost = chance([None, Decimal(random.randrange(10**16)).scaleb(-12)])
     groups = {
         "model": chance("abc"),
@@ -63,13 +63,13 @@ def sums_of_records() -> dict[tuple[str, ...], list[Any]]:
     for record in UsageRecord.objects.all():
         group = sums.setdefault(
             (record.user_name, record.provider, record.model, record.status),
-            [0, Decimal(0), 0, *[0] * len(TOKENS)],
+            [0, Decimal(0), 0, *[0] * len(TOKEN_FIELDS)],
         )
         unpriced = record.cost is None and record.provider != ""
-        for place, value in enumerate(
-            [1, record.cost or 0, unpriced, *(getattr(record, name) for name in TOKENS)]
+        for index, value in enumerate(
+            [1, record.cost or 0, unpriced, *(getattr(record, name) for name in TOKEN_FIELDS)]
         ):
-            group[place] += value
+            group[index] += value
     return sums
 
 
@@ -79,7 +79,7 @@ def totals() -> dict[tuple[str, ...], list[Any]]:
             row.requests,
             row.cost,
             row.unpriced,
-            *(getattr(row, name) for name in TOKENS),
+            *(getattr(row, name) for name in TOKEN_FIELDS),
         ]
         for row in DailyUsage.objects.all()
     }
@@ -121,8 +121,8 @@ class TestSums:
             UsageRecord.objects.order_by("id")[:20],
             UsageRecord.objects.order_by("id")[20:],
         ):
-            for row in rollups.rows_of(rollups.totals_of(half)):
-                rollups._add_alone(row, "default")
+            for row in totals_rows.to_rows(totals_module.sum_by_group(half)):
+                totals_rows._add_one(row, "default")
         assert totals() == expected
 
     def test_every_user_and_key_has_totals_of_its_own_which_outlive_it(self) -> None:
@@ -150,20 +150,20 @@ class TestTrouble:
             raise ValueError
 
         one = entry(prompt_tokens=3)
-        writer.hooks.append(fails)
+        writer.insert_hooks.append(fails)
         try:
             with pytest.raises(writer.HookFailed):
                 write(one)
         finally:
-            writer.hooks.remove(fails)
+            writer.insert_hooks.remove(fails)
         assert not DailyUsage.objects.exists()
-        write(one, doubtful=True)
-        write(one, doubtful=True)
+        write(one, may_be_written=True)
+        write(one, may_be_written=True)
         assert DailyUsage.objects.get().prompt_tokens == 3
 
     def test_records_that_are_refused_do_not_count(self) -> None:
         refused = [entry(cost=Decimal("NaN")), entry(cost=Decimal(10**12)), entry(latency_ms=-1)]
-        assert len(writer.write([entry(), *refused], "default", doubtful=False)) == 3
+        assert len(writer.write([entry(), *refused], "default", may_be_written=False)) == 3
         assert DailyUsage.objects.get().requests == 1
 
     @pytest.mark.parametrize(
@@ -211,8 +211,11 @@ class TestDays:
         outside = [begins - timedelta(microseconds=1), begins + timedelta(hours=hours)]
         write(*(entry(created_at=moment) for moment in moments + outside))
         assert DailyUsage.objects.get(day=day).requests == len(moments)
-        assert all(reconcile.compare(each, "default").agrees for each in reconcile.days("default"))
-        assert len(reconcile.days("default")) == 3
+        assert all(
+            reconcile.compare(each, "default").agrees
+            for each in reconcile.days_with_usage("default")
+        )
+        assert len(reconcile.days_with_usage("default")) == 3
 
 
 @pytest.mark.usefixtures("database")
@@ -237,7 +240,7 @@ class TestCommand:
         elif wrong == "too_much":
             DailyUsage.objects.filter(day=DAY).update(requests=77, cost_units=5)
         else:
-            rollups.add([entry(model="never asked")], "default")
+            totals_module.add([entry(model="never asked")], "default")
         call_command("native_totals", "--rebuild")
         assert totals() == expected
         call_command("native_totals")
@@ -264,7 +267,10 @@ class TestCommand:
         before = list(DailyUsage.objects.values())
         call_command("native_totals", "--rebuild")
         assert list(DailyUsage.objects.values()) == before
-        assert capsys.readouterr().out.count("kept, since records of it were deleted") == 2
+        assert (
+            capsys.readouterr().out.count("not rebuilt, because records of this day were deleted")
+            == 2
+        )
 
 
 CHANGES = "UPDATE native_api_dailyusage SET requests = requests + 1, cost_units = 5"
@@ -272,37 +278,39 @@ RECORDS = "SELECT count(*), sum(prompt_tokens) FROM native_api_usagerecord"
 TOTALS = "SELECT sum(requests), sum(prompt_tokens) FROM native_api_dailyusage"
 
 
-def test_many_processes_at_once(place: Place) -> None:
-    children = [place.child() for _ in range(4)]
+def test_many_processes_at_once(deployment: Deployment) -> None:
+    children = [deployment.child() for _ in range(4)]
     for child in children:
         for model in ("a", "b", "c", "d"):
             child.tell("record", count=250, model=model, prompt_tokens=3, cost="1234.123456789012")
     for child in children:
         assert all(len(child.hear()) == 250 for _ in range(4))
         child.ask("flush", timeout=60)
-    place.catch_up()
-    assert place.query(RECORDS) == place.query(TOTALS) == [(4000, 12000)]
-    manage(place.environment, "native_totals")
-    costs = place.query("SELECT sum(cost_units) FROM native_api_dailyusage GROUP BY model")
+    deployment.catch_up()
+    assert deployment.query(RECORDS) == deployment.query(TOTALS) == [(4000, 12000)]
+    manage(deployment.environment, "native_totals")
+    costs = deployment.query("SELECT sum(cost_units) FROM native_api_dailyusage GROUP BY model")
     assert costs == [(1_234_123_456_789_012_000,)] * 4
 
 
-def test_a_rebuild_while_others_record_loses_nothing_and_counts_nothing_twice(place: Place) -> None:
-    children = [place.child() for _ in range(2)]
+def test_a_rebuild_while_others_record_loses_nothing_and_counts_nothing_twice(
+    deployment: Deployment,
+) -> None:
+    children = [deployment.child() for _ in range(2)]
     for child in children:
         assert child.ask("record", count=100)
         child.ask("flush", timeout=60)
         for _ in range(30):
             child.tell("record", count=100, prompt_tokens=3)
     for _ in range(3):
-        place.query(CHANGES)
-        manage(place.environment, "native_totals", "--rebuild")
+        deployment.query(CHANGES)
+        manage(deployment.environment, "native_totals", "--rebuild")
     for child in children:
         assert all(len(child.hear()) == 100 for _ in range(30))
         child.ask("flush", timeout=60)
-    place.catch_up()
-    assert place.query(RECORDS) == place.query(TOTALS) == [(6200, 18000)]
-    manage(place.environment, "native_totals")
+    deployment.catch_up()
+    assert deployment.query(RECORDS) == deployment.query(TOTALS) == [(6200, 18000)]
+    manage(deployment.environment, "native_totals")
 
 
 RECORDS_ONE_MORE = """INSERT INTO native_api_usagerecord
@@ -315,7 +323,7 @@ WAITING = (
 
 @pytest.mark.parametrize("counted_before", [True, False])
 def test_a_rebuild_in_the_midst_of_a_batch_waits_for_it_or_leaves_it_out(
-    postgres: Place, counted_before: bool
+    postgres: Deployment, counted_before: bool
 ) -> None:
     """What a recorder does in one transaction, done by hand so that the rebuild comes in
     between."""
@@ -352,12 +360,20 @@ class TestNames:
     def test_a_record_counts_under_the_name_that_it_tells(self) -> None:
         write(
             *(
-                entry(model=f"made-up-{number}", counted_as=UNKNOWN, provider="", status="refused")
+                entry(
+                    model=f"made-up-{number}",
+                    counted_as=UNKNOWN_MODEL,
+                    provider="",
+                    status="refused",
+                )
                 for number in range(30)
             ),
             entry(),
         )
-        assert dict(DailyUsage.objects.values_list("model", "requests")) == {UNKNOWN: 30, "m": 1}
+        assert dict(DailyUsage.objects.values_list("model", "requests")) == {
+            UNKNOWN_MODEL: 30,
+            "m": 1,
+        }
         assert UsageRecord.objects.values("model").distinct().count() == 31
 
     def test_a_providers_model_is_one_in_every_spelling(self) -> None:
@@ -388,7 +404,7 @@ class TestNames:
             ({"status": "client_closed", "completion_tokens": 1}, "x"),
             ({"status": "upstream_error", "completion_tokens": 1}, "x"),
             ({"status": "client_closed", "error_code": "hedged"}, "x"),
-            ({"status": "ok", "counted_as": UNKNOWN}, ""),
+            ({"status": "ok", "counted_as": UNKNOWN_MODEL}, ""),
         ],
     )
     def test_a_providers_model_that_may_be_made_up_has_no_row(
@@ -405,7 +421,11 @@ class TestNames:
         ]
         statuses = ("ok", "refused", "upstream_error", "client_closed")
         told = [
-            (chance.choice(names), chance.choice(["", UNKNOWN, "p/x"]), chance.choice(statuses))
+            (
+                chance.choice(names),
+                chance.choice(["", UNKNOWN_MODEL, "p/x"]),
+                chance.choice(statuses),
+            )
             for _ in range(200)
         ]
         write(
@@ -425,7 +445,7 @@ class TestNames:
 
 @pytest.fixture
 def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daily_names, "_answered", OrderedDict())
+    monkeypatch.setattr(totals_names, "_answered_names", OrderedDict())
 
 
 def direct(model: str) -> Named:
@@ -435,34 +455,37 @@ def direct(model: str) -> Named:
 @pytest.mark.usefixtures("no_names")
 class TestDailyName:
     def test_a_route_has_its_own(self) -> None:
-        assert daily_name(Named("fast"), None, 1, 1) == "fast"
+        assert name_in_totals(Named("fast"), None, 1, 1) == "fast"
 
     def test_what_nobody_knows_has_none(self) -> None:
-        assert daily_name(Named("x", is_known=False), None, 1, 1) == UNKNOWN
-        assert daily_name(None, None, 1, 1) == UNKNOWN
+        assert name_in_totals(Named("x", is_known=False), None, 1, 1) == UNKNOWN_MODEL
+        assert name_in_totals(None, None, 1, 1) == UNKNOWN_MODEL
 
     def test_a_providers_model_has_one_from_its_first_answer_of_the_day(self) -> None:
-        assert daily_name(direct("x"), None, 1, 1) == UNKNOWN
-        assert daily_name(direct("models/X"), direct("models/X"), 1, 1) == "p/x"
-        assert daily_name(direct("x"), None, 1, 1) == "p/x"
-        assert daily_name(direct("x"), None, 1, 2) == UNKNOWN
-        assert daily_name(direct("x"), None, 2, 1) == UNKNOWN
+        assert name_in_totals(direct("x"), None, 1, 1) == UNKNOWN_MODEL
+        assert name_in_totals(direct("models/X"), direct("models/X"), 1, 1) == "p/x"
+        assert name_in_totals(direct("x"), None, 1, 1) == "p/x"
+        assert name_in_totals(direct("x"), None, 1, 2) == UNKNOWN_MODEL
+        assert name_in_totals(direct("x"), None, 2, 1) == UNKNOWN_MODEL
 
     def test_a_server_that_answers_to_every_name_makes_a_bounded_number(self) -> None:
         names = [
-            daily_name(direct(f"x{number}"), direct(f"x{number}"), 1, 1) for number in range(1000)
+            name_in_totals(direct(f"x{number}"), direct(f"x{number}"), 1, 1)
+            for number in range(1000)
         ]
-        assert len(set(names)) == daily_names.MOST_NAMES + 1
-        assert set(names[daily_names.MOST_NAMES :]) == {UNKNOWN}
-        assert daily_name(direct("real"), direct("real"), 2, 1) == "p/real"
+        assert len(set(names)) == totals_names.MAX_NAMES_PER_CALLER + 1
+        assert set(names[totals_names.MAX_NAMES_PER_CALLER :]) == {UNKNOWN_MODEL}
+        assert name_in_totals(direct("real"), direct("real"), 2, 1) == "p/real"
 
     def test_neither_does_it_as_a_fallback(self) -> None:
-        names = [daily_name(Named("fast"), direct(f"x{number}"), 1, 1) for number in range(1000)]
-        assert names == ["fast"] * daily_names.MOST_NAMES + [UNKNOWN] * (
-            1000 - daily_names.MOST_NAMES
+        names = [
+            name_in_totals(Named("fast"), direct(f"x{number}"), 1, 1) for number in range(1000)
+        ]
+        assert names == ["fast"] * totals_names.MAX_NAMES_PER_CALLER + [UNKNOWN_MODEL] * (
+            1000 - totals_names.MAX_NAMES_PER_CALLER
         )
 
     def test_a_bounded_number_of_callers_is_remembered(self) -> None:
-        for caller in range(daily_names.MOST_CALLERS + 10):
-            daily_name(direct("x"), direct("x"), caller, 1)
-        assert len(daily_names._answered) == daily_names.MOST_CALLERS
+        for caller in range(totals_names.MAX_CALLERS + 10):
+            name_in_totals(direct("x"), direct("x"), caller, 1)
+        assert len(totals_names._answered_names) == totals_names.MAX_CALLERS

@@ -27,14 +27,16 @@ def inserted() -> Iterator[list[UsageEntry]]:
         ).count() == len(entries)
         transaction.on_commit(lambda: given.extend(entries), using=alias)
 
-    writer.hooks.append(hook)
+    writer.insert_hooks.append(hook)
     yield given
-    writer.hooks.remove(hook)
+    writer.insert_hooks.remove(hook)
 
 
-def write(*entries: UsageEntry, doubtful: bool = False) -> list[UsageEntry]:
+def write(*entries: UsageEntry, may_be_written: bool = False) -> list[UsageEntry]:
     """Write, and return the entries that were refused."""
-    return [entry for entry, _error in writer.write(entries, "default", doubtful=doubtful)]
+    return [
+        entry for entry, _error in writer.write(entries, "default", may_be_written=may_be_written)
+    ]
 
 
 def test_a_batch_is_written_and_told_to_the_hooks(inserted: list[UsageEntry]) -> None:
@@ -46,11 +48,13 @@ def test_a_batch_is_written_and_told_to_the_hooks(inserted: list[UsageEntry]) ->
     }
 
 
-@pytest.mark.parametrize("doubtful", [True, False])
-def test_what_is_there_already_is_left_out(doubtful: bool, inserted: list[UsageEntry]) -> None:
+@pytest.mark.parametrize("may_be_written", [True, False])
+def test_what_is_there_already_is_left_out(
+    may_be_written: bool, inserted: list[UsageEntry]
+) -> None:
     old, new = UsageEntry(), UsageEntry()
     write(old)
-    assert write(old, new, new, doubtful=doubtful) == []
+    assert write(old, new, new, may_be_written=may_be_written) == []
     assert [each.id for each in inserted] == [old.id, new.id]
     assert UsageRecord.objects.count() == 2
 
@@ -87,10 +91,10 @@ def test_a_failing_hook_undoes_the_batch_and_blames_no_entry() -> None:
     def hook(entries: Sequence[UsageEntry], alias: str) -> None:
         raise ValueError
 
-    writer.hooks.append(hook)
+    writer.insert_hooks.append(hook)
     try:
         with pytest.raises(writer.HookFailed):
             write(UsageEntry())
     finally:
-        writer.hooks.remove(hook)
+        writer.insert_hooks.remove(hook)
     assert not UsageRecord.objects.exists()

@@ -34,7 +34,7 @@ OF_COMPLETION = {
 }
 
 
-def used(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
+def make_usage(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
     """The counts in which a reply is told; what is neither of prompt nor of completion stands
     beside them."""
     usage: Any = {
@@ -42,13 +42,13 @@ def used(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    for place, names in (
+    for details_name, names in (
         ("prompt_tokens_details", OF_PROMPT),
         ("completion_tokens_details", OF_COMPLETION),
     ):
         details = {names[name]: count for name, count in more.items() if name in names}
         if details:
-            usage[place] = details
+            usage[details_name] = details
     usage |= {
         name: value
         for name, value in more.items()
@@ -58,7 +58,7 @@ def used(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
     return told
 
 
-def served_by(preset: str, model: str, target_price: Any = None, **definition: Any) -> Target:
+def make_target(preset: str, model: str, target_price: Any = None, **definition: Any) -> Target:
     """A target at a provider of this preset."""
     row = PRESETS[preset]
     options = {name: OPTIONS[name] for name in row.options}

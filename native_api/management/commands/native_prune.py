@@ -1,4 +1,4 @@
-"""Deletes usage records of a certain age. The totals of their days stay."""
+"""Deletes usage records of a certain age. The totals of their days are kept."""
 
 from __future__ import annotations
 
@@ -15,51 +15,54 @@ from native_api.usage.prune import Pruner
 
 UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 MAX_BATCH: Final = 10_000
-"""SQLite takes so many values in one statement, and not many times more."""
+"""SQLite accepts this many values in one statement, but not many times more."""
 
 
 class Command(BaseCommand):
-    help = "Delete usage records that are older than the given time. The totals of their days stay."
+    help = "Delete usage records older than the given age. The totals of their days are kept."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--older-than", required=True, metavar="AGE", help="Such as 90d, 12h or 4w."
+            "--older-than", required=True, metavar="AGE", help="For example 90d, 12h or 4w."
         )
         parser.add_argument(
-            "--batch", type=int, default=1000, help="Records in one transaction (%(default)s)."
+            "--batch", type=int, default=1000, help="Records per transaction (%(default)s)."
         )
-        parser.add_argument("--dry-run", action="store_true", help="Only count them.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Count the records, but do not delete them."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["batch"] <= MAX_BATCH:
             raise CommandError(f"--batch must be between 1 and {MAX_BATCH}.")
         pruner = Pruner(
-            _moment(options["older_than"]),
-            location.database(),
+            _parse_age(options["older_than"]),
+            location.database_alias(),
             options["batch"],
             dry_run=options["dry_run"],
         )
         pruner.run()
-        self.stdout.write(
-            f"{pruner.deleted} usage records {'would be' if options['dry_run'] else 'were'} deleted."
-        )
+        verb = "would be" if options["dry_run"] else "were"
+        self.stdout.write(f"{pruner.deleted} usage records {verb} deleted.")
         for day, count in sorted(pruner.kept.items()):
             self.stderr.write(
-                f"{day}: {count} records stay, since the day's totals differ from them."
+                f"{day}: {count} records were kept, because the day's totals differ from them."
             )
         if pruner.kept:
-            raise CommandError("Run native_totals --rebuild, then this again.")
+            raise CommandError("Run native_totals --rebuild, then run this command again.")
 
 
-def _moment(age: str) -> datetime:
-    """So long ago."""
+def _parse_age(age: str) -> datetime:
+    """The moment that lies `age` in the past."""
     match = re.fullmatch(r"([0-9]{1,9})([hdw])", age)
     if not match or not int(match[1]):
-        raise CommandError(f"{age!r} is no age. Say a number and h, d or w: 12h, 90d, 4w.")
+        raise CommandError(
+            f"{age!r} is not a valid age. Give a number and h, d or w, such as 12h, 90d or 4w."
+        )
     try:
         moment = datetime.now(UTC) - timedelta(**{UNITS[match[2]]: int(match[1])})
     except OverflowError:
         moment = EPOCH
     if moment <= EPOCH:
-        raise CommandError(f"{age} ago there were no records.")
+        raise CommandError(f"{age} is too long: no record can be that old.")
     return moment

@@ -204,7 +204,7 @@ def _private_paths() -> Iterator[Path]:
         if connection.vendor == "sqlite" and connection.settings_dict["NAME"]:
             yield from private_files.sqlite_files(connection.settings_dict["NAME"])
     with suppress(OSError):
-        yield location.find()
+        yield location.directory()
 
 
 def _free_port(host: str, ports: Sequence[int]) -> int:

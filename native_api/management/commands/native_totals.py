@@ -1,5 +1,7 @@
-"""Compares the totals of each day with its records, or makes them anew. The exit code is 1 where
-something differs."""
+"""Compares the totals of each day with its records, or rebuilds them.
+
+The exit code is 1 if something differs.
+"""
 
 from __future__ import annotations
 
@@ -13,61 +15,74 @@ from native_api.models.fields import UNITS
 from native_api.usage import reconcile
 from native_api.usage.journal import location
 from native_api.usage.reconcile import Comparison
-from native_api.usage.totals import SUMS, Totals
+from native_api.usage.totals_rows import SUM_FIELDS, Totals
 
 
 class Command(BaseCommand):
-    help = "Compare the totals of each day with its usage records. The gateway may go on recording."
+    help = (
+        "Compare the totals of each day with its usage records. "
+        "The gateway may go on recording in the meantime."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--rebuild",
             action="store_true",
-            help="Make the totals that differ anew. Days with deleted records are kept.",
+            help="Rebuild totals that differ. Days with deleted records are kept as they are.",
         )
         period = parser.add_mutually_exclusive_group()
         period.add_argument(
             "--day",
             type=date.fromisoformat,
             metavar="YYYY-MM-DD",
-            help="Only this day, of the site's time zone.",
+            help="Only this day, in the site's time zone.",
         )
         period.add_argument(
             "--since",
             type=date.fromisoformat,
             metavar="YYYY-MM-DD",
-            help="This day and all after it.",
+            help="This day and all days after it.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        alias = location.database()
-        days = [options["day"]] if options["day"] else reconcile.days(alias, options["since"])
-        look = reconcile.rebuild if options["rebuild"] else reconcile.compare
-        wrong = 0
+        alias = location.database_alias()
+        days = (
+            [options["day"]]
+            if options["day"]
+            else reconcile.days_with_usage(alias, options["since"])
+        )
+        compare = reconcile.rebuild if options["rebuild"] else reconcile.compare
+        different = 0
         for day in days:
-            found = look(day, alias)
-            self._tell(found, rebuilt=options["rebuild"])
-            wrong += not found.agrees and (found.pruned or not options["rebuild"])
-        if wrong:
-            raise CommandError(f"{wrong} of {len(days)} days differ.")
-        self.stdout.write(f"{len(days)} days are as they should be.")
+            comparison = compare(day, alias)
+            self._report(comparison, is_rebuild=options["rebuild"])
+            is_unresolved = comparison.is_pruned or not options["rebuild"]
+            different += not comparison.agrees and is_unresolved
+        if different:
+            raise CommandError(f"{different} of {len(days)} days differ.")
+        self.stdout.write(f"{len(days)} days: the totals are correct.")
 
-    def _tell(self, found: Comparison, *, rebuilt: bool) -> None:
-        if found.agrees:
-            if rebuilt and found.pruned and found.kept:
-                self.stdout.write(f"{found.day}: kept, since records of it were deleted.")
+    def _report(self, comparison: Comparison, *, is_rebuild: bool) -> None:
+        day = comparison.day
+        if comparison.agrees:
+            if is_rebuild and comparison.is_pruned and comparison.stored:
+                self.stdout.write(f"{day}: not rebuilt, because records of this day were deleted.")
             return
-        both = f"the totals have {_said(found.kept)}, the records {_said(found.counted)}"
-        if found.pruned:
+        difference = (
+            f"the totals have {_summary(comparison.stored)}, "
+            f"the records {_summary(comparison.counted)}"
+        )
+        if comparison.is_pruned:
             self.stdout.write(
-                f"{found.day}: {both}; kept, since others of its records were deleted."
+                f"{day}: {difference}; not rebuilt, because other records were deleted."
             )
         else:
-            self.stdout.write(f"{found.day}: {both}{'; made anew' if rebuilt else ''}.")
+            self.stdout.write(f"{day}: {difference}{'; rebuilt' if is_rebuild else ''}.")
 
 
-def _said(totals: Totals) -> str:
-    requests = sum(sums[SUMS.index("requests")] for sums in totals.values())
-    tokens = sum(sums[SUMS.index("total_tokens")] for sums in totals.values())
-    cost = sum(sums[SUMS.index("cost_units")] for sums in totals.values()) * UNITS
-    return f"{requests} requests, {tokens} tokens, {cost:f} USD"
+def _summary(totals: Totals) -> str:
+    requests, tokens, cost_units = (
+        sum(sums[SUM_FIELDS.index(name)] for sums in totals.values())
+        for name in ("requests", "total_tokens", "cost_units")
+    )
+    return f"{requests} requests, {tokens} tokens, {cost_units * UNITS:f} USD"

@@ -1,5 +1,7 @@
-"""Fetches the newest list of published prices. Every process of the site uses it within a minute of
-its next call."""
+"""Fetches the newest list of published prices.
+
+Every process of the site uses it from the first call after at most a minute.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +16,25 @@ from native_api.upstream.redaction import address_shown
 
 
 class Command(BaseCommand):
-    help = "Fetch the newest published prices of providers' models. Prices that the site tells itself are not touched."
+    help = (
+        "Fetch the newest published prices of providers' models. "
+        "Prices that you configured are not changed."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--url", help="Where to fetch them, by default where the package genai-prices does."
+            "--url", help="The address of the list; by default that of the package genai-prices."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        url = options["url"] or updates.usual_address()
+        url = options["url"] or updates.default_url()
         try:
             count = updates.update(url)
-        except updates.NoUpdate as error:
-            raise CommandError(f"{error} The prices stay as they were.") from error
+        except updates.UpdateFailed as error:
+            raise CommandError(f"{error} The prices are unchanged.") from error
         except DatabaseError as error:
             raise CommandError(
-                f"The database refuses the new prices ({type(error).__name__}). They stay as they were."
+                f"The new prices could not be stored in the database ({type(error).__name__}). "
+                "The prices are unchanged."
             ) from error
         self.stdout.write(f"Priced models: {count}, from {address_shown(url)}")

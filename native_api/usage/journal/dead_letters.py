@@ -1,7 +1,7 @@
-"""Records that the database refuses, kept apart so that they do not hold up the others.
+"""Records that the database rejects, kept in a file so that they do not delay the others.
 
-`<mark>.rejected` in the journal's folder, one JSON object a line: `{"reason": …, "record": …}`.
-Nothing reads it but people.
+The file is `<database fingerprint>.rejected` in the journal's directory, with one JSON object a
+line: `{"reason": …, "record": …}`. The app never reads it; it is for people.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ logger = get_logger("native_api.usage")
 SUFFIX: Final = ".rejected"
 
 
-def keep(line: bytes, error: Exception) -> None:
-    """Put the record's JSON aside, in the log where the file cannot be written. Never raises."""
+def store(line: bytes, error: Exception) -> None:
+    """Append the record's JSON to the file, or log it if that fails. Never raises."""
     reason = type(error).__name__
-    entry = _entry_of(line)
-    told = {"request_id": entry.request_id, "record_id": str(entry.id)} if entry else {}
+    entry = _parse(line)
+    extra = {"request_id": entry.request_id, "record_id": str(entry.id)} if entry else {}
     logger.error(
-        "A usage record was rejected (%s) and put aside. Request %s.",
+        "The database rejected a usage record (%s); it is kept in the journal's %s file. "
+        "Request %s.",
         reason,
-        told.get("request_id"),
-        extra=told,
+        SUFFIX,
+        extra.get("request_id"),
+        extra=extra,
     )
     try:
         _append(orjson.dumps({"reason": reason, "record": line.decode("utf-8", "replace")}) + b"\n")
     except Exception as problem:
         logger.critical(
-            "The rejected usage record cannot be put aside (%s): %s",
+            "A rejected usage record could not be written to the %s file (%s): %s",
+            SUFFIX,
             problem,
             line.decode("utf-8", "replace"),
         )
 
 
-def _entry_of(line: bytes) -> UsageEntry | None:
+def _parse(line: bytes) -> UsageEntry | None:
     try:
         return UsageEntry.from_json(line)
     except Exception:
@@ -49,12 +52,11 @@ def _entry_of(line: bytes) -> UsageEntry | None:
 
 
 def _append(line: bytes) -> None:
-    path = location.find() / (location.mark() + SUFFIX)
-    descriptor = os.open(
-        path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600
-    )
+    path = location.directory() / (location.database_fingerprint() + SUFFIX)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o600)
     try:
         if os.write(descriptor, line) != len(line):
-            raise OSError("not written whole")
+            raise OSError("the line was not written completely")
     finally:
         os.close(descriptor)

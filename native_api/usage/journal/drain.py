@@ -1,5 +1,7 @@
-"""Moves records from the journal to the database, one round at a time. Knows no threads: the
-recorder calls it from one."""
+"""Moves records from the journal to the database, one round at a time.
+
+Knows no threads: the recorder calls it from its own.
+"""
 
 from __future__ import annotations
 
@@ -11,54 +13,58 @@ from django.db import close_old_connections, connections
 
 from native_api.logs import get_logger
 from native_api.usage import writer
-from native_api.usage.entry import UNREADABLE, UsageEntry
+from native_api.usage.entry import INVALID_LINE_ERRORS, UsageEntry
 from native_api.usage.journal import dead_letters, location
-from native_api.usage.journal.journal import Journal, Source
-from native_api.usage.journal.segment import Piece
-from native_api.usage.last_used import KeyTouches
+from native_api.usage.journal.journal import Journal, LineSource
+from native_api.usage.journal.segment import LineBatch
+from native_api.usage.last_used import KeyUseTimes
 
 logger = get_logger("native_api.usage")
 
-BATCH: Final = 200
-"""Larger ones save little and keep the interpreter from the requests for longer at a time."""
+LINES_PER_BATCH: Final = 200
+"""Larger batches save little, and keep the interpreter from requests for longer at a time."""
 
-ROUND_BATCHES: Final = 20
-"""Of one source, before the others have their turn."""
+BATCHES_PER_ROUND: Final = 20
+"""Of one source, before the others get their turn."""
 
 SWEEP_SECONDS: Final = 10.0
 
+RejectedLine = tuple[bytes, Exception]
 
-class Drain:
+
+class JournalDrain:
     """`rest` is called after each batch with the seconds of processor time that it took."""
 
     def __init__(
-        self, journal: Journal, touches: KeyTouches, rest: Callable[[float], None]
+        self, journal: Journal, key_uses: KeyUseTimes, rest: Callable[[float], None]
     ) -> None:
         self.journal = journal
         self.rejected = 0
-        self._touches = touches
+        self._key_uses = key_uses
         self._rest = rest
         self._next_sweep = 0.0
 
     @property
-    def until_sweep(self) -> float:
-        """Seconds until left-overs are looked for again."""
+    def seconds_until_sweep(self) -> float:
+        """Until files of dead processes are looked for again."""
         return max(0.0, self._next_sweep - time.monotonic())
 
-    def round(self, *, sweep: bool) -> bool:
-        """Write what there is, each source in turn; True where more is left. Raises where the
-        database is out of order."""
+    def run_round(self, *, sweep: bool) -> bool:
+        """Write what there is, each source in turn; True if more is left.
+
+        Raises if the database is not available.
+        """
         close_old_connections()
-        if sweep or not self.until_sweep:
+        if sweep or not self.seconds_until_sweep:
             self._sweep()
-        alias = location.database()
-        self._touches.write(alias)
-        self.journal.save_kept()
-        more = False
+        alias = location.database_alias()
+        self._key_uses.write(alias)
+        self.journal.move_memory_to_file()
+        has_more = False
         for source in self.journal.sources():
-            more |= self._write_some(source, alias)
-        self.journal.tidy()
-        return more or not self.until_sweep
+            has_more |= self._write_source(source, alias)
+        self.journal.retire_mostly_written()
+        return has_more or not self.seconds_until_sweep
 
     def _sweep(self) -> None:
         self._next_sweep = time.monotonic() + SWEEP_SECONDS
@@ -66,60 +72,62 @@ class Drain:
             if not self.journal.sweep():
                 self._next_sweep = 0.0
         except OSError:
-            self.journal.probe()
+            self.journal.check_writable()
 
-    def _write_some(self, source: Source, alias: str) -> bool:
-        """Write some batches of `source`; True where it may have more."""
-        for _ in range(ROUND_BATCHES):
+    def _write_source(self, source: LineSource, alias: str) -> bool:
+        """Write some batches of `source`; True if it may have more."""
+        for _ in range(BATCHES_PER_ROUND):
             began = time.thread_time()
             try:
-                piece = source.read(BATCH)
+                batch = source.read(LINES_PER_BATCH)
             except OSError as error:
                 logger.error(
                     "A file of the usage journal cannot be read (%s). It is tried again later.",
                     error,
                 )
-                self.journal.abandon(source)
+                self.journal.close_unreadable(source)
                 return False
-            self._write(piece, source, alias)
+            self._write_batch(batch, source, alias)
             self._rest(time.thread_time() - began)
-            if not piece.more:
-                self.journal.finish(source)
+            if not batch.has_more:
+                self.journal.remove_if_done(source)
                 return False
         return True
 
-    def _write(self, piece: Piece, source: Source, alias: str) -> None:
-        entries, refused = _entries_of(piece.lines)
+    def _write_batch(self, batch: LineBatch, source: LineSource, alias: str) -> None:
+        entries, rejected = _parse(batch.lines)
         try:
-            refused += [
+            rejected += [
                 (entry.to_json(), error)
-                for entry, error in writer.write(entries, alias, doubtful=source.doubtful)
+                for entry, error in writer.write(
+                    entries, alias, may_be_written=source.may_be_written
+                )
             ]
         except Exception:
-            source.doubtful = True
+            source.may_be_written = True
             raise
-        if piece.torn:
-            logger.warning("%d torn lines in the usage journal were skipped.", piece.torn)
-        for line, error in refused:
+        if batch.torn:
+            logger.warning("%d torn lines in the usage journal were skipped.", batch.torn)
+        for line, error in rejected:
             self.rejected += 1
-            dead_letters.keep(line, error)
-        source.settle(piece)
+            dead_letters.store(line, error)
+        source.mark_done(batch)
 
-    def disconnect(self) -> None:
-        """An idle connection is in the way of those who want to drop or move the database."""
+    def close_connection(self) -> None:
+        """An idle connection would keep the database from being dropped or moved."""
         try:
-            connections[location.database()].close()
+            connections[location.database_alias()].close()
         except Exception as error:
             logger.debug("The recorder's connection cannot be closed (%s).", type(error).__name__)
 
 
-def _entries_of(lines: list[bytes]) -> tuple[list[UsageEntry], list[tuple[bytes, Exception]]]:
-    """The entries, and the lines that are none."""
+def _parse(lines: list[bytes]) -> tuple[list[UsageEntry], list[RejectedLine]]:
+    """The entries, and the lines that are not entries."""
     entries: list[UsageEntry] = []
-    refused: list[tuple[bytes, Exception]] = []
+    rejected: list[RejectedLine] = []
     for line in lines:
         try:
             entries.append(UsageEntry.from_json(line))
-        except UNREADABLE as error:
-            refused.append((line, error))
-    return entries, refused
+        except INVALID_LINE_ERRORS as error:
+            rejected.append((line, error))
+    return entries, rejected

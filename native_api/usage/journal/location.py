@@ -1,12 +1,12 @@
-"""Where the journal's files lie, and how they are named.
+"""Where the journal's files are, and how their names begin.
 
-`NATIVE_API["JOURNAL_DIR"]`, else `native_journal` in the site's BASE_DIR, else, where that cannot
-be written, a folder of the site and the system user in the temporary directory. Set JOURNAL_DIR to
-a volume where the file system does not outlive the process, such as in a container.
+The directory is `NATIVE_API["JOURNAL_DIR"]`, else `native_journal` in the site's BASE_DIR, else, if
+that is not writable, a directory in the temporary directory, one for each site and system user. Set
+JOURNAL_DIR to a volume if the file system does not outlive the process, as in a container.
 
-A file's name begins with a mark of its database, so that records never end up in another one: a
-test run beside the real site, or two sites with one folder. The mark is made of the database's name
-alone: it stays when the server moves.
+A file's name begins with a fingerprint of its database, so that records never reach another one: a
+test run next to the real site, or two sites with one directory. The fingerprint depends on the
+database's name only, so it stays the same when the server moves.
 """
 
 from __future__ import annotations
@@ -30,61 +30,63 @@ from native_api.models import UsageRecord
 logger = get_logger("native_api.usage")
 
 
-def database() -> str:
+def database_alias() -> str:
     """The alias of the database that usage records are written to."""
     return router.db_for_write(UsageRecord)
 
 
-def mark() -> str:
-    name = os.path.basename(str(connections.settings[database()].get("NAME") or ""))
+def database_fingerprint() -> str:
+    """Eight hexadecimal digits for that database's name."""
+    name = os.path.basename(str(connections.settings[database_alias()].get("NAME") or ""))
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
 
 
-def find() -> Path:
-    """The folder, which exists and can be written when this returns. Raises OSError where there is
-    none."""
-    chosen = usable_settings.JOURNAL_DIR
-    if chosen:
-        return _prepared(Path(chosen))
+def directory() -> Path:
+    """The journal's directory, created and writable. Raises OSError if there is none."""
+    configured = usable_settings.JOURNAL_DIR
+    if configured:
+        return _create(Path(configured))
     base = getattr(settings, "BASE_DIR", None)
     if base:
         try:
-            return _prepared(Path(base) / "native_journal")
+            return _create(Path(base) / "native_journal")
         except OSError:
             pass
-    return _temporary(base)
+    return _create_temporary(base)
 
 
-def _prepared(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise PermissionError(f"{folder} cannot be written")
-    return folder
+def _create(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} is not writable")
+    return path
 
 
-def _temporary(base: Any) -> Path:
+def _create_temporary(base: Any) -> Path:
     name = hashlib.sha256(f"{base or _settings_file()}\0{_user()}".encode()).hexdigest()[:16]
-    folder = _prepared(Path(tempfile.gettempdir()) / f"native_journal_{name}")
-    if not _is_private(folder):
-        raise PermissionError(f"{folder} belongs to someone else")
-    _warn()
-    return folder
+    path = _create(Path(tempfile.gettempdir()) / f"native_journal_{name}")
+    if not _is_private(path):
+        raise PermissionError(f"{path} belongs to another user, or others have access to it")
+    _warn_once()
+    return path
 
 
 @cache
-def _warn() -> None:
+def _warn_once() -> None:
     logger.warning(
-        'The usage journal lies in the temporary directory. Set NATIVE_API["JOURNAL_DIR"] to a folder that lasts.'
+        "The usage journal is in the temporary directory. "
+        'Set NATIVE_API["JOURNAL_DIR"] to a directory that is not cleared.'
     )
 
 
-def _is_private(folder: Path) -> bool:
-    """Anyone may make a folder of this name in the temporary directory first, to read along or to
-    add records."""
+def _is_private(path: Path) -> bool:
+    """Others could create a directory of this name first, to read records or to add some."""
     if os.name == "nt":
         return True
-    found = folder.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    status = path.lstat()
+    return (
+        stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+    )
 
 
 def _user() -> str:

@@ -1,4 +1,4 @@
-"""An exclusive lock on an open file that ends with its process, however that ends."""
+"""An exclusive lock on an open file. The system releases it when the process ends, in any way."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if sys.platform == "win32":
 
     LOCK_OFFSET = 2**40
 
-    def hold(descriptor: int) -> bool:
-        """Take the lock without waiting; False where another has it."""
+    def try_lock(descriptor: int) -> bool:
+        """Take the lock without waiting; False if another process has it."""
         position = os.lseek(descriptor, 0, os.SEEK_CUR)
         try:
-            # Locks are mandatory here, so the byte that is locked lies where nobody reads.
+            # Locks are mandatory on Windows, so the locked byte is one that nobody reads.
             os.lseek(descriptor, LOCK_OFFSET, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -26,8 +26,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def hold(descriptor: int) -> bool:
-        """Take the lock without waiting; False where another has it."""
+    def try_lock(descriptor: int) -> bool:
+        """Take the lock without waiting; False if another process has it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from native_api.models import PriceList
 from native_api.pricing import lookup, updates
 from tests.servers import environment_for, manage
-from tests.usage.usage_factory import served_by
+from tests.usage.usage_factory import make_target
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +105,7 @@ def update(url: str) -> str:
 
 
 def price(model: str = "gpt-4o") -> Any:
-    return lookup.price_of(served_by("openai", model))
+    return lookup.price_of(make_target("openai", model))
 
 
 def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:
@@ -152,25 +152,25 @@ def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
 
 def test_a_calling_process_looks_by_itself(lists: ListServer, transactional_db: None) -> None:
     update(lists.serve(price_list()))
-    lookup.forget()
+    lookup.forget_prices()
 
     async def calls() -> None:
-        await lookup.aready()
-        look = lookup._lists.look
+        await lookup.ensure_ready()
+        look = lookup._published.refreshing
         assert look is not None
         await asyncio.wrap_future(look)
-        await lookup.aready()
-        assert lookup._lists.look is look, "not again within a minute"
+        await lookup.ensure_ready()
+        assert lookup._published.refreshing is look, "not again within a minute"
 
     asyncio.run(calls())
     assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
 
 
 def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
-    for number in range(updates.KEPT + 2):
+    for number in range(updates.MAX_STORED_LISTS + 2):
         update(lists.serve(price_list(input_mtok=number, output_mtok=1)))
     lookup.refresh()
-    assert PriceList.objects.count() == updates.KEPT
+    assert PriceList.objects.count() == updates.MAX_STORED_LISTS
     assert price()["INPUT"] == number
 
 
@@ -203,7 +203,7 @@ def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
     ids=str,
 )
 def test_a_list_that_is_wrong_anywhere_is_not_stored(lists: ListServer, served: Any) -> None:
-    with pytest.raises(CommandError, match=r"cannot be used|is no text"):
+    with pytest.raises(CommandError, match=r"cannot be used|is not UTF-8 text"):
         update(lists.serve(served))
     assert not PriceList.objects.exists()
 
@@ -216,8 +216,8 @@ def test_errors_and_redirects_are_no_lists(lists: ListServer) -> None:
 
 
 def test_a_list_is_not_read_beyond_a_limit(lists: ListServer) -> None:
-    with pytest.raises(CommandError, match="more than 20971520 bytes"):
-        update(lists.serve(b" " * (updates.MOST_BYTES + 1)))
+    with pytest.raises(CommandError, match="exceeds 20971520 bytes"):
+        update(lists.serve(b" " * (updates.MAX_BYTES + 1)))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_list_is_not_read_beyond_a_limit(lists: ListServer) -> None:
     ],
 )
 def test_only_tls_or_this_machine_itself(url: str) -> None:
-    with pytest.raises(updates.NoUpdate, match="must begin with https"):
+    with pytest.raises(updates.UpdateFailed, match="begins with https"):
         updates.fetch(url)
 
 
@@ -246,14 +246,14 @@ def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_not
     lookup.refresh()
     assert price()["INPUT"] == Decimal("2.5")
     assert [record.message.partition(" (")[0] for record in caplog.records] == [
-        "No newer prices could be looked for"
+        "Newer prices could not be loaded"
     ], "said once"
 
 
 def test_without_a_network_the_command_says_so_and_fails(tmp_path: Any, lists: ListServer) -> None:
     environment = environment_for(tmp_path, {})
     manage(environment, "migrate", "--verbosity", "0")
-    with pytest.raises(AssertionError, match=r"cannot be reached.*The prices stay as they were"):
+    with pytest.raises(AssertionError, match=r"cannot be reached.*The prices are unchanged"):
         manage(environment, "native_update_prices", "--url", "http://127.0.0.1:1/data.json")
 
 

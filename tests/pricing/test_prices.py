@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api.exceptions import ConfigurationError
-from native_api.pricing import lookup
+from native_api.pricing import costs, lookup
 from native_api.pricing import tables as prices
 from native_api.types import COST_DECIMALS, Usage
-from native_api.usage.entry import UsageEntry
-from tests.usage.usage_factory import served_by, used
+from tests.usage.usage_factory import make_target, make_usage
 
 MILLION = 1_000_000
 
@@ -66,14 +65,16 @@ def test_steps_are_listed_from_the_highest() -> None:
     ],
 )
 def test_what_is_no_amount_is_refused(amount: Any) -> None:
-    with pytest.raises(ValueError, match=r"PRICE\['INPUT'\] is no price. Write it as '0.15'"):
+    with pytest.raises(
+        ValueError, match=r"PRICE\['INPUT'\] is not a valid price. Write it as '0.15'"
+    ):
         prices.parse({"INPUT": amount, "OUTPUT": "1"})
 
 
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ("0.15", r"PRICE must be a dictionary. Such as"),
+        ("0.15", r"PRICE must be a dictionary. For example"),
         ([("INPUT", "1")], r"PRICE must be a dictionary"),
         (
             {"INPUTS": "1"},
@@ -81,25 +82,25 @@ def test_what_is_no_amount_is_refused(amount: Any) -> None:
         ),
         ({"input": "1"}, r"PRICE\['input'\] is unknown"),
         ({7: "1"}, r"PRICE\[7\] is unknown"),
-        ({"CACHED": "1"}, r"PRICE tells no price. Give INPUT and OUTPUT"),
-        ({"ABOVE": {"9": {"INPUT": "1"}}}, r"PRICE tells no price"),
+        ({"CACHED": "1"}, r"PRICE must contain INPUT, OUTPUT or REQUEST"),
+        ({"ABOVE": {"9": {"INPUT": "1"}}}, r"PRICE must contain INPUT"),
         ({"INPUT": "1", "ABOVE": ["9"]}, r"PRICE\['ABOVE'\] must be a dictionary"),
         (
             {"INPUT": "1", "ABOVE": {"many": {}}},
-            r"PRICE\['ABOVE'\]\['many'\] is no number of prompt tokens",
+            r"PRICE\['ABOVE'\]\['many'\] must be a number of prompt tokens",
         ),
-        ({"INPUT": "1", "ABOVE": {"-5": {}}}, r"is no number of prompt tokens"),
-        ({"INPUT": "1", "ABOVE": {True: {}}}, r"is no number of prompt tokens"),
+        ({"INPUT": "1", "ABOVE": {"-5": {}}}, r"must be a number of prompt tokens"),
+        ({"INPUT": "1", "ABOVE": {True: {}}}, r"must be a number of prompt tokens"),
         ({"INPUT": "1", "ABOVE": {"9": "2"}}, r"PRICE\['ABOVE'\]\['9'\] must be a dictionary"),
         (
             {"INPUT": "1", "ABOVE": {"9": {"INPUT": 0.5}}},
-            r"PRICE\['ABOVE'\]\['9'\]\['INPUT'\] is no price",
+            r"PRICE\['ABOVE'\]\['9'\]\['INPUT'\] is not a valid price",
         ),
         (
             {"INPUT": "1", "ABOVE": {"9": {"OTHER": "1"}}},
             r"PRICE\['ABOVE'\]\['9'\]\['OTHER'\] is unknown",
         ),
-        ({"INPUT": "1", "ABOVE": {"9": {"ABOVE": {}}}}, r"has steps itself"),
+        ({"INPUT": "1", "ABOVE": {"9": {"ABOVE": {}}}}, r"must not contain ABOVE"),
     ],
 )
 def test_what_is_wrong_is_named_with_a_hint(told: Any, message: str) -> None:
@@ -142,28 +143,28 @@ ALL = prices.parse(
 
 
 def cost(usage: Usage, table: Any = ALL) -> Decimal | None:
-    return prices.cost(prices.parse(table), usage)
+    return costs.call_cost(prices.parse(table), usage)
 
 
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
-        (used(), "7"),
-        (used(MILLION), "8"),
-        (used(0, MILLION), "17"),
-        (used(MILLION, cached=MILLION), "7.1"),
-        (used(MILLION, written=MILLION), "8.25"),
-        (used(MILLION, written=MILLION, hour=MILLION), "9"),
-        (used(MILLION, written=MILLION, hour=400_000), "8.55"),
-        (used(MILLION, audio=MILLION), "47"),
-        (used(MILLION, audio=MILLION, cached=MILLION, cached_audio=MILLION), "10"),
-        (used(MILLION, image=MILLION), "12"),
-        (used(MILLION, image=MILLION, cached=MILLION, cached_image=MILLION), "7.5"),
-        (used(0, MILLION, reasoning=MILLION), "18"),
-        (used(0, MILLION, audio_out=MILLION), "87"),
-        (used(0, MILLION, image_out=MILLION), "37"),
-        (used(server_tool_use={"web_search_requests": 3}), "307"),
-        (used(num_search_queries=2), "207"),
+        (make_usage(), "7"),
+        (make_usage(MILLION), "8"),
+        (make_usage(0, MILLION), "17"),
+        (make_usage(MILLION, cached=MILLION), "7.1"),
+        (make_usage(MILLION, written=MILLION), "8.25"),
+        (make_usage(MILLION, written=MILLION, hour=MILLION), "9"),
+        (make_usage(MILLION, written=MILLION, hour=400_000), "8.55"),
+        (make_usage(MILLION, audio=MILLION), "47"),
+        (make_usage(MILLION, audio=MILLION, cached=MILLION, cached_audio=MILLION), "10"),
+        (make_usage(MILLION, image=MILLION), "12"),
+        (make_usage(MILLION, image=MILLION, cached=MILLION, cached_image=MILLION), "7.5"),
+        (make_usage(0, MILLION, reasoning=MILLION), "18"),
+        (make_usage(0, MILLION, audio_out=MILLION), "87"),
+        (make_usage(0, MILLION, image_out=MILLION), "37"),
+        (make_usage(server_tool_use={"web_search_requests": 3}), "307"),
+        (make_usage(num_search_queries=2), "207"),
     ],
 )
 def test_every_kind_has_its_own_price(usage: Usage, expected: str) -> None:
@@ -201,8 +202,8 @@ def test_what_has_no_price_of_its_own_costs_as_much_as_the_rest(
         details.get("written", 0), details.get("hour", 0)
     )
     made = sum(details.get(name, 0) for name in ("reasoning", "audio_out", "image_out"))
-    usage = used(prompt + inside, completion + made, **details)
-    assert cost(usage, ONE_PRICE) == prices.rounded(
+    usage = make_usage(prompt + inside, completion + made, **details)
+    assert cost(usage, ONE_PRICE) == costs.round_cost(
         Decimal(2 * (prompt + inside) + 10 * (completion + made)).scaleb(-6)
     )
 
@@ -221,7 +222,7 @@ def test_a_cost_is_the_exact_sum_over_tokens_that_are_each_counted_once(
         for name, count in kinds.items()
         if not name.startswith("OUTPUT") and name != "REASONING"
     )
-    usage = used(
+    usage = make_usage(
         prompt,
         sum(
             count
@@ -245,19 +246,19 @@ def test_a_cost_is_the_exact_sum_over_tokens_that_are_each_counted_once(
     told |= table["ABOVE"][max(exceeded)] if exceeded else {}
     exact = Fraction(told.get("REQUEST", 0)) + Fraction(told.get("WEB_SEARCH", 0)) * searches
     for name, count in kinds.items():
-        member = next(each for each in (name, *prices.INSTEAD.get(name, ())) if each in told)
+        member = next(each for each in (name, *costs.SUBSTITUTES.get(name, ())) if each in told)
         exact += Fraction(told[member]) * count / MILLION
-    made = prices.cost(table, usage)
+    made = costs.call_cost(table, usage)
     assert made is not None
     assert abs(Fraction(made) - exact) <= Fraction(1, 2 * 10**12)
-    assert prices._decimals(made) <= COST_DECIMALS
+    assert prices.count_decimals(made) <= COST_DECIMALS
     if exact * 10**12 == int(exact * 10**12):
         assert Fraction(made) == exact
 
 
 @given(
     usage=st.builds(
-        used,
+        make_usage,
         *[st.integers(-5, 10**4)] * 2,
         **{
             name: st.integers(-5, 10**5)
@@ -293,14 +294,16 @@ def test_what_is_no_count_is_none(odd: Any) -> None:
 
 def test_tokens_of_two_kinds_are_not_paid_for_twice_where_their_overlap_is_not_told() -> None:
     """100 tokens of which 80 are cached and 90 are audio: at least 70 are both."""
-    assert cost(used(100, cached=80, audio=90), {"INPUT": "1", "OUTPUT": "1"}) == Decimal("0.0001")
-    assert cost(used(100, cached=80, audio=90)) == 7 + Decimal(
+    assert cost(make_usage(100, cached=80, audio=90), {"INPUT": "1", "OUTPUT": "1"}) == Decimal(
+        "0.0001"
+    )
+    assert cost(make_usage(100, cached=80, audio=90)) == 7 + Decimal(
         10 * 100_000 + 70 * 3_000_000 + 20 * 40_000_000
     ).scaleb(-12)
 
 
 def test_what_is_billed_replaces_the_counts_and_their_details() -> None:
-    usage = used(
+    usage = make_usage(
         500,
         100,
         cached=400,
@@ -321,26 +324,26 @@ def test_the_highest_step_that_is_exceeded_counts_for_the_whole_request(
         "ABOVE": {"100": {"INPUT": "3", "OUTPUT": "4"}, "200": {"INPUT": "5"}},
     }
     output_price = 4 if 100 < prompt <= 200 else 2
-    assert cost(used(prompt, 10), table) == Decimal(
+    assert cost(make_usage(prompt, 10), table) == Decimal(
         prompt * input_price + 10 * output_price
     ).scaleb(-6)
 
 
 def test_a_cost_is_rounded_half_up_at_twelve_decimals() -> None:
-    assert cost(used(1), {"INPUT": "0.0000005", "OUTPUT": 0}) == Decimal("0.000000000001")
-    assert cost(used(1), {"INPUT": "0.00000049", "OUTPUT": 0}) == 0
-    assert cost(used(3), {"INPUT": "0.15", "OUTPUT": 0}) == Decimal("0.00000045")
+    assert cost(make_usage(1), {"INPUT": "0.0000005", "OUTPUT": 0}) == Decimal("0.000000000001")
+    assert cost(make_usage(1), {"INPUT": "0.00000049", "OUTPUT": 0}) == 0
+    assert cost(make_usage(3), {"INPUT": "0.15", "OUTPUT": 0}) == Decimal("0.00000045")
 
 
 @pytest.mark.parametrize(
     ("table", "usage", "expected"),
     [
-        ({"INPUT": "1"}, used(10, 0), "0.00001"),
-        ({"INPUT": "1"}, used(10, 1), None),
-        ({"OUTPUT": "1"}, used(1, 1), None),
-        ({"INPUT": "1", "REQUEST": "2"}, used(1, 1), None),
-        ({"REQUEST": "2"}, used(10, 10), "2"),
-        ({"REQUEST": "2", "CACHED": "1"}, used(MILLION, 10, cached=MILLION), "3"),
+        ({"INPUT": "1"}, make_usage(10, 0), "0.00001"),
+        ({"INPUT": "1"}, make_usage(10, 1), None),
+        ({"OUTPUT": "1"}, make_usage(1, 1), None),
+        ({"INPUT": "1", "REQUEST": "2"}, make_usage(1, 1), None),
+        ({"REQUEST": "2"}, make_usage(10, 10), "2"),
+        ({"REQUEST": "2", "CACHED": "1"}, make_usage(MILLION, 10, cached=MILLION), "3"),
     ],
 )
 def test_a_side_without_a_price_is_free_only_where_the_request_is_all_that_is_paid(
@@ -353,7 +356,9 @@ def test_the_precision_that_a_site_computes_with_makes_no_difference() -> None:
     """123456789 * 0.123456 is 15241481.342784, and 987654321 * 1.654321 is 1633897283.971041."""
     with localcontext() as context:
         context.prec = 3
-        made = cost(used(123_456_789, 987_654_321), {"INPUT": "0.123456", "OUTPUT": "1.654321"})
+        made = cost(
+            make_usage(123_456_789, 987_654_321), {"INPUT": "0.123456", "OUTPUT": "1.654321"}
+        )
     assert made == Decimal("1649.138765313825")
     assert getcontext().prec == 28
 
@@ -379,8 +384,8 @@ def test_the_precision_that_a_site_computes_with_makes_no_difference() -> None:
 def test_an_estimate_is_what_a_call_may_cost_at_most(
     table: Any, tokens: tuple[int, int], expected: str | None
 ) -> None:
-    target = served_by("openai", "gpt-4o", prices.parse(table))
-    assert lookup.estimate(target, *tokens) == (None if expected is None else Decimal(expected))
+    target = make_target("openai", "gpt-4o", prices.parse(table))
+    assert lookup.max_cost(target, *tokens) == (None if expected is None else Decimal(expected))
 
 
 @given(
@@ -393,10 +398,10 @@ def test_an_estimate_is_what_a_call_may_cost_at_most(
 def test_no_call_of_text_costs_more_than_its_estimate(
     table: Any, prompt: int, written: int, completion: int, thought: int
 ) -> None:
-    usage = used(prompt + written, completion + thought, written=written, reasoning=thought)
+    usage = make_usage(prompt + written, completion + thought, written=written, reasoning=thought)
     told, most = (
-        prices.cost(table, usage),
-        prices.most(table, prompt + written, completion + thought),
+        costs.call_cost(table, usage),
+        costs.max_cost(table, prompt + written, completion + thought),
     )
     assert told is not None
     assert most is not None
@@ -404,47 +409,42 @@ def test_no_call_of_text_costs_more_than_its_estimate(
 
 
 def test_targets_are_compared_at_three_tokens_in_for_one_out() -> None:
-    assert lookup.blended(served_by("openai", "gpt-4o")) == Decimal("4.375")
-    assert lookup.blended(served_by("vllm", "m")) is None
-    assert lookup.estimate(served_by("vllm", "m"), 1, 1) is None
+    assert lookup.blended_price(make_target("openai", "gpt-4o")) == Decimal("4.375")
+    assert lookup.blended_price(make_target("vllm", "m")) is None
+    assert lookup.max_cost(make_target("vllm", "m"), 1, 1) is None
 
 
 # --- charging ----------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_known_is_nothing_charged() -> None:
-    entry = UsageEntry(cost=Decimal(1), price={"INPUT": "1"})
-    lookup.charge(entry, served_by("openai", "gpt-4o"), None)
-    assert (entry.cost, entry.price) == (None, None)
-    lookup.charge(entry, None, used(1, 1))
-    assert (entry.cost, entry.price) == (None, None)
+    assert lookup.cost_and_price(make_target("openai", "gpt-4o"), None) == (None, None)
+    assert lookup.cost_and_price(None, make_usage(1, 1)) == (None, None)
 
 
 def test_a_cost_that_no_database_holds_is_not_recorded() -> None:
-    entry = UsageEntry()
-    lookup.charge(
-        entry,
-        served_by("openai", "m", prices.parse({"INPUT": MILLION, "OUTPUT": MILLION})),
-        used(2**52, 0),
+    cost, _price = lookup.cost_and_price(
+        make_target("openai", "m", prices.parse({"INPUT": MILLION, "OUTPUT": MILLION})),
+        make_usage(2**52, 0),
     )
-    assert entry.cost is None
+    assert cost is None
 
 
 def test_a_price_once_looked_up_is_at_hand() -> None:
-    target = served_by("openrouter", "no/such-model")
+    target = make_target("openrouter", "no/such-model")
     assert lookup.price_of(target) is None
-    edition = lookup._lists.edition
+    edition = lookup._published.edition
     try:
-        lookup._lists.edition = None
+        lookup._published.edition = None
         assert lookup.price_of(target) is None
-        assert lookup._lists.edition is None, "it did not look again"
+        assert lookup._published.edition is None, "it did not look again"
     finally:
-        lookup._lists.edition = edition
+        lookup._published.edition = edition
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "MOST_REMEMBERED", 3)
-    lookup.forget()
+    monkeypatch.setattr(lookup, "MAX_REMEMBERED_TABLES", 3)
+    lookup.forget_prices()
     for number in range(20):
-        assert lookup.price_of(served_by("openai", f"m-{number}")) is None
-    assert len(lookup._lists.known) <= 3
+        assert lookup.price_of(make_target("openai", f"m-{number}")) is None
+    assert len(lookup._published.remembered) <= 3
