@@ -431,6 +431,7 @@ def test_a_cost_that_no_database_holds_is_not_recorded() -> None:
 
 
 def test_a_price_once_looked_up_is_at_hand() -> None:
+    lookup.load()
     target = make_target("openrouter", "no/such-model")
     assert lookup.price_of(target) is None
     edition = lookup._published.edition
