@@ -75,9 +75,9 @@ def test_a_request_of_the_same_meaning_becomes_the_body_that_the_provider_accept
         target_for(recording),
         recording["request"],
     )
-    assert converter.normal(
-        sent(converter.unified(body, target, by_hand=False), target)
-    ) == converter.normal(body)
+    assert converter.normalize(
+        sent(converter.build_chat(body, target, by_hand=False), target)
+    ) == converter.normalize(body)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_turns_that_a_client_wrote_by_hand_become_the_same_body(recording: dict[
         target_for(recording),
         recording["request"],
     )
-    assert converter.normal(
-        sent(converter.unified(body, target, by_hand=True), target)
-    ) == converter.normal(body)
+    assert converter.normalize(
+        sent(converter.build_chat(body, target, by_hand=True), target)
+    ) == converter.normalize(body)
 
 
 # --- a reply comes back as it was --------------------------------------------------------------------------
@@ -120,11 +120,12 @@ def message_of(recording: dict[str, Any], target: Target) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "recording", recordings(lambda recording: bool(CONVERTERS[wire_of(recording)].said(recording)))
+    "recording",
+    recordings(lambda recording: bool(CONVERTERS[wire_of(recording)].read_reply(recording))),
 )
 def test_a_reply_that_a_client_sends_back_comes_back_as_it_was(recording: dict[str, Any]) -> None:
     converter, target = CONVERTERS[wire_of(recording)], target_for(recording)
-    expected = converter.said(json.loads(json.dumps(recording)))
+    expected = converter.read_reply(json.loads(json.dumps(recording)))
     message = message_of(recording, target)
     body = sent({"model": "m", "messages": [{"role": "user", "content": "?"}, message]}, target)
-    assert converter.last_turn(body) == expected
+    assert converter.read_last_turn(body) == expected

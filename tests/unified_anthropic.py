@@ -24,7 +24,7 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 TRANSLATED = {*FIELDS, "model", "messages", "system", "tools", "tool_choice"}
 
 
-def unified(body: dict[str, Any], target: Target, by_hand: bool) -> dict[str, Any]:
+def build_chat(body: dict[str, Any], target: Target, by_hand: bool) -> dict[str, Any]:
     """The unified request. `by_hand`: the client wrote the assistant's turns itself, else it got
     them as replies."""
     chat: dict[str, Any] = {
@@ -232,7 +232,7 @@ def is_plain(body: dict[str, Any]) -> bool:
 # --- what a provider said, and what it gets back -----------------------------------------------------------
 
 
-def said(recording: dict[str, Any]) -> list[dict[str, Any]]:
+def read_reply(recording: dict[str, Any]) -> list[dict[str, Any]]:
     """The blocks of a reply, those of a stream put together as the reference tells."""
     found = recording["body"]["content"] if "body" in recording else streamed(recording["raw"])
     return [normal_block(block) for block in found if block.get("text") != ""]
@@ -266,14 +266,14 @@ def turns_of(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [turn for turn in body["messages"] if turn["role"] == "assistant"]
 
 
-def last_turn(body: dict[str, Any]) -> list[dict[str, Any]]:
+def read_last_turn(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [normal_block(block) for block in body["messages"][-1]["content"]]
 
 
 # --- what makes no difference ------------------------------------------------------------------------------
 
 
-def normal(body: dict[str, Any]) -> dict[str, Any]:
+def normalize(body: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in body.items() if value not in (None, False)}
     if "system" in told:
         told["system"] = blocks(told["system"])

@@ -1,5 +1,5 @@
-"""What the recordings of Cohere cannot say: real requests as the measure, replies sent back, events
-that are not as they should be."""
+"""What the recordings of Cohere do not cover: recorded requests as the expectation, replies sent
+back, malformed events."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ DIALECT = DIALECTS["cohere"]
 PROVIDER = Provider("p", "cohere", "https://api.cohere.com/v2")
 TARGET = Target(PROVIDER, "command-a-reasoning-08-2025")
 CORPUS = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "corpus" / "cohere"
-REAL = [json.loads(path.read_text()) for path in sorted(CORPUS.glob("*.json"))]
-RECORDED = [
+CORPUS_RECORDINGS = [json.loads(path.read_text()) for path in sorted(CORPUS.glob("*.json"))]
+OWN_RECORDINGS = [
     json.loads(path.read_text())
     for path in sorted((Path(__file__).parent.parent / "recordings" / "cohere").glob("*.json"))
 ]
 
 
-def turns_of(*messages: Any) -> Any:
+def build_turns(*messages: Any) -> Any:
     chat: ChatRequest = {"model": "c", "messages": list(messages)}
     return DIALECT.request(chat, TARGET).body["messages"]
 
 
-def reply_of(body: Any) -> Any:
+def read_message(body: Any) -> Any:
     return DIALECT.response(json.loads(json.dumps(body)), TARGET)["choices"][0]["message"]
 
 
-# --- requests ----------------------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(
-    not REAL, reason="The recordings are not beside this repository (../shared/corpus)."
+    not CORPUS_RECORDINGS,
+    reason="The recordings are not beside this repository (../shared/corpus).",
 )
-@pytest.mark.parametrize("recording", REAL, ids=lambda recording: recording["id"])
-def test_a_request_that_cohere_took_is_what_its_unified_form_becomes(
+@pytest.mark.parametrize("recording", CORPUS_RECORDINGS, ids=lambda recording: recording["id"])
+def test_a_unified_request_becomes_the_body_that_cohere_accepted(
     recording: dict[str, Any],
 ) -> None:
     body = recording["request"]
@@ -52,30 +53,29 @@ def test_a_request_that_cohere_took_is_what_its_unified_form_becomes(
     assert DIALECT.request(chat, Target(PROVIDER, body["model"])).body == body  # type: ignore[arg-type]
 
 
-SENT_BACK = [
-    *(case["reply"]["message"] for case in RECORDED if "reply" in case),
-    *(recording["body"]["message"] for recording in REAL),
+MESSAGES = [
+    *(case["reply"]["message"] for case in OWN_RECORDINGS if "reply" in case),
+    *(recording["body"]["message"] for recording in CORPUS_RECORDINGS),
 ]
 
 
-def plain(message: dict[str, Any]) -> dict[str, Any]:
-    """What of a reply belongs in the conversation: not the citations, not blocks of a kind that
-    Cohere does not take back."""
+def summarize(message: dict[str, Any]) -> dict[str, Any]:
+    """What Cohere takes back of a message: no citations, and no blocks of other kinds."""
     content = [
         block for block in message.get("content") or () if block["type"] in ("text", "thinking")
     ]
-    texts = "".join(block["text"] for block in content if block["type"] == "text")
+    text = "".join(block["text"] for block in content if block["type"] == "text")
     calls = message.get("tool_calls") or []
     thoughts = [block["thinking"] for block in content if block["type"] == "thinking"]
     return {
-        "texts": texts,
+        "text": text,
         "thoughts": thoughts,
         "plan": message.get("tool_plan") or "",
-        "calls": [arguments_filled(call) for call in calls],
+        "calls": [fill_arguments(call) for call in calls],
     }
 
 
-def arguments_filled(call: dict[str, Any]) -> dict[str, Any]:
+def fill_arguments(call: dict[str, Any]) -> dict[str, Any]:
     return {
         **call,
         "function": {**call["function"], "arguments": call["function"]["arguments"] or "{}"},
@@ -92,26 +92,26 @@ def as_blocks(turn: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "message", [message for message in SENT_BACK if "json_response" not in json.dumps(message)]
+    "message", [message for message in MESSAGES if "json_response" not in json.dumps(message)]
 )
-def test_a_reply_goes_back_as_it_came(message: dict[str, Any]) -> None:
-    turns = turns_of(
+def test_a_reply_is_sent_back_as_it_came(message: dict[str, Any]) -> None:
+    turns = build_turns(
         {"role": "user", "content": "Hi"},
-        reply_of({"message": message}),
+        read_message({"message": message}),
         {"role": "user", "content": "And?"},
     )
     sent = turns[1] if len(turns) == 3 else {}
-    assert plain(as_blocks(sent)) == plain(message)
+    assert summarize(as_blocks(sent)) == summarize(message)
 
 
-# --- streams -----------------------------------------------------------------------------------------------
+# --- streams -------------------------------------------------------------------------------------
 
 
-def chunks_of(*events: Any, closes: bool = True) -> list[Any]:
+def read_chunks(*events: Any, is_closed: bool = True) -> list[Any]:
     parser = DIALECT.stream(TARGET)
     data = [event if isinstance(event, str) else json.dumps(event) for event in events]
     chunks = [chunk for text in data for chunk in parser.feed(Event("", text))]
-    return [*chunks, *(parser.close() if closes else ())]
+    return [*chunks, *(parser.close() if is_closed else ())]
 
 
 END = {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}
@@ -136,8 +136,8 @@ END = {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}
     ],
     ids=str,
 )
-def test_events_with_nothing_in_them_are_harmless(event: Any) -> None:
-    [choice] = fold(chunks_of({"type": "message-start", "id": "a"}, event, END))
+def test_empty_and_unknown_events_are_ignored(event: Any) -> None:
+    [choice] = fold(read_chunks({"type": "message-start", "id": "a"}, event, END))
     assert choice == {
         "index": 0,
         "message": {"role": "assistant", "content": None},
@@ -145,9 +145,9 @@ def test_events_with_nothing_in_them_are_harmless(event: Any) -> None:
     }
 
 
-def test_text_without_a_beginning_is_text() -> None:
+def test_text_without_a_start_event_is_text() -> None:
     [choice] = fold(
-        chunks_of(
+        read_chunks(
             {
                 "type": "content-delta",
                 "index": 0,
@@ -159,31 +159,31 @@ def test_text_without_a_beginning_is_text() -> None:
     assert choice["message"] == {"role": "assistant", "content": "Hi"}
 
 
-def test_blocks_that_do_not_name_their_type_are_known_by_what_is_in_them() -> None:
+def test_blocks_without_a_type_are_recognized_by_their_members() -> None:
     contents = [{"thinking": "Hm"}, {"text": "H"}]
     starts = [
         {"type": "content-start", "index": index, "delta": {"message": {"content": c}}}
         for index, c in enumerate(contents)
     ]
     late = {"type": "content-delta", "index": 1, "delta": {"message": {"content": {"text": "i"}}}}
-    [choice] = fold(chunks_of(*starts, late, END))
-    assert choice["message"] == reply_of(
+    [choice] = fold(read_chunks(*starts, late, END))
+    assert choice["message"] == read_message(
         {"message": {"content": [{"thinking": "Hm"}, {"text": "Hi"}]}}
     )
     assert (choice["message"]["content"], choice["message"]["reasoning_content"]) == ("Hi", "Hm")
 
 
-def test_nothing_follows_the_end() -> None:
+def test_events_after_the_end_are_ignored() -> None:
     late = {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hi"}}}}
-    assert chunks_of(END, late, END) == chunks_of(END)
+    assert read_chunks(END, late, END) == read_chunks(END)
 
 
-def test_the_id_is_on_every_chunk() -> None:
-    chunks = chunks_of({"type": "message-start", "id": "r1"}, END)
+def test_every_chunk_has_the_id() -> None:
+    chunks = read_chunks({"type": "message-start", "id": "r1"}, END)
     assert {chunk["id"] for chunk in chunks} == {"r1"}
 
 
-def test_what_was_used_before_an_error_is_known() -> None:
+def test_the_usage_before_an_error_is_known() -> None:
     parser = DIALECT.stream(TARGET)
     delta = {
         "finish_reason": "ERROR",
@@ -196,11 +196,11 @@ def test_what_was_used_before_an_error_is_known() -> None:
     assert parser.usage["total_tokens"] == 7
 
 
-# --- complete replies --------------------------------------------------------------------------------------
+# --- complete replies ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reason", ["ERROR", "TIMEOUT"])
-def test_a_reply_that_failed_is_an_error(reason: str) -> None:
+def test_a_failed_reply_is_an_error(reason: str) -> None:
     with pytest.raises(UpstreamError):
         DIALECT.response(
             {"id": "r", "finish_reason": reason, "message": {"role": "assistant", "content": []}},
@@ -214,4 +214,4 @@ def test_an_error_with_status_200_is_an_error() -> None:
 
 
 def test_content_as_a_plain_string_is_text() -> None:
-    assert reply_of({"message": {"role": "assistant", "content": "Hi"}})["content"] == "Hi"
+    assert read_message({"message": {"role": "assistant", "content": "Hi"}})["content"] == "Hi"

@@ -74,7 +74,7 @@ class Cohere(Dialect):
         body["model"] = target.model
         body["stream"] = bool(chat.get("stream"))
         translator = MessageTranslator()
-        translator.add(chat["messages"])
+        translator.translate(chat["messages"])
         body["messages"] = translator.turns
         if translator.documents:
             body["documents"] = translator.documents

@@ -38,7 +38,7 @@ class MessageTranslator:
         self.documents: list[Json] = []
         self.omitted: set[str] = set()
 
-    def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def translate(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             role = ROLES.get(message["role"], message["role"])
             if message.get("name") and message["role"] != "function":

@@ -29,8 +29,8 @@ NO_CHUNKS: Final[list[ChatCompletionChunk]] = []
 class CohereStream(StreamParser):
     def __init__(self) -> None:
         self._id = ""
-        self._began = False
-        self._finished = False
+        self._is_started = False
+        self._is_finished = False
         self._blocks: dict[Any, Json] = {}
         """Cohere's index of a content block -> the block so far. A thinking block has its item's
         index under `_reasoning_index`."""
@@ -48,21 +48,21 @@ class CohereStream(StreamParser):
         if event.data.strip() == "[DONE]":
             return NO_CHUNKS
         try:
-            body: Any = orjson.loads(event.data)
+            data: Any = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise UpstreamError("The provider sent a stream event that is not JSON.") from None
-        if not isinstance(body, dict):
+        if not isinstance(data, dict):
             return NO_CHUNKS
-        kind = body.get("type") or event.type
-        handler = HANDLERS.get(kind)
-        if handler is not None and not self._finished:
-            return handler(self, body)
-        if kind == "error" or "error" in body or (not kind and "message" in body):
-            raise read_reply_error(body)
+        kind = data.get("type") or event.type
+        handler = EVENT_HANDLERS.get(kind)
+        if handler is not None and not self._is_finished:
+            return handler(self, data)
+        if kind == "error" or "error" in data or (not kind and "message" in data):
+            raise read_reply_error(data)
         return NO_CHUNKS
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._finished:
+        if not self._is_finished:
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )
@@ -76,8 +76,8 @@ class CohereStream(StreamParser):
         ]
         return {"provider_content": [{"block": block} for block in blocks]}
 
-    def _on_message_start(self, body: Json) -> list[ChatCompletionChunk]:
-        self._id = body.get("id") or ""
+    def _on_message_start(self, data: Json) -> list[ChatCompletionChunk]:
+        self._id = data.get("id") or ""
         return self._build_chunk({"content": ""})
 
     def _take_index(self, name: str) -> int:
@@ -88,15 +88,15 @@ class CohereStream(StreamParser):
 
     # --- text and thinking -----------------------------------------------------------------------
 
-    def _on_block_start(self, body: Json) -> list[ChatCompletionChunk]:
-        block = dict(_read_message(body).get("content") or {})
+    def _on_block_start(self, data: Json) -> list[ChatCompletionChunk]:
+        block = dict(_read_message(data).get("content") or {})
         if not block.get("type"):
-            return self._on_block_delta(body) if block else NO_CHUNKS
-        self._begin_block(body.get("index"), block)
+            return self._on_block_delta(data) if block else NO_CHUNKS
+        self._begin_block(data.get("index"), block)
         if block.get("type") == "thinking":
             return self._build_chunk(self._build_thought(block, block.get("thinking") or ""))
         if block.get("type") == "text" and block.get("text"):
-            return self._build_text(block["text"], body)
+            return self._build_text(block["text"], data)
         return NO_CHUNKS
 
     def _begin_block(self, index: Any, block: Json) -> Json:
@@ -104,9 +104,9 @@ class CohereStream(StreamParser):
         self._citations.begin_block(block.get("type"))
         return block
 
-    def _on_block_delta(self, body: Json) -> list[ChatCompletionChunk]:
-        delta = _read_message(body).get("content") or {}
-        index = body.get("index")
+    def _on_block_delta(self, data: Json) -> list[ChatCompletionChunk]:
+        delta = _read_message(data).get("content") or {}
+        index = data.get("index")
         if not delta and index not in self._blocks:
             return NO_CHUNKS
         block = self._blocks.get(index) or self._begin_block(
@@ -114,18 +114,18 @@ class CohereStream(StreamParser):
         )
         kind = block.get("type")
         if kind == "text":
-            return self._build_text(delta.get("text") or "", body)
+            return self._build_text(delta.get("text") or "", data)
         if kind == "thinking":
             thought = self._build_thought(block, delta.get("thinking") or "")
             if not thought:
                 return NO_CHUNKS
-            return self._build_chunk(thought, logprobs=body.get("logprobs"))
+            return self._build_chunk(thought, logprobs=data.get("logprobs"))
         _add_to_block(block, delta)
         return NO_CHUNKS
 
-    def _build_text(self, text: str, body: Json) -> list[ChatCompletionChunk]:
+    def _build_text(self, text: str, data: Json) -> list[ChatCompletionChunk]:
         self._citations.length += len(text)
-        logprobs = body.get("logprobs")
+        logprobs = data.get("logprobs")
         if not text and not logprobs:
             return NO_CHUNKS
         return self._build_chunk({"content": text}, logprobs=logprobs)
@@ -146,17 +146,17 @@ class CohereStream(StreamParser):
             return {"reasoning_details": [item]}
         return {"reasoning_content": text, "reasoning_details": [item]}
 
-    def _on_block_end(self, body: Json) -> list[ChatCompletionChunk]:
-        block = self._blocks.get(body.get("index"), {})
+    def _on_block_end(self, data: Json) -> list[ChatCompletionChunk]:
+        block = self._blocks.get(data.get("index"), {})
         if block.get("type") in ("text", "thinking", None):
             return NO_CHUNKS
-        del self._blocks[body.get("index")]
+        del self._blocks[data.get("index")]
         item = build_provider_item(self._take_index("provider_content"), block)
         return self._build_chunk({"provider_content": [item]})
 
-    def _on_citation(self, body: Json) -> list[ChatCompletionChunk]:
+    def _on_citation(self, data: Json) -> list[ChatCompletionChunk]:
         """Annotations wait for the end: OpenAI's SDK accepts a list without indexes only once."""
-        citations = _read_message(body).get("citations") or []
+        citations = _read_message(data).get("citations") or []
         delta: Json = {}
         for citation in citations if isinstance(citations, list) else [citations]:
             index = self._counts["provider_content"]
@@ -170,9 +170,9 @@ class CohereStream(StreamParser):
 
     # --- plan and calls --------------------------------------------------------------------------
 
-    def _on_plan_delta(self, body: Json) -> list[ChatCompletionChunk]:
+    def _on_plan_delta(self, data: Json) -> list[ChatCompletionChunk]:
         text = (
-            _read_message(body).get("tool_plan") or (body.get("delta") or {}).get("tool_plan") or ""
+            _read_message(data).get("tool_plan") or (data.get("delta") or {}).get("tool_plan") or ""
         )
         if not text:
             return NO_CHUNKS
@@ -183,12 +183,12 @@ class CohereStream(StreamParser):
         item["index"] = self._plan_index
         return self._build_chunk({"reasoning_content": text, "reasoning_details": [item]})
 
-    def _on_call_start(self, body: Json) -> list[ChatCompletionChunk]:
-        call = _read_call(body)
+    def _on_call_start(self, data: Json) -> list[ChatCompletionChunk]:
+        call = _read_call(data)
         function = call.get("function") or {}
         arguments = function.get("arguments") or ""
         state: Json = {"has_arguments": bool(arguments)}
-        self._calls[body.get("index")] = state
+        self._calls[data.get("index")] = state
         if function.get("name") == ANSWER_TOOL:
             self._used_answer_tool = True
             return self._build_text(arguments, {})
@@ -196,15 +196,15 @@ class CohereStream(StreamParser):
         tool_call = {"index": state["index"], **build_tool_call(call, arguments)}
         return self._build_chunk({"tool_calls": [tool_call]})
 
-    def _on_call_delta(self, body: Json) -> list[ChatCompletionChunk]:
-        state = self._calls.get(body.get("index"))
+    def _on_call_delta(self, data: Json) -> list[ChatCompletionChunk]:
+        state = self._calls.get(data.get("index"))
         if state is None:
-            return self._on_call_start(body) if _read_call(body) else NO_CHUNKS
-        piece = (_read_call(body).get("function") or {}).get("arguments") or ""
+            return self._on_call_start(data) if _read_call(data) else NO_CHUNKS
+        piece = (_read_call(data).get("function") or {}).get("arguments") or ""
         return self._build_arguments(state, piece)
 
-    def _on_call_end(self, body: Json) -> list[ChatCompletionChunk]:
-        state = self._calls.get(body.get("index"), {"has_arguments": True})
+    def _on_call_end(self, data: Json) -> list[ChatCompletionChunk]:
+        state = self._calls.get(data.get("index"), {"has_arguments": True})
         return NO_CHUNKS if state["has_arguments"] else self._build_arguments(state, "{}")
 
     def _build_arguments(self, state: Json, piece: str) -> list[ChatCompletionChunk]:
@@ -218,8 +218,8 @@ class CohereStream(StreamParser):
 
     # --- the end ---------------------------------------------------------------------------------
 
-    def _on_message_end(self, body: Json) -> list[ChatCompletionChunk]:
-        delta = body.get("delta") or {}
+    def _on_message_end(self, data: Json) -> list[ChatCompletionChunk]:
+        delta = data.get("delta") or {}
         self.record_usage(read_usage(delta.get("usage")))
         if delta.get("error"):
             raise read_reply_error({"message": str(delta["error"])})
@@ -230,15 +230,15 @@ class CohereStream(StreamParser):
             self._used_answer_tool,
             has_calls or bool(self._citations.length),
         )
-        self._finished = True
+        self._is_finished = True
         annotations = self._pending_annotations
         return self._build_chunk({"annotations": annotations} if annotations else {}, reason)
 
     def _build_chunk(
         self, delta: Json, reason: str | None = None, logprobs: Any = None
     ) -> list[ChatCompletionChunk]:
-        if not self._began:
-            self._began = True
+        if not self._is_started:
+            self._is_started = True
             delta = {"role": "assistant", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if logprobs:
@@ -256,7 +256,7 @@ class CohereStream(StreamParser):
         ]
 
 
-HANDLERS: Final = {
+EVENT_HANDLERS: Final = {
     "message-start": CohereStream._on_message_start,
     "content-start": CohereStream._on_block_start,
     "content-delta": CohereStream._on_block_delta,
@@ -270,14 +270,14 @@ HANDLERS: Final = {
 }
 
 
-def _read_message(body: Json) -> Json:
-    message = (body.get("delta") or {}).get("message")
+def _read_message(data: Json) -> Json:
+    message = (data.get("delta") or {}).get("message")
     return message if isinstance(message, dict) else {}
 
 
-def _read_call(body: Json) -> Json:
+def _read_call(data: Json) -> Json:
     """The only call of an event. Earlier versions sent it outside the message, as `tool_call`."""
-    call = _read_message(body).get("tool_calls") or (body.get("delta") or {}).get("tool_call") or {}
+    call = _read_message(data).get("tool_calls") or (data.get("delta") or {}).get("tool_call") or {}
     if isinstance(call, list):
         call = call[0] if call else {}
     return call if isinstance(call, dict) else {}

@@ -47,7 +47,7 @@ FAILURE_REASONS_IF_EMPTY: Final = frozenset(
 )
 """Finish reasons that mean there is no answer if nothing was sent before them."""
 
-STANDARD_REASONS: Final = frozenset({None, "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
+FULLY_MAPPED_REASONS: Final = frozenset({None, "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
 """Finish reasons that OpenAI's words express fully. Any other is sent on as
 `native_finish_reason`."""
 
@@ -99,7 +99,7 @@ class ChoiceBuilder:
             raise self._build_failure()
         delta = self._build_last_delta()
         ending = {"finish_reason": self._map_finish_reason()}
-        if self.reason not in STANDARD_REASONS:
+        if self.reason not in FULLY_MAPPED_REASONS:
             ending["native_finish_reason"] = str(self.reason)
         if ending["finish_reason"] == "content_filter" and is_empty:
             delta["refusal"] = (

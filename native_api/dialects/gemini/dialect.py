@@ -79,14 +79,14 @@ class Gemini(Dialect):
             body["toolConfig"] = {"includeServerSideToolInvocations": True, **config}
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        fields = _select_supported_fields(chat, target)
+        fields = _read_fields(chat, target)
         generation = read_generation(target.model)
         translator = MessageTranslator(
             PartBuilder(_find_uploads_url(target)),
             generation,
             empty_text=" " if _is_vertex(target) else "",
         )
-        translator.add(chat["messages"])
+        translator.translate(chat["messages"])
         body["contents"] = translator.turns
         if translator.system:
             body["systemInstruction"] = {"parts": translator.system}
@@ -144,7 +144,7 @@ def _find_uploads_url(target: Target) -> str:
 # --- the body ------------------------------------------------------------------------------------
 
 
-def _select_supported_fields(chat: ChatRequest, target: Target) -> Json:
+def _read_fields(chat: ChatRequest, target: Target) -> Json:
     """The fields that are not null and that this provider does not refuse."""
     unsupported = target.provider.quirks.unsupported
     return {

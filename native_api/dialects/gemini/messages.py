@@ -62,7 +62,7 @@ class MessageTranslator:
         """The results of the current step, each with its call's index."""
         self._result_files: list[Json] = []
 
-    def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def translate(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             self._add_message(message, f"messages[{index}]")
         self._flush_results()

@@ -77,7 +77,7 @@ class Ollama(Dialect):
         body["model"] = target.model
         body["stream"] = bool(chat.get("stream"))  # Ollama streams if this is left out.
         translator = MessageTranslator()
-        translator.add(chat["messages"])
+        translator.translate(chat["messages"])
         body["messages"] = translator.turns
         omitted += sorted(translator.omitted)
         options = _build_options(chat)

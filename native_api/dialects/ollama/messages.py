@@ -29,7 +29,7 @@ class MessageTranslator:
         self._function_names: dict[str, str] = {}
         """Tool call id -> the function's name."""
 
-    def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def translate(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             turn = self._build_turn(message, f"messages[{index}]")
             if message["role"] == "assistant":

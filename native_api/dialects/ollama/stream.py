@@ -28,21 +28,21 @@ class OllamaStream(StreamParser):
     def __init__(self) -> None:
         self._model = ""
         self._created = 0
-        self._began = False
-        self._finished = False
+        self._is_started = False
+        self._is_finished = False
         self._call_count = 0
         self._image_count = 0
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         try:
-            body: Any = orjson.loads(event.data)
+            data: Any = orjson.loads(event.data)
         except orjson.JSONDecodeError:
             raise UpstreamError("The provider sent a line that is not JSON.") from None
-        if not isinstance(body, dict) or self._finished:
+        if not isinstance(data, dict) or self._is_finished:
             return ()
-        if "error" in body:
-            raise read_embedded_error(body)
-        message = body.get("message")
+        if "error" in data:
+            raise read_embedded_error(data)
+        message = data.get("message")
         delta = (
             build_delta(message, self._call_count, self._image_count)
             if isinstance(message, dict)
@@ -51,24 +51,24 @@ class OllamaStream(StreamParser):
         self._image_count += len(delta.get("images", ()))
         self._call_count += len(delta.get("tool_calls", ()))
         reason = None
-        if "eval_count" in body or body.get("done"):
-            self.record_usage(read_usage(body))
-        if body.get("done"):
-            self._finished = True
-            reason = map_finish_reason(body.get("done_reason"), self._call_count > 0)
-        if not delta and not reason and not body.get("logprobs"):
+        if "eval_count" in data or data.get("done"):
+            self.record_usage(read_usage(data))
+        if data.get("done"):
+            self._is_finished = True
+            reason = map_finish_reason(data.get("done_reason"), self._call_count > 0)
+        if not delta and not reason and not data.get("logprobs"):
             return ()
-        return (self._build_chunk(delta, reason, body),)
+        return (self._build_chunk(delta, reason, data),)
 
-    def _build_chunk(self, delta: Json, reason: str | None, body: Json) -> ChatCompletionChunk:
-        if not self._began:
-            self._began = True
-            self._model = body.get("model") or ""
-            self._created = parse_timestamp(body.get("created_at"))
+    def _build_chunk(self, delta: Json, reason: str | None, data: Json) -> ChatCompletionChunk:
+        if not self._is_started:
+            self._is_started = True
+            self._model = data.get("model") or ""
+            self._created = parse_timestamp(data.get("created_at"))
             delta = {"role": "assistant", "content": "", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
-        if body.get("logprobs"):
-            choice["logprobs"] = build_logprobs(body["logprobs"])
+        if data.get("logprobs"):
+            choice["logprobs"] = build_logprobs(data["logprobs"])
         return {
             "id": "",
             "object": "chat.completion.chunk",
@@ -78,7 +78,7 @@ class OllamaStream(StreamParser):
         }
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._finished:
+        if not self._is_finished:
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )
