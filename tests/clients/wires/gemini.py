@@ -1,7 +1,8 @@
-"""Gemini's generateContent, with thoughts and their signatures.
+"""A scripted Gemini: generateContent, with thoughts and their signatures.
 
-https://ai.google.dev/api/generate-content, …/gemini-api/docs/function-calling and
-…/docs/thought-signatures
+Sources: https://ai.google.dev/api/generate-content,
+https://ai.google.dev/gemini-api/docs/function-calling and
+https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
 from tests.scripted_provider import Received
 
-BODY = (
+BODY_FIELDS = (
     "contents",
     "systemInstruction",
     "tools",
@@ -25,7 +26,7 @@ BODY = (
     "serviceTier",
     "store",
 )
-CONFIG = (
+CONFIG_FIELDS = (
     "temperature",
     "topP",
     "maxOutputTokens",
@@ -35,12 +36,13 @@ CONFIG = (
     "thinkingConfig",
     "seed",
 )
-BYPASS = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
-KEYWORDS = {
-    "$id", "$defs", "$ref", "$anchor", "type", "format", "title", "description", "enum", "items", "prefixItems", "minItems", "maxItems",
-    "minimum", "maximum", "anyOf", "oneOf", "properties", "additionalProperties", "required", "propertyOrdering",
+SIGNATURE_BYPASS = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+SCHEMA_KEYWORDS = {
+    "$id", "$defs", "$ref", "$anchor", "type", "format", "title", "description", "enum", "items",
+    "prefixItems", "minItems", "maxItems", "minimum", "maximum", "anyOf", "oneOf", "properties",
+    "additionalProperties", "required", "propertyOrdering",
 }  # fmt: skip
-"""Of `responseJsonSchema` and `parametersJsonSchema`."""
+"""The keywords that `responseJsonSchema` and `parametersJsonSchema` may have."""
 
 USAGE = {
     "promptTokenCount": 20,
@@ -66,31 +68,31 @@ class GeminiWire(Wire):
     def read(self, received: Received) -> Asked:
         body = received.body
         demand(received.headers.get("x-goog-api-key") == KEY, "API key not valid")
-        address = re.fullmatch(
+        url = re.fullmatch(
             r".*/models/([\w.-]+):(generateContent|streamGenerateContent\?alt=sse)", received.path
         )
-        demand(address, "no such address")
-        assert address
-        self.is_third = address[1].startswith("gemini-3")
-        known(body, *BODY, place="body")
-        asked = Asked([], stream=address[2].startswith("stream"))
+        demand(url, "no such URL")
+        assert url
+        self.is_generation_3 = url[1].startswith("gemini-3")
+        known(body, *BODY_FIELDS, place="body")
+        asked = Asked([], stream=url[2].startswith("stream"))
         asked.system = "".join(
             part["text"] for part in body.get("systemInstruction", {"parts": ()})["parts"]
         )
         self._read_tools(body, asked)
         config = body.get("generationConfig", {})
-        known(config, *CONFIG, place="generationConfig")
+        known(config, *CONFIG_FIELDS, place="generationConfig")
         asked.thinks = config.get("thinkingConfig", {}).get("includeThoughts", False)
         if config.get("responseMimeType") == "application/json":
             demand(
-                self.is_third or not asked.tools,
+                self.is_generation_3 or not asked.tools,
                 "Function calling with a response mime type: 'application/json' is unsupported",
             )
             asked.schema = config.get("responseJsonSchema", {})
             check_schema(asked.schema)
         for content in body["contents"]:
             self._read_content(content, asked)
-        demand(asked.turns[0].text, "contents begin with what the user says")
+        demand(asked.turns[0].text, "contents must begin with the user")
         demand(not asked.turns[-1].calls, "function response parts are missing")
         return asked
 
@@ -124,17 +126,15 @@ class GeminiWire(Wire):
         demand(content["parts"], "contents.parts must not be empty")
         turn = Turn(content["role"])
         demand(turn.role in ("user", "model"), "Please use a valid role: user, model")
-        before = asked.turns[-1] if asked.turns else Turn("user")
+        previous = asked.turns[-1] if asked.turns else Turn("user")
         for part in content["parts"]:
-            self._read_part(part, turn, before)
-        needed = [call.id for call in before.calls]
-        given = [result.call_id for result in turn.results]
+            self._read_part(part, turn, previous)
         demand(
-            needed == given,
-            "the number of function response parts is equal to the number of function call parts of the function call turn",
+            [call.id for call in previous.calls] == [result.call_id for result in turn.results],
+            "the number of function response parts must equal the number of function call parts",
         )
-        demand(not turn.results or not turn.text, "function response parts stand alone")
-        if turn.calls and self.is_third:
+        demand(not turn.results or not turn.text, "function response parts must be alone")
+        if turn.calls and self.is_generation_3:
             first = next(part for part in content["parts"] if "functionCall" in part)
             demand(
                 "thoughtSignature" in first,
@@ -142,7 +142,7 @@ class GeminiWire(Wire):
             )
         asked.turns.append(turn)
 
-    def _read_part(self, part: dict[str, Any], turn: Turn, before: Turn) -> None:
+    def _read_part(self, part: dict[str, Any], turn: Turn, previous: Turn) -> None:
         known(
             part,
             "text",
@@ -153,63 +153,55 @@ class GeminiWire(Wire):
             place="parts",
         )
         if "functionCall" in part:
-            told = part["functionCall"]
-            known(told, "id", "name", "args", place="functionCall")
-            demand(turn.role == "model", "a function call is the model's")
-            turn.calls.append(
-                Call(
-                    told["name"],
-                    told.get("args", {}),
-                    told.get("id") or f"{told['name']}/{len(turn.calls)}",
-                )
-            )
-            self._check(part, turn, told["name"])
+            call = part["functionCall"]
+            known(call, "id", "name", "args", place="functionCall")
+            demand(turn.role == "model", "a function call must be the model's")
+            call_id = call.get("id") or f"{call['name']}/{len(turn.calls)}"
+            turn.calls.append(Call(call["name"], call.get("args", {}), call_id))
+            self._check_signature(part, turn, call["name"])
         elif "functionResponse" in part:
-            told = part["functionResponse"]
-            known(told, "id", "name", "response", "parts", place="functionResponse")
-            position = len(turn.results)
-            demand(position < len(before.calls), "a function response without its call")
+            result = part["functionResponse"]
+            known(result, "id", "name", "response", "parts", place="functionResponse")
+            index = len(turn.results)
+            demand(index < len(previous.calls), "a function response without its call")
+            call = previous.calls[index]
             demand(
-                told["name"] == before.calls[position].name,
-                "a function response has another name than its call",
+                result["name"] == call.name, "a function response has another name than its call"
             )
-            demand(isinstance(told["response"], dict), "response: a Struct")
-            turn.results.append(Result(before.calls[position].id, json.dumps(told["response"])))
+            demand(isinstance(result["response"], dict), "response must be a Struct")
+            turn.results.append(Result(call.id, json.dumps(result["response"])))
         elif part.get("thought"):
             turn.thoughts.append(part["text"])
         else:
             turn.text += part["text"]
-            self._check(part, turn, part["text"])
+            self._check_signature(part, turn, part["text"])
 
-    def _check(self, part: dict[str, Any], turn: Turn, what: str) -> None:
+    def _check_signature(self, part: dict[str, Any], turn: Turn, signed_text: str) -> None:
         signature = part.get("thoughtSignature")
-        if signature not in (None, BYPASS):
-            demand(signature == signed(what), "Corrupted thought signature")
-            turn.thoughts.append(what)
+        if signature not in (None, SIGNATURE_BYPASS):
+            demand(signature == signed(signed_text), "Corrupted thought signature")
+            turn.thoughts.append(signed_text)
 
     def reply(self, asked: Asked, said: Answer) -> Any:
-        content = {"role": "model", "parts": parts(asked, said)}
+        content = {"role": "model", "parts": build_parts(asked, said)}
         return {
-            **head(),
+            **build_head(),
             "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
             "usageMetadata": USAGE,
         }
 
     def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
-        for part in parts(asked, said):
-            for cut in cuts(part):
-                yield data(
-                    {
-                        **head(),
-                        "candidates": [{"index": 0, "content": {"role": "model", "parts": [cut]}}],
-                    }
-                )
+        for part in build_parts(asked, said):
+            for piece in cut_part(part):
+                content = {"role": "model", "parts": [piece]}
+                candidate = {"index": 0, "content": content}
+                yield build_event({**build_head(), "candidates": [candidate]})
         last = {
             "index": 0,
             "content": {"role": "model", "parts": [{"text": ""}]},
             "finishReason": "STOP",
         }
-        yield data({**head(), "candidates": [last], "usageMetadata": USAGE})
+        yield build_event({**build_head(), "candidates": [last], "usageMetadata": USAGE})
 
     def error(self, problem: Refused) -> Any:
         return {
@@ -223,7 +215,8 @@ def check_schema(schema: Any) -> None:
             check_schema(item)
     elif isinstance(schema, dict):
         demand(
-            schema.keys() <= KEYWORDS, f"schema: unknown keyword {sorted(schema.keys() - KEYWORDS)}"
+            schema.keys() <= SCHEMA_KEYWORDS,
+            f"schema: unknown keyword {sorted(schema.keys() - SCHEMA_KEYWORDS)}",
         )
         for name in ("items", "anyOf", "oneOf", "prefixItems"):
             check_schema(schema.get(name))
@@ -231,33 +224,32 @@ def check_schema(schema: Any) -> None:
             check_schema(list(schema.get(name, {}).values()))
 
 
-def parts(asked: Asked, said: Answer) -> list[dict[str, Any]]:
+def build_parts(asked: Asked, said: Answer) -> list[dict[str, Any]]:
     """The signature is on the first call or, without calls, on the text."""
-    told: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     if asked.thinks and said.thought:
-        told.append({"text": said.thought, "thought": True})
+        parts.append({"text": said.thought, "thought": True})
     if said.text:
-        told.append(
-            {"text": said.text, **({} if said.calls else {"thoughtSignature": signed(said.text)})}
-        )
-    for number, call in enumerate(said.calls):
+        signature = {} if said.calls else {"thoughtSignature": signed(said.text)}
+        parts.append({"text": said.text, **signature})
+    for index, call in enumerate(said.calls):
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.arguments}}
-        told.append(part if number else {**part, "thoughtSignature": signed(call.name)})
-    return told
+        parts.append(part if index else {**part, "thoughtSignature": signed(call.name)})
+    return parts
 
 
-def cuts(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """A part as a stream cuts it; its signature comes last, on an empty text."""
+def cut_part(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """A part in the pieces of a stream. The signature comes last, on an empty text."""
     if "functionCall" in part:
         return [part]
-    told = {name: value for name, value in part.items() if name != "thoughtSignature"}
-    found = [{**told, "text": piece} for piece in pieces(part["text"])]
-    return [*found, {**part, "text": ""}] if "thoughtSignature" in part else found
+    unsigned = {name: value for name, value in part.items() if name != "thoughtSignature"}
+    cut = [{**unsigned, "text": piece} for piece in pieces(part["text"])]
+    return [*cut, {**part, "text": ""}] if "thoughtSignature" in part else cut
 
 
-def head() -> dict[str, Any]:
+def build_head() -> dict[str, Any]:
     return {"responseId": "response-1", "modelVersion": "gemini"}
 
 
-def data(value: dict[str, Any]) -> bytes:
+def build_event(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\r\n\r\n"

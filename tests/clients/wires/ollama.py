@@ -1,5 +1,7 @@
-"""Ollama's own chat API, in lines of JSON. https://docs.ollama.com/api/chat and
-…/capabilities/tool-calling"""
+"""A scripted Ollama: its own chat API, in lines of JSON.
+
+Sources: https://docs.ollama.com/api/chat and https://docs.ollama.com/capabilities/tool-calling
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from tests.clients.model import Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import Refused, Wire, demand, known, pieces
 from tests.scripted_provider import Received
 
-BODY = ("model", "messages", "stream", "tools", "format", "think", "options", "keep_alive")
+BODY_FIELDS = ("model", "messages", "stream", "tools", "format", "think", "options", "keep_alive")
 COUNTS = {
     "prompt_eval_count": 20,
     "eval_count": 12,
@@ -23,7 +25,7 @@ COUNTS = {
 
 
 class OllamaWire(Wire):
-    """`qwen3` is served by a version that gives tool calls no ids."""
+    """`qwen3` stands for a version that gives tool calls no ids."""
 
     dialect = "ollama"
     models = ("gpt-oss:20b", "qwen3")
@@ -41,7 +43,7 @@ class OllamaWire(Wire):
     def read(self, received: Received) -> Asked:
         body = received.body
         demand(received.path.endswith("/api/chat"), "404 page not found")
-        known(body, *BODY, place="body")
+        known(body, *BODY_FIELDS, place="body")
         asked = Asked([], stream=body.get("stream", True), thinks=bool(body.get("think")))
         self.has_ids = body["model"] != "qwen3"
         asked.tools = {tool["function"]["name"]: tool["function"] for tool in body.get("tools", ())}
@@ -64,35 +66,31 @@ class OllamaWire(Wire):
             "tool_call_id",
             place="messages",
         )
-        demand(isinstance(message["content"], str), "messages.content: a string")
+        demand(isinstance(message["content"], str), "messages.content must be a string")
         if role == "system":
             asked.system += message["content"]
         elif role == "tool":
             last = asked.turns[-1]
             if last.role == "model":
                 asked.turns.append(last := Turn("user"))
-            called = asked.turns[-2].calls[len(last.results)]
+            call = asked.turns[-2].calls[len(last.results)]
             demand(
-                message["tool_name"] == called.name,
-                "tool_name: results stand in the order of the calls",
+                message["tool_name"] == call.name,
+                "tool_name: results must be in the order of the calls",
             )
-            last.results.append(Result(called.id, message["content"]))
+            last.results.append(Result(call.id, message["content"]))
         else:
             demand(role in ("user", "assistant"), f"invalid role: {role}")
             turn = Turn("model" if role == "assistant" else "user", message["content"])
             turn.thoughts = [message["thinking"]] if message.get("thinking") else []
             for call in message.get("tool_calls", ()):
+                function = call["function"]
                 demand(
-                    isinstance(call["function"]["arguments"], dict),
-                    "tool_calls.function.arguments: an object",
+                    isinstance(function["arguments"], dict),
+                    "tool_calls.function.arguments must be an object",
                 )
-                turn.calls.append(
-                    Call(
-                        call["function"]["name"],
-                        call["function"]["arguments"],
-                        f"{len(asked.turns)}/{len(turn.calls)}",
-                    )
-                )
+                call_id = f"{len(asked.turns)}/{len(turn.calls)}"
+                turn.calls.append(Call(function["name"], function["arguments"], call_id))
             asked.turns.append(turn)
 
     def reply(self, asked: Asked, said: Answer) -> Any:
@@ -101,30 +99,32 @@ class OllamaWire(Wire):
             message["thinking"] = said.thought
         if said.calls:
             message["tool_calls"] = [
-                self._call(asked, number, call) for number, call in enumerate(said.calls)
+                self._build_call(asked, index, call) for index, call in enumerate(said.calls)
             ]
-        return {**head(), "message": message, "done": True, "done_reason": "stop", **COUNTS}
+        return {**build_head(), "message": message, "done": True, "done_reason": "stop", **COUNTS}
 
     def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
         for piece in pieces(said.thought) if asked.thinks else ():
-            yield line({"role": "assistant", "content": "", "thinking": piece})
+            yield build_line({"role": "assistant", "content": "", "thinking": piece})
         for piece in pieces(said.text):
-            yield line({"role": "assistant", "content": piece})
-        for number, call in enumerate(said.calls):
-            yield line(
+            yield build_line({"role": "assistant", "content": piece})
+        for index, call in enumerate(said.calls):
+            yield build_line(
                 {
                     "role": "assistant",
                     "content": "",
-                    "tool_calls": [self._call(asked, number, call)],
+                    "tool_calls": [self._build_call(asked, index, call)],
                 }
             )
-        yield line({"role": "assistant", "content": ""}, done=True, done_reason="stop", **COUNTS)
+        yield build_line(
+            {"role": "assistant", "content": ""}, done=True, done_reason="stop", **COUNTS
+        )
 
-    def _call(self, asked: Asked, number: int, call: Call) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "function": {"index": number, "name": call.name, "arguments": call.arguments}
-        }
-        return {"id": f"call_{len(asked.turns)}_{number}", **told} if self.has_ids else told
+    def _build_call(self, asked: Asked, index: int, call: Call) -> dict[str, Any]:
+        function = {"index": index, "name": call.name, "arguments": call.arguments}
+        if not self.has_ids:
+            return {"function": function}
+        return {"id": f"call_{len(asked.turns)}_{index}", "function": function}
 
     def error(self, problem: Refused) -> Any:
         return {"error": str(problem)}
@@ -136,14 +136,14 @@ class OllamaWire(Wire):
         return json.dumps(change(json.loads(event))).encode() + b"\n"
 
 
-def head() -> dict[str, Any]:
+def build_head() -> dict[str, Any]:
     return {"model": "local", "created_at": "2026-11-01T10:00:00.123456789Z"}
 
 
-def line(message: dict[str, Any], done: bool = False, **members: Any) -> bytes:
+def build_line(message: dict[str, Any], done: bool = False, **members: Any) -> bytes:
     return (
         json.dumps(
-            {**head(), "message": message, "done": done, **members}, ensure_ascii=False
+            {**build_head(), "message": message, "done": done, **members}, ensure_ascii=False
         ).encode()
         + b"\n"
     )
