@@ -170,7 +170,7 @@ def one_call() -> Callable[[], Awaitable[float]]:
         prepared = exchange.prepare(chat, target)
         started = time.perf_counter()
         reservation = CallReservation(chat, plan, entry.id)
-        await reservation.bind(caller)
+        await reservation.load_rules(caller)
         await reservation.reserve(plan.route, prepared)
         reservation.settle([entry], "m")
         taken = time.perf_counter() - started

@@ -16,4 +16,4 @@ class NativeApiConfig(AppConfig):
         from native_api.limits import signals
         from native_api.usage import writer
 
-        writer.insert_hooks.append(signals.hook)
+        writer.insert_hooks.append(signals.settle_and_notify)

@@ -1,8 +1,8 @@
-"""DRF throttles that count through django-ratelimit, whose counters are incremented atomically:
-never one too many.
+"""DRF throttles that count with django-ratelimit. It increments its counters atomically, so never
+one request too many is admitted.
 
-A cache that fails, or hangs for `PATIENCE`, lets requests in: a rate limit is not worth an outage
-(`outages`).
+A cache that fails, or hangs for `CACHE_TIMEOUT_SECONDS`, admits requests: a rate limit is not worth
+an outage.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rest_framework.throttling import BaseThrottle
 from native_api import background
 from native_api.background.backoff import Backoff
 from native_api.conf import native_settings
-from native_api.limits.headers import duration
+from native_api.limits.headers import format_duration
 from native_api.logs import get_logger
 from native_api.models import ApiKey
 from native_api.routing.health_sync import IN_PROCESS
@@ -27,86 +27,96 @@ from native_api.types.rates import parse_rate
 
 logger = get_logger("native_api.throttling")
 
-PATIENCE: Final = 1.0
-NO_ADDRESS: Final = "no address"
+CACHE_TIMEOUT_SECONDS: Final = 1.0
+
+UNKNOWN_ADDRESS: Final = "no address"
+"""All requests whose address is unknown are counted under this key."""
+
+ADDRESS_ERRORS: Final = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ImproperlyConfigured,
+)
+"""What django-ratelimit raises if a request has no valid address, for example behind a Unix socket
+without a proxy's header."""
 
 _threads: Final = background.Threads("native-api-throttles", 8)
-_outage: Final = Backoff(
-    logger, "The cache cannot count requests (%s); rate limits are not enforced until it can."
+_backoff: Final = Backoff(
+    logger, "The cache cannot count requests (%s); rate limits are not enforced until it recovers."
 )
-_parsed = lru_cache(maxsize=1024)(parse_rate)
+_parse_rate = lru_cache(maxsize=1024)(parse_rate)
 
 Rate = tuple[int, int]
 Usage = dict[str, Any]
 
 
 class CallerThrottle(BaseThrottle):
-    """Requests of one key, or of one user where no key was used, or of one address where no user is
-    known."""
+    """Limits the requests of a key; of a user if no key was used; of an address if the user is
+    unknown."""
 
     _usage: Usage | None = None
 
     def allow_request(self, request: Any, view: Any) -> bool:
-        self._usage = _count(self._counted, request)
+        self._usage = _count(self._count_request, request)
         return self._usage is None or not self._usage["should_limit"]
 
     async def aallow_request(self, request: Any, view: Any) -> bool:
-        self._usage = await _acount(self._counted, request)
+        self._usage = await _acount(self._count_request, request)
         return self._usage is None or not self._usage["should_limit"]
 
-    def _counted(self, request: Any) -> Usage | None:
-        return _used(request, "native_api.caller", _caller_key(request), _caller_rate(request))
+    def _count_request(self, request: Any) -> Usage | None:
+        return _increment(request, "native_api.caller", _caller_key(request), _caller_rate(request))
 
     def wait(self) -> int | None:
-        """Seconds after which the window has room again, at least 1; None where nothing was
-        counted."""
-        return None if self._usage is None else _seconds(self._usage)
+        """Return the seconds until the window ends, at least 1; None if nothing was counted."""
+        return None if self._usage is None else _seconds_left(self._usage)
 
     def headers(self) -> dict[str, str]:
-        """The rate-limit headers, named as OpenAI names them; none where there is no limit.
+        """Return the rate-limit headers, named as OpenAI names them; none if there is no limit.
 
         Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read
         2026-11).
         """
         if self._usage is None:
             return {}
+        limit, count = self._usage["limit"], self._usage["count"]
         return {
-            "x-ratelimit-limit-requests": str(self._usage["limit"]),
-            "x-ratelimit-remaining-requests": str(
-                max(0, self._usage["limit"] - self._usage["count"])
-            ),
-            "x-ratelimit-reset-requests": duration(_seconds(self._usage)),
+            "x-ratelimit-limit-requests": str(limit),
+            "x-ratelimit-remaining-requests": str(max(0, limit - count)),
+            "x-ratelimit-reset-requests": format_duration(_seconds_left(self._usage)),
         }
 
 
 class FailedAuthThrottle:
-    """Failed attempts to authenticate, by address as django-ratelimit reads it
-    (RATELIMIT_IP_META_KEY, masks)."""
+    """Limits failed authentications by address, as django-ratelimit reads it
+    (RATELIMIT_IP_META_KEY and its masks)."""
 
-    def refuse_or_count(self, request: Any) -> int | None:
-        """Count a failure. The seconds to wait where there were too many, else None."""
-        return self._refused(_count(self._counted, request))
+    def count_failure(self, request: Any) -> int | None:
+        """Count a failure. Return the seconds to wait if there were too many, else None."""
+        return self._wait(_count(self._count_request, request))
 
-    async def arefuse_or_count(self, request: Any) -> int | None:
-        return self._refused(await _acount(self._counted, request))
+    async def acount_failure(self, request: Any) -> int | None:
+        return self._wait(await _acount(self._count_request, request))
 
-    def _counted(self, request: Any) -> Usage | None:
-        return _used(request, "native_api.failed_auth", "ip", _site_rate("failed_auth"))
+    def _count_request(self, request: Any) -> Usage | None:
+        return _increment(request, "native_api.failed_auth", "ip", _site_rate("failed_auth"))
 
-    def _refused(self, usage: Usage | None) -> int | None:
-        return _seconds(usage) if usage is not None and usage["should_limit"] else None
+    def _wait(self, usage: Usage | None) -> int | None:
+        return _seconds_left(usage) if usage is not None and usage["should_limit"] else None
 
 
-def _seconds(usage: Usage) -> int:
-    """django-ratelimit's window lasts to the end of the second that `time_left` counts to."""
+def _seconds_left(usage: Usage) -> int:
+    """django-ratelimit's window lasts to the end of the second at which `time_left` is 0."""
     return max(1, int(usage["time_left"]) + 1)
 
 
-# --- who, and how often ------------------------------------------------------------------------------------
+# --- callers and rates ----------------------------------------------------------------------------
 
 
 def _caller_key(request: Any) -> str | Callable[[str, Any], str]:
-    """What django-ratelimit takes as `key`."""
+    """Return the `key` argument for django-ratelimit."""
     if isinstance(request.auth, ApiKey):
         name = f"key:{request.auth.pk}"
     elif request.user is not None and request.user.is_authenticated:
@@ -120,97 +130,86 @@ def _caller_rate(request: Any) -> Rate | None:
     key = request.auth
     if isinstance(key, ApiKey) and key.rate:
         try:
-            return _parsed(key.rate)
+            return _parse_rate(key.rate)
         except ValueError as error:
-            _warn_of_rate(key.prefix, str(error))
+            _warn_of_invalid_rate(key.prefix, str(error))
     return _site_rate("caller")
 
 
 @lru_cache(maxsize=1024)
-def _warn_of_rate(prefix: str, problem: str) -> None:
-    """Once."""
-    logger.warning("The rate of the key %s is not used, but the site's: %s", prefix, problem)
+def _warn_of_invalid_rate(prefix: str, problem: str) -> None:
+    """Log each problem once."""
+    logger.warning(
+        "The rate of the key %s is invalid, so the site's rate applies to it: %s", prefix, problem
+    )
 
 
 def _site_rate(name: str) -> Rate | None:
     """A rate of the settings; None if it is empty, which means no limit."""
     rate = native_settings.THROTTLE_RATES[name]
-    return _parsed(rate) if rate else None
+    return _parse_rate(rate) if rate else None
 
 
-# --- counting ----------------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------
 
 
 class CacheUnavailable(Exception):
-    """The cache gave no count."""
+    """The cache returned no count."""
 
 
-def _count(counted: Callable[[Any], Usage | None], request: Any) -> Usage | None:
-    """What `counted` says; None where the cache cannot say."""
-    if _outage.is_on:
+def _count(count_request: Callable[[Any], Usage | None], request: Any) -> Usage | None:
+    """Return the result of `count_request`; None if the cache is down."""
+    if _backoff.is_on:
         return None
     try:
-        return counted(request)
+        return count_request(request)
     except CacheUnavailable as error:
-        _outage.begin(error)
+        _backoff.begin(error)
         return None
 
 
-async def _acount(counted: Callable[[Any], Usage | None], request: Any) -> Usage | None:
-    """`_count` for an event loop: a thread is used only for a cache that is not a matter of
-    memory."""
+async def _acount(count_request: Callable[[Any], Usage | None], request: Any) -> Usage | None:
+    """`_count` for an event loop. A cache in process memory needs no thread."""
     if counts_in_memory():
-        return _count(counted, request)
+        return _count(count_request, request)
     try:
-        return await _threads.run(PATIENCE, _count, counted, request)
+        return await _threads.run(CACHE_TIMEOUT_SECONDS, _count, count_request, request)
     except background.HangingCall as error:
-        _outage.begin(error)
+        _backoff.begin(error)
         return None
 
 
-def _used(request: Any, group: str, key: Any, rate: Rate | None) -> Usage | None:
-    """One more use of the caller's window. None where there is no limit. Raises
+def _increment(request: Any, group: str, key: Any, rate: Rate | None) -> Usage | None:
+    """Count the request in the caller's window; None if there is no limit. Raises
     CacheUnavailable."""
     if rate is None or not getattr(settings, "RATELIMIT_ENABLE", True):
         return None
-    # Asked again once: the counter may have been evicted between the two steps that
-    # django-ratelimit takes.
-    usage = _asked(request, group, key, rate) or _asked(request, group, key, rate)
+    # Tried twice, because the counter may be evicted between django-ratelimit's two steps.
+    usage = _get_usage(request, group, key, rate) or _get_usage(request, group, key, rate)
     if usage is None:
-        raise CacheUnavailable("it gave no count")
+        raise CacheUnavailable("the cache returned no count")
     return usage
 
 
-def _asked(request: Any, group: str, key: Any, rate: Rate) -> Usage | None:
-    """django-ratelimit's answer; None where the cache gave no count, for which it has two answers
-    of its own."""
+def _get_usage(request: Any, group: str, key: Any, rate: Rate) -> Usage | None:
+    """Return django-ratelimit's usage; None if the cache returned no count, for which
+    django-ratelimit returns either None or a count of 0."""
     try:
         usage = get_usage(request, group=group, key=key, rate=rate, increment=True)
-    except NO_ADDRESS_ERRORS as error:
+    except ADDRESS_ERRORS as error:
         if key != "ip":
-            raise CacheUnavailable(_described(error)) from error
-        return _asked(request, group, lambda group, request: NO_ADDRESS, rate)
-    except Exception as error:  # each cache backend has exceptions of its own
-        raise CacheUnavailable(_described(error)) from error
+            raise CacheUnavailable(_describe(error)) from error
+        return _get_usage(request, group, lambda group, request: UNKNOWN_ADDRESS, rate)
+    except Exception as error:  # each cache backend has its own exceptions
+        raise CacheUnavailable(_describe(error)) from error
     return usage if usage is not None and usage["count"] else None
 
 
-NO_ADDRESS_ERRORS: Final = (
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ImproperlyConfigured,
-)
-"""What reading an address raises where there is none (a Unix socket without a proxy's header), or
-it is not one."""
-
-
-def _described(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
 def counts_in_memory() -> bool:
-    """Whether counting may happen on an event loop."""
+    """Whether counting needs no I/O and may happen on an event loop."""
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     return settings.CACHES.get(alias, {}).get("BACKEND") in IN_PROCESS

@@ -30,7 +30,7 @@ async def resolve_caller(caller: Caller) -> Caller:
     """
     current_rules = await rules.acurrent()
     default = tuple(native_settings.DEFAULT_MODEL_ACCESS)
-    if not current_rules.by_group and default == EVERY_MODEL:
+    if not current_rules.needs_groups and default == EVERY_MODEL:
         return caller
     if caller.user_id is None:
         return replace(caller, granted_models=default)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from native_api.admin.fields import LinesField
 from native_api.admin.uncounted import ReadOnlyAdmin
-from native_api.limits.headers import number
+from native_api.limits.amounts import format_units
 from native_api.models import Budget, Limit, ModelAccess
 
 
@@ -69,20 +69,20 @@ class BudgetAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("limit"), ordering="amount")
     def shown_amount(self, budget: Budget) -> str:
-        return number(budget.metric, budget.amount)
+        return format_units(budget.metric, budget.amount)
 
     @admin.display(description=_("used"), ordering="used")
     def shown_used(self, budget: Budget) -> str:
-        return number(budget.metric, budget.used)
+        return format_units(budget.metric, budget.used)
 
     @admin.display(description=_("reserved"), ordering="reserved")
     def shown_reserved(self, budget: Budget) -> str:
-        return number(budget.metric, budget.reserved)
+        return format_units(budget.metric, budget.reserved)
 
     @admin.display(description=_("lost"), ordering="lost")
     def shown_lost(self, budget: Budget) -> str:
         """Reserved by calls whose process died: they may have cost up to this much."""
-        return number(budget.metric, budget.lost)
+        return format_units(budget.metric, budget.lost)
 
     @admin.display(description=_("level"))
     def level(self, budget: Budget) -> str:

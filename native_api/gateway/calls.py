@@ -27,7 +27,7 @@ from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import health_probes
 from native_api.gateway.plan import current_catalog, resolve_call
 from native_api.inbound.headers import safe_value
-from native_api.limits.headers import merged
+from native_api.limits.headers import merge_headers
 from native_api.limits.reservations import CallReservation
 from native_api.logs import new_request_id
 from native_api.pricing import lookup
@@ -92,7 +92,7 @@ async def _admit(
     plan.caller = caller.identity
     await lookup.ensure_ready()
     call_record.reservation = reservation = CallReservation(chat, plan, call_record.record_id)
-    await reservation.bind(caller)
+    await reservation.load_rules(caller)
     return plan, reservation
 
 
@@ -187,7 +187,7 @@ def _adding_headers(call_record: CallRecord) -> Iterator[None]:
     try:
         yield
     except NativeError as error:
-        error.headers = {**error.headers, **merged(reply_headers(call_record), error.headers)}
+        error.headers = {**error.headers, **merge_headers(reply_headers(call_record), error.headers)}
         raise
 
 

@@ -1,9 +1,9 @@
-"""Taking room in one budget, with a row that tells which call holds it, in as few statements as the
-database allows.
+"""Reserving in one budget, together with the row that records which call holds the reservation, in
+as few statements as the database allows.
 
-Calls wait for `take`: PostgreSQL does all of it in one statement, so that there is one trip and no
-transaction to open and close; SQLite gets its two written out; any other database what Django makes
-of them. Few calls need `add`, which is Django's everywhere.
+Calls wait for `reserve`. PostgreSQL does it in one statement: one round trip, and no transaction to
+open and close. SQLite gets two hand-written statements; any other database uses the ORM. `extend`
+is needed rarely and always uses the ORM.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from django.db.models import F, Model, Value
 
 from native_api.models import Budget, Reservation
 
-AT_ONCE: Final = frozenset({"postgresql"})
-"""Where `take` is one statement, which needs no transaction around it."""
+SINGLE_STATEMENT_VENDORS: Final = frozenset({"postgresql"})
+"""Databases on which `reserve` is one statement and needs no transaction."""
 
 
-class Level(NamedTuple):
-    """Units of a budget after reserving, or as it stands."""
+class BudgetLevel(NamedTuple):
+    """Units of a budget: after reserving, or as it is now."""
 
     used: int
     reserved: int
 
 
-class Part(NamedTuple):
-    """What is asked for: `units` of the budget with this key, whose limit is now `amount`.
+class BudgetUpdate(NamedTuple):
+    """Reserve `units` of the budget with the primary key `key`, whose limit is now `amount`.
 
-    `counter` is the budget's own: in a database that was set back to what it was, keys are given
-    anew.
+    `counter` identifies the budget too: after a restore from backup, primary keys may refer to
+    other budgets.
     """
 
     key: int
@@ -43,70 +43,86 @@ class Part(NamedTuple):
     threshold: int
 
 
-def take(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level | None:
-    """How the budget stands afterwards; None where it has no room, or is not there. In a
-    transaction, unless done at once."""
+def reserve(
+    update: BudgetUpdate, record_id: UUID, expires_at: datetime, alias: str
+) -> BudgetLevel | None:
+    """Return the new level; None if the budget is exhausted or does not exist.
+
+    Needs a transaction, except on `SINGLE_STATEMENT_VENDORS`.
+    """
     vendor = connections[alias].vendor
     if vendor == "postgresql":
-        return _at_once(part, record_id, expires_at, alias)
+        return _reserve_in_one_statement(update, record_id, expires_at, alias)
     if vendor == "sqlite" and connections[alias].features.can_return_rows_from_bulk_insert:
-        return _written_out(part, record_id, expires_at, alias)
-    return _by_django(part, record_id, expires_at, alias)
+        return _reserve_in_two_statements(update, record_id, expires_at, alias)
+    return _reserve_with_orm(update, record_id, expires_at, alias)
 
 
-def add(part: Part, record_id: UUID, alias: str) -> Level | None:
-    """As `take`, for a call that holds a part of this budget and needs `units` more. In a
-    transaction.
+def extend(update: BudgetUpdate, record_id: UUID, alias: str) -> BudgetLevel | None:
+    """Add `units` to what the call has reserved of this budget. Returns the same as `reserve`.
 
-    The budget comes first, as wherever both are changed: so nobody waits for each other. Raises
-    DatabaseError if the call's reservation has ended, and with it the call.
+    Needs a transaction. The budget is updated before the reservation, as everywhere, so that
+    transactions cannot deadlock. Raises DatabaseError if the call's reservation has ended.
     """
-    level = _add_to_budget(part, alias)
+    level = _add_to_budget(update, alias)
     if level is not None:
-        mine = Reservation._base_manager.using(alias).filter(
-            record_id=record_id, budget_id=part.key
+        reservation = Reservation._base_manager.using(alias).filter(
+            record_id=record_id, budget_id=update.key
         )
-        if not mine.update(amount=F("amount") + part.units):
+        if not reservation.update(amount=F("amount") + update.units):
             raise DatabaseError("The reservation of this call has ended.")
     return level
 
 
-def _at_once(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level | None:
-    update, insert = _statements(alias)
-    statement = f"WITH taken AS ({update}), held AS ({insert} FROM taken) SELECT * FROM taken"  # noqa: S608  names of our own models
+def _reserve_in_one_statement(
+    update: BudgetUpdate, record_id: UUID, expires_at: datetime, alias: str
+) -> BudgetLevel | None:
+    update_sql, insert_sql = _statements(alias)
+    statement = (
+        f"WITH updated AS ({update_sql}), inserted AS ({insert_sql} FROM updated) "  # noqa: S608  names of our own models
+        "SELECT * FROM updated"
+    )
+    parameters = [
+        *_update_parameters(update),
+        *_insert_parameters(update, record_id, expires_at, alias),
+    ]
     with connections[alias].cursor() as cursor:
-        cursor.execute(statement, [*_changes(part), *_row(part, record_id, expires_at, alias)])
-        found = cursor.fetchone()
-    return None if found is None else Level(*found)
+        cursor.execute(statement, parameters)
+        row = cursor.fetchone()
+    return None if row is None else BudgetLevel(*row)
 
 
-def _written_out(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level | None:
-    update, insert = _statements(alias)
+def _reserve_in_two_statements(
+    update: BudgetUpdate, record_id: UUID, expires_at: datetime, alias: str
+) -> BudgetLevel | None:
+    update_sql, insert_sql = _statements(alias)
     with connections[alias].cursor() as cursor:
-        cursor.execute(update, _changes(part))
-        found = (
-            cursor.fetchall()
-        )  # all: a statement that is not at its end stands in the way of the commit
-        if found:
-            cursor.execute(insert, _row(part, record_id, expires_at, alias))
-    return Level(*found[0]) if found else None
+        cursor.execute(update_sql, _update_parameters(update))
+        # fetchall, because a statement that is not finished blocks the commit.
+        rows = cursor.fetchall()
+        if rows:
+            parameters = _insert_parameters(update, record_id, expires_at, alias)
+            cursor.execute(insert_sql, parameters)
+    return BudgetLevel(*rows[0]) if rows else None
 
 
 @cache
 def _statements(alias: str) -> tuple[str, str]:
-    """The conditional UPDATE, and the INSERT without the table that its one row comes from."""
-    budget, reservation = _names(Budget, alias), _names(Reservation, alias)
-    update = (
+    """Return the conditional UPDATE, and the INSERT without the table that its one row is selected
+    from."""
+    budget, reservation = _quoted_names(Budget, alias), _quoted_names(Reservation, alias)
+    update_sql = (
         "UPDATE {table} SET {reserved} = {reserved} + %s, {amount} = %s, {threshold} = %s "
-        "WHERE {id} = %s AND {counter} = %s AND {used} <= %s - {reserved} RETURNING {used}, {reserved}"
+        "WHERE {id} = %s AND {counter} = %s AND {used} <= %s - {reserved} "
+        "RETURNING {used}, {reserved}"
     )
-    insert = (
+    insert_sql = (
         "INSERT INTO {table} ({record_id}, {budget}, {amount}, {expires_at}) SELECT %s, %s, %s, %s"
     )
-    return update.format_map(budget), insert.format_map(reservation)
+    return update_sql.format_map(budget), insert_sql.format_map(reservation)
 
 
-def _names(model: type[Model], alias: str) -> dict[str, str]:
+def _quoted_names(model: type[Model], alias: str) -> dict[str, str]:
     quote = connections[alias].ops.quote_name
     return {
         "table": quote(model._meta.db_table),
@@ -114,22 +130,24 @@ def _names(model: type[Model], alias: str) -> dict[str, str]:
     }
 
 
-def _changes(part: Part) -> list[Any]:
+def _update_parameters(update: BudgetUpdate) -> list[Any]:
     return [
-        part.units,
-        part.amount,
-        part.threshold,
-        part.key,
-        part.counter,
-        part.amount - part.units,
+        update.units,
+        update.amount,
+        update.threshold,
+        update.key,
+        update.counter,
+        update.amount - update.units,
     ]
 
 
-def _row(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> list[Any]:
+def _insert_parameters(
+    update: BudgetUpdate, record_id: UUID, expires_at: datetime, alias: str
+) -> list[Any]:
     values = {
         "record_id": record_id,
-        "budget": part.key,
-        "amount": part.units,
+        "budget": update.key,
+        "amount": update.units,
         "expires_at": expires_at,
     }
     connection = connections[alias]
@@ -137,24 +155,25 @@ def _row(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> list[
     return [fields[name].get_db_prep_save(value, connection) for name, value in values.items()]
 
 
-def _by_django(part: Part, record_id: UUID, expires_at: datetime, alias: str) -> Level | None:
-    level = _add_to_budget(part, alias)
+def _reserve_with_orm(
+    update: BudgetUpdate, record_id: UUID, expires_at: datetime, alias: str
+) -> BudgetLevel | None:
+    level = _add_to_budget(update, alias)
     if level is not None:
-        values = {
-            "record_id": record_id,
-            "budget_id": part.key,
-            "amount": part.units,
-            "expires_at": expires_at,
-        }
-        Reservation._base_manager.using(alias).create(**values)
+        Reservation._base_manager.using(alias).create(
+            record_id=record_id,
+            budget_id=update.key,
+            amount=update.units,
+            expires_at=expires_at,
+        )
     return level
 
 
-def _add_to_budget(part: Part, alias: str) -> Level | None:
-    rows = Budget._base_manager.using(alias).filter(pk=part.key, counter=part.counter)
-    free = rows.filter(used__lte=Value(part.amount - part.units) - F("reserved"))
-    if not free.update(
-        reserved=F("reserved") + part.units, amount=part.amount, threshold=part.threshold
+def _add_to_budget(update: BudgetUpdate, alias: str) -> BudgetLevel | None:
+    rows = Budget._base_manager.using(alias).filter(pk=update.key, counter=update.counter)
+    with_room = rows.filter(used__lte=Value(update.amount - update.units) - F("reserved"))
+    if not with_room.update(
+        reserved=F("reserved") + update.units, amount=update.amount, threshold=update.threshold
     ):
         return None
-    return Level(*rows.values_list("used", "reserved").get())
+    return BudgetLevel(*rows.values_list("used", "reserved").get())

@@ -1,8 +1,7 @@
-"""What an attempt may use, estimated before it is made from what is sent: its input, and as many
-output tokens as it may have or the model usually writes.
+"""What an attempt may use, estimated before it is made from the request as it is sent: its input,
+and as many output tokens as it may have or as the model usually writes.
 
-What was used in the end is what counts; an estimate that was too low is made good when the call is
-settled.
+What was really used counts in the end: settling corrects an estimate that was too low or too high.
 """
 
 from __future__ import annotations
@@ -25,45 +24,52 @@ from native_api.types.model_names import canonical
 from native_api.upstream.call import PreparedRequest
 from native_api.usage.entry import UsageEntry
 
-USUAL_OUTPUT: Final = 1000
-"""Tokens, for a model that has not answered in this process yet."""
+DEFAULT_OUTPUT_TOKENS: Final = 1000
+"""For a model that has not answered in this process yet."""
 
-MARGIN: Final = 2
-"""Times the mean: answers differ."""
+OUTPUT_MARGIN: Final = 2
+"""The expected output is the mean times this, because answers differ in length."""
 
-WEIGHT: Final = 0.05
-"""Of the newest answer in the mean."""
+NEWEST_ANSWER_WEIGHT: Final = 0.05
+"""The weight of the newest answer in the moving mean."""
 
-MOST: Final = 10**18
-"""Units: no limit is above that, and what a call used is counted up to it. Less than what a column
-holds."""
+MAX_UNITS: Final = 10**18
+"""No limit is above this, and usage is counted up to it. It fits the columns."""
 
-MOST_TOKENS: Final = 10**15
-"""Of one call: nobody can mean more, and its price can still be worked out."""
+MAX_TOKENS: Final = 10**15
+"""Of one call: absurdly many, but their price can still be calculated."""
 
-MOST_REMEMBERED: Final = 1000
+MAX_TARGETS: Final = 1000
+"""Targets whose mean output is remembered."""
 
-_usual: OrderedDict[str, float] = OrderedDict()
-"""Mean output tokens by target."""
+_mean_output_tokens: OrderedDict[str, float] = OrderedDict()
+"""By target, the most recently used last."""
 
 
 def learn(provider: str, model: str, completion_tokens: int) -> None:
-    """A whole answer had so many tokens."""
+    """Record how many tokens a complete answer had."""
     name = f"{provider}/{canonical(model)}"
-    mean = _usual.pop(name, None)
-    _usual[name] = completion_tokens if mean is None else mean + (completion_tokens - mean) * WEIGHT
-    if len(_usual) > MOST_REMEMBERED:
-        _usual.popitem(last=False)
+    mean = _mean_output_tokens.pop(name, None)
+    _mean_output_tokens[name] = (
+        completion_tokens
+        if mean is None
+        else mean + (completion_tokens - mean) * NEWEST_ANSWER_WEIGHT
+    )
+    if len(_mean_output_tokens) > MAX_TARGETS:
+        _mean_output_tokens.popitem(last=False)
 
 
-def usual_output(target: Target) -> int:
-    mean = _usual.get(f"{target.provider.name}/{canonical(target.model)}")
-    return USUAL_OUTPUT if mean is None else max(1, round(mean * MARGIN))
+def expected_output(target: Target) -> int:
+    """Return the output tokens to expect from an answer without a limit."""
+    mean = _mean_output_tokens.get(f"{target.provider.name}/{canonical(target.model)}")
+    return DEFAULT_OUTPUT_TOKENS if mean is None else max(1, round(mean * OUTPUT_MARGIN))
 
 
-class Demand:
-    """What an attempt at one target may use: of the request as it is sent there. Each part is
-    worked out only if a limit asks for it."""
+class CallEstimate:
+    """What an attempt at one target may use, from the request as it is sent there.
+
+    Each number is calculated only if a limit needs it.
+    """
 
     def __init__(self, chat: ChatRequest, route: Route, prepared: PreparedRequest) -> None:
         self._chat, self._route, self._prepared = chat, route, prepared
@@ -72,18 +78,18 @@ class Demand:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """What a pattern is compared with."""
-        asked = (
+        """The names with which the pattern of a limit is compared."""
+        names = (
             self._chat.get("model"),
             self._chat.get("tier"),
             self._route.name,
             str(self.target),
         )
-        return frozenset(name for name in asked if name)
+        return frozenset(name for name in names if name)
 
     @property
-    def attempts_at_once(self) -> int:
-        """Hedging asks two targets for the same answer."""
+    def parallel_attempts(self) -> int:
+        """Hedging sends the same request to two targets."""
         return 1 if self._route.hedge_after is None else 2
 
     @cached_property
@@ -93,21 +99,21 @@ class Demand:
 
     @cached_property
     def output_tokens(self) -> int:
-        """Up to the limit that the target is sent. One that the client did not set is the wire's
-        own, and seldom reached."""
-        usual, asked = usual_output(self.target), read_max_tokens(self._chat)
+        """The limit that is sent to the target, for all answers. A limit that the client did not
+        set is the wire's default, which answers seldom reach."""
+        expected, client_limit = expected_output(self.target), read_max_tokens(self._chat)
         limit = (
             gateway_owned.read_output_limit(self._prepared.wire, self._prepared.body)
             if self._prepared.wire
-            else asked
+            else client_limit
         )
         if not limit or limit is True or limit < 0:
-            limit = usual
-        most = limit if asked else min(limit, usual)
-        return min(most * self.answers, MOST_TOKENS)
+            limit = expected
+        per_answer = limit if client_limit else min(limit, expected)
+        return min(per_answer * self.answers, MAX_TOKENS)
 
     @property
-    def _tier(self) -> str:
+    def _service_tier(self) -> str:
         wire = self._prepared.wire
         return (
             gateway_owned.read_requested_tier(wire, self._prepared.body)
@@ -117,83 +123,82 @@ class Demand:
 
     @cached_property
     def cost(self) -> int:
-        """Units. Raises BudgetExceeded if the target's price is not known."""
-        told = lookup.max_cost(self.target, self.input_tokens, self.output_tokens, self._tier)
-        if told is None:
+        """Units. Raises BudgetExceeded if the target's price is unknown."""
+        tokens = self.input_tokens, self.output_tokens
+        cost = lookup.max_cost(self.target, *tokens, self._service_tier)
+        if cost is None:
             fallback = fallback_price()
-            told = (
-                None
-                if fallback is None
-                else costs.max_cost(fallback, self.input_tokens, self.output_tokens)
-            )
-        if told is None:
+            cost = None if fallback is None else costs.max_cost(fallback, *tokens)
+        if cost is None:
             raise BudgetExceeded(
-                f"The price of {self.target} is not known, so no budget admits it. An operator can tell its PRICE, or a FALLBACK_PRICE.",
+                f"The price of {self.target} is unknown, so no budget can admit this call. "
+                "An operator can set its PRICE, or a FALLBACK_PRICE.",
                 code="price_unknown",
                 headers={"x-should-retry": "false"},
             )
-        return units_of(told)
+        return units_of(cost)
 
-    def of(self, rule: Rule) -> int:
-        """In the rule's units."""
-        return min(self._of(rule), MOST)
+    def amount_for(self, rule: Rule) -> int:
+        """Return what the attempt may use of the rule, in the rule's units."""
+        return min(self._amount_for(rule), MAX_UNITS)
 
-    def _of(self, rule: Rule) -> int:
+    def _amount_for(self, rule: Rule) -> int:
         if rule.metric in ("requests", "concurrent_requests"):
             return 1
         if rule.metric == "cost":
-            return self.cost * self.attempts_at_once
-        used = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
-        return min(used.get(rule.metric, sum(used.values())), MOST) * self.attempts_at_once
+            return self.cost * self.parallel_attempts
+        tokens = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        amount = tokens.get(rule.metric, sum(tokens.values()))
+        return min(amount, MAX_UNITS) * self.parallel_attempts
 
 
 def fallback_price() -> tables.Table | None:
-    """The price of models that have none, for limits on cost. Raises SettingError."""
+    """Return the price for targets without one, under limits on cost. Raises SettingError."""
     return tables.parse(native_settings.FALLBACK_PRICE)
 
 
 @setting_check("FALLBACK_PRICE")
 def price_errors(name: str, value: Any) -> Iterator[SettingError]:
+    """Yield what is wrong with FALLBACK_PRICE."""
     try:
         tables.parse(value)
     except ConfigurationError as error:
         yield SettingError(setting_path(name), error.message, error.hint)
 
 
-def used(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:
-    """What a call used by one of its records, in the rule's units. `route` is the one that
-    answered, `reserved` this record's part.
+def used_amount(rule: Rule, entry: UsageEntry, route: str, reserved: int) -> int:
+    """Return what a call used according to one of its records, in the rule's units.
 
-    Where a price disappeared while the call ran, it counts by FALLBACK_PRICE, else as what was
-    reserved.
+    `route` is the route that answered, `reserved` this record's share of the reservation. If the
+    price disappeared while the call ran, FALLBACK_PRICE counts, or else what was reserved.
     """
     if not rule.covers((entry.model, route, f"{entry.provider}/{entry.provider_model}")):
         return 0
-    return min(_used(rule, entry, reserved), MOST)
+    return min(_used_amount(rule, entry, reserved), MAX_UNITS)
 
 
-def _used(rule: Rule, entry: UsageEntry, reserved: int) -> int:
+def _used_amount(rule: Rule, entry: UsageEntry, reserved: int) -> int:
     if rule.metric == "requests":
-        return int(entry.error_code != "hedged" and was_served(entry))
+        return int(entry.error_code != "hedged" and _was_served(entry))
     if rule.metric == "cost":
-        return _cost_of(entry, reserved)
-    counts = {"input_tokens": entry.prompt_tokens, "output_tokens": entry.completion_tokens}
-    return counts.get(rule.metric, max(entry.total_tokens, sum(counts.values())))
+        return _used_cost(entry, reserved)
+    tokens = {"input_tokens": entry.prompt_tokens, "output_tokens": entry.completion_tokens}
+    return tokens.get(rule.metric, max(entry.total_tokens, sum(tokens.values())))
 
 
-def was_served(entry: UsageEntry) -> bool:
+def _was_served(entry: UsageEntry) -> bool:
     """Whether it counts as a request: one that failed without an answer does not."""
     return entry.status in ("ok", "client_closed") or entry.completion_tokens > 0
 
 
-def _cost_of(entry: UsageEntry, reserved: int) -> int:
+def _used_cost(entry: UsageEntry, reserved: int) -> int:
     if entry.cost is not None:
         return units_of(entry.cost)
     if not entry.total_tokens:
         return 0
     fallback = fallback_price()
-    told = None if fallback is None else costs.call_cost(fallback, _usage(entry))
-    return reserved if told is None else units_of(told)
+    cost = None if fallback is None else costs.call_cost(fallback, _usage(entry))
+    return reserved if cost is None else units_of(cost)
 
 
 def _usage(entry: UsageEntry) -> Usage:

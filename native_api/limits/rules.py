@@ -1,15 +1,15 @@
-"""Limits of settings and rows, read into values, and which of them bind a caller.
+"""Limits from settings and rows as immutable rules, and which of them apply to a caller.
 
 Rules:
-1. A rule counts in a counter of its own: of its subject, metric, window and pattern, but not of its
-   amount. So raising an amount forgets nothing, and two rules that differ in the amount alone count
-   together; the tighter one is the one that binds.
-2. A rule for each user counts each one apart, and gives way to a rule of that user's own with the
-   same metric, window and pattern.
-3. All rules that apply to a call must admit it: the tightest wins.
-4. A pattern is compared with the name that was asked for and, for each target before it is tried,
-   with the name of its route and with `provider/model`, in all spellings of each (`model_names`).
-   So a limit cannot be avoided under another name.
+1. A rule counts in its own counter, named after subject, metric, window and pattern, but not after
+   the amount. Changing an amount loses no count. Two rules that differ only in the amount share a
+   counter, and the lower amount applies.
+2. A rule for each user counts every user separately. A rule of the user's own with the same metric,
+   window and pattern replaces it.
+3. Every rule that applies to a call must admit it: the tightest one decides.
+4. A pattern is compared with the requested model name and, before each target is tried, with the
+   name of its route and with `provider/model`, in all spellings (`model_names`). Using another
+   alias of the model does not bypass the limit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from django.db.models.signals import post_delete, post_save
 from native_api.background.cached_value import CachedValue
 from native_api.conf import native_settings, setting_check, setting_path
 from native_api.exceptions import ConfigurationError, DatabaseUnavailable, SettingError
-from native_api.limits.windows import SECONDS
+from native_api.limits.windows import SHORT_WINDOW_SECONDS
 from native_api.models.limits import (
     MOST,
     MOST_OF_OTHERS,
@@ -36,20 +36,20 @@ from native_api.models.limits import (
 )
 from native_api.types import Caller, model_names
 
-KEYS: Final = frozenset({"SUBJECT", "METRIC", "AMOUNT", "WINDOW", "MODELS", "THRESHOLD"})
-NEEDED: Final = ("SUBJECT", "METRIC", "AMOUNT")
-MOST_REMEMBERED: Final = 10_000
-"""Callers whose rules are remembered, until all rules are read again."""
+REQUIRED_KEYS: Final = ("SUBJECT", "METRIC", "AMOUNT")
+KNOWN_KEYS: Final = frozenset({*REQUIRED_KEYS, "WINDOW", "MODELS", "THRESHOLD"})
 
-SUBJECTS: Final = "'everyone', 'each_user', 'group:NAME' or 'user:NAME'"
+MAX_CACHED_CALLERS: Final = 10_000
+"""Callers whose rules are cached, until all rules are read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One limit. `subject` is a value of Limit.Subject; `member` tells which, by id, or by name
-    where it comes from settings.
+    """One limit.
 
-    `amount` is in units: 10^-12 USD, tokens, requests. `threshold` is in percent.
+    `subject` is a value of Limit.Subject. `member` identifies the group, user or key: by id, or by
+    name if the rule comes from settings (`by_name`). `amount` is in units: 10^-12 USD, tokens or
+    requests. `threshold` is in percent. `label` is the subject as operators see it.
     """
 
     subject: str
@@ -60,21 +60,22 @@ class Rule:
     pattern: str
     amount: int
     threshold: int
-    shown: str
+    label: str
 
     @property
     def is_short(self) -> bool:
-        """Whether it is counted in the cache."""
+        """Whether it is counted in the cache: slots and windows up to an hour, except for cost."""
         return self.metric == "concurrent_requests" or (
-            self.window in SECONDS and self.metric != "cost"
+            self.window in SHORT_WINDOW_SECONDS and self.metric != "cost"
         )
 
     def counter(self, caller: Caller) -> str:
+        """Return the name of the counter in which this rule counts the caller."""
         member = caller.user_id if self.subject == "each_user" else self.member
-        told = (self.subject, str(member), self.by_name, self.metric, self.window, self.pattern)
-        return blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        identity = (self.subject, str(member), self.by_name, self.metric, self.window, self.pattern)
+        return blake2b(repr(identity).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
-    def binds(self, caller: Caller) -> bool:
+    def applies_to(self, caller: Caller) -> bool:
         if self.subject == "everyone":
             return True
         if self.subject == "group":
@@ -87,7 +88,8 @@ class Rule:
             caller.user_name if self.by_name else caller.user_id
         )
 
-    def displaces(self, other: Rule) -> bool:
+    def overrides(self, other: Rule) -> bool:
+        """Whether this rule of one user replaces the `other` one, which is for each user."""
         return self.subject == "user" and (self.metric, self.window, self.pattern) == (
             other.metric,
             other.window,
@@ -95,14 +97,14 @@ class Rule:
         )
 
     def covers(self, names: Iterable[str]) -> bool:
-        """Whether it limits a call of any of these names: a route's, or `provider/model` in
-        whatever spelling."""
+        """Whether it limits a call with any of these names: a route, or `provider/model` in any
+        spelling."""
         return not self.pattern or any(model_names.covers(self.pattern, name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """A rule as it binds one caller."""
+class AppliedRule:
+    """A rule as it applies to one caller, with the counter in which it counts that caller."""
 
     rule: Rule
     counter: str
@@ -110,188 +112,215 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of the site. `by_group`: whether callers' groups matter, for a limit or for what
-    they may use."""
+    """All rules of the site.
+
+    `needs_groups` says whether the groups of callers matter, for a limit or for model access.
+    """
 
     rules: tuple[Rule, ...] = ()
-    by_group: bool = False
-    _bounds: dict[Any, tuple[Bound, ...]] = field(default_factory=dict, repr=False, compare=False)
+    needs_groups: bool = False
+    _by_caller: dict[Any, tuple[AppliedRule, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
-    def bounds(self, caller: Caller) -> tuple[Bound, ...]:
-        """The rules that bind the caller, one for each counter, whatever the model."""
+    def for_caller(self, caller: Caller) -> tuple[AppliedRule, ...]:
+        """Return the rules that apply to the caller for any model, one for each counter."""
         if not self.rules:
             return ()
-        name = (caller.user_id, caller.user_name, caller.key_id, caller.groups)
-        known = self._bounds.get(name)
-        if known is None:
-            known = self._found(caller)
-            if len(self._bounds) < MOST_REMEMBERED:
-                self._bounds[name] = known
-        return known
+        identity = (caller.user_id, caller.user_name, caller.key_id, caller.groups)
+        applied = self._by_caller.get(identity)
+        if applied is None:
+            applied = self._select(caller)
+            if len(self._by_caller) < MAX_CACHED_CALLERS:
+                self._by_caller[identity] = applied
+        return applied
 
-    def _found(self, caller: Caller) -> tuple[Bound, ...]:
-        binding = [rule for rule in self.rules if rule.binds(caller)]
-        own = [rule for rule in binding if rule.subject == "user"]
+    def _select(self, caller: Caller) -> tuple[AppliedRule, ...]:
+        applicable = [rule for rule in self.rules if rule.applies_to(caller)]
+        user_rules = [rule for rule in applicable if rule.subject == "user"]
         tightest: dict[str, Rule] = {}
-        for rule in binding:
-            if rule.subject == "each_user" and any(other.displaces(rule) for other in own):
+        for rule in applicable:
+            if rule.subject == "each_user" and any(own.overrides(rule) for own in user_rules):
                 continue
             counter = rule.counter(caller)
-            known = tightest.get(counter)
-            if known is None or rule.amount < known.amount:
+            if counter not in tightest or rule.amount < tightest[counter].amount:
                 tightest[counter] = rule
-        return tuple(Bound(rule, counter) for counter, rule in tightest.items())
+        return tuple(AppliedRule(rule, counter) for counter, rule in tightest.items())
 
 
-# --- reading ---------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
-def rule_of(definition: Any) -> Rule:
-    """An entry of LIMITS. Raises ConfigurationError."""
-    if not isinstance(definition, Mapping):
-        raise ConfigurationError(
-            "it is no dictionary",
-            "Such as {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', 'WINDOW': 'month'}.",
-        )
-    unknown = sorted(map(str, definition.keys() - KEYS))
-    if unknown:
-        raise ConfigurationError(
-            f"unknown key {unknown[0]!r}", f"Known: {', '.join(sorted(KEYS))}."
-        )
-    missing = next((name for name in NEEDED if definition.get(name) is None), None)
-    if missing:
-        raise ConfigurationError(
-            f"no {missing}", f"Give {', '.join(NEEDED)}, and WINDOW except for concurrent_requests."
-        )
-    metric = _one_of("METRIC", definition["METRIC"], Limit.Metric.values)
-    window = definition.get("WINDOW") or ""
-    if metric == "concurrent_requests":
-        if window:
-            raise ConfigurationError("concurrent_requests has no WINDOW", "Leave it out.")
-    else:
-        _one_of("WINDOW", window, Limit.Window.values)
-    subject, member = _subject_of(definition["SUBJECT"])
-    amount = _units(metric, _amount_of(definition["AMOUNT"]))
-    pattern = definition.get("MODELS") or ""
-    if not isinstance(pattern, str):
-        raise ConfigurationError(f"MODELS {pattern!r} is no pattern", "Such as 'gpt-4o*'.")
-    threshold = threshold_of(definition.get("THRESHOLD"))
+def parse_rule(definition: Any) -> Rule:
+    """Parse an entry of LIMITS. Raises ConfigurationError."""
+    _check_keys(definition)
+    metric = _parse_choice("METRIC", definition["METRIC"], Limit.Metric.values)
+    subject, member = _parse_subject(definition["SUBJECT"])
     return Rule(
-        subject,
-        member,
-        member is not None,
-        metric,
-        window,
-        pattern,
-        amount,
-        threshold,
-        str(definition["SUBJECT"]),
+        subject=subject,
+        member=member,
+        by_name=member is not None,
+        metric=metric,
+        window=_parse_window(metric, definition.get("WINDOW") or ""),
+        pattern=_parse_pattern(definition.get("MODELS") or ""),
+        amount=_parse_amount(metric, definition["AMOUNT"]),
+        threshold=parse_threshold(definition.get("THRESHOLD")),
+        label=str(definition["SUBJECT"]),
     )
 
 
-def _one_of(name: str, value: Any, known: Iterable[str]) -> str:
-    if value not in known:
-        raise ConfigurationError(f"unknown {name} {value!r}", f"Known: {', '.join(known)}.")
+def _check_keys(definition: Any) -> None:
+    if not isinstance(definition, Mapping):
+        raise ConfigurationError(
+            "the limit must be a dictionary",
+            "For example {'SUBJECT': 'everyone', 'METRIC': 'cost', 'AMOUNT': '100', "
+            "'WINDOW': 'month'}.",
+        )
+    unknown = sorted(map(str, definition.keys() - KNOWN_KEYS))
+    if unknown:
+        known = ", ".join(sorted(KNOWN_KEYS))
+        raise ConfigurationError(f"unknown key {unknown[0]!r}", f"The known keys are {known}.")
+    missing = next((name for name in REQUIRED_KEYS if definition.get(name) is None), None)
+    if missing:
+        raise ConfigurationError(
+            f"{missing} is missing",
+            f"Set {', '.join(REQUIRED_KEYS)}, and WINDOW unless METRIC is 'concurrent_requests'.",
+        )
+
+
+def _parse_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    if value not in choices:
+        raise ConfigurationError(f"unknown {name} {value!r}", f"Use one of {', '.join(choices)}.")
     return str(value)
 
 
-def _subject_of(told: Any) -> tuple[str, str | None]:
-    subject, _, member = str(told).partition(":")
+def _parse_window(metric: str, window: Any) -> str:
+    if metric != "concurrent_requests":
+        return _parse_choice("WINDOW", window, Limit.Window.values)
+    if window:
+        raise ConfigurationError("concurrent_requests must not have a WINDOW", "Remove WINDOW.")
+    return ""
+
+
+def _parse_subject(value: Any) -> tuple[str, str | None]:
+    """Return subject and member."""
+    subject, _, member = str(value).partition(":")
     if (subject in ("everyone", "each_user") and not member) or (
         subject in ("group", "user") and member
     ):
         return subject, member or None
     raise ConfigurationError(
-        f"unknown SUBJECT {told!r}", f"It is {SUBJECTS}. Limits of keys are made in the admin."
+        f"unknown SUBJECT {value!r}",
+        "Use 'everyone', 'each_user', 'group:NAME' or 'user:NAME'. Limits of keys are set in the "
+        "admin.",
     )
 
 
-def _amount_of(told: Any) -> Decimal:
+def _parse_amount(metric: str, value: Any) -> int:
+    """Return the amount in units."""
     try:
-        if isinstance(told, bool | float):
+        if isinstance(value, bool | float):
             raise ValueError
-        return Decimal(told)
+        amount = Decimal(value)
     except (InvalidOperation, TypeError, ValueError):
         raise ConfigurationError(
-            f"AMOUNT {told!r} is no amount", "Write it as a whole number, or, for cost, as '12.50'."
+            f"AMOUNT {value!r} is not a valid amount",
+            "Use a whole number, or for cost a string such as '12.50'.",
         ) from None
-
-
-def _units(metric: str, amount: Decimal) -> int:
     problem = problem_of_amount(metric, amount)
     if problem:
-        raise ConfigurationError(f"AMOUNT {problem}", "For cost it is in USD.")
+        raise ConfigurationError(f"AMOUNT {problem}", "Amounts of cost are in USD.")
     return units(metric, amount)
 
 
-def threshold_of(told: Any) -> int:
-    """Percent; the site's where none is told. Raises ConfigurationError."""
-    value = native_settings.LIMIT_THRESHOLD if told is None else told
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100:
+def _parse_pattern(value: Any) -> str:
+    if not isinstance(value, str):
         raise ConfigurationError(
-            f"threshold {value!r} is no percentage", "A whole number from 1 to 100."
+            f"MODELS {value!r} is not a valid pattern", "Use a string such as 'gpt-4o*'."
         )
     return value
 
 
+def parse_threshold(value: Any) -> int:
+    """Return a threshold in percent; LIMIT_THRESHOLD if `value` is None. Raises
+    ConfigurationError."""
+    threshold = native_settings.LIMIT_THRESHOLD if value is None else value
+    if not isinstance(threshold, int) or isinstance(threshold, bool) or not 1 <= threshold <= 100:
+        raise ConfigurationError(
+            f"threshold {threshold!r} is not a valid percentage",
+            "Use a whole number from 1 to 100.",
+        )
+    return threshold
+
+
 @setting_check("LIMITS")
 def limit_errors(name: str, entries: Any) -> Iterator[SettingError]:
-    """What is wrong with the entries of LIMITS."""
+    """Yield what is wrong with the entries of LIMITS."""
     if not isinstance(entries, list | tuple):
         yield SettingError(setting_path(name), "must be a list", "Give a list of dictionaries.")
         return
     for index, definition in enumerate(entries):
         try:
-            rule_of(definition)
-        except SettingError:  # LIMIT_THRESHOLD is invalid, which has an error of its own
+            parse_rule(definition)
+        except SettingError:  # LIMIT_THRESHOLD is invalid, which has its own error
             return
         except ConfigurationError as error:
             yield SettingError(setting_path(name, index), error.message, error.hint)
 
 
-def _of_row(row: Limit) -> Rule:
-    """Rows that were not written by the admin may make no sense. They are read as the tighter of
-    what they can mean; one that names nobody binds nobody."""
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _rule_from_row(row: Limit) -> Rule:
+    """Rows that the admin did not write may be invalid. They are read as the tightest rule that
+    they can mean; one without a member applies to nobody."""
     member = {"group": row.group_id, "user": row.user_id, "key": row.api_key_id}.get(row.subject)
-    most = MOST.get(row.metric, MOST_OF_OTHERS)
-    amount = (
-        units(row.metric, min(max(row.amount, Decimal(0)), most)) if row.amount.is_finite() else 0
-    )
     window = row.window if row.window in Limit.Window.values else "lifetime"
-    shown = f"{row.subject}:{row.member()}" if row.member() is not None else row.subject
-    concurrent = row.metric == "concurrent_requests"
-    threshold = threshold_of(None if row.threshold is None else min(max(row.threshold, 1), 100))
     return Rule(
-        row.subject,
-        member,
-        False,
-        row.metric,
-        "" if concurrent else window,
-        row.pattern,
-        amount,
-        threshold,
-        shown,
+        subject=row.subject,
+        member=member,
+        by_name=False,
+        metric=row.metric,
+        window="" if row.metric == "concurrent_requests" else window,
+        pattern=row.pattern,
+        amount=_clamped_amount(row),
+        threshold=parse_threshold(
+            None if row.threshold is None else min(max(row.threshold, 1), 100)
+        ),
+        label=f"{row.subject}:{row.member()}" if row.member() is not None else row.subject,
     )
+
+
+def _clamped_amount(row: Limit) -> int:
+    if not row.amount.is_finite():
+        return 0
+    maximum = MOST.get(row.metric, MOST_OF_OTHERS)
+    return units(row.metric, min(max(row.amount, Decimal(0)), maximum))
+
+
+# --- the current rules ----------------------------------------------------------------------------
 
 
 def _read() -> Rules:
-    """Raises SettingError if LIMITS are invalid. An invalid limit is never ignored: requests are
-    refused until it is corrected."""
+    """Read settings and rows.
+
+    Raises SettingError if LIMITS are invalid. An invalid limit is never ignored: requests are
+    refused until it is corrected.
+    """
     rows = Limit.objects.filter(enabled=True).select_related("group", "user", "api_key")
-    found = (*map(rule_of, native_settings.LIMITS), *map(_of_row, rows))
-    return Rules(
-        found, any(rule.subject == "group" for rule in found) or ModelAccess.objects.exists()
-    )
+    rules = (*map(parse_rule, native_settings.LIMITS), *map(_rule_from_row, rows))
+    has_group_rule = any(rule.subject == "group" for rule in rules)
+    return Rules(rules, has_group_rule or ModelAccess.objects.exists())
 
 
-def _unknown() -> Rules:
-    """No rule was ever read, so nobody knows what may be spent."""
+def _raise_unavailable() -> Rules:
+    """No rules were ever read, so nobody knows what may be spent."""
     raise DatabaseUnavailable(
         "The limits cannot be read right now. Try again shortly.", headers={"retry-after": "5"}
     )
 
 
-_current: Final = CachedValue("limits", _read, _unknown)
+_current: Final = CachedValue("limits", _read, _raise_unavailable)
 current: Final = _current.current
 acurrent: Final = _current.acurrent
 forget: Final = _current.forget

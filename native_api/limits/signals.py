@@ -1,7 +1,7 @@
-"""What limits tell the site, behind the answers: a hook of the recorder's that settles budgets and
+"""What the site is notified of, after the answers: a hook of the recorder that settles budgets and
 sends `limit_reached`.
 
-A limit is told to be reached once a window by each process, however many calls it refuses.
+`limit_reached` is sent once per window by each process, no matter how many calls the limit refuses.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ from typing import Any, Final
 from django.db import transaction
 
 from native_api import signals
-from native_api.limits import budgets
+from native_api.limits import settlement
 from native_api.models import Limit
 from native_api.usage.entry import UsageEntry
 
-MOST_REMEMBERED: Final = 10_000
+MAX_REMEMBERED_WINDOWS: Final = 10_000
 
-_told: OrderedDict[tuple[str, datetime], None] = OrderedDict()
+_reached: OrderedDict[tuple[str, datetime], None] = OrderedDict()
+"""The windows for which `limit_reached` was sent, by counter and start."""
 
 
-def hook(entries: Sequence[UsageEntry], alias: str) -> None:
-    """In the transaction that writes these records."""
-    budgets.settle(entries, alias)
+def settle_and_notify(entries: Sequence[UsageEntry], alias: str) -> None:
+    """Called in the transaction that writes these records."""
+    settlement.settle(entries, alias)
     refused = [entry for entry in entries if entry.refused_by is not None]
     if refused:
-        transaction.on_commit(
-            lambda: _tell(refused, alias), using=alias, robust=True
-        )  # no partial: Django's log asks for its name
+        # A lambda, because Django's log asks for the function's name, which a partial has not.
+        transaction.on_commit(lambda: _send_limit_reached(refused, alias), using=alias, robust=True)
 
 
-def _tell(refused: Sequence[UsageEntry], alias: str) -> None:
+def _send_limit_reached(refused: Sequence[UsageEntry], alias: str) -> None:
     for entry in refused:
         limit = entry.refused_by
-        name = _name_of(limit)
-        if limit is None or name is None or name in _told:
+        window = _window_of(limit)
+        if limit is None or window is None or window in _reached:
             continue
-        _told[name] = None
-        if len(_told) > MOST_REMEMBERED:
-            _told.popitem(last=False)
+        _reached[window] = None
+        if len(_reached) > MAX_REMEMBERED_WINDOWS:
+            _reached.popitem(last=False)
         signals.limit_reached.send_robust(sender=Limit, limit=limit, entry=entry)
-        budgets.reach(*name, alias)
+        settlement.mark_reached(*window, alias)
 
 
-def _name_of(limit: Any) -> tuple[str, datetime] | None:
-    """The limit's counter and the beginning of its window; None where no version of this gateway
-    describes a limit so."""
+def _window_of(limit: Any) -> tuple[str, datetime] | None:
+    """Return the limit's counter and the start of its window; None if the description is not one
+    of ours."""
     try:
-        return str(limit["counter"]), _aware(datetime.fromisoformat(limit["starts_at"]))
+        return str(limit["counter"]), _to_utc(datetime.fromisoformat(limit["starts_at"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
-def _aware(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -43,7 +43,7 @@ from native_api.inbound.openai.rendering import (
     error_envelope,
     to_json,
 )
-from native_api.limits.headers import merged
+from native_api.limits.headers import merge_headers
 from native_api.models import ApiKey
 from native_api.routing.retry_policy import retry_headers
 from native_api.throttling import FailedAuthThrottle
@@ -232,7 +232,7 @@ class NativeView(APIView):
 
     async def _count_failure(self, request: Request) -> None:
         """A failed authentication. Raises RateLimited once the address has failed too often."""
-        wait = await FailedAuthThrottle().arefuse_or_count(request)
+        wait = await FailedAuthThrottle().acount_failure(request)
         if wait is not None:
             told = "Too many failed attempts to authenticate from this address."
             raise exceptions.RateLimited(told, headers={"retry-after": str(wait)})
@@ -270,7 +270,7 @@ class NativeView(APIView):
             for name in list(self.answer_headers)
             if name.startswith("x-ratelimit-")
         }
-        self.answer_headers.update({**headers, **merged(standing, headers)})
+        self.answer_headers.update({**headers, **merge_headers(standing, headers)})
 
     def json(self, value: Any, status: int = 200) -> HttpResponse:
         body = to_json(value)

@@ -18,7 +18,7 @@ from native_api import background
 from native_api.access.model_access import resolve_caller
 from native_api.exceptions import DatabaseUnavailable, InvalidRequest
 from native_api.limits import report
-from native_api.limits.headers import number
+from native_api.limits.amounts import format_units
 from native_api.models import DailyUsage
 from native_api.types import Json
 from native_api.usage import totals
@@ -101,6 +101,6 @@ def _shown(sums: dict[str, Any]) -> Json:
     return {
         "requests": sums["requests"],
         **{name: sums[name] for name in TOKENS},
-        "cost": number("cost", int(sums["cost_units"])),
+        "cost": format_units("cost", int(sums["cost_units"])),
         "unpriced_requests": sums["unpriced"],
     }

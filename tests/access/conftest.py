@@ -18,7 +18,7 @@ from native_api.access import keys
 def fresh_state() -> Iterator[None]:
     keys.cache.clear()
     django_cache.clear()
-    throttling._outage.end()
+    throttling._backoff.end()
     yield
     keys.cache.clear()
     end_threads_left_behind()

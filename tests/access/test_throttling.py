@@ -24,8 +24,9 @@ from django.test import RequestFactory, override_settings
 from native_api import throttling
 from native_api.background import backoff
 from native_api.exceptions import SettingError
+from native_api.limits.headers import format_duration
 from native_api.models import ApiKey
-from native_api.throttling import CallerThrottle, FailedAuthThrottle, duration
+from native_api.throttling import CallerThrottle, FailedAuthThrottle
 from tests.access.concurrent_requests import ask_at_once, redis_cache
 from tests.servers import ROOT
 
@@ -67,7 +68,7 @@ def redis_prefix() -> Iterator[str]:
     client.close()
 
 
-# --- exactly as many ---------------------------------------------------------------------------------------
+# --- exactly as many ------------------------------------------------------------------------------
 
 
 def test_two_hundred_threads_at_a_time_are_admitted_exactly_in_memory() -> None:
@@ -139,7 +140,7 @@ class ForgetfulCache(LocMemCache):
         return added
 
 
-# --- who is counted, and how -------------------------------------------------------------------------------
+# --- who is counted, and how ----------------------------------------------------------------------
 
 
 def test_each_key_user_and_address_has_a_window_of_its_own() -> None:
@@ -198,7 +199,7 @@ def test_ratelimits_own_switch_turns_counting_off_without_a_warning(
     assert not caplog.records
 
 
-# --- what the caller is told -------------------------------------------------------------------------------
+# --- what the caller is told ----------------------------------------------------------------------
 
 
 def test_after_waiting_as_long_as_told_there_is_room() -> None:
@@ -225,7 +226,7 @@ def test_the_headers_say_limit_remainder_and_reset() -> None:
     headers = throttle.headers()
     assert headers["x-ratelimit-limit-requests"] == "3"
     assert headers["x-ratelimit-remaining-requests"] == "2"
-    assert headers["x-ratelimit-reset-requests"] == duration(throttle.wait() or 0)
+    assert headers["x-ratelimit-reset-requests"] == format_duration(throttle.wait() or 0)
     for _ in range(5):
         throttle.allow_request(request(key(rate="3/h")), None)
     assert throttle.headers()["x-ratelimit-remaining-requests"] == "0"
@@ -236,14 +237,14 @@ def test_the_headers_say_limit_remainder_and_reset() -> None:
     [(1, "1s"), (60, "1m0s"), (360, "6m0s"), (3723, "1h2m3s"), (86400, "24h0m0s")],
 )
 def test_durations_are_written_as_openai_writes_them(seconds: int, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
-# --- failed authentication ---------------------------------------------------------------------------------
+# --- failed authentication ------------------------------------------------------------------------
 
 
 def refused(asked: Any) -> int | None:
-    return FailedAuthThrottle().refuse_or_count(asked)
+    return FailedAuthThrottle().count_failure(asked)
 
 
 def test_an_address_may_fail_as_often_as_the_rate_says() -> None:
@@ -286,13 +287,13 @@ def test_requests_without_an_address_are_counted_together(
 
 def test_on_an_event_loop_failures_are_counted_the_same() -> None:
     async def twice() -> list[int | None]:
-        return [await FailedAuthThrottle().arefuse_or_count(request()) for _ in range(2)]
+        return [await FailedAuthThrottle().acount_failure(request()) for _ in range(2)]
 
     with rates(failed_auth="1/d"):
         assert [answer is None for answer in asyncio.run(twice())] == [True, False]
 
 
-# --- the cache away ----------------------------------------------------------------------------------------
+# --- the cache away -------------------------------------------------------------------------------
 
 
 def closed_port() -> int:
@@ -340,7 +341,7 @@ class SilentCache(LocMemCache):
 def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(throttling, "PATIENCE", 0.2)
+    monkeypatch.setattr(throttling, "CACHE_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
         hanging["OPTIONS"] = {"socket_timeout": 3}
@@ -373,9 +374,9 @@ def test_counting_in_memory_needs_no_thread() -> None:
     loop_thread: list[int] = []
 
     class Watched(CallerThrottle):
-        def _counted(self, request: Any) -> Any:
+        def _count_request(self, request: Any) -> Any:
             loop_thread.append(threading.get_ident())
-            return super()._counted(request)
+            return super()._count_request(request)
 
     asyncio.run(Watched().aallow_request(request(key()), None))
     assert loop_thread == [threading.get_ident()]

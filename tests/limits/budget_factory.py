@@ -9,30 +9,30 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from native_api.limits import budgets
-from native_api.limits.budgets import Want
-from native_api.limits.rules import Bound, Rule
-from native_api.limits.windows import EPOCH, Span
+from native_api.limits.budgets import BudgetRequest
+from native_api.limits.rules import AppliedRule, Rule
+from native_api.limits.windows import EPOCH, WindowSpan
 from native_api.models import Budget, Reservation
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
 
-LIFETIME = Span(EPOCH, None)
-NOVEMBER = Span(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
-DECEMBER = Span(datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+LIFETIME = WindowSpan(EPOCH, None)
+NOVEMBER = WindowSpan(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+DECEMBER = WindowSpan(datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 
 
 def want(
     counter: str = "a",
     units: int = 10,
     amount: int = 100,
-    span: Span = LIFETIME,
+    span: WindowSpan = LIFETIME,
     metric: str = "cost",
     threshold: int = 80,
-) -> Want:
+) -> BudgetRequest:
     """`units` of the budget that counts in `counter`."""
     window = "lifetime" if span.end is None else "month"
     rule = Rule("everyone", None, True, metric, window, "", amount, threshold, "everyone")
-    return Want(Bound(rule, counter), span, units)
+    return BudgetRequest(AppliedRule(rule, counter), span, units)
 
 
 class Call(NamedTuple):
@@ -48,7 +48,7 @@ class Call(NamedTuple):
         )
 
 
-def call(*wants: Want, seconds: float = 600.0) -> Call:
+def call(*wants: BudgetRequest, seconds: float = 600.0) -> Call:
     """Reserve. With negative `seconds` it is one that can run no more."""
     record_id = new_id()
     reserved = budgets.reserve(record_id, wants, datetime.now(UTC) + timedelta(seconds=seconds))
@@ -66,7 +66,7 @@ class Standing(NamedTuple):
     lost: int = 0
 
 
-def standing(counter: str = "a", span: Span = LIFETIME) -> Standing:
+def standing(counter: str = "a", span: WindowSpan = LIFETIME) -> Standing:
     return Standing(
         *Budget.objects.values_list("used", "reserved", "lost").get(
             counter=counter, starts_at=span.start

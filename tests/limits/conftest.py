@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import httpx
 import psycopg
 import pytest
 import redis
+from django.test import override_settings
 
-from native_api.limits import budgets, signals
+from native_api.limits import budgets, reservations, rules, settlement, signals
+from native_api.limits.counters import client, memory_store
 from tests.scripted_provider import Exchange, Gate, Script, Upstream, running_upstream
-from tests.servers import Site, environment_for, populate, running_site
+from tests.servers import Site, environment_for, populate, running_site, until
 from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
 
 REDIS = "redis://127.0.0.1:6379/9"
@@ -32,8 +34,37 @@ used."""
 def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """It remembers nothing, and has just looked for what has expired."""
     budgets._keys.clear()
-    signals._told.clear()
-    monkeypatch.setattr(budgets, "_next_expiry", float("inf"))
+    signals._reached.clear()
+    monkeypatch.setattr(settlement, "_next_expiry", float("inf"))
+
+
+@pytest.fixture
+def no_reservations() -> Iterator[None]:
+    """Nothing is held before and after the test, and nothing of other tests is remembered."""
+    forget_reservations()
+    reservations._database_threads.cache_clear()
+    yield
+    until(lambda: not client._pending_releases, "everything to be given back")
+    reservations._database_threads().leave_behind()
+    forget_reservations()
+    rules._current._start_anew(setting="NATIVE_API")
+
+
+def forget_reservations() -> None:
+    memory_store.reset()
+    client._backoff.end()
+    budgets._keys.clear()
+
+
+@pytest.fixture
+def set_limits() -> Iterator[Callable[..., None]]:
+    """Sets the site's LIMITS."""
+    with contextlib.ExitStack() as stack:
+
+        def set_limits(*limits: dict[str, Any]) -> None:
+            stack.enter_context(override_settings(NATIVE_API={"LIMITS": list(limits)}))
+
+        yield set_limits
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ django.setup()
 
 from django.db import DatabaseError, connections  # noqa: E402
 
-from native_api.limits import budgets  # noqa: E402
+from native_api.limits import budgets, settlement  # noqa: E402
 from native_api.models import Reservation  # noqa: E402
 from tests.limits.budget_factory import Call, call, record, want  # noqa: E402
 
@@ -45,7 +45,7 @@ def storm(chance: random.Random, calls: int) -> Counter[str]:
             )
             if chance.random() < 0.5:
                 top_up(made, {counter: units + chance.randint(0, 300) for counter in counters})
-        except budgets.NoRoom:
+        except budgets.BudgetExhausted:
             continue
         finally:
             if number % 4 == 3:
@@ -61,7 +61,7 @@ def top_up(made: Call, units: dict[str, int]) -> None:
     """Another attempt needs more of all its budgets. There may be no room for that, or the call may
     be given up for dead."""
     held = dict(Reservation.objects.filter(record_id=made.id).values_list("budget_id", "amount"))
-    with suppress(budgets.NoRoom, DatabaseError):
+    with suppress(budgets.BudgetExhausted, DatabaseError):
         wants = [want(counter, total, AMOUNT) for counter, total in units.items()]
         budgets.reserve(
             made.id,
@@ -83,11 +83,11 @@ def settled(begun: list[tuple[Call, list[str], int]], chance: random.Random) -> 
             entries.append(made.entry(part))
             used.update(dict.fromkeys(counters, part))
         elif end < 0.9:
-            budgets.release(made.id)
+            settlement.release(made.id)
     if entries:
         record(*entries)
     if chance.random() < 0.3:
-        budgets.expire("default")
+        settlement.expire("default")
     return used
 
 
@@ -100,7 +100,7 @@ def main() -> None:
             ),
             Counter[str](),
         )
-    budgets.expire("default")
+    settlement.expire("default")
     print(json.dumps(used))
 
 

@@ -15,7 +15,7 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from native_api.limits import counters
-from native_api.limits.counters import AnyCache, Count, Slot, generic, memory
+from native_api.limits.counters import GenericStore, Increment, Slot, generic, memory_store
 
 REDIS = "redis://127.0.0.1:6379/9"
 BACKENDS = "django.core.cache.backends"
@@ -36,10 +36,10 @@ class Kind:
     name: str
     flush: Callable[[], None]
 
-    def open(self) -> counters.Store:
+    def open(self) -> counters.CounterStore:
         # Sites with this cache count in memory; here it stands for any cache that counts in one
         # step.
-        return AnyCache(caches["default"]) if self.name == "locmem" else counters.store()
+        return GenericStore(caches["default"]) if self.name == "locmem" else counters.store()
 
 
 def settings_of(name: str, path: Path) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
             forget_in_redis(told["KEY_PREFIX"])
         except redis.ConnectionError:
             pytest.skip("Needs Redis on port 6379.")
-    memory.start_anew()
+    memory_store.reset()
     with override_settings(CACHES={"default": told}):
         flush = (
             (lambda: forget_in_redis(told["KEY_PREFIX"]))
@@ -89,25 +89,25 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
         )
         yield Kind(request.param, flush)
         flush()
-    memory.start_anew()
-    generic._places.clear()
+    memory_store.reset()
+    generic._occupied.clear()
 
 
 @pytest.fixture
-def store(kind: Kind) -> counters.Store:
+def store(kind: Kind) -> counters.CounterStore:
     return kind.open()
 
 
-def count(wanted: int = 1, most: int = 10, key: str = "count", seconds: float = 60.0) -> Count:
-    return Count(key, most, wanted, seconds)
+def count(wanted: int = 1, most: int = 10, key: str = "count", seconds: float = 60.0) -> Increment:
+    return Increment(key, most, wanted, seconds)
 
 
 SLOT, OTHER = Slot("slots", 1), Slot("others", 3)
 
 
-def held(store: counters.Store, *keys: str) -> list[int]:
+def held(store: counters.CounterStore, *keys: str) -> list[int]:
     return list(store.levels(keys or ("count",), []).counts)
 
 
-def running(store: counters.Store, *slots: Slot) -> list[int]:
+def running(store: counters.CounterStore, *slots: Slot) -> list[int]:
     return list(store.levels([], slots or (SLOT,)).slots)

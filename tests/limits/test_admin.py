@@ -60,7 +60,7 @@ def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
     return {} if answer.status_code == 302 else dict(answer.context["adminform"].form.errors)
 
 
-# --- limits --------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_limit_is_edited_and_deleted(page: Client) -> None:
     assert not Limit.objects.exists()
 
 
-# --- budgets -------------------------------------------------------------------------------------------------------
+# --- budgets --------------------------------------------------------------------------------------
 
 
 def budget(**more: Any) -> Budget:
@@ -230,7 +230,7 @@ def test_budgets_are_looked_at_and_never_changed(page: Client) -> None:
     assert row.used == 3
 
 
-# --- model access --------------------------------------------------------------------------------------------------
+# --- model access ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_access_is_either_a_groups_or_a_users(
     assert not ModelAccess.objects.exists()
 
 
-# --- who, and what is shown ----------------------------------------------------------------------------------------
+# --- who, and what is shown -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", LISTS)

@@ -136,7 +136,9 @@ def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstr
         until(lambda: budget(running)[1] == units(COST * killed), "the records of the others")
         assert budget(running)[0] == units(COST * (ADMITTED - killed))
         until(
-            lambda: expired(running), "the reservations of the dead", 1 + 6 + reservations.GRACE + 5
+            lambda: expired(running),
+            "the reservations of the dead",
+            1 + 6 + reservations.EXPIRY_GRACE_SECONDS + 5,
         )
         assert Counter(asyncio.run(at_once(rest, "up/budget", CALLS))) == {
             200: killed,
@@ -145,7 +147,7 @@ def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstr
         until(lambda: budget(running)[1] == 0, "all records")
         assert budget(running) == (units(COST * ADMITTED), 0, units(COST * killed))
         assert spent(running, "up/budget") == COST * ADMITTED
-        time.sleep(max(0.0, counters.LEASE - reservations.GRACE))
+        time.sleep(max(0.0, counters.SLOT_TTL_SECONDS - reservations.EXPIRY_GRACE_SECONDS))
         assert asyncio.run(in_their_slots(Sites(rest, running.url), upstream)) == {
             200: ADMITTED,
             429: CALLS - ADMITTED,
@@ -194,7 +196,7 @@ def expired(running: Sites) -> bool:
     ]
 
 
-# --- what the database says --------------------------------------------------------------------------------------
+# --- what the database says -----------------------------------------------------------------------
 
 
 def budget(running: Sites) -> tuple[int, int, int]:

@@ -11,8 +11,9 @@ import pytest
 from django.db import connection
 
 from native_api import signals
-from native_api.limits import budgets
-from native_api.limits.budgets import MOST_OF_A_BATCH, MOST_USED, NoRoom
+from native_api.limits import settlement
+from native_api.limits.budgets import BudgetExhausted
+from native_api.limits.settlement import MAX_BATCH_UNITS, MAX_USED_UNITS
 from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
@@ -95,23 +96,23 @@ class TestOddEntries:
     def test_absurd_units_are_counted_up_to_what_fits(self) -> None:
         for number in range(1, 10):
             begun = call(want(f"{number}"))
-            Budget.objects.all().update(used=MOST_USED - number)
+            Budget.objects.all().update(used=MAX_USED_UNITS - number)
             record(*(begun.entry(id=new_id(), used=10**30) for _ in range(20)))
-            assert standing(f"{number}").used == MOST_USED
+            assert standing(f"{number}").used == MAX_USED_UNITS
         record(call(want()).entry(used=10**30))
-        assert standing().used == MOST_OF_A_BATCH
+        assert standing().used == MAX_BATCH_UNITS
 
     def test_what_is_lost_fits_however_often(self) -> None:
         for _ in range(10):
             call(want(units=10**18, amount=10**18), seconds=-1)
-            budgets.expire("default")
-        assert standing() == Standing(0, 0, lost=MOST_USED)
+            settlement.expire("default")
+        assert standing() == Standing(0, 0, lost=MAX_USED_UNITS)
 
     def test_the_largest_limit_can_be_full(self) -> None:
         call(want(units=10**18, amount=10**18))
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want(units=10**18, amount=10**18))
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want(units=10**18, amount=0))
 
 

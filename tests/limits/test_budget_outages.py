@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
-from native_api.limits import budgets, reservations, rules
+from native_api.limits import budget_update, reservations, rules, settlement
 from native_api.models import Budget
 from native_api.routing.attempts import CallPlan
 from native_api.routing.route import route
@@ -50,13 +50,13 @@ def limits(settings: Any) -> Iterator[None]:
 def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Calls that came to nothing, and what they had reserved was given back."""
     told: list[Any] = []
-    release = budgets.release
+    release = settlement.release
 
     def and_tell(record_id: Any) -> None:
         release(record_id)
         told.append(record_id)
 
-    monkeypatch.setattr(budgets, "release", and_tell)
+    monkeypatch.setattr(settlement, "release", and_tell)
     return told
 
 
@@ -64,7 +64,7 @@ async def let_in(entry: UsageEntry, price: Any = PRICE) -> reservations.CallRese
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
     plan = CallPlan(route("m", [target]))
     reservation = reservations.CallReservation(CHAT, plan, entry.id)
-    await reservation.bind(Caller(user_id=1))
+    await reservation.load_rules(Caller(user_id=1))
     await reservation.reserve(plan.route, exchange.prepare(CHAT, target))
     return reservation
 
@@ -136,7 +136,7 @@ def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(
     monkeypatch: pytest.MonkeyPatch, released: list[Any]
 ) -> None:
     asyncio.run(let_in(entry()))
-    monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.3)
+    monkeypatch.setattr(reservations, "DATABASE_TIMEOUT_SECONDS", 0.3)
     with hanging(), pytest.raises(DatabaseUnavailable):
         asyncio.run(let_in(entry()))
     until(lambda: len(released) == 1, "what was reserved late to be given back")
@@ -172,9 +172,9 @@ def test_a_database_that_fails_when_settling_is_told_again() -> None:
 
 def test_a_database_that_fails_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
-        raise budgets.OperationalError("disk full, at /var/secret")
+        raise OperationalError("disk full, at /var/secret")
 
-    monkeypatch.setattr(budgets.taking, "take", fail)
+    monkeypatch.setattr(budget_update, "reserve", fail)
     with pytest.raises(DatabaseUnavailable) as refusal:
         asyncio.run(let_in(entry()))
     assert "secret" not in str(refusal.value)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
-from native_api.limits import budgets
-from native_api.limits.budgets import NoRoom
+from native_api.limits import budget_update, budgets, settlement
+from native_api.limits.budgets import BudgetExhausted
 from native_api.models import Budget, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, new_id
@@ -33,7 +34,7 @@ class TestReserving:
     def test_a_budget_is_reserved_until_it_is_full_and_never_beyond(self) -> None:
         for _ in range(10):
             call(want(units=10, amount=100))
-        with pytest.raises(NoRoom) as refusal:
+        with pytest.raises(BudgetExhausted) as refusal:
             call(want(units=1, amount=100))
         assert refusal.value.level == (0, 100)
         assert standing() == Standing(0, 100)
@@ -41,9 +42,9 @@ class TestReserving:
 
     def test_of_several_all_are_reserved_or_none(self) -> None:
         call(want("b", 95))
-        with pytest.raises(NoRoom) as refusal:
+        with pytest.raises(BudgetExhausted) as refusal:
             call(want("a"), want("b"), want("c"))
-        assert refusal.value.want.bound.counter == "b"
+        assert refusal.value.request.applied.counter == "b"
         assert [standing(counter) for counter in "abc"] == [(0, 0, 0), (0, 95, 0), (0, 0, 0)]
         assert held() == 1
 
@@ -54,14 +55,14 @@ class TestReserving:
 
     def test_a_limit_of_nothing_admits_only_what_is_free(self) -> None:
         call(want(units=0, amount=0))
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want(units=1, amount=0))
         assert standing() == Standing(0, 0)
 
     def test_a_limit_lowered_below_what_is_used_admits_nothing_until_it_is_raised(self) -> None:
         record(call(want(units=50)).entry(used=50))
         for units in (0, 1):
-            with pytest.raises(NoRoom):
+            with pytest.raises(BudgetExhausted):
                 call(want(units=units, amount=49))
         call(want(units=50, amount=100))
         assert standing() == Standing(50, 50)
@@ -75,7 +76,7 @@ class TestReserving:
     def test_one_call_has_one_reservation_of_a_budget(self) -> None:
         record_id = new_id()
         budgets.reserve(record_id, [want()], datetime.now(UTC))
-        with pytest.raises(budgets.DatabaseError):
+        with pytest.raises(DatabaseError):
             budgets.reserve(record_id, [want()], datetime.now(UTC))
         assert standing() == Standing(0, 10)
 
@@ -104,7 +105,7 @@ class TestReserving:
 class TestAdding:
     """What a call needs more for another attempt."""
 
-    def add(self, made: Any, *wants: Any, held: int = 10) -> budgets.Reserved:
+    def add(self, made: Any, *wants: Any, held: int = 10) -> budgets.ReservedBudgets:
         return budgets.reserve(made.id, wants, datetime.now(UTC), dict.fromkeys(made.keys, held))
 
     def test_what_is_missing_is_added_to_the_budget_and_to_the_calls_row(self) -> None:
@@ -123,9 +124,9 @@ class TestAdding:
     def test_it_is_all_or_nothing(self) -> None:
         made = call(want(), want("b"))
         call(want("b", 85))
-        with pytest.raises(NoRoom) as refusal:
+        with pytest.raises(BudgetExhausted) as refusal:
             self.add(made, want(units=20), want("b", units=16), want("c"))
-        assert (refusal.value.want.bound.counter, refusal.value.want.held) == ("b", 10)
+        assert (refusal.value.request.applied.counter, refusal.value.request.reserved) == ("b", 10)
         assert [standing(counter) for counter in "abc"] == [(0, 10, 0), (0, 95, 0), (0, 0, 0)]
         self.add(made, want(units=20), want("b", units=15))
         assert [standing(counter).reserved for counter in "ab"] == [20, 100]
@@ -137,8 +138,8 @@ class TestAdding:
 
     def test_to_a_call_that_has_ended_nothing_is_added(self) -> None:
         made = call(want())
-        budgets.release(made.id)
-        with pytest.raises(budgets.DatabaseError, match="has ended"):
+        settlement.release(made.id)
+        with pytest.raises(DatabaseError, match="has ended"):
             self.add(made, want(units=20))
         assert (standing(), held()) == ((0, 0, 0), 0)
 
@@ -155,19 +156,21 @@ class TestOtherDatabases:
     @pytest.fixture(autouse=True)
     def without_our_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
-            "native_api.limits.budget_update._at_once", budgets.budget_update._by_django
+            "native_api.limits.budget_update._reserve_in_one_statement",
+            budget_update._reserve_with_orm,
         )
         monkeypatch.setattr(
-            "native_api.limits.budget_update._written_out", budgets.budget_update._by_django
+            "native_api.limits.budget_update._reserve_in_two_statements",
+            budget_update._reserve_with_orm,
         )
-        monkeypatch.setattr("native_api.limits.budget_update.AT_ONCE", frozenset())
+        monkeypatch.setattr("native_api.limits.budget_update.SINGLE_STATEMENT_VENDORS", frozenset())
 
     def test_it_is_the_same(self) -> None:
         reserved = budgets.reserve(
             new_id(), [want(units=60), want("b")], datetime.now(UTC) + timedelta(minutes=1)
         )
         assert [level for _, level in reserved.values()] == [(0, 60), (0, 10)]
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want("b"), want(units=41))
         assert (standing(), standing("b"), held()) == (Standing(0, 60), Standing(0, 10), 2)
 
@@ -182,14 +185,14 @@ class TestSettling:
     def test_more_than_was_reserved_is_counted_in_full_and_nothing_more_is_let_in(self) -> None:
         record(call(want(units=10, amount=100)).entry(used=130))
         assert standing() == Standing(130, 0)
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want(units=0, amount=100))
 
     def test_less_makes_room_again(self) -> None:
         first = call(want(units=100))
         record(first.entry(used=40))
         call(want(units=60))
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want(units=1))
 
     def test_a_record_that_is_written_twice_settles_once(self) -> None:
@@ -260,8 +263,8 @@ class TestSettling:
         for step in steps if late else steps[::-1]:
             step()
         assert standing().reserved == (10 if late else 0)
-        budgets.release(cancelled.id)
-        budgets.release(cancelled.id)
+        settlement.release(cancelled.id)
+        settlement.release(cancelled.id)
         assert standing() == Standing(0, 0)
 
     def test_a_large_batch_takes_few_queries(self, django_assert_max_num_queries: Any) -> None:
@@ -281,7 +284,7 @@ class TestExpiry:
     ) -> None:
         call(want(), seconds=-1)
         call(want())
-        assert budgets.expire("default") == 1
+        assert settlement.expire("default") == 1
         assert standing() == Standing(0, 10, lost=10)
         assert "1 reservations" in caplog.text
         assert "everyone" not in caplog.text
@@ -294,14 +297,14 @@ class TestExpiry:
     def test_others_are_left_to_the_recorder(self) -> None:
         call(want("b"), seconds=-1)
         call(want(units=100))
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want())
         assert standing("b") == Standing(0, 10)
 
     def test_who_looks_once_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1000.0
-        monkeypatch.setattr(budgets.time, "monotonic", lambda: now)
-        monkeypatch.setattr(budgets, "_next_expiry", 0.0)
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        monkeypatch.setattr(settlement, "_next_expiry", 0.0)
         for seconds, lost in [(0, 10), (59, 10), (60, 30)]:
             call(want(), seconds=-1)
             now = 1000.0 + seconds
@@ -310,28 +313,28 @@ class TestExpiry:
 
     def test_a_record_that_turns_up_later_is_added_and_what_was_lost_stays(self) -> None:
         begun = call(want(), seconds=-1)
-        budgets.expire("default")
+        settlement.expire("default")
         record(begun.entry(used=8))
         assert standing() == Standing(8, 0, lost=10)
 
     def test_what_is_expired_twice_is_lost_once(self) -> None:
         call(want(), seconds=-1)
-        assert [budgets.expire("default") for _ in range(2)] == [1, 0]
+        assert [settlement.expire("default") for _ in range(2)] == [1, 0]
         assert standing() == Standing(0, 0, lost=10)
 
     def test_a_clock_that_jumps_ahead_ends_those_of_living_calls_whose_records_still_count(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         begun = call(want(), seconds=600)
-        monkeypatch.setattr(budgets, "datetime", clock_ahead(timedelta(days=40)))
-        budgets.expire("default")
+        monkeypatch.setattr(settlement, "datetime", clock_ahead(timedelta(days=40)))
+        settlement.expire("default")
         record(begun.entry(used=6))
         assert standing() == Standing(6, 0, lost=10)
 
     def test_a_clock_that_jumps_back_goes_on_with_the_old_windows_budget(self) -> None:
         record(call(want(units=90, span=NOVEMBER)).entry(used=90))
         call(want(span=DECEMBER))
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhausted):
             call(want(units=11, span=NOVEMBER))
         call(want(units=10, span=NOVEMBER))
 
@@ -341,7 +344,7 @@ class TestExpiry:
         def fail(alias: str) -> None:
             raise OSError
 
-        monkeypatch.setattr(budgets, "_expire_sometimes", fail)
+        monkeypatch.setattr(settlement, "_expire_if_due", fail)
         record(call(want()).entry(used=3))
         assert standing() == Standing(3, 0)
 

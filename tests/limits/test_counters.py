@@ -13,28 +13,28 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from native_api.limits import counters
-from native_api.limits.counters import Count, Slot, generic, memory
+from native_api.limits.counters import Increment, Slot, generic, memory_store
 from native_api.limits.counters import redis as in_redis
 from tests.limits.conftest import REDIS
 from tests.limits.stores import BACKENDS, EXACT, IN_MEMORY, OTHER, SLOT, Kind, count, held, running
 from tests.servers import until
 
-# --- taking --------------------------------------------------------------------------------------------------------
+# --- taking ---------------------------------------------------------------------------------------
 
 
-def test_a_counter_admits_what_there_is_room_for(store: counters.Store) -> None:
-    assert [store.take("m", [count(4)], []).taken for _ in range(3)] == [True, True, False]
+def test_a_counter_admits_what_there_is_room_for(store: counters.CounterStore) -> None:
+    assert [store.acquire("m", [count(4)], []).accepted for _ in range(3)] == [True, True, False]
     assert held(store) == [8]
-    assert store.take("m", [count(2)], []).taken, "a smaller one still fits"
+    assert store.acquire("m", [count(2)], []).accepted, "a smaller one still fits"
     assert held(store) == [10]
 
 
-def test_it_tells_what_was_held_before(store: counters.Store) -> None:
-    store.take("m", [count(4)], [])
-    told = store.take("m", [count(3), count(1, key="other")], [OTHER])
+def test_it_tells_what_was_held_before(store: counters.CounterStore) -> None:
+    store.acquire("m", [count(4)], [])
+    told = store.acquire("m", [count(3), count(1, key="other")], [OTHER])
     assert (list(told.counts), list(told.slots)) == ([4, 0], [0])
-    refused = store.take("m", [count(9)], [])
-    assert (refused.taken, list(refused.counts)) == (False, [7])
+    refused = store.acquire("m", [count(9)], [])
+    assert (refused.accepted, list(refused.counts)) == (False, [7])
 
 
 @pytest.mark.parametrize(
@@ -47,60 +47,60 @@ def test_it_tells_what_was_held_before(store: counters.Store) -> None:
     ],
 )
 def test_all_is_taken_or_nothing(
-    store: counters.Store, refused: tuple[list[Count], list[Slot]]
+    store: counters.CounterStore, refused: tuple[list[Increment], list[Slot]]
 ) -> None:
-    store.take("first", [count(6, key="used")], [SLOT])
-    assert not store.take("second", *refused).taken
+    store.acquire("first", [count(6, key="used")], [SLOT])
+    assert not store.acquire("second", *refused).accepted
     assert held(store, "count", "full", "used") == [0, 0, 6]
     assert running(store, SLOT, OTHER) == [1, 0]
 
 
-def test_a_refusal_for_want_of_a_slot_says_so(store: counters.Store) -> None:
-    store.take("first", [], [SLOT])
-    told = store.take("second", [count()], [OTHER, SLOT])
-    assert (list(told.counts), list(told.slots), told.taken) == ([0], [0, 1], False)
+def test_a_refusal_for_want_of_a_slot_says_so(store: counters.CounterStore) -> None:
+    store.acquire("first", [], [SLOT])
+    told = store.acquire("second", [count()], [OTHER, SLOT])
+    assert (list(told.counts), list(told.slots), told.accepted) == ([0], [0, 1], False)
 
 
 @pytest.mark.parametrize("most", [0, 3])
 def test_a_limit_admits_no_more_than_it_says_also_where_that_is_nothing(
-    store: counters.Store, most: int
+    store: counters.CounterStore, most: int
 ) -> None:
     members = [f"m{number}" for number in range(5)]
-    assert [store.take(member, [], [Slot("s", most)]).taken for member in members].count(
+    assert [store.acquire(member, [], [Slot("s", most)]).accepted for member in members].count(
         True
     ) == most
-    assert [store.take(member, [count(1, most, "c")], []).taken for member in members].count(
+    assert [store.acquire(member, [count(1, most, "c")], []).accepted for member in members].count(
         True
     ) == most
 
 
-def test_an_absurd_want_is_refused_and_in_nobodys_way(store: counters.Store) -> None:
-    assert not store.take("m", [count(10**30)], []).taken
-    assert store.take("m", [count(10)], []).taken
+def test_an_absurd_want_is_refused_and_in_nobodys_way(store: counters.CounterStore) -> None:
+    assert not store.acquire("m", [count(10**30)], []).accepted
+    assert store.acquire("m", [count(10)], []).accepted
 
 
-def test_counters_of_different_limits_are_apart(store: counters.Store) -> None:
-    store.take("m", [count(10)], [])
-    assert store.take("m", [count(10, key="other")], [])
+def test_counters_of_different_limits_are_apart(store: counters.CounterStore) -> None:
+    store.acquire("m", [count(10)], [])
+    assert store.acquire("m", [count(10, key="other")], [])
 
 
-def test_raising_or_lowering_a_limit_keeps_the_count(store: counters.Store) -> None:
-    store.take("m", [count(10, most=10)], [])
-    assert not store.take("m", [count(1, most=5)], []).taken
-    assert store.take("m", [count(1, most=11)], []).taken
+def test_raising_or_lowering_a_limit_keeps_the_count(store: counters.CounterStore) -> None:
+    store.acquire("m", [count(10, most=10)], [])
+    assert not store.acquire("m", [count(1, most=5)], []).accepted
+    assert store.acquire("m", [count(1, most=11)], []).accepted
 
 
-# --- at once -------------------------------------------------------------------------------------------------------
+# --- at once --------------------------------------------------------------------------------------
 
 
-def taken_at_once(kind: Kind, counts: list[Count], slots: list[Slot], calls: int = 200) -> int:
+def taken_at_once(kind: Kind, counts: list[Increment], slots: list[Slot], calls: int = 200) -> int:
     """How many of so many threads were let in."""
     start, taken = threading.Barrier(calls), []
 
     def ask(number: int) -> None:
         store = kind.open()
         start.wait(30)
-        taken.append(store.take(f"member-{number}", counts, slots).taken)
+        taken.append(store.acquire(f"member-{number}", counts, slots).accepted)
 
     threads = [threading.Thread(target=ask, args=[number]) for number in range(calls)]
     for thread in threads:
@@ -130,29 +130,29 @@ def test_what_is_refused_for_one_limit_is_given_back_to_the_other(kind: Kind) ->
     assert held(kind.open()) == [10]
 
 
-# --- settling ------------------------------------------------------------------------------------------------------
+# --- settling -------------------------------------------------------------------------------------
 
 
 def test_settling_adds_what_was_too_little_and_gives_back_what_was_too_much(
-    store: counters.Store,
+    store: counters.CounterStore,
 ) -> None:
-    store.take("m", [count(5), count(5, key="other")], [])
-    store.add([("count", -3), ("other", 20)])
+    store.acquire("m", [count(5), count(5, key="other")], [])
+    store.adjust([("count", -3), ("other", 20)])
     assert held(store, "count", "other") == [2, 25]
 
 
-def test_a_counter_is_never_below_zero(store: counters.Store) -> None:
+def test_a_counter_is_never_below_zero(store: counters.CounterStore) -> None:
     """After a flush, calls that began before it give back what nobody knows of."""
-    store.take("m", [count(2)], [])
-    store.add([("count", -5)])
+    store.acquire("m", [count(2)], [])
+    store.adjust([("count", -5)])
     assert held(store) == [0]
-    assert not store.take("m", [count(11)], []).taken
+    assert not store.acquire("m", [count(11)], []).accepted
 
 
-def test_settling_a_counter_that_is_gone_changes_nothing(store: counters.Store) -> None:
-    store.add([("count", 5), ("count", -5)])
+def test_settling_a_counter_that_is_gone_changes_nothing(store: counters.CounterStore) -> None:
+    store.adjust([("count", 5), ("count", -5)])
     assert held(store) == [0]
-    assert store.take("m", [count(10)], []).taken
+    assert store.acquire("m", [count(10)], []).accepted
 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
@@ -160,48 +160,48 @@ def test_a_counter_outlives_its_window_only_a_little(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (IN_MEMORY, in_redis, generic):
-        monkeypatch.setattr(module, "AFTERWARDS", 0.5)
+        monkeypatch.setattr(module, "COUNTER_GRACE_SECONDS", 0.5)
     store = kind.open()
-    assert store.take("m", [count(10, seconds=0.5)], []).taken
-    store.add([("count", 1)])
+    assert store.acquire("m", [count(10, seconds=0.5)], []).accepted
+    store.adjust([("count", 1)])
     assert held(store) == [11]
     until(lambda: held(store) == [0], "the counter's end")
-    store.add([("count", 5)])
+    store.adjust([("count", 5)])
     assert held(store) == [0], "the window has ended"
-    assert store.take("m", [count(10)], []).taken
+    assert store.acquire("m", [count(10)], []).accepted
 
 
 @pytest.mark.parametrize("kind", ["file"], indirect=True)
 def test_a_cache_that_forgets_times_keeps_a_counter_for_its_window(kind: Kind) -> None:
     store = kind.open()
-    store.take("m", [count(3, seconds=3600.0)], [])
-    store.add([("count", 1)])
+    store.acquire("m", [count(3, seconds=3600.0)], [])
+    store.adjust([("count", 1)])
     caches["default"].set("something", 1)
     until(lambda: caches["default"].get("something") is None, "the cache's own time to be over")
     assert held(store) == [4]
 
 
-# --- what is particular --------------------------------------------------------------------------------------------
+# --- what is particular ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
 def test_memory_does_not_grow_with_windows_that_have_ended(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IN_MEMORY, "MOST_KEPT", 5)
+    monkeypatch.setattr(IN_MEMORY, "MAX_COUNTERS", 5)
     for number in range(5):
-        memory.take("m", [count(key=f"old-{number}")], [])
+        memory_store.acquire("m", [count(key=f"old-{number}")], [])
     clock = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
-    memory.take("m", [count(key="new")], [])
-    assert list(memory._counts) == ["new"]
+    memory_store.acquire("m", [count(key="new")], [])
+    assert list(memory_store._counts) == ["new"]
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
 def test_memory_keeps_no_slot_that_was_left(kind: Kind) -> None:
-    memory.take("m", [], [SLOT])
-    memory.leave("m", ["slots", "never"])
-    assert memory._slots == {}
+    memory_store.acquire("m", [], [SLOT])
+    memory_store.release("m", ["slots", "never"])
+    assert memory_store._slots == {}
 
 
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
@@ -210,9 +210,9 @@ def test_redis_is_asked_once_for_all_counters_of_a_call(
 ) -> None:
     store = kind.open()
     everything = [count(key=f"c{number}") for number in range(4)], [SLOT, OTHER]
-    assert store.take("warm", *everything).taken
-    store.leave("warm", ["slots", "others"])
-    store.add([("c0", -1)])
+    assert store.acquire("warm", *everything).accepted
+    store.release("warm", ["slots", "others"])
+    store.adjust([("c0", -1)])
     sent: list[Any] = []
     send = redis.connection.AbstractConnection.send_packed_command
 
@@ -222,9 +222,9 @@ def test_redis_is_asked_once_for_all_counters_of_a_call(
 
     monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", counting)
     for ask in (
-        lambda: store.take("m", *everything),
-        lambda: store.add([("c1", 1), ("c2", -1)]),
-        lambda: store.leave("m", ["slots", "others"]),
+        lambda: store.acquire("m", *everything),
+        lambda: store.adjust([("c1", 1), ("c2", -1)]),
+        lambda: store.release("m", ["slots", "others"]),
     ):
         sent.clear()
         ask()
@@ -234,21 +234,21 @@ def test_redis_is_asked_once_for_all_counters_of_a_call(
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
 def test_redis_is_left_with_nothing_that_lasts(kind: Kind) -> None:
     store = kind.open()
-    store.take("m", [count(seconds=3600.0)], [SLOT])
-    store.add([("count", -5)])
+    store.acquire("m", [count(seconds=3600.0)], [SLOT])
+    store.adjust([("count", -5)])
     store.renew([("slots", "m")])
     cache: Any = caches["default"]
     with redis.Redis.from_url(REDIS) as client:
-        assert 3600 < client.ttl(cache.make_key("count")) <= 3600 + counters.AFTERWARDS
-        assert 0 < client.ttl(cache.make_key("slots")) <= 2 * counters.LEASE
+        assert 3600 < client.ttl(cache.make_key("count")) <= 3600 + counters.COUNTER_GRACE_SECONDS
+        assert 0 < client.ttl(cache.make_key("slots")) <= 2 * counters.SLOT_TTL_SECONDS
 
 
 @pytest.mark.parametrize(
     ("backend", "expected", "shared"),
     [
-        ("locmem.LocMemCache", "Memory", False),
-        ("dummy.DummyCache", "Memory", False),
-        ("filebased.FileBasedCache", "AnyCache", True),
+        ("locmem.LocMemCache", "MemoryStore", False),
+        ("dummy.DummyCache", "MemoryStore", False),
+        ("filebased.FileBasedCache", "GenericStore", True),
     ],
 )
 def test_the_store_is_that_of_the_cache_that_requests_are_counted_in(
@@ -260,10 +260,10 @@ def test_the_store_is_that_of_the_cache_that_requests_are_counted_in(
     }
     with override_settings(CACHES=known, RATELIMIT_USE_CACHE="rates"):
         assert type(counters.store()).__name__ == expected
-        assert counters.are_shared() is counters.store().shared is shared
+        assert counters.is_shared() is counters.store().is_shared is shared
 
 
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
 def test_a_thread_makes_its_redis_store_once(kind: Kind) -> None:
     assert kind.open() is kind.open()
-    assert counters.are_shared()
+    assert counters.is_shared()

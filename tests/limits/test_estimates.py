@@ -11,7 +11,12 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.exceptions import BudgetExceeded
 from native_api.limits import estimates, reservations
-from native_api.limits.estimates import MARGIN, MOST, USUAL_OUTPUT, Demand
+from native_api.limits.estimates import (
+    DEFAULT_OUTPUT_TOKENS,
+    MAX_UNITS,
+    OUTPUT_MARGIN,
+    CallEstimate,
+)
 from native_api.limits.rules import Rule
 from native_api.routing.attempts import CallPlan
 from native_api.routing.route import route
@@ -38,9 +43,9 @@ DOLLAR = 10**12
 
 @pytest.fixture(autouse=True)
 def nothing_learned() -> Iterator[None]:
-    estimates._usual.clear()
+    estimates._mean_output_tokens.clear()
     yield
-    estimates._usual.clear()
+    estimates._mean_output_tokens.clear()
 
 
 def target(model: str = "m", price: Any = CHEAP) -> Target:
@@ -51,12 +56,14 @@ def rule(metric: str, pattern: str = "") -> Rule:
     return Rule("everyone", None, True, metric, "month", pattern, 10**6, 80, "everyone")
 
 
-def demand(chat: dict[str, Any] | None = None, at: Target | None = None, **options: Any) -> Demand:
+def demand(
+    chat: dict[str, Any] | None = None, at: Target | None = None, **options: Any
+) -> CallEstimate:
     """Of an attempt at this target."""
     asked: Any = {"model": "r", "messages": MESSAGES, **(chat or {})}
     prepared = call.prepare(asked, at or target())
     prepared.tokens = PROMPT
-    return Demand(asked, route("r", [prepared.target], **options), prepared)
+    return CallEstimate(asked, route("r", [prepared.target], **options), prepared)
 
 
 def on(wire: str) -> Target:
@@ -89,65 +96,69 @@ class TestBeforeTheCall:
             ({"max_completion_tokens": 9}, 9),
             ({"max_completion_tokens": 9, "max_tokens": 7}, 9),
             ({"max_tokens": 7, "n": 3}, 21),
-            ({}, USUAL_OUTPUT),
-            ({"n": 2}, 2 * USUAL_OUTPUT),
+            ({}, DEFAULT_OUTPUT_TOKENS),
+            ({"n": 2}, 2 * DEFAULT_OUTPUT_TOKENS),
         ],
     )
     def test_it_may_use_its_prompt_and_as_much_output_as_it_may_have(
         self, chat: dict[str, Any], output: int
     ) -> None:
         may = demand(chat)
-        assert may.of(rule("input_tokens")) == PROMPT
-        assert may.of(rule("output_tokens")) == output
-        assert may.of(rule("tokens")) == PROMPT + output
-        assert may.of(rule("cost")) == cost(PROMPT, output, CHEAP)
-        assert may.of(rule("requests")) == 1
+        assert may.amount_for(rule("input_tokens")) == PROMPT
+        assert may.amount_for(rule("output_tokens")) == output
+        assert may.amount_for(rule("tokens")) == PROMPT + output
+        assert may.amount_for(rule("cost")) == cost(PROMPT, output, CHEAP)
+        assert may.amount_for(rule("requests")) == 1
 
     def test_without_a_maximum_it_may_have_twice_what_the_target_usually_writes(self) -> None:
         estimates.learn("p", "m", 300)
-        assert demand().of(rule("output_tokens")) == MARGIN * 300
-        assert demand(None, target("other")).of(rule("output_tokens")) == USUAL_OUTPUT
+        assert demand().amount_for(rule("output_tokens")) == OUTPUT_MARGIN * 300
+        assert (
+            demand(None, target("other")).amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
+        )
 
     def test_what_is_usual_follows_the_answers(self) -> None:
         for _ in range(200):
             estimates.learn("p", "m", 1000)
         for _ in range(200):
             estimates.learn("p", "m", 10)
-        assert MARGIN * 10 <= demand().of(rule("output_tokens")) < MARGIN * 11
+        assert OUTPUT_MARGIN * 10 <= demand().amount_for(rule("output_tokens")) < OUTPUT_MARGIN * 11
 
     def test_a_target_that_wrote_nothing_may_write_something(self) -> None:
         estimates.learn("p", "m", 0)
-        assert demand().of(rule("output_tokens")) == 1
+        assert demand().amount_for(rule("output_tokens")) == 1
 
     def test_so_many_targets_are_remembered_and_no_more(self) -> None:
-        for number in range(estimates.MOST_REMEMBERED + 5):
+        for number in range(estimates.MAX_TARGETS + 5):
             estimates.learn("p", f"m{number}", 1)
-        assert len(estimates._usual) == estimates.MOST_REMEMBERED
-        assert demand(None, target("m0")).of(rule("output_tokens")) == USUAL_OUTPUT
+        assert len(estimates._mean_output_tokens) == estimates.MAX_TARGETS
+        assert demand(None, target("m0")).amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
 
     @pytest.mark.parametrize(("price", "dollars"), [(CHEAP, CHEAP), (DEAR, DEAR)])
     def test_it_costs_what_its_target_costs(self, price: Any, dollars: Any) -> None:
-        assert demand({"max_tokens": 100}, target("b", price)).of(rule("cost")) == cost(
+        assert demand({"max_tokens": 100}, target("b", price)).amount_for(rule("cost")) == cost(
             PROMPT, 100, dollars
         )
 
     @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
     def test_hedging_doubles_what_may_be_used_but_is_one_request(self, metric: str) -> None:
         hedging = demand({"max_tokens": 100}, hedge_after=0.1)
-        assert hedging.of(rule(metric)) == 2 * demand({"max_tokens": 100}).of(rule(metric))
-        assert hedging.of(rule("requests")) == 1
+        assert hedging.amount_for(rule(metric)) == 2 * demand({"max_tokens": 100}).amount_for(
+            rule(metric)
+        )
+        assert hedging.amount_for(rule("requests")) == 1
 
     @pytest.mark.parametrize("wire", DIALECTS)
     @pytest.mark.parametrize("most", [0, -1, None, "100000", 100000.0, True])
     def test_a_limit_that_is_none_counts_as_no_limit(self, wire: str, most: Any) -> None:
         sent = demand({"max_tokens": 1, **({"max_tokens": most} if most is None else {})}, on(wire))
         set_limit(sent._prepared.body, most)
-        assert sent.of(rule("output_tokens")) >= USUAL_OUTPUT
+        assert sent.amount_for(rule("output_tokens")) >= DEFAULT_OUTPUT_TOKENS
 
     @pytest.mark.parametrize("wire", DIALECTS)
     def test_each_wires_own_limit_counts_as_it_is_sent(self, wire: str) -> None:
-        assert demand({"max_tokens": 7}, on(wire)).of(rule("output_tokens")) == 7
-        assert demand(None, on(wire)).of(rule("output_tokens")) == USUAL_OUTPUT
+        assert demand({"max_tokens": 7}, on(wire)).amount_for(rule("output_tokens")) == 7
+        assert demand(None, on(wire)).amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
 
     def test_the_service_tier_is_asked_for_its_own_price(
         self, monkeypatch: pytest.MonkeyPatch
@@ -159,10 +170,10 @@ class TestBeforeTheCall:
             return DEAR if tier == "priority" else CHEAP
 
         monkeypatch.setattr("native_api.pricing.lookup.price_of", of)
-        assert demand({"max_tokens": 5, "service_tier": "priority"}).of(rule("cost")) == cost(
-            PROMPT, 5, DEAR
-        )
-        assert demand({"max_tokens": 5, "service_tier": "auto"}).of(rule("cost")) == cost(
+        assert demand({"max_tokens": 5, "service_tier": "priority"}).amount_for(
+            rule("cost")
+        ) == cost(PROMPT, 5, DEAR)
+        assert demand({"max_tokens": 5, "service_tier": "auto"}).amount_for(rule("cost")) == cost(
             PROMPT, 5, CHEAP
         )
         assert asked == ["priority", ""]
@@ -173,25 +184,28 @@ class TestBeforeTheCall:
             "native_api.pricing.lookup.price_of",
             lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP,
         )
-        assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).of(
+        assert demand({"max_tokens": 5, "service_tier": "priority"}, on(wire)).amount_for(
             rule("cost")
         ) == cost(PROMPT, 5, DEAR)
 
     def test_what_has_no_price_is_refused(self) -> None:
         with pytest.raises(BudgetExceeded) as refusal:
-            _ = demand(None, target("unpriced", None)).of(rule("cost"))
+            _ = demand(None, target("unpriced", None)).amount_for(rule("cost"))
         assert refusal.value.code == "price_unknown"
         assert "p/unpriced" in str(refusal.value)
 
     def test_only_by_limits_on_cost(self) -> None:
-        assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("tokens")) == PROMPT + 5
+        assert (
+            demand({"max_tokens": 5}, target("unpriced", None)).amount_for(rule("tokens"))
+            == PROMPT + 5
+        )
 
     def test_unless_the_site_has_a_fallback_price(self, settings: Any) -> None:
         settings.NATIVE_API = {
             **settings.NATIVE_API,
             "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"},
         }
-        assert demand({"max_tokens": 5}, target("unpriced", None)).of(rule("cost")) == cost(
+        assert demand({"max_tokens": 5}, target("unpriced", None)).amount_for(rule("cost")) == cost(
             PROMPT, 5, DEAR
         )
 
@@ -203,7 +217,7 @@ class TestBeforeTheCall:
         for limit, answers in ((most, 1), (most, most), (1, most)):
             sent = demand({"max_tokens": 1, "n": 2}, hedge_after=0.1)
             sent._prepared.body.update(max_tokens=limit, n=answers)
-            assert 10**11 < sent.of(rule(metric)) <= MOST < 2**63
+            assert 10**11 < sent.amount_for(rule(metric)) <= MAX_UNITS < 2**63
 
 
 def entry(**values: Any) -> UsageEntry:
@@ -219,7 +233,7 @@ def entry(**values: Any) -> UsageEntry:
 
 
 def used(metric: str, told: UsageEntry, reserved: int = 77, pattern: str = "") -> int:
-    return estimates.used(rule(metric, pattern), told, "fallback", reserved)
+    return estimates.used_amount(rule(metric, pattern), told, "fallback", reserved)
 
 
 NOTHING: dict[str, Any] = {
@@ -298,7 +312,7 @@ class TestAfterTheCall:
     @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
     def test_absurd_usage_is_counted_up_to_what_fits(self, metric: str) -> None:
         absurd = entry(prompt_tokens=10**30, completion_tokens=10**30, cost=Decimal(10) ** 12)
-        assert used(metric, absurd) == MOST
+        assert used(metric, absurd) == MAX_UNITS
 
 
 class TestOfAHold:
@@ -325,25 +339,25 @@ class TestOfAHold:
 
     def test_one_that_asked_in_vain_claims_nothing_of_any(self) -> None:
         own, reservation = entry(status="error", **NOTHING), hold_of_a_call()
-        reservation.asked_database = True
+        reservation.has_asked_database = True
         reservation.settle([own], "r")
         assert own.claims == {}
 
     def test_several_choices_teach_what_one_is_usually_long(self) -> None:
         reservation = hold_of_a_call()
-        reservation.choices = 3
+        reservation.answers = 3
         reservation.settle([entry(completion_tokens=300)], "r")
-        assert demand().of(rule("output_tokens")) == MARGIN * 100
+        assert demand().amount_for(rule("output_tokens")) == OUTPUT_MARGIN * 100
 
     @pytest.mark.parametrize("status", ["client_closed", "upstream_error", "error"])
     def test_only_whole_answers_teach(self, status: str) -> None:
         hold_of_a_call().settle([entry(status=status, completion_tokens=3)], "r")
-        assert demand().of(rule("output_tokens")) == USUAL_OUTPUT
+        assert demand().amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
 
     def test_what_absurd_usage_claims_can_be_said_in_json(self) -> None:
         own, reservation = entry(cost=Decimal(999_999_999_999)), holding(reserved=DOLLAR)
         reservation.settle([own], "r")
-        assert UsageEntry.from_json(own.to_json()).claims == {"5": MOST}
+        assert UsageEntry.from_json(own.to_json()).claims == {"5": MAX_UNITS}
 
 
 def hold_of_a_call() -> reservations.CallReservation:
@@ -353,13 +367,16 @@ def hold_of_a_call() -> reservations.CallReservation:
 
 def holding(reserved: int) -> reservations.CallReservation:
     """Of the budget whose key is 5, on cost."""
-    from native_api.limits.budgets import Level, Want
-    from native_api.limits.rules import Bound
-    from native_api.limits.windows import EPOCH, Span
+    from native_api.limits.budgets import BudgetLevel, BudgetRequest
+    from native_api.limits.rules import AppliedRule
+    from native_api.limits.windows import EPOCH, WindowSpan
 
     reservation = hold_of_a_call()
-    reservation.asked_database = True
+    reservation.has_asked_database = True
     reservation.reserved = {
-        5: (Want(Bound(rule("cost"), "c"), Span(EPOCH, None), reserved), Level(0, 0))
+        5: (
+            BudgetRequest(AppliedRule(rule("cost"), "c"), WindowSpan(EPOCH, None), reserved),
+            BudgetLevel(0, 0),
+        )
     }
     return reservation

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from native_api.limits import budgets
-from native_api.limits.windows import span
+from native_api.limits import budgets, settlement
+from native_api.limits.windows import window_span
 from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage.entry import UsageEntry, first_id_at
 from tests.limits.budget_factory import Standing, call, record, standing, want
@@ -73,7 +73,7 @@ class TestMoments:
 
     @pytest.mark.parametrize("window", ["hour", "day", "week", "month", "lifetime"])
     def test_calls_of_one_window_find_one_budget(self, moment: datetime, window: str) -> None:
-        within = span(window, moment, timezone.get_default_timezone())
+        within = window_span(window, moment, timezone.get_default_timezone())
         for _ in range(2):
             budgets._keys.clear()
             call(want(span=within))
@@ -84,7 +84,7 @@ class TestMoments:
     def test_days_and_months_begin_at_the_sites_midnight(self, moment: datetime) -> None:
         zone = timezone.get_default_timezone()
         for window in ("day", "month"):
-            within = span(window, moment, zone)
+            within = window_span(window, moment, zone)
             call(want(window, span=within))
             starts = Budget.objects.get(counter=window).starts_at.astimezone(zone)
             assert (starts.hour, starts.minute) == (0, 0)
@@ -95,8 +95,8 @@ def test_the_moment_before_midnight_and_midnight_itself_have_budgets_of_their_ow
     zone = timezone.get_default_timezone()
     midnight = datetime(2026, 12, 1, tzinfo=zone).astimezone(UTC)
     before, after = (
-        span("month", midnight - timedelta(microseconds=1), zone),
-        span("month", midnight, zone),
+        window_span("month", midnight - timedelta(microseconds=1), zone),
+        window_span("month", midnight, zone),
     )
     begun = call(want(span=before, units=100))
     call(want(span=after, units=100))
@@ -108,7 +108,7 @@ def test_the_moment_before_midnight_and_midnight_itself_have_budgets_of_their_ow
 def test_reservations_expire_when_they_should() -> None:
     call(want(), seconds=-1)
     call(want(), seconds=1800)
-    assert budgets.expire("default") == 1
+    assert settlement.expire("default") == 1
     assert standing() == Standing(0, 10, lost=10)
     left = Reservation.objects.get().expires_at - datetime.now(UTC)
     assert timedelta(minutes=25) < left <= timedelta(minutes=30)
@@ -117,7 +117,7 @@ def test_reservations_expire_when_they_should() -> None:
 def test_a_threshold_and_a_refusal_are_noted_as_of_now() -> None:
     begun = call(want())
     record(begun.entry(used=95))
-    budgets.reach("a", Budget.objects.get().starts_at, "default")
+    settlement.mark_reached("a", Budget.objects.get().starts_at, "default")
     row = Budget.objects.get()
     for moment in (row.threshold_at, row.reached_at):
         assert moment is not None
@@ -130,7 +130,7 @@ def test_the_hour_that_comes_twice_has_no_more_than_one_budget(settings: Any) ->
     if settings.USE_TZ or settings.TIME_ZONE != "Europe/Berlin":
         pytest.skip("Of a site without USE_TZ.")
     for hour in (0, 1):
-        within = span(
+        within = window_span(
             "hour", datetime(2026, 10, 25, hour, 30, tzinfo=UTC), timezone.get_default_timezone()
         )
         call(want(units=40, span=within))

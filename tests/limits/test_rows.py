@@ -20,7 +20,7 @@ from django.test import override_settings
 from native_api.access.keys import create_key
 from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import rules
-from native_api.limits.rules import Rule, rule_of
+from native_api.limits.rules import Rule, parse_rule
 from native_api.models import Limit, ModelAccess
 from native_api.types import Caller
 
@@ -82,9 +82,9 @@ def test_rows_are_read_beside_the_settings(alice: Any) -> None:
     row(enabled=False)
     with override_settings(NATIVE_API={"LIMITS": [ONE]}):
         known = rules.current()
-    assert known.by_group
+    assert known.needs_groups
     assert set(known.rules) == {
-        rule_of(ONE),
+        parse_rule(ONE),
         Rule("group", group.pk, False, "cost", "month", "gpt*", 1, 50, "group:staff"),
         Rule("key", key.pk, False, "requests", "minute", "", 20, 80, f"key:{key}"),
         Rule("user", alice.pk, False, "requests", "minute", "", 20, 80, "user:alice"),
@@ -95,7 +95,7 @@ def test_rows_are_read_beside_the_settings(alice: Any) -> None:
 def test_a_row_takes_over_the_count_of_a_setting_that_says_the_same() -> None:
     row(amount=Decimal(30))
     (read,) = rules.current().rules
-    assert read.counter(ALICE) == rule_of(ONE).counter(ALICE)
+    assert read.counter(ALICE) == parse_rule(ONE).counter(ALICE)
 
 
 @pytest.mark.django_db
@@ -123,21 +123,21 @@ def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(
 def test_an_amount_that_is_no_number_admits_nothing() -> None:
     """PostgreSQL's numeric can hold one."""
     limit = Limit(subject="everyone", metric="cost", amount=Decimal("NaN"), window="day")
-    assert rules._of_row(limit).amount == 0
+    assert rules._rule_from_row(limit).amount == 0
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [Limit, ModelAccess])
 def test_callers_groups_matter_where_anything_is_given_to_a_group(model: Any) -> None:
-    assert not rules.current().by_group
+    assert not rules.current().needs_groups
     group = Group.objects.create(name="staff")
     row(subject="group", group=group) if model is Limit else ModelAccess.objects.create(
         group=group, patterns=["*"]
     )
-    assert rules.current().by_group
+    assert rules.current().needs_groups
 
 
-# --- validation of rows --------------------------------------------------------------------------------------------
+# --- validation of rows ---------------------------------------------------------------------------
 
 
 def problems(**changes: Any) -> dict[str, list[str]]:
@@ -207,7 +207,7 @@ def test_a_subject_and_what_it_names_belong_together(alice: Any) -> None:
     assert problems(subject="everyone", user=alice) == {"user": ["The subject is another one."]}
 
 
-# --- how fresh they are --------------------------------------------------------------------------------------------
+# --- how fresh they are ---------------------------------------------------------------------------
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.core.checks import run_checks
 from django.test import override_settings
 
 from native_api.limits import rules
-from native_api.limits.rules import Rule, Rules, rule_of
+from native_api.limits.rules import Rule, Rules, parse_rule
 from native_api.models import Limit
 from native_api.types import Caller
 
@@ -34,18 +34,18 @@ def fresh_rules() -> Iterator[None]:
 
 
 def rule(**changes: Any) -> Rule:
-    return rule_of({**ONE, **changes})
+    return parse_rule({**ONE, **changes})
 
 
 def amounts(*known: Rule, caller: Caller = ALICE) -> list[int]:
-    return [bound.rule.amount for bound in Rules(known).bounds(caller)]
+    return [bound.rule.amount for bound in Rules(known).for_caller(caller)]
 
 
-# --- reading settings ----------------------------------------------------------------------------------------------
+# --- reading settings -----------------------------------------------------------------------------
 
 
 def test_a_limit_of_the_settings() -> None:
-    read = rule_of(
+    read = parse_rule(
         {
             "SUBJECT": "group:staff",
             "METRIC": "cost",
@@ -91,34 +91,38 @@ def test_running_requests_are_counted_in_the_cache() -> None:
 
 
 NONSENSE = [
-    ("20/m", "it is no dictionary", "{'SUBJECT': 'everyone'"),
-    ({**ONE, "WINDOWS": "day"}, "unknown key 'WINDOWS'", "Known: AMOUNT, METRIC"),
-    ({**ONE, 5: 5}, "unknown key '5'", "Known: AMOUNT, METRIC"),
-    ({"METRIC": "requests", "AMOUNT": 1}, "no SUBJECT", "Give SUBJECT, METRIC, AMOUNT"),
-    ({**ONE, "METRIC": None}, "no METRIC", "Give SUBJECT, METRIC, AMOUNT"),
-    ({**ONE, "AMOUNT": None}, "no AMOUNT", "Give SUBJECT, METRIC, AMOUNT"),
-    ({**ONE, "METRIC": "words"}, "unknown METRIC 'words'", "Known: requests, input_tokens"),
-    ({**ONE, "METRIC": ["requests"]}, "unknown METRIC ['requests']", "Known: requests"),
-    ({**ONE, "WINDOW": "fortnight"}, "unknown WINDOW 'fortnight'", "Known: second, minute"),
-    ({**ONE, "WINDOW": None}, "unknown WINDOW ''", "Known: second, minute"),
-    ({**ONE, "METRIC": "concurrent_requests"}, "concurrent_requests has no WINDOW", "Leave it out"),
+    ("20/m", "the limit must be a dictionary", "{'SUBJECT': 'everyone'"),
+    ({**ONE, "WINDOWS": "day"}, "unknown key 'WINDOWS'", "The known keys are AMOUNT, METRIC"),
+    ({**ONE, 5: 5}, "unknown key '5'", "The known keys are AMOUNT, METRIC"),
+    ({"METRIC": "requests", "AMOUNT": 1}, "SUBJECT is missing", "Set SUBJECT, METRIC, AMOUNT"),
+    ({**ONE, "METRIC": None}, "METRIC is missing", "Set SUBJECT, METRIC, AMOUNT"),
+    ({**ONE, "AMOUNT": None}, "AMOUNT is missing", "Set SUBJECT, METRIC, AMOUNT"),
+    ({**ONE, "METRIC": "words"}, "unknown METRIC 'words'", "Use one of requests, input_tokens"),
+    ({**ONE, "METRIC": ["requests"]}, "unknown METRIC ['requests']", "Use one of requests"),
+    ({**ONE, "WINDOW": "fortnight"}, "unknown WINDOW 'fortnight'", "Use one of second, minute"),
+    ({**ONE, "WINDOW": None}, "unknown WINDOW ''", "Use one of second, minute"),
+    (
+        {**ONE, "METRIC": "concurrent_requests"},
+        "concurrent_requests must not have a WINDOW",
+        "Remove WINDOW",
+    ),
     ({**ONE, "SUBJECT": "everybody"}, "unknown SUBJECT 'everybody'", "'each_user'"),
     ({**ONE, "SUBJECT": "group:"}, "unknown SUBJECT 'group:'", "'group:NAME'"),
     ({**ONE, "SUBJECT": "everyone:alice"}, "unknown SUBJECT 'everyone:alice'", "'user:NAME'"),
     (
         {**ONE, "SUBJECT": "key:7"},
         "unknown SUBJECT 'key:7'",
-        "Limits of keys are made in the admin",
+        "Limits of keys are set in the admin",
     ),
     ({**ONE, "SUBJECT": 5}, "unknown SUBJECT 5", "'everyone'"),
     ({**ONE, "AMOUNT": -1}, "AMOUNT must not be negative", "in USD"),
     ({**ONE, "AMOUNT": "NaN"}, "AMOUNT must be a number", "in USD"),
     ({**ONE, "AMOUNT": "-Infinity"}, "AMOUNT must be a number", "in USD"),
     ({**ONE, "AMOUNT": "sNaN"}, "AMOUNT must be a number", "in USD"),
-    ({**ONE, "AMOUNT": 0.5}, "AMOUNT 0.5 is no amount", "whole number"),
-    ({**ONE, "AMOUNT": True}, "AMOUNT True is no amount", "whole number"),
-    ({**ONE, "AMOUNT": "many"}, "AMOUNT 'many' is no amount", "whole number"),
-    ({**ONE, "AMOUNT": [1]}, "AMOUNT [1] is no amount", "whole number"),
+    ({**ONE, "AMOUNT": 0.5}, "AMOUNT 0.5 is not a valid amount", "whole number"),
+    ({**ONE, "AMOUNT": True}, "AMOUNT True is not a valid amount", "whole number"),
+    ({**ONE, "AMOUNT": "many"}, "AMOUNT 'many' is not a valid amount", "whole number"),
+    ({**ONE, "AMOUNT": [1]}, "AMOUNT [1] is not a valid amount", "whole number"),
     ({**ONE, "AMOUNT": "20.5"}, "AMOUNT must be a whole number", "in USD"),
     ({**ONE, "AMOUNT": 10**12}, "AMOUNT must be at most 100,000,000,000", "in USD"),
     ({**ONE, "AMOUNT": "1e999999"}, "AMOUNT must be at most 100,000,000,000", "in USD"),
@@ -133,11 +137,11 @@ NONSENSE = [
         "AMOUNT must be at most 100,000",
         "in USD",
     ),
-    ({**ONE, "MODELS": ["gpt-4o"]}, "MODELS ['gpt-4o'] is no pattern", "'gpt-4o*'"),
-    ({**ONE, "THRESHOLD": 0}, "threshold 0 is no percentage", "from 1 to 100"),
-    ({**ONE, "THRESHOLD": 101}, "threshold 101 is no percentage", "from 1 to 100"),
-    ({**ONE, "THRESHOLD": "80"}, "threshold '80' is no percentage", "from 1 to 100"),
-    ({**ONE, "THRESHOLD": True}, "threshold True is no percentage", "from 1 to 100"),
+    ({**ONE, "MODELS": ["gpt-4o"]}, "MODELS ['gpt-4o'] is not a valid pattern", "'gpt-4o*'"),
+    ({**ONE, "THRESHOLD": 0}, "threshold 0 is not a valid percentage", "from 1 to 100"),
+    ({**ONE, "THRESHOLD": 101}, "threshold 101 is not a valid percentage", "from 1 to 100"),
+    ({**ONE, "THRESHOLD": "80"}, "threshold '80' is not a valid percentage", "from 1 to 100"),
+    ({**ONE, "THRESHOLD": True}, "threshold True is not a valid percentage", "from 1 to 100"),
 ]
 
 
@@ -194,12 +198,12 @@ def test_every_wrong_limit_is_named_and_right_ones_are_not() -> None:
 def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
     with (
         override_settings(NATIVE_API={"LIMITS": [ONE, {"SUBJECT": "everyone"}]}),
-        pytest.raises(ValueError, match="no METRIC"),
+        pytest.raises(ValueError, match="METRIC is missing"),
     ):
         rules.current()
 
 
-# --- whom a limit binds --------------------------------------------------------------------------------------------
+# --- whom a limit binds ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,7 +220,7 @@ def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
 )
 def test_subjects_of_the_settings(subject: str, bound: list[Caller]) -> None:
     assert [
-        caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).binds(caller)
+        caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).applies_to(caller)
     ] == bound
 
 
@@ -236,7 +240,7 @@ def test_subjects_of_rows_and_ones_that_name_nobody(
     subject: str, member: int | None, bound: list[Caller]
 ) -> None:
     read = Rule(subject, member, False, "requests", "minute", "", 1, 80, subject)
-    assert [caller for caller in (ALICE, BOB, NOBODY) if read.binds(caller)] == bound
+    assert [caller for caller in (ALICE, BOB, NOBODY) if read.applies_to(caller)] == bound
 
 
 def test_each_user_is_counted_apart_and_everyone_together() -> None:

@@ -84,7 +84,7 @@ def scripts(upstream: Upstream) -> None:
     upstream.otherwise = answer
 
 
-# --- what a call gives back ----------------------------------------------------------------------------------------
+# --- what a call gives back -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -178,7 +178,7 @@ def test_a_hedged_call_takes_what_both_its_records_say(site: Site, upstream: Ups
     )
 
 
-# --- unknown prices ------------------------------------------------------------------------------------------------
+# --- unknown prices -------------------------------------------------------------------------------
 
 
 def test_a_budget_admits_nothing_whose_price_is_not_known(site: Site, upstream: Upstream) -> None:
@@ -188,7 +188,7 @@ def test_a_budget_admits_nothing_whose_price_is_not_known(site: Site, upstream: 
         "price_unknown",
         "budget_error",
     )
-    assert "The price of unpriced/m is not known" in error_of(refused)["message"]
+    assert "The price of unpriced/m is unknown" in error_of(refused)["message"]
     assert refused.headers["x-should-retry"] == "false"
     assert upstream.seen("m") == []
     [record] = site.wait_for_usage(request_id=refused.headers["x-request-id"])

@@ -100,7 +100,7 @@ def calls(listener: Listener, model: str, count: int, key: str = "") -> list[int
     return statuses
 
 
-# --- limit_reached -------------------------------------------------------------------------------------------------
+# --- limit_reached --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("model", "metric", "window", "amount", "status"), [
@@ -160,7 +160,7 @@ def test_the_budget_remembers_when_it_was_reached(listener: Listener) -> None:
     assert sum(row["reached_at"] is not None for row in rows) == 1
 
 
-# --- budget_threshold ----------------------------------------------------------------------------------------------
+# --- budget_threshold -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_each_users_budget_has_a_threshold_of_its_own(listener: Listener) -> Non
     )
 
 
-# --- never in the way ----------------------------------------------------------------------------------------------
+# --- never in the way -----------------------------------------------------------------------------
 
 
 def test_a_key_is_told_to_be_used_the_first_time(listener: Listener) -> None:

@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from native_api.limits import counters
-from native_api.limits.counters import slot_renewal as module
-from native_api.limits.counters.slot_renewal import Leases, leases
+from native_api.limits.counters.slot_renewal import THREAD_NAME, SlotRenewal, slot_renewal
 from tests.servers import until
 
 
 class Board:
     """A store that only knows who holds what. `renewals` can be held up, or fail."""
 
-    shared = True
+    is_shared = True
 
     def __init__(self) -> None:
         self.held: set[tuple[str, str]] = set()
@@ -26,20 +25,20 @@ class Board:
         self.go_on.set()
         self.error: Exception | None = None
 
-    def renew(self, held: Sequence[tuple[str, str]]) -> None:
+    def renew(self, slots: Sequence[tuple[str, str]]) -> None:
         self.renewals += 1
         self.go_on.wait(10)
         if self.error:
             raise self.error
-        self.held.update(held)
+        self.held.update(slots)
 
-    def leave(self, member: str, slots: Sequence[str]) -> None:
-        self.held -= {(slot, member) for slot in slots}
+    def release(self, call_id: str, slot_keys: Sequence[str]) -> None:
+        self.held -= {(key, call_id) for key in slot_keys}
 
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
-    monkeypatch.setattr(module, "EVERY", 0.02)
+    monkeypatch.setattr("native_api.limits.counters.slot_renewal.RENEWAL_INTERVAL_SECONDS", 0.02)
     until(lambda: not renewing(), "the threads of tests before")
     store = Board()
     monkeypatch.setattr(counters, "store", lambda: store)
@@ -49,45 +48,45 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
 
 
 def renewing() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "native-api-leases"]
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
 
 
 def test_there_is_one_thread_as_long_as_anything_is_held(board: Board) -> None:
-    kept = Leases()
+    kept = SlotRenewal()
     assert not renewing()
     kept.hold("first", ["a"])
     kept.hold("second", ["a", "b"])
     assert len(renewing()) == 1
     until(lambda: board.held == {("a", "first"), ("a", "second"), ("b", "second")}, "a renewal")
-    kept.leave("first", ["a"])
+    kept.release("first", ["a"])
     seen = board.renewals
     until(lambda: board.renewals > seen + 1, "more renewals")
     assert board.held == {("a", "second"), ("b", "second")}
-    kept.leave("second", ["a", "b"])
+    kept.release("second", ["a", "b"])
     until(lambda: not renewing(), "the thread to end")
     kept.hold("third", ["c"])
     until(lambda: board.held == {("c", "third")}, "a thread to have begun again")
-    kept.leave("third", ["c"])
+    kept.release("third", ["c"])
 
 
 def test_what_is_left_while_it_is_renewed_is_not_held_again(board: Board) -> None:
-    kept = Leases()
+    kept = SlotRenewal()
     board.go_on.clear()
     kept.hold("m", ["a"])
     until(lambda: board.renewals, "a renewal to begin")
-    kept.leave("m", ["a"])
+    kept.release("m", ["a"])
     board.go_on.set()
     until(lambda: not renewing(), "the thread to end")
     assert board.held == set()
 
 
 def test_a_cache_that_hangs_holds_up_nobody_who_begins_or_ends(board: Board) -> None:
-    kept = Leases()
+    kept = SlotRenewal()
     board.go_on.clear()
     kept.hold("m", ["a"])
     until(lambda: board.renewals, "a renewal to begin")
     others = threading.Thread(
-        target=lambda: (kept.hold("n", ["a"]), kept.leave("n", ["a"]), kept.leave("m", ["a"]))
+        target=lambda: (kept.hold("n", ["a"]), kept.release("n", ["a"]), kept.release("m", ["a"]))
     )
     others.start()
     others.join(5)
@@ -95,7 +94,7 @@ def test_a_cache_that_hangs_holds_up_nobody_who_begins_or_ends(board: Board) -> 
 
 
 def test_a_cache_that_fails_is_asked_again(board: Board, caplog: pytest.LogCaptureFixture) -> None:
-    kept = Leases()
+    kept = SlotRenewal()
     board.error = ConnectionError("gone")
     kept.hold("m", ["a"])
     until(lambda: board.renewals > 1, "more renewals")
@@ -105,44 +104,44 @@ def test_a_cache_that_fails_is_asked_again(board: Board, caplog: pytest.LogCaptu
     )
     board.error = None
     until(lambda: board.held, "the slot to be renewed")
-    kept.leave("m", ["a"])
+    kept.release("m", ["a"])
 
 
 def test_slots_are_left_behind_where_the_cache_cannot_be_told_and_not_renewed(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Leases()
+    kept = SlotRenewal()
     kept.hold("m", ["a"])
 
-    def fail(member: str, slots: Sequence[str]) -> None:
+    def fail(call_id: str, slot_keys: Sequence[str]) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(board, "leave", fail)
+    monkeypatch.setattr(board, "release", fail)
     with pytest.raises(ConnectionError):
-        kept.leave("m", ["a"])
+        kept.release("m", ["a"])
     until(lambda: not renewing(), "the thread to end")
 
 
 def test_a_forked_process_holds_nothing_and_renews_what_it_takes(board: Board) -> None:
-    leases.hold("of the parent", ["a"])
+    slot_renewal.hold("of the parent", ["a"])
     child = os.fork()
     if not child:  # no test runner from here on
         board.held.clear()
-        leases.hold("of the child", ["a"])
+        slot_renewal.hold("of the child", ["a"])
         try:
             until(lambda: board.held, "a renewal in the child")
         finally:
             os._exit(0 if board.held == {("a", "of the child")} else 1)
     _, status = os.waitpid(child, 0)
-    leases.leave("of the parent", ["a"])
+    slot_renewal.release("of the parent", ["a"])
     assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_forked_process_has_counters_in_memory_of_its_own() -> None:
-    counters.memory.take("m", [], [counters.Slot("of-the-parent", 1)])
+    counters.memory_store.acquire("m", [], [counters.Slot("of-the-parent", 1)])
     child = os.fork()
     if not child:
-        os._exit(sum(counters.memory.levels([], [counters.Slot("of-the-parent", 1)]).slots))
+        os._exit(sum(counters.memory_store.levels([], [counters.Slot("of-the-parent", 1)]).slots))
     _, status = os.waitpid(child, 0)
-    counters.memory.leave("m", ["of-the-parent"])
+    counters.memory_store.release("m", ["of-the-parent"])
     assert os.waitstatus_to_exitcode(status) == 0

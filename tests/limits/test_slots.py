@@ -14,21 +14,21 @@ from tests.limits.stores import OTHER, SHARED, SLOT, Kind, count, held, running
 from tests.servers import until
 
 
-def test_a_slot_that_is_left_is_free(store: counters.Store) -> None:
-    assert store.take("first", [], [SLOT, OTHER]).taken
-    store.leave("second", ["slots"])
+def test_a_slot_that_is_left_is_free(store: counters.CounterStore) -> None:
+    assert store.acquire("first", [], [SLOT, OTHER]).accepted
+    store.release("second", ["slots"])
     assert running(store) == [1], "nobody leaves another's"
-    store.leave("first", ["slots", "others"])
+    store.release("first", ["slots", "others"])
     assert running(store, SLOT, OTHER) == [0, 0]
-    store.leave("first", ["slots", "others"])
-    assert store.take("second", [], [SLOT]).taken
+    store.release("first", ["slots", "others"])
+    assert store.acquire("second", [], [SLOT]).accepted
 
 
 @pytest.fixture
 def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
     seconds = 1.0
     for module in (in_redis, generic):
-        monkeypatch.setattr(module, "LEASE", seconds)
+        monkeypatch.setattr(module, "SLOT_TTL_SECONDS", seconds)
     return seconds
 
 
@@ -37,27 +37,27 @@ def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(
     kind: Kind, lease: float
 ) -> None:
     store = kind.open()
-    assert store.take("first", [], [SLOT]).taken
+    assert store.acquire("first", [], [SLOT]).accepted
     until(lambda: running(store) == [0], "the lease's end")
-    assert store.take("second", [], [SLOT]).taken
+    assert store.acquire("second", [], [SLOT]).accepted
 
 
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
 def test_a_slot_that_is_renewed_is_held(kind: Kind, lease: float) -> None:
     store = kind.open()
-    store.take("first", [], [SLOT])
+    store.acquire("first", [], [SLOT])
     ends = time.monotonic() + 1.5 * lease
     while time.monotonic() < ends:
         store.renew([("slots", "first")])
         assert running(store) == [1]
         time.sleep(0.05)
-    assert not store.take("second", [], [SLOT]).taken
+    assert not store.acquire("second", [], [SLOT]).accepted
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
 def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     store = kind.open()
-    store.take("first", [], [SLOT])
+    store.acquire("first", [], [SLOT])
     clock = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + 1_000_000)
     store.renew([("slots", "first")])
@@ -69,32 +69,32 @@ def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_ren
     kind: Kind,
 ) -> None:
     store = kind.open()
-    store.take("first", [count(10)], [SLOT])
+    store.acquire("first", [count(10)], [SLOT])
     kind.flush()
     assert (held(store), running(store)) == ([0], [0])
     store.renew([("slots", "first")])
     assert running(store) == [1]
-    assert not store.take("second", [], [SLOT]).taken
-    store.leave("first", ["slots"])
+    assert not store.acquire("second", [], [SLOT]).accepted
+    store.release("first", ["slots"])
     assert running(store) == [0]
 
 
 @pytest.mark.parametrize("kind", ["locmem", "file"], indirect=True)
 def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) -> None:
     store = kind.open()
-    store.take("first", [], [SLOT])
+    store.acquire("first", [], [SLOT])
     kind.flush()
-    assert store.take("second", [], [SLOT]).taken
+    assert store.acquire("second", [], [SLOT]).accepted
     store.renew([("slots", "first")])
-    store.leave("first", ["slots"])
+    store.release("first", ["slots"])
     assert running(store) == [1]
 
 
 @pytest.mark.parametrize("kind", ["locmem"], indirect=True)
 def test_more_places_than_a_question_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generic, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(generic, "MAX_KEYS_PER_QUERY", 2)
     store, many = kind.open(), Slot("many", 5)
-    assert [store.take(f"m{number}", [], [many]).taken for number in range(6)] == [True] * 5 + [
-        False
-    ]
+    assert [store.acquire(f"m{number}", [], [many]).accepted for number in range(6)] == [
+        True
+    ] * 5 + [False]
     assert running(store, many) == [5]

@@ -1,38 +1,36 @@
-"""What a call holds grows with its dearest attempt and never shrinks before its end, in every store
-and in the database."""
+"""What a call holds grows with its most expensive attempt and never shrinks before its end, in every
+store and in the database."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connections
-from django.test import override_settings
 
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, RateLimited
-from native_api.limits import budgets, counters, reservations, rules
-from native_api.limits.counters import memory
+from native_api.limits import budgets, counters, reservations, rules, settlement
+from native_api.limits.cache_reservation import counter_key, slot_for
+from native_api.limits.counters import memory_store
 from native_api.limits.reservations import CallReservation
-from native_api.limits.rules import Bound
+from native_api.limits.windows import window_span
 from native_api.models import Budget, Reservation
-from native_api.pricing import tables
 from native_api.routing.attempts import CallPlan
 from native_api.routing.route import Route, route
-from native_api.types import Caller, Provider, Target, Timeouts
-from native_api.upstream import call as exchange
-from native_api.usage.entry import UsageEntry, new_id
+from native_api.types import Target, Timeouts
+from tests.limits import reservation_factory as factory
 from tests.limits.budget_factory import record
+from tests.limits.reservation_factory import ALICE, target
 from tests.limits.stores import Kind
 from tests.servers import until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("as_a_new_process", "nothing_held"),
+    pytest.mark.usefixtures("as_a_new_process", "no_reservations"),
 ]
 
 CHAT: Any = {
@@ -40,378 +38,323 @@ CHAT: Any = {
     "messages": [{"role": "user", "content": "Hi"}],
     "max_completion_tokens": 1000,
 }
-ALICE = Caller(user_id=1, user_name="alice")
-MICRO = 10**6
-"""Units of a millionth of a dollar."""
+CHEAP, DEAR, DEARER = target("cheap", 1), target("dear", 2), target("dearer", 3)
+"""CHAT costs one, two or three `UNITS` there."""
 
-
-def at(model: str, price: int | None, **more: Any) -> Target:
-    """A target whose output costs so many dollars a million tokens: a call of CHAT costs a
-    thousandth of that."""
-    return Target(
-        Provider("p", "openai", "http://127.0.0.1:9/v1"),
-        model,
-        price=tables.parse({"INPUT": "0", "OUTPUT": str(price)}),
-        **more,
-    )
-
-
-CHEAP, DEAR, DEARER = at("cheap", 1), at("dear", 2), at("dearer", 3)
 ROUTE = route("r", [CHEAP, DEAR, DEARER])
-THOUSAND = 1000 * MICRO
-"""Units that a call of CHAT costs at a dollar a million."""
 
-SHARED = {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": "0.01", "WINDOW": "month"}
+UNITS = 10**9
+"""Of a thousandth of a dollar: 1000 output tokens at a dollar per million."""
+
+BUDGET = {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": "0.01", "WINDOW": "month"}
 TOKENS = {"SUBJECT": "everyone", "METRIC": "output_tokens", "AMOUNT": 5000, "WINDOW": "hour"}
 REQUESTS = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1, "WINDOW": "hour"}
 SLOTS = {"SUBJECT": "everyone", "METRIC": "concurrent_requests", "AMOUNT": 1}
 
-
-@pytest.fixture
-def nothing_held() -> Iterator[None]:
-    memory.start_anew()
-    reservations._database_threads.cache_clear()
-    yield
-    until(lambda: not reservations._ending, "everything to be given back")
-    reservations._database_threads().leave_behind()
-    memory.start_anew()
-    rules._current._start_anew(setting="NATIVE_API")
+Attempt = Target | tuple[Target, int]
+"""A target, and the output tokens if they are not those of CHAT."""
 
 
-@pytest.fixture
-def limited() -> Iterator[Callable[..., None]]:
-    """Sets the site's LIMITS."""
-    sites = []
-
-    def limit(*limits: dict[str, Any]) -> None:
-        sites.append(override_settings(NATIVE_API={"LIMITS": list(limits)}))
-        sites[-1].enable()
-
-    yield limit
-    for site in reversed(sites):
-        site.disable()
-
-
-async def begun(
-    *attempts: tuple[Target, int] | Target, plan: CallPlan | None = None
-) -> CallReservation:
-    """A call that was covered for these attempts, one after the other; with a number, for so much
-    output."""
-    reservation = CallReservation(CHAT, plan or CallPlan(ROUTE), new_id())
-    await reservation.bind(ALICE)
+async def begin(*attempts: Attempt, plan: CallPlan | None = None) -> CallReservation:
+    """A call that has reserved for these attempts, one after the other."""
+    reservation = await factory.begin(CHAT, plan or CallPlan(ROUTE))
     for attempt in attempts:
         await reserve(reservation, attempt)
     return reservation
 
 
 async def reserve(
-    reservation: CallReservation, attempt: tuple[Target, int] | Target, routed: Route = ROUTE
+    reservation: CallReservation, attempt: Attempt, attempt_route: Route = ROUTE
 ) -> None:
-    target, most = (
-        attempt if isinstance(attempt, tuple) else (attempt, CHAT["max_completion_tokens"])
-    )
-    await reservation.reserve(
-        routed, exchange.prepare({**CHAT, "max_completion_tokens": most}, target)
-    )
+    to, tokens = attempt if isinstance(attempt, tuple) else (attempt, 1000)
+    chat = {**CHAT, "max_completion_tokens": tokens}
+    await factory.reserve(reservation, chat, to, attempt_route)
 
 
-def end(reservation: CallReservation, cost: str = "0", tokens: int = 0) -> UsageEntry:
-    """The call is over, and its record written."""
-    values = {
-        "model": "r",
-        "provider": "p",
-        "provider_model": "dear",
-        "completion_tokens": tokens,
-        "cost": Decimal(cost),
-    }
-    entry = UsageEntry(id=reservation._record_id, status="ok" if tokens else "error", **values)
-    reservation.settle([entry], "r")
-    record(entry)
-    return entry
+def end(reservation: CallReservation, cost: str = "0", tokens: int = 0) -> None:
+    """End the call and write its record."""
+    record(factory.end(reservation, cost, tokens))
 
 
-async def beside_the_loop(question: Callable[..., Any], *arguments: Any) -> Any:
-    """Ask the database in a thread that leaves no connection behind."""
+async def in_a_thread(query: Callable[..., Any], *arguments: Any) -> Any:
+    """Query the database in a thread that leaves no connection open."""
 
-    def ask() -> Any:
+    def run() -> Any:
         try:
-            return question(*arguments)
+            return query(*arguments)
         finally:
             connections.close_all()
 
-    return await asyncio.to_thread(ask)
+    return await asyncio.to_thread(run)
 
 
-def standing() -> tuple[int, int, int]:
-    """Units used, reserved, and what the reservations say."""
+def budget_level() -> tuple[int, int, int]:
+    """Units used and reserved, and the sum of the reservations."""
     used, reserved = Budget.objects.values_list("used", "reserved").get()
     return used, reserved, sum(Reservation.objects.values_list("amount", flat=True))
 
 
-def counted(store: counters.Store, metric: str) -> int:
-    [bound] = [bound for bound in rules.current().bounds(ALICE) if bound.rule.metric == metric]
-    levels = (
-        store.levels([key_of(bound)], [])
-        if bound.rule.window
-        else store.levels([], [reservations.slot_of(bound)])
-    )
-    return int([*levels.counts, *levels.slots][0])
+def cache_level(store: counters.CounterStore, metric: str) -> int:
+    """What is counted for the limit on this metric."""
+    [applied] = [each for each in rules.current().for_caller(ALICE) if each.rule.metric == metric]
+    if not applied.rule.window:
+        return store.levels([], [slot_for(applied)]).slots[0]
+    span = window_span(applied.rule.window, datetime.now(UTC), UTC)
+    return store.levels([counter_key(applied, span)], []).counts[0]
 
 
-def key_of(bound: Bound) -> str:
-    return reservations.count_key(
-        bound, reservations.span(bound.rule.window, datetime.now(UTC), UTC)
-    )
+def cache_levels(store: counters.CounterStore) -> list[int]:
+    return [
+        cache_level(store, metric)
+        for metric in ("output_tokens", "requests", "concurrent_requests")
+    ]
 
 
-# --- budgets -------------------------------------------------------------------------------------------------------
+# --- budgets ---------------------------------------------------------------------------------
 
 
 def test_a_dearer_attempt_adds_what_is_missing_and_a_cheaper_one_nothing(
-    limited: Callable[..., None],
+    set_limits: Callable[..., None],
 ) -> None:
-    limited(SHARED)
-    for attempts, thousands in (
+    set_limits(BUDGET)
+    for attempts, dollars in (
         ([DEAR], 2),
         ([CHEAP, DEAR], 2),
         ([DEAR, CHEAP], 2),
         ([CHEAP, DEAR, DEARER, CHEAP], 3),
     ):
-        reservation = asyncio.run(begun(*attempts))
-        assert standing() == (0, thousands * THOUSAND, thousands * THOUSAND)
+        reservation = asyncio.run(begin(*attempts))
+        assert budget_level() == (0, dollars * UNITS, dollars * UNITS)
         end(reservation)
-        assert standing() == (0, 0, 0)
+        assert budget_level() == (0, 0, 0)
 
 
-def test_what_was_used_is_settled_once_whatever_was_added(limited: Callable[..., None]) -> None:
-    limited(SHARED)
-    end(asyncio.run(begun(CHEAP, DEAR)), cost="0.0004", tokens=200)
-    assert standing() == (400 * MICRO, 0, 0)
+def test_a_topped_up_call_is_settled_once(set_limits: Callable[..., None]) -> None:
+    set_limits(BUDGET)
+    end(asyncio.run(begin(CHEAP, DEAR)), cost="0.0004", tokens=200)
+    assert budget_level() == (400 * 10**6, 0, 0)
 
 
-def test_an_attempt_without_room_leaves_what_was_held_and_another_may_be_made(
-    limited: Callable[..., None],
+def test_a_refused_attempt_leaves_the_reservation_and_another_attempt_may_follow(
+    set_limits: Callable[..., None],
 ) -> None:
-    limited({**SHARED, "AMOUNT": "0.0025"}, TOKENS)
+    set_limits({**BUDGET, "AMOUNT": "0.0025"}, TOKENS)
 
     async def call() -> CallReservation:
-        reservation = await begun(CHEAP)
+        reservation = await begin(CHEAP)
         with pytest.raises(BudgetExceeded, match=r"may cost up to 0\.003 USD"):
             await reserve(reservation, DEARER)
-        assert await beside_the_loop(standing) == (0, THOUSAND, THOUSAND)
+        assert await in_a_thread(budget_level) == (0, UNITS, UNITS)
         await reserve(reservation, DEAR)
         return reservation
 
     reservation = asyncio.run(call())
-    assert standing() == (0, 2 * THOUSAND, 2 * THOUSAND)
-    assert counted(memory, "output_tokens") == 1000, (
-        "the refused attempt took nothing of the other limit"
+    assert budget_level() == (0, 2 * UNITS, 2 * UNITS)
+    assert cache_level(memory_store, "output_tokens") == 1000, (
+        "the refused attempt counts nothing under the other limit"
     )
     end(reservation)
-    assert standing() == (0, 0, 0)
+    assert budget_level() == (0, 0, 0)
 
 
-def test_what_the_call_holds_itself_is_not_in_its_way(limited: Callable[..., None]) -> None:
-    limited({**SHARED, "AMOUNT": "0.002"})
-    asyncio.run(begun(CHEAP, DEAR))
-    assert standing() == (0, 2 * THOUSAND, 2 * THOUSAND)
-
-
-def test_an_attempt_as_dear_as_a_refused_one_is_refused_without_asking(
-    limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_a_call_is_not_refused_because_of_its_own_reservation(
+    set_limits: Callable[..., None],
 ) -> None:
-    limited({**SHARED, "AMOUNT": "0.001"})
-    asked: list[Any] = []
-    real = budgets.reserve
-    monkeypatch.setattr(budgets, "reserve", lambda *told: asked.append(told) or real(*told))
+    set_limits({**BUDGET, "AMOUNT": "0.002"})
+    asyncio.run(begin(CHEAP, DEAR))
+    assert budget_level() == (0, 2 * UNITS, 2 * UNITS)
+
+
+def test_an_attempt_as_dear_as_a_refused_one_is_refused_without_a_query(
+    set_limits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_limits({**BUDGET, "AMOUNT": "0.001"})
+    calls: list[Any] = []
+    real_reserve = budgets.reserve
+
+    def recording_reserve(*arguments: Any) -> budgets.ReservedBudgets:
+        calls.append(arguments)
+        return real_reserve(*arguments)
+
+    monkeypatch.setattr(budgets, "reserve", recording_reserve)
 
     async def call() -> None:
-        reservation = await begun()
-        for target in (DEAR, DEARER, DEAR):
+        reservation = await begin()
+        for to in (DEAR, DEARER, DEAR):
             with pytest.raises(BudgetExceeded):
-                await reserve(reservation, target)
+                await reserve(reservation, to)
         await reserve(reservation, CHEAP)
 
     asyncio.run(call())
-    assert len(asked) == 2
+    assert len(calls) == 2
 
 
-def test_attempts_at_the_same_time_hold_what_the_dearest_needs(
-    limited: Callable[..., None],
+def test_concurrent_attempts_hold_what_the_dearest_needs(
+    set_limits: Callable[..., None],
 ) -> None:
-    limited(SHARED, TOKENS, REQUESTS, SLOTS)
+    set_limits(BUDGET, TOKENS, REQUESTS, SLOTS)
 
     async def call() -> None:
-        reservation = await begun()
+        reservation = await begin()
         await asyncio.gather(
-            *(reserve(reservation, target) for target in (CHEAP, DEARER, DEAR, (CHEAP, 1500)))
+            *(reserve(reservation, attempt) for attempt in (CHEAP, DEARER, DEAR, (CHEAP, 1500)))
         )
 
     asyncio.run(call())
-    assert standing() == (0, 3 * THOUSAND, 3 * THOUSAND)
-    assert [
-        counted(memory, metric) for metric in ("output_tokens", "requests", "concurrent_requests")
-    ] == [1500, 1, 1]
+    assert budget_level() == (0, 3 * UNITS, 3 * UNITS)
+    assert cache_levels(memory_store) == [1500, 1, 1]
 
 
-def test_a_hedged_route_holds_twice_its_dearest(limited: Callable[..., None]) -> None:
-    limited(SHARED)
+def test_a_hedged_route_holds_twice_its_dearest_attempt(set_limits: Callable[..., None]) -> None:
+    set_limits(BUDGET)
     hedged = route("r", [CHEAP, DEAR], hedge_after=0.1)
 
     async def call() -> None:
-        reservation = await begun(plan=CallPlan(hedged))
+        reservation = await begin(plan=CallPlan(hedged))
         await asyncio.gather(
             reserve(reservation, CHEAP, hedged), reserve(reservation, DEAR, hedged)
         )
 
     asyncio.run(call())
-    assert standing() == (0, 4 * THOUSAND, 4 * THOUSAND)
+    assert budget_level() == (0, 4 * UNITS, 4 * UNITS)
 
 
-def test_a_limit_on_another_target_is_asked_when_that_is_tried(
-    limited: Callable[..., None],
+def test_a_limit_on_another_target_applies_when_that_target_is_tried(
+    set_limits: Callable[..., None],
 ) -> None:
-    limited({**SHARED, "MODELS": "p/dear"}, {**REQUESTS, "MODELS": "p/dear"})
+    set_limits({**BUDGET, "MODELS": "p/dear"}, {**REQUESTS, "MODELS": "p/dear"})
 
     async def call() -> CallReservation:
-        reservation = await begun(CHEAP)
-        assert (reservation.reserved, reservation.counts) == ({}, {})
+        reservation = await begin(CHEAP)
+        assert (reservation.reserved, reservation.cache.counts) == ({}, {})
         await reserve(reservation, DEAR)
         return reservation
 
     reservation = asyncio.run(call())
-    assert standing() == (0, 2 * THOUSAND, 2 * THOUSAND)
+    assert budget_level() == (0, 2 * UNITS, 2 * UNITS)
     end(reservation)
-    assert standing() == (0, 0, 0)
+    assert budget_level() == (0, 0, 0)
 
 
-def test_a_free_attempt_holds_its_place_for_a_dearer_one(limited: Callable[..., None]) -> None:
-    limited(SHARED)
-    end(asyncio.run(begun(at("free", 0), CHEAP)))
-    assert standing() == (0, 0, 0)
+def test_a_free_attempt_has_a_reservation_that_can_grow(set_limits: Callable[..., None]) -> None:
+    set_limits(BUDGET)
+    end(asyncio.run(begin(target("free", 0), CHEAP)))
+    assert budget_level() == (0, 0, 0)
 
 
-def test_a_target_without_a_price_takes_nothing(limited: Callable[..., None]) -> None:
-    limited(SHARED, TOKENS, SLOTS)
-    unknown = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "unknown")
+def test_a_target_without_a_price_holds_nothing(set_limits: Callable[..., None]) -> None:
+    set_limits(BUDGET, TOKENS, SLOTS)
 
     async def call() -> CallReservation:
-        reservation = await begun()
+        reservation = await begin()
         with pytest.raises(BudgetExceeded, match="price"):
-            await reserve(reservation, unknown)
-        assert (reservation.reserved, reservation.counts, reservation.slots) == ({}, {}, {})
+            await reserve(reservation, target("unknown"))
+        held = reservation.cache
+        assert (reservation.reserved, held.counts, held.slots) == ({}, {}, {})
         await reserve(reservation, CHEAP)
         return reservation
 
     end(asyncio.run(call()))
-    assert standing() == (0, 0, 0)
+    assert budget_level() == (0, 0, 0)
 
 
 def test_a_reservation_outlives_every_attempt_that_may_still_be_made(
-    limited: Callable[..., None],
+    set_limits: Callable[..., None],
 ) -> None:
-    limited(SHARED)
-    slow = at("slow", 1, own_timeouts=Timeouts(total=5000))
+    set_limits(BUDGET)
+    slow = target("slow", 1, own_timeouts=Timeouts(total=5000))
     plan = CallPlan(
         route("r", [CHEAP]),
         fallbacks=lambda: [route("f", [DEAR])],
         context_fallbacks=lambda: [route("l", [slow])],
     )
     before = datetime.now(UTC)
-    asyncio.run(begun(CHEAP, DEAR, plan=plan))
+    asyncio.run(begin(CHEAP, DEAR, plan=plan))
     [expires_at] = Reservation.objects.values_list("expires_at", flat=True)
     assert expires_at >= before + timedelta(seconds=plan.attempt_limits.seconds + 5000)
 
 
-def test_a_budget_that_was_deleted_meanwhile_is_reserved_in_full(
-    limited: Callable[..., None],
-) -> None:
-    limited(SHARED)
+def test_a_budget_that_was_deleted_is_reserved_in_full(set_limits: Callable[..., None]) -> None:
+    set_limits(BUDGET)
 
     async def call() -> CallReservation:
-        reservation = await begun(CHEAP)
-        await beside_the_loop(Budget.objects.all().delete)
+        reservation = await begin(CHEAP)
+        await in_a_thread(Budget.objects.all().delete)
         await reserve(reservation, DEAR)
         return reservation
 
     reservation = asyncio.run(call())
-    assert standing()[:2] == (0, 2 * THOUSAND)
+    assert budget_level()[:2] == (0, 2 * UNITS)
     end(reservation)
-    assert standing() == (0, 0, 0)
+    assert budget_level() == (0, 0, 0)
 
 
-def test_a_reservation_that_has_ended_is_not_added_to(limited: Callable[..., None]) -> None:
-    limited(SHARED)
+def test_a_reservation_that_has_ended_cannot_grow(set_limits: Callable[..., None]) -> None:
+    set_limits(BUDGET)
 
     async def call() -> None:
-        reservation = await begun(CHEAP)
-        await beside_the_loop(budgets.release, reservation._record_id)
+        reservation = await begin(CHEAP)
+        await in_a_thread(settlement.release, reservation._record_id)
         with pytest.raises(DatabaseUnavailable):
             await reserve(reservation, DEAR)
 
     asyncio.run(call())
-    assert standing() == (0, 0, 0)
+    assert budget_level() == (0, 0, 0)
 
 
-@pytest.mark.parametrize("ended", [False, True], ids=["the call goes on", "the call is over"])
+@pytest.mark.parametrize("is_over", [False, True], ids=["the call goes on", "the call is over"])
 def test_what_the_database_adds_too_late_ends_with_the_call(
-    limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch, ended: bool
+    set_limits: Callable[..., None], monkeypatch: pytest.MonkeyPatch, is_over: bool
 ) -> None:
-    limited(SHARED)
-    go_on, real = threading.Event(), budgets.reserve
+    set_limits(BUDGET)
+    may_continue, real_reserve = threading.Event(), budgets.reserve
 
-    def slowly(*told: Any) -> budgets.Reserved:
-        go_on.wait(10)
-        return real(*told)
+    def slow_reserve(*arguments: Any) -> budgets.ReservedBudgets:
+        may_continue.wait(10)
+        return real_reserve(*arguments)
 
     async def call() -> CallReservation:
-        reservation = await begun(CHEAP)
-        monkeypatch.setattr(budgets, "reserve", slowly)
-        monkeypatch.setattr(reservations, "DATABASE_PATIENCE", 0.05)
-        for target in (DEAR, DEARER):
+        reservation = await begin(CHEAP)
+        monkeypatch.setattr(budgets, "reserve", slow_reserve)
+        monkeypatch.setattr(reservations, "DATABASE_TIMEOUT_SECONDS", 0.05)
+        for to in (DEAR, DEARER):
             with pytest.raises(DatabaseUnavailable):
-                await reserve(reservation, target)
+                await reserve(reservation, to)
         await reserve(reservation, CHEAP)
         return reservation
 
     reservation = asyncio.run(call())
-    if ended:
+    if is_over:
         end(reservation)
-        go_on.set()
+        may_continue.set()
     else:
-        go_on.set()
-        until(lambda: standing() == (0, 2 * THOUSAND, 2 * THOUSAND), "the late addition")
+        may_continue.set()
+        until(lambda: budget_level() == (0, 2 * UNITS, 2 * UNITS), "the late addition")
         end(reservation)
-    until(lambda: standing() == (0, 0, 0), "everything to be given back")
+    until(lambda: budget_level() == (0, 0, 0), "everything to be given back")
 
 
-# --- short windows, in every store ---------------------------------------------------------------------------------
+# --- short windows, in every store -----------------------------------------------------------
 
 
-def test_short_windows_are_topped_up_and_the_request_and_its_slot_are_taken_once(
-    kind: Kind, limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_short_windows_are_topped_up_and_request_and_slot_counted_once(
+    kind: Kind, set_limits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limited(TOKENS, REQUESTS, SLOTS)
+    set_limits(TOKENS, REQUESTS, SLOTS)
     store = kind.open()
     monkeypatch.setattr(counters, "store", lambda: store)
-    monkeypatch.setattr(counters, "are_shared", lambda: kind.name != "memory")
+    monkeypatch.setattr(counters, "is_shared", lambda: kind.name != "memory")
 
     async def call() -> CallReservation:
-        reservation = await begun((CHEAP, 1000), (CHEAP, 3000), (CHEAP, 2000))
+        reservation = await begin((CHEAP, 1000), (CHEAP, 3000), (CHEAP, 2000))
         assert reservation.headers["x-ratelimit-remaining-tokens"] == "2000"
-        with pytest.raises(RateLimited, match="never admits"):
+        with pytest.raises(RateLimited, match="is larger than the limit"):
             await reserve(reservation, (CHEAP, 5001))
         with pytest.raises(RateLimited):
-            await begun((CHEAP, 1))
+            await begin((CHEAP, 1))
         return reservation
 
     reservation = asyncio.run(call())
-    assert [
-        counted(store, metric) for metric in ("output_tokens", "requests", "concurrent_requests")
-    ] == [3000, 1, 1]
+    assert cache_levels(store) == [3000, 1, 1]
     end(reservation, tokens=700)
-    until(lambda: counted(store, "concurrent_requests") == 0, "the slot")
-    until(
-        lambda: (counted(store, "output_tokens"), counted(store, "requests")) == (700, 1),
-        "the counts",
-    )
+    until(lambda: cache_levels(store) == [700, 1, 0], "the call to be settled")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.conf import settings as django_settings
 
-from native_api.limits.windows import span
+from native_api.limits.windows import window_span
 from tests.limits.api_client import (
     COST,
     away_from_the_end_of,
@@ -105,7 +105,7 @@ def after(site: Site, key: str, requests: int) -> dict[str, Any]:
     return usage(site, key)
 
 
-# --- what was used -------------------------------------------------------------------------------------------------
+# --- what was used --------------------------------------------------------------------------------
 
 
 def test_nothing_was_used_yet(site: Site) -> None:
@@ -263,7 +263,7 @@ def test_a_caller_without_a_user_is_told_of_no_ones_usage(
     assert {limit["models"] for limit in told["limits"]} == {"up/share", "up/share-budget"}
 
 
-# --- limits --------------------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 def test_the_callers_limits_with_what_is_used_and_left(site: Site, upstream: Upstream) -> None:
@@ -318,7 +318,7 @@ def test_the_callers_limits_with_what_is_used_and_left(site: Site, upstream: Ups
 
 
 def end(window: str, now: datetime, zone: Any) -> str:
-    until_ = span(window, now, zone).end
+    until_ = window_span(window, now, zone).end
     assert until_ is not None
     return until_.isoformat()
 

@@ -198,7 +198,7 @@ def test_every_way_is_sent_by_some_wire() -> None:
     assert [way for way in FIELDS if not any(is_sent(wire, way) for wire in DIALECTS)] == []
 
 
-# --- media ---------------------------------------------------------------------------------------------------------
+# --- media ----------------------------------------------------------------------------------------
 
 PNG = "iVBORw0KGgo" + "A" * 1_000_001
 PDF = base64.b64encode(b"%PDF-1.7\n" + b"\x00" * 900_000).decode()
@@ -259,7 +259,7 @@ def test_a_request_whose_files_are_still_to_be_fetched_counts_as_far_as_it_is_kn
     assert is_near(prompt_tokens(asked) - IMAGE_TOKENS)
 
 
-# --- accuracy ------------------------------------------------------------------------------------------------------
+# --- accuracy -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wire", DIALECTS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native_api.limits.windows import EPOCH, Span, span
+from native_api.limits.windows import EPOCH, WindowSpan, window_span
 from native_api.models import Limit
 
 BERLIN, NEW_YORK, LORD_HOWE = (
@@ -53,12 +53,12 @@ def at(told: str, zone: object = UTC) -> datetime:
     ],
 )
 def test_windows_in_utc(window: str, start: str, end: str) -> None:
-    assert span(window, at("2026-11-25 10:06:43.5"), UTC) == Span(at(start), at(end))
+    assert window_span(window, at("2026-11-25 10:06:43.5"), UTC) == WindowSpan(at(start), at(end))
 
 
 def test_a_lifetime_has_no_end() -> None:
-    found = span("lifetime", at("2026-11-25"), BERLIN)
-    assert found == Span(EPOCH, None)
+    found = window_span("lifetime", at("2026-11-25"), BERLIN)
+    assert found == WindowSpan(EPOCH, None)
     assert found.seconds_left(at("2026-11-25")) is None
 
 
@@ -74,14 +74,14 @@ def test_a_lifetime_has_no_end() -> None:
     ],
 )
 def test_a_month_ends_when_the_next_one_begins(day: str, first: str, following: str) -> None:
-    assert span("month", at(f"{day} 23:59:59.999999", BERLIN), BERLIN) == Span(
+    assert window_span("month", at(f"{day} 23:59:59.999999", BERLIN), BERLIN) == WindowSpan(
         at(first, BERLIN), at(following, BERLIN)
     )
 
 
 @pytest.mark.parametrize("day", ["2026-12-28", "2026-12-31", "2027-01-01", "2027-01-03"])
 def test_a_week_begins_on_monday_also_over_new_year(day: str) -> None:
-    assert span("week", at(f"{day} 12:00", NEW_YORK), NEW_YORK) == Span(
+    assert window_span("week", at(f"{day} 12:00", NEW_YORK), NEW_YORK) == WindowSpan(
         at("2026-12-28", NEW_YORK), at("2027-01-04", NEW_YORK)
     )
 
@@ -105,25 +105,25 @@ def test_a_week_begins_on_monday_also_over_new_year(day: str) -> None:
 def test_a_day_on_which_the_clocks_change_is_shorter_or_longer(
     zone: ZoneInfo, day: str, hours: float
 ) -> None:
-    found = span("day", at(f"{day} 12:00", zone), zone)
+    found = window_span("day", at(f"{day} 12:00", zone), zone)
     assert found.end
     assert (found.end - found.start).total_seconds() == hours * 3600
 
 
 @pytest.mark.parametrize(("zone", "day"), [(SANTIAGO, "2026-09-06"), (CAIRO, "2026-04-24")])
 def test_a_day_without_a_midnight_begins_with_its_first_moment(zone: ZoneInfo, day: str) -> None:
-    found = span("day", at(f"{day} 12:00", zone), zone)
+    found = window_span("day", at(f"{day} 12:00", zone), zone)
     assert found.start.astimezone(zone) == at(f"{day} 01:00", zone)
     before = found.start - timedelta(microseconds=1)
     assert before.astimezone(zone).date() == found.start.astimezone(zone).date() - timedelta(days=1)
-    assert span("day", before, zone).end == found.start
+    assert window_span("day", before, zone).end == found.start
 
 
 def test_a_day_with_two_midnights_begins_with_the_first() -> None:
     first, second = at("2026-11-01", HAVANA), at("2026-11-01", HAVANA).replace(fold=1)
     assert (
-        span("day", second, HAVANA).start
-        == span("day", first, HAVANA).start
+        window_span("day", second, HAVANA).start
+        == window_span("day", first, HAVANA).start
         == first.astimezone(UTC)
     )
     assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
@@ -131,20 +131,20 @@ def test_a_day_with_two_midnights_begins_with_the_first() -> None:
 
 def test_a_day_that_a_zone_left_out_has_no_window() -> None:
     """Samoa had no 30 December 2011."""
-    found = span("day", at("2011-12-29 12:00", APIA), APIA)
+    found = window_span("day", at("2011-12-29 12:00", APIA), APIA)
     assert found.end
     assert found.end.astimezone(APIA).date().isoformat() == "2011-12-31"
 
 
 def test_short_windows_follow_no_clock_that_is_set_back() -> None:
     first, again = at("2026-10-25 02:30", BERLIN), at("2026-10-25 02:30", BERLIN).replace(fold=1)
-    assert span("hour", first, UTC).end == span("hour", again, UTC).start
+    assert window_span("hour", first, UTC).end == window_span("hour", again, UTC).start
 
 
 def test_the_month_is_that_of_the_site_not_of_utc() -> None:
     moment = at("2026-10-31 23:30")
-    assert span("month", moment, BERLIN).start.astimezone(BERLIN).month == 11
-    assert span("month", moment, NEW_YORK).start.astimezone(NEW_YORK).month == 10
+    assert window_span("month", moment, BERLIN).start.astimezone(BERLIN).month == 11
+    assert window_span("month", moment, NEW_YORK).start.astimezone(NEW_YORK).month == 10
 
 
 @given(
@@ -156,13 +156,13 @@ def test_windows_follow_each_other_without_a_gap(
     window: str, zone: ZoneInfo, naive: datetime
 ) -> None:
     now = naive.replace(tzinfo=UTC)
-    found = span(window, now, zone)
+    found = window_span(window, now, zone)
     assert found.end
     assert found.start <= now < found.end
-    assert span(window, found.start, zone) == found, "its start belongs to it"
-    assert span(window, found.end, zone).start == found.end, "its end does not"
-    assert span(window, found.end - timedelta(microseconds=1), zone) == found
-    assert span(window, found.start - timedelta(microseconds=1), zone).end == found.start
+    assert window_span(window, found.start, zone) == found, "its start belongs to it"
+    assert window_span(window, found.end, zone).start == found.end, "its end does not"
+    assert window_span(window, found.end - timedelta(microseconds=1), zone) == found
+    assert window_span(window, found.start - timedelta(microseconds=1), zone).end == found.start
 
 
 @given(
@@ -171,13 +171,13 @@ def test_windows_follow_each_other_without_a_gap(
 )
 def test_short_windows_are_exact_also_where_floats_are_not(window: str, naive: datetime) -> None:
     now = naive.replace(tzinfo=UTC)
-    found = span(window, now, UTC)
+    found = window_span(window, now, UTC)
     assert found.end
     assert found.start <= now < found.end
 
 
 def test_what_is_left_of_a_window_is_never_negative() -> None:
-    found = span("minute", at("2026-11-25 10:06:45"), UTC)
+    found = window_span("minute", at("2026-11-25 10:06:45"), UTC)
     assert found.seconds_left(at("2026-11-25 10:06:45.25")) == 14.75
     assert found.seconds_left(at("2026-11-25 10:08:00")) == 0.0, (
         "the clock jumped, or the call took long"

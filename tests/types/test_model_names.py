@@ -12,7 +12,7 @@ from native_api.access.model_access import may_use
 from native_api.catalog import catalog
 from native_api.catalog.presets import PRESETS
 from native_api.exceptions import ModelNotFound
-from native_api.limits.rules import Rule, rule_of
+from native_api.limits.rules import Rule, parse_rule
 from native_api.pricing import lookup
 from native_api.types import Caller, Target
 from native_api.types.model_names import Named, canonical, covers, is_plain, related
@@ -62,7 +62,7 @@ def provider(preset: str) -> catalog.Catalog:
 
 
 def limit(pattern: str) -> Rule:
-    return rule_of(
+    return parse_rule(
         {
             "SUBJECT": "everyone",
             "METRIC": "requests",

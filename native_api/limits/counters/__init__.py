@@ -1,17 +1,15 @@
-"""Counting short windows and running requests in Django's cache: all of a call's counters are taken
-at once, or none.
+"""Counters of short windows and slots of running calls, in Django's cache.
 
 Rules:
-1. A counter never holds more than its limit admits. What is taken is looked at and added in one
-   step, so of any number of calls at once, from any number of processes, never one too many is let
-   in.
-2. Redis does it in one script, one round trip for all counters. In the memory of the process it is
-   done under a lock. Any other cache adds first and takes back what was too much; then two calls
-   may refuse each other, but never overshoot.
-3. A slot, for a request that runs, belongs to its call. Where processes share the cache it is held
-   for `LEASE` and renewed (`leases`), so that the slots of a process that was killed are free again
-   soon.
-4. A counter outlives its window a little. What is settled after that changes nothing.
+1. All counters and slots of a call are acquired together, or none of them.
+2. A counter never exceeds its limit. Checking and adding are one atomic step, so no number of
+   concurrent calls, from any number of processes, can exceed it.
+3. Redis does this in one script: one round trip for all counters. In process memory it happens
+   under a lock. Any other cache adds first and subtracts again if that was too much: two calls may
+   then refuse each other, but the limit is never exceeded.
+4. A slot belongs to the call that runs. In a cache that processes share it is held for
+   `SLOT_TTL_SECONDS` and renewed (`slot_renewal`), so the slots of a killed process soon expire.
+5. A counter outlives its window by `COUNTER_GRACE_SECONDS`. What is settled later changes nothing.
 """
 
 from __future__ import annotations
@@ -23,68 +21,77 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from native_api.limits.counters.base import AFTERWARDS, LEASE, Count, Levels, Slot, Store, has_room
-from native_api.limits.counters.generic import AnyCache
-from native_api.limits.counters.memory import Memory
-from native_api.limits.counters.redis import Redis
+from native_api.limits.counters.base import (
+    COUNTER_GRACE_SECONDS,
+    SLOT_TTL_SECONDS,
+    CounterLevels,
+    CounterStore,
+    Increment,
+    Slot,
+    is_within_limits,
+)
+from native_api.limits.counters.generic import GenericStore
+from native_api.limits.counters.memory import MemoryStore
+from native_api.limits.counters.redis import RedisStore
 from native_api.routing.health_sync import IN_PROCESS
 
 __all__ = [
-    "AFTERWARDS",
-    "LEASE",
-    "AnyCache",
-    "Count",
-    "Levels",
-    "Memory",
-    "Redis",
+    "COUNTER_GRACE_SECONDS",
+    "SLOT_TTL_SECONDS",
+    "CounterLevels",
+    "CounterStore",
+    "GenericStore",
+    "Increment",
+    "MemoryStore",
+    "RedisStore",
     "Slot",
-    "Store",
-    "are_shared",
-    "has_room",
-    "memory",
+    "is_shared",
+    "is_within_limits",
+    "memory_store",
     "store",
 ]
 
-memory: Final = Memory()
-KEPT: Final = "_native_api_counters"
-"""The attribute of Django's cache object that holds ours; there is one object for each thread."""
+memory_store: Final = MemoryStore()
 
-REDIS: Final = frozenset(
+STORE_ATTRIBUTE: Final = "_native_api_counters"
+"""The attribute of Django's cache object that keeps our store. Each thread has its own object."""
+
+REDIS_BACKENDS: Final = frozenset(
     {"django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"}
 )
 
 
-def store() -> Store:
-    """Of the cache that requests are counted in."""
-    alias, backend = _cache()
+def store() -> CounterStore:
+    """Return the store for the cache in which requests are counted."""
+    alias, backend = _configured_cache()
     if backend in IN_PROCESS:
-        return memory
-    of_django = caches[alias]
-    if backend not in REDIS:
-        return AnyCache(of_django)
-    found: Redis | None = getattr(of_django, KEPT, None)
-    if found is None:
-        found = Redis(of_django)
-        setattr(of_django, KEPT, found)
-    return found
+        return memory_store
+    cache_object = caches[alias]
+    if backend not in REDIS_BACKENDS:
+        return GenericStore(cache_object)
+    redis_store: RedisStore | None = getattr(cache_object, STORE_ATTRIBUTE, None)
+    if redis_store is None:
+        redis_store = RedisStore(cache_object)
+        setattr(cache_object, STORE_ATTRIBUTE, redis_store)
+    return redis_store
 
 
-def are_shared() -> bool:
-    """Whether the site's store is `shared`, without making one: each task of an event loop would
-    get its own."""
-    return _cache()[1] not in IN_PROCESS
+def is_shared() -> bool:
+    """Return the store's `is_shared` without creating a store: each task of an event loop would get
+    one of its own."""
+    return _configured_cache()[1] not in IN_PROCESS
 
 
 @cache
-def _cache() -> tuple[str, Any]:
-    """Alias and backend: RATELIMIT_USE_CACHE, else the default one."""
+def _configured_cache() -> tuple[str, Any]:
+    """Return alias and backend of RATELIMIT_USE_CACHE, or of the default cache."""
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
     return alias, settings.CACHES.get(alias, {}).get("BACKEND")
 
 
-def _look_again(*, setting: str, **kwargs: Any) -> None:
+def _forget_configured_cache(*, setting: str, **kwargs: Any) -> None:
     if setting in ("CACHES", "RATELIMIT_USE_CACHE"):
-        _cache.cache_clear()
+        _configured_cache.cache_clear()
 
 
-setting_changed.connect(_look_again)
+setting_changed.connect(_forget_configured_cache)

@@ -1,64 +1,74 @@
-"""The words of counting: what is asked of a store, and what it answers."""
+"""The interface of a counter store, and the values that pass through it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
-LEASE: Final = 15.0
-"""Seconds that a slot is held without being renewed."""
+SLOT_TTL_SECONDS: Final = 15.0
+"""How long a slot is held without being renewed."""
 
-AFTERWARDS: Final = 60.0
-"""Seconds that a counter outlives its window."""
+COUNTER_GRACE_SECONDS: Final = 60.0
+"""How long a counter outlives its window."""
 
 
-class Count(NamedTuple):
-    """`wanted` more in the counter `key`, which holds `most` at most, for `seconds` more."""
+class Increment(NamedTuple):
+    """Add `units` to the counter `key`, which may hold at most `maximum`. `seconds` are left of its
+    window."""
 
     key: str
-    most: int
-    wanted: int
+    maximum: int
+    units: int
     seconds: float
 
 
 class Slot(NamedTuple):
-    """One of `most` places in `key`."""
+    """One of `maximum` slots under `key`."""
 
     key: str
-    most: int
+    maximum: int
 
 
-class Levels(NamedTuple):
-    """What counters and slots held before, in the order of the question, and whether there was room
-    in all of them.
+class CounterLevels(NamedTuple):
+    """What counters and slots held before, in the order of the request.
 
-    Where there was room, everything was taken.
+    `accepted` says whether all increments and slots fitted. If so they were applied, else none of
+    them.
     """
 
     counts: Sequence[int]
     slots: Sequence[int]
-    taken: bool
+    accepted: bool
 
 
-class Store(Protocol):
-    """Where counters are. Every method may raise whatever the cache raises."""
+class CounterStore(Protocol):
+    """Where counters are kept. Every method may raise any exception of the cache."""
 
-    shared: bool
-    """Whether other processes see it, so that it may take a while and slots need renewing."""
+    is_shared: bool
+    """Whether other processes see it. Such a store may be slow, and its slots must be renewed."""
 
-    def take(self, member: str, counts: Sequence[Count], slots: Sequence[Slot]) -> Levels: ...
-    def add(self, changes: Sequence[tuple[str, int]]) -> None:
-        """Change counters that are still there."""
+    def acquire(
+        self, call_id: str, increments: Sequence[Increment], slots: Sequence[Slot]
+    ) -> CounterLevels:
+        """Apply all increments and occupy all slots, or change nothing."""
 
-    def leave(self, member: str, slots: Sequence[str]) -> None: ...
-    def renew(self, held: Sequence[tuple[str, str]]) -> None:
-        """Hold these (slot, member) for `LEASE` more."""
+    def adjust(self, changes: Sequence[tuple[str, int]]) -> None:
+        """Add to counters, given as (key, units). Counters that no longer exist are skipped."""
 
-    def levels(self, counts: Sequence[str], slots: Sequence[Slot]) -> Levels:
-        """What is held now; nothing is taken."""
+    def release(self, call_id: str, slot_keys: Sequence[str]) -> None:
+        """Free the slots of this call."""
+
+    def renew(self, slots: Sequence[tuple[str, str]]) -> None:
+        """Hold these slots, given as (key, call id), for another `SLOT_TTL_SECONDS`."""
+
+    def levels(self, counter_keys: Sequence[str], slots: Sequence[Slot]) -> CounterLevels:
+        """Return what is held now, without changing anything."""
 
 
-def has_room(counts: Sequence[Count], slots: Sequence[Slot], levels: Levels) -> bool:
+def is_within_limits(
+    increments: Sequence[Increment], slots: Sequence[Slot], levels: CounterLevels
+) -> bool:
     return all(
-        held + count.wanted <= count.most for count, held in zip(counts, levels.counts, strict=True)
-    ) and all(held < slot.most for slot, held in zip(slots, levels.slots, strict=True))
+        level + increment.units <= increment.maximum
+        for increment, level in zip(increments, levels.counts, strict=True)
+    ) and all(level < slot.maximum for slot, level in zip(slots, levels.slots, strict=True))

@@ -1,8 +1,8 @@
-"""Counters in any other cache of Django's, with what all of them can do. It adds first and takes
-back what was too much.
+"""Counters in any other Django cache, with the methods that all of them have.
 
-Some caches forget a key's time to live when they count. There a counter is kept as long as the
-longest window, which does no harm: counters are named after their windows.
+It adds first and subtracts again if that was too much. Some caches reset a key's time to live when
+they increment it. There a counter is kept as long as the longest window, which does no harm because
+counters are named after their windows.
 """
 
 from __future__ import annotations
@@ -13,126 +13,141 @@ from typing import Any, Final
 
 from django.core.cache.backends.base import BaseCache
 
-from native_api.limits.counters.base import AFTERWARDS, LEASE, Count, Levels, Slot, has_room
+from native_api.limits.counters.base import (
+    COUNTER_GRACE_SECONDS,
+    SLOT_TTL_SECONDS,
+    CounterLevels,
+    Increment,
+    Slot,
+    is_within_limits,
+)
 
-LONGEST: Final = 3600 + AFTERWARDS
-"""Seconds."""
+MAX_TTL_SECONDS: Final = 3600 + COUNTER_GRACE_SECONDS
+"""The time to live of a counter in the longest window."""
 
-MOST_AT_ONCE: Final = 500
-"""Keys that one question names: databases have a limit of their own."""
+MAX_KEYS_PER_QUERY: Final = 500
+"""Keys in one `get_many`: databases limit the parameters of a query."""
 
-_places: Final[dict[tuple[str, str], str]] = {}
-"""The keys of the places that calls of this process hold, by slot and member. The cache may be
-flushed; then they are held anew."""
+_occupied: Final[dict[tuple[str, str], str]] = {}
+"""(slot key, call id) -> the cache key that the call of this process occupies. After the cache was
+flushed, the next renewal occupies it again."""
 
 
-class AnyCache:
-    """A counter is a number, a slot one of `most` keys that one call at a time can add."""
+class GenericStore:
+    """A counter is a number. A slot is one of `maximum` cache keys, which only one call can add."""
 
-    shared = True
+    is_shared = True
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
-        self._forgets_time = getattr(type(cache), "incr", None) is BaseCache.incr
+        self._incr_resets_ttl = getattr(type(cache), "incr", None) is BaseCache.incr
 
-    def take(self, member: str, counts: Sequence[Count], slots: Sequence[Slot]) -> Levels:
-        if any(
-            count.wanted > count.most for count in counts
-        ):  # adding it would be in everybody's way
-            return self.levels([count.key for count in counts], ())._replace(slots=[0] * len(slots))
-        levels = [self._count(count) for count in counts]
-        held = Levels(
-            [level - count.wanted for level, count in zip(levels, counts, strict=True)],
+    def acquire(
+        self, call_id: str, increments: Sequence[Increment], slots: Sequence[Slot]
+    ) -> CounterLevels:
+        # Adding more than the whole limit would get in the way of all other calls.
+        if any(increment.units > increment.maximum for increment in increments):
+            levels = self.levels([increment.key for increment in increments], ())
+            return levels._replace(slots=[0] * len(slots))
+        levels = CounterLevels(
+            [self._increment(increment) - increment.units for increment in increments],
             [0] * len(slots),
             False,
         )
-        if has_room(counts, slots, held):
-            places = {slot.key: self._place(slot, member) for slot in slots}
-            if None not in places.values():
-                return held._replace(taken=True)
-            held = held._replace(
-                slots=[slot.most if places[slot.key] is None else 0 for slot in slots]
-            )
-            self.leave(member, [key for key, place in places.items() if place is not None])
-        self.add([(count.key, -count.wanted) for count in counts])
-        return held
+        if is_within_limits(increments, slots, levels):
+            levels = self._occupy_all(call_id, slots, levels)
+        if not levels.accepted:
+            self.adjust([(increment.key, -increment.units) for increment in increments])
+        return levels
 
-    def _count(self, count: Count) -> int:
-        self._cache.add(count.key, 0, count.seconds + AFTERWARDS)
-        return self._changed(count.key, count.wanted)
+    def _occupy_all(
+        self, call_id: str, slots: Sequence[Slot], levels: CounterLevels
+    ) -> CounterLevels:
+        occupied = {slot.key: self._occupy(slot, call_id) for slot in slots}
+        if all(occupied.values()):
+            return levels._replace(accepted=True)
+        self.release(call_id, [key for key, is_occupied in occupied.items() if is_occupied])
+        return levels._replace(slots=[0 if occupied[slot.key] else slot.maximum for slot in slots])
 
-    def _changed(self, key: str, change: int) -> int:
-        """Raises ValueError where there is no such counter."""
-        if not self._forgets_time:
+    def _increment(self, increment: Increment) -> int:
+        self._cache.add(increment.key, 0, increment.seconds + COUNTER_GRACE_SECONDS)
+        return self._add_to_counter(increment.key, increment.units)
+
+    def _add_to_counter(self, key: str, change: int) -> int:
+        """Return the new count. Raises ValueError if there is no such counter."""
+        if not self._incr_resets_ttl:
             return int(
                 self._cache.incr(key, change) if change >= 0 else self._cache.decr(key, -change)
             )
-        held = self._cache.get(key)
-        if held is None:
+        count = self._cache.get(key)
+        if count is None:
             raise ValueError(key)
-        self._cache.set(key, int(held) + change, LONGEST)
-        return int(held) + change
+        self._cache.set(key, int(count) + change, MAX_TTL_SECONDS)
+        return int(count) + change
 
-    def _place(self, slot: Slot, member: str) -> str | None:
-        for key in self._free(slot):
-            if self._cache.add(key, member, LEASE):
-                _places[slot.key, member] = key
-                return key
-        return None
+    def _occupy(self, slot: Slot, call_id: str) -> bool:
+        for key in self._candidate_keys(slot):
+            if self._cache.add(key, call_id, SLOT_TTL_SECONDS):
+                _occupied[slot.key, call_id] = key
+                return True
+        return False
 
-    def _free(self, slot: Slot) -> Iterator[str]:
-        """Keys that may be free: any one, then all that seem to be."""
-        if slot.most:
-            yield f"{slot.key}.{random.randrange(slot.most)}"  # noqa: S311  no secret
-        taken = self._taken(slot)
-        free = [key for key in _keys(slot) if key not in taken]
+    def _candidate_keys(self, slot: Slot) -> Iterator[str]:
+        """Yield keys that may be free: a random one, then all that look free."""
+        if slot.maximum:
+            yield f"{slot.key}.{random.randrange(slot.maximum)}"  # noqa: S311  no secret
+        occupied = self._occupied_keys(slot)
+        free = [key for key in _cache_keys(slot) if key not in occupied]
         random.shuffle(free)
         yield from free
 
-    def _taken(self, slot: Slot) -> Mapping[str, Any]:
-        keys = _keys(slot)
+    def _occupied_keys(self, slot: Slot) -> Mapping[str, Any]:
+        keys = _cache_keys(slot)
         batches = (
-            keys[start : start + MOST_AT_ONCE] for start in range(0, len(keys), MOST_AT_ONCE)
+            keys[start : start + MAX_KEYS_PER_QUERY]
+            for start in range(0, len(keys), MAX_KEYS_PER_QUERY)
         )
         return {
-            key: member for batch in batches for key, member in self._cache.get_many(batch).items()
+            key: call_id
+            for batch in batches
+            for key, call_id in self._cache.get_many(batch).items()
         }
 
-    def add(self, changes: Sequence[tuple[str, int]]) -> None:
+    def adjust(self, changes: Sequence[tuple[str, int]]) -> None:
         for key, change in changes:
             try:
-                level = self._changed(key, change)
-                if level < 0:  # the cache was flushed since
-                    self._changed(key, -level)
+                count = self._add_to_counter(key, change)
+                if count < 0:  # the cache was flushed in the meantime
+                    self._add_to_counter(key, -count)
             except ValueError:
-                continue  # the counter's time is over
+                continue  # the counter has expired
 
-    def leave(self, member: str, slots: Sequence[str]) -> None:
+    def release(self, call_id: str, slot_keys: Sequence[str]) -> None:
+        for slot_key in slot_keys:
+            key = _occupied.pop((slot_key, call_id), None)
+            if key is not None and self._cache.get(key) == call_id:
+                self._cache.delete(key)
+
+    def renew(self, slots: Sequence[tuple[str, str]]) -> None:
         for slot in slots:
-            place = _places.pop((slot, member), None)
-            if place is not None and self._cache.get(place) == member:
-                self._cache.delete(place)
-
-    def renew(self, held: Sequence[tuple[str, str]]) -> None:
-        for name in held:
-            place, member = _places.get(name), name[1]
-            if place is None:
+            key, call_id = _occupied.get(slot), slot[1]
+            if key is None:
                 continue
-            if self._cache.get(place) == member:
-                self._cache.touch(place, LEASE)
+            if self._cache.get(key) == call_id:
+                self._cache.touch(key, SLOT_TTL_SECONDS)
             else:
-                self._cache.add(place, member, LEASE)
-            if name not in _places:  # left meanwhile
-                self._cache.delete(place)
+                self._cache.add(key, call_id, SLOT_TTL_SECONDS)
+            if slot not in _occupied:  # released in the meantime
+                self._cache.delete(key)
 
-    def levels(self, counts: Sequence[str], slots: Sequence[Slot]) -> Levels:
-        told = self._cache.get_many(counts)
-        return Levels(
-            [int(told.get(key) or 0) for key in counts],
-            [len(self._taken(slot)) for slot in slots],
+    def levels(self, counter_keys: Sequence[str], slots: Sequence[Slot]) -> CounterLevels:
+        counts = self._cache.get_many(counter_keys)
+        return CounterLevels(
+            [int(counts.get(key) or 0) for key in counter_keys],
+            [len(self._occupied_keys(slot)) for slot in slots],
             False,
         )
 
 
-def _keys(slot: Slot) -> list[str]:
-    return [f"{slot.key}.{place}" for place in range(slot.most)]
+def _cache_keys(slot: Slot) -> list[str]:
+    return [f"{slot.key}.{number}" for number in range(slot.maximum)]

@@ -1,29 +1,35 @@
-"""Counters in Redis: one script, one round trip for all counters of a call. All clocks are
-Redis's."""
+"""Counters in Redis: one script and one round trip for all counters of a call. Only the clock of
+Redis is used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from native_api.limits.counters.base import AFTERWARDS, LEASE, Count, Levels, Slot
+from native_api.limits.counters.base import (
+    COUNTER_GRACE_SECONDS,
+    SLOT_TTL_SECONDS,
+    CounterLevels,
+    Increment,
+    Slot,
+)
 
-TAKE: Final = """
+ACQUIRE_SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local counts = tonumber(ARGV[1])
-local held, room = {}, 1
+local levels, fits = {}, 1
 for i, key in ipairs(KEYS) do
   if i <= counts then
-    held[i] = tonumber(redis.call('GET', key) or '0')
-    if held[i] + tonumber(ARGV[3 * i + 2]) > tonumber(ARGV[3 * i + 1]) then room = 0 end
+    levels[i] = tonumber(redis.call('GET', key) or '0')
+    if levels[i] + tonumber(ARGV[3 * i + 2]) > tonumber(ARGV[3 * i + 1]) then fits = 0 end
   else
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-    held[i] = redis.call('ZCARD', key)
-    if held[i] >= tonumber(ARGV[3 * i + 1]) then room = 0 end
+    levels[i] = redis.call('ZCARD', key)
+    if levels[i] >= tonumber(ARGV[3 * i + 1]) then fits = 0 end
   end
 end
-if room == 1 then
+if fits == 1 then
   for i, key in ipairs(KEYS) do
     if i <= counts then
       redis.call('INCRBY', key, ARGV[3 * i + 2])
@@ -33,13 +39,13 @@ if room == 1 then
     redis.call('PEXPIRE', key, ARGV[3 * i + 3])
   end
 end
-held[#KEYS + 1] = room
-return held
+levels[#KEYS + 1] = fits
+return levels
 """
-"""ARGV: the number of counters, the member, the lease; then for each key: most, wanted,
-milliseconds to live. All clocks are Redis's."""
+"""ARGV: the number of counters, the call id, the seconds that a slot is held; then for each key:
+its maximum, the units to add, milliseconds to live."""
 
-ADD: Final = """
+ADJUST_SCRIPT: Final = """
 for i, key in ipairs(KEYS) do
   if redis.call('EXISTS', key) == 1 then
     local level = redis.call('INCRBY', key, ARGV[i])
@@ -48,32 +54,34 @@ for i, key in ipairs(KEYS) do
 end
 """
 
-RENEW: Final = """
+RENEW_SCRIPT: Final = """
 local time = redis.call('TIME')
-local until_ = tonumber(time[1]) + tonumber(ARGV[1])
+local expires_at = tonumber(time[1]) + tonumber(ARGV[1])
 for i, key in ipairs(KEYS) do
-  redis.call('ZADD', key, until_, ARGV[i + 1])
+  redis.call('ZADD', key, expires_at, ARGV[i + 1])
   redis.call('PEXPIRE', key, ARGV[1] * 2000)
 end
 """
 
-LEVELS: Final = """
+LEVELS_SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
-local held = {}
+local levels = {}
 for i, key in ipairs(KEYS) do
   if i <= tonumber(ARGV[1]) then
-    held[i] = tonumber(redis.call('GET', key) or '0')
+    levels[i] = tonumber(redis.call('GET', key) or '0')
   else
-    held[i] = redis.call('ZCOUNT', key, '(' .. string.format('%.6f', now), '+inf')
+    levels[i] = redis.call('ZCOUNT', key, '(' .. string.format('%.6f', now), '+inf')
   end
 end
-return held
+return levels
 """
 
 
-class Redis:
-    shared = True
+class RedisStore:
+    """A counter is a number. The slots under a key are a sorted set: call id -> when it expires."""
+
+    is_shared = True
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
@@ -82,46 +90,54 @@ class Redis:
             if hasattr(cache, "_cache")
             else cache.client.get_client(write=True)
         )
-        self._take, self._add, self._renew, self._levels = (
-            client.register_script(script) for script in (TAKE, ADD, RENEW, LEVELS)
+        self._acquire, self._adjust, self._renew, self._levels = (
+            client.register_script(script)
+            for script in (ACQUIRE_SCRIPT, ADJUST_SCRIPT, RENEW_SCRIPT, LEVELS_SCRIPT)
         )
         self._client = client
 
-    def _key(self, key: str) -> str:
+    def _redis_key(self, key: str) -> str:
         return str(self._cache.make_key(key))
 
-    def take(self, member: str, counts: Sequence[Count], slots: Sequence[Slot]) -> Levels:
-        told: list[Any] = [len(counts), member, LEASE]
-        for count in counts:
-            told += [count.most, count.wanted, int((count.seconds + AFTERWARDS) * 1000)]
+    def acquire(
+        self, call_id: str, increments: Sequence[Increment], slots: Sequence[Slot]
+    ) -> CounterLevels:
+        arguments: list[Any] = [len(increments), call_id, SLOT_TTL_SECONDS]
+        for increment in increments:
+            milliseconds = int((increment.seconds + COUNTER_GRACE_SECONDS) * 1000)
+            arguments += [increment.maximum, increment.units, milliseconds]
         for slot in slots:
-            told += [slot.most, 1, int(LEASE * 2000)]
-        held = self._take(
+            arguments += [slot.maximum, 1, int(SLOT_TTL_SECONDS * 2000)]
+        levels = self._acquire(
             keys=[
-                *(self._key(count.key) for count in counts),
-                *(self._key(slot.key) for slot in slots),
+                *(self._redis_key(increment.key) for increment in increments),
+                *(self._redis_key(slot.key) for slot in slots),
             ],
-            args=told,
+            args=arguments,
         )
-        return Levels(held[: len(counts)], held[len(counts) : -1], bool(held[-1]))
-
-    def add(self, changes: Sequence[tuple[str, int]]) -> None:
-        self._add(
-            keys=[self._key(key) for key, _ in changes], args=[change for _, change in changes]
+        return CounterLevels(
+            levels[: len(increments)], levels[len(increments) : -1], bool(levels[-1])
         )
 
-    def leave(self, member: str, slots: Sequence[str]) -> None:
+    def adjust(self, changes: Sequence[tuple[str, int]]) -> None:
+        self._adjust(
+            keys=[self._redis_key(key) for key, _ in changes],
+            args=[change for _, change in changes],
+        )
+
+    def release(self, call_id: str, slot_keys: Sequence[str]) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        for key in slots:
-            pipeline.zrem(self._key(key), member)
+        for key in slot_keys:
+            pipeline.zrem(self._redis_key(key), call_id)
         pipeline.execute()
 
-    def renew(self, held: Sequence[tuple[str, str]]) -> None:
+    def renew(self, slots: Sequence[tuple[str, str]]) -> None:
         self._renew(
-            keys=[self._key(key) for key, _ in held], args=[LEASE, *(member for _, member in held)]
+            keys=[self._redis_key(key) for key, _ in slots],
+            args=[SLOT_TTL_SECONDS, *(call_id for _, call_id in slots)],
         )
 
-    def levels(self, counts: Sequence[str], slots: Sequence[Slot]) -> Levels:
-        keys = [*counts, *(slot.key for slot in slots)]
-        held = self._levels(keys=[self._key(key) for key in keys], args=[len(counts)])
-        return Levels(held[: len(counts)], held[len(counts) :], False)
+    def levels(self, counter_keys: Sequence[str], slots: Sequence[Slot]) -> CounterLevels:
+        keys = [*counter_keys, *(slot.key for slot in slots)]
+        levels = self._levels(keys=[self._redis_key(key) for key in keys], args=[len(counter_keys)])
+        return CounterLevels(levels[: len(counter_keys)], levels[len(counter_keys) :], False)

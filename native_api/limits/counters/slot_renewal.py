@@ -1,7 +1,7 @@
-"""Keeping the slots of running calls: a thread renews them, as long as there are any that other
-processes can see.
+"""A thread that renews the slots of running calls, while there are any that other processes see.
 
-The cache is never asked under the lock, which event loops take: one that hangs must not stop them.
+The cache is never called under the lock, which event loops take: a cache that hangs must not block
+them.
 """
 
 from __future__ import annotations
@@ -16,69 +16,69 @@ from native_api.logs import get_logger
 
 logger = get_logger("native_api.limits")
 
-EVERY: Final = counters.LEASE / 3
-"""Seconds between two renewals."""
+RENEWAL_INTERVAL_SECONDS: Final = counters.SLOT_TTL_SECONDS / 3
+
+THREAD_NAME: Final = "native-api-slot-renewal"
 
 
-class Leases:
-    """Slots by the call that holds them."""
+class SlotRenewal:
+    """The slots to renew, by the call that holds them."""
 
     def __init__(self) -> None:
-        self.start_anew()
+        self.reset()
 
-    def start_anew(self) -> None:
-        """Hold nothing."""
+    def reset(self) -> None:
+        """Forget all slots."""
         self._lock = threading.Lock()
-        self._held: dict[str, Sequence[str]] = {}
+        self._slots: dict[str, Sequence[str]] = {}
         self._thread: threading.Thread | None = None
         self._pause = threading.Event()
 
-    def hold(self, member: str, slots: Sequence[str]) -> None:
+    def hold(self, call_id: str, slot_keys: Sequence[str]) -> None:
+        """Renew these slots until they are released."""
         with self._lock:
-            self._held[member] = slots
+            self._slots[call_id] = slot_keys
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="native-api-leases", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
                 self._thread.start()
 
-    def leave(self, member: str, slots: Sequence[str]) -> None:
-        """Raises what the cache raises; the slots are then free when their lease is over."""
+    def release(self, call_id: str, slot_keys: Sequence[str]) -> None:
+        """Free the slots. Raises any exception of the cache; the slots then expire."""
         with self._lock:
-            self._held.pop(member, None)
-        counters.store().leave(member, slots)
+            self._slots.pop(call_id, None)
+        counters.store().release(call_id, slot_keys)
 
     def _run(self) -> None:
-        while not self._pause.wait(EVERY):
+        while not self._pause.wait(RENEWAL_INTERVAL_SECONDS):
             with self._lock:
-                if not self._held:
+                if not self._slots:
                     self._thread = None
                     return
-                held = dict(self._held)
+                slots = dict(self._slots)
             try:
-                self._renew(held)
-            except Exception as error:  # each cache backend has exceptions of its own
+                self._renew(slots)
+            except Exception as error:  # each cache backend has its own exceptions
                 logger.warning(
                     "Slots of running requests cannot be renewed (%s).", type(error).__name__
                 )
 
-    def _renew(self, held: dict[str, Sequence[str]]) -> None:
-        """What was left meanwhile may have been held again by this: it is left once more."""
+    def _renew(self, slots: dict[str, Sequence[str]]) -> None:
+        """Renew, then release again what was released meanwhile: it may have been occupied anew."""
         store = counters.store()
-        store.renew([(key, member) for member, keys in held.items() for key in keys])
+        store.renew([(key, call_id) for call_id, keys in slots.items() for key in keys])
         with self._lock:
-            left = [member for member in held if member not in self._held]
-        for member in left:
-            store.leave(member, held[member])
+            released = [call_id for call_id in slots if call_id not in self._slots]
+        for call_id in released:
+            store.release(call_id, slots[call_id])
 
 
-leases: Final = Leases()
+slot_renewal: Final = SlotRenewal()
 
 
 def _after_fork() -> None:
-    """The calls of the parent are not ours."""
-    leases.start_anew()
-    counters.memory.start_anew()
+    """Forget the parent's calls."""
+    slot_renewal.reset()
+    counters.memory_store.reset()
 
 
 if hasattr(os, "register_at_fork"):
