@@ -187,7 +187,10 @@ def _adding_headers(call_record: CallRecord) -> Iterator[None]:
     try:
         yield
     except NativeError as error:
-        error.headers = {**error.headers, **merge_headers(reply_headers(call_record), error.headers)}
+        error.headers = {
+            **error.headers,
+            **merge_headers(reply_headers(call_record), error.headers),
+        }
         raise
 
 

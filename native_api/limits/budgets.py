@@ -139,7 +139,7 @@ def _reserve_with_retries(
         except BudgetExhausted as exhausted:
             if not settlement.expire(alias, [key for key, _ in keyed]):
                 raise _last_to_reset(exhausted, [request for _, request in keyed]) from None
-    raise DatabaseError("The budgets of a call are deleted again and again.")
+    raise DatabaseError("The budgets of a call were deleted or expired in every attempt.")
 
 
 def _with_keys(
