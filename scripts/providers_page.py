@@ -14,7 +14,7 @@ from typing import Any
 from native_api.catalog.presets import PRESETS, Preset
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
-from native_api.dialects.shared.gateway_owned import OWNED
+from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS
 from native_api.types import DIALECT_FIELDS, Quirks
 from native_api.upstream.auth.methods import AUTHORIZERS
 
@@ -110,7 +110,7 @@ next target is tried, and if none is left the answer is a 400 that names the fie
 """
 
 
-OWNED_MEMBERS = """
+OWNED_MEMBERS_SECTION = """
 ## What `provider_options` cannot set
 
 These members of a provider's body come from the unified request alone, which is checked, reserved for and recorded. Options that name one,
@@ -237,9 +237,9 @@ def told(dialect: Dialect, field: str) -> str:
 
 
 def owned_members() -> str:
-    return OWNED_MEMBERS + "".join(
-        f"| `{wire}` | {', '.join(owned_member(*each) for each in OWNED[wire].items())} |\n"
-        for wire in sorted(OWNED)
+    return OWNED_MEMBERS_SECTION + "".join(
+        f"| `{wire}` | {', '.join(owned_member(*each) for each in OWNED_MEMBERS[wire].items())} |\n"
+        for wire in sorted(OWNED_MEMBERS)
     )
 
 

@@ -1,4 +1,4 @@
-"""The wires the gateway speaks. One line per wire."""
+"""The wires that the gateway speaks to providers: one line per wire."""
 
 from __future__ import annotations
 

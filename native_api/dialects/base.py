@@ -1,20 +1,20 @@
-"""What every dialect is. Rules first:
+"""The base classes of every dialect. Rules:
 
-1. Pure: no I/O, no Django, no clock, no randomness. One instance serves all requests at once, so it
-   holds no state.
-2. Every unified field is in exactly one of `renamed`, `built`, `hints`, `refused`; a test walks
-   them.
-3. Nothing is dropped or clamped silently: a hint that the wire cannot say is reported in `omitted`,
-   anything else raises `UnsupportedField`.
-4. Nothing that came with the request, or that is remembered between requests, is changed: options
-   are merged into a copy.
-5. What the gateway owns in a body (`owned`) comes from the unified request alone, and a body that
-   names what a provider keeps (`body_inspection`) is refused unless its provider has an account of its
-   own.
+1. A dialect is pure: no I/O, no Django, no clock, no randomness. One instance serves all requests
+   at once, so it holds no state.
+2. Every unified field is in exactly one of `renamed_fields`, `translated_fields`, `omitted_fields`
+   and `refused_fields`; a test checks it.
+3. Nothing is dropped or clamped silently: a hint that the wire cannot express is reported in
+   `omitted`, anything else raises `UnsupportedField`.
+4. Nothing that came with the request, or that is cached between requests, is changed: options are
+   merged into a copy.
+5. What the gateway owns in a body (`gateway_owned`) comes from the unified request alone. A body
+   that names something a provider stores (`body_inspection`) is refused unless the provider has
+   OWN_ACCOUNT.
 6. Unknown events, fields and finish reasons from a provider are never fatal.
 7. The folded stream equals the complete reply.
-8. Whatever a provider sends is a reply or an UpstreamError: `response`, `feed` and `close` are
-   guarded here, for every dialect.
+8. A provider's answer becomes a reply or an UpstreamError, never another exception: `response`,
+   `feed` and `close` are guarded here, for every dialect.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 import orjson
 
 from native_api.dialects.shared import body_inspection, gateway_owned
+from native_api.dialects.shared.provider_options import find_provider_options, merge_options
+from native_api.dialects.shared.request_fields import is_default, is_hint
 from native_api.dialects.shared.token_counts import join_usage
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
@@ -46,8 +48,10 @@ T = TypeVar("T")
 
 
 def guard(read: Callable[..., T]) -> Callable[..., T]:
-    """`read`, whose every failure is an UpstreamError: a reply in a shape that nobody foresaw is
-    the provider's fault."""
+    """Make `read` raise UpstreamError for every failure.
+
+    A reply of an unexpected shape is the provider's fault, not the gateway's.
+    """
 
     @wraps(read)
     def guarded_read(*arguments: Any, **named: Any) -> T:
@@ -62,7 +66,7 @@ def guard(read: Callable[..., T]) -> Callable[..., T]:
 
 
 def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
-    """The same for what is read lazily."""
+    """The same as `guard` for a method that yields chunks."""
 
     @wraps(read)
     def guarded_read(*arguments: Any) -> list[T]:
@@ -77,7 +81,7 @@ def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
 
 
 def parse_event(event: Event) -> Any:
-    """What an event of a JSON stream says. Raises UpstreamError for anything else."""
+    """The JSON of a stream event. Raises UpstreamError if it is not JSON."""
     try:
         return orjson.loads(event.data)
     except orjson.JSONDecodeError:
@@ -85,9 +89,9 @@ def parse_event(event: Event) -> Any:
 
 
 class StreamParser(ABC):
-    """Turns one reply's events into unified chunks. Fed one event at a time; owns no iterator.
+    """Turns the events of one reply into unified chunks. Fed one event at a time.
 
-    `usage` is true at any moment: what the provider has told so far, None before it told anything.
+    `usage` is correct at any moment: what the provider has reported so far, None before any report.
     """
 
     usage: Usage | None = None
@@ -98,52 +102,49 @@ class StreamParser(ABC):
             if name in cls.__dict__:
                 setattr(cls, name, guard_chunks(cls.__dict__[name]))
 
-    def record_usage(self, told: Usage | None) -> None:
-        """Note what the provider tells of usage now; it never makes less of what was told before
-        than `counts` says."""
-        if told is not None:
-            self.usage = told if self.usage is None else join_usage(self.usage, told)
+    def record_usage(self, usage: Usage | None) -> None:
+        """Add a report of usage to the earlier ones, by the rules of `token_counts`."""
+        if usage is not None:
+            self.usage = usage if self.usage is None else join_usage(self.usage, usage)
 
     def pending_delta(self) -> Json:
-        """What was read of the answer and is in no chunk yet, in the form of a delta. For counting
-        what a broken answer had."""
+        """What was read but is in no chunk yet, as a delta. It is counted if the stream breaks."""
         return {}
 
     @abstractmethod
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        """The chunks this event means, often none. Raises UpstreamError where the event is the
-        provider's error."""
+        """The chunks of this event, often none. Raises UpstreamError if it is an error."""
 
     @abstractmethod
     def close(self) -> Iterable[ChatCompletionChunk]:
-        """The chunks owed at the end of the stream. Raises UpstreamError where the reply was cut
-        short.
+        """The last chunks of the stream. Raises UpstreamError if the reply was cut short.
 
-        The engine calls this once, when the upstream closed the connection cleanly.
+        Called once, when the upstream closed the connection cleanly.
         """
 
 
 class Dialect(ABC):
-    """How one wire is spoken. See the module's rules."""
+    """How the gateway speaks one wire. See the module's rules."""
 
     name: ClassVar[str]
     framing: ClassVar[Framing] = "sse"
     native_format: ClassVar[str] = ""
-    """What this wire's own blocks and reasoning are marked with, where that is not `name`."""
+    """The `format` of this wire's own blocks and reasoning, if it is not `name`."""
 
     renamed_fields: ClassVar[Mapping[str, str]]
-    """Unified field -> body field, copied as it is."""
+    """Unified field -> body field; the value is copied as it is."""
     translated_fields: ClassVar[frozenset[str]]
-    """Unified fields that `build` translates."""
+    """Unified fields that `build_body` translates."""
     omitted_fields: ClassVar[frozenset[str]] = frozenset()
-    """Unified fields this wire cannot say and that do not change the answer's meaning: left out and
-    reported."""
+    """Unified fields this wire cannot express, whose loss does not change the answer's meaning:
+    left out and reported."""
     refused_fields: ClassVar[frozenset[str]] = frozenset()
-    """Unified fields this wire cannot say and that do: the target is unsuitable."""
+    """Unified fields this wire cannot express, whose loss would change the answer's meaning: the
+    target is unsuitable."""
 
     remote_files: ClassVar[frozenset[str]] = frozenset()
     """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must
-    come inline."""
+    be inline."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -153,22 +154,11 @@ class Dialect(ABC):
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         """The upstream request for this chat at this target. Raises InvalidRequest."""
         self.check_provider_content(chat)
-        body: Json = {}
         omitted: list[str] = []
-        chat = _without_storing(chat, target, omitted)
+        chat = _disable_storing(chat, target, omitted)
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
-        for name, value in chat.items():
-            if name in ROUTING_FIELDS or value is None:
-                continue
-            if name in self.refused_fields or (
-                name in unsupported and name not in self.omitted_fields and not is_hint(name)
-            ):
-                self.refuse_field(name, value)
-            elif name in self.omitted_fields or name in unsupported:
-                omitted.append(name)
-            elif name in self.renamed_fields:
-                body[self.renamed_fields[name]] = value
+        body = self._rename_fields(chat, unsupported, omitted)
         supported: Any = (
             {name: value for name, value in chat.items() if name not in unsupported}
             if unsupported
@@ -187,9 +177,29 @@ class Dialect(ABC):
             self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content
         )
 
+    def _rename_fields(
+        self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
+    ) -> Json:
+        """A body of the renamed fields. Refuses or omits what the target does not take."""
+        body: Json = {}
+        for name, value in chat.items():
+            if name in ROUTING_FIELDS or value is None:
+                continue
+            if name in self.refused_fields or (
+                name in unsupported and name not in self.omitted_fields and not is_hint(name)
+            ):
+                self.refuse_field(name, value)
+            elif name in self.omitted_fields or name in unsupported:
+                omitted.append(name)
+            elif name in self.renamed_fields:
+                body[self.renamed_fields[name]] = value
+        return body
+
     def read_options(self, chat: ChatRequest, target: Target) -> Json:
-        """The caller's own additions for this target, none of them a member that the gateway owns.
-        Raises UnsupportedField."""
+        """The caller's `provider_options` for this target.
+
+        Raises UnsupportedField if one sets a member that the gateway owns.
+        """
         name, options = find_provider_options(chat, target)
         gateway_owned.check_options(
             self.name, options, f"provider_options.{name}", target.provider.own_account
@@ -197,137 +207,82 @@ class Dialect(ABC):
         return options
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        """Fields this target refuses although its wire has them."""
+        """Fields that this target refuses although its wire has them."""
         return target.provider.quirks.unsupported
 
     def refuse_field(self, name: str, value: Any) -> None:
-        """Raise for a field the wire cannot say, unless its value asks for nothing (`n: 1`, `tools:
-        []`)."""
+        """Raise UnsupportedField, unless the value is the default (`n: 1`, `tools: []`)."""
         if not is_default(name, value):
             raise UnsupportedField(name, "this provider has no such field")
 
     def check_provider_content(self, chat: ChatRequest) -> None:
-        """Raise for blocks of another wire's own that the client wrote; those of a model's reply
-        are left out where they mean nothing."""
-        for position, message in enumerate(chat["messages"]):
+        """Raise UnsupportedField for another wire's blocks in messages that the client wrote.
+
+        Those in a model's own message are left out instead: they only repeat its reply.
+        """
+        for index, message in enumerate(chat["messages"]):
             if message.get("provider_content") and message["role"] != "assistant":
                 for item in message["provider_content"]:
                     if item.get("format") != (self.native_format or self.name):
                         raise UnsupportedField(
-                            f"messages[{position}].provider_content",
+                            f"messages[{index}].provider_content",
                             "these blocks are for another kind of provider",
                         )
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
-        """Put the caller's own additions for this target into the body."""
+        """Merge the caller's `provider_options` for this target into the body."""
         merge_options(body, options)
 
     @abstractmethod
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        """Fill `body` with everything that is more than a rename; append to `omitted` what had to
-        be left out."""
+        """Add all `translated_fields` to `body`, and to `omitted` the paths that are left out."""
 
     @abstractmethod
     def url(self, chat: ChatRequest, target: Target) -> str: ...
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
-        """Headers of the wire itself; the provider's own and the credentials are added by the
-        engine."""
+        """The wire's own headers. `upstream` adds the provider's and the credentials."""
         return {}
 
     def pop_headers(self, body: Json) -> dict[str, str]:
-        """Takes members out of the finished body that the wire has as headers."""
+        """Remove the members of the finished body that the wire sends as headers."""
         return {}
 
     @abstractmethod
     def response(self, body: Json, target: Target) -> ChatCompletion:
-        """The unified reply. Raises UpstreamError where the body is an error or no reply at all."""
+        """The unified reply. Raises UpstreamError if the body is an error or not a reply."""
 
     def unfinished_state(self, body: Any) -> str:
-        """The state of a reply whose answer the provider is yet to write, which nobody would count;
-        "" for any other."""
+        """The state of a reply that the provider has not written yet, "" for any other reply.
+
+        Nobody would count such a reply's tokens, so it is not accepted.
+        """
         return ""
 
     @abstractmethod
     def stream(self, target: Target) -> StreamParser:
-        """A fresh parser for one reply."""
+        """A new parser for one reply."""
 
     @abstractmethod
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        """What a non-2xx answer means. `headers` has lower-case names; `body` may be anything."""
+        """The error of a non-2xx answer. Names in `headers` are lower-case."""
 
 
-HINT_FIELDS = frozenset(
-    {
-        "seed", "presence_penalty", "frequency_penalty", "logit_bias", "temperature", "top_p", "verbosity",
-        "reasoning_effort", "parallel_tool_calls", "prediction", "metadata", "user", "safety_identifier",
-        "prompt_cache_key", "service_tier", "store",
-    }
-)  # fmt: skip
-"""Unified fields whose loss changes how an answer is made or kept, not what it means."""
-
-
-def is_hint(name: str) -> bool:
-    return name in HINT_FIELDS
-
-
-DEFAULT_VALUES: Mapping[str, Any] = {
-    "n": 1,
-    "tool_choice": "auto",
-    "response_format": {"type": "text"},
-    "modalities": ["text"],
-}
-"""Values that ask for what a model does anyway."""
-
-
-def is_default(name: str, value: Any) -> bool:
-    """Empty `web_search_options` do ask: for a search as it is done by default."""
-    if name == "web_search_options":
-        return False
-    return value in (None, False, [], {}, "") or (
-        name in DEFAULT_VALUES and value == DEFAULT_VALUES[name]
-    )
-
-
-def find_provider_options(chat: ChatRequest, target: Target) -> tuple[str, Json]:
-    """The name and the members of the caller's own additions for this target: by the provider's
-    name, else by its dialect's."""
-    options = chat.get("provider_options") or {}
-    name = target.provider.name if target.provider.name in options else target.provider.dialect
-    return name, options.get(name) or {}
-
-
-def _without_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> ChatRequest:
-    """What a provider stores is there for all callers of its key, so it is asked not to."""
+def _disable_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> ChatRequest:
+    """Ask the provider not to store: all callers of its key could read what it stores."""
     if not chat.get("store") or target.provider.own_account:
         return chat
     omitted.append("store")
     return {**chat, "store": False}
 
 
-def merge_options(body: Json, options: Mapping[str, Any]) -> None:
-    """Merge `options` into `body`, objects member by member, anything else replaced. Changes `body`
-    itself and nothing in it."""
-    for name, value in options.items():
-        body[name] = _merged(body.get(name), value)
-
-
-def _merged(present: Any, value: Any) -> Any:
-    """`value` in place of, or merged into, what is present. Objects are made new; they may be the
-    client's, or remembered."""
-    if not isinstance(value, Mapping):
-        return value
-    members = dict(present) if isinstance(present, Mapping) else {}
-    for name, member in value.items():
-        members[name] = _merged(members.get(name), member)
-    return members
-
-
 def encode(body: Json) -> bytes:
-    """The body in JSON. Raises InvalidRequest where it is nested more deeply than can be written,
-    though not than can be read."""
+    """The body in JSON. Raises InvalidRequest if it is nested too deeply.
+
+    orjson reads deeper nesting than it writes.
+    """
     try:
         return orjson.dumps(body)
     except TypeError:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.body_inspection import is_address, is_plain_request
-from native_api.dialects.shared.gateway_owned import OWNED
+from native_api.dialects.shared.body_inspection import is_plain_request, is_url
+from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider
 from native_api.upstream.files.inline import refuse_addresses
@@ -133,7 +133,7 @@ def test_an_earlier_sound_cannot_be_named() -> None:
     assert error.param == "messages[1].audio.id"
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_a_clients_own_data_may_hold_such_names(wire: str) -> None:
     """Arguments, results and schemas of the client's tools, and text."""
     names = {"file_id": "file-1", "container": "c", "uri": "s3://a/b", "url": "http://10.0.0.1/"}
@@ -301,7 +301,7 @@ def test_no_address_reaches_a_provider_inside_by_a_block(wire: str) -> None:
      "ftp://a", "//169.254.169.254/", "\\\\server\\share", "gopher://a", "ws:a"],
 )  # fmt: skip
 def test_whatever_a_url_parser_takes_for_an_address_is_one(text: str) -> None:
-    assert is_address(text)
+    assert is_url(text)
 
 
 @pytest.mark.parametrize(
@@ -317,4 +317,4 @@ def test_whatever_a_url_parser_takes_for_an_address_is_one(text: str) -> None:
     ],
 )
 def test_data_and_words_are_not_addresses(text: str) -> None:
-    assert not is_address(text)
+    assert not is_url(text)

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.base import merge_options
 from native_api.dialects.shared.gateway_owned import (
-    OWNED,
+    OWNED_MEMBERS,
     read_choice_count,
     read_output_limit,
     read_requested_tier,
 )
+from native_api.dialects.shared.provider_options import merge_options
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
 
@@ -82,10 +82,10 @@ def spellings(path: str) -> set[str]:
 VALUES = [None, 1, 0, -1, 100_000.0, "100000", True, False, [], {}, 10**30]
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_no_option_sets_a_member_that_the_gateway_owns(wire: str) -> None:
     """Every member, in every spelling that a server may accept, with every kind of value."""
-    for path in OWNED[wire]:
+    for path in OWNED_MEMBERS[wire]:
         for spelling in spellings(path):
             for value in VALUES:
                 assert refused(wire, nested(spelling, value)).param == place(
@@ -97,30 +97,30 @@ def place(path: str) -> str:
     return path.replace("[]", "[0]")
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 @pytest.mark.parametrize("value", [None, 0, "x", [1]], ids=str)
 def test_no_option_puts_another_value_around_an_owned_member(wire: str, value: Any) -> None:
     """`{"generationConfig": null}` would remove the limit of the output."""
     for parent in {
-        path.partition(".")[0] for path in OWNED[wire] if "." in path and "[]" not in path
+        path.partition(".")[0] for path in OWNED_MEMBERS[wire] if "." in path and "[]" not in path
     }:
         assert refused(wire, {parent: value}).param == f"provider_options.p.{parent}"
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_what_a_provider_keeps_may_be_named_if_the_site_says_that_all_callers_share_it(
     wire: str,
 ) -> None:
-    for path in [path for path, kind in OWNED[wire].items() if kind == "state"]:
+    for path in [path for path, kind in OWNED_MEMBERS[wire].items() if kind == "state"]:
         assert body_of(wire, nested(path, "x"), target(wire, own_account=True))
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_other_options_are_merged(wire: str) -> None:
     assert body_of(wire, {"top_secret": {"a": [1]}})["top_secret"] == {"a": [1]}
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_providers_are_asked_not_to_store(wire: str) -> None:
     request = DIALECTS[wire].request({"model": "m", "messages": HI, "store": True}, target(wire))
     assert request.body.get("store") in (None, False)
@@ -134,7 +134,7 @@ def test_a_provider_whose_account_all_callers_share_stores_what_a_client_wants_s
     assert body_of(wire, at=target(wire, own_account=True), store=True)["store"] is True
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_the_limit_and_the_number_of_answers_are_read_from_the_body_as_it_is_sent(
     wire: str,
 ) -> None:
@@ -209,7 +209,7 @@ SCHEMA = {
 }
 
 
-@pytest.mark.parametrize("wire", OWNED)
+@pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_one_callers_options_never_reach_another_callers_request(wire: str) -> None:
     """Schemas are adapted once and remembered: what Alice merges into hers is not there for Bob."""
     answer: Any = {

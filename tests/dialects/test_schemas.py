@@ -235,7 +235,7 @@ def request(name: str, chat: Any) -> Any:
 def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(
     name: str, schema: Schema
 ) -> None:
-    with pytest.raises(UnsupportedField, match="a JSON schema may have at most") as caught:
+    with pytest.raises(UnsupportedField, match="takes a JSON schema of at most") as caught:
         request(name, chat_with_answer(schema))
     assert caught.value.param == "response_format.json_schema.schema"
 

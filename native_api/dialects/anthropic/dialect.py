@@ -33,12 +33,8 @@ from native_api.dialects.anthropic.tools import (
     is_forced,
     merge_tools,
 )
-from native_api.dialects.base import (
-    Dialect,
-    StreamParser,
-    find_provider_options,
-    merge_options,
-)
+from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.shared.provider_options import find_provider_options, merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
     read_max_tokens,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import quote
 
-from native_api.dialects.base import Dialect, Framing, StreamParser, merge_options
+from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.dialects.bedrock.errors import read_error
 from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import (
@@ -32,6 +32,7 @@ from native_api.dialects.bedrock.schema import build_text_format
 from native_api.dialects.bedrock.stream import BedrockStream
 from native_api.dialects.bedrock.tool_history import write_as_text
 from native_api.dialects.bedrock.tools import ToolConfigBuilder
+from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
     read_max_tokens,

@@ -14,13 +14,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.base import Dialect, StreamParser, merge_options
+from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.cohere.errors import read_error
 from native_api.dialects.cohere.messages import MessageTranslator
 from native_api.dialects.cohere.models import add_reasoning
 from native_api.dialects.cohere.reply import build_reply
 from native_api.dialects.cohere.stream import CohereStream
 from native_api.dialects.cohere.tools import add_response_format, add_tools
+from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
     read_max_tokens,

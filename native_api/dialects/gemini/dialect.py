@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from native_api.dialects.base import Dialect, StreamParser, merge_options
+from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.gemini.errors import read_error
 from native_api.dialects.gemini.messages import MessageTranslator
 from native_api.dialects.gemini.models import build_thinking_config, read_generation
@@ -25,6 +25,7 @@ from native_api.dialects.gemini.reply import build_reply
 from native_api.dialects.gemini.stream import GeminiStream
 from native_api.dialects.gemini.tools import add_response_format, build_tool_choice, build_tools
 from native_api.dialects.shared import vertex_urls
+from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target

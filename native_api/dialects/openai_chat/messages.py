@@ -83,7 +83,7 @@ class MessageTranslator:
         else:
             told["name"] = name
 
-    # --- the model's turns ---------------------------------------------------------------------------------
+    # --- the model's turns ------------------------------------------------------------------------
 
     def _assistant(self, message: Mapping[str, Any]) -> Json | None:
         told: Json = {"content": self._parts.answer(message)}
@@ -179,7 +179,7 @@ class MessageTranslator:
         digest = hashlib.sha256(call_id.encode("utf-8", "replace")).digest()
         return "".join(LETTERS[byte % len(LETTERS)] for byte in digest[:length])
 
-    # --- tool results --------------------------------------------------------------------------------------
+    # --- tool results -----------------------------------------------------------------------------
 
     def _result(self, message: Mapping[str, Any], place: str) -> Json:
         call_id = self._id(message.get("tool_call_id") or message["name"])

@@ -239,7 +239,7 @@ def _told_by(item: Json) -> str:
     return item.get("text") or item.get("summary") or ""
 
 
-# --- the complete reply ------------------------------------------------------------------------------------
+# --- the complete reply ---------------------------------------------------------------------------
 
 
 def build_reply(body: Any, quirks: Quirks) -> ChatCompletion:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from native_api.dialects.base import Dialect, StreamParser, merge_options
+from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.openai_chat.models import (
     can_reason,
     family_of,
@@ -31,6 +31,7 @@ from native_api.dialects.openai_responses.stream import ResponsesStream
 from native_api.dialects.openai_responses.tools import choice_of, text_of, tools_of
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.provider_content import read_own_reasoning
+from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import check_text_only, read_max_tokens
 from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
@@ -39,7 +40,8 @@ from native_api.types import ChatCompletion, ChatRequest, Json, Target
 RENAMED: Final = {
     name: name
     for name in (
-        "temperature", "top_p", "parallel_tool_calls", "service_tier", "prompt_cache_key", "safety_identifier", "metadata", "user",
+        "temperature", "top_p", "parallel_tool_calls", "service_tier", "prompt_cache_key",
+        "safety_identifier", "metadata", "user",
     )
 }  # fmt: skip
 
@@ -49,8 +51,9 @@ class OpenAIResponses(Dialect):
     renamed_fields: ClassVar[Mapping[str, str]] = RENAMED
     translated_fields = frozenset(
         {
-            "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "response_format", "reasoning_effort", "verbosity",
-            "logprobs", "top_logprobs", "store", "web_search_options", "modalities",
+            "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice",
+            "response_format", "reasoning_effort", "verbosity", "logprobs", "top_logprobs", "store",
+            "web_search_options", "modalities",
         }
     )  # fmt: skip
     omitted_fields = frozenset(

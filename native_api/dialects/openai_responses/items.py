@@ -86,7 +86,7 @@ class Output:
             here["calls"] = self.calls
         return here
 
-    # --- messages ------------------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     def text(self, item: Item, part: int, piece: str) -> Json:
         item.starts.setdefault(part, self._length)
@@ -140,7 +140,7 @@ class Output:
         for told in (content.get("annotations") or [])[item.told.get(("annotation", part), 0) :]:
             self.annotation(item, part, told)
 
-    # --- tool calls ----------------------------------------------------------------------------------------
+    # --- tool calls -------------------------------------------------------------------------------
 
     def call(self, item: Item, told: Json) -> Json:
         """The first piece of a call: its id and name, and what came of its arguments before
@@ -182,7 +182,7 @@ class Output:
             words = "{}"
         yield self.words(item, told["type"], words[item.said.get(("words", 0), 0) :])
 
-    # --- reasoning -----------------------------------------------------------------------------------------
+    # --- reasoning --------------------------------------------------------------------------------
 
     def thought(self, item: Item, item_id: str | None, kind: str, part: int, piece: str) -> Json:
         """A piece of a summary (`summary`) or of the reasoning itself (`text`)."""
@@ -229,7 +229,7 @@ class Output:
             # A stored conversation is told by its items' ids alone.
             yield self._detail(item, {"type": "reasoning.summary", "summary": ""}, item_id)
 
-    # --- everything else -----------------------------------------------------------------------------------
+    # --- everything else --------------------------------------------------------------------------
 
     def _block(self, item: Item, block: Json) -> Json:
         told: Json = {"format": WIRE, "index": self._blocks, "block": block, **item.here}

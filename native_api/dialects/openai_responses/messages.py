@@ -75,7 +75,7 @@ class MessageTranslator:
             told["prompt_cache_breakpoint"] = {"mode": "explicit"}
         return told
 
-    # --- the model's turns ---------------------------------------------------------------------------------
+    # --- the model's turns ------------------------------------------------------------------------
 
     def _assistant(self, message: Mapping[str, Any], place: str) -> None:
         calls = [_call(call) for call in message.get("tool_calls") or ()]
@@ -101,7 +101,7 @@ class MessageTranslator:
             )
         return message.get("content") or audio["transcript"]
 
-    # --- tool results --------------------------------------------------------------------------------------
+    # --- tool results -----------------------------------------------------------------------------
 
     def _result(self, message: Mapping[str, Any], place: str) -> Json:
         call_id = message.get("tool_call_id") or message["name"]

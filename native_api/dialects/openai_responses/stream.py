@@ -77,7 +77,7 @@ class ResponsesStream(StreamParser):
         unsaid = ["".join(pieces) for pieces in self._unsaid.values()]
         return {"provider_content": [{"block": {"unsaid": [*unsaid, *self._output.held()]}}]}
 
-    # --- the response itself -------------------------------------------------------------------------------
+    # --- the response itself ----------------------------------------------------------------------
 
     def _state(self, told: Json) -> Iterable[Json]:
         response = told.get("response") or {}
@@ -108,7 +108,7 @@ class ResponsesStream(StreamParser):
         cited = {"annotations": self._output.annotations} if self._output.annotations else {}
         yield {**cited, "finish_reason": finish_reason(response, bool(self._output.calls))}
 
-    # --- items ---------------------------------------------------------------------------------------------
+    # --- items ------------------------------------------------------------------------------------
 
     def _item(self, told: Json) -> Item:
         return self._output.item(self._output.key(told.get("output_index"), told.get("item_id")))
@@ -182,7 +182,7 @@ class ResponsesStream(StreamParser):
     def _transcript(self, told: Json) -> Iterable[Json]:
         return ({"audio": {"transcript": told.get("delta") or ""}},)
 
-    # --- chunks --------------------------------------------------------------------------------------------
+    # --- chunks -----------------------------------------------------------------------------------
 
     def _chunks(self, deltas: Iterable[Json]) -> list[ChatCompletionChunk]:
         return [self._chunk(delta) for delta in deltas if delta]

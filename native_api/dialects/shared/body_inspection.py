@@ -1,9 +1,9 @@
-"""Looks through a body as it is sent, whatever way its members came in: the request,
-`provider_options`, `provider_content`.
+"""Inspects a finished body, whose members may come from the request, `provider_options` or
+`provider_content`.
 
-Found here: names of what a provider keeps under a key that all callers share, and addresses that a
-server in the site's own network would fetch. What the client made up itself (a tool's arguments and
-results, schemas, text) is not looked into: nobody acts on it.
+It finds the ids of what a provider stores under a key that all callers share, and URLs that a
+server in the site's own network would fetch. The client's own data (arguments and results of tools,
+schemas, text) is not inspected: no server acts on it.
 """
 
 from __future__ import annotations
@@ -16,68 +16,68 @@ from native_api.dialects.shared.gateway_owned import REASONS, normalize_name
 from native_api.exceptions import UnsupportedField
 from native_api.types import DIALECT_FIELDS, ROUTING_FIELDS, Json
 
-OPAQUE: Final = frozenset(
+CLIENT_DATA_MEMBERS: Final = frozenset(
     {
-        "parameters", "inputschema", "schema", "jsonschema", "responseschema", "responsejsonschema", "parametersjsonschema", "format",
-        "properties", "args", "arguments", "response", "input", "json", "data", "metadata", "requestmetadata", "labels", "annotations",
-        "citations",
+        "parameters", "inputschema", "schema", "jsonschema", "responseschema", "responsejsonschema",
+        "parametersjsonschema", "format", "properties", "args", "arguments", "response", "input",
+        "json", "data", "metadata", "requestmetadata", "labels", "annotations", "citations",
     }
 )  # fmt: skip
-"""Members whose objects are the client's own data."""
+"""Members whose objects are the client's own data, by normalized name."""
 
-TEXT: Final = frozenset(
+TEXT_MEMBERS: Final = frozenset(
     {
-        "text", "content", "refusal", "reasoningcontent", "reasoning", "thinking", "summary", "output", "input", "arguments",
-        "instructions", "prompt", "description", "title", "name", "user", "userid", "system", "query", "code", "logs", "stop",
-        "stopsequences", "signature", "thoughtsignature", "encryptedcontent", "bytes",
+        "text", "content", "refusal", "reasoningcontent", "reasoning", "thinking", "summary",
+        "output", "input", "arguments", "instructions", "prompt", "description", "title", "name",
+        "user", "userid", "system", "query", "code", "logs", "stop", "stopsequences", "signature",
+        "thoughtsignature", "encryptedcontent", "bytes",
     }
 )  # fmt: skip
-"""Members whose strings a model reads, or that are no names or addresses of anything."""
+"""Members whose strings a model reads, or that are never an id or a URL."""
 
-KEPT: Final = frozenset(
+STATE_MEMBERS: Final = frozenset(
     {
-        "fileid", "fileids", "containerid", "vectorstoreid", "vectorstoreids", "previousresponseid", "responseid", "conversationid",
-        "batchid", "threadid", "assistantid", "cachedcontent", "filesearchstorenames", "datastore", "ragcorpus", "ragcorpora",
-        "promptid",
+        "fileid", "fileids", "containerid", "vectorstoreid", "vectorstoreids", "previousresponseid",
+        "responseid", "conversationid", "batchid", "threadid", "assistantid", "cachedcontent",
+        "filesearchstorenames", "datastore", "ragcorpus", "ragcorpora", "promptid",
     }
 )  # fmt: skip
-"""Members that name something which a provider keeps."""
+"""Members that name something a provider stores."""
 
-KEPT_OBJECTS: Final = frozenset({"container", "conversation", "prompt", "audio", "voice"})
-"""Members that name it by their `id`. A container and a conversation may also be a string."""
+STATE_OBJECTS: Final = frozenset({"container", "conversation", "prompt", "audio", "voice"})
+"""Objects whose `id` names it. A container and a conversation may also be a string."""
 
-STORED: Final = re.compile(
+STORAGE_URL: Final = re.compile(
     r"(?:s3|gs)://|https?://generativelanguage\.googleapis\.com/", re.IGNORECASE
 )
-"""Where a provider reads with the account's own rights: its buckets, and the files of the Gemini
-API."""
+"""URLs that a provider reads with the account's permissions: buckets, and Gemini's files."""
 
-NEEDLES: Final = re.compile(
+STATE_PATTERN: Final = re.compile(
     rb'"(?:file_?[iI]ds?|file_?[uU]ri|container|container_id|containerId|vector_store_ids?|vectorStoreIds?|previous_response_id|response_id'
     rb"|conversation|conversation_id|batch_id|thread_id|assistant_id|cached_?[cC]ontent|file_?[sS]earch_?[sS]tore_?[nN]ames|data_?[sS]tore"
     rb'|rag_?[cC]orpus|rag_?[cC]orpora|prompt|prompt_id|audio|voice|skill_id|item_reference)"'
 )
-BUCKETS: Final = (b"s3://", b"gs://")
-"""What a body must hold somewhere before it is worth looking through: the expression begins with a
-letter that is found fast."""
+BUCKET_SCHEMES: Final = (b"s3://", b"gs://")
+"""A body is inspected only if its JSON contains one of these. The pattern begins with a character
+that is found fast."""
 
 MAX_PATH_LENGTH: Final = 200
 """Characters of a path in an error."""
 
-ADDRESS: Final = re.compile(
+URL_PATTERN: Final = re.compile(
     r"(?:https?|ftp|file|wss?):|[a-z][a-z0-9+.-]*://|\\\\|//[\w-]*[.:\[@%]", re.IGNORECASE
 )
-"""Base64 may begin with two slashes; it has no dots."""
-CONTROLS: Final = "".join(map(chr, range(33)))
-IGNORED: Final = str.maketrans("", "", "\t\r\n")
-"""Characters that URL parsers strip at the ends, and leave out anywhere
+"""Base64 may begin with two slashes, but it has no dots."""
+STRIPPED_CHARACTERS: Final = "".join(map(chr, range(33)))
+IGNORED_CHARACTERS: Final = str.maketrans("", "", "\t\r\n")
+"""Characters that URL parsers strip at the ends, and ignore anywhere
 (https://url.spec.whatwg.org/#concept-basic-url-parser)."""
 
 
-PLAIN_FIELDS: Final = ROUTING_FIELDS - {"provider_options"} | (
+PLAIN_REQUEST_FIELDS: Final = ROUTING_FIELDS - {"provider_options"} | (
     DIALECT_FIELDS - {"audio", "prediction", "web_search_options"}
 )
-PLAIN_MESSAGE: Final = frozenset(
+PLAIN_MESSAGE_MEMBERS: Final = frozenset(
     {
         "role",
         "content",
@@ -89,29 +89,32 @@ PLAIN_MESSAGE: Final = frozenset(
         "is_error",
     }
 )
-PLAIN_PART: Final = frozenset({"type", "text", "refusal", "cache_control"})
-"""Of the unified request: what no dialect makes a name or an address of."""
+PLAIN_PART_MEMBERS: Final = frozenset({"type", "text", "refusal", "cache_control"})
+"""Members of the unified request that no dialect turns into an id or a URL."""
 
 
 def is_plain_request(request: Mapping[str, Any]) -> bool:
-    """Whether a unified request is text and function calls alone, as most are: then there is
-    nothing to look for in its body."""
-    return request.keys() <= PLAIN_FIELDS and all(map(_is_plain_message, request["messages"]))
+    """Whether a request has only text and function calls, as most do: it needs no inspection."""
+    return request.keys() <= PLAIN_REQUEST_FIELDS and all(
+        map(_is_plain_message, request["messages"])
+    )
 
 
 def _is_plain_message(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
     if content.__class__ is str and len(message) == 2:
         return True
-    if not message.keys() <= PLAIN_MESSAGE or any(
+    if not message.keys() <= PLAIN_MESSAGE_MEMBERS or any(
         "extra_content" in call for call in message.get("tool_calls") or ()
     ):
         return False
-    return content.__class__ is str or all(part.keys() <= PLAIN_PART for part in content or ())
+    return content.__class__ is str or all(
+        part.keys() <= PLAIN_PART_MEMBERS for part in content or ()
+    )
 
 
 class Member(NamedTuple):
-    """One member of an object in a body; the items of a list each count as the member."""
+    """One member of an object in a body; each item of a list is a member of its own."""
 
     owner: Mapping[str, Any]
     name: str
@@ -119,48 +122,48 @@ class Member(NamedTuple):
 
 
 def walk_members(body: Json) -> Iterator[Member]:
-    """All members that a server may act on, in no certain order."""
-    ahead: list[Any] = [body]
-    while ahead:
-        owner = ahead.pop()
+    """All members that a server may act on, in no particular order."""
+    remaining: list[Any] = [body]
+    while remaining:
+        owner = remaining.pop()
         for name, value in owner.items():
             for item in value if isinstance(value, list) else (value,):
                 if isinstance(item, list):
-                    ahead += [
+                    remaining += [
                         inner if isinstance(inner, dict) else {name: [inner]} for inner in item
                     ]
                     continue
                 yield Member(owner, name, item)
                 if isinstance(item, dict) and (
-                    normalize_name(name) not in OPAQUE
+                    normalize_name(name) not in CLIENT_DATA_MEMBERS
                     or (name == "input" and isinstance(value, list))
                 ):
-                    ahead.append(item)
+                    remaining.append(item)
 
 
-# --- what a provider keeps --------------------------------------------------------------------------------
+# --- state at a provider --------------------------------------------------------------------------
 
 
 def refuse_provider_state(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
-    """Refuse a body that names something kept at its provider. `content` is the body in JSON,
-    `request` what the client wrote.
+    """Raise UnsupportedField if a body names something that its provider stores.
 
-    Raises UnsupportedField naming the client's own member.
+    `content` is the body in JSON. The error names the path in `request`, the client's own.
     """
     if is_plain_request(request):
         return
     _refuse_references(body, request)
-    if NEEDLES.search(content) is None and not any(bucket in content for bucket in BUCKETS):
+    if STATE_PATTERN.search(content) is None and not any(
+        bucket in content for bucket in BUCKET_SCHEMES
+    ):
         return
     for member in walk_members(body):
-        named = _kept_by(member)
-        if named:
-            raise UnsupportedField(find_path(request, named) or member.name, REASONS["state"])
+        name = _read_state_name(member)
+        if name:
+            raise UnsupportedField(find_path(request, name) or member.name, REASONS["state"])
 
 
 def _refuse_references(body: Json, request: Mapping[str, Any]) -> None:
-    """The Responses API takes an item of a stored response by its id, and needs no `type` for
-    it."""
+    """Refuse references to items of stored responses; in the Responses API they need no `type`."""
     items = body.get("input")
     for item in items if isinstance(items, list) else ():
         if (
@@ -173,74 +176,77 @@ def _refuse_references(body: Json, request: Mapping[str, Any]) -> None:
             )
 
 
-def _kept_by(member: Member) -> str:
-    """The name of what is kept, "" for a member that names nothing."""
+def _read_state_name(member: Member) -> str:
+    """The id or URL of what a provider stores, "" if the member names nothing."""
     owner, name, value = member
     key = normalize_name(name)
     if isinstance(value, Mapping):
-        return _text(value.get("id")) if key in KEPT_OBJECTS else ""
+        return _string_or_empty(value.get("id")) if key in STATE_OBJECTS else ""
     if not isinstance(value, str):
         return ""
     if (
-        key in KEPT
+        key in STATE_MEMBERS
         or key in ("container", "conversation")
         or (key == "skillid" and owner.get("type") != "anthropic")
     ):
         return value
     if key == "fileuri":
         return (
-            "" if value.startswith(("https://", "http://")) and not STORED.match(value) else value
+            ""
+            if value.startswith(("https://", "http://")) and not STORAGE_URL.match(value)
+            else value
         )
-    return value if key not in TEXT and STORED.match(value) else ""
+    return value if key not in TEXT_MEMBERS and STORAGE_URL.match(value) else ""
 
 
-def _text(value: Any) -> str:
+def _string_or_empty(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-# --- addresses --------------------------------------------------------------------------------------------
+# --- URLs -----------------------------------------------------------------------------------------
 
 
-def refuse_addresses(body: Json, request: Mapping[str, Any]) -> None:
-    """Refuse a body with any address in it, for a provider that must not be made to fetch. Raises
-    UnsupportedField."""
+def refuse_urls(body: Json, request: Mapping[str, Any]) -> None:
+    """Raise UnsupportedField if there is any URL in the body of a provider that must not fetch."""
     if is_plain_request(request):
         return
     for member in walk_members(body):
         if (
             isinstance(member.value, str)
-            and normalize_name(member.name) not in TEXT
-            and is_address(member.value)
+            and normalize_name(member.name) not in TEXT_MEMBERS
+            and is_url(member.value)
         ):
-            place = find_path(request, member.value) or member.name
+            path = find_path(request, member.value) or member.name
             raise UnsupportedField(
-                place,
-                "this provider stands in the site's own network and fetches no addresses; send the data",
+                path,
+                "this provider is in the site's own network and must not fetch URLs; send the data",
             )
 
 
-def is_address(text: str) -> bool:
-    """Whether a URL parser may take the text for an address on some host, or for a file."""
+def is_url(text: str) -> bool:
+    """Whether a URL parser may read the text as the URL of a host or a file."""
     if text.startswith("data:"):
         return False
-    return ADDRESS.match(text.lstrip(CONTROLS).translate(IGNORED)) is not None
+    return (
+        URL_PATTERN.match(text.lstrip(STRIPPED_CHARACTERS).translate(IGNORED_CHARACTERS))
+        is not None
+    )
 
 
-# --- where the client wrote it ----------------------------------------------------------------------------
+# --- paths in the client's request ----------------------------------------------------------------
 
 
 def find_path(request: Mapping[str, Any], text: str) -> str:
-    """The path of the member of `request` whose string is `text`, or that `text` was made of; "" if
-    there is none."""
-    return next(_places(request, text, ""), "")[:MAX_PATH_LENGTH]
+    """The path of the string in `request` that is `text` or the end of it, "" if there is none."""
+    return next(_find_paths(request, text, ""), "")[:MAX_PATH_LENGTH]
 
 
-def _places(value: Any, text: str, path: str) -> Iterator[str]:
+def _find_paths(value: Any, text: str, path: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _places(item, text, f"{path}.{name}" if path else name)
+            yield from _find_paths(item, text, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from _places(item, text, f"{path}[{position}]")
+        for index, item in enumerate(value):
+            yield from _find_paths(item, text, f"{path}[{index}]")
     elif isinstance(value, str) and (value == text or (len(value) > 3 and text.endswith(value))):
         yield path

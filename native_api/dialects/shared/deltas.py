@@ -1,9 +1,8 @@
-"""Deltas folded into a message, as clients do with a stream; and what makes the message of a
-complete reply of one.
+"""Folding deltas into a message, as clients do with a stream. Complete replies are built this way.
 
-OpenAI's SDK adds up what it is told: text grows, numbers are summed, and items of a list are told
-apart by their `index`. So a delta says of an item only what is new, and a list whose items have no
-`index` (`annotations`) comes once, at the end.
+OpenAI's SDK adds up deltas: it joins texts, sums numbers and merges items of a list by their
+`index`. So a delta holds only what is new, and a list whose items have no `index` (`annotations`)
+comes once, at the end.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from native_api.types import Json
 
 
 def add_delta(message: Json, delta: Json) -> None:
-    """Fold a delta of a stream into the message so far, as clients do: texts and lists grow, pieces
-    of a call join it."""
+    """Fold a delta into the message so far: texts and lists grow, pieces of a call are joined."""
     for name, value in delta.items():
         present = message.get(name)
         if name == "tool_calls" and present:
@@ -58,8 +56,11 @@ CONTENT_FIELDS: Final = frozenset(
 
 
 def complete_message(message: Json) -> Json:
-    """The message of a complete reply: only the calls of a stream are numbered, and one that says
-    nothing says so, to be sent back."""
+    """Turn a folded message into that of a complete reply.
+
+    Its calls have no `index`, and its content is "" if it has nothing else, so that clients can
+    send it back.
+    """
     for call in message.get("tool_calls") or ():
         call.pop("index", None)
     if message.get("content") is None and not CONTENT_FIELDS & message.keys():

@@ -1,11 +1,12 @@
-"""What the gateway owns in a provider's body: one table per wire of the members that decide access,
-price, usage, framing, state and addresses. A caller sets them by the unified request alone, which
-is checked, reserved for and recorded; never by `provider_options`. The output limit, the number of
-answers and the service tier of a body as it is sent are read here too.
+"""The members of a provider's body that the gateway owns: one table per wire.
 
-A path names a member: `options.num_predict`, and `tools[].model` for a member of each item of a
-list. Names are compared without capitals, `_` and `-`: Google's servers take `maxOutputTokens` and
-`max_output_tokens`, and Go's JSON decoder takes any capitals.
+They decide access, price, usage, framing, state and addresses. A caller sets them only through the
+unified request, which is checked, reserved for and recorded; never through `provider_options`. The
+output limit, the number of choices and the service tier of a finished body are read here too.
+
+A path names a member: `options.num_predict`, or `tools[].model` for a member of each item of a
+list. Names are compared without case, `_` and `-`: Google's servers take `maxOutputTokens` and
+`max_output_tokens`, and Go's JSON decoder ignores case.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
 Tree = Mapping[str, Any]
-"""Normalised member names; a leaf is the kind of decision, `[]` leads to the items of a list."""
+"""Normalized member name -> subtree or kind of decision; `[]` leads to the items of a list."""
 
-MAX_SHOWN: Final = 50
-"""Characters of a member's name in an error; longer names are not remembered either."""
+MAX_NAME_LENGTH: Final = 50
+"""Characters of a member's name that an error shows. Longer names are not cached."""
 
 REASONS: Final[Mapping[str, str]] = {
     "access": "it decides which model answers; set `model` or `fallbacks` in the request itself",
-    "output": "it decides how much may be produced; set `max_completion_tokens` in the request itself",
-    "answers": "it decides how many answers are produced; set `n` in the request itself",
-    "price": "it decides the price of the call; only `service_tier` in the request itself may do that",
-    "usage": "it decides whether the usage of the call is known; the gateway sets it",
+    "output": "it limits the output; set `max_completion_tokens` in the request itself",
+    "choices": "it decides how many choices are produced; set `n` in the request itself",
+    "price": "it decides the price of the call; set `service_tier` in the request itself",
+    "usage": "it decides whether the usage of the call is known; only the gateway sets it",
     "framing": "it decides how the reply is framed; set `stream` in the request itself",
     "priority": "it decides whose request is served first",
-    "state": "what a provider keeps belongs to all callers of its key; an operator can allow it with OWN_ACCOUNT",
+    "state": (
+        "what a provider stores is shared by all callers of its key; "
+        "an operator can allow it with OWN_ACCOUNT"
+    ),
     "address": "it decides where the provider connects to",
 }
 """Kind of decision -> why a caller may not set the member, and what to do instead."""
@@ -49,9 +53,9 @@ CHAT: Final = {
     "max_completion_tokens": "output",
     "max_output_tokens": "output",
     "max_new_tokens": "output",
-    "n": "answers",
-    "best_of": "answers",
-    "use_beam_search": "answers",
+    "n": "choices",
+    "best_of": "choices",
+    "use_beam_search": "choices",
     "service_tier": "price",
     "speed": "price",
     "plugins": "price",
@@ -64,8 +68,8 @@ CHAT: Final = {
     "container": "state",
     "mcp_servers": "address",
 }
-"""Of the whole family of OpenAI-compatible servers: a gateway behind this one may know members that
-OpenAI does not."""
+"""For all OpenAI-compatible servers, including other gateways, which have more members than
+OpenAI."""
 
 ANTHROPIC: Final = {
     **ACCESS,
@@ -88,14 +92,14 @@ BEDROCK_MODELS: Final = {
     "max_gen_len": "output",
     "inferenceConfig.max_new_tokens": "output",
     "textGenerationConfig.maxTokenCount": "output",
-    "n": "answers",
-    "num_generations": "answers",
-    "num_results": "answers",
-    "num_return_sequences": "answers",
+    "n": "choices",
+    "num_generations": "choices",
+    "num_results": "choices",
+    "num_return_sequences": "choices",
 }
-"""What the makers of models on Bedrock call these members in their own fields."""
+"""The names of these members in the model-specific fields of Bedrock."""
 
-OWNED: Final[Mapping[str, Mapping[str, str]]] = {
+OWNED_MEMBERS: Final[Mapping[str, Mapping[str, str]]] = {
     "openai": {**CHAT, **{f"extra_body.{path}": kind for path, kind in CHAT.items()}},
     "openai_responses": {
         **ACCESS,
@@ -104,7 +108,7 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
         "max_output_tokens": "output",
         "max_tokens": "output",
         "max_completion_tokens": "output",
-        "n": "answers",
+        "n": "choices",
         "service_tier": "price",
         "speed": "price",
         "plugins": "price",
@@ -120,7 +124,7 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
     "gemini": {
         **ACCESS,
         "generationConfig.maxOutputTokens": "output",
-        "generationConfig.candidateCount": "answers",
+        "generationConfig.candidateCount": "choices",
         "serviceTier": "price",
         "store": "state",
         "cachedContent": "state",
@@ -137,65 +141,68 @@ OWNED: Final[Mapping[str, Mapping[str, str]]] = {
         **ACCESS,
         "stream": "framing",
         "max_tokens": "output",
-        "num_generations": "answers",
+        "num_generations": "choices",
         "priority": "priority",
     },
     "ollama": {**ACCESS, "stream": "framing", "options.num_predict": "output"},
 }
-"""Wire (`Dialect.name`) -> path of a member -> the kind of decision. Sources: each wire's
-reference, named in its dialect's module."""
+"""Wire (`Dialect.name`) -> path of a member -> kind of decision. Sources: each wire's reference,
+named in its dialect's module."""
 
 
 def normalize_name(name: str) -> str:
-    """A member's name as the most lenient of servers compares it."""
-    return _remembered(name) if len(name) <= MAX_SHOWN else _normal(name)
+    """A member's name as the most lenient server compares it."""
+    return _normalize_cached(name) if len(name) <= MAX_NAME_LENGTH else _normalize(name)
 
 
-def _normal(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-_remembered: Final = lru_cache(maxsize=2048)(_normal)
+_normalize_cached: Final = lru_cache(maxsize=2048)(_normalize)
 
 
-def check_options(wire: str, options: Mapping[str, Any], place: str, own_account: bool) -> None:
-    """Refuse options that set an owned member, or that put anything but an object or a list where
-    one belongs around it.
+def check_options(wire: str, options: Mapping[str, Any], path: str, own_account: bool) -> None:
+    """Raise UnsupportedField for options that set an owned member, naming its path below `path`.
 
-    `own_account` allows what decides about state. Raises UnsupportedField naming the member below
-    `place`.
+    A wrong type in place of an object or list around an owned member is refused too. `own_account`
+    allows members that decide about state.
     """
-    _check(options, _tree(wire), place, frozenset({"state"}) if own_account else frozenset())
+    _check_members(
+        options, _build_tree(wire), path, frozenset({"state"}) if own_account else frozenset()
+    )
 
 
-def _check(options: Mapping[str, Any], tree: Tree, place: str, allowed: frozenset[str]) -> None:
+def _check_members(
+    options: Mapping[str, Any], tree: Tree, path: str, allowed: frozenset[str]
+) -> None:
     for name, value in options.items():
-        below = tree.get(normalize_name(name))
-        if below is None or (isinstance(below, str) and below in allowed):
+        rule = tree.get(normalize_name(name))
+        if rule is None or (isinstance(rule, str) and rule in allowed):
             continue
-        member = f"{place}.{name[:MAX_SHOWN]}"
-        if isinstance(below, str):
-            raise UnsupportedField(member, REASONS[below])
-        if "[]" in below:
-            _check_items(value, below["[]"], member, allowed)
+        member = f"{path}.{name[:MAX_NAME_LENGTH]}"
+        if isinstance(rule, str):
+            raise UnsupportedField(member, REASONS[rule])
+        if "[]" in rule:
+            _check_items(value, rule["[]"], member, allowed)
         elif isinstance(value, Mapping):
-            _check(value, below, member, allowed)
+            _check_members(value, rule, member, allowed)
         else:
             raise UnsupportedField(member, "expected an object")
 
 
-def _check_items(value: Any, tree: Tree, place: str, allowed: frozenset[str]) -> None:
+def _check_items(value: Any, tree: Tree, path: str, allowed: frozenset[str]) -> None:
     if not isinstance(value, list):
-        raise UnsupportedField(place, "expected a list")
-    for position, item in enumerate(value):
+        raise UnsupportedField(path, "expected a list")
+    for index, item in enumerate(value):
         if isinstance(item, Mapping):
-            _check(item, tree, f"{place}[{position}]", allowed)
+            _check_members(item, tree, f"{path}[{index}]", allowed)
 
 
 @cache
-def _tree(wire: str) -> Tree:
+def _build_tree(wire: str) -> Tree:
     tree: dict[str, Any] = {}
-    for path, kind in OWNED[wire].items():
+    for path, kind in OWNED_MEMBERS[wire].items():
         *parents, last = path.replace("[]", ".[]").split(".")
         node = tree
         for parent in parents:
@@ -204,22 +211,24 @@ def _tree(wire: str) -> Tree:
     return tree
 
 
-# --- reading a body as it is sent -------------------------------------------------------------------------
+# --- reading a finished body ----------------------------------------------------------------------
 
 
 def read_output_limit(wire: str, body: Json) -> int | None:
-    """The most tokens that one answer to `body` may have, the dialect's own default included; None
-    if nothing limits it."""
-    return max(_numbers(wire, body, "output"), default=None)
+    """The largest output limit in `body`, including the dialect's default; None if there is none.
+
+    In tokens per choice.
+    """
+    return max(_read_numbers(wire, body, "output"), default=None)
 
 
 def read_choice_count(wire: str, body: Json) -> int:
-    """How many answers `body` asks for."""
-    return max(_numbers(wire, body, "answers"), default=1)
+    """How many choices `body` asks for."""
+    return max(_read_numbers(wire, body, "choices"), default=1)
 
 
 def read_requested_tier(wire: str, body: Json) -> str:
-    """The service tier that `body` asks for, in the wire's own word; "" if it asks for none."""
+    """The service tier that `body` asks for, by the wire's own name; "" if it asks for none."""
     for name in ("service_tier", "serviceTier"):
         tier = body.get(name)
         if isinstance(tier, Mapping):
@@ -229,8 +238,8 @@ def read_requested_tier(wire: str, body: Json) -> str:
     return ""
 
 
-def _numbers(wire: str, body: Json, kind: str) -> Iterator[int]:
-    for steps in _paths(wire, kind):
+def _read_numbers(wire: str, body: Json, kind: str) -> Iterator[int]:
+    for steps in _owned_paths(wire, kind):
         value: Any = body
         for step in steps:
             value = value.get(step) if isinstance(value, Mapping) else None
@@ -239,5 +248,7 @@ def _numbers(wire: str, body: Json, kind: str) -> Iterator[int]:
 
 
 @cache
-def _paths(wire: str, kind: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(path.split(".")) for path, each in OWNED[wire].items() if each == kind)
+def _owned_paths(wire: str, kind: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        tuple(path.split(".")) for path, each in OWNED_MEMBERS[wire].items() if each == kind
+    )

@@ -1,11 +1,10 @@
-"""What the adapters of JSON schemas share: how large a schema may be, what is remembered of it, and
-where its references lead.
+"""What the adapters of JSON schemas share: size limits, a memo and the following of references.
 
 Rules:
-1. An adapter's work, and what comes out of it, is linear in the schema: what is written in place of
-   references is bounded by `Room`.
-2. A schema over the limits is refused by its place in the request, before any work on it.
-3. What an adapter returns is frozen, whether it is remembered or not: many requests share it.
+1. An adapter's work and output are linear in the size of the schema: `GrowthLimit` bounds what is
+   written in place of references.
+2. A schema over the limits is refused before any work on it. The error names its path.
+3. An adapter returns frozen values, whether they are remembered or not: many requests share them.
 """
 
 from __future__ import annotations
@@ -24,29 +23,27 @@ from native_api.types import Json
 T = TypeVar("T")
 
 MAX_SCHEMA_BYTES: Final = 1024 * 1024
-"""Of a schema in JSON. OpenAI takes 120,000 characters of names and values, other providers less:
-nobody takes more than this."""
+"""Size of a schema in JSON. No provider takes more: OpenAI takes 120,000 characters of names and
+values, others less."""
 
 MAX_PARTS: Final = 10_000
 """Objects and lists in a schema, before and after it is adapted. OpenAI takes 5,000 properties;
 adapting 10,000 parts takes about 0.1 s."""
 
 MAX_GROWTH_FACTOR: Final = 4
-"""How often its own size a schema may grow where definitions have to be written in place of
-references."""
+"""How many times its own size a schema may grow by when references are replaced by definitions."""
 
 MEMO_BYTES: Final = 8 * 1024 * 1024
-"""Of memory, for each adapter."""
+"""Memory for the results of each adapter."""
 
 DEFINITIONS: Final = ("$defs", "definitions")
 
 
 class SchemaAdapter(Generic[T]):
-    """`adapt` as a function of a schema and its place in the request, whose results are frozen and,
-    unless they are large, remembered.
+    """Wraps a function `adapt(schema, path)`: freezes its results and remembers the smaller ones.
 
-    The same few schemas come with every request. Raises UnsupportedField for a schema that is too
-    large.
+    `path` is the schema's path in the request. Clients send the same few schemas with every
+    request. Raises UnsupportedField for a schema that is too large.
     """
 
     def __init__(self, adapt: Callable[[Json, str], T]) -> None:
@@ -54,129 +51,132 @@ class SchemaAdapter(Generic[T]):
         self.memo: Memo[T] = Memo(MEMO_BYTES)
         update_wrapper(self, adapt)
 
-    def __call__(self, schema: Json, place: str) -> T:
-        text = _text(schema)
+    def __call__(self, schema: Json, path: str) -> T:
+        text = _dump_schema(schema)
         if len(text) > self.memo.max_value_bytes:
-            return self._adapted(schema, text, place)
+            return self._adapt_and_freeze(schema, text, path)
         key = blake2b(text, digest_size=32).digest()
-        known = self.memo.get(key)
-        if known is not MISSING:
-            return known
-        made = self._adapted(schema, text, place)
-        self.memo.put(key, made)
-        return made
+        cached = self.memo.get(key)
+        if cached is not MISSING:
+            return cached
+        adapted = self._adapt_and_freeze(schema, text, path)
+        self.memo.put(key, adapted)
+        return adapted
 
-    def _adapted(self, schema: Json, text: bytes, place: str) -> T:
-        check_size(schema, text, place)
-        made: T = freeze(self.adapt(schema, place))
-        return made
+    def _adapt_and_freeze(self, schema: Json, text: bytes, path: str) -> T:
+        check_size(schema, text, path)
+        adapted: T = freeze(self.adapt(schema, path))
+        return adapted
 
 
-def _text(schema: Json) -> bytes:
+def _dump_schema(schema: Json) -> bytes:
     try:
         return orjson.dumps(schema)
     except TypeError:
         raise InvalidRequest("The request is nested too deeply.") from None
 
 
-def check_size(schema: Json, text: bytes, place: str) -> None:
-    """Raise UnsupportedField for a schema, `text` in JSON, that is too large to be adapted."""
+def check_size(schema: Json, text: bytes, path: str) -> None:
+    """Raise UnsupportedField for a schema that is too large to adapt. `text` is its JSON."""
     if len(text) > MAX_SCHEMA_BYTES:
         raise UnsupportedField(
-            place, f"a JSON schema may have at most {MAX_SCHEMA_BYTES} bytes with this provider"
+            path, f"this provider takes a JSON schema of at most {MAX_SCHEMA_BYTES} bytes"
         )
-    # Brackets inside of texts count too, so that only a schema with many of them has to be walked.
+    # This also counts brackets in strings; only a schema with very many has to be walked.
     if (
         text.count(b"{") + text.count(b"[") > MAX_PARTS
         and sum(1 for _ in walk_containers(schema)) > MAX_PARTS
     ):
         raise UnsupportedField(
-            place,
-            f"a JSON schema may have at most {MAX_PARTS} objects and lists with this provider",
+            path,
+            f"this provider takes a JSON schema of at most {MAX_PARTS} objects and lists",
         )
 
 
 def walk_containers(value: Any) -> Iterator[Any]:
-    """Every dict and list in a value, itself included."""
-    left = [value]
-    while left:
-        item = left.pop()
+    """Every dict and list in a value, including itself."""
+    remaining = [value]
+    while remaining:
+        item = remaining.pop()
         if isinstance(item, dict):
             yield item
-            left.extend(item.values())
+            remaining.extend(item.values())
         elif isinstance(item, list):
             yield item
-            left.extend(item)
+            remaining.extend(item)
 
 
 class GrowthLimit:
-    """How much of a schema may be written a second time. Weighs every part of the schema once, when
-    it is made."""
+    """How much of a schema may be written a second time.
+
+    The size of every part of the schema is measured once, at the start.
+    """
 
     def __init__(self, schema: Json) -> None:
-        self._weights: dict[int, tuple[int, int]] = {}
-        size, parts = self._weigh(schema)
-        self._size = MAX_GROWTH_FACTOR * size
-        self._parts = min(MAX_GROWTH_FACTOR * parts, MAX_PARTS - parts)
+        self._sizes: dict[int, tuple[int, int]] = {}
+        size, parts = self._measure(schema)
+        self._remaining_size = MAX_GROWTH_FACTOR * size
+        self._remaining_parts = min(MAX_GROWTH_FACTOR * parts, MAX_PARTS - parts)
 
     def allows(self, part: Json) -> bool:
-        """Whether there is room for this part of the schema, which is then taken."""
-        size, parts = self._weights[id(part)]
-        if size > self._size or parts > self._parts:
+        """Whether this part of the schema still fits; if so, it is counted."""
+        size, parts = self._sizes[id(part)]
+        if size > self._remaining_size or parts > self._remaining_parts:
             return False
-        self._size -= size
-        self._parts -= parts
+        self._remaining_size -= size
+        self._remaining_parts -= parts
         return True
 
-    def _weigh(self, value: Any) -> tuple[int, int]:
-        """About the bytes of a value in JSON, and how many objects and lists it has."""
+    def _measure(self, value: Any) -> tuple[int, int]:
+        """The approximate bytes of a value in JSON, and its number of objects and lists."""
         if isinstance(value, dict):
-            weights = [self._weigh(item) for item in value.values()]
+            sizes = [self._measure(item) for item in value.values()]
             size = sum(len(name) + 4 for name in value)
         elif isinstance(value, list):
-            weights = [self._weigh(item) for item in value]
+            sizes = [self._measure(item) for item in value]
             size = len(value)
         else:
             return (len(value) if isinstance(value, str) else 4), 0
-        weight = size + 2 + sum(size for size, _ in weights), 1 + sum(parts for _, parts in weights)
-        self._weights[id(value)] = weight
-        return weight
+        total = size + 2 + sum(size for size, _ in sizes), 1 + sum(parts for _, parts in sizes)
+        self._sizes[id(value)] = total
+        return total
 
 
-# --- references ----------------------------------------------------------------------------------------------
+# --- references -----------------------------------------------------------------------------------
 
 
 def find_references(value: Any) -> set[str]:
-    """Every pointer that a `$ref` in a value names."""
-    named = [part.get("$ref") for part in walk_containers(value) if isinstance(part, dict)]
-    return {pointer for pointer in named if isinstance(pointer, str)}
+    """The pointers of all `$ref`s in a value."""
+    pointers = [part.get("$ref") for part in walk_containers(value) if isinstance(part, dict)]
+    return {pointer for pointer in pointers if isinstance(pointer, str)}
 
 
 def is_recursive(schema: Json, starts: Iterable[str]) -> bool:
-    """Whether one of the pointers in `starts` leads back to where it stood, or out of the schema's
-    definitions."""
-    leads = {pointer: find_references(definition) for pointer, definition in _definitions(schema)}
-    done: set[str] = set()
-    path: list[str] = []
-    standing = set(path)
-    ways = [iter(starts)]
-    while ways:
-        pointer = next(ways[-1], None)
+    """Whether a pointer in `starts` leads back to itself, or out of the schema's definitions."""
+    references_by_pointer = {
+        pointer: find_references(definition) for pointer, definition in _iterate_definitions(schema)
+    }
+    checked: set[str] = set()
+    trail: list[str] = []
+    visiting: set[str] = set()
+    pending = [iter(starts)]
+    while pending:
+        pointer = next(pending[-1], None)
         if pointer is None:
-            ways.pop()
-            if path:
-                standing.discard(path[-1])
-                done.add(path.pop())
-        elif pointer in standing or pointer not in leads:
+            pending.pop()
+            if trail:
+                visiting.discard(trail[-1])
+                checked.add(trail.pop())
+        elif pointer in visiting or pointer not in references_by_pointer:
             return True
-        elif pointer not in done:
-            path.append(pointer)
-            standing.add(pointer)
-            ways.append(iter(leads[pointer]))
+        elif pointer not in checked:
+            trail.append(pointer)
+            visiting.add(pointer)
+            pending.append(iter(references_by_pointer[pointer]))
     return False
 
 
-def _definitions(schema: Json) -> Iterator[tuple[str, Any]]:
+def _iterate_definitions(schema: Json) -> Iterator[tuple[str, Any]]:
     for group in DEFINITIONS:
         members = schema.get(group)
         for name, definition in members.items() if isinstance(members, dict) else ():

@@ -1,4 +1,4 @@
-"""Values of a provider's JSON."""
+"""Reading and writing values of a provider's JSON."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from native_api.types import Json
 
 
 def parse_json(text: str) -> Any:
-    """The value that a text of a reply says in JSON, `{}` for none; text that is not JSON stays
-    what it is. Raises UpstreamError."""
+    """The value of a text of a reply, `{}` if it is empty, the text itself if it is not JSON.
+
+    Raises UpstreamError if it is nested too deeply.
+    """
     check_depth(text)
     try:
         return orjson.loads(text) if text else {}
@@ -22,7 +24,7 @@ def parse_json(text: str) -> Any:
 
 
 def read_objects(value: Any) -> list[Json]:
-    """The objects in what a provider sent where a list of them belongs."""
+    """The objects of a list; [] if a provider sent something else in its place."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -31,5 +33,5 @@ def dump_json(value: Any) -> str:
 
 
 def join_text(pieces: Iterable[str]) -> str | None:
-    """The text of a reply, None where there is none."""
+    """The pieces of a reply's text in one, None if there is no text."""
     return "".join(pieces) or None

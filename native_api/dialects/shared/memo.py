@@ -1,9 +1,8 @@
-"""What is remembered between requests: a memo bounded by the bytes that it takes up, and values
-that nobody can change.
+"""A memo bounded by the memory it uses, and frozen values to keep in it.
 
-Requests of different callers share what is remembered. So it is frozen: dicts and lists that raise
-when they are changed, and that otherwise are what they look like, also to orjson. Whoever wants
-another value makes a copy (`{**frozen}`, `copy.deepcopy(frozen)`).
+Requests of different callers share remembered values. So these are frozen: subclasses of dict and
+list that raise when they are changed, and that orjson can write. To change one, make a copy
+(`{**frozen}`, `copy.deepcopy(frozen)`).
 """
 
 from __future__ import annotations
@@ -16,20 +15,19 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 V = TypeVar("V")
 
 MISSING: Final[Any] = object()
-"""What `Memo.get` returns for a key that it does not know; None can be remembered."""
+"""What `Memo.get` returns for an unknown key, since None can be a value."""
 
 ENTRY_OVERHEAD_BYTES: Final = 400
-"""What an entry takes up beside its value: the key, a tuple, and its place in the table."""
+"""Bytes that an entry uses besides its value: the key, a tuple and a slot in the table."""
 
 MAX_VALUE_SHARE: Final = 32
-"""The largest value that is remembered takes this part of the memo, so that one caller's large
-values do not push out all others."""
+"""A value may use at most 1/32 of the memo, so that a few large values do not evict all others."""
 
 
 class Memo(Generic[V]):
-    """Values by key, thread-safe. The ones that were not used for longest are forgotten first.
+    """A thread-safe cache that evicts the least recently used values first.
 
-    Keys are digests or other short values: their bytes are not counted.
+    Keys must be short, such as digests: their bytes are not counted.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -55,13 +53,13 @@ class Memo(Generic[V]):
         if size > self.max_value_bytes:
             return
         with self._lock:
-            self._forget(key)
+            self._remove(key)
             self._entries[key] = (value, size)
             self.bytes += size
             while self.bytes > self.max_bytes:
-                self._forget(next(iter(self._entries)))
+                self._remove(next(iter(self._entries)))
 
-    def _forget(self, key: bytes) -> None:
+    def _remove(self, key: bytes) -> None:
         _, size = self._entries.pop(key, (None, 0))
         self.bytes -= size
 
@@ -76,23 +74,22 @@ class Memo(Generic[V]):
 
 
 def measure_bytes(value: Any) -> int:
-    """The bytes that a value of JSON takes up in memory. What it shares with others counts in
-    each."""
-    size, left = 0, [value]
-    while left:
-        item = left.pop()
+    """The bytes that a JSON value uses in memory, including parts it shares with other values."""
+    size, remaining = 0, [value]
+    while remaining:
+        item = remaining.pop()
         size += sys.getsizeof(item)
         if isinstance(item, dict):
-            left.extend(item)
-            left.extend(item.values())
+            remaining.extend(item)
+            remaining.extend(item.values())
         elif isinstance(item, (list, tuple)):
-            left.extend(item)
+            remaining.extend(item)
     return size
 
 
-def _refuse(*arguments: Any, **named: Any) -> NoReturn:
+def _raise_frozen(*arguments: Any, **named: Any) -> NoReturn:
     raise TypeError(
-        "This value is shared by many requests and must not be changed. Make a copy first."
+        "This value is shared by many requests and must not be changed. Change a copy of it."
     )
 
 
@@ -100,8 +97,8 @@ class FrozenDict(dict[str, Any]):
     """A dict that raises TypeError when it is changed. Copies of it are plain dicts."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = _raise_frozen
+    clear = pop = popitem = setdefault = update = _raise_frozen
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
@@ -111,15 +108,15 @@ class FrozenList(list[Any]):
     """A list that raises TypeError when it is changed. Copies of it are plain lists."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _raise_frozen
+    append = clear = extend = insert = pop = remove = reverse = sort = _raise_frozen
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (list(self),)
 
 
 def freeze(value: Any) -> Any:
-    """A copy of a value of JSON that nobody can change, with everything in it."""
+    """A copy of a JSON value in which all dicts and lists are frozen."""
     if isinstance(value, dict):
         return FrozenDict({name: freeze(item) for name, item in value.items()})
     if isinstance(value, list):

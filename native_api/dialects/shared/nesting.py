@@ -1,9 +1,8 @@
-"""How deeply a provider's JSON may be nested: far deeper than answers are, and so that all of it
-can be encoded again for the client.
+"""The limit on how deeply a provider's JSON may be nested.
 
 orjson reads 1024 levels and writes 254 (https://github.com/ijl/orjson#serialize, 2026-11), and what
-a provider sent is written inside of our own objects. So what is deeper is refused where it comes
-in, as an answer that cannot be understood.
+a provider sent is written inside our own objects. So deeper JSON is refused when it is read, as an
+answer that cannot be understood. The limit is far above what answers need.
 """
 
 from __future__ import annotations
@@ -15,21 +14,18 @@ import orjson
 from native_api.exceptions import UpstreamError
 
 MAX_DEPTH: Final = 100
-"""Clients send replies back as parts of requests, which may have 128 levels
-(`parsers.MAX_DEPTH`)."""
+"""Lower than a request's own limit of 128 levels, since clients send replies back in requests."""
 
 MAX_WRITABLE_DEPTH: Final = 254
 
 MAX_UNCHECKED_LENGTH: Final = 400
-"""A level takes two bytes at least: what is no longer than this can be written inside of anything
-of ours, and is not looked at."""
+"""Bytes or characters. A level takes at least two, so a text of this length is never too deep."""
 
 
 def check_depth(text: bytes | str) -> None:
-    """Raise UpstreamError for JSON that is nested too deeply. Text that is not JSON is left to its
-    reader.
+    """Raise UpstreamError for JSON that is nested too deeply. Ignores text that is not JSON.
 
-    Text with few brackets, as nearly all of it, is only counted.
+    Nearly all texts have few brackets; they are counted, but not parsed.
     """
     if len(text) <= MAX_UNCHECKED_LENGTH or count_brackets(text) <= MAX_DEPTH:
         return
@@ -41,16 +37,20 @@ def check_depth(text: bytes | str) -> None:
 
 
 def count_brackets(text: bytes | str) -> int:
-    """The opening brackets, those inside of strings included: at least the depth. `replace` finds
-    them many times faster than `count`."""
+    """The number of opening brackets, including those in strings: at least the depth.
+
+    `replace` finds them many times faster than `count`.
+    """
     if isinstance(text, bytes):
         return 2 * len(text) - len(text.replace(b"{", b"")) - len(text.replace(b"[", b""))
     return 2 * len(text) - len(text.replace("{", "")) - len(text.replace("[", ""))
 
 
 def check_value_depth(value: Any) -> None:
-    """The same for a value that was read from JSON: orjson refuses to write it when it is put into
-    enough lists."""
+    """The same for a value that was read from JSON.
+
+    The value is put into so many lists that orjson refuses to write it if it is too deep.
+    """
     for _ in range(MAX_WRITABLE_DEPTH - MAX_DEPTH):
         value = [value]
     try:

@@ -12,21 +12,21 @@ from native_api.types import Json
 
 
 class DataURL(NamedTuple):
-    """`data` is base64."""
+    """The inline data of a file; `data` is base64."""
 
     media_type: str
     data: str
 
 
 def read_parts(message: Mapping[str, Any]) -> list[Json]:
-    """The content as parts, whatever it was written as; empty texts are left out."""
+    """The content as a list of parts, without empty texts."""
     content = message.get("content")
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
     return [part for part in parts if part["type"] != "text" or part["text"]]
 
 
 def read_text(message: Mapping[str, Any]) -> str:
-    """All text of a message; parts are joined by line breaks."""
+    """All text of a message; its parts are joined by line breaks."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -34,8 +34,10 @@ def read_text(message: Mapping[str, Any]) -> str:
 
 
 def parse_data_url(url: str) -> DataURL | None:
-    """The inline data of a `data:` URL (RFC 2397), None for any other URL; text that is not base64
-    is made so."""
+    """The inline data of a `data:` URL (RFC 2397), None for any other URL.
+
+    Data that is not base64 is encoded.
+    """
     if not url.startswith("data:"):
         return None
     head, _, data = url[5:].partition(",")
@@ -45,23 +47,23 @@ def parse_data_url(url: str) -> DataURL | None:
     return DataURL(media_type.lower() or "text/plain", data)
 
 
-def read_file_data(file: Mapping[str, Any], place: str) -> DataURL | None:
-    """The inline data of a `file`, whose `file_data` is a data URL or bare base64 of a PDF; None
-    where it has none."""
-    given = file.get("file_data")
-    if not given:
+def read_file_data(file: Mapping[str, Any], path: str) -> DataURL | None:
+    """The inline data of a `file`, None if it has none.
+
+    `file_data` is a data URL or base64 whose type the filename tells.
+    """
+    data = file.get("file_data")
+    if not data:
         return None
-    return parse_data_url(given) or DataURL(
-        guess_media_type(file.get("filename") or "", place), given
-    )
+    return parse_data_url(data) or DataURL(guess_media_type(file.get("filename") or "", path), data)
 
 
-def decode_text(data: str, place: str) -> str:
-    """The text of a file that came as base64."""
+def decode_text(data: str, path: str) -> str:
+    """The text of a file that came as base64. Raises UnsupportedField if it is not UTF-8."""
     try:
         return b64decode(data, validate=True).decode()
     except ValueError:
-        raise UnsupportedField(place, "the text is not UTF-8 in base64") from None
+        raise UnsupportedField(path, "expected UTF-8 text in base64") from None
 
 
 MEDIA_TYPES: Final = {
@@ -93,11 +95,11 @@ MEDIA_TYPES: Final = {
 }
 
 
-def guess_media_type(filename: str, place: str) -> str:
-    """By the name's ending; a name without one is taken for a PDF, as OpenAI does."""
+def guess_media_type(filename: str, path: str) -> str:
+    """The media type by the name's ending; a name without one is a PDF, as for OpenAI."""
     ending = filename.rpartition(".")[2].lower() if "." in filename else "pdf"
     if ending not in MEDIA_TYPES:
         raise UnsupportedField(
-            place, f"give file_data as a data URL: the type of a .{ending[:20]} file is not known"
+            path, f"the type of a .{ending[:20]} file is unknown; send file_data as a data URL"
         )
     return MEDIA_TYPES[ending]

@@ -1,4 +1,4 @@
-"""What a model's earlier reply carries of the provider that made it: reasoning and blocks."""
+"""Reasoning and blocks in a model's earlier message that go back to the wire that made them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from native_api.types import Json
 
 
 def read_own_reasoning(message: Mapping[str, Any], wire: str) -> list[Json]:
-    """The reasoning that this wire made and wants back."""
+    """The reasoning that this wire made."""
     return [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
 
 
 NATIVE_FORMATS: Final = frozenset(
     {"anthropic", "bedrock", "cohere", "gemini", "ollama", "openai_responses"}
 )
-"""`format`s that a dialect of this package gives to what it made. Any other is a vendor's own
-(OpenRouter, MiniMax)."""
+"""Values of `format` that dialects write. Any other is a vendor's own (OpenRouter, MiniMax)."""
 
 
 def read_vendor_reasoning(message: Mapping[str, Any]) -> list[Json]:
-    """The reasoning that a vendor of OpenAI's family made and wants back."""
+    """The reasoning that a vendor of OpenAI's family made."""
     return [
         item
         for item in message.get("reasoning_details") or ()
@@ -30,7 +29,7 @@ def read_vendor_reasoning(message: Mapping[str, Any]) -> list[Json]:
 
 
 def read_own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
-    """The wire's own blocks, such as its server tools' calls and results, each a copy."""
+    """Copies of the wire's own blocks, such as its server tools' calls and results."""
     return [
         dict(item["block"])
         for item in message.get("provider_content") or ()

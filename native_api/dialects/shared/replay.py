@@ -1,15 +1,14 @@
-"""A model's turn in the order it came in, there and back. Shared by the wires whose replies are
-lists of blocks.
+"""Keeps the order of a model's turn, for wires whose replies are lists of blocks.
 
-A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. What the
-wire had as one list is put together again by numbers that `Place` writes and `arranged` reads, each
-left out where it is 0: an item's `at` counts the characters of content before it, its `calls` the
-tool calls before it, a block's `reasoning` the reasoning items before it.
+A client keeps a reply as text, tool calls, `reasoning_details` and `provider_content`. The wire's
+single list is restored from offsets, which `ReplyPosition` writes and `arrange_blocks` reads. They
+are left out if they are 0: an item's `at` is the number of characters of content before it, its
+`calls` the number of tool calls before it, a block's `reasoning` the number of reasoning items
+before it.
 
-1. An empty block stands for nothing: it only tells where the text goes on, after another text or
-   after a call.
-2. A block that has words of the content in it tells their end in `until` and does not repeat them.
-3. Where a client lost the items or changed the text, the text and the calls remain.
+1. An empty block only marks where the text continues after another text or after a call.
+2. A block that contains part of the content gives its end in `until` and does not repeat it.
+3. If a client lost the items or changed the text, the text and the calls are still sent.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from native_api.types import Json
 
 
 class ReplyPosition:
-    """Where a reply stands while it is read."""
+    """How much of a reply was read: characters, calls, reasoning items and blocks."""
 
     __slots__ = ("blocks", "calls", "length", "reasoning", "wire")
 
@@ -30,16 +29,17 @@ class ReplyPosition:
         self.length = self.calls = self.reasoning = self.blocks = 0
 
     def offsets(self) -> Json:
-        here = {}
+        """`at` and `calls` of an item that starts here."""
+        offsets = {}
         if self.length:
-            here["at"] = self.length
+            offsets["at"] = self.length
         if self.calls:
-            here["calls"] = self.calls
-        return here
+            offsets["calls"] = self.calls
+        return offsets
 
-    def build_item(self, block: Json, here: Json) -> Json:
-        """The item of `provider_content` for a block that stands `here`."""
-        item: Json = {"format": self.wire, "index": self.blocks, "block": block, **here}
+    def build_item(self, block: Json, offsets: Json) -> Json:
+        """The next item of `provider_content`."""
+        item: Json = {"format": self.wire, "index": self.blocks, "block": block, **offsets}
         if self.reasoning:
             item["reasoning"] = self.reasoning
         self.blocks += 1
@@ -49,8 +49,7 @@ class ReplyPosition:
 def read_items(
     message: Mapping[str, Any], wire: str, is_sent: Callable[[Json], bool]
 ) -> list[Json]:
-    """The wire's own reasoning items and blocks in the order they came in; `is_sent` chooses among
-    the blocks."""
+    """The wire's own reasoning items, and its blocks that `is_sent` accepts, in reply order."""
     reasoning = [
         item for item in message.get("reasoning_details") or () if item.get("format") == wire
     ]
@@ -62,45 +61,45 @@ def read_items(
         if item.get("format") == wire and is_sent(item.get("block") or {})
     ]
     items: list[Json] = []
-    for position, item in enumerate(reasoning):
-        while blocks and (blocks[0].get("reasoning") or 0) <= position:
+    for index, item in enumerate(reasoning):
+        while blocks and (blocks[0].get("reasoning") or 0) <= index:
             items.append(blocks.pop(0))
         items.append(item)
     return items + blocks
 
 
-Plain = Callable[[int, int], list[Json]]
-"""The wire's blocks for the characters of content from one position to another."""
+TextBuilder = Callable[[int, int], list[Json]]
+"""(start, end) -> the wire's blocks for these characters of the content."""
 
-Whole = Callable[[Json, int, int], tuple[Json | None, int]]
-"""The wire's block for an item that stands at one position with the next item at another, and where
-its own words end."""
+ItemBuilder = Callable[[Json, int, int], tuple[Json | None, int]]
+"""(item, start, start of the next item) -> the wire's block, and the end of the text in it."""
 
 
 def arrange_blocks(
     items: list[Json],
     length: int,
     calls: list[Json],
-    plain: Plain,
-    whole: Whole,
+    build_text: TextBuilder,
+    build_item: ItemBuilder,
     files: Sequence[Json] = (),
 ) -> list[Json]:
-    """The blocks of one turn; `length` is that of the text. Files come after the text, calls
-    without an item after them come last."""
+    """The blocks of one turn. `length` is that of the content.
+
+    Files come after the text. Calls with no item after them come last.
+    """
     blocks: list[Json] = []
-    at = called = 0
-    for position, item in enumerate(items):
-        start = _bounded(item.get("at"), at, length)
-        blocks += plain(at, start)
-        count = max(called, item.get("calls") or 0)
-        blocks += calls[called:count]
-        following = items[position + 1].get("at") if position + 1 < len(items) else length
-        block, at = whole(item, start, _bounded(following, start, length))
-        called = count
+    text_end = calls_end = 0
+    for index, item in enumerate(items):
+        start = _clamp(item.get("at"), text_end, length)
+        blocks += build_text(text_end, start)
+        calls_start, calls_end = calls_end, max(calls_end, item.get("calls") or 0)
+        blocks += calls[calls_start:calls_end]
+        next_start = items[index + 1].get("at") if index + 1 < len(items) else length
+        block, text_end = build_item(item, start, _clamp(next_start, start, length))
         if block is not None:
             blocks.append(block)
-    return [*blocks, *plain(at, length), *files, *calls[called:]]
+    return [*blocks, *build_text(text_end, length), *files, *calls[calls_end:]]
 
 
-def _bounded(position: int | None, least: int, most: int) -> int:
-    return min(max(position or 0, least), most)
+def _clamp(offset: int | None, low: int, high: int) -> int:
+    return min(max(offset or 0, low), high)

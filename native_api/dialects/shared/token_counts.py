@@ -1,14 +1,13 @@
-"""Token counts as providers tell them: read so that nonsense is 0, and joined if a stream tells
-them more than once.
+"""Token counts of providers: invalid ones are read as 0, and repeated reports are joined.
 
-Rules for joining:
-1. Zeros, nulls and nonsense say nothing, so they never replace a count. Servers put zeros where
-   they do not count: those of Anthropic's wire into `message_delta`
+Rules for joining the reports of one stream:
+1. Zeros, nulls and invalid values never replace a count. Servers send zeros for what they do not
+   count: those of Anthropic's wire in `message_delta`
    (https://github.com/envoyproxy/ai-gateway/issues/1631,
-   https://github.com/sgl-project/sglang/issues/20830), proxies into a last chunk of their own.
-2. What was written only grows: of two counts the larger one holds.
-3. Of what was read the last count holds, since providers correct it: Gemini 2.0 Flash tells 169
-   prompt tokens at first and 79 at the end; Anthropic's count grows by the results of its own tools
+   https://github.com/sgl-project/sglang/issues/20830), proxies in an extra last chunk.
+2. Output only grows: the larger of two counts wins.
+3. For input the last count wins, since providers correct it: Gemini 2.0 Flash reports 169 prompt
+   tokens at first and 79 at the end; Anthropic's count grows by the results of its server tools
    (both recorded, read 2026-11).
 """
 
@@ -20,22 +19,22 @@ from typing import Any, Final
 from native_api.types import Json, Usage
 
 MAX_COUNT: Final = 2**53
-"""No provider means as many tokens as this."""
+"""Counts from here on are invalid."""
 
 OUTPUT_MEMBERS: Final = frozenset({"completion_tokens", "completion_tokens_details"})
-"""The members of a `Usage` that count what was written."""
+"""The members of a `Usage` that count output."""
 
 
-def read_count(told: Any, name: str) -> int:
-    """The count of that name, 0 if there is none that makes sense."""
-    value = told.get(name) if isinstance(told, dict) else None
+def read_count(counts: Any, name: str) -> int:
+    """The count with this name, 0 if it is missing or invalid."""
+    value = counts.get(name) if isinstance(counts, dict) else None
     if type(value) is int:  # nearly always
         return value if 0 < value < MAX_COUNT else 0
     return int(value) if isinstance(value, float) and 0 < value < MAX_COUNT else 0
 
 
 def build_usage(prompt: int, completion: int, total: int = 0) -> Usage:
-    """The counts as a usage whose total is at least the sum."""
+    """A usage whose total is at least the sum of both counts."""
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -44,7 +43,7 @@ def build_usage(prompt: int, completion: int, total: int = 0) -> Usage:
 
 
 def join_usage(earlier: Usage, later: Usage) -> Usage:
-    """The usage that holds after a provider told `earlier` and then `later`."""
+    """The usage after a provider reported `earlier` and then `later`."""
     if earlier == later:
         return later
     usage: Any = join_counts(earlier, later, OUTPUT_MEMBERS)
@@ -56,35 +55,37 @@ def join_usage(earlier: Usage, later: Usage) -> Usage:
 
 
 def join_counts(
-    earlier: Mapping[str, Any], later: Mapping[str, Any], written: Collection[str]
+    earlier: Mapping[str, Any], later: Mapping[str, Any], growing: Collection[str]
 ) -> Json:
-    """The same for counts in a provider's own words. `written` names the members that count what
-    was written."""
-    told = dict(earlier)
+    """The same for counts in a provider's own format.
+
+    `growing` has the names of the members that count output.
+    """
+    counts = dict(earlier)
     for name, value in later.items():
-        present = told.get(name)
+        present = counts.get(name)
         if type(value) is int and type(present) is int:  # nearly always
-            if 0 < value < MAX_COUNT and (value > present or name not in written):
-                told[name] = value
+            if 0 < value < MAX_COUNT and (value > present or name not in growing):
+                counts[name] = value
         elif present is None:
-            told[name] = value
+            counts[name] = value
         elif isinstance(present, dict):
             if isinstance(value, dict):
-                told[name] = join_counts(present, value, value if name in written else written)
+                counts[name] = join_counts(present, value, value if name in growing else growing)
         elif _is_number(present):
-            if _says_something(value):
-                told[name] = max(present, value) if name in written else value
-        elif _says_something(value) if isinstance(value, list) else value:
-            told[name] = value
-    return told
+            if _has_count(value):
+                counts[name] = max(present, value) if name in growing else value
+        elif _has_count(value) if isinstance(value, list) else value:
+            counts[name] = value
+    return counts
 
 
-def _says_something(value: Any) -> bool:
-    """Whether there is a count above 0 in it."""
+def _has_count(value: Any) -> bool:
+    """Whether there is a valid count above 0 in the value."""
     if isinstance(value, list):
-        return any(map(_says_something, value))
+        return any(map(_has_count, value))
     if isinstance(value, dict):
-        return any(map(_says_something, value.values()))
+        return any(map(_has_count, value.values()))
     return _is_number(value) and 0 < value < MAX_COUNT
 
 

@@ -1,4 +1,5 @@
-"""Unified tools, tool calls and the choice among tools, for wires other than OpenAI's."""
+"""Tools, tool choice, tool calls and response schemas of the unified request, as wires other than
+OpenAI's read them."""
 
 from __future__ import annotations
 
@@ -12,13 +13,12 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 ANSWER_TOOL: Final = "json_response"
-"""The name of the tool that stands for `response_format` where a wire has no such thing. Clients
-never see it."""
+"""The name of the answer tool, which replaces `response_format` if a wire has none: the model
+answers by calling it. Clients never see it."""
 
 
 def parse_arguments(text: str | None) -> Json:
-    """A tool call's arguments as an object. Text that is no JSON object stays visible under
-    `_raw`."""
+    """A tool call's arguments as an object; text that is not a JSON object is put under `_raw`."""
     if not text or not text.strip():
         return {}
     try:
@@ -31,7 +31,7 @@ def parse_arguments(text: str | None) -> Json:
 
 
 def read_tool_calls(message: Mapping[str, Any]) -> list[Json]:
-    """The function calls of an assistant message, the legacy `function_call` among them."""
+    """The calls of an assistant message, including the legacy `function_call`."""
     calls = list(message.get("tool_calls") or ())
     if message.get("function_call"):
         calls.append(
@@ -45,27 +45,29 @@ def read_tool_calls(message: Mapping[str, Any]) -> list[Json]:
 
 
 def read_functions(chat: ChatRequest, wire: str) -> list[Json]:
-    """The function tools that may be called, as `{"function": …, "cache_control"?}`. Raises for
-    tools of another kind.
+    """The function tools that may be called, as `{"function": …, "cache_control"?}`.
 
-    `tool_choice` of the kind `allowed_tools` is answered by offering just those.
+    If `tool_choice` has the type `allowed_tools`, only those tools are returned. Raises
+    UnsupportedField for tools of another type.
     """
     tools = chat.get("tools") or []
-    for position, tool in enumerate(tools):
+    for index, tool in enumerate(tools):
         if tool["type"] != "function":
-            raise UnsupportedField(f"tools[{position}].type", f"{wire} takes function tools only")
+            raise UnsupportedField(f"tools[{index}].type", f"{wire} takes function tools only")
     allowed = _allowed_names(chat.get("tool_choice"))
     return [tool for tool in tools if allowed is None or tool["function"]["name"] in allowed]
 
 
 def build_function_tool(function: Mapping[str, Any]) -> Json:
-    """A function tool in OpenAI's shape, with what other servers know of it; one without parameters
-    says so."""
-    told: Json = {"name": function["name"]}
+    """A function tool in OpenAI's shape, with only the members that other servers know.
+
+    `parameters` is always set.
+    """
+    definition: Json = {"name": function["name"]}
     if function.get("description"):
-        told["description"] = function["description"]
-    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"type": "function", "function": told}
+        definition["description"] = function["description"]
+    definition["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"type": "function", "function": definition}
 
 
 def _allowed_names(choice: Any) -> set[str] | None:
@@ -77,8 +79,10 @@ def _allowed_names(choice: Any) -> set[str] | None:
 
 
 def read_tool_choice(chat: ChatRequest) -> tuple[str, str]:
-    """`tool_choice` as a mode (`auto`, `required`, `none`, `function` or "" for none given) and the
-    function's name."""
+    """`tool_choice` as a mode and the function's name.
+
+    The mode is `auto`, `required`, `none`, `function`, or "" if there is no `tool_choice`.
+    """
     choice = chat.get("tool_choice")
     if choice is None or isinstance(choice, str):
         return choice or "", ""
@@ -88,16 +92,17 @@ def read_tool_choice(chat: ChatRequest) -> tuple[str, str]:
 
 
 def read_response_schema(chat: ChatRequest) -> Json | None:
-    """The JSON schema that the answer must have: `{}` for any JSON object, None where text is
-    wanted."""
-    wanted = chat.get("response_format") or {"type": "text"}
-    if wanted["type"] == "json_schema":
-        schema: Json = wanted["json_schema"].get("schema") or {}
+    """The JSON schema of `response_format`: `{}` for any JSON object, None for text."""
+    response_format = chat.get("response_format") or {"type": "text"}
+    if response_format["type"] == "json_schema":
+        schema: Json = response_format["json_schema"].get("schema") or {}
         return schema
-    return {} if wanted["type"] == "json_object" else None
+    return {} if response_format["type"] == "json_object" else None
 
 
 def format_arguments(value: Any) -> str:
-    """A tool call's arguments as text. What is text already is not valid JSON, or the wire would
-    have told a value."""
+    """A tool call's arguments as text.
+
+    A string is returned as it is: the model wrote invalid JSON, or it would be a value.
+    """
     return value if isinstance(value, str) and value else dump_json(value or {})

@@ -1,5 +1,4 @@
-"""Where a call goes: the provider's base URL, the wire's path, and the model where the vendor wants
-it in the address."""
+"""The URL of a call: the base URL, the wire's path, and the model for vendors that want it there."""
 
 from __future__ import annotations
 
@@ -13,12 +12,12 @@ MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]*")
 
 
 def build_url(target: Target, path: str) -> str:
-    """`path` below the base URL, before the query that the base URL may have. Raises
-    UnsupportedField.
+    """`path` below the base URL, whose query stays at the end.
 
     `https://x.openai.azure.com/openai/deployments/{model}?api-version=2024-10-21` and
     `/chat/completions` give
     `https://x.openai.azure.com/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21`.
+    Raises UnsupportedField if the model's name cannot be in a URL.
     """
     base, mark, query = target.provider.base_url.partition("?")
     if "{model}" in base:
@@ -27,8 +26,7 @@ def build_url(target: Target, path: str) -> str:
 
 
 def check_path_segment(model: str) -> str:
-    """A model's name as one step of a path: it never leaves its place there. Raises
-    UnsupportedField."""
+    """The model's name. Raises UnsupportedField if it is not one plain segment of a path."""
     if not MODEL_NAME.fullmatch(model):
-        raise UnsupportedField("model", "this provider has no model of such a name")
+        raise UnsupportedField("model", "this provider has no model with such a name")
     return model

@@ -1,4 +1,4 @@
-"""Where Vertex AI keeps a publisher's models: in a Google Cloud project, at a location.
+"""URLs of a publisher's models on Vertex AI: in a Google Cloud project, at a location.
 
 https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations (read 2026-11).
 """
@@ -16,19 +16,21 @@ MULTI_REGIONS: Final = frozenset({"us", "eu"})
 
 
 def build_publisher_url(target: Target, publisher: str) -> str:
-    """Everything before `/models/NAME`. OPTIONS give the project and the location; the base URL may
-    leave out the version."""
+    """Everything before `/models/NAME`.
+
+    OPTIONS have the project and the location. The base URL may leave out the version.
+    """
     options = target.provider.options
     location = quote(str(options.get("location") or "global"), safe="")
-    base_url = _host(target.provider.base_url, location)
+    base_url = _choose_host(target.provider.base_url, location)
     if not VERSION.search(urlsplit(base_url).path):
         base_url = f"{base_url}/{options.get('api_version') or 'v1'}"
-    return f"{base_url}/projects/{quote(str(options['project']), safe='')}/locations/{location}/publishers/{publisher}"
+    project = quote(str(options["project"]), safe="")
+    return f"{base_url}/projects/{project}/locations/{location}/publishers/{publisher}"
 
 
-def _host(base_url: str, location: str) -> str:
-    """The host of a location, unless the base URL names one that is not Google's own (a proxy, a
-    private endpoint)."""
+def _choose_host(base_url: str, location: str) -> str:
+    """The host of a location, or the base URL's if it is not Google's (a proxy, for example)."""
     if base_url and not (urlsplit(base_url).hostname or "").endswith("aiplatform.googleapis.com"):
         return base_url
     path = urlsplit(base_url).path

@@ -76,7 +76,7 @@ def refuse_addresses(body: Json, chat: ChatRequest, provider: Provider) -> None:
     """Refuse addresses in a body, wherever they stand, if the provider must not be made to fetch.
     Raises UnsupportedField."""
     if not fetches_files(provider):
-        body_inspection.refuse_addresses(body, chat)
+        body_inspection.refuse_urls(body, chat)
 
 
 def fetches_files(provider: Provider) -> bool:

@@ -1,0 +1,40 @@
+"""`provider_options`: the caller's own additions to the body for one provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from native_api.types import ChatRequest, Json, Target
+
+
+def find_provider_options(chat: ChatRequest, target: Target) -> tuple[str, Json]:
+    """The name and the members of the options for this target.
+
+    They are looked up by the provider's name, then by its dialect's.
+    """
+    options = chat.get("provider_options") or {}
+    name = target.provider.name if target.provider.name in options else target.provider.dialect
+    return name, options.get(name) or {}
+
+
+def merge_options(body: Json, options: Mapping[str, Any]) -> None:
+    """Merge `options` into `body`: objects member by member, all other values are replaced.
+
+    Changes `body` itself, but none of the values in it.
+    """
+    for name, value in options.items():
+        body[name] = _merge_value(body.get(name), value)
+
+
+def _merge_value(present: Any, value: Any) -> Any:
+    """`value`, merged into `present` if both are objects.
+
+    Objects are copied, because they may be the client's, or cached.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    members = dict(present) if isinstance(present, Mapping) else {}
+    for name, member in value.items():
+        members[name] = _merge_value(members.get(name), member)
+    return members
