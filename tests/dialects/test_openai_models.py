@@ -6,8 +6,8 @@ import pytest
 
 from native_api.dialects.openai_chat.models import (
     can_reason,
-    family_of,
-    refused_by,
+    find_family,
+    refused_fields,
     takes_breakpoints,
 )
 
@@ -42,7 +42,7 @@ from native_api.dialects.openai_chat.models import (
 def test_the_temperature_is_refused_while_a_model_reasons(
     model: str, by_default: bool, when_off: bool, when_on: bool
 ) -> None:
-    assert ["temperature" in refused_by(model, effort) for effort in (None, "none", "high")] == [
+    assert ["temperature" in refused_fields(model, effort) for effort in (None, "none", "high")] == [
         by_default,
         when_off,
         when_on,
@@ -64,7 +64,7 @@ def test_the_temperature_is_refused_while_a_model_reasons(
     ],
 )
 def test_stop_is_refused_by_later_models_only(model: str, refused: bool) -> None:
-    assert ("stop" in refused_by(model, None)) == refused
+    assert ("stop" in refused_fields(model, None)) == refused
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_stop_is_refused_by_later_models_only(model: str, refused: bool) -> None
     ],
 )
 def test_the_effort_is_refused_by_models_that_have_none(model: str, refused: bool) -> None:
-    assert ("reasoning_effort" in refused_by(model, "low")) == refused
+    assert ("reasoning_effort" in refused_fields(model, "low")) == refused
 
 
 def test_reasoning_models_take_one_name_of_the_limit() -> None:
     found = [
-        family_of(model)
+        find_family(model)
         for model in ("o1", "gpt-5", "gpt-6-sol", "gpt-4o", "grok-4", "deepseek-reasoner")
     ]
     assert [family and family.max_tokens_field for family in found] == [

@@ -1,12 +1,7 @@
 """OpenAI Chat Completions: https://platform.openai.com/docs/api-reference/chat (read 2026-11).
 
-The unified format is this wire's, so most of the work is leaving out what is ours and being lenient
-in what comes back: the family of "compatible" servers differs in roles, names and in how it reports
-errors and usage.
-
-Here: the body's frame. Beside it: `openai_models` (what models refuse), `openai_messages` with
-`openai_parts`, `openai_tools` (tools and structured output), `openai_reply` with `openai_calls`,
-`openai_stream`, `openai_usage` and `errors`.
+The unified format is this wire's own. So most of the work is to leave out our extensions, and to
+accept the replies of "compatible" servers, which differ in roles, names, errors and usage.
 """
 
 from __future__ import annotations
@@ -15,60 +10,59 @@ from collections.abc import Mapping
 
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.openai_chat.messages import MessageTranslator
-from native_api.dialects.openai_chat.models import family_of, refused_by, takes_breakpoints
+from native_api.dialects.openai_chat.models import find_family, refused_fields, takes_breakpoints
 from native_api.dialects.openai_chat.reply import build_reply
 from native_api.dialects.openai_chat.stream import OpenAIStream
-from native_api.dialects.openai_chat.tools import answer_by_tool, offer, takes_schema
+from native_api.dialects.openai_chat.tools import (
+    add_tools,
+    force_answer_tool,
+    supports_response_format,
+)
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 
-BUILT = frozenset(
+TRANSLATED_FIELDS = frozenset(
     {
-        "messages",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "reasoning_effort",
-        "max_tokens",
+        "messages", "tools", "tool_choice", "response_format", "reasoning_effort", "max_tokens",
         "max_completion_tokens",
     }
-)
+)  # fmt: skip
 
 
 class OpenAI(Dialect):
     name = "openai"
-    translated_fields = BUILT
-    renamed_fields = {name: name for name in DIALECT_FIELDS - BUILT}
+    translated_fields = TRANSLATED_FIELDS
+    renamed_fields = {name: name for name in DIALECT_FIELDS - TRANSLATED_FIELDS}
     remote_files = frozenset({"image_url"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return build_url(target, "/chat/completions")
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported_fields(chat, target) | refused_by(
+        return super().unsupported_fields(chat, target) | refused_fields(
             target.model, chat.get("reasoning_effort")
         )
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported_fields(chat, target)
-        said = {
+        fields = {
             name: value
             for name, value in chat.items()
             if value is not None and name not in unsupported
         }
         body["model"] = target.model
-        body["messages"] = _messages(chat, target, unsupported, omitted)
-        offer(said, target.provider.quirks.extensions, unsupported, body, omitted)
-        if takes_schema(said, unsupported):
-            body["response_format"] = said["response_format"]
-        elif "response_format" in said:
-            answer_by_tool(chat, unsupported, body)
-        _reason(said, target, body, omitted)
-        _limit(chat, target, body)
-        _stream(chat, target, body)
+        body["messages"] = _build_messages(chat, target, unsupported, omitted)
+        add_tools(fields, target.provider.quirks.extensions, unsupported, body, omitted)
+        if supports_response_format(fields, unsupported):
+            body["response_format"] = fields["response_format"]
+        elif "response_format" in fields:
+            force_answer_tool(chat, unsupported, body)
+        _add_reasoning(fields, target, body, omitted)
+        _add_output_limit(chat, target, body)
+        _add_stream(chat, target, body)
         for name, other in target.provider.quirks.renamed.items():
             if name in body:
                 body[other] = body.pop(name)
@@ -83,22 +77,22 @@ class OpenAI(Dialect):
         return read_error(status, headers, body)
 
 
-def _messages(
+def _build_messages(
     chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]
 ) -> list[Json]:
-    family = family_of(target.model)
+    family = find_family(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
-    conversation = MessageTranslator(
+    translator = MessageTranslator(
         target.provider.quirks, roles, unsupported, takes_breakpoints(target.model)
     )
-    conversation.add(chat["messages"])
-    omitted += sorted(conversation.omitted)
-    return conversation.messages
+    translator.add(chat["messages"])
+    omitted += sorted(translator.omitted)
+    return translator.messages
 
 
-def _reason(said: Json, target: Target, body: Json, omitted: list[str]) -> None:
-    """`reasoning_effort`, or the vendor's own switch where the effort cannot turn reasoning off."""
-    effort = said.get("reasoning_effort")
+def _add_reasoning(fields: Json, target: Target, body: Json, omitted: list[str]) -> None:
+    """Set `reasoning_effort`, or the vendor's own switch if it turns reasoning off."""
+    effort = fields.get("reasoning_effort")
     switch = target.provider.quirks.thinking
     is_forced = isinstance(body.get("tool_choice"), dict) or body.get("tool_choice") == "required"
     if switch == "thinking" and is_forced:
@@ -116,18 +110,20 @@ def _reason(said: Json, target: Target, body: Json, omitted: list[str]) -> None:
         body["reasoning_effort"] = effort
 
 
-def _limit(chat: ChatRequest, target: Target, body: Json) -> None:
+def _add_output_limit(chat: ChatRequest, target: Target, body: Json) -> None:
     limit = read_max_tokens(chat)
     if limit is None:
         return
-    family = family_of(target.model)
-    asked = "max_completion_tokens" if chat.get("max_completion_tokens") else "max_tokens"
-    body[
-        target.provider.quirks.max_tokens_field or (family and family.max_tokens_field) or asked
-    ] = limit
+    family = find_family(target.model)
+    name = (
+        target.provider.quirks.max_tokens_field
+        or (family and family.max_tokens_field)
+        or ("max_completion_tokens" if chat.get("max_completion_tokens") else "max_tokens")
+    )
+    body[name] = limit
 
 
-def _stream(chat: ChatRequest, target: Target, body: Json) -> None:
+def _add_stream(chat: ChatRequest, target: Target, body: Json) -> None:
     if chat.get("stream"):
         body["stream"] = True
         if target.provider.quirks.stream_usage:

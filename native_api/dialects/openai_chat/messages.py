@@ -1,12 +1,12 @@
-"""Unified messages -> the messages of one vendor of OpenAI's family. One `MessageTranslator` per
-request; rules first:
+"""Unified messages as the messages of one vendor of OpenAI's family. Rules:
 
-1. What is ours goes only where the vendor takes it (`Quirks.extensions`, `Quirks.reasoning_field`);
-   OpenAI answers 400 to unknown fields. Reasoning that another dialect made stays here.
-2. A tool's result is text. Its images and files follow in a user's message, after the last result
-   of the step.
-3. The legacy `function_call` and its result are sent as the tool call and result that they are.
-4. A message that says nothing to this vendor is left out.
+1. Our own members go only to vendors that take them (`Quirks.extensions`,
+   `Quirks.reasoning_field`); OpenAI answers 400 to unknown members. Reasoning that another dialect
+   made is not sent.
+2. A tool's result is text. Its images and files follow in a user message, after the last result of
+   the step.
+3. The legacy `function_call` and its result are sent as a tool call and its result.
+4. A model's message that would be empty for this vendor is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from native_api.dialects.openai_chat.parts import Parts
+from native_api.dialects.openai_chat.parts import PartTranslator
 from native_api.dialects.shared.annotations import restore_annotation
 from native_api.dialects.shared.parts import read_text
 from native_api.dialects.shared.provider_content import read_own_blocks, read_vendor_reasoning
@@ -24,18 +24,18 @@ from native_api.types import Json, Quirks
 
 LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ALPHANUMERIC: Final = re.compile(r"[a-zA-Z0-9]*")
-OWN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+EXTENSIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "annotations": lambda message: [
         restore_annotation(item) for item in message.get("annotations") or ()
     ],
     "images": lambda message: message.get("images"),
     "reasoning_details": read_vendor_reasoning,
 }
-"""Fields of ours that a vendor may take back, and what it told them as."""
+"""Our own member of a model's message -> its value as the vendor sent it."""
 
 
 class MessageTranslator:
-    """Collects the messages of one request, and the hints that could not be said."""
+    """Collects the `messages` of one request, and in `omitted` the paths of dropped hints."""
 
     def __init__(
         self,
@@ -49,130 +49,129 @@ class MessageTranslator:
         self._quirks = quirks
         self._roles = roles
         self._unsupported = unsupported
-        self._parts = Parts(quirks, breakpoints)
-        self._attached: list[Json] = []
+        self._parts = PartTranslator(quirks, breakpoints)
+        self._result_files: list[Json] = []
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for position, message in enumerate(messages):
-            self._add(message, f"messages[{position}]")
-        self._attach()
+        for index, message in enumerate(messages):
+            self._add_message(message, f"messages[{index}]")
+        self._flush_result_files()
 
-    def _add(self, message: Mapping[str, Any], place: str) -> None:
+    def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
         if role in ("tool", "function"):
-            self.messages.append(self._result(message, place))
+            self.messages.append(self._build_result(message, path))
             return
-        self._attach()
-        told = (
-            self._assistant(message)
+        self._flush_result_files()
+        members = (
+            self._build_assistant(message)
             if role == "assistant"
-            else {"content": self._parts.content(message, place)}
+            else {"content": self._parts.build_content(message, path)}
         )
-        if told is None:
+        if members is None:
             return
-        told = {"role": self._roles.get(role, role), **told}
+        built = {"role": self._roles.get(role, role), **members}
         if message.get("name"):
-            self._name(message["name"], told)
+            self._set_name(message["name"], built)
         if role == "user":
-            self._close_tools()
-        self.messages.append(told)
+            self._end_tool_step()
+        self.messages.append(built)
 
-    def _name(self, name: str, told: Json) -> None:
+    def _set_name(self, name: str, built: Json) -> None:
         if "messages.name" in self._unsupported:
             self.omitted.add("messages.name")
         else:
-            told["name"] = name
+            built["name"] = name
 
-    # --- the model's turns ------------------------------------------------------------------------
+    # --- the model's messages ---------------------------------------------------------------------
 
-    def _assistant(self, message: Mapping[str, Any]) -> Json | None:
-        told: Json = {"content": self._parts.answer(message)}
-        calls = self._calls(message)
+    def _build_assistant(self, message: Mapping[str, Any]) -> Json | None:
+        built: Json = {"content": self._parts.build_answer(message)}
+        calls = self._build_calls(message)
         if calls:
-            told["tool_calls"] = calls
-        self._refusal(message, told)
-        self._audio(message, told)
-        self._kept(message, told)
-        self._reasoning(message, told)
-        says_nothing = not told["content"] and told.keys() <= {"content"}
-        return None if says_nothing else told
+            built["tool_calls"] = calls
+        self._add_refusal(message, built)
+        self._add_audio(message, built)
+        self._add_extensions(message, built)
+        self._add_reasoning(message, built)
+        is_empty = not built["content"] and built.keys() <= {"content"}
+        return None if is_empty else built
 
-    def _refusal(self, message: Mapping[str, Any], told: Json) -> None:
+    def _add_refusal(self, message: Mapping[str, Any], built: Json) -> None:
         refusal = message.get("refusal")
         if refusal and "messages.refusal" in self._unsupported:
-            told["content"] = told["content"] or refusal
+            built["content"] = built["content"] or refusal
         elif refusal:
-            told["refusal"] = refusal
+            built["refusal"] = refusal
 
-    def _audio(self, message: Mapping[str, Any], told: Json) -> None:
-        """Sound is sent back by its id; what another provider made is told by its words."""
+    def _add_audio(self, message: Mapping[str, Any], built: Json) -> None:
+        """Send audio back by its id, or its transcript if another provider made it."""
         audio = message.get("audio")
         if not audio:
             return
         if audio.get("id") and "mime_type" not in audio and "audio" not in self._unsupported:
-            told["audio"] = {"id": audio["id"]}
+            built["audio"] = {"id": audio["id"]}
         else:
-            told["content"] = told["content"] or audio.get("transcript") or None
+            built["content"] = built["content"] or audio.get("transcript") or None
             self.omitted.add("messages.audio")
 
-    def _kept(self, message: Mapping[str, Any], told: Json) -> None:
-        for name in OWN:
-            value = OWN[name](message)
+    def _add_extensions(self, message: Mapping[str, Any], built: Json) -> None:
+        for name, read in EXTENSIONS.items():
+            value = read(message)
             if value and name in self._quirks.extensions:
-                told[name] = value
+                built[name] = value
             elif value and name == "images":
                 self.omitted.add("messages.images")
         if "extra_content" in self._quirks.extensions:
             for block in read_own_blocks(message, "openai"):
-                told |= {name: value for name, value in block.items() if name == "extra_content"}
+                built |= {name: value for name, value in block.items() if name == "extra_content"}
 
-    def _reasoning(self, message: Mapping[str, Any], told: Json) -> None:
-        """The reasoning text where the vendor wants it, unless it goes back as
-        `reasoning_details`."""
+    def _add_reasoning(self, message: Mapping[str, Any], built: Json) -> None:
+        """Add the reasoning text in the vendor's form, unless `reasoning_details` has it."""
         text = message.get("reasoning_content") or ""
         field = self._quirks.reasoning_field
-        if "reasoning_details" in told or not field:
+        if "reasoning_details" in built or not field:
             return
-        if field == "reasoning_content" and (text or told.get("tool_calls")):
-            # DeepSeek and Moonshot answer 400 to a step of tool calls without the field, even where
-            # nothing was thought.
-            told[field] = text
+        if field == "reasoning_content" and (text or built.get("tool_calls")):
+            # DeepSeek and Moonshot answer 400 to a step of tool calls without the field, even if
+            # there was no reasoning.
+            built[field] = text
         elif field == "reasoning" and text:
-            told[field] = text
+            built[field] = text
         elif field == "think_tags" and text:
-            told["content"] = f"<think>{text}</think>\n\n{read_text(told)}"
+            built["content"] = f"<think>{text}</think>\n\n{read_text(built)}"
         elif field == "thinking" and text:
-            rest = told["content"] or []
-            thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
-            told["content"] = [
-                thought,
-                *([{"type": "text", "text": rest}] if isinstance(rest, str) else rest),
+            content = built["content"] or []
+            built["content"] = [
+                {"type": "thinking", "thinking": [{"type": "text", "text": text}]},
+                *([{"type": "text", "text": content}] if isinstance(content, str) else content),
             ]
 
-    def _calls(self, message: Mapping[str, Any]) -> list[Json]:
-        calls = [self._call(call) for call in message.get("tool_calls") or ()]
+    def _build_calls(self, message: Mapping[str, Any]) -> list[Json]:
+        calls = [self._build_call(call) for call in message.get("tool_calls") or ()]
         legacy = message.get("function_call")
         if legacy:
-            calls.append(self._call({"id": legacy["name"], "type": "function", "function": legacy}))
+            call = {"id": legacy["name"], "type": "function", "function": legacy}
+            calls.append(self._build_call(call))
         return calls
 
-    def _call(self, call: Mapping[str, Any]) -> Json:
+    def _build_call(self, call: Mapping[str, Any]) -> Json:
         kind = "custom" if "custom" in call else "function"
-        told: Json = {"id": self._id(call["id"]), "type": kind}
+        built: Json = {"id": self._build_call_id(call["id"]), "type": kind}
         if kind == "custom":
-            told["custom"] = call["custom"]
+            built["custom"] = call["custom"]
         else:
             arguments = call["function"]["arguments"]
-            told["function"] = {
+            built["function"] = {
                 **call["function"],
                 "arguments": arguments if arguments.strip() else "{}",
             }
         if call.get("extra_content") and "extra_content" in self._quirks.extensions:
-            told["extra_content"] = call["extra_content"]
-        return told
+            built["extra_content"] = call["extra_content"]
+        return built
 
-    def _id(self, call_id: str) -> str:
-        """The id that the vendor takes: its own, or one made of it."""
+    def _build_call_id(self, call_id: str) -> str:
+        """The id itself if the vendor accepts it, otherwise one derived from it."""
         length = self._quirks.call_id_length
         if not length or (len(call_id) == length and ALPHANUMERIC.fullmatch(call_id)):
             return call_id
@@ -181,31 +180,33 @@ class MessageTranslator:
 
     # --- tool results -----------------------------------------------------------------------------
 
-    def _result(self, message: Mapping[str, Any], place: str) -> Json:
-        call_id = self._id(message.get("tool_call_id") or message["name"])
-        content, files = self._parts.result(message, place)
+    def _build_result(self, message: Mapping[str, Any], path: str) -> Json:
+        call_id = self._build_call_id(message.get("tool_call_id") or message["name"])
+        content, files = self._parts.build_result(message, path)
         if files:
-            self._attached += [
+            self._result_files += [
                 {"type": "text", "text": f"From the result of the tool call {call_id}:"},
                 *files,
             ]
         if message.get("is_error"):
             self.omitted.add("messages.is_error")
-        told = {"role": "tool", "tool_call_id": call_id, "content": content}
+        built = {"role": "tool", "tool_call_id": call_id, "content": content}
         if message.get("name") and message["role"] == "tool":
-            self._name(message["name"], told)
-        return told
+            self._set_name(message["name"], built)
+        return built
 
-    def _attach(self) -> None:
-        """The files of the results before, once no more results come."""
-        if self._attached:
-            self._close_tools()
-            self.messages.append({"role": "user", "content": self._attached})
-            self._attached = []
+    def _flush_result_files(self) -> None:
+        """Send the files of the results, once the last result of the step is there."""
+        if self._result_files:
+            self._end_tool_step()
+            self.messages.append({"role": "user", "content": self._result_files})
+            self._result_files = []
 
-    def _close_tools(self) -> None:
-        """Mistral answers 400, "Unexpected role 'user' after role 'tool'": the model's turn has to
-        end first."""
+    def _end_tool_step(self) -> None:
+        """Put a message of the model between results and a user message, for Mistral.
+
+        It answers 400 otherwise: "Unexpected role 'user' after role 'tool'".
+        """
         if (
             not self._quirks.user_after_tools
             and self.messages

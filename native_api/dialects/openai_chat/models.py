@@ -1,8 +1,8 @@
-"""What models refuse although their wire has it: one table of name patterns, for every vendor that
-serves them.
+"""The fields that models refuse although their wire has them: one table of name patterns, for all
+vendors that serve the models.
 
-A model's name is looked at without its vendor's path and tag (`openai/gpt-5:free` is `gpt-5`). An
-Azure deployment with a name of its own matches nothing and is left as it is. Sources, read 2026-11:
+A model's name is matched without its vendor's path and tag (`openai/gpt-5:free` is `gpt-5`). An
+Azure deployment with another name matches nothing and is left as it is. Sources, read 2026-11:
 - https://platform.openai.com/docs/guides/reasoning and
   https://platform.openai.com/docs/guides/latest-model: reasoning models refuse sampling unless
   reasoning is off, and take `max_completion_tokens` only.
@@ -25,10 +25,9 @@ from typing import Final, Literal
 from native_api.types import empty
 
 Reasoning = Literal["always", "on", "off", "never"]
-"""`on` and `off` are what a model does where no effort is asked for; such models take `none`
-too."""
+"""Whether a model reasons. `on` and `off`: if no effort is asked for; these models take `none`."""
 
-SAMPLING: Final = frozenset(
+SAMPLING_FIELDS: Final = frozenset(
     {
         "temperature",
         "top_p",
@@ -39,18 +38,18 @@ SAMPLING: Final = frozenset(
         "top_logprobs",
     }
 )
-WHILE_REASONING: Final = SAMPLING | {"prediction"}
-NOTHING: Final[frozenset[str]] = frozenset()
+REFUSED_WHILE_REASONING: Final = SAMPLING_FIELDS | {"prediction"}
+NO_FIELDS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`refused` is never taken; `while_reasoning` only where the model does not reason."""
+    """Models that refuse the same fields: some always, some only while they reason."""
 
     pattern: re.Pattern[str]
     reasoning: Reasoning
-    refused: frozenset[str] = NOTHING
-    while_reasoning: frozenset[str] = NOTHING
+    refused: frozenset[str] = NO_FIELDS
+    refused_while_reasoning: frozenset[str] = NO_FIELDS
     max_tokens_field: str = ""
     roles: Mapping[str, str] = field(default_factory=empty)
 
@@ -60,29 +59,33 @@ class Family:
         return effort != "none" if effort else self.reasoning == "on"
 
 
-def _early(pattern: str, *refused: str, **roles: str) -> Family:
-    """The first reasoning models: they take `stop`, and always reason."""
+def _build_early_family(pattern: str, *refused: str, **roles: str) -> Family:
+    """The first reasoning models, which always reason and take `stop`."""
     return Family(
         re.compile(pattern),
         "always",
         frozenset(refused),
-        WHILE_REASONING,
+        REFUSED_WHILE_REASONING,
         "max_completion_tokens",
         roles,
     )
 
 
-def _openai(pattern: str, reasoning: Reasoning) -> Family:
+def _build_openai_family(pattern: str, reasoning: Reasoning) -> Family:
     return Family(
-        re.compile(pattern), reasoning, NOTHING, WHILE_REASONING | {"stop"}, "max_completion_tokens"
+        re.compile(pattern),
+        reasoning,
+        NO_FIELDS,
+        REFUSED_WHILE_REASONING | {"stop"},
+        "max_completion_tokens",
     )
 
 
-def _plain(pattern: str, *refused: str) -> Family:
+def _build_plain_family(pattern: str, *refused: str) -> Family:
     return Family(re.compile(pattern), "never", frozenset(refused))
 
 
-def _grok(pattern: str, *refused: str) -> Family:
+def _build_grok_family(pattern: str, *refused: str) -> Family:
     return Family(
         re.compile(pattern),
         "always",
@@ -91,17 +94,17 @@ def _grok(pattern: str, *refused: str) -> Family:
 
 
 FAMILIES: Final = (
-    _early(
+    _build_early_family(
         r"o1-(mini|preview)",
         "parallel_tool_calls",
         "reasoning_effort",
         system="user",
         developer="user",
     ),
-    _early(r"(o1|o3-mini)(-|$)", "parallel_tool_calls"),
-    _openai(r"o\d(-|$)", "always"),
-    _plain(r"gpt-5-chat", "reasoning_effort"),
-    _plain(
+    _build_early_family(r"(o1|o3-mini)(-|$)", "parallel_tool_calls"),
+    _build_openai_family(r"o\d(-|$)", "always"),
+    _build_plain_family(r"gpt-5-chat", "reasoning_effort"),
+    _build_plain_family(
         r"gpt-(5|4o|4o-mini)-search",
         "temperature",
         "top_p",
@@ -109,37 +112,38 @@ FAMILIES: Final = (
         "frequency_penalty",
         "reasoning_effort",
     ),
-    _openai(r"gpt-5\.\d-chat", "always"),
-    _openai(r"gpt-5(\.\d)?-pro|gpt-5(\.[12])?-codex|gpt-5(-|$)", "always"),
-    _openai(r"gpt-5\.[1-4]", "off"),
-    _openai(r"gpt-6-astra|gpt-6\.1-sol", "always"),
-    _openai(r"gpt-([6-9]|5\.\d)", "on"),
-    _plain(r"(chatgpt-|gpt-)(3|4)", "reasoning_effort", "verbosity"),
-    _grok(r"grok-(code|build-\d|4\.20(?!-multi-agent))", "reasoning_effort"),
-    _grok(r"grok-(3-mini|[4-9]|build|latest)"),
+    _build_openai_family(r"gpt-5\.\d-chat", "always"),
+    _build_openai_family(r"gpt-5(\.\d)?-pro|gpt-5(\.[12])?-codex|gpt-5(-|$)", "always"),
+    _build_openai_family(r"gpt-5\.[1-4]", "off"),
+    _build_openai_family(r"gpt-6-astra|gpt-6\.1-sol", "always"),
+    _build_openai_family(r"gpt-([6-9]|5\.\d)", "on"),
+    _build_plain_family(r"(chatgpt-|gpt-)(3|4)", "reasoning_effort", "verbosity"),
+    _build_grok_family(r"grok-(code|build-\d|4\.20(?!-multi-agent))", "reasoning_effort"),
+    _build_grok_family(r"grok-(3-mini|[4-9]|build|latest)"),
     Family(re.compile(r"deepseek-reasoner"), "always", frozenset({"logprobs", "top_logprobs"})),
 )
-"""The first that matches the beginning of a name is the model's."""
+"""The first pattern that matches the beginning of a model's name wins."""
 
 
 @lru_cache(maxsize=1024)
-def family_of(model: str) -> Family | None:
+def find_family(model: str) -> Family | None:
     name = model.rpartition("/")[2].partition(":")[0].lower()
     return next((family for family in FAMILIES if family.pattern.match(name)), None)
 
 
-def refused_by(model: str, effort: str | None) -> frozenset[str]:
-    """Unified fields that this model refuses when asked for this effort (None: for none in
-    particular)."""
-    family = family_of(model)
+def refused_fields(model: str, effort: str | None) -> frozenset[str]:
+    """Unified fields that this model refuses at this effort (None: the model's default)."""
+    family = find_family(model)
     if family is None:
-        return NOTHING
-    return family.refused | family.while_reasoning if family.reasons(effort) else family.refused
+        return NO_FIELDS
+    if family.reasons(effort):
+        return family.refused | family.refused_while_reasoning
+    return family.refused
 
 
 def can_reason(model: str) -> bool:
-    """Whether the model is known to be one that reasons."""
-    family = family_of(model)
+    """Whether the model is known to reason."""
+    family = find_family(model)
     return family is not None and family.reasoning != "never"
 
 

@@ -1,14 +1,14 @@
-"""Streams of OpenAI's family. Chunks are already in the unified shape; this repairs what servers
-get wrong. Rules:
+"""Streams of OpenAI's family. Chunks already have the unified shape; this repairs what servers get
+wrong. Rules:
 
-1. A choice's finish reason leaves last, once: when the stream is done. Servers repeat it, send it
-   before the last text, or forget it.
-2. What is told outside the choices (Azure's filter results, Perplexity's sources, llama.cpp's
-   timings) goes with the next chunk that has choices: a chunk without any breaks clients.
+1. The finish reason of a choice is sent once, last: when the stream is done. Servers repeat it,
+   send it before the last text, or forget it.
+2. Members outside the choices (Azure's filter results, Perplexity's sources, llama.cpp's timings)
+   are sent with the next chunk that has choices: a chunk without any breaks clients.
 3. `[DONE]` or a finish reason for every choice is the end; without either the answer was cut short.
-4. An error after the answer was whole is not the answer's.
-5. Most chunks are one more piece of text and nothing else: they go a short way, which is what a
-   stream costs.
+4. An error after every choice has its finish reason is ignored.
+5. Most chunks are only more text of one choice. They take a short way, since it is what a stream
+   costs.
 """
 
 from __future__ import annotations
@@ -17,37 +17,32 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from native_api.dialects.base import StreamParser, parse_event
-from native_api.dialects.openai_chat.content import logprobs_of
-from native_api.dialects.openai_chat.reply import OF_CHOICE, Answer, without_usage
+from native_api.dialects.openai_chat.choice import ChoiceBuilder
+from native_api.dialects.openai_chat.content import build_logprobs
+from native_api.dialects.openai_chat.reply import CHOICE_MEMBERS, without_usage
 from native_api.dialects.openai_chat.usage import KNOWN_TIERS, read_service_tier, read_usage
 from native_api.dialects.shared.errors import is_error, read_embedded_error
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
 HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "x_groq"})
-USUAL: Final = frozenset(
+TEXT_CHUNK: Final = frozenset(
     {
-        "id",
-        "object",
-        "created",
-        "model",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "obfuscation",
+        "id", "object", "created", "model", "choices", "usage", "system_fingerprint",
+        "service_tier", "obfuscation",
     }
-)
-USUAL_OF_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
+)  # fmt: skip
+TEXT_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
+"""The members that a chunk of only text, and its choice, may have."""
 
 
 class OpenAIStream(StreamParser):
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
-        self._answers: dict[int, Answer] = {}
+        self._choices: dict[int, ChoiceBuilder] = {}
         self._head: Json = {}
-        self._about: Json = {}
-        self._seen: Json = {}
+        self._reply_fields: Json = {}
+        self._last_values: Json = {}
         self._sources: Json = {}
         self._done = False
         self._ended = False
@@ -55,171 +50,175 @@ class OpenAIStream(StreamParser):
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
             self._done = True
-            return self._end()
-        told = parse_event(event)
-        if not isinstance(told, dict):
-            raise read_embedded_error(told)
-        piece = self._piece_of_text(told)
-        if piece is not None:
-            return (piece,)
-        self._count(told)
-        self._refuse_errors(event, told)
-        self._note(told)
+            return self._finish()
+        chunk = parse_event(event)
+        if not isinstance(chunk, dict):
+            raise read_embedded_error(chunk)
+        text_chunk = self._read_text_chunk(chunk)
+        if text_chunk is not None:
+            return (text_chunk,)
+        if chunk.get("usage") or chunk.get("x_groq"):
+            self.record_usage(read_usage(chunk))
+        self._raise_error(event, chunk)
+        self._read_reply_fields(chunk)
         choices = [
-            choice for choice in map(self._choice, told.get("choices") or ()) if choice is not None
+            choice
+            for choice in map(self._build_choice, chunk.get("choices") or ())
+            if choice is not None
         ]
-        return (self._chunk(choices),) if choices else ()
+        return (self._build_chunk(choices),) if choices else ()
 
-    def _piece_of_text(self, told: Json) -> ChatCompletionChunk | None:
-        """The chunk, where it is one more piece of one choice's text; None where it has to be
-        looked at."""
-        choices = told.get("choices")
+    def _read_text_chunk(self, chunk: Json) -> ChatCompletionChunk | None:
+        """The unified chunk, if this one is only more text of one choice; None for any other."""
+        choices = chunk.get("choices")
         if (
-            self._about
-            or not told.keys() <= USUAL
-            or told.get("usage") is not None
+            self._reply_fields
+            or not chunk.keys() <= TEXT_CHUNK
+            or chunk.get("usage") is not None
             or type(choices) is not list
             or len(choices) != 1
         ):
             return None
-        choice, tier = choices[0], told.get("service_tier")
+        choice, tier = choices[0], chunk.get("service_tier")
         if tier is not None and tier not in KNOWN_TIERS:
             return None
-        if type(choice) is not dict or not choice.keys() <= USUAL_OF_CHOICE:
+        if type(choice) is not dict or not choice.keys() <= TEXT_CHOICE:
             return None
-        answer, delta = self._answers.get(choice.get("index", 0)), choice.get("delta")
+        builder, delta = self._choices.get(choice.get("index", 0)), choice.get("delta")
         if (
-            answer is None
+            builder is None
             or choice.get("finish_reason") is not None
             or choice.get("logprobs") is not None
-            or not answer.goes_on(delta)
+            or not builder.add_text(delta)
         ):
             return None
-        chunk: Any = {name: value for name, value in told.items() if value is not None} | self._head
-        chunk["object"] = "chat.completion.chunk"
-        choice["index"], choice["finish_reason"] = answer.index, None
-        return chunk  # type: ignore[no-any-return]
+        unified: Any = {
+            name: value for name, value in chunk.items() if value is not None
+        } | self._head
+        unified["object"] = "chat.completion.chunk"
+        choice["index"], choice["finish_reason"] = builder.index, None
+        return unified  # type: ignore[no-any-return]
 
-    def _count(self, told: Json) -> None:
-        if told.get("usage") or told.get("x_groq"):
-            self.record_usage(read_usage(told))
-
-    def _refuse_errors(self, event: Event, told: Json) -> None:
-        groq = told.get("x_groq")
+    def _raise_error(self, event: Event, chunk: Json) -> None:
+        groq = chunk.get("x_groq")
         if isinstance(groq, dict) and groq.get("error"):
-            told = {"error": groq["error"]}
-        if (event.type == "error" or is_error(told)) and not self._is_whole():
-            raise read_embedded_error(told if is_error(told) else {"error": told})
+            chunk = {"error": groq["error"]}
+        if (event.type == "error" or is_error(chunk)) and not self._is_complete():
+            raise read_embedded_error(chunk if is_error(chunk) else {"error": chunk})
 
-    def _is_whole(self) -> bool:
-        return bool(self._answers) and all(
-            answer.reason is not None for answer in self._answers.values()
+    def _is_complete(self) -> bool:
+        return bool(self._choices) and all(
+            builder.finish_reason is not None for builder in self._choices.values()
         )
 
-    def _note(self, told: Json) -> None:
+    def _read_reply_fields(self, chunk: Json) -> None:
         if not self._head.get("id"):
             self._head = {
-                "id": str(told.get("id") or ""),
-                "created": told.get("created") or 0,
-                "model": str(told.get("model") or ""),
+                "id": str(chunk.get("id") or ""),
+                "created": chunk.get("created") or 0,
+                "model": str(chunk.get("model") or ""),
             }
-        for name, value in told.items():
+        for name, value in chunk.items():
             if (
                 name not in HEAD
                 and value is not None
-                and "choices" in told
-                and self._is_news(name, value)
+                and "choices" in chunk
+                and self._is_new(name, value)
             ):
-                self._about[name] = value
+                self._reply_fields[name] = value
         for name in ("citations", "search_results"):
-            if told.get(name):
-                self._sources[name] = told[name]
-        self._about |= read_service_tier(told)
-        groq = without_usage(told.get("x_groq"))
+            if chunk.get(name):
+                self._sources[name] = chunk[name]
+        self._reply_fields |= read_service_tier(chunk)
+        groq = without_usage(chunk.get("x_groq"))
         if groq:
-            self._about["x_groq"] = groq
+            self._reply_fields["x_groq"] = groq
 
-    def _is_news(self, name: str, value: Any) -> bool:
-        """Lists and objects are told once: Perplexity sends all its sources with every piece."""
+    def _is_new(self, name: str, value: Any) -> bool:
+        """Whether to send a list or object: Perplexity repeats all its sources in each chunk."""
         if not isinstance(value, list | dict):
             return True
-        is_news: bool = self._seen.get(name) != value
-        self._seen[name] = value
-        return is_news
+        is_new: bool = self._last_values.get(name) != value
+        self._last_values[name] = value
+        return is_new
 
-    def _choice(self, choice: Any) -> Json | None:
-        """One choice repaired, None where nothing is left to say."""
+    def _build_choice(self, choice: Any) -> Json | None:
+        """One choice in the unified shape, None if nothing is left of it."""
         if not isinstance(choice, dict):
             return None
         index = choice["index"] if isinstance(choice.get("index"), int) else 0
-        answer = self._answers.get(index)
-        if answer is None:
-            answer = self._answers[index] = Answer(index, self._quirks)
-        answer.finish(choice)
+        builder = self._choices.get(index)
+        if builder is None:
+            builder = self._choices[index] = ChoiceBuilder(index, self._quirks)
+        builder.read_finish_reason(choice)
         if choice.get("usage"):
             self.record_usage(read_usage(choice))
-        delta = answer.take(_told(choice, answer), self._head.get("id") or "")
-        if choice.keys() - OF_CHOICE:
-            answer.extra |= {
+        delta = builder.add(_read_delta(choice, builder), self._head.get("id") or "")
+        if choice.keys() - CHOICE_MEMBERS:
+            builder.extra |= {
                 name: value
                 for name, value in choice.items()
-                if name not in OF_CHOICE and value is not None
+                if name not in CHOICE_MEMBERS and value is not None
             }
-        logprobs = (
-            logprobs_of(choice["logprobs"], delta.get("content") or "")
-            if choice.get("logprobs") is not None
-            else None
-        )
+        logprobs = choice.get("logprobs")
+        if logprobs is not None:
+            logprobs = build_logprobs(logprobs, delta.get("content") or "")
         if not delta and logprobs is None:
             return None
-        extra, answer.extra = answer.extra, {}
+        extra, builder.extra = builder.extra, {}
         unified = {"index": index, "delta": delta, "finish_reason": None, **extra}
         if "logprobs" in choice:
             unified["logprobs"] = logprobs
         return unified
 
-    def _chunk(self, choices: list[Json]) -> ChatCompletionChunk:
-        about, self._about = self._about, {}
-        chunk: Any = {**self._head, "object": "chat.completion.chunk", "choices": choices, **about}
+    def _build_chunk(self, choices: list[Json]) -> ChatCompletionChunk:
+        fields, self._reply_fields = self._reply_fields, {}
+        chunk: Any = {**self._head, "object": "chat.completion.chunk", "choices": choices, **fields}
         unified: ChatCompletionChunk = chunk
         return unified
 
-    def _end(self) -> list[ChatCompletionChunk]:
-        if self._ended or not self._answers:
+    def _finish(self) -> list[ChatCompletionChunk]:
+        if self._ended or not self._choices:
             return []
         self._ended = True
         return [
-            self._chunk([self._ending(self._answers[index]) for index in sorted(self._answers)])
+            self._build_chunk(
+                [self._build_last_choice(self._choices[index]) for index in sorted(self._choices)]
+            )
         ]
 
-    def _ending(self, answer: Answer) -> Json:
-        owed, reason = answer.end(self._sources)
-        if not answer.has_begun:
-            owed = {"role": "assistant", **owed}
-        return {"index": answer.index, "delta": owed, "finish_reason": reason, **answer.extra}
+    def _build_last_choice(self, builder: ChoiceBuilder) -> Json:
+        delta, finish_reason = builder.finish(self._sources)
+        if not builder.has_begun:
+            delta = {"role": "assistant", **delta}
+        return {
+            "index": builder.index,
+            "delta": delta,
+            "finish_reason": finish_reason,
+            **builder.extra,
+        }
 
     def pending_delta(self) -> Json:
-        held = [answer.held() for answer in self._answers.values()]
+        pending = [builder.pending() for builder in self._choices.values()]
         return {
-            "content": "".join(text for text, _ in held),
-            "provider_content": [{"block": others} for _, others in held],
+            "content": "".join(text for text, _ in pending),
+            "provider_content": [{"block": others} for _, others in pending],
         }
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._answers or not (self._done or self._is_whole()):
+        if not self._choices or not (self._done or self._is_complete()):
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )
-        return self._end()
+        return self._finish()
 
 
-def _told(choice: Json, answer: Answer) -> Json:
-    """What a choice says. A whole message after deltas is what they said already (Perplexity,
-    MiniMax)."""
+def _read_delta(choice: Json, builder: ChoiceBuilder) -> Json:
+    """What a choice adds. A whole message after deltas adds nothing (Perplexity, MiniMax)."""
     delta = choice.get("delta")
     if isinstance(delta, dict):
         return delta
     if choice.get("text"):
         return {"content": choice["text"]}
     message = choice.get("message")
-    return message if isinstance(message, dict) and not answer.has_begun else {}
+    return message if isinstance(message, dict) and not builder.has_begun else {}

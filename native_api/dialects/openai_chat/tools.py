@@ -1,7 +1,7 @@
-"""Tools, the choice among them and structured output, as the vendors of OpenAI's family take them.
+"""Tools, tool choice and structured output, as the vendors of OpenAI's family take them.
 
-A vendor without JSON schemas is given a tool that its model must call: the call is the answer, and
-clients never see it.
+For a vendor without JSON schemas the answer tool replaces `response_format`: the model answers by
+calling it, and clients never see it.
 """
 
 from __future__ import annotations
@@ -14,101 +14,103 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 
-def offer(
-    said: Mapping[str, Any],
+def add_tools(
+    fields: Mapping[str, Any],
     extensions: frozenset[str],
     unsupported: frozenset[str],
     body: Json,
     omitted: list[str],
 ) -> None:
-    """The body's `tools` and `tool_choice`. Raises UnsupportedField for kinds that the vendor does
-    not have."""
-    if not said.get("tools"):
+    """Set the body's `tools` and `tool_choice`.
+
+    Raises UnsupportedField for kinds that the vendor does not have.
+    """
+    if not fields.get("tools"):
         return
-    choice: Any = said.get("tool_choice")
+    choice: Any = fields.get("tool_choice")
     kind = choice["type"] if isinstance(choice, dict) else choice
-    tools = said["tools"]
+    tools = fields["tools"]
     if kind == "allowed_tools" and "tool_choice.allowed_tools" in unsupported:
-        # Offering just those is the same.
-        tools, choice = (
-            read_functions(_chat(said), "this provider"),
-            choice["allowed_tools"]["mode"],
-        )
-        kind = choice
+        # To offer only these tools has the same effect.
+        tools = read_functions(_as_chat(fields), "this provider")
+        kind = choice = choice["allowed_tools"]["mode"]
     body["tools"] = [
-        _tool(tool, position, extensions, unsupported, omitted)
-        for position, tool in enumerate(tools)
+        _build_tool(tool, index, extensions, unsupported, omitted)
+        for index, tool in enumerate(tools)
     ]
     if kind and f"tool_choice.{kind}" in unsupported:
-        raise UnsupportedField("tool_choice", f"this provider has no {kind!r}")
+        raise UnsupportedField("tool_choice", f"this provider does not support {kind!r}")
     if choice is not None:
         body["tool_choice"] = choice
 
 
-def _chat(said: Mapping[str, Any]) -> ChatRequest:
-    chat: Any = said
+def _as_chat(fields: Mapping[str, Any]) -> ChatRequest:
+    chat: Any = fields
     request: ChatRequest = chat
     return request
 
 
-def _tool(
+def _build_tool(
     tool: Json,
-    position: int,
+    index: int,
     extensions: frozenset[str],
     unsupported: frozenset[str],
     omitted: list[str],
 ) -> Json:
     if f"tools.{tool['type']}" in unsupported:
         raise UnsupportedField(
-            f"tools[{position}].type", f"this provider takes no {tool['type']!r} tools"
+            f"tools[{index}].type", f"this provider does not support {tool['type']!r} tools"
         )
-    told = dict(tool)
+    built = dict(tool)
     if "cache_control" not in extensions:
-        told.pop("cache_control", None)
-    if "tools.strict" in unsupported and tool.get("function", {}).get("strict") is not None:
-        told["function"] = {
-            name: value for name, value in tool["function"].items() if name != "strict"
-        }
-        omitted += (
-            ["tools.function.strict"]
-            if tool["function"]["strict"] and "tools.function.strict" not in omitted
-            else []
-        )
-    return told
+        built.pop("cache_control", None)
+    function = tool.get("function", {})
+    if "tools.strict" in unsupported and function.get("strict") is not None:
+        built["function"] = {name: value for name, value in function.items() if name != "strict"}
+        if function["strict"] and "tools.function.strict" not in omitted:
+            omitted.append("tools.function.strict")
+    return built
 
 
-def takes_schema(said: Mapping[str, Any], unsupported: frozenset[str]) -> bool:
-    """Whether there is a `response_format` and the vendor has its kind."""
-    wanted: Any = said.get("response_format")
-    return bool(wanted) and f"response_format.{wanted['type']}" not in unsupported
+def supports_response_format(fields: Mapping[str, Any], unsupported: frozenset[str]) -> bool:
+    """Whether there is a `response_format` and the vendor supports its type."""
+    response_format: Any = fields.get("response_format")
+    return bool(response_format) and f"response_format.{response_format['type']}" not in unsupported
 
 
-def answer_by_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json) -> None:
-    """Have the model give its answer by calling a tool, unless the client has it call another one
-    first."""
+def force_answer_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json) -> None:
+    """Make the model answer by calling the answer tool.
+
+    Does nothing if the client makes it call another tool first.
+    """
     schema = read_response_schema(chat)
     if schema is None or body.get("tool_choice", "auto") not in ("auto", "none"):
         return
-    alone = not body.get("tools") or body.get("tool_choice") == "none"
-    needed = "tool_choice.function" if alone else "tool_choice.required"
-    if unsupported & {"tools", "tool_choice", needed}:
-        raise UnsupportedField(
-            "response_format",
-            "this provider has neither JSON schemas nor a tool choice to stand for them",
-        )
-    if any(tool.get("function", {}).get("name") == ANSWER_TOOL for tool in body.get("tools", ())):
-        raise UnsupportedField(
-            "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
-        )
-    forced = {
+    is_only_tool = not body.get("tools") or body.get("tool_choice") == "none"
+    _check_answer_tool(is_only_tool, unsupported, body)
+    function = {
         "name": ANSWER_TOOL,
         "description": "Give the answer by calling this.",
         "parameters": {"type": "object", **schema},
     }
-    body["tools"] = [
-        *([] if alone else body.get("tools", ())),
-        {"type": "function", "function": forced},
-    ]
-    body["tool_choice"] = (
-        {"type": "function", "function": {"name": ANSWER_TOOL}} if alone else "required"
-    )
+    tool = {"type": "function", "function": function}
+    if is_only_tool:
+        body["tools"] = [tool]
+        body["tool_choice"] = {"type": "function", "function": {"name": ANSWER_TOOL}}
+    else:
+        body["tools"] = [*body.get("tools", ()), tool]
+        body["tool_choice"] = "required"
+
+
+def _check_answer_tool(is_only_tool: bool, unsupported: frozenset[str], body: Json) -> None:
+    """Raise UnsupportedField if the vendor, or another tool, does not allow the answer tool."""
+    choice = "tool_choice.function" if is_only_tool else "tool_choice.required"
+    if unsupported & {"tools", "tool_choice", choice}:
+        raise UnsupportedField(
+            "response_format",
+            "this provider supports neither JSON schemas nor a tool choice to replace them",
+        )
+    if any(tool.get("function", {}).get("name") == ANSWER_TOOL for tool in body.get("tools", ())):
+        raise UnsupportedField(
+            "tools", f"the name {ANSWER_TOOL!r} is reserved for response_format with this provider"
+        )

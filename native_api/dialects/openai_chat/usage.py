@@ -1,12 +1,12 @@
-"""Token counts of the family's servers, which tell cached and reasoning tokens in a dozen places.
-What else they tell stays.
+"""Token counts of the family's servers, which report cached and reasoning tokens in many places.
+Other members of a usage are passed on.
 
 Sources, read 2026-11: https://api-docs.deepseek.com/guides/kv_cache (hit and miss tokens),
 https://docs.mistral.ai/api (`num_cached_tokens`), https://platform.moonshot.ai/docs/api/chat
 (`cached_tokens`, and usage inside a choice), https://console.groq.com/docs/api-reference
 (`x_groq`), https://docs.perplexity.ai/api-reference (`reasoning_tokens` at the top),
-https://docs.x.ai/docs/models (reasoning beside the completion),
-https://ai.google.dev/gemini-api/docs/openai (only in the total).
+https://docs.x.ai/docs/models (reasoning is not part of the completion),
+https://ai.google.dev/gemini-api/docs/openai (reasoning is only part of the total).
 """
 
 from __future__ import annotations
@@ -23,92 +23,88 @@ CACHED: Final = (
     "cached_tokens",
     "cache_read_input_tokens",
 )
-WRITTEN: Final = ("cache_creation_input_tokens",)
+CACHE_WRITES: Final = ("cache_creation_input_tokens",)
 COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
-
 TIERS: Final = {"on_demand": "default", "standard": "default", "on-demand": "default"}
+"""A vendor's name of a service tier -> OpenAI's."""
 KNOWN_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 
 
 def read_service_tier(body: Mapping[str, Any]) -> Json:
-    """The tier that served the reply, by OpenAI's name for it where it has one; a vendor's own word
-    stands beside."""
-    told = body.get("service_tier")
-    if told is None or told in KNOWN_TIERS:
+    """The members of a reply for a tier with a vendor's own name: OpenAI's, and the vendor's."""
+    tier = body.get("service_tier")
+    if tier is None or tier in KNOWN_TIERS:
         return {}
-    return {"service_tier": TIERS.get(str(told)), "native_service_tier": told}
+    return {"service_tier": TIERS.get(str(tier)), "native_service_tier": tier}
 
 
 def read_usage(body: Mapping[str, Any]) -> Usage | None:
-    """The usage told in a reply or chunk, None where there is none."""
-    told = _told(body)
-    if told is None:
+    """The usage in a reply or chunk, None if there is none."""
+    counts = _find_counts(body)
+    if counts is None:
         return None
-    prompt, completion, total = (read_count(told, name) for name in COUNTS)
-    of_prompt, of_completion = (
-        _details(told, "prompt_tokens_details"),
-        _details(told, "completion_tokens_details"),
-    )
-    _first(told, CACHED, of_prompt, "cached_tokens")
-    _first(told, WRITTEN, of_prompt, "cache_write_tokens")
-    _first(told, ("reasoning_tokens",), of_completion, "reasoning_tokens")
-    completion += _apart(prompt, completion, total, of_completion)
-    usage: Json = {**told, **build_usage(prompt, completion, total)}
+    prompt, completion, total = (read_count(counts, name) for name in COUNTS)
+    prompt_details = _read_details(counts, "prompt_tokens_details")
+    completion_details = _read_details(counts, "completion_tokens_details")
+    _add_detail(counts, CACHED, prompt_details, "cached_tokens")
+    _add_detail(counts, CACHE_WRITES, prompt_details, "cache_write_tokens")
+    _add_detail(counts, ("reasoning_tokens",), completion_details, "reasoning_tokens")
+    completion += _read_uncounted_reasoning(prompt, completion, total, completion_details)
+    usage: Json = {**counts, **build_usage(prompt, completion, total)}
     for name, details in (
-        ("prompt_tokens_details", of_prompt),
-        ("completion_tokens_details", of_completion),
+        ("prompt_tokens_details", prompt_details),
+        ("completion_tokens_details", completion_details),
     ):
         usage.pop(name, None)
         if details:
             usage[name] = details
-    counted: Any = usage
-    unified: Usage = counted
-    return unified
+    unified: Any = usage
+    result: Usage = unified
+    return result
 
 
-def _told(body: Mapping[str, Any]) -> Json | None:
+def _find_counts(body: Mapping[str, Any]) -> Json | None:
     """The first usage with a count above 0, else the first one."""
     usual = body.get("usage")
     if isinstance(usual, dict) and read_count(usual, "prompt_tokens"):
         return usual
-    inside = [
+    in_choices = [
         choice.get("usage") for choice in body.get("choices") or () if isinstance(choice, dict)
     ]
-    places = (usual, (body.get("x_groq") or {}).get("usage"), *inside)
-    found = [
+    candidates = [
         usage
-        for usage in places
+        for usage in (usual, (body.get("x_groq") or {}).get("usage"), *in_choices)
         if isinstance(usage, dict) and any(usage.get(name) is not None for name in COUNTS)
     ]
     return next(
-        (usage for usage in found if any(read_count(usage, name) for name in COUNTS)),
-        found[0] if found else None,
+        (usage for usage in candidates if any(read_count(usage, name) for name in COUNTS)),
+        candidates[0] if candidates else None,
     )
 
 
-def _details(told: Json, name: str) -> Json:
-    details = told.get(name)
-    return (
-        {key: value for key, value in details.items() if value is not None}
-        if isinstance(details, dict)
-        else {}
-    )
+def _read_details(counts: Json, name: str) -> Json:
+    details = counts.get(name)
+    if not isinstance(details, dict):
+        return {}
+    return {key: value for key, value in details.items() if value is not None}
 
 
-def _first(told: Json, names: tuple[str, ...], details: Json, name: str) -> None:
-    """The count under another name, where the details do not have it."""
+def _add_detail(counts: Json, names: tuple[str, ...], details: Json, name: str) -> None:
+    """Add a count that a vendor reports under another name, if the details do not have it."""
     if details.get(name):
         return
     for other in names:
-        if told.get(other):
-            details[name] = read_count(told, other)
+        if counts.get(other):
+            details[name] = read_count(counts, other)
             return
 
 
-def _apart(prompt: int, completion: int, total: int, details: Json) -> int:
-    """Reasoning tokens that the total has and the completion has not (xAI; Gemini, which does not
-    tell them at all)."""
+def _read_uncounted_reasoning(prompt: int, completion: int, total: int, details: Json) -> int:
+    """Reasoning tokens that are part of the total, but not of the completion.
+
+    xAI reports them in the details; Gemini does not report them at all.
+    """
     missing = total - prompt - completion
     if missing <= 0 or details.get("reasoning_tokens", missing) != missing:
         return 0

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Final
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.openai_chat.models import (
     can_reason,
-    family_of,
-    refused_by,
+    find_family,
+    refused_fields,
     takes_breakpoints,
 )
 from native_api.dialects.openai_responses.items import WIRE
@@ -66,7 +66,7 @@ class OpenAIResponses(Dialect):
         return build_url(target, "/responses")
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported_fields(chat, target) | refused_by(
+        return super().unsupported_fields(chat, target) | refused_fields(
             target.model, chat.get("reasoning_effort")
         )
 
@@ -125,7 +125,7 @@ class OpenAIResponses(Dialect):
 
 
 def _input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[Json]:
-    family = family_of(target.model)
+    family = find_family(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
     told = MessageTranslator(roles, chat.get("store") is True, takes_breakpoints(target.model))
     told.add(chat["messages"])
@@ -148,7 +148,7 @@ def _reasons(said: Mapping[str, Any], target: Target) -> bool:
 
     Others answer 400, "Encrypted content is not supported with this model".
     """
-    if family_of(target.model):
+    if find_family(target.model):
         return can_reason(target.model)
     asked = said.get("reasoning_effort") not in (None, "none")
     return asked or any(read_own_reasoning(message, WIRE) for message in said["messages"])

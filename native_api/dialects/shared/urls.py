@@ -1,4 +1,4 @@
-"""The URL of a call: the base URL, the wire's path, and the model for vendors that want it there."""
+"""The URL of a call: the base URL, the wire's path, and for some vendors the model."""
 
 from __future__ import annotations
 

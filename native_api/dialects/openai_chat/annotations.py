@@ -1,0 +1,65 @@
+"""Sources in the replies of the family's servers, as OpenAI's `url_citation` annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from native_api.dialects.shared.annotations import build_url_citation
+from native_api.types import Json
+
+
+def build_annotations(annotations: Iterable[Any]) -> list[Any]:
+    """Annotations of any kind as `url_citation`, the only kind strict clients accept."""
+    return [_build_annotation(item) for item in annotations if isinstance(item, dict)]
+
+
+def _build_annotation(item: Json) -> Json:
+    if isinstance(item.get("url_citation"), dict):
+        return {**item, "type": "url_citation"}
+    if not item.get("url"):
+        return build_url_citation(item)
+    # A flat citation, as in the Responses API and in Mistral's `tool_reference`.
+    members = {name: value for name, value in item.items() if name != "type"}
+    return {
+        "type": "url_citation",
+        "url_citation": {"title": "", "start_index": 0, "end_index": 0, **members},
+    }
+
+
+def read_sources(body: Mapping[str, Any], length: int) -> list[Json]:
+    """Annotations for sources of a whole reply, outside its choices (Perplexity, xAI).
+
+    They span the whole text, which has `length` characters.
+    """
+    results = [
+        item
+        for item in body.get("search_results") or ()
+        if isinstance(item, dict) and item.get("url")
+    ]
+    sources = results or [_as_source(item) for item in body.get("citations") or ()]
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "title": "",
+                **_known_members(item),
+                "start_index": 0,
+                "end_index": length,
+            },
+        }
+        for item in sources
+        if item.get("url")
+    ]
+
+
+def _as_source(item: Any) -> Json:
+    return item if isinstance(item, dict) else {"url": str(item)}
+
+
+def _known_members(item: Json) -> Json:
+    return {
+        name: item[name]
+        for name in ("url", "title", "snippet", "date", "last_updated")
+        if item.get(name)
+    }

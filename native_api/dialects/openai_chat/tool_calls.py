@@ -1,0 +1,142 @@
+"""Tool calls of one choice, numbered 0, 1, 2… in order of appearance.
+
+Servers of the family number them differently, each way seen in practice: no index at all (Ollama,
+MLX); index 0 for every parallel call, whose ids differ (Gemini's compatible endpoint); indexes that
+count other blocks too; no id, or the id and name again in every piece, or empty ones (Qwen);
+arguments that are whole, null or an object. OpenAI's client joins every string of a piece to what
+it has, so a piece must hold only what is new.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.tools import ANSWER_TOOL
+from native_api.types import Json
+
+
+class ToolCall:
+    __slots__ = ("has_arguments", "id", "index", "is_answer", "is_custom", "name")
+
+    def __init__(self, index: int, call_id: str, name: str, is_custom: bool) -> None:
+        self.index = index
+        self.id = call_id
+        self.name = name
+        self.is_custom = is_custom
+        self.is_answer = name == ANSWER_TOOL
+        self.has_arguments = False
+
+
+class ToolCalls:
+    """Call `add` for each piece, then `finish` once. `has_answer`: the answer tool was called."""
+
+    __slots__ = ("_by_id", "_by_index", "_calls", "_choice", "count", "has_answer")
+
+    def __init__(self, choice: int) -> None:
+        self.count = 0
+        self.has_answer = False
+        self._choice = choice
+        self._calls: list[ToolCall] = []
+        self._by_index: dict[Any, ToolCall] = {}
+        self._by_id: dict[Any, ToolCall] = {}
+
+    def add(self, piece: Json, reply_id: str) -> tuple[Json | None, str]:
+        """The unified piece, None if nothing is new; and text of the answer, if it calls the answer
+        tool."""
+        function = piece.get("custom") if piece.get("custom") is not None else piece.get("function")
+        function = function if isinstance(function, dict) else {}
+        call = self._find(piece, function)
+        is_new = call is None
+        if call is None:
+            call = self._start(piece, function, reply_id)
+        arguments = _as_text(function.get("input" if call.is_custom else "arguments"))
+        unified = (
+            None if call.is_answer else self._build_piece(call, is_new, piece, function, arguments)
+        )
+        call.has_arguments = call.has_arguments or bool(arguments)
+        return unified, arguments if call.is_answer else ""
+
+    def _find(self, piece: Json, function: Json) -> ToolCall | None:
+        """The call that a piece continues, None if it starts a new one."""
+        index, call_id, name = piece.get("index"), piece.get("id"), function.get("name")
+        if index is not None:
+            call = self._by_index.get(index)
+            is_other = (
+                call is not None
+                and call_id
+                and name
+                and call.id != call_id
+                and self._by_id.get(call_id) is not call
+            )
+            return None if is_other else call
+        if call_id:
+            return self._by_id.get(call_id)
+        last = self._calls[-1] if self._calls else None
+        return (
+            None if last is None or (name and (last.has_arguments or name != last.name)) else last
+        )
+
+    def _start(self, piece: Json, function: Json, reply_id: str) -> ToolCall:
+        name = str(function.get("name") or "")
+        index = -1 if name == ANSWER_TOOL else self.count
+        call_id = str(piece.get("id") or self._make_id(reply_id or name))
+        if call_id in self._by_id:
+            # Results are matched by id, so two calls must not share one.
+            call_id = f"{call_id}_{self.count}"
+        call = ToolCall(index, call_id, name, "custom" in piece or piece.get("type") == "custom")
+        self._calls.append(call)
+        if piece.get("index") is not None:
+            self._by_index[piece["index"]] = call
+        if piece.get("id"):
+            self._by_id[piece["id"]] = call
+        if call.is_answer:
+            self.has_answer = True
+        else:
+            self.count += 1
+        return call
+
+    def _make_id(self, seed: str) -> str:
+        """An id for a call without one: the same for the complete and the streamed reply."""
+        suffix = f"{self._choice}_{self.count}" if self._choice else str(self.count)
+        return f"call_{seed}_{suffix}"
+
+    def _build_piece(
+        self, call: ToolCall, is_new: bool, piece: Json, function: Json, arguments: str
+    ) -> Json | None:
+        kind, key = ("custom", "input") if call.is_custom else ("function", "arguments")
+        extra: Json = (
+            {"extra_content": piece["extra_content"]} if piece.get("extra_content") else {}
+        )
+        if is_new:
+            return {
+                "index": call.index,
+                "id": call.id,
+                "type": kind,
+                kind: {"name": call.name, key: arguments},
+                **extra,
+            }
+        addition: Json = {}
+        name = function.get("name")
+        if name and name != call.name and not call.has_arguments:
+            # Some servers stream the name in pieces.
+            addition["name"], call.name = name, call.name + name
+        if arguments:
+            addition[key] = arguments
+        if addition:
+            extra[kind] = addition
+        return {"index": call.index, **extra} if extra else None
+
+    def finish(self) -> list[Json]:
+        """`{}` for functions without arguments, since clients parse them."""
+        return [
+            {"index": call.index, "function": {"arguments": "{}"}}
+            for call in self._calls
+            if not call.has_arguments and not call.is_custom and not call.is_answer
+        ]
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else dump_json(value)
