@@ -229,7 +229,7 @@ def is_plain(body: dict[str, Any]) -> bool:
     return all(ranks == sorted(ranks) for ranks in kinds)
 
 
-# --- what a provider said, and what it gets back -----------------------------------------------------------
+# --- what a provider said, and what it gets back --------------------------------------------------
 
 
 def read_reply(recording: dict[str, Any]) -> list[dict[str, Any]]:
@@ -270,7 +270,7 @@ def read_last_turn(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [normal_block(block) for block in body["messages"][-1]["content"]]
 
 
-# --- what makes no difference ------------------------------------------------------------------------------
+# --- what makes no difference ---------------------------------------------------------------------
 
 
 def normalize(body: dict[str, Any]) -> dict[str, Any]:

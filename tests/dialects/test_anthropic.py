@@ -43,7 +43,7 @@ def turn(**message: Any) -> Any:
     return sent({"role": "assistant", "content": None, **message})["messages"][1]["content"]
 
 
-# --- models ------------------------------------------------------------------------------------------------
+# --- models ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_schema_that_no_grammar_says(schema: dict[str, Any]) -> None:
     assert adapt_schema(schema, "") is None
 
 
-# --- turns that clients send back --------------------------------------------------------------------------
+# --- turns that clients send back -----------------------------------------------------------------
 
 
 def test_what_a_client_changed_does_no_harm() -> None:
@@ -191,7 +191,7 @@ def test_instructions_alone_are_what_the_user_says() -> None:
     assert "system" not in body
 
 
-# --- streams -----------------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------
 
 
 def event(kind: str, **told: Any) -> Event:
@@ -294,7 +294,7 @@ def test_an_error_in_mid_stream_means_what_it_means_alone(kind: str, status: int
     assert caught.value.upstream_status == status
 
 
-# --- speed -------------------------------------------------------------------------------------------------
+# --- speed ----------------------------------------------------------------------------------------
 
 
 def test_a_long_conversation_and_a_stream_are_translated_in_no_time() -> None:

@@ -45,7 +45,7 @@ def real(stream: bool) -> list[Any]:
     ]
 
 
-# --- AWS's own model of the API ----------------------------------------------------------------------------------
+# --- AWS's own model of the API -------------------------------------------------------------------
 
 
 def faults(shape: Any, value: Any, place: str = "") -> Iterator[str]:
@@ -161,7 +161,7 @@ def test_a_models_maker_is_in_its_id(model: str, expected: str) -> None:
     assert read_maker(model) == expected
 
 
-# --- real traffic ------------------------------------------------------------------------------------------------
+# --- real traffic ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recording", real(stream=True))
@@ -240,7 +240,7 @@ def wanted(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield block
 
 
-# --- complete replies ----------------------------------------------------------------------------------------------
+# --- complete replies -----------------------------------------------------------------------------
 
 
 def reply(reason: str, **more: Any) -> dict[str, Any]:

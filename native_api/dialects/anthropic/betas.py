@@ -1,5 +1,5 @@
-"""The features that Anthropic keeps behind the `anthropic-beta` header, found from the blocks, tools
-and fields that need them.
+"""The features that Anthropic keeps behind the `anthropic-beta` header, found from the blocks,
+tools and fields that need them.
 
 Source: https://platform.claude.com/docs/en/api/beta-headers and the page of each feature (read
 2026-11).

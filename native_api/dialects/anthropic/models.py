@@ -1,5 +1,5 @@
-"""What differs by model on Anthropic's wire. A name that is not a Claude's belongs to another vendor
-that speaks this wire.
+"""What differs by model on Anthropic's wire. A name that is not a Claude's belongs to another
+vendor that speaks this wire.
 
 Sources: https://platform.claude.com/docs/en/models/overview, /build-with-claude/thinking,
 /build-with-claude/effort, /build-with-claude/structured-outputs,

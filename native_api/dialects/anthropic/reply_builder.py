@@ -1,8 +1,8 @@
 """Builds one reply from Anthropic's blocks, as unified deltas. Rules:
 
 1. A complete reply is read block by block too, so that it equals the folded stream.
-2. Thinking is delivered twice: as text for people (`reasoning_content`), and as what Anthropic wants
-   back on the next turn (`reasoning_details`, with its signature).
+2. Thinking is delivered twice: as text for people (`reasoning_content`), and as what Anthropic
+   wants back on the next turn (`reasoning_details`, with its signature).
 3. Blocks of Anthropic's own tools are kept whole in `provider_content`, and so are the citations of
    a text. See `shared.replay` for the offsets that say where they stood.
 
@@ -107,7 +107,7 @@ class ReplyBuilder:
         ]
         return {"provider_content": [{"block": block} for block in blocks]}
 
-    # --- text ------------------------------------------------------------------------------------------------
+    # --- text -------------------------------------------------------------------------------------
 
     def _add_text(self, text: Any) -> Json:
         if not isinstance(text, str) or not text:
@@ -137,7 +137,7 @@ class ReplyBuilder:
             return {}
         return {"provider_content": [self.position.build_item({}, block.offsets)]}
 
-    # --- thinking --------------------------------------------------------------------------------------------
+    # --- thinking ---------------------------------------------------------------------------------
 
     def _start_thinking(self, block: Block, is_complete: bool) -> Json:
         text = read_string(block.members.get("thinking"))
@@ -172,7 +172,7 @@ class ReplyBuilder:
             "reasoning_details": [{"index": block.item_index, "text": text}],
         }
 
-    # --- calls -----------------------------------------------------------------------------------------------
+    # --- calls ------------------------------------------------------------------------------------
 
     def _start_call(self, block: Block, is_complete: bool) -> Json:
         members = block.members

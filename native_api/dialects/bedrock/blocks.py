@@ -2,9 +2,9 @@
 
 1. Only tool calls, images and tool results begin with an event. Any other block begins with its
    first piece, whose type is the block's type.
-2. Text, reasoning and calls are delivered piece by piece. Citations (which come before the text that
-   rests on them), encrypted reasoning, images and the wire's own blocks are delivered when their
-   block ends.
+2. Text, reasoning and calls are delivered piece by piece. Citations (which come before the text
+   that rests on them), encrypted reasoning, images and the wire's own blocks are delivered when
+   their block ends.
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ DELIVERED_AT_ONCE: Final = frozenset(
 
 
 class Block:
-    """One block. `type` is the member of its start or its pieces, "" before the first; `members` what
-    is known of it apart from `pieces`; `start` where in the text it begins; `item_index` that of its
-    reasoning item or tool call."""
+    """One block as far as it has come.
+
+    `type` is the member of its start or its pieces, "" before the first. `members` are those that
+    do not come in `pieces`. `start` is where its text begins, `item_index` the index of its
+    reasoning item or tool call, and `is_server_call` says whether one of Amazon's own tools is
+    called.
+    """
 
     __slots__ = (
-        "citations", "has_arguments", "item_index", "members", "pieces", "start", "type",
+        "citations", "has_arguments", "is_server_call", "item_index", "members", "pieces",
+        "start", "type",
     )  # fmt: skip
 
     def __init__(self, start: int) -> None:
@@ -41,11 +46,7 @@ class Block:
         self.pieces: list[str] = []
         self.item_index: int | None = None
         self.has_arguments = False
-
-    @property
-    def is_server_call(self) -> bool:
-        """Whether it is a call of one of Amazon's own tools, if it is a call."""
-        return bool(self.members.get("type") == SERVER_TOOL_TYPE)
+        self.is_server_call = False
 
     @property
     def is_delivered_at_once(self) -> bool:
@@ -114,7 +115,7 @@ class BlockReader:
             block = self._open_blocks[index] = Block(self._builder.position.length)
         return block
 
-    # --- pieces, by their types --------------------------------------------------------------------------------
+    # --- pieces, by their types -------------------------------------------------------------------
 
     def _add_text(self, block: Block, piece_type: str, piece: Any) -> Json:
         block.type = block.type or piece_type
@@ -137,6 +138,7 @@ class BlockReader:
 
     def _start_call(self, block: Block, block_type: str, members: Json) -> Json:
         block.type, block.members = block_type, members
+        block.is_server_call = members.get("type") == SERVER_TOOL_TYPE
         if block.is_server_call:
             return {}
         delta = self._builder.add_call(members, "")
@@ -187,7 +189,7 @@ class BlockReader:
         block.members |= piece if isinstance(piece, dict) else {"value": piece}
         return {}
 
-    # --- ends ------------------------------------------------------------------------------------------------
+    # --- ends -------------------------------------------------------------------------------------
 
     def _finish_block(self, block: Block) -> Json:
         """What is delivered when a block ends."""

@@ -1,5 +1,5 @@
-"""An assistant's turn, sent back to Bedrock in the order it came in: reasoning, text, the wire's own
-blocks and calls.
+"""An assistant's turn, sent back to Bedrock in the order it came in: reasoning, text, the wire's
+own blocks and calls.
 
 `shared.replay` puts them in order; this module builds the blocks. Reasoning goes back only if it is
 signed or encrypted: Bedrock refuses unsigned reasoning
@@ -19,8 +19,9 @@ from native_api.types import Json
 WIRE: Final = "bedrock"
 """The `format` of reasoning and blocks that Bedrock made."""
 
-REPLY_FIELDS: Final = frozenset({"trace", "additionalModelResponseFields"})
-"""Members of kept blocks that describe a reply and are not content. They are not sent back."""
+REPLY_FIELDS: Final = ("additionalModelResponseFields", "trace")
+"""Fields that describe a reply and come only on request. They are kept like blocks, but not sent
+back."""
 
 BuildCachePoint = Callable[[Mapping[str, Any]], list[Json]]
 """Returns the cache point of a part, if any."""
@@ -51,7 +52,7 @@ def replay_turn(
 
 
 def _is_sent(block: Json) -> bool:
-    return bool(block) and not REPLY_FIELDS & block.keys()
+    return bool(block) and not any(name in block for name in REPLY_FIELDS)
 
 
 def _is_proven(item: Json) -> bool:
@@ -74,15 +75,15 @@ class _TurnText:
         self._position = 0
 
     def take_blocks(self, end: int) -> list[Json]:
-        """The blocks up to `end`, an offset in characters, that were not taken before."""
+        """The blocks up to `end`, an offset in characters, that were not returned before."""
         blocks: list[Json] = []
         while self._remaining and self._position < end:
             text, cache_point = self._remaining.pop(0)
-            taken = text[: end - self._position]
-            self._position += len(taken)
-            blocks += [{"text": taken}] if taken else []
-            if len(taken) < len(text):
-                self._remaining.insert(0, (text[len(taken) :], cache_point))
+            piece = text[: end - self._position]
+            self._position += len(piece)
+            blocks += [{"text": piece}] if piece else []
+            if len(piece) < len(text):
+                self._remaining.insert(0, (text[len(piece) :], cache_point))
                 break
             blocks += cache_point
         return blocks

@@ -1,10 +1,12 @@
-"""Complete replies of Bedrock as unified ones. What a reply's fields mean is the same in a stream."""
+"""Complete replies of Bedrock as unified ones: whole blocks, and the fields that describe a reply,
+which streams share."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from native_api.dialects.bedrock.errors import read_reply_error
+from native_api.dialects.bedrock.replay import REPLY_FIELDS
 from native_api.dialects.bedrock.reply_builder import ReplyBuilder
 from native_api.dialects.bedrock.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import add_delta, complete_message
@@ -54,10 +56,8 @@ def _build_no_reply_error(body: Any) -> UpstreamError:
 
 
 def read_reply_fields(body: Json) -> list[Json]:
-    """The fields that describe a reply and come only on request."""
-    return [
-        {name: body[name]} for name in ("additionalModelResponseFields", "trace") if body.get(name)
-    ]
+    """The fields that describe a reply, one per item."""
+    return [{name: body[name]} for name in REPLY_FIELDS if body.get(name)]
 
 
 def _read_routed_model(body: Json) -> str:
@@ -65,7 +65,7 @@ def _read_routed_model(body: Json) -> str:
     return str(((body.get("trace") or {}).get("promptRouter") or {}).get("invokedModelId") or "")
 
 
-# --- blocks --------------------------------------------------------------------------------------------------
+# --- blocks ---------------------------------------------------------------------------------------
 
 
 def _add_block(builder: ReplyBuilder, block: Json) -> Json:

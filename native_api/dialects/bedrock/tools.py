@@ -1,8 +1,8 @@
 """Tools, the tool choice and the answer tool on Bedrock's wire.
 
-Converse's `toolChoice` has no `none`, and Converse refuses a history with tool blocks if the request
-offers no tools. So if no tool may be called, Claude gets its own `tool_choice`, and for other models
-the history is written as text (see `tool_history`). Source:
+Converse's `toolChoice` has no `none`, and Converse refuses a history with tool blocks if the
+request offers no tools. So if no tool may be called, Claude gets its own `tool_choice`, and for
+other models the history is written as text (see `tool_history`). Source:
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (read 2026-11).
 """
