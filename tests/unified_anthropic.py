@@ -1,8 +1,7 @@
-"""Anthropic's request bodies as the unified requests that clients send for them, and what makes no
-difference between bodies.
+"""Anthropic's request bodies as the unified requests that clients would send for them, and the
+differences between bodies that do not matter.
 
-Knows the wire's shapes and the documented unified ones, nothing of how the dialect gets from one to
-the other.
+Knows Anthropic's shapes and the documented unified ones, but not how the dialect translates them.
 """
 
 from __future__ import annotations
@@ -13,43 +12,48 @@ from typing import Any
 from native_api.dialects import DIALECTS
 from native_api.types import Target
 
-FIELDS = {
+RENAMED_FIELDS = {
     "max_tokens": "max_tokens",
     "temperature": "temperature",
     "top_p": "top_p",
     "stop_sequences": "stop",
     "stream": "stream",
 }
-CHOICES = {"auto": "auto", "any": "required", "none": "none"}
-TRANSLATED = {*FIELDS, "model", "messages", "system", "tools", "tool_choice"}
+"""Anthropic's field -> the unified field with the same value."""
+
+TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+"""Type of `tool_choice` -> unified `tool_choice`."""
+
+UNIFIED_FIELDS = {*RENAMED_FIELDS, "model", "messages", "system", "tools", "tool_choice"}
+"""The fields that have a unified form. All others become `provider_options`."""
 
 
 def build_chat(body: dict[str, Any], target: Target, by_hand: bool) -> dict[str, Any]:
-    """The unified request. `by_hand`: the client wrote the assistant's turns itself, else it got
-    them as replies."""
+    """The unified request. `by_hand`: the client wrote the assistant's turns itself; otherwise it
+    received them as replies."""
     chat: dict[str, Any] = {
         "model": "m",
-        **{ours: body[theirs] for theirs, ours in FIELDS.items() if theirs in body},
+        **{ours: body[theirs] for theirs, ours in RENAMED_FIELDS.items() if theirs in body},
     }
     chat["messages"] = (
-        [{"role": "system", "content": parts(body["system"])}] if body.get("system") else []
+        [{"role": "system", "content": build_parts(body["system"])}] if body.get("system") else []
     )
     for turn in body["messages"]:
-        if turn["role"] == "assistant":
-            chat["messages"].append(
-                written(turn["content"]) if by_hand else received(turn["content"], target)
-            )
+        if turn["role"] != "assistant":
+            chat["messages"] += build_messages(turn["role"], turn["content"])
+        elif by_hand:
+            chat["messages"].append(write_message(turn["content"]))
         else:
-            chat["messages"] += told(turn["role"], turn["content"])
-    options = {name: value for name, value in body.items() if name not in TRANSLATED}
-    structure(options, chat)
-    tools(body, chat, options)
+            chat["messages"].append(receive_message(turn["content"], target))
+    options = {name: value for name, value in body.items() if name not in UNIFIED_FIELDS}
+    add_response_format(options, chat)
+    add_tools(body, chat, options)
     if options:
         chat["provider_options"] = {"anthropic": options}
     return chat
 
 
-def structure(options: dict[str, Any], chat: dict[str, Any]) -> None:
+def add_response_format(options: dict[str, Any], chat: dict[str, Any]) -> None:
     config = dict(options.pop("output_config", {}))
     if "format" in config:
         schema = config.pop("format")["schema"]
@@ -61,198 +65,209 @@ def structure(options: dict[str, Any], chat: dict[str, Any]) -> None:
         options["output_config"] = config
 
 
-def tools(body: dict[str, Any], chat: dict[str, Any], options: dict[str, Any]) -> None:
-    added = []
+# --- tools ----------------------------------------------------------------------------------------
+
+
+def add_tools(body: dict[str, Any], chat: dict[str, Any], options: dict[str, Any]) -> None:
+    """Functions become `tools`. Anthropic's own tools, and the members of a function that have no
+    unified name, become `provider_options`."""
+    tool_options = []
     for tool in body.get("tools") or ():
         if tool.get("type", "custom") != "custom":
-            added.append(tool)
+            tool_options.append(tool)
             continue
-        function = {
-            "name": tool["name"],
-            "parameters": tool["input_schema"],
-            "description": tool.get("description", ""),
-        }
-        entry = {
-            "type": "function",
-            "function": {**function, **({"strict": True} if tool.get("strict") else {})},
-        }
-        chat.setdefault("tools", []).append({**entry, **marked(tool)})
-        more = {
+        chat.setdefault("tools", []).append(build_tool(tool))
+        native_members = {
             name: value
             for name, value in tool.items()
             if name in ("defer_loading", "allowed_callers", "input_examples")
         }
-        if more:
-            added.append({"name": tool["name"], **more})
-    if added:
-        options["tools"] = added
-    choice = body.get("tool_choice")
+        if native_members:
+            tool_options.append({"name": tool["name"], **native_members})
+    if tool_options:
+        options["tools"] = tool_options
+    add_tool_choice(body.get("tool_choice"), chat, options)
+
+
+def build_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    function = {
+        "name": tool["name"],
+        "parameters": tool["input_schema"],
+        "description": tool.get("description", ""),
+    }
+    if tool.get("strict"):
+        function["strict"] = True
+    return {"type": "function", "function": function, **cache_control_of(tool)}
+
+
+def add_tool_choice(choice: Any, chat: dict[str, Any], options: dict[str, Any]) -> None:
     if choice and not chat.get("tools"):
         options["tool_choice"] = choice
     elif choice:
-        named = {"type": "function", "function": {"name": choice.get("name")}}
-        chat["tool_choice"] = named if choice["type"] == "tool" else CHOICES[choice["type"]]
+        function_choice = {"type": "function", "function": {"name": choice.get("name")}}
+        chat["tool_choice"] = (
+            function_choice if choice["type"] == "tool" else TOOL_CHOICES[choice["type"]]
+        )
         if "disable_parallel_tool_use" in choice:
             chat["parallel_tool_calls"] = not choice["disable_parallel_tool_use"]
 
 
-def marked(block: dict[str, Any]) -> dict[str, Any]:
+# --- messages of users and tools ------------------------------------------------------------------
+
+
+def cache_control_of(block: dict[str, Any]) -> dict[str, Any]:
     return {"cache_control": block["cache_control"]} if block.get("cache_control") else {}
 
 
-def blocks(content: Any) -> list[dict[str, Any]]:
+def list_blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
-def parts(content: Any) -> list[dict[str, Any]]:
-    return [part(block) for block in blocks(content)]
+def build_parts(content: Any) -> list[dict[str, Any]]:
+    return [build_part(block) for block in list_blocks(content)]
 
 
-def part(block: dict[str, Any]) -> Any:
-    """A unified content part, None where there is none for the block."""
+def build_part(block: dict[str, Any]) -> Any:
+    """The unified content part of a block; None if there is none."""
     source = block.get("source") or {}
+    cache_control = cache_control_of(block)
     if block["type"] == "text":
-        return {"type": "text", "text": block["text"], **marked(block)}
+        return {"type": "text", "text": block["text"], **cache_control}
     if block["type"] == "image" and source["type"] == "file":
-        return {
-            "type": "file",
-            "file": {"file_id": source["file_id"], "filename": "image.png"},
-            **marked(block),
-        }
+        file = {"file_id": source["file_id"], "filename": "image.png"}
+        return {"type": "file", "file": file, **cache_control}
     if block["type"] == "image":
-        return {"type": "image_url", "image_url": {"url": address(source)}, **marked(block)}
+        return {"type": "image_url", "image_url": {"url": build_url(source)}, **cache_control}
     if block["type"] == "document" and source["type"] in ("base64", "url", "file"):
         field = {"base64": "file_data", "url": "file_url", "file": "file_id"}[source["type"]]
         name = {"filename": block["title"]} if block.get("title") else {}
-        value = source["file_id"] if field == "file_id" else address(source)
-        return {"type": "file", "file": {field: value, **name}, **marked(block)}
+        value = source["file_id"] if field == "file_id" else build_url(source)
+        return {"type": "file", "file": {field: value, **name}, **cache_control}
     return None
 
 
-def address(source: dict[str, Any]) -> str:
-    return (
-        source["url"]
-        if source["type"] == "url"
-        else f"data:{source['media_type']};base64,{source['data']}"
-    )
+def build_url(source: dict[str, Any]) -> str:
+    if source["type"] == "url":
+        return str(source["url"])
+    return f"data:{source['media_type']};base64,{source['data']}"
 
 
-def told(role: str, content: Any) -> list[dict[str, Any]]:
-    """Messages of a user, of tools, or of the operator in the middle: one for each run of blocks of
-    a kind."""
+def build_messages(role: str, content: Any) -> list[dict[str, Any]]:
+    """The messages of a turn of the user, of tools or of the system: one for each tool result, each
+    native block, and each run of parts."""
     messages: list[dict[str, Any]] = []
-    for block in blocks(content):
+    for block in list_blocks(content):
+        part = build_part(block)
         if block["type"] == "tool_result":
-            messages.append(result(block))
-        elif part(block) is None:
-            messages.append(
-                {
-                    "role": role,
-                    "content": "",
-                    "provider_content": [{"format": "anthropic", "block": block}],
-                }
-            )
+            messages.append(build_result(block))
+        elif part is None:
+            item = {"format": "anthropic", "block": block}
+            messages.append({"role": role, "content": "", "provider_content": [item]})
         elif (
             messages and messages[-1]["role"] == role and isinstance(messages[-1]["content"], list)
         ):
-            messages[-1]["content"].append(part(block))
+            messages[-1]["content"].append(part)
         else:
-            messages.append({"role": role, "content": [part(block)]})
+            messages.append({"role": role, "content": [part]})
     return messages
 
 
-def result(block: dict[str, Any]) -> dict[str, Any]:
+def build_result(block: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "tool", "tool_call_id": block["tool_use_id"], "content": ""}
-    inner = blocks(block.get("content"))
-    content = [part(item) for item in inner if part(item)]
-    if content:
-        content[-1] |= marked(block)
-        message["content"] = content
-    own = [{"format": "anthropic", "block": item} for item in inner if part(item) is None]
-    return {
-        **message,
-        **({"provider_content": own} if own else {}),
-        **({"is_error": True} if block.get("is_error") else {}),
-    }
+    inner_blocks = list_blocks(block.get("content"))
+    parts = [part for part in map(build_part, inner_blocks) if part]
+    if parts:
+        parts[-1] |= cache_control_of(block)
+        message["content"] = parts
+    native_items = [
+        {"format": "anthropic", "block": inner}
+        for inner in inner_blocks
+        if build_part(inner) is None
+    ]
+    if native_items:
+        message["provider_content"] = native_items
+    if block.get("is_error"):
+        message["is_error"] = True
+    return message
 
 
-def received(content: Any, target: Target) -> dict[str, Any]:
-    """The message that a client got for a reply with this content."""
+# --- messages of the assistant --------------------------------------------------------------------
+
+
+def receive_message(content: Any, target: Target) -> dict[str, Any]:
+    """The message that a client received for a reply with this content."""
     body = {
         "id": "msg_1",
-        "content": json.loads(json.dumps(blocks(content))),
+        "content": json.loads(json.dumps(list_blocks(content))),
         "stop_reason": "end_turn",
     }
     message: dict[str, Any] = DIALECTS["anthropic"].response(body, target)["choices"][0]["message"]
     return message
 
 
-def written(content: Any) -> dict[str, Any]:
-    """The message of a client that knows the documented fields and none of the numbers in them."""
+def write_message(content: Any) -> dict[str, Any]:
+    """The message of a client that knows the documented fields, but none of the offsets in them."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
-    for block in blocks(content):
-        if block["type"] == "text":
-            message["content"] = [
-                *(message["content"] or ()),
-                {"type": "text", "text": block["text"], **marked(block)},
-            ]
-        elif block["type"] == "tool_use":
-            function = {"name": block["name"], "arguments": json.dumps(block["input"])}
-            message.setdefault("tool_calls", []).append(
-                {"id": block["id"], "type": "function", "function": function}
-            )
-        elif block["type"] == "thinking":
-            item = {
-                "type": "reasoning.text",
-                "text": block["thinking"],
-                "signature": block["signature"],
-            }
-            message.setdefault("reasoning_details", []).append({**item, "format": "anthropic"})
-        elif block["type"] == "redacted_thinking":
-            item = {"type": "reasoning.encrypted", "data": block["data"]}
-            message.setdefault("reasoning_details", []).append({**item, "format": "anthropic"})
-        else:
-            message.setdefault("provider_content", []).append(
-                {"format": "anthropic", "block": block}
-            )
+    for block in list_blocks(content):
+        field, item = write_block(block)
+        message[field] = [*(message.get(field) or ()), item]
     return message
 
 
+def write_block(block: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The field of a message that the block belongs to, and its item there."""
+    if block["type"] == "text":
+        return "content", {"type": "text", "text": block["text"], **cache_control_of(block)}
+    if block["type"] == "tool_use":
+        function = {"name": block["name"], "arguments": json.dumps(block["input"])}
+        return "tool_calls", {"id": block["id"], "type": "function", "function": function}
+    if block["type"] == "thinking":
+        item = {"text": block["thinking"], "signature": block["signature"], "format": "anthropic"}
+        return "reasoning_details", {"type": "reasoning.text", **item}
+    if block["type"] == "redacted_thinking":
+        item = {"data": block["data"], "format": "anthropic"}
+        return "reasoning_details", {"type": "reasoning.encrypted", **item}
+    return "provider_content", {"format": "anthropic", "block": block}
+
+
 def is_plain(body: dict[str, Any]) -> bool:
-    """Whether every assistant's turn is in the order that messages written by hand are sent in."""
+    """Whether the blocks of every assistant's turn are in the order in which messages written by
+    hand are sent."""
     order = {"thinking": 0, "redacted_thinking": 0, "text": 2, "tool_use": 3}
-    kinds = [
-        [order.get(block["type"], 1) for block in blocks(turn["content"])]
+    ranks_of_turns = [
+        [order.get(block["type"], 1) for block in list_blocks(turn["content"])]
         for turn in body["messages"]
         if turn["role"] == "assistant"
     ]
-    return all(ranks == sorted(ranks) for ranks in kinds)
+    return all(ranks == sorted(ranks) for ranks in ranks_of_turns)
 
 
-# --- what a provider said, and what it gets back --------------------------------------------------
+# --- a reply, and what is sent back for it --------------------------------------------------------
 
 
 def read_reply(recording: dict[str, Any]) -> list[dict[str, Any]]:
-    """The blocks of a reply, those of a stream put together as the reference tells."""
-    found = recording["body"]["content"] if "body" in recording else streamed(recording["raw"])
-    return [normal_block(block) for block in found if block.get("text") != ""]
+    """The blocks of a reply. Those of a stream are assembled as the reference says."""
+    blocks = (
+        recording["body"]["content"] if "body" in recording else assemble_stream(recording["raw"])
+    )
+    return [normalize_block(block) for block in blocks if block.get("text") != ""]
 
 
-def streamed(raw: str) -> list[dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
+def assemble_stream(raw: str) -> list[dict[str, Any]]:
+    blocks: dict[int, dict[str, Any]] = {}
     for line in raw.splitlines():
         event = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
         if event.get("type") == "content_block_start":
-            found[event["index"]] = dict(event["content_block"])
+            blocks[event["index"]] = dict(event["content_block"])
         elif event.get("type") == "content_block_delta":
-            grow(found[event["index"]], event["delta"])
-    for block in found.values():
+            add_piece(blocks[event["index"]], event["delta"])
+    for block in blocks.values():
         if "_json" in block:
             block["input"] = json.loads(block.pop("_json") or "{}")
-    return list(found.values())
+    return list(blocks.values())
 
 
-def grow(block: dict[str, Any], delta: dict[str, Any]) -> None:
+def add_piece(block: dict[str, Any], delta: dict[str, Any]) -> None:
     for name, value in delta.items():
         if name == "citation":
             block["citations"] = [*(block.get("citations") or ()), value]
@@ -262,52 +277,50 @@ def grow(block: dict[str, Any], delta: dict[str, Any]) -> None:
             block[name] = (block.get(name) or "") + value
 
 
-def turns_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-    return [turn for turn in body["messages"] if turn["role"] == "assistant"]
-
-
 def read_last_turn(body: dict[str, Any]) -> list[dict[str, Any]]:
-    return [normal_block(block) for block in body["messages"][-1]["content"]]
+    return [normalize_block(block) for block in body["messages"][-1]["content"]]
 
 
-# --- what makes no difference ---------------------------------------------------------------------
+# --- differences that do not matter ---------------------------------------------------------------
 
 
 def normalize(body: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in body.items() if value not in (None, False)}
-    if "system" in told:
-        told["system"] = blocks(told["system"])
-    told["messages"] = normal_turns(body["messages"])
-    if "tools" in told:
-        told["tools"] = sorted(
-            (normal_tool(tool) for tool in told["tools"]), key=lambda tool: str(tool["name"])
-        )
-    if told.get("tool_choice") == {"type": "auto"}:
-        del told["tool_choice"]
-    return told
+    normalized = without(body, None, False)
+    if "system" in normalized:
+        normalized["system"] = list_blocks(normalized["system"])
+    normalized["messages"] = normalize_turns(body["messages"])
+    if "tools" in normalized:
+        tools = [without(tool, None, False, "") for tool in normalized["tools"]]
+        normalized["tools"] = sorted(tools, key=lambda tool: str(tool["name"]))
+    if normalized.get("tool_choice") == {"type": "auto"}:
+        del normalized["tool_choice"]
+    return normalized
 
 
-def normal_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def normalize_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Consecutive turns of a role are one:
     https://platform.claude.com/docs/en/api/messages#messages."""
-    told: list[dict[str, Any]] = []
+    normalized: list[dict[str, Any]] = []
     for turn in turns:
-        content = [normal_block(block) for block in blocks(turn["content"])]
-        if told and told[-1]["role"] == turn["role"]:
-            told[-1]["content"] += content
+        content = [normalize_block(block) for block in list_blocks(turn["content"])]
+        if normalized and normalized[-1]["role"] == turn["role"]:
+            normalized[-1]["content"] += content
         else:
-            told.append({"role": turn["role"], "content": content})
-    return told
+            normalized.append({"role": turn["role"], "content": content})
+    return normalized
 
 
-def normal_block(block: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in block.items() if value not in (None, False)}
+def normalize_block(block: dict[str, Any]) -> dict[str, Any]:
+    normalized = without(block, None, False)
     if block["type"] == "tool_result":
-        told["content"] = [
-            normal_block(inner) for inner in blocks(block.get("content")) if inner.get("text") != ""
+        normalized["content"] = [
+            normalize_block(inner)
+            for inner in list_blocks(block.get("content"))
+            if inner.get("text") != ""
         ]
-    return told
+    return normalized
 
 
-def normal_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in tool.items() if value not in (None, False, "")}
+def without(members: dict[str, Any], *values: Any) -> dict[str, Any]:
+    """The members that have none of these values."""
+    return {name: value for name, value in members.items() if value not in values}

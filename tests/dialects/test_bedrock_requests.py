@@ -1,8 +1,8 @@
-"""Real requests to Bedrock, written anew in the unified format: what the dialect makes of them is
+"""Recorded requests to Bedrock, rewritten in the unified format: the dialect must build from them
 what Bedrock was sent.
 
-The unified writing is made here from the wire's, by the meaning of each block. Skipped where the
-recordings are not at hand.
+The unified requests are made here from the recordings, by the meaning of each block. The tests are
+skipped if the recordings are not available.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ pytestmark = pytest.mark.skipif(
 PROVIDER = Provider(
     "p", "bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", own_account=True
 )
+CONFIG_FIELDS = {
+    "maxTokens": "max_tokens",
+    "temperature": "temperature",
+    "topP": "top_p",
+    "stopSequences": "stop",
+}
+"""Member of `inferenceConfig` -> unified field."""
 MEDIA_TYPES = {
     "pdf": "application/pdf",
     "txt": "text/plain",
@@ -35,11 +42,13 @@ MEDIA_TYPES = {
     "png": "image/png",
     "mp4": "video/mp4",
 }
-OWNED = {"performanceConfig"}
-"""What the gateway owns: callers of a site cannot set it."""
+GATEWAY_OWNED = {"performanceConfig"}
+"""Members that the gateway decides: callers of a site cannot set them."""
 
 EFFORTS = {1024: "minimal", 10000: "medium"}
-"""Budgets of the recordings -> an effort near it; the budget itself is compared elsewhere."""
+"""Thinking budget of a recording -> an effort near it. Other tests compare the budget itself."""
+
+CACHE_CONTROL = {"cache_control": {"type": "ephemeral"}}
 
 
 def recordings() -> Iterator[Any]:
@@ -48,113 +57,105 @@ def recordings() -> Iterator[Any]:
         yield pytest.param(recording, id=path.stem)
 
 
-def chat_of(recording: dict[str, Any]) -> ChatRequest:
+def build_chat(recording: dict[str, Any]) -> ChatRequest:
     body = recording["request"]
     chat: dict[str, Any] = {
         "model": "m",
-        "messages": list(system_of(body)),
+        "messages": list(build_system_messages(body)),
         "stream": recording["stream"],
     }
     for turn in body["messages"]:
-        chat["messages"] += list(
-            users(turn["content"]) if turn["role"] == "user" else [assistants(turn["content"])]
-        )
+        if turn["role"] == "user":
+            chat["messages"] += build_user_messages(turn["content"])
+        else:
+            chat["messages"].append(build_assistant_message(turn["content"]))
     config = body.get("inferenceConfig") or {}
-    names = {
-        "maxTokens": "max_tokens",
-        "temperature": "temperature",
-        "topP": "top_p",
-        "stopSequences": "stop",
-    }
-    chat |= {names[name]: value for name, value in config.items()}
-    return {**chat, **tools_of(body), **model_fields(body)}  # type: ignore[typeddict-item]
+    chat |= {CONFIG_FIELDS[name]: value for name, value in config.items()}
+    return {**chat, **build_tools(body), **build_model_fields(body)}  # type: ignore[typeddict-item]
 
 
-def system_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    parts = list(parts_of(body.get("system") or []))
+# --- messages -------------------------------------------------------------------------------------
+
+
+def build_system_messages(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    parts = list(build_parts(body.get("system") or []))
     if parts:
         yield {"role": "system", "content": parts}
 
 
-def parts_of(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Parts, each with the cache point behind it; the line break that Bedrock needs between a
-    document and its point is none."""
-    for position, block in enumerate(blocks):
-        following = blocks[position + 1 : position + 3]
-        if "cachePoint" in block or (
-            block == {"text": "\n"} and "document" in blocks[position - 1]
-        ):
+def build_parts(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The parts, each with the cache point after it. The line break that Bedrock requires between a
+    document and its cache point is not a part."""
+    for index, block in enumerate(blocks):
+        is_line_break = block == {"text": "\n"} and "document" in blocks[index - 1]
+        if "cachePoint" in block or is_line_break:
             continue
-        part = part_of(block)
-        if any(
-            "cachePoint" in after
-            for after in (following[1:] if following[:1] == [{"text": "\n"}] else following[:1])
-        ):
-            part["cache_control"] = {"type": "ephemeral"}
-        yield part
+        following = blocks[index + 1 : index + 3]
+        if following[:1] == [{"text": "\n"}]:
+            following = following[1:]
+        is_cached = any("cachePoint" in block for block in following[:1])
+        yield {**build_part(block), **(CACHE_CONTROL if is_cached else {})}
 
 
-def part_of(block: dict[str, Any]) -> dict[str, Any]:
-    [(kind, told)] = block.items()
-    if kind == "text":
-        return {"type": "text", "text": told}
-    source, media_type = told["source"], MEDIA_TYPES[told["format"]]
+def build_part(block: dict[str, Any]) -> dict[str, Any]:
+    [(block_type, members)] = block.items()
+    if block_type == "text":
+        return {"type": "text", "text": members}
+    source, media_type = members["source"], MEDIA_TYPES[members["format"]]
+    is_remote = "s3Location" in source
     url = (
-        source["s3Location"]["uri"]
-        if "s3Location" in source
-        else f"data:{media_type};base64,{source['bytes']}"
+        source["s3Location"]["uri"] if is_remote else f"data:{media_type};base64,{source['bytes']}"
     )
-    if kind == "image":
+    if block_type == "image":
         return {"type": "image_url", "image_url": {"url": url}}
-    file: dict[str, Any] = {"file_url" if "s3Location" in source else "file_data": url}
-    return {
-        "type": "file",
-        "file": {
-            **file,
-            **({"filename": f"{told['name']}.{told['format']}"} if "name" in told else {}),
-        },
-    }
+    file: dict[str, Any] = {"file_url" if is_remote else "file_data": url}
+    if "name" in members:
+        file["filename"] = f"{members['name']}.{members['format']}"
+    return {"type": "file", "file": file}
 
 
-def users(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def build_user_messages(blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for block in blocks:
         if "toolResult" in block:
-            result = block["toolResult"]
-            told = {
-                "role": "tool",
-                "tool_call_id": result["toolUseId"],
-                "content": list(parts_of(result["content"])),
-            }
-            yield {**told, "is_error": True} if result.get("status") == "error" else told
-    rest = [block for block in blocks if "toolResult" not in block]
-    if rest:
-        yield {"role": "user", "content": list(parts_of(rest))}
+            yield build_result(block["toolResult"])
+    others = [block for block in blocks if "toolResult" not in block]
+    if others:
+        yield {"role": "user", "content": list(build_parts(others))}
 
 
-def assistants(blocks: list[dict[str, Any]]) -> dict[str, Any]:
+def build_result(result: dict[str, Any]) -> dict[str, Any]:
+    message = {
+        "role": "tool",
+        "tool_call_id": result["toolUseId"],
+        "content": list(build_parts(result["content"])),
+    }
+    return {**message, "is_error": True} if result.get("status") == "error" else message
+
+
+def build_assistant_message(blocks: list[dict[str, Any]]) -> dict[str, Any]:
     texts = [{"type": "text", "text": block["text"]} for block in blocks if "text" in block]
-    message: dict[str, Any] = {"role": "assistant", "content": texts}
-    details = [
-        detail(block["reasoningContent"], index)
+    reasoning = [
+        build_reasoning_item(block["reasoningContent"], index)
         for index, block in enumerate(blocks)
         if "reasoningContent" in block
     ]
-    calls = [call(block["toolUse"]) for block in blocks if "toolUse" in block]
+    calls = [build_call(block["toolUse"]) for block in blocks if "toolUse" in block]
     return {
-        **message,
-        **({"reasoning_details": details} if details else {}),
+        "role": "assistant",
+        "content": texts,
+        **({"reasoning_details": reasoning} if reasoning else {}),
         **({"tool_calls": calls} if calls else {}),
     }
 
 
-def detail(reasoning: dict[str, Any], index: int) -> dict[str, Any]:
-    head = {"format": "bedrock", "index": index}
+def build_reasoning_item(reasoning: dict[str, Any], index: int) -> dict[str, Any]:
+    marks = {"format": "bedrock", "index": index}
     if "redactedContent" in reasoning:
-        return {"type": "reasoning.encrypted", "data": reasoning["redactedContent"], **head}
-    return {"type": "reasoning.text", **reasoning["reasoningText"], **head}
+        return {"type": "reasoning.encrypted", "data": reasoning["redactedContent"], **marks}
+    return {"type": "reasoning.text", **reasoning["reasoningText"], **marks}
 
 
-def call(use: dict[str, Any]) -> dict[str, Any]:
+def build_call(use: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": use["toolUseId"],
         "type": "function",
@@ -162,84 +163,96 @@ def call(use: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def tools_of(body: dict[str, Any]) -> dict[str, Any]:
+# --- tools and the model's own fields -------------------------------------------------------------
+
+
+def build_tools(body: dict[str, Any]) -> dict[str, Any]:
     config = body.get("toolConfig")
     if not config:
         return {}
     tools: list[dict[str, Any]] = []
     for tool in config["tools"]:
         if "cachePoint" in tool:
-            tools[-1]["cache_control"] = {"type": "ephemeral"}
-            continue
-        spec = tool["toolSpec"]
-        function = {name: spec[name] for name in ("name", "description", "strict") if name in spec}
-        tools.append(
-            {
-                "type": "function",
-                "function": {**function, "parameters": spec["inputSchema"]["json"]},
-            }
-        )
-    choice = config.get("toolChoice") or {"auto": {}}
-    [(kind, told)] = choice.items()
-    chosen = {
+            tools[-1] |= CACHE_CONTROL
+        else:
+            tools.append(build_tool(tool["toolSpec"]))
+    [(choice_type, choice)] = (config.get("toolChoice") or {"auto": {}}).items()
+    tool_choice = {
         "auto": "auto",
         "any": "required",
-        "tool": {"type": "function", "function": {"name": told.get("name")}},
-    }[kind]
-    return {"tools": tools, "tool_choice": chosen}
+        "tool": {"type": "function", "function": {"name": choice.get("name")}},
+    }[choice_type]
+    return {"tools": tools, "tool_choice": tool_choice}
 
 
-def model_fields(body: dict[str, Any]) -> dict[str, Any]:
-    fields = dict(body.get("additionalModelRequestFields") or {})
-    told: dict[str, Any] = {}
-    thinking = fields.pop("thinking", {})
-    if thinking.get("type") == "adaptive":
-        told["reasoning_effort"] = fields.pop("output_config")["effort"]
-    elif thinking:
-        told["reasoning_effort"] = EFFORTS[thinking["budget_tokens"]]
-    if "reasoning_effort" in fields:
-        told["reasoning_effort"] = fields.pop("reasoning_effort")
+def build_tool(spec: dict[str, Any]) -> dict[str, Any]:
+    function = {name: spec[name] for name in ("name", "description", "strict") if name in spec}
+    function["parameters"] = spec["inputSchema"]["json"]
+    return {"type": "function", "function": function}
+
+
+def build_model_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """`reasoning_effort`, `response_format` and `provider_options`."""
+    model_fields = dict(body.get("additionalModelRequestFields") or {})
+    fields = read_reasoning(model_fields)
     if "outputConfig" in body:
-        wanted = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
-        told["response_format"] = {
+        json_schema = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+        fields["response_format"] = {
             "type": "json_schema",
-            "json_schema": {**wanted, "schema": json.loads(wanted["schema"])},
+            "json_schema": {**json_schema, "schema": json.loads(json_schema["schema"])},
         }
-    own = {name: body[name] for name in ("guardrailConfig",) if name in body}
-    if fields:
-        own["additionalModelRequestFields"] = fields
-    return {**told, **({"provider_options": {"p": own}} if own else {})}
+    options = {name: body[name] for name in ("guardrailConfig",) if name in body}
+    if model_fields:
+        options["additionalModelRequestFields"] = model_fields
+    if options:
+        fields["provider_options"] = {"p": options}
+    return fields
 
 
-def normal(body: dict[str, Any]) -> dict[str, Any]:
-    """Without what is the wire's default, and with the schema as a value."""
-    told = json.loads(
+def read_reasoning(model_fields: dict[str, Any]) -> dict[str, Any]:
+    """Take the reasoning out of the model's own fields."""
+    thinking = model_fields.pop("thinking", {})
+    if thinking.get("type") == "adaptive":
+        return {"reasoning_effort": model_fields.pop("output_config")["effort"]}
+    if thinking:
+        return {"reasoning_effort": EFFORTS[thinking["budget_tokens"]]}
+    if "reasoning_effort" in model_fields:
+        return {"reasoning_effort": model_fields.pop("reasoning_effort")}
+    return {}
+
+
+# --- the comparison -------------------------------------------------------------------------------
+
+
+def normalize(body: dict[str, Any]) -> dict[str, Any]:
+    """Without the wire's defaults, and with the schema as a value."""
+    normalized = json.loads(
         json.dumps(
             {
                 name: value
                 for name, value in body.items()
-                if value not in ({}, []) and name not in OWNED
+                if value not in ({}, []) and name not in GATEWAY_OWNED
             }
         )
     )
-    for block in [block for turn in told["messages"] for block in turn["content"]]:
+    for block in [block for turn in normalized["messages"] for block in turn["content"]]:
         if block.get("toolResult", {}).get("status") == "success":
             del block["toolResult"]["status"]
-    if told.get("toolConfig", {}).get("toolChoice") == {"auto": {}}:
-        del told["toolConfig"]["toolChoice"]
-    if "outputConfig" in told:
-        schema = told["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
-        schema["schema"] = json.loads(schema["schema"])
-    thinking = told.get("additionalModelRequestFields", {}).get("thinking", {})
+    if normalized.get("toolConfig", {}).get("toolChoice") == {"auto": {}}:
+        del normalized["toolConfig"]["toolChoice"]
+    if "outputConfig" in normalized:
+        json_schema = normalized["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+        json_schema["schema"] = json.loads(json_schema["schema"])
+    thinking = normalized.get("additionalModelRequestFields", {}).get("thinking", {})
     if "budget_tokens" in thinking:
         thinking["budget_tokens"] = EFFORTS.get(thinking["budget_tokens"], "medium")
-    return told
+    return normalized
 
 
 @pytest.mark.parametrize("recording", list(recordings()))
-def test_a_request_of_the_same_meaning_is_the_same_body(recording: dict[str, Any]) -> None:
+def test_a_request_of_the_same_meaning_becomes_the_same_body(recording: dict[str, Any]) -> None:
     model = unquote(recording["path"].split("/")[2])
-    request = DIALECTS["bedrock"].request(chat_of(recording), Target(PROVIDER, model))
-    assert normal(request.body) == normal(recording["request"])
+    request = DIALECTS["bedrock"].request(build_chat(recording), Target(PROVIDER, model))
+    assert normalize(request.body) == normalize(recording["request"])
     assert request.omitted == ()
     assert unquote(request.url) == PROVIDER.base_url + unquote(recording["path"])
