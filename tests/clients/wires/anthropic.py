@@ -10,17 +10,22 @@ from typing import Any
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
+from tests.clients.wires.turns import check_thinking, read_turns
 from tests.scripted_provider import Received
 
-BODY = ("model", "messages", "system", "max_tokens", "stream", "tools", "tool_choice", "thinking", "output_config", "temperature", "top_p",
-        "stop_sequences", "metadata", "service_tier")  # fmt: skip
-THINKERS = {"claude-sonnet-4-5": "enabled", "claude-opus-4-7": "adaptive"}
+BODY_MEMBERS = (
+    "model", "messages", "system", "max_tokens", "stream", "tools", "tool_choice", "thinking",
+    "output_config", "temperature", "top_p", "stop_sequences", "metadata", "service_tier",
+)  # fmt: skip
+THINKING_TYPES = {"claude-sonnet-4-5": "enabled", "claude-opus-4-7": "adaptive"}
+"""Model that thinks -> the type of thinking that it accepts."""
 USAGE = {
     "input_tokens": 10,
     "cache_read_input_tokens": 5,
     "cache_creation_input_tokens": 5,
     "output_tokens": 12,
 }
+REPLY_HEAD = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude"}
 
 
 class AnthropicWire(Wire):
@@ -31,20 +36,20 @@ class AnthropicWire(Wire):
         return {"PRESET": "anthropic", "BASE_URL": url, "API_KEY": KEY}
 
     def thinks(self, model: str) -> bool:
-        return model in THINKERS
+        return model in THINKING_TYPES
 
-    def body_of(self, received: Received) -> dict[str, Any]:
+    def read_body(self, received: Received) -> dict[str, Any]:
         demand(received.headers.get("x-api-key") == KEY, "invalid x-api-key")
         demand(
             received.headers.get("anthropic-version") == "2023-06-01",
             "anthropic-version: header is required",
         )
-        demand(received.path.endswith("/messages"), "no such address")
+        demand(received.path.endswith("/messages"), "no such path")
         return dict(received.body)
 
     def read(self, received: Received) -> Asked:
-        body = self.body_of(received)
-        known(body, *BODY, place="body")
+        body = self.read_body(received)
+        known(body, *BODY_MEMBERS, place="body")
         demand(
             isinstance(body["max_tokens"], int) and body["max_tokens"] > 0,
             "max_tokens: Field required",
@@ -53,21 +58,23 @@ class AnthropicWire(Wire):
         asked.system = "\n".join(block["text"] for block in body.get("system", ()))
         read_thinking(body, asked)
         read_tools(body, asked)
-        read_messages(body["messages"], asked, body.get("thinking", {}).get("type") == "enabled")
+        asked.turns = read_turns(body["messages"], read_block)
+        if body.get("thinking", {}).get("type") == "enabled":
+            check_thinking(asked.turns)
         return asked
 
-    def reply(self, asked: Asked, said: Answer) -> Any:
+    def reply(self, asked: Asked, answer: Answer) -> Any:
         return {
-            **head(),
-            "content": blocks(asked, said),
-            "stop_reason": reason(said),
+            **REPLY_HEAD,
+            "content": build_blocks(asked, answer),
+            "stop_reason": stop_reason(answer),
             "stop_sequence": None,
             "usage": USAGE,
         }
 
-    def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
+    def stream(self, asked: Asked, answer: Answer) -> Iterable[bytes]:
         start = {
-            **head(),
+            **REPLY_HEAD,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -75,15 +82,15 @@ class AnthropicWire(Wire):
         }
         yield event("message_start", message=start)
         yield event("ping")
-        for index, block in enumerate(blocks(asked, said)):
-            opening, deltas = opened(block)
+        for index, block in enumerate(build_blocks(asked, answer)):
+            opening, deltas = split_block(block)
             yield event("content_block_start", index=index, content_block=opening)
             for delta in deltas:
                 yield event("content_block_delta", index=index, delta=delta)
             yield event("content_block_stop", index=index)
         yield event(
             "message_delta",
-            delta={"stop_reason": reason(said), "stop_sequence": None},
+            delta={"stop_reason": stop_reason(answer), "stop_sequence": None},
             usage={"output_tokens": 12},
         )
         yield event("message_stop")
@@ -116,7 +123,7 @@ class AnthropicVertexWire(AnthropicWire):
     def thinks(self, model: str) -> bool:
         return True
 
-    def body_of(self, received: Received) -> dict[str, Any]:
+    def read_body(self, received: Received) -> dict[str, Any]:
         body = dict(received.body)
         demand(
             received.headers.get("authorization") == f"Bearer {KEY}",
@@ -127,23 +134,23 @@ class AnthropicVertexWire(AnthropicWire):
             "anthropic_version: Field required",
         )
         root = r".*/projects/p/locations/global/publishers/anthropic/models"
-        address = re.fullmatch(
+        path = re.fullmatch(
             rf"{root}/(claude-sonnet-4-5)@20250929:(rawPredict|streamRawPredict)", received.path
         )
-        demand(address and "model" not in body, "no such address")
-        assert address
+        demand(path and "model" not in body, "no such path")
+        assert path
         demand(
-            body.get("stream", False) == (address[2] == "streamRawPredict"),
-            "stream: the method says otherwise",
+            body.get("stream", False) == (path[2] == "streamRawPredict"),
+            "stream: does not match the method",
         )
-        return {**body, "model": address[1]}
+        return {**body, "model": path[1]}
 
 
 def read_thinking(body: dict[str, Any], asked: Asked) -> None:
     thinking = body.get("thinking", {"type": "disabled"})
     asked.thinks = thinking["type"] != "disabled"
     demand(
-        not asked.thinks or thinking["type"] == THINKERS.get(body["model"]),
+        not asked.thinks or thinking["type"] == THINKING_TYPES.get(body["model"]),
         "thinking: not supported on this model",
     )
     if asked.thinks:
@@ -160,14 +167,14 @@ def read_thinking(body: dict[str, Any], asked: Asked) -> None:
             1024 <= thinking["budget_tokens"] < body["max_tokens"],
             "`max_tokens` must be greater than `thinking.budget_tokens`",
         )
-    wanted = body.get("output_config", {}).get("format")
-    if wanted:
-        demand(body["model"] in THINKERS, "output_config.format: not supported on this model")
+    output_format = body.get("output_config", {}).get("format")
+    if output_format:
+        demand(body["model"] in THINKING_TYPES, "output_config.format: not supported on this model")
         demand(
-            wanted["schema"].get("additionalProperties") is False,
+            output_format["schema"].get("additionalProperties") is False,
             "For 'object' type, 'additionalProperties' must be explicitly set to false",
         )
-        asked.schema = wanted["schema"]
+        asked.schema = output_format["schema"]
 
 
 def read_tools(body: dict[str, Any], asked: Asked) -> None:
@@ -185,120 +192,68 @@ def read_tools(body: dict[str, Any], asked: Asked) -> None:
     asked.must_call = {"any": FORCED, "tool": choice.get("name", "")}.get(choice["type"], "")
 
 
-def read_messages(messages: list[dict[str, Any]], asked: Asked, must_think: bool) -> None:
-    """Turns alternate; each `tool_use` has its result first in the next turn; thinking comes first
-    and as it was written."""
-    expected: list[str] = []
-    for position, message in enumerate(messages):
-        known(message, "role", "content", place=f"messages.{position}")
-        demand(
-            message["role"] == ("user", "assistant")[position % 2],
-            "messages: roles must alternate, and begin with user",
-        )
-        content = message["content"]
-        demand(content, f"messages.{position}: content must be non-empty")
-        turn = Turn("model" if message["role"] == "assistant" else "user")
-        for index, block in enumerate(content):
-            read_block(block, turn, index == len(turn.results), index == len(turn.thoughts))
-        given = [result.call_id for result in turn.results]
-        demand(
-            sorted(given) == sorted(expected),
-            f"`tool_use` ids {expected} without `tool_result` blocks immediately after, or others: {given}",
-        )
-        expected = [call.id for call in turn.calls]
-        asked.turns.append(turn)
-    demand(not expected, "`tool_use` ids without `tool_result` blocks")
-    if must_think and asked.turns[-1].results:
-        demand(
-            asked.turns[-2].thoughts,
-            "Expected `thinking` or `redacted_thinking`, but found `tool_use`",
-        )
-
-
-def read_block(
-    block: dict[str, Any], turn: Turn, only_results_before: bool, only_thoughts_before: bool
-) -> None:
-    kind = block["type"]
-    if kind == "text":
+def read_block(block: dict[str, Any], index: int, turn: Turn) -> None:
+    block_type = block["type"]
+    if block_type == "text":
         demand(block["text"], "text content blocks must be non-empty")
         demand(
             turn.role == "user" or block["text"].strip(),
             "text content blocks must contain non-whitespace text",
         )
         turn.text += block["text"]
-    elif kind == "tool_result" and turn.role == "user":
-        known(
-            block,
-            "type",
-            "tool_use_id",
-            "content",
-            "is_error",
-            "cache_control",
-            place="tool_result",
-        )
-        demand(only_results_before, "`tool_result` blocks come first")
-        turn.results.append(
-            Result(block["tool_use_id"], "".join(part["text"] for part in block.get("content", ())))
-        )
-    elif kind == "tool_use" and turn.role == "model":
+    elif block_type == "tool_result" and turn.role == "user":
+        members = ("type", "tool_use_id", "content", "is_error", "cache_control")
+        known(block, *members, place="tool_result")
+        demand(index == len(turn.results), "`tool_result` blocks come first")
+        text = "".join(part["text"] for part in block.get("content", ()))
+        turn.results.append(Result(block["tool_use_id"], text))
+    elif block_type == "tool_use" and turn.role == "model":
         known(block, "type", "id", "name", "input", "cache_control", place="tool_use")
         turn.calls.append(Call(block["name"], block["input"], block["id"]))
-    elif kind == "thinking" and turn.role == "model":
-        demand(only_thoughts_before, "thinking blocks come first")
+    elif block_type == "thinking" and turn.role == "model":
+        demand(index == len(turn.thoughts), "thinking blocks come first")
         demand(
             block["signature"] == signed(block["thinking"]),
             "Invalid `signature` in `thinking` block",
         )
         turn.thoughts.append(block["thinking"])
     else:
-        raise Refused(f"unexpected block {kind!r} in a turn of {turn.role}")
+        raise Refused(f"unexpected block {block_type!r} in a turn of {turn.role}")
 
 
-def blocks(asked: Asked, said: Answer) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
-    if asked.thinks and said.thought:
-        told.append(
-            {"type": "thinking", "thinking": said.thought, "signature": signed(said.thought)}
+def build_blocks(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    if asked.thinks and answer.thought:
+        signature = signed(answer.thought)
+        blocks.append({"type": "thinking", "thinking": answer.thought, "signature": signature})
+    if answer.text:
+        blocks.append({"type": "text", "text": answer.text})
+    for index, call in enumerate(answer.calls):
+        call_id = f"toolu_{len(asked.turns)}_{index}"
+        blocks.append(
+            {"type": "tool_use", "id": call_id, "name": call.name, "input": call.arguments}
         )
-    if said.text:
-        told.append({"type": "text", "text": said.text})
-    for number, call in enumerate(said.calls):
-        told.append(
-            {
-                "type": "tool_use",
-                "id": f"toolu_{len(asked.turns)}_{number}",
-                "name": call.name,
-                "input": call.arguments,
-            }
-        )
-    return told
+    return blocks
 
 
-def opened(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A block as it begins, and the deltas that make it whole."""
+def split_block(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A block at its start, and the deltas that complete it."""
     if block["type"] == "text":
-        return {**block, "text": ""}, [
-            {"type": "text_delta", "text": piece} for piece in pieces(block["text"])
-        ]
+        deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
+        return {**block, "text": ""}, deltas
     if block["type"] == "tool_use":
-        written = pieces(json.dumps(block["input"], ensure_ascii=False))
-        return {**block, "input": {}}, [
-            {"type": "input_json_delta", "partial_json": piece} for piece in ["", *written]
-        ]
+        input_pieces = ["", *pieces(json.dumps(block["input"], ensure_ascii=False))]
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in input_pieces]
+        return {**block, "input": {}}, deltas
     deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"])]
-    return {**block, "thinking": "", "signature": ""}, [
-        *deltas,
-        {"type": "signature_delta", "signature": block["signature"]},
-    ]
+    deltas.append({"type": "signature_delta", "signature": block["signature"]})
+    return {**block, "thinking": "", "signature": ""}, deltas
 
 
-def reason(said: Answer) -> str:
-    return "tool_use" if said.calls else "end_turn"
+def stop_reason(answer: Answer) -> str:
+    return "tool_use" if answer.calls else "end_turn"
 
 
-def head() -> dict[str, Any]:
-    return {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude"}
-
-
-def event(kind: str, **members: Any) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **members}, ensure_ascii=False)}\n\n".encode()
+def event(event_type: str, **members: Any) -> bytes:
+    data = json.dumps({"type": event_type, **members}, ensure_ascii=False)
+    return f"event: {event_type}\ndata: {data}\n\n".encode()

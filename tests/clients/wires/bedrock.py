@@ -1,5 +1,4 @@
-"""Bedrock's Converse and ConverseStream, its answers in the binary event stream, Claude's thinking
-signed.
+"""Bedrock's Converse and ConverseStream, with its binary event stream and Claude's signed thinking.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
 …/API_runtime_ConverseStream.html
@@ -17,10 +16,13 @@ from urllib.parse import unquote
 
 from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
 from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
+from tests.clients.wires.turns import check_thinking, read_turns
 from tests.scripted_provider import Received
 
-BODY = ("messages", "system", "toolConfig", "inferenceConfig", "outputConfig", "additionalModelRequestFields", "requestMetadata",
-        "serviceTier")  # fmt: skip
+BODY_MEMBERS = (
+    "messages", "system", "toolConfig", "inferenceConfig", "outputConfig",
+    "additionalModelRequestFields", "requestMetadata", "serviceTier",
+)  # fmt: skip
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 USAGE = {
     "inputTokens": 10,
@@ -54,43 +56,46 @@ class BedrockWire(Wire):
             received.headers.get("authorization") == f"Bearer {KEY}",
             "The security token included in the request is invalid.",
         )
-        address = re.fullmatch(r".*/model/([^/]+)/(converse|converse-stream)", received.path)
-        demand(address, "UnknownOperationException")
-        assert address
-        known(body, *BODY, place="body")
-        asked = Asked([], stream=address[2] == "converse-stream")
+        path = re.fullmatch(r".*/model/([^/]+)/(converse|converse-stream)", received.path)
+        demand(path, "UnknownOperationException")
+        assert path
+        known(body, *BODY_MEMBERS, place="body")
+        asked = Asked([], stream=path[2] == "converse-stream")
         asked.system = "".join(block["text"] for block in body.get("system", ()))
-        asked.thinks = read_thinking(body, unquote(address[1]))
+        asked.thinks = read_thinking(body, unquote(path[1]))
         read_tools(body.get("toolConfig", {"tools": []}), asked)
-        must_think = (
-            body.get("additionalModelRequestFields", {}).get("thinking", {}).get("type")
-            == "enabled"
+        asked.turns = read_turns(body["messages"], read_block)
+        demand(
+            "toolConfig" in body or not any(turn.calls or turn.results for turn in asked.turns),
+            "The toolConfig field must be defined when using toolUse and toolResult",
         )
-        read_messages(body["messages"], asked, "toolConfig" in body, must_think)
-        wanted = body.get("outputConfig", {}).get("textFormat")
-        if wanted:
-            asked.schema = json.loads(wanted["structure"]["jsonSchema"]["schema"])
+        model_fields = body.get("additionalModelRequestFields", {})
+        if model_fields.get("thinking", {}).get("type") == "enabled":
+            check_thinking(asked.turns)
+        text_format = body.get("outputConfig", {}).get("textFormat")
+        if text_format:
+            asked.schema = json.loads(text_format["structure"]["jsonSchema"]["schema"])
         return asked
 
-    def reply(self, asked: Asked, said: Answer) -> Any:
-        message = {"role": "assistant", "content": blocks(asked, said)}
+    def reply(self, asked: Asked, answer: Answer) -> Any:
+        message = {"role": "assistant", "content": build_blocks(asked, answer)}
         return {
             "output": {"message": message},
-            "stopReason": reason(said),
+            "stopReason": stop_reason(answer),
             "usage": USAGE,
             "metrics": {"latencyMs": 5},
         }
 
-    def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
+    def stream(self, asked: Asked, answer: Answer) -> Iterable[bytes]:
         yield event("messageStart", role="assistant")
-        for index, block in enumerate(blocks(asked, said)):
-            opening, deltas = opened(block)
+        for index, block in enumerate(build_blocks(asked, answer)):
+            opening, deltas = split_block(block)
             if opening:
                 yield event("contentBlockStart", contentBlockIndex=index, start=opening)
             for delta in deltas:
                 yield event("contentBlockDelta", contentBlockIndex=index, delta=delta)
             yield event("contentBlockStop", contentBlockIndex=index)
-        yield event("messageStop", stopReason=reason(said))
+        yield event("messageStop", stopReason=stop_reason(answer))
         yield event("metadata", usage=USAGE, metrics={"latencyMs": 5})
 
     def error(self, problem: Refused) -> Any:
@@ -102,9 +107,9 @@ class BedrockWire(Wire):
     def changed(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
         (size,) = struct.unpack_from(">I", event, 4)
         headers, payload = event[12 : 12 + size], event[12 + size : -4]
-        kind = re.search(rb":event-type\x07..(\w+)", headers, re.DOTALL)
-        assert kind
-        return framed(kind[1].decode(), change(json.loads(payload)))
+        event_type = re.search(rb":event-type\x07..(\w+)", headers, re.DOTALL)
+        assert event_type
+        return frame(event_type[1].decode(), change(json.loads(payload)))
 
 
 def read_thinking(body: dict[str, Any], model: str) -> bool:
@@ -124,17 +129,17 @@ def read_thinking(body: dict[str, Any], model: str) -> bool:
 
 def read_tools(config: dict[str, Any], asked: Asked) -> None:
     for tool in config["tools"]:
-        told = tool["toolSpec"]
-        known(told, "name", "description", "inputSchema", "strict", place="toolSpec")
+        spec = tool["toolSpec"]
+        known(spec, "name", "description", "inputSchema", "strict", place="toolSpec")
         demand(
-            re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", told["name"]),
+            re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", spec["name"]),
             "toolSpec.name: failed to satisfy constraint",
         )
         demand(
-            told["inputSchema"]["json"]["type"] == "object",
+            spec["inputSchema"]["json"]["type"] == "object",
             "toolSpec.inputSchema.json.type must be object",
         )
-        asked.tools[told["name"]] = told["inputSchema"]["json"]
+        asked.tools[spec["name"]] = spec["inputSchema"]["json"]
     choice = config.get("toolChoice", {"auto": {}})
     demand(
         len(choice) == 1 and choice.keys() <= {"auto", "any", "tool"},
@@ -143,121 +148,80 @@ def read_tools(config: dict[str, Any], asked: Asked) -> None:
     asked.must_call = FORCED if "any" in choice else choice.get("tool", {}).get("name", "")
 
 
-def read_messages(
-    messages: list[dict[str, Any]], asked: Asked, has_tools: bool, must_think: bool
-) -> None:
-    expected: list[str] = []
-    for position, message in enumerate(messages):
-        known(message, "role", "content", place=f"messages.{position}")
-        demand(
-            message["role"] == ("user", "assistant")[position % 2],
-            "A conversation must alternate between user and assistant roles",
-        )
-        demand(message["content"], "The content field in the Message object is empty")
-        turn = Turn("model" if message["role"] == "assistant" else "user")
-        for block in message["content"]:
-            read_block(block, turn)
-        given = [result.call_id for result in turn.results]
-        demand(
-            sorted(given) == sorted(expected),
-            f"Expected toolResult blocks for {expected}, not {given}",
-        )
-        demand(
-            has_tools or not (turn.calls or turn.results),
-            "The toolConfig field must be defined when using toolUse and toolResult",
-        )
-        expected = [call.id for call in turn.calls]
-        asked.turns.append(turn)
-    demand(not expected, "toolUse blocks without toolResult blocks")
-    if must_think and asked.turns[-1].results:
-        demand(
-            asked.turns[-2].thoughts,
-            "Expected `thinking` or `redacted_thinking`, but found `tool_use`",
-        )
-
-
-def read_block(block: dict[str, Any], turn: Turn) -> None:
-    [(kind, told)] = block.items()
-    if kind == "text":
-        demand(told.strip(), "The text field in the ContentBlock object is blank")
-        turn.text += told
-    elif kind == "toolUse" and turn.role == "model":
-        known(told, "toolUseId", "name", "input", place="toolUse")
-        demand(isinstance(told["input"], dict), "toolUse.input: a JSON object")
-        turn.calls.append(Call(told["name"], told["input"], told["toolUseId"]))
-    elif kind == "toolResult" and turn.role == "user":
-        known(told, "toolUseId", "content", "status", place="toolResult")
+def read_block(block: dict[str, Any], index: int, turn: Turn) -> None:
+    [(block_type, members)] = block.items()
+    if block_type == "text":
+        demand(members.strip(), "The text field in the ContentBlock object is blank")
+        turn.text += members
+    elif block_type == "toolUse" and turn.role == "model":
+        known(members, "toolUseId", "name", "input", place="toolUse")
+        demand(isinstance(members["input"], dict), "toolUse.input: a JSON object")
+        turn.calls.append(Call(members["name"], members["input"], members["toolUseId"]))
+    elif block_type == "toolResult" and turn.role == "user":
+        known(members, "toolUseId", "content", "status", place="toolResult")
         text = "".join(
-            part["text"] if "text" in part else json.dumps(part["json"]) for part in told["content"]
+            part["text"] if "text" in part else json.dumps(part["json"])
+            for part in members["content"]
         )
-        turn.results.append(Result(told["toolUseId"], text))
-    elif kind == "reasoningContent" and turn.role == "model":
-        thought = told["reasoningText"]
+        turn.results.append(Result(members["toolUseId"], text))
+    elif block_type == "reasoningContent" and turn.role == "model":
+        reasoning = members["reasoningText"]
         demand(
-            thought["signature"] == signed(thought["text"]),
+            reasoning["signature"] == signed(reasoning["text"]),
             "Invalid `signature` in `thinking` block",
         )
-        turn.thoughts.append(thought["text"])
+        turn.thoughts.append(reasoning["text"])
     else:
-        raise Refused(f"unexpected {kind} in a turn of {turn.role}")
+        raise Refused(f"unexpected {block_type} in a turn of {turn.role}")
 
 
-def blocks(asked: Asked, said: Answer) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
-    if asked.thinks and said.thought:
-        told.append(
-            {
-                "reasoningContent": {
-                    "reasoningText": {"text": said.thought, "signature": signed(said.thought)}
-                }
-            }
-        )
-    if said.text:
-        told.append({"text": said.text})
-    for number, call in enumerate(said.calls):
-        told.append(
-            {
-                "toolUse": {
-                    "toolUseId": f"tooluse_{len(asked.turns)}_{number}",
-                    "name": call.name,
-                    "input": call.arguments,
-                }
-            }
-        )
-    return told
+def build_blocks(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    if asked.thinks and answer.thought:
+        reasoning = {"text": answer.thought, "signature": signed(answer.thought)}
+        blocks.append({"reasoningContent": {"reasoningText": reasoning}})
+    if answer.text:
+        blocks.append({"text": answer.text})
+    for index, call in enumerate(answer.calls):
+        call_id = f"tooluse_{len(asked.turns)}_{index}"
+        use = {"toolUseId": call_id, "name": call.name, "input": call.arguments}
+        blocks.append({"toolUse": use})
+    return blocks
 
 
-def opened(block: dict[str, Any]) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """How a block begins, which only calls are told of, and the deltas that make it whole."""
-    [(kind, told)] = block.items()
-    if kind == "text":
-        return None, [{"text": piece} for piece in pieces(told)]
-    if kind == "toolUse":
-        start = {"toolUse": {"toolUseId": told["toolUseId"], "name": told["name"]}}
-        return start, [
-            {"toolUse": {"input": piece}}
-            for piece in pieces(json.dumps(told["input"], ensure_ascii=False))
-        ]
-    thought = told["reasoningText"]
-    deltas = [{"reasoningContent": {"text": piece}} for piece in pieces(thought["text"])]
-    return None, [*deltas, {"reasoningContent": {"signature": thought["signature"]}}]
+def split_block(block: dict[str, Any]) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """A block at its start, None unless it is a call, and the deltas that complete it."""
+    [(block_type, members)] = block.items()
+    if block_type == "text":
+        return None, [{"text": piece} for piece in pieces(members)]
+    if block_type == "toolUse":
+        start = {"toolUse": {"toolUseId": members["toolUseId"], "name": members["name"]}}
+        input_pieces = pieces(json.dumps(members["input"], ensure_ascii=False))
+        return start, [{"toolUse": {"input": piece}} for piece in input_pieces]
+    reasoning = members["reasoningText"]
+    deltas = [{"reasoningContent": {"text": piece}} for piece in pieces(reasoning["text"])]
+    return None, [*deltas, {"reasoningContent": {"signature": reasoning["signature"]}}]
 
 
-def reason(said: Answer) -> str:
-    return "tool_use" if said.calls else "end_turn"
+def stop_reason(answer: Answer) -> str:
+    return "tool_use" if answer.calls else "end_turn"
 
 
-def event(kind: str, **members: Any) -> bytes:
-    return framed(kind, members)
+def event(event_type: str, **members: Any) -> bytes:
+    return frame(event_type, members)
 
 
-def framed(kind: str, members: dict[str, Any]) -> bytes:
+def frame(event_type: str, members: dict[str, Any]) -> bytes:
     """One message of the event stream: lengths, headers, payload, each part with its checksum.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
     """
-    told = {":event-type": kind, ":content-type": "application/json", ":message-type": "event"}
-    headers = b"".join(header(name, value) for name, value in told.items())
+    header_values = {
+        ":event-type": event_type,
+        ":content-type": "application/json",
+        ":message-type": "event",
+    }
+    headers = b"".join(header(name, value) for name, value in header_values.items())
     payload = json.dumps(members, ensure_ascii=False).encode()
     prelude = struct.pack(">II", len(headers) + len(payload) + 16, len(headers))
     message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
