@@ -13,9 +13,13 @@ https://ai.google.dev/api/generate-content#v1beta.Candidate (read 2026-11).
 
 from __future__ import annotations
 
-from typing import Final
-
 from native_api.dialects.gemini.calls import StreamedArguments, build_tool_call
+from native_api.dialects.gemini.finish_reasons import (
+    FAILURE_REASONS,
+    FAILURE_REASONS_IF_EMPTY,
+    FULLY_MAPPED_REASONS,
+    map_finish_reason,
+)
 from native_api.dialects.gemini.grounding import build_annotations
 from native_api.dialects.gemini.media import ReplyMedia
 from native_api.dialects.gemini.replay import METADATA_FIELDS, WIRE
@@ -23,33 +27,6 @@ from native_api.dialects.shared.replay import ReplyPosition
 from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
-
-FILTER_REASONS: Final = frozenset(
-    {
-        "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
-        "MODEL_ARMOR", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
-    }
-)  # fmt: skip
-"""Finish reasons that mean a filter ended the answer."""
-
-FAILURE_REASONS: Final = frozenset(
-    {
-        "MALFORMED_FUNCTION_CALL",
-        "MALFORMED_RESPONSE",
-        "TOO_MANY_TOOL_CALLS",
-        "MISSING_THOUGHT_SIGNATURE",
-    }
-)
-"""Finish reasons that mean there is no answer, even if some of it was sent."""
-
-FAILURE_REASONS_IF_EMPTY: Final = frozenset(
-    {"OTHER", "IMAGE_OTHER", "NO_IMAGE", "UNEXPECTED_TOOL_CALL"}
-)
-"""Finish reasons that mean there is no answer if nothing was sent before them."""
-
-FULLY_MAPPED_REASONS: Final = frozenset({None, "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
-"""Finish reasons that OpenAI's words express fully. Any other is sent on as
-`native_finish_reason`."""
 
 
 class ChoiceBuilder:
@@ -98,7 +75,7 @@ class ChoiceBuilder:
         if is_empty and self.reason in FAILURE_REASONS_IF_EMPTY:
             raise self._build_failure()
         delta = self._build_last_delta()
-        ending = {"finish_reason": self._map_finish_reason()}
+        ending = {"finish_reason": map_finish_reason(self.reason, bool(self._position.calls))}
         if self.reason not in FULLY_MAPPED_REASONS:
             ending["native_finish_reason"] = str(self.reason)
         if ending["finish_reason"] == "content_filter" and is_empty:
@@ -124,13 +101,6 @@ class ChoiceBuilder:
         if audio:
             delta["audio"] = {"data": audio}
         return delta
-
-    def _map_finish_reason(self) -> str:
-        if self.reason in FILTER_REASONS:
-            return "content_filter"
-        if self.reason == "MAX_TOKENS":
-            return "length"
-        return "tool_calls" if self._position.calls else "stop"
 
     def _build_failure(self) -> UpstreamError:
         message = f" {self._reason_message}" if self._reason_message else ""

@@ -1,4 +1,4 @@
-"""What depends on the model: its generation, and how it is told to think.
+"""What depends on the model: its generation, and how its thinking is configured.
 
 Sources: https://ai.google.dev/gemini-api/docs/thinking,
 https://ai.google.dev/gemini-api/docs/openai#thinking (how Google itself maps `reasoning_effort`)

@@ -1,7 +1,7 @@
 """A complete Gemini reply as the unified one, and what streams share with it. The choices are built
 in `choice_builder`.
 
-Source: https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse (read 2026-11).
+Source: https://ai.google.dev/api/generate-content (read 2026-11).
 """
 
 from __future__ import annotations
