@@ -41,7 +41,7 @@ class Caller:
 
     async def is_known(self) -> bool:
         """Whether the caller is authenticated; True as well if only the view can find out."""
-        from native_api.views.base import has_async_twin
+        from native_api.views.policies import has_async_twin
 
         if self.is_nobody:
             return False

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from django.http import HttpRequest
-from rest_framework.parsers import BaseParser
 
 from native_api import background
 from native_api.conf import native_settings
@@ -45,15 +44,6 @@ CONTAINERS: Final = frozenset({dict, list})
 """The very types that orjson makes. Asking `isinstance` takes thrice as long."""
 
 _threads: Final = background.Threads("native-api-bodies", 2)
-
-
-class NativeJSONParser(BaseParser):
-    """For views that are written in DRF's usual way."""
-
-    media_type = "application/json"
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Json:
-        return parse_json(stream.read())
 
 
 async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:

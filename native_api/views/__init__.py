@@ -1,6 +1,8 @@
 """One class per endpoint."""
 
+from native_api.views.base import NativeView
 from native_api.views.chat import ChatCompletionsView
+from native_api.views.error_responses import exception_handler
 from native_api.views.errors import UnknownView, bad_request, not_found, server_error
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.models import ModelListView, ModelView
@@ -11,10 +13,12 @@ __all__ = [
     "LiveView",
     "ModelListView",
     "ModelView",
+    "NativeView",
     "ReadyView",
     "UnknownView",
     "UsageView",
     "bad_request",
+    "exception_handler",
     "not_found",
     "server_error",
 ]

@@ -15,7 +15,8 @@ from native_api.inbound.json_body import read_and_check
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.inbound.openai.rendering import EventStream
 from native_api.types import Caller, ChatRequest
-from native_api.views.base import NativeView, caller_of
+from native_api.views import private_api
+from native_api.views.base import NativeView
 
 serializer = ChatCompletionSerializer()
 """Bound once: checking keeps no state, and building it anew would cost more than a check."""
@@ -24,11 +25,11 @@ serializer = ChatCompletionSerializer()
 class ChatCompletionsView(NativeView):
     async def post(self, request: Request) -> HttpResponseBase:
         chat, left_out = await read_and_check(request, serializer.check)
-        caller = caller_of(request)
+        caller = await self.get_caller(request)
         if chat.get("stream"):
-            return await self._stream(request._request, chat, caller, left_out)
+            return await self._stream(private_api.django_request(request), chat, caller, left_out)
         reply = await self.on_engine(calls.complete(chat, caller, self.request_id))
-        self._tell(reply.headers, left_out)
+        self._add_reply_headers(reply.headers, left_out)
         return self.json(reply.completion)
 
     async def _stream(
@@ -36,7 +37,7 @@ class ChatCompletionsView(NativeView):
     ) -> StreamingHttpResponse:
         reply = await self.on_engine(calls.stream(chat, caller, self.request_id))
         try:
-            self._tell(reply.headers, left_out)
+            self._add_reply_headers(reply.headers, left_out)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
             # Django's GZipMiddleware would hold events back until it has enough to compress; it
             # leaves what is encoded alone.
@@ -51,12 +52,12 @@ class ChatCompletionsView(NativeView):
         _close_with(request, stream)
         return response
 
-    def _tell(self, headers: dict[str, str], left_out: list[str]) -> None:
-        self.tell(headers)
+    def _add_reply_headers(self, added: dict[str, str], left_out: list[str]) -> None:
+        self.add_headers(added)
         if left_out:
-            told = self.answer_headers.get("x-native-omitted")
-            self.answer_headers["x-native-omitted"] = ", ".join(
-                [*([told] if told else []), *left_out]
+            omitted = self.headers.get("x-native-omitted")
+            self.headers["x-native-omitted"] = ", ".join(
+                [*([omitted] if omitted else []), *left_out]
             )
 
 

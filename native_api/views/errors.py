@@ -6,23 +6,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from native_api.exceptions import InvalidRequest, NativeError, NotFound
-from native_api.inbound.headers import make_private
-from native_api.inbound.openai.rendering import error_envelope, to_json
+from native_api.views.error_responses import envelope_response
 from native_api.views.health import OpenView
 
 
 class UnknownView(OpenView):
-    async def _handle(
-        self, http_request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        """Whatever the method: there is nothing to negotiate, and nobody to know."""
+    needs_middleware = False
+
+    async def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """The answer is the same for every method, and nothing has to be negotiated."""
         raise NotFound(
-            f"There is nothing at {http_request.path[:200]}. See v1/chat/completions and v1/models below the prefix."
+            f"There is nothing at {request.path[:200]}. "
+            "See v1/chat/completions and v1/models below the prefix."
         )
 
 
@@ -34,24 +33,16 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     As a pattern it also answers where DEBUG would show Django's own page.
     """
     api = reverse("native_api:chat-completions").removesuffix("chat/completions")
-    return _enveloped(
+    return envelope_response(
         NotFound(f"There is nothing at {request.path[:200]}. The API is below {api}.")
     )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A `handler400` that answers in the envelope."""
-    return _enveloped(InvalidRequest())
+    return envelope_response(InvalidRequest())
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """A `handler500` that answers in the envelope."""
-    return _enveloped(NativeError())
-
-
-def _enveloped(error: NativeError) -> HttpResponse:
-    response = HttpResponse(
-        to_json(error_envelope(error)), status=error.status, content_type="application/json"
-    )
-    make_private(response)
-    return response
+    return envelope_response(NativeError())

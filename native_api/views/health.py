@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.core.cache import caches
@@ -37,14 +37,12 @@ _threads: Final = background.Threads("native-api-health", 4)
 
 
 class OpenView(NativeView):
-    throttled_endpoint = False
+    """For everybody: no authentication, no limit."""
+
+    authentication_classes = []
+    permission_classes = []
+    throttle_classes = []
     needs_valid_settings = False
-
-    def get_authenticators(self) -> list[Any]:
-        return []
-
-    def get_permissions(self) -> list[Any]:
-        return []
 
 
 class LiveView(OpenView):

@@ -11,12 +11,12 @@ from native_api.access.model_access import may_use, resolve_caller
 from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
 from native_api.types import Json
-from native_api.views.base import NativeView, caller_of
+from native_api.views.base import NativeView
 
 
 class ModelListView(NativeView):
     async def get(self, request: Request) -> HttpResponse:
-        caller = await resolve_caller(caller_of(request))
+        caller = await resolve_caller(await self.get_caller(request))
         snapshot = await catalog.acurrent()
         usable = [name for name in sorted(snapshot.routes) if may_use(caller, snapshot.named(name))]
         return self.json(
@@ -30,7 +30,7 @@ class ModelListView(NativeView):
 class ModelView(NativeView):
     async def get(self, request: Request, model: str) -> HttpResponse:
         snapshot = await catalog.acurrent()
-        if not may_use(await resolve_caller(caller_of(request)), snapshot.named(model)):
+        if not may_use(await resolve_caller(await self.get_caller(request)), snapshot.named(model)):
             raise ModelNotFound(
                 f"There is no model {model!r} here, or you may not use it.", param="model"
             )

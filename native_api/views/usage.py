@@ -23,7 +23,7 @@ from native_api.models import DailyUsage
 from native_api.types import Json
 from native_api.usage import totals
 from native_api.usage.journal import location
-from native_api.views.base import NativeView, caller_of
+from native_api.views.base import NativeView
 
 PATIENCE: Final = 5.0
 DAYS: Final = 30
@@ -50,7 +50,7 @@ class UsageView(NativeView):
         first = totals.site_date(datetime.now(UTC)) - timedelta(
             days=_days(request.query_params.get("days")) - 1
         )
-        caller = await resolve_caller(caller_of(request))
+        caller = await resolve_caller(await self.get_caller(request))
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
             limits = await report.limit_report(caller)

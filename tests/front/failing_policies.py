@@ -26,7 +26,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "its speed": (attempts.AttemptLoop, "_measure"),
     "the first token": (CallRecord, "on_first_token"),
     "the reply's headers": (calls, "reply_headers"),
-    "the answer's headers": (NativeView, "tell"),
+    "the answer's headers": (NativeView, "add_headers"),
     "the response": (chat, "StreamingHttpResponse"),
     "the events": (chat, "EventStream"),
     "a safe value": (headers, "safe_value"),

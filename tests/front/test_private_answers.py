@@ -17,7 +17,7 @@ from django.test import RequestFactory, override_settings
 from native_api.asgi.handler import _enveloped
 from native_api.inbound import headers
 from native_api.views import bad_request, not_found, server_error
-from native_api.views.base import _keep_out_of_caches
+from native_api.views.private_api import keep_out_of_caches
 from tests.front.conftest import native_api
 from tests.front.test_errors import CHAT, PATH
 from tests.front.test_same_everywhere import CHAT as CALL
@@ -143,7 +143,7 @@ def test_djangos_cache_is_told_in_words_that_every_release_understands(rf: Reque
     """Older ones keep answers that say no-store."""
     request, response = rf.get("/"), HttpResponse()
     request._cache_update_cache = True  # type: ignore[attr-defined]  # as FetchFromCacheMiddleware does
-    _keep_out_of_caches(request)
+    keep_out_of_caches(request)
     assert not UpdateCacheMiddleware(lambda _: response)._should_update_cache(request, response)  # type: ignore[attr-defined]
 
 

@@ -1,0 +1,56 @@
+"""What the views use of Django and DRF without a promise that it stays: one function for each name.
+
+A test fails with a version of Django or DRF that is not listed here: read that version's code for
+each function, then add it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import django
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+CHECKED_DJANGO: Final = frozenset({(5, 2), (6, 0), (6, 1)})
+CHECKED_DRF: Final = frozenset({"3.16", "3.17", "3.18"})
+
+
+def is_django_checked() -> bool:
+    return django.VERSION[:2] in CHECKED_DJANGO
+
+
+# --- Django ------------------------------------------------------------------------------------------------
+
+
+def keep_out_of_caches(request: HttpRequest) -> None:
+    """Tell Django's UpdateCacheMiddleware not to keep the response.
+
+    Its own answer to `no-store` depends on the release: those before 5.2.15 and 6.0.6 kept some
+    responses all the same (CVE-2026-6907, CVE-2026-8404; seen 2026-11).
+    """
+    request._cache_update_cache = False  # type: ignore[attr-defined]
+
+
+# --- DRF's Request -----------------------------------------------------------------------------------------
+
+
+def django_request(request: Request) -> HttpRequest:
+    """The request that DRF's wraps."""
+    return request._request
+
+
+def is_authentication_done(request: Request) -> bool:
+    """Whether `request.user` can be read without authenticating first."""
+    return hasattr(request, "_user")
+
+
+def set_caller(request: Request, authenticator: Any, user: Any, auth: Any) -> None:
+    """What `Request._authenticate` does when an authentication class has found the caller."""
+    request._authenticator = authenticator  # type: ignore[attr-defined]
+    request.user, request.auth = user, auth
+
+
+def set_unauthenticated(request: Request) -> None:
+    """What `Request._authenticate` does when no authentication class has found a caller."""
+    request._not_authenticated()  # type: ignore[attr-defined]

@@ -1,0 +1,54 @@
+"""The private names of Django and DRF that the app uses are what they were when they were read."""
+
+from __future__ import annotations
+
+import django
+import rest_framework
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.middleware.cache import UpdateCacheMiddleware
+from django.test import RequestFactory
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from native_api.views import private_api
+
+
+def request() -> Request:
+    return Request(RequestFactory().get("/"), authenticators=[BaseAuthentication()])
+
+
+def test_they_were_read_in_this_version_of_django() -> None:
+    assert django.VERSION[:2] in private_api.CHECKED_DJANGO
+
+
+def test_they_were_read_in_this_version_of_drf() -> None:
+    assert rest_framework.VERSION.rpartition(".")[0] in private_api.CHECKED_DRF
+
+
+def test_a_caller_that_is_set_is_not_looked_for() -> None:
+    known, authenticator = request(), BaseAuthentication()
+    assert not private_api.is_authentication_done(known)
+    private_api.set_caller(known, authenticator, "alice", "a key")
+    assert private_api.is_authentication_done(known)
+    assert (known.user, known.auth) == ("alice", "a key")
+    assert known.successful_authenticator is authenticator
+    assert private_api.django_request(known).user == "alice"  # type: ignore[attr-defined]
+
+
+def test_a_request_without_a_caller_is_anonymous() -> None:
+    unknown = request()
+    private_api.set_unauthenticated(unknown)
+    assert private_api.is_authentication_done(unknown)
+    assert not unknown.user.is_authenticated
+    assert unknown.successful_authenticator is None
+
+
+def test_the_cache_middleware_does_not_keep_the_response() -> None:
+    kept = RequestFactory().get("/kept")
+    kept._cache_update_cache = True  # type: ignore[attr-defined]
+    middleware = UpdateCacheMiddleware(lambda request: HttpResponse())
+    cache.clear()
+    private_api.keep_out_of_caches(kept)
+    middleware.process_response(kept, HttpResponse(b"x"))
+    assert not cache._cache  # type: ignore[attr-defined]
