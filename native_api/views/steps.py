@@ -216,7 +216,7 @@ class AsyncAPIView(APIView):
 
     async def _count_failure(self, request: Request) -> None:
         """A failed authentication. Raises RateLimited once the address has failed too often."""
-        wait = await FailedAuthThrottle().arefuse_or_count(request)
+        wait = await FailedAuthThrottle().acount_failure(request)
         if wait is not None:
             message = "Too many failed attempts to authenticate from this address."
             raise exceptions.RateLimited(message, headers={"retry-after": str(wait)})
