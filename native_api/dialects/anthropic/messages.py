@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from native_api.dialects.anthropic.betas import beta_for_block
-from native_api.dialects.anthropic.parts import part_block, text_block
+from native_api.dialects.anthropic.parts import build_block, build_text_block
 from native_api.dialects.anthropic.replay import WIRE, read_call_extras, replay_turn
 from native_api.dialects.shared.parts import read_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
@@ -66,7 +66,7 @@ class MessageTranslator:
 
     def _add_instructions(self, message: Mapping[str, Any]) -> None:
         blocks = [
-            *(text_block(part) for part in read_parts(message)),
+            *(build_text_block(part) for part in read_parts(message)),
             *self._read_native_blocks(message),
         ]
         if self.turns and self._takes_system_turns:
@@ -92,7 +92,7 @@ class MessageTranslator:
     def _build_user_blocks(self, message: Mapping[str, Any], path: str) -> list[Json]:
         """The blocks of a user's or a tool's message."""
         parts = read_parts(message)
-        blocks = [part_block(part, f"{path}.content[{index}]") for index, part in enumerate(parts)]
+        blocks = [build_block(part, f"{path}.content[{index}]") for index, part in enumerate(parts)]
         for part, block in zip(parts, blocks, strict=True):
             if part["type"] == "file":
                 self._add_beta(block)

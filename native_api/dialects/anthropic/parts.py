@@ -34,49 +34,53 @@ TEXT_APPLICATION_TYPES: Final = frozenset(
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
-def text_block(part: Mapping[str, Any]) -> Json:
+def build_text_block(part: Mapping[str, Any]) -> Json:
     """The block of a text part, with its `cache_control`."""
-    return _with_cache_control({"type": "text", "text": part["text"]}, part)
+    return _add_cache_control({"type": "text", "text": part["text"]}, part)
 
 
-def part_block(part: Mapping[str, Any], path: str) -> Json:
+def build_block(part: Mapping[str, Any], path: str) -> Json:
     """The block of one part of a user's or a tool's message.
 
     Raises UnsupportedField with the path of what the wire cannot express.
     """
     part_type = part["type"]
     if part_type == "text":
-        return text_block(part)
+        return build_text_block(part)
     if part_type == "image_url":
-        block = _block_from_url(part["image_url"]["url"], f"{path}.image_url.url")
-        return _with_cache_control(block, part)
+        block = _build_from_url(part["image_url"]["url"], f"{path}.image_url.url")
+        return _add_cache_control(block, part)
     if part_type == "file":
-        return _with_cache_control(_file_block(part["file"], f"{path}.file"), part)
+        return _add_cache_control(_build_file(part["file"], f"{path}.file"), part)
     raise UnsupportedField(f"{path}.{part_type}", "Anthropic takes text, images and documents")
 
 
-def _with_cache_control(block: Json, part: Mapping[str, Any]) -> Json:
+def _add_cache_control(block: Json, part: Mapping[str, Any]) -> Json:
     if part.get("cache_control"):
         block["cache_control"] = part["cache_control"]
     return block
 
 
-def _block_from_url(url: str, path: str) -> Json:
+def _build_from_url(url: str, path: str) -> Json:
     inline = parse_data_url(url)
     if inline is not None:
-        return _block_from_data(inline, path)
+        return _build_from_data(inline, path)
     if not url.startswith(("http://", "https://")):
         raise UnsupportedField(path, "Anthropic takes data and http(s) URLs")
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 
-def _block_from_data(inline: DataURL, path: str) -> Json:
+def _build_from_data(inline: DataURL, path: str) -> Json:
     """An image or a document, depending on the media type and not on the part that held it."""
     media_type, data = inline
     if media_type.startswith("image/"):
         return {
             "type": "image",
-            "source": {"type": "base64", "media_type": _image_type(media_type, data), "data": data},
+            "source": {
+                "type": "base64",
+                "media_type": _detect_image_type(media_type, data),
+                "data": data,
+            },
         }
     if media_type == "application/pdf":
         return {
@@ -91,7 +95,7 @@ def _block_from_data(inline: DataURL, path: str) -> Json:
     raise UnsupportedField(path, f"Anthropic takes images, PDF and text, not {media_type[:50]}")
 
 
-def _image_type(declared_type: str, data: str) -> str:
+def _detect_image_type(declared_type: str, data: str) -> str:
     """The type that the data shows, else the declared one."""
     return next(
         (
@@ -103,22 +107,22 @@ def _image_type(declared_type: str, data: str) -> str:
     )
 
 
-def _file_block(file: Mapping[str, Any], path: str) -> Json:
+def _build_file(file: Mapping[str, Any], path: str) -> Json:
     name = file.get("filename") or ""
     inline = read_file_data(file, f"{path}.file_data")
     if inline is not None:
-        block = _block_from_data(inline, path)
+        block = _build_from_data(inline, path)
     elif file.get("file_id"):
         block_type = "image" if name.lower().endswith(IMAGE_SUFFIXES) else "document"
         block = {"type": block_type, "source": {"type": "file", "file_id": file["file_id"]}}
     else:
-        block = _block_from_file_url(file["file_url"], f"{path}.file_url")
+        block = _build_from_file_url(file["file_url"], f"{path}.file_url")
     if name and block["type"] == "document":
         block["title"] = name
     return block
 
 
-def _block_from_file_url(url: str, path: str) -> Json:
+def _build_from_file_url(url: str, path: str) -> Json:
     """A remote URL is a document; a data URL is whatever its media type says."""
-    block = _block_from_url(url, path)
+    block = _build_from_url(url, path)
     return {**block, "type": "document"} if block["source"]["type"] == "url" else block

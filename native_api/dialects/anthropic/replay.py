@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from native_api.dialects.shared.parts import read_parts
 from native_api.dialects.shared.replay import arrange_blocks, read_items
-from native_api.dialects.shared.tools import parse_arguments, read_tool_calls
+from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.types import Json
 
 WIRE: Final = "anthropic"
@@ -105,10 +105,7 @@ def _build_thinking(item: Mapping[str, Any]) -> Json | None:
 
 
 def _build_call(call: Mapping[str, Any]) -> Json:
-    function = call.get("function") or {
-        "name": call["custom"]["name"],
-        "arguments": call["custom"]["input"],
-    }
+    function = read_called_function(call)
     block = {
         "type": "tool_use",
         "id": call["id"],

@@ -75,7 +75,7 @@ class Bedrock(Dialect):
             body["toolConfig"]["tools"] = [*functions, *tool_config["tools"]]
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        fields = _read_fields(chat, target)
+        fields = _read_fields(chat)
         check_text_only(fields)
         translator = MessageTranslator(target.model)
         translator.translate(fields["messages"])
@@ -113,17 +113,9 @@ class Bedrock(Dialect):
         return read_error(status, headers, body)
 
 
-def _read_fields(chat: ChatRequest, target: Target) -> ChatRequest:
-    """The fields of the request that are not null and not refused by this provider."""
-    unsupported = target.provider.quirks.unsupported
-    return cast(
-        ChatRequest,
-        {
-            name: value
-            for name, value in chat.items()
-            if value is not None and name not in unsupported
-        },
-    )
+def _read_fields(chat: ChatRequest) -> ChatRequest:
+    """The fields of the request that are not null."""
+    return cast(ChatRequest, {name: value for name, value in chat.items() if value is not None})
 
 
 def _add_inference_config(

@@ -32,7 +32,7 @@ from native_api.dialects.bedrock.parts import PartTranslator
 from native_api.dialects.bedrock.replay import replay_turn
 from native_api.dialects.bedrock.turns import arrange_turns
 from native_api.dialects.shared.parts import parse_data_url, read_parts
-from native_api.dialects.shared.tools import parse_arguments, read_tool_calls
+from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -134,10 +134,7 @@ class MessageTranslator:
         )
 
     def _build_call(self, call: Mapping[str, Any]) -> Json:
-        function = call.get("function") or {
-            "name": call["custom"]["name"],
-            "arguments": call["custom"]["input"],
-        }
+        function = read_called_function(call)
         call_id = self._build_call_id(call["id"])
         self.tool_names[call_id] = function["name"]
         return {

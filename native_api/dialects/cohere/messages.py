@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from native_api.dialects.shared.parts import decode_text, read_file_data
 from native_api.dialects.shared.provider_content import read_own_reasoning
-from native_api.dialects.shared.tools import read_tool_calls
+from native_api.dialects.shared.tools import read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -142,10 +142,7 @@ def _build_content(message: Mapping[str, Any]) -> Any:
 
 
 def _build_call(call: Mapping[str, Any]) -> Json:
-    function = call.get("function") or {
-        "name": call["custom"]["name"],
-        "arguments": call["custom"]["input"],
-    }
+    function = read_called_function(call)
     arguments = function["arguments"] if (function["arguments"] or "").strip() else "{}"
     return {
         "id": call["id"],

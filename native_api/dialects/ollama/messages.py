@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from native_api.dialects.shared.parts import parse_data_url, read_file_data
-from native_api.dialects.shared.tools import parse_arguments, read_tool_calls
+from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -98,10 +98,7 @@ class MessageTranslator:
             turn["tool_calls"] = calls
 
     def _build_call(self, call: Mapping[str, Any], index: int) -> Json:
-        function = call.get("function") or {
-            "name": call["custom"]["name"],
-            "arguments": call["custom"]["input"],
-        }
+        function = read_called_function(call)
         self._function_names[call["id"]] = function["name"]
         return {
             "id": call["id"],

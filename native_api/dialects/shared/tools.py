@@ -44,6 +44,15 @@ def read_tool_calls(message: Mapping[str, Any]) -> list[Json]:
     return calls
 
 
+def read_called_function(call: Mapping[str, Any]) -> Json:
+    """The `name` and `arguments` of a call. The input of a custom tool's call is its arguments."""
+    function: Json = call.get("function") or {
+        "name": call["custom"]["name"],
+        "arguments": call["custom"]["input"],
+    }
+    return function
+
+
 def read_functions(chat: ChatRequest, wire: str) -> list[Json]:
     """The function tools that may be called, as `{"function": …, "cache_control"?}`.
 
