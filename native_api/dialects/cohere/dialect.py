@@ -1,8 +1,8 @@
 """Cohere's Chat API, version 2: https://docs.cohere.com/reference/chat (read 2026-11).
 
 Here: the body's frame. Elsewhere in the package: `messages`, `tools` (with the response format),
-`models` (which of them think), `reply` and `stream` (with `citations`, `logprobs` and `usage`) and
-`errors`.
+`models` (which of them think), `reply` and `stream` (with `annotations`, `logprobs` and `usage`)
+and `errors`.
 
 What has no unified field comes through `provider_options`: `documents` (added to those made of text
 files), `citation_options`, `safety_mode`, `k`, `thinking.token_budget`.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.cohere.citations import CitationBuilder, build_provider_item
+from native_api.dialects.cohere.annotations import CitationBuilder, build_provider_item
 from native_api.dialects.cohere.errors import read_reply_error
 from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE

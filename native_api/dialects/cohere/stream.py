@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.cohere.citations import CitationBuilder, build_provider_item
+from native_api.dialects.cohere.annotations import CitationBuilder, build_provider_item
 from native_api.dialects.cohere.errors import read_reply_error
 from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE

@@ -4,7 +4,8 @@ https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference 
 
 Here: URLs and the body's frame. Elsewhere in the package: `messages` (contents, with `parts` and
 `replay`), `tools` (with `schema`), `models` (what differs by model), `reply` and `stream` (with
-`choice_builder`, `calls`, `media`, `grounding`, `logprobs` and `usage`) and `errors`.
+`choice`, `tool_calls`, `media`, `annotations`, `finish_reasons`, `logprobs` and `usage`) and
+`errors`.
 
 What has no unified field comes through `provider_options`: `safetySettings`,
 `toolConfig.retrievalConfig`, `generationConfig.thinkingConfig.thinkingBudget`, and built-in tools
@@ -20,7 +21,7 @@ from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.gemini.errors import read_error
 from native_api.dialects.gemini.messages import MessageTranslator
 from native_api.dialects.gemini.models import build_thinking_config, read_generation
-from native_api.dialects.gemini.parts import PartBuilder
+from native_api.dialects.gemini.parts import PartTranslator
 from native_api.dialects.gemini.reply import build_reply
 from native_api.dialects.gemini.stream import GeminiStream
 from native_api.dialects.gemini.tools import add_response_format, build_tool_choice, build_tools
@@ -83,7 +84,7 @@ class Gemini(Dialect):
         fields = _read_fields(chat, target)
         generation = read_generation(target.model)
         translator = MessageTranslator(
-            PartBuilder(_find_uploads_url(target)),
+            PartTranslator(_find_uploads_url(target)),
             generation,
             empty_text=" " if _is_vertex(target) else "",
         )

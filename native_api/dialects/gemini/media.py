@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 
-from native_api.dialects.gemini.calls import attach_signature
+from native_api.dialects.gemini.tool_calls import attach_signature
 from native_api.dialects.shared.replay import ReplyPosition
 from native_api.types import Json
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.gemini.parts import PartBuilder, build_inline_data
+from native_api.dialects.gemini.parts import PartTranslator, build_inline_data
 from native_api.dialects.gemini.replay import WIRE, replay_turn
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments
@@ -48,11 +48,13 @@ class MessageTranslator:
     """Collects the turns of one request. `generation` is the model's, `empty_text` stands for a
     message without content."""
 
-    def __init__(self, part_builder: PartBuilder, generation: float, empty_text: str = "") -> None:
+    def __init__(
+        self, part_translator: PartTranslator, generation: float, empty_text: str = ""
+    ) -> None:
         self.turns: list[Json] = []
         self.system: list[Json] = []
         self.omitted: set[str] = set()
-        self._part_builder = part_builder
+        self._part_translator = part_translator
         self._generation = generation
         self._empty_part = {"text": empty_text}
         self._calls: dict[str, tuple[int, str]] = {}
@@ -113,7 +115,7 @@ class MessageTranslator:
     def _build_part(self, part: Json, path: str) -> Json:
         if part.get("image_url", {}).get("detail") in ("low", "high"):
             self.omitted.add("messages.image_url.detail")
-        return self._part_builder.build_part(part, path)
+        return self._part_translator.build_part(part, path)
 
     # --- the model's turns -----------------------------------------------------------------------
 
@@ -187,7 +189,7 @@ def _read_call_index(result: tuple[int, Json]) -> int:
 
 
 def _restore_signature(part: Json, item: Mapping[str, Any]) -> Json:
-    """The part with the thought signature that its item carries, see `calls.attach_signature`."""
+    """The part with the thought signature that `tool_calls.attach_signature` put on the item."""
     signature = ((item.get("extra_content") or {}).get("google") or {}).get("thought_signature")
     return {**part, "thoughtSignature": signature} if signature else part
 

@@ -33,7 +33,7 @@ YOUTUBE_HOSTS: Final = ("youtube.com", "youtu.be")
 FETCHED_SCHEMES: Final = ("https://", "http://", "gs://")
 
 
-class PartBuilder:
+class PartTranslator:
     """Builds the parts that are not text. `uploads_url` is the URL of the Gemini API's uploaded
     files, "" for Vertex AI."""
 

@@ -1,5 +1,5 @@
 """A complete Gemini reply as the unified one, and what streams share with it. The choices are built
-in `choice_builder`.
+in `choice`.
 
 Source: https://ai.google.dev/api/generate-content (read 2026-11).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.gemini.choice_builder import ChoiceBuilder
+from native_api.dialects.gemini.choice import ChoiceBuilder
 from native_api.dialects.gemini.errors import read_reply_error
 from native_api.dialects.gemini.logprobs import build_logprobs
 from native_api.dialects.gemini.usage import read_service_tier, read_usage

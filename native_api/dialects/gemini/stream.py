@@ -1,4 +1,4 @@
-"""A streamed Gemini reply as unified chunks. `choice_builder` builds the deltas.
+"""A streamed Gemini reply as unified chunks. `choice` builds the deltas.
 
 A stream is a series of replies, each with the next parts, and has no final event: a candidate ends
 with its `finishReason`. Some models repeat that, or send it before the last text, so the last delta
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from native_api.dialects.base import StreamParser
-from native_api.dialects.gemini.choice_builder import ChoiceBuilder
+from native_api.dialects.gemini.choice import ChoiceBuilder
 from native_api.dialects.gemini.logprobs import build_logprobs
 from native_api.dialects.gemini.reply import (
     build_blocked_ending,

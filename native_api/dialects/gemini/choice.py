@@ -13,16 +13,16 @@ https://ai.google.dev/api/generate-content#v1beta.Candidate (read 2026-11).
 
 from __future__ import annotations
 
-from native_api.dialects.gemini.calls import StreamedArguments, build_tool_call
+from native_api.dialects.gemini.annotations import build_annotations
 from native_api.dialects.gemini.finish_reasons import (
     FAILURE_REASONS,
     FAILURE_REASONS_IF_EMPTY,
     FULLY_MAPPED_REASONS,
     map_finish_reason,
 )
-from native_api.dialects.gemini.grounding import build_annotations
 from native_api.dialects.gemini.media import ReplyMedia
 from native_api.dialects.gemini.replay import METADATA_FIELDS, WIRE
+from native_api.dialects.gemini.tool_calls import StreamedArguments, build_tool_call
 from native_api.dialects.shared.replay import ReplyPosition
 from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.exceptions import UpstreamError
