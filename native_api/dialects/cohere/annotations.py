@@ -22,6 +22,7 @@ class CitationBuilder:
     def __init__(self) -> None:
         self.length = 0
         self._block_starts: list[int | None] = []
+        """Where each block begins in the whole text, None for a block that is not text."""
 
     def begin_block(self, kind: Any) -> None:
         self._block_starts.append(self.length if kind == "text" else None)
