@@ -1,15 +1,12 @@
-"""OpenAI's Responses API as an upstream, for models that are only there:
-https://platform.openai.com/docs/api-reference/responses (read 2026-11). OpenRouter, xAI, Azure,
-DeepSeek, vLLM and others have it too.
+"""OpenAI's Responses API as an upstream: https://platform.openai.com/docs/api-reference/responses
+(read 2026-11). OpenRouter, xAI, Azure, DeepSeek, vLLM and others have it too; some models have no
+other API.
 
-Here: the body's frame. Beside it: `responses_input` (items, with `responses_replay`),
-`responses_tools`, `responses_reply` with `responses_items`, and `responses_stream`.
-
-Nothing is stored at the provider unless the client asks for it; so reasoning comes encrypted, and
-goes back with the next turn. What has no unified field comes through `provider_options`:
-`previous_response_id`, `conversation`, `truncation`, `background`, `reasoning.summary`, built-in
-tools such as `{"tools": [{"type": "code_interpreter", …}]}` and `include`, which are added to the
-request's own.
+Nothing is stored at the provider unless the client asks for it. So reasoning comes encrypted, and
+goes back with the next turn. Options without a unified field are set by `provider_options`:
+`previous_response_id`, `conversation`, `truncation`, `background`, `reasoning.summary`, `include`
+and built-in tools such as `{"tools": [{"type": "code_interpreter", …}]}`. The last two are added to
+the request's own.
 """
 
 from __future__ import annotations
@@ -24,11 +21,16 @@ from native_api.dialects.openai_chat.models import (
     refused_fields,
     takes_breakpoints,
 )
+from native_api.dialects.openai_responses.errors import read_unfinished_state
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.messages import MessageTranslator
-from native_api.dialects.openai_responses.reply import build_reply, state_without_answer
+from native_api.dialects.openai_responses.reply import build_reply
 from native_api.dialects.openai_responses.stream import ResponsesStream
-from native_api.dialects.openai_responses.tools import choice_of, text_of, tools_of
+from native_api.dialects.openai_responses.tools import (
+    build_text_options,
+    build_tool_choice,
+    build_tools,
+)
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.dialects.shared.provider_options import merge_options
@@ -37,7 +39,7 @@ from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
-RENAMED: Final = {
+RENAMED_FIELDS: Final = {
     name: name
     for name in (
         "temperature", "top_p", "parallel_tool_calls", "service_tier", "prompt_cache_key",
@@ -48,7 +50,7 @@ RENAMED: Final = {
 
 class OpenAIResponses(Dialect):
     name = "openai_responses"
-    renamed_fields: ClassVar[Mapping[str, str]] = RENAMED
+    renamed_fields: ClassVar[Mapping[str, str]] = RENAMED_FIELDS
     translated_fields = frozenset(
         {
             "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice",
@@ -73,15 +75,16 @@ class OpenAIResponses(Dialect):
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
-        own = {name: body.get(name) or [] for name in ("tools", "include")}
+        """Merge the options; lists of tools and of `include` are appended to the body's."""
+        lists = {name: body.get(name) or [] for name in ("tools", "include")}
         merge_options(body, options)
-        for name, items in own.items():
+        for name, items in lists.items():
             added = options.get(name)
             if isinstance(added, list):
                 body[name] = [*items, *(item for item in added if item not in items)]
 
-    def _said(self, chat: ChatRequest, target: Target) -> Json:
-        """The fields that count: not null, and not refused by this target."""
+    def _supported_fields(self, chat: ChatRequest, target: Target) -> Json:
+        """The fields that are not null and that this target does not refuse."""
         unsupported = self.unsupported_fields(chat, target)
         return {
             name: value
@@ -91,31 +94,31 @@ class OpenAIResponses(Dialect):
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_text_only(chat)
-        said = self._said(chat, target)
+        fields = self._supported_fields(chat, target)
         body["model"] = target.model
-        body["input"] = _input(chat, target, omitted)
-        body["store"] = said.get("store") is True
+        body["input"] = _build_input(chat, target, omitted)
+        body["store"] = fields.get("store") is True
         for name, value in (
-            ("tools", tools_of(said)),
-            ("text", text_of(said)),
-            ("include", _include(said, target)),
+            ("tools", build_tools(fields)),
+            ("text", build_text_options(fields)),
+            ("include", _build_include(fields, target)),
         ):
             if value:
                 body[name] = value
-        if said.get("tool_choice") is not None:
-            body["tool_choice"] = choice_of(said["tool_choice"])
+        if fields.get("tool_choice") is not None:
+            body["tool_choice"] = build_tool_choice(fields["tool_choice"])
         if read_max_tokens(chat):
             body["max_output_tokens"] = read_max_tokens(chat)
-        if said.get("logprobs") and said.get("top_logprobs"):
-            body["top_logprobs"] = said["top_logprobs"]
-        _reason(said, body)
-        _stream(chat, body)
+        if fields.get("logprobs") and fields.get("top_logprobs"):
+            body["top_logprobs"] = fields["top_logprobs"]
+        _add_reasoning(fields, body)
+        _add_stream(chat, body)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)
 
     def unfinished_state(self, body: Any) -> str:
-        return state_without_answer(body)
+        return read_unfinished_state(body)
 
     def stream(self, target: Target) -> StreamParser:
         return ResponsesStream()
@@ -124,46 +127,47 @@ class OpenAIResponses(Dialect):
         return read_error(status, headers, body)
 
 
-def _input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[Json]:
+def _build_input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[Json]:
     family = find_family(target.model)
     roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
-    told = MessageTranslator(roles, chat.get("store") is True, takes_breakpoints(target.model))
-    told.add(chat["messages"])
-    omitted += sorted(told.omitted)
-    return told.items
+    translator = MessageTranslator(
+        roles, chat.get("store") is True, takes_breakpoints(target.model)
+    )
+    translator.add(chat["messages"])
+    omitted += sorted(translator.omitted)
+    return translator.items
 
 
-def _include(said: Mapping[str, Any], target: Target) -> list[str]:
+def _build_include(fields: Mapping[str, Any], target: Target) -> list[str]:
     include = []
-    if said.get("store") is not True and _reasons(said, target):
+    if fields.get("store") is not True and _may_reason(fields, target):
         include.append("reasoning.encrypted_content")
-    if said.get("logprobs"):
+    if fields.get("logprobs"):
         include.append("message.output_text.logprobs")
     return include
 
 
-def _reasons(said: Mapping[str, Any], target: Target) -> bool:
-    """Whether the model is one that reasons: by its name, or because it is asked to, or because it
-    did before.
+def _may_reason(fields: Mapping[str, Any], target: Target) -> bool:
+    """Whether the model reasons: by its name, or because the request or the messages say so.
 
-    Others answer 400, "Encrypted content is not supported with this model".
+    Other models answer 400, "Encrypted content is not supported with this model".
     """
     if find_family(target.model):
         return can_reason(target.model)
-    asked = said.get("reasoning_effort") not in (None, "none")
-    return asked or any(read_own_reasoning(message, WIRE) for message in said["messages"])
+    is_requested = fields.get("reasoning_effort") not in (None, "none")
+    return is_requested or any(read_own_reasoning(message, WIRE) for message in fields["messages"])
 
 
-def _reason(said: Mapping[str, Any], body: Json) -> None:
-    """The effort, and with it a summary of the reasoning: the wire tells nothing of it unasked."""
-    effort = said.get("reasoning_effort")
+def _add_reasoning(fields: Mapping[str, Any], body: Json) -> None:
+    """Set the effort, and ask for a summary: without it the wire returns no reasoning text."""
+    effort = fields.get("reasoning_effort")
     if effort:
         body["reasoning"] = (
             {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
         )
 
 
-def _stream(chat: ChatRequest, body: Json) -> None:
+def _add_stream(chat: ChatRequest, body: Json) -> None:
     if chat.get("stream"):
         body["stream"] = True
         options = chat.get("stream_options") or {}

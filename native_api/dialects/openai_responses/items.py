@@ -1,11 +1,12 @@
-"""The output items of one Responses reply as unified deltas, in whatever pieces they come. The
-complete reply is items that come whole, so both agree. Source:
+"""Builds the deltas of one Responses reply from its output items, in pieces or whole. Source:
 https://platform.openai.com/docs/api-reference/responses/object (read 2026-11).
 
-A unified message has one text, the wire a list of items: messages, calls, reasoning, server tools.
-So that the next turn can be put together as it was (`responses_replay`), what is kept beside the
-text says where it stood, with numbers left out where they are 0: `at` counts the characters of
-content before it, `calls` the tool calls, and a block's `reasoning` the reasoning details.
+A complete reply is items that come whole, so it equals the folded stream.
+
+A unified message has one text; the wire has a list of items: messages, calls, reasoning, server
+tools. To restore the list for the next turn (`replay`), each reasoning detail and block carries its
+offsets, which are left out if they are 0: `at` is the number of characters of content before it,
+`calls` the number of tool calls, and a block's `reasoning` the number of reasoning details.
 """
 
 from __future__ import annotations
@@ -20,46 +21,56 @@ from native_api.types import Json
 WIRE: Final = "openai_responses"
 
 CALLS: Final = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
-OF_CALL: Final = frozenset({"id", "type", "status", "call_id", "name", "arguments", "input"})
-OF_MESSAGE: Final = frozenset({"id", "type", "role", "phase", "status"})
-SHIFTED: Final = ("start_index", "end_index")
+"""Type of an item -> type of the unified call, and the member of both with its arguments."""
+CALL_MEMBERS: Final = frozenset({"id", "type", "status", "call_id", "name", "arguments", "input"})
+MESSAGE_MEMBERS: Final = frozenset({"id", "type", "role", "phase", "status"})
+INDEX_MEMBERS: Final = ("start_index", "end_index")
 
 
-class Item:
-    """How much of one output item has been told."""
+class OutputItem:
+    """How much of one output item was sent to the client."""
 
-    __slots__ = ("detail", "held", "here", "number", "reasoning", "said", "starts", "told")
+    __slots__ = (
+        "call_index",
+        "counts",
+        "detail_indexes",
+        "lengths",
+        "offsets",
+        "part_starts",
+        "pending_arguments",
+        "reasoning",
+    )
 
-    def __init__(self, here: Json, reasoning: int) -> None:
-        self.here = here
+    def __init__(self, offsets: Json, reasoning: int) -> None:
+        self.offsets = offsets
         self.reasoning = reasoning
-        self.number: int | None = None
-        self.detail: dict[tuple[str, int], int] = {}
-        self.said: dict[tuple[str, int], int] = {}
-        self.starts: dict[int, int] = {}
-        self.told: dict[tuple[str, int], int] = {}
-        self.held = ""
+        self.call_index: int | None = None
+        self.detail_indexes: dict[tuple[str, int], int] = {}
+        self.lengths: dict[tuple[str, int], int] = {}
+        """(kind of text, index of the part) -> characters."""
+        self.counts: dict[tuple[str, int], int] = {}
+        """("annotation" or "logprobs", index of the part) -> how many."""
+        self.part_starts: dict[int, int] = {}
+        self.pending_arguments = ""
 
 
-class Output:
-    """The state of one reply. Each method returns the delta that its piece means, empty where it
-    says nothing new."""
+class ReplyBuilder:
+    """The state of one reply. Methods return the delta of a piece, empty if nothing is new."""
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.call_count = 0
         self.annotations: list[Json] = []
         self.logprobs: list[Json] = []
         self._length = 0
-        self._details = 0
-        self._blocks = 0
-        self._has_thought = False
-        self._items: dict[Any, Item] = {}
+        self._detail_count = 0
+        self._block_count = 0
+        self._has_reasoning = False
+        self._items: dict[Any, OutputItem] = {}
         self._keys: dict[str, Any] = {}
         self._done: set[Any] = set()
 
-    def key(self, index: Any, item_id: Any) -> Any:
-        """What an item is known by: its place in the output, or its id where a server tells no
-        places."""
+    def find_key(self, index: Any, item_id: Any) -> Any:
+        """The key of an item: its index in the output, or its id if a server sends no indexes."""
         if item_id and item_id in self._keys:
             return self._keys[item_id]
         key = item_id if index is None else index
@@ -67,219 +78,218 @@ class Output:
             self._keys[item_id] = key
         return key
 
-    def item(self, key: Any) -> Item:
-        """The item of a key; a first mention begins it."""
-        found = self._items.get(key)
-        if found is None:
-            found = self._items[key] = Item(self._here(), self._details)
-        return found
+    def open_item(self, key: Any) -> OutputItem:
+        """The item with this key; it is created when it is first mentioned."""
+        item = self._items.get(key)
+        if item is None:
+            item = self._items[key] = OutputItem(self._offsets(), self._detail_count)
+        return item
 
-    def held(self) -> list[str]:
+    def pending(self) -> list[str]:
         """Arguments that came before the names of their calls."""
-        return [item.held for item in self._items.values() if item.held]
+        return [item.pending_arguments for item in self._items.values() if item.pending_arguments]
 
-    def _here(self) -> Json:
-        here = {}
+    def _offsets(self) -> Json:
+        offsets = {}
         if self._length:
-            here["at"] = self._length
-        if self.calls:
-            here["calls"] = self.calls
-        return here
+            offsets["at"] = self._length
+        if self.call_count:
+            offsets["calls"] = self.call_count
+        return offsets
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def text(self, item: Item, part: int, piece: str) -> Json:
-        item.starts.setdefault(part, self._length)
-        item.said["text", part] = item.said.get(("text", part), 0) + len(piece)
+    def add_text(self, item: OutputItem, part: int, piece: str) -> Json:
+        item.part_starts.setdefault(part, self._length)
+        item.lengths["text", part] = item.lengths.get(("text", part), 0) + len(piece)
         self._length += len(piece)
         return {"content": piece} if piece else {}
 
-    def refusal(self, item: Item, part: int, piece: str) -> Json:
-        item.said["refusal", part] = item.said.get(("refusal", part), 0) + len(piece)
+    def add_refusal(self, item: OutputItem, part: int, piece: str) -> Json:
+        item.lengths["refusal", part] = item.lengths.get(("refusal", part), 0) + len(piece)
         return {"refusal": piece} if piece else {}
 
-    def annotation(self, item: Item, part: int, told: Any) -> None:
-        """Annotations leave together at the end: see `deltas`."""
-        item.told["annotation", part] = item.told.get(("annotation", part), 0) + 1
-        if isinstance(told, dict):
-            self.annotations.append(annotation(told, item.starts.get(part, self._length)))
+    def add_annotation(self, item: OutputItem, part: int, annotation: Any) -> None:
+        """Keep an annotation. All are sent together at the end: see `deltas`."""
+        item.counts["annotation", part] = item.counts.get(("annotation", part), 0) + 1
+        if isinstance(annotation, dict):
+            start = item.part_starts.get(part, self._length)
+            self.annotations.append(_build_annotation(annotation, start))
 
-    def probable(self, item: Item, part: int, tokens: list[Json]) -> None:
-        """Log probabilities leave with the choice, not with the delta."""
-        item.told["logprobs", part] = item.told.get(("logprobs", part), 0) + len(tokens)
+    def add_logprobs(self, item: OutputItem, part: int, tokens: list[Json]) -> None:
+        """Keep log probabilities. They are sent in the choice, not in the delta."""
+        item.counts["logprobs", part] = item.counts.get(("logprobs", part), 0) + len(tokens)
         self.logprobs += tokens
 
-    def _message(self, item: Item, told: Json) -> Iterator[Json]:
+    def _add_message(self, item: OutputItem, message: Json) -> Iterator[Json]:
         others = []
-        for part, content in enumerate(read_objects(told.get("content"))):
+        for part, content in enumerate(read_objects(message.get("content"))):
             kind = content.get("type")
             if kind in ("output_text", "text"):
-                yield from self._output_text(item, part, content)
+                yield from self._add_output_text(item, part, content)
             elif kind == "refusal":
-                yield self.refusal(
-                    item,
-                    part,
-                    (content.get("refusal") or "")[item.said.get(("refusal", part), 0) :],
-                )
+                refusal = content.get("refusal") or ""
+                sent = item.lengths.get(("refusal", part), 0)
+                yield self.add_refusal(item, part, refusal[sent:])
             else:
                 others.append(content)
-        if told.get("phase") or others:
-            head = {
-                name: told[name]
-                for name in sorted(OF_MESSAGE & told.keys())
-                if told[name] is not None
+        if message.get("phase") or others:
+            block = {
+                name: message[name]
+                for name in sorted(MESSAGE_MEMBERS & message.keys())
+                if message[name] is not None
             }
-            yield self._block(item, {**head, "content": others} if others else head)
+            yield self._add_block(item, {**block, "content": others} if others else block)
 
-    def _output_text(self, item: Item, part: int, content: Json) -> Iterator[Json]:
+    def _add_output_text(self, item: OutputItem, part: int, content: Json) -> Iterator[Json]:
         text = content.get("text") or ""
         tokens = read_objects(content.get("logprobs"))
-        if tokens and not item.told.get(("logprobs", part)):
-            self.probable(item, part, tokens)
-        yield self.text(item, part, text[item.said.get(("text", part), 0) :])
-        for told in (content.get("annotations") or [])[item.told.get(("annotation", part), 0) :]:
-            self.annotation(item, part, told)
+        if tokens and not item.counts.get(("logprobs", part)):
+            self.add_logprobs(item, part, tokens)
+        yield self.add_text(item, part, text[item.lengths.get(("text", part), 0) :])
+        annotations = content.get("annotations") or []
+        for annotation in annotations[item.counts.get(("annotation", part), 0) :]:
+            self.add_annotation(item, part, annotation)
 
     # --- tool calls -------------------------------------------------------------------------------
 
-    def call(self, item: Item, told: Json) -> Json:
-        """The first piece of a call: its id and name, and what came of its arguments before
-        them."""
-        kind, key = CALLS[told["type"]]
-        if item.number is not None:
+    def start_call(self, item: OutputItem, call: Json) -> Json:
+        """The first piece of a call: its id and name, and the arguments that came before them."""
+        kind, key = CALLS[call["type"]]
+        if item.call_index is not None:
             return {}
-        item.number, self.calls = self.calls, self.calls + 1
-        call_id = told.get("call_id") or told.get("id") or f"call_{item.number}"
-        words, item.held = item.held, ""
+        item.call_index, self.call_count = self.call_count, self.call_count + 1
+        call_id = call.get("call_id") or call.get("id") or f"call_{item.call_index}"
+        arguments, item.pending_arguments = item.pending_arguments, ""
         piece: Json = {
-            "index": item.number,
+            "index": item.call_index,
             "id": call_id,
             "type": kind,
-            kind: {"name": told.get("name") or "", key: words},
+            kind: {"name": call.get("name") or "", key: arguments},
         }
         extra = {
-            name: value for name, value in told.items() if name not in OF_CALL and value is not None
+            name: value
+            for name, value in call.items()
+            if name not in CALL_MEMBERS and value is not None
         }
         if extra:
             piece["extra_content"] = {WIRE: extra}
         return {"tool_calls": [piece]}
 
-    def words(self, item: Item, kind: str, piece: str) -> Json:
+    def add_arguments(self, item: OutputItem, kind: str, piece: str) -> Json:
         """A piece of a call's arguments or input."""
-        item.said["words", 0] = item.said.get(("words", 0), 0) + len(piece)
-        if item.number is None:
-            item.held += piece
+        item.lengths["arguments", 0] = item.lengths.get(("arguments", 0), 0) + len(piece)
+        if item.call_index is None:
+            item.pending_arguments += piece
             return {}
         name, key = CALLS[kind]
-        return {"tool_calls": [{"index": item.number, name: {key: piece}}]} if piece else {}
+        return {"tool_calls": [{"index": item.call_index, name: {key: piece}}]} if piece else {}
 
-    def _whole_call(self, item: Item, told: Json) -> Iterator[Json]:
-        kind, key = CALLS[told["type"]]
-        yield self.call(item, told)
-        words = told.get(key)
-        words = words if isinstance(words, str) else ""
-        if kind == "function" and not words.strip() and not item.said.get(("words", 0)):
-            words = "{}"
-        yield self.words(item, told["type"], words[item.said.get(("words", 0), 0) :])
+    def _add_call(self, item: OutputItem, call: Json) -> Iterator[Json]:
+        kind, key = CALLS[call["type"]]
+        yield self.start_call(item, call)
+        arguments = call.get(key)
+        arguments = arguments if isinstance(arguments, str) else ""
+        sent = item.lengths.get(("arguments", 0), 0)
+        if kind == "function" and not arguments.strip() and not sent:
+            arguments = "{}"
+        yield self.add_arguments(item, call["type"], arguments[sent:])
 
     # --- reasoning --------------------------------------------------------------------------------
 
-    def thought(self, item: Item, item_id: str | None, kind: str, part: int, piece: str) -> Json:
-        """A piece of a summary (`summary`) or of the reasoning itself (`text`)."""
+    def add_reasoning(
+        self, item: OutputItem, item_id: str | None, kind: str, part: int, piece: str
+    ) -> Json:
+        """A piece of a reasoning summary (`summary`) or of the reasoning itself (`text`)."""
         key = (kind, part)
-        item.said[key] = item.said.get(key, 0) + len(piece)
-        number = item.detail.get(key)
-        if number is not None and not piece:
+        item.lengths[key] = item.lengths.get(key, 0) + len(piece)
+        index = item.detail_indexes.get(key)
+        if index is not None and not piece:
             return {}
         delta: Json = {"reasoning_content": piece} if piece else {}
-        if number is not None:
-            delta["reasoning_details"] = [{"index": number, kind: piece}]
+        if index is not None:
+            delta["reasoning_details"] = [{"index": index, kind: piece}]
             return delta
-        if piece and self._has_thought:
-            delta["reasoning_content"] = f"\n\n{piece}"  # each text is a paragraph of its own
-        self._has_thought = self._has_thought or bool(piece)
-        item.detail[key] = self._details
-        return {**delta, **self._detail(item, {"type": f"reasoning.{kind}", kind: piece}, item_id)}
+        if piece and self._has_reasoning:
+            delta["reasoning_content"] = f"\n\n{piece}"  # Each text is a paragraph.
+        self._has_reasoning = self._has_reasoning or bool(piece)
+        item.detail_indexes[key] = self._detail_count
+        detail = {"type": f"reasoning.{kind}", kind: piece}
+        return {**delta, **self._add_detail(item, detail, item_id)}
 
-    def _detail(self, item: Item, told: Json, item_id: str | None) -> Json:
-        detail = {**told, "format": WIRE, "index": self._details}
+    def _add_detail(self, item: OutputItem, detail: Json, item_id: str | None) -> Json:
+        detail = {**detail, "format": WIRE, "index": self._detail_count}
         if item_id:
             detail["id"] = item_id
-        if self._details == item.reasoning:
-            detail |= item.here
-        self._details += 1
+        if self._detail_count == item.reasoning:
+            detail |= item.offsets
+        self._detail_count += 1
         return {"reasoning_details": [detail]}
 
-    def _reasoning(self, item: Item, told: Json) -> Iterator[Json]:
-        item_id = told.get("id")
-        for kind, parts in (("summary", told.get("summary")), ("text", told.get("content"))):
-            for part, content in enumerate(read_objects(parts)):
-                yield self.thought(
-                    item,
-                    item_id,
-                    kind,
-                    part,
-                    (content.get("text") or "")[item.said.get((kind, part), 0) :],
-                )
-        if told.get("encrypted_content"):
-            yield self._detail(
-                item, {"type": "reasoning.encrypted", "data": told["encrypted_content"]}, item_id
-            )
-        elif not item.detail and item_id:
-            # A stored conversation is told by its items' ids alone.
-            yield self._detail(item, {"type": "reasoning.summary", "summary": ""}, item_id)
+    def _add_reasoning_item(self, item: OutputItem, reasoning: Json) -> Iterator[Json]:
+        item_id = reasoning.get("id")
+        for kind, member in (("summary", "summary"), ("text", "content")):
+            for part, content in enumerate(read_objects(reasoning.get(member))):
+                text = content.get("text") or ""
+                sent = item.lengths.get((kind, part), 0)
+                yield self.add_reasoning(item, item_id, kind, part, text[sent:])
+        if reasoning.get("encrypted_content"):
+            detail = {"type": "reasoning.encrypted", "data": reasoning["encrypted_content"]}
+            yield self._add_detail(item, detail, item_id)
+        elif not item.detail_indexes and item_id:
+            # A stored conversation refers to its reasoning only by the item's id.
+            yield self._add_detail(item, {"type": "reasoning.summary", "summary": ""}, item_id)
 
-    # --- everything else --------------------------------------------------------------------------
+    # --- whole items ------------------------------------------------------------------------------
 
-    def _block(self, item: Item, block: Json) -> Json:
-        told: Json = {"format": WIRE, "index": self._blocks, "block": block, **item.here}
+    def _add_block(self, item: OutputItem, block: Json) -> Json:
+        content: Json = {
+            "format": WIRE,
+            "index": self._block_count,
+            "block": block,
+            **item.offsets,
+        }
         if item.reasoning:
-            told["reasoning"] = item.reasoning
-        self._blocks += 1
-        return {"provider_content": [told]}
+            content["reasoning"] = item.reasoning
+        self._block_count += 1
+        return {"provider_content": [content]}
 
-    def whole(self, key: Any, told: Json) -> Iterator[Json]:
-        """What of a finished item has not been told yet, as deltas; nothing for one that is
-        finished already."""
+    def add_item(self, key: Any, output: Json) -> Iterator[Json]:
+        """The deltas of a finished item, without what was sent before. It is finished only once."""
         if key in self._done:
             return
         self._done.add(key)
-        kind = told.get("type")
-        item = self.item(key)
+        kind = output.get("type")
+        item = self.open_item(key)
         if kind == "message":
-            yield from self._message(item, told)
+            yield from self._add_message(item, output)
         elif kind in CALLS:
-            yield from self._whole_call(item, told)
+            yield from self._add_call(item, output)
         elif kind == "reasoning":
-            yield from self._reasoning(item, told)
+            yield from self._add_reasoning_item(item, output)
         else:
-            yield self._block(item, told)
-            yield image(told)
+            yield self._add_block(item, output)
+            yield _build_image(output)
 
 
-def annotation(told: Json, start: int) -> Json:
-    """OpenAI's nested `url_citation`. Positions count from the beginning of the whole content."""
-    span = {name: told[name] + start for name in SHIFTED if isinstance(told.get(name), int)}
-    if told.get("type") != "url_citation":
-        return build_url_citation(told, span)
-    return {
-        "type": "url_citation",
-        "url_citation": {name: value for name, value in {**told, **span}.items() if name != "type"},
+def _build_annotation(annotation: Json, start: int) -> Json:
+    """OpenAI's nested `url_citation`. Its indexes count from the start of the whole content."""
+    span = {
+        name: annotation[name] + start
+        for name in INDEX_MEMBERS
+        if isinstance(annotation.get(name), int)
     }
+    if annotation.get("type") != "url_citation":
+        return build_url_citation(annotation, span)
+    citation = {name: value for name, value in {**annotation, **span}.items() if name != "type"}
+    return {"type": "url_citation", "url_citation": citation}
 
 
-def image(told: Json) -> Json:
-    """The picture of an `image_generation_call`, beside the item itself."""
-    if told.get("type") != "image_generation_call" or not told.get("result"):
+def _build_image(output: Json) -> Json:
+    """A delta with the image of an `image_generation_call`, empty for any other item."""
+    if output.get("type") != "image_generation_call" or not output.get("result"):
         return {}
-    media_type = (
-        "svg+xml" if told.get("output_format") == "svg" else told.get("output_format") or "png"
-    )
-    return {
-        "images": [
-            {
-                "type": "image_url",
-                "image_url": {"url": f"data:image/{media_type};base64,{told['result']}"},
-            }
-        ]
-    }
+    output_format = output.get("output_format") or "png"
+    subtype = "svg+xml" if output_format == "svg" else output_format
+    url = f"data:image/{subtype};base64,{output['result']}"
+    return {"images": [{"type": "image_url", "image_url": {"url": url}}]}

@@ -1,7 +1,7 @@
 """Unified messages as the Responses API's `input`:
 https://platform.openai.com/docs/api-reference/responses/create (read 2026-11).
 
-Each message is one item, or several where the model's turn was: see `responses_replay`.
+Each message is one item; a model's message can be several (`replay`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 class MessageTranslator:
-    """Collects the items of one request, and the hints that could not be said. `stored`: whether
-    OpenAI keeps the conversation."""
+    """Collects the `items` of one request, and in `omitted` the paths of dropped hints.
+
+    `stored` is whether OpenAI stores the conversation.
+    """
 
     def __init__(self, roles: Mapping[str, str], stored: bool, breakpoints: bool) -> None:
         self.items: list[Json] = []
@@ -28,101 +30,100 @@ class MessageTranslator:
         self._roles = roles
         self._stored = stored
         self._breakpoints = breakpoints
-        self._custom: set[str] = set()
+        self._custom_call_ids: set[str] = set()
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for position, message in enumerate(messages):
-            self._add(message, f"messages[{position}]")
+        for index, message in enumerate(messages):
+            self._add_message(message, f"messages[{index}]")
 
-    def _add(self, message: Mapping[str, Any], place: str) -> None:
+    def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
         if role in ("tool", "function"):
-            self.items.append(self._result(message, place))
+            self.items.append(self._build_result(message, path))
         elif role == "assistant":
-            self._assistant(message, place)
+            self._add_assistant(message, path)
         else:
-            self.items.append(
-                {"role": self._roles.get(role, role), "content": self._content(message, place)}
-            )
+            content = self._build_content(message, path)
+            self.items.append({"role": self._roles.get(role, role), "content": content})
         if message.get("name") and role not in ("tool", "function"):
             self.omitted.add("messages.name")
 
-    def _content(self, message: Mapping[str, Any], place: str) -> Any:
+    def _build_content(self, message: Mapping[str, Any], path: str) -> Any:
         content = message.get("content")
         if not isinstance(content, list):
             return content
         return [
-            self._part(part, f"{place}.content[{position}]")
-            for position, part in enumerate(content)
+            self._build_part(part, f"{path}.content[{index}]") for index, part in enumerate(content)
         ]
 
-    def _part(self, part: Mapping[str, Any], place: str) -> Json:
+    def _build_part(self, part: Mapping[str, Any], path: str) -> Json:
         kind = part["type"]
         if kind == "text":
-            told: Json = {"type": "input_text", "text": part["text"]}
+            built: Json = {"type": "input_text", "text": part["text"]}
         elif kind == "image_url":
             image = part["image_url"]
-            told = {
+            built = {
                 "type": "input_image",
                 "image_url": image["url"],
                 "detail": image.get("detail") or "auto",
             }
         elif kind == "file":
-            told = _file(part["file"])
+            built = _build_file(part["file"])
         else:
-            raise UnsupportedField(f"{place}.{kind}", "this provider takes text, images and files")
+            raise UnsupportedField(f"{path}.{kind}", "this provider takes text, images and files")
         if part.get("cache_control") and self._breakpoints:
-            told["prompt_cache_breakpoint"] = {"mode": "explicit"}
-        return told
+            built["prompt_cache_breakpoint"] = {"mode": "explicit"}
+        return built
 
-    # --- the model's turns ------------------------------------------------------------------------
+    # --- the model's messages ---------------------------------------------------------------------
 
-    def _assistant(self, message: Mapping[str, Any], place: str) -> None:
-        calls = [_call(call) for call in message.get("tool_calls") or ()]
-        self._custom |= {call["call_id"] for call in calls if call["type"] == "custom_tool_call"}
+    def _add_assistant(self, message: Mapping[str, Any], path: str) -> None:
+        calls = [_build_call(call) for call in message.get("tool_calls") or ()]
+        self._custom_call_ids |= {
+            call["call_id"] for call in calls if call["type"] == "custom_tool_call"
+        }
         legacy = message.get("function_call")
         if legacy:
-            calls.append(_call({"id": legacy["name"], "function": legacy}))
+            calls.append(_build_call({"id": legacy["name"], "function": legacy}))
         if message.get("images") and not read_own_blocks(message, WIRE):
             self.omitted.add("messages.images")
-        self.items += replay_turn(
-            {**message, "content": self._said(message, place)}, calls, self._stored
-        )
+        content = self._read_answer(message, path)
+        self.items += replay_turn({**message, "content": content}, calls, self._stored)
 
-    def _said(self, message: Mapping[str, Any], place: str) -> Any:
-        """The content, or the words of an answer that was spoken: the wire takes no sound."""
+    def _read_answer(self, message: Mapping[str, Any], path: str) -> Any:
+        """The content, or the transcript of a spoken answer, since the wire takes no audio."""
         audio = message.get("audio")
         if not audio:
             return message.get("content")
         self.omitted.add("messages.audio")
         if not message.get("content") and not audio.get("transcript"):
             raise UnsupportedField(
-                f"{place}.audio", "this provider takes no sound; send its transcript as content"
+                f"{path}.audio", "this provider takes no audio; send its transcript as content"
             )
         return message.get("content") or audio["transcript"]
 
     # --- tool results -----------------------------------------------------------------------------
 
-    def _result(self, message: Mapping[str, Any], place: str) -> Json:
+    def _build_result(self, message: Mapping[str, Any], path: str) -> Json:
         call_id = message.get("tool_call_id") or message["name"]
-        kind = "custom_tool_call_output" if call_id in self._custom else "function_call_output"
+        is_custom = call_id in self._custom_call_ids
+        kind = "custom_tool_call_output" if is_custom else "function_call_output"
         if message.get("is_error"):
             self.omitted.add("messages.is_error")
-        return {"type": kind, "call_id": call_id, "output": self._content(message, place)}
+        return {"type": kind, "call_id": call_id, "output": self._build_content(message, path)}
 
 
-def _file(file: Mapping[str, Any]) -> Json:
-    """A document, or the picture that it is."""
+def _build_file(file: Mapping[str, Any]) -> Json:
+    """A document, or an image if the file is one."""
     if (file.get("file_data") or "").startswith("data:image/"):
         return {"type": "input_image", "image_url": file["file_data"], "detail": "auto"}
-    if file.get("file_id") and (file.get("filename") or "").lower().endswith(PICTURES):
+    if file.get("file_id") and (file.get("filename") or "").lower().endswith(IMAGE_EXTENSIONS):
         return {"type": "input_image", "file_id": file["file_id"], "detail": "auto"}
     return {"type": "input_file", **file}
 
 
-def _call(call: Mapping[str, Any]) -> Json:
-    """A call as its item. Whatever else the wire told of it (`namespace`, `caller`) goes back with
-    it."""
+def _build_call(call: Mapping[str, Any]) -> Json:
+    """The item of a call, with the wire's other members of it (`namespace`, `caller`)."""
     extra = (call.get("extra_content") or {}).get(WIRE) or {}
     if "custom" in call:
         return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"], **extra}

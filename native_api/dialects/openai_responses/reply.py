@@ -1,56 +1,34 @@
-"""A complete Responses reply as the unified one; usage, finish reasons and failures, which streams
-tell too."""
+"""Builds a complete reply of the Responses API; and the parts of it that streams send too."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.openai_responses.items import Output
-from native_api.dialects.shared.errors import build_error, read_embedded_error, read_status
+from native_api.dialects.openai_responses.errors import raise_failure
+from native_api.dialects.openai_responses.items import ReplyBuilder
+from native_api.dialects.openai_responses.usage import read_usage
+from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
-from native_api.dialects.shared.token_counts import build_usage, read_count
-from native_api.exceptions import UpstreamError
-from native_api.types import ChatCompletion, Json, Usage
+from native_api.types import ChatCompletion, Json
 
-JOINED: Final = frozenset({"content", "refusal", "reasoning_content"})
-PIECES: Final = frozenset({"tool_calls", "reasoning_details"})
-KEPT: Final = frozenset(
+JOINED_TEXTS: Final = frozenset({"content", "refusal", "reasoning_content"})
+NUMBERED_ITEMS: Final = frozenset({"tool_calls", "reasoning_details"})
+REPLY_FIELDS: Final = frozenset(
     {"service_tier", "moderation", "content_filters", "conversation", "background"}
 )
-"""Fields of a reply that tell the client something and stand nowhere in the unified shape: passed
-on."""
-
-FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
-UNFINISHED: Final = frozenset({"queued", "in_progress"})
+"""Fields of a response that are passed on, because the unified reply has none for them."""
 
 
 def build_reply(body: Any) -> ChatCompletion:
-    """The unified reply. Raises UpstreamError where the body is an error, a failed response or none
-    at all."""
+    """The unified reply. Raises UpstreamError if the body is an error or a failed response."""
     if not isinstance(body, dict) or not isinstance(body.get("output"), list):
         raise read_embedded_error(body)
-    refuse_failed(body)
-    output = Output()
-    message: Json = {"role": "assistant", "content": None}
-    for index, item in enumerate(body["output"]):
-        for delta in output.whole(index, item) if isinstance(item, dict) else ():
-            add(message, delta)
-    if output.annotations:
-        message["annotations"] = output.annotations
-    for call in message.get("tool_calls", ()):
-        del call["index"]
-    choice: Json = {
-        "index": 0,
-        "message": message,
-        "finish_reason": finish_reason(body, bool(output.calls)),
-    }
-    if output.logprobs:
-        choice["logprobs"] = logprobs(output.logprobs)
+    raise_failure(body)
     completion: Any = {
-        **head_of(body),
+        **build_head(body),
         "object": "chat.completion",
-        "choices": [choice],
-        **about(body),
+        "choices": [_build_choice(body)],
+        **read_reply_fields(body),
     }
     usage = read_usage(body.get("usage"))
     if usage:
@@ -59,12 +37,31 @@ def build_reply(body: Any) -> ChatCompletion:
     return unified
 
 
-def add(message: Json, delta: Json) -> None:
-    """Fold one delta into a message."""
+def _build_choice(body: Json) -> Json:
+    builder = ReplyBuilder()
+    message: Json = {"role": "assistant", "content": None}
+    for index, item in enumerate(body["output"]):
+        for delta in builder.add_item(index, item) if isinstance(item, dict) else ():
+            _add_delta(message, delta)
+    if builder.annotations:
+        message["annotations"] = builder.annotations
+    for call in message.get("tool_calls", ()):
+        del call["index"]
+    choice: Json = {
+        "index": 0,
+        "message": message,
+        "finish_reason": map_finish_reason(body, bool(builder.call_count)),
+    }
+    if builder.logprobs:
+        choice["logprobs"] = build_logprobs(builder.logprobs)
+    return choice
+
+
+def _add_delta(message: Json, delta: Json) -> None:
     for name, value in delta.items():
-        if name in JOINED:
+        if name in JOINED_TEXTS:
             message[name] = (message.get(name) or "") + value
-        elif name in PIECES:
+        elif name in NUMBERED_ITEMS:
             _add_pieces(message.setdefault(name, []), value)
         else:
             message.setdefault(name, []).extend(value)
@@ -86,7 +83,7 @@ def _add_pieces(items: list[Json], pieces: list[Json]) -> None:
                 item[name] = item.get(name, "") + value
 
 
-def head_of(body: Json) -> Json:
+def build_head(body: Json) -> Json:
     return {
         "id": str(body.get("id") or ""),
         "created": int(body.get("created_at") or 0),
@@ -94,89 +91,30 @@ def head_of(body: Json) -> Json:
     }
 
 
-def about(body: Json) -> Json:
-    return {name: body[name] for name in sorted(KEPT & body.keys()) if body[name]}
+def read_reply_fields(body: Json) -> Json:
+    return {name: body[name] for name in sorted(REPLY_FIELDS & body.keys()) if body[name]}
 
 
-def logprobs(tokens: list[Json]) -> Json:
-    """OpenAI's older shape, whose tokens have bytes and alternatives always."""
-    return {"content": [_token({"top_logprobs": [], **token}) for token in tokens], "refusal": None}
+def build_logprobs(tokens: list[Json]) -> Json:
+    """Chat Completions' `logprobs`, whose tokens always have bytes and alternatives."""
+    content = [_build_token({"top_logprobs": [], **token}) for token in tokens]
+    return {"content": content, "refusal": None}
 
 
-def _token(token: Json) -> Json:
-    told = {"bytes": list(str(token.get("token") or "").encode()), **token}
+def _build_token(token: Json) -> Json:
+    built = {"bytes": list(str(token.get("token") or "").encode()), **token}
     if "top_logprobs" in token:
-        told["top_logprobs"] = [_token(other) for other in read_objects(token["top_logprobs"])]
-    return told
+        built["top_logprobs"] = [
+            _build_token(alternative) for alternative in read_objects(token["top_logprobs"])
+        ]
+    return built
 
 
-def finish_reason(body: Json, called_tools: bool) -> str:
-    """OpenAI's word. A response is complete, or incomplete with a reason."""
+def map_finish_reason(body: Json, has_calls: bool) -> str:
+    """The unified finish reason. A response is complete, or incomplete with a reason."""
     reason = str((body.get("incomplete_details") or {}).get("reason") or "")
     if reason.startswith("content_filter"):
         return "content_filter"
     if reason or body.get("status") == "incomplete":
         return "length"
-    return "tool_calls" if called_tools else "stop"
-
-
-def refuse_failed(body: Json) -> None:
-    """Raise for a response that is a failure, or that was cancelled."""
-    if body.get("error") or body.get("status") in FAILED:
-        raise read_reply_error(
-            body.get("error") or {"message": f"the response is {body.get('status')}"}
-        )
-
-
-def state_without_answer(body: Any) -> str:
-    """`queued` or `in_progress`, where that is all that a response tells: a provider that answers
-    in the background keeps the rest."""
-    is_waiting = (
-        isinstance(body, dict) and body.get("status") in UNFINISHED and not body.get("output")
-    )
-    return str(body["status"]) if is_waiting else ""
-
-
-def read_reply_error(detail: Any) -> UpstreamError:
-    """The meaning of a response's `error`, or of an `error` event."""
-    if isinstance(detail, dict) and isinstance(detail.get("error"), dict):
-        detail = detail["error"]
-    if not isinstance(detail, dict):
-        detail = {"message": str(detail)}
-    return build_error(read_status(detail), detail, {})
-
-
-def read_usage(told: Any) -> Usage | None:
-    """OpenAI's older names. Input has the cached tokens in it, output the reasoning."""
-    if not isinstance(told, dict) or not {"input_tokens", "output_tokens"} & told.keys():
-        return None
-    names = {
-        "input_tokens",
-        "output_tokens",
-        "total_tokens",
-        "input_tokens_details",
-        "output_tokens_details",
-    }
-    usage: Json = {
-        **{name: value for name, value in told.items() if name not in names},
-        **build_usage(
-            read_count(told, "input_tokens"),
-            read_count(told, "output_tokens"),
-            read_count(told, "total_tokens"),
-        ),
-    }
-    for name, other in (
-        ("prompt_tokens_details", "input_tokens_details"),
-        ("completion_tokens_details", "output_tokens_details"),
-    ):
-        details = told.get(other)
-        details = (
-            {key: value for key, value in details.items() if value is not None}
-            if isinstance(details, dict)
-            else {}
-        )
-        if details:
-            usage[name] = details
-    counted: Any = usage
-    unified: Usage = counted
-    return unified
+    return "tool_calls" if has_calls else "stop"

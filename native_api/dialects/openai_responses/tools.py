@@ -1,7 +1,7 @@
-"""Tools, the choice among them and the shape of the answer, as the Responses API says them.
+"""Tools, tool choice and text format for the Responses API.
 
-Source: https://platform.openai.com/docs/guides/migrate-to-responses (read 2026-11): the same things
-without their inner object; functions are strict unless told otherwise.
+Source: https://platform.openai.com/docs/guides/migrate-to-responses (read 2026-11). They are those
+of Chat Completions without the inner object; functions are strict by default.
 """
 
 from __future__ import annotations
@@ -12,35 +12,37 @@ from typing import Any
 from native_api.types import Json
 
 
-def tools_of(said: Mapping[str, Any]) -> list[Json]:
-    """The body's `tools`, the web search among them."""
+def build_tools(fields: Mapping[str, Any]) -> list[Json]:
+    """The body's `tools`, including web search."""
     tools = [
-        _custom(tool["custom"]) if tool["type"] == "custom" else _function(tool["function"])
-        for tool in said.get("tools") or ()
+        _build_custom(tool["custom"])
+        if tool["type"] == "custom"
+        else _build_function(tool["function"])
+        for tool in fields.get("tools") or ()
     ]
-    if said.get("web_search_options") is not None:
-        tools.append(_web_search(said["web_search_options"]))
+    if fields.get("web_search_options") is not None:
+        tools.append(_build_web_search(fields["web_search_options"]))
     return tools
 
 
-def _function(function: Mapping[str, Any]) -> Json:
-    told: Json = {"type": "function", "name": function["name"]}
+def _build_function(function: Mapping[str, Any]) -> Json:
+    tool: Json = {"type": "function", "name": function["name"]}
     if function.get("description"):
-        told["description"] = function["description"]
-    told["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
-    told["strict"] = bool(function.get("strict"))
-    return told
+        tool["description"] = function["description"]
+    tool["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    tool["strict"] = bool(function.get("strict"))
+    return tool
 
 
-def _custom(custom: Mapping[str, Any]) -> Json:
-    told = {"type": "custom", **custom}
+def _build_custom(custom: Mapping[str, Any]) -> Json:
+    tool = {"type": "custom", **custom}
     grammar = (custom.get("format") or {}).get("grammar")
     if isinstance(grammar, dict):
-        told["format"] = {"type": "grammar", **grammar}
-    return told
+        tool["format"] = {"type": "grammar", **grammar}
+    return tool
 
 
-def _web_search(options: Mapping[str, Any]) -> Json:
+def _build_web_search(options: Mapping[str, Any]) -> Json:
     tool: Json = {"type": "web_search"}
     if options.get("search_context_size"):
         tool["search_context_size"] = options["search_context_size"]
@@ -50,8 +52,8 @@ def _web_search(options: Mapping[str, Any]) -> Json:
     return tool
 
 
-def choice_of(choice: Any) -> Any:
-    """`tool_choice`, whose objects are flat here."""
+def build_tool_choice(choice: Any) -> Any:
+    """The body's `tool_choice`, whose objects are flat."""
     if not isinstance(choice, dict):
         return choice
     if choice["type"] == "allowed_tools":
@@ -59,26 +61,26 @@ def choice_of(choice: Any) -> Any:
         return {
             "type": "allowed_tools",
             "mode": allowed["mode"],
-            "tools": [_flat(tool) for tool in allowed["tools"]],
+            "tools": [_flatten(tool) for tool in allowed["tools"]],
         }
-    return _flat(choice)
+    return _flatten(choice)
 
 
-def _flat(choice: Mapping[str, Any]) -> Json:
+def _flatten(choice: Mapping[str, Any]) -> Json:
     """`{"type": "function", "function": {"name": …}}` as `{"type": "function", "name": …}`."""
     kind = choice.get("type", "function")
     inner = choice.get(kind)
     return {"type": kind, **inner} if isinstance(inner, dict) else dict(choice)
 
 
-def text_of(said: Mapping[str, Any]) -> Json:
+def build_text_options(fields: Mapping[str, Any]) -> Json:
     """The body's `text`: format and verbosity."""
     text: Json = {}
-    wanted = said.get("response_format")
-    if wanted and wanted["type"] == "json_schema":
-        text["format"] = {"type": "json_schema", "schema": {}, **wanted["json_schema"]}
-    elif wanted and wanted["type"] != "text":
-        text["format"] = {"type": wanted["type"]}
-    if said.get("verbosity"):
-        text["verbosity"] = said["verbosity"]
+    response_format = fields.get("response_format")
+    if response_format and response_format["type"] == "json_schema":
+        text["format"] = {"type": "json_schema", "schema": {}, **response_format["json_schema"]}
+    elif response_format and response_format["type"] != "text":
+        text["format"] = {"type": response_format["type"]}
+    if fields.get("verbosity"):
+        text["verbosity"] = fields["verbosity"]
     return text
