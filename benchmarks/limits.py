@@ -145,16 +145,16 @@ CACHES = {
 def one_call() -> Callable[[], Awaitable[float]]:
     """Makes a call as the gateway does; returns the milliseconds that its limits took."""
     from native_api.limits.reservations import CallReservation
-    from native_api.routing.attempts import CallPlan
-    from native_api.routing.route import route
+    from native_api.routing.call_plan import CallPlan
+    from native_api.routing.route import make_route
     from native_api.types import Caller, Provider, Target
-    from native_api.upstream import call as exchange
+    from native_api.upstream.prepared_request import prepare
     from native_api.usage import recorder
     from native_api.usage.entry import UsageEntry
 
     price = {"INPUT": Decimal("0.15"), "OUTPUT": Decimal("0.60")}
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
-    plan = CallPlan(route("m", [target]))
+    plan = CallPlan(make_route("m", [target]))
     caller = Caller(user_id=1, user_name="u")
     chat: Any = {
         "model": "m",
@@ -167,7 +167,7 @@ def one_call() -> Callable[[], Awaitable[float]]:
             model="m", provider="p", provider_model="m", completion_tokens=100, total_tokens=300
         )
         entry.cost = Decimal("0.0001")
-        prepared = exchange.prepare(chat, target)
+        prepared = prepare(chat, target)
         started = time.perf_counter()
         reservation = CallReservation(chat, plan, entry.id)
         await reservation.load_rules(caller)
@@ -233,7 +233,7 @@ def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
 def estimates() -> None:
     """Of text, and of a body in which media have to be looked for."""
     from benchmarks.translation import DIALECTS, MESSAGES, best, conversation, target_for
-    from native_api.upstream.call import prepare
+    from native_api.upstream.prepared_request import prepare
     from native_api.usage.tokens import may_hold_media, sent_tokens
 
     chat = conversation()

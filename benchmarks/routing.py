@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gateway import CHAT, load, mock_provider
-from native_api.routing.attempts import AttemptLoop, CallPlan
+from native_api.routing.attempts import AttemptLoop
+from native_api.routing.call_plan import CallPlan
 from native_api.routing.health_states import Incident
 from native_api.routing.pool import TargetPermit, TargetPool
-from native_api.routing.route import Route, route
-from native_api.routing.strategies import conversation_of
+from native_api.routing.route import Route, make_route
+from native_api.routing.strategies import hash_conversation
 from native_api.types import STRATEGIES, Provider, Target, Usage
 from native_api.upstream.attempt_log import AttemptLog
-from native_api.upstream.call import PreparedRequest
+from native_api.upstream.prepared_request import PreparedRequest
 from tests.servers import make_template, running_site
 
 TARGETS = 100
@@ -45,7 +46,7 @@ def hundred(strategy: Any, weights: bool = False) -> Route:
         Target(providers[number % 10], f"m{number}", 1 + number % 7 * weights)
         for number in range(TARGETS)
     ]
-    return route("r", targets, strategy)
+    return make_route("r", targets, strategy)
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class Nothing:
 async def answer_at_once(
     prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog
 ) -> Nothing:
-    permit.succeeded()
+    permit.record_success()
     permit.release()
     return Nothing(permit.target)
 
@@ -75,7 +76,7 @@ async def cost(routed: Route, pool: TargetPool, conversations: bool = False) -> 
         started = time.perf_counter()
         for number in range(ROUNDS // 5):
             plan = CallPlan(
-                routed, conversation=conversation_of(f"user:{number}") if conversations else None
+                routed, conversation=hash_conversation(f"user:{number}") if conversations else None
             )
             await AttemptLoop(CHAT, plan, AttemptLog(), pool, answer_at_once).run()
         runs.append((time.perf_counter() - started) / (ROUNDS // 5) * 1e6)
@@ -86,8 +87,8 @@ def with_troubles() -> TargetPool:
     """Ten targets are out of order and ten limited."""
     pool = TargetPool()
     for number in range(20):
-        kind: Any = "failing" if number % 2 else "limited"
-        pool.health.take({f"p{number % 10}@1/m{number}": Incident(kind, time.time() + 300)})
+        kind: Any = "circuit_open" if number % 2 else "rate_limited"
+        pool.health.apply({f"p{number % 10}@1/m{number}": Incident(kind, time.time() + 300)})
     return pool
 
 

@@ -23,7 +23,7 @@ import orjson
 
 from native_api.dialects import DIALECTS
 from native_api.types import ChatRequest, Event, Provider, Target
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from tests.scripted_provider import HELLO
 from tests.test_recordings import FOLDER, stream_of, target_of
 

@@ -109,10 +109,10 @@ def check_catalog(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     for problem in built.problems:
         yield _catalog_message(problem)
     for provider in built.providers.values():
-        if methods.is_missing(provider.auth):
+        if methods.is_extra_missing(provider.auth):
             yield Error(
                 f"{setting_path('PROVIDERS', provider.name)}: a package is not installed.",
-                hint=f"{methods.needs(provider.auth)}.",
+                hint=f"{methods.describe_missing_extra(provider.auth)}.",
                 id="native_api.E009",
             )
 

@@ -22,7 +22,7 @@ from native_api.conf import native_settings
 from native_api.limits.headers import format_duration
 from native_api.logs import get_logger
 from native_api.models import ApiKey
-from native_api.routing.health_sync import IN_PROCESS
+from native_api.routing.shared_cache import IN_PROCESS_CACHES
 from native_api.types.rates import parse_rate
 
 logger = get_logger("native_api.throttling")
@@ -42,7 +42,7 @@ ADDRESS_ERRORS: Final = (
 """What django-ratelimit raises if a request has no valid address, for example behind a Unix socket
 without a proxy's header."""
 
-_threads: Final = background.Threads("native-api-throttles", 8)
+_threads: Final = background.WorkerThreads("native-api-throttles", 8)
 _backoff: Final = Backoff(
     logger, "The cache cannot count requests (%s); rate limits are not enforced until it recovers."
 )
@@ -159,12 +159,12 @@ class CacheUnavailable(Exception):
 
 def _count(count_request: Callable[[Any], Usage | None], request: Any) -> Usage | None:
     """Return the result of `count_request`; None if the cache is down."""
-    if _backoff.is_on:
+    if _backoff.is_active:
         return None
     try:
         return count_request(request)
     except CacheUnavailable as error:
-        _backoff.begin(error)
+        _backoff.start(error)
         return None
 
 
@@ -174,8 +174,8 @@ async def _acount(count_request: Callable[[Any], Usage | None], request: Any) ->
         return _count(count_request, request)
     try:
         return await _threads.run(CACHE_TIMEOUT_SECONDS, _count, count_request, request)
-    except background.HangingCall as error:
-        _backoff.begin(error)
+    except background.CallTimeout as error:
+        _backoff.start(error)
         return None
 
 
@@ -212,4 +212,4 @@ def _describe(error: Exception) -> str:
 def counts_in_memory() -> bool:
     """Whether counting needs no I/O and may happen on an event loop."""
     alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
-    return settings.CACHES.get(alias, {}).get("BACKEND") in IN_PROCESS
+    return settings.CACHES.get(alias, {}).get("BACKEND") in IN_PROCESS_CACHES

@@ -32,7 +32,7 @@ elif os.environ.get("CACHE_URL"):
     }
 if os.environ.get("COOL_DOWN"):
     # A test that watches circuits open and close has no half a minute for each.
-    circuit.FIRST_COOL_DOWN = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
+    circuit.FIRST_COOL_DOWN_SECONDS = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
 MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -115,7 +115,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (
             {"PROVIDERS": {"p": {**PROVIDER, "API_KEY": "secret-key\u2026"}}},
             "E007",
-            "no header can carry",
+            "not allowed in an HTTP header",
         ),
         (
             {"PROVIDERS": {"p": {**PROVIDER, "OPTIONS": {"client_secret": "secret-key"}}}},

@@ -15,7 +15,7 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.types import Provider, Quirks, Target
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from tests.corpus import COLLECTORS, STREAMED, check_nothing_is_lost
 from tests.dialects.stream_folding import fold
 

@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from native_api.dialects import DIALECTS
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Provider, Target
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from tests import unified_anthropic, unified_gemini
 from tests.test_corpus import FILES, wire_of
 

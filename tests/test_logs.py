@@ -231,7 +231,10 @@ def test_the_clients_request_id_is_kept_if_it_is_sane(sent: str, kept: bool) -> 
 
 @pytest.mark.usefixtures("in_a_request")
 def test_the_request_is_known_in_worker_threads_too() -> None:
-    assert background.Threads("of-a-test", 1).submit(logs.request_id.get).result(5) == "request-7"
+    assert (
+        background.WorkerThreads("of-a-test", 1).submit(logs.request_id.get).result(5)
+        == "request-7"
+    )
 
 
 def test_what_is_imported_before_django_is_set_up_makes_no_logger() -> None:

@@ -22,7 +22,7 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from tests.corpus import parsed
 from tests.dialects.stream_folding import fold
 

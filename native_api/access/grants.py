@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from native_api import background
-from native_api.background.cached_value import MAX_AGE, PATIENCE
+from native_api.background.cached_value import DATABASE_TIMEOUT_SECONDS, MAX_AGE_SECONDS
 from native_api.conf import native_settings
 from native_api.exceptions import DatabaseUnavailable
 from native_api.models import ModelAccess
@@ -26,7 +26,7 @@ MAX_CACHED_USERS: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 """How long cached grants are used again before the next query, while the database is unavailable."""
 
-_threads: Final = background.Threads("native-api-grants", 4)
+_threads: Final = background.WorkerThreads("native-api-grants", 4)
 
 
 class UserGrants(NamedTuple):
@@ -44,14 +44,14 @@ _changes = 0
 
 
 async def user_grants(user_id: Any) -> UserGrants:
-    """The user's grants, at most MAX_AGE old. Raises DatabaseUnavailable."""
+    """The user's grants, at most MAX_AGE_SECONDS old. Raises DatabaseUnavailable."""
     cached = _cache.get(user_id)
     if cached is not None and time.monotonic() < cached[1]:
         return cached[0]
     read_at, changes = time.monotonic(), _changes
     try:
-        grants = await _threads.run(PATIENCE, read_grants, user_id)
-    except (DatabaseError, background.HangingCall):
+        grants = await _threads.run(DATABASE_TIMEOUT_SECONDS, read_grants, user_id)
+    except (DatabaseError, background.CallTimeout):
         if cached is None:
             raise DatabaseUnavailable(
                 "The user cannot be looked up right now. Try again shortly.",
@@ -59,7 +59,7 @@ async def user_grants(user_id: Any) -> UserGrants:
             ) from None
         grants, expires_at = cached[0], time.monotonic() + RETRY_SECONDS
     else:
-        expires_at = read_at + MAX_AGE if changes == _changes else float("-inf")
+        expires_at = read_at + MAX_AGE_SECONDS if changes == _changes else float("-inf")
     _store(user_id, grants, expires_at)
     return grants
 
@@ -86,7 +86,7 @@ def read_grants(user_id: Any) -> UserGrants:
 
 
 def invalidate(*args: Any, **kwargs: Any) -> None:
-    """Expire all cached grants of this process. Other processes notice within MAX_AGE seconds.
+    """Expire all cached grants of this process. Other processes notice within MAX_AGE_SECONDS seconds.
 
     The grants themselves are kept, in case the database is unavailable. Also a signal receiver.
     """

@@ -32,20 +32,24 @@ from native_api.logs import new_request_id
 from native_api.models import ModelRoute, Provider, Target
 from native_api.models.catalog import BOUND
 from native_api.routing.health_states import Incident
-from native_api.routing.health_sync import hear, pool
+from native_api.routing.health_sync import refresh_health, target_pool
 from native_api.types import Caller, Secret
 from native_api.types import Provider as KnownProvider
 from native_api.types import Target as KnownTarget
 from native_api.types.model_names import canonical
 from native_api.upstream.auth import methods
-from native_api.upstream.redaction import address_shown
+from native_api.upstream.redaction import redact_url
 
 MOST_TESTED: Final = 50
 """Targets that one "test connection" calls."""
 
 TEST_SECONDS: Final = 15.0
 
-WORDS: Final = {"failing": _("out of order"), "limited": _("limited"), "refused": _("key refused")}
+WORDS: Final = {
+    "circuit_open": _("circuit open"),
+    "rate_limited": _("rate-limited"),
+    "auth_failed": _("key refused"),
+}
 
 
 # --- how they are doing ------------------------------------------------------------------------------------
@@ -60,7 +64,7 @@ def provider_state(provider: KnownProvider | None) -> str:
         return provider.unusable
     told = [
         _in_words(model, incident)
-        for model, incident in sorted(pool.health.incidents_of(provider).items())
+        for model, incident in sorted(target_pool.health.incidents_for(provider).items())
     ]
     return "; ".join(told) or str(_("ok"))
 
@@ -68,7 +72,7 @@ def provider_state(provider: KnownProvider | None) -> str:
 def route_state(targets: Iterable[KnownTarget]) -> str:
     told = []
     for target in targets:
-        incidents = pool.health.incidents_of(target.provider)
+        incidents = target_pool.health.incidents_for(target.provider)
         incident = incidents.get(canonical(target.model)) or incidents.get("")
         if incident is not None:
             told.append(_in_words(str(target), incident))
@@ -88,7 +92,7 @@ class TestedAdmin(admin.ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        hear()
+        refresh_health()
         return super().changelist_view(
             request,
             {**(extra_context or {}), "from_settings": self.from_settings(catalog.current())},
@@ -178,7 +182,7 @@ class ProviderForm(forms.ModelForm):
         super().__init__(*arguments, **options)
         if self.instance.pk is None:
             return
-        self.initial["base_url"] = address_shown(self.instance.base_url)
+        self.initial["base_url"] = redact_url(self.instance.base_url)
         self.initial["options"] = options_shown(self.instance.options)
         key = self.instance.known_api_key()
         if isinstance(key, UnreadableSecret):
@@ -219,8 +223,8 @@ class ProviderForm(forms.ModelForm):
             provider = catalog.provider_of(cleaned["name"], row.definition())
         except ConfigurationError as problem:
             raise forms.ValidationError(str(problem)) from None
-        if methods.is_missing(provider.auth):
-            raise forms.ValidationError(f"{methods.needs(provider.auth)}.")
+        if methods.is_extra_missing(provider.auth):
+            raise forms.ValidationError(f"{methods.describe_missing_extra(provider.auth)}.")
         return cleaned
 
     def _key_after(self, cleaned: dict[str, Any]) -> str:
@@ -257,7 +261,7 @@ def options_shown(options: Any) -> Any:
         for name, value in options.items()
         if isinstance(value, str) and LIKE_ADDRESS.search(value)
     }
-    return {**options, **{name: address_shown(value) for name, value in addresses.items()}}
+    return {**options, **{name: redact_url(value) for name, value in addresses.items()}}
 
 
 @admin.register(Provider)
@@ -278,14 +282,14 @@ class ProviderAdmin(TestedAdmin):
         provider: Provider | None = super().get_object(request, object_id, from_field)
         if provider is not None and not self.has_change_permission(request, provider):
             provider.base_url, provider.options = (
-                address_shown(provider.base_url),
+                redact_url(provider.base_url),
                 options_shown(provider.options),
             )
         return provider
 
     @admin.display(description=_("base URL"), ordering="base_url")
     def address(self, provider: Provider) -> str:
-        return address_shown(provider.base_url)
+        return redact_url(provider.base_url)
 
     @admin.display(description=_("key"))
     def has_key(self, provider: Provider) -> Any:
@@ -323,7 +327,7 @@ def _provider_in_words(provider: KnownProvider | None) -> str:
     return (
         str(_("cannot be used, see manage.py check"))
         if provider is None
-        else f"{provider.dialect}, {address_shown(provider.base_url)}"
+        else f"{provider.dialect}, {redact_url(provider.base_url)}"
     )
 
 

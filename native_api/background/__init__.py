@@ -1,24 +1,24 @@
-"""Where synchronous callers meet the event loop. The only place that knows threads and loops.
+"""Threads, event loops and streams: everything that crosses from synchronous to asynchronous code.
 
 Rules:
-1. Under ASGI everything runs on the server's own loop; nothing here starts another.
-2. Under WSGI, and for synchronous Python callers, one background loop per process runs the engine.
-   It is started when first needed and again after a fork, so a pre-forking server is safe.
+1. Under ASGI everything runs on the server's own loop; nothing here starts another one.
+2. Under WSGI, and for synchronous Python callers, one background loop per process runs the calls.
+   It starts when first needed, and again after a fork, so pre-forking servers are safe.
 3. A stream is driven by one long-lived task, the pump, that feeds a bounded buffer. The reader
-   takes all that is there in one piece, or a keep-alive comment where nothing came for a while.
-   Timeouts that the source holds across items live in the pump's task and keep working.
-4. Closing the reader's end, or dropping it, cancels the pump, which closes the source, which closes
-   the upstream connection.
-5. A synchronous call that may hang (a database, a cache) is made in threads apart from the loop's
-   own, which everybody needs.
+   takes everything that is buffered at once, or a keep-alive comment after a silence. Timeouts that
+   the source holds across items live in the pump's task and keep working.
+4. Closing or dropping the reader's end cancels the pump, which closes the source, which closes the
+   upstream connection.
+5. Synchronous calls that may hang (database, cache) run in threads of their own, never in the
+   event loop's default executor, which everybody needs.
 """
 
-from native_api.background.executors import IDLE_SECONDS, HangingCall, Threads
-from native_api.background.loop import CLOSE_TIMEOUT, BackgroundLoop, relay, run
+from native_api.background.executors import IDLE_SECONDS, CallTimeout, WorkerThreads
+from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, BackgroundLoop, relay, run
 from native_api.background.streaming import (
     KEEP_ALIVE,
-    MAX_BUFFERED,
-    MAX_STALL,
+    MAX_BUFFERED_BYTES,
+    MAX_STALL_SECONDS,
     AsyncStream,
     Source,
     SyncStream,
@@ -26,17 +26,17 @@ from native_api.background.streaming import (
 )
 
 __all__ = [
-    "CLOSE_TIMEOUT",
+    "CLOSE_TIMEOUT_SECONDS",
     "IDLE_SECONDS",
     "KEEP_ALIVE",
-    "MAX_BUFFERED",
-    "MAX_STALL",
+    "MAX_BUFFERED_BYTES",
+    "MAX_STALL_SECONDS",
     "AsyncStream",
     "BackgroundLoop",
-    "HangingCall",
+    "CallTimeout",
     "Source",
     "SyncStream",
-    "Threads",
+    "WorkerThreads",
     "close_streams",
     "relay",
     "run",

@@ -1,5 +1,4 @@
-"""Leaving a dependency alone for a moment after it failed, so that not every request waits for it,
-and saying so once a minute."""
+"""Backs off from a failed cache or database for a second, and logs at most once a minute."""
 
 from __future__ import annotations
 
@@ -7,30 +6,29 @@ import logging
 import time
 from typing import Final
 
-RETRY: Final = 1.0
-WARN_EVERY: Final = 60.0
+RETRY_SECONDS: Final = 1.0
+WARN_INTERVAL_SECONDS: Final = 60.0
 
 
 class Backoff:
-    """`told` is the warning, with one `%s` for what went wrong."""
+    """`warning` is the log message, with one `%s` for the error."""
 
-    def __init__(self, logger: logging.Logger, told: str) -> None:
-        self._logger, self._told = logger, told
-        self.end()
+    def __init__(self, logger: logging.Logger, warning: str) -> None:
+        self._logger, self._warning = logger, warning
+        self.reset()
 
-    def end(self) -> None:
-        """Start anew."""
-        self._ask_again_at = 0.0
+    def reset(self) -> None:
+        self._retry_at = 0.0
         self._warned_at = float("-inf")
 
     @property
-    def is_on(self) -> bool:
-        """Whether it is too early to ask again."""
-        return time.monotonic() < self._ask_again_at
+    def is_active(self) -> bool:
+        """Whether it is too early to use the dependency again."""
+        return time.monotonic() < self._retry_at
 
-    def begin(self, error: Exception) -> None:
+    def start(self, error: Exception) -> None:
         now = time.monotonic()
-        self._ask_again_at = now + RETRY
-        if now - self._warned_at > WARN_EVERY:
+        self._retry_at = now + RETRY_SECONDS
+        if now - self._warned_at > WARN_INTERVAL_SECONDS:
             self._warned_at = now
-            self._logger.warning(self._told, f"{type(error).__name__}: {error}"[:200])
+            self._logger.warning(self._warning, f"{type(error).__name__}: {error}"[:200])

@@ -1,9 +1,8 @@
-"""Blocking calls that the engine cannot avoid (a name look-up, a cloud vendor's token library),
-away from the event loop.
+"""Runs blocking calls (a name look-up, a cloud vendor's token library) away from the event loop.
 
-`bridge` is where synchronous callers meet the loop; this is the way round, and the engine may not
-know `bridge`. Each call has a daemon thread of its own: it is rare, it may hang, and neither the
-loop's own threads, which look up the providers' names, nor the end of the process may wait for it.
+Each call gets its own daemon thread: such calls are rare and may hang, and neither the loop's
+default executor, which looks up the providers' names, nor the end of the process may wait for them.
+Calls to the database and the cache use `executors`.
 """
 
 from __future__ import annotations
@@ -17,10 +16,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def start(call: Callable[[], T]) -> Future[T]:
-    """Begin the call. Its result can be waited for on any loop."""
+def run_in_thread(call: Callable[[], T]) -> Future[T]:
+    """Start the call. Any event loop can wait for its result with `wait_for`."""
     result: Future[T] = Future()
-    threading.Thread(target=_run, args=(call, result), name="native-api-apart", daemon=True).start()
+    threading.Thread(
+        target=_run, args=(call, result), name="native-api-blocking", daemon=True
+    ).start()
     return result
 
 
@@ -31,19 +32,20 @@ def _run(call: Callable[[], T], result: Future[T]) -> None:
         result.set_exception(error)
 
 
-async def wait(result: Future[T], seconds: float) -> T:
-    """The call's result. Raises TimeoutError, and then, as when the waiter is cancelled, leaves the
-    call to its end."""
+async def wait_for(result: Future[T], seconds: float) -> T:
+    """The call's result. Raises TimeoutError after `seconds`.
+
+    The call itself goes on after a timeout, and also if the waiter is cancelled.
+    """
     waiter = asyncio.wrap_future(result)
     done, _ = await asyncio.wait([waiter], timeout=seconds)
     if not done:
-        waiter.add_done_callback(_look_at)
+        waiter.add_done_callback(_retrieve_exception)
         raise TimeoutError
     return waiter.result()
 
 
-def _look_at(waiter: asyncio.Future[T]) -> None:
-    """Nobody wants the outcome any more: not even a complaint that an exception was never looked
-    at."""
+def _retrieve_exception(waiter: asyncio.Future[T]) -> None:
+    """Keep asyncio from logging "exception was never retrieved" for a result nobody waits for."""
     if not waiter.cancelled():
         waiter.exception()

@@ -1,4 +1,7 @@
-"""Worker threads for synchronous calls that may hang."""
+"""Worker threads for synchronous calls that may hang, such as those to the database or the cache.
+
+Rare blocking calls that have nothing to do with Django are in `blocking`.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +21,32 @@ from native_api import logs
 T = TypeVar("T")
 
 IDLE_SECONDS: Final = 1.0
-"""After which a thread that keeps its connections closes them."""
+"""Idle time after which a thread that keeps its database connections closes them."""
 
 
-class HangingCall(TimeoutError):
-    """A call in a worker thread did not return in time. It was left behind."""
+class CallTimeout(TimeoutError):
+    """A call in a worker thread did not return in time. The call itself goes on."""
 
 
-class Threads:
-    """Worker threads for one kind of call. They stay, so connections that belong to a thread or its
-    context are used again.
+class WorkerThreads:
+    """Worker threads for one kind of call. They are reused, and so are connections (to a cache, for
+    example) that belong to a thread.
 
-    With `keep_connections`, so do connections to databases, whatever CONN_MAX_AGE says, until a
-    thread had nothing to do for a while.
+    With `keep_connections`, database connections are kept too, whatever CONN_MAX_AGE is, until a
+    thread has been idle for `IDLE_SECONDS`.
     """
 
     def __init__(self, name: str, size: int, keep_connections: bool = False) -> None:
         self._name, self._size, self._keep_connections = name, size, keep_connections
-        self._renew()
+        self._start()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
+            os.register_at_fork(after_in_child=self._start)
 
-    def _renew(self) -> None:
+    def _start(self) -> None:
         self._lock = threading.Lock()
-        self._executor = self._new_executor()
+        self._executor = self._make_executor()
 
-    def _new_executor(self) -> Executor:
+    def _make_executor(self) -> Executor:
         if self._keep_connections:
             return _ConnectedThreads(self._size, self._name)
         return ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
@@ -51,24 +54,24 @@ class Threads:
     def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
         with self._lock:
             return self._executor.submit(
-                _looked_after, self._keep_connections, logs.request_id.get(), function, *args
+                _run_as_request, self._keep_connections, logs.request_id.get(), function, *args
             )
 
     async def run(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
-        """The call's result. Raises HangingCall after `seconds`. A caller that is cancelled leaves
-        the call to its end."""
-        return await self.wait(seconds, self.submit(function, *args))
+        """The call's result. Raises CallTimeout after `seconds`.
 
-    async def wait(self, seconds: float, call: Future[T]) -> T:
-        """`run` for a call that was submitted before, perhaps by another, on whose result any
-        number may wait."""
+        If the caller is cancelled, the call goes on.
+        """
+        return await self.wait_for(seconds, self.submit(function, *args))
+
+    async def wait_for(self, seconds: float, call: Future[T]) -> T:
+        """`run` for a call that was already submitted. Any number of callers may wait for it."""
         done, _ = await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
         if not done:
-            self.leave_behind()
-            raise HangingCall(f"no answer in {seconds:g} s")
+            raise self._give_up(seconds)
         return done.pop().result()
 
-    def result(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
+    def run_sync(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
         """`run` for synchronous callers."""
         call = self.submit(function, *args)
         try:
@@ -76,28 +79,30 @@ class Threads:
         except TimeoutError:
             if call.done():
                 raise
-            self.leave_behind()
-            raise HangingCall(f"no answer in {seconds:g} s") from None
+            raise self._give_up(seconds) from None
 
-    async def glance(self, seconds: float, call: Future[T]) -> None:
-        """Give a call that was submitted before a moment to return. It goes on where that is too
-        short."""
+    async def wait_briefly(self, seconds: float, call: Future[T]) -> None:
+        """Give a submitted call some time to return. Does not fail if that is too short."""
         await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
 
-    def leave_behind(self) -> None:
-        """Begin with new threads. Those that hang end when their calls do."""
+    def _give_up(self, seconds: float) -> CallTimeout:
+        self.replace_threads()
+        return CallTimeout(f"no answer in {seconds:g} s")
+
+    def replace_threads(self) -> None:
+        """Start again with new threads. Those that hang end when their calls do."""
         with self._lock:
             self._executor.shutdown(wait=False)
-            self._executor = self._new_executor()
+            self._executor = self._make_executor()
 
 
-def _looked_after(
+def _run_as_request(
     keep_connections: bool, request_id: str, function: Callable[..., T], *args: Any
 ) -> T:
     """The call, with database connections handled as Django does around each request.
 
-    The rest of the caller's context stays behind: Django's caches keep a connection for each
-    context.
+    Only the request's id is taken from the caller's context: Django's caches keep one connection
+    per context.
     """
     logs.request_id.set(request_id)
     _close_old_connections(keep_connections)
@@ -115,8 +120,10 @@ def _close_old_connections(keep: bool) -> None:
 
 
 class _ConnectedThreads(Executor):
-    """Threads that close their connections once there was nothing to do for `IDLE_SECONDS`: an open
-    one is in the way of those who want to move or drop the database."""
+    """Threads that close their database connections when they have been idle for `IDLE_SECONDS`.
+
+    An open connection would block whoever wants to move or drop the database.
+    """
 
     def __init__(self, size: int, name: str) -> None:
         self._size, self._name = size, name
@@ -137,7 +144,7 @@ class _ConnectedThreads(Executor):
 
     def _work(self) -> None:
         while True:
-            item = self._next()
+            item = self._next_call()
             if item is None:
                 break
             call, function = item
@@ -150,7 +157,8 @@ class _ConnectedThreads(Executor):
             self._idle.release()
         connections.close_all()
 
-    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+    def _next_call(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+        """The next call; None when the threads are to end."""
         while True:
             try:
                 return self._calls.get(timeout=IDLE_SECONDS)

@@ -1,5 +1,4 @@
-"""The event loop of processes that have none of their own: one in the background, shared by all
-synchronous callers."""
+"""One event loop per process, in a thread, shared by all synchronous callers (WSGI, Python code)."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that a synchronous close waits for the upstream connection to be gone."""
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+"""How long a synchronous close waits until the upstream connection is closed."""
 
 
 class BackgroundLoop:
@@ -31,22 +30,25 @@ class BackgroundLoop:
                 self._loop, self._pid = self._start(), os.getpid()
             return self._loop
 
+    def after_fork(self) -> None:
+        """Replace the lock: one held by a thread of the parent would never be released."""
+        self._lock = threading.Lock()
+
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = _new_loop()
         threading.Thread(target=loop.run_forever, name="native-api-loop", daemon=True).start()
-        # Not at import: what is registered last is called first, and streams that end here are
-        # recorded after that.
-        atexit.register(self._end, os.getpid())
+        # Not at import: handlers registered last run first, and the streams that end here are
+        # recorded by one that was registered earlier.
+        atexit.register(self._close_generators, os.getpid())
         return loop
 
-    def _end(self, pid: int) -> None:
-        """When the process ends: close what the loop's generators hold, such as connections to
-        providers."""
+    def _close_generators(self, pid: int) -> None:
+        """Close at exit what the loop's generators hold, such as connections to providers."""
         if self._loop is not None and pid == os.getpid():
             with suppress(Exception):
                 asyncio.run_coroutine_threadsafe(
                     self._loop.shutdown_asyncgens(), self._loop
-                ).result(CLOSE_TIMEOUT)
+                ).result(CLOSE_TIMEOUT_SECONDS)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -57,23 +59,22 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-background = BackgroundLoop()
-
-
-def _forget_lock_of_parent() -> None:
-    background._lock = threading.Lock()
-
+background_loop: Final = BackgroundLoop()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock_of_parent)
+    os.register_at_fork(after_in_child=background_loop.after_fork)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run `coroutine` on the background loop and wait for its result. For synchronous callers."""
-    return asyncio.run_coroutine_threadsafe(coroutine, background.get()).result()
+    return asyncio.run_coroutine_threadsafe(coroutine, background_loop.get()).result()
 
 
 async def relay(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run `coroutine` on the background loop and await its result on another loop. For async views
-    under WSGI."""
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, background.get()))
+    """Run `coroutine` on the background loop and await its result on another loop.
+
+    For async views under WSGI.
+    """
+    return await asyncio.wrap_future(
+        asyncio.run_coroutine_threadsafe(coroutine, background_loop.get())
+    )

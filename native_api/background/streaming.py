@@ -8,21 +8,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Final, Protocol
 
-from native_api.background.loop import CLOSE_TIMEOUT, background, run
+from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, background_loop, run
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
-MAX_BUFFERED: Final = 1024 * 1024
-"""Bytes that may wait for a slow client before its upstream is left to wait too."""
+MAX_BUFFERED_BYTES: Final = 1024 * 1024
+"""How much may wait for a slow client before its upstream has to wait too."""
 
-MAX_STALL: Final = 120.0
-"""Seconds that a client with a full buffer may take nothing before it is taken for gone."""
+MAX_STALL_SECONDS: Final = 120.0
+"""How long a client with a full buffer may read nothing before it counts as disconnected."""
 
-MAX_UNREAD: Final = 30.0
-"""Seconds in which somebody has to begin to read a stream. Servers do so at once."""
+MAX_UNREAD_SECONDS: Final = 30.0
+"""Time in which somebody has to start to read a stream. Servers do so at once."""
 
 
 class Source(Protocol):
-    """What a stream is made of. `aclose` may come before the first item was asked for."""
+    """What a stream reads from. `aclose` may be called before the first item is requested."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def aclose(self) -> None: ...
@@ -32,60 +32,62 @@ _pumps: Final[weakref.WeakSet[_Pump]] = weakref.WeakSet()
 
 
 async def close_streams() -> None:
-    """Close what streams there still are on this loop. For a server that shuts down, whose clients
-    have been cut off."""
-    here = asyncio.get_running_loop()
+    """Close all streams on this loop. For a server that shuts down, whose clients are cut off."""
+    loop = asyncio.get_running_loop()
     await asyncio.gather(
-        *(pump.aclose() for pump in list(_pumps) if pump.loop is here), return_exceptions=True
+        *(pump.aclose() for pump in list(_pumps) if pump.loop is loop), return_exceptions=True
     )
 
 
 class _Pump:
-    """Moves pieces from the source to the buffer, and closes the source at the end. Knows nothing
-    of its reader, who may be dropped."""
+    """Moves pieces from the source to the buffer, and closes the source at the end.
+
+    It does not refer to its reader, which may be dropped.
+    """
 
     def __init__(self, source: Source) -> None:
         self.pieces: list[bytes] = []
-        self.ended = False
-        self.more: asyncio.Future[bool] | None = None
+        self.has_ended = False
+        self.piece_or_end: asyncio.Future[bool] | None = None
         self.loop = asyncio.get_running_loop()
         self._source = source
         self._size = 0
-        self._room: asyncio.Future[bool] | None = None
+        self._drained: asyncio.Future[bool] | None = None
         self._closing: asyncio.Task[None] | None = None
         _pumps.add(self)
         self.task = self.loop.create_task(self._run())
-        # Not in a `finally` of the task's: one that is cancelled before its first step never gets
-        # there.
-        self.task.add_done_callback(self._pumped)
+        # A callback, not a `finally` in the task: a task that is cancelled before its first step
+        # never reaches its `finally`.
+        self.task.add_done_callback(self._on_end)
 
     async def _run(self) -> None:
         async for piece in self._source:
             await self._put(piece)
 
-    def _pumped(self, task: asyncio.Task[None]) -> None:
-        self.ended = True
-        _wake(self.more)
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        self.has_ended = True
+        _wake(self.piece_or_end)
         self._closing = self.loop.create_task(self._source.aclose())
 
     async def _put(self, piece: bytes) -> None:
-        while self._size > MAX_BUFFERED:
-            self._room = self.loop.create_future()
-            async with asyncio.timeout(MAX_STALL):
-                await self._room
+        while self._size > MAX_BUFFERED_BYTES:
+            self._drained = self.loop.create_future()
+            async with asyncio.timeout(MAX_STALL_SECONDS):
+                await self._drained
         self.pieces.append(piece)
         self._size += len(piece)
-        _wake(self.more)
+        _wake(self.piece_or_end)
 
-    def take(self) -> bytes:
+    def take_all(self) -> bytes:
+        """All buffered pieces, joined. The buffer is empty afterwards."""
         pieces = b"".join(self.pieces)
         self.pieces.clear()
         self._size = 0
-        _wake(self._room)
+        _wake(self._drained)
         return pieces
 
     def stop(self) -> None:
-        """From any thread."""
+        """Cancel the task. May be called from any thread."""
         if not self.task.done():
             with suppress(RuntimeError):  # the loop is closed, and its tasks with it
                 self.loop.call_soon_threadsafe(self.task.cancel)
@@ -94,7 +96,7 @@ class _Pump:
         if not self.task.done():
             self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
-        await asyncio.sleep(0)  # the task's callback comes one step behind it
+        await asyncio.sleep(0)  # the task's callback runs one step later
         if self._closing is not None:
             await self._closing
 
@@ -105,19 +107,18 @@ def _wake(future: asyncio.Future[bool] | None, result: bool = True) -> None:
 
 
 class AsyncStream:
-    """The reader's end under ASGI: an async iterator of byte pieces, driven on the loop it is made
-    on.
+    """The reader's end under ASGI: an async iterator of byte pieces, on the loop it is made on.
 
-    Django closes what it sends, but not a response that a middleware drops, for an error page or
-    for an answer of its own. A stream that nobody holds any more, or that nobody has begun to read
-    in MAX_UNREAD seconds, is therefore closed too.
+    Django closes the responses it sends, but not one that a middleware drops and replaces. So a
+    stream that is no longer referenced, or that nobody started to read within `MAX_UNREAD_SECONDS`,
+    is closed too.
     """
 
     def __init__(self, source: Source, keepalive: float) -> None:
         self._keepalive = keepalive
         self._pump = _Pump(source)
-        self._unread: asyncio.TimerHandle | None = self._pump.loop.call_later(
-            MAX_UNREAD, self._pump.stop
+        self._unread_timer: asyncio.TimerHandle | None = self._pump.loop.call_later(
+            MAX_UNREAD_SECONDS, self._pump.stop
         )
         weakref.finalize(self, self._pump.stop).atexit = False
 
@@ -126,31 +127,33 @@ class AsyncStream:
 
     async def __anext__(self) -> bytes:
         pump = self._pump
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
         while not pump.pieces:
-            if pump.ended:
+            if pump.has_ended:
                 await pump.task
                 await pump.aclose()
                 raise StopAsyncIteration
             if not await self._wait():
                 return KEEP_ALIVE
-        return pump.take()
+        return pump.take_all()
 
     async def _wait(self) -> bool:
-        """Wait for a piece or the end; False where neither came in time."""
+        """Wait for a piece or the end; False if neither came in time."""
         pump = self._pump
-        pump.more = pump.loop.create_future()
-        timer = pump.loop.call_later(self._keepalive, _wake, pump.more, False)
+        pump.piece_or_end = pump.loop.create_future()
+        timer = pump.loop.call_later(self._keepalive, _wake, pump.piece_or_end, False)
         try:
-            return await pump.more
+            return await pump.piece_or_end
         finally:
             timer.cancel()
 
     def close(self) -> None:
-        """Stop the pump. Django calls this, from any thread, when the reply is over or the client
-        has left."""
+        """Stop the pump.
+
+        Django calls this, from any thread, when the response ends or the client disconnects.
+        """
         self._pump.stop()
 
     async def aclose(self) -> None:
@@ -162,7 +165,7 @@ class SyncStream:
     """The reader's end under WSGI: an iterator of byte pieces, driven on the background loop."""
 
     def __init__(self, source: Source, keepalive: float) -> None:
-        self._stream = run(_opened(source, keepalive))
+        self._stream = run(_open(source, keepalive))
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -175,16 +178,18 @@ class SyncStream:
         return piece
 
     def close(self) -> None:
-        """Called by Django when the reply is over or the client has left. Calling it again does
-        nothing."""
+        """Close the stream and wait. Calling it again does nothing.
+
+        Django calls this when the response ends or the client disconnects.
+        """
         if self._closed:
             return
         self._closed = True
-        closing = asyncio.run_coroutine_threadsafe(self._stream.aclose(), background.get())
-        closing.result(CLOSE_TIMEOUT)
+        closing = asyncio.run_coroutine_threadsafe(self._stream.aclose(), background_loop.get())
+        closing.result(CLOSE_TIMEOUT_SECONDS)
 
 
-async def _opened(source: Source, keepalive: float) -> AsyncStream:
+async def _open(source: Source, keepalive: float) -> AsyncStream:
     return AsyncStream(source, keepalive)
 
 

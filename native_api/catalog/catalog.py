@@ -38,11 +38,11 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import ConfigurationError, ModelNotFound, UnreadableSecret
 from native_api.logs import get_logger
 from native_api.pricing import tables
-from native_api.routing.route import ATTEMPT_LIMITS, AttemptLimits, Route, route
+from native_api.routing.route import DEFAULT_ATTEMPT_LIMITS, AttemptLimits, Route, make_route
 from native_api.types import Provider, Quirks, RemoteFiles, Secret, Target
 from native_api.types.model_names import Named, canonical, is_plain
 from native_api.upstream.auth import methods
-from native_api.upstream.redaction import address_shown, secret_in
+from native_api.upstream.redaction import describe_secret_in, redact_url
 
 logger = get_logger("native_api.catalog")
 
@@ -65,7 +65,7 @@ class Catalog:
     routes: Mapping[str, Route] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     allow_direct: bool = True
-    attempt_limits: AttemptLimits = ATTEMPT_LIMITS
+    attempt_limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS
     _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
     _spelled: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """The routes that are named like a provider's model, by the canonical name: no other spelling
@@ -104,7 +104,7 @@ class Catalog:
             )
         if not named.provider:
             return self.routes[named.name]
-        made = route(model, (Target(self.providers[named.provider], named.model),))
+        made = make_route(model, (Target(self.providers[named.provider], named.model),))
         if len(self._direct) < MOST_DIRECT:
             self._direct[model] = made
         return made
@@ -193,7 +193,7 @@ def provider_of(name: str, definition: Mapping[str, Any]) -> Provider:
     told = definition.get("API_KEY")
     unusable = str(told) if isinstance(told, UnreadableSecret) else ""
     key = Secret("") if unusable else _key(told)
-    if not unusable and auth in methods.KEYED and not key and preset is not None:
+    if not unusable and auth in methods.KEY_METHODS and not key and preset is not None:
         raise ConfigurationError(
             "no API_KEY", "Give API_KEY, or set AUTH to 'none' for a server without keys."
         )
@@ -278,7 +278,7 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
     for name in placeholders(template):
         if not options.get(name):
             raise ConfigurationError(
-                f"no OPTIONS[{name!r}]", f"Its base URL is {address_shown(template)}."
+                f"no OPTIONS[{name!r}]", f"Its base URL is {redact_url(template)}."
             )
         url = url.replace(f"{{{name}}}", str(options[name]).rstrip("/"))
     if not url:
@@ -287,9 +287,9 @@ def _address(template: str, options: Mapping[str, Any]) -> str:
         )
     if "://" not in url:
         raise ConfigurationError(
-            f"{address_shown(url)!r} is no address", "A base URL begins with https:// or http://."
+            f"{redact_url(url)!r} is no address", "A base URL begins with https:// or http://."
         )
-    secret = secret_in(url)
+    secret = describe_secret_in(url)
     if secret:
         raise ConfigurationError(
             f"{secret} in the base URL is a secret",

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from native_api.conf import is_integer, native_settings
 from native_api.exceptions import ConfigurationError
 from native_api.pricing import lookup, tables
-from native_api.routing.route import P95, TIERS, AttemptLimits, Route, route
+from native_api.routing.route import P95, TIERS, AttemptLimits, Route, make_route
 from native_api.types import STRATEGIES, Provider, Target, Timeouts
 
 TARGET_KEYS: Final = frozenset(
@@ -155,10 +155,10 @@ def route_of(
         )
     try:
         only_known(definition, ROUTE_KEYS)
-        return route(name, targets, **_options(definition))
+        return make_route(name, targets, **_options(definition))
     except ConfigurationError as error:
         problems.append(problem_of(place, error))
-        return route(name, targets)
+        return make_route(name, targets)
 
 
 def _options(definition: Mapping[str, Any]) -> dict[str, Any]:

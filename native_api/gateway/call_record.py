@@ -54,7 +54,7 @@ class Upstream(Protocol):
 
     @property
     def usage(self) -> Usage | None: ...
-    def unread(self) -> Iterable[Json]:
+    def unread_deltas(self) -> Iterable[Json]:
         """The deltas that were read but not handed on."""
 
 
@@ -186,7 +186,7 @@ class CallRecord:
             return
         if self.upstream is not None:
             self.usage = self.upstream.usage
-            for delta in self.upstream.unread():
+            for delta in self.upstream.unread_deltas():
                 self._produced.add(delta)
         self._count(self.usage, is_whole=bool(self._finish_reason))
 

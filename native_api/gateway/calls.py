@@ -32,12 +32,14 @@ from native_api.limits.reservations import CallReservation
 from native_api.logs import new_request_id
 from native_api.pricing import lookup
 from native_api.routing import attempts
-from native_api.routing.health_sync import pool
+from native_api.routing.call_plan import CallPlan
+from native_api.routing.health_sync import target_pool
+from native_api.routing.routed_stream import RoutedStream
 from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
 
 CHAT: Final = "chat/completions"
 
-pool.health.doubt = health_probes.schedule
+target_pool.health.request_probe = health_probes.schedule
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> R
     with _adding_headers(call_record), call_record:
         plan, reservation = await _admit(chat, caller, call_record)
         completed = await attempts.complete(
-            chat, plan, call_record.attempts, pool, reservation.reserve
+            chat, plan, call_record.attempts, target_pool, reservation.reserve
         )
         completion = completed.completion
         _ReplyHead(call_record, completion).apply(completion)
@@ -71,7 +73,7 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
     with _adding_headers(call_record), call_record.recording_failures():
         plan, reservation = await _admit(chat, caller, call_record)
         upstream = await attempts.open_stream(
-            chat, plan, call_record.attempts, pool, reservation.reserve
+            chat, plan, call_record.attempts, target_pool, reservation.reserve
         )
         try:
             call_record.on_first_token()
@@ -83,7 +85,7 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
 
 async def _admit(
     chat: ChatRequest, caller: Caller, call_record: CallRecord
-) -> tuple[attempts.CallPlan, CallReservation]:
+) -> tuple[CallPlan, CallReservation]:
     """The plan of a call that the caller may make, and its reservation. Raises NativeError."""
     requested = chat.get("tier") or chat.get("model") or ""
     call_record.requested_model = (await current_catalog()).named(requested)
@@ -103,9 +105,7 @@ class CallStream:
     written before the end, however the stream ends.
     """
 
-    def __init__(
-        self, chat: ChatRequest, call_record: CallRecord, upstream: attempts.RoutedStream
-    ) -> None:
+    def __init__(self, chat: ChatRequest, call_record: CallRecord, upstream: RoutedStream) -> None:
         self.headers = reply_headers(call_record, upstream.omitted)
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
         self._call_record = call_record

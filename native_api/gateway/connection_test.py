@@ -20,18 +20,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from native_api.background.loop import background
+from native_api.background.loop import background_loop
 from native_api.exceptions import NativeError, ProviderFault, ProviderUnusable, UpstreamTimeout
 from native_api.gateway.call_record import CallRecord
 from native_api.logs import get_logger, new_request_id
 from native_api.pricing import lookup
-from native_api.routing.health_sync import pool, sync
+from native_api.routing.health_sync import health_sync, target_pool
 from native_api.routing.pool import TargetPool
-from native_api.routing.retry_policy import KEY_REFUSED
+from native_api.routing.retry_policy import AUTH_FAILED_STATUSES
 from native_api.types import Caller, ChatRequest, Target
 from native_api.upstream import call
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.faults import was_sent
+from native_api.upstream.prepared_request import prepare
 
 TIMEOUT_SECONDS: Final = 20.0
 MAX_CONCURRENT_PROBES: Final = 8
@@ -84,7 +85,7 @@ async def probe_all(
         async with slots:
             result = await probe(target, caller, request_id, seconds)
         if result.is_good:
-            pool.health.proved(target)
+            target_pool.health.record_check_success(target)
         return result
 
     return await asyncio.gather(
@@ -122,7 +123,7 @@ async def _call_target(
 ) -> call.UpstreamCompletion:
     try:
         async with asyncio.timeout(seconds):
-            return await call.complete(call.prepare(chat, target), attempts)
+            return await call.complete(prepare(chat, target), attempts)
     except TimeoutError:
         raise UpstreamTimeout(f"No answer in {seconds:g} s.") from None
 
@@ -143,7 +144,7 @@ def _with_error(result: ProbeResult, error: NativeError) -> ProbeResult:
         )
         return result
     result.reachable = True
-    if status in KEY_REFUSED:
+    if status in AUTH_FAILED_STATUSES:
         result.authorised = False
     elif status == 404:
         result.authorised, result.model_exists = True, False
@@ -174,7 +175,7 @@ class HealthProbes:
         if self._not_before.get(target_key, now) <= now and delay <= MAX_DELAY_SECONDS:
             self._remember(target_key, now + delay + TARGET_INTERVAL_SECONDS)
             self._remember(caller_key, now + delay + CALLER_INTERVAL_SECONDS)
-            asyncio.run_coroutine_threadsafe(self._run(target, delay), background.get())
+            asyncio.run_coroutine_threadsafe(self._run(target, delay), background_loop.get())
 
     def _remember(self, key: tuple[str, str], not_before: float) -> None:
         self._not_before[key] = not_before
@@ -184,23 +185,23 @@ class HealthProbes:
     async def _run(self, target: Target, delay: float = 0.0) -> None:
         try:
             await asyncio.sleep(delay)
-            if await sync.claim(f"probe of {target.key}", TARGET_INTERVAL_SECONDS):
+            if await health_sync.claim(f"probe of {target.key}", TARGET_INTERVAL_SECONDS):
                 await self._probe(target)
         except Exception:
             logger.exception("The gateway could not send a probe to %s.", target)
 
     async def _probe(self, target: Target) -> None:
         """Probe, unless all of the target's slots are taken: it would only show that it is busy."""
-        if not await self._pool.slots.take(target):
+        if not await self._pool.concurrency.acquire(target):
             return
         try:
             result = await probe(
                 target, PROBER, new_request_id(), min(TIMEOUT_SECONDS, target.timeouts.total)
             )
         finally:
-            self._pool.slots.give_back(target.key)
+            self._pool.concurrency.release(target.key)
         if result.is_good or result.fault is not None:
-            self._pool.health.probed(target, result.fault)
+            self._pool.health.record_probe(target, result.fault)
 
 
-health_probes: Final = HealthProbes(pool)
+health_probes: Final = HealthProbes(target_pool)

@@ -19,8 +19,9 @@ from native_api.access.model_access import may_use
 from native_api.catalog import catalog
 from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
 from native_api.routing import strategies
-from native_api.routing.attempts import CallPlan
-from native_api.routing.health_sync import pool, sync
+from native_api.routing.call_plan import CallPlan
+from native_api.routing.conversation_tiers import raise_tier
+from native_api.routing.health_sync import target_pool
 from native_api.routing.route import TIERS, Route
 from native_api.types import Caller, ChatRequest
 
@@ -50,7 +51,7 @@ async def resolve_call(chat: ChatRequest, caller: Caller) -> CallPlan:
     def context_fallbacks() -> Iterator[Route]:
         return _filter_allowed(snapshot, caller, snapshot.after(route.name, for_longer=True))
 
-    number = strategies.conversation_of(conversation) if conversation else None
+    number = strategies.hash_conversation(conversation) if conversation else None
     return CallPlan(route, fallbacks, context_fallbacks, number, snapshot.attempt_limits)
 
 
@@ -62,7 +63,7 @@ async def current_catalog() -> catalog.Catalog:
     """The current catalog. `health` is told of its targets, so that their state is shared."""
     snapshot = await catalog.acurrent()
     if not _announced or _announced[0] is not snapshot:
-        pool.health.know(snapshot.names())
+        target_pool.health.watch(snapshot.names())
         _announced[:] = [snapshot]
     return snapshot
 
@@ -92,7 +93,7 @@ async def _raise_tier(
     Falls back to the requested route.
     """
     tier = TIERS.index(requested.name)
-    highest = await sync.raised(conversation, tier, len(TIERS) - 1)
+    highest = await raise_tier(conversation, tier, len(TIERS) - 1)
     for name in reversed(TIERS[tier + 1 : highest + 1]):
         if name in snapshot.routes and may_use(caller, snapshot.named(name)):
             return snapshot.routes[name]

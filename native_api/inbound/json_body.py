@@ -43,7 +43,7 @@ READ_BYTES: Final = 64 * 1024
 CONTAINERS: Final = frozenset({dict, list})
 """The very types that orjson makes. Asking `isinstance` takes thrice as long."""
 
-_threads: Final = background.Threads("native-api-bodies", 2)
+_threads: Final = background.WorkerThreads("native-api-bodies", 2)
 
 
 async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:

@@ -21,7 +21,7 @@ from native_api.pricing import costs, lookup, tables
 from native_api.routing.route import Route
 from native_api.types import ChatRequest, Target, Usage
 from native_api.types.model_names import canonical
-from native_api.upstream.call import PreparedRequest
+from native_api.upstream.prepared_request import PreparedRequest
 from native_api.usage.entry import UsageEntry
 
 DEFAULT_OUTPUT_TOKENS: Final = 1000

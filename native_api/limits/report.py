@@ -22,7 +22,7 @@ logger = get_logger("native_api.limits")
 
 REPORT_TIMEOUT_SECONDS: Final = 5.0
 
-_threads: Final = background.Threads("native-api-limit-reports", 2)
+_threads: Final = background.WorkerThreads("native-api-limit-reports", 2)
 
 
 async def limit_report(caller: Caller) -> list[Json]:

@@ -40,10 +40,10 @@ from native_api.limits.headers import LimitStatus, budget_status, rate_limit_hea
 from native_api.limits.rules import AppliedRule
 from native_api.limits.windows import window_span
 from native_api.logs import get_logger
-from native_api.routing.attempts import CallPlan
+from native_api.routing.call_plan import CallPlan
 from native_api.routing.route import Route
 from native_api.types import Caller, ChatRequest
-from native_api.upstream.call import PreparedRequest
+from native_api.upstream.prepared_request import PreparedRequest
 from native_api.usage.entry import UsageEntry
 from native_api.usage.journal import location
 from native_api.usage.tokens import may_hold_media, sent_tokens
@@ -59,10 +59,10 @@ target before its last attempt begins."""
 
 
 @cache
-def _database_threads() -> background.Threads:
+def _database_threads() -> background.WorkerThreads:
     """One thread for SQLite, which has a single writer: others would only wait for its lock."""
     size = 1 if connections[location.database_alias()].vendor == "sqlite" else 4
-    return background.Threads("native-api-budgets", size, keep_connections=True)
+    return background.WorkerThreads("native-api-budgets", size, keep_connections=True)
 
 
 class CallReservation:
@@ -206,11 +206,11 @@ class CallReservation:
             budgets.reserve, self._record_id, requests, self._expires_at, held
         )
         try:
-            return await threads.wait(DATABASE_TIMEOUT_SECONDS, reserving)
+            return await threads.wait_for(DATABASE_TIMEOUT_SECONDS, reserving)
         except BudgetExhausted as exhausted:
             self.has_asked_database = bool(self.reserved)
             raise budget_error(exhausted, datetime.now(UTC)) from None
-        except (DatabaseError, background.HangingCall) as error:
+        except (DatabaseError, background.CallTimeout) as error:
             logger.warning(
                 "A call was refused because its budgets cannot be read (%s).", type(error).__name__
             )

@@ -99,7 +99,7 @@ class _PublishedPrices:
 _published = _PublishedPrices()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_published.after_fork)
-_threads: Final = background.Threads("native-api-prices", 1)
+_threads: Final = background.WorkerThreads("native-api-prices", 1)
 
 
 def _newest_row() -> int | None:
@@ -151,8 +151,8 @@ async def ensure_ready() -> None:
 
 async def _wait_for(refreshing: Future[None]) -> None:
     try:
-        await _threads.wait(READY_TIMEOUT_SECONDS, refreshing)
-    except background.HangingCall:
+        await _threads.wait_for(READY_TIMEOUT_SECONDS, refreshing)
+    except background.CallTimeout:
         logger.warning("The prices could not be loaded in %g s.", READY_TIMEOUT_SECONDS)
 
 

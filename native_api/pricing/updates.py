@@ -13,7 +13,7 @@ import httpx
 from django.utils import timezone
 
 from native_api.pricing import published
-from native_api.upstream.redaction import address_shown
+from native_api.upstream.redaction import redact_url
 
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_SECONDS: Final = 60.0
@@ -45,9 +45,9 @@ def update(url: str) -> int:
         edition = published.read(text)
     except ValueError as error:
         raise UpdateFailed(
-            f"The list at {address_shown(url)} cannot be used: {str(error)[:500]}"
+            f"The list at {redact_url(url)} cannot be used: {str(error)[:500]}"
         ) from error
-    _store(text, address_shown(url))
+    _store(text, redact_url(url))
     return edition.priced
 
 
@@ -58,7 +58,7 @@ def fetch(url: str) -> str:
     """
     if not _is_allowed(url):
         raise UpdateFailed(
-            f"Prices cannot be fetched from {address_shown(url)}. Use an address that begins with "
+            f"Prices cannot be fetched from {redact_url(url)}. Use an address that begins with "
             "https://."
         )
     try:
@@ -66,14 +66,14 @@ def fetch(url: str) -> str:
             "GET", url, timeout=TIMEOUT, headers={"accept-encoding": "identity"}
         ) as response:
             if response.status_code != 200:
-                raise UpdateFailed(f"{address_shown(url)} answered {response.status_code}.")
+                raise UpdateFailed(f"{redact_url(url)} answered {response.status_code}.")
             return _read_body(response, url).decode()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UpdateFailed(
-            f"{address_shown(url)} cannot be reached: {error or type(error).__name__}"
+            f"{redact_url(url)} cannot be reached: {error or type(error).__name__}"
         ) from error
     except UnicodeDecodeError as error:
-        raise UpdateFailed(f"The document at {address_shown(url)} is not UTF-8 text.") from error
+        raise UpdateFailed(f"The document at {redact_url(url)} is not UTF-8 text.") from error
 
 
 def _is_allowed(url: str) -> bool:
@@ -97,10 +97,10 @@ def _read_body(response: httpx.Response, url: str) -> bytes:
     for piece in response.iter_raw():
         body += piece
         if len(body) > MAX_BYTES:
-            raise UpdateFailed(f"The document at {address_shown(url)} exceeds {MAX_BYTES} bytes.")
+            raise UpdateFailed(f"The document at {redact_url(url)} exceeds {MAX_BYTES} bytes.")
         if time.monotonic() > end:
             raise UpdateFailed(
-                f"The download from {address_shown(url)} took more than {MAX_SECONDS:g} s."
+                f"The download from {redact_url(url)} took more than {MAX_SECONDS:g} s."
             )
     return bytes(body)
 

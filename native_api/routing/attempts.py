@@ -1,35 +1,29 @@
-"""Attempts: one call, tried at one target after the other until one answers.
+"""Makes the attempts of a call: one target after the other, until one answers.
 
 Rules:
-1. A target that may answer next time is asked again after a pause, `retries` times; then comes the
-   next target of the route, then the fallbacks: the request's, else the route's, each a route of
-   its own; then, in the same order, the targets that are a last resort (`routing`). No target has
-   two turns. `verdicts` says what a fault means.
-2. A pause is short, and doubles, with chance in it so that calls do not come back together. The
-   provider's `retry-after` is obeyed; where it is longer than is worth waiting, the next target is
-   better.
-3. A conversation that is too long goes to the route's `context_fallbacks`, and nowhere where it
-   names none.
-4. A target that cannot express the request, that is not usable, or for which the caller's limits
-   have no room, is skipped; if none is left, the first one's reason is the answer. The request is
-   built once for a target, and limits are asked before the target is.
-5. The `AttemptLimits` bounds attempts and the time in which they may begin. A running attempt has
+1. A target whose fault may pass is retried after a pause, `retries` times. Then comes the route's
+   next target, then the fallbacks (the request's, else the route's, each a route of its own), then,
+   in the same order, the degraded targets. Each target is tried once per request, plus its retries.
+   `retry_policy` says what a fault means.
+2. A conversation that is too long goes to the route's `context_fallbacks`; if it has none, the call
+   fails.
+3. A target that cannot express the request, that is not usable, or for which the caller's limits do
+   not suffice, is skipped. If none is left, the first one's reason is the error. The request is
+   built once per target, and limits are reserved before the target is called.
+4. `AttemptLimits` bounds the attempts and the time in which they may begin. A running attempt has
    its target's own timeouts.
-6. Nothing is tried again once a chunk was handed on.
-7. The last provider's error is what the caller sees. Where nobody was asked, since all are out of
-   order or have no place free, it is 503, with the time after which it is worth while.
-8. However a call ends, cancelled too, its place is given back and what it began is closed.
-9. Hedging (`hedging`): two walks over the same targets instead of one. Off unless the route says
-   so.
+5. Nothing is retried once a chunk was handed on.
+6. The caller sees the last provider's error. If no provider was called, because all circuits are
+   open or no slot is free, it is a 503 that says when to try again.
+7. However a call ends, also by cancellation, its slot is released and what it opened is closed.
+8. Hedging (`hedging`): two walks over the same targets instead of one, if the route says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from math import ceil
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -45,69 +39,39 @@ from native_api.exceptions import (
     UpstreamTimeout,
 )
 from native_api.routing import hedging, strategies
+from native_api.routing.call_plan import CallPlan, ReserveLimits, reserve_nothing
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPermit, TargetPool
 from native_api.routing.retry_policy import (
     RetryDecision,
+    add_retry_headers,
     decide_retry,
-    helps_to_retry,
+    pause_before_retry,
     retry_headers,
 )
-from native_api.routing.route import ATTEMPT_LIMITS, AttemptLimits, Route
-from native_api.types import ChatCompletionChunk, ChatRequest, Json, Target, Usage
+from native_api.routing.route import P95, Route
+from native_api.routing.routed_stream import RoutedStream
+from native_api.types import ChatRequest, Json, Target, Usage
 from native_api.upstream import call
 from native_api.upstream.attempt_log import AttemptLog
-
-FIRST_PAUSE: Final = 0.2
-LAST_PAUSE: Final = 5.0
-
-PATIENCE: Final = 10.0
-"""Seconds of a provider's `retry-after` that a call waits where it has no other target."""
-
-PATIENCE_WITH_OTHERS: Final = 1.0
-"""The same where it has."""
+from native_api.upstream.prepared_request import PreparedRequest, fetch_files, prepare
 
 BUSY_SECONDS: Final = 1
-"""`retry-after` where all targets are healthy and have no place free."""
-
-
-@dataclass(slots=True)
-class CallPlan:
-    """What a call may try. `fallbacks` and `context_fallbacks` are asked for routes only when they
-    are needed."""
-
-    route: Route
-    fallbacks: Callable[[], Iterable[Route]] = tuple
-    context_fallbacks: Callable[[], Iterable[Route]] = tuple
-    conversation: int | None = None
-    attempt_limits: AttemptLimits = ATTEMPT_LIMITS
-    caller: str = ""
-    """Who asks, as far as the health of targets is concerned (`Caller.identity`)."""
+"""`retry-after` if all targets are healthy and no slot is free."""
 
 
 class TargetReply(Protocol):
-    """What an attempt brings."""
+    """The result of an attempt."""
 
     @property
     def target(self) -> Target: ...
     @property
     def usage(self) -> Usage | None: ...
-    def unread(self) -> Iterable[Json]:
-        """The deltas that came and were not handed on."""
-
+    def unread_deltas(self) -> Iterable[Json]: ...
     async def aclose(self) -> None: ...
 
 
 ReplyT = TypeVar("ReplyT", bound=TargetReply)
-
-
-ReserveLimits = Callable[[Route, call.PreparedRequest], Awaitable[None]]
-"""Makes sure that the caller may make an attempt with this request. Raises RateLimited,
-BudgetExceeded or DatabaseUnavailable."""
-
-
-async def reserve_nothing(route: Route, prepared: call.PreparedRequest) -> None:
-    """Of callers whom no limit binds."""
 
 
 async def complete(
@@ -117,7 +81,7 @@ async def complete(
     pool: TargetPool,
     reserve: ReserveLimits = reserve_nothing,
 ) -> call.UpstreamCompletion:
-    """The first reply that a target gives. Raises NativeError."""
+    """The first complete reply of a target. Raises NativeError."""
     return await AttemptLoop(chat, plan, attempts, pool, _complete, reserve).run()
 
 
@@ -133,64 +97,28 @@ async def open_stream(
 
 
 async def _complete(
-    prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog
+    prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog
 ) -> call.UpstreamCompletion:
-    completed = await call.complete(prepared, attempts)
-    permit.succeeded()
+    completion = await call.complete(prepared, attempts)
+    permit.record_success()
     permit.release()
-    return completed
+    return completion
 
 
 async def _open_stream(
-    prepared: call.PreparedRequest, permit: TargetPermit, attempts: AttemptLog
+    prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog
 ) -> RoutedStream:
     stream = RoutedStream(await call.open_stream(prepared, attempts), permit)
     try:
-        permit.began()
+        permit.record_first_chunk()
     except BaseException:
         await stream.aclose()
         raise
     return stream
 
 
-class RoutedStream:
-    """A reply's chunks, in batches, and the place at its target that it holds. Iterate once, then
-    `aclose`."""
-
-    def __init__(self, upstream: call.UpstreamStream, permit: TargetPermit) -> None:
-        self.omitted = upstream.omitted
-        self.target = upstream.target
-        self._upstream = upstream
-        self._permit = permit
-
-    @property
-    def usage(self) -> Usage | None:
-        """What the provider has told so far."""
-        return self._upstream.usage
-
-    def unread(self) -> Iterable[Json]:
-        return self._upstream.unread()
-
-    async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
-        try:
-            async for batch in self._upstream:
-                yield batch
-        except ProviderFault as fault:
-            fault.provider = self.target.provider.name
-            self._permit.failed(fault)
-            raise
-        self._permit.succeeded()
-        self._permit.release()
-
-    async def aclose(self) -> None:
-        try:
-            await self._upstream.aclose()
-        finally:
-            self._permit.release()
-
-
 class AttemptLoop(Generic[ReplyT]):
-    """One call under way."""
+    """The attempts of one call. `attempt` makes one of them."""
 
     def __init__(
         self,
@@ -198,7 +126,7 @@ class AttemptLoop(Generic[ReplyT]):
         plan: CallPlan,
         attempts: AttemptLog,
         pool: TargetPool,
-        attempt: Callable[[call.PreparedRequest, TargetPermit, AttemptLog], Awaitable[ReplyT]],
+        attempt: Callable[[PreparedRequest, TargetPermit, AttemptLog], Awaitable[ReplyT]],
         reserve: ReserveLimits = reserve_nothing,
     ) -> None:
         self._chat = chat
@@ -206,226 +134,210 @@ class AttemptLoop(Generic[ReplyT]):
         self._attempts = attempts
         self._pool = pool
         self._attempt = attempt
-        self._reserve_limits = reserve
+        self._reserve = reserve
         self._traits = strategies.RequestTraits(
             bool(chat.get("stream")), plan.conversation, plan.caller
         )
-        self._began = pool.clock()
-        self._tries = 0
+        self._started_at = pool.clock()
+        self._attempt_count = 0
         self._fault: ProviderFault | None = None
-        self._refused: NativeError | None = None
-        self._final = False
-        self._too_long = False
-        self._passed: list[Route] = []
+        self._limit_error: NativeError | None = None
+        self._is_final = False
+        self._is_too_long = False
+        self._visited_routes: list[Route] = []
         self._tried: set[str] = set()
 
     async def run(self) -> ReplyT:
-        """The answer. Raises NativeError."""
-        await self._pool.health.listen()
+        """The first reply. Raises NativeError."""
+        await self._pool.health.pull()
         for route, states in self._routes():
-            answer = await self._try_route(route, states)
-            if answer is not None:
-                self._attempts.target, self._attempts.route = answer.target, route.name
-                return answer
-            if self._final or self._spent():
+            reply = await self._try_route(route, states)
+            if reply is not None:
+                self._attempts.target, self._attempts.route = reply.target, route.name
+                return reply
+            if self._is_final or self._is_exhausted():
                 break
-        raise self._refusal()
+        raise self._error()
 
     def _routes(self) -> Iterator[tuple[Route, frozenset[TargetState]]]:
-        """The route, its fallbacks, then the last resorts of both. Those for long conversations
-        once it is found to be one."""
-        ahead, at_fallbacks, at_longer = deque([self._plan.route]), False, False
-        while ahead:
-            route = ahead.popleft()
-            self._passed.append(route)
+        """The route and its fallbacks, then the degraded targets of both.
+
+        Once the conversation turns out to be too long, the context fallbacks replace the others.
+        """
+        queue, took_fallbacks, took_context_fallbacks = deque([self._plan.route]), False, False
+        while queue:
+            route = queue.popleft()
+            self._visited_routes.append(route)
             yield route, strategies.AVAILABLE
-            if self._too_long and not at_longer:
-                at_fallbacks = at_longer = True
-                self._passed, ahead = [], deque(self._plan.context_fallbacks())
-            elif not ahead and not at_fallbacks:
-                at_fallbacks, ahead = True, deque(self._plan.fallbacks())
-        for route in self._passed:
+            if self._is_too_long and not took_context_fallbacks:
+                took_fallbacks = took_context_fallbacks = True
+                self._visited_routes, queue = [], deque(self._plan.context_fallbacks())
+            elif not queue and not took_fallbacks:
+                took_fallbacks, queue = True, deque(self._plan.fallbacks())
+        for route in self._visited_routes:
             yield route, strategies.DEGRADED
-        if self._too_long and not at_longer:
+        if self._is_too_long and not took_context_fallbacks:
             for route in self._plan.context_fallbacks():
                 yield route, strategies.AVAILABLE
 
     async def _try_route(self, route: Route, states: frozenset[TargetState]) -> ReplyT | None:
-        """The route's answer; None where no target of it gives one."""
+        """The route's first reply; None if no target of it gives one."""
         targets = strategies.candidates(route, self._pool, self._traits, self._tried, states)
-        delay = hedging.delay(route, self._pool.speeds, self._traits.stream)
+        delay = hedging.hedge_delay(route, self._pool.latency, self._traits.stream)
         if delay is None:
             return await self._walk(route, targets)
-        return await hedging.race(lambda: self._walk(route, targets), delay, self._lose)
+        return await hedging.race(lambda: self._walk(route, targets), delay, self._discard)
 
     async def _walk(self, route: Route, targets: Iterator[Target]) -> ReplyT | None:
-        """The first answer from one target after the other. Two walks may share the targets."""
+        """The first reply of one target after the other. Two walks may share the targets."""
         for target in targets:
-            if self._spent():
+            if self._is_exhausted():
                 return None
             prepared = await self._prepare(route, target)
             permit = await self._pool.admit(target, self._plan.caller) if prepared else None
             if prepared is None or permit is None:
                 continue
-            outcome = await self._ask(route, permit, prepared)
+            outcome = await self._try_target(route, permit, prepared)
             if not isinstance(outcome, RetryDecision):
                 return outcome
-            if outcome in (RetryDecision.NEVER, RetryDecision.LONGER):
+            if outcome in (RetryDecision.FAIL, RetryDecision.LONGER_CONTEXT):
                 return None
         return None
 
-    async def _prepare(self, route: Route, target: Target) -> call.PreparedRequest | None:
-        """The request for this target, with room for it in the caller's limits; None if the target
-        cannot take it or there is no room.
+    async def _prepare(self, route: Route, target: Target) -> PreparedRequest | None:
+        """The request for this target, reserved in the caller's limits.
 
-        Files are fetched only for callers who have room for the rest.
+        Returns None if the target cannot express it or the limits do not suffice. Files are fetched
+        only if the limits suffice for the rest.
         """
         try:
-            prepared = call.prepare(self._chat, target)
-            await self._reserve_limits(route, prepared)
+            prepared = prepare(self._chat, target)
+            await self._reserve(route, prepared)
             if not prepared.wire:
-                prepared = await call.fetch_files(self._chat, target)
-                await self._reserve_limits(route, prepared)
+                prepared = await fetch_files(self._chat, target)
+                await self._reserve(route, prepared)
         except UnsupportedField as reason:
             self._attempts.skipped.append((target, reason))
             return None
-        except (RateLimited, BudgetExceeded, DatabaseUnavailable) as refusal:
-            self._refused = self._refused or refusal
+        except (RateLimited, BudgetExceeded, DatabaseUnavailable) as error:
+            self._limit_error = self._limit_error or error
             return None
         return prepared
 
-    async def _ask(
-        self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest
+    async def _try_target(
+        self, route: Route, permit: TargetPermit, prepared: PreparedRequest
     ) -> ReplyT | RetryDecision:
-        """The target's answer, asked for again where that is worth while; else what to do without
-        it."""
-        again = 0
+        """The target's reply, with retries; else what to do next."""
+        retries = 0
         try:
             while True:
                 try:
-                    return await self._once(route, permit, prepared)
+                    return await self._try_once(route, permit, prepared)
                 except ProviderFault as fault:
-                    decision, pause = self._note_fault(route, permit, fault, again)
+                    decision, pause = self._record_fault(route, permit, fault, retries)
                 if pause is None:
                     break
                 await self._pool.sleep(pause)
-                again += 1
+                retries += 1
         except ProviderUnusable as reason:
             self._attempts.skipped.append((permit.target, reason))
-            decision = RetryDecision.ELSEWHERE
+            decision = RetryDecision.NEXT_TARGET
         except BaseException:
             permit.release()
             raise
         permit.release()
         return decision
 
-    async def _once(
-        self, route: Route, permit: TargetPermit, prepared: call.PreparedRequest
+    async def _try_once(
+        self, route: Route, permit: TargetPermit, prepared: PreparedRequest
     ) -> ReplyT:
         attempts, target, clock = self._attempts, permit.target, self._pool.clock
-        self._tries += 1
+        self._attempt_count += 1
         attempts.target, attempts.route = target, route.name
-        began = clock()
+        started_at = clock()
         try:
-            answer = await self._attempt(prepared, permit, attempts)
+            reply = await self._attempt(prepared, permit, attempts)
         except asyncio.CancelledError:
             if attempts.target is not target:
                 attempts.hedged.append((target, None))
             raise
         except UpstreamTimeout:
-            self._measure(route, target, clock() - began)
+            self._record_latency(route, target, clock() - started_at)
             raise
         try:
-            self._measure(route, target, clock() - began)
+            self._record_latency(route, target, clock() - started_at)
         except BaseException:
-            await answer.aclose()
+            await reply.aclose()
             raise
         attempts.target = target
-        return answer
+        return reply
 
-    def _measure(self, route: Route, target: Target, seconds: float) -> None:
+    def _record_latency(self, route: Route, target: Target, seconds: float) -> None:
         if route.strategy == "fastest":
-            self._pool.speeds.add(target.key, self._traits.stream, seconds)
-        if route.hedge_after == "p95":
-            self._pool.speeds.add_to_route(route.name, self._traits.stream, seconds)
+            self._pool.latency.add(target.key, self._traits.stream, seconds)
+        if route.hedge_after == P95:
+            self._pool.latency.add_to_route(route.name, self._traits.stream, seconds)
 
-    async def _lose(self, answer: ReplyT) -> None:
-        """An answer that came second."""
-        self._attempts.hedged.append((answer.target, answer.usage, *answer.unread()))
-        await answer.aclose()
+    async def _discard(self, reply: ReplyT) -> None:
+        """Close the reply that lost a race, and note it for the usage record."""
+        self._attempts.hedged.append((reply.target, reply.usage, *reply.unread_deltas()))
+        await reply.aclose()
 
-    # --- what went wrong ---------------------------------------------------------------------------------------
+    # --- faults and limits ---------------------------------------------------------------------
 
-    def _note_fault(
-        self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int
+    def _record_fault(
+        self, route: Route, permit: TargetPermit, fault: ProviderFault, retries: int
     ) -> tuple[RetryDecision, float | None]:
-        """Note a fault: what it means, and the seconds after which the same target is asked again;
-        None where it is not."""
+        """Note a fault. Returns what it means, and the pause before the same target is retried;
+        None if it is not."""
         fault.provider = permit.target.provider.name
         decision = decide_retry(fault)
         self._fault = fault
-        self._final = self._final or decision is RetryDecision.NEVER
-        self._too_long = self._too_long or decision is RetryDecision.LONGER
-        callable_still = permit.failed(fault)
+        self._is_final = self._is_final or decision is RetryDecision.FAIL
+        self._is_too_long = self._is_too_long or decision is RetryDecision.LONGER_CONTEXT
+        is_callable = permit.record_failure(fault)
         if (
-            decision is not RetryDecision.AGAIN
-            or again >= permit.target.retries
-            or not callable_still
-            or self._spent()
+            decision is not RetryDecision.SAME_TARGET
+            or retries >= permit.target.retries
+            or not is_callable
+            or self._is_exhausted()
         ):
             return decision, None
-        return decision, self._pause(route, permit, fault, again)
+        return decision, self._pause(route, fault, retries)
 
-    def _pause(
-        self, route: Route, permit: TargetPermit, fault: ProviderFault, again: int
-    ) -> float | None:
-        pause = fault.retry_after
-        if pause is None:
-            pause = min(FIRST_PAUSE * 2**again, LAST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-        others = (
-            strategies.following(route, self._pool, self._traits, self._tried, strategies.AVAILABLE)
-            is not None
+    def _pause(self, route: Route, fault: ProviderFault, retries: int) -> float | None:
+        other = strategies.next_target(
+            route, self._pool, self._traits, self._tried, strategies.AVAILABLE
         )
-        worth_while = pause <= (PATIENCE_WITH_OTHERS if others else PATIENCE)
-        return (
-            pause
-            if worth_while and self._elapsed() + pause < self._plan.attempt_limits.seconds
-            else None
-        )
+        pause = pause_before_retry(fault, retries, has_other_targets=other is not None)
+        if pause is None or self._elapsed() + pause >= self._plan.attempt_limits.seconds:
+            return None
+        return pause
 
     def _elapsed(self) -> float:
-        return self._pool.clock() - self._began
+        return self._pool.clock() - self._started_at
 
-    def _spent(self) -> bool:
-        return (
-            self._tries >= self._plan.attempt_limits.attempts
-            or self._elapsed() >= self._plan.attempt_limits.seconds
-        )
+    def _is_exhausted(self) -> bool:
+        """Whether no further attempt may begin."""
+        limits = self._plan.attempt_limits
+        return self._attempt_count >= limits.attempts or self._elapsed() >= limits.seconds
 
-    def _refusal(self) -> Exception:
-        """Why there is no answer: the last provider's word, else ours."""
+    def _error(self) -> Exception:
+        """Why there is no reply: the last provider's error, else our own."""
         if self._fault is not None:
-            return _with_retry_headers(self._fault)
-        if self._refused is not None:
-            return self._refused
-        targets = [target for route in self._passed for target in route.targets]
+            return add_retry_headers(self._fault)
+        if self._limit_error is not None:
+            return self._limit_error
+        targets = [target for route in self._visited_routes for target in route.targets]
         skipped = self._attempts.skipped
         if skipped and {target.key for target in targets} <= {target.key for target, _ in skipped}:
             return skipped[0][1]
         return self._unavailable(targets)
 
     def _unavailable(self, targets: Iterable[Target]) -> NativeError:
-        seconds = ceil(self._pool.health.wait_for(targets, self._plan.caller) or BUSY_SECONDS)
+        wait = self._pool.health.seconds_until_half_open(targets, self._plan.caller)
+        seconds = ceil(wait or BUSY_SECONDS)
         return NoTargetAvailable(
             f"No provider can serve this model right now. Try again in {seconds} s.",
             headers=retry_headers(seconds),
         )
-
-
-def _with_retry_headers(fault: ProviderFault) -> ProviderFault:
-    """The fault, with what helps the client to decide when to come back."""
-    if not helps_to_retry(fault):
-        fault.headers["x-should-retry"] = "false"
-    if fault.retry_after is not None:
-        fault.headers["retry-after"] = str(ceil(fault.retry_after))
-    return fault

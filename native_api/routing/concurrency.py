@@ -1,15 +1,14 @@
-"""How many requests of this process are under way at each target, and the short queue where that is
-limited.
+"""Limits how many requests of this process each target gets at a time, with a short queue.
 
 Rules:
-1. MAX_CONCURRENCY counts per process: counting over all of them would cost each call a round trip,
-   and a slot of a process that died would have to be waited for. With N processes a target gets at
-   most N times as many.
-2. Where no place is free a call waits its turn, first come first served, for `QUEUE_SECONDS` at the
-   most; no more wait than there are places. The others go to the next target at once.
-3. A place that becomes free is handed to the first who waits: nobody who comes later gets it.
-4. A place is given back exactly once, however its call ends. Calls of several event loops, in their
-   threads, may share a target.
+1. MAX_CONCURRENCY counts per process: counting over all processes would cost each call a round
+   trip, and a slot of a process that died would have to time out. With N processes a target gets
+   at most N times as many requests.
+2. If no slot is free, a call waits, first come first served, for `QUEUE_SECONDS` at most. No more
+   calls wait than there are slots; the others go to the next target at once.
+3. A slot that becomes free is handed to the first waiter: no later call can take it.
+4. A slot is released exactly once, however its call ends. Calls on several event loops, each in its
+   own thread, may share a target.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ QUEUE_SECONDS: Final = 0.5
 
 
 class Waiter:
-    """One who waits."""
+    """A call that waits for a slot."""
 
-    __slots__ = ("_loop", "come", "future")
+    __slots__ = ("_loop", "future", "has_slot")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self._loop.create_future()
-        self.come = False
+        self.has_slot = False
 
-    def call(self) -> bool:
-        """From any thread, once. False where whoever waited is gone with their event loop."""
-        self.come = True
+    def hand_over_slot(self) -> bool:
+        """Called once, from any thread. Returns False if the waiter's event loop is closed."""
+        self.has_slot = True
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
@@ -49,28 +48,28 @@ class Waiter:
 
 
 class ConcurrencyLimiter:
-    """`taken` has the number of requests under way at each target, by its key; nothing where there
-    are none."""
+    """`in_use` has the number of requests under way by `Target.key`; no entry means none."""
 
     def __init__(self, queue_seconds: float = QUEUE_SECONDS) -> None:
-        self.taken: dict[str, int] = {}
+        self.in_use: dict[str, int] = {}
         self._queue_seconds = queue_seconds
         self._queues: dict[str, deque[Waiter]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Nothing of the parent's is under way in the child."""
+        """None of the parent's requests are under way in the child."""
         self._lock = threading.Lock()
-        self.taken.clear()
+        self.in_use.clear()
         self._queues.clear()
 
-    async def take(self, target: Target) -> bool:
-        """Take a place, waiting for it where that is worth while. False where there is none."""
+    async def acquire(self, target: Target) -> bool:
+        """Take a slot, waiting for one if the queue is short enough. Returns False if there is
+        none."""
         key, limit = target.key, target.max_concurrency
         with self._lock:
-            taken = self.taken.get(key, 0)
-            if limit is None or taken < limit:
-                self.taken[key] = taken + 1
+            in_use = self.in_use.get(key, 0)
+            if limit is None or in_use < limit:
+                self.in_use[key] = in_use + 1
                 return True
             queue = self._queues.setdefault(key, deque())
             if len(queue) >= limit:
@@ -86,37 +85,37 @@ class ConcurrencyLimiter:
             async with asyncio.timeout(self._queue_seconds):
                 await waiter.future
         except TimeoutError:
-            return self._leave(key, waiter)
+            return self._stop_waiting(key, waiter)
         except BaseException:
-            if self._leave(key, waiter):
-                self.give_back(key)
+            if self._stop_waiting(key, waiter):
+                self.release(key)
             raise
         return True
 
-    def _leave(self, key: str, waiter: Waiter) -> bool:
-        """Wait no longer. Whether the turn came at the last moment."""
+    def _stop_waiting(self, key: str, waiter: Waiter) -> bool:
+        """Leave the queue. Returns whether the waiter got a slot at the last moment."""
         with self._lock:
-            if not waiter.come:
+            if not waiter.has_slot:
                 self._queues[key].remove(waiter)
                 self._drop_if_empty(key)
-            return waiter.come
+            return waiter.has_slot
 
-    def give_back(self, key: str) -> None:
+    def release(self, key: str) -> None:
         with self._lock:
-            if self._hand_on(key):
+            if self._hand_over_slot(key):
                 return
-            if self.taken[key] > 1:
-                self.taken[key] -= 1
+            if self.in_use[key] > 1:
+                self.in_use[key] -= 1
             else:
-                del self.taken[key]
+                del self.in_use[key]
 
-    def _hand_on(self, key: str) -> bool:
-        """Give a place to the first who waits. False where nobody does."""
+    def _hand_over_slot(self, key: str) -> bool:
+        """Give a slot to the first waiter. Returns False if there is none."""
         queue = self._queues.get(key)
         while queue:
             waiter = queue.popleft()
             self._drop_if_empty(key)
-            if waiter.call():
+            if waiter.hand_over_slot():
                 return True
         return False
 

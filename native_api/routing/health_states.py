@@ -1,5 +1,7 @@
-"""What can be wrong with a target, and how processes tell each other. Values and a protocol;
-`health` says what they mean."""
+"""The values of target health: incidents, states, and how processes share incidents.
+
+Only values and a protocol; the rules are in `health`.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,19 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal, Protocol
 
-Kind = Literal["failing", "limited", "refused"]
-KINDS: Final[tuple[Kind, ...]] = ("failing", "limited", "refused")
+IncidentKind = Literal["circuit_open", "rate_limited", "auth_failed"]
+INCIDENT_KINDS: Final[tuple[IncidentKind, ...]] = ("circuit_open", "rate_limited", "auth_failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`until` is in seconds since 1970, `level` counts cool-downs in a row from 0, `code` is the
-    error's, for people."""
+    """What is wrong with a target or provider.
 
-    kind: Kind
+    `until` is in Unix seconds, `level` counts consecutive cool-downs from 0, `code` is the error's
+    code, for operators.
+    """
+
+    kind: IncidentKind
     until: float
     level: int = 0
     code: str = ""
@@ -32,34 +37,38 @@ class TargetState(IntEnum):
     OPEN = 3
 
 
-class SharedState(Protocol):
-    """Where processes tell each other what they found. Nothing here raises; what cannot be shared
-    stays local."""
+class SharedHealth(Protocol):
+    """Shares incidents between processes. Nothing here raises; what cannot be shared stays local.
 
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
-        """What others told since the last time; None for a trouble that is over. Asks at most once
-        a second."""
+    Names are health names: `Target.key` or `Provider.identity`.
+    """
 
-    def tell(self, name: str, incident: Incident | None) -> None:
-        """Pass it on, some time soon. Ends this process's claim to a trial of `name`."""
+    async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
+        """What other processes published since the last pull; None for an incident that ended.
 
-    def give_up(self, name: str) -> None:
-        """End this process's claim to a trial of `name`: it has shown nothing."""
+        Reads at most once a second.
+        """
+
+    def publish(self, name: str, incident: Incident | None) -> None:
+        """Publish soon, without waiting. Also ends this process's claim to `name`."""
+
+    def withdraw(self, name: str) -> None:
+        """End this process's claim to `name`: its half-open call was inconclusive."""
 
     async def claim(self, name: str, seconds: float) -> bool:
-        """Whether the trial of `name` is this process's."""
+        """Whether this process may make the half-open call of `name`."""
 
 
-class NotShared:
-    """For one process alone."""
+class UnsharedHealth:
+    """For a single process."""
 
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
+    async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         return {}
 
-    def tell(self, name: str, incident: Incident | None) -> None:
+    def publish(self, name: str, incident: Incident | None) -> None:
         pass
 
-    def give_up(self, name: str) -> None:
+    def withdraw(self, name: str) -> None:
         pass
 
     async def claim(self, name: str, seconds: float) -> bool:

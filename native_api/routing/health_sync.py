@@ -1,351 +1,268 @@
-"""What processes and machines tell each other through Django's cache: the health of targets, the
-tiers of conversations.
+"""Shares the health of targets between processes and machines through Django's cache.
 
 Rules:
-1. Nothing here is waited for by the event loop, and hardly anything by a call: what is found is
-   passed on behind it, what others found is asked for at most once a second, behind it too. Only
-   where nobody asked for `STALE` seconds does a call wait for the answer, `GLANCE` at the most, and
-   for a claim to a trial, which one call in a cool-down makes.
-2. One small key changes whenever anything does, so that there is mostly only that to read.
-3. A cache that fails or hangs costs nothing but sharing: the state is local until it is back, and
-   what could not be told is told then. One warning a minute. What is lost there (a flush) is not
-   lost here.
-4. A cache in the memory of this process, or none, is not used at all: there is nobody to tell.
-5. Claims are made with `cache.add`, which is one step in Redis, Memcached and the database cache.
-   In Django's file cache it is two, so there two processes may try at the same moment.
+1. The event loop never waits for the cache, and a call hardly ever does: incidents are published in
+   the background, and other processes' incidents are pulled at most once a second, in the
+   background too. A call waits only if nobody has pulled for `STALE_SECONDS`, for
+   `MAX_PULL_WAIT_SECONDS` at most, and for the claim to a half-open call, which one call per
+   cool-down makes.
+2. One small key changes whenever anything does, so mostly only that one is read.
+3. If the cache is down, processes just stop sharing: the state is local until it is back, and what
+   could not be published is published then. What is lost in the cache (a flush) is not lost here.
+4. Claims are made with `cache.add`, which is atomic in Redis, Memcached and the database cache. In
+   Django's file cache it is not, so two processes may call a half-open target at the same moment.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from django.conf import settings
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
 from native_api import background
-from native_api.logs import get_logger
-from native_api.routing.circuit import FORGOTTEN_AFTER
-from native_api.routing.health_states import KINDS, Incident
+from native_api.routing import shared_cache
+from native_api.routing.circuit import MAX_INCIDENT_AGE_SECONDS
+from native_api.routing.health_states import INCIDENT_KINDS, Incident
 from native_api.routing.pool import TargetPool
+from native_api.routing.shared_cache import ALIAS, SharedCache, digest, process_cache
 
-T = TypeVar("T")
+CHANGE_KEY: Final = "native_api.health.changed"
 
-logger = get_logger("native_api.routing")
+PULL_INTERVAL_SECONDS: Final = 1.0
+STALE_SECONDS: Final = 5.0
+MAX_PULL_WAIT_SECONDS: Final = 0.05
 
-IN_PROCESS: Final = frozenset(
-    {"django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache"}
-)
-ALIAS: Final = "default"
-CHANGED: Final = "native_api.health.changed"
-
-EVERY: Final = 1.0
-"""Seconds between two questions."""
-
-STALE: Final = 5.0
-GLANCE: Final = 0.05
-PATIENCE: Final = 1.0
-RETRY: Final = 2.0
-WARN_EVERY: Final = 60.0
-
-TIER_SECONDS: Final = 24 * 3600
-"""How long a conversation's tier is remembered after it was last used."""
-
-TIERS_KEPT: Final = 10_000
-
-OVER: Final = ("over", 0.0, 0, "")
-"""How the end of a trouble is written. A key that is missing says nothing."""
-
-_threads: Final = background.Threads("native-api-shared", 2)
+ENDED: Final = ("ended", 0.0, 0, "")
+"""How the end of an incident is stored. A missing key means nothing."""
 
 
 class HealthSync:
-    """`incidents.SharedState` over Django's cache, for all threads and event loops of the
-    process."""
+    """`SharedHealth` over Django's cache, for all threads and event loops of the process."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._tiers: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._warned_at = float("-inf")
-        self.start_anew()
+    def __init__(self, cache: SharedCache) -> None:
+        self._cache = cache
+        self._clock = cache.clock
+        self.reset()
 
-    def start_anew(self) -> None:
-        """In a new process, or with another cache."""
+    def reset(self) -> None:
+        """Start again, in a new process or with another cache."""
         self._lock = threading.Lock()
-        self._untold: dict[str, Incident | None] = {}
-        self._to_release: set[str] = set()
-        self._seen: dict[str, Any] = {}
-        self._change: Any = None
-        self._asked_for = 0
-        self._asked_at = float("-inf")
-        self._question: Future[None] | None = None
-        self._news: dict[str, Incident | None] = {}
-        self._telling: Future[None] | None = None
-        self._telling_since = 0.0
-        self._use_again_at = float("-inf")
-        self._alone: bool | None = None
+        self._unpublished: dict[str, Incident | None] = {}
+        self._claims_to_release: set[str] = set()
+        self._publishing: Future[None] | None = None
+        self._publishing_since = 0.0
+        self._last_values: dict[str, Any] = {}
+        """Name -> what was read or written last."""
+        self._last_change: Any = None
+        self._last_name_count = 0
+        self._pulled_at = float("-inf")
+        self._pulling: Future[None] | None = None
+        self._pulled: dict[str, Incident | None] = {}
 
-    def is_alone(self) -> bool:
-        """Whether there is no cache to share."""
-        if self._alone is None:
-            self._alone = settings.CACHES.get(ALIAS, {}).get("BACKEND") in IN_PROCESS
-        return self._alone
+    # --- pulling -------------------------------------------------------------------------------
 
-    def _usable(self) -> bool:
-        return not self.is_alone() and self._clock() >= self._use_again_at
-
-    # --- asking ------------------------------------------------------------------------------------------------
-
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
-        """What others told since the last time."""
-        if not self._usable():
+    async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
+        """What other processes published since the last pull."""
+        if not self._cache.is_usable():
             return {}
-        if self._untold and self._telling is None:
-            self._tell_all()
-        await self._keep_asking(names)
-        return self._take_news()
+        if self._unpublished and self._publishing is None:
+            self._start_publishing()
+        await self._start_pulling(names)
+        return self._take_pulled()
 
-    async def _keep_asking(self, names: Iterable[str]) -> None:
-        silence, question = self._clock() - self._asked_at, self._question
-        if question is not None and not question.done():
-            if silence > PATIENCE:
-                self._question = None
-                self._hangs()
-        elif silence >= EVERY:
-            self._asked_at = self._clock()
-            self._question = _threads.submit(self._ask, tuple(names))
-            if silence >= STALE:
-                await _threads.glance(GLANCE, self._question)
+    async def _start_pulling(self, names: Iterable[str]) -> None:
+        age, pulling = self._clock() - self._pulled_at, self._pulling
+        if pulling is not None and not pulling.done():
+            if age > shared_cache.CACHE_TIMEOUT_SECONDS:
+                self._pulling = None
+                self._cache.on_timeout()
+        elif age >= PULL_INTERVAL_SECONDS:
+            self._pulled_at = self._clock()
+            self._pulling = shared_cache.threads.submit(self._read, tuple(names))
+            if age >= STALE_SECONDS:
+                await shared_cache.threads.wait_briefly(MAX_PULL_WAIT_SECONDS, self._pulling)
 
-    def _take_news(self) -> Mapping[str, Incident | None]:
-        """What came in, however late."""
-        if not self._news:
+    def _take_pulled(self) -> Mapping[str, Incident | None]:
+        """What has been read, however late."""
+        if not self._pulled:
             return {}
         with self._lock:
-            news, self._news = self._news, {}
-        return news
+            pulled, self._pulled = self._pulled, {}
+        return pulled
 
-    def ask_now(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
-        """`changes` for synchronous callers that can wait, such as the admin."""
-        if self._usable():
+    def pull_now(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
+        """`pull` for synchronous callers that can wait, such as the admin."""
+        if self._cache.is_usable():
             try:
-                _threads.result(PATIENCE, self._ask, tuple(names))
-            except background.HangingCall:
-                self._hangs(leave_behind=False)
-        return self._take_news()
+                shared_cache.threads.run_sync(
+                    shared_cache.CACHE_TIMEOUT_SECONDS, self._read, tuple(names)
+                )
+            except background.CallTimeout:
+                self._cache.on_timeout(replace_threads=False)
+        return self._take_pulled()
 
-    def _ask(self, names: tuple[str, ...]) -> None:
+    def _read(self, names: tuple[str, ...]) -> None:
         cache = caches[ALIAS]
         try:
-            change = cache.get(CHANGED)
-            if change == self._change and len(names) == self._asked_for:
+            change = cache.get(CHANGE_KEY)
+            if change == self._last_change and len(names) == self._last_name_count:
                 return
-            found = cache.get_many([_key(name) for name in names])
+            values = cache.get_many([_key(name) for name in names])
         except Exception as error:  # each cache backend has exceptions of its own
-            self._fails(error)
+            self._cache.on_error(error)
             return
-        self._change, self._asked_for = change, len(names)
+        self._last_change, self._last_name_count = change, len(names)
         with self._lock:
             for name in names:
-                value = found.get(_key(name))
+                value = values.get(_key(name))
                 if self._is_new(name, value):
-                    self._seen[name] = value
-                    self._news[name] = _trouble(value)
+                    self._last_values[name] = value
+                    self._pulled[name] = _incident(value)
 
     def _is_new(self, name: str, value: Any) -> bool:
-        """Whether it differs from what was read or told last."""
+        """Whether it differs from what was read or written last."""
         return (
             value is not None
-            and name not in self._untold
-            and self._seen.get(name) != value
-            and _is_sound(value)
+            and name not in self._unpublished
+            and self._last_values.get(name) != value
+            and _is_valid(value)
         )
 
-    # --- telling -----------------------------------------------------------------------------------------------
+    # --- publishing ----------------------------------------------------------------------------
 
-    def tell(self, name: str, incident: Incident | None) -> None:
-        if self.is_alone():
+    def publish(self, name: str, incident: Incident | None) -> None:
+        """Publish soon, without waiting. Also ends this process's claim to `name`."""
+        if self._cache.is_unshared():
             return
         with self._lock:
-            self._untold[name] = incident
-            self._to_release.add(name)
-        self._tell_all()
+            self._unpublished[name] = incident
+            self._claims_to_release.add(name)
+        self._start_publishing()
 
-    def give_up(self, name: str) -> None:
-        if self.is_alone():
+    def withdraw(self, name: str) -> None:
+        """End this process's claim to `name`."""
+        if self._cache.is_unshared():
             return
         with self._lock:
-            self._to_release.add(name)
-        self._tell_all()
+            self._claims_to_release.add(name)
+        self._start_publishing()
 
-    def _tell_all(self) -> None:
-        """Start telling, unless that is under way already: it goes on until there is nothing
-        left."""
+    def _start_publishing(self) -> None:
+        """Start to publish, unless that is under way: it goes on until nothing is left."""
         with self._lock:
-            telling = self._telling
-            if telling is not None and not telling.done():
-                if self._clock() - self._telling_since > PATIENCE:
-                    self._telling = None
-                    self._hangs()
+            publishing = self._publishing
+            if publishing is not None and not publishing.done():
+                if self._clock() - self._publishing_since > shared_cache.CACHE_TIMEOUT_SECONDS:
+                    self._publishing = None
+                    self._cache.on_timeout()
                 return
-            if self._usable():
-                self._telling_since = self._clock()
-                self._telling = _threads.submit(self._tell)
+            if self._cache.is_usable():
+                self._publishing_since = self._clock()
+                self._publishing = shared_cache.threads.submit(self._publish_all)
 
-    def _tell(self) -> None:
+    def _publish_all(self) -> None:
         while True:
             with self._lock:
-                told, self._untold = self._untold, {}
-                released, self._to_release = self._to_release, set()
-                if not told and not released:
-                    self._telling = None
+                incidents, self._unpublished = self._unpublished, {}
+                released, self._claims_to_release = self._claims_to_release, set()
+                if not incidents and not released:
+                    self._publishing = None
                     return
             try:
-                self._write(told, released)
+                self._write(incidents, released)
             except Exception as error:  # each cache backend has exceptions of its own
                 with self._lock:
-                    self._untold = {**told, **self._untold}
-                    self._telling = None
-                self._fails(error)
+                    self._unpublished = {**incidents, **self._unpublished}
+                    self._publishing = None
+                self._cache.on_error(error)
                 return
 
-    def _write(self, told: Mapping[str, Incident | None], released: Iterable[str]) -> None:
+    def _write(self, incidents: Mapping[str, Incident | None], released: Iterable[str]) -> None:
         cache = caches[ALIAS]
-        for name, incident in told.items():
-            value = (
-                OVER
-                if incident is None
-                else (incident.kind, incident.until, incident.level, incident.code)
-            )
-            self._seen[name] = value
-            cache.set(_key(name), value, FORGOTTEN_AFTER)
-        if told:
-            cache.set(CHANGED, os.urandom(8).hex(), None)
-        cache.delete_many([_claim(name) for name in released])
+        for name, incident in incidents.items():
+            value = self._last_values[name] = _value(incident)
+            cache.set(_key(name), value, MAX_INCIDENT_AGE_SECONDS)
+        if incidents:
+            cache.set(CHANGE_KEY, os.urandom(8).hex(), None)
+        cache.delete_many([_claim_key(name) for name in released])
 
-    # --- claims ------------------------------------------------------------------------------------------------
+    # --- claims --------------------------------------------------------------------------------
 
     async def claim(self, name: str, seconds: float) -> bool:
-        """Whether the trial is this process's: where the cache cannot say, it is."""
-        return bool(await self._asked(True, _claimed, name, seconds))
-
-    async def _asked(self, otherwise: T, question: Callable[..., T], *args: Any) -> T:
-        if not self._usable():
-            return otherwise
-        try:
-            return await _threads.run(PATIENCE, question, *args)
-        except background.HangingCall:
-            self._hangs(leave_behind=False)
-        except Exception as error:  # each cache backend has exceptions of its own
-            self._fails(error)
-        return otherwise
-
-    # --- tiers -------------------------------------------------------------------------------------------------
-
-    async def raised(self, conversation: str, tier: int, highest: int) -> int:
-        """The highest tier that was told for this conversation, the present one included. Best
-        effort, kept for a day."""
-        name = _digest(conversation)
-        known, until = self._tiers.get(name, (0, 0.0))
-        tier = max(tier, known if until > self._clock() else 0)
-        if not self.is_alone():
-            tier = max(tier, await self._asked(tier, _raised, name, tier, highest))
-        self._tiers[name] = (tier, self._clock() + TIER_SECONDS)
-        self._tiers.move_to_end(name)
-        while len(self._tiers) > TIERS_KEPT:
-            self._tiers.popitem(last=False)
-        return tier
-
-    # --- a cache that is out of order --------------------------------------------------------------------------
-
-    def _hangs(self, leave_behind: bool = True) -> None:
-        if leave_behind:
-            _threads.leave_behind()
-        self._fails(background.HangingCall(f"no answer in {PATIENCE:g} s"))
-
-    def _fails(self, error: Exception) -> None:
-        now = self._clock()
-        self._use_again_at = now + RETRY
-        if now - self._warned_at > WARN_EVERY:
-            self._warned_at = now
-            told = f"{type(error).__name__}: {error}"[:200]
-            logger.warning(
-                "The cache cannot be used (%s); what targets are out of order, each process finds out by itself.",
-                told,
-            )
+        """Whether this process may make the half-open call: yes if the cache does not answer."""
+        return await self._cache.ask(True, _claim, name, seconds)
 
 
-def _claimed(name: str, seconds: float) -> bool:
-    return bool(caches[ALIAS].add(_claim(name), 1, seconds))
-
-
-def _raised(name: str, tier: int, highest: int) -> int:
-    cache, key = caches[ALIAS], f"native_api.tier.{name}"
-    told = 0 if tier >= highest else cache.get(key)
-    tier = max(tier, told if isinstance(told, int) else 0)
-    cache.set(key, min(tier, highest), TIER_SECONDS)
-    return min(tier, highest)
+def _claim(name: str, seconds: float) -> bool:
+    return bool(caches[ALIAS].add(_claim_key(name), 1, seconds))
 
 
 def _key(name: str) -> str:
-    """Names may hold anything, cache keys may not."""
-    return f"native_api.health.{_digest(name)}"
+    return f"native_api.health.{digest(name)}"
 
 
-def _claim(name: str) -> str:
-    return f"native_api.trial.{_digest(name)}"
+def _claim_key(name: str) -> str:
+    return f"native_api.claim.{digest(name)}"
 
 
-def _digest(name: str) -> str:
-    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+# --- stored values -----------------------------------------------------------------------------
 
 
-def _is_sound(value: Any) -> bool:
-    """Whether this version can read it."""
+def _value(incident: Incident | None) -> tuple[str, float, int, str]:
+    if incident is None:
+        return ENDED
+    return incident.kind, incident.until, incident.level, incident.code
+
+
+def _incident(value: Any) -> Incident | None:
+    return None if tuple(value) == ENDED else Incident(*value)
+
+
+def _is_valid(value: Any) -> bool:
+    """Whether this version can read the value."""
     return (
         isinstance(value, tuple | list)
         and len(value) == 4
-        and (value[0] in KINDS or tuple(value) == OVER)
+        and (value[0] in INCIDENT_KINDS or tuple(value) == ENDED)
         and isinstance(value[1], float)
         and isinstance(value[2], int)
         and isinstance(value[3], str)
     )
 
 
-def _trouble(value: Any) -> Incident | None:
-    return None if tuple(value) == OVER else Incident(*value)
+# --- this process ------------------------------------------------------------------------------
+
+health_sync: Final = HealthSync(process_cache)
+target_pool: Final = TargetPool(health_sync)
 
 
-# --- the process's own -------------------------------------------------------------------------------------
+def refresh_health() -> None:
+    """Take over what other processes published, now. For synchronous callers."""
+    target_pool.health.apply(health_sync.pull_now(target_pool.health.watched_names()))
 
-sync: Final = HealthSync()
-pool: Final = TargetPool(sync)
 
-
-def hear() -> None:
-    """Take what others told, now. For synchronous callers."""
-    pool.health.take(sync.ask_now(pool.health.names()))
+def _reset() -> None:
+    process_cache.reset()
+    health_sync.reset()
 
 
 def _after_fork() -> None:
-    sync.start_anew()
-    pool.after_fork()
+    _reset()
+    target_pool.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _start_anew_on_setting(*, setting: str, **kwargs: Any) -> None:
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting == "CACHES":
-        sync.start_anew()
+        _reset()
 
 
-setting_changed.connect(_start_anew_on_setting)
+setting_changed.connect(_on_setting_changed)

@@ -1,8 +1,8 @@
-"""Hedging: a second walk over a route's targets is started when the first takes too long. The first
+"""Hedging: if the first walk over a route's targets takes too long, a second one starts. The first
 answer wins.
 
-It costs what it saves: the provider of the one that lost may have worked for nothing. The loser is
-cancelled at once, and `AttemptLog.hedged` tells of it, so that its usage is recorded.
+This costs what it saves: the loser's provider may have worked for nothing. The loser is cancelled
+at once, and noted in `AttemptLog.hedged`, so that its usage is recorded.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from native_api.routing.route import P95, Route
 T = TypeVar("T")
 
 
-def delay(route: Route, speeds: LatencyTracker, stream: bool) -> float | None:
-    """Seconds after which the route's calls are hedged; None where they are not, or not yet enough
-    is known."""
+def hedge_delay(route: Route, latency: LatencyTracker, stream: bool) -> float | None:
+    """Seconds after which the route's calls are hedged; None if they are not, or if there are too
+    few samples yet."""
     if route.hedge_after == P95:
-        return speeds.percentile_95(route.name, stream)
+        return latency.percentile_95(route.name, stream)
     return route.hedge_after
 
 
 async def race(
     walk: Callable[[], Coroutine[Any, Any, T | None]],
     seconds: float,
-    lose: Callable[[T], Awaitable[None]],
+    discard: Callable[[T], Awaitable[None]],
 ) -> T | None:
     """The first answer of a walk and, if that takes longer than `seconds`, of a second one.
 
-    `lose` is given every answer that is not returned. Cancelling cancels both walks.
+    `discard` gets every answer that is not returned. Cancelling cancels both walks.
     """
     walks = [asyncio.create_task(walk())]
     winner: T | None = None
@@ -42,7 +42,7 @@ async def race(
             walks.append(asyncio.create_task(walk()))
         winner = await _first_answer(walks)
     finally:
-        await _end(walks, winner, lose)
+        await _end_walks(walks, winner, discard)
     return winner
 
 
@@ -57,16 +57,20 @@ async def _first_answer(walks: list[asyncio.Task[T | None]]) -> T | None:
     return None
 
 
-async def _end(
-    walks: list[asyncio.Task[T | None]], winner: T | None, lose: Callable[[T], Awaitable[None]]
+async def _end_walks(
+    walks: list[asyncio.Task[T | None]], winner: T | None, discard: Callable[[T], Awaitable[None]]
 ) -> None:
     for walk in walks:
         walk.cancel()
     try:
-        for ended in await asyncio.gather(*walks, return_exceptions=True):
-            if ended is not None and ended is not winner and not isinstance(ended, BaseException):
-                await lose(ended)
+        for result in await asyncio.gather(*walks, return_exceptions=True):
+            if (
+                result is not None
+                and result is not winner
+                and not isinstance(result, BaseException)
+            ):
+                await discard(result)
     except BaseException:
         if winner is not None:
-            await lose(winner)
+            await discard(winner)
         raise

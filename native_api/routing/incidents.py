@@ -1,8 +1,6 @@
-"""What is wrong with targets, for one caller or for all: what a fault and a success change.
-`health` says when, and has the lock.
+"""What a fault or a success changes in the circuits of one caller and of all callers.
 
-The rules are those of `health`: a fault counts for its own caller first, and for all when several
-callers met it, when no caller can have brought it about, or when a probe of our own met it.
+The rules are those of `health`, which says when, and holds the lock.
 """
 
 from __future__ import annotations
@@ -12,95 +10,108 @@ from typing import Final
 
 from native_api.exceptions import DEFAULT_RETRY_AFTER, ProviderFault
 from native_api.logs import get_logger
-from native_api.routing.caller_circuits import FAILURES, Callers, Rows
+from native_api.routing.caller_circuits import CallerCircuits
 from native_api.routing.circuit import Circuits
-from native_api.routing.health_states import Incident, Kind, TargetState
+from native_api.routing.failure_streaks import MAX_FAILURES, FailureStreaks
+from native_api.routing.health_states import Incident, IncidentKind, TargetState
 from native_api.types import Target
 from native_api.upstream.faults import UNPROVOKED
 
 logger = get_logger("native_api.routing")
 
-ALONE: Final = 10.0
-ALONE_EVERY: Final = 60.0
-"""One caller's 429 makes a target a last resort for all for so many seconds, once in so many."""
+ONE_CALLER_LIMIT_SECONDS: Final = 10.0
+ONE_CALLER_LIMIT_INTERVAL_SECONDS: Final = 60.0
+"""One caller's 429 degrades a target for all callers for so long, and once in so long."""
 
-MAX_KNOWN: Final = 4096
+MAX_NAMES: Final = 4096
 """Names of targets and providers."""
 
 
 class IncidentTracker:
-    """The circuits of all callers together, and of each who met faults lately. `tell` passes on
-    what holds for all."""
+    """The circuits of all callers together, and of each caller who met faults lately.
+
+    `publish` is called with every incident that holds for all callers, and None at its end.
+    """
 
     def __init__(
-        self, clock: Callable[[], float], tell: Callable[[str, Incident | None], None]
+        self, clock: Callable[[], float], publish: Callable[[str, Incident | None], None]
     ) -> None:
-        self.all = Circuits(clock, MAX_KNOWN)
-        self.callers = Callers(clock)
-        self.rows = Rows()
-        self._tell = tell
+        self.all = Circuits(clock, MAX_NAMES)
+        self.callers = CallerCircuits(clock)
+        self.streaks = FailureStreaks()
+        self._publish = publish
 
-    # --- it is over --------------------------------------------------------------------------------------------
+    # --- an incident ends ----------------------------------------------------------------------
 
     def close_on_probation(self, target: Target, state: TargetState, caller: str) -> None:
-        """The circuit that was tried is closed, until the next failures."""
+        """Close the circuit after a half-open call, until the next failures."""
         key, own = target.key, self.callers.get(caller)
         if state is not TargetState.HALF_OPEN:
             return
-        if self.all.is_failing(key) and self.all.is_tried_by(key, caller):
-            level = self.all.level(key, "failing")
+        if self.all.is_tripped(key) and self.all.has_half_open_call_by(key, caller):
+            level = self.all.level(key, "circuit_open")
             self.forget(key)
             self.all.close_on_probation(key, 0, level)
-            self.rows.go_on_after_outage(key)
-            self.callers.circuits(caller).close_on_probation(key, FAILURES - 1, level)
-        elif own is not None and own.is_failing(key) and own.is_tried_by(key, caller):
-            own.close_on_probation(key, FAILURES - 1, own.level(key, "failing"))
+            self.streaks.restart_after_outage(key)
+            own = self.callers.get_or_make(caller)
+            own.close_on_probation(key, MAX_FAILURES - 1, level)
+        elif own is not None and own.is_tripped(key) and own.has_half_open_call_by(key, caller):
+            own.close_on_probation(key, MAX_FAILURES - 1, own.level(key, "circuit_open"))
 
-    def over(self, target: Target, state: TargetState, caller: str) -> None:
-        for name in names_of(target):
-            if self.all.is_ended_by(name, state):
-                if self.all.is_worse_than_limited(name):
-                    logger.info("%s is in order again.", target)
+    def end_by_success(self, target: Target, state: TargetState, caller: str) -> None:
+        """End the incidents that a success ends, for all callers and for this one."""
+        for name in health_names(target):
+            if self.all.is_ended_by_success(name, state):
+                if self.all.is_tripped_or_unauthorized(name):
+                    logger.info("%s is healthy again.", target)
                 self.forget(name)
             own = self.callers.get(caller)
-            if own is not None and own.is_ended_by(name, state):
+            if own is not None and own.is_ended_by_success(name, state):
                 own.forget(name)
 
     def forget(self, name: str) -> None:
-        """It is over for all."""
-        if self.all.is_worse_than_limited(name):
+        """End the incident for all callers."""
+        if self.all.is_tripped_or_unauthorized(name):
             self.callers.forget(name)
         self.all.forget(name)
-        self._tell(name, None)
+        self._publish(name, None)
 
-    def end_rows(self, target: Target) -> None:
-        self.all.succeeded(target.key)
-        self.rows.end(names_of(target))
+    def end_streaks(self, target: Target) -> None:
+        self.all.reset_failures(target.key)
+        self.streaks.end(health_names(target))
 
-    # --- it failed ---------------------------------------------------------------------------------------------
+    # --- failures ------------------------------------------------------------------------------
 
-    def failed_again(
+    def add_failure(
         self, target: Target, state: TargetState, fault: ProviderFault, caller: str
     ) -> bool:
-        """One more failure in a row. Whether it opened the circuit for this caller alone."""
-        key, is_trial = target.key, state is TargetState.HALF_OPEN
-        if self.all.is_failing(key) and not (is_trial and self.all.is_tried_by(key, caller)):
+        """Count a failure. Returns whether it opened the circuit for this caller alone."""
+        key, is_half_open = target.key, state is TargetState.HALF_OPEN
+        if self.all.is_tripped(key) and not (
+            is_half_open and self.all.has_half_open_call_by(key, caller)
+        ):
             return False
-        row = self.rows.add(
-            "failing", key, self.all.incidents.get(key), caller, fault.code in UNPROVOKED
-        )
-        if row.opens_circuit:
+        incident, unprovoked = self.all.incidents.get(key), fault.code in UNPROVOKED
+        streak = self.streaks.add("circuit_open", key, incident, caller, unprovoked)
+        if streak.opens_circuit:
             self.open(target, fault.code)
             return False
-        own = self.callers.circuits(caller)
-        if not own.is_failing(key):
-            opens = own.count(key) >= FAILURES
+        return self._add_failure_of_caller(target, is_half_open, fault, caller)
+
+    def _add_failure_of_caller(
+        self, target: Target, is_half_open: bool, fault: ProviderFault, caller: str
+    ) -> bool:
+        key, own = target.key, self.callers.get_or_make(caller)
+        if not own.is_tripped(key):
+            opens = own.add_failure(key) >= MAX_FAILURES
         else:
-            opens = is_trial and (own.is_tried_by(key, caller) or own.is_kept_for_others(key))
+            opens = is_half_open and (
+                own.has_half_open_call_by(key, caller) or own.is_reserved_for_others(key)
+            )
         if opens:
             seconds = own.open(key, fault.code)
             logger.warning(
-                "%s is out of order (%s) for one caller (%s): not called for %g s.",
+                "Circuit of %s opened (%s) for one caller (%s): not called for %g s.",
                 target,
                 fault.code,
                 caller or "anonymous",
@@ -109,69 +120,77 @@ class IncidentTracker:
         return opens
 
     def open(self, target: Target, code: str) -> None:
-        """For all."""
+        """Open the circuit for all callers."""
         seconds = self.all.open(target.key, code)
-        self._now_for_all("failing", target.key)
-        logger.warning("%s is out of order (%s): not called for %g s.", target, code, seconds)
+        self._publish_for_all("circuit_open", target.key)
+        logger.warning("Circuit of %s opened (%s): not called for %g s.", target, code, seconds)
 
-    def _now_for_all(self, kind: Kind, name: str) -> None:
-        self.rows.end([name], [kind])
+    def _publish_for_all(self, kind: IncidentKind, name: str) -> None:
+        self.streaks.end([name], [kind])
         self.callers.forget(name)
-        self._tell(name, self.all.incidents[name])
+        self._publish(name, self.all.incidents[name])
 
-    def refused(self, target: Target, fault: ProviderFault, caller: str) -> bool:
-        """The key was refused. Whether that is news, of which only this caller tells."""
-        name, own = _refused_name(target, fault), self.callers.circuits(caller)
-        if self.all.is_worse_than_limited(name) and not self.all.is_tried_by(name, caller):
-            return False
-        if self.rows.add("refused", name, self.all.incidents.get(name), caller).met_by_several:
-            self.refuse(target, fault)
-            return False
-        if own.is_worse_than_limited(name) and not (
-            own.is_tried_by(name, caller) or own.is_kept_for_others(name)
+    # --- refused keys --------------------------------------------------------------------------
+
+    def add_auth_failure(self, target: Target, fault: ProviderFault, caller: str) -> bool:
+        """Note a refused key. Returns whether that is new, and known from this caller alone."""
+        name, own = _refused_name(target, fault), self.callers.get_or_make(caller)
+        if self.all.is_tripped_or_unauthorized(name) and not self.all.has_half_open_call_by(
+            name, caller
         ):
             return False
-        own.refuse(name, str(fault.upstream_status))
+        if self.streaks.add("auth_failed", name, self.all.incidents.get(name), caller).concerns_all:
+            self.mark_auth_failed(target, fault)
+            return False
+        if own.is_tripped_or_unauthorized(name) and not (
+            own.has_half_open_call_by(name, caller) or own.is_reserved_for_others(name)
+        ):
+            return False
+        own.mark_auth_failed(name, str(fault.upstream_status))
         return True
 
-    def refuse(self, target: Target, fault: ProviderFault) -> None:
-        """For all."""
+    def mark_auth_failed(self, target: Target, fault: ProviderFault) -> None:
+        """Note a refused key for all callers."""
         name = _refused_name(target, fault)
-        if self.all.lasts_still(name, "refused"):
+        if self.all.has_lasting(name, "auth_failed"):
             return
-        level = self.all.refuse(name, str(fault.upstream_status))
-        self._now_for_all("refused", name)
+        level = self.all.mark_auth_failed(name, str(fault.upstream_status))
+        self._publish_for_all("auth_failed", name)
         if not level:
-            whose = target if name == target.key else target.provider.name
-            logger.warning("The key of %s was refused (%s).", whose, fault.upstream_status)
+            owner = target if name == target.key else target.provider.name
+            logger.warning("The key of %s was refused (%s).", owner, fault.upstream_status)
 
-    def limited(self, key: str, fault: ProviderFault, caller: str) -> None:
-        wait, own = wait_of(fault), self.callers.circuits(caller)
-        own.limit(key, wait, fault.code)
-        if self.rows.add("limited", key, None, caller).met_by_several:
-            self.rows.end([key], ["limited"])
-            self.limit(key, wait, fault.code)
-        elif fault.upstream_status == 429 and own.may_speak_for_all(key, ALONE_EVERY):
-            self.limit(key, min(wait, ALONE), fault.code)
+    # --- rate limits ---------------------------------------------------------------------------
 
-    def limit(self, key: str, seconds: float, code: str) -> None:
-        """For all."""
-        if self.all.limit(key, seconds, code):
-            self._tell(key, self.all.incidents[key])
+    def add_rate_limit(self, key: str, fault: ProviderFault, caller: str) -> None:
+        seconds, own = rate_limit_seconds(fault), self.callers.get_or_make(caller)
+        own.mark_rate_limited(key, seconds, fault.code)
+        if self.streaks.add("rate_limited", key, None, caller).concerns_all:
+            self.streaks.end([key], ["rate_limited"])
+            self.mark_rate_limited(key, seconds, fault.code)
+        elif fault.upstream_status == 429 and own.may_speak_for_all(
+            key, ONE_CALLER_LIMIT_INTERVAL_SECONDS
+        ):
+            self.mark_rate_limited(key, min(seconds, ONE_CALLER_LIMIT_SECONDS), fault.code)
+
+    def mark_rate_limited(self, key: str, seconds: float, code: str) -> None:
+        """Note a rate limit for all callers."""
+        if self.all.mark_rate_limited(key, seconds, code):
+            self._publish(key, self.all.incidents[key])
 
 
-def names_of(target: Target) -> tuple[str, str]:
-    """What its troubles are kept under: those of its own, and those of all that its provider
-    has."""
+def health_names(target: Target) -> tuple[str, str]:
+    """The names of a target's incidents: its own, and its provider's, which concern all its
+    targets."""
     return target.key, target.provider.identity
 
 
 def _refused_name(target: Target, fault: ProviderFault) -> str:
-    """A key that is not known (401) is known for no model; one that may not (402, 403) may not call
-    this one."""
+    """A key that is unknown (401) concerns the provider; one without permission (402, 403) the
+    target."""
     return target.provider.identity if fault.upstream_status == 401 else target.key
 
 
-def wait_of(fault: ProviderFault) -> float:
-    """Seconds for which a target that is limited is left to itself."""
+def rate_limit_seconds(fault: ProviderFault) -> float:
+    """How long a rate-limited target is degraded."""
     return DEFAULT_RETRY_AFTER if fault.retry_after is None else fault.retry_after

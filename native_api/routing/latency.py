@@ -1,9 +1,8 @@
-"""How fast targets answer: moving averages for the strategy `fastest`, percentiles for hedging. Of
+"""How fast targets answer: moving averages for the strategy `fastest`, percentiles for hedging. For
 this process alone.
 
-What is measured is the time to the first token of a stream, and the time to the whole of a complete
-reply, since its first token is not seen. The two are kept apart. A time-out counts with the time it
-took.
+Measured are the time to the first token of a stream, and the time to the whole of a complete reply,
+whose first token is not seen. The two are kept apart. A timeout counts with the time it took.
 """
 
 from __future__ import annotations
@@ -14,18 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-WEIGHT_OF_NEW: Final = 0.3
-"""Of the newest measurement in an average: about five of them make it up."""
+NEW_SAMPLE_WEIGHT: Final = 0.3
+"""Weight of the newest sample in an average: about five samples make it up."""
 
-OUTDATED_AFTER: Final = 60.0
-"""Seconds after which an average is made anew, by one request: a slow target may have become a fast
-one."""
+OUTDATED_SECONDS: Final = 60.0
+"""Age after which an average is replaced by one new sample: a slow target may have become fast."""
 
-KEPT: Final = 200
-"""Measurements that a percentile is made of."""
+MAX_SAMPLES: Final = 200
+"""Samples that a percentile is made of."""
 
-NEEDED: Final = 20
-"""Measurements without which there is no percentile."""
+MIN_SAMPLES: Final = 20
+"""Samples needed for a percentile."""
 
 
 @dataclass(slots=True)
@@ -35,53 +33,53 @@ class Average:
 
 
 @dataclass(slots=True)
-class Recent:
-    """A route's last measurements. The percentile is worked out once for several of them."""
+class RecentSamples:
+    """A route's last samples. The percentile is worked out once per `MIN_SAMPLES`."""
 
-    times: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_SAMPLES))
     percentile: float | None = None
-    since: int = 0
+    new_count: int = 0
 
     def add(self, seconds: float) -> None:
-        self.times.append(seconds)
-        self.since += 1
-        if self.since >= NEEDED:
-            self.since = 0
-            self.percentile = sorted(self.times)[int(len(self.times) * 0.95)]
+        self.seconds.append(seconds)
+        self.new_count += 1
+        if self.new_count >= MIN_SAMPLES:
+            self.new_count = 0
+            self.percentile = sorted(self.seconds)[int(len(self.seconds) * 0.95)]
 
 
 class LatencyTracker:
-    """Filled by the client for routes that ask for it, so no caller can fill the memory with
-    made-up names."""
+    """Filled only for routes that use it, so no caller can fill the memory with made-up names."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._averages: dict[bool, dict[str, Average]] = {False: {}, True: {}}
-        self._recent: dict[tuple[str, bool], Recent] = {}
+        self._recent: dict[tuple[str, bool], RecentSamples] = {}
 
     def add(self, key: str, stream: bool, seconds: float) -> None:
-        """A target answered."""
+        """A target answered, or timed out, after so many seconds."""
         now = self._clock()
-        known = self._averages[stream].get(key)
-        if known is None or known.measured_at < now - OUTDATED_AFTER:
+        average = self._averages[stream].get(key)
+        if average is None or average.measured_at < now - OUTDATED_SECONDS:
             self._averages[stream][key] = Average(seconds, now)
         else:
             self._averages[stream][key] = Average(
-                known.seconds + (seconds - known.seconds) * WEIGHT_OF_NEW, now
+                average.seconds + (seconds - average.seconds) * NEW_SAMPLE_WEIGHT, now
             )
 
     def add_to_route(self, name: str, stream: bool, seconds: float) -> None:
-        """A route answered."""
-        self._recent.setdefault((name, stream), Recent()).add(seconds)
+        """A route answered, or timed out, after so many seconds."""
+        self._recent.setdefault((name, stream), RecentSamples()).add(seconds)
 
     def averages(self, stream: bool) -> Mapping[str, Average]:
+        """By `Target.key`."""
         return self._averages[stream]
 
-    def outdated(self) -> float:
-        """The moment before which a measurement is too old to be believed."""
-        return self._clock() - OUTDATED_AFTER
+    def outdated_before(self) -> float:
+        """The time before which a measurement is too old."""
+        return self._clock() - OUTDATED_SECONDS
 
     def percentile_95(self, name: str, stream: bool) -> float | None:
-        """Seconds; None while too little is known."""
+        """Seconds; None while there are too few samples."""
         recent = self._recent.get((name, stream))
         return None if recent is None else recent.percentile

@@ -1,5 +1,4 @@
-"""What one process knows of all its targets, and the lease that a call holds while it talks to one
-of them."""
+"""What one process knows of all its targets, and the permit a call holds while it talks to one."""
 
 from __future__ import annotations
 
@@ -11,54 +10,54 @@ from typing import Final
 from native_api.exceptions import ProviderFault
 from native_api.routing.concurrency import ConcurrencyLimiter
 from native_api.routing.health import Health
-from native_api.routing.health_states import NotShared, SharedState, TargetState
+from native_api.routing.health_states import SharedHealth, TargetState, UnsharedHealth
 from native_api.routing.latency import LatencyTracker
 from native_api.types import Target
 
-WALL: Final = time.time
-STEADY: Final = time.monotonic
+WALL_CLOCK: Final = time.time
+STEADY_CLOCK: Final = time.monotonic
 
 
 class TargetPool:
-    """Health, places and speeds of the targets. One for the process; tests make their own, with
-    clocks of their own."""
+    """Health, concurrency and latency of the targets.
+
+    A process has one (`health_sync.target_pool`); tests make their own, with their own clocks.
+    """
 
     def __init__(
         self,
-        shared: SharedState | None = None,
-        wall: Callable[[], float] = WALL,
-        steady: Callable[[], float] = STEADY,
+        shared: SharedHealth | None = None,
+        wall: Callable[[], float] = WALL_CLOCK,
+        steady: Callable[[], float] = STEADY_CLOCK,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.health = Health(shared or NotShared(), wall)
-        self.slots = ConcurrencyLimiter()
-        self.speeds = LatencyTracker(steady)
+        self.health = Health(shared or UnsharedHealth(), wall)
+        self.concurrency = ConcurrencyLimiter()
+        self.latency = LatencyTracker(steady)
         self.clock = steady
         self.sleep = sleep
 
     def after_fork(self) -> None:
         self.health.after_fork()
-        self.slots.after_fork()
+        self.concurrency.after_fork()
 
     async def admit(self, target: Target, caller: str = "") -> TargetPermit | None:
-        """Leave for this caller to call the target now; None if it is out of order or has no place
-        free."""
-        if not await self.slots.take(target):
+        """A permit to call the target now; None if its circuit is open or no slot is free."""
+        if not await self.concurrency.acquire(target):
             return None
         try:
             state = await self.health.admit(target, caller)
         except BaseException:
-            self.slots.give_back(target.key)
+            self.concurrency.release(target.key)
             raise
         if state is None:
-            self.slots.give_back(target.key)
+            self.concurrency.release(target.key)
             return None
         return TargetPermit(self, target, state, caller)
 
 
 class TargetPermit:
-    """Leave to call one target. Whoever holds it tells how the call went, and calls `release` in
-    the end."""
+    """Permission to call one target. The holder records the outcome, then calls `release`."""
 
     __slots__ = ("_caller", "_pool", "_released", "state", "target")
 
@@ -71,25 +70,25 @@ class TargetPermit:
         self.target = target
         self.state = state
 
-    def began(self) -> None:
-        """The first chunk of a stream is there."""
-        self._pool.health.began(self.target, self.state, self._caller)
+    def record_first_chunk(self) -> None:
+        """The first chunk of a stream arrived."""
+        self._pool.health.record_first_chunk(self.target, self.state, self._caller)
         self.state = TargetState.HEALTHY
 
-    def succeeded(self) -> None:
-        self._pool.health.succeeded(self.target, self.state, self._caller)
+    def record_success(self) -> None:
+        self._pool.health.record_success(self.target, self.state, self._caller)
         self.state = TargetState.HEALTHY
 
-    def failed(self, fault: ProviderFault) -> bool:
-        """The call met this fault. Whether the target may be called again at once."""
+    def record_failure(self, fault: ProviderFault) -> bool:
+        """The call met this fault. Returns whether the target may be called again at once."""
         health = self._pool.health
-        health.failed(self.target, self.state, fault, self._caller)
+        health.record_failure(self.target, self.state, fault, self._caller)
         self.state = health.state(self.target, self._caller)
         return self.state is not TargetState.OPEN
 
     def release(self) -> None:
-        """Give the place back. Calling it again does nothing."""
+        """Give the slot back. Calling it again does nothing."""
         if not self._released:
             self._released = True
-            self._pool.health.left(self.target, self.state, self._caller)
-            self._pool.slots.give_back(self.target.key)
+            self._pool.health.record_no_result(self.target, self.state, self._caller)
+            self._pool.concurrency.release(self.target.key)

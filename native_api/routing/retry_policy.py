@@ -1,106 +1,142 @@
-"""What a provider's fault means: for the call that met it, and for the health of its target. Pure.
+"""What a provider's fault means: for the call that met it, and for the health of its target.
 
-    what                                              the call                       the target
-    connection refused, not found, not in time        again, then the next target    failed, for all callers
+    fault                                             the call                       the target
+    connection refused, not found, connect timeout    again, then the next target    failed, for all callers
     connection lost; 408, 5xx                         again, then the next target    failed, for this caller first
-    429                                               again, then the next target    limited
+    429                                               again, then the next target    rate-limited
     too slow: first token, whole reply                the next target                failed, for this caller first
-    401, 402, 403                                     the next target                its key was refused, for this caller first
+    401, 402, 403                                     the next target                key refused, for this caller first
     an error or nonsense in a 200; a redirect         the next target                failed, for this caller first
     the conversation is too long                      the route's CONTEXT_FALLBACKS  nothing
-    400, 413, 422                                     that is the answer             nothing
+    400, 413, 422                                     fails with that error          nothing
     409, 425                                          again, then the next target    nothing
     any other 4xx                                     the next target                nothing
 
 Rules:
 1. A provider's `x-should-retry` decides between "again" and "the next target", but never for what
    will fail again.
-2. What too slow has cost once is not spent on the same target twice.
-3. A status that speaks of the request never counts against a target: nobody may put it out of order
-   for others. What else a request can bring about counts for its own caller first (`health`).
+2. A timeout is never retried on the same target.
+3. A status that is about the request never counts against a target: no caller may open its circuit
+   for others. Other faults that a request can cause count for its own caller first (`health`).
+4. Pauses are short and double, with jitter so that calls do not come back together. The provider's
+   `retry-after` is obeyed; if it is too long to wait for, the next target is better.
 """
 
 from __future__ import annotations
 
+import random
 from enum import Enum
+from math import ceil
 from typing import Final
 
 from native_api.exceptions import ProviderFault, UpstreamTimeout
 from native_api.upstream.faults import NO_SOCKET
 
 FINAL_STATUSES: Final = frozenset({400, 413})
-"""Of our own answer: errors that another target would give too."""
+"""Statuses of our own error: faults that another target would have too."""
 
-KEY_REFUSED: Final = frozenset({401, 402, 403})
-OF_THE_PROVIDER: Final = KEY_REFUSED | {407, 408, 429}
-"""Those of 4xx that may tell how the provider is, its key or the way to it."""
+AUTH_FAILED_STATUSES: Final = frozenset({401, 402, 403})
+PROVIDER_STATUSES: Final = AUTH_FAILED_STATUSES | {407, 408, 429}
+"""4xx statuses that may be about the provider, its key or the way to it."""
 
-OF_THE_REQUEST: Final = frozenset(range(400, 500)) - OF_THE_PROVIDER
-"""Statuses that speak of the request: wrong, too large, of a kind or to a place that the provider
-does not have."""
+REQUEST_STATUSES: Final = frozenset(range(400, 500)) - PROVIDER_STATUSES
+"""Statuses that are about the request: wrong, too large, or unknown to the provider."""
 
-AGAIN: Final = frozenset({408, 409, 425, 429})
-NEVER_AGAIN: Final = KEY_REFUSED | {400, 404, 405, 406, 410, 411, 413, 414, 415, 416, 422, 431, 451}
-"""Whatever the provider says of it."""
+RETRYABLE_STATUSES: Final = frozenset({408, 409, 425, 429})
+PERMANENT_STATUSES: Final = AUTH_FAILED_STATUSES | {
+    400, 404, 405, 406, 410, 411, 413, 414, 415, 416, 422, 431, 451,
+}  # fmt: skip
+"""Statuses that are never retried on the same target, even if the provider says so."""
 
-HARMLESS: Final = OF_THE_REQUEST | KEY_REFUSED | {429}
+HARMLESS_STATUSES: Final = REQUEST_STATUSES | AUTH_FAILED_STATUSES | {429}
 
-CONNECTION: Final = frozenset({"connection_failed", "connection_lost", NO_SOCKET})
+CONNECTION_CODES: Final = frozenset({"connection_failed", "connection_lost", NO_SOCKET})
 
-LONGEST_PATIENCE: Final = 60.0
-"""Seconds of `retry-after` up to which the official SDKs obey it; beyond, they come again at
-once."""
+MAX_SDK_WAIT_SECONDS: Final = 60.0
+"""The official SDKs obey a `retry-after` up to this; beyond it they retry at once."""
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+MAX_PAUSE_SECONDS: Final = 5.0
+
+MAX_WAIT_SECONDS: Final = 10.0
+"""How long a call waits for a provider's `retry-after` if it has no other target."""
+
+MAX_WAIT_WITH_OTHERS_SECONDS: Final = 1.0
+"""The same if it has."""
 
 
 class RetryDecision(Enum):
-    AGAIN = "the same target once more"
-    ELSEWHERE = "another target"
-    LONGER = "a route with a longer context"
-    NEVER = "nowhere"
+    """What a call does after a fault."""
+
+    SAME_TARGET = "retry the same target"
+    NEXT_TARGET = "try the next target"
+    LONGER_CONTEXT = "try the routes with a longer context"
+    FAIL = "fail"
 
 
 def decide_retry(fault: ProviderFault) -> RetryDecision:
     """What the call that met `fault` does next."""
     if fault.code == "context_length_exceeded":
-        return RetryDecision.LONGER
+        return RetryDecision.LONGER_CONTEXT
     if fault.status in FINAL_STATUSES:
-        return RetryDecision.NEVER
+        return RetryDecision.FAIL
     status = fault.upstream_status or 0
-    if status in NEVER_AGAIN:
-        return RetryDecision.ELSEWHERE
+    if status in PERMANENT_STATUSES:
+        return RetryDecision.NEXT_TARGET
     if fault.should_retry is not None:
-        return RetryDecision.AGAIN if fault.should_retry else RetryDecision.ELSEWHERE
+        return RetryDecision.SAME_TARGET if fault.should_retry else RetryDecision.NEXT_TARGET
     return (
-        RetryDecision.AGAIN
-        if status in AGAIN or status >= 500 or fault.code in CONNECTION
-        else RetryDecision.ELSEWHERE
+        RetryDecision.SAME_TARGET
+        if status in RETRYABLE_STATUSES or status >= 500 or fault.code in CONNECTION_CODES
+        else RetryDecision.NEXT_TARGET
     )
 
 
-def counts_against(fault: ProviderFault) -> bool:
-    """Whether the target failed, as far as its circuit is concerned."""
+def pause_before_retry(fault: ProviderFault, retries: int, has_other_targets: bool) -> float | None:
+    """Seconds to wait before the same target is called again; None if that is too long.
+
+    `retries` is the number of retries already made.
+    """
+    pause = fault.retry_after
+    if pause is None:
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311
+        pause = min(FIRST_PAUSE_SECONDS * 2**retries, MAX_PAUSE_SECONDS) * jitter
+    longest = MAX_WAIT_WITH_OTHERS_SECONDS if has_other_targets else MAX_WAIT_SECONDS
+    return pause if pause <= longest else None
+
+
+def counts_as_failure(fault: ProviderFault) -> bool:
+    """Whether the fault counts against the target's circuit."""
     if fault.status in FINAL_STATUSES or fault.code in ("context_length_exceeded", NO_SOCKET):
         return False
     status = fault.upstream_status or 0
-    return isinstance(fault, UpstreamTimeout) or status not in HARMLESS
+    return isinstance(fault, UpstreamTimeout) or status not in HARMLESS_STATUSES
 
 
-def helps_to_retry(fault: ProviderFault) -> bool:
-    """Whether the client's own retry has a chance: else it is told not to (`x-should-retry:
-    false`)."""
+def is_worth_retrying(fault: ProviderFault) -> bool:
+    """Whether the client's own retry may succeed. If not, it gets `x-should-retry: false`."""
     status = fault.upstream_status or 0
-    patient = fault.retry_after is None or fault.retry_after <= LONGEST_PATIENCE
+    is_soon = fault.retry_after is None or fault.retry_after <= MAX_SDK_WAIT_SECONDS
     return (
         fault.should_retry is not False
-        and status not in NEVER_AGAIN
+        and status not in PERMANENT_STATUSES
         and not 300 <= status < 400
-        and patient
+        and is_soon
     )
 
 
+def add_retry_headers(fault: ProviderFault) -> ProviderFault:
+    """The fault itself, with headers that tell the client whether and when to retry."""
+    if not is_worth_retrying(fault):
+        fault.headers["x-should-retry"] = "false"
+    if fault.retry_after is not None:
+        fault.headers["retry-after"] = str(ceil(fault.retry_after))
+    return fault
+
+
 def retry_headers(seconds: int) -> dict[str, str]:
-    """Headers of a refusal that holds for so long."""
+    """The headers of an error that lasts for so many seconds."""
     return {
         "retry-after": str(seconds),
-        **({"x-should-retry": "false"} if seconds > LONGEST_PATIENCE else {}),
+        **({"x-should-retry": "false"} if seconds > MAX_SDK_WAIT_SECONDS else {}),
     }

@@ -1,18 +1,18 @@
-"""Which target is next. Asks what is known of the targets and chance; changes nothing and waits for
-nobody.
+"""Chooses the next target of a route. Reads health, concurrency and latency; changes nothing and
+waits for nothing.
 
 Rules:
-1. Priorities come first: a target of a later group is taken only when none of the earlier ones is
-   open to this call.
-2. A target is open while it is in good health, or when a trial is due after a cool-down. One that
-   is limited (429) or whose key was refused is a last resort, after the fallbacks: a limit is not
-   an outage, and the provider's own word on it is the plainest answer. One whose circuit is open is
-   not called at all: it would cost each call its patience. Health may differ from caller to caller.
-3. A conversation goes to the target that rendezvous hashing gives it among the open ones of the
-   group, by weight, so every process agrees without asking, and only conversations of a lost target
-   move. It goes before the route's strategy.
-4. Choosing is lazy: the first target costs no more than a look at each of its group, the others
-   nothing until they are needed.
+1. Priorities come first: a target of a later group is chosen only if no target of an earlier one is
+   available to this call.
+2. A target is available if it is healthy or half-open. One that is rate-limited (429) or whose key
+   was refused is degraded and tried last, after the fallbacks, so the client sees the provider's
+   own error if nothing else works. One whose circuit is open is not called: each call would waste
+   its timeout. Health may differ from caller to caller.
+3. A conversation goes to the target that rendezvous hashing selects among the group's available
+   ones, by weight. So every process chooses the same one without asking, and only conversations of
+   a lost target move. This takes precedence over the route's strategy.
+4. Choosing is lazy: the first target costs one look at each of its group, the others nothing until
+   they are needed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Final
 
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPool
-from native_api.routing.route import BITS, NOTHING, Group, Route, draw
+from native_api.routing.route import HASH_BITS, MIN_WEIGHT, PriorityGroup, Route, hash_name
 from native_api.types import Strategy, Target
 
-MASK: Final = 2**BITS - 1
-LOG_OF_ALL: Final = BITS * log(2)
+HASH_MASK: Final = 2**HASH_BITS - 1
+LOG_OF_HASH_RANGE: Final = HASH_BITS * log(2)
 
 AVAILABLE: Final = frozenset({TargetState.HEALTHY, TargetState.HALF_OPEN})
 DEGRADED: Final = frozenset({TargetState.DEGRADED})
@@ -38,17 +38,20 @@ DEGRADED: Final = frozenset({TargetState.DEGRADED})
 
 @dataclass(frozen=True, slots=True)
 class RequestTraits:
-    """What a call asks of the choice. `conversation` is a number drawn from its name; None where
-    there is none. `caller` is who asks."""
+    """What of a call matters for the choice.
+
+    `conversation` is a hash of its name (`hash_conversation`), or None. `caller` is
+    `Caller.identity`.
+    """
 
     stream: bool = False
     conversation: int | None = None
     caller: str = ""
 
 
-def conversation_of(name: str) -> int:
-    """The number that stands for a conversation in every process."""
-    return draw(name)
+def hash_conversation(name: str) -> int:
+    """The number of a conversation, the same in every process."""
+    return hash_name(name)
 
 
 def candidates(
@@ -58,128 +61,138 @@ def candidates(
     tried: set[str],
     states: frozenset[TargetState],
 ) -> Iterator[Target]:
-    """The targets that stand so, best first. Each is looked for when it is asked for, and noted in
+    """The targets in these states, best first. Each is chosen when it is needed, and added to
     `tried`."""
-    while (target := following(route, pool, traits, tried, states)) is not None:
+    while (target := next_target(route, pool, traits, tried, states)) is not None:
         tried.add(target.key)
         yield target
 
 
-def following(
+def next_target(
     route: Route,
     pool: TargetPool,
     traits: RequestTraits,
     tried: set[str],
     states: frozenset[TargetState],
 ) -> Target | None:
-    """The best target of these standings that is not among `tried`; None where there is none."""
-    out, last_resorts = pool.health.not_open(traits.caller)
+    """The best target in these states that is not in `tried`; None if there is none."""
+    open_, degraded = pool.health.unhealthy_names(traits.caller)
     for group in route.groups:
-        if not tried and not out and not last_resorts:
-            places: Sequence[int] = range(len(group.targets)) if states is AVAILABLE else ()
+        if not tried and not open_ and not degraded:
+            indexes: Sequence[int] = range(len(group.targets)) if states is AVAILABLE else ()
         elif states is AVAILABLE:
-            places = _places(group, tried | out | last_resorts)
+            indexes = _indexes_without(group, tried | open_ | degraded)
         else:
-            places = [
-                place
-                for place in _places(group, tried | out)
-                if group.keys[place] in last_resorts or group.owners[place] in last_resorts
+            indexes = [
+                index
+                for index in _indexes_without(group, tried | open_)
+                if group.keys[index] in degraded or group.provider_keys[index] in degraded
             ]
-        if places:
-            return group.targets[_choose(route.strategy, group, places, pool, traits)]
+        if indexes:
+            return group.targets[_choose(route.strategy, group, indexes, pool, traits)]
     return None
 
 
-def _places(group: Group, without: Collection[str]) -> list[int]:
-    """Where the group has targets that are not named here, nor their providers."""
-    owners = group.owners
+def _indexes_without(group: PriorityGroup, names: Collection[str]) -> list[int]:
+    """The indexes of the group's targets that are not named, nor their providers."""
+    provider_keys = group.provider_keys
     return [
-        place
-        for place, key in enumerate(group.keys)
-        if key not in without and owners[place] not in without
+        index
+        for index, key in enumerate(group.keys)
+        if key not in names and provider_keys[index] not in names
     ]
 
 
 def _choose(
-    strategy: Strategy, group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits
+    strategy: Strategy,
+    group: PriorityGroup,
+    indexes: Sequence[int],
+    pool: TargetPool,
+    traits: RequestTraits,
 ) -> int:
-    if len(places) == 1:
-        return places[0]
+    if len(indexes) == 1:
+        return indexes[0]
     if traits.conversation is not None:
-        return rendezvous(traits.conversation, group, places)
-    return STRATEGIES[strategy](group, places, pool, traits)
+        return choose_by_conversation(traits.conversation, group, indexes)
+    return CHOOSERS[strategy](group, indexes, pool, traits)
 
 
-def rendezvous(conversation: int, group: Group, places: Sequence[int]) -> int:
-    """The place with the highest score, where a score is a draw from conversation and target,
-    raised to one over the weight.
+def choose_by_conversation(conversation: int, group: PriorityGroup, indexes: Sequence[int]) -> int:
+    """The index with the highest score: a hash of conversation and target, to the power of 1 over
+    the weight, in logarithms.
 
-    https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash (read 2026-11). In
-    logarithms.
+    https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash (read 2026-11).
     """
-    seeds, pulls = group.seeds, group.pulls
-    if pulls:
+    seeds, inverse_weights = group.seeds, group.inverse_weights
+    if inverse_weights:
         scores = [
-            (LOG_OF_ALL - log((conversation * seeds[place] & MASK) + 1)) * pulls[place]
-            for place in places
+            (LOG_OF_HASH_RANGE - log((conversation * seeds[index] & HASH_MASK) + 1))
+            * inverse_weights[index]
+            for index in indexes
         ]
     else:
-        scores = [float(conversation * seeds[place] & MASK) for place in places]
-    return places[scores.index(max(scores))]
+        scores = [float(conversation * seeds[index] & HASH_MASK) for index in indexes]
+    return indexes[scores.index(max(scores))]
 
 
-# --- strategies --------------------------------------------------------------------------------------------
+# --- strategies --------------------------------------------------------------------------------
 
 
-def _first(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
-    """As listed. `cheapest` too: `routes` has listed those by price."""
-    return places[0]
+def _first(
+    group: PriorityGroup, indexes: Sequence[int], pool: TargetPool, traits: RequestTraits
+) -> int:
+    """As listed. For `cheapest` too: `route` lists those by price."""
+    return indexes[0]
 
 
-def _weighted(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
-    """By chance, in proportion to the weights. Without any weight: as listed."""
-    if len(places) == len(group.targets):
-        if not group.sums[-1]:
-            return places[0]
-        drawn = random() * group.sums[-1]  # noqa: S311
-        return min(bisect_right(group.sums, drawn), len(places) - 1)
-    weights = [group.weights[place] for place in places]
-    return choices(places, weights)[0] if any(weights) else places[0]  # noqa: S311
+def _weighted(
+    group: PriorityGroup, indexes: Sequence[int], pool: TargetPool, traits: RequestTraits
+) -> int:
+    """At random, in proportion to the weights. As listed if all weights are 0."""
+    if len(indexes) == len(group.targets):
+        if not group.weight_sums[-1]:
+            return indexes[0]
+        point = random() * group.weight_sums[-1]  # noqa: S311
+        return min(bisect_right(group.weight_sums, point), len(indexes) - 1)
+    weights = [group.weights[index] for index in indexes]
+    return choices(indexes, weights)[0] if any(weights) else indexes[0]  # noqa: S311
 
 
 def _least_busy(
-    group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits
+    group: PriorityGroup, indexes: Sequence[int], pool: TargetPool, traits: RequestTraits
 ) -> int:
-    """The fewest requests under way for its weight. Of equals, one by weight."""
-    busy, keys, weights = pool.slots.taken, group.keys, group.weights
-    least = [place for place in places if keys[place] not in busy]
-    if not least:
-        loads = [busy.get(keys[place], 0) / (weights[place] or NOTHING) for place in places]
-        fewest = min(loads)
-        least = [place for place, load in zip(places, loads, strict=True) if load == fewest]
-    return least[0] if len(least) == 1 else _weighted(group, least, pool, traits)
+    """The fewest requests under way in proportion to the weight. Among equals, one by weight."""
+    in_use, keys, weights = pool.concurrency.in_use, group.keys, group.weights
+    best = [index for index in indexes if keys[index] not in in_use]
+    if not best:
+        loads = [in_use.get(keys[index], 0) / (weights[index] or MIN_WEIGHT) for index in indexes]
+        lowest = min(loads)
+        best = [index for index, load in zip(indexes, loads, strict=True) if load == lowest]
+    return best[0] if len(best) == 1 else _weighted(group, best, pool, traits)
 
 
-def _fastest(group: Group, places: Sequence[int], pool: TargetPool, traits: RequestTraits) -> int:
-    """The one with the shortest average. One that was not measured lately is, by one request at a
+def _fastest(
+    group: PriorityGroup, indexes: Sequence[int], pool: TargetPool, traits: RequestTraits
+) -> int:
+    """The shortest average. A target without a recent measurement is tried, by one request at a
     time."""
-    averages, keys, measured_before = (
-        pool.speeds.averages(traits.stream),
+    averages, keys, outdated_before = (
+        pool.latency.averages(traits.stream),
         group.keys,
-        pool.speeds.outdated(),
+        pool.latency.outdated_before(),
     )
-    busy, best, shortest = pool.slots.taken, places[0], float("inf")
-    for place in places:
-        average = averages.get(keys[place])
-        if (average is None or average.measured_at < measured_before) and keys[place] not in busy:
-            return place
+    in_use, best, shortest = pool.concurrency.in_use, indexes[0], float("inf")
+    for index in indexes:
+        average = averages.get(keys[index])
+        if (average is None or average.measured_at < outdated_before) and keys[index] not in in_use:
+            return index
         if average is not None and average.seconds < shortest:
-            best, shortest = place, average.seconds
+            best, shortest = index, average.seconds
     return best
 
 
-STRATEGIES: Final[
-    Mapping[Strategy, Callable[[Group, Sequence[int], TargetPool, RequestTraits], int]]
+CHOOSERS: Final[
+    Mapping[Strategy, Callable[[PriorityGroup, Sequence[int], TargetPool, RequestTraits], int]]
 ] = {
     "ordered": _first,
     "cheapest": _first,

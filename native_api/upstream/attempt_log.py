@@ -1,5 +1,4 @@
-"""What one call has tried so far. What belongs here: facts that the engine notes while it runs and
-the usage record reads."""
+"""What a call has tried so far. Written while the call runs, read by the usage record."""
 
 from __future__ import annotations
 
@@ -10,14 +9,12 @@ from native_api.types import Json, Target, Usage
 
 @dataclass(slots=True)
 class AttemptLog:
-    """What was tried so far, kept up to date while a call runs. `target` is the last one tried, or
-    the one that answered.
+    """`target` is the last one tried, or the one that answered; `route` is the name of its route.
 
-    `count` is the number of requests that were sent: a connection that was refused is none. `route`
-    is the name of the route that `target` belongs to. `skipped` lists the targets that could not
-    express the request or are not usable, each with its UnsupportedField or ProviderUnusable.
-    `hedged` lists the ones that were started beside `target` and lost: each target, the usage that
-    it told, if any, and the deltas that came of its answer.
+    `count` is the number of requests that were sent; a refused connection does not count. `skipped`
+    lists the targets that could not express the request or are not usable, each with its
+    UnsupportedField or ProviderUnusable. `hedged` lists the ones that lost a race to `target`: the
+    target, the usage it reported, if any, and the deltas of its answer that arrived.
     """
 
     count: int = 0
@@ -26,4 +23,4 @@ class AttemptLog:
     skipped: list[tuple[Target, Exception]] = field(default_factory=list)
     hedged: list[tuple[Target, Usage | None, *tuple[Json, ...]]] = field(default_factory=list)
     sent_tokens: int = 0
-    """Estimated input tokens of the body that was last sent; 0 before anything was sent."""
+    """Estimated input tokens of the body that was sent last; 0 before anything was sent."""

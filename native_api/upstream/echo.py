@@ -1,7 +1,7 @@
-"""The built-in `echo` provider: an upstream in the process that says the last user message back.
+"""The built-in `echo` provider: an upstream in the process that repeats the last user message.
 
-It speaks OpenAI's wire, so a call to it passes through everything that a real call does. It needs
-no key and no network.
+It speaks OpenAI's wire, so a call to it passes through everything that a real call does, without a
+key or a network.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class EchoTransport(httpx.AsyncBaseTransport):
 
 
 class EchoStream(httpx.AsyncByteStream):
-    """One event a word."""
+    """One event per word."""
 
     def __init__(self, words: list[str], usage: dict[str, int]) -> None:
         self._words = words
@@ -78,7 +78,7 @@ def _completion(choices: list[dict[str, Any]], usage: dict[str, int]) -> dict[st
 
 
 def _usage(chat: dict[str, Any], words: list[str]) -> dict[str, int]:
-    """Counted in words, as the echo's tokens are words."""
+    """Counts words: they are the echo's tokens."""
     prompt = sum(len(text.split()) for message in chat["messages"] for text in _texts(message))
     return {
         "prompt_tokens": prompt,

@@ -1,5 +1,5 @@
-"""Codes of faults that have no status, and the headers in which a provider says whether and when to
-retry. Decides nothing."""
+"""Codes of faults without a status, and the headers in which a provider says whether and when to
+retry. What follows from them is decided in `routing.retry_policy`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from native_api.exceptions import MAX_RETRY_AFTER, ProviderFault
 
 UNPROVOKED: Final = frozenset({"connection_failed", "connect_timeout"})
-"""Codes of faults that no caller can bring about: nothing was sent."""
+"""Codes of faults that no caller can cause: nothing was sent."""
 
 NO_SOCKET: Final = "no_connection_left"
 """The code of a connection that the gateway itself had no means to open."""
@@ -23,14 +23,16 @@ def was_sent(fault: ProviderFault) -> bool:
     return fault.code not in NOT_CONNECTED
 
 
-def should_retry(header: str | None) -> bool | None:
-    """A provider's `x-should-retry`, which the official SDKs obey; None where it is not told."""
+def parse_should_retry(header: str | None) -> bool | None:
+    """A provider's `x-should-retry`, which the official SDKs obey; None if absent or unknown."""
     return {"true": True, "false": False}.get((header or "").strip().lower())
 
 
-def seconds_until(header: str | None, now: float) -> float | None:
-    """A `retry-after` that is a date, in seconds from `now`, bounded; None where it is none (RFC
-    9110, section 10.2.3)."""
+def parse_retry_date(header: str | None, now: float) -> float | None:
+    """A `retry-after` that is a date, in seconds from `now`, bounded; None if it is not a date.
+
+    RFC 9110, section 10.2.3.
+    """
     try:
         moment = parsedate_to_datetime(header or "").timestamp()
     except (TypeError, ValueError, OverflowError):

@@ -1,19 +1,15 @@
-"""Bytes out, bytes in: httpx's requests, responses and transports, with aiohttp's connection pool
-underneath.
+"""Sends bytes and receives bytes: httpx's API with aiohttp's connection pool underneath.
 
 Rules:
-1. One transport per event loop, made when first needed and closed with the loop, however short its
-   life.
-2. The pool has no limit of its own: what limits concurrency is the gateway, and a pool that queues
-   hides it.
-3. Redirects are never followed, cookies never kept: a provider's key must not travel where it was
-   not sent.
-4. `echo:` addresses are answered in the process; every other scheme goes over the network.
-5. Replies are asked for uncompressed. One that comes compressed nevertheless is decompressed here,
-   within `MAX_REPLY_BYTES`.
-6. Every failure leaves here as one of `exceptions`' provider faults, without an address in its
-   message, and without the error that it stands for: error reports show that one's frames, and in
-   those the headers that were sent.
+1. One transport per event loop, made when first needed and closed with the loop, however short the
+   loop's life.
+2. The pool has no limit: the gateway limits concurrency, and a pool that queues would hide it.
+3. Redirects are never followed and cookies never kept, so a provider's key goes nowhere else.
+4. `echo:` URLs are answered in the process; every other scheme goes over the network.
+5. Replies are requested uncompressed. One that is compressed nevertheless is decompressed, within
+   `MAX_REPLY_BYTES`.
+6. Every failure is raised as a ProviderFault without an address in its message and without its
+   original error: error reports would show that error's frames, with the headers that were sent.
 """
 
 from __future__ import annotations
@@ -32,19 +28,20 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.upstream.decoders.compression import PIECE_BYTES, decompressor
+from native_api.upstream.decoders.compression import PIECE_BYTES, make_decompressor
 from native_api.upstream.echo import EchoTransport
 from native_api.upstream.faults import NO_SOCKET
 
 MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 KEEPALIVE_SECONDS: Final = 30.0
-DNS_SECONDS: Final = 60
+DNS_CACHE_SECONDS: Final = 60
+READ_BUFFER_BYTES: Final = 256 * 1024
 
-OWN_SHORTAGES: Final = frozenset(
+LOCAL_ERRNOS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 )
-"""Why this machine could not even try to connect. Many calls at once may bring that about; it says
-nothing of the provider."""
+"""Why this machine could not even try to connect. Too many calls at once may cause that; it says
+nothing about the provider."""
 
 _transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = (
     weakref.WeakKeyDictionary()
@@ -52,7 +49,7 @@ _transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = (
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Chooses by address. Made by `current`."""
+    """Chooses a transport by the request's URL. Made by `current_transport`."""
 
     def __init__(self) -> None:
         self._echo = EchoTransport()
@@ -83,8 +80,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 def proxy_for(scheme: str, host: str) -> str:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for this host; "" for
-    none."""
+    """The proxy for this host by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; "" for none."""
     if proxy_bypass_environment(host):
         return ""
     proxies = getproxies_environment()
@@ -92,31 +88,31 @@ def proxy_for(scheme: str, host: str) -> str:
 
 
 def _session() -> aiohttp.ClientSession:
-    """Without `trust_env`: it would also read ~/.netrc at every request, and send what it finds
-    there."""
+    """A session without `trust_env`, which would read ~/.netrc at every request and send what it
+    finds."""
     connector = aiohttp.TCPConnector(
-        limit=0, ttl_dns_cache=DNS_SECONDS, keepalive_timeout=KEEPALIVE_SECONDS
+        limit=0, ttl_dns_cache=DNS_CACHE_SECONDS, keepalive_timeout=KEEPALIVE_SECONDS
     )
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**18
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=READ_BUFFER_BYTES
     )
 
 
-def current() -> Transport:
+def current_transport() -> Transport:
     """The running loop's transport."""
     loop = asyncio.get_running_loop()
     transport = _transports.get(loop)
     if transport is None:
         transport = _transports[loop] = Transport()
-        transport.until_loop_ends = _closing(transport)
+        transport.until_loop_ends = _close_with_loop(transport)
         with suppress(StopIteration):
-            # Its first step, which waits for nothing: from now on the loop knows the generator.
+            # Its first step, which waits for nothing, registers the generator with the loop.
             transport.until_loop_ends.asend(None).send(None)
     return transport
 
 
-async def _closing(transport: Transport) -> AsyncGenerator[None, None]:
-    """Closes the transport when it is closed itself. A loop that ends does that to all generators
+async def _close_with_loop(transport: Transport) -> AsyncGenerator[None, None]:
+    """Closes the transport when the generator is closed, which loops do at their end
     (`shutdown_asyncgens`)."""
     try:
         yield
@@ -125,7 +121,7 @@ async def _closing(transport: Transport) -> AsyncGenerator[None, None]:
 
 
 async def aclose() -> None:
-    """Close the running loop's connections, where there are any. For a server that shuts down."""
+    """Close the running loop's connections, if any. For a server that shuts down."""
     transport = _transports.pop(asyncio.get_running_loop(), None)
     if transport is not None and transport.until_loop_ends is not None:
         await transport.until_loop_ends.aclose()
@@ -134,60 +130,63 @@ async def aclose() -> None:
 async def send(
     method: str, url: str, headers: dict[str, str], content: bytes, connect_timeout: float
 ) -> httpx.Response:
-    """Send and wait for the reply's head; its body is unread. Raises ProviderFault."""
+    """Send, and wait for the reply's status and headers. Raises ProviderFault."""
     try:
         request = httpx.Request(method, _url(url), headers=headers, content=content)
         request.extensions["timeout"] = {"connect": connect_timeout}
-        return await current().handle_async_request(request)
+        return await current_transport().handle_async_request(request)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise UpstreamError(
-            "The provider's base URL is not a usable address.", code="connection_failed"
+            "The provider's base URL is not a valid URL.", code="connection_failed"
         ) from None
-    except ValueError:  # of httpx for what is not ASCII, of aiohttp for line breaks
+    except ValueError:  # from httpx for non-ASCII characters, from aiohttp for line breaks
         raise UpstreamError(
-            "The provider cannot be called: its key or its HEADERS have characters that no header can carry."
+            "The provider cannot be called: its key or its HEADERS contain characters that are not "
+            "allowed in an HTTP header."
         ) from None
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
-        raise fault(error) from None
+        raise fault_from_error(error) from None
 
 
 @lru_cache(maxsize=1024)
 def _url(text: str) -> httpx.URL:
-    """Parsed once: a target's address is the same for each request."""
+    """Parsed once: a target's URL is the same for each request."""
     return httpx.URL(text)
 
 
-async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises ProviderFault if the connection breaks, or if the body cannot
-    be decompressed."""
-    inflating = decompressor(response.headers.get("content-encoding", ""), MAX_REPLY_BYTES)
+async def iter_body(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises ProviderFault if the connection breaks, or if the body cannot be decompressed.
+    """
+    decompressor = make_decompressor(response.headers.get("content-encoding", ""), MAX_REPLY_BYTES)
     try:
         async for received in response.stream:  # type: ignore[union-attr]
-            if inflating is None:
+            if decompressor is None:
                 yield received
                 continue
-            for piece in inflating.feed(received):
+            for piece in decompressor.feed(received):
                 yield piece
                 if len(piece) == PIECE_BYTES:
-                    await asyncio.sleep(0)  # what was received at once can become very many pieces
+                    await asyncio.sleep(0)  # one read can become very many pieces
     except (httpx.HTTPError, OSError, aiohttp.ClientError) as error:
-        raise fault(error) from None
+        raise fault_from_error(error) from None
 
 
-async def read(response: httpx.Response, limit: int = MAX_REPLY_BYTES) -> bytes:
-    """The whole body. Raises ProviderFault, also where it is longer than `limit` bytes."""
-    received: list[bytes] = []
+async def read_body(response: httpx.Response, limit: int = MAX_REPLY_BYTES) -> bytes:
+    """The whole body. Raises ProviderFault, also if it is longer than `limit` bytes."""
+    pieces: list[bytes] = []
     size = 0
-    async for piece in pieces(response):
+    async for piece in iter_body(response):
         size += len(piece)
         if size > limit:
             raise UpstreamError("The provider's answer is too large.")
-        received.append(piece)
-    return b"".join(received)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
-def fault(error: Exception) -> ProviderFault:
-    """The provider fault that a failure on the wire means."""
+def fault_from_error(error: Exception) -> ProviderFault:
+    """The ProviderFault for an error of the network libraries."""
     cause = error.__cause__ or error
     if isinstance(cause, aiohttp.ConnectionTimeoutError | httpx.ConnectTimeout) and not isinstance(
         cause, aiohttp.ServerDisconnectedError
@@ -197,7 +196,7 @@ def fault(error: Exception) -> ProviderFault:
         return UpstreamTimeout()
     if isinstance(cause, aiohttp.ClientPayloadError):
         return UpstreamError("The provider broke off its answer.", code="connection_lost")
-    if isinstance(cause, aiohttp.ClientConnectorError) and cause.errno in OWN_SHORTAGES:
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.errno in LOCAL_ERRNOS:
         return UpstreamError("The gateway has no connection left for the provider.", code=NO_SOCKET)
     if isinstance(cause, aiohttp.ClientConnectorError | httpx.ConnectError):
         return UpstreamError("The provider could not be reached.", code="connection_failed")

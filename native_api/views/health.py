@@ -21,7 +21,7 @@ from native_api.catalog import catalog
 from native_api.conf import setting_errors
 from native_api.exceptions import ConfigurationError, DatabaseUnavailable
 from native_api.limits import rules
-from native_api.routing.health_sync import hear, pool
+from native_api.routing.health_sync import refresh_health, target_pool
 from native_api.types import Json
 from native_api.usage import recorder
 from native_api.usage.journal import location
@@ -33,7 +33,7 @@ PATIENCE: Final = 2.0
 REMEMBERED: Final = 1.0
 """Seconds for which an answer serves all who ask: anybody may."""
 
-_threads: Final = background.Threads("native-api-health", 4)
+_threads: Final = background.WorkerThreads("native-api-health", 4)
 
 
 class OpenView(NativeView):
@@ -127,8 +127,8 @@ def _settings() -> Json:
 async def _providers() -> Json:
     """How many providers and targets there are, how many targets are out of order or limited, how
     many providers refuse their key, and of how many the stored key cannot be read."""
-    with suppress(background.HangingCall):
-        await _threads.run(PATIENCE, hear)
+    with suppress(background.CallTimeout):
+        await _threads.run(PATIENCE, refresh_health)
     try:
         snapshot = await catalog.acurrent()
     except ConfigurationError:  # see "settings"
@@ -136,14 +136,14 @@ async def _providers() -> Json:
     count = len(snapshot.providers)
     targets = {target.key for route in snapshot.routes.values() for target in route.targets}
     kinds = [
-        [incident.kind for incident in pool.health.incidents_of(provider).values()]
+        [incident.kind for incident in target_pool.health.incidents_for(provider).values()]
         for provider in snapshot.providers.values()
     ]
     told = {
         "targets": len(targets),
-        "out_of_order": sum(each.count("failing") for each in kinds),
-        "limited": sum(each.count("limited") for each in kinds),
-        "keys_refused": sum("refused" in each for each in kinds),
+        "out_of_order": sum(each.count("circuit_open") for each in kinds),
+        "limited": sum(each.count("rate_limited") for each in kinds),
+        "keys_refused": sum("auth_failed" in each for each in kinds),
         "keys_unreadable": sum(bool(provider.unusable) for provider in snapshot.providers.values()),
     }
     suffers = told["out_of_order"] or told["keys_refused"] or told["keys_unreadable"]

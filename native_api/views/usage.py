@@ -39,7 +39,7 @@ TOKENS: Final = (
 )
 SUMS: Final = ("requests", *TOKENS, "cost_units", "unpriced")
 
-_threads: Final = background.Threads("native-api-usage-view", 2)
+_threads: Final = background.WorkerThreads("native-api-usage-view", 2)
 
 
 class UsageView(NativeView):
@@ -54,7 +54,7 @@ class UsageView(NativeView):
         try:
             rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
             limits = await report.limit_report(caller)
-        except (background.HangingCall, DatabaseError):
+        except (background.CallTimeout, DatabaseError):
             raise DatabaseUnavailable(
                 "Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}
             ) from None

@@ -18,7 +18,7 @@ from native_api.access import keys
 def fresh_state() -> Iterator[None]:
     keys.cache.clear()
     django_cache.clear()
-    throttling._backoff.end()
+    throttling._backoff.reset()
     yield
     keys.cache.clear()
     end_threads_left_behind()
@@ -26,7 +26,7 @@ def fresh_state() -> Iterator[None]:
 
 def end_threads_left_behind() -> None:
     """A call that hung in this test must not fail, and be noted, in the next."""
-    throttling._threads.leave_behind()
+    throttling._threads.replace_threads()
     for thread in threading.enumerate():
         if thread.name.startswith("native-api-throttles"):
             thread.join(10)

@@ -362,7 +362,7 @@ def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(
 
 
 def test_a_cache_that_is_back_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "RETRY", 0.0)
+    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.0)
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
     asked = request(key(rate="1/d"))
     with override_settings(CACHES=dead):

@@ -19,17 +19,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[..., background.Threads]]:
+def opened() -> Iterator[Callable[..., background.WorkerThreads]]:
     """Makes threads that end with the test."""
-    made: list[background.Threads] = []
+    made: list[background.WorkerThreads] = []
 
-    def make(size: int = 1, keep_connections: bool = True) -> background.Threads:
-        made.append(background.Threads("native-api-test", size, keep_connections))
+    def make(size: int = 1, keep_connections: bool = True) -> background.WorkerThreads:
+        made.append(background.WorkerThreads("native-api-test", size, keep_connections))
         return made[-1]
 
     yield make
     for each in made:
-        each.leave_behind()
+        each.replace_threads()
     until(lambda: not workers(), "the threads to end")
 
 
@@ -50,36 +50,40 @@ def found() -> Any:
 
 
 def test_a_connection_is_kept_between_calls_whatever_conn_max_age_says(
-    opened: Callable[..., background.Threads],
+    opened: Callable[..., background.WorkerThreads],
 ) -> None:
     threads = opened()
     assert connection.settings_dict["CONN_MAX_AGE"] == 0
-    first = threads.result(10, asked)
-    assert threads.result(10, found) is first
-    assert threads.result(10, asked) is first
+    first = threads.run_sync(10, asked)
+    assert threads.run_sync(10, found) is first
+    assert threads.run_sync(10, asked) is first
 
 
-def test_other_threads_close_it_after_each_call(opened: Callable[..., background.Threads]) -> None:
+def test_other_threads_close_it_after_each_call(
+    opened: Callable[..., background.WorkerThreads],
+) -> None:
     threads = opened(keep_connections=False)
-    assert threads.result(10, asked)
-    assert threads.result(10, found) is None
+    assert threads.run_sync(10, asked)
+    assert threads.run_sync(10, found) is None
 
 
 def test_it_is_closed_when_there_was_nothing_to_do_for_a_while(
-    opened: Callable[..., background.Threads], monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., background.WorkerThreads], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert module.IDLE_SECONDS == 1.0
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
     threads = opened()
-    wrapper: Any = threads.result(
+    wrapper: Any = threads.run_sync(
         10, lambda: (asked(), connection._connections[connection._alias])[1]
     )  # type: ignore[attr-defined]
     until(lambda: wrapper.connection is None, "the connection to be closed")
-    assert threads.result(10, asked)
+    assert threads.run_sync(10, asked)
     assert len(workers()) == 1
 
 
-def test_a_connection_that_broke_is_made_anew(opened: Callable[..., background.Threads]) -> None:
+def test_a_connection_that_broke_is_made_anew(
+    opened: Callable[..., background.WorkerThreads],
+) -> None:
     if connection.vendor == "sqlite":
         pytest.skip("Connections to SQLite do not break; set TEST_DATABASE_URL.")
     threads = opened()
@@ -89,11 +93,13 @@ def test_a_connection_that_broke_is_made_anew(opened: Callable[..., background.T
         asked()
 
     with pytest.raises(Exception, match="closed"):
-        threads.result(10, break_it)
-    assert threads.result(10, asked)
+        threads.run_sync(10, break_it)
+    assert threads.run_sync(10, asked)
 
 
-def test_calls_run_in_parallel_up_to_the_size(opened: Callable[..., background.Threads]) -> None:
+def test_calls_run_in_parallel_up_to_the_size(
+    opened: Callable[..., background.WorkerThreads],
+) -> None:
     threads = opened(size=3)
     gate, running = threading.Event(), threading.Semaphore(0)
     together = threading.Barrier(3)
@@ -114,16 +120,16 @@ def test_calls_run_in_parallel_up_to_the_size(opened: Callable[..., background.T
 
 
 def test_no_more_threads_are_started_than_are_needed(
-    opened: Callable[..., background.Threads],
+    opened: Callable[..., background.WorkerThreads],
 ) -> None:
     threads = opened(size=4)
     for _ in range(20):
-        until(lambda: threads.result(10, threading.get_ident), "an answer")
+        until(lambda: threads.run_sync(10, threading.get_ident), "an answer")
     assert len(workers()) <= 2, "a thread may not have said yet that it is idle"
 
 
 def test_what_a_call_raises_is_raised_to_its_caller(
-    opened: Callable[..., background.Threads],
+    opened: Callable[..., background.WorkerThreads],
 ) -> None:
     threads = opened()
 
@@ -131,40 +137,40 @@ def test_what_a_call_raises_is_raised_to_its_caller(
         raise OperationalError("gone")
 
     with pytest.raises(OperationalError, match="gone"):
-        threads.result(10, fail)
+        threads.run_sync(10, fail)
     with pytest.raises(OperationalError, match="gone"):
         asyncio.run(threads.run(10, fail))
-    assert threads.result(10, lambda: 5) == 5
+    assert threads.run_sync(10, lambda: 5) == 5
 
 
 def test_a_call_that_hangs_is_left_behind_and_others_go_on(
-    opened: Callable[..., background.Threads],
+    opened: Callable[..., background.WorkerThreads],
 ) -> None:
     threads = opened()
     gate = threading.Event()
     hanging = threads.submit(gate.wait, 10)
-    with pytest.raises(background.HangingCall, match=r"no answer in 0\.05 s"):
-        asyncio.run(threads.wait(0.05, hanging))
-    assert threads.result(10, asked)
+    with pytest.raises(background.CallTimeout, match=r"no answer in 0\.05 s"):
+        asyncio.run(threads.wait_for(0.05, hanging))
+    assert threads.run_sync(10, asked)
     gate.set()
     assert hanging.result(10), "it goes on to its end"
     until(lambda: len(workers()) == 1, "the thread that hung to end")
 
 
 def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(
-    opened: Callable[..., background.Threads],
+    opened: Callable[..., background.WorkerThreads],
 ) -> None:
     threads = opened()
     gate = threading.Event()
     threads.submit(gate.wait, 10)
     waiting = threads.submit(lambda: 5)
-    threads.leave_behind()
+    threads.replace_threads()
     gate.set()
     assert waiting.result(10) == 5
 
 
 def test_a_call_that_was_cancelled_before_it_began_is_not_made(
-    opened: Callable[..., background.Threads],
+    opened: Callable[..., background.WorkerThreads],
 ) -> None:
     threads = opened()
     gate, made = threading.Event(), []
@@ -172,20 +178,22 @@ def test_a_call_that_was_cancelled_before_it_began_is_not_made(
     waiting = threads.submit(made.append, 1)
     assert waiting.cancel()
     gate.set()
-    assert threads.result(10, lambda: 5) == 5
+    assert threads.run_sync(10, lambda: 5) == 5
     assert made == []
 
 
-def test_a_forked_process_has_threads_of_its_own(opened: Callable[..., background.Threads]) -> None:
+def test_a_forked_process_has_threads_of_its_own(
+    opened: Callable[..., background.WorkerThreads],
+) -> None:
     threads = opened()
-    threads.result(10, lambda: 5)
+    threads.run_sync(10, lambda: 5)
     child = os.fork()
     if not child:  # no test runner from here on
         status = 1
         try:
-            status = 0 if threads.result(10, os.getpid) == os.getpid() else 1
+            status = 0 if threads.run_sync(10, os.getpid) == os.getpid() else 1
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert threads.result(10, lambda: 5) == 5, "those of the parent go on"
+    assert threads.run_sync(10, lambda: 5) == 5, "those of the parent go on"

@@ -63,12 +63,12 @@ def test_silence_is_bridged_and_does_not_disturb_the_source() -> None:
 
 def test_a_slow_reader_makes_the_source_wait() -> None:
     async def scenario() -> None:
-        source = Words(*[b"x" * (background.MAX_BUFFERED // 2)] * 20)
+        source = Words(*[b"x" * (background.MAX_BUFFERED_BYTES // 2)] * 20)
         stream = background.AsyncStream(source, 10)
         for _ in range(50):
             await asyncio.sleep(0)
         assert source.given < 6
-        assert sum([len(piece) async for piece in stream]) == 10 * background.MAX_BUFFERED
+        assert sum([len(piece) async for piece in stream]) == 10 * background.MAX_BUFFERED_BYTES
 
     asyncio.run(scenario())
 
@@ -100,7 +100,7 @@ def test_a_stream_that_nobody_begins_to_read_is_closed(monkeypatch: pytest.Monke
         assert (read.closed, unread.closed) == (0, 1)
         await streams[0].aclose()
 
-    monkeypatch.setattr("native_api.background.streaming.MAX_UNREAD", 0.01)
+    monkeypatch.setattr("native_api.background.streaming.MAX_UNREAD_SECONDS", 0.01)
     asyncio.run(scenario())
 
 

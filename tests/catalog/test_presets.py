@@ -16,7 +16,7 @@ import pytest
 from native_api.catalog import catalog
 from native_api.catalog.presets import PRESETS, ROWS, Preset, found_in, placeholders
 from native_api.dialects import DIALECTS
-from native_api.upstream.auth.methods import AUTHORIZERS, KEYED
+from native_api.upstream.auth.methods import AUTHORIZERS, KEY_METHODS
 from tests.scripted_provider import completion, running_upstream, says
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -47,7 +47,7 @@ def test_a_row_says_everything(row: Preset) -> None:
     assert row.dialect in DIALECTS
     assert row.auth in AUTHORIZERS
     assert row.docs.startswith("https://") or row.name == "echo"
-    assert row.key_variable or row.auth not in KEYED
+    assert row.key_variable or row.auth not in KEY_METHODS
     assert re.fullmatch(r"([A-Z][A-Z0-9_]+)?", row.key_variable)
     assert set(placeholders(row.base_url)) <= set(row.options)
 
@@ -107,11 +107,12 @@ from django.conf import settings
 settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
 from native_api.catalog import catalog
 from native_api.upstream import call
+from native_api.upstream.prepared_request import prepare
 from native_api.upstream.attempt_log import AttemptLog
 assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
 target = catalog.merged({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
-print(asyncio.run(call.complete(call.prepare(chat, target), AttemptLog())).completion["choices"][0]["message"]["content"])
+print(asyncio.run(call.complete(prepare(chat, target), AttemptLog())).completion["choices"][0]["message"]["content"])
 """
 
 

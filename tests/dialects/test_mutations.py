@@ -24,7 +24,7 @@ from native_api.inbound.json_body import parse_json
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.inbound.openai.rendering import to_json
 from native_api.types import Event, Provider, Target
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from tests.test_recordings import cases, target_of
 
 ROUNDS = 40

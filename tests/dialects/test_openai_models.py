@@ -42,7 +42,9 @@ from native_api.dialects.openai_chat.models import (
 def test_the_temperature_is_refused_while_a_model_reasons(
     model: str, by_default: bool, when_off: bool, when_on: bool
 ) -> None:
-    assert ["temperature" in refused_fields(model, effort) for effort in (None, "none", "high")] == [
+    assert [
+        "temperature" in refused_fields(model, effort) for effort in (None, "none", "high")
+    ] == [
         by_default,
         when_off,
         when_on,

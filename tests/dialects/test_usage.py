@@ -12,7 +12,7 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.token_counts import join_counts, join_usage, read_count
 from native_api.types import Event, Provider, Target
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from tests.test_recordings import cases, stream_of, target_of
 from tests.usage.usage_factory import make_usage
 

@@ -22,8 +22,8 @@ from native_api.views import chat
 from native_api.views.base import NativeView
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "the permit": (TargetPermit, "began"),
-    "its speed": (attempts.AttemptLoop, "_measure"),
+    "the permit": (TargetPermit, "record_first_chunk"),
+    "its speed": (attempts.AttemptLoop, "_record_latency"),
     "the first token": (CallRecord, "on_first_token"),
     "the reply's headers": (calls, "reply_headers"),
     "the answer's headers": (NativeView, "add_headers"),

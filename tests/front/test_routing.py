@@ -318,7 +318,7 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
     checks = ready.json()["checks"]
     assert (ready.status_code, checks["cache"]) == (
         200,
-        {"status": "degraded", "error": "HangingCall"},
+        {"status": "degraded", "error": "CallTimeout"},
     )
     assert checks["providers"]["out_of_order"] == 1, "found out by the process itself"
 
@@ -470,7 +470,7 @@ def test_a_site_with_one_key_has_its_circuit(
     for _ in range(5):
         ask(service, model=model)
     until(
-        lambda: f"shared/{model} is out of order (provider_error): not called" in routed.log(),
+        lambda: f"Circuit of shared/{model} opened (provider_error): not called" in routed.log(),
         "the gateway's own probe to fail",
         20,
     )

@@ -99,7 +99,7 @@ def probed(server: Upstream, pool: TargetPool, script: Any, **more: Any) -> Targ
     server.script("m", script)
     tried = Target(Provider("up", "openai", server.url, identity="up@1"), "m", **more)
     for _ in range(5):
-        pool.health.failed(
+        pool.health.record_failure(
             tried, TargetState.HEALTHY, UpstreamError("It failed.", upstream_status=500), ALICE
         )
     run(HealthProbes(pool)._run(tried))
@@ -143,7 +143,7 @@ def test_a_good_probe_keeps_the_target_healthy_for_all_other_callers(
 
 
 def test_a_target_without_a_free_slot_is_not_probed(server: Upstream, pool: TargetPool) -> None:
-    pool.slots.taken["up@1/m"] = 1
+    pool.concurrency.in_use["up@1/m"] = 1
     tried = probed(server, pool, says(ERROR, 500), own_max_concurrency=1)
     assert server.seen("m") == []
     assert pool.health.state(tried, BOB) is TargetState.HEALTHY

@@ -45,14 +45,14 @@ def no_reservations() -> Iterator[None]:
     reservations._database_threads.cache_clear()
     yield
     until(lambda: not client._pending_releases, "everything to be given back")
-    reservations._database_threads().leave_behind()
+    reservations._database_threads().replace_threads()
     forget_reservations()
-    rules._current._start_anew(setting="NATIVE_API")
+    rules._current._on_setting_changed(setting="NATIVE_API")
 
 
 def forget_reservations() -> None:
     memory_store.reset()
-    client._backoff.end()
+    client._backoff.reset()
     budgets._keys.clear()
 
 

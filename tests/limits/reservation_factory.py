@@ -9,10 +9,10 @@ from native_api.limits.counters import memory_store
 from native_api.limits.reservations import CallReservation
 from native_api.models import Budget, Reservation
 from native_api.pricing import tables
-from native_api.routing.attempts import CallPlan
+from native_api.routing.call_plan import CallPlan
 from native_api.routing.route import Route
 from native_api.types import Caller, Provider, Target
-from native_api.upstream import call as upstream_call
+from native_api.upstream.prepared_request import prepare
 from native_api.usage.entry import UsageEntry, new_id
 
 ALICE = Caller(user_id=1, user_name="alice")
@@ -35,7 +35,7 @@ async def begin(chat: Any, plan: CallPlan) -> CallReservation:
 
 async def reserve(reservation: CallReservation, chat: Any, to: Target, route: Route) -> None:
     """Reserve for an attempt at this target."""
-    await reservation.reserve(route, upstream_call.prepare(chat, to))
+    await reservation.reserve(route, prepare(chat, to))
 
 
 def end(reservation: CallReservation, cost: str = "0", tokens: int = 0) -> UsageEntry:

@@ -16,10 +16,10 @@ from django.db import OperationalError, connection, transaction
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
 from native_api.limits import budget_update, reservations, rules, settlement
 from native_api.models import Budget
-from native_api.routing.attempts import CallPlan
-from native_api.routing.route import route
+from native_api.routing.call_plan import CallPlan
+from native_api.routing.route import make_route
 from native_api.types import Caller, Provider, Target
-from native_api.upstream import call as exchange
+from native_api.upstream.prepared_request import prepare
 from native_api.usage.entry import UsageEntry
 from tests.limits.budget_factory import failing_at_its_end, record
 from tests.servers import until
@@ -43,7 +43,7 @@ def limits(settings: Any) -> Iterator[None]:
     rules.forget()
     reservations._database_threads.cache_clear()
     yield
-    reservations._database_threads().leave_behind()
+    reservations._database_threads().replace_threads()
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 async def let_in(entry: UsageEntry, price: Any = PRICE) -> reservations.CallReservation:
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
-    plan = CallPlan(route("m", [target]))
+    plan = CallPlan(make_route("m", [target]))
     reservation = reservations.CallReservation(CHAT, plan, entry.id)
     await reservation.load_rules(Caller(user_id=1))
-    await reservation.reserve(plan.route, exchange.prepare(CHAT, target))
+    await reservation.reserve(plan.route, prepare(CHAT, target))
     return reservation
 
 

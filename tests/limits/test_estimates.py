@@ -18,10 +18,10 @@ from native_api.limits.estimates import (
     CallEstimate,
 )
 from native_api.limits.rules import Rule
-from native_api.routing.attempts import CallPlan
-from native_api.routing.route import route
+from native_api.routing.call_plan import CallPlan
+from native_api.routing.route import make_route
 from native_api.types import Provider, Target
-from native_api.upstream import call
+from native_api.upstream.prepared_request import prepare
 from native_api.usage import tokens
 from native_api.usage.entry import UsageEntry, new_id
 
@@ -61,9 +61,9 @@ def demand(
 ) -> CallEstimate:
     """Of an attempt at this target."""
     asked: Any = {"model": "r", "messages": MESSAGES, **(chat or {})}
-    prepared = call.prepare(asked, at or target())
+    prepared = prepare(asked, at or target())
     prepared.tokens = PROMPT
-    return CallEstimate(asked, route("r", [prepared.target], **options), prepared)
+    return CallEstimate(asked, make_route("r", [prepared.target], **options), prepared)
 
 
 def on(wire: str) -> Target:
@@ -362,7 +362,7 @@ class TestOfAHold:
 
 def hold_of_a_call() -> reservations.CallReservation:
     chat: Any = {"model": "r", "messages": MESSAGES}
-    return reservations.CallReservation(chat, CallPlan(route("r", [target()])), new_id())
+    return reservations.CallReservation(chat, CallPlan(make_route("r", [target()])), new_id())
 
 
 def holding(reserved: int) -> reservations.CallReservation:

@@ -11,8 +11,8 @@ import pytest
 
 from native_api.exceptions import BudgetExceeded, RateLimited
 from native_api.limits.reservations import CallReservation
-from native_api.routing.attempts import CallPlan
-from native_api.routing.route import route
+from native_api.routing.call_plan import CallPlan
+from native_api.routing.route import make_route
 from native_api.types import Target
 from native_api.usage.entry import UsageEntry
 from tests.limits.reservation_factory import (
@@ -35,7 +35,7 @@ CHAT: Any = {
     "messages": [{"role": "user", "content": "Hi"}],
     "max_completion_tokens": 3,
 }
-ROUTE = route("r", [target("m", 2)])
+ROUTE = make_route("r", [target("m", 2)])
 
 RATE = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1, "WINDOW": "hour"}
 TOKENS = {"SUBJECT": "everyone", "METRIC": "tokens", "AMOUNT": 1000, "WINDOW": "hour"}

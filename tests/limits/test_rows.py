@@ -37,7 +37,7 @@ ALICE = Caller(user_id=1, user_name="alice", key_id=7, groups=((3, "staff"), (4,
 def fresh_rules() -> Iterator[None]:
     rules.forget()
     yield
-    rules._current._start_anew(setting="NATIVE_API")
+    rules._current._on_setting_changed(setting="NATIVE_API")
 
 
 @contextmanager
@@ -263,7 +263,7 @@ def test_while_the_database_is_away_the_last_rules_stay(caplog: pytest.LogCaptur
             rules.forget()
             assert rules.current() is known
     assert [record.getMessage() for record in caplog.records] == [
-        "The database cannot be read (OperationalError); limits stay as they were."
+        "The database cannot be read (OperationalError); the last known limits stay in use."
     ]
     rules.forget()
     assert rules.current() is not known
@@ -271,7 +271,7 @@ def test_while_the_database_is_away_the_last_rules_stay(caplog: pytest.LogCaptur
 
 @pytest.mark.django_db
 def test_where_none_was_ever_read_callers_are_told_to_come_again() -> None:
-    rules._current._start_anew(setting="NATIVE_API")
+    rules._current._on_setting_changed(setting="NATIVE_API")
     with database_away(), pytest.raises(DatabaseUnavailable) as caught:
         rules.current()
     assert caught.value.headers == {"retry-after": "5"}

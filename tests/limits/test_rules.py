@@ -30,7 +30,7 @@ NOBODY = Caller()
 def fresh_rules() -> Iterator[None]:
     rules.forget()
     yield
-    rules._current._start_anew(setting="NATIVE_API")
+    rules._current._on_setting_changed(setting="NATIVE_API")
 
 
 def rule(**changes: Any) -> Rule:

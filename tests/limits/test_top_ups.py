@@ -19,8 +19,8 @@ from native_api.limits.counters import memory_store
 from native_api.limits.reservations import CallReservation
 from native_api.limits.windows import window_span
 from native_api.models import Budget, Reservation
-from native_api.routing.attempts import CallPlan
-from native_api.routing.route import Route, route
+from native_api.routing.call_plan import CallPlan
+from native_api.routing.route import Route, make_route
 from native_api.types import Target, Timeouts
 from tests.limits import reservation_factory as factory
 from tests.limits.budget_factory import record
@@ -41,7 +41,7 @@ CHAT: Any = {
 CHEAP, DEAR, DEARER = target("cheap", 1), target("dear", 2), target("dearer", 3)
 """CHAT costs one, two or three `UNITS` there."""
 
-ROUTE = route("r", [CHEAP, DEAR, DEARER])
+ROUTE = make_route("r", [CHEAP, DEAR, DEARER])
 
 UNITS = 10**9
 """Of a thousandth of a dollar: 1000 output tokens at a dollar per million."""
@@ -207,7 +207,7 @@ def test_concurrent_attempts_hold_what_the_dearest_needs(
 
 def test_a_hedged_route_holds_twice_its_dearest_attempt(set_limits: Callable[..., None]) -> None:
     set_limits(BUDGET)
-    hedged = route("r", [CHEAP, DEAR], hedge_after=0.1)
+    hedged = make_route("r", [CHEAP, DEAR], hedge_after=0.1)
 
     async def call() -> None:
         reservation = await begin(plan=CallPlan(hedged))
@@ -264,9 +264,9 @@ def test_a_reservation_outlives_every_attempt_that_may_still_be_made(
     set_limits(BUDGET)
     slow = target("slow", 1, own_timeouts=Timeouts(total=5000))
     plan = CallPlan(
-        route("r", [CHEAP]),
-        fallbacks=lambda: [route("f", [DEAR])],
-        context_fallbacks=lambda: [route("l", [slow])],
+        make_route("r", [CHEAP]),
+        fallbacks=lambda: [make_route("f", [DEAR])],
+        context_fallbacks=lambda: [make_route("l", [slow])],
     )
     before = datetime.now(UTC)
     asyncio.run(begin(CHEAP, DEAR, plan=plan))

@@ -11,7 +11,7 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.exceptions import InvalidRequest
 from native_api.types import Provider, Target
-from native_api.upstream import call as exchange
+from native_api.upstream.prepared_request import prepare
 from native_api.usage.media_tokens import FILE_TOKENS, IMAGE_TOKENS
 from native_api.usage.tokens import (
     may_hold_media,
@@ -37,7 +37,7 @@ def chat(*messages: Any, **fields: Any) -> Any:
 
 def sent(wire: str, asked: Any) -> tuple[int, bytes]:
     """The estimate, and the body. Raises InvalidRequest."""
-    prepared = exchange.prepare(asked, target(wire))
+    prepared = prepare(asked, target(wire))
     return sent_tokens(prepared.body, prepared.content, may_hold_media(asked)), prepared.content
 
 

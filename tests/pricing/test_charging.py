@@ -20,7 +20,7 @@ from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import ProbeResult
 from native_api.models import UsageRecord
 from native_api.pricing import lookup, published
-from native_api.routing.route import blended
+from native_api.routing.route import blended_price
 from native_api.types import Caller, ChatRequest, Target, Usage
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
@@ -229,7 +229,7 @@ def test_the_cheapest_is_found_by_published_prices_too() -> None:
         "anthropic/claude-opus-4-1",
         "own/gpt-4o",
     ]
-    assert [blended(target) for target in chosen] == [
+    assert [blended_price(target) for target in chosen] == [
         Decimal("0.2625"),
         Decimal(1),
         Decimal(30),
@@ -248,7 +248,7 @@ def test_a_tier_weighs_by_published_prices_too() -> None:
 
 def test_other_routes_look_up_no_prices() -> None:
     assert {target.cost for target in targets_of("m", {"TARGETS": LISTED})} == {None}
-    assert {blended(target) for target in targets_of("m", {"TARGETS": LISTED})} == {
+    assert {blended_price(target) for target in targets_of("m", {"TARGETS": LISTED})} == {
         None,
         Decimal(1),
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.routing.health_states import SharedState, TargetState
+from native_api.routing.health_states import SharedHealth, TargetState
 from native_api.routing.pool import TargetPermit, TargetPool
-from native_api.routing.route import Route, route
+from native_api.routing.route import Route, make_route
 from native_api.types import Provider, Target
 
 
@@ -26,7 +26,7 @@ class Clock:
         self.now += seconds
 
 
-def pool_with(clock: Clock, shared: SharedState | None = None) -> TargetPool:
+def pool_with(clock: Clock, shared: SharedHealth | None = None) -> TargetPool:
     return TargetPool(shared, clock, clock, clock.sleep)
 
 
@@ -41,7 +41,7 @@ def target(name: str, **more: Any) -> Target:
 
 
 def route_of(*targets: Target, strategy: Any = None, **more: Any) -> Route:
-    return route(more.pop("name", "r"), targets, strategy, **more)
+    return make_route(more.pop("name", "r"), targets, strategy, **more)
 
 
 def failure(status: int = 500, retry_after: float | None = None) -> ProviderFault:
@@ -81,14 +81,14 @@ def fail(
 ) -> None:
     permit = admit(pool, which, caller)
     assert permit is not None
-    permit.failed(fault or failure())
+    permit.record_failure(fault or failure())
     permit.release()
 
 
 def succeed(pool: TargetPool, which: Target = A, caller: str = ALICE) -> None:
     permit = admit(pool, which, caller)
     assert permit is not None
-    permit.succeeded()
+    permit.record_success()
     permit.release()
 
 

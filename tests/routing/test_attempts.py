@@ -20,13 +20,15 @@ from native_api.exceptions import (
     UpstreamTimeout,
 )
 from native_api.routing import attempts
+from native_api.routing.call_plan import CallPlan, reserve_nothing
 from native_api.routing.health_states import Incident, TargetState
 from native_api.routing.pool import TargetPool
 from native_api.routing.route import AttemptLimits, Route
+from native_api.routing.routed_stream import RoutedStream
 from native_api.types import ChatRequest, Provider, Quirks, RemoteFiles, Target, Timeouts
-from native_api.upstream import call as exchange
 from native_api.upstream import transport
 from native_api.upstream.attempt_log import AttemptLog
+from native_api.upstream.prepared_request import PreparedRequest
 from tests.routing.target_pools import Clock, pool_with, route_of
 from tests.scripted_provider import (
     HELLO,
@@ -101,8 +103,8 @@ class Site:
         """The text that was answered."""
         self.attempts = AttemptLog()
         sent = {**HI, **(chat or {}), **({"stream": True} if stream else {})}
-        reserve = plan.pop("reserve", attempts.reserve_nothing)
-        plan = attempts.CallPlan(route_of(*targets, **plan.pop("route", {})), **plan)
+        reserve = plan.pop("reserve", reserve_nothing)
+        plan = CallPlan(route_of(*targets, **plan.pop("route", {})), **plan)
         if not stream:
             reply = await attempts.complete(sent, plan, self.attempts, self.pool, reserve)
             return str(reply.completion["choices"][0]["message"]["content"])
@@ -124,12 +126,12 @@ class Site:
     def fails(self, *targets: Target, **more: Any) -> Any:
         with pytest.raises(NativeError) as caught:
             self.call(*targets, **more)
-        assert self.pool.slots.taken == {}
+        assert self.pool.concurrency.in_use == {}
         return caught.value
 
 
 async def text_of(
-    stream: attempts.Stream,
+    stream: RoutedStream,
     said: list[str] | None = None,
     after_each: Callable[[], None] = lambda: None,
 ) -> str:
@@ -373,7 +375,7 @@ def test_a_broken_answer_is_reported_and_nothing_else_is_tried(
     async def call() -> str:
         opened = await attempts.open_stream(
             {**HI, "stream": True},
-            attempts.CallPlan(route_of(first, second)),
+            CallPlan(route_of(first, second)),
             site.attempts,
             site.pool,
         )
@@ -386,7 +388,7 @@ def test_a_broken_answer_is_reported_and_nothing_else_is_tried(
 
     assert site.run(call) == text
     assert site.asked == {"first": 1, "second": 0}
-    assert site.pool.slots.taken == {}
+    assert site.pool.concurrency.in_use == {}
 
 
 def test_a_target_whose_answers_break_is_put_out_of_order(site: Site) -> None:
@@ -467,8 +469,8 @@ def test_no_attempt_begins_after_the_time_is_over(site: Site) -> None:
 # --- nobody to ask ---------------------------------------------------------------------------------------------------
 
 
-def out(site: Site, target: Target, kind: Any = "failing", seconds: float = 30.0) -> None:
-    site.pool.health.take({target.key: Incident(kind, site.clock.now + seconds)})
+def out(site: Site, target: Target, kind: Any = "circuit_open", seconds: float = 30.0) -> None:
+    site.pool.health.apply({target.key: Incident(kind, site.clock.now + seconds)})
 
 
 def test_where_all_are_out_of_order_it_is_said_when_to_come_back(site: Site) -> None:
@@ -497,7 +499,7 @@ def test_a_dead_target_costs_nothing_once_its_circuit_is_open(site: Site) -> Non
 
 def test_a_limited_target_is_asked_after_the_fallbacks(site: Site) -> None:
     first, other = site.target("first"), site.target("other", hello, says(ERROR, 404))
-    out(site, first, "limited")
+    out(site, first, "rate_limited")
     assert site.call(first, fallbacks=lambda: [route_of(other)]) == "Hello there"
     assert site.asked == {"first": 0, "other": 1}
     assert site.call(first, fallbacks=lambda: [route_of(other)]) == "Hello there"
@@ -548,7 +550,7 @@ class Limits:
         self.refused = refused
         self.error = error or RateLimited("no room")
 
-    async def reserve(self, route: Route, prepared: exchange.PreparedRequest) -> None:
+    async def reserve(self, route: Route, prepared: PreparedRequest) -> None:
         self.covered.append((route.name, prepared.target.model))
         self.bodies.append(prepared.body)
         prepared.tokens = 1000 + len(self.covered)
@@ -613,8 +615,8 @@ def test_limits_are_not_asked_for_what_no_target_can_express_nor_for_what_is_out
 def test_no_place_is_taken_at_a_target_that_there_is_no_room_for(site: Site) -> None:
     first = site.target("first", own_max_concurrency=1)
 
-    async def reserve(route: Route, prepared: exchange.PreparedRequest) -> None:
-        assert site.pool.slots.taken == {}
+    async def reserve(route: Route, prepared: PreparedRequest) -> None:
+        assert site.pool.concurrency.in_use == {}
         raise RateLimited("no room")
 
     site.fails(first, reserve=reserve)
@@ -650,7 +652,7 @@ def test_a_full_target_sends_calls_on_and_then_away(site: Site, stream: bool) ->
         site.target("first", held, own_max_concurrency=1),
         site.target("second", held, own_max_concurrency=1),
     )
-    site.pool.slots._queue_seconds = 0.01
+    site.pool.concurrency._queue_seconds = 0.01
 
     async def calls() -> list[Any]:
         one = asyncio.create_task(site.acall(first, second, stream=stream))
@@ -663,7 +665,7 @@ def test_a_full_target_sends_calls_on_and_then_away(site: Site, stream: bool) ->
         return [await one, await two, caught.value.headers["retry-after"]]
 
     assert site.run(calls) == ["Hello there", "Hello there", "1"]
-    assert site.pool.slots.taken == {}
+    assert site.pool.concurrency.in_use == {}
 
 
 async def _after(gate: Any, exchange: Any) -> None:
@@ -682,7 +684,7 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(site: Site, stream: bool
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert site.pool.slots.taken == {}
+        assert site.pool.concurrency.in_use == {}
         await asyncio.to_thread(
             until, lambda: site.server.open_connections <= before, "the connection to be closed"
         )
@@ -696,13 +698,13 @@ def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
 
     async def call() -> None:
         opened = await attempts.open_stream(
-            {**HI, "stream": True}, attempts.CallPlan(route_of(first)), site.attempts, site.pool
+            {**HI, "stream": True}, CallPlan(route_of(first)), site.attempts, site.pool
         )
         async for _ in opened:
             break
-        assert site.pool.slots.taken == {first.key: 1}
+        assert site.pool.concurrency.in_use == {first.key: 1}
         await opened.aclose()
-        assert site.pool.slots.taken == {}
+        assert site.pool.concurrency.in_use == {}
 
     site.run(call)
 
@@ -711,11 +713,11 @@ def test_what_a_stream_has_read_and_not_handed_on_can_be_counted(site: Site) -> 
     async def call() -> None:
         opened = await attempts.open_stream(
             {**HI, "stream": True},
-            attempts.CallPlan(route_of(site.target("first", begins_then(stalls)))),
+            CallPlan(route_of(site.target("first", begins_then(stalls)))),
             site.attempts,
             site.pool,
         )
-        waiting = "".join(delta.get("content") or "" for delta in opened.unread())
+        waiting = "".join(delta.get("content") or "" for delta in opened.unread_deltas())
         async for batch in opened:
             assert (
                 waiting
@@ -727,7 +729,7 @@ def test_what_a_stream_has_read_and_not_handed_on_can_be_counted(site: Site) -> 
                 != ""
             )
             break
-        assert not any(delta.get("content") for delta in opened.unread())
+        assert not any(delta.get("content") for delta in opened.unread_deltas())
         await opened.aclose()
 
     site.run(call)
@@ -768,7 +770,7 @@ def test_a_late_first_token_starts_a_second_target_and_the_loser_is_cancelled(
     assert site.attempts.count == 2
     assert site.attempts.target is second
     assert site.attempts.hedged == [(first, None)]
-    assert site.pool.slots.taken == {}
+    assert site.pool.concurrency.in_use == {}
 
 
 def test_the_first_target_may_still_win(site: Site) -> None:
@@ -835,7 +837,7 @@ def test_a_hedged_call_that_is_cancelled_leaves_nothing_behind(site: Site) -> No
         )
 
     site.run(call)
-    assert site.pool.slots.taken == {}
+    assert site.pool.concurrency.in_use == {}
     assert (site.attempts.target, site.attempts.hedged) == (second, [(first, None)])
 
 
@@ -845,7 +847,7 @@ def test_the_routes_own_percentile_is_used_once_it_is_known(site: Site) -> None:
     for _ in range(20):
         site.call(first, second, route=route)
     assert site.asked == {"first": 20, "second": 0}
-    assert site.pool.speeds.percentile_95("r", False) == 0.0, "the clock stood still"
+    assert site.pool.latency.percentile_95("r", False) == 0.0, "the clock stood still"
     assert site.call(first, second, route=route) == "Hello there"
     assert site.asked == {"first": 21, "second": 1}
 

@@ -10,7 +10,8 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from native_api.exceptions import ProviderFault, UpstreamError, UpstreamTimeout
-from native_api.routing.caller_circuits import MAX_CALLERS, MAX_OF_A_CALLER, MAX_ROWS
+from native_api.routing.caller_circuits import MAX_CALLERS, MAX_INCIDENTS_PER_CALLER
+from native_api.routing.failure_streaks import MAX_STREAKS
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPool
 from native_api.upstream import transport
@@ -98,7 +99,7 @@ def keep_failing(pool: TargetPool, fault: ProviderFault, caller: str, calls: int
     for _ in range(calls):
         permit = admit(pool, A, caller)
         if permit is not None:
-            permit.failed(fault)
+            permit.record_failure(fault)
             permit.release()
 
 
@@ -144,10 +145,10 @@ def test_a_callers_own_faults_divert_that_caller_alone(
         TargetState.HEALTHY,
         TargetState.HEALTHY,
     ]
-    assert pool.health.not_open(ALICE) == ({A.key}, frozenset())
-    assert pool.health.not_open(BOB) == (frozenset(), frozenset())
-    assert pool.health.wait_for([A], ALICE) == 30
-    assert pool.health.wait_for([A], BOB) is None
+    assert pool.health.unhealthy_names(ALICE) == ({A.key}, frozenset())
+    assert pool.health.unhealthy_names(BOB) == (frozenset(), frozenset())
+    assert pool.health.seconds_until_half_open([A], ALICE) == 30
+    assert pool.health.seconds_until_half_open([A], BOB) is None
 
 
 @provoked
@@ -208,7 +209,7 @@ def test_what_no_caller_can_bring_about(
     """Many calls at once may leave this machine without files or ports: that is not the provider's
     fault."""
     for _ in range(5):
-        fail(pool, transport.fault(error))
+        fail(pool, transport.fault_from_error(error))
     assert state(pool, A, BOB) is (TargetState.OPEN if concerns_all else TargetState.HEALTHY)
 
 
@@ -275,7 +276,7 @@ def test_a_trial_that_shows_nothing_leaves_the_next_to_others(
     permit = admit(pool, A, ALICE)
     assert permit is not None
     if fault is not None:
-        permit.failed(fault)
+        permit.record_failure(fault)
     permit.release()
     assert admit(pool, A, ALICE) is None, "others come first"
     assert state(pool, A, BOB) is TargetState.HALF_OPEN
@@ -294,7 +295,7 @@ def test_a_caller_who_is_slow_on_purpose_does_not_keep_the_trial(
     clock.now += 31
     assert admit(pool, A, ALICE) is None
     succeed(pool, caller=BOB)
-    held.failed(failure())
+    held.record_failure(failure())
     held.release()
     assert state(pool, A, BOB) is TargetState.HEALTHY
 
@@ -307,8 +308,8 @@ def test_a_stream_that_breaks_after_the_trial_concerns_its_caller(
     for _ in range(5):
         permit = admit(pool)
         if permit is not None:
-            permit.began()
-            permit.failed(lost())
+            permit.record_first_chunk()
+            permit.record_failure(lost())
             permit.release()
     assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
         TargetState.OPEN,
@@ -395,7 +396,7 @@ def test_and_to_three_for_all(pool: TargetPool, status: int) -> None:
 def doubts(pool: TargetPool) -> list[tuple[str, str]]:
     """The probes that were asked for."""
     asked: list[tuple[str, str]] = []
-    pool.health.doubt = lambda target, caller: asked.append((str(target), caller))
+    pool.health.request_probe = lambda target, caller: asked.append((str(target), caller))
     return asked
 
 
@@ -433,7 +434,7 @@ def test_a_probe_that_fails_too_opens_it_for_all_and_for_longer_each_time(
 ) -> None:
     for seconds in (30, 60, 120, 240, 300, 300):
         keep_failing(pool, failure(), ALICE)
-        pool.health.probed(A, fault)
+        pool.health.record_probe(A, fault)
         assert state(pool, A, BOB) is TargetState.OPEN
         clock.now += seconds - 0.1
         assert state(pool, A, BOB) is TargetState.OPEN
@@ -448,7 +449,7 @@ def test_a_second_probe_in_a_cool_down_does_not_make_it_longer(
     pool: TargetPool, clock: Clock
 ) -> None:
     open_for_all(pool)
-    pool.health.probed(A, failure())
+    pool.health.record_probe(A, failure())
     clock.now += 31
     assert state(pool, A, BOB) is TargetState.HALF_OPEN
 
@@ -457,13 +458,13 @@ def test_a_good_probe_leaves_the_circuit_of_the_caller_open_and_ends_that_of_all
     pool: TargetPool, clock: Clock
 ) -> None:
     open_circuit(pool)
-    pool.health.probed(A, None)
+    pool.health.record_probe(A, None)
     assert [state(pool, A, caller) for caller in (ALICE, BOB)] == [
         TargetState.OPEN,
         TargetState.HEALTHY,
     ]
     open_for_all(pool, B)
-    pool.health.probed(B, None)
+    pool.health.record_probe(B, None)
     assert [state(pool, B, caller) for caller in (ALICE, BOB)] == [
         TargetState.HEALTHY,
         TargetState.HEALTHY,
@@ -484,7 +485,7 @@ def test_a_probe_that_is_refused_shows_that_the_target_is_there(
 ) -> None:
     open_for_all(pool)
     clock.now += 31
-    pool.health.probed(A, failure(status))
+    pool.health.record_probe(A, failure(status))
     assert state(pool, A, BOB) is (
         TargetState.HEALTHY if status in SPEAK_OF_THE_REQUEST else TargetState.DEGRADED
     )
@@ -495,7 +496,9 @@ def test_a_probe_that_is_refused_shows_that_the_target_is_there(
 
 def test_what_is_remembered_of_callers_is_bounded_and_the_latest_is_kept(pool: TargetPool) -> None:
     for number in range(MAX_CALLERS + 100):
-        pool.health.failed(A, TargetState.HEALTHY, failure(429, retry_after=60), f"user {number}")
+        pool.health.record_failure(
+            A, TargetState.HEALTHY, failure(429, retry_after=60), f"user {number}"
+        )
     assert len(pool.health._callers) == MAX_CALLERS
     assert next(iter(pool.health._callers)) == "user 100"
 
@@ -503,11 +506,13 @@ def test_what_is_remembered_of_callers_is_bounded_and_the_latest_is_kept(pool: T
 def test_what_is_remembered_of_one_caller_is_bounded(pool: TargetPool) -> None:
     for number in range(1000):
         for status in (403, 429, 500, 500, 500, 500, 500):
-            pool.health.failed(target(f"p/{number}"), TargetState.HEALTHY, failure(status), ALICE)
+            pool.health.record_failure(
+                target(f"p/{number}"), TargetState.HEALTHY, failure(status), ALICE
+            )
     own = pool.health._callers[ALICE]
-    kept = [own.incidents, own._failures, own._levels, own._spoke_for_all]
-    assert max(len(each) for each in kept) <= MAX_OF_A_CALLER
-    assert len(pool.health._incidents.rows) <= MAX_ROWS
+    kept = [own.incidents, own._failures, own._levels, own._spoke_for_all_until]
+    assert max(len(each) for each in kept) <= MAX_INCIDENTS_PER_CALLER
+    assert len(pool.health._tracker.streaks) <= MAX_STREAKS
 
 
 def test_a_caller_who_is_in_order_again_is_forgotten(pool: TargetPool, clock: Clock) -> None:
@@ -515,4 +520,4 @@ def test_a_caller_who_is_in_order_again_is_forgotten(pool: TargetPool, clock: Cl
     clock.now += 31
     succeed(pool)
     assert not pool.health._callers
-    assert not pool.health._incidents.rows
+    assert not pool.health._tracker.streaks

@@ -26,48 +26,48 @@ async def settled() -> None:
 
 
 def test_without_a_limit_places_are_only_counted() -> None:
-    slots = ConcurrencyLimiter()
-    assert all(run(slots.take(FREE)) for _ in range(100))
-    assert slots.taken == {FREE.key: 100}
+    limiter = ConcurrencyLimiter()
+    assert all(run(limiter.acquire(FREE)) for _ in range(100))
+    assert limiter.in_use == {FREE.key: 100}
     for _ in range(100):
-        slots.give_back(FREE.key)
-    assert slots.taken == {}
+        limiter.release(FREE.key)
+    assert limiter.in_use == {}
 
 
 def test_who_comes_first_is_served_first_and_nobody_passes() -> None:
     async def work() -> None:
-        slots, served = ConcurrencyLimiter(queue_seconds=60), list[int]()
+        limiter, served = ConcurrencyLimiter(queue_seconds=60), list[int]()
 
         async def come(number: int) -> None:
-            assert await slots.take(TWO)
+            assert await limiter.acquire(TWO)
             served.append(number)
 
         tasks = [asyncio.create_task(come(number)) for number in range(4)]
         await settled()
         assert served == [0, 1]
-        slots.give_back(TWO.key)
-        late = asyncio.create_task(slots.take(TWO))
+        limiter.release(TWO.key)
+        late = asyncio.create_task(limiter.acquire(TWO))
         await settled()
         assert served == [0, 1, 2]
-        slots.give_back(TWO.key)
+        limiter.release(TWO.key)
         await settled()
         assert served == [0, 1, 2, 3]
-        slots.give_back(TWO.key)
+        limiter.release(TWO.key)
         assert await late
         await asyncio.gather(*tasks)
-        assert slots.taken == {TWO.key: 2}
+        assert limiter.in_use == {TWO.key: 2}
 
     run(work())
 
 
 def test_no_more_wait_than_there_are_places() -> None:
     async def work() -> None:
-        slots = ConcurrencyLimiter(queue_seconds=60)
-        assert await slots.take(TWO)
-        assert await slots.take(TWO)
-        waiting = [asyncio.create_task(slots.take(TWO)) for _ in range(2)]
+        limiter = ConcurrencyLimiter(queue_seconds=60)
+        assert await limiter.acquire(TWO)
+        assert await limiter.acquire(TWO)
+        waiting = [asyncio.create_task(limiter.acquire(TWO)) for _ in range(2)]
         await settled()
-        assert not await slots.take(TWO)
+        assert not await limiter.acquire(TWO)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -77,13 +77,13 @@ def test_no_more_wait_than_there_are_places() -> None:
 
 def test_who_waits_too_long_goes_elsewhere() -> None:
     async def work() -> None:
-        slots = ConcurrencyLimiter(queue_seconds=0.01)
-        assert await slots.take(TWO)
-        assert await slots.take(TWO)
-        assert not await slots.take(TWO)
-        slots.give_back(TWO.key)
-        slots.give_back(TWO.key)
-        assert slots.taken == {}
+        limiter = ConcurrencyLimiter(queue_seconds=0.01)
+        assert await limiter.acquire(TWO)
+        assert await limiter.acquire(TWO)
+        assert not await limiter.acquire(TWO)
+        limiter.release(TWO.key)
+        limiter.release(TWO.key)
+        assert limiter.in_use == {}
 
     run(work())
 
@@ -91,33 +91,33 @@ def test_who_waits_too_long_goes_elsewhere() -> None:
 @pytest.mark.parametrize("handed_over_before", [False, True])
 def test_a_place_survives_the_one_who_waited_for_it(handed_over_before: bool) -> None:
     async def work() -> None:
-        slots = ConcurrencyLimiter(queue_seconds=60)
-        assert await slots.take(TWO)
-        assert await slots.take(TWO)
-        waiting = asyncio.create_task(slots.take(TWO))
+        limiter = ConcurrencyLimiter(queue_seconds=60)
+        assert await limiter.acquire(TWO)
+        assert await limiter.acquire(TWO)
+        waiting = asyncio.create_task(limiter.acquire(TWO))
         await settled()
         if handed_over_before:
-            slots.give_back(TWO.key)
+            limiter.release(TWO.key)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         if not handed_over_before:
-            slots.give_back(TWO.key)
-        assert slots.taken == {TWO.key: 1}
+            limiter.release(TWO.key)
+        assert limiter.in_use == {TWO.key: 1}
 
     run(work())
 
 
 def test_two_event_loops_share_the_places_of_a_process() -> None:
     async def work() -> None:
-        slots = ConcurrencyLimiter(queue_seconds=10)
-        assert await slots.take(TWO)
-        assert await slots.take(TWO)
-        elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, slots.take(TWO)))
-        while not slots._queues:
+        limiter = ConcurrencyLimiter(queue_seconds=10)
+        assert await limiter.acquire(TWO)
+        assert await limiter.acquire(TWO)
+        elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, limiter.acquire(TWO)))
+        while not limiter._queues:
             await asyncio.sleep(0.001)
-        slots.give_back(TWO.key)
+        limiter.release(TWO.key)
         assert await elsewhere
-        assert slots.taken == {TWO.key: 2}
+        assert limiter.in_use == {TWO.key: 2}
 
     run(work())

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from native_api.exceptions import ProviderFault, UpstreamError
-from native_api.routing.health_states import Incident, NotShared, TargetState
+from native_api.routing.health_states import Incident, TargetState, UnsharedHealth
 from native_api.routing.pool import TargetPermit, TargetPool
 from tests.routing.target_pools import (
     ALICE,
@@ -138,9 +138,9 @@ def test_the_first_chunk_ends_a_trial_but_one_failure_opens_the_circuit_again(
     clock.now += 31
     permit = admit(pool)
     assert permit is not None
-    permit.began()
+    permit.record_first_chunk()
     assert state(pool) is TargetState.HEALTHY
-    permit.failed(lost())
+    permit.record_failure(lost())
     assert state(pool) is TargetState.OPEN
     clock.now += 59
     assert state(pool) is TargetState.OPEN, "for the next longer time"
@@ -152,8 +152,8 @@ def test_a_stream_is_a_success_only_at_its_end(pool: TargetPool) -> None:
     for _ in range(5):
         permit = admit(pool)
         assert permit is not None
-        permit.began()
-        permit.failed(lost())
+        permit.record_first_chunk()
+        permit.record_failure(lost())
         permit.release()
     assert state(pool) is TargetState.OPEN
 
@@ -163,13 +163,13 @@ def test_calls_from_before_neither_close_nor_prolong(pool: TargetPool, clock: Cl
     open_circuit(pool)
     for permit in early:
         assert permit is not None
-        permit.failed(failure())
+        permit.record_failure(failure())
     clock.now += 29
     late = admit(pool, B)
     assert late is not None
     for permit in early:
         assert permit is not None
-        permit.succeeded()
+        permit.record_success()
     assert state(pool) is TargetState.OPEN
     clock.now += 2
     assert state(pool) is TargetState.HALF_OPEN
@@ -198,8 +198,8 @@ def test_the_wait_is_that_of_the_first_to_come_back(pool: TargetPool, clock: Clo
     clock.now += 10
     for _ in range(5):
         fail(pool, which=B)
-    assert pool.health.wait_for([A, B], ALICE) == 20
-    assert pool.health.wait_for([A, B, OTHER], ALICE) is None
+    assert pool.health.seconds_until_half_open([A, B], ALICE) == 20
+    assert pool.health.seconds_until_half_open([A, B, OTHER], ALICE) is None
 
 
 # --- limits ------------------------------------------------------------------------------------------------------
@@ -287,91 +287,93 @@ def test_a_refused_key_is_tried_in_its_usual_place_now_and_then(
 # --- shared ------------------------------------------------------------------------------------------------------
 
 
-class Notices(NotShared):
+class FakeSharedHealth(UnsharedHealth):
     """A shared state in which tests read and write."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str | None]] = []
+        self.published: list[tuple[str, str | None]] = []
         self.others: dict[str, Incident | None] = {}
         self.claims = True
-        self.given_up: list[str] = []
+        self.withdrawn: list[str] = []
 
-    async def changes(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
+    async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         found, self.others = self.others, {}
         return found
 
-    def tell(self, name: str, incident: Incident | None) -> None:
-        self.told.append((name, incident and incident.kind))
+    def publish(self, name: str, incident: Incident | None) -> None:
+        self.published.append((name, incident and incident.kind))
 
-    def give_up(self, name: str) -> None:
-        self.given_up.append(name)
+    def withdraw(self, name: str) -> None:
+        self.withdrawn.append(name)
 
     async def claim(self, name: str, seconds: float) -> bool:
         return self.claims
 
 
 @pytest.fixture
-def notices() -> Notices:
-    return Notices()
+def shared() -> FakeSharedHealth:
+    return FakeSharedHealth()
 
 
 @pytest.fixture
-def sharing(clock: Clock, notices: Notices) -> TargetPool:
-    return pool_with(clock, notices)
+def sharing(clock: Clock, shared: FakeSharedHealth) -> TargetPool:
+    return pool_with(clock, shared)
 
 
 def test_other_processes_are_told_of_every_change_for_all_and_of_nothing_else(
-    sharing: TargetPool, notices: Notices, clock: Clock
+    sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     succeed(sharing)
     fail(sharing)
     succeed(sharing)
     open_circuit(sharing)
-    assert notices.told == []
+    assert shared.published == []
     open_for_all(sharing, which=OTHER)
     clock.now += 31
     succeed(sharing, which=OTHER)
     fail(sharing, failure(429, retry_after=9), B)
     for caller in (ALICE, BOB, CAROL):
         fail(sharing, failure(401), OTHER, caller)
-    assert notices.told == [
-        (OTHER.key, "failing"),
+    assert shared.published == [
+        (OTHER.key, "circuit_open"),
         (OTHER.key, None),
-        (B.key, "limited"),
-        (OTHER.provider.identity, "refused"),
+        (B.key, "rate_limited"),
+        (OTHER.provider.identity, "auth_failed"),
     ]
 
 
-def test_what_others_found_counts_here(sharing: TargetPool, notices: Notices, clock: Clock) -> None:
-    notices.others = {A.key: Incident("failing", clock.now + 30)}
-    asyncio.run(sharing.health.listen())
+def test_what_others_found_counts_here(
+    sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
+) -> None:
+    shared.others = {A.key: Incident("circuit_open", clock.now + 30)}
+    asyncio.run(sharing.health.pull())
     assert state(sharing) is TargetState.OPEN
-    notices.others = {A.key: None}
-    asyncio.run(sharing.health.listen())
+    shared.others = {A.key: None}
+    asyncio.run(sharing.health.pull())
     assert state(sharing) is TargetState.HEALTHY
 
 
 def test_a_trial_of_another_process_is_waited_for(
-    sharing: TargetPool, notices: Notices, clock: Clock
+    sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     open_for_all(sharing)
     clock.now += 31
-    notices.claims = False
+    shared.claims = False
     assert admit(sharing) is None
     assert state(sharing) is TargetState.OPEN
-    assert sharing.slots.taken == {}
-    notices.claims = True
+    assert sharing.concurrency.in_use == {}
+    shared.claims = True
     clock.now += 1.1
     succeed(sharing)
     assert state(sharing) is TargetState.HEALTHY
 
 
 def test_a_trial_that_shows_nothing_gives_its_claim_up(
-    sharing: TargetPool, notices: Notices, clock: Clock
+    sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     open_for_all(sharing)
     clock.now += 31
     permit = admit(sharing)
     assert permit is not None
     permit.release()
-    assert notices.given_up == [A.key]
+    assert shared.withdrawn == [A.key]

@@ -19,11 +19,13 @@ from django.core.cache import caches
 from django.core.cache.backends.filebased import FileBasedCache
 from django.test import override_settings
 
-from native_api.routing import health_sync
-from native_api.routing.circuit import PUT_OFF
+from native_api.routing import health_sync, shared_cache
+from native_api.routing.circuit import POSTPONE_SECONDS
+from native_api.routing.conversation_tiers import ConversationTiers
 from native_api.routing.health_states import TargetState
 from native_api.routing.health_sync import HealthSync
 from native_api.routing.pool import TargetPool
+from native_api.routing.shared_cache import SharedCache
 from tests.access.concurrent_requests import redis_cache
 from tests.routing.target_pools import Clock, failure, pool_with, target
 from tests.servers import until
@@ -65,9 +67,10 @@ class Process:
 
     def __init__(self, wall: Clock) -> None:
         self.steady = Clock()
-        self.sync = HealthSync(self.steady)
+        cache = SharedCache(self.steady)
+        self.sync, self.tiers = HealthSync(cache), ConversationTiers(cache)
         self.pool: TargetPool = pool_with(wall, self.sync)
-        self.pool.health.know((A.key, A.provider.identity))
+        self.pool.health.watch((A.key, A.provider.identity))
 
     def fail(self, times: int, status: int = 500) -> None:
         """Each for another caller."""
@@ -76,15 +79,15 @@ class Process:
             for number in range(times):
                 permit = await self.pool.admit(A, f"user {number}")
                 assert permit is not None
-                permit.failed(failure(status))
+                permit.record_failure(failure(status))
                 permit.release()
 
         asyncio.run(calls())
 
     def state(self) -> TargetState:
         """As a call finds it that comes a while after the last one."""
-        self.steady.now += health_sync.STALE + 1
-        asyncio.run(self.pool.health.listen())
+        self.steady.now += health_sync.STALE_SECONDS + 1
+        asyncio.run(self.pool.health.pull())
         return self.pool.health.state(A)
 
     def comes_to(self, state: TargetState) -> None:
@@ -111,11 +114,11 @@ def test_what_one_caller_met_is_not_told(two: tuple[Process, Process]) -> None:
     one, other = two
 
     for _ in range(5):
-        one.pool.health.failed(A, TargetState.HEALTHY, failure(), "user 1")
+        one.pool.health.record_failure(A, TargetState.HEALTHY, failure(), "user 1")
     assert one.pool.health.state(A, "user 1") is TargetState.OPEN
-    assert one.sync._untold == {}
+    assert one.sync._unpublished == {}
     assert other.state() is TargetState.HEALTHY
-    one.pool.health.probed(A, failure())
+    one.pool.health.record_probe(A, failure())
     other.comes_to(TargetState.OPEN)
 
 
@@ -128,7 +131,7 @@ def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Cl
     async def trial() -> None:
         permit = await other.pool.admit(A)
         assert permit is not None
-        permit.succeeded()
+        permit.record_success()
         permit.release()
 
     asyncio.run(trial())
@@ -141,7 +144,7 @@ def test_a_process_that_begins_later_knows_it_with_its_first_call(
     one, _ = two
     one.fail(3, status=401)
     late = Process(wall)
-    until(lambda: not one.sync._telling, "it to be told")
+    until(lambda: not one.sync._publishing, "it to be told")
     late.comes_to(TargetState.DEGRADED)
 
 
@@ -175,7 +178,7 @@ def test_a_trial_that_was_left_is_free_for_the_other(
         permit.release()
 
     def after_another_second() -> bool:
-        wall.now += PUT_OFF + 0.1
+        wall.now += POSTPONE_SECONDS + 0.1
         return asyncio.run(other.pool.admit(A)) is not None
 
     asyncio.run(leave())
@@ -187,16 +190,16 @@ def test_others_are_asked_at_most_once_a_second(
 ) -> None:
     one, _ = two
     asked: list[Any] = []
-    real = HealthSync._ask
+    real = HealthSync._read
     monkeypatch.setattr(
-        HealthSync, "_ask", lambda self, names: asked.append(names) or real(self, names)
+        HealthSync, "_read", lambda self, names: asked.append(names) or real(self, names)
     )
-    monkeypatch.setattr(health_sync, "PATIENCE", 1e9)
+    monkeypatch.setattr(shared_cache, "CACHE_TIMEOUT_SECONDS", 1e9)
 
     async def many() -> None:
         for _ in range(1000):
             one.steady.now += 0.01
-            await one.pool.health.listen()
+            await one.pool.health.pull()
             await asyncio.sleep(0.0005)
 
     asyncio.run(many())
@@ -217,29 +220,29 @@ def test_a_cache_that_is_flushed_takes_nothing_from_those_who_know(
 def test_what_another_version_wrote_is_passed_over(two: tuple[Process, Process]) -> None:
     one, _ = two
     caches["default"].set(health_sync._key(A.key), {"kind": "new"}, 60)
-    caches["default"].set(health_sync.CHANGED, "x", 60)
+    caches["default"].set(health_sync.CHANGE_KEY, "x", 60)
     assert one.state() is TargetState.HEALTHY
 
 
 def test_a_conversations_tier_only_goes_up_in_every_process(two: tuple[Process, Process]) -> None:
     one, other = two
-    assert asyncio.run(one.sync.raised("u:1", 1, 2)) == 1
-    assert asyncio.run(other.sync.raised("u:1", 0, 2)) == 1
-    assert asyncio.run(other.sync.raised("u:1", 2, 2)) == 2
-    assert asyncio.run(one.sync.raised("u:1", 0, 2)) == 2
-    assert asyncio.run(one.sync.raised("u:2", 0, 2)) == 0
+    assert asyncio.run(one.tiers.raise_tier("u:1", 1, 2)) == 1
+    assert asyncio.run(other.tiers.raise_tier("u:1", 0, 2)) == 1
+    assert asyncio.run(other.tiers.raise_tier("u:1", 2, 2)) == 2
+    assert asyncio.run(one.tiers.raise_tier("u:1", 0, 2)) == 2
+    assert asyncio.run(one.tiers.raise_tier("u:2", 0, 2)) == 0
 
 
 # --- without a shared cache ----------------------------------------------------------------------------------------
 
 
 def test_a_cache_in_memory_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_sync, "_threads", None)
+    monkeypatch.setattr(shared_cache, "threads", None)
     alone = Process(Clock())
     alone.fail(5)
     assert alone.state() is TargetState.OPEN
-    assert asyncio.run(alone.sync.raised("u:1", 1, 2)) == 1
-    assert asyncio.run(alone.sync.raised("u:1", 0, 2)) == 1
+    assert asyncio.run(alone.tiers.raise_tier("u:1", 1, 2)) == 1
+    assert asyncio.run(alone.tiers.raise_tier("u:1", 0, 2)) == 1
 
 
 def closed_port() -> int:
@@ -262,7 +265,7 @@ def test_a_dead_cache_means_local_state_and_one_warning(
         wall.now += 31
         alone.fail(2)
         assert alone.state() is TargetState.OPEN
-        assert asyncio.run(alone.sync.raised("u:1", 1, 2)) == 1
+        assert asyncio.run(alone.tiers.raise_tier("u:1", 1, 2)) == 1
         until(lambda: "cache cannot be used" in caplog.text, "the warning")
     assert caplog.text.count("cache cannot be used") == 1
 
@@ -270,7 +273,7 @@ def test_a_dead_cache_means_local_state_and_one_warning(
 def test_a_hanging_cache_holds_no_call_up(
     wall: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(health_sync, "PATIENCE", 0.2)
+    monkeypatch.setattr(shared_cache, "CACHE_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
         hanging["OPTIONS"] = {"socket_timeout": 3}
@@ -280,24 +283,24 @@ def test_a_hanging_cache_holds_no_call_up(
             async def calls() -> float:
                 started = time.monotonic()
                 for _ in range(20):
-                    await alone.pool.health.listen()
+                    await alone.pool.health.pull()
                     permit = await alone.pool.admit(A)
                     assert permit is not None
                     permit.release()
                     alone.steady.now += 0.3
                 return time.monotonic() - started
 
-            assert asyncio.run(calls()) < 0.2 + health_sync.GLANCE
+            assert asyncio.run(calls()) < 0.2 + health_sync.MAX_PULL_WAIT_SECONDS
 
 
 def test_nor_an_operator_who_looks(wall: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_sync, "PATIENCE", 0.2)
+    monkeypatch.setattr(shared_cache, "CACHE_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
         hanging["OPTIONS"] = {"socket_timeout": 3}
         with override_settings(CACHES={"default": hanging}):
             started = time.monotonic()
-            assert Process(wall).sync.ask_now([A.key]) == {}
+            assert Process(wall).sync.pull_now([A.key]) == {}
             assert time.monotonic() - started < 1
 
 
@@ -312,7 +315,7 @@ def test_what_could_not_be_told_is_told_when_the_cache_is_back(wall: Clock, tmp_
         one, other = Process(wall), Process(wall)
         FlakyCache.broken.set()
         one.fail(5)
-        until(lambda: one.sync._telling is None and one.sync._untold, "the failure to tell")
+        until(lambda: one.sync._publishing is None and one.sync._unpublished, "the failure to tell")
         FlakyCache.broken.clear()
         assert other.state() is TargetState.HEALTHY
         one.comes_to(TargetState.OPEN)

@@ -14,7 +14,7 @@ from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
 from native_api.models import ModelRoute, Provider, Target
 from native_api.routing.health_states import Incident
-from native_api.routing.health_sync import pool
+from native_api.routing.health_sync import target_pool
 from native_api.types import Timeouts
 from native_api.views import health
 
@@ -178,7 +178,7 @@ def admin(db: None, client: Client) -> Client:
 @pytest.fixture(autouse=True)
 def no_troubles() -> Any:
     yield
-    pool.health.incidents.clear()
+    target_pool.health.incidents.clear()
 
 
 def form(*targets: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -292,18 +292,18 @@ def test_troubles_show_beside_the_row(admin: Client) -> None:
     catalog.forget()
     [target] = catalog.current().targets("m")
     assert "ok" in admin.get("/admin/native_api/provider/").content.decode()
-    pool.health.incidents[target.key] = Incident(
-        "failing", pool.health._clock() + 30, code="connection_failed"
+    target_pool.health.incidents[target.key] = Incident(
+        "circuit_open", target_pool.health._clock() + 30, code="connection_failed"
     )
-    pool.health.incidents[target.provider.identity] = Incident(
-        "refused", pool.health._clock() + 30, code="401"
+    target_pool.health.incidents[target.provider.identity] = Incident(
+        "auth_failed", target_pool.health._clock() + 30, code="401"
     )
     assert (
-        "key refused (401); x: out of order (connection_failed)"
+        "key refused (401); x: circuit open (connection_failed)"
         in admin.get("/admin/native_api/provider/").content.decode()
     )
     assert (
-        "p/x: out of order (connection_failed)"
+        "p/x: circuit open (connection_failed)"
         in admin.get("/admin/native_api/modelroute/").content.decode()
     )
 
@@ -329,6 +329,10 @@ def test_readiness_counts_targets_in_trouble_without_names(
         "keys_unreadable": 0,
     }
     assert told() == sound
-    pool.health.incidents[target.key] = Incident("failing", pool.health._clock() + 30)
-    pool.health.incidents[target.provider.identity] = Incident("refused", pool.health._clock() + 30)
+    target_pool.health.incidents[target.key] = Incident(
+        "circuit_open", target_pool.health._clock() + 30
+    )
+    target_pool.health.incidents[target.provider.identity] = Incident(
+        "auth_failed", target_pool.health._clock() + 30
+    )
     assert told() == {**sound, "status": "degraded", "out_of_order": 1, "keys_refused": 1}

@@ -11,13 +11,13 @@ import pytest
 
 from native_api.routing.health_states import Incident
 from native_api.routing.pool import TargetPool
-from native_api.routing.route import Route, blended
+from native_api.routing.route import Route, blended_price
 from native_api.routing.strategies import (
     AVAILABLE,
     DEGRADED,
     RequestTraits,
     candidates,
-    conversation_of,
+    hash_conversation,
 )
 from tests.routing.target_pools import Clock, pool_with, route_of, target
 
@@ -52,7 +52,7 @@ def shares(route: Route, pool: TargetPool, calls: int = 4000) -> dict[str, float
 
 
 def incident(pool: TargetPool, name: str, kind: Any, seconds: float = 30.0) -> None:
-    pool.health.take({name: Incident(kind, pool.clock() + seconds)})
+    pool.health.apply({name: Incident(kind, pool.clock() + seconds)})
 
 
 def test_targets_come_as_listed_and_each_once(pool: TargetPool) -> None:
@@ -82,7 +82,7 @@ def test_weights_share_the_calls_of_a_priority(pool: TargetPool) -> None:
 
 
 def test_weights_share_what_an_absent_target_leaves(pool: TargetPool) -> None:
-    incident(pool, A.key, "failing")
+    incident(pool, A.key, "circuit_open")
     route = route_of(A, target("p/b", weight=3), target("q/c", weight=1), strategy="weighted")
     assert shares(route, pool) == {
         "b": pytest.approx(0.75, abs=0.03),
@@ -92,9 +92,9 @@ def test_weights_share_what_an_absent_target_leaves(pool: TargetPool) -> None:
 
 def test_the_least_busy_for_its_weight(pool: TargetPool) -> None:
     route = route_of(target("p/a", weight=3), B, C, strategy="least_busy")
-    pool.slots.taken.update({A.key: 2, B.key: 1, C.key: 1})
+    pool.concurrency.in_use.update({A.key: 2, B.key: 1, C.key: 1})
     assert first(route, pool) == "a"
-    pool.slots.taken.update({A.key: 4, C.key: 0})
+    pool.concurrency.in_use.update({A.key: 4, C.key: 0})
     assert first(route, pool) == "c"
 
 
@@ -108,9 +108,9 @@ def test_equally_busy_targets_take_turns(pool: TargetPool) -> None:
 def test_the_fastest_once_all_were_measured(pool: TargetPool, clock: Clock) -> None:
     route = route_of(A, B, C, strategy="fastest")
     for each, seconds in ((A, 0.9), (B, 0.2)):
-        pool.speeds.add(each.key, True, seconds)
+        pool.latency.add(each.key, True, seconds)
     assert first(route, pool, RequestTraits(stream=True)) == "c"
-    pool.speeds.add(C.key, True, 0.5)
+    pool.latency.add(C.key, True, 0.5)
     assert first(route, pool, RequestTraits(stream=True)) == "b"
     assert first(route, pool, RequestTraits(stream=False)) == "a", (
         "complete replies are measured apart"
@@ -119,19 +119,19 @@ def test_the_fastest_once_all_were_measured(pool: TargetPool, clock: Clock) -> N
 
 def test_one_call_at_a_time_measures_what_is_out_of_date(pool: TargetPool, clock: Clock) -> None:
     route = route_of(A, B, strategy="fastest")
-    pool.speeds.add(A.key, False, 5.0)
+    pool.latency.add(A.key, False, 5.0)
     clock.now += 61
-    pool.speeds.add(B.key, False, 0.1)
+    pool.latency.add(B.key, False, 0.1)
     assert first(route, pool) == "a"
-    pool.slots.taken[A.key] = 1
+    pool.concurrency.in_use[A.key] = 1
     assert first(route, pool) == "b"
 
 
 def test_an_average_follows_the_newest(pool: TargetPool) -> None:
-    pool.speeds.add(A.key, True, 1.0)
+    pool.latency.add(A.key, True, 1.0)
     for _ in range(10):
-        pool.speeds.add(A.key, True, 0.1)
-    assert pool.speeds.averages(True)[A.key].seconds == pytest.approx(0.1, abs=0.05)
+        pool.latency.add(A.key, True, 0.1)
+    assert pool.latency.averages(True)[A.key].seconds == pytest.approx(0.1, abs=0.05)
 
 
 PRICES = {"INPUT": Decimal("1"), "OUTPUT": Decimal("5")}
@@ -149,9 +149,9 @@ def test_the_cheapest_first_and_those_without_a_price_last(pool: TargetPool) -> 
 
 
 def test_prices_are_compared_at_three_tokens_in_for_one_out() -> None:
-    assert blended(target("p/a", price=PRICES)) == Decimal("2.00")
-    assert blended(target("p/a", price={"OUTPUT": Decimal(3)})) == Decimal(3)
-    assert blended(target("p/a")) is None
+    assert blended_price(target("p/a", price=PRICES)) == Decimal("2.00")
+    assert blended_price(target("p/a", price={"OUTPUT": Decimal(3)})) == Decimal(3)
+    assert blended_price(target("p/a")) is None
 
 
 def test_a_tier_takes_the_cheaper_target_more_often(pool: TargetPool) -> None:
@@ -175,18 +175,19 @@ def test_a_tier_takes_the_cheaper_target_more_often(pool: TargetPool) -> None:
 
 
 def test_an_open_circuit_is_not_called(pool: TargetPool) -> None:
-    incident(pool, A.key, "failing")
+    incident(pool, A.key, "circuit_open")
     assert order(route_of(A, B), pool) == ["b"]
     assert order(route_of(A, B), pool, states=DEGRADED) == []
 
 
 def test_a_lower_priority_steps_in(pool: TargetPool) -> None:
-    incident(pool, A.key, "failing")
+    incident(pool, A.key, "circuit_open")
     assert first(route_of(A, target("q/b", priority=1)), pool) == "b"
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [(A.key, "limited"), (A.key, "refused"), (A.provider.identity, "refused")]
+    ("name", "kind"),
+    [(A.key, "rate_limited"), (A.key, "auth_failed"), (A.provider.identity, "auth_failed")],
 )
 def test_a_limit_or_a_refused_key_makes_a_target_a_last_resort(
     pool: TargetPool, name: str, kind: Any
@@ -197,7 +198,7 @@ def test_a_limit_or_a_refused_key_makes_a_target_a_last_resort(
 
 
 def test_a_trial_takes_its_usual_place(pool: TargetPool) -> None:
-    incident(pool, A.key, "failing", seconds=-1)
+    incident(pool, A.key, "circuit_open", seconds=-1)
     assert order(route_of(A, B), pool) == ["a", "b"]
 
 
@@ -206,7 +207,7 @@ def test_a_trial_takes_its_usual_place(pool: TargetPool) -> None:
 
 def conversations(route: Route, pool: TargetPool, count: int = 2000) -> dict[int, str]:
     return {
-        number: first(route, pool, RequestTraits(conversation=conversation_of(f"user:{number}")))
+        number: first(route, pool, RequestTraits(conversation=hash_conversation(f"user:{number}")))
         for number in range(count)
     }
 
@@ -219,7 +220,7 @@ def test_a_conversation_stays_whatever_the_strategy(pool: TargetPool, strategy: 
 
 def test_every_process_version_and_machine_agrees_on_a_conversation(pool: TargetPool) -> None:
     found = [
-        first(route_of(A, B, C), pool, RequestTraits(conversation=conversation_of(name)))
+        first(route_of(A, B, C), pool, RequestTraits(conversation=hash_conversation(name)))
         for name in ("x", "y", "z", "w")
     ]
     assert found == ["c", "c", "b", "b"]
@@ -238,7 +239,7 @@ def test_only_the_conversations_of_a_lost_target_move_and_they_spread(
         *(target(f"p/{model}", weight=weight) for model, weight in zip("abc", weights, strict=True))
     )
     before = conversations(route, pool)
-    incident(pool, A.key, "failing")
+    incident(pool, A.key, "circuit_open")
     after = conversations(route, pool)
     assert {number for number in before if before[number] != after[number]} == {
         number for number in before if before[number] == "a"
@@ -247,7 +248,7 @@ def test_only_the_conversations_of_a_lost_target_move_and_they_spread(
     assert moved["b"] / sum(moved.values()) == pytest.approx(
         weights[1] / (weights[1] + weights[2]), abs=0.1
     )
-    pool.health.take({A.key: None})
+    pool.health.apply({A.key: None})
     assert conversations(route, pool) == before
 
 

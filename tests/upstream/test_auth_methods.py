@@ -21,7 +21,7 @@ from native_api.catalog import catalog
 from native_api.exceptions import ProviderUnusable, UpstreamError, UpstreamTimeout
 from native_api.models import Provider as ProviderRow
 from native_api.types import Provider, Secret, UpstreamRequest
-from native_api.upstream.auth import access_tokens, google_azure, methods
+from native_api.upstream.auth import access_tokens, azure, methods
 from tests.scripted_provider import Gate, Upstream, running_upstream, stalls
 from tests.servers import until
 from tests.upstream.keys import loopback_certificate, private_pem, public_pem, service_account
@@ -91,7 +91,7 @@ def test_a_key_goes_where_the_vendor_wants_it(auth: str, header: dict[str, str])
     assert sent == {"anthropic-version": "1", "x-team": "a", **header}
 
 
-@pytest.mark.parametrize("auth", sorted(methods.KEYED))
+@pytest.mark.parametrize("auth", sorted(methods.KEY_METHODS))
 def test_no_key_is_no_header(auth: str) -> None:
     provider = Provider("p", "openai", "https://x", auth=auth)
     assert (
@@ -183,7 +183,7 @@ def test_one_who_leaves_does_not_end_the_fetch_for_the_others(google: Upstream) 
 
 def test_a_token_near_its_end_is_renewed_while_it_is_used(google: Upstream) -> None:
     gate = google.gate()
-    google.script("", issues(google, lives=int(access_tokens.LEEWAY) - 20))
+    google.script("", issues(google, lives=int(access_tokens.RENEW_BEFORE_SECONDS) - 20))
     assert ask(vertex(google)) == "Bearer token-1"
     google.script("", issues(google, gate=gate))
     assert ask(vertex(google)) == "Bearer token-1"
@@ -195,7 +195,7 @@ def test_a_token_near_its_end_is_renewed_while_it_is_used(google: Upstream) -> N
 
 
 def test_a_token_service_that_is_away_harms_nobody_while_the_token_lives(google: Upstream) -> None:
-    google.script("", issues(google, lives=int(access_tokens.LEEWAY) - 20))
+    google.script("", issues(google, lives=int(access_tokens.RENEW_BEFORE_SECONDS) - 20))
     ask(vertex(google))
     google.script("", refuses("down", 401))
     assert ask(vertex(google)) == "Bearer token-1"
@@ -243,35 +243,35 @@ def test_a_token_service_that_repeats_secrets_gets_them_into_no_error_and_no_log
 def test_a_token_service_that_is_silent_is_a_timeout_and_is_asked_anew(
     google: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_tokens, "PATIENCE", 0.3)
+    monkeypatch.setattr(access_tokens, "FETCH_TIMEOUT_SECONDS", 0.3)
     google.script("", stalls)
     with pytest.raises(UpstreamTimeout):
         ask(vertex(google))
     assert all(
-        thread.daemon for thread in threading.enumerate() if thread.name == "native-api-apart"
+        thread.daemon for thread in threading.enumerate() if thread.name == "native-api-blocking"
     ), "the process could not end"
     google.script("", issues(google))
     assert ask(vertex(google)) == "Bearer token-2"
 
 
 def test_credentials_are_not_kept_for_ever(google: Upstream) -> None:
-    kept = access_tokens.Credentials()
-    first = kept.get(
+    kept = access_tokens.CredentialCache()
+    first = kept.get_or_make(
         "first",
         lambda: access_tokens.Credential(
             "x", lambda: access_tokens.Token(Secret("t"), time.time())
         ),
     )
-    for number in range(access_tokens.MAX_KEPT):
-        kept.get(
+    for number in range(access_tokens.MAX_CREDENTIALS):
+        kept.get_or_make(
             number,
             lambda: access_tokens.Credential(
                 "x", lambda: access_tokens.Token(Secret("t"), time.time())
             ),
         )
-    assert len(kept._kept) == access_tokens.MAX_KEPT
+    assert len(kept._credentials) == access_tokens.MAX_CREDENTIALS
     assert (
-        kept.get(
+        kept.get_or_make(
             "first",
             lambda: access_tokens.Credential(
                 "x", lambda: access_tokens.Token(Secret("t"), time.time())
@@ -404,7 +404,7 @@ def definition(auth: str, url: str, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("auth", "url"), VENDORS)
 def test_the_machines_identity_may_go_to_hosts_of_the_vendor(auth: str, url: str) -> None:
-    assert methods.may_have_identity(catalog.provider_of("p", definition(auth, url)), url)
+    assert methods.may_send_identity(catalog.provider_of("p", definition(auth, url)), url)
 
 
 @pytest.mark.parametrize(("auth", "url"), OTHERS)
@@ -432,13 +432,13 @@ def test_the_machines_identity_goes_nowhere_else(
     assert "evil" not in caught.value.message
 
 
-@pytest.mark.parametrize("auth", methods.IDENTITIES)
+@pytest.mark.parametrize("auth", methods.VENDOR_HOSTS)
 def test_the_settings_may_name_other_hosts_for_it_and_rows_may_not(auth: str) -> None:
     url = "http://proxy.internal/v1"
     named = catalog.provider_of(
         "p", definition(auth, url, IDENTITY_HOSTS=["proxy.internal"], OPTIONS={"scope": "s"})
     )
-    assert methods.may_have_identity(named, url)
+    assert methods.may_send_identity(named, url)
     assert "IDENTITY_HOSTS" not in ProviderRow().definition()
     with pytest.raises(ValueError, match="IDENTITY_HOSTS must be a list of hosts"):
         catalog.provider_of("p", definition(auth, url, IDENTITY_HOSTS="proxy.internal"))
@@ -467,8 +467,7 @@ def test_what_the_identity_is_good_for_is_no_choice_of_the_provider(auth: str, o
 )
 def test_each_of_microsofts_clouds_has_its_scope(host: str, scope: str) -> None:
     assert (
-        google_azure.azure_scope(Provider("p", "openai", f"https://{host}/openai/v1", auth="azure"))
-        == scope
+        azure.scope_for(Provider("p", "openai", f"https://{host}/openai/v1", auth="azure")) == scope
     )
 
 

@@ -20,11 +20,11 @@ from gatewayproject import environment
 from native_api.catalog import catalog
 from native_api.exceptions import UpstreamError
 from native_api.types import Provider, Secret, Target, UpstreamRequest
-from native_api.upstream import call as exchange
-from native_api.upstream import transport
+from native_api.upstream import call, transport
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import aws
 from native_api.upstream.auth.methods import authorize
+from native_api.upstream.prepared_request import prepare
 from tests.aws_signature import signature_of, told
 from tests.scripted_provider import Upstream, running_upstream, says
 
@@ -60,7 +60,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(aws, "_found", {})
+    monkeypatch.setattr(aws, "_credentials", {})
 
 
 def provider(
@@ -82,11 +82,11 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
     where = provider(key, upstream.url.removesuffix("/v1"))
     upstream.script(model, says(REPLY))
 
-    async def call() -> None:
-        await exchange.complete(exchange.prepare(CHAT, Target(where, model)), AttemptLog())
+    async def send() -> None:
+        await call.complete(prepare(CHAT, Target(where, model)), AttemptLog())
         await transport.aclose()
 
-    asyncio.run(call())
+    asyncio.run(send())
     return upstream.seen(model)[-1]
 
 
@@ -150,7 +150,7 @@ def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
 def test_many_at_once_search_once_and_hold_up_nobody(tmp_path: Path) -> None:
     count = helper(tmp_path, timedelta(hours=1), seconds=0.4)
 
-    async def call() -> list[dict[str, str]]:
+    async def run() -> list[dict[str, str]]:
         asking = [asyncio.create_task(headers_for(provider())) for _ in range(20)]
         longest = 0.0
         while not all(task.done() for task in asking):
@@ -160,7 +160,7 @@ def test_many_at_once_search_once_and_hold_up_nobody(tmp_path: Path) -> None:
         assert longest < 0.3, "the event loop was held up"
         return [task.result() for task in asking]
 
-    assert all("Credential=AKID1/" in headers["authorization"] for headers in asyncio.run(call()))
+    assert all("Credential=AKID1/" in headers["authorization"] for headers in asyncio.run(run()))
     asyncio.run(headers_for(provider()))
     assert count.read_text() == "1"
 
@@ -175,13 +175,13 @@ def test_credentials_about_to_expire_are_renewed(tmp_path: Path) -> None:
 def test_one_that_stops_waiting_does_not_take_the_others_search_along(tmp_path: Path) -> None:
     count = helper(tmp_path, timedelta(hours=1), seconds=0.3)
 
-    async def call() -> dict[str, str]:
+    async def run() -> dict[str, str]:
         leaving, staying = (asyncio.create_task(headers_for(provider())) for _ in range(2))
         await asyncio.sleep(0.05)
         leaving.cancel()
         return await staying
 
-    assert "Credential=AKID1/" in asyncio.run(call())["authorization"]
+    assert "Credential=AKID1/" in asyncio.run(run())["authorization"]
     assert count.read_text() == "1"
 
 
@@ -222,14 +222,14 @@ def test_a_refusal_that_quotes_them_is_passed_on_without_them(upstream: Upstream
     where = provider(f"AKIDEXAMPLE:{SECRET}:a-token", upstream.url.removesuffix("/v1"))
     upstream.script("quoted", says({"message": quoted}, 403))
 
-    async def call() -> None:
+    async def send() -> None:
         try:
-            await exchange.complete(exchange.prepare(CHAT, Target(where, "quoted")), AttemptLog())
+            await call.complete(prepare(CHAT, Target(where, "quoted")), AttemptLog())
         finally:
             await transport.aclose()
 
     with pytest.raises(UpstreamError, match="The Canonical String should have been") as caught:
-        asyncio.run(call())
+        asyncio.run(send())
     assert "a-token" not in caught.value.message
     assert SECRET not in caught.value.message
 
@@ -275,7 +275,7 @@ def problem(definition: dict[str, Any]) -> str:
         ),
         (
             {"API_KEY": ":" + SECRET, "OPTIONS": {"region": "eu-west-1"}},
-            "an API_KEY of AWS with an empty part",
+            "the AWS API_KEY has an empty part",
         ),
         (
             {"OPTIONS": {"region": "eu-west-1", "secret_access_key": SECRET}},

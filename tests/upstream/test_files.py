@@ -18,8 +18,8 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, RemoteFiles
-from native_api.upstream.files.inline import inlined, refuse_addresses
-from native_api.upstream.files.ip_policy import is_public, leads_inward
+from native_api.upstream.files.inline import inline_files, refuse_addresses
+from native_api.upstream.files.ip_policy import is_internal, is_public
 from tests.scripted_provider import Upstream, running_upstream, stalls
 
 PNG = b"\x89PNG\r\n\x1a\n not really"
@@ -110,7 +110,7 @@ def provider(
 def fetched(
     *parts: dict[str, Any], policy: RemoteFiles | None = LOOPBACK, taken: frozenset[str] = NOTHING
 ) -> Any:
-    return asyncio.run(inlined(chat_with(*parts), taken, provider(policy)))["messages"][0][
+    return asyncio.run(inline_files(chat_with(*parts), taken, provider(policy)))["messages"][0][
         "content"
     ][1:]
 
@@ -155,7 +155,7 @@ def test_a_file_in_a_tools_result_too(files: Upstream) -> None:
             {"role": "tool", "tool_call_id": "c", "content": [image(f"{files.url}/a.png")]}
         ],
     }
-    told = asyncio.run(inlined(chat, NOTHING, provider(LOOPBACK)))
+    told = asyncio.run(inline_files(chat, NOTHING, provider(LOOPBACK)))
     assert told["messages"][0]["content"] == [image(data_url("image/png", PNG))]
     assert chat["messages"][0]["content"] == [image(f"{files.url}/a.png")], (
         "the client's chat was changed"
@@ -190,7 +190,7 @@ def test_nothing_of_the_gateways_goes_along(
 
 def test_it_is_off_unless_the_site_says_otherwise(files: Upstream) -> None:
     chat = chat_with(image(f"{files.url}/a.png"))
-    assert asyncio.run(inlined(chat, NOTHING, provider(None))) is chat
+    assert asyncio.run(inline_files(chat, NOTHING, provider(None))) is chat
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -219,16 +219,18 @@ def test_a_provider_inside_is_never_made_to_fetch(files: Upstream, base_url: str
         refuse_addresses(dict(chat), chat, provider(None, base_url))
     assert caught.value.param == "messages[0].content[1].image_url.url"
     refuse_addresses(dict(chat), chat, provider(None, base_url, fetches_files=True))
-    told: Any = asyncio.run(inlined(chat, taken, provider(LOOPBACK, base_url)))
+    told: Any = asyncio.run(inline_files(chat, taken, provider(LOOPBACK, base_url)))
     assert told["messages"][0]["content"][1] == image(data_url("image/png", PNG))
-    assert asyncio.run(inlined(chat, taken, provider(None, base_url, fetches_files=True))) is chat
+    assert (
+        asyncio.run(inline_files(chat, taken, provider(None, base_url, fetches_files=True))) is chat
+    )
 
 
 @pytest.mark.parametrize(
     "base_url", ["https://api.openai.com/v1", "http://8.8.8.8/v1", "https://[2606:4700::1111]/v1"]
 )
 def test_a_provider_outside_stands_in_no_network_of_ours(base_url: str) -> None:
-    assert not leads_inward(base_url)
+    assert not is_internal(base_url)
 
 
 # --- addresses that lead inward ------------------------------------------------------------------------------
@@ -371,7 +373,7 @@ def test_addresses_that_are_more_or_less_than_one_are_refused(url: str) -> None:
         (image, "/page", "type"),
         (image, "/called-image", "type"),
         (image, "/drawing", "type"),
-        (image, "/a.pdf", "no image"),
+        (image, "/a.pdf", "not an image"),
         (file, "/called-text", "type"),
         (image, "/gzip", "could not"),
         (image, "/missing", "could not"),
@@ -433,11 +435,11 @@ def test_a_file_that_fails_ends_the_others_and_leaves_nothing_open(files: Upstre
 def test_slow_files_of_one_request_hold_up_no_other(files: Upstream) -> None:
     async def both() -> float:
         slow = asyncio.ensure_future(
-            inlined(chat_with(image(f"{files.url}/slow")), NOTHING, provider(LOOPBACK))
+            inline_files(chat_with(image(f"{files.url}/slow")), NOTHING, provider(LOOPBACK))
         )
         await asyncio.sleep(0)
         begun = time.monotonic()
-        await inlined(chat_with(image(f"{files.url}/a.png")), NOTHING, provider(LOOPBACK))
+        await inline_files(chat_with(image(f"{files.url}/a.png")), NOTHING, provider(LOOPBACK))
         took = time.monotonic() - begun
         await asyncio.gather(slow, return_exceptions=True)
         return took
@@ -460,7 +462,7 @@ def test_names_that_hang_hold_up_no_other_look_up(monkeypatch: pytest.MonkeyPatc
     async def many() -> float:
         chats = [chat_with(image(f"http://hangs.example/{number}.png")) for number in range(40)]
         waiting = [
-            asyncio.ensure_future(inlined(chat, NOTHING, provider(RemoteFiles(seconds=1.5))))
+            asyncio.ensure_future(inline_files(chat, NOTHING, provider(RemoteFiles(seconds=1.5))))
             for chat in chats
         ]
         await asyncio.sleep(0.1)

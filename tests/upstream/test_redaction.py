@@ -17,11 +17,11 @@ from native_api.catalog import catalog
 from native_api.dialects import DIALECTS
 from native_api.exceptions import MAX_PROVIDER_MESSAGE, UpstreamError
 from native_api.types import Provider, Secret, Target, UpstreamRequest
-from native_api.upstream import call as exchange
-from native_api.upstream import redaction, transport
+from native_api.upstream import call, redaction, secrets, transport
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import access_tokens, aws, methods
-from native_api.upstream.redaction import attribute, redact
+from native_api.upstream.prepared_request import prepare
+from native_api.upstream.redaction import attribute_fault, redact
 from tests.upstream.keys import private_pem, service_account
 
 PROVIDER = Provider(
@@ -70,13 +70,13 @@ def test_each_part_of_a_key_is_a_secret() -> None:
 
 def test_a_fault_names_the_provider_and_reads_the_same_everywhere() -> None:
     fault = UpstreamError("no: sk-abcdef123456", upstream_status=500)
-    attribute(fault, PROVIDER)
+    attribute_fault(fault, PROVIDER)
     assert (fault.provider, fault.message, str(fault)) == ("up", "no: (hidden)", "no: (hidden)")
 
 
 def test_of_a_refused_key_nothing_is_told() -> None:
     fault = UpstreamError("Incorrect API key provided: sk-abc***3456.", upstream_status=401)
-    attribute(fault, PROVIDER)
+    attribute_fault(fault, PROVIDER)
     assert "sk-" not in fault.message
     assert "does not accept the gateway's key" in fault.message
 
@@ -128,7 +128,7 @@ def test_no_cut_leaves_a_part_of_a_key(encoding: str) -> None:
     shown = ENCODINGS[encoding](KEY)
     for before in range(MAX_PROVIDER_MESSAGE - len(shown) - 2, MAX_PROVIDER_MESSAGE + 2):
         fault = UpstreamError(f"{'x' * before} {shown} and more", upstream_status=500)
-        attribute(fault, WITH_KEY)
+        attribute_fault(fault, WITH_KEY)
         assert len(fault.message) <= MAX_PROVIDER_MESSAGE
         assert not remains(fault.message, shown), before
 
@@ -147,7 +147,7 @@ FRAMES: dict[str, Callable[[str], Any]] = {
 def test_no_dialect_cuts_before_secrets_are_hidden(dialect: str, status: int, frame: str) -> None:
     words = f"{'x' * (MAX_PROVIDER_MESSAGE - len(KEY) // 2)} {KEY} and more"
     fault = DIALECTS[dialect].error(status, {}, json.dumps(FRAMES[frame](words)).encode())
-    attribute(fault, WITH_KEY)
+    attribute_fault(fault, WITH_KEY)
     assert len(fault.message) <= MAX_PROVIDER_MESSAGE
     assert not remains(fault.message, KEY)
 
@@ -160,7 +160,7 @@ def test_a_key_that_is_repeated_without_end_is_hidden_to_the_end(separator: str)
 
 
 def test_an_address_is_not_cut_into_one_that_is_shown() -> None:
-    for before in range(redaction.MOST_READ - 40, redaction.MOST_READ):
+    for before in range(redaction.MAX_READ_CHARACTERS - 40, redaction.MAX_READ_CHARACTERS):
         text = "sk-abcdef123456" * 6
         assert "10.0.0" not in redact(
             f"{text}{'y' * (before - len(text))} http://10.0.0.7:8000/internal and more words",
@@ -171,21 +171,21 @@ def test_an_address_is_not_cut_into_one_that_is_shown() -> None:
 def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is looked at does not grow with the message, be it 32 MB."""
     read: list[int] = []
-    pattern, longest = redaction._pattern(tuple(redaction.secrets_of(PROVIDER)))
+    pattern, longest = secrets._pattern(tuple(secrets.secrets_for(PROVIDER)))
 
     class Counting:
         def search(self, text: str, place: int, end: int) -> Any:
             read.append(min(end, len(text)) - place)
             return pattern.search(text, place, end)  # type: ignore[union-attr]
 
-    monkeypatch.setattr(redaction, "_pattern", lambda secrets: (Counting(), longest))
+    monkeypatch.setattr(secrets, "_pattern", lambda secrets: (Counting(), longest))
     redact("word " * 2_000_000, PROVIDER)
-    assert sum(read) <= redaction.MOST_READ + longest
+    assert sum(read) <= redaction.MAX_READ_CHARACTERS + longest
 
 
 def test_the_place_that_a_provider_names_is_redacted_like_its_words() -> None:
     fault = UpstreamError("no", param="headers.sk-abcdef123456", upstream_status=400)
-    attribute(fault, PROVIDER)
+    attribute_fault(fault, PROVIDER)
     assert fault.param == "headers.(hidden)"
 
 
@@ -285,11 +285,11 @@ def test_a_token_that_was_fetched_is_hidden_as_a_key_is(
 
 def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     async def signed(*arguments: Any) -> dict[str, str]:
-        return aws._signed(
+        return aws._sign(
             "https://x/v1",
             "POST",
             b"",
-            aws._given(Secret("AKIDFOUND1234:secret-part:session-token-77")),
+            aws._parse_key(Secret("AKIDFOUND1234:secret-part:session-token-77")),
             "us-east-1",
         )
 
@@ -298,20 +298,23 @@ def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_tokens_are_not_remembered_for_ever() -> None:
-    for number in range(redaction.MOST_KEPT + 10):
+    for number in range(secrets.MAX_PROVIDERS + 10):
         provider = Provider("p", "openai", "https://x", identity=f"many@{number}")
-        for token in range(redaction.LAST + 3):
-            redaction.remember(provider, {"authorization": f"Bearer token-{token}"})
-    assert len(redaction._sent) <= redaction.MOST_KEPT
-    assert all(len(sent) <= redaction.LAST for sent in redaction._sent.values())
-    assert "token-" not in repr(redaction._sent)
+        for token in range(secrets.MAX_TOKENS + 3):
+            secrets.remember_credentials(provider, {"authorization": f"Bearer token-{token}"})
+    assert len(secrets._sent_credentials) <= secrets.MAX_PROVIDERS
+    assert all(len(sent) <= secrets.MAX_TOKENS for sent in secrets._sent_credentials.values())
+    assert "token-" not in repr(secrets._sent_credentials)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_a_token_service_repeats_is_not_logged(encoding: str) -> None:
-    told = access_tokens.words(ValueError(f"bad secret {ENCODINGS[encoding](KEY)}"), KEY)
+    told = access_tokens.describe_error(ValueError(f"bad secret {ENCODINGS[encoding](KEY)}"), KEY)
     assert told == "ValueError"
-    assert access_tokens.words(ValueError("no\nsuch client"), KEY) == "ValueError: no such client"
+    assert (
+        access_tokens.describe_error(ValueError("no\nsuch client"), KEY)
+        == "ValueError: no such client"
+    )
 
 
 # --- error reports -------------------------------------------------------------------------------------------
@@ -338,14 +341,14 @@ def test_a_report_of_a_failed_call_shows_no_key_in_any_frame(auth: str, address:
     provider = with_keys_in_frames(auth, address)
     chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
-    async def call() -> None:
+    async def send() -> None:
         try:
-            await exchange.complete(exchange.prepare(chat, Target(provider, "m")), AttemptLog())
+            await call.complete(prepare(chat, Target(provider, "m")), AttemptLog())
         finally:
             await transport.aclose()
 
     with pytest.raises(UpstreamError) as caught:
-        asyncio.run(call())
+        asyncio.run(send())
     report = ExceptionReporter(None, caught.type, caught.value, caught.tb)
     assert "authorize" in report.get_traceback_html() or "transport" in report.get_traceback_html()
     assert IN_FRAMES not in report.get_traceback_html() + report.get_traceback_text()

@@ -20,10 +20,11 @@ from native_api.dialects.shared.json_values import parse_json
 from native_api.dialects.shared.nesting import MAX_DEPTH, check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Provider, Secret, Target
-from native_api.upstream import call, transport
+from native_api.upstream import call, replies, transport
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.decoders import compression
 from native_api.upstream.decoders.compression import PIECE_BYTES, Decompressor
+from native_api.upstream.prepared_request import prepare
 from tests.aws_eventstream_writer import message
 from tests.dialects.stream_folding import fold
 from tests.scripted_provider import Exchange, Script, Upstream, running_upstream
@@ -132,9 +133,9 @@ def text_of(server: Scene, name: str, script: Script, stream: bool) -> str:
 
 async def _asked(target: Target, stream: bool) -> str:
     if not stream:
-        done = await call.complete(call.prepare(HI, target), AttemptLog())
+        done = await call.complete(prepare(HI, target), AttemptLog())
         return str(done.completion["choices"][0]["message"]["content"])
-    opened = await call.open_stream(call.prepare({**HI, "stream": True}, target), AttemptLog())
+    opened = await call.open_stream(prepare({**HI, "stream": True}, target), AttemptLog())
     try:
         chunks = [chunk async for batch in opened for chunk in batch]
     finally:
@@ -322,7 +323,7 @@ def test_errors_are_decompressed_too(server: Scene) -> None:
 def test_an_error_that_cannot_be_read_keeps_its_status(
     server: Scene, encoding: str, stream: bool
 ) -> None:
-    bomb = gzip.compress(b" " * 2 * call.MAX_ERROR_BYTES)
+    bomb = gzip.compress(b" " * 2 * replies.MAX_ERROR_BYTES)
     assert (
         fails(server, "openai", sends(bomb, encoding=encoding, status=503), stream).upstream_status
         == 503
@@ -373,7 +374,7 @@ def test_what_is_decompressed_comes_in_small_pieces_up_to_the_limit() -> None:
 @pytest.mark.parametrize("step", [1, 7, 10_000])
 def test_nothing_is_lost_wherever_it_is_cut(size: int, step: int) -> None:
     data = gzip.compress(bytes(number * number % 251 for number in range(size)))
-    decompressor = compression.decompressor("gzip", 10 * PIECE_BYTES)
+    decompressor = compression.make_decompressor("gzip", 10 * PIECE_BYTES)
     assert decompressor is not None
     made = b"".join(
         piece
@@ -402,7 +403,7 @@ def test_others_have_their_turn_while_much_is_decompressed(server: Scene) -> Non
             "POST", f"{server.url}/chat", {"accept-encoding": "identity"}, b'{"model": "m"}', 5
         )
         task = asyncio.create_task(another())
-        await transport.read(response)
+        await transport.read_body(response)
         task.cancel()
         await response.aclose()
         return turns

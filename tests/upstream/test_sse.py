@@ -75,13 +75,13 @@ def test_where_it_is_cut_never_matters(tokens: list[bytes], data: st.DataObject)
 
 def test_a_line_that_never_ends_is_given_up() -> None:
     decoder = sse.SSEDecoder(limit=1000)
-    with pytest.raises(UpstreamError, match="never ends"):
+    with pytest.raises(UpstreamError, match="too long"):
         decoded([b"x" * 100] * 11, decoder)
 
 
 def test_an_event_of_endless_lines_is_given_up() -> None:
     decoder = sse.SSEDecoder(limit=1000)
-    with pytest.raises(UpstreamError, match="never ends"):
+    with pytest.raises(UpstreamError, match="too large"):
         decoded([b"data: " + b"x" * 100 + b"\n"] * 11, decoder)
 
 

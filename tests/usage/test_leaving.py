@@ -15,7 +15,7 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError, UpstreamTimeout
 from native_api.gateway.call_record import CallRecord
 from native_api.types import Caller, Event, Json, Usage
-from native_api.upstream.call import DECODERS
+from native_api.upstream.decoders import DECODERS
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
 from native_api.usage.tokens import prompt_tokens, text_tokens
@@ -56,7 +56,7 @@ class Reading:
     def usage(self) -> Usage | None:
         return self.parser.usage
 
-    def unread(self) -> list[Json]:
+    def unread_deltas(self) -> list[Json]:
         return [*self.waiting, self.parser.pending_delta()]
 
     def read(self, events: Iterable[Event]) -> None:

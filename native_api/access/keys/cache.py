@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     read_at: float
 
 
-_threads: Final = background.Threads("native-api-keys", 4)
+_threads: Final = background.WorkerThreads("native-api-keys", 4)
 
 Lookup = Future[Entry | None]
 """A query under way. Its result is None if the database did not answer."""
@@ -130,8 +130,8 @@ class KeyCache:
         if is_new:
             _threads.submit(self._load, hashed, lookup)
         try:
-            return await _threads.wait(self._timeout, lookup) or self._without_database(hashed)
-        except background.HangingCall:
+            return await _threads.wait_for(self._timeout, lookup) or self._without_database(hashed)
+        except background.CallTimeout:
             self._give_up(hashed, lookup)
             return self._without_database(hashed)
 

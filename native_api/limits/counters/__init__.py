@@ -33,7 +33,7 @@ from native_api.limits.counters.base import (
 from native_api.limits.counters.generic import GenericStore
 from native_api.limits.counters.memory import MemoryStore
 from native_api.limits.counters.redis import RedisStore
-from native_api.routing.health_sync import IN_PROCESS
+from native_api.routing.shared_cache import IN_PROCESS_CACHES
 
 __all__ = [
     "COUNTER_GRACE_SECONDS",
@@ -64,7 +64,7 @@ REDIS_BACKENDS: Final = frozenset(
 def store() -> CounterStore:
     """Return the store for the cache in which requests are counted."""
     alias, backend = _configured_cache()
-    if backend in IN_PROCESS:
+    if backend in IN_PROCESS_CACHES:
         return memory_store
     cache_object = caches[alias]
     if backend not in REDIS_BACKENDS:
@@ -79,7 +79,7 @@ def store() -> CounterStore:
 def is_shared() -> bool:
     """Return the store's `is_shared` without creating a store: each task of an event loop would get
     one of its own."""
-    return _configured_cache()[1] not in IN_PROCESS
+    return _configured_cache()[1] not in IN_PROCESS_CACHES
 
 
 @cache

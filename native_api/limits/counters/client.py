@@ -26,7 +26,7 @@ CACHE_TIMEOUT_SECONDS: Final = 1.0
 RELEASE_TIMEOUT_SECONDS: Final = 0.1
 """How long a call waits for slots that other calls are just giving back."""
 
-_threads: Final = background.Threads("native-api-counters", 8)
+_threads: Final = background.WorkerThreads("native-api-counters", 8)
 _backoff: Final = Backoff(
     logger,
     "The cache cannot count (%s); limits of short windows are not enforced until it recovers.",
@@ -60,7 +60,7 @@ async def _acquire(
 ) -> CounterLevels | None:
     if not counters.is_shared():
         return counters.store().acquire(call_id, increments, slots)
-    if _backoff.is_on:
+    if _backoff.is_active:
         return None
     acquiring = _threads.submit(_acquire_from_store, call_id, increments, slots)
 
@@ -73,12 +73,12 @@ async def _acquire(
         give_back(call_id, changes, [slot.key for slot in slots])
 
     try:
-        return await _threads.wait(CACHE_TIMEOUT_SECONDS, acquiring)
+        return await _threads.wait_for(CACHE_TIMEOUT_SECONDS, acquiring)
     except asyncio.CancelledError:
         acquiring.add_done_callback(undo)
         raise
     except Exception as error:  # each cache backend has its own exceptions
-        _backoff.begin(error)
+        _backoff.start(error)
         acquiring.add_done_callback(undo)
         return None
 
@@ -109,7 +109,7 @@ def _give_back(call_id: str, changes: Sequence[tuple[str, int]], slot_keys: Sequ
         if changes:
             counters.store().adjust(changes)
     except Exception as error:  # each cache backend has its own exceptions
-        _backoff.begin(error)
+        _backoff.start(error)
 
 
 async def _wait_for_releases(releases: Collection[Future[None]]) -> bool:

@@ -12,7 +12,7 @@ from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from native_api.pricing import updates
-from native_api.upstream.redaction import address_shown
+from native_api.upstream.redaction import redact_url
 
 
 class Command(BaseCommand):
@@ -37,4 +37,4 @@ class Command(BaseCommand):
                 f"The new prices could not be stored in the database ({type(error).__name__}). "
                 "The prices are unchanged."
             ) from error
-        self.stdout.write(f"Priced models: {count}, from {address_shown(url)}")
+        self.stdout.write(f"Priced models: {count}, from {redact_url(url)}")

@@ -3,13 +3,13 @@
 
 A message is a prelude of twelve bytes (its whole length, the length of its headers, a CRC of these
 two), the headers, the payload, and a CRC of everything before. Numbers are big-endian. Rules:
-1. `feed` takes any cut of the stream and returns the events it completes.
+1. `feed` takes the stream in pieces cut anywhere and returns the events that they complete.
 2. Both checksums are checked: a damaged stream raises, and is never guessed at.
 3. A length over `limit` raises as soon as it is read: nothing is collected for it. Headers have the
-   format's own limit. JSON nested too deeply raises.
+   format's own limit. JSON that is nested too deeply raises.
 4. `:message-type` `event` is an Event named by `:event-type`; `exception` one named by
-   `:exception-type`; `error`, which services send for what they did not foresee, one named by
-   `:error-code`, made to end like an exception, with its message as data.
+   `:exception-type`; `error`, which services send for errors they did not foresee, one named by
+   `:error-code`, with a name that ends like an exception's, and with its message as data.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from native_api.upstream.decoders.sse import MAX_EVENT_BYTES
 PRELUDE: Final = struct.Struct(">III")
 CHECKSUM: Final = struct.Struct(">I")
 SHORT: Final = struct.Struct(">H")
-LEAST: Final = PRELUDE.size + CHECKSUM.size
+MIN_MESSAGE_BYTES: Final = PRELUDE.size + CHECKSUM.size
 MAX_HEADER_BYTES: Final = 128 * 1024
 
-REMEMBERED_BYTES: Final = 1024
-"""Longer headers are read each time, so that no provider fills the memory with them."""
+MAX_CACHED_HEADER_BYTES: Final = 1024
+"""Longer headers are parsed each time, so that no provider fills the memory with them."""
 
-SIZES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+VALUE_SIZES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """Bytes of a header's value by its type: true, false, byte, short, integer, long, timestamp,
 UUID."""
-BYTES: Final = 6
-STRING: Final = 7
+BYTES_TYPE: Final = 6
+STRING_TYPE: Final = 7
 
 
 class AWSEventStreamDecoder:
@@ -52,34 +52,35 @@ class AWSEventStreamDecoder:
         self._limit = limit
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events completed by `data`. Raises UpstreamError for damaged or endless messages."""
+        """The events that `data` completes. Raises UpstreamError if a message is damaged or too
+        large."""
         self._buffer += data
         events: list[Event] = []
         start = 0
-        while (end := self._end(start)) > start:
+        while (end := self._message_end(start)) > start:
             events.append(_event(bytes(self._buffer[start:end])))
             start = end
         del self._buffer[:start]
         return events
 
-    def _end(self, start: int) -> int:
-        """Where the message that begins at `start` ends; `start` itself while it is not whole."""
+    def _message_end(self, start: int) -> int:
+        """Where the message that begins at `start` ends; `start` itself if it is incomplete."""
         if len(self._buffer) - start < PRELUDE.size:
             return start
         length, header_length, checksum = PRELUDE.unpack_from(self._buffer, start)
         if (
             crc32(self._buffer[start : start + 8]) != checksum
-            or length < LEAST + header_length
+            or length < MIN_MESSAGE_BYTES + header_length
             or header_length > MAX_HEADER_BYTES
         ):
             raise _damaged()
         if length > self._limit:
-            raise UpstreamError("The provider sent an event that never ends.")
+            raise UpstreamError("The provider sent an event that is too large.")
         return start + length if len(self._buffer) - start >= length else start
 
     def close(self) -> list[Event]:
-        """Nothing: every event ends itself. Raises UpstreamError where the stream broke off in the
-        middle of one."""
+        """Always empty: every message has a length. Raises UpstreamError if the stream ended inside
+        one."""
         if self._buffer:
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
@@ -92,52 +93,54 @@ def _event(message: bytes) -> Event:
         raise _damaged()
     payload_start = PRELUDE.size + PRELUDE.unpack_from(message)[1]
     headers = message[PRELUDE.size : payload_start]
-    name, words = (
-        _remembered_meaning(headers) if len(headers) <= REMEMBERED_BYTES else _meaning(headers)
+    name, default_data = (
+        _cached_name_and_data(headers)
+        if len(headers) <= MAX_CACHED_HEADER_BYTES
+        else _name_and_data(headers)
     )
     payload = message[payload_start : -CHECKSUM.size]
     check_depth(payload)
-    return Event(name, payload.decode("utf-8", "replace") or words)
+    return Event(name, payload.decode("utf-8", "replace") or default_data)
 
 
 @lru_cache(maxsize=64)
-def _remembered_meaning(headers: bytes) -> tuple[str, str]:
-    """The same few headers come again and again."""
-    return _meaning(headers)
+def _cached_name_and_data(header_block: bytes) -> tuple[str, str]:
+    """The same few header blocks are repeated all the time."""
+    return _name_and_data(header_block)
 
 
-def _meaning(headers: bytes) -> tuple[str, str]:
-    """The event's name, and what stands for a payload if it has none."""
-    told = _headers(headers)
-    kind = told.get(":message-type", "event")
+def _name_and_data(header_block: bytes) -> tuple[str, str]:
+    """The event's name, and its data if the message has no payload."""
+    headers = _parse_headers(header_block)
+    kind = headers.get(":message-type", "event")
     if kind == "error":
-        code = told.get(":error-code") or "Unknown"
+        code = headers.get(":error-code") or "Unknown"
         name = code if code.endswith(("Exception", "Error")) else f"{code}Exception"
-        return name, orjson.dumps({"message": told.get(":error-message", "")}).decode()
-    return told.get(":exception-type" if kind == "exception" else ":event-type", ""), ""
+        return name, orjson.dumps({"message": headers.get(":error-message", "")}).decode()
+    return headers.get(":exception-type" if kind == "exception" else ":event-type", ""), ""
 
 
-def _headers(data: bytes) -> dict[str, str]:
-    """The string headers; those of other types are stepped over."""
-    told: dict[str, str] = {}
+def _parse_headers(data: bytes) -> dict[str, str]:
+    """The string headers; those of other types are skipped."""
+    headers: dict[str, str] = {}
     position = 0
     try:
         while position < len(data):
             name_end = position + 1 + data[position]
-            name, kind = data[position + 1 : name_end].decode("utf-8", "replace"), data[name_end]
-            start = name_end + 1
-            if kind in (BYTES, STRING):
+            name = data[position + 1 : name_end].decode("utf-8", "replace")
+            kind, start = data[name_end], name_end + 1
+            if kind in (BYTES_TYPE, STRING_TYPE):
                 start, size = start + SHORT.size, SHORT.unpack_from(data, start)[0]
             else:
-                size = SIZES[kind]
+                size = VALUE_SIZES[kind]
             position = start + size
             if position > len(data):
                 raise _damaged()
-            if kind == STRING:
-                told[name] = data[start:position].decode("utf-8", "replace")
+            if kind == STRING_TYPE:
+                headers[name] = data[start:position].decode("utf-8", "replace")
     except (IndexError, KeyError, struct.error):
         raise _damaged() from None
-    return told
+    return headers
 
 
 def _damaged() -> UpstreamError:

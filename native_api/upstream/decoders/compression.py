@@ -1,9 +1,9 @@
-"""Replies that come compressed although `identity` was asked for, as some proxies between us and a
-provider send them.
+"""Decompresses replies that are compressed although `identity` was requested, as some proxies send
+them.
 
 A single gzip or deflate is decompressed, a bounded piece at a time, so that a small reply never
-becomes a huge one at once. Everything else is refused: several compressions on top of each other,
-and those that were never asked for and are rarely seen.
+expands into a huge one at once. Everything else is refused: several compressions on top of each
+other, and rare ones that were never requested.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ COMPRESSIONS: Final = frozenset(
     {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 )
 """Other content codings, such as a misplaced `utf-8`, leave the body as it is."""
-ZLIB: Final = frozenset({"gzip", "x-gzip", "deflate"})
+SUPPORTED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 PIECE_BYTES: Final = 64 * 1024
 EITHER_HEADER: Final = zlib.MAX_WBITS | 32
 """zlib tells gzip and deflate apart itself."""
 
 
 class Decompressor:
-    """One reply. `limit` is the most that it may have when it is decompressed."""
+    """For one reply. `limit` is its maximum size in bytes when decompressed."""
 
     def __init__(self, limit: int) -> None:
         self._stream = zlib.decompressobj(EITHER_HEADER)
-        self._left = limit
+        self._bytes_left = limit
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What `data` completes, in pieces of at most PIECE_BYTES. Raises UpstreamError for a
-        damaged or too large reply."""
+        """Pieces of at most `PIECE_BYTES`. Raises UpstreamError if the reply is damaged or too
+        large."""
         while True:
             piece, data = self._decompress(data)
             if piece:
@@ -42,7 +42,7 @@ class Decompressor:
                 return
 
     def _decompress(self, data: bytes) -> tuple[bytes, bytes]:
-        """The next piece, and what is still to be decompressed."""
+        """The next piece, and the data that is still to be decompressed."""
         if self._stream.eof:
             if not data:
                 return b"", b""
@@ -51,15 +51,15 @@ class Decompressor:
             piece = self._stream.decompress(data, PIECE_BYTES)
         except zlib.error:
             raise UpstreamError("The provider's compressed answer is damaged.") from None
-        self._left -= len(piece)
-        if self._left < 0:
+        self._bytes_left -= len(piece)
+        if self._bytes_left < 0:
             raise UpstreamError("The provider's answer is too large.")
         return piece, self._stream.unused_data or self._stream.unconsumed_tail
 
 
-def decompressor(content_encoding: str, limit: int) -> Decompressor | None:
-    """None for a reply that is not compressed. Raises UpstreamError for a compression that is not
-    taken."""
+def make_decompressor(content_encoding: str, limit: int) -> Decompressor | None:
+    """None for a reply that is not compressed. Raises UpstreamError if the compression is not
+    supported."""
     codings = [
         coding
         for token in content_encoding.split(",")
@@ -67,8 +67,9 @@ def decompressor(content_encoding: str, limit: int) -> Decompressor | None:
     ]
     if not codings:
         return None
-    if len(codings) > 1 or codings[0] not in ZLIB:
+    if len(codings) > 1 or codings[0] not in SUPPORTED:
         raise UpstreamError(
-            f"The provider compressed its answer ({', '.join(codings)[:100]}), which it was asked not to do."
+            f"The provider compressed its answer ({', '.join(codings)[:100]}), although an "
+            "uncompressed one was requested."
         )
     return Decompressor(limit)

@@ -1,5 +1,5 @@
-"""Newline-delimited JSON: bytes in, one event a line out. Same rules as `sse`: any cut, bounded in
-length and depth."""
+"""Newline-delimited JSON: bytes in, one event per line out. The rules of `sse` apply: data may be
+cut anywhere; length and depth are bounded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class NDJSONDecoder:
         self._buffer = LineBuffer(limit)
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events of the lines completed by `data`. Raises UpstreamError for a line over the
-        limit."""
+        """The events of the lines that `data` completes. Raises UpstreamError if a line is too
+        long."""
         return [_event(line) for line in self._buffer.lines(data) if line.strip()]
 
     def close(self) -> list[Event]:
         """The event of an unfinished last line, if any."""
-        rest = self._buffer.take()
+        rest = self._buffer.take_rest()
         return [_event(rest)] if rest.strip() else []
 
 

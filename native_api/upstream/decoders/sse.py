@@ -2,13 +2,13 @@
 (https://html.spec.whatwg.org/multipage/server-sent-events.html, read 2026-11).
 
 Rules:
-1. `feed` takes any cut of the stream, in the middle of a character or of a CRLF, and returns the
-   events it completes.
+1. `feed` takes the stream in pieces cut anywhere, even inside a character or a CRLF, and returns
+   the events that they complete.
 2. Lines end with LF, CRLF or CR. A leading BOM, comments and unknown fields are skipped.
-3. An event is dispatched by a blank line; `close` also gives the one left without it, since
+3. An event is dispatched by a blank line; `close` also returns a last event without one, since some
    providers forget it.
-4. A line or event longer than `limit` bytes raises: a never-ending line must not fill the memory.
-   So does JSON nested too deeply.
+4. A line or event longer than `limit` bytes raises, so that an endless line cannot fill the memory.
+   So does JSON that is nested too deeply.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
 
 
 class LineBuffer:
-    """Collects bytes until lines are whole. Pieces are joined once a line ends, so a long line
+    """Collects bytes until lines are complete. Pieces are joined when a line ends, so a long line
     costs linear time."""
 
     __slots__ = ("_limit", "_pieces", "_size")
@@ -34,12 +34,12 @@ class LineBuffer:
         self._limit = limit
 
     def lines(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes, without their ends. Raises UpstreamError for a line over
-        the limit."""
+        """The lines that `data` completes, without line ends. Raises UpstreamError if a line is too
+        long."""
         if b"\n" not in data and b"\r" not in data and not self._ends_with_cr():
             self._keep(data)
             return []
-        lines, rest = split_lines(self.take() + data if self._pieces else data)
+        lines, rest = split_lines(self.take_rest() + data if self._pieces else data)
         self._keep(rest)
         return lines
 
@@ -51,10 +51,10 @@ class LineBuffer:
             self._pieces.append(data)
             self._size += len(data)
         if self._size > self._limit:
-            raise UpstreamError("The provider sent a line that never ends.")
+            raise UpstreamError("The provider sent a line that is too long.")
 
-    def take(self) -> bytes:
-        """What is left of an unfinished line; the buffer is empty afterwards."""
+    def take_rest(self) -> bytes:
+        """The unfinished last line. The buffer is empty afterwards."""
         rest = b"".join(self._pieces)
         self._pieces.clear()
         self._size = 0
@@ -62,8 +62,8 @@ class LineBuffer:
 
 
 def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
-    """The whole lines of `data` and the unfinished rest. A CR at the very end is unfinished: a LF
-    may follow it."""
+    """The complete lines of `data`, and the unfinished rest. A CR at the very end is unfinished: an
+    LF may follow."""
     if b"\r" not in data:
         *lines, rest = data.split(b"\n")
         return lines, rest
@@ -75,47 +75,47 @@ def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
 class SSEDecoder:
     """An incremental decoder for one stream."""
 
-    __slots__ = ("_buffer", "_data", "_limit", "_size", "_started", "_type")
+    __slots__ = ("_buffer", "_data", "_has_started", "_limit", "_size", "_type")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         self._buffer = LineBuffer(limit)
         self._data: list[bytes] = []
         self._type = ""
         self._size = 0
-        self._started = False
+        self._has_started = False
         self._limit = limit
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events completed by `data`. Raises UpstreamError for an event over the limit."""
+        """The events that `data` completes. Raises UpstreamError if an event is too large."""
         events: list[Event] = []
         for line in self._buffer.lines(data):
             if line:
-                self._field(line)
+                self._add_field(line)
             elif self._data:
                 events.append(self._dispatch())
             else:
                 self._type = ""
         return events
 
-    def _field(self, line: bytes) -> None:
-        if not self._started:
-            self._started = True
+    def _add_field(self, line: bytes) -> None:
+        if not self._has_started:
+            self._has_started = True
             line = line.removeprefix(b"\xef\xbb\xbf")
         if line.startswith(b"data: "):  # nearly every line
-            self._add(line[6:])
+            self._add_data(line[6:])
             return
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._add(value)
+            self._add_data(value)
         elif name == b"event":
             self._type = value.decode("utf-8", "replace")
 
-    def _add(self, value: bytes) -> None:
+    def _add_data(self, value: bytes) -> None:
         self._data.append(value)
         self._size += len(value)
         if self._size > self._limit:
-            raise UpstreamError("The provider sent an event that never ends.")
+            raise UpstreamError("The provider sent an event that is too large.")
 
     def _dispatch(self) -> Event:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
@@ -129,7 +129,7 @@ class SSEDecoder:
 
     def close(self) -> list[Event]:
         """The event that the end of the stream completes, if any."""
-        rest = self._buffer.take().removesuffix(b"\r")
+        rest = self._buffer.take_rest().removesuffix(b"\r")
         if rest:
-            self._field(rest)
+            self._add_field(rest)
         return [self._dispatch()] if self._data else []

@@ -1,15 +1,15 @@
-"""Fetches files that clients name by their address. What a client may make the gateway reach is the
-danger here. Rules:
+"""Fetches files from URLs that clients name, without letting clients reach what they should not.
 
-1. Public addresses only, on ports 80 and 443; any port in the site's own `private_networks`. It is
-   checked on the very address that a socket is made for, so neither what a name resolves to the
-   second time, nor another way to write an address, gets round it.
-2. Redirects are followed by hand, at most `MAX_REDIRECTS`, each like a new address.
-3. Nothing of the gateway's goes along: no key, no cookie, no proxy, no netrc.
+Rules:
+1. Public addresses only, on ports 80 and 443; any port in the site's own `private_networks`. The
+   check is made on the very address that a socket is opened for, so neither a name that resolves
+   differently the second time, nor another notation of an address, gets around it.
+2. Redirects are followed by hand, at most `MAX_REDIRECTS`, and each is checked like a new URL.
+3. Nothing of the gateway's is sent: no key, no cookie, no proxy, no netrc.
 4. The bytes of all files together are limited, and counted before they are kept; nothing is
    decompressed.
-5. What went wrong is told without what was found: no address, no status, nothing that tells a name
-   that exists inside from one that does not.
+5. Errors do not reveal what was found: no address, no status, nothing that distinguishes an internal
+   name that exists from one that does not.
 """
 
 from __future__ import annotations
@@ -26,46 +26,46 @@ from yarl import URL
 
 from native_api.background import blocking
 from native_api.types import RemoteFiles
-from native_api.upstream.files.ip_policy import is_public, literal, plain
-from native_api.upstream.files.media_types import media_type
+from native_api.upstream.files.ip_policy import is_public, parse_address, unwrap_ipv4
+from native_api.upstream.files.media_types import detect_media_type
 
 MAX_REDIRECTS: Final = 3
 READ_BYTES: Final = 64 * 1024
-PORTS: Final = frozenset({80, 443})
-SUSPECT: Final = re.compile(r"[\x00-\x20\x7f\\]")
-"""Characters about which parsers of addresses disagree."""
+ALLOWED_PORTS: Final = frozenset({80, 443})
+AMBIGUOUS_CHARACTERS: Final = re.compile(r"[\x00-\x20\x7f\\]")
+"""URL parsers disagree about these."""
 
 MAX_LOOKUPS: Final = 32
-LOOKUP_SECONDS: Final = 5.0
-"""A name whose servers do not answer holds a thread for as long as the system waits for them."""
+LOOKUP_TIMEOUT_SECONDS: Final = 5.0
+"""A look-up whose servers do not answer occupies a thread for as long as the system waits."""
 
-UNREACHED: Final = "it could not be fetched from a public address"
+UNREACHABLE: Final = "it could not be fetched from a public address"
 
 _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 
 
-class Refused(Exception):
-    """Why a file is not fetched, in words for the client."""
+class FetchRefused(Exception):
+    """Why a file is not fetched, as text for the client."""
 
 
-class File(NamedTuple):
+class FetchedFile(NamedTuple):
     media_type: str
     data: bytes
 
 
 class Fetcher:
-    """Fetches the files of one request. Close it."""
+    """Fetches the files of one request. Must be closed."""
 
     def __init__(self, policy: RemoteFiles) -> None:
         self._policy = policy
-        self._left = policy.max_bytes
+        self._bytes_left = policy.max_bytes
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=Resolver(),
                 use_dns_cache=False,
                 force_close=True,
                 limit=4,
-                socket_factory=self._socket,
+                socket_factory=self._open_socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"user-agent": "django-native-api", "accept-encoding": "identity"},
@@ -75,92 +75,96 @@ class Fetcher:
     async def aclose(self) -> None:
         await self._session.close()
 
-    async def fetch(self, address: str) -> File:
-        """Raises Refused."""
+    async def fetch(self, url: str) -> FetchedFile:
+        """Raises FetchRefused."""
         try:
-            return await self._followed(address)
+            return await self._follow(url)
         except (aiohttp.ClientError, OSError, ValueError):
-            raise Refused(UNREACHED) from None
+            raise FetchRefused(UNREACHABLE) from None
 
-    async def _followed(self, address: str) -> File:
-        url = self._checked(address)
+    async def _follow(self, address: str) -> FetchedFile:
+        url = self._check_url(address)
         for _ in range(MAX_REDIRECTS + 1):
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status not in (301, 302, 303, 307, 308):
-                    return await self._file(response)
-                url = self._checked(str(url.join(URL(response.headers.get("location", "")))))
-        raise Refused(f"it is redirected more than {MAX_REDIRECTS} times")
+                    return await self._read_file(response)
+                url = self._check_url(str(url.join(URL(response.headers.get("location", "")))))
+        raise FetchRefused(f"it is redirected more than {MAX_REDIRECTS} times")
 
-    def _checked(self, address: str) -> URL:
-        """The address as it will be used. What is wrong with it at first sight is told apart from
-        what is found out later."""
-        parts = urlsplit(address)
+    def _check_url(self, text: str) -> URL:
+        """The URL as it will be used. Raises FetchRefused for what can be seen without a look-up."""
+        parts = urlsplit(text)
         if (
             parts.scheme not in ("http", "https")
-            or SUSPECT.search(address)
+            or AMBIGUOUS_CHARACTERS.search(text)
             or "@" in parts.netloc
             or "%" in parts.netloc
         ):
-            raise Refused("only plain http(s) addresses are fetched")
-        url = URL(address)
-        host = literal(url.raw_host or "")
+            raise FetchRefused("only plain http(s) addresses are fetched")
+        url = URL(text)
+        host = parse_address(url.raw_host or "")
         if not url.raw_host or (host is not None and not self._allows(str(host), url.port or 0)):
-            raise Refused("only public addresses are fetched, on ports 80 and 443")
+            raise FetchRefused("only public addresses are fetched, on ports 80 and 443")
         return url
 
     def _allows(self, host: str, port: int) -> bool:
-        address = literal(host)
+        address = parse_address(host)
         if address is None:
             return False
-        return self._policy.trusts(plain(address)) or (is_public(address) and port in PORTS)
+        return self._policy.trusts(unwrap_ipv4(address)) or (
+            is_public(address) and port in ALLOWED_PORTS
+        )
 
-    def _socket(self, info: Any) -> socket.socket:
-        """The one way to a connection."""
+    def _open_socket(self, info: Any) -> socket.socket:
+        """Every connection goes through here."""
         family, kind, protocol, _, address = info
         if not self._allows(str(address[0]), int(address[1])):
             raise PermissionError("not a public address")
         return socket.socket(family, kind, protocol)
 
-    async def _file(self, response: aiohttp.ClientResponse) -> File:
+    async def _read_file(self, response: aiohttp.ClientResponse) -> FetchedFile:
         if (
             response.status != 200
             or response.headers.get("content-encoding", "identity") != "identity"
         ):
-            raise Refused(UNREACHED)
-        if (response.content_length or 0) > self._left:
+            raise FetchRefused(UNREACHABLE)
+        if (response.content_length or 0) > self._bytes_left:
             raise self._too_large()
-        data = await self._read(response)
-        found = media_type(response.headers.get("content-type", ""), data)
-        if not found:
-            raise Refused("it is not of a type that models read")
-        return File(found, data)
+        data = await self._read_body(response)
+        media_type = detect_media_type(response.headers.get("content-type", ""), data)
+        if not media_type:
+            raise FetchRefused("it is not of a type that models read")
+        return FetchedFile(media_type, data)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         pieces: list[bytes] = []
         async for piece in response.content.iter_chunked(READ_BYTES):
-            self._left -= len(piece)
-            if self._left < 0:
+            self._bytes_left -= len(piece)
+            if self._bytes_left < 0:
                 raise self._too_large()
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _too_large(self) -> Refused:
-        return Refused(f"the files of this request are larger than {self._policy.max_bytes} bytes")
+    def _too_large(self) -> FetchRefused:
+        return FetchRefused(
+            f"the files of this request are larger than {self._policy.max_bytes} bytes"
+        )
 
 
 class Resolver(AbstractResolver):
-    """Looks names up in threads apart, so that names which hang hold up no other, and a bounded
-    number of them."""
+    """Looks names up in separate threads, so that names which hang hold up no other. Their number is
+    bounded."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         if not _lookups.acquire(blocking=False):
             raise OSError("too many names are being looked up")
-        lookup = blocking.start(
+        lookup = blocking.run_in_thread(
             lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         )
         lookup.add_done_callback(lambda _: _lookups.release())
+        addresses = await blocking.wait_for(lookup, LOOKUP_TIMEOUT_SECONDS)
         return [
             ResolveResult(
                 hostname=host,
@@ -170,7 +174,7 @@ class Resolver(AbstractResolver):
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST,
             )
-            for kind, _, protocol, _, address in await blocking.wait(lookup, LOOKUP_SECONDS)
+            for kind, _, protocol, _, address in addresses
         ]
 
     async def close(self) -> None:

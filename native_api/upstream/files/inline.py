@@ -1,14 +1,15 @@
-"""A client's http(s) images and files, inline for providers that take nothing else. Off unless the
-site says otherwise. Rules:
+"""Puts remote images and files inline, for providers that do not fetch URLs. Off unless the site
+turns it on.
 
-1. What a provider fetches itself is left to it; but a provider in the site's own network is never
-   made to fetch: what it can reach from there is not the client's to choose. Its
-   `OPTIONS["fetches_files"]` says otherwise. Addresses that are left in a body for such a provider,
-   wherever they stand, are refused (`dialects.shared.body_inspection`).
-2. All files of a request share one limit of bytes, of time and of number, whatever their servers
-   do. The same address is fetched once.
-3. A file that cannot be had makes this target unsuitable; the next may fetch it itself.
-How a file is fetched, and from where not: `fetching`.
+Rules:
+1. What a provider fetches itself is left to it. But a provider in the site's own network is never
+   made to fetch: the client must not choose what it reaches there, unless
+   `OPTIONS["fetches_files"]` says otherwise. Remaining URLs in the body for such a provider,
+   wherever they are, are refused (`dialects.shared.body_inspection`).
+2. All files of a request share one limit of bytes, one of time and one of number. A URL is fetched
+   once.
+3. A file that cannot be fetched makes the target unsuitable; the next may fetch it itself.
+How files are fetched, and from where not, is in `fetch`.
 """
 
 from __future__ import annotations
@@ -23,155 +24,174 @@ from typing import Any, Final, NamedTuple
 from native_api.dialects.shared import body_inspection
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json, Provider, RemoteFiles
-from native_api.upstream.files.fetch import Fetcher, File, Refused
-from native_api.upstream.files.ip_policy import leads_inward
+from native_api.upstream.files.fetch import FetchedFile, Fetcher, FetchRefused
+from native_api.upstream.files.ip_policy import is_internal
 
-PLACES: Final = {"image_url": ("image_url", "url"), "file": ("file", "file_url")}
-"""Part type -> where in it an address may stand."""
+URL_FIELDS: Final = {"image_url": ("image_url", "url"), "file": ("file", "file_url")}
+"""Part type -> the path of its URL."""
 
-MAX_REQUESTS: Final = 32
-"""Requests of one event loop that fetch at the same time; each may hold `max_bytes`."""
+MAX_FETCHING_REQUESTS: Final = 32
+"""Requests of one event loop that fetch at the same time. Each may hold `max_bytes` in memory."""
 
-_rooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+_semaphores: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
     weakref.WeakKeyDictionary()
 )
 
 
-class Remote(NamedTuple):
-    """An address in a chat: in which message, in which of its parts, of which type."""
+class FileReference(NamedTuple):
+    """A URL in a chat: the indexes of its message and part, the part's type, and the URL."""
 
     message: int
     part: int
     kind: str
-    address: str
+    url: str
 
     @property
-    def place(self) -> str:
-        return f"messages[{self.message}].content[{self.part}].{'.'.join(PLACES[self.kind])}"
+    def path(self) -> str:
+        return f"messages[{self.message}].content[{self.part}].{'.'.join(URL_FIELDS[self.kind])}"
 
 
-def wanted(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> list[Remote]:
-    """What has to be fetched for this provider: all but part types in `taken`, which its API
-    fetches itself. Nothing where sites say so."""
+def files_to_fetch(
+    chat: ChatRequest, fetched_types: frozenset[str], provider: Provider
+) -> list[FileReference]:
+    """The files to fetch for this provider; none if the site does not allow it.
+
+    `fetched_types` are the part types whose URLs the provider's API fetches itself.
+    """
     if provider.remote_files is None:
         return []
-    found = list(_remote(chat))
-    own = taken if found and fetches_files(provider) else frozenset()
-    return [remote for remote in found if remote.kind not in own]
+    references = list(_references(chat))
+    if not references or not fetches_files(provider):
+        return references
+    return [reference for reference in references if reference.kind not in fetched_types]
 
 
-async def inlined(chat: ChatRequest, taken: frozenset[str], provider: Provider) -> ChatRequest:
-    """The chat with the files in it that are `wanted` inline.
+async def inline_files(
+    chat: ChatRequest, fetched_types: frozenset[str], provider: Provider
+) -> ChatRequest:
+    """The chat with its `files_to_fetch` inline; `chat` itself if there are none. Never changes
+    `chat`.
 
-    Gives back `chat` itself where nothing is to be done; never changes it. Raises UnsupportedField
-    naming the place.
+    Raises UnsupportedField that names the file's path.
     """
-    missing = wanted(chat, taken, provider)
-    if not missing or provider.remote_files is None:
+    references = files_to_fetch(chat, fetched_types, provider)
+    if not references or provider.remote_files is None:
         return chat
-    return _with(chat, missing, await _fetched(missing, provider.remote_files))
+    return _replace(chat, references, await _fetch_all(references, provider.remote_files))
 
 
 def refuse_addresses(body: Json, chat: ChatRequest, provider: Provider) -> None:
-    """Refuse addresses in a body, wherever they stand, if the provider must not be made to fetch.
-    Raises UnsupportedField."""
+    """Refuse URLs anywhere in a body if the provider must not be made to fetch.
+
+    Raises UnsupportedField.
+    """
     if not fetches_files(provider):
         body_inspection.refuse_urls(body, chat)
 
 
 def fetches_files(provider: Provider) -> bool:
-    """Whether a provider may be left to fetch the addresses in a request: those in the site's own
-    network may not."""
-    return bool(provider.options.get("fetches_files", not leads_inward(provider.base_url)))
+    """Whether the provider may fetch the URLs in a request: by default, unless it is in the site's
+    own network."""
+    return bool(provider.options.get("fetches_files", not is_internal(provider.base_url)))
 
 
-def _remote(chat: ChatRequest) -> Iterator[Remote]:
-    for position, message in enumerate(chat["messages"]):
+def _references(chat: ChatRequest) -> Iterator[FileReference]:
+    for message_index, message in enumerate(chat["messages"]):
         content = message.get("content")
-        for index, part in enumerate(content if isinstance(content, list) else ()):
-            address = address_of(part)
-            if address:
-                yield Remote(position, index, part["type"], address)
+        for part_index, part in enumerate(content if isinstance(content, list) else ()):
+            url = remote_url(part)
+            if url:
+                yield FileReference(message_index, part_index, part["type"], url)
 
 
-def address_of(part: Mapping[str, Any]) -> str:
-    """The http(s) address in a part, "" where it has none."""
-    member, key = PLACES.get(part.get("type", ""), ("", ""))
-    address = (part.get(member) or {}).get(key) or ""
-    return address if address.startswith(("http://", "https://")) else ""
+def remote_url(part: Mapping[str, Any]) -> str:
+    """The http(s) URL in a part; "" if it has none."""
+    member, key = URL_FIELDS.get(part.get("type", ""), ("", ""))
+    url = (part.get(member) or {}).get(key) or ""
+    return url if url.startswith(("http://", "https://")) else ""
 
 
-# --- fetching ----------------------------------------------------------------------------------------------
+# --- fetching ----------------------------------------------------------------------------------
 
 
-class Failed(Exception):
-    def __init__(self, remote: Remote, reason: str) -> None:
+class _FetchFailed(Exception):
+    def __init__(self, reference: FileReference, reason: str) -> None:
         super().__init__(reason)
-        self.remote = remote
+        self.reference = reference
 
 
-async def _fetched(wanted: list[Remote], policy: RemoteFiles) -> dict[str, File]:
-    """Address -> file. Raises UnsupportedField."""
-    if len(wanted) > policy.max_files:
+async def _fetch_all(
+    references: list[FileReference], policy: RemoteFiles
+) -> dict[str, FetchedFile]:
+    """URL -> file. Raises UnsupportedField."""
+    if len(references) > policy.max_files:
         raise UnsupportedField(
-            wanted[policy.max_files].place,
-            f"at most {policy.max_files} files are fetched for a request",
+            references[policy.max_files].path,
+            f"at most {policy.max_files} files are fetched per request",
         )
+    by_url = {reference.url: reference for reference in reversed(references)}
     try:
-        async with asyncio.timeout(policy.seconds), _room():
-            return await _all({remote.address: remote for remote in reversed(wanted)}, policy)
-    except Failed as failed:
-        raise UnsupportedField(failed.remote.place, str(failed)) from None
+        async with asyncio.timeout(policy.seconds), _semaphore():
+            return await _fetch_in_parallel(by_url, policy)
+    except _FetchFailed as error:
+        raise UnsupportedField(error.reference.path, str(error)) from None
     except TimeoutError:
         raise UnsupportedField(
-            wanted[0].place,
+            references[0].path,
             f"the files of this request could not be fetched in {policy.seconds:g} s",
         ) from None
 
 
-def _room() -> asyncio.Semaphore:
-    return _rooms.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_REQUESTS))
+def _semaphore() -> asyncio.Semaphore:
+    return _semaphores.setdefault(
+        asyncio.get_running_loop(), asyncio.Semaphore(MAX_FETCHING_REQUESTS)
+    )
 
 
-async def _all(wanted: dict[str, Remote], policy: RemoteFiles) -> dict[str, File]:
-    """All at once; the first that fails ends the others."""
+async def _fetch_in_parallel(
+    by_url: dict[str, FileReference], policy: RemoteFiles
+) -> dict[str, FetchedFile]:
+    """The first failure cancels the others."""
     async with aclosing(Fetcher(policy)) as fetcher:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    address: group.create_task(_one(fetcher, remote))
-                    for address, remote in wanted.items()
+                    url: group.create_task(_fetch_one(fetcher, reference))
+                    for url, reference in by_url.items()
                 }
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        return {address: task.result() for address, task in tasks.items()}
+        return {url: task.result() for url, task in tasks.items()}
 
 
-async def _one(fetcher: Fetcher, remote: Remote) -> File:
+async def _fetch_one(fetcher: Fetcher, reference: FileReference) -> FetchedFile:
     try:
-        file = await fetcher.fetch(remote.address)
-    except Refused as reason:
-        raise Failed(remote, str(reason)) from None
-    if remote.kind == "image_url" and not file.media_type.startswith("image/"):
-        raise Failed(remote, "it is no image")
+        file = await fetcher.fetch(reference.url)
+    except FetchRefused as reason:
+        raise _FetchFailed(reference, str(reason)) from None
+    if reference.kind == "image_url" and not file.media_type.startswith("image/"):
+        raise _FetchFailed(reference, "it is not an image")
     return file
 
 
-# --- putting them in ---------------------------------------------------------------------------------------
+# --- replacing ---------------------------------------------------------------------------------
 
 
-def _with(chat: ChatRequest, wanted: list[Remote], files: Mapping[str, File]) -> ChatRequest:
+def _replace(
+    chat: ChatRequest, references: list[FileReference], files: Mapping[str, FetchedFile]
+) -> ChatRequest:
     messages: list[Any] = list(chat["messages"])
-    for remote in wanted:
-        message = messages[remote.message]
+    for reference in references:
+        message = messages[reference.message]
         content = list(message["content"])
-        content[remote.part] = _inline(content[remote.part], files[remote.address])
-        messages[remote.message] = {**message, "content": content}
+        content[reference.part] = _inline_part(content[reference.part], files[reference.url])
+        messages[reference.message] = {**message, "content": content}
     return {**chat, "messages": messages}
 
 
-def _inline(part: Json, file: File) -> Json:
-    member, key = PLACES[part["type"]]
-    told = {name: value for name, value in part[member].items() if name != key}
+def _inline_part(part: Json, file: FetchedFile) -> Json:
+    member, key = URL_FIELDS[part["type"]]
+    others = {name: value for name, value in part[member].items() if name != key}
     data = f"data:{file.media_type};base64,{base64.b64encode(file.data).decode()}"
-    return {**part, member: {**told, "url" if member == "image_url" else "file_data": data}}
+    data_key = "url" if member == "image_url" else "file_data"
+    return {**part, member: {**others, data_key: data}}

@@ -1,5 +1,7 @@
-"""What a fetched file is. Its own beginning says so, where its kind has one: servers are careless
-with types, and providers answer 400 to an image that is not what it is called.
+"""Detects the media type of a fetched file.
+
+The file's first bytes decide if its format has a signature: servers often declare wrong types, and
+providers answer 400 to an image that is not what its type says.
 """
 
 from __future__ import annotations
@@ -25,19 +27,21 @@ SIGNATURES: Final = (
     (b"OggS", 0, "audio/ogg"),
     (b"fLaC", 0, "audio/flac"),
 )
-"""How a file begins, where it says so, and its type. Sources: the formats' specifications."""
+"""Signature, its offset, and the media type. Sources: the formats' specifications."""
 
-TEXTS: Final = frozenset({"text/plain", "text/csv", "text/markdown"})
+TEXT_TYPES: Final = frozenset({"text/plain", "text/csv", "text/markdown"})
 
 
-def media_type(declared: str, data: bytes) -> str:
-    """The file's type, "" where it is none that models read. `declared` is what its server calls
-    it, and counts for texts alone."""
-    for beginning, position, known in SIGNATURES:
-        if data.startswith(beginning, position):
-            return known
+def detect_media_type(declared: str, data: bytes) -> str:
+    """The file's media type; "" if it is none that models read.
+
+    `declared` is the server's content type. It counts for texts only.
+    """
+    for signature, offset, media_type in SIGNATURES:
+        if data.startswith(signature, offset):
+            return media_type
     declared = declared.partition(";")[0].strip().lower()
-    return declared if declared in TEXTS and _is_text(data) else ""
+    return declared if declared in TEXT_TYPES and _is_text(data) else ""
 
 
 def _is_text(data: bytes) -> bool:

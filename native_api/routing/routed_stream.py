@@ -1,0 +1,47 @@
+"""A stream of chunks together with the permit for its target."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from native_api.exceptions import ProviderFault
+from native_api.routing.pool import TargetPermit
+from native_api.types import ChatCompletionChunk, Json, Usage
+from native_api.upstream.stream import UpstreamStream
+
+
+class RoutedStream:
+    """A reply's chunks, in batches, and the slot that it holds at its target. Iterate once, then
+    `aclose`."""
+
+    def __init__(self, upstream: UpstreamStream, permit: TargetPermit) -> None:
+        self.omitted = upstream.omitted
+        self.target = upstream.target
+        self._upstream = upstream
+        self._permit = permit
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage that the provider has reported so far."""
+        return self._upstream.usage
+
+    def unread_deltas(self) -> Iterable[Json]:
+        """The deltas that arrived and were not handed on."""
+        return self._upstream.unread_deltas()
+
+    async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+        try:
+            async for batch in self._upstream:
+                yield batch
+        except ProviderFault as fault:
+            fault.provider = self.target.provider.name
+            self._permit.record_failure(fault)
+            raise
+        self._permit.record_success()
+        self._permit.release()
+
+    async def aclose(self) -> None:
+        try:
+            await self._upstream.aclose()
+        finally:
+            self._permit.release()

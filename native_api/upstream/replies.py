@@ -1,0 +1,67 @@
+"""Reads a provider's complete reply: an error, or a body that becomes a completion."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import httpx
+import orjson
+
+from native_api.dialects.base import Dialect
+from native_api.dialects.shared.nesting import MAX_DEPTH, check_value_depth, count_brackets
+from native_api.exceptions import NativeError, ProviderFault, UpstreamError
+from native_api.types import ChatCompletion, Target
+from native_api.upstream import transport
+from native_api.upstream.faults import parse_retry_date, parse_should_retry
+
+MAX_ERROR_BYTES: Final = 256 * 1024
+
+
+async def raise_for_status(response: httpx.Response, dialect: Dialect) -> None:
+    """Raises ProviderFault unless the status is 2xx."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    if 300 <= status < 400:
+        raise UpstreamError(
+            f"The provider answered {status}, a redirect. Redirects are not followed.",
+            upstream_status=status,
+        )
+    body = await _read_error_body(response)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    try:
+        error = dialect.error(status, headers, body)
+    except Exception:
+        error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
+    error.should_retry = parse_should_retry(headers.get("x-should-retry"))
+    if error.retry_after is None:
+        error.retry_after = parse_retry_date(headers.get("retry-after"), time.time())
+    raise error
+
+
+async def _read_error_body(response: httpx.Response) -> bytes:
+    """The error's body; b"" if it is too long or the connection breaks."""
+    try:
+        return await transport.read_body(response, MAX_ERROR_BYTES)
+    except ProviderFault:
+        return b""
+
+
+def parse_reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion:
+    """The completion that a reply's body holds. Raises UpstreamError."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise UpstreamError("The provider's answer is not JSON.") from None
+    if count_brackets(body) > MAX_DEPTH:
+        check_value_depth(parsed)
+    state = dialect.unfinished_state(parsed)
+    if state:
+        raise UpstreamError(f"The provider has not answered: the response is {state}.")
+    try:
+        return dialect.response(parsed, target)
+    except NativeError:
+        raise
+    except Exception as error:
+        raise UpstreamError("The provider's answer cannot be understood.") from error
