@@ -1,12 +1,11 @@
-"""Records into PostgreSQL: two processes record a thousand a second, with their daily totals, and
-what that takes.
+"""Recording into PostgreSQL: two processes write a thousand records a second, with daily totals.
 
     python -m benchmarks.records --seconds 10
 
-Each process stands for a server with callers, models and ends of all kinds. Told are the records
-that reach the database a second, the backlog at the end, and the share of one core that each
-recorder's thread took; all rows and totals are compared afterwards. TEST_POSTGRES_URL names the
-server, in which a database is made for the time.
+Each process stands for a server, with various callers, models and statuses. The output is the
+number of records that reach the database per second, the backlog at the end, and the share of one
+core that each recorder's thread used; all rows and totals are compared afterwards.
+TEST_POSTGRES_URL is the server, in which a database is created for the benchmark.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from tests.servers import ROOT, environment_for, manage
 
 SERVER = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 PROCESSES = 2
-EACH_PER_SECOND = 500
-TICKS = 50
-"""A second: a server's requests do not end all at once."""
+RECORDS_PER_SECOND = 500
+TICKS_PER_SECOND = 50
+"""Records are spread over the second, like the requests of a server."""
 
 
 @contextmanager
@@ -49,7 +48,7 @@ def database() -> Iterator[str]:
 
 
 def record_for(seconds: float) -> dict[str, Any]:
-    """In a process of its own: record at an even pace, and say what its thread took meanwhile."""
+    """In a child process: record at an even pace, and measure the recorder's thread."""
     import django
 
     django.setup()
@@ -59,27 +58,27 @@ def record_for(seconds: float) -> dict[str, Any]:
     from native_api.usage.entry import UsageEntry
 
     user = get_user_model().objects.get().pk
-    recorder.record(UsageEntry(model="warm", user_id=user))
+    recorder.record(UsageEntry(model="warm-up", user_id=user))
     recorder.flush()
     began, cpu, recorded = time.perf_counter(), thread_seconds(), 0
     while (now := time.perf_counter() - began) < seconds:
-        for _ in range(int(now * EACH_PER_SECOND) - recorded):
-            recorder.record(UsageEntry(**some_request(user)))
+        for _ in range(int(now * RECORDS_PER_SECOND) - recorded):
+            recorder.record(UsageEntry(**random_request(user)))
             recorded += 1
-        time.sleep(1 / TICKS)
-    took = thread_seconds() - cpu
+        time.sleep(1 / TICKS_PER_SECOND)
+    thread_time = thread_seconds() - cpu
     backlog = recorder.health()["backlog"]
     began = time.perf_counter()
     assert recorder.flush(60)
     return {
         "recorded": recorded,
-        "share": took / seconds,
+        "share": thread_time / seconds,
         "backlog": backlog,
         "flush": time.perf_counter() - began,
     }
 
 
-def some_request(user: int) -> dict[str, Any]:
+def random_request(user: int) -> dict[str, Any]:
     number = random.randrange(100)
     tokens = {"prompt_tokens": number, "completion_tokens": number, "total_tokens": 2 * number}
     names = {
@@ -103,7 +102,7 @@ def some_request(user: int) -> dict[str, Any]:
 
 
 def thread_seconds() -> float:
-    """Processor time of the recorder's thread, as the system counts it."""
+    """The processor time of the recorder's thread."""
     import threading
 
     [thread] = [each for each in threading.enumerate() if each.name == "native-api-usage"]
@@ -111,8 +110,8 @@ def thread_seconds() -> float:
     return time.clock_gettime(clock)
 
 
-def measure(url: str, folder: Path, seconds: float) -> None:
-    environment = environment_for(folder, {}, TEST_DATABASE_URL=url, PYTHONWARNINGS="ignore")
+def measure(url: str, directory: Path, seconds: float) -> None:
+    environment = environment_for(directory, {}, TEST_DATABASE_URL=url, PYTHONWARNINGS="ignore")
     manage(environment, "migrate", "--verbosity", "0")
     manage(
         {**environment, "DJANGO_SUPERUSER_PASSWORD": "a"},
@@ -129,13 +128,17 @@ def measure(url: str, folder: Path, seconds: float) -> None:
         for _ in range(PROCESSES)
     ]
     results = [json.loads(process.communicate()[0]) for process in started]
+    _report(url, environment, results, seconds)
+
+
+def _report(
+    url: str, environment: dict[str, str], results: list[dict[str, Any]], seconds: float
+) -> None:
     for number, result in enumerate(results, 1):
-        per_second, waiting = (
-            result["recorded"] / seconds,
-            f"{result['backlog']} waiting at the end, written in {result['flush']:.2f} s",
-        )
         print(
-            f"{f'process {number}':24} {per_second:>8.0f} /s   thread {result['share']:>6.1%} of a core (below 30%)   {waiting}"
+            f"{f'process {number}':24} {result['recorded'] / seconds:>8.0f} /s   "
+            f"thread {result['share']:>6.1%} of a core (below 30%)   "
+            f"{result['backlog']} waiting at the end, written in {result['flush']:.2f} s"
         )
     sustained = sum(result["recorded"] - result["backlog"] for result in results) / seconds
     print(f"{'written':24} {sustained:>8.0f} /s   (at least 950)")

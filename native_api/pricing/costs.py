@@ -68,8 +68,10 @@ def _tokens_cost(rates: Table, name: str, count: int) -> Decimal | None:
 
 
 def rates_for_size(table: Table, prompt_tokens: int) -> Table:
-    """The amounts for a request of this size: the base ones, or those of the highest step that it
-    exceeds in their place."""
+    """The amounts for a request of this size.
+
+    The members of the highest step that it exceeds replace the base ones.
+    """
     for threshold, members in table.get(ABOVE, {}).items():
         if prompt_tokens > threshold:
             return {**table, **members}
@@ -100,8 +102,10 @@ def _billed_counts(billed: Mapping[str, Any]) -> Json:
 
 
 def _prompt_kinds(prompt: int, details: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """The prompt's tokens by kind, each token in one. INPUT, the rest, is never negative, even if
-    the details exceed the prompt."""
+    """The prompt's tokens by kind, each token in one.
+
+    INPUT, the rest, is never negative, even if the details exceed the prompt.
+    """
     cached, written, audio, image = (
         token_count(details.get(f"{name}_tokens"))
         for name in ("cached", "cache_write", "audio", "image")
@@ -181,7 +185,7 @@ def _rest(whole: int, *parts: int) -> int:
     return max(0, whole - sum(parts))
 
 
-# --- before the call -------------------------------------------------------------------------------
+# --- before the call -----------------------------------------------------------------------------
 
 
 def max_cost(table: Table, prompt_tokens: int, completion_tokens: int) -> Decimal | None:

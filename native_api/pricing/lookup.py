@@ -114,7 +114,7 @@ def _text_of_row(row: int) -> str:
     return PriceList.objects.values_list("data", flat=True).get(pk=row)
 
 
-# --- loading ---------------------------------------------------------------------------------------
+# --- loading -------------------------------------------------------------------------------------
 
 
 def load() -> None:
@@ -162,7 +162,7 @@ def forget_prices() -> None:
     _published.remembered = {}
 
 
-# --- a target's price ------------------------------------------------------------------------------
+# --- a target's price ----------------------------------------------------------------------------
 
 
 def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | None:
@@ -187,7 +187,7 @@ def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | 
 def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Remembered:
     if vendor in BUILT_IN or vendor not in published.LISTS:
         return _Remembered(BUILT_IN.get(vendor), float("inf"))
-    # Taken before the edition is read: if another one comes into use meanwhile, this result is lost.
+    # Taken before the edition is read: if another one replaces it meanwhile, this result is lost.
     lookups = _published.remembered
     try:
         table, is_lasting = _read_table(vendor, model, speed, tier)

@@ -112,8 +112,10 @@ class Edition:
         return model
 
     def is_on_own_list(self, vendor: str, model: ListedModel) -> bool:
-        """Whether the model is on the vendor's own list, not on that of another vendor whose models
-        it serves too."""
+        """Whether the model is on the vendor's own list.
+
+        Otherwise it is on the list of another vendor, whose models this one serves too.
+        """
         return any(model is each for each in self._by_id[LISTS[vendor]].models)
 
 

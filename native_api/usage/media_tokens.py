@@ -1,7 +1,7 @@
 """Estimates of the tokens of images, audio, documents and other files in a request body.
 
-Media are recognised by the members that contain nothing else, and only where the wires have
-content: the same words in a tool's arguments or in a schema are text.
+Media are recognised by members that contain nothing else, and only inside the members in which the
+wires have content: the same members in a tool's arguments or in a schema are text.
 """
 
 from __future__ import annotations

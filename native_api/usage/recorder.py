@@ -1,9 +1,10 @@
-"""The recorder: usage records reach the journal at once and the database soon, even if the process
-is killed in between.
+"""The recorder: usage records reach the journal at once, and the database soon.
 
-    recorder.record(entry)      # from any thread or event loop; never raises or waits for the database
-    recorder.start()            # when a server starts: writes what killed processes have left
-    recorder.flush(10)          # when it stops, and in tests
+They do so even if the process is killed in between.
+
+    recorder.record(entry)   # from any thread or event loop; never raises, never waits
+    recorder.start()         # when a server starts: writes what killed processes have left
+    recorder.flush(10)       # when it stops, and in tests
 
 Rules:
 1. When `record` returns, the record survives the death of the process: a line of it is in a file.
@@ -48,7 +49,7 @@ def _recorder_of_process() -> RecorderThread:
     return _recorder
 
 
-# --- forks -----------------------------------------------------------------------------------------
+# --- forks ---------------------------------------------------------------------------------------
 
 _paused: list[threading.Lock] = []
 
@@ -82,7 +83,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-# --- what other modules call -----------------------------------------------------------------------
+# --- what other modules call ---------------------------------------------------------------------
 
 
 def record(entry: UsageEntry) -> None:

@@ -1,5 +1,4 @@
-"""`manage.py native_update_prices`: what is fetched, what is refused, and how processes come to use
-it."""
+"""`native_update_prices`: what it fetches and refuses, and how processes get the new prices."""
 
 from __future__ import annotations
 
@@ -25,8 +24,8 @@ pytestmark = pytest.mark.django_db
 
 
 def price_list(model: str = "gpt-4o", **prices: Any) -> list[dict[str, Any]]:
-    """A list in the package's format, of one vendor with one model."""
-    told = {
+    """A list in the package's format, with one model of one vendor."""
+    listed_model = {
         "id": model,
         "match": {"equals": model},
         "prices": prices or {"input_mtok": 0.1, "output_mtok": 0.3},
@@ -36,13 +35,13 @@ def price_list(model: str = "gpt-4o", **prices: Any) -> list[dict[str, Any]]:
             "id": "openai",
             "name": "OpenAI",
             "api_pattern": "https://api\\.openai\\.com",
-            "models": [told],
+            "models": [listed_model],
         }
     ]
 
 
 class ListServer(ThreadingHTTPServer):
-    """Serves `body` with `status` and `headers`, whatever is asked for."""
+    """Answers every request with `body`, `status` and `headers`."""
 
     body: bytes = b""
     status: int = 200
@@ -90,8 +89,8 @@ def lists() -> Iterator[ListServer]:
 
 
 @pytest.fixture(autouse=True)
-def own_prices() -> Iterator[None]:
-    """Afterwards the process has the package's own prices again."""
+def packaged_prices() -> Iterator[None]:
+    """The process uses the package's own prices again after each test."""
     lookup.load()
     yield
     PriceList.objects.all().delete()
@@ -108,18 +107,18 @@ def price(model: str = "gpt-4o") -> Any:
     return lookup.price_of(make_target("openai", model))
 
 
-def test_new_prices_are_used_once_a_process_looks(lists: ListServer) -> None:
+def test_new_prices_are_used_after_a_refresh(lists: ListServer) -> None:
     url = lists.serve(price_list())
     assert update(url) == f"Priced models: 1, from {url}\n"
-    assert price()["INPUT"] == Decimal("2.5"), "nobody has looked yet"
+    assert price()["INPUT"] == Decimal("2.5"), "not refreshed yet"
     lookup.refresh()
     assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
-    assert price("gpt-4o-mini") is None, "the new list is the whole truth"
+    assert price("gpt-4o-mini") is None, "the new list replaces the old one"
     row = PriceList.objects.get()
     assert (row.source, row.data) == (url, lists.body.decode())
 
 
-def test_amounts_are_what_the_list_says_to_the_last_digit(lists: ListServer) -> None:
+def test_amounts_are_read_exactly(lists: ListServer) -> None:
     text = (
         json.dumps(price_list())
         .replace("0.1", "0.123456789012345678")
@@ -146,27 +145,30 @@ def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
     update(lists.serve(listed))
     lookup.refresh()
     assert price() == {
-        "INPUT": Decimal(1), "OUTPUT": Decimal(3), "WEB_SEARCH": Decimal("0.01"), "ABOVE": {1000: {"INPUT": Decimal("2.5")}},
+        "INPUT": Decimal(1), "OUTPUT": Decimal(3), "WEB_SEARCH": Decimal("0.01"),
+        "ABOVE": {1000: {"INPUT": Decimal("2.5")}},
     }  # fmt: skip
 
 
-def test_a_calling_process_looks_by_itself(lists: ListServer, transactional_db: None) -> None:
+def test_a_process_refreshes_when_it_makes_a_call(
+    lists: ListServer, transactional_db: None
+) -> None:
     update(lists.serve(price_list()))
     lookup.forget_prices()
 
     async def calls() -> None:
         await lookup.ensure_ready()
-        look = lookup._published.refreshing
-        assert look is not None
-        await asyncio.wrap_future(look)
+        refreshing = lookup._published.refreshing
+        assert refreshing is not None
+        await asyncio.wrap_future(refreshing)
         await lookup.ensure_ready()
-        assert lookup._published.refreshing is look, "not again within a minute"
+        assert lookup._published.refreshing is refreshing, "not again within a minute"
 
     asyncio.run(calls())
     assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
 
 
-def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
+def test_few_lists_are_stored_and_the_newest_is_used(lists: ListServer) -> None:
     for number in range(updates.MAX_STORED_LISTS + 2):
         update(lists.serve(price_list(input_mtok=number, output_mtok=1)))
     lookup.refresh()
@@ -187,7 +189,8 @@ def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
         price_list(input_mtok="free", output_mtok=1),
         price_list(input_mtok=1e9, output_mtok=1),
         price_list(input_mtok={"base": 1, "tiers": [{"start": 10, "price": -2}]}, output_mtok=1),
-        b'[{"id": "a", "name": "a", "api_pattern": "a", "models": [{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": NaN}}]}]',
+        b'[{"id": "a", "name": "a", "api_pattern": "a", "models": '
+        b'[{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": NaN}}]}]',
         [
             *price_list(),
             {
@@ -197,25 +200,25 @@ def test_few_lists_are_kept_and_the_newest_counts(lists: ListServer) -> None:
                 "models": [{"id": "m", "match": {"regex": "("}, "prices": {}}],
             },
         ],
-        price_list(of_no_chat=1),
-        pytest.param(b"[" * 100_000, id="bottomless"),
+        price_list(unknown_price=1),
+        pytest.param(b"[" * 100_000, id="deeply nested"),
     ],
     ids=str,
 )
-def test_a_list_that_is_wrong_anywhere_is_not_stored(lists: ListServer, served: Any) -> None:
+def test_a_list_with_any_error_is_not_stored(lists: ListServer, served: Any) -> None:
     with pytest.raises(CommandError, match=r"cannot be used|is not UTF-8 text"):
         update(lists.serve(served))
     assert not PriceList.objects.exists()
 
 
-def test_errors_and_redirects_are_no_lists(lists: ListServer) -> None:
+def test_errors_and_redirects_are_refused(lists: ListServer) -> None:
     with pytest.raises(CommandError, match="answered 500"):
         update(lists.serve(price_list(), 500))
     with pytest.raises(CommandError, match="answered 302"):
         update(lists.serve(price_list(), 302, Location=lists.url))
 
 
-def test_a_list_is_not_read_beyond_a_limit(lists: ListServer) -> None:
+def test_a_list_that_is_too_large_is_refused(lists: ListServer) -> None:
     with pytest.raises(CommandError, match="exceeds 20971520 bytes"):
         update(lists.serve(b" " * (updates.MAX_BYTES + 1)))
 
@@ -231,12 +234,12 @@ def test_a_list_is_not_read_beyond_a_limit(lists: ListServer) -> None:
         "",
     ],
 )
-def test_only_tls_or_this_machine_itself(url: str) -> None:
+def test_only_https_and_this_machine_are_allowed(url: str) -> None:
     with pytest.raises(updates.UpdateFailed, match="begins with https"):
         updates.fetch(url)
 
 
-def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_nothing(
+def test_a_stored_list_that_cannot_be_read_changes_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from django.utils import timezone
@@ -247,17 +250,19 @@ def test_a_list_that_another_version_stored_and_this_one_cannot_read_changes_not
     assert price()["INPUT"] == Decimal("2.5")
     assert [record.message.partition(" (")[0] for record in caplog.records] == [
         "Newer prices could not be loaded"
-    ], "said once"
+    ], "logged once"
 
 
-def test_without_a_network_the_command_says_so_and_fails(tmp_path: Any, lists: ListServer) -> None:
+def test_without_a_network_the_command_fails_with_a_message(
+    tmp_path: Any, lists: ListServer
+) -> None:
     environment = environment_for(tmp_path, {})
     manage(environment, "migrate", "--verbosity", "0")
     with pytest.raises(AssertionError, match=r"cannot be reached.*The prices are unchanged"):
         manage(environment, "native_update_prices", "--url", "http://127.0.0.1:1/data.json")
 
 
-def test_a_list_can_be_deleted_in_the_admin_and_not_changed(admin_client: Any) -> None:
+def test_a_list_can_be_deleted_but_not_changed_in_the_admin(admin_client: Any) -> None:
     PriceList.objects.create(
         fetched_at=timezone.now(), source="https://prices.example", data=json.dumps(price_list())
     )

@@ -1,5 +1,4 @@
-"""A process that records usage and does what it is told: one JSON command a line on stdin, one JSON
-reply a line on stdout."""
+"""A process that records usage on command: JSON lines with commands on stdin, replies on stdout."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from native_api.usage import recorder  # noqa: E402
 from native_api.usage.entry import UsageEntry  # noqa: E402
 
 
-def say(value: Any) -> None:
+def reply(value: Any) -> None:
     os.write(1, json.dumps(value).encode() + b"\n")
 
 
@@ -43,7 +42,7 @@ def entry(**values: Any) -> UsageEntry:
 
 
 def record(count: int = 1, **values: Any) -> list[str]:
-    """Record so many and return their ids."""
+    """Record `count` entries and return their ids."""
     entries = [entry(**values) for _ in range(count)]
     for each in entries:
         recorder.record(each)
@@ -51,15 +50,15 @@ def record(count: int = 1, **values: Any) -> list[str]:
 
 
 def record_at(first: str, count: int) -> list[str]:
-    """Record as of long ago: the first id and those after it."""
+    """Record entries with the first id and the ones after it, which may be from long ago."""
     ids = [UUID(int=UUID(first).int + number) for number in range(count)]
     for identity in ids:
         recorder.record(entry(id=identity))
     return [each.hex for each in ids]
 
 
-def storm(threads: int, limit: int = 10**9) -> None:
-    """Record without end in several threads; each id is said once its record() has returned."""
+def record_endlessly(threads: int, limit: int = 10**9) -> None:
+    """Record in several threads, and write each id to stdout when its `record` has returned."""
 
     def run() -> None:
         for _ in range(limit):
@@ -75,13 +74,15 @@ def storm(threads: int, limit: int = 10**9) -> None:
 
 
 def prefork(children: int, count: int) -> list[str]:
-    """As a pre-forking server: record, fork while a thread goes on recording, record in every
-    process."""
+    """Act as a pre-forking server.
+
+    Record, fork while a thread records, and record in every process.
+    """
     ids = record(count)
-    goes_on = threading.Thread(target=lambda: ids.extend(record(count)))
-    goes_on.start()
-    readers = [_forked(count) for _ in range(children)]
-    goes_on.join()
+    recording = threading.Thread(target=lambda: ids.extend(record(count)))
+    recording.start()
+    readers = [_fork_and_record(count) for _ in range(children)]
+    recording.join()
     ids += record(count)
     for process, reader in readers:
         with os.fdopen(reader) as lines:
@@ -90,7 +91,7 @@ def prefork(children: int, count: int) -> list[str]:
     return ids
 
 
-def _forked(count: int) -> tuple[int, int]:
+def _fork_and_record(count: int) -> tuple[int, int]:
     reader, writer = os.pipe()
     process = os.fork()
     if process:
@@ -101,12 +102,12 @@ def _forked(count: int) -> tuple[int, int]:
     os._exit(0)
 
 
-def fork_one_that_stays() -> int:
-    """A child that does nothing, and keeps whatever files it got. Returns its process id."""
+def fork_idle_child() -> int:
+    """Fork a child that does nothing and keeps its inherited files. Returns its process id."""
     process = os.fork()
     if not process:
-        for standard in range(3):
-            os.close(standard)
+        for descriptor in range(3):
+            os.close(descriptor)
         signal.pause()
     return process
 
@@ -122,16 +123,19 @@ def make_caller() -> list[int]:
     return [user.pk, key.pk]
 
 
-def touch(key_id: int, times: int) -> None:
+def use_key(key_id: int, times: int) -> None:
     for _ in range(times):
         recorder.note_key_use(key_id)
 
 
 ROWS = {
-    "sqlite": """WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s) INSERT INTO native_api_usagerecord
-        (id, {columns}) SELECT printf('0190%%027xf', n), {values} FROM numbers""",
+    "sqlite": """WITH RECURSIVE numbers(n) AS
+        (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)
+        INSERT INTO native_api_usagerecord (id, {columns})
+        SELECT printf('0190%%027xf', n), {values} FROM numbers""",
     "postgresql": """INSERT INTO native_api_usagerecord (id, {columns})
-        SELECT ('0190' || lpad(to_hex(n), 27, '0') || 'f')::uuid, {values} FROM generate_series(1, %s) AS n""",
+        SELECT ('0190' || lpad(to_hex(n), 27, '0') || 'f')::uuid, {values}
+        FROM generate_series(1, %s) AS n""",
 }
 VALUES = {
     "request_id": "'request-' || n",
@@ -169,7 +173,7 @@ VALUES = {
 
 
 def fill(rows: int) -> None:
-    """Many records, made by the database itself, and an administrator to look at them."""
+    """Let the database make many records, and make an administrator."""
     values = {
         **VALUES,
         "created_at": "TIMESTAMPTZ " + VALUES["created_at"],
@@ -185,9 +189,8 @@ def fill(rows: int) -> None:
     get_user_model().objects.create_superuser("admin", "a@b.example", "admin")
 
 
-def look(path: str) -> dict[str, Any]:
-    """What the administrator gets, the queries about usage that it took, and how the database went
-    about them."""
+def get_page(path: str) -> dict[str, Any]:
+    """What the administrator gets, with the queries of usage records and their plans."""
     client = Client()
     client.force_login(get_user_model().objects.get(username="admin"))
     with CaptureQueriesContext(connection) as captured:
@@ -214,28 +217,28 @@ def _plan(query: str) -> str:
 
 
 def limit_file_size(size: int) -> None:
-    """From now on every file of this process ends there, as on a full disk."""
+    """Limit the size of every file of this process, as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 COMMANDS = {
     "record": record,
     "record_at": record_at,
-    "storm": storm,
+    "record_endlessly": record_endlessly,
     "prefork": prefork,
-    "fork_one_that_stays": fork_one_that_stays,
+    "fork_idle_child": fork_idle_child,
     "start_and_flush": start_and_flush,
     "flush": recorder.flush,
     "stop": recorder.stop,
     "health": recorder.health,
     "make_caller": make_caller,
-    "touch": touch,
+    "use_key": use_key,
     "fill": fill,
-    "look": look,
+    "get_page": get_page,
     "limit_file_size": limit_file_size,
 }
 
 if __name__ == "__main__":
     for line in sys.stdin:
         command, arguments = json.loads(line)
-        say(COMMANDS[command](**arguments))  # type: ignore[operator]
+        reply(COMMANDS[command](**arguments))  # type: ignore[operator]

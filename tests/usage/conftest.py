@@ -1,5 +1,4 @@
-"""Databases of the recorder's own for real processes, on SQLite and PostgreSQL, and the processes
-themselves."""
+"""Deployments for the tests of the recorder: real processes on SQLite and PostgreSQL databases."""
 
 from __future__ import annotations
 
@@ -11,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:54
 
 
 class Child:
-    """A process that obeys `tests.usage.child_process`. `ask` sends a command and waits for its
-    reply."""
+    """A process that runs `tests.usage.child_process`.
+
+    `ask` sends a command and waits for its reply.
+    """
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
@@ -40,31 +42,31 @@ class Child:
                 text=True,
             )
 
-    def tell(self, command: str, **arguments: Any) -> None:
+    def send(self, command: str, **arguments: Any) -> None:
         assert self.process.stdin
         self.process.stdin.write(json.dumps([command, arguments]) + "\n")
         self.process.stdin.flush()
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
         return json.loads(line)
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        self.tell(command, **arguments)
-        return self.hear()
+        self.send(command, **arguments)
+        return self.receive()
 
     def kill(self) -> str:
-        """End it without warning; what it had still written to its output."""
+        """Kill it, and return the rest of its output."""
         self.process.kill()
         assert self.process.stdout
         rest = self.process.stdout.read()
         self._close()
         return rest
 
-    def leave(self) -> str:
-        """End it in the ordinary way; what it has logged."""
+    def stop(self) -> str:
+        """End it normally, and return its log."""
         self._close()
         assert self.process.returncode == 0, self.log.read_text()
         return self.log.read_text()
@@ -76,25 +78,25 @@ class Child:
         self.process.wait(60)
         self.process.stdout.close()
 
-    def end(self) -> None:
+    def kill_if_running(self) -> None:
         if self.process.returncode is None:
             self.kill()
 
 
 class Deployment:
-    """A database, a journal folder, and the processes that work on both."""
+    """A database, a journal directory, and the processes that use both."""
 
-    def __init__(self, kind: str, folder: Path, url: str) -> None:
+    def __init__(self, kind: str, directory: Path, url: str) -> None:
         self.kind = kind
-        self.folder = folder
-        self.journal = folder / "journal"
+        self.directory = directory
+        self.journal = directory / "journal"
         self.url = url
-        self.environment = environment_for(folder, {}, TEST_DATABASE_URL=url)
+        self.environment = environment_for(directory, {}, TEST_DATABASE_URL=url)
         self.children: list[Child] = []
 
     def child(self, **environment: str) -> Child:
         child = Child(
-            {**self.environment, **environment}, self.folder / f"child-{len(self.children)}.log"
+            {**self.environment, **environment}, self.directory / f"child-{len(self.children)}.log"
         )
         self.children.append(child)
         return child
@@ -103,11 +105,11 @@ class Deployment:
         return sorted(self.journal.glob(f"*.{suffix}"))
 
     def catch_up(self) -> dict[str, Any]:
-        """What the next start of the site does. Returns the recorder's health afterwards."""
+        """Start the site again: write what is left. Returns the recorder's health afterwards."""
         child = self.child()
         assert child.ask("start_and_flush", timeout=60) is True
         health: dict[str, Any] = child.ask("health")
-        child.leave()
+        child.stop()
         return health
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
@@ -129,7 +131,7 @@ class Deployment:
 
     def close(self) -> None:
         for child in self.children:
-            child.end()
+            child.kill_if_running()
 
 
 def ask_postgres(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -140,7 +142,7 @@ def ask_postgres(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 @contextlib.contextmanager
 def refusing_connections(url: str) -> Iterator[None]:
-    """The database is away: connections are cut, and new ones refused."""
+    """Close all connections to the database, and refuse new ones."""
     name = url.rpartition("/")[2]
     ask_postgres(POSTGRES, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     ask_postgres(
@@ -154,7 +156,7 @@ def refusing_connections(url: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def empty_postgres() -> Iterator[str]:
-    """The URL of a new database, which is dropped afterwards. Skips where there is no server."""
+    """The URL of a new database, which is dropped afterwards. Skips if there is no server."""
     name = f"native_test_{secrets.token_hex(4)}"
     try:
         ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
@@ -168,24 +170,26 @@ def empty_postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The URLs of migrated databases by kind, each made when first asked for; a reason in place of
-    what is absent."""
-    folder = tmp_path_factory.mktemp("template")
-    sqlite = f"sqlite:///{folder / 'db.sqlite3'}"
-    manage(environment_for(folder, {}, TEST_DATABASE_URL=sqlite), "migrate", "--verbosity", "0")
-    found = {"sqlite": sqlite}
+    """The URLs of migrated databases by kind; without "postgres" if there is no server."""
+    directory = tmp_path_factory.mktemp("template")
+    sqlite = f"sqlite:///{directory / 'db.sqlite3'}"
+    manage(environment_for(directory, {}, TEST_DATABASE_URL=sqlite), "migrate", "--verbosity", "0")
+    urls = {"sqlite": sqlite}
     name = f"native_usage_{secrets.token_hex(4)}"
     try:
         ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
     except psycopg.OperationalError:
-        yield found
+        yield urls
         return
     postgres = f"{POSTGRES.rpartition('/')[0]}/{name}"
     try:
         manage(
-            environment_for(folder, {}, TEST_DATABASE_URL=postgres), "migrate", "--verbosity", "0"
+            environment_for(directory, {}, TEST_DATABASE_URL=postgres),
+            "migrate",
+            "--verbosity",
+            "0",
         )
-        yield {**found, "postgres": postgres}
+        yield {**urls, "postgres": postgres}
     finally:
         ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -196,36 +200,31 @@ def deployment(
 ) -> Iterator[Deployment]:
     if request.param not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
-    made = make_deployment(request.param, templates[request.param], tmp_path)
-    try:
+    with closing(make_deployment(request.param, templates[request.param], tmp_path)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def postgres(templates: dict[str, str], tmp_path: Path) -> Iterator[Deployment]:
     if "postgres" not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
-    made = make_deployment("postgres", templates["postgres"], tmp_path)
-    try:
+    with closing(make_deployment("postgres", templates["postgres"], tmp_path)) as made:
         yield made
-    finally:
-        made.close()
 
 
-def make_deployment(kind: str, template: str, folder: Path) -> Deployment:
+def make_deployment(kind: str, template: str, directory: Path) -> Deployment:
     if kind == "sqlite":
-        shutil.copy(dj_database_url.parse(template)["NAME"], folder / "db.sqlite3")
-        return Deployment(kind, folder, f"sqlite:///{folder / 'db.sqlite3'}")
-    made = Deployment(kind, folder, template)
+        shutil.copy(dj_database_url.parse(template)["NAME"], directory / "db.sqlite3")
+        return Deployment(kind, directory, f"sqlite:///{directory / 'db.sqlite3'}")
+    made = Deployment(kind, directory, template)
     made.query(
-        "TRUNCATE native_api_usagerecord, native_api_dailyusage, native_api_apikey, auth_user CASCADE"
+        "TRUNCATE native_api_usagerecord, native_api_dailyusage, native_api_apikey, auth_user "
+        "CASCADE"
     )
     return made
 
 
 @pytest.fixture
-def journal_folder(tmp_path: Path, settings: Any) -> Path:
+def journal_directory(tmp_path: Path, settings: Any) -> Path:
     settings.NATIVE_API = {"JOURNAL_DIR": str(tmp_path / "journal")}
     return tmp_path / "journal"

@@ -1,7 +1,7 @@
-"""The usage records in the admin: read-only, escaped, and fast on a large table of either database.
+"""The usage records in the admin: read-only, escaped, and fast on a large table.
 
-`USAGE_ROWS=1000000 pytest tests/usage/test_admin.py` makes it a very large one. Plans, not clocks,
-are what is looked at.
+`USAGE_ROWS=1000000 pytest tests/usage/test_admin.py` uses a very large table. The tests check query
+plans, not times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.usage.conftest import POSTGRES, Child, make_deployment
 
 ROWS = int(os.environ.get("USAGE_ROWS", "200000"))
 LIST = "/admin/native_api/usagerecord/"
-OLDEST_OF_ALL = "01900000-0000-0000-0000-00000000001f"
+OLDEST_ID = "01900000-0000-0000-0000-00000000001f"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -26,7 +26,7 @@ def admin(
     templates: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Child]:
-    """A process that looks at the admin over a large table."""
+    """A process that opens pages of the admin with a large table."""
     if request.param not in templates:
         pytest.skip(f"no PostgreSQL at {POSTGRES}")
     deployment = make_deployment(
@@ -43,7 +43,7 @@ def rows(page: dict[str, Any]) -> int:
     return len(re.findall(r'<th class="field-created_at', page["body"]))
 
 
-def costs_little(page: dict[str, Any]) -> None:
+def assert_queries_are_cheap(page: dict[str, Any]) -> None:
     for query, plan in zip(page["queries"], page["plans"], strict=True):
         assert "COUNT(" not in query.upper(), query
         assert "DISTINCT" not in query.upper(), query
@@ -51,7 +51,7 @@ def costs_little(page: dict[str, Any]) -> None:
         assert not re.search(
             r"Seq Scan on native_api_usagerecord|SCAN native_api_usagerecord$", plan, re.M
         ), (query, plan)
-        if '"request_id" =' not in query:  # which finds a handful of rows at most
+        if '"request_id" =' not in query:  # which finds few rows
             assert not re.search(r"TEMP B-TREE|Sort", plan), (query, plan)
 
 
@@ -70,16 +70,16 @@ def costs_little(page: dict[str, Any]) -> None:
         "?model=model-3&status__exact=ok",
         "?period=30d&model=model-3",
         "?q=request-777",
-        f"?q={OLDEST_OF_ALL}",
+        f"?q={OLDEST_ID}",
         "?q=admin",
         "?q=model-2",
         "?q=nothing-like-this",
     ],
 )
 def test_no_page_counts_sorts_or_scans_the_table(admin: Child, query: str) -> None:
-    page = admin.ask("look", path=LIST + query)
+    page = admin.ask("get_page", path=LIST + query)
     rows(page)
-    costs_little(page)
+    assert_queries_are_cheap(page)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_no_page_counts_sorts_or_scans_the_table(admin: Child, query: str) -> No
         ("?status__exact=refused", 0),
         ("?stream=1", ROWS // 50_000),
         ("?q=request-777", 1),
-        (f"?q={OLDEST_OF_ALL}", 1),
+        (f"?q={OLDEST_ID}", 1),
         ("?q=model-2", 100),
         ("?q=request-77", 1),
         ("?q=nothing-like-this", 0),
@@ -100,19 +100,19 @@ def test_no_page_counts_sorts_or_scans_the_table(admin: Child, query: str) -> No
         ("?provider=%00", 0),
     ],
 )
-def test_filters_and_searches_find_what_they_should(
+def test_filters_and_searches_find_the_expected_rows(
     admin: Child, query: str, expected: int
 ) -> None:
-    assert rows(admin.ask("look", path=LIST + query)) == expected
+    assert rows(admin.ask("get_page", path=LIST + query)) == expected
 
 
-def test_the_filters_offer_the_providers_there_are_and_the_models_that_answered(
+def test_filters_offer_existing_providers_and_models_that_answered(
     admin: Child,
 ) -> None:
     admin.ask("record", model="model-0")
     admin.ask("record", model="made-up", counted_as="(unknown)", status="refused")
     assert admin.ask("flush", timeout=20) is True
-    body = admin.ask("look", path=LIST)["body"]
+    body = admin.ask("get_page", path=LIST)["body"]
     for value in ("model-0", "provider-0", "provider-2"):
         assert f"={value}&" in body or f'={value}"' in body
     assert "model=made-up" not in body
@@ -120,49 +120,51 @@ def test_the_filters_offer_the_providers_there_are_and_the_models_that_answered(
 
 
 @pytest.mark.parametrize("page", [str(ROWS // 100 + 1), "9999999", "1" + "0" * 30, "0", "-1", "x"])
-def test_a_page_that_is_not_there_is_no_error(admin: Child, page: str) -> None:
-    answer = admin.ask("look", path=f"{LIST}?p={page}")
+def test_a_missing_page_is_not_an_error(admin: Child, page: str) -> None:
+    answer = admin.ask("get_page", path=f"{LIST}?p={page}")
     assert answer["status"] in (200, 302)
     if answer["status"] == 200:
         assert rows(answer) <= 100
 
 
-def test_the_next_page_is_linked_and_no_total_is_claimed(admin: Child) -> None:
-    body = admin.ask("look", path=LIST + "?p=3")["body"]
+def test_the_next_page_is_linked_and_no_total_is_shown(admin: Child) -> None:
+    body = admin.ask("get_page", path=LIST + "?p=3")["body"]
     assert 'href="?p=4"' in body
     assert 'href="?p=6"' not in body
     assert "usage records\n" not in body
     assert not re.search(r"\d+ results", body)
 
 
-def test_records_can_be_neither_added_nor_changed_nor_deleted(admin: Child) -> None:
-    assert admin.ask("look", path=LIST + "add/")["status"] == 403
-    assert admin.ask("look", path=f"{LIST}{OLDEST_OF_ALL}/delete/")["status"] == 403
-    record = admin.ask("look", path=f"{LIST}{OLDEST_OF_ALL}/change/")
+def test_records_cannot_be_added_changed_or_deleted(admin: Child) -> None:
+    assert admin.ask("get_page", path=LIST + "add/")["status"] == 403
+    assert admin.ask("get_page", path=f"{LIST}{OLDEST_ID}/delete/")["status"] == 403
+    record = admin.ask("get_page", path=f"{LIST}{OLDEST_ID}/change/")
     assert record["status"] == 200
     assert 'name="_save"' not in record["body"]
     assert "deletelink" not in record["body"]
 
 
-def test_what_callers_and_models_wrote_is_shown_as_text(admin: Child) -> None:
-    evil = "<script>alert(1)</script>"
+def test_texts_of_callers_and_models_are_escaped(admin: Child) -> None:
+    script = "<script>alert(1)</script>"
     [identity] = admin.ask(
         "record",
-        model=evil,
-        user_name=evil,
-        api_key_name=evil,
-        finish_reason=evil,
-        metadata={evil: evil},
+        model=script,
+        user_name=script,
+        api_key_name=script,
+        finish_reason=script,
+        metadata={script: script},
     )
     assert admin.ask("flush", timeout=20) is True
-    assert evil not in admin.ask("look", path=LIST + "?q=" + evil.replace("/", "%2F"))["body"]
-    shown = admin.ask("look", path=f"{LIST}{identity}/change/")["body"]
-    assert evil not in shown
+    assert (
+        script not in admin.ask("get_page", path=LIST + "?q=" + script.replace("/", "%2F"))["body"]
+    )
+    shown = admin.ask("get_page", path=f"{LIST}{identity}/change/")["body"]
+    assert script not in shown
     assert "&lt;script&gt;" in shown
 
 
-def test_a_period_shows_what_was_recorded_in_it(admin: Child) -> None:
+def test_a_period_shows_the_records_of_that_period(admin: Child) -> None:
     admin.ask("record", count=3, model="of-this-hour")
     assert admin.ask("flush", timeout=20) is True
-    assert rows(admin.ask("look", path=LIST + "?period=1h&model=of-this-hour")) == 3
-    assert rows(admin.ask("look", path=LIST + "?period=30d&model=model-1")) == 0
+    assert rows(admin.ask("get_page", path=LIST + "?period=1h&model=of-this-hour")) == 3
+    assert rows(admin.ask("get_page", path=LIST + "?period=30d&model=model-1")) == 0

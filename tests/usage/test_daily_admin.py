@@ -1,5 +1,4 @@
-"""The totals of each day in the admin: read-only, found by filters and days, without reading all of
-them."""
+"""The totals of each day in the admin: read-only, with filters that do not read all rows."""
 
 from __future__ import annotations
 
@@ -63,13 +62,13 @@ def rows(text: str) -> int:
         ("?q=nothing", 0),
     ],
 )
-def test_filters_and_searches_find_what_they_should(
+def test_filters_and_searches_find_the_expected_rows(
     page: Client, query: str, expected: int
 ) -> None:
     assert rows(body(page, query)) == expected
 
 
-def test_the_filter_offers_the_models_that_answered_most_however_many_names_were_made_up(
+def test_the_filter_offers_the_models_that_answered_most_not_invented_names(
     page: Client,
 ) -> None:
     moment = FIRST + timedelta(days=400)
@@ -106,7 +105,9 @@ def test_the_filter_offers_the_models_that_answered_most_however_many_names_were
         ("?day__year=2026&day__month=1", ["day__day=9", "day__day=10"]),
     ],
 )
-def test_the_days_lead_to_what_there_is(page: Client, query: str, links: list[str]) -> None:
+def test_the_date_hierarchy_links_to_existing_days(
+    page: Client, query: str, links: list[str]
+) -> None:
     shown = body(page, query)
     assert all(link in shown for link in links)
     assert "day__month=10" not in shown
@@ -117,10 +118,10 @@ def test_the_days_lead_to_what_there_is(page: Client, query: str, links: list[st
     ("kind", "first"),
     [("year", date(2026, 1, 1)), ("month", date(2026, 1, 1)), ("day", date(2026, 1, 9))],
 )
-def test_periods_are_those_of_the_database_itself(page: Client, kind: str, first: date) -> None:
-    found = IndexedDays(DailyUsage).dates("day", kind)
-    assert found == list(DailyUsage.objects.dates("day", kind))  # type: ignore[arg-type]
-    assert first in found
+def test_periods_equal_those_that_django_finds(page: Client, kind: str, first: date) -> None:
+    periods = IndexedDays(DailyUsage).dates("day", kind)
+    assert periods == list(DailyUsage.objects.dates("day", kind))  # type: ignore[arg-type]
+    assert first in periods
 
 
 def test_no_page_counts_rows(page: Client) -> None:
@@ -133,7 +134,7 @@ def test_no_page_counts_rows(page: Client) -> None:
     assert not [query for query in queries if "COUNT(" in query or "DISTINCT" in query]
 
 
-def test_totals_can_be_seen_and_not_changed(page: Client) -> None:
+def test_totals_are_read_only(page: Client) -> None:
     one = DailyUsage.objects.latest("day")
     shown = page.get(f"{LIST}{one.pk}/change/")
     assert "0.000000000001" in shown.content.decode()

@@ -1,4 +1,4 @@
-"""Entries: their ids, and their way through JSON and back."""
+"""Entries: their ids, and their conversion to JSON and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from native_api.models import UsageRecord
 from native_api.usage.entry import INVALID_LINE_ERRORS, UsageEntry, first_id_at, new_id, time_of_id
 
 
-def test_ids_are_version_7_and_rise_with_time() -> None:
+def test_ids_are_uuid_version_7_and_increase_with_time() -> None:
     ids = [new_id() for _ in range(1000)]
     assert {each.version for each in ids} == {7}
     assert {each.variant for each in ids} == {"specified in RFC 4122"}
@@ -23,7 +23,7 @@ def test_ids_are_version_7_and_rise_with_time() -> None:
     assert [each.int >> 64 for each in ids] == sorted(each.int >> 64 for each in ids)
 
 
-def test_a_moment_is_a_bound_for_the_ids_made_from_then_on() -> None:
+def test_the_first_id_at_a_moment_is_below_all_later_ids() -> None:
     before = datetime.now(UTC)
     identity = new_id()
     assert first_id_at(before) <= identity < first_id_at(before + timedelta(minutes=1))
@@ -65,21 +65,21 @@ def test_json_and_back_is_the_same_entry(
     assert UsageEntry.from_json(line) == entry
 
 
-class Unspeakable:
+class WithoutText:
     def __str__(self) -> str:
         raise RuntimeError
 
 
 @pytest.mark.parametrize(
     "odd",
-    ["\ud800", 2**70, {1: 2}, b"bytes", object(), Unspeakable(), float("nan"), {"a": [{"b": {3}}]}],
+    ["\ud800", 2**70, {1: 2}, b"bytes", object(), WithoutText(), float("nan"), {"a": [{"b": {3}}]}],
 )
-def test_what_json_cannot_say_costs_no_record(odd: Any) -> None:
+def test_values_that_json_lacks_do_not_lose_the_record(odd: Any) -> None:
     entry = UsageEntry(request_id="r", metadata={"odd": odd})
     assert UsageEntry.from_json(entry.to_json()).id == entry.id
 
 
-def test_metadata_that_contains_itself_costs_no_record() -> None:
+def test_metadata_that_contains_itself_does_not_lose_the_record() -> None:
     entry = UsageEntry()
     entry.metadata["self"] = entry.metadata
     assert UsageEntry.from_json(entry.to_json()).id == entry.id
@@ -104,6 +104,6 @@ def test_lines_of_older_and_newer_versions_are_read() -> None:
         b'{"id":"' + b"0" * 32 + b'","cost":"x"}',
     ],
 )
-def test_a_line_that_is_no_entry_says_so(line: bytes) -> None:
+def test_a_line_that_is_not_an_entry_raises(line: bytes) -> None:
     with pytest.raises(INVALID_LINE_ERRORS):
         UsageEntry.from_json(line)

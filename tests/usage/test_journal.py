@@ -1,5 +1,4 @@
-"""Files of the journal: what is written whole is read again, wherever the file was cut, and nothing
-is read twice."""
+"""Files of the journal: complete lines are read once, wherever the file was cut."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ def read_all(journal: Journal) -> list[bytes]:
     return lines
 
 
-def test_lines_come_back_once_and_in_order(journal_folder: Path) -> None:
+def test_lines_are_read_once_and_in_order(journal_directory: Path) -> None:
     journal = Journal()
     for number in range(10):
         journal.append(b"%d" % number)
@@ -43,10 +42,10 @@ def test_lines_come_back_once_and_in_order(journal_folder: Path) -> None:
     assert read_all(journal) == []
     assert journal.backlog() == 0
     journal.release()
-    assert not list(journal_folder.iterdir())
+    assert not list(journal_directory.iterdir())
 
 
-def test_files_of_the_dead_are_adopted_and_removed_when_they_are_done(journal_folder: Path) -> None:
+def test_files_of_dead_processes_are_adopted_and_removed_when_done(journal_directory: Path) -> None:
     dead, living = Journal(), Journal()
     dead.append(b"left over")
     living.append(b"own")
@@ -57,25 +56,25 @@ def test_files_of_the_dead_are_adopted_and_removed_when_they_are_done(journal_fo
     other.sweep()
     assert other.backlog() == 1
     assert read_all(other) == [b"left over"]
-    assert len(list(journal_folder.iterdir())) == 1
+    assert len(list(journal_directory.iterdir())) == 1
     living.release()
 
 
-def test_an_idle_file_is_removed(journal_folder: Path) -> None:
+def test_an_idle_file_is_removed(journal_directory: Path) -> None:
     journal = Journal()
     journal.append(b"1")
     read_all(journal)
     for _ in range(2):
         journal.sweep()
     read_all(journal)
-    assert not list(journal_folder.iterdir())
+    assert not list(journal_directory.iterdir())
     journal.append(b"2")
     assert read_all(journal) == [b"2"]
     journal.release()
 
 
-def test_a_grown_file_is_left_and_nothing_of_it_is_lost(
-    journal_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_large_file_is_retired_and_loses_nothing(
+    journal_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("native_api.usage.journal.journal.MAX_SEGMENT_BYTES", 100)
     monkeypatch.setattr("native_api.usage.journal.journal.TIDY_SEGMENT_BYTES", 50)
@@ -83,15 +82,15 @@ def test_a_grown_file_is_left_and_nothing_of_it_is_lost(
     lines = [b"%030d" % number for number in range(50)]
     for line in lines:
         journal.append(line)
-    assert len(list(journal_folder.iterdir())) > 10
+    assert len(list(journal_directory.iterdir())) > 10
     assert sorted(read_all(journal)) == lines
-    assert len(list(journal_folder.iterdir())) == 1
+    assert len(list(journal_directory.iterdir())) == 1
     journal.retire_mostly_written()
     read_all(journal)
-    assert not list(journal_folder.iterdir())
+    assert not list(journal_directory.iterdir())
 
 
-def test_a_line_that_comes_just_before_a_file_is_left_is_not_lost(journal_folder: Path) -> None:
+def test_a_line_appended_just_before_a_file_is_retired_is_not_lost(journal_directory: Path) -> None:
     journal = Journal()
     journal.append(b"1")
     [current, _memory] = journal.sources()
@@ -103,20 +102,20 @@ def test_a_line_that_comes_just_before_a_file_is_left_is_not_lost(journal_folder
     journal.release()
 
 
-def test_a_file_deleted_by_someone_is_still_read_and_a_new_one_begun(journal_folder: Path) -> None:
+def test_a_deleted_file_is_still_read_and_a_new_one_is_created(journal_directory: Path) -> None:
     journal = Journal()
     journal.append(b"1")
-    for path in journal_folder.iterdir():
+    for path in journal_directory.iterdir():
         path.unlink()
-    journal_folder.rmdir()
+    journal_directory.rmdir()
     journal.sweep()
     journal.append(b"2")
-    assert len(list(journal_folder.iterdir())) == 1
+    assert len(list(journal_directory.iterdir())) == 1
     assert sorted(read_all(journal)) == [b"1", b"2"]
     journal.release()
 
 
-def test_lines_of_many_threads_are_all_whole(journal_folder: Path) -> None:
+def test_lines_of_many_threads_are_complete(journal_directory: Path) -> None:
     journal = Journal()
 
     def write(name: int) -> None:
@@ -136,18 +135,18 @@ def test_lines_of_many_threads_are_all_whole(journal_folder: Path) -> None:
     lines=st.lists(st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")), max_size=8),
     data=st.data(),
 )
-def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(
+def test_a_truncated_file_yields_exactly_its_complete_lines(
     lines: list[bytes], data: st.DataObject
 ) -> None:
-    whole = b"".join(add_checksum(line) for line in lines)
-    cut = data.draw(st.integers(0, len(whole)))
+    content = b"".join(add_checksum(line) for line in lines)
+    cut = data.draw(st.integers(0, len(content)))
     ends = [
         len(b"".join(add_checksum(line) for line in lines[:number]))
         for number in range(len(lines) + 1)
     ]
     survivors = lines[: max(number for number, end in enumerate(ends) if end <= cut)]
     with tempfile.TemporaryDirectory() as name, override_settings(NATIVE_API={"JOURNAL_DIR": name}):
-        (Path(name) / f"{location.database_fingerprint()}-1-a.journal").write_bytes(whole[:cut])
+        (Path(name) / f"{location.database_fingerprint()}-1-a.journal").write_bytes(content[:cut])
         journal = Journal()
         journal.sweep()
         assert read_all(journal) == survivors
@@ -155,13 +154,13 @@ def test_a_file_cut_anywhere_gives_exactly_its_whole_lines(
 
 
 @given(line=st.binary(min_size=1, max_size=40), position=st.integers(0), bit=st.integers(0, 7))
-def test_a_damaged_line_is_recognised(line: bytes, position: int, bit: int) -> None:
+def test_a_damaged_line_is_detected(line: bytes, position: int, bit: int) -> None:
     damaged = bytearray(add_checksum(line)[:-1])
     damaged[position % len(damaged)] ^= 1 << bit
     assert remove_checksum(bytes(damaged)) is None
 
 
-def test_what_follows_a_torn_line_is_not_lost(journal_folder: Path) -> None:
+def test_lines_after_a_torn_line_are_not_lost(journal_directory: Path) -> None:
     journal = Journal()
     journal.append(b"1")
     [segment] = [source for source in journal.sources() if isinstance(source, Segment)]
@@ -186,7 +185,7 @@ def unwritable(tmp_path: Path, settings: Any) -> Path:
     return tmp_path
 
 
-def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(
+def test_without_a_directory_lines_are_kept_in_memory_and_one_error_is_logged(
     unwritable: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Journal()
@@ -197,7 +196,7 @@ def test_without_a_folder_lines_are_kept_in_memory_and_said_so_once(
     assert read_all(journal) == [b"0", b"1", b"2"]
 
 
-def test_lines_in_memory_move_to_a_file_when_there_can_be_one(
+def test_lines_in_memory_move_to_a_file_when_one_can_be_written(
     unwritable: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("native_api.usage.journal.journal.RETRY_SECONDS", 0.0)
@@ -212,7 +211,7 @@ def test_lines_in_memory_move_to_a_file_when_there_can_be_one(
     journal.release()
 
 
-def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(
+def test_memory_is_bounded_and_further_lines_are_logged(
     unwritable: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Journal()
@@ -223,7 +222,7 @@ def test_memory_is_bounded_and_what_does_not_fit_is_in_the_log(
     assert "the last straw" in caplog.records[-1].message
 
 
-def test_the_folder_is_in_the_base_directory_else_in_a_private_one(
+def test_the_directory_is_in_base_dir_else_a_private_temporary_one(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
@@ -233,17 +232,17 @@ def test_the_folder_is_in_the_base_directory_else_in_a_private_one(
     assert location.directory() == tmp_path / "native_journal"
     (tmp_path / "file").touch()
     settings.BASE_DIR = tmp_path / "file"
-    found = location.directory()
-    assert found.parent == tmp_path / "temporary"
-    assert stat.S_IMODE(found.stat().st_mode) == 0o700
-    found.chmod(0o755)
+    temporary = location.directory()
+    assert temporary.parent == tmp_path / "temporary"
+    assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
+    temporary.chmod(0o755)
     with pytest.raises(PermissionError):
         location.directory()
 
 
-def test_journals_of_another_database_are_left_alone(journal_folder: Path) -> None:
-    journal_folder.mkdir()
-    foreign = journal_folder / "0badc0de-1-a.journal"
+def test_journals_of_another_database_are_left_alone(journal_directory: Path) -> None:
+    journal_directory.mkdir()
+    foreign = journal_directory / "0badc0de-1-a.journal"
     foreign.write_bytes(add_checksum(b"foreign"))
     journal = Journal()
     journal.sweep()

@@ -1,5 +1,7 @@
-"""What is recorded of an answer that is not read to its end, for every wire, wherever it is cut: at
-least what was produced until then."""
+"""The record of an answer that is cut off contains at least what was produced until then.
+
+For every wire, wherever the answer is cut.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,14 @@ GPT = make_target("openai", "gpt-4o")
 
 @pytest.fixture
 def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
-    """What is handed to the recorder, in order."""
-    handed: list[UsageEntry] = []
-    monkeypatch.setattr(recorder, "record", handed.append)
-    return handed
+    """The entries passed to the recorder, in order."""
+    recorded: list[UsageEntry] = []
+    monkeypatch.setattr(recorder, "record", recorded.append)
+    return recorded
 
 
 class Reading:
-    """A stream as the gateway follows it: each event is read, and its chunks are handed on."""
+    """A stream as the gateway reads it: the chunks of each event are passed to the record."""
 
     def __init__(self, case: Any) -> None:
         self.parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
@@ -75,9 +77,8 @@ def events_of(case: Any) -> list[Event]:
     return [*decoder.feed(stream_of(case)), *decoder.close()]
 
 
-def words_of(chunks: list[Any]) -> int:
-    """Tokens of the text, reasoning and arguments in the chunks, counted apart from what is
-    tested."""
+def count_words(chunks: list[Any]) -> int:
+    """The tokens of the text, reasoning and arguments in the chunks, counted independently."""
     texts = []
     for choice in fold(chunks):
         message = choice["message"]
@@ -88,37 +89,37 @@ def words_of(chunks: list[Any]) -> int:
 
 
 @pytest.mark.parametrize("case", STREAMS)
-def test_a_client_that_leaves_pays_for_what_was_produced_until_then(
+def test_a_client_that_disconnects_pays_for_what_was_produced(
     case: Any, records: list[UsageEntry]
 ) -> None:
     events, before = events_of(case), 0
     for cut in range(len(events) + 1):
         reading = Reading(case)
         reading.read(events[:cut])
-        told, finished = reading.usage or make_usage(), reading.has_finished()
+        reported, finished = reading.usage or make_usage(), reading.has_finished()
         reading.call_record.on_client_disconnect()
         entry = records.pop()
         assert entry.status == "client_closed"
         assert entry.total_tokens >= entry.prompt_tokens + entry.completion_tokens
-        assert entry.prompt_tokens == (told["prompt_tokens"] or prompt_tokens(CHAT))
-        if finished and told["completion_tokens"]:
-            assert entry.completion_tokens == told["completion_tokens"]
+        assert entry.prompt_tokens == (reported["prompt_tokens"] or prompt_tokens(CHAT))
+        if finished and reported["completion_tokens"]:
+            assert entry.completion_tokens == reported["completion_tokens"]
             continue
         assert entry.completion_tokens >= max(
-            told["completion_tokens"], words_of(reading.chunks), before
+            reported["completion_tokens"], count_words(reading.chunks), before
         )
         assert entry.estimated == (
             (entry.prompt_tokens, entry.completion_tokens)
-            != (told["prompt_tokens"], told["completion_tokens"])
+            != (reported["prompt_tokens"], reported["completion_tokens"])
         )
         before = entry.completion_tokens
 
 
-def leaves(call_record: CallRecord) -> None:
+def disconnect(call_record: CallRecord) -> None:
     call_record.on_client_disconnect()
 
 
-def fails(error: BaseException) -> Callable[[CallRecord], None]:
+def fail_with(error: BaseException) -> Callable[[CallRecord], None]:
     def end(call_record: CallRecord) -> None:
         with pytest.raises(type(error)), call_record:
             raise error
@@ -127,33 +128,35 @@ def fails(error: BaseException) -> Callable[[CallRecord], None]:
 
 
 ENDS = {
-    "the client leaves": leaves,
-    "the generator is closed": fails(GeneratorExit()),
-    "the task is cancelled": fails(asyncio.CancelledError()),
-    "the provider breaks off": fails(UpstreamError("It broke off.")),
-    "the provider is too slow": fails(UpstreamTimeout()),
-    "our own mistake": fails(RuntimeError("?")),
+    "the client disconnects": disconnect,
+    "the generator is closed": fail_with(GeneratorExit()),
+    "the task is cancelled": fail_with(asyncio.CancelledError()),
+    "the provider breaks off": fail_with(UpstreamError("It broke off.")),
+    "the provider is too slow": fail_with(UpstreamTimeout()),
+    "a bug of ours": fail_with(RuntimeError("?")),
 }
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-@pytest.mark.parametrize("told", [None, make_usage(0, 0), make_usage(9, 1), make_usage(9, 400)])
-def test_however_an_answer_ends_the_larger_count_is_charged(
-    end: Callable[[CallRecord], None], told: Usage | None, records: Any
+@pytest.mark.parametrize("reported", [None, make_usage(0, 0), make_usage(9, 1), make_usage(9, 400)])
+def test_the_larger_count_is_charged_for_every_kind_of_end(
+    end: Callable[[CallRecord], None], reported: Usage | None, records: Any
 ) -> None:
     reading = Reading(STREAMS[0].values[0])
-    reading.parser.usage = told
-    reading.call_record.on_chunks([chunk({"content": "word " * 1600})], told)
+    reading.parser.usage = reported
+    reading.call_record.on_chunks([chunk({"content": "word " * 1600})], reported)
     end(reading.call_record)
     [entry] = records
     assert (entry.completion_tokens, entry.estimated) == (2000, True)
-    assert entry.prompt_tokens == ((told or make_usage())["prompt_tokens"] or prompt_tokens(CHAT))
+    assert entry.prompt_tokens == (
+        (reported or make_usage())["prompt_tokens"] or prompt_tokens(CHAT)
+    )
     assert entry.total_tokens == entry.prompt_tokens + 2000
     assert entry.cost == Decimal("0.0000025") * entry.prompt_tokens + Decimal("0.00001") * 2000
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_larger_count_that_was_told_is_not_an_estimate(
+def test_a_larger_count_of_the_provider_is_not_an_estimate(
     end: Callable[[CallRecord], None], records: list[UsageEntry]
 ) -> None:
     reading = Reading(STREAMS[0].values[0])
@@ -165,14 +168,14 @@ def test_a_larger_count_that_was_told_is_not_an_estimate(
     ] == [(9, 3000, False)]
 
 
-def test_chunks_that_were_read_and_not_handed_on_count(records: list[UsageEntry]) -> None:
+def test_chunks_that_were_read_but_not_sent_count(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.waiting = [{"content": "word " * 800}, {"reasoning_content": "word " * 800}]
     reading.call_record.on_client_disconnect()
     assert [entry.completion_tokens for entry in records] == [2000]
 
 
-def test_what_was_sent_is_what_was_read_where_it_is_known(records: list[UsageEntry]) -> None:
+def test_the_tokens_of_the_sent_body_are_the_prompt_if_known(records: list[UsageEntry]) -> None:
     reading = Reading(STREAMS[0].values[0])
     reading.call_record.attempts.sent_tokens = 400_000
     reading.call_record.on_client_disconnect()
@@ -187,7 +190,7 @@ def test_all_choices_count(records: list[UsageEntry]) -> None:
     assert [entry.completion_tokens for entry in records] == [300]
 
 
-def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(
+def test_a_hedged_answer_that_lost_is_charged_for_what_it_produced(
     records: list[UsageEntry],
 ) -> None:
     call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
@@ -198,10 +201,18 @@ def test_an_answer_that_lost_a_race_is_charged_for_what_came_of_it(
     ]
     with call_record:
         call_record.on_usage(make_usage(9, 3))
-    own, told, untold = records
-    assert (own.completion_tokens, own.estimated) == (3, False)
-    assert (told.prompt_tokens, told.completion_tokens, told.estimated) == (9, 100, True)
-    assert (untold.prompt_tokens, untold.completion_tokens, untold.estimated) == (
+    winner, with_usage, without_usage = records
+    assert (winner.completion_tokens, winner.estimated) == (3, False)
+    assert (with_usage.prompt_tokens, with_usage.completion_tokens, with_usage.estimated) == (
+        9,
+        100,
+        True,
+    )
+    assert (
+        without_usage.prompt_tokens,
+        without_usage.completion_tokens,
+        without_usage.estimated,
+    ) == (
         prompt_tokens(CHAT),
         200,
         True,
@@ -216,52 +227,127 @@ def chunk(delta: Json, index: int = 0) -> Any:
     }
 
 
-# --- what no chunk has told yet ------------------------------------------------------------------------------------
+# --- what is in no chunk yet ---------------------------------------------------------------------
 
 
 QUERY = '{"query": "' + "weather in Oslo " * 20 + '"}'
 CODE = "print('hello')\n" * 20
-HELD: dict[str, list[tuple[str, Json]]] = {
+PENDING_EVENTS: dict[str, list[tuple[str, Json]]] = {
     "anthropic": [
         ("", {"type": "message_start", "message": {"id": "m", "model": "m"}}),
-        ("", {"type": "content_block_start", "index": 0, "content_block": {"type": "server_tool_use", "name": "web_search", "input": {}}}),
-        ("", {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": QUERY}}),
+        (
+            "",
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "server_tool_use", "name": "web_search", "input": {}},
+            },
+        ),
+        (
+            "",
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "input_json_delta", "partial_json": QUERY},
+            },
+        ),
     ],
     "bedrock": [
         (
             "contentBlockStart",
-            {"contentBlockIndex": 0, "start": {"toolUse": {"name": "nova_grounding", "type": "server_tool_use"}}},
+            {
+                "contentBlockIndex": 0,
+                "start": {"toolUse": {"name": "nova_grounding", "type": "server_tool_use"}},
+            },
         ),
         ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": QUERY}}}),
     ],
     "cohere": [
-        ("", {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "document", "words": ""}}}}),
-        ("", {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"words": QUERY}}}}),
-    ],
-    "gemini": [
-        ("", {"candidates": [{"content": {"parts": [{"functionCall": {"name": "search", "willContinue": True}}]}}]}),
         (
             "",
-            {"candidates": [{"content": {"parts": [{"functionCall": {
-                "partialArgs": [{"jsonPath": "$.query", "stringValue": QUERY}], "willContinue": True}}]}}]},
+            {
+                "type": "content-start",
+                "index": 0,
+                "delta": {"message": {"content": {"type": "document", "words": ""}}},
+            },
+        ),
+        (
+            "",
+            {
+                "type": "content-delta",
+                "index": 0,
+                "delta": {"message": {"content": {"words": QUERY}}},
+            },
         ),
     ],
-    "openai": [("", {"id": "c", "choices": [{"index": 0, "delta": {"content": "", "own_words": QUERY}}]})],
-    "openai_responses": [
-        ("", {"type": "response.output_item.added", "output_index": 0, "item": {"id": "ci", "type": "code_interpreter_call"}}),
-        ("", {"type": "response.code_interpreter_call_code.delta", "output_index": 0, "item_id": "ci", "delta": CODE}),
+    "gemini": [
+        (
+            "",
+            {
+                "candidates": [
+                    {
+                        "content": {
+                            "parts": [{"functionCall": {"name": "search", "willContinue": True}}]
+                        }
+                    }
+                ]
+            },
+        ),
+        (
+            "",
+            {
+                "candidates": [
+                    {
+                        "content": {
+                            "parts": [
+                                {
+                                    "functionCall": {
+                                        "partialArgs": [
+                                            {"jsonPath": "$.query", "stringValue": QUERY}
+                                        ],
+                                        "willContinue": True,
+                                    }
+                                }
+                            ]
+                        }
+                    }
+                ]
+            },
+        ),
     ],
-}  # fmt: skip
+    "openai": [
+        ("", {"id": "c", "choices": [{"index": 0, "delta": {"content": "", "own_words": QUERY}}]})
+    ],
+    "openai_responses": [
+        (
+            "",
+            {
+                "type": "response.output_item.added",
+                "output_index": 0,
+                "item": {"id": "ci", "type": "code_interpreter_call"},
+            },
+        ),
+        (
+            "",
+            {
+                "type": "response.code_interpreter_call_code.delta",
+                "output_index": 0,
+                "item_id": "ci",
+                "delta": CODE,
+            },
+        ),
+    ],
+}
 
 
-@pytest.mark.parametrize("name", HELD)
-def test_what_a_parser_holds_back_counts(name: str, records: list[UsageEntry]) -> None:
-    """Blocks that are told when they are whole, such as the calls of a provider's own tools."""
+@pytest.mark.parametrize("name", PENDING_EVENTS)
+def test_blocks_that_a_parser_has_not_completed_count(name: str, records: list[UsageEntry]) -> None:
+    """Blocks that are in a chunk only when complete, such as calls of a provider's own tools."""
     reading = Reading(
         {"provider": {"dialect": name, "base_url": "https://api.example/v1"}, "model": "m"}
     )
-    reading.read(Event(kind, json.dumps(told)) for kind, told in HELD[name])
-    assert words_of(reading.chunks) < 10
+    reading.read(Event(kind, json.dumps(data)) for kind, data in PENDING_EVENTS[name])
+    assert count_words(reading.chunks) < 10
     reading.call_record.on_client_disconnect()
     [entry] = records
     assert entry.completion_tokens >= 70

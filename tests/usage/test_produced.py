@@ -1,5 +1,4 @@
-"""How many tokens an answer is taken for, whatever is in it, and which count holds: the provider's
-or the estimate."""
+"""Estimates of the tokens of an answer, and when the provider's counts are used instead."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ def tokens_of(*deltas: Any, audio_format: str = "") -> int:
         },
     ],
 )
-def test_all_that_a_model_writes_counts(delta: Any) -> None:
+def test_everything_that_a_model_writes_counts(delta: Any) -> None:
     assert tokens_of(delta) == 100
     assert tokens_of(delta, delta, delta) == 300
 
@@ -79,7 +78,7 @@ def test_all_that_a_model_writes_counts(delta: Any) -> None:
         {"new": {"in": [{"its": [{"own": [{"words": WORDS}]}]}]}},
     ],
 )
-def test_blocks_of_a_providers_own_count_by_their_words(block: Any) -> None:
+def test_provider_blocks_count_by_their_text(block: Any) -> None:
     assert (
         100 <= tokens_of({"provider_content": [{"format": "w", "index": 0, "block": block}]}) <= 125
     )
@@ -97,59 +96,63 @@ def test_blocks_of_a_providers_own_count_by_their_words(block: Any) -> None:
         {"type": "compaction", "id": "c", "encrypted_content": WORDS},
     ],
 )
-def test_what_a_model_did_not_write_does_not_count(block: Any) -> None:
+def test_members_that_the_model_did_not_write_do_not_count(block: Any) -> None:
     assert tokens_of({"provider_content": [{"block": block}]}) < 15
 
 
-def test_images_count_the_same_whatever_their_size() -> None:
+def test_images_of_any_size_count_the_same() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}
     assert tokens_of({"images": [image, image]}) == 2 * IMAGE_TOKENS
-    thought_up = {"inlineData": {"mimeType": "image/png", "data": "A" * 10**6}}
+    image_in_block = {"inlineData": {"mimeType": "image/png", "data": "A" * 10**6}}
     assert (
-        IMAGE_TOKENS <= tokens_of({"provider_content": [{"block": thought_up}]}) < IMAGE_TOKENS + 10
+        IMAGE_TOKENS
+        <= tokens_of({"provider_content": [{"block": image_in_block}]})
+        < IMAGE_TOKENS + 10
     )
 
 
-def test_compressed_sound_counts_for_more() -> None:
-    sound = {"audio": {"data": "A" * 320_000}}
-    assert tokens_of(sound) < tokens_of(sound, audio_format="mp3")
+def test_compressed_audio_counts_more() -> None:
+    audio = {"audio": {"data": "A" * 320_000}}
+    assert tokens_of(audio) < tokens_of(audio, audio_format="mp3")
 
 
-def test_pieces_count_as_much_as_the_whole() -> None:
+def test_pieces_count_as_much_as_the_whole_text() -> None:
     assert tokens_of(*[{"content": piece} for piece in WORDS]) == tokens_of({"content": WORDS})
 
 
-@pytest.mark.parametrize("nonsense", [5, True, "x" * 40, ["x"], {"x": 1}, [None], None])
-def test_servers_that_send_nonsense_are_counted_too(nonsense: Any) -> None:
+@pytest.mark.parametrize("invalid", [5, True, "x" * 40, ["x"], {"x": 1}, [None], None])
+def test_values_of_the_wrong_type_do_not_raise(invalid: Any) -> None:
     assert (
-        tokens_of({"content": nonsense, "refusal": nonsense, "audio": nonsense, "images": nonsense})
+        tokens_of({"content": invalid, "refusal": invalid, "audio": invalid, "images": invalid})
         >= 0
     )
 
 
-def test_blocks_nested_without_bottom_count() -> None:
+def test_deeply_nested_blocks_count() -> None:
     block: Any = WORDS
     for _ in range(5000):
         block = [block]
     assert tokens_of({"provider_content": [{"block": block}]}) == 100
 
 
-# --- which count holds ---------------------------------------------------------------------------------------------
+# --- which count is used -------------------------------------------------------------------------
 
 
-def result(
-    told: Usage | None, words: int, is_whole: bool = True, sent: int = 40
+def resolve(
+    reported: Usage | None, words: int, is_complete: bool = True, prompt: int = 40
 ) -> tuple[int, int, int, bool]:
-    """Prompt, completion, total, and whether there is an estimate in them. `words` are tokens that
-    were produced."""
+    """Prompt, completion, total, and whether they contain an estimate.
+
+    `words` is the number of produced tokens.
+    """
     produced = ProducedTokens()
     produced.add({"content": "word" * words})
-    usage, is_estimate = resolve_usage(told, produced, lambda: sent, is_whole)
+    usage, is_estimate = resolve_usage(reported, produced, lambda: prompt, is_complete)
     return usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"], is_estimate
 
 
 @pytest.mark.parametrize(
-    ("told", "words", "expected"),
+    ("reported", "words", "expected"),
     [
         (make_usage(9, 100), 130, (9, 100, 109, False)),
         (make_usage(9, 100), 70, (9, 100, 109, False)),
@@ -164,14 +167,14 @@ def result(
         (make_usage(9, 100), 100 * MAX_ESTIMATE_FACTOR, (9, 100, 109, False)),
     ],
 )
-def test_a_provider_is_believed_about_a_whole_answer_unless_it_counts_nothing(
-    told: Any, words: int, expected: Any
+def test_counts_for_a_complete_answer_are_used_unless_they_are_placeholders(
+    reported: Any, words: int, expected: Any
 ) -> None:
-    assert result(told, words) == expected
+    assert resolve(reported, words) == expected
 
 
 @pytest.mark.parametrize(
-    ("told", "words", "expected"),
+    ("reported", "words", "expected"),
     [
         (None, 100, (40, 100, 140, True)),
         (make_usage(9, 1), 2000, (9, 2000, 2009, True)),
@@ -180,23 +183,29 @@ def test_a_provider_is_believed_about_a_whole_answer_unless_it_counts_nothing(
         (make_usage(0, 130), 100, (40, 130, 170, True)),
     ],
 )
-def test_of_a_broken_answer_the_larger_count_holds(told: Any, words: int, expected: Any) -> None:
-    assert result(told, words, is_whole=False) == expected
+def test_the_larger_count_is_used_for_an_incomplete_answer(
+    reported: Any, words: int, expected: Any
+) -> None:
+    assert resolve(reported, words, is_complete=False) == expected
 
 
-@pytest.mark.parametrize("nonsense", [-5, "12", 2**60, float("nan"), None, [1]])
-@pytest.mark.parametrize("is_whole", [True, False])
-def test_nonsense_is_as_good_as_nothing(nonsense: Any, is_whole: bool) -> None:
-    told: Any = {"prompt_tokens": nonsense, "completion_tokens": nonsense, "total_tokens": nonsense}
-    assert result(told, 100, is_whole) == (40, 100, 140, True)
+@pytest.mark.parametrize("invalid", [-5, "12", 2**60, float("nan"), None, [1]])
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_invalid_counts_are_ignored(invalid: Any, is_complete: bool) -> None:
+    reported: Any = {
+        "prompt_tokens": invalid,
+        "completion_tokens": invalid,
+        "total_tokens": invalid,
+    }
+    assert resolve(reported, 100, is_complete) == (40, 100, 140, True)
 
 
-def test_a_total_is_at_least_the_sum_and_stays_where_it_is_more() -> None:
-    assert result({**make_usage(9, 3), "total_tokens": 4}, 3)[2] == 12
-    assert result({**make_usage(9, 3), "total_tokens": 40}, 3)[2] == 40
+def test_a_total_is_at_least_the_sum() -> None:
+    assert resolve({**make_usage(9, 3), "total_tokens": 4}, 3)[2] == 12
+    assert resolve({**make_usage(9, 3), "total_tokens": 40}, 3)[2] == 40
 
 
-def test_estimates_of_what_has_prices_of_its_own_are_told_apart() -> None:
+def test_estimates_contain_the_kinds_with_their_own_prices() -> None:
     produced = ProducedTokens()
     produced.add(
         {
@@ -221,11 +230,11 @@ def test_estimates_of_what_has_prices_of_its_own_are_told_apart() -> None:
     assert "billed_units" not in usage, "an estimate is not what the provider bills"
 
 
-def test_what_is_believed_is_left_as_it_was_told() -> None:
-    told: Any = {
+def test_used_counts_are_not_changed() -> None:
+    reported: Any = {
         **make_usage(9, 100, cached=4, reasoning=30),
         "billed_units": {"input_tokens": 3, "output_tokens": 5},
         "cost": 0.1,
     }
-    before = {**told}
-    assert resolve_usage(told, ProducedTokens(), lambda: 40, False)[0] == told == before
+    before = {**reported}
+    assert resolve_usage(reported, ProducedTokens(), lambda: 40, False)[0] == reported == before

@@ -1,4 +1,4 @@
-"""Old records go in small steps, and never one that the totals have not counted."""
+"""`native_prune` deletes in small steps, and only records that the totals have counted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = datetime.now(UTC)
 
 
 def entries(age: timedelta, count: int) -> list[UsageEntry]:
-    """Of that age, a second apart."""
+    """Entries of that age, a second apart."""
     first = first_id_at(NOW - age)
     return [
         UsageEntry(model="m", id=UUID(int=first.int + (number * 1000 << 80) + number))
@@ -44,7 +44,7 @@ def requests() -> int:
 @pytest.mark.usefixtures("transactional_db")
 class TestPruning:
     @pytest.mark.parametrize(("age", "left"), [("12h", 1), ("90d", 3), ("8w", 2), ("40w", 4)])
-    def test_what_is_older_goes_and_the_totals_stay(self, age: str, left: int) -> None:
+    def test_older_records_are_deleted_and_totals_stay(self, age: str, left: int) -> None:
         for days in (0.4, 10, 60, 100):
             write(timedelta(days=days), 1)
         before = list(DailyUsage.objects.order_by("id").values_list("id", "requests"))
@@ -52,7 +52,9 @@ class TestPruning:
         assert UsageRecord.objects.count() == left
         assert list(DailyUsage.objects.order_by("id").values_list("id", "requests")) == before
 
-    def test_it_takes_many_small_transactions(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_records_are_deleted_in_small_transactions(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         write(timedelta(days=100), 25)
         write(timedelta(days=1), 5)
         with CaptureQueriesContext(connection) as captured:
@@ -70,7 +72,7 @@ class TestPruning:
         assert not DailyUsage.objects.filter(pruned=True).exists()
 
     @pytest.mark.parametrize("dry_run", [True, False])
-    def test_what_the_totals_do_not_have_stays(
+    def test_records_missing_in_the_totals_stay(
         self, dry_run: bool, capsys: pytest.CaptureFixture[str]
     ) -> None:
         write(timedelta(days=100), 3)
@@ -85,7 +87,7 @@ class TestPruning:
         assert UsageRecord.objects.count() == 0
         assert requests() == 7
 
-    def test_a_day_that_is_half_gone_can_go_wholly_and_take_late_records(self) -> None:
+    def test_the_rest_of_a_pruned_day_can_be_deleted_and_late_records_count(self) -> None:
         early, late = entries(timedelta(days=100), 4), entries(timedelta(days=100), 5)[4:]
         assert not writer.write(early, "default", may_be_written=False)
         middle = (NOW - early[2].created_at) // timedelta(hours=1)  # type: ignore[operator]
@@ -100,31 +102,31 @@ class TestPruning:
 @pytest.mark.parametrize(
     "age", ["", "90", "d", "-1d", "0d", "1.5d", "90days", "90 d", "99999999w", "٣d", "500000h"]
 )
-def test_nonsense_is_refused(age: str) -> None:
+def test_invalid_ages_are_refused(age: str) -> None:
     with pytest.raises(CommandError, match=r"is not a valid age|no record can|--older-than"):
         prune(age)
 
 
 @pytest.mark.parametrize("batch", [0, -1, 10**6])
-def test_batches_have_a_sane_size(batch: int) -> None:
+def test_invalid_batch_sizes_are_refused(batch: int) -> None:
     with pytest.raises(CommandError, match="--batch"):
         prune("1d", batch=batch)
 
 
-def test_pruning_while_others_record(deployment: Deployment) -> None:
+def test_pruning_while_other_processes_record(deployment: Deployment) -> None:
     children = [deployment.child() for _ in range(2)]
     long_ago = [first_id_at(NOW - timedelta(days=100, seconds=number)) for number in range(2)]
     for child, first in zip(children, long_ago, strict=True):
         assert child.ask("record_at", first=first.hex, count=500)
         child.ask("flush", timeout=60)
         for _ in range(20):
-            child.tell("record", count=50)
-        child.tell("record_at", first=UUID(int=first.int + 10**6).hex, count=100)
+            child.send("record", count=50)
+        child.send("record_at", first=UUID(int=first.int + 10**6).hex, count=100)
     assert "deleted" in manage(
         deployment.environment, "native_prune", "--older-than", "90d", "--batch", "50"
     )
     for child in children:
-        assert all(child.hear() for _ in range(21))
+        assert all(child.receive() for _ in range(21))
         child.ask("flush", timeout=60)
     deployment.catch_up()
     manage(deployment.environment, "native_prune", "--older-than", "90d")

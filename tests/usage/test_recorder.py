@@ -1,5 +1,4 @@
-"""The recorder in real processes that are killed, forked, cut off from their database and run side
-by side."""
+"""The recorder in processes that are killed, forked, run in parallel or lose their database."""
 
 from __future__ import annotations
 
@@ -16,58 +15,60 @@ from tests.servers import until
 from tests.usage.conftest import POSTGRES, Child, Deployment, ask_postgres, refusing_connections
 
 
-def said_ids(child: Child, at_least: int) -> list[str]:
-    """Kill the child once it has said so many ids; all that it had said by then. A torn last line
-    was not said."""
-    heard = [child.hear() for _ in range(at_least)]
+def kill_after(child: Child, at_least: int) -> list[str]:
+    """Kill the child when it has written so many ids. Returns all ids that it has written.
+
+    A torn last line does not count.
+    """
+    received = [child.receive() for _ in range(at_least)]
     *lines, _torn = child.kill().split("\n")
-    return heard + [json.loads(line) for line in lines]
+    return received + [json.loads(line) for line in lines]
 
 
 @pytest.mark.parametrize("after", [1, 300, 3000])
-def test_a_killed_process_loses_and_doubles_nothing_that_was_recorded(
+def test_a_killed_process_loses_and_duplicates_no_records(
     deployment: Deployment, after: int
 ) -> None:
     child = deployment.child()
-    child.tell("storm", threads=4)
-    said = said_ids(child, after)
+    child.send("record_endlessly", threads=4)
+    ids = kill_after(child, after)
 
     assert deployment.catch_up()["backlog"] == 0
 
     written = Counter(deployment.ids())
-    assert set(said) <= set(written)
+    assert set(ids) <= set(written)
     assert set(written.values()) == {1}
-    # Each thread may have been killed between recording and saying so.
-    assert len(written) - len(said) <= 4
+    # Each thread may have been killed after recording and before writing the id.
+    assert len(written) - len(ids) <= 4
     assert not deployment.files()
 
 
-def test_a_process_killed_while_it_catches_up_leaves_the_rest_to_the_next(
+def test_a_process_killed_while_catching_up_leaves_the_rest_to_the_next(
     deployment: Deployment,
 ) -> None:
     first = deployment.child()
-    first.tell("storm", threads=2)
-    said = said_ids(first, 5000)
+    first.send("record_endlessly", threads=2)
+    ids = kill_after(first, 5000)
     second = deployment.child()
-    second.tell("start_and_flush", timeout=60)
+    second.send("start_and_flush", timeout=60)
     until(lambda: len(deployment.ids()) > 1000, "the second process to write")
     second.kill()
 
     deployment.catch_up()
 
     assert Counter(deployment.ids()).most_common(1)[0][1] == 1
-    assert set(said) <= set(deployment.ids())
+    assert set(ids) <= set(deployment.ids())
 
 
-def test_an_ordinary_end_writes_everything_and_leaves_no_file(deployment: Deployment) -> None:
+def test_a_normal_exit_writes_everything_and_leaves_no_file(deployment: Deployment) -> None:
     child = deployment.child()
     ids = child.ask("record", count=700)
-    child.leave()
+    child.stop()
     assert deployment.ids() == sorted(ids)
     assert not deployment.files()
 
 
-def test_recording_goes_on_after_stop(deployment: Deployment) -> None:
+def test_recording_works_after_stop(deployment: Deployment) -> None:
     child = deployment.child()
     ids = child.ask("record", count=3)
     assert child.ask("stop") is True
@@ -76,27 +77,27 @@ def test_recording_goes_on_after_stop(deployment: Deployment) -> None:
     assert deployment.ids() == sorted(ids)
 
 
-def test_records_are_written_without_being_asked_for(deployment: Deployment) -> None:
+def test_records_are_written_without_a_flush(deployment: Deployment) -> None:
     child = deployment.child()
     ids = child.ask("record", count=5)
     until(lambda: deployment.ids() == sorted(ids), "the records")
 
 
-def test_several_processes_adopting_at_once_write_every_record_once(deployment: Deployment) -> None:
-    said: list[str] = []
+def test_processes_adopting_in_parallel_write_every_record_once(deployment: Deployment) -> None:
+    ids: list[str] = []
     for _ in range(3):
         killed = deployment.child()
-        killed.tell("storm", threads=2)
-        said += said_ids(killed, 800)
+        killed.send("record_endlessly", threads=2)
+        ids += kill_after(killed, 800)
     adopting = [deployment.child() for _ in range(3)]
     for child in adopting:
-        child.tell("start_and_flush", timeout=60)
-    assert [child.hear() for child in adopting] == [True] * 3
+        child.send("start_and_flush", timeout=60)
+    assert [child.receive() for child in adopting] == [True] * 3
     for child in adopting:
-        child.leave()
+        child.stop()
 
     written = Counter(deployment.ids())
-    assert set(said) <= set(written)
+    assert set(ids) <= set(written)
     assert set(written.values()) == {1}
     assert not deployment.files()
 
@@ -112,7 +113,7 @@ def test_the_journal_of_a_living_process_is_left_alone(deployment: Deployment) -
     deployment.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
 
 
-def test_a_preforking_server_records_in_every_process(deployment: Deployment) -> None:
+def test_every_process_of_a_preforking_server_records(deployment: Deployment) -> None:
     child = deployment.child()
     ids = child.ask("prefork", children=3, count=50)
     child.kill()
@@ -121,13 +122,13 @@ def test_a_preforking_server_records_in_every_process(deployment: Deployment) ->
     assert deployment.ids() == sorted(ids)
 
 
-def test_a_child_that_lives_on_does_not_hold_the_records_of_its_killed_parent(
+def test_an_orphaned_child_does_not_lock_the_records_of_its_killed_parent(
     postgres: Deployment,
 ) -> None:
     parent = postgres.child()
     with refusing_connections(postgres.url):
         ids = parent.ask("record", count=3)
-        orphan = parent.ask("fork_one_that_stays")
+        orphan = parent.ask("fork_idle_child")
         parent.kill()
     try:
         postgres.catch_up()
@@ -136,17 +137,17 @@ def test_a_child_that_lives_on_does_not_hold_the_records_of_its_killed_parent(
         os.kill(orphan, signal.SIGKILL)
 
 
-def test_a_missing_table_delays_records_and_is_told(deployment: Deployment) -> None:
+def test_a_missing_table_delays_records_and_is_reported(deployment: Deployment) -> None:
     deployment.query("ALTER TABLE native_api_usagerecord RENAME TO elsewhere")
     child = deployment.child()
     ids = child.ask("record", count=1200)
-    told = until(
-        lambda: (health := child.ask("health"))["error"] and health, "the outage to be noticed"
+    health = until(
+        lambda: (report := child.ask("health"))["error"] and report, "the outage to be noticed"
     )
-    assert told["backlog"] == 1200
-    assert told["oldest_seconds"] > 0
-    assert told["writable"] is True
-    assert told["error"] in ("OperationalError", "ProgrammingError")
+    assert health["backlog"] == 1200
+    assert health["oldest_seconds"] > 0
+    assert health["writable"] is True
+    assert health["error"] in ("OperationalError", "ProgrammingError")
 
     deployment.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
     assert child.ask("flush", timeout=20) is True
@@ -158,36 +159,38 @@ def test_a_missing_table_delays_records_and_is_told(deployment: Deployment) -> N
         "rejected": 0,
     }
     assert deployment.ids() == sorted(ids)
-    # Once when it began, once when it was over.
-    assert child.leave().count('"logger":"native_api.usage"') == 2
+    # One log line at the beginning, one at the end.
+    assert child.stop().count('"logger":"native_api.usage"') == 2
 
 
-def test_a_database_that_goes_away_under_load_delays_records_and_no_more(
+def test_losing_the_database_under_load_only_delays_records(
     postgres: Deployment,
 ) -> None:
     child = postgres.child()
-    child.tell("storm", threads=2, limit=4000)
-    said = [child.hear() for _ in range(1000)]
+    child.send("record_endlessly", threads=2, limit=4000)
+    ids = [child.receive() for _ in range(1000)]
     with refusing_connections(postgres.url):
-        said += [child.hear() for _ in range(7000)]
-    assert child.hear() is None
+        ids += [child.receive() for _ in range(7000)]
+    assert child.receive() is None
     assert child.ask("flush", timeout=30) is True
-    assert postgres.ids() == sorted(said)
+    assert postgres.ids() == sorted(ids)
 
 
-def test_ending_during_an_outage_leaves_the_records_to_the_next_start(postgres: Deployment) -> None:
+def test_an_exit_during_an_outage_leaves_the_records_to_the_next_start(
+    postgres: Deployment,
+) -> None:
     child = postgres.child()
     with refusing_connections(postgres.url):
         ids = child.ask("record", count=10)
         began = time.monotonic()
-        child.leave()
+        child.stop()
         assert time.monotonic() - began < 8
     assert postgres.ids() == []
     postgres.catch_up()
     assert postgres.ids() == sorted(ids)
 
 
-def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_are_written(
+def test_a_record_that_the_database_rejects_is_kept_in_a_file_and_others_are_written(
     deployment: Deployment,
 ) -> None:
     child = deployment.child()
@@ -197,7 +200,7 @@ def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_are_writ
     assert child.ask("flush", timeout=20) is True
     health = child.ask("health")
     assert (health["backlog"], health["rejected"], health["error"]) == (0, 1, None)
-    log = child.leave()
+    log = child.stop()
 
     assert deployment.ids() == sorted(good)
     [rejected] = deployment.files("rejected")
@@ -206,7 +209,7 @@ def test_a_record_that_the_database_refuses_is_put_aside_and_the_others_are_writ
     assert stat.S_IMODE(rejected.stat().st_mode) == 0o600
 
 
-def test_texts_that_a_column_cannot_hold_are_made_to_fit(deployment: Deployment) -> None:
+def test_texts_that_do_not_fit_a_column_are_changed(deployment: Deployment) -> None:
     child = deployment.child()
     child.ask(
         "record", model="m" * 5000, request_id="a\0b", metadata={"k\0": "v\0", "half": "\ud800"}
@@ -218,7 +221,7 @@ def test_texts_that_a_column_cannot_hold_are_made_to_fit(deployment: Deployment)
     assert request_id == "a\ufffdb"
 
 
-def test_a_user_and_key_that_are_gone_become_null_and_their_names_stay(
+def test_deleted_users_and_keys_become_null_and_their_names_stay(
     deployment: Deployment,
 ) -> None:
     child = deployment.child()
@@ -229,7 +232,8 @@ def test_a_user_and_key_that_are_gone_become_null_and_their_names_stay(
     )
     assert child.ask("flush", timeout=20) is True
     rows = deployment.query(
-        "SELECT user_id, user_name, api_key_id, api_key_name FROM native_api_usagerecord ORDER BY user_name"
+        "SELECT user_id, user_name, api_key_id, api_key_name FROM native_api_usagerecord "
+        "ORDER BY user_name"
     )
     assert [tuple(row) for row in rows] == [(user, "alice", key, "k"), (None, "bob", None, "lost")]
 
@@ -237,29 +241,29 @@ def test_a_user_and_key_that_are_gone_become_null_and_their_names_stay(
 def test_the_use_of_a_key_is_written_at_most_once_a_minute(deployment: Deployment) -> None:
     child = deployment.child()
     _user, key = child.ask("make_caller")
-    child.ask("touch", key_id=key, times=100)
+    child.ask("use_key", key_id=key, times=100)
     assert child.ask("flush", timeout=20) is True
     [(first,)] = deployment.query("SELECT last_used_at FROM native_api_apikey")
     assert first is not None
     other = deployment.child()
-    other.ask("touch", key_id=key, times=1)
+    other.ask("use_key", key_id=key, times=1)
     assert other.ask("flush", timeout=20) is True
     assert deployment.query("SELECT last_used_at FROM native_api_apikey") == [(first,)]
 
 
-def test_a_full_disk_is_told_and_loses_nothing(postgres: Deployment) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing(postgres: Deployment) -> None:
     child = postgres.child()
     with refusing_connections(postgres.url):
         child.ask("limit_file_size", size=2000)
         ids = child.ask("record", count=50)
-        told = child.ask("health")
-        assert told["writable"] is False
-        assert told["backlog"] == 50
+        health = child.ask("health")
+        assert health["writable"] is False
+        assert health["backlog"] == 50
     assert child.ask("flush", timeout=20) is True
     assert postgres.ids() == sorted(ids)
 
 
-def test_nobody_else_can_read_the_journal(deployment: Deployment) -> None:
+def test_other_users_cannot_read_the_journal(deployment: Deployment) -> None:
     deployment.query("ALTER TABLE native_api_usagerecord RENAME TO elsewhere")
     child = deployment.child()
     child.ask("record")

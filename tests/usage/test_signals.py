@@ -1,4 +1,4 @@
-"""What the site is told: once for each record that is in the database, whatever receivers do."""
+"""Signals are sent once for each record in the database, even if receivers fail."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def receiving(signal: Signal, receiver: Callable[..., Any]) -> Iterator[None]:
 
 
 @pytest.fixture
-def told() -> Iterator[list[UsageEntry]]:
-    given: list[UsageEntry] = []
+def received() -> Iterator[list[UsageEntry]]:
+    entries: list[UsageEntry] = []
 
-    def receive(sender: Any, entry: UsageEntry, **more: Any) -> None:
+    def receive(sender: Any, entry: UsageEntry, **kwargs: Any) -> None:
         assert sender is UsageRecord
         assert not connection.in_atomic_block
         assert UsageRecord.objects.filter(pk=entry.id).exists()
-        given.append(entry)
+        entries.append(entry)
 
     with receiving(usage_recorded, receive):
-        yield given
+        yield entries
 
 
 def write(*entries: UsageEntry, may_be_written: bool = False) -> None:
@@ -52,14 +52,14 @@ def write(*entries: UsageEntry, may_be_written: bool = False) -> None:
 
 
 class TestUsageRecorded:
-    def test_each_record_is_told_when_it_is_in_the_database(self, told: list[UsageEntry]) -> None:
+    def test_it_is_sent_when_the_record_is_in_the_database(
+        self, received: list[UsageEntry]
+    ) -> None:
         entries = [UsageEntry(model="m", user_name="alice") for _ in range(3)]
         write(*entries)
-        assert told == entries
+        assert received == entries
 
-    def test_a_record_is_told_once_however_often_its_batch_is_tried(
-        self, told: list[UsageEntry]
-    ) -> None:
+    def test_it_is_sent_once_even_if_the_batch_is_retried(self, received: list[UsageEntry]) -> None:
         def fails(entries: Sequence[UsageEntry], alias: str) -> None:
             raise ValueError
 
@@ -70,27 +70,27 @@ class TestUsageRecorded:
                 write(entry)
         finally:
             writer.insert_hooks.remove(fails)
-        assert told == []
+        assert received == []
         write(entry, may_be_written=True)
         write(entry, may_be_written=True)
         write(entry)
-        assert told == [entry]
+        assert received == [entry]
 
-    def test_refused_records_are_not_told(self, told: list[UsageEntry]) -> None:
+    def test_it_is_not_sent_for_rejected_records(self, received: list[UsageEntry]) -> None:
         good = UsageEntry()
         write(UsageEntry(latency_ms=-1), good)
-        assert told == [good]
+        assert received == [good]
 
-    def test_a_receiver_that_raises_is_logged_and_stops_nothing(
-        self, told: list[UsageEntry], caplog: pytest.LogCaptureFixture
+    def test_errors_of_receivers_are_logged_and_have_no_effect(
+        self, received: list[UsageEntry], caplog: pytest.LogCaptureFixture
     ) -> None:
-        def fails(**more: Any) -> None:
+        def fails(**kwargs: Any) -> None:
             raise RuntimeError("the site's own fault")
 
         entries = [UsageEntry(), UsageEntry()]
         with receiving(usage_recorded, fails), caplog.at_level(logging.ERROR):
             write(*entries)
-        assert told == entries
+        assert received == entries
         assert UsageRecord.objects.count() == 2
         assert "the site's own fault" in caplog.text
 
@@ -101,22 +101,22 @@ class TestKeyUsedFirstTime:
         owner = get_user_model().objects.create(username="alice")
         return ApiKey.objects.create(owner=owner, name="k", prefix="nk_alice", digest="0" * 64)
 
-    def test_it_is_told_by_one_process_alone(self, key: ApiKey) -> None:
-        given: list[tuple[Any, int, Any]] = []
+    def test_only_one_process_sends_it(self, key: ApiKey) -> None:
+        calls: list[tuple[Any, int, Any]] = []
 
-        def receive(sender: Any, key_id: int, at: Any, **more: Any) -> None:
-            given.append((sender, key_id, at))
+        def receive(sender: Any, key_id: int, at: Any, **kwargs: Any) -> None:
+            calls.append((sender, key_id, at))
 
         with receiving(key_used_first_time, receive):
             for key_uses in (KeyUseTimes(), KeyUseTimes()):
                 key_uses.note_use(key.pk)
                 key_uses.write("default")
-        assert given == [(ApiKey, key.pk, ApiKey.objects.get().last_used_at)]
+        assert calls == [(ApiKey, key.pk, ApiKey.objects.get().last_used_at)]
 
-    def test_a_receiver_that_raises_does_not_repeat_it(self, key: ApiKey) -> None:
+    def test_it_is_not_sent_again_if_a_receiver_fails(self, key: ApiKey) -> None:
         calls: list[int] = []
 
-        def fails(key_id: int, **more: Any) -> None:
+        def fails(key_id: int, **kwargs: Any) -> None:
             calls.append(key_id)
             raise RuntimeError
 
@@ -127,12 +127,12 @@ class TestKeyUsedFirstTime:
             key_uses.write("default")
         assert calls == [key.pk]
 
-    def test_a_later_use_is_none(self, key: ApiKey) -> None:
+    def test_it_is_not_sent_for_later_uses(self, key: ApiKey) -> None:
         ApiKey.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
         calls: list[Any] = []
 
-        def receive(**more: Any) -> None:
-            calls.append(more)
+        def receive(**kwargs: Any) -> None:
+            calls.append(kwargs)
 
         key_uses = KeyUseTimes()
         with receiving(key_used_first_time, receive):
@@ -141,7 +141,7 @@ class TestKeyUsedFirstTime:
         assert calls == []
         assert (timezone.now() - ApiKey.objects.get().last_used_at).total_seconds() < 60  # type: ignore[operator]
 
-    def test_without_receivers_it_costs_no_query(self, key: ApiKey) -> None:
+    def test_without_receivers_it_needs_no_extra_query(self, key: ApiKey) -> None:
         key_uses = KeyUseTimes()
         key_uses.note_use(key.pk)
         with CaptureQueriesContext(connection) as captured:

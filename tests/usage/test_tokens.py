@@ -1,4 +1,4 @@
-"""Estimates are near what the tokenizers of the large providers count, and cheap."""
+"""Estimates are close to the counts of the large providers' tokenizers, and cheap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from native_api.usage.tokens import (
 
 
 @pytest.mark.parametrize(
-    ("text", "least", "most"),
+    ("text", "minimum", "maximum"),
     [
         ("", 0, 0),
         ("a", 1, 1),
@@ -29,8 +29,10 @@ from native_api.usage.tokens import (
         ("\ud800", 1, 2),
     ],
 )
-def test_a_text_counts_about_what_tokenizers_say(text: str, least: int, most: int) -> None:
-    assert least <= text_tokens(text) <= most
+def test_a_text_counts_about_as_many_tokens_as_tokenizers_count(
+    text: str, minimum: int, maximum: int
+) -> None:
+    assert minimum <= text_tokens(text) <= maximum
 
 
 def chat(*messages: dict[str, Any], **fields: Any) -> Any:
@@ -46,7 +48,7 @@ def test_a_prompt_counts_messages_and_their_frames() -> None:
     )
 
 
-def test_an_image_counts_the_same_whatever_its_size() -> None:
+def test_an_image_of_any_size_counts_the_same() -> None:
     def with_image(**image: Any) -> int:
         return prompt_tokens(
             chat({"role": "user", "content": [{"type": "image_url", "image_url": image}]})

@@ -1,5 +1,4 @@
-"""Batches on their way into the database: each record once, the bad ones apart, hooks within the
-transaction."""
+"""Writing batches: each record once, bad ones returned, hooks inside the transaction."""
 
 from __future__ import annotations
 
@@ -18,28 +17,28 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def inserted() -> Iterator[list[UsageEntry]]:
-    """What the hooks were given in transactions that were committed."""
-    given: list[UsageEntry] = []
+    """The entries that hooks got in committed transactions."""
+    committed: list[UsageEntry] = []
 
     def hook(entries: Sequence[UsageEntry], alias: str) -> None:
         assert UsageRecord.objects.using(alias).filter(
             pk__in=[each.id for each in entries]
         ).count() == len(entries)
-        transaction.on_commit(lambda: given.extend(entries), using=alias)
+        transaction.on_commit(lambda: committed.extend(entries), using=alias)
 
     writer.insert_hooks.append(hook)
-    yield given
+    yield committed
     writer.insert_hooks.remove(hook)
 
 
 def write(*entries: UsageEntry, may_be_written: bool = False) -> list[UsageEntry]:
-    """Write, and return the entries that were refused."""
+    """Write, and return the rejected entries."""
     return [
         entry for entry, _error in writer.write(entries, "default", may_be_written=may_be_written)
     ]
 
 
-def test_a_batch_is_written_and_told_to_the_hooks(inserted: list[UsageEntry]) -> None:
+def test_a_batch_is_written_and_passed_to_the_hooks(inserted: list[UsageEntry]) -> None:
     entries = [UsageEntry(model="m", prompt_tokens=3) for _ in range(3)]
     assert write(*entries) == []
     assert inserted == entries
@@ -49,9 +48,7 @@ def test_a_batch_is_written_and_told_to_the_hooks(inserted: list[UsageEntry]) ->
 
 
 @pytest.mark.parametrize("may_be_written", [True, False])
-def test_what_is_there_already_is_left_out(
-    may_be_written: bool, inserted: list[UsageEntry]
-) -> None:
+def test_records_that_exist_are_left_out(may_be_written: bool, inserted: list[UsageEntry]) -> None:
     old, new = UsageEntry(), UsageEntry()
     write(old)
     assert write(old, new, new, may_be_written=may_be_written) == []
@@ -59,7 +56,7 @@ def test_what_is_there_already_is_left_out(
     assert UsageRecord.objects.count() == 2
 
 
-def test_a_bad_entry_is_given_back_and_the_others_are_written(inserted: list[UsageEntry]) -> None:
+def test_bad_entries_are_returned_and_the_others_are_written(inserted: list[UsageEntry]) -> None:
     entries = [UsageEntry() for _ in range(20)]
     bad = [UsageEntry(latency_ms=-1), UsageEntry(user_id="nobody"), UsageEntry(prompt_tokens=None)]  # type: ignore[arg-type]
     assert write(*entries[:10], *bad, *entries[10:]) == bad
@@ -71,7 +68,7 @@ def test_a_bad_entry_is_given_back_and_the_others_are_written(inserted: list[Usa
     assert len(inserted) == 20
 
 
-def test_users_and_keys_that_are_gone_become_null(inserted: list[UsageEntry]) -> None:
+def test_deleted_users_and_keys_become_null(inserted: list[UsageEntry]) -> None:
     user = get_user_model().objects.create(username="alice")
     assert (
         write(
@@ -87,7 +84,7 @@ def test_users_and_keys_that_are_gone_become_null(inserted: list[UsageEntry]) ->
     assert {each.user_id for each in inserted} == {user.pk, None}
 
 
-def test_a_failing_hook_undoes_the_batch_and_blames_no_entry() -> None:
+def test_a_failing_hook_rolls_back_the_batch_and_rejects_no_entry() -> None:
     def hook(entries: Sequence[UsageEntry], alias: str) -> None:
         raise ValueError
 

@@ -1,4 +1,4 @@
-"""Usage as dialects tell it, and targets of presets, for the tests of prices."""
+"""Usage as dialects report it, and targets of presets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONS = {
     "location": "us-central1",
 }
 
-OF_PROMPT = {
+PROMPT_DETAILS = {
     "cached": "cached_tokens",
     "written": "cache_write_tokens",
     "hour": "cache_write_1h_tokens",
@@ -27,43 +27,45 @@ OF_PROMPT = {
     "cached_audio": "cached_audio_tokens",
     "cached_image": "cached_image_tokens",
 }
-OF_COMPLETION = {
+COMPLETION_DETAILS = {
     "reasoning": "reasoning_tokens",
     "audio_out": "audio_tokens",
     "image_out": "image_tokens",
 }
 
 
-def make_usage(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
-    """The counts in which a reply is told; what is neither of prompt nor of completion stands
-    beside them."""
+def make_usage(prompt: int = 0, completion: int = 0, **counts: Any) -> Usage:
+    """The usage of a reply.
+
+    `counts` are details of the prompt or the completion, or further members of the usage.
+    """
     usage: Any = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
     for details_name, names in (
-        ("prompt_tokens_details", OF_PROMPT),
-        ("completion_tokens_details", OF_COMPLETION),
+        ("prompt_tokens_details", PROMPT_DETAILS),
+        ("completion_tokens_details", COMPLETION_DETAILS),
     ):
-        details = {names[name]: count for name, count in more.items() if name in names}
+        details = {names[name]: count for name, count in counts.items() if name in names}
         if details:
             usage[details_name] = details
     usage |= {
         name: value
-        for name, value in more.items()
-        if name not in OF_PROMPT and name not in OF_COMPLETION
+        for name, value in counts.items()
+        if name not in PROMPT_DETAILS and name not in COMPLETION_DETAILS
     }
-    told: Usage = usage
-    return told
+    typed: Usage = usage
+    return typed
 
 
 def make_target(preset: str, model: str, target_price: Any = None, **definition: Any) -> Target:
-    """A target at a provider of this preset."""
+    """A target at a provider with this preset."""
     row = PRESETS[preset]
     options = {name: OPTIONS[name] for name in row.options}
     key = "AKIA:secret" if row.auth == "aws" else "sk-test"
-    told = {"PRESET": preset, "OPTIONS": options, "API_KEY": key, **definition}
+    settings = {"PRESET": preset, "OPTIONS": options, "API_KEY": key, **definition}
     if row.auth == "google":
-        told = {**told, "AUTH": "bearer"}
-    return Target(provider_of("p", told), model, price=target_price)
+        settings = {**settings, "AUTH": "bearer"}
+    return Target(provider_of("p", settings), model, price=target_price)
