@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from native_api.catalog.presets import found_in
+from native_api.catalog.presets import providers_from_environment
 from native_api.management import private_files
 
 TRUE = frozenset({"1", "true", "yes", "on"})
@@ -88,4 +88,4 @@ def cache(url: str) -> dict[str, Any]:
 
 def providers() -> dict[str, dict[str, Any]]:
     """Every vendor whose usual variables are set, as `NATIVE_API["PROVIDERS"]`."""
-    return found_in(os.environ)
+    return providers_from_environment(os.environ)

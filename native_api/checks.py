@@ -139,7 +139,7 @@ def check_stored_keys(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]
     if not _has_database(connections[Provider.objects.db]):
         return
     try:
-        keys = {row.name: row.known_api_key() for row in Provider.objects.filter(enabled=True)}
+        keys = {row.name: row.api_key_or_error() for row in Provider.objects.filter(enabled=True)}
     except Exception:  # no database, no table yet, or a test that may not use the database
         return
     for name, key in keys.items():

@@ -29,7 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "FALLBACK_PRICE": None,
     "THROTTLE_RATES": {"caller": "600/m", "failed_auth": "20/m"},
     "TIMEOUTS": {"CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30, "TOTAL": 600, "BODY": 60},
-    "ATTEMPTS": {"RETRIES": 1, "TOTAL": 6, "SECONDS": 120},
+    "ATTEMPTS": {"RETRIES": 1, "MAX": 6, "START_WITHIN": 120},
     "MAX_BODY_BYTES": 20 * 1024 * 1024,
     "MAX_BODIES_BYTES": 256 * 1024 * 1024,
     "MAX_JSON_VALUES": 100_000,
@@ -119,7 +119,7 @@ def _are_networks(value: Any) -> bool:
 NETWORKS: Final = ValueCheck(_are_networks, "a list of networks", "Such as ['10.1.0.0/16'].")
 
 MEMBER_CHECKS: Final[Mapping[str, Mapping[str, ValueCheck]]] = {
-    "ATTEMPTS": {"RETRIES": COUNT_OR_ZERO, "TOTAL": COUNT, "SECONDS": SECONDS},
+    "ATTEMPTS": {"RETRIES": COUNT_OR_ZERO, "MAX": COUNT, "START_WITHIN": SECONDS},
     "REMOTE_FILES": {
         "MAX_BYTES": BYTES,
         "MAX_FILES": COUNT,

@@ -128,9 +128,9 @@ def _caller_key(request: Any) -> str | Callable[[str, Any], str]:
 
 def _caller_rate(request: Any) -> Rate | None:
     key = request.auth
-    if isinstance(key, ApiKey) and key.rate:
+    if isinstance(key, ApiKey) and key.throttle_rate:
         try:
-            return _parse_rate(key.rate)
+            return _parse_rate(key.throttle_rate)
         except ValueError as error:
             _warn_of_invalid_rate(key.prefix, str(error))
     return _site_rate("caller")
@@ -140,7 +140,9 @@ def _caller_rate(request: Any) -> Rate | None:
 def _warn_of_invalid_rate(prefix: str, problem: str) -> None:
     """Log each problem once."""
     logger.warning(
-        "The rate of the key %s is invalid, so the site's rate applies to it: %s", prefix, problem
+        "The throttle rate of the key %s is invalid, so the site's rate applies: %s",
+        prefix,
+        problem,
     )
 
 

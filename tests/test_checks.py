@@ -43,7 +43,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         **TARGET,
         "WEIGHT": 2,
         "PRIORITY": 1,
-        "TIMEOUT": timeout,
+        "TIMEOUTS": timeout,
         "RETRIES": 0,
         "MAX_CONCURRENCY": 4,
         "PRICE": price,
@@ -83,9 +83,9 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"JOURNAL_DIR": 3}, "E003", "a path or None"),
         ({"SECRET_KEYS": "secret-key"}, "E003", "a list of strings"),
         ({"ATTEMPTS": {"TRIES": 3}}, "E002", "unknown member 'TRIES'"),
-        ({"ATTEMPTS": {"TOTAL": 0}}, "E003", "ATTEMPTS']['TOTAL']: must be an integer >= 1"),
+        ({"ATTEMPTS": {"MAX": 0}}, "E003", "ATTEMPTS']['MAX']: must be an integer >= 1"),
         ({"ATTEMPTS": {"RETRIES": "many"}}, "E003", "ATTEMPTS']['RETRIES']"),
-        ({"ATTEMPTS": {"SECONDS": -1}}, "E003", "ATTEMPTS']['SECONDS']"),
+        ({"ATTEMPTS": {"START_WITHIN": -1}}, "E003", "ATTEMPTS']['START_WITHIN']"),
         ({"THROTTLE_RATES": {"caller": "many"}}, "E004", "'600/m'"),
         ({"DEFAULT_THROTTLE_CLASSES": ["nowhere.Throttle"]}, "E005", "nowhere"),
         (
@@ -104,9 +104,13 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ),
         ({"PROVIDERS": {"p": {"DIALECT": "openai"}}}, "E007", "no BASE_URL"),
         ({"PROVIDERS": {"openai": {}}}, "E007", "no API_KEY"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}}, "E007", "positive seconds"),
+        (
+            {"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}},
+            "E007",
+            "TIMEOUT must be a positive number of seconds",
+        ),
         ({"PROVIDERS": {"p": {**PROVIDER, "BASEURL": ""}}}, "E007", "unknown key 'BASEURL'"),
-        ({"PROVIDERS": {"p": {**PROVIDER, "BASE_URL": "host/v1"}}}, "E007", "no address"),
+        ({"PROVIDERS": {"p": {**PROVIDER, "BASE_URL": "host/v1"}}}, "E007", "is not a URL"),
         (
             {"PROVIDERS": {"p": {**PROVIDER, "AUTH": "smoke signals"}}},
             "E007",
@@ -120,7 +124,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (
             {"PROVIDERS": {"p": {**PROVIDER, "OPTIONS": {"client_secret": "secret-key"}}}},
             "E007",
-            "goes into API_KEY",
+            "Secrets go into API_KEY",
         ),
         ({"PROVIDERS": {"azure": {"API_KEY": "secret-key"}}}, "E007", "no OPTIONS['endpoint']"),
         (
@@ -162,12 +166,12 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (
             {"PROVIDERS": {"p": {**PROVIDER, "RETRIES": -1}}},
             "E007",
-            "RETRIES must be a whole number",
+            "RETRIES must be an integer >= 0",
         ),
         (
             {"PROVIDERS": {"p": {**PROVIDER, "MAX_CONCURRENCY": 0}}},
             "E007",
-            "MAX_CONCURRENCY must be a whole number",
+            "MAX_CONCURRENCY must be an integer >= 1",
         ),
         (
             {"PROVIDERS": {"p": {**PROVIDER, "PRICE": {"INPUT": 0.15}}}},
@@ -178,9 +182,9 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (route(HEDGE="soon"), "E007", "HEDGE 'soon' is neither seconds nor 'p95'"),
         (route(FALLBACKS="other"), "E007", "FALLBACKS must be a list of model names"),
         (route(WHEN="now"), "E007", "unknown key 'WHEN'"),
-        (route(target={"WEIGHT": "3"}), "E007", "WEIGHT must be a whole number"),
+        (route(target={"WEIGHT": "3"}), "E007", "WEIGHT must be an integer >= 0"),
         (route(target={"WIGHT": 3}), "E007", "unknown key 'WIGHT'"),
-        (route(target={"TIMEOUT": {"READ": 3}}), "E007", "positive seconds"),
+        (route(target={"TIMEOUTS": {"READ": 3}}), "E007", "unknown member 'READ' of TIMEOUTS"),
         (route(FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
         (route(CONTEXT_FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
         (
@@ -188,11 +192,11 @@ def test_a_sound_site_has_nothing_to_report() -> None:
             "W021",
             "there is no model 'p/any'",
         ),
-        (route(FALLBACKS=["m"]), "E021", "the fallbacks form a cycle: m > m"),
+        (route(FALLBACKS=["m"]), "E021", "fallbacks form a cycle: m > m"),
         (
             route(FALLBACKS=["n"], n={"TARGETS": [TARGET], "FALLBACKS": ["m"]}),
             "E021",
-            "the fallbacks form a cycle: n > m > n",
+            "fallbacks form a cycle: n > m > n",
         ),
     ],
 )

@@ -26,6 +26,7 @@ from django.utils.log import AdminEmailHandler
 
 from native_api import checks
 from native_api.catalog import catalog
+from native_api.catalog.providers import build_provider
 from native_api.exceptions import UnreadableSecret
 from native_api.models import ModelRoute, Provider, Target
 from native_api.types import Secret
@@ -114,7 +115,7 @@ def test_a_key_that_is_copied_into_another_row_cannot_be_read_there(row: Provide
     Provider.objects.create(
         **{**ROW, "name": "copy", "base_url": "http://127.0.0.1:3/v1"}, api_key=row.api_key
     )
-    assert isinstance(Provider.objects.get(name="copy").known_api_key(), UnreadableSecret)
+    assert isinstance(Provider.objects.get(name="copy").api_key_or_error(), UnreadableSecret)
 
 
 def test_a_key_stays_when_something_else_of_its_provider_changes(row: Provider) -> None:
@@ -187,7 +188,7 @@ ACCOUNT = {"account": {"private_key": "x"}}
 @pytest.mark.parametrize("options", [{"private_key": "x"}, ACCOUNT, {"a": [{"api_key": "x"}]}])
 def test_no_credentials_stand_in_options_at_any_depth(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is a secret"):
-        catalog.provider_of(
+        build_provider(
             "p", {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1", "OPTIONS": options}
         )
 
@@ -324,7 +325,7 @@ def test_saving_a_row_whose_key_cannot_be_read_keeps_it_for_when_the_secret_key_
 def test_what_was_never_encrypted_is_no_key(row: Provider, stored: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE native_api_provider SET api_key = %s", [stored])
-    assert isinstance(Provider.objects.get().known_api_key(), UnreadableSecret)
+    assert isinstance(Provider.objects.get().api_key_or_error(), UnreadableSecret)
 
 
 def test_routes_keep_a_target_whose_key_cannot_be_read(row: Provider) -> None:
@@ -343,11 +344,11 @@ def test_the_log_says_it_at_once_and_then_once_a_minute(
 ) -> None:
     clock = [1000.0]
     monkeypatch.setattr(catalog.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(catalog, "_reported", [])
+    monkeypatch.setattr(catalog, "_logged_problems", [])
     with other_secret_key(), caplog.at_level(logging.ERROR, "native_api.catalog"):
         for seconds, lines in ((0, 1), (10, 1), (49, 1), (2, 2), (5, 2)):
             clock[0] += seconds
-            catalog._report(catalog.merged(catalog._rows()[0], {}).problems)
+            catalog._log_problems(catalog.merge_with_settings(catalog._read_rows()[0], {}).problems)
             told = [
                 record.getMessage()
                 for record in caplog.records

@@ -65,7 +65,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields = ("owner", "name", "allowed_models", "rate", "expires_at")
+        fields = ("owner", "name", "allowed_models", "throttle_rate", "expires_at")
 
     def clean_owner(self) -> Any:
         owner = self.cleaned_data["owner"]
@@ -133,7 +133,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ("owner",) if can_search else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        editable = ("owner", "name", "allowed_models", "rate", "expires_at")
+        editable = ("owner", "name", "allowed_models", "throttle_rate", "expires_at")
         if obj is None:
             return editable
         return ("prefix", *editable, "state", "created_at", "last_used_at", "revoked_at")

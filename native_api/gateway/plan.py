@@ -46,10 +46,12 @@ async def resolve_call(chat: ChatRequest, caller: Caller) -> CallPlan:
     def fallbacks() -> Iterator[Route]:
         if requested:
             return iter(requested)
-        return _filter_allowed(snapshot, caller, snapshot.after(route.name))
+        return _filter_allowed(snapshot, caller, snapshot.fallback_routes(route.name))
 
     def context_fallbacks() -> Iterator[Route]:
-        return _filter_allowed(snapshot, caller, snapshot.after(route.name, for_longer=True))
+        return _filter_allowed(
+            snapshot, caller, snapshot.fallback_routes(route.name, for_long_context=True)
+        )
 
     number = strategies.hash_conversation(conversation) if conversation else None
     return CallPlan(route, fallbacks, context_fallbacks, number, snapshot.attempt_limits)
@@ -63,7 +65,7 @@ async def current_catalog() -> catalog.Catalog:
     """The current catalog. `health` is told of its targets, so that their state is shared."""
     snapshot = await catalog.acurrent()
     if not _announced or _announced[0] is not snapshot:
-        target_pool.health.watch(snapshot.names())
+        target_pool.health.watch(snapshot.health_names())
         _announced[:] = [snapshot]
     return snapshot
 

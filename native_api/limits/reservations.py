@@ -230,7 +230,7 @@ class CallReservation:
         longest = max(
             (target.timeouts.total for route in routes for target in route.targets), default=0.0
         )
-        seconds = plan.attempt_limits.seconds + longest + EXPIRY_GRACE_SECONDS
+        seconds = plan.attempt_limits.start_within + longest + EXPIRY_GRACE_SECONDS
         return datetime.now(UTC) + timedelta(seconds=seconds)
 
     def _release_late(self, reserving: Future[Any]) -> None:

@@ -27,8 +27,8 @@ from native_api.conf import native_settings, setting_check, setting_path
 from native_api.exceptions import ConfigurationError, DatabaseUnavailable, SettingError
 from native_api.limits.windows import SHORT_WINDOW_SECONDS
 from native_api.models.limits import (
-    MOST,
-    MOST_OF_OTHERS,
+    MAX_AMOUNTS,
+    MAX_OTHER_AMOUNT,
     Limit,
     ModelAccess,
     problem_of_amount,
@@ -294,7 +294,7 @@ def _rule_from_row(row: Limit) -> Rule:
 def _clamped_amount(row: Limit) -> int:
     if not row.amount.is_finite():
         return 0
-    maximum = MOST.get(row.metric, MOST_OF_OTHERS)
+    maximum = MAX_AMOUNTS.get(row.metric, MAX_OTHER_AMOUNT)
     return units(row.metric, min(max(row.amount, Decimal(0)), maximum))
 
 

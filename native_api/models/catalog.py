@@ -1,9 +1,8 @@
-"""Providers, routes and targets as rows. `native_api.catalog.catalog` merges them with the settings
-of the same meaning.
+"""Providers, routes and targets as rows. `native_api.catalog` merges them with those of the settings.
 
-`definition` writes a row as settings are written; what it means is known in one place, where
-settings are read. What is there for routing may be missing from an INSERT: a script, or an older
-version still at work while a new one is rolled out, knows nothing of it.
+`definition` returns a row in the form that settings have, so both are read by the same code. Fields
+for routing may be missing from an INSERT (they are null or have a `db_default`), because scripts
+and older versions that still run during an upgrade do not know them.
 """
 
 from __future__ import annotations
@@ -19,87 +18,74 @@ from native_api.models.fields import EncryptedTextField
 from native_api.types import STRATEGIES, Secret
 
 PRICE_HELP = _(
-    'USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Empty: what the vendor publishes.'
+    'USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Leave this empty to use '
+    "the vendor's published prices."
 )
-TIMEOUT_HELP = _("Seconds for a whole call.")
 TIMEOUTS_HELP = _(
-    'Seconds for its parts, such as {"CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30}.'
+    'Seconds, such as {"TOTAL": 120, "CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30}. All '
+    "members are optional."
 )
 OWN_ACCOUNT_HELP = _(
-    "All callers may share what this provider keeps under the key: files, stored responses, conversations. If not, requests that name such "
-    "state are refused."
+    "All callers may share what this provider stores under the key: files, responses, "
+    "conversations. Otherwise requests that refer to stored state are refused."
 )
 
-
-def timeout_of(total: float | None, parts: Any) -> Any:
-    """A row's two columns as the one TIMEOUT of settings. What is no object stays, so that it is
-    found to be none."""
-    if not parts or total is None:
-        return parts or total
-    return {**parts, "TOTAL": total} if isinstance(parts, dict) else parts
-
-
-BOUND = ("name", "preset", "dialect", "base_url", "auth", "headers", "options")
-"""What decides where a key is sent, and how. The name does too: without a preset, it is the
-preset's. A stored key is for these values only: when one of them changes, the key has to be entered
-again."""
+KEY_BINDING = ("name", "preset", "dialect", "base_url", "auth", "headers", "options")
+"""The fields that decide where a key is sent, and how. The name is one of them, because a provider
+without a preset uses the preset of its name. A stored key is valid for these values only: when one
+of them changes, the key has to be entered again."""
 
 
 class Provider(models.Model):
-    """Where and how to call a vendor. With a preset, everything but the key may stay empty."""
+    """Where and how to call a vendor. With a preset, only the key is required."""
 
     name = models.SlugField(_("name"), max_length=100, unique=True)
     preset = models.CharField(
         _("preset"),
         max_length=50,
         blank=True,
-        help_text=_("A known vendor; empty means the one of this name."),
+        help_text=_("A known vendor. Leave this empty to use the preset of the provider's name."),
     )
     dialect = models.CharField(_("dialect"), max_length=50, blank=True)
     base_url = models.CharField(_("base URL"), max_length=500, blank=True)
     api_key = EncryptedTextField(
-        _("API key"), blank=True, default="", editable=False, bound_to=BOUND
+        _("API key"), blank=True, default="", editable=False, bound_to=KEY_BINDING
     )
     auth = models.CharField(
         _("authentication"),
         max_length=50,
         blank=True,
-        help_text=_("How the key is sent; empty means as the preset says."),
+        help_text=_("How the key is sent. Leave this empty to use the preset's way."),
     )
     headers = models.JSONField(
         _("headers"),
         default=dict,
         blank=True,
-        help_text=_("Sent with every call. Not for secrets: shown here."),
+        help_text=_("Sent with every call. Do not enter secrets: they would be shown here."),
     )
     options = models.JSONField(
         _("options"),
         default=dict,
         blank=True,
-        help_text=_("What only some dialects need: region, project, …"),
-    )
-    timeout = models.FloatField(
-        _("timeout (s)"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0.001)],
-        help_text=TIMEOUT_HELP,
+        help_text=_("Values that only some dialects need, such as region or project."),
     )
     timeouts = models.JSONField(
-        _("more timeouts"), default=dict, null=True, blank=True, help_text=TIMEOUTS_HELP
+        _("timeouts"), default=dict, null=True, blank=True, help_text=TIMEOUTS_HELP
     )
     retries = models.PositiveSmallIntegerField(
         _("retries"),
         null=True,
         blank=True,
-        help_text=_("How often the same target is asked again; empty means the site's number."),
+        help_text=_(
+            "How often the same target is tried again. Leave this empty to use the site's number."
+        ),
     )
     max_concurrency = models.PositiveIntegerField(
         _("concurrency"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text=_("Calls at a time of each target, per process."),
+        help_text=_("Concurrent calls to each target, per process."),
     )
     price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
     own_account = models.BooleanField(
@@ -116,30 +102,31 @@ class Provider(models.Model):
         return self.name
 
     def read_api_key(self) -> Secret:
-        """The key in plain text. Raises UnreadableSecret, also if the row has changed since the key
-        was stored."""
+        """The key in plain text. Raises UnreadableSecret, also if a field of KEY_BINDING has
+        changed since the key was stored."""
         field = self._meta.get_field("api_key")
         assert isinstance(field, EncryptedTextField)
         return field.read(self)
 
-    def known_api_key(self) -> Secret | UnreadableSecret:
-        """The key, or why it cannot be read."""
+    def api_key_or_error(self) -> Secret | UnreadableSecret:
+        """The key, or the error that says why it cannot be read."""
         try:
             return self.read_api_key()
-        except UnreadableSecret as reason:
-            return reason
+        except UnreadableSecret as error:
+            return error
 
     def definition(self) -> dict[str, Any]:
-        """`API_KEY` may be an UnreadableSecret."""
+        """The row in the form of a member of PROVIDERS, but `API_KEY` may be an
+        UnreadableSecret."""
         return {
             "PRESET": self.preset,
             "DIALECT": self.dialect,
             "BASE_URL": self.base_url,
-            "API_KEY": self.known_api_key(),
+            "API_KEY": self.api_key_or_error(),
             "AUTH": self.auth,
             "HEADERS": self.headers,
             "OPTIONS": self.options,
-            "TIMEOUT": timeout_of(self.timeout, self.timeouts),
+            "TIMEOUTS": self.timeouts,
             "RETRIES": self.retries,
             "MAX_CONCURRENCY": self.max_concurrency,
             "PRICE": self.price,
@@ -148,7 +135,7 @@ class Provider(models.Model):
 
 
 class ModelRoute(models.Model):
-    """A public model name and, through its targets, who serves it."""
+    """A public model name. Its targets serve it."""
 
     name = models.CharField(_("name"), max_length=200, unique=True)
     strategy = models.CharField(
@@ -158,7 +145,8 @@ class ModelRoute(models.Model):
         db_default="",
         choices=[(strategy, strategy) for strategy in STRATEGIES],
         help_text=_(
-            "Among targets of one priority. Empty: by weight where the weights differ, else in order."
+            "How to choose among targets of one priority. Leave this empty to choose by weight if "
+            "the weights differ, or else in order."
         ),
     )
     fallbacks = models.JSONField(
@@ -166,14 +154,14 @@ class ModelRoute(models.Model):
         default=list,
         null=True,
         blank=True,
-        help_text=_("Models to try when all targets failed."),
+        help_text=_("Models to try when all targets have failed."),
     )
     context_fallbacks = models.JSONField(
         _("fallbacks for long conversations"),
         default=list,
         null=True,
         blank=True,
-        help_text=_("Models to try when the context is too long."),
+        help_text=_("Models to try when the conversation is too long for this one."),
     )
     hedge = models.CharField(
         _("hedge after"),
@@ -181,7 +169,8 @@ class ModelRoute(models.Model):
         blank=True,
         db_default="",
         help_text=_(
-            'Seconds without a first token after which a second target is started too, or "p95". Costs more. Empty: never.'
+            'Seconds without a first token after which a second target is started too, or "p95" '
+            "for the route's 95th percentile. This costs more. Leave this empty to never do it."
         ),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
@@ -195,6 +184,7 @@ class ModelRoute(models.Model):
         return self.name
 
     def definition(self) -> dict[str, Any]:
+        """The row in the form of a member of MODELS."""
         return {
             **self.options(),
             "TARGETS": [target.definition() for target in self.targets.all() if target.enabled],
@@ -211,7 +201,7 @@ class ModelRoute(models.Model):
 
 
 class Target(models.Model):
-    """One way to serve a route. `provider` is a name, since the provider may be defined in
+    """One way to serve a route. `provider` is a name, because the provider may be defined in the
     settings."""
 
     route = models.ForeignKey(
@@ -220,18 +210,11 @@ class Target(models.Model):
     provider = models.CharField(_("provider"), max_length=100)
     model = models.CharField(_("model"), max_length=200)
     priority = models.PositiveIntegerField(
-        _("priority"), default=0, help_text=_("Lower is tried first.")
+        _("priority"), default=0, help_text=_("Targets with a lower number are tried first.")
     )
     weight = models.PositiveIntegerField(_("weight"), default=1)
-    timeout = models.FloatField(
-        _("timeout (s)"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0.001)],
-        help_text=TIMEOUT_HELP,
-    )
     timeouts = models.JSONField(
-        _("more timeouts"), default=dict, null=True, blank=True, help_text=TIMEOUTS_HELP
+        _("timeouts"), default=dict, null=True, blank=True, help_text=TIMEOUTS_HELP
     )
     retries = models.PositiveSmallIntegerField(_("retries"), null=True, blank=True)
     max_concurrency = models.PositiveIntegerField(
@@ -249,12 +232,13 @@ class Target(models.Model):
         return f"{self.provider}/{self.model}"
 
     def definition(self) -> dict[str, Any]:
+        """The row in the form of a member of TARGETS."""
         return {
             "PROVIDER": self.provider,
             "MODEL": self.model,
             "WEIGHT": self.weight,
             "PRIORITY": self.priority,
-            "TIMEOUT": timeout_of(self.timeout, self.timeouts),
+            "TIMEOUTS": self.timeouts,
             "RETRIES": self.retries,
             "MAX_CONCURRENCY": self.max_concurrency,
             "PRICE": self.price,

@@ -1,5 +1,4 @@
-"""API keys: what is kept of them. Making, parsing and looking them up is
-`native_api.access.keys`."""
+"""API keys as rows. `native_api.access.keys` creates, parses and looks them up."""
 
 from __future__ import annotations
 
@@ -20,23 +19,24 @@ def validate_rate(value: str) -> None:
     except ValueError:
         raise ValidationError(
             _(
-                "%(value)s is not a rate. Write it as 60/m or 10/30s: a number, a slash, and s, m, h or d."
+                "%(value)s is not a valid rate. Write it as 60/m or 10/30s: a number, a slash, and s, "
+                "m, h or d."
             ),
             params={"value": value},
         ) from None
 
 
 def validate_patterns(value: Any) -> None:
-    """A string where a list was meant would be read as one pattern per letter."""
+    """Refuses a string, which would be read as one pattern per letter."""
     if not isinstance(value, list) or not all(
         isinstance(pattern, str) and pattern.strip() for pattern in value
     ):
-        raise ValidationError(_('This must be a list of patterns, such as ["gpt-4o*"].'))
+        raise ValidationError(_('Enter a list of patterns, such as ["gpt-4o*"].'))
 
 
 class ApiKey(models.Model):
-    """A caller's key. Only its SHA-256 is kept; `prefix` is the readable part that lists and
-    commands use."""
+    """A caller's key. Only its SHA-256 digest is stored. `prefix` is the readable beginning, which
+    lists and commands show."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -52,14 +52,14 @@ class ApiKey(models.Model):
         default=list,
         blank=True,
         validators=[validate_patterns],
-        help_text=_('Patterns such as "gpt-4o*"; an empty list allows all.'),
+        help_text=_('Patterns, such as "gpt-4o*". An empty list allows all models.'),
     )
-    rate = models.CharField(
-        _("rate"),
+    throttle_rate = models.CharField(
+        _("throttle rate"),
         max_length=20,
         blank=True,
         validators=[validate_rate],
-        help_text=_('Requests, such as "60/m"; empty means the site\'s rate.'),
+        help_text=_('Requests, such as "60/m". Leave this empty to use the site\'s rate.'),
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)

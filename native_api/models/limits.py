@@ -1,8 +1,7 @@
-"""Who may use how much, and which models: rows that operators write, and the budgets that are
-counted in the database.
+"""Limits and model access, which operators write, and the budgets that are counted in the database.
 
-`native_api.limits` gives them meaning. Money is counted in whole units of 10^-12 USD: sums of whole
-numbers are exact in every database.
+`native_api.limits` applies them. Money is counted in integer units of 10^-12 USD, because sums of
+integers are exact in every database.
 """
 
 from __future__ import annotations
@@ -20,19 +19,21 @@ from django.utils.translation import gettext_lazy as _
 from native_api.models.fields import MONEY_PLACES, MomentField, MoneyField, units_of
 from native_api.models.keys import validate_patterns
 
-MOST: Final = {"cost": Decimal(1_000_000), "concurrent_requests": Decimal(100_000)}
-MOST_OF_OTHERS: Final = Decimal(10**11)
+MAX_AMOUNTS: Final = {"cost": Decimal(1_000_000), "concurrent_requests": Decimal(100_000)}
+"""The largest amount of a limit, by metric."""
+
+MAX_OTHER_AMOUNT: Final = Decimal(10**11)
 
 
 def problem_of_amount(metric: str, amount: Decimal) -> str:
-    """What is wrong with the amount of a limit; "" where nothing is."""
-    most = MOST.get(metric, MOST_OF_OTHERS)
+    """What is wrong with the amount of a limit; "" if it is valid."""
+    maximum = MAX_AMOUNTS.get(metric, MAX_OTHER_AMOUNT)
     if not amount.is_finite():
         return "must be a number"
     if amount < 0:
         return "must not be negative"
-    if amount > most:
-        return f"must be at most {most:,f}"
+    if amount > maximum:
+        return f"must be at most {maximum:,f}"
     if amount.scaleb(MONEY_PLACES if metric == "cost" else 0) % 1:
         return (
             f"must have at most {MONEY_PLACES} decimals"
@@ -43,7 +44,7 @@ def problem_of_amount(metric: str, amount: Decimal) -> str:
 
 
 def units(metric: str, amount: Decimal) -> int:
-    """An amount in what is counted: 10^-12 USD, tokens or requests."""
+    """An amount in the units that are counted: 10^-12 USD, tokens or requests."""
     return units_of(amount) if metric == "cost" else int(amount)
 
 
@@ -106,20 +107,20 @@ class Limit(models.Model):
         max_length=10,
         choices=Window.choices,
         blank=True,
-        help_text=_("Not for concurrent requests."),
+        help_text=_("Concurrent requests have no window."),
     )
     pattern = models.CharField(
         _("models"),
         max_length=200,
         blank=True,
-        help_text=_('A pattern such as "gpt-4o*"; empty means all.'),
+        help_text=_('A pattern, such as "gpt-4o*". Leave this empty for all models.'),
     )
     threshold = models.PositiveSmallIntegerField(
         _("threshold (%)"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
-        help_text=_("Where a warning is given; empty means the site's."),
+        help_text=_("When to warn. Leave this empty to use the site's threshold."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
 
@@ -144,35 +145,41 @@ class Limit(models.Model):
         )
 
     def member(self) -> Any:
-        """The group, user or key that is meant, where it is one."""
+        """The group, user or key that the limit is for; None if it is for nobody in particular."""
         return {"group": self.group, "user": self.user, "key": self.api_key}.get(self.subject)
 
     def clean(self) -> None:
-        wrong: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
         for name, subject in (("group", "group"), ("user", "user"), ("api_key", "key")):
             given = getattr(self, f"{name}_id") is not None
             if given != (self.subject == subject):
-                wrong[name] = _("Name it here.") if not given else _("The subject is another one.")
+                errors[name] = _wrong_subject(subject, given)
         if bool(self.window) == (self.metric == self.Metric.CONCURRENT_REQUESTS):
-            wrong["window"] = (
-                _("Concurrent requests have no window.") if self.window else _("Choose one.")
+            errors["window"] = (
+                _("Concurrent requests have no window.") if self.window else _("Choose a window.")
             )
         problem = (
             problem_of_amount(self.metric, self.amount) if isinstance(self.amount, Decimal) else ""
         )
         if problem:
-            wrong["amount"] = _("The amount %(problem)s.") % {"problem": problem}
-        if wrong:
-            raise ValidationError(wrong)
+            errors["amount"] = _("The amount %(problem)s.") % {"problem": problem}
+        if errors:
+            raise ValidationError(errors)
+
+
+def _wrong_subject(subject: str, given: bool) -> Any:
+    if given:
+        return _("Leave this empty unless the subject is '%s'.") % subject
+    return _("Select one, because the subject is '%s'.") % subject
 
 
 class Budget(models.Model):
-    """What was used of one limit in one window, for limits that are counted in the database: long
-    windows and all that limit cost.
+    """How much of one limit is used in one window. Limits with a long window, and all limits on
+    cost, are counted in the database.
 
     `used`, `reserved`, `lost` and `amount` are units: 10^-12 USD, tokens or requests. `lost` is
-    what was reserved by processes that died in the middle of calls: nobody knows what those cost.
-    `amount` is the limit as it last was.
+    what was reserved by processes that died during calls, whose cost is unknown. `amount` is the
+    limit's amount when it was last used.
     """
 
     counter = models.CharField(max_length=32, editable=False)
@@ -203,12 +210,12 @@ class Budget(models.Model):
 
 
 class Reservation(models.Model):
-    """A part of a budget that a running call may need. It ends with the call's record, or, where
-    its process died, at `expires_at`."""
+    """A part of a budget that a running call may need. It ends with the call's record, or at
+    `expires_at` if the process died."""
 
     record_id = models.UUIDField()
-    # Without a constraint, which the database would check while a call waits. A reservation of a
-    # budget that is gone expires as any other.
+    # There is no database constraint, because the database would check it while a call waits. A
+    # reservation of a deleted budget expires like any other.
     budget = models.ForeignKey(
         Budget, on_delete=models.CASCADE, related_name="reservations", db_constraint=False
     )
@@ -225,8 +232,8 @@ class Reservation(models.Model):
 
 
 class ModelAccess(models.Model):
-    """The models that a group or a user may use. Who has no such row may use what
-    `DEFAULT_MODEL_ACCESS` says."""
+    """The models that a group or a user may use. Users without such a row may use those of
+    `DEFAULT_MODEL_ACCESS`."""
 
     group = models.ForeignKey(
         Group,
@@ -249,7 +256,7 @@ class ModelAccess(models.Model):
         default=list,
         blank=True,
         validators=[validate_patterns],
-        help_text=_("Patterns; an empty list allows none."),
+        help_text=_("Patterns. An empty list allows no model."),
     )
 
     class Meta:
@@ -261,7 +268,7 @@ class ModelAccess(models.Model):
                 condition=models.Q(group__isnull=False, user__isnull=True)
                 | models.Q(group__isnull=True, user__isnull=False),
                 name="native_access_of_one",
-                violation_error_message=_("Name either a group or a user."),
+                violation_error_message=_("Select either a group or a user."),
             )
         ]
 

@@ -310,7 +310,7 @@ class AttemptLoop(Generic[ReplyT]):
             route, self._pool, self._traits, self._tried, strategies.AVAILABLE
         )
         pause = pause_before_retry(fault, retries, has_other_targets=other is not None)
-        if pause is None or self._elapsed() + pause >= self._plan.attempt_limits.seconds:
+        if pause is None or self._elapsed() + pause >= self._plan.attempt_limits.start_within:
             return None
         return pause
 
@@ -320,7 +320,7 @@ class AttemptLoop(Generic[ReplyT]):
     def _is_exhausted(self) -> bool:
         """Whether no further attempt may begin."""
         limits = self._plan.attempt_limits
-        return self._attempt_count >= limits.attempts or self._elapsed() >= limits.seconds
+        return self._attempt_count >= limits.max_attempts or self._elapsed() >= limits.start_within
 
     def _error(self) -> Exception:
         """Why there is no reply: the last provider's error, else our own."""

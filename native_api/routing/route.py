@@ -68,10 +68,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """What one call may spend: so many attempts, none of which begins after so many seconds."""
+    """How many attempts one call may make over all targets, and for how many seconds it may start
+    them."""
 
-    attempts: int = 6
-    seconds: float = 120.0
+    max_attempts: int = 6
+    start_within: float = 120.0
 
 
 DEFAULT_ATTEMPT_LIMITS: Final = AttemptLimits()

@@ -1,5 +1,5 @@
-"""The vocabulary of all rooms: values without behaviour. Imports nothing but this room and
-`exceptions`."""
+"""The values that pass between rooms, such as requests, providers and callers. Imports only this
+room and `exceptions`."""
 
 from native_api.types.caller import Caller
 from native_api.types.chat import (
@@ -17,7 +17,7 @@ from native_api.types.chat import (
 )
 from native_api.types.config import (
     COST_DECIMALS,
-    EMPTY,
+    EMPTY_MAPPING,
     STRATEGIES,
     Provider,
     Quirks,
@@ -26,14 +26,14 @@ from native_api.types.config import (
     Strategy,
     Target,
     Timeouts,
-    empty,
+    empty_mapping,
 )
 from native_api.types.upstream import Event, UpstreamRequest
 
 __all__ = [
     "COST_DECIMALS",
     "DIALECT_FIELDS",
-    "EMPTY",
+    "EMPTY_MAPPING",
     "ROUTING_FIELDS",
     "STRATEGIES",
     "Caller",
@@ -55,5 +55,5 @@ __all__ = [
     "ToolCall",
     "UpstreamRequest",
     "Usage",
-    "empty",
+    "empty_mapping",
 ]

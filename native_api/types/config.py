@@ -1,5 +1,5 @@
-"""Configuration values: how a provider is called, what a target is, how a vendor differs. Frozen,
-without behaviour."""
+"""Configuration as values: how a provider is called, what a target is, how a vendor differs. All of
+them are frozen."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ COST_DECIMALS: Final = 12
 
 
 class Secret(str):
-    """A string that shows itself only when used as one: its `repr` is fixed, and frozen values keep
-    it."""
+    """A string whose `repr` does not show it, so a value that contains one may be printed."""
 
     __slots__ = ()
 
@@ -30,16 +29,17 @@ class Secret(str):
         return "Secret('…')"
 
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def empty() -> Mapping[str, Any]:
-    return EMPTY
+def empty_mapping() -> Mapping[str, Any]:
+    """A default factory for fields."""
+    return EMPTY_MAPPING
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds."""
+    """How long a call and its parts may take, in seconds."""
 
     connect: float = 5.0
     first_token: float = 60.0
@@ -49,69 +49,68 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFiles:
-    """How far the gateway goes to fetch the files of one request for providers that only take
-    inline data."""
+    """The limits for fetching the files of one request, for providers that only take inline
+    data."""
 
     max_bytes: int = 20 * 1024 * 1024
     max_files: int = 20
     seconds: float = 10.0
     private_networks: tuple[str, ...] = ()
-    """Networks that are fetched from although they are not public, such as a site's own file
-    server's."""
+    """Networks that files may be fetched from although they are not public, such as that of the
+    site's file server."""
 
     def trusts(self, address: IPv4Address | IPv6Address) -> bool:
-        """Whether an address is in one of `private_networks`. Raises ValueError where one of them
-        is no network."""
+        """Whether an address is in one of `private_networks`."""
         return any(address in ip_network(network) for network in self.private_networks)
 
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """How a vendor's (or a model's) speech differs from its dialect's. A quirk needs two vendors or
+    """How a vendor's (or a model's) API differs from its dialect. A new quirk needs two vendors or
     one recording."""
 
     max_tokens_field: str = ""
-    """Where the dialect has two names for the output limit, the one this vendor takes ("" = what
-    the model takes)."""
+    """If the dialect has two names for the output limit, the one that this vendor takes; "" for
+    the one that the model takes."""
     unsupported: frozenset[str] = frozenset()
-    """Unified fields this vendor refuses although its dialect has them. `field.kind` names one kind
+    """Unified fields that this vendor refuses although its dialect has them. `field.kind` names one kind
     of a field: `response_format.json_schema`, `tool_choice.required`, `tools.custom`,
     `tools.strict`, `messages.name`."""
-    roles: Mapping[str, str] = field(default_factory=empty)
-    """Unified role -> the role this vendor takes: {"developer": "system"}."""
+    roles: Mapping[str, str] = field(default_factory=empty_mapping)
+    """Unified role -> the role that this vendor takes: {"developer": "system"}."""
     stream_usage: bool = True
     """Whether `stream_options.include_usage` may be sent."""
-    renamed: Mapping[str, str] = field(default_factory=empty)
+    renamed: Mapping[str, str] = field(default_factory=empty_mapping)
     """Body field -> this vendor's name for it: {"seed": "random_seed"}."""
     extensions: frozenset[str] = frozenset()
-    """What this vendor takes although OpenAI does not: of an assistant's message
-    `reasoning_details`, `annotations`, `images` and `extra_content`; of parts and tools
-    `cache_control`; of files `file_url`."""
+    """Members that this vendor takes although OpenAI does not: in an assistant's message
+    `reasoning_details`, `annotations`, `images` and `extra_content`; in parts and tools
+    `cache_control`; in files `file_url`."""
     reasoning_field: str = ""
-    """Where this vendor wants the reasoning text of earlier turns: `reasoning_content` or
-    `reasoning`, `thinking` (a part of the content) or `think_tags` (at the head of the content,
-    where it also comes from); "" = nowhere."""
+    """Where this vendor takes the reasoning text of earlier turns: `reasoning_content` or
+    `reasoning`, `thinking` (a part of the content) or `think_tags` (at the beginning of the
+    content, where it also sends it); "" if it takes none."""
     thinking: str = ""
-    """The switch that turns reasoning off where `reasoning_effort: none` does not: `thinking`
+    """The field that turns reasoning off if `reasoning_effort: none` does not: `thinking`
     ({"type": "disabled"}) or `enable_thinking` (false, and true to turn it on)."""
     file_part: str = "file"
     """The kind of part that holds a document: `file`, `file_url` ({"url"}) or `document_url` (a
     string)."""
     text_parts: bool = True
-    """Whether content that is text alone may come as a list of parts."""
+    """Whether content that is only text may be sent as a list of parts."""
     call_id_length: int = 0
-    """The exact number of letters and digits that a tool call's id must have, 0 for any."""
+    """The exact number of letters and digits that a tool call's id must have; 0 for any number."""
     user_after_tools: bool = True
-    """Whether a user's message may follow tool results directly."""
+    """Whether a user's message may directly follow tool results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """Where and how to call a vendor. `auth` names the way the key is sent; see
-    `engine.credentials`.
+    `upstream.auth.methods`.
 
-    `options` holds what only some dialects need: `api_version`, `region`, `project`, `location`,
-    `deployment`.
+    `options` contains values that only some dialects need: `api_version`, `region`, `project`,
+    `location`, `deployment`.
     """
 
     name: str
@@ -119,34 +118,34 @@ class Provider:
     base_url: str
     api_key: Secret = field(default=Secret(""), repr=False)
     auth: str = "bearer"
-    headers: Mapping[str, str] = field(default_factory=empty, repr=False)
+    headers: Mapping[str, str] = field(default_factory=empty_mapping, repr=False)
     timeouts: Timeouts = Timeouts()
     quirks: Quirks = Quirks()
-    options: Mapping[str, Any] = field(default_factory=empty, repr=False)
+    options: Mapping[str, Any] = field(default_factory=empty_mapping, repr=False)
     remote_files: RemoteFiles | None = None
     """None: remote files are never fetched for this provider."""
     retries: int = 1
     max_concurrency: int | None = None
-    """Of each of its targets; None: any number."""
+    """Concurrent calls to each of its targets, per process; None for any number."""
     price: Mapping[str, Any] | None = None
-    """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, … (`prices.Table`); None
-    where the site tells none."""
+    """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, …
+    (`pricing.tables.Table`); None if the site has set no price."""
     vendor: str = ""
-    """The preset that it is of, under whose published prices its calls are charged; "" where there
-    is none."""
+    """The name of its preset, whose published prices its calls are charged with; "" if it has no
+    preset."""
     own_account: bool = False
-    """Whether all callers may share what the provider keeps under this key: files, containers,
-    stored responses, conversations, batches. If False, requests that name such state are refused,
-    and the provider is asked not to store."""
+    """Whether all callers may share what the provider stores under this key: files, containers,
+    responses, conversations, batches. If False, requests that refer to such state are refused, and
+    the provider is asked not to store anything."""
     identity_hosts: frozenset[str] = frozenset()
-    """Hosts, beside the vendor's own, that the machine's identity may be sent to: for `auth` aws,
+    """Hosts other than the vendor's own that the machine's identity may be sent to, for `auth` aws,
     google and azure without a key."""
     unusable: str = ""
-    """Why it must not be called, such as a stored key that cannot be read, for operators; "" if it
+    """For operators: why it must not be called, such as a stored key that cannot be read; "" if it
     may be called."""
     identity: str = ""
-    """The name with a mark of address and key: what was found out about a provider is forgotten
-    when either changes."""
+    """The name with a digest of address and key, so that what was learned about a provider is
+    forgotten when either changes."""
 
     def __post_init__(self) -> None:
         if not self.identity:
@@ -155,23 +154,23 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One way to serve a model: the provider and the name the model has there. What it tells of its
-    own wins over the provider's."""
+    """One way to serve a model: the provider and the name that the model has there. The overrides
+    take precedence over the provider's values."""
 
     provider: Provider
     model: str
     weight: int = 1
     priority: int = 0
-    own_timeouts: Timeouts | None = None
-    own_retries: int | None = None
-    own_max_concurrency: int | None = None
+    timeouts_override: Timeouts | None = None
+    retries_override: int | None = None
+    max_concurrency_override: int | None = None
     price: Mapping[str, Any] | None = None
     cost: Decimal | None = field(default=None, repr=False, compare=False)
-    """USD per million tokens of an ordinary mix, where the route chooses by price; only for
-    comparing."""
+    """USD per million tokens of an ordinary mix, if the route chooses by price; only for
+    comparisons."""
     key: str = field(init=False, repr=False, compare=False)
-    """What its health, speed and places are kept under: the same for every route and spelling that
-    name the same model of the provider."""
+    """The name under which its health, latency and concurrency are kept: the same for every route
+    and spelling of the same model of the provider."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", f"{self.provider.identity}/{canonical(self.model)}")
@@ -181,12 +180,12 @@ class Target:
 
     @property
     def timeouts(self) -> Timeouts:
-        return self.own_timeouts or self.provider.timeouts
+        return self.timeouts_override or self.provider.timeouts
 
     @property
     def retries(self) -> int:
-        return self.provider.retries if self.own_retries is None else self.own_retries
+        return self.provider.retries if self.retries_override is None else self.retries_override
 
     @property
     def max_concurrency(self) -> int | None:
-        return self.own_max_concurrency or self.provider.max_concurrency
+        return self.max_concurrency_override or self.provider.max_concurrency

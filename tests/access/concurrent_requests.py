@@ -28,7 +28,7 @@ def ask_at_once(count: int, rate: str) -> int:
 
     def ask() -> bool:
         request: Any = RequestFactory().get("/")
-        request.auth = ApiKey(pk=7, name="k", prefix="nk_00000007", rate=rate)
+        request.auth = ApiKey(pk=7, name="k", prefix="nk_00000007", throttle_rate=rate)
         start.wait()
         try:
             return CallerThrottle().allow_request(request, None)

@@ -35,7 +35,7 @@ def fields(owner: Any, **values: str) -> dict[str, Any]:
         "owner": owner.pk,
         "name": "mobile",
         "allowed_models": "",
-        "rate": "",
+        "throttle_rate": "",
         "expires_at_0": "",
         "expires_at_1": "",
         **values,
@@ -64,13 +64,13 @@ def everything_kept() -> str:
 
 def test_a_new_key_is_shown_once_in_the_response_to_the_form(operator: Client, alice: Any) -> None:
     response = operator.post(
-        f"{LIST}add/", fields(alice, allowed_models="gpt-4o*\n\n claude-* \n", rate="60/m")
+        f"{LIST}add/", fields(alice, allowed_models="gpt-4o*\n\n claude-* \n", throttle_rate="60/m")
     )
     assert response.status_code == 200
     (text,) = shown(response)
     assert "no-store" in response.headers["cache-control"]
     key = cache.get(text)
-    assert (key.owner, key.name, key.allowed_models, key.rate) == (
+    assert (key.owner, key.name, key.allowed_models, key.throttle_rate) == (
         alice,
         "mobile",
         ["gpt-4o*", "claude-*"],
@@ -96,7 +96,7 @@ def test_the_form_has_one_button_since_each_key_has_to_be_copied(operator: Clien
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"rate": "60/min"}, "60/min is not a rate"),
+        ({"throttle_rate": "60/min"}, "60/min is not a valid rate"),
         ({"name": ""}, "This field is required"),
         ({"expires_at_0": "2001-01-01", "expires_at_1": "00:00"}, "This is in the past"),
     ],
@@ -169,7 +169,7 @@ def test_revoking_asks_first_and_disables_the_keys(operator: Client, alice: Any)
 
 
 def test_rotating_asks_first_and_shows_the_new_keys_once(operator: Client, alice: Any) -> None:
-    key, old = create_key(alice, "mobile", rate="5/m")
+    key, old = create_key(alice, "mobile", throttle_rate="5/m")
     gone, _ = create_key(alice, "gone")
     revoke(gone)
     assert not shown(act(operator, "rotate", key, gone, confirmed=False))
@@ -178,7 +178,7 @@ def test_rotating_asks_first_and_shows_the_new_keys_once(operator: Client, alice
     (text,) = shown(response)
     assert "Not rotated" in response.content.decode()
     assert "no-store" in response.headers["cache-control"]
-    assert (cache.get(text).pk, cache.get(text).rate) == (key.pk, "5/m")
+    assert (cache.get(text).pk, cache.get(text).throttle_rate) == (key.pk, "5/m")
     with pytest.raises(InvalidApiKey):
         cache.get(old)
     assert text[12:] not in everything_kept()
@@ -313,14 +313,14 @@ def test_nobody_creates_a_key_with_more_rights_than_their_own(
 def test_a_key_with_more_rights_may_be_revoked_but_not_changed_or_rotated(
     client: Client, clerk: Any, owner: Any
 ) -> None:
-    key, text = create_key(owner(), "theirs", allowed_models=["cheap"], rate="1/m")
-    wider = fields(key.owner, name="theirs", allowed_models="*", rate="9999/m")
+    key, text = create_key(owner(), "theirs", allowed_models=["cheap"], throttle_rate="1/m")
+    wider = fields(key.owner, name="theirs", allowed_models="*", throttle_rate="9999/m")
     assert client.post(f"{LIST}{key.pk}/change/", wider).status_code == 403
     response = act(client, "rotate", key)
     assert not shown(response)
     assert "Not rotated" in response.content.decode()
     kept = ApiKey.objects.get()
-    assert (kept.digest, kept.allowed_models, kept.rate) == (key.digest, ["cheap"], "1/m")
+    assert (kept.digest, kept.allowed_models, kept.throttle_rate) == (key.digest, ["cheap"], "1/m")
     page = client.get(f"{LIST}{key.pk}/change/").content.decode()
     assert text[12:] not in page
     assert key.digest not in page

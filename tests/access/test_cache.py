@@ -230,11 +230,11 @@ def test_an_entry_expires_well_within_the_promised_five_seconds() -> None:
 
 
 def test_rotating_replaces_prefix_and_text_and_keeps_the_rest(alice: Any) -> None:
-    key, old = create_key(alice, "k", rate="5/m", allowed_models=["a*"])
+    key, old = create_key(alice, "k", throttle_rate="5/m", allowed_models=["a*"])
     cache.get(old)
     new = rotate(key)
     found = cache.get(new)
-    assert (found.pk, found.rate, found.allowed_models, found.prefix) == (
+    assert (found.pk, found.throttle_rate, found.allowed_models, found.prefix) == (
         key.pk,
         "5/m",
         ["a*"],

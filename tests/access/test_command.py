@@ -58,11 +58,11 @@ def test_create_stores_the_options_and_the_key_works(alice: Any) -> None:
         "90d",
         "--models",
         "gpt-4o*, claude-*",
-        "--rate",
+        "--throttle-rate",
         "60/m",
     )
     key = cache.get(out.strip())
-    assert (key.owner, key.name, key.allowed_models, key.rate) == (
+    assert (key.owner, key.name, key.allowed_models, key.throttle_rate) == (
         alice,
         "ci",
         ["gpt-4o*", "claude-*"],
@@ -92,19 +92,22 @@ def test_expiry_can_be_a_day_or_a_time(alice: Any, written: str, meant: str) -> 
     ("arguments", "words"),
     [
         (["create", "bob", "--name", "k"], "There is no user 'bob'."),
-        (["create", "alice", "--name", "k", "--expires", "soon"], "'soon' is not a time"),
-        (["create", "alice", "--name", "k", "--expires", "9999999999d"], "is not a time"),
-        (["create", "alice", "--name", "k", "--expires", "2026-13-41"], "is not a time"),
+        (["create", "alice", "--name", "k", "--expires", "soon"], "'soon' is not a valid time"),
+        (["create", "alice", "--name", "k", "--expires", "9999999999d"], "is not a valid time"),
+        (["create", "alice", "--name", "k", "--expires", "2026-13-41"], "is not a valid time"),
         (["create", "alice", "--name", "k", "--expires", "2001-01-01"], "is in the past"),
-        (["create", "alice", "--name", "k", "--rate", "60/min"], "--rate: 60/min is not a rate"),
+        (
+            ["create", "alice", "--name", "k", "--throttle-rate", "60/min"],
+            "--throttle-rate: 60/min is not a valid rate",
+        ),
         (["create", "alice", "--name", "x" * 101], "--name: "),
         (["create", "alice", "--name", " "], "--name: "),
         (["list", "--user", "bob"], "There is no user 'bob'."),
-        (["revoke", "nk_"], "'nk_' begins several keys"),
-        (["revoke", ""], "'' begins no key"),
+        (["revoke", "nk_"], "More than one key starts with 'nk_'"),
+        (["revoke", ""], "No key starts with ''"),
         (
             ["rotate", "nk_nowhere"],
-            "'nk_nowhere' begins no key. 'native_key list' shows the prefixes.",
+            "No key starts with 'nk_nowhere'. 'native_key list' shows the prefixes.",
         ),
     ],
 )
@@ -140,7 +143,7 @@ def test_revoke_disables_the_key_and_may_be_repeated(alice: Any) -> None:
     assert (out, err) == ("", f"{key.prefix} is revoked.\n")
     with pytest.raises(InvalidApiKey):
         cache.get(text)
-    assert native_key("revoke", key.prefix) == ("", f"{key.prefix} was revoked already.\n")
+    assert native_key("revoke", key.prefix) == ("", f"{key.prefix} was already revoked.\n")
 
 
 def test_a_leaked_key_can_be_revoked_by_its_text(alice: Any) -> None:
@@ -150,10 +153,10 @@ def test_a_leaked_key_can_be_revoked_by_its_text(alice: Any) -> None:
 
 
 def test_rotate_prints_the_new_key_and_keeps_the_settings(alice: Any) -> None:
-    key, old = create_key(alice, "k", rate="5/m")
+    key, old = create_key(alice, "k", throttle_rate="5/m")
     out, err = native_key("rotate", key.prefix)
     new = cache.get(out.strip())
-    assert (new.pk, new.rate) == (key.pk, "5/m")
+    assert (new.pk, new.throttle_rate) == (key.pk, "5/m")
     assert err == f"{key.prefix} is now {new.prefix}.\n"
     with pytest.raises(InvalidApiKey):
         cache.get(old)

@@ -189,7 +189,7 @@ def test_a_deleted_user_may_use_nothing(alice: Any) -> None:
 def test_a_row_is_for_a_group_or_a_user(alice: Any) -> None:
     staff = Group.objects.create(name="staff")
     for told in ({}, {"group": staff, "user": alice}):
-        with pytest.raises(ValidationError, match="Name either a group or a user"):
+        with pytest.raises(ValidationError, match="Select either a group or a user"):
             ModelAccess(patterns=["a"], **told).full_clean()
 
 

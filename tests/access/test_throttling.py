@@ -40,7 +40,7 @@ def request(auth: Any = None, user: Any = None, **meta: Any) -> Any:
 
 
 def key(number: int = 1, rate: str = "") -> ApiKey:
-    return ApiKey(pk=number, name="k", prefix=f"nk_{number:08}", rate=rate)
+    return ApiKey(pk=number, name="k", prefix=f"nk_{number:08}", throttle_rate=rate)
 
 
 def allowed(asked: Any) -> bool:

@@ -13,9 +13,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from native_api.catalog import catalog
-from native_api.catalog.presets import PRESETS, ROWS, Preset, found_in, placeholders
+from native_api.catalog.presets import (
+    PRESETS,
+    ROWS,
+    Preset,
+    placeholders,
+    providers_from_environment,
+)
+from native_api.catalog.providers import build_provider
 from native_api.dialects import DIALECTS
+from native_api.types import Target
 from native_api.upstream.auth.methods import AUTHORIZERS, KEY_METHODS
 from tests.scripted_provider import completion, running_upstream, says
 
@@ -54,9 +61,9 @@ def test_a_row_says_everything(row: Preset) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_vendor_whose_variables_are_set_can_be_asked(row: Preset) -> None:
-    definition = found_in(ALL_VARIABLES).get(row.name, {})
-    provider = catalog.provider_of(row.name, definition)
-    url = urlsplit(DIALECTS[row.dialect].request(CHAT, catalog.Target(provider, "a-model")).url)
+    definition = providers_from_environment(ALL_VARIABLES).get(row.name, {})
+    provider = build_provider(row.name, definition)
+    url = urlsplit(DIALECTS[row.dialect].request(CHAT, Target(provider, "a-model")).url)
     assert url.scheme in {"https"} | ({"http", "echo"} if row.auth == "none" else set())
     assert url.hostname
     assert "{" not in url.geturl()
@@ -67,14 +74,14 @@ def test_a_vendor_whose_variables_are_set_can_be_asked(row: Preset) -> None:
 )
 def test_a_vendor_is_found_only_when_all_its_variables_are_set(row: Preset) -> None:
     needed = dict.fromkeys(variables_of(row), "set")
-    assert row.name in found_in(needed)
+    assert row.name in providers_from_environment(needed)
     for variable in needed:
-        assert row.name not in found_in({**needed, variable: " "})
+        assert row.name not in providers_from_environment({**needed, variable: " "})
 
 
 def test_a_key_is_looked_for_under_the_vendors_other_name_too() -> None:
-    assert found_in({"GOOGLE_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
-    assert found_in({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {
+    assert providers_from_environment({"GOOGLE_API_KEY": "k"}) == {"gemini": {"API_KEY": "k"}}
+    assert providers_from_environment({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {
         "gemini": {"API_KEY": "k"}
     }
 
@@ -106,11 +113,12 @@ import asyncio, sys
 from django.conf import settings
 settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
 from native_api.catalog import catalog
+from native_api.catalog.providers import build_provider
 from native_api.upstream import call
 from native_api.upstream.prepared_request import prepare
 from native_api.upstream.attempt_log import AttemptLog
-assert catalog.provider_of("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
-target = catalog.merged({}, {}).targets("acme/a-model")[0]
+assert build_provider("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
+target = catalog.merge_with_settings({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
 print(asyncio.run(call.complete(prepare(chat, target), AttemptLog())).completion["choices"][0]["message"]["content"])
 """

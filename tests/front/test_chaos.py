@@ -223,7 +223,7 @@ def settings(providers: list[Provider]) -> dict[str, Any]:
             }
         },
         "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 1, "BETWEEN_TOKENS": 0.8, "TOTAL": 3},
-        "ATTEMPTS": {"RETRIES": 1, "TOTAL": 6, "SECONDS": 20},
+        "ATTEMPTS": {"RETRIES": 1, "MAX": 6, "START_WITHIN": 20},
         "THROTTLE_RATES": {"caller": "10000000/m"},
     }
 

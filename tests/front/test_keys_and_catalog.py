@@ -88,7 +88,14 @@ def test_a_key_may_be_bound_to_models(own_site: Site) -> None:
 
 def test_a_key_may_have_a_rate_of_its_own(own_site: Site) -> None:
     key = manage(
-        own_site.environment, "native_key", "create", "alice", "--name", "slow", "--rate", "2/h"
+        own_site.environment,
+        "native_key",
+        "create",
+        "alice",
+        "--name",
+        "slow",
+        "--throttle-rate",
+        "2/h",
     )
     answers = [call(own_site, key) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -115,7 +122,7 @@ def test_the_sdk_waits_as_long_as_it_is_told_and_gets_through(own_site: Site) ->
         "alice",
         "--name",
         "one-in-two",
-        "--rate",
+        "--throttle-rate",
         "1/2s",
     )
     with openai.OpenAI(base_url=f"{own_site.url}/v1", api_key=key, max_retries=2) as client:
@@ -176,4 +183,11 @@ def test_health_tells_states_and_no_names(own_site: Site) -> None:
     ready = httpx.get(f"{own_site.url}/health/ready", trust_env=False)
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     assert ready.json()["status"] == "ok"
-    assert ready.json()["checks"].keys() == {"database", "cache", "providers", "limits", "journal"}
+    assert ready.json()["checks"].keys() == {
+        "settings",
+        "database",
+        "cache",
+        "providers",
+        "limits",
+        "journal",
+    }

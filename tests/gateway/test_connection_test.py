@@ -144,6 +144,6 @@ def test_a_good_probe_keeps_the_target_healthy_for_all_other_callers(
 
 def test_a_target_without_a_free_slot_is_not_probed(server: Upstream, pool: TargetPool) -> None:
     pool.concurrency.in_use["up@1/m"] = 1
-    tried = probed(server, pool, says(ERROR, 500), own_max_concurrency=1)
+    tried = probed(server, pool, says(ERROR, 500), max_concurrency_override=1)
     assert server.seen("m") == []
     assert pool.health.state(tried, BOB) is TargetState.HEALTHY

@@ -85,7 +85,7 @@ def native_api(upstream: Upstream, limits: list[dict[str, Any]], **more: Any) ->
             "unpriced": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream"},
         },
         "LIMITS": limits,
-        "ATTEMPTS": {"RETRIES": 0, "TOTAL": 1, "SECONDS": 1},
+        "ATTEMPTS": {"RETRIES": 0, "MAX": 1, "START_WITHIN": 1},
         "TIMEOUTS": {"CONNECT": 5, "FIRST_TOKEN": 20, "BETWEEN_TOKENS": 20, "TOTAL": 20},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
         **more,

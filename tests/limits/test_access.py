@@ -28,7 +28,7 @@ IMPORTS = "from django.contrib.auth.models import User, Group, Permission; from 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    attempts = {"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
+    attempts = {"RETRIES": 0, "MAX": 2, "START_WITHIN": 5}
     settings = native_api(
         upstream, [], MODELS=MODELS, ATTEMPTS=attempts, DEFAULT_MODEL_ACCESS=["alpha", "up/alpha"]
     )

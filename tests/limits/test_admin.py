@@ -66,15 +66,15 @@ def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"subject": "group"}, {"group": ["Name it here."]}),
-        ({"subject": "user"}, {"user": ["Name it here."]}),
-        ({"subject": "key"}, {"api_key": ["Name it here."]}),
-        ({"user": "BOSS"}, {"user": ["The subject is another one."]}),
+        ({"subject": "group"}, {"group": ["Select one, because the subject is 'group'."]}),
+        ({"subject": "user"}, {"user": ["Select one, because the subject is 'user'."]}),
+        ({"subject": "key"}, {"api_key": ["Select one, because the subject is 'key'."]}),
+        ({"user": "BOSS"}, {"user": ["Leave this empty unless the subject is 'user'."]}),
         (
             {"subject": "user", "user": "BOSS", "group": "TEAM"},
-            {"group": ["The subject is another one."]},
+            {"group": ["Leave this empty unless the subject is 'group'."]},
         ),
-        ({"window": ""}, {"window": ["Choose one."]}),
+        ({"window": ""}, {"window": ["Choose a window."]}),
         ({"metric": "concurrent_requests"}, {"window": ["Concurrent requests have no window."]}),
         ({"amount": "1.5"}, {"amount": ["The amount must be a whole number."]}),
         ({"amount": "100000000001"}, {"amount": ["The amount must be at most 100,000,000,000."]}),
@@ -255,7 +255,7 @@ def test_access_is_either_a_groups_or_a_users(
 ) -> None:
     fields = {name: {"user": boss.pk, "group": group.pk}[name] for name in named}
     assert errors(page, "modelaccess", **fields, patterns="*") == {
-        "__all__": ["Name either a group or a user."]
+        "__all__": ["Select either a group or a user."]
     }
     assert not ModelAccess.objects.exists()
 

@@ -64,7 +64,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
     settings = native_api(
-        upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 3, "SECONDS": 5}
+        upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "MAX": 3, "START_WITHIN": 5}
     )
     up = settings["PROVIDERS"]["up"]
     price = {name: str(Decimal(amount) * DEAR) for name, amount in up["PRICE"].items()}

@@ -362,8 +362,8 @@ def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
 
 
 def test_the_rate_of_a_key_says_when_waiting_is_too_long(site: Site) -> None:
-    key = create_key(site, "alice", "slow", rate="1/d")
-    quick = create_key(site, "alice", "quick", rate="1/30s")
+    key = create_key(site, "alice", "slow", throttle_rate="1/d")
+    quick = create_key(site, "alice", "quick", throttle_rate="1/30s")
     refused = [call(site, "up/any", key) for _ in range(2)][1]
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
     assert int(refused.headers["retry-after"]) <= 86400

@@ -172,10 +172,10 @@ def problems(**changes: Any) -> dict[str, list[str]]:
             "at most 100,000",
         ),
         ({"metric": "concurrent_requests"}, "window", "Concurrent requests have no window."),
-        ({"window": ""}, "window", "Choose one."),
-        ({"subject": "group"}, "group", "Name it here."),
-        ({"subject": "user"}, "user", "Name it here."),
-        ({"subject": "key"}, "api_key", "Name it here."),
+        ({"window": ""}, "window", "Choose a window."),
+        ({"subject": "group"}, "group", "Select one, because the subject is 'group'."),
+        ({"subject": "user"}, "user", "Select one, because the subject is 'user'."),
+        ({"subject": "key"}, "api_key", "Select one, because the subject is 'key'."),
         ({"threshold": 0}, "threshold", "greater than or equal to 1"),
         ({"threshold": 101}, "threshold", "less than or equal to 100"),
         ({"subject": "somebody"}, "subject", "not a valid choice"),
@@ -204,7 +204,9 @@ def test_what_the_admin_takes(changes: dict[str, Any]) -> None:
 
 def test_a_subject_and_what_it_names_belong_together(alice: Any) -> None:
     assert problems(subject="user", user=alice) == {}
-    assert problems(subject="everyone", user=alice) == {"user": ["The subject is another one."]}
+    assert problems(subject="everyone", user=alice) == {
+        "user": ["Leave this empty unless the subject is 'user'."]
+    }
 
 
 # --- how fresh they are ---------------------------------------------------------------------------

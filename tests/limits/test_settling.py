@@ -70,7 +70,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
     settings = native_api(
-        upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
+        upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "MAX": 2, "START_WITHIN": 5}
     )
     with one_site(tmp_path_factory, settings) as running:
         yield running

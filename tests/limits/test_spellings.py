@@ -82,7 +82,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         "real": {"TARGETS": [{"PROVIDER": "openai", "MODEL": "gpt-4o"}]},
         "failing": {"TARGETS": [{"PROVIDER": "openai", "MODEL": "made-up-by-an-operator"}]},
     }
-    attempts = {"RETRIES": 0, "TOTAL": 2, "SECONDS": 5}
+    attempts = {"RETRIES": 0, "MAX": 2, "START_WITHIN": 5}
     settings = native_api(
         upstream,
         limits,

@@ -262,7 +262,7 @@ def test_a_reservation_outlives_every_attempt_that_may_still_be_made(
     set_limits: Callable[..., None],
 ) -> None:
     set_limits(BUDGET)
-    slow = target("slow", 1, own_timeouts=Timeouts(total=5000))
+    slow = target("slow", 1, timeouts_override=Timeouts(total=5000))
     plan = CallPlan(
         make_route("r", [CHEAP]),
         fallbacks=lambda: [make_route("f", [DEAR])],
@@ -271,7 +271,7 @@ def test_a_reservation_outlives_every_attempt_that_may_still_be_made(
     before = datetime.now(UTC)
     asyncio.run(begin(CHEAP, DEAR, plan=plan))
     [expires_at] = Reservation.objects.values_list("expires_at", flat=True)
-    assert expires_at >= before + timedelta(seconds=plan.attempt_limits.seconds + 5000)
+    assert expires_at >= before + timedelta(seconds=plan.attempt_limits.start_within + 5000)
 
 
 def test_a_budget_that_was_deleted_is_reserved_in_full(set_limits: Callable[..., None]) -> None:

@@ -178,7 +178,7 @@ def test_what_may_pass_is_asked_again_after_a_pause(
 
 
 def test_pauses_double(site: Site) -> None:
-    site.fails(site.target("first", says(ERROR, 500), own_retries=3))
+    site.fails(site.target("first", says(ERROR, 500), retries_override=3))
     assert [
         0.5 <= pause / (0.2 * 2**position) <= 1 for position, pause in enumerate(site.clock.slept)
     ] == [True] * 3
@@ -309,7 +309,7 @@ def test_each_target_gets_its_own_request(site: Site) -> None:
 
 
 def test_a_timeout_of_the_target_wins_over_its_providers(site: Site) -> None:
-    patient = site.target("first", stalls, timeouts=Timeouts(total=60), own_timeouts=QUICK)
+    patient = site.target("first", stalls, timeouts=Timeouts(total=60), timeouts_override=QUICK)
     assert isinstance(site.fails(patient), UpstreamTimeout)
 
 
@@ -452,7 +452,7 @@ def test_and_is_the_answer_where_there_is_not(site: Site) -> None:
 
 def test_attempts_are_bounded_over_all_targets(site: Site) -> None:
     targets = [site.target(f"t{number}", says(ERROR, 500)) for number in range(8)]
-    site.fails(*targets, attempt_limits=AttemptLimits(attempts=5))
+    site.fails(*targets, attempt_limits=AttemptLimits(max_attempts=5))
     assert sum(site.asked.values()) == site.attempts.count == 5
 
 
@@ -462,7 +462,7 @@ def test_no_attempt_begins_after_the_time_is_over(site: Site) -> None:
         await exchange.json(ERROR, 500)
 
     targets = [site.target(f"t{number}", takes_a_minute) for number in range(4)]
-    site.fails(*targets, attempt_limits=AttemptLimits(attempts=99, seconds=120))
+    site.fails(*targets, attempt_limits=AttemptLimits(max_attempts=99, start_within=120))
     assert site.attempts.count == 2
 
 
@@ -582,7 +582,7 @@ def test_a_target_is_covered_once_with_what_it_is_sent_however_often_it_is_asked
 )
 def test_a_target_without_room_is_passed_over(site: Site, stream: bool, error: Exception) -> None:
     limits = Limits("first", error=error)
-    first, second = site.target("first", own_max_concurrency=1), site.target("second")
+    first, second = site.target("first", max_concurrency_override=1), site.target("second")
     assert site.call(first, second, reserve=limits.reserve, stream=stream) == "Hello there"
     assert site.asked == {"first": 0, "second": 1}
     assert site.fails(first, reserve=limits.reserve, stream=stream) is error
@@ -613,7 +613,7 @@ def test_limits_are_not_asked_for_what_no_target_can_express_nor_for_what_is_out
 
 
 def test_no_place_is_taken_at_a_target_that_there_is_no_room_for(site: Site) -> None:
-    first = site.target("first", own_max_concurrency=1)
+    first = site.target("first", max_concurrency_override=1)
 
     async def reserve(route: Route, prepared: PreparedRequest) -> None:
         assert site.pool.concurrency.in_use == {}
@@ -649,8 +649,8 @@ def test_a_full_target_sends_calls_on_and_then_away(site: Site, stream: bool) ->
     gate = site.server.gate()
     held = streams(gate, *HELLO) if stream else (lambda exchange: _after(gate, exchange))
     first, second = (
-        site.target("first", held, own_max_concurrency=1),
-        site.target("second", held, own_max_concurrency=1),
+        site.target("first", held, max_concurrency_override=1),
+        site.target("second", held, max_concurrency_override=1),
     )
     site.pool.concurrency._queue_seconds = 0.01
 
@@ -675,7 +675,7 @@ async def _after(gate: Any, exchange: Any) -> None:
 
 @both
 def test_a_call_that_is_cancelled_leaves_nothing_behind(site: Site, stream: bool) -> None:
-    first = site.target("first", stalls, own_max_concurrency=1)
+    first = site.target("first", stalls, max_concurrency_override=1)
 
     async def call() -> None:
         before = site.server.open_connections
@@ -694,7 +694,7 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(site: Site, stream: bool
 
 
 def test_a_stream_that_is_left_gives_its_place_back(site: Site) -> None:
-    first = site.target("first", begins_then(stalls), own_max_concurrency=1)
+    first = site.target("first", begins_then(stalls), max_concurrency_override=1)
 
     async def call() -> None:
         opened = await attempts.open_stream(

@@ -12,7 +12,7 @@ from native_api.routing.concurrency import ConcurrencyLimiter
 from tests.routing.target_pools import target
 
 FREE = target("p/free")
-TWO = target("p/two", own_max_concurrency=2)
+TWO = target("p/two", max_concurrency_override=2)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

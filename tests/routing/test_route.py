@@ -28,14 +28,14 @@ def built(models: dict[str, Any], **provider: Any) -> catalog.Catalog:
 
 def test_what_a_target_tells_wins_over_its_provider() -> None:
     provider = {
-        "TIMEOUT": {"CONNECT": 1, "TOTAL": 90},
+        "TIMEOUTS": {"CONNECT": 1, "TOTAL": 90},
         "RETRIES": 3,
         "MAX_CONCURRENCY": 8,
         "PRICE": {"INPUT": "1", "OUTPUT": "2"},
     }
     own = {
         **X,
-        "TIMEOUT": {"FIRST_TOKEN": 7},
+        "TIMEOUTS": {"FIRST_TOKEN": 7},
         "RETRIES": 0,
         "MAX_CONCURRENCY": 2,
         "PRICE": {"INPUT": "0.10", "CACHED": "0.01"},
@@ -53,12 +53,12 @@ def test_what_a_target_tells_wins_over_its_provider() -> None:
 
 
 def test_retries_are_the_sites_where_nobody_tells_any() -> None:
-    with override_settings(NATIVE_API={"ATTEMPTS": {"RETRIES": 4, "TOTAL": 9}}):
+    with override_settings(NATIVE_API={"ATTEMPTS": {"RETRIES": 4, "MAX": 9}}):
         snapshot = built({"m": {"TARGETS": [X]}})
     assert (
         snapshot.targets("m")[0].retries,
-        snapshot.attempt_limits.attempts,
-        snapshot.attempt_limits.seconds,
+        snapshot.attempt_limits.max_attempts,
+        snapshot.attempt_limits.start_within,
     ) == (4, 9, 120)
 
 
@@ -80,9 +80,11 @@ def test_fallbacks_are_followed_in_order_and_never_round() -> None:
         "wide": {"TARGETS": [X]},
     }
     snapshot = built(models)
-    assert [route.name for route in snapshot.after("a")] == ["b", "c", "d", "p/direct"]
-    assert [route.name for route in snapshot.after("a", for_longer=True)] == ["wide"]
-    assert list(snapshot.after("p/any")) == []
+    assert [route.name for route in snapshot.fallback_routes("a")] == ["b", "c", "d", "p/direct"]
+    assert [route.name for route in snapshot.fallback_routes("a", for_long_context=True)] == [
+        "wide"
+    ]
+    assert list(snapshot.fallback_routes("p/any")) == []
 
 
 def test_what_is_wrong_with_a_routes_options_leaves_it_its_targets() -> None:
@@ -104,9 +106,9 @@ def test_a_new_key_or_address_is_a_new_identity_that_shows_neither() -> None:
 def test_a_snapshot_remembers_a_bounded_number_of_direct_routes() -> None:
     snapshot = built({})
     assert snapshot.route("p/x") is snapshot.route("p/x")
-    for number in range(catalog.MOST_DIRECT + 10):
+    for number in range(catalog.MAX_DIRECT_ROUTES + 10):
         snapshot.route(f"p/{number}")
-    assert len(snapshot._direct) == catalog.MOST_DIRECT
+    assert len(snapshot._direct) == catalog.MAX_DIRECT_ROUTES
     with pytest.raises(ModelNotFound):
         snapshot.route("q/x")
 
@@ -130,8 +132,7 @@ def test_rows_say_all_that_settings_say() -> None:
         route=route,
         provider="p",
         model="x",
-        timeout=30,
-        timeouts={"CONNECT": 2},
+        timeouts={"CONNECT": 2, "TOTAL": 30},
         retries=2,
         max_concurrency=1,
         price={"INPUT": "1"},
@@ -233,13 +234,13 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
         ([], {}, "no usable target"),
         ([{"provider": "gone"}], {}, "no usable provider &#x27;gone&#x27;"),
         ([{"price": '{"INPUT": 0.5}'}], {}, "is not a valid price"),
-        ([{"timeouts": "[5]"}], {}, "timeouts must be positive seconds"),
-        ([{"timeout": "9", "timeouts": '{"READ": 5}'}], {}, "timeouts must be positive seconds"),
+        ([{"timeouts": "[5]"}], {}, "TIMEOUTS must be a dictionary"),
+        ([{"timeouts": '{"READ": 5}'}], {}, "unknown member &#x27;READ&#x27; of TIMEOUTS"),
         ([{}], {"strategy": "best"}, "not one of the available choices"),
         ([{}], {"hedge": "soon"}, "is neither seconds nor"),
         ([{}], {"fallbacks": "gone"}, "there is no model &#x27;gone&#x27;"),
-        ([{}], {"fallbacks": "m"}, "the fallbacks form a cycle: m &gt; m"),
-        ([{}], {"fallbacks": "n"}, "the fallbacks form a cycle: m &gt; n &gt; m"),
+        ([{}], {"fallbacks": "m"}, "fallbacks form a cycle: m &gt; m"),
+        ([{}], {"fallbacks": "n"}, "fallbacks form a cycle: m &gt; n &gt; m"),
     ],
 )
 def test_the_admin_says_what_is_wrong_with_a_route(

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import pytest
 from google.auth import jwt
 
-from native_api.catalog import catalog
+from native_api.catalog.providers import build_provider
 from native_api.exceptions import ProviderUnusable, UpstreamError, UpstreamTimeout
 from native_api.models import Provider as ProviderRow
 from native_api.types import Provider, Secret, UpstreamRequest
@@ -404,7 +404,7 @@ def definition(auth: str, url: str, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("auth", "url"), VENDORS)
 def test_the_machines_identity_may_go_to_hosts_of_the_vendor(auth: str, url: str) -> None:
-    assert methods.may_send_identity(catalog.provider_of("p", definition(auth, url)), url)
+    assert methods.may_send_identity(build_provider("p", definition(auth, url)), url)
 
 
 @pytest.mark.parametrize(("auth", "url"), OTHERS)
@@ -417,7 +417,7 @@ def test_the_machines_identity_goes_nowhere_else(
         ValueError,
         match=r"no API_KEY, and the machine's identity is not sent|in the base URL is a secret",
     ):
-        catalog.provider_of("p", definition(auth, url))
+        build_provider("p", definition(auth, url))
     asked: list[Any] = []
 
     async def authorizer(*arguments: Any) -> dict[str, str]:
@@ -435,20 +435,20 @@ def test_the_machines_identity_goes_nowhere_else(
 @pytest.mark.parametrize("auth", methods.VENDOR_HOSTS)
 def test_the_settings_may_name_other_hosts_for_it_and_rows_may_not(auth: str) -> None:
     url = "http://proxy.internal/v1"
-    named = catalog.provider_of(
+    named = build_provider(
         "p", definition(auth, url, IDENTITY_HOSTS=["proxy.internal"], OPTIONS={"scope": "s"})
     )
     assert methods.may_send_identity(named, url)
     assert "IDENTITY_HOSTS" not in ProviderRow().definition()
     with pytest.raises(ValueError, match="IDENTITY_HOSTS must be a list of hosts"):
-        catalog.provider_of("p", definition(auth, url, IDENTITY_HOSTS="proxy.internal"))
+        build_provider("p", definition(auth, url, IDENTITY_HOSTS="proxy.internal"))
 
 
 @pytest.mark.parametrize("option", ["scope", "authority"])
 @pytest.mark.parametrize("auth", ["google", "azure"])
 def test_what_the_identity_is_good_for_is_no_choice_of_the_provider(auth: str, option: str) -> None:
     with pytest.raises(ValueError, match=rf"OPTIONS\['{option}'\] needs an API_KEY"):
-        catalog.provider_of(
+        build_provider(
             "p",
             definition(
                 auth, dict(VENDORS)[auth], OPTIONS={option: "https://graph.microsoft.com/.default"}

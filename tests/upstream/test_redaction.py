@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from django.views.debug import ExceptionReporter
 
-from native_api.catalog import catalog
+from native_api.catalog.providers import build_provider
 from native_api.dialects import DIALECTS
 from native_api.exceptions import MAX_PROVIDER_MESSAGE, UpstreamError
 from native_api.types import Provider, Secret, Target, UpstreamRequest
@@ -331,7 +331,7 @@ def with_keys_in_frames(auth: str, address: str) -> Provider:
         "AUTH": auth,
         "HEADERS": {"x-second": f"{IN_FRAMES}2"},
     }
-    return catalog.provider_of("up", {"DIALECT": "openai", **definition})
+    return build_provider("up", {"DIALECT": "openai", **definition})
 
 
 @pytest.mark.parametrize("auth", ["bearer", "x-api-key", "aws"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from native_api.catalog.catalog import provider_of
 from native_api.catalog.presets import PRESETS
+from native_api.catalog.providers import build_provider
 from native_api.types import Target, Usage
 
 OPTIONS = {
@@ -68,4 +68,4 @@ def make_target(preset: str, model: str, target_price: Any = None, **definition:
     settings = {"PRESET": preset, "OPTIONS": options, "API_KEY": key, **definition}
     if row.auth == "google":
         settings = {**settings, "AUTH": "bearer"}
-    return Target(provider_of("p", settings), model, price=target_price)
+    return Target(build_provider("p", settings), model, price=target_price)

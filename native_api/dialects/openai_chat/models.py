@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
 
-from native_api.types import empty
+from native_api.types import empty_mapping
 
 Reasoning = Literal["always", "on", "off", "never"]
 """Whether a model reasons. `on` and `off`: if no effort is asked for; these models take `none`."""
@@ -51,7 +51,7 @@ class Family:
     refused: frozenset[str] = NO_FIELDS
     refused_while_reasoning: frozenset[str] = NO_FIELDS
     max_tokens_field: str = ""
-    roles: Mapping[str, str] = field(default_factory=empty)
+    roles: Mapping[str, str] = field(default_factory=empty_mapping)
 
     def reasons(self, effort: str | None) -> bool:
         if self.reasoning in ("always", "never"):

@@ -1,5 +1,5 @@
-"""API keys from the command line. `create` and `rotate` print the key, and nothing else, on
-stdout."""
+"""`manage.py native_key`: API keys on the command line. `create` and `rotate` print the key, and
+nothing else, on stdout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from native_api.management.tables import table
 from native_api.models import ApiKey
 
 COLUMNS: Final = ("PREFIX", "NAME", "OWNER", "CREATED", "LAST USED", "STATE")
-OPTIONS: Final = {"allowed_models": "models", "expires_at": "expires"}
+OPTION_NAMES: Final = {
+    "allowed_models": "models",
+    "expires_at": "expires",
+    "throttle_rate": "throttle-rate",
+}
+"""Field of ApiKey -> option of the command."""
+
 UNITS: Final = {"d": "days", "h": "hours"}
 
 
@@ -30,35 +36,41 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         create = actions.add_parser(
-            "create", help="Make a key and print it. It cannot be shown again."
+            "create", help="Create a key and print it. It cannot be shown again."
         )
         create.add_argument("username")
         create.add_argument("--name", required=True, help="What the key is for.")
         create.add_argument(
-            "--expires", help="In how many days (90d) or hours (12h), or an ISO date or time."
+            "--expires",
+            help="When the key ends: a number of days (90d) or hours (12h), or an ISO date or time.",
         )
         create.add_argument(
             "--models",
             default="",
-            help="Comma-separated patterns of the models it may use, such as gpt-4o*; all by default.",
+            help="Comma-separated patterns of the models that the key may use, such as gpt-4o*; "
+            "all by default.",
         )
         create.add_argument(
-            "--rate", default="", help="Requests, such as 60/m; the site's rate by default."
+            "--throttle-rate",
+            default="",
+            help="Requests that the key may make, such as 60/m; the site's rate by default.",
         )
-        actions.add_parser("list", help="Show the keys.").add_argument(
-            "--user", help="Only this user's."
+        actions.add_parser("list", help="List the keys.").add_argument(
+            "--user", help="Only the keys of this user."
         )
         revoke = actions.add_parser(
-            "revoke", help="End a key for good, everywhere within 5 seconds."
+            "revoke", help="End a key permanently. Every process refuses it within 5 seconds."
         )
         rotate = actions.add_parser(
             "rotate",
-            help="Give a key a new text and prefix, and print the text. The old one stops working within 5 seconds; all else stays.",
+            help="Replace a key's text and prefix, and print the new text. The old text stops "
+            "working within 5 seconds; everything else stays the same.",
         )
         for action in (revoke, rotate):
             action.add_argument(
                 "prefix",
-                help="The beginning of the key, as 'list' shows it. A part will do if only one key begins so.",
+                help="The beginning of the key, as 'list' shows it. A part of it is enough if only "
+                "one key starts with it.",
             )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -71,51 +83,51 @@ class Command(BaseCommand):
         actions[options["action"]](options)
 
     def _create(self, options: dict[str, Any]) -> None:
-        owner = _user(options["username"])
+        owner = _find_user(options["username"])
         try:
             _, text = keys.create_key(
                 owner,
                 options["name"].strip(),
-                expires_at=_moment(options["expires"]),
+                expires_at=_parse_expiry(options["expires"]),
                 allowed_models=[
                     pattern.strip() for pattern in options["models"].split(",") if pattern.strip()
                 ],
-                rate=options["rate"],
+                throttle_rate=options["throttle_rate"],
             )
         except ValidationError as error:
-            problems = [
-                f"--{OPTIONS.get(field, field)}: {' '.join(texts)}"
+            messages = [
+                f"--{OPTION_NAMES.get(field, field)}: {' '.join(texts)}"
                 for field, texts in error.message_dict.items()
             ]
-            raise CommandError(" ".join(problems)) from None
+            raise CommandError(" ".join(messages)) from None
         self.stdout.write(text)
         if not owner.is_active:
             self.stderr.write(
-                f"{owner.get_username()} is not active: the key is refused until that changes."
+                f"{owner.get_username()} is not active. The key is refused until the user is."
             )
 
     def _list(self, options: dict[str, Any]) -> None:
-        found = ApiKey.objects.select_related("owner")
+        rows = ApiKey.objects.select_related("owner")
         if options["user"]:
-            found = found.filter(owner=_user(options["user"]))
-        for line in table([COLUMNS, *(_row(key) for key in found)]):
+            rows = rows.filter(owner=_find_user(options["user"]))
+        for line in table([COLUMNS, *(_row(key) for key in rows)]):
             self.stdout.write(line)
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        key = _key(options["prefix"])
-        ended = keys.revoke(key)
+        key = _find_key(options["prefix"])
+        has_ended = keys.revoke(key)
         self.stderr.write(
-            f"{key.prefix} is revoked." if ended else f"{key.prefix} was revoked already."
+            f"{key.prefix} is revoked." if has_ended else f"{key.prefix} was already revoked."
         )
 
     def _rotate(self, options: dict[str, Any]) -> None:
-        key = _key(options["prefix"])
-        former = key.prefix
+        key = _find_key(options["prefix"])
+        old_prefix = key.prefix
         try:
             self.stdout.write(keys.rotate(key))
         except keys.KeyEnded as error:
             raise CommandError(str(error)) from None
-        self.stderr.write(f"{former} is now {key.prefix}.")
+        self.stderr.write(f"{old_prefix} is now {key.prefix}.")
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:
@@ -123,52 +135,51 @@ def _row(key: ApiKey) -> tuple[str, ...]:
         key.prefix,
         key.name,
         key.owner.get_username(),
-        _day(key.created_at),
-        _day(key.last_used_at),
+        _format_moment(key.created_at),
+        _format_moment(key.last_used_at),
         key.state,
     )
 
 
-def _day(moment: datetime | None) -> str:
+def _format_moment(moment: datetime | None) -> str:
     if moment is None:
         return "never"
     return f"{timezone.localtime(moment) if timezone.is_aware(moment) else moment:%Y-%m-%d %H:%M}"
 
 
-def _user(username: str) -> Any:
+def _find_user(username: str) -> Any:
     users = get_user_model()
-    found = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
-    if found is None:
+    user = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
+    if user is None:
         raise CommandError(f"There is no user {username!r}.")
-    return found
+    return user
 
 
-def _key(beginning: str) -> ApiKey:
-    """The key that begins so. A whole key may be given, as by someone who wants a leaked one
-    ended."""
+def _find_key(beginning: str) -> ApiKey:
+    """The key that starts with `beginning`, which may also be a whole key, such as a leaked one that
+    has to be revoked."""
     prefix = beginning.strip()[: keys.PREFIX_LENGTH]
-    found = list(ApiKey.objects.filter(prefix__startswith=prefix)[:2]) if prefix else []
-    if len(found) != 1:
-        raise CommandError(
-            f"{prefix!r} begins {'several keys' if found else 'no key'}. 'native_key list' shows the prefixes."
-        )
-    return found[0]
+    matches = list(ApiKey.objects.filter(prefix__startswith=prefix)[:2]) if prefix else []
+    if len(matches) == 1:
+        return matches[0]
+    subject = "More than one key starts" if matches else "No key starts"
+    raise CommandError(f"{subject} with {prefix!r}. 'native_key list' shows the prefixes.")
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_expiry(text: str | None) -> datetime | None:
     if not text:
         return None
-    moment = _written(text)
+    moment = _parse_moment(text)
     if moment is None:
         raise CommandError(
-            f"{text!r} is not a time. Write it as 90d, 12h, 2030-01-31 or 2030-01-31T12:00:00Z."
+            f"{text!r} is not a valid time. Write it as 90d, 12h, 2030-01-31 or 2030-01-31T12:00:00Z."
         )
     if moment <= timezone.now():
         raise CommandError(f"{text!r} is in the past.")
     return moment
 
 
-def _written(text: str) -> datetime | None:
+def _parse_moment(text: str) -> datetime | None:
     try:
         if match := re.fullmatch(r"([0-9]+)([dh])", text):
             return timezone.now() + timedelta(**{UNITS[match[2]]: int(match[1])})

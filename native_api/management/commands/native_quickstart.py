@@ -29,7 +29,7 @@ from django.urls import NoReverseMatch, reverse
 
 from native_api.access.keys import create_key
 from native_api.catalog import catalog
-from native_api.catalog.presets import PRESETS, Preset, found_in
+from native_api.catalog.presets import PRESETS, Preset, providers_from_environment
 from native_api.conf import native_settings
 from native_api.management import private_files
 from native_api.models import ApiKey, ModelRoute, Provider, Target
@@ -108,7 +108,7 @@ class Command(BaseCommand):
         return create_key(admin, KEY_NAME)[1]
 
     def _providers(self) -> None:
-        for name, told in found_in(os.environ).items():
+        for name, told in providers_from_environment(os.environ).items():
             self._register(
                 PRESETS[name], **{setting.lower(): value for setting, value in told.items()}
             )

@@ -1,0 +1,113 @@
+"""How the vendors of OpenAI's Chat Completions differ from OpenAI. The rows of `presets` refer to
+these values by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from native_api.types import Quirks
+
+DEVELOPER_AS_SYSTEM: Final = {"developer": "system"}
+"""Most compatible servers do not know the developer role, OpenAI's newer name for system."""
+
+OPENAI_ONLY: Final = frozenset({"tools.custom", "tool_choice.allowed_tools"})
+"""Features that no other vendor is known to support."""
+
+ACCOUNT_FIELDS: Final = frozenset({"metadata", "safety_identifier", "service_tier", "store"})
+AUDIO_FIELDS: Final = frozenset({"audio", "modalities"})
+LOGPROB_FIELDS: Final = frozenset({"logit_bias", "logprobs", "top_logprobs"})
+
+# --- quirks that several vendors share -------------------------------------------------------------
+
+OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens")
+COMPATIBLE: Final = Quirks(
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY
+)
+EITHER_TOKEN_LIMIT: Final = Quirks(roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY)
+"""Some of the vendor's models take the output limit under its old name and others under its new
+one, so it is sent under the name that the client used."""
+
+REASONING_CONTENT: Final = Quirks(
+    max_tokens_field="max_tokens",
+    roles=DEVELOPER_AS_SYSTEM,
+    unsupported=OPENAI_ONLY,
+    reasoning_field="reasoning_content",
+)
+REASONING_TEXT: Final = Quirks(
+    max_tokens_field="max_tokens",
+    roles=DEVELOPER_AS_SYSTEM,
+    unsupported=OPENAI_ONLY,
+    reasoning_field="reasoning",
+)
+
+# --- quirks of one vendor --------------------------------------------------------------------------
+
+CEREBRAS: Final = Quirks(
+    max_tokens_field="max_completion_tokens", roles=DEVELOPER_AS_SYSTEM,
+    reasoning_field="reasoning",
+    unsupported=OPENAI_ONLY | {
+        "frequency_penalty", "presence_penalty", "logit_bias", "messages.name",
+    },
+)  # fmt: skip
+DEEPSEEK: Final = Quirks(
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
+    thinking="thinking", text_parts=False,
+    unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | AUDIO_FIELDS | {
+        "logit_bias", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
+        "response_format.json_schema", "seed", "user", "verbosity", "web_search_options",
+    },
+)  # fmt: skip
+GROQ: Final = Quirks(
+    roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning",
+    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
+        "messages.name", "metadata", "n", "prediction", "prompt_cache_key", "safety_identifier",
+        "store", "verbosity", "web_search_options",
+    },
+)  # fmt: skip
+MISTRAL: Final = Quirks(
+    # It answers 422 to unknown fields, and sends usage with the last chunk without being asked.
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, renamed={"seed": "random_seed"},
+    stream_usage=False, reasoning_field="thinking", file_part="document_url", call_id_length=9,
+    user_after_tools=False,
+    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
+        "messages.name", "messages.refusal", "safety_identifier", "service_tier", "store", "user",
+        "verbosity", "web_search_options",
+    },
+)  # fmt: skip
+MOONSHOT: Final = Quirks(
+    roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content", thinking="thinking",
+    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | {"tool_choice.required"},
+)  # fmt: skip
+OPENROUTER: Final = Quirks(
+    max_tokens_field="max_tokens", reasoning_field="reasoning", unsupported=OPENAI_ONLY,
+    extensions=frozenset({
+        "reasoning_details", "annotations", "cache_control", "file_url", "images",
+    }),
+)  # fmt: skip
+PERPLEXITY: Final = Quirks(
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="think_tags",
+    file_part="file_url", stream_usage=False,
+    unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
+        "messages.name", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
+        "response_format.json_object", "seed", "tool_choice", "tools", "user", "verbosity",
+    },
+)  # fmt: skip
+QWEN: Final = Quirks(
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
+    thinking="enable_thinking", unsupported=OPENAI_ONLY, extensions=frozenset({"cache_control"}),
+)  # fmt: skip
+XAI: Final = Quirks(
+    roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
+    unsupported=OPENAI_ONLY | AUDIO_FIELDS | {
+        "logit_bias", "metadata", "prediction", "store", "verbosity",
+    },
+)  # fmt: skip
+ZAI: Final = Quirks(
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
+    thinking="thinking", file_part="file_url", renamed={"user": "user_id"},
+    unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
+        "frequency_penalty", "n", "parallel_tool_calls", "prediction", "presence_penalty",
+        "prompt_cache_key", "response_format.json_schema", "seed", "tool_choice.function",
+        "tool_choice.none", "tool_choice.required", "verbosity", "web_search_options",
+    },
+)  # fmt: skip
