@@ -25,7 +25,7 @@ from native_api.dialects import DIALECTS
 from native_api.types import ChatRequest, Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
 from tests.scripted_provider import HELLO
-from tests.test_recordings import FOLDER, stream_of, target_of
+from tests.test_recordings import FOLDER, build_target, read_stream
 
 REQUEST_LIMIT = 1000.0
 CHUNK_LIMIT = 30.0
@@ -151,9 +151,9 @@ def chunk_cost(name: str, seconds: float) -> tuple[Cost, str]:
     """The cost of a chunk in the slowest of the dialect's recorded streams, and that stream's
     name."""
     streams = {
-        case_name: stream_of(case)
+        case_name: read_stream(case)
         for case_name, case in cases(name).items()
-        if "expected" in case and stream_of(case)
+        if "expected" in case and read_stream(case)
     }
     if name == "openai" and not streams:
         streams = {"hello": b"".join(HELLO)}
@@ -198,7 +198,7 @@ def cases(name: str) -> dict[str, Any]:
 
 def target_for(name: str) -> Target:
     """The provider and model that the dialect's recordings use most."""
-    targets = [target_of(case) for case in cases(name).values() if "request" in case]
+    targets = [build_target(case) for case in cases(name).values() if "request" in case]
     if not targets:
         return Target(Provider("p", name, "https://api.example/v1"), "m")
     models = [target.model for target in targets]

@@ -13,7 +13,7 @@ from typing import Any
 
 
 @dataclass
-class Said:
+class ReplyContent:
     """Texts, (name, arguments) and ids of calls, reasoning texts, whatever else must be found
     again, and token counts."""
 
@@ -28,7 +28,7 @@ class Said:
     reasoning_tokens: int | None = None
 
 
-def parsed(arguments: Any) -> Any:
+def parse_arguments(arguments: Any) -> Any:
     """Arguments as a value where they are JSON, else the text."""
     if not isinstance(arguments, str):
         return arguments
@@ -38,20 +38,20 @@ def parsed(arguments: Any) -> Any:
         return arguments
 
 
-def strings(value: Any) -> Iterator[str]:
+def iterate_strings(value: Any) -> Iterator[str]:
     """Every string in a value, the JSON in strings too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from strings(item)
+            yield from iterate_strings(item)
     elif isinstance(value, list):
         for item in value:
-            yield from strings(item)
+            yield from iterate_strings(item)
 
 
-def anthropic(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_anthropic(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     for block in body["content"]:
         if block["type"] == "text":
             said.texts.append(block["text"])
@@ -63,7 +63,7 @@ def anthropic(body: dict[str, Any]) -> Said:
         elif block["type"] == "redacted_thinking":
             said.signatures.append(block["data"])
         else:
-            said.signatures += [text for text in strings(block) if len(text) > 3]
+            said.signatures += [text for text in iterate_strings(block) if len(text) > 3]
     usage = body["usage"]
     cache = (usage.get("cache_creation_input_tokens") or 0) + (
         usage.get("cache_read_input_tokens") or 0
@@ -75,8 +75,8 @@ def anthropic(body: dict[str, Any]) -> Said:
     return said
 
 
-def openai(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_openai(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     for choice in body["choices"]:
         message = choice["message"]
         content = message.get("content") or ""
@@ -86,12 +86,14 @@ def openai(body: dict[str, Any]) -> Said:
             elif part["type"] == "text":
                 said.texts.append(part["text"])
             else:
-                said.signatures += strings(part)
+                said.signatures += iterate_strings(part)
         said.thoughts += [
             text for text in (message.get("reasoning_content"), message.get("reasoning")) if text
         ]
         for call in message.get("tool_calls") or ():
-            said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
+            said.calls.append(
+                (call["function"]["name"], parse_arguments(call["function"]["arguments"]))
+            )
             said.ids.append(call["id"])
         for name in (
             "reasoning_details",
@@ -101,12 +103,12 @@ def openai(body: dict[str, Any]) -> Said:
             "executed_tools",
             "refusal",
         ):
-            said.signatures += strings(message.get(name))
-        said.signatures += strings((choice.get("logprobs") or {}).get("content"))
+            said.signatures += iterate_strings(message.get(name))
+        said.signatures += iterate_strings((choice.get("logprobs") or {}).get("content"))
     said.signatures += [
         text
         for name in ("provider", "citations", "search_results", "moderation")
-        for text in strings(body.get(name))
+        for text in iterate_strings(body.get(name))
     ]
     usage = body.get("usage") or {}
     said.prompt_tokens, said.completion_tokens = (
@@ -123,18 +125,21 @@ def openai(body: dict[str, Any]) -> Said:
     return said
 
 
-def openai_responses(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_openai_responses(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     for item in body["output"]:
         if item["type"] == "message":
             for part in item["content"]:
                 said.texts += [part[name] for name in ("text", "refusal") if name in part]
-                said.signatures += strings(part.get("annotations"))
-                said.signatures += strings(part.get("logprobs"))
+                said.signatures += iterate_strings(part.get("annotations"))
+                said.signatures += iterate_strings(part.get("logprobs"))
             said.signatures += [item["phase"]] if item.get("phase") else []
         elif item["type"] in ("function_call", "custom_tool_call"):
             said.calls.append(
-                (item["name"], parsed(item["arguments"] if "arguments" in item else item["input"]))
+                (
+                    item["name"],
+                    parse_arguments(item["arguments"] if "arguments" in item else item["input"]),
+                )
             )
             said.ids.append(item["call_id"])
             said.signatures += [item["namespace"]] if item.get("namespace") else []
@@ -146,7 +151,7 @@ def openai_responses(body: dict[str, Any]) -> Said:
                 item[name] for name in ("id", "encrypted_content") if item.get(name)
             ]
         else:
-            said.signatures += strings(item)
+            said.signatures += iterate_strings(item)
     usage = body.get("usage") or {}
     said.prompt_tokens, said.completion_tokens = (
         usage.get("input_tokens"),
@@ -157,8 +162,8 @@ def openai_responses(body: dict[str, Any]) -> Said:
     return said
 
 
-def gemini(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_gemini(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     for part in [
         part
         for candidate in body["candidates"]
@@ -171,11 +176,11 @@ def gemini(body: dict[str, Any]) -> Said:
                 (part["functionCall"]["name"], part["functionCall"].get("args") or {})
             )
         else:
-            said.signatures += [text for text in strings(part) if len(text) > 3]
+            said.signatures += [text for text in iterate_strings(part) if len(text) > 3]
         said.signatures += [part["thoughtSignature"]] if "thoughtSignature" in part else []
     for candidate in body["candidates"]:
         said.signatures += [
-            text for text in strings(candidate.get("groundingMetadata")) if len(text) > 3
+            text for text in iterate_strings(candidate.get("groundingMetadata")) if len(text) > 3
         ]
     usage = body["usageMetadata"]
     said.prompt_tokens = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
@@ -185,8 +190,8 @@ def gemini(body: dict[str, Any]) -> Said:
     return said
 
 
-def bedrock(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_bedrock(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     for block in body["output"]["message"]["content"]:
         reasoning = block.get("reasoningContent", {})
         if "text" in block:
@@ -205,13 +210,15 @@ def bedrock(body: dict[str, Any]) -> Said:
                 "".join(piece["text"] for piece in block["citationsContent"]["content"])
             )
             said.signatures += [
-                text for text in strings(block["citationsContent"]["citations"]) if len(text) > 3
+                text
+                for text in iterate_strings(block["citationsContent"]["citations"])
+                if len(text) > 3
             ]
         else:
-            said.signatures += [text for text in strings(block) if len(text) > 3]
+            said.signatures += [text for text in iterate_strings(block) if len(text) > 3]
     said.signatures += [
         text
-        for text in strings([body.get("trace"), body.get("additionalModelResponseFields")])
+        for text in iterate_strings([body.get("trace"), body.get("additionalModelResponseFields")])
         if len(text) > 3
     ]
     usage = body["usage"]
@@ -220,8 +227,8 @@ def bedrock(body: dict[str, Any]) -> Said:
     return said
 
 
-def cohere(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_cohere(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     message = body["message"]
     for block in message.get("content") or ():
         if block["type"] == "text":
@@ -230,16 +237,18 @@ def cohere(body: dict[str, Any]) -> Said:
             said.thoughts.append(block["thinking"])
             said.signatures.append(block["thinking"])
         else:
-            said.signatures += [text for text in strings(block) if len(text) > 3]
+            said.signatures += [text for text in iterate_strings(block) if len(text) > 3]
     if message.get("tool_plan"):
         said.thoughts.append(message["tool_plan"])
         said.signatures.append(message["tool_plan"])
     for call in message.get("tool_calls") or ():
-        said.calls.append((call["function"]["name"], parsed(call["function"]["arguments"])))
+        said.calls.append(
+            (call["function"]["name"], parse_arguments(call["function"]["arguments"]))
+        )
     said.signatures += [
         text
         for citation in message.get("citations") or ()
-        for text in strings(citation["sources"])
+        for text in iterate_strings(citation["sources"])
         if len(text) > 3
     ]
     counts = body["usage"].get("tokens") or body["usage"]["billed_units"]
@@ -247,8 +256,8 @@ def cohere(body: dict[str, Any]) -> Said:
     return said
 
 
-def ollama(body: dict[str, Any]) -> Said:
-    said = Said()
+def read_ollama(body: dict[str, Any]) -> ReplyContent:
+    said = ReplyContent()
     message = body["message"]
     said.texts += [message["content"]] if message.get("content") else []
     said.thoughts += [message["thinking"]] if message.get("thinking") else []
@@ -268,7 +277,7 @@ def _image_type(data: str) -> str:
     return "image/jpeg" if data.startswith("/9j/") else "image/png"
 
 
-def openai_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
+def fold_openai_stream(events: list[dict[str, Any]]) -> dict[str, Any]:
     """The reply that the chunks of one choice mean, put together without the dialect's help."""
     deltas = [choice["delta"] for event in events for choice in event["choices"]]
     calls: dict[int, dict[str, Any]] = {}
@@ -299,7 +308,7 @@ def openai_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
     return {"choices": [{"message": message}], "usage": usages[-1] if usages else {}}
 
 
-def openai_responses_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
+def fold_openai_responses_stream(events: list[dict[str, Any]]) -> dict[str, Any]:
     """The final response, with the items as they were done: their encrypted content is the one to
     send back."""
     final: dict[str, Any] = events[-1]["response"]
@@ -314,20 +323,20 @@ def openai_responses_streamed(events: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-STREAMED = {"openai": openai_streamed, "openai_responses": openai_responses_streamed}
+STREAMED = {"openai": fold_openai_stream, "openai_responses": fold_openai_responses_stream}
 
 COLLECTORS = {
-    "anthropic": anthropic,
-    "openai": openai,
-    "openai_responses": openai_responses,
-    "gemini": gemini,
-    "bedrock": bedrock,
-    "cohere": cohere,
-    "ollama": ollama,
+    "anthropic": read_anthropic,
+    "openai": read_openai,
+    "openai_responses": read_openai_responses,
+    "gemini": read_gemini,
+    "bedrock": read_bedrock,
+    "cohere": read_cohere,
+    "ollama": read_ollama,
 }
 
 
-def check_nothing_is_lost(said: Said, reply: Any) -> None:
+def check_nothing_is_lost(said: ReplyContent, reply: Any) -> None:
     """Fails naming what is not in the unified reply."""
     messages = [choice["message"] for choice in reply["choices"]]
     spoken = "".join(
@@ -336,25 +345,25 @@ def check_nothing_is_lost(said: Said, reply: Any) -> None:
     for text in said.texts:
         assert text in spoken, f"text lost: {text[:80]!r}"
     calls = [call for message in messages for call in message.get("tool_calls") or ()]
-    assert [called(call) for call in calls] == said.calls
+    assert [read_calls(call) for call in calls] == said.calls
     if said.ids:
         assert [call["id"] for call in calls] == said.ids
     reasoning = "".join(message.get("reasoning_content") or "" for message in messages)
     for thought in said.thoughts:
         assert thought in reasoning, f"reasoning lost: {thought[:80]!r}"
-    kept = set(strings(reply))
+    kept = set(iterate_strings(reply))
     for signature in said.signatures:
         assert signature in kept, f"signature lost: {signature[:40]!r}"
     check_counts(said, reply.get("usage") or {})
 
 
-def called(call: dict[str, Any]) -> tuple[str, Any]:
+def read_calls(call: dict[str, Any]) -> tuple[str, Any]:
     if call["type"] == "custom":
-        return call["custom"]["name"], parsed(call["custom"]["input"])
-    return call["function"]["name"], parsed(call["function"]["arguments"])
+        return call["custom"]["name"], parse_arguments(call["custom"]["input"])
+    return call["function"]["name"], parse_arguments(call["function"]["arguments"])
 
 
-def check_counts(said: Said, usage: dict[str, Any]) -> None:
+def check_counts(said: ReplyContent, usage: dict[str, Any]) -> None:
     if said.prompt_tokens is not None:
         assert (usage["prompt_tokens"], usage["completion_tokens"]) == (
             said.prompt_tokens,

@@ -20,10 +20,10 @@ OWNED = frozenset({"usage", "background"})
 """What the gateway owns: callers of a site cannot set it."""
 
 
-# --- Chat Completions ---------------------------------------------------------------------------------------
+# --- Chat Completions -----------------------------------------------------------------------------
 
 
-def unified_chat(body: dict[str, Any], provider: str) -> dict[str, Any]:
+def read_chat_request(body: dict[str, Any], provider: str) -> dict[str, Any]:
     chat: dict[str, Any] = {"model": "x"}
     options: dict[str, Any] = {}
     for name, value in deepcopy(body).items():
@@ -33,7 +33,7 @@ def unified_chat(body: dict[str, Any], provider: str) -> dict[str, Any]:
             chat[name] = "required"
         elif name == "messages":
             chat[name] = [
-                chat_message(message)
+                read_chat_message(message)
                 for message in value
                 if message.get("content") != [{"text": "OK", "type": "text"}]
             ]
@@ -51,20 +51,20 @@ def _is_foreign(name: str, value: Any) -> bool:
     return name == "tools" and any(tool.get("type", "function") != "function" for tool in value)
 
 
-def chat_message(message: dict[str, Any]) -> dict[str, Any]:
+def read_chat_message(message: dict[str, Any]) -> dict[str, Any]:
     told = {
         name: value for name, value in message.items() if value is not None and name != "prefix"
     }
     if "reasoning" in told:
         told["reasoning_content"] = told.pop("reasoning")
     if isinstance(told.get("content"), list):
-        told["content"] = [chat_part(part) for part in told["content"]] or None
+        told["content"] = [read_chat_part(part) for part in told["content"]] or None
     for call in told.get("tool_calls", ()):
         call.pop("index", None)
     return told
 
 
-def chat_part(part: dict[str, Any]) -> dict[str, Any]:
+def read_chat_part(part: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in part.items() if value is not None}
     if told.pop("prompt_cache_breakpoint", None):
         told["cache_control"] = {"type": "ephemeral"}
@@ -75,15 +75,15 @@ def chat_part(part: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-# --- Responses ----------------------------------------------------------------------------------------------
+# --- Responses ------------------------------------------------------------------------------------
 
 
-def unified_responses(body: dict[str, Any], provider: str) -> dict[str, Any]:
+def read_responses_request(body: dict[str, Any], provider: str) -> dict[str, Any]:
     chat: dict[str, Any] = {"model": "x"}
     options: dict[str, Any] = {}
     for name, value in deepcopy(body).items():
         if name == "input":
-            chat["messages"] = Turns(value).messages
+            chat["messages"] = InputReader(value).messages
         elif name == "tools":
             chat[name] = [_nested(tool) for tool in value if _is_plain(tool)]
             options[name] = [tool for tool in value if not _is_plain(tool)]
@@ -139,7 +139,7 @@ def _format(text: dict[str, Any]) -> dict[str, Any]:
     return {"response_format": wanted, "verbosity": text.get("verbosity")}
 
 
-class Turns:
+class InputReader:
     """The items of an `input` as messages: what the model said in one go is one message."""
 
     def __init__(self, items: Any) -> None:
@@ -254,10 +254,10 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-# --- what two bodies have in common ---------------------------------------------------------------------------
+# --- what two bodies have in common ---------------------------------------------------------------
 
 
-def essence(body: dict[str, Any]) -> Any:
+def normalize_body(body: dict[str, Any]) -> Any:
     """A body without what means the same: defaults, nulls, ids of items that are sent whole, lists
     of texts."""
     told = {

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def wire_of(recording: dict[str, Any]) -> str:
+def find_wire(recording: dict[str, Any]) -> str:
     path = recording["path"].partition("?")[0]
     endings = {
         "/messages": "anthropic",
@@ -44,33 +44,33 @@ def wire_of(recording: dict[str, Any]) -> str:
 
 
 def recordings(stream: bool, error: bool = False) -> list[Any]:
-    return list(chosen(stream, error))
+    return list(select_recordings(stream, error))
 
 
-def chosen(stream: bool, error: bool) -> Iterable[Any]:
+def select_recordings(stream: bool, error: bool) -> Iterable[Any]:
     for path in FILES:
         recording = json.loads(path.read_text())
         failed = recording["status"] >= 400
         if (
             failed == error
             and (error or ("body" not in recording) == stream)
-            and wire_of(recording) in DIALECTS
+            and find_wire(recording) in DIALECTS
         ):
             yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
 
 
-def target_for(recording: dict[str, Any]) -> Target:
+def build_target(recording: dict[str, Any]) -> Target:
     return Target(
-        Provider("p", wire_of(recording), "https://api.example/v1", quirks=Quirks()),
+        Provider("p", find_wire(recording), "https://api.example/v1", quirks=Quirks()),
         recording["request"].get("model") or "m",
     )
 
 
 @pytest.mark.parametrize("recording", recordings(stream=False))
 def test_a_complete_reply_loses_nothing(recording: dict[str, Any]) -> None:
-    wire = wire_of(recording)
+    wire = find_wire(recording)
     expected = COLLECTORS[wire](json.loads(json.dumps(recording["body"])))
-    reply = DIALECTS[wire].response(recording["body"], target_for(recording))
+    reply = DIALECTS[wire].response(recording["body"], build_target(recording))
     check_nothing_is_lost(expected, reply)
     assert all(
         choice["finish_reason"] in ("stop", "length", "tool_calls", "content_filter")
@@ -79,48 +79,50 @@ def test_a_complete_reply_loses_nothing(recording: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("recording", recordings(stream=True))
-def test_a_stream_says_the_same_wherever_it_is_cut(recording: dict[str, Any]) -> None:
+def test_a_stream_gives_the_same_reply_at_any_cut(recording: dict[str, Any]) -> None:
     raw = (
         recording["raw"].encode()
         if "raw" in recording
         else base64.b64decode(recording["raw_base64"])
     )
-    whole = parsed(recording, [raw])
+    whole = parse_stream(recording, [raw])
     assert whole[0] == "failed" or (
         whole[1] and whole[2] and all(choice["finish_reason"] for choice in whole[1])
     )
     dice = random.Random(7)
     for _ in range(CUTS):
         cut = dice.randrange(len(raw))
-        assert parsed(recording, [raw[:cut], raw[cut:]]) == whole
+        assert parse_stream(recording, [raw[:cut], raw[cut:]]) == whole
     assert (
-        parsed(recording, [raw[position : position + 7] for position in range(0, len(raw), 7)])
+        parse_stream(
+            recording, [raw[position : position + 7] for position in range(0, len(raw), 7)]
+        )
         == whole
     )
 
 
 @pytest.mark.parametrize(
-    "recording", [case for case in recordings(stream=True) if wire_of(case.values[0]) in STREAMED]
+    "recording", [case for case in recordings(stream=True) if find_wire(case.values[0]) in STREAMED]
 )
 def test_a_stream_loses_nothing(recording: dict[str, Any]) -> None:
-    outcome, choices, usage = parsed(recording, [recording["raw"].encode()])
+    outcome, choices, usage = parse_stream(recording, [recording["raw"].encode()])
     if outcome == "failed":
         return
-    wire = wire_of(recording)
+    wire = find_wire(recording)
     events = [
         json.loads(line[6:]) for line in recording["raw"].splitlines() if line.startswith("data: {")
     ]
     whole = STREAMED[wire](events)
     check_nothing_is_lost(COLLECTORS[wire](whole), {"choices": choices, "usage": usage})
     if wire == "openai_responses":
-        assert choices == DIALECTS[wire].response(whole, target_for(recording))["choices"]
+        assert choices == DIALECTS[wire].response(whole, build_target(recording))["choices"]
 
 
-def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, Any]:
+def parse_stream(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, Any]:
     """`("ended", choices, usage)`, or `("failed", code, message)` for a stream that holds an error,
     as some recordings do."""
     try:
-        return ("ended", *ended(recording, pieces))
+        return ("ended", *fold_result(recording, pieces))
     except UpstreamError as error:
         assert "error" in recording.get("raw", "") or b":exception-type" in base64.b64decode(
             recording.get("raw_base64", "")
@@ -128,9 +130,9 @@ def parsed(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, An
         return "failed", error.code, error.message
 
 
-def ended(recording: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
-    dialect = DIALECTS[wire_of(recording)]
-    decoder, parser = DECODERS[dialect.framing](), dialect.stream(target_for(recording))
+def fold_result(recording: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
+    dialect = DIALECTS[find_wire(recording)]
+    decoder, parser = DECODERS[dialect.framing](), dialect.stream(build_target(recording))
     chunks = [
         chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
     ]
@@ -139,13 +141,13 @@ def ended(recording: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("recording", recordings(stream=False, error=True))
-def test_an_error_has_its_row_of_the_table(recording: dict[str, Any]) -> None:
+def test_an_error_is_mapped_to_the_gateways_own(recording: dict[str, Any]) -> None:
     body = (
         json.dumps(recording["body"]).encode()
         if "body" in recording
         else recording.get("raw", "").encode()
     )
-    error = DIALECTS[wire_of(recording)].error(recording["status"], {}, body)
+    error = DIALECTS[find_wire(recording)].error(recording["status"], {}, body)
     assert isinstance(error, UpstreamError)
     assert error.status in (400, 413, 429, 502)
     assert error.upstream_status == recording["status"]

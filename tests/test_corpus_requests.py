@@ -18,7 +18,7 @@ from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Provider, Target
 from native_api.upstream.decoders import DECODERS
 from tests import unified_anthropic, unified_gemini
-from tests.test_corpus import FILES, wire_of
+from tests.test_corpus import FILES, find_wire
 
 pytestmark = pytest.mark.skipif(
     not FILES, reason="The recordings are not beside this repository (../shared/corpus)."
@@ -29,24 +29,24 @@ CHECK = ChatCompletionSerializer()
 
 
 def recordings(keep: Callable[[dict[str, Any]], bool]) -> list[Any]:
-    return list(chosen(keep))
+    return list(select_recordings(keep))
 
 
-def chosen(keep: Callable[[dict[str, Any]], bool]) -> Iterable[Any]:
+def select_recordings(keep: Callable[[dict[str, Any]], bool]) -> Iterable[Any]:
     for path in FILES:
         recording = json.loads(path.read_text())
         is_owned = "advisor_" in json.dumps(recording["request"])  # only the gateway chooses models
         if (
             recording["status"] == 200
-            and wire_of(recording) in CONVERTERS
+            and find_wire(recording) in CONVERTERS
             and not is_owned
             and keep(recording)
         ):
             yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
 
 
-def target_for(recording: dict[str, Any]) -> Target:
-    wire = wire_of(recording)
+def build_target(recording: dict[str, Any]) -> Target:
+    wire = find_wire(recording)
     model = (
         recording["request"].get("model") or recording["path"].rpartition("/")[2].partition(":")[0]
     )
@@ -56,7 +56,7 @@ def target_for(recording: dict[str, Any]) -> Target:
     )
 
 
-def sent(chat: dict[str, Any], target: Target) -> dict[str, Any]:
+def build_sent_body(chat: dict[str, Any], target: Target) -> dict[str, Any]:
     """The body that goes to the provider, after all the checks that a client's request goes
     through."""
     checked, _ = CHECK.check(json.loads(json.dumps(chat)))
@@ -67,38 +67,38 @@ def sent(chat: dict[str, Any], target: Target) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("recording", recordings(lambda recording: True))
-def test_a_request_of_the_same_meaning_becomes_the_body_that_the_provider_accepted(
+def test_an_equivalent_request_becomes_the_accepted_body(
     recording: dict[str, Any],
 ) -> None:
     converter, target, body = (
-        CONVERTERS[wire_of(recording)],
-        target_for(recording),
+        CONVERTERS[find_wire(recording)],
+        build_target(recording),
         recording["request"],
     )
     assert converter.normalize(
-        sent(converter.build_chat(body, target, by_hand=False), target)
+        build_sent_body(converter.build_chat(body, target, by_hand=False), target)
     ) == converter.normalize(body)
 
 
 @pytest.mark.parametrize(
     "recording",
-    recordings(lambda recording: CONVERTERS[wire_of(recording)].is_plain(recording["request"])),
+    recordings(lambda recording: CONVERTERS[find_wire(recording)].is_plain(recording["request"])),
 )
-def test_turns_that_a_client_wrote_by_hand_become_the_same_body(recording: dict[str, Any]) -> None:
+def test_turns_written_by_a_client_become_the_same_body(recording: dict[str, Any]) -> None:
     converter, target, body = (
-        CONVERTERS[wire_of(recording)],
-        target_for(recording),
+        CONVERTERS[find_wire(recording)],
+        build_target(recording),
         recording["request"],
     )
     assert converter.normalize(
-        sent(converter.build_chat(body, target, by_hand=True), target)
+        build_sent_body(converter.build_chat(body, target, by_hand=True), target)
     ) == converter.normalize(body)
 
 
-# --- a reply comes back as it was --------------------------------------------------------------------------
+# --- a reply comes back as it was -----------------------------------------------------------------
 
 
-def message_of(recording: dict[str, Any], target: Target) -> dict[str, Any]:
+def read_sdk_message(recording: dict[str, Any], target: Target) -> dict[str, Any]:
     """The message as the openai SDK hands it to a client, which checks the types of everything it
     knows."""
     dialect = DIALECTS[target.provider.dialect]
@@ -121,11 +121,13 @@ def message_of(recording: dict[str, Any], target: Target) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "recording",
-    recordings(lambda recording: bool(CONVERTERS[wire_of(recording)].read_reply(recording))),
+    recordings(lambda recording: bool(CONVERTERS[find_wire(recording)].read_reply(recording))),
 )
-def test_a_reply_that_a_client_sends_back_comes_back_as_it_was(recording: dict[str, Any]) -> None:
-    converter, target = CONVERTERS[wire_of(recording)], target_for(recording)
+def test_a_reply_sent_back_by_a_client_is_unchanged(recording: dict[str, Any]) -> None:
+    converter, target = CONVERTERS[find_wire(recording)], build_target(recording)
     expected = converter.read_reply(json.loads(json.dumps(recording)))
-    message = message_of(recording, target)
-    body = sent({"model": "m", "messages": [{"role": "user", "content": "?"}, message]}, target)
+    message = read_sdk_message(recording, target)
+    body = build_sent_body(
+        {"model": "m", "messages": [{"role": "user", "content": "?"}, message]}, target
+    )
     assert converter.read_last_turn(body) == expected

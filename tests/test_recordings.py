@@ -23,14 +23,14 @@ from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
 from native_api.upstream.decoders import DECODERS
-from tests.corpus import parsed
+from tests.corpus import parse_arguments
 from tests.dialects.stream_folding import fold
 
 FOLDER = Path(__file__).resolve().parent / "recordings"
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter"}
 
 
-def cases(*needed: str) -> list[Any]:
+def recorded_cases(*needed: str) -> list[Any]:
     found = [(path, json.loads(path.read_text())) for path in sorted(FOLDER.glob("*/*.json"))]
     return [
         pytest.param(case, id=f"{path.parent.name}-{path.stem}")
@@ -39,7 +39,7 @@ def cases(*needed: str) -> list[Any]:
     ]
 
 
-def target_of(case: dict[str, Any]) -> Target:
+def build_target(case: dict[str, Any]) -> Target:
     told = dict(case["provider"])
     quirks = {
         name: frozenset(value) if isinstance(value, list) else value
@@ -50,7 +50,7 @@ def target_of(case: dict[str, Any]) -> Target:
     )
 
 
-def stream_of(case: dict[str, Any]) -> bytes:
+def read_stream(case: dict[str, Any]) -> bytes:
     return (
         case["stream"].encode()
         if "stream" in case
@@ -58,27 +58,27 @@ def stream_of(case: dict[str, Any]) -> bytes:
     )
 
 
-def comparable(value: Any) -> Any:
+def normalize_arguments(value: Any) -> Any:
     """With the arguments of tool calls as values: white space in JSON is not meaning. No content is
     none, however it is said."""
     if isinstance(value, dict):
         told = {
-            name: parsed(item) if name == "arguments" else comparable(item)
+            name: parse_arguments(item) if name == "arguments" else normalize_arguments(item)
             for name, item in value.items()
         }
         return {**told, "content": told["content"] or None} if "content" in told else told
-    return [comparable(item) for item in value] if isinstance(value, list) else value
+    return [normalize_arguments(item) for item in value] if isinstance(value, list) else value
 
 
 def check_expected(expected: dict[str, Any], choices: Any, usage: Any) -> None:
-    assert comparable(choices) == comparable(expected["choices"])
+    assert normalize_arguments(choices) == normalize_arguments(expected["choices"])
     for name, value in expected.get("usage", {}).items():
         assert usage[name] == value, name
 
 
-@pytest.mark.parametrize("case", cases("request"))
-def test_the_request_is_what_the_provider_takes(case: dict[str, Any]) -> None:
-    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+@pytest.mark.parametrize("case", recorded_cases("request"))
+def test_the_request_becomes_the_recorded_body(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     before = json.dumps(case["chat"])
     request = dialect.request(case["chat"], target)
     expected = case["request"]
@@ -89,23 +89,23 @@ def test_the_request_is_what_the_provider_takes(case: dict[str, Any]) -> None:
     assert json.dumps(case["chat"]) == before, "the chat was changed"
 
 
-@pytest.mark.parametrize("case", cases("refused"))
-def test_what_a_wire_cannot_say_is_refused_by_name(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", recorded_cases("refused"))
+def test_an_unsupported_field_is_refused_with_its_path(case: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedField) as caught:
-        DIALECTS[case["provider"]["dialect"]].request(case["chat"], target_of(case))
+        DIALECTS[case["provider"]["dialect"]].request(case["chat"], build_target(case))
     assert caught.value.param == case["refused"]
 
 
-@pytest.mark.parametrize("case", cases("reply", "expected"))
+@pytest.mark.parametrize("case", recorded_cases("reply", "expected"))
 def test_the_complete_reply(case: dict[str, Any]) -> None:
-    reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], target_of(case))
+    reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], build_target(case))
     ChatCompletion.model_validate(reply)  # as strict clients do
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
 
 
-@pytest.mark.parametrize("case", cases("reply", "expected"))
-def test_a_client_may_send_back_what_it_got(case: dict[str, Any]) -> None:
-    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+@pytest.mark.parametrize("case", recorded_cases("reply", "expected"))
+def test_a_client_can_send_back_a_reply(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     question = {"role": "user", "content": "?"}
     for choice in dialect.response(json.loads(json.dumps(case["reply"])), target)["choices"]:
         results = [
@@ -119,26 +119,28 @@ def test_a_client_may_send_back_what_it_got(case: dict[str, Any]) -> None:
         assert dialect.request(chat, target).body
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
-def test_the_folded_stream_is_the_complete_reply_wherever_it_is_cut(case: dict[str, Any]) -> None:
-    raw = stream_of(case)
-    chunks, usage = chunks_of(case, [raw])
+@pytest.mark.parametrize(
+    "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
+)
+def test_the_folded_stream_equals_the_complete_reply_at_any_cut(case: dict[str, Any]) -> None:
+    raw = read_stream(case)
+    chunks, usage = parse_chunks(case, [raw])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
-        ChatCompletionChunk.model_validate(as_the_sdk_knows_it(chunk))
+        ChatCompletionChunk.model_validate(adapt_for_sdk(chunk))
         assert "usage" not in chunk
         assert chunk["choices"]
         assert {choice["finish_reason"] for choice in chunk["choices"]} <= {None, *FINISH_REASONS}
     step = max(1, len(raw) // 500)
     for cut in range(0, len(raw), step):
-        assert chunks_of(case, [raw[:cut], raw[cut:]]) == (chunks, usage)
-    assert chunks_of(case, [raw[position : position + 1] for position in range(len(raw))]) == (
+        assert parse_chunks(case, [raw[:cut], raw[cut:]]) == (chunks, usage)
+    assert parse_chunks(case, [raw[position : position + 1] for position in range(len(raw))]) == (
         chunks,
         usage,
     )
 
 
-def as_the_sdk_knows_it(chunk: Any) -> Any:
+def adapt_for_sdk(chunk: Any) -> Any:
     """OpenAI streams custom tools' calls with a type that the SDK's chunk does not know yet
     (openai-python 2.8, 2026-11)."""
     known = deepcopy(chunk)
@@ -150,9 +152,9 @@ def as_the_sdk_knows_it(chunk: Any) -> Any:
     return known
 
 
-def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
+def parse_chunks(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     dialect = DIALECTS[case["provider"]["dialect"]]
-    decoder, parser = DECODERS[dialect.framing](), dialect.stream(target_of(case))
+    decoder, parser = DECODERS[dialect.framing](), dialect.stream(build_target(case))
     chunks = [
         chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
     ]
@@ -160,12 +162,14 @@ def chunks_of(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     return [*chunks, *parser.close()], parser.usage
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
-def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
+)
+def test_the_openai_sdk_folds_the_deltas_into_the_same_message(case: dict[str, Any]) -> None:
     """Text that is repeated in a list's items grows there, numbers are summed, and items without an
     index are an error."""
     raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
-    chunks, _ = chunks_of(case, [raw])
+    chunks, _ = parse_chunks(case, [raw])
     messages: dict[int, Any] = {}
     for choice in [choice for chunk in deepcopy(chunks) for choice in chunk["choices"]]:
         messages[choice["index"]] = accumulate_delta(
@@ -178,25 +182,28 @@ def test_the_openai_sdk_adds_the_deltas_up_to_the_same_message(case: dict[str, A
         assert {**message, "content": message.get("content") or None} == choice["message"]
 
 
-@pytest.mark.parametrize("case", cases("stream", "expected") + cases("stream_base64", "expected"))
-def test_a_stream_that_loses_its_last_third_is_not_taken_for_whole(case: dict[str, Any]) -> None:
-    raw = stream_of(case)
+@pytest.mark.parametrize(
+    "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
+)
+def test_a_stream_without_its_last_third_was_cut_short(case: dict[str, Any]) -> None:
+    raw = read_stream(case)
     with pytest.raises(UpstreamError):
-        chunks_of(case, [raw[: len(raw) // 3]])
+        parse_chunks(case, [raw[: len(raw) // 3]])
 
 
 @pytest.mark.parametrize(
-    "case", cases("stream", "expected_error") + cases("stream_base64", "expected_error")
+    "case",
+    recorded_cases("stream", "expected_error") + recorded_cases("stream_base64", "expected_error"),
 )
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
-        chunks_of(case, [stream_of(case)])
+        parse_chunks(case, [read_stream(case)])
     assert {name: getattr(caught.value, name) for name in case["expected_error"]} == case[
         "expected_error"
     ]
 
 
-@pytest.mark.parametrize("case", cases("error", "expected_error"))
+@pytest.mark.parametrize("case", recorded_cases("error", "expected_error"))
 def test_an_error(case: dict[str, Any]) -> None:
     told = case["error"]
     body = (
@@ -211,7 +218,7 @@ def test_an_error(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_every_field_is_decided_once(name: str) -> None:
+def test_every_field_is_in_exactly_one_set(name: str) -> None:
     dialect = DIALECTS[name]
     groups = [
         frozenset(dialect.renamed_fields),
@@ -239,7 +246,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("text", GARBAGE)
-def test_a_reply_that_is_none_is_an_upstream_error_or_an_empty_answer(name: str, text: str) -> None:
+def test_an_invalid_reply_is_an_upstream_error_or_an_empty_answer(name: str, text: str) -> None:
     dialect, target = DIALECTS[name], Target(Provider("p", name, "https://api.example/v1"), "m")
     try:
         reply = dialect.response(json.loads(text or "null"), target)
@@ -261,7 +268,7 @@ def test_a_reply_that_is_none_is_an_upstream_error_or_an_empty_answer(name: str,
     ],
 )
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
-def test_an_error_that_says_nothing_is_still_mapped(name: str, body: bytes, status: int) -> None:
+def test_an_error_without_a_message_is_mapped(name: str, body: bytes, status: int) -> None:
     error = DIALECTS[name].error(status, {"retry-after": "7"}, body)
     assert error.status == {400: 400, 429: 429}.get(status, 502)
     assert error.upstream_status == status

@@ -19,7 +19,7 @@ from native_api.dialects.bedrock.models import read_maker
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
 from native_api.upstream.decoders.aws_eventstream import AWSEventStreamDecoder
-from tests.corpus import bedrock, check_nothing_is_lost
+from tests.corpus import check_nothing_is_lost, read_bedrock
 from tests.dialects.stream_folding import fold
 
 DIALECT = DIALECTS["bedrock"]
@@ -108,7 +108,7 @@ def test_botocore_decodes_the_same_events_and_nothing_is_lost(
     parser = DIALECT.stream(TARGET)
     chunks = [chunk for event in events for chunk in parser.feed(event)]
     check_nothing_is_lost(
-        bedrock(assemble(botocore_events)),
+        read_bedrock(assemble(botocore_events)),
         {"choices": fold([*chunks, *parser.close()]), "usage": parser.usage},
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
-from tests.test_recordings import cases
+from tests.test_recordings import recorded_cases
 
 
 def find_faults(shape: Any, value: Any, path: str = "") -> Iterator[str]:
@@ -59,7 +59,7 @@ def converse_operation() -> Any:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in cases("request") if case.id.startswith("bedrock")]
+    "case", [case for case in recorded_cases("request") if case.id.startswith("bedrock")]
 )
 def test_every_recorded_request_fits_the_model_of_the_api(case: dict[str, Any]) -> None:
     body = {"modelId": case["model"], **case["request"]["body"]}

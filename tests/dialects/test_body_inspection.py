@@ -14,9 +14,15 @@ from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider
 from native_api.upstream.files.inline import refuse_addresses
-from tests.dialects.test_gateway_owned import HI, USER_BLOCKS, body_of, refused, target
+from tests.dialects.test_gateway_owned import (
+    HI,
+    USER_BLOCKS,
+    build_body,
+    build_target,
+    find_refused_path,
+)
 
-# --- what a provider keeps ---------------------------------------------------------------------------------
+# --- what a provider keeps ------------------------------------------------------------------------
 
 KEPT_BY_OPTIONS = {
     "openai": [
@@ -52,10 +58,10 @@ KEPT_BY_OPTIONS = {
     ("wire", "options"),
     [(wire, options) for wire, each in KEPT_BY_OPTIONS.items() for options in each],
 )
-def test_an_option_cannot_name_what_a_provider_keeps(wire: str, options: Any) -> None:
-    assert (refused(wire, options).param or "").startswith("provider_options.p.")
+def test_an_option_cannot_name_stored_state(wire: str, options: Any) -> None:
+    assert (find_refused_path(wire, options).param or "").startswith("provider_options.p.")
     if "cached_content" not in options:
-        assert body_of(wire, options, target(wire, own_account=True))
+        assert build_body(wire, options, build_target(wire, own_account=True))
 
 
 BLOCKS = {
@@ -96,15 +102,13 @@ BLOCKS = {
         for role in (("user", "assistant") if wire in USER_BLOCKS else ("assistant",))
     ],
 )
-def test_a_block_of_the_wires_own_cannot_name_what_a_provider_keeps(
-    wire: str, block: Any, role: str
-) -> None:
+def test_a_wires_own_block_cannot_name_stored_state(wire: str, block: Any, role: str) -> None:
     message = {
         "role": role,
         "content": "a",
         "provider_content": [{"format": wire, "index": 0, "block": block}],
     }
-    error = refused(wire, messages=[*HI, message, *HI])
+    error = find_refused_path(wire, messages=[*HI, message, *HI])
     assert (error.param or "").startswith("messages[1].provider_content[0].block")
 
 
@@ -119,14 +123,14 @@ PARTS = [
 
 
 @pytest.mark.parametrize(("wire", "part", "member"), PARTS)
-def test_a_part_cannot_name_what_a_provider_keeps(wire: str, part: Any, member: str) -> None:
+def test_a_part_cannot_name_stored_state(wire: str, part: Any, member: str) -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "Read."}, part]}]
-    assert refused(wire, messages=messages).param == f"messages[0].content[1].{member}"
-    assert body_of(wire, at=target(wire, own_account=True), messages=messages)
+    assert find_refused_path(wire, messages=messages).param == f"messages[0].content[1].{member}"
+    assert build_body(wire, at=build_target(wire, own_account=True), messages=messages)
 
 
-def test_an_earlier_sound_cannot_be_named() -> None:
-    error = refused(
+def test_an_earlier_audio_cannot_be_named() -> None:
+    error = find_refused_path(
         "openai",
         messages=[*HI, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *HI],
     )
@@ -134,7 +138,7 @@ def test_an_earlier_sound_cannot_be_named() -> None:
 
 
 @pytest.mark.parametrize("wire", OWNED_MEMBERS)
-def test_a_clients_own_data_may_hold_such_names(wire: str) -> None:
+def test_a_clients_own_data_is_not_inspected(wire: str) -> None:
     """Arguments, results and schemas of the client's tools, and text."""
     names = {"file_id": "file-1", "container": "c", "uri": "s3://a/b", "url": "http://10.0.0.1/"}
     call = {
@@ -162,7 +166,7 @@ def test_a_clients_own_data_may_hold_such_names(wire: str) -> None:
     ]
     chat: Any = {"model": "m", "messages": messages, "tools": tools}
     refuse_addresses(
-        DIALECTS[wire].request(chat, target(wire)).body,
+        DIALECTS[wire].request(chat, build_target(wire)).body,
         chat,
         Provider("p", wire, "http://10.0.0.5/v1"),
     )
@@ -199,25 +203,25 @@ ODD_MESSAGES: Any = [
 
 
 @pytest.mark.parametrize("message", PLAIN_MESSAGES)
-def test_text_and_calls_need_not_be_looked_through(message: Any) -> None:
+def test_text_and_calls_need_no_inspection(message: Any) -> None:
     assert is_plain_request(
         {"model": "m", "messages": [message], "tools": [], "response_format": {}, "stream": True}
     )
 
 
 @pytest.mark.parametrize("message", ODD_MESSAGES)
-def test_whatever_else_a_message_has_is_looked_through(message: Any) -> None:
+def test_any_other_member_of_a_message_is_inspected(message: Any) -> None:
     assert not is_plain_request({"model": "m", "messages": [*PLAIN_MESSAGES, message]})
 
 
 @pytest.mark.parametrize(
     "field", ["provider_options", "audio", "prediction", "web_search_options", "unheard_of"]
 )
-def test_whatever_else_a_request_has_is_looked_through(field: str) -> None:
+def test_any_other_field_of_a_request_is_inspected(field: str) -> None:
     assert not is_plain_request({"model": "m", "messages": HI, field: {}})
 
 
-# --- addresses ---------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 INNER = "http://169.254.169.254/latest/meta-data"
 BY_OPTIONS = {
@@ -272,9 +276,9 @@ BY_OPTIONS = {
 @pytest.mark.parametrize(
     ("wire", "options"), [(wire, options) for wire, each in BY_OPTIONS.items() for options in each]
 )
-def test_no_address_reaches_a_provider_inside_by_an_option(wire: str, options: Any) -> None:
+def test_no_url_reaches_an_internal_provider_in_an_option(wire: str, options: Any) -> None:
     chat: Any = {"model": "m", "messages": HI, "provider_options": {"p": options}}
-    inside, outside = target(wire, "http://10.0.0.5:8000/v1"), target(wire)
+    inside, outside = build_target(wire, "http://10.0.0.5:8000/v1"), build_target(wire)
     with pytest.raises(UnsupportedField) as caught:
         refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
     assert (caught.value.param or "").startswith("provider_options.p.")
@@ -282,14 +286,14 @@ def test_no_address_reaches_a_provider_inside_by_an_option(wire: str, options: A
 
 
 @pytest.mark.parametrize("wire", ["openai_responses", "anthropic", "gemini", "bedrock"])
-def test_no_address_reaches_a_provider_inside_by_a_block(wire: str) -> None:
+def test_no_url_reaches_an_internal_provider_in_a_block(wire: str) -> None:
     item = {"format": wire, "index": 0, "block": {"type": "image", "source": {"url": INNER}}}
     role = "user" if wire in USER_BLOCKS else "assistant"
     chat: Any = {
         "model": "m",
         "messages": [{"role": role, "content": "a", "provider_content": [item]}, *HI],
     }
-    inside = target(wire, "http://10.0.0.5:8000/v1")
+    inside = build_target(wire, "http://10.0.0.5:8000/v1")
     with pytest.raises(UnsupportedField) as caught:
         refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
     assert caught.value.param == "messages[0].provider_content[0].block.source.url"
@@ -300,7 +304,7 @@ def test_no_address_reaches_a_provider_inside_by_a_block(wire: str) -> None:
     [INNER, " http://a", "\x00\x1fhttp://a", "HTTP://a", "ht\ntp://a", "http:/a", "http:a", "https:\\\\a", "file:///etc/passwd",
      "ftp://a", "//169.254.169.254/", "\\\\server\\share", "gopher://a", "ws:a"],
 )  # fmt: skip
-def test_whatever_a_url_parser_takes_for_an_address_is_one(text: str) -> None:
+def test_everything_a_url_parser_accepts_is_a_url(text: str) -> None:
     assert is_url(text)
 
 
@@ -316,5 +320,5 @@ def test_whatever_a_url_parser_takes_for_an_address_is_one(text: str) -> None:
         "10.0.0.1",
     ],
 )
-def test_data_and_words_are_not_addresses(text: str) -> None:
+def test_data_and_plain_text_are_not_urls(text: str) -> None:
     assert not is_url(text)

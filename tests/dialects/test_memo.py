@@ -26,21 +26,21 @@ VALUE = "x" * 1000
 SIZE = measure_bytes(VALUE) + ENTRY_OVERHEAD_BYTES
 
 
-def memo_for(values: int) -> Memo[Any]:
+def build_memo(values: int) -> Memo[Any]:
     """A memo with room for so many VALUEs; at least MAX_VALUE_SHARE of them, or none is small
     enough."""
     return Memo(values * SIZE)
 
 
-def key(number: int) -> bytes:
+def build_key(number: int) -> bytes:
     return b"%d" % number
 
 
-# --- how much ------------------------------------------------------------------------------------------------
+# --- how much -------------------------------------------------------------------------------------
 
 
-def test_what_was_put_in_comes_out() -> None:
-    memo = memo_for(50)
+def test_a_value_is_remembered() -> None:
+    memo = build_memo(50)
     assert memo.get(b"a") is MISSING
     memo.put(b"a", VALUE)
     memo.put(b"none", None)
@@ -48,34 +48,34 @@ def test_what_was_put_in_comes_out() -> None:
     assert memo.get(b"none") is None
 
 
-def test_it_never_takes_up_more_bytes_than_it_may() -> None:
-    memo = memo_for(50)
+def test_the_bytes_never_exceed_the_limit() -> None:
+    memo = build_memo(50)
     for number in range(500):
-        memo.put(key(number), VALUE)
+        memo.put(build_key(number), VALUE)
         assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
     assert len(memo.values()) == 50
 
 
-def test_it_is_bounded_by_bytes_and_not_by_the_number_of_values() -> None:
-    memo = memo_for(50)
+def test_the_memo_is_bounded_by_bytes_not_by_the_number_of_values() -> None:
+    memo = build_memo(50)
     for number in range(500):
-        memo.put(key(number), number % 7)
+        memo.put(build_key(number), number % 7)
     assert len(memo.values()) > 100
     assert memo.bytes <= memo.max_bytes
 
 
-def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
-    memo = memo_for(50)
+def test_the_least_recently_used_value_is_evicted_first() -> None:
+    memo = build_memo(50)
     for number in range(50):
-        memo.put(key(number), VALUE)
-    memo.get(key(0))
-    memo.put(key(50), VALUE)
-    assert memo.get(key(0)) is VALUE
-    assert memo.get(key(1)) is MISSING
+        memo.put(build_key(number), VALUE)
+    memo.get(build_key(0))
+    memo.put(build_key(50), VALUE)
+    assert memo.get(build_key(0)) is VALUE
+    assert memo.get(build_key(1)) is MISSING
 
 
-def test_a_large_value_is_not_remembered_and_pushes_out_nothing() -> None:
-    memo = memo_for(50)
+def test_a_large_value_is_not_remembered_and_evicts_nothing() -> None:
+    memo = build_memo(50)
     memo.put(b"small", VALUE)
     memo.put(b"large", "x" * (memo.max_bytes // MAX_VALUE_SHARE))
     assert memo.get(b"large") is MISSING
@@ -83,7 +83,7 @@ def test_a_large_value_is_not_remembered_and_pushes_out_nothing() -> None:
 
 
 def test_a_value_that_is_replaced_is_counted_once() -> None:
-    memo = memo_for(50)
+    memo = build_memo(50)
     for _ in range(3):
         memo.put(b"a", VALUE)
     assert memo.bytes == SIZE
@@ -91,22 +91,22 @@ def test_a_value_that_is_replaced_is_counted_once() -> None:
     assert (memo.bytes, memo.values()) == (0, [])
 
 
-def test_the_bytes_are_those_of_all_that_is_in_a_value() -> None:
+def test_the_bytes_include_nested_values() -> None:
     assert measure_bytes({"a": [VALUE, VALUE]}) > 2 * measure_bytes(VALUE)
     assert measure_bytes(
         freeze({"names": {f"name {number}": {} for number in range(1000)}})
     ) > 1000 * measure_bytes({})
 
 
-def test_threads_may_share_it() -> None:
-    memo = memo_for(40)
+def test_threads_can_share_a_memo() -> None:
+    memo = build_memo(40)
     start = threading.Barrier(4)
 
     def use(first: int) -> None:
         start.wait()
         for number in range(first, first + 3000):
-            memo.put(key(number % 100), VALUE)
-            memo.get(key(number % 37))
+            memo.put(build_key(number % 100), VALUE)
+            memo.get(build_key(number % 37))
 
     threads = [threading.Thread(target=use, args=(17 * number,)) for number in range(4)]
     for thread in threads:
@@ -116,14 +116,14 @@ def test_threads_may_share_it() -> None:
     assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
 
 
-# --- frozen --------------------------------------------------------------------------------------------------
+# --- frozen ---------------------------------------------------------------------------------------
 
 READING_DICT = {"copy", "fromkeys", "get", "items", "keys", "values"}
 READING_LIST = {"copy", "count", "index"}
 IN_PLACE = {"__setitem__", "__delitem__", "__ior__", "__iadd__", "__imul__"}
 
 
-def changing(kind: type, reading: set[str]) -> list[str]:
+def changing_methods(kind: type, reading: set[str]) -> list[str]:
     """The names of all methods that change a value of this type."""
     return sorted(
         {name for name in dir(kind) if not name.startswith("_")} - reading
@@ -131,19 +131,19 @@ def changing(kind: type, reading: set[str]) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", changing(dict, READING_DICT))
+@pytest.mark.parametrize("name", changing_methods(dict, READING_DICT))
 def test_no_method_changes_a_frozen_dict(name: str) -> None:
     with pytest.raises(TypeError, match="shared by many requests"):
         getattr(FrozenDict(a=1), name)("a")
 
 
-@pytest.mark.parametrize("name", changing(list, READING_LIST))
+@pytest.mark.parametrize("name", changing_methods(list, READING_LIST))
 def test_no_method_changes_a_frozen_list(name: str) -> None:
     with pytest.raises(TypeError, match="shared by many requests"):
         getattr(FrozenList([1]), name)(0)
 
 
-def test_everything_inside_is_frozen_and_what_it_was_made_of_is_left_alone() -> None:
+def test_freezing_is_deep_and_leaves_the_original_unchanged() -> None:
     plain: dict[str, Any] = {"a": [{"b": {}}], "c": "text"}
     made = freeze(plain)
     assert made == plain
@@ -166,7 +166,7 @@ def test_everything_inside_is_frozen_and_what_it_was_made_of_is_left_alone() -> 
     ],
     ids=["deepcopy", "pickle", "orjson"],
 )
-def test_a_copy_is_plain_to_its_depth(copied: Any) -> None:
+def test_a_deep_copy_is_plain(copied: Any) -> None:
     made = copied(freeze({"a": [{"b": {}}]}))
     made["a"][0]["b"]["c"] = 1
     made["a"].append(2)

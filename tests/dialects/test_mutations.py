@@ -25,7 +25,7 @@ from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.inbound.openai.rendering import to_json
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
-from tests.test_recordings import cases, target_of
+from tests.test_recordings import build_target, recorded_cases
 
 ROUNDS = 40
 STRICT = frozenset({"anthropic", "gemini"})
@@ -51,21 +51,21 @@ OTHERS = [
 CHECK = ChatCompletionSerializer()
 
 
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
+def iterate_places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a value, as its holder and its name or number there."""
     names: Any = (
         value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     )
     for name in list(names):
         yield value, name
-        yield from places(value[name])
+        yield from iterate_places(value[name])
 
 
-def mutated(value: Any, dice: random.Random) -> Any:
+def mutate(value: Any, dice: random.Random) -> Any:
     """A copy with one to three members dropped, replaced by something else, or doubled."""
     told = json.loads(json.dumps(value))
     for _ in range(dice.randint(1, 3)):
-        found = list(places(told))
+        found = list(iterate_places(told))
         if not found:
             return dice.choice(OTHERS)
         holder, name = dice.choice(found)
@@ -79,14 +79,14 @@ def mutated(value: Any, dice: random.Random) -> Any:
     return orjson.loads(json.dumps(told))
 
 
-@pytest.mark.parametrize("case", cases("reply"))
-def test_a_changed_reply_is_a_reply_or_the_providers_error(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", recorded_cases("reply"))
+def test_a_mutated_reply_is_a_reply_or_an_upstream_error(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     for _ in range(ROUNDS):
-        body = mutated(case["reply"], dice)
+        body = mutate(case["reply"], dice)
         try:
             reply = DIALECTS[case["provider"]["dialect"]].response(
-                json.loads(json.dumps(body)), target_of(case)
+                json.loads(json.dumps(body)), build_target(case)
             )
         except UpstreamError:
             continue
@@ -95,21 +95,21 @@ def test_a_changed_reply_is_a_reply_or_the_providers_error(case: dict[str, Any])
             ChatCompletion.model_validate(reply)
 
 
-@pytest.mark.parametrize("case", cases("stream"))
-def test_a_changed_stream_is_a_stream_or_the_providers_error(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", recorded_cases("stream"))
+def test_a_mutated_stream_is_a_stream_or_an_upstream_error(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect = DIALECTS[case["provider"]["dialect"]]
     decoder = DECODERS[dialect.framing]()
     events = [*decoder.feed(case["stream"].encode()), *decoder.close()]
     for _ in range(ROUNDS):
-        fed = list(changed_events(events, dice))
-        for chunk in chunks_of(dialect.stream(target_of(case)), fed):
+        fed = list(mutate_events(events, dice))
+        for chunk in fold_events(dialect.stream(build_target(case)), fed):
             assert chunk["choices"], fed
             if dialect.name in STRICT:
                 ChatCompletionChunk.model_validate(chunk)
 
 
-def changed_events(events: list[Event], dice: random.Random) -> Iterator[Event]:
+def mutate_events(events: list[Event], dice: random.Random) -> Iterator[Event]:
     """One or two events changed inside, left out, doubled, or told too early."""
     told = list(events)
     for _ in range(dice.randint(1, 2)):
@@ -122,18 +122,18 @@ def changed_events(events: list[Event], dice: random.Random) -> Iterator[Event]:
         elif act == 2:
             told[at] = Event(told[at].type, told[at].data[: dice.randrange(len(told[at].data) + 1)])
         else:
-            told[at] = Event(told[at].type, changed_data(told[at].data, dice))
+            told[at] = Event(told[at].type, mutate_data(told[at].data, dice))
     yield from told
 
 
-def changed_data(data: str, dice: random.Random) -> str:
+def mutate_data(data: str, dice: random.Random) -> str:
     try:
-        return json.dumps(mutated(json.loads(data), dice))
+        return json.dumps(mutate(json.loads(data), dice))
     except ValueError:
         return data[::-1]
 
 
-def chunks_of(parser: Any, events: list[Event]) -> Iterator[Any]:
+def fold_events(parser: Any, events: list[Event]) -> Iterator[Any]:
     try:
         for event in events:
             yield from parser.feed(event)
@@ -146,30 +146,30 @@ DEEP: Any = orjson.loads("[" * (MAX_DEPTH - 20) + "]" * (MAX_DEPTH - 20))
 """What is still let in, wherever it stands in a reply."""
 
 
-def deepened(value: Any, dice: random.Random) -> Any:
+def deepen(value: Any, dice: random.Random) -> Any:
     """A copy with one member replaced by something deep."""
     told = json.loads(json.dumps(value))
-    holder, name = dice.choice(list(places(told)))
+    holder, name = dice.choice(list(iterate_places(told)))
     holder[name] = DEEP
     return told
 
 
-@pytest.mark.parametrize("case", cases("reply"))
-def test_a_reply_with_something_deep_in_it_can_be_written_and_sent_back(
+@pytest.mark.parametrize("case", recorded_cases("reply"))
+def test_a_deeply_nested_reply_can_be_encoded_and_sent_back(
     case: dict[str, Any],
 ) -> None:
     dice = random.Random(case["source"])
     for _ in range(ROUNDS // 4):
         with suppress(UpstreamError):
             reply = DIALECTS[case["provider"]["dialect"]].response(
-                deepened(case["reply"], dice), target_of(case)
+                deepen(case["reply"], dice), build_target(case)
             )
             parse_json(to_json({"messages": [choice["message"] for choice in reply["choices"]]}))
             to_json(reply)
 
 
-@pytest.mark.parametrize("case", cases("stream"))
-def test_so_can_its_chunks(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", recorded_cases("stream"))
+def test_deeply_nested_chunks_can_be_encoded_and_sent_back(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect = DIALECTS[case["provider"]["dialect"]]
     decoder = DECODERS[dialect.framing]()
@@ -180,19 +180,19 @@ def test_so_can_its_chunks(case: dict[str, Any]) -> None:
     ]
     for _ in range(ROUNDS // 4):
         at = dice.randrange(len(events))
-        deep = Event(events[at].type, json.dumps(deepened(json.loads(events[at].data), dice)))
-        for chunk in chunks_of(
-            dialect.stream(target_of(case)), [*events[:at], deep, *events[at + 1 :]]
+        deep = Event(events[at].type, json.dumps(deepen(json.loads(events[at].data), dice)))
+        for chunk in fold_events(
+            dialect.stream(build_target(case)), [*events[:at], deep, *events[at + 1 :]]
         ):
             parse_json(to_json(chunk))
 
 
-@pytest.mark.parametrize("case", cases("chat"))
-def test_a_changed_request_is_a_body_or_refused(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", recorded_cases("chat"))
+def test_a_mutated_request_is_a_body_or_refused(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
-    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+    dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     for _ in range(ROUNDS):
-        sent = mutated(case["chat"], dice)
+        sent = mutate(case["chat"], dice)
         with suppress(InvalidRequest):
             chat, _ = CHECK.check(sent if isinstance(sent, dict) else {})
             json.dumps(dialect.request(chat, target).body)

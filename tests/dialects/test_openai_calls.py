@@ -13,12 +13,12 @@ from native_api.types import Event, Provider, Target
 TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")
 
 
-def piece(arguments: Any, name: str | None = None, **rest: Any) -> dict[str, Any]:
+def build_piece(arguments: Any, name: str | None = None, **rest: Any) -> dict[str, Any]:
     function = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
     return {"tool_calls": [{**rest, "type": "function", "function": function}]}
 
 
-def calls_in(*deltas: dict[str, Any]) -> list[Any]:
+def fold_calls(*deltas: dict[str, Any]) -> list[Any]:
     """The (id, name, arguments) that these deltas mean, put together as OpenAI's own client does:
     strings are joined to what was there."""
     parser = DIALECTS["openai"].stream(TARGET)
@@ -40,39 +40,45 @@ def calls_in(*deltas: dict[str, Any]) -> list[Any]:
 
 
 ONE = [("x", "f", '{"a":1}')]
-BEGIN = piece('{"a":', "f", index=0, id="x")
+BEGIN = build_piece('{"a":', "f", index=0, id="x")
 
 CASES: dict[str, tuple[list[Any], list[Any]]] = {
-    "the id and the name again": ([BEGIN, piece("1}", "f", index=0, id="x")], ONE),
-    "an empty id and name": ([BEGIN, piece("1}", "", index=0, id="")], ONE),
-    "another id each time": ([BEGIN, piece("1}", index=0, id="y")], ONE),
+    "the id and the name again": ([BEGIN, build_piece("1}", "f", index=0, id="x")], ONE),
+    "an empty id and name": ([BEGIN, build_piece("1}", "", index=0, id="")], ONE),
+    "another id each time": ([BEGIN, build_piece("1}", index=0, id="y")], ONE),
     "one index for all": (
-        [piece("{}", "f", index=0, id="x"), piece("{}", "f", index=0, id="y")],
+        [build_piece("{}", "f", index=0, id="x"), build_piece("{}", "f", index=0, id="y")],
         [("x", "f", "{}"), ("y", "f", "{}")],
     ),
     "a name in pieces": (
-        [piece("", "get_", index=0, id="x"), piece("{}", "it", index=0)],
+        [build_piece("", "get_", index=0, id="x"), build_piece("{}", "it", index=0)],
         [("x", "get_it", "{}")],
     ),
     "neither index nor id": (
-        [piece("{}", "f"), piece("{}", "f")],
+        [build_piece("{}", "f"), build_piece("{}", "f")],
         [("call_c_0", "f", "{}"), ("call_c_1", "f", "{}")],
     ),
-    "no index, the rest without an id": ([piece('{"a":', "f", id="x"), piece("1}")], ONE),
-    "no index, the rest with its id": ([piece('{"a":', "f", id="x"), piece("1}", id="x")], ONE),
+    "no index, the rest without an id": (
+        [build_piece('{"a":', "f", id="x"), build_piece("1}")],
+        ONE,
+    ),
+    "no index, the rest with its id": (
+        [build_piece('{"a":', "f", id="x"), build_piece("1}", id="x")],
+        ONE,
+    ),
     "one id for two calls": (
-        [piece("{}", "f", index=0, id="x"), piece("{}", "g", index=1, id="x")],
+        [build_piece("{}", "f", index=0, id="x"), build_piece("{}", "g", index=1, id="x")],
         [("x", "f", "{}"), ("x_1", "g", "{}")],
     ),
     "indexes that count other blocks": (
-        [piece("{}", "f", index=3, id="x"), piece("{}", "g", index=7, id="y")],
+        [build_piece("{}", "f", index=3, id="x"), build_piece("{}", "g", index=7, id="y")],
         [("x", "f", "{}"), ("y", "g", "{}")],
     ),
-    "arguments null": ([piece(None, "f", index=0, id="x")], [("x", "f", "{}")]),
-    "arguments empty": ([piece("", "f", index=0, id="x")], [("x", "f", "{}")]),
-    "arguments an object": ([piece({"a": 1}, "f", index=0, id="x")], ONE),
+    "arguments null": ([build_piece(None, "f", index=0, id="x")], [("x", "f", "{}")]),
+    "arguments empty": ([build_piece("", "f", index=0, id="x")], [("x", "f", "{}")]),
+    "arguments an object": ([build_piece({"a": 1}, "f", index=0, id="x")], ONE),
     "arguments that are no JSON": (
-        [piece("{not json", "f", index=0, id="x")],
+        [build_piece("{not json", "f", index=0, id="x")],
         [("x", "f", "{not json")],
     ),
     "the legacy function_call": (
@@ -83,13 +89,11 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize(("deltas", "calls"), CASES.values(), ids=CASES)
-def test_calls_are_told_once_each_whatever_the_server_repeats(
-    deltas: list[Any], calls: list[Any]
-) -> None:
-    assert calls_in(*deltas) == calls
+def test_repeated_ids_and_names_are_sent_once(deltas: list[Any], calls: list[Any]) -> None:
+    assert fold_calls(*deltas) == calls
 
 
-def test_calls_of_a_complete_reply_have_ids_of_their_own() -> None:
+def test_calls_of_a_complete_reply_have_unique_ids() -> None:
     told = [
         {"function": {"name": "f", "arguments": "{}"}},
         {"id": "x", "function": {"name": "f", "arguments": None}},

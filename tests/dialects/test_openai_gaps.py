@@ -14,18 +14,20 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 from native_api.upstream.decoders import sse
-from tests.test_recordings import cases, target_of
+from tests.test_recordings import build_target, recorded_cases
 
 WIRES = ("openai", "openai_responses")
 
 
-def of_wires(*needed: str) -> list[Any]:
-    return [case for case in cases(*needed) if case.values[0]["provider"]["dialect"] in WIRES]
+def cases_of_wires(*needed: str) -> list[Any]:
+    return [
+        case for case in recorded_cases(*needed) if case.values[0]["provider"]["dialect"] in WIRES
+    ]
 
 
-def with_gaps(told: Any) -> Iterator[Any]:
+def iterate_gaps(told: Any) -> Iterator[Any]:
     """`told` with each of its members in turn made null, and left out."""
-    for path in list(paths(told)):
+    for path in list(iterate_paths(told)):
         for is_null in (True, False):
             copy = json.loads(json.dumps(told))
             place = copy
@@ -38,7 +40,7 @@ def with_gaps(told: Any) -> Iterator[Any]:
             yield copy
 
 
-def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def iterate_paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     members = (
         value.items()
         if isinstance(value, dict)
@@ -48,37 +50,37 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     )
     for step, item in members:
         yield (*path, step)
-        yield from paths(item, (*path, step))
+        yield from iterate_paths(item, (*path, step))
 
 
-@pytest.mark.parametrize("case", of_wires("reply"))
-def test_a_complete_reply_with_a_gap(case: dict[str, Any]) -> None:
-    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
-    for reply in with_gaps(case["reply"]):
+@pytest.mark.parametrize("case", cases_of_wires("reply"))
+def test_a_complete_reply_with_a_missing_member(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
+    for reply in iterate_gaps(case["reply"]):
         with contextlib.suppress(UpstreamError):
             [choice, *_] = dialect.response(reply, target)["choices"]
             assert choice["finish_reason"]
             assert choice["message"]["role"] == "assistant"
 
 
-@pytest.mark.parametrize("case", of_wires("stream"))
-def test_a_stream_with_a_gap(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", cases_of_wires("stream"))
+def test_a_stream_with_a_missing_member(case: dict[str, Any]) -> None:
     decoder = sse.SSEDecoder()
     events = [*decoder.feed(case["stream"].encode()), *decoder.close()]
     for position, event in enumerate(events):
         told = json.loads(event.data) if event.data.startswith("{") else {}
-        for changed in with_gaps(told):
+        for changed in iterate_gaps(told):
             replayed = [
                 *events[:position],
                 Event(event.type, json.dumps(changed)),
                 *events[position + 1 :],
             ]
             with contextlib.suppress(UpstreamError):
-                replay(case, replayed)
+                check_stream(case, replayed)
 
 
-def replay(case: dict[str, Any], events: list[Event]) -> None:
-    parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+def check_stream(case: dict[str, Any], events: list[Event]) -> None:
+    parser = DIALECTS[case["provider"]["dialect"]].stream(build_target(case))
     chunks = [chunk for event in events for chunk in parser.feed(event)] + list(parser.close())
     reasons = [
         choice["finish_reason"]

@@ -65,7 +65,7 @@ def test_the_temperature_is_refused_while_a_model_reasons(
         ("llama-3.3", False),
     ],
 )
-def test_stop_is_refused_by_later_models_only(model: str, refused: bool) -> None:
+def test_stop_is_refused_by_later_models(model: str, refused: bool) -> None:
     assert ("stop" in refused_fields(model, None)) == refused
 
 
@@ -80,11 +80,11 @@ def test_stop_is_refused_by_later_models_only(model: str, refused: bool) -> None
         ("o1", False),
     ],
 )
-def test_the_effort_is_refused_by_models_that_have_none(model: str, refused: bool) -> None:
+def test_the_effort_is_refused_by_models_without_one(model: str, refused: bool) -> None:
     assert ("reasoning_effort" in refused_fields(model, "low")) == refused
 
 
-def test_reasoning_models_take_one_name_of_the_limit() -> None:
+def test_reasoning_models_take_only_max_completion_tokens() -> None:
     found = [
         find_family(model)
         for model in ("o1", "gpt-5", "gpt-6-sol", "gpt-4o", "grok-4", "deepseek-reasoner")
@@ -107,7 +107,7 @@ def test_reasoning_models_take_one_name_of_the_limit() -> None:
         ("qwen3", False),
     ],
 )
-def test_models_that_are_known_to_reason(model: str, reasons: bool) -> None:
+def test_known_reasoning_models(model: str, reasons: bool) -> None:
     assert can_reason(model) == reasons
 
 

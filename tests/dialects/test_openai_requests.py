@@ -14,14 +14,14 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Provider, Quirks, Target
-from tests.corpus_requests import essence, unified_chat, unified_responses
-from tests.test_corpus import FILES, recordings, wire_of
+from tests.corpus_requests import normalize_body, read_chat_request, read_responses_request
+from tests.test_corpus import FILES, find_wire, recordings
 
 pytestmark = pytest.mark.skipif(
     not FILES, reason="The recordings are not beside this repository (../shared/corpus)."
 )
 
-READERS = {"openai": unified_chat, "openai_responses": unified_responses}
+READERS = {"openai": read_chat_request, "openai_responses": read_responses_request}
 
 QUIRKS = {
     "mistral": Quirks(
@@ -41,25 +41,25 @@ QUIRKS = {
     "zai": Quirks(reasoning_field="reasoning_content"),
 }
 
-UNSAYABLE = "video_url"
+UNSUPPORTED_PART = "video_url"
 """A part that the unified request does not have."""
 
 
-def accepted() -> list[Any]:
+def accepted_recordings() -> list[Any]:
     found = [case for stream in (False, True) for case in recordings(stream)]
     return [
         case
         for case in found
-        if wire_of(case.values[0]) in READERS
-        and UNSAYABLE not in json.dumps(case.values[0]["request"])
+        if find_wire(case.values[0]) in READERS
+        and UNSUPPORTED_PART not in json.dumps(case.values[0]["request"])
     ]
 
 
-def target_for(recording: dict[str, Any]) -> Target:
+def build_target(recording: dict[str, Any]) -> Target:
     vendor = recording["provider"]
     provider = Provider(
         vendor,
-        wire_of(recording),
+        find_wire(recording),
         "https://api.example/v1",
         quirks=QUIRKS.get(vendor, Quirks()),
         own_account=True,
@@ -67,23 +67,23 @@ def target_for(recording: dict[str, Any]) -> Target:
     return Target(provider, recording["request"]["model"])
 
 
-@pytest.mark.parametrize("recording", accepted())
-def test_what_a_provider_accepted_is_what_is_sent(recording: dict[str, Any]) -> None:
-    wire = wire_of(recording)
+@pytest.mark.parametrize("recording", accepted_recordings())
+def test_an_equivalent_request_becomes_the_accepted_body(recording: dict[str, Any]) -> None:
+    wire = find_wire(recording)
     chat, left_out = ChatCompletionSerializer().check(
         READERS[wire](recording["request"], recording["provider"])
     )
-    request = DIALECTS[wire].request(chat, target_for(recording))
-    assert essence(request.body) == essence(recording["request"])
+    request = DIALECTS[wire].request(chat, build_target(recording))
+    assert normalize_body(request.body) == normalize_body(recording["request"])
     assert set(recording["request"].get("include", ())) <= set(request.body.get("include", ()))
     assert (request.omitted, left_out) == ((), [])
 
 
 @pytest.mark.parametrize(
-    "recording", [case for case in recordings(stream=False) if wire_of(case.values[0]) in READERS]
+    "recording", [case for case in recordings(stream=False) if find_wire(case.values[0]) in READERS]
 )
-def test_a_client_can_send_back_the_message_it_got(recording: dict[str, Any]) -> None:
-    reply: Any = DIALECTS[wire_of(recording)].response(recording["body"], target_for(recording))
+def test_a_client_can_send_back_a_reply(recording: dict[str, Any]) -> None:
+    reply: Any = DIALECTS[find_wire(recording)].response(recording["body"], build_target(recording))
     message = json.loads(json.dumps(reply["choices"][0]["message"]))
     if any(value for name, value in message.items() if name != "role"):
         ChatCompletionSerializer().check(
@@ -93,11 +93,11 @@ def test_a_client_can_send_back_the_message_it_got(recording: dict[str, Any]) ->
 
 @pytest.mark.parametrize(
     "recording",
-    [case for case in recordings(stream=False) if wire_of(case.values[0]) == "openai_responses"],
+    [case for case in recordings(stream=False) if find_wire(case.values[0]) == "openai_responses"],
 )
-def test_a_turn_goes_back_as_it_came(recording: dict[str, Any]) -> None:
+def test_a_turn_is_sent_back_unchanged(recording: dict[str, Any]) -> None:
     output = json.loads(json.dumps(recording["body"]["output"]))
-    dialect, target = DIALECTS["openai_responses"], target_for(recording)
+    dialect, target = DIALECTS["openai_responses"], build_target(recording)
     message: Any = dialect.response(recording["body"], target)["choices"][0]["message"]
     chat: Any = {
         "model": "x",
@@ -107,10 +107,10 @@ def test_a_turn_goes_back_as_it_came(recording: dict[str, Any]) -> None:
     if output:
         chat, _ = ChatCompletionSerializer().check(json.loads(json.dumps(chat)))
     sent = dialect.request(chat, target).body["input"][1:]
-    assert [comparable(item) for item in sent] == [comparable(item) for item in output]
+    assert [normalize_item(item) for item in sent] == [normalize_item(item) for item in output]
 
 
-def comparable(item: dict[str, Any]) -> Any:
+def normalize_item(item: dict[str, Any]) -> Any:
     """An item as it means: a message is its text and phase, a call needs no id of its own."""
     if item.get("type", "message") != "message":
         dropped = (

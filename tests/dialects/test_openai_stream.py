@@ -17,14 +17,14 @@ DIALECT = DIALECTS["openai"]
 TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")
 
 
-def data(
+def build_event(
     delta: dict[str, Any] | None = None, reason: str | None = None, index: int = 0, **rest: Any
 ) -> str:
     choices = [] if delta is None else [{"index": index, "delta": delta, "finish_reason": reason}]
     return f"data: {json.dumps({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, 'model': 'm', 'choices': choices, **rest})}\n\n"
 
 
-def call(index: Any, arguments: str, **first: Any) -> dict[str, Any]:
+def build_call(index: Any, arguments: str, **first: Any) -> dict[str, Any]:
     function = {"arguments": arguments, **({"name": first.pop("name")} if "name" in first else {})}
     return {"tool_calls": [{"index": index, **first, "function": function}]}
 
@@ -33,21 +33,21 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
 STREAM = (
     ": PROCESSING\n\n"
-    + data(usage=None, prompt_filter_results=[])
-    + data({"role": "assistant", "content": ""})
-    + data({"reasoning_content": "Let me "})
-    + data({"reasoning": "think 🤔."})
-    + data({"content": "Grüße, "})
-    + data({"content": "say data: [DONE]"})
-    + data(call(3, "", id="call_a", type="function", name="weather"))
-    + data(call(3, '{"city": '))
-    + data(call(3, '"Zürich"}'))
-    + data(call(5, "{}", id="call_b", type="function", name="time"))
-    + data({"role": "assistant", "content": "other"}, index=1)
-    + data({}, "tool_calls")
-    + data({}, "tool_calls")
-    + data({}, "max_tokens", index=1)
-    + data(usage=USAGE)
+    + build_event(usage=None, prompt_filter_results=[])
+    + build_event({"role": "assistant", "content": ""})
+    + build_event({"reasoning_content": "Let me "})
+    + build_event({"reasoning": "think 🤔."})
+    + build_event({"content": "Grüße, "})
+    + build_event({"content": "say data: [DONE]"})
+    + build_event(build_call(3, "", id="call_a", type="function", name="weather"))
+    + build_event(build_call(3, '{"city": '))
+    + build_event(build_call(3, '"Zürich"}'))
+    + build_event(build_call(5, "{}", id="call_b", type="function", name="time"))
+    + build_event({"role": "assistant", "content": "other"}, index=1)
+    + build_event({}, "tool_calls")
+    + build_event({}, "tool_calls")
+    + build_event({}, "max_tokens", index=1)
+    + build_event(usage=USAGE)
     + "data: [DONE]\n\n"
 ).encode()
 
@@ -77,7 +77,7 @@ FOLDED = [
 ]
 
 
-def parsed(pieces: list[bytes]) -> tuple[list[Any], Any]:
+def parse(pieces: list[bytes]) -> tuple[list[Any], Any]:
     decoder, parser = sse.SSEDecoder(), DIALECT.stream(TARGET)
     chunks = [
         chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
@@ -88,13 +88,13 @@ def parsed(pieces: list[bytes]) -> tuple[list[Any], Any]:
 
 @pytest.mark.parametrize("cut", range(len(STREAM) + 1))
 def test_a_stream_cut_anywhere_folds_into_the_same_reply(cut: int) -> None:
-    chunks, usage = parsed([STREAM[:cut], STREAM[cut:]])
+    chunks, usage = parse([STREAM[:cut], STREAM[cut:]])
     assert fold(chunks) == FOLDED
     assert usage == USAGE
     assert all(chunk["choices"] and "usage" not in chunk for chunk in chunks)
 
 
-def test_the_complete_reply_says_the_same() -> None:
+def test_the_complete_reply_equals_the_folded_stream() -> None:
     body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": USAGE}
     choices = [json.loads(json.dumps(choice)) for choice in FOLDED]
     choices[0]["message"]["reasoning"] = choices[0]["message"].pop("reasoning_content")
@@ -103,11 +103,11 @@ def test_the_complete_reply_says_the_same() -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 30, 200, STREAM.index(b"max_tokens") - 60])
-def test_a_stream_that_breaks_off_is_not_taken_for_a_whole_one(cut: int) -> None:
+def test_a_truncated_stream_is_an_error(cut: int) -> None:
     truncated = STREAM[:cut].rpartition(b"\n\n")[0] + b"\n\n"
     if b'"tool_calls"}' not in truncated:
         with pytest.raises(UpstreamError, match="ended before"):
-            parsed([truncated])
+            parse([truncated])
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_an_error_inside_the_stream_is_an_error(event: Event) -> None:
         list(DIALECT.stream(TARGET).feed(event))
 
 
-def test_usage_inside_x_groq_is_found() -> None:
-    _, usage = parsed(
+def test_usage_inside_x_groq_is_read() -> None:
+    _, usage = parse(
         [
             (
-                data({"content": "x"})
-                + data({}, "stop", x_groq={"usage": USAGE})
+                build_event({"content": "x"})
+                + build_event({}, "stop", x_groq={"usage": USAGE})
                 + "data: [DONE]\n\n"
             ).encode()
         ]
@@ -139,128 +139,150 @@ def test_usage_inside_x_groq_is_found() -> None:
     assert usage == USAGE
 
 
-def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
+def test_calls_without_an_index_are_distinguished_by_their_ids() -> None:
     first = {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}
     second = {"tool_calls": [{"id": "b", "function": {"name": "g", "arguments": "{}"}}]}
-    chunks, _ = parsed([(data(first) + data(second) + data({}, "stop")).encode()])
+    chunks, _ = parse(
+        [(build_event(first) + build_event(second) + build_event({}, "stop")).encode()]
+    )
     [choice] = fold(chunks)
     assert [item["id"] for item in choice["message"]["tool_calls"]] == ["a", "b"]
     assert choice["finish_reason"] == "tool_calls"
 
 
-# --- what servers of the family do --------------------------------------------------------------------------
+# --- what servers of the family do ----------------------------------------------------------------
 
 
-def folded(*events: str, done: bool = True) -> dict[str, Any]:
+def fold_choice(*events: str, done: bool = True) -> dict[str, Any]:
     """The one choice that these events mean."""
-    chunks, _ = parsed([("".join(events) + ("data: [DONE]\n\n" if done else "")).encode()])
+    chunks, _ = parse([("".join(events) + ("data: [DONE]\n\n" if done else "")).encode()])
     [choice] = fold(chunks)
     return choice
 
 
-@pytest.mark.parametrize("ending", [data({}, "stop"), data({}, "stop") * 2, data({}, ""), ""])
+@pytest.mark.parametrize(
+    "ending", [build_event({}, "stop"), build_event({}, "stop") * 2, build_event({}, ""), ""]
+)
 def test_a_stream_that_is_done_has_one_finish_reason(ending: str) -> None:
-    assert folded(data({"content": "x"}), ending)["finish_reason"] == "stop"
+    assert fold_choice(build_event({"content": "x"}), ending)["finish_reason"] == "stop"
     called = {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]}
-    assert folded(data(called), ending)["finish_reason"] == "tool_calls"
+    assert fold_choice(build_event(called), ending)["finish_reason"] == "tool_calls"
 
 
 def test_a_finish_reason_in_every_chunk_does_not_end_the_answer() -> None:
     assert (
-        folded(data({"content": "a"}, "stop"), data({"content": "b"}, "stop"), done=False)[
-            "message"
-        ]["content"]
+        fold_choice(
+            build_event({"content": "a"}, "stop"), build_event({"content": "b"}, "stop"), done=False
+        )["message"]["content"]
         == "ab"
     )
 
 
-def test_one_of_two_choices_that_never_ends_is_a_stream_cut_short() -> None:
+def test_a_stream_with_an_unfinished_choice_was_cut_short() -> None:
     with pytest.raises(UpstreamError, match="ended before"):
-        folded(
-            data({"content": "a"}), data({"content": "b"}, index=1), data({}, "stop"), done=False
+        fold_choice(
+            build_event({"content": "a"}),
+            build_event({"content": "b"}, index=1),
+            build_event({}, "stop"),
+            done=False,
         )
 
 
-def test_a_stream_that_is_done_but_said_nothing_is_no_answer() -> None:
+def test_a_finished_stream_without_choices_is_an_error() -> None:
     with pytest.raises(UpstreamError):
-        folded(data(usage=USAGE))
+        fold_choice(build_event(usage=USAGE))
 
 
-def test_a_new_finish_reason_is_a_stop() -> None:
-    assert folded(data({"content": "x"}, "of_a_kind_yet_unknown"))["finish_reason"] == "stop"
+def test_an_unknown_finish_reason_is_a_stop() -> None:
+    assert (
+        fold_choice(build_event({"content": "x"}, "of_a_kind_yet_unknown"))["finish_reason"]
+        == "stop"
+    )
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        data(choices=None),
+        build_event(choices=None),
         'data: {"choices": [{"index": 0, "delta": null}]}\n\n',
         'data: {"choices": [null]}\n\n',
         'data: {"type": "ping"}\n\n',
         "data: {}\n\n",
-        data({"content": None}),
-        data({"tool_calls": None, "reasoning_details": None, "annotations": None}),
+        build_event({"content": None}),
+        build_event({"tool_calls": None, "reasoning_details": None, "annotations": None}),
     ],
 )
-def test_events_that_say_nothing_are_skipped(event: str) -> None:
-    assert folded(data({"content": "a"}), event, data({"content": "b"}, "stop"))["message"] == {
+def test_events_without_content_are_skipped(event: str) -> None:
+    assert fold_choice(build_event({"content": "a"}), event, build_event({"content": "b"}, "stop"))[
+        "message"
+    ] == {
         "role": "assistant",
         "content": "ab",
     }
 
 
-def test_the_role_is_told_once_and_in_the_first_delta() -> None:
+def test_the_role_is_sent_once_in_the_first_delta() -> None:
     roles = {"role": "assistant", "content": "a"}
-    chunks, _ = parsed(
-        [(data(roles) + data(roles) + data({}, "stop") + "data: [DONE]\n\n").encode()]
+    chunks, _ = parse(
+        [
+            (
+                build_event(roles)
+                + build_event(roles)
+                + build_event({}, "stop")
+                + "data: [DONE]\n\n"
+            ).encode()
+        ]
     )
     assert ["role" in chunk["choices"][0]["delta"] for chunk in chunks] == [True, False, False]
-    assert folded(data({"content": "no role"}))["message"]["role"] == "assistant"
+    assert fold_choice(build_event({"content": "no role"}))["message"]["role"] == "assistant"
 
 
 def test_usage_in_every_chunk_is_a_running_count() -> None:
-    _, usage = parsed(
+    _, usage = parse(
         [
             (
-                data({"content": "x"}, usage={"prompt_tokens": 5, "completion_tokens": 1})
-                + data({}, "stop", usage=USAGE)
+                build_event({"content": "x"}, usage={"prompt_tokens": 5, "completion_tokens": 1})
+                + build_event({}, "stop", usage=USAGE)
             ).encode()
         ]
     )
     assert usage == USAGE
 
 
-def test_what_is_told_outside_the_choices_goes_with_the_next_that_has_some() -> None:
+def test_members_outside_the_choices_go_with_the_next_chunk_that_has_choices() -> None:
     events = (
-        data(prompt_filter_results=[1])
-        + data({"content": "x"})
-        + data({}, "stop")
-        + data(usage=USAGE, timings={"n": 1})
+        build_event(prompt_filter_results=[1])
+        + build_event({"content": "x"})
+        + build_event({}, "stop")
+        + build_event(usage=USAGE, timings={"n": 1})
         + "data: [DONE]\n\n"
     )
-    chunks, _ = parsed([events.encode()])
+    chunks, _ = parse([events.encode()])
     assert [sorted(chunk.keys() & {"prompt_filter_results", "timings"}) for chunk in chunks] == [
         ["prompt_filter_results"],
         ["timings"],
     ]
 
 
-def test_a_whole_message_in_place_of_deltas_is_the_answer_unless_it_was_said() -> None:
+def test_a_whole_message_is_the_answer_unless_deltas_came_before() -> None:
     whole = {
         "choices": [
             {"index": 0, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop"}
         ]
     }
     event = f"data: {json.dumps(whole)}\n\n"
-    assert folded(event)["message"]["content"] == "ab"
+    assert fold_choice(event)["message"]["content"] == "ab"
     assert (
-        folded(data({"content": "a"}), data({"content": "b"}), event)["message"]["content"] == "ab"
+        fold_choice(build_event({"content": "a"}), build_event({"content": "b"}), event)["message"][
+            "content"
+        ]
+        == "ab"
     )
 
 
-def test_the_finish_reason_leaves_with_done_not_with_the_end_of_the_connection() -> None:
+def test_the_finish_reason_is_sent_at_done() -> None:
     parser = DIALECT.stream(TARGET)
-    [first] = parser.feed(Event("", data({"content": "x"}, "stop")[6:].strip()))
+    [first] = parser.feed(Event("", build_event({"content": "x"}, "stop")[6:].strip()))
     assert first["choices"][0]["finish_reason"] is None
     [last] = parser.feed(Event("", "[DONE]"))
     assert last["choices"][0]["finish_reason"] == "stop"
@@ -283,7 +305,7 @@ TAGGED = Target(
         ("<think></think>Yes", None, "Yes"),
     ],
 )
-def test_thinking_in_tags_is_told_from_the_answer_wherever_it_is_cut(
+def test_thinking_in_tags_is_separated_from_the_answer_at_any_cut(
     text: str, thought: str | None, answer: str | None
 ) -> None:
     body = {
@@ -294,7 +316,11 @@ def test_thinking_in_tags_is_told_from_the_answer_wherever_it_is_cut(
     assert (message.get("reasoning_content"), message["content"]) == (thought, answer)
     for cut in range(len(text) + 1):
         parser = DIALECT.stream(TAGGED)
-        events = [data({"content": text[:cut]}), data({"content": text[cut:]}), data({}, "stop")]
+        events = [
+            build_event({"content": text[:cut]}),
+            build_event({"content": text[cut:]}),
+            build_event({}, "stop"),
+        ]
         chunks = [chunk for event in events for chunk in parser.feed(Event("", event[6:].strip()))]
         [choice] = fold([*chunks, *parser.close()])
         assert (choice["message"].get("reasoning_content"), choice["message"]["content"]) == (

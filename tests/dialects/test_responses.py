@@ -26,7 +26,7 @@ ENCRYPTED = {
 }
 
 
-def items_of(*messages: Any, **rest: Any) -> Any:
+def build_input(*messages: Any, **rest: Any) -> Any:
     chat: Any = {"model": "x", "messages": list(messages), **rest}
     return DIALECT.request(chat, TARGET).body["input"]
 
@@ -52,16 +52,16 @@ def items_of(*messages: Any, **rest: Any) -> Any:
         ("text", 502),
     ],
 )
-def test_a_failure_with_status_200_is_a_failure(body: Any, status: int) -> None:
+def test_a_failure_with_status_200_is_an_error(body: Any, status: int) -> None:
     with pytest.raises(UpstreamError) as caught:
         DIALECT.response(body, TARGET)
     assert caught.value.status == status
 
 
-def test_reasoning_stands_before_what_it_led_to_even_if_the_text_was_changed() -> None:
+def test_reasoning_comes_before_what_it_led_to_even_if_the_text_was_changed() -> None:
     late = {**ENCRYPTED, "at": 400}
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    items = items_of(
+    items = build_input(
         USER,
         {
             "role": "assistant",
@@ -77,9 +77,9 @@ def test_reasoning_stands_before_what_it_led_to_even_if_the_text_was_changed() -
     ]
 
 
-def test_a_client_that_lost_what_is_beside_the_text_still_has_a_conversation() -> None:
+def test_a_client_that_kept_only_the_text_can_go_on() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    items = items_of(
+    items = build_input(
         USER,
         {"role": "assistant", "content": "a", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "1"},
@@ -93,8 +93,8 @@ def test_a_client_that_lost_what_is_beside_the_text_still_has_a_conversation() -
 
 
 @pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses-v1", None])
-def test_reasoning_of_other_wires_stays_here(format: str | None) -> None:
-    assert items_of(
+def test_reasoning_of_other_wires_is_not_sent(format: str | None) -> None:
+    assert build_input(
         USER,
         {
             "role": "assistant",
@@ -107,7 +107,7 @@ def test_reasoning_of_other_wires_stays_here(format: str | None) -> None:
     ]
 
 
-def test_every_wire_but_openais_own_marks_its_reasoning() -> None:
+def test_every_wire_but_openai_marks_its_reasoning() -> None:
     assert {dialect.native_format or name for name, dialect in DIALECTS.items()} - {
         "openai"
     } <= NATIVE_FORMATS
@@ -124,11 +124,11 @@ def test_every_wire_but_openais_own_marks_its_reasoning() -> None:
         {},
     ],
 )
-def test_events_that_say_nothing_are_never_fatal(event: dict[str, Any]) -> None:
+def test_unknown_events_are_not_fatal(event: dict[str, Any]) -> None:
     assert list(DIALECT.stream(TARGET).feed(Event("", json.dumps(event)))) == []
 
 
-def test_a_stream_is_cut_short_without_its_last_event() -> None:
+def test_a_stream_without_its_last_event_was_cut_short() -> None:
     parser = DIALECT.stream(TARGET)
     list(
         parser.feed(
@@ -143,7 +143,7 @@ def test_a_stream_is_cut_short_without_its_last_event() -> None:
         list(parser.close())
 
 
-def test_a_final_response_tells_what_no_event_did() -> None:
+def test_the_final_response_adds_what_no_event_sent() -> None:
     output = [
         {
             "id": "rs_1",
@@ -172,7 +172,7 @@ def test_a_final_response_tells_what_no_event_did() -> None:
     assert fold([*chunks, *parser.close()]) == DIALECT.response(body, TARGET)["choices"]
 
 
-def test_an_answer_that_is_only_queued_is_empty() -> None:
+def test_a_queued_response_is_an_error() -> None:
     body = {"id": "resp_1", "status": "queued", "output": [], "usage": None}
     assert DIALECT.response(body, TARGET)["choices"][0]["message"] == {
         "role": "assistant",
@@ -181,7 +181,7 @@ def test_an_answer_that_is_only_queued_is_empty() -> None:
 
 
 @pytest.mark.parametrize("state", ["queued", "in_progress"])
-def test_a_response_that_is_kept_by_the_provider_says_so(state: str) -> None:
+def test_an_unfinished_response_has_its_state(state: str) -> None:
     body = {"id": "resp_1", "status": state, "output": []}
     assert DIALECT.unfinished_state(body) == state
     assert DIALECT.unfinished_state({**body, "status": "completed"}) == ""

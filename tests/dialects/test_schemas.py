@@ -29,8 +29,8 @@ from native_api.dialects.shared.json_schema import (
 from native_api.dialects.shared.memo import ENTRY_OVERHEAD_BYTES, freeze, measure_bytes
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Provider, Target
-from tests.dialects.test_mutations import mutated
-from tests.dialects.work_counter import work_of
+from tests.dialects.test_mutations import mutate
+from tests.dialects.work_counter import measure_work
 
 Schema = dict[str, Any]
 ADAPTERS: list[SchemaAdapter[Any]] = [adapt_gemini_schema, adapt_schema, is_supported]
@@ -38,15 +38,15 @@ each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=["gemini", "anth
 TEXT: Schema = {"type": "string"}
 
 
-def described(pointer: str) -> Schema:
+def describe(pointer: str) -> Schema:
     return {"$ref": pointer, "description": "d"}
 
 
-def object_of(**properties: Any) -> Schema:
+def build_object(**properties: Any) -> Schema:
     return {"type": "object", "properties": properties}
 
 
-# --- what it costs -------------------------------------------------------------------------------------------
+# --- what it costs --------------------------------------------------------------------------------
 
 
 def required_names(size: int) -> Schema:
@@ -54,7 +54,7 @@ def required_names(size: int) -> Schema:
 
 
 def properties_of_parts(size: int) -> Schema:
-    return {"allOf": [object_of(**{f"a{number}": TEXT}) for number in range(size)]}
+    return {"allOf": [build_object(**{f"a{number}": TEXT}) for number in range(size)]}
 
 
 def parts_of_parts(size: int) -> Schema:
@@ -65,16 +65,19 @@ def parts_of_parts(size: int) -> Schema:
 
 def described_references(size: int) -> Schema:
     """As many references as their definition is large."""
-    properties = {f"a{number}": described("#/$defs/A") for number in range(size)}
+    properties = {f"a{number}": describe("#/$defs/A") for number in range(size)}
     return {
-        **object_of(**properties),
+        **build_object(**properties),
         "$defs": {"A": {"type": "string", "enum": [f"choice {number}" for number in range(size)]}},
     }
 
 
 def keywords_and_references(size: int) -> Schema:
-    properties = {f"a{number}": described("#/$defs/A") for number in range(size)}
-    return {**object_of(**properties), "$defs": {"A": {f"x-{number}": 1 for number in range(size)}}}
+    properties = {f"a{number}": describe("#/$defs/A") for number in range(size)}
+    return {
+        **build_object(**properties),
+        "$defs": {"A": {f"x-{number}": 1 for number in range(size)}},
+    }
 
 
 def references_in_parts(size: int) -> Schema:
@@ -82,46 +85,46 @@ def references_in_parts(size: int) -> Schema:
         f"a{number}": {"allOf": [{"$ref": "#/$defs/A"}, {"title": "t"}]} for number in range(size)
     }
     return {
-        **object_of(**properties),
-        "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(size)})},
+        **build_object(**properties),
+        "$defs": {"A": build_object(**{f"b{number}": TEXT for number in range(size)})},
     }
 
 
-def laughs(size: int) -> Schema:
+def doubling_definitions(size: int) -> Schema:
     """Each definition uses the next one twice: written out, two to the power of `size`."""
     levels = {
-        f"L{number}": object_of(
-            a=described(f"#/$defs/L{number + 1}"), b=described(f"#/$defs/L{number + 1}")
+        f"L{number}": build_object(
+            a=describe(f"#/$defs/L{number + 1}"), b=describe(f"#/$defs/L{number + 1}")
         )
         for number in range(size)
     }
-    return {**object_of(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
+    return {**build_object(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
 
 
 def chain(size: int) -> Schema:
     levels = {
-        f"L{number}": object_of(a={"$ref": f"#/$defs/L{number + 1}"}) for number in range(size)
+        f"L{number}": build_object(a={"$ref": f"#/$defs/L{number + 1}"}) for number in range(size)
     }
-    return {**object_of(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
+    return {**build_object(a={"$ref": "#/$defs/L0"}), "$defs": {**levels, f"L{size}": TEXT}}
 
 
-def references_far_down(size: int) -> Schema:
-    schema = object_of(**{f"a{number}": {"$ref": "#/$defs/A"} for number in range(size)})
+def deep_references(size: int) -> Schema:
+    schema = build_object(**{f"a{number}": {"$ref": "#/$defs/A"} for number in range(size)})
     for _ in range(20):
-        schema = object_of(a=schema)
+        schema = build_object(a=schema)
     return {**schema, "$defs": {"A": TEXT}}
 
 
 def references_to_all_above(size: int) -> Schema:
     """Each level of the schema as a definition, which holds all that is below it."""
     levels = ["#" + "/properties/a" * depth for depth in range(20)]
-    schema = object_of(**{f"b{number}": {"$ref": levels[number % 20]} for number in range(size)})
+    schema = build_object(**{f"b{number}": {"$ref": levels[number % 20]} for number in range(size)})
     for _ in range(20):
-        schema = object_of(a=schema)
+        schema = build_object(a=schema)
     return schema
 
 
-def many_names_for_one(size: int) -> Schema:
+def escaped_pointers(size: int) -> Schema:
     """`~` in a pointer may be written `~0`."""
     pointers = [
         "#/$defs/" + "".join("~0" if number >> bit & 1 else "~" for bit in range(12))
@@ -129,12 +132,12 @@ def many_names_for_one(size: int) -> Schema:
     ]
     properties = {f"a{number}": {"$ref": pointer} for number, pointer in enumerate(pointers)}
     return {
-        **object_of(**properties),
-        "$defs": {"~" * 12: object_of(**{f"b{number}": TEXT for number in range(size)})},
+        **build_object(**properties),
+        "$defs": {"~" * 12: build_object(**{f"b{number}": TEXT for number in range(size)})},
     }
 
 
-def names_that_collide(size: int) -> Schema:
+def colliding_names(size: int) -> Schema:
     properties = {
         f"a{number}": {"$ref": f"#/$defs/A/properties/{number}"} for number in range(size)
     }
@@ -143,8 +146,8 @@ def names_that_collide(size: int) -> Schema:
         f"b{number}": {"$ref": f"#/$defs/A.properties.{number}"} for number in range(size)
     }
     return {
-        **object_of(**properties, **references),
-        "$defs": {**own, "A": object_of(**{str(number): TEXT for number in range(size)})},
+        **build_object(**properties, **references),
+        "$defs": {**own, "A": build_object(**{str(number): TEXT for number in range(size)})},
     }
 
 
@@ -155,8 +158,8 @@ def choices(size: int) -> Schema:
     }
 
 
-def limits_in_words(size: int) -> Schema:
-    return object_of(
+def limits_in_descriptions(size: int) -> Schema:
+    return build_object(
         **{
             f"a{number}": {"type": "number", "exclusiveMinimum": 1, "examples": [1, 2]}
             for number in range(size)
@@ -165,27 +168,27 @@ def limits_in_words(size: int) -> Schema:
 
 
 SHAPES: list[Callable[[int], Schema]] = [
-    required_names, properties_of_parts, parts_of_parts, described_references, keywords_and_references, references_in_parts, laughs, chain,
-    references_far_down, references_to_all_above, many_names_for_one, names_that_collide, choices, limits_in_words,
+    required_names, properties_of_parts, parts_of_parts, described_references, keywords_and_references, references_in_parts, doubling_definitions, chain,
+    deep_references, references_to_all_above, escaped_pointers, colliding_names, choices, limits_in_descriptions,
 ]  # fmt: skip
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 
 
 @each_adapter
 @each_shape
-def test_a_schema_twice_as_large_is_twice_the_work(
+def test_work_is_linear_in_the_size_of_a_schema(
     adapter: SchemaAdapter[Any], shape: Callable[[int], Schema]
 ) -> None:
     def adapt(schema: Schema) -> Any:
         return adapter.adapt(schema, "place")
 
     larger = len(orjson.dumps(shape(400))) / len(orjson.dumps(shape(200)))
-    assert work_of(adapt, shape(400)) <= 1.1 * larger * work_of(adapt, shape(200))
+    assert measure_work(adapt, shape(400)) <= 1.1 * larger * measure_work(adapt, shape(200))
 
 
 @each_adapter
 @each_shape
-def test_what_comes_out_is_a_few_times_what_went_in(
+def test_an_adapted_schema_is_at_most_a_few_times_as_large(
     adapter: SchemaAdapter[Any], shape: Callable[[int], Schema]
 ) -> None:
     schema = shape(400)
@@ -195,12 +198,12 @@ def test_what_comes_out_is_a_few_times_what_went_in(
         )
 
 
-# --- what is refused -----------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
-LONG: Schema = {**object_of(a=TEXT), "description": "x" * MAX_SCHEMA_BYTES}
-MANY_PARTS: Schema = object_of(a={"enum": [[]] * MAX_PARTS})
+LONG: Schema = {**build_object(a=TEXT), "description": "x" * MAX_SCHEMA_BYTES}
+MANY_PARTS: Schema = build_object(a={"enum": [[]] * MAX_PARTS})
 FULL_OF_BRACKETS: Schema = {
-    **object_of(a=TEXT),
+    **build_object(a=TEXT),
     "additionalProperties": False,
     "description": "{[" * MAX_PARTS,
 }
@@ -232,7 +235,7 @@ def request(name: str, chat: Any) -> Any:
 
 @TOO_LARGE
 @pytest.mark.parametrize("name", MODELS)
-def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(
+def test_a_response_schema_that_is_too_large_is_refused_with_its_path(
     name: str, schema: Schema
 ) -> None:
     with pytest.raises(UnsupportedField, match="takes a JSON schema of at most") as caught:
@@ -242,7 +245,7 @@ def test_an_answers_schema_that_is_too_large_is_refused_by_its_place(
 
 @TOO_LARGE
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - {"bedrock"}))
-def test_a_tools_schema_that_is_too_large_is_refused_by_its_place(
+def test_a_tool_schema_that_is_too_large_is_refused_with_its_path(
     name: str, schema: Schema
 ) -> None:
     with pytest.raises(UnsupportedField) as caught:
@@ -251,23 +254,23 @@ def test_a_tools_schema_that_is_too_large_is_refused_by_its_place(
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS.keys() - MODELS.keys()))
-def test_a_dialect_that_sends_schemas_as_they_are_sends_any(name: str) -> None:
+def test_a_dialect_that_does_not_adapt_schemas_sends_any(name: str) -> None:
     assert json.dumps(LONG)[1:-1] in json.dumps(request(name, chat_with_answer(LONG)).body)
 
 
 @each_adapter
-def test_brackets_inside_of_texts_are_not_parts(adapter: SchemaAdapter[Any]) -> None:
+def test_brackets_in_texts_are_not_counted_as_parts(adapter: SchemaAdapter[Any]) -> None:
     assert adapter(FULL_OF_BRACKETS, "place")
 
 
 BESIDE_CHOICES: Schema = {
-    **object_of(
+    **build_object(
         **{
-            f"a{number}": {**described("#/$defs/A"), "anyOf": [{"title": "t"}]}
+            f"a{number}": {**describe("#/$defs/A"), "anyOf": [{"title": "t"}]}
             for number in range(100)
         }
     ),
-    "$defs": {"A": object_of(**{f"b{number}": TEXT for number in range(100)})},
+    "$defs": {"A": build_object(**{f"b{number}": TEXT for number in range(100)})},
 }
 
 
@@ -276,7 +279,7 @@ BESIDE_CHOICES: Schema = {
     [references_in_parts(100), BESIDE_CHOICES, references_to_all_above(100)],
     ids=["allOf", "anyOf", "within"],
 )
-def test_a_schema_that_would_grow_too_much_is_refused_by_its_place(schema: Schema) -> None:
+def test_a_schema_that_would_grow_too_much_is_refused_with_its_path(schema: Schema) -> None:
     with pytest.raises(UnsupportedField, match="would make the schema too large") as caught:
         adapt_gemini_schema(schema, "tools[3].function.parameters")
     assert caught.value.param == "tools[3].function.parameters"
@@ -287,36 +290,37 @@ JUNK_BASE: list[Schema] = [shape(3) for shape in SHAPES]
 
 @each_adapter
 @pytest.mark.parametrize("seed", range(60))
-def test_a_schema_that_is_none_is_adapted_or_refused(
-    adapter: SchemaAdapter[Any], seed: int
-) -> None:
+def test_an_invalid_schema_is_adapted_or_refused(adapter: SchemaAdapter[Any], seed: int) -> None:
     dice = random.Random(seed)
-    told = mutated(dice.choice(JUNK_BASE), dice)
+    told = mutate(dice.choice(JUNK_BASE), dice)
     with suppress(InvalidRequest):
         orjson.dumps(adapter(told if isinstance(told, dict) else {"enum": told}, "place"))
 
 
-# --- what is remembered --------------------------------------------------------------------------------------
+# --- what is remembered ---------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
+def clear_memos() -> None:
     for adapter in ADAPTERS:
         adapter.memo.clear()
 
 
 @each_adapter
 def test_the_same_schema_is_adapted_once(adapter: SchemaAdapter[Any]) -> None:
-    first = adapter(object_of(a=TEXT), "here")
-    assert adapter(json.loads(json.dumps(object_of(a=TEXT))), "there") is first
+    first = adapter(build_object(a=TEXT), "here")
+    assert adapter(json.loads(json.dumps(build_object(a=TEXT))), "there") is first
     assert len(adapter.memo.values()) == 1
 
 
 @each_adapter
-def test_what_is_remembered_is_bounded_by_its_size(adapter: SchemaAdapter[Any]) -> None:
+def test_the_memo_is_bounded_by_bytes(adapter: SchemaAdapter[Any]) -> None:
     for number in range(400):
         adapter(
-            {**object_of(a=TEXT), "title": f"{number}" + "x" * (adapter.memo.max_value_bytes // 2)},
+            {
+                **build_object(a=TEXT),
+                "title": f"{number}" + "x" * (adapter.memo.max_value_bytes // 2),
+            },
             "place",
         )
         assert adapter.memo.bytes <= MEMO_BYTES
@@ -329,8 +333,8 @@ def test_what_is_remembered_is_bounded_by_its_size(adapter: SchemaAdapter[Any]) 
 @pytest.mark.parametrize(
     "schema",
     [
-        object_of(**{f"a{number}": TEXT for number in range(4000)}),
-        {**object_of(a=TEXT), "title": "x" * 300_000},
+        build_object(**{f"a{number}": TEXT for number in range(4000)}),
+        {**build_object(a=TEXT), "title": "x" * 300_000},
     ],
     ids=["parts", "text"],
 )
@@ -340,16 +344,16 @@ def test_large_schemas_are_not_remembered(adapter: SchemaAdapter[Any], schema: S
 
 
 @each_adapter
-def test_keys_are_short_whatever_they_stand_for(adapter: SchemaAdapter[Any]) -> None:
-    adapter({**object_of(a=TEXT), "title": "x" * 50_000}, "place" * 1000)
+def test_keys_are_short(adapter: SchemaAdapter[Any]) -> None:
+    adapter({**build_object(a=TEXT), "title": "x" * 50_000}, "place" * 1000)
     assert {len(key) for key in adapter.memo._entries} == {32}
 
 
 @pytest.mark.parametrize("adapter", [adapt_gemini_schema, adapt_schema])
 @pytest.mark.parametrize("title", ["small", "x" * MEMO_BYTES])
-def test_nobody_can_change_what_is_shared(adapter: SchemaAdapter[Any], title: str) -> None:
+def test_adapted_schemas_cannot_be_changed(adapter: SchemaAdapter[Any], title: str) -> None:
     """Not even what is too large to be remembered: its parts may be the request's own."""
-    made = adapter({**object_of(a=TEXT), "title": title[: MAX_SCHEMA_BYTES // 2]}, "place")
+    made = adapter({**build_object(a=TEXT), "title": title[: MAX_SCHEMA_BYTES // 2]}, "place")
     with pytest.raises(TypeError):
         made["properties"]["a"]["enum"] = ["pwned"]
     assert type(made) is type(freeze({}))

@@ -21,7 +21,7 @@ from native_api.dialects.shared.json_schema import SchemaAdapter
 from native_api.dialects.shared.memo import FrozenDict, FrozenList, freeze
 from native_api.types import Provider, Target
 from tests.dialects.test_schemas import MODELS
-from tests.test_recordings import cases, target_of
+from tests.test_recordings import build_target, recorded_cases
 
 MODULES = [
     importlib.import_module(found.name)
@@ -29,7 +29,7 @@ MODULES = [
 ]
 
 
-def adapters() -> list[SchemaAdapter[Any]]:
+def find_adapters() -> list[SchemaAdapter[Any]]:
     """Every adapter that a module of the dialects has."""
     return list(
         {
@@ -41,7 +41,7 @@ def adapters() -> list[SchemaAdapter[Any]]:
     )
 
 
-def constants() -> dict[str, Any]:
+def find_constants() -> dict[str, Any]:
     """Every module-level dict, list and set of the dialects, except for their tables of functions
     and dialects."""
     return {
@@ -52,17 +52,17 @@ def constants() -> dict[str, Any]:
     }
 
 
-def everything(value: Any) -> Iterator[Any]:
+def dump_constants(value: Any) -> Iterator[Any]:
     yield value
     for item in (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     ):
-        yield from everything(item)
+        yield from dump_constants(item)
 
 
-@pytest.mark.parametrize("case", cases("request"))
-def test_no_dialect_changes_a_request_or_what_it_remembers(case: dict[str, Any]) -> None:
-    dialect, target = DIALECTS[case["provider"]["dialect"]], target_of(case)
+@pytest.mark.parametrize("case", recorded_cases("request"))
+def test_no_dialect_changes_a_request_or_remembered_values(case: dict[str, Any]) -> None:
+    dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     chat: Any = freeze(case["chat"])
     for _ in range(2):
         assert dialect.request(chat, target).body == case["request"]["body"]
@@ -70,16 +70,16 @@ def test_no_dialect_changes_a_request_or_what_it_remembers(case: dict[str, Any])
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_no_dialect_changes_its_constants(name: str) -> None:
-    before = {place: repr(value) for place, value in constants().items()}
-    for param in cases("chat"):
+    before = {place: repr(value) for place, value in find_constants().items()}
+    for param in recorded_cases("chat"):
         case = param.values[0]
         if case["provider"]["dialect"] == name and "request" in case:
-            DIALECTS[name].request(deepcopy(case["chat"]), target_of(case))
-    assert {place: repr(value) for place, value in constants().items()} == before
+            DIALECTS[name].request(deepcopy(case["chat"]), build_target(case))
+    assert {place: repr(value) for place, value in find_constants().items()} == before
     assert before
 
 
-def strict_chat() -> Any:
+def build_strict_chat() -> Any:
     schema = {
         "type": "object",
         "properties": {"a": {"allOf": [{"$ref": "#/$defs/A"}], "enum": ["x"]}},
@@ -97,35 +97,35 @@ def strict_chat() -> Any:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_the_next_request_is_not_touched_by_what_happens_to_a_body(name: str) -> None:
+def test_changes_to_a_body_do_not_affect_the_next_request(name: str) -> None:
     """Whoever gets the body may put into it what it wants: either that raises, or nobody else sees
     it."""
     target = Target(
         Provider("p", name, "https://api.example/v1", options={"project": "a-project"}),
         MODELS.get(name, "m"),
     )
-    before = deepcopy(DIALECTS[name].request(strict_chat(), target).body)
-    for part in list(everything(DIALECTS[name].request(strict_chat(), target).body)):
+    before = deepcopy(DIALECTS[name].request(build_strict_chat(), target).body)
+    for part in list(dump_constants(DIALECTS[name].request(build_strict_chat(), target).body)):
         with suppress(TypeError):
             if isinstance(part, dict):
                 part["enum"] = ["pwned"]
             elif isinstance(part, list):
                 part.append("pwned")
-    assert DIALECTS[name].request(strict_chat(), target).body == before
+    assert DIALECTS[name].request(build_strict_chat(), target).body == before
 
 
-def test_all_that_is_remembered_is_frozen() -> None:
+def test_all_remembered_values_are_frozen() -> None:
     for name in MODELS:
         target = Target(
             Provider("p", name, "https://api.example/v1", options={"project": "a-project"}),
             MODELS[name],
         )
-        DIALECTS[name].request(strict_chat(), target)
+        DIALECTS[name].request(build_strict_chat(), target)
     remembered = [
         part
-        for adapter in adapters()
+        for adapter in find_adapters()
         for value in adapter.memo.values()
-        for part in everything(value)
+        for part in dump_constants(value)
     ]
     assert {type(part) for part in remembered if isinstance(part, (dict, list))} == {
         FrozenDict,

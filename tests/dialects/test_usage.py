@@ -13,11 +13,11 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.shared.token_counts import join_counts, join_usage, read_count
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
-from tests.test_recordings import cases, stream_of, target_of
+from tests.test_recordings import build_target, read_stream, recorded_cases
 from tests.usage.usage_factory import make_usage
 
-STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
-REPLIES = cases("reply", "expected")
+STREAMS = recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
+REPLIES = recorded_cases("reply", "expected")
 COUNTED = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
 
 ANTHROPIC = {
@@ -77,45 +77,54 @@ ZEROS: dict[str, tuple[str, Any]] = {
 """An event that tells nothing but zeros, as proxies and servers send them."""
 
 
-def events_of(case: Any) -> list[Event]:
+def parse_events(case: Any) -> list[Event]:
     decoder = DECODERS[DIALECTS[case["provider"]["dialect"]].framing]()
-    return [*decoder.feed(stream_of(case)), *decoder.close()]
+    return [*decoder.feed(read_stream(case)), *decoder.close()]
 
 
-def usages(case: Any, events: list[Event]) -> list[Any]:
+def usage_after_each_event(case: Any, events: list[Event]) -> list[Any]:
     """What the parser says after each event."""
-    parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+    parser = DIALECTS[case["provider"]["dialect"]].stream(build_target(case))
     return [(list(parser.feed(event)), parser.usage)[1] for event in events]
 
 
-def with_zeros(value: Any, inside: bool = False) -> Any:
+def replace_counts_by_zeros(value: Any, inside: bool = False) -> Any:
     if isinstance(value, dict):
-        return {name: with_zeros(item, inside or name in COUNTED) for name, item in value.items()}
+        return {
+            name: replace_counts_by_zeros(item, inside or name in COUNTED)
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [with_zeros(item, inside) for item in value]
+        return [replace_counts_by_zeros(item, inside) for item in value]
     return 0 if inside and isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def repeated_with_zeros(events: list[Event]) -> Iterator[Event]:
+def repeat_with_zeros(events: list[Event]) -> Iterator[Event]:
     """Each event that tells usage is there twice, the second time with nothing but zeros."""
     for event in events:
         yield event
         told = json.loads(event.data) if event.data.startswith("{") else {}
-        zeros = with_zeros(told)
+        zeros = replace_counts_by_zeros(told)
         if zeros != told:
             yield event._replace(data=json.dumps(zeros))
 
 
 @pytest.mark.parametrize("case", STREAMS)
 def test_zeros_never_lower_a_count(case: Any) -> None:
-    events = events_of(case)
-    assert usages(case, list(repeated_with_zeros(events)))[-1] == usages(case, events)[-1]
+    events = parse_events(case)
+    assert (
+        usage_after_each_event(case, list(repeat_with_zeros(events)))[-1]
+        == usage_after_each_event(case, events)[-1]
+    )
 
 
 @pytest.mark.parametrize("case", STREAMS)
-def test_an_event_of_zeros_changes_nothing_wherever_it_comes(case: Any) -> None:
+def test_an_event_of_zeros_changes_nothing(case: Any) -> None:
     kind, zeros = ZEROS[case["provider"]["dialect"]]
-    events, parser = events_of(case), DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+    events, parser = (
+        parse_events(case),
+        DIALECTS[case["provider"]["dialect"]].stream(build_target(case)),
+    )
     for event in events:
         list(parser.feed(event))
         if parser.usage is not None:
@@ -125,18 +134,22 @@ def test_an_event_of_zeros_changes_nothing_wherever_it_comes(case: Any) -> None:
 
 
 @pytest.mark.parametrize("case", STREAMS)
-def test_what_was_written_never_becomes_less(case: Any) -> None:
-    counts = [usage["completion_tokens"] for usage in usages(case, events_of(case)) if usage]
+def test_output_counts_never_decrease(case: Any) -> None:
+    counts = [
+        usage["completion_tokens"]
+        for usage in usage_after_each_event(case, parse_events(case))
+        if usage
+    ]
     assert counts == sorted(counts)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_every_dialect_is_told_zeros(name: str) -> None:
+def test_every_dialect_is_tested_with_zeros(name: str) -> None:
     assert name in ZEROS
     assert any(case.values[0]["provider"]["dialect"] == name for case in STREAMS)
 
 
-# --- single wires --------------------------------------------------------------------------------------------------
+# --- single wires ---------------------------------------------------------------------------------
 
 
 def last_usage(dialect: str, *told: Any) -> Any:
@@ -146,11 +159,11 @@ def last_usage(dialect: str, *told: Any) -> Any:
     return parser.usage
 
 
-def started(**usage: Any) -> Any:
+def start_event(**usage: Any) -> Any:
     return {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": usage}}
 
 
-def ended(**usage: Any) -> Any:
+def end_events(**usage: Any) -> Any:
     return {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
 
 
@@ -200,10 +213,10 @@ AT_FIRST = {
     ],
 )
 @pytest.mark.parametrize("dialect", ["anthropic", "anthropic_vertex"])
-def test_anthropics_counts_of_the_start_hold_until_others_are_told(
+def test_anthropics_first_counts_stay_until_others_are_reported(
     dialect: str, later: Any, expected: tuple[int, int, int]
 ) -> None:
-    usage = last_usage(dialect, started(**AT_FIRST), ended(**later))
+    usage = last_usage(dialect, start_event(**AT_FIRST), end_events(**later))
     assert (
         usage["prompt_tokens"],
         usage["completion_tokens"],
@@ -228,7 +241,7 @@ def test_after_a_compaction_the_counts_of_the_last_run_replace_those_of_the_firs
     }
     runs = [{**first, "output_tokens": 83, "type": "compaction"}, {**last, "type": "message"}]
     usage = last_usage(
-        "anthropic", started(**first, output_tokens=7), ended(**last, iterations=runs)
+        "anthropic", start_event(**first, output_tokens=7), end_events(**last, iterations=runs)
     )
     assert (
         usage["prompt_tokens"],
@@ -261,19 +274,21 @@ def test_an_image_that_gemini_counted_stays_counted() -> None:
         "candidatesTokensDetails": details,
     }
     usage = last_usage(
-        "gemini", {"usageMetadata": told}, {"usageMetadata": with_zeros(told, inside=True)}
+        "gemini",
+        {"usageMetadata": told},
+        {"usageMetadata": replace_counts_by_zeros(told, inside=True)},
     )
     assert usage["completion_tokens_details"] == {"image_tokens": 1290}
 
 
-def test_usage_inside_groqs_own_member_counts_though_zeros_stand_at_the_usual_place() -> None:
+def test_usage_in_groqs_own_member_replaces_zeros_in_the_usual_one() -> None:
     zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     groq = {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}}
     usage = last_usage("openai", {"id": "c", "choices": [], "usage": zeros, "x_groq": groq})
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (9, 3, 12)
 
 
-def test_coheres_billed_units_count_where_tokens_are_zeros() -> None:
+def test_coheres_billed_units_replace_zero_tokens() -> None:
     usage = {
         "tokens": {"input_tokens": 0, "output_tokens": 0},
         "billed_units": {"input_tokens": 5.0, "output_tokens": 7.0},
@@ -288,12 +303,12 @@ def test_coheres_billed_units_count_where_tokens_are_zeros() -> None:
     "nonsense", [-1, "12", 2.0**60, 10**40, float("inf"), float("nan"), True, [5], {"a": 5}, None]
 )
 @pytest.mark.parametrize("name", DIALECTS)
-def test_nonsense_is_no_count_and_no_failure(name: str, nonsense: Any) -> None:
+def test_invalid_counts_are_ignored(name: str, nonsense: Any) -> None:
     """In a complete reply, whose text is there whatever stands in its usage."""
     for case in REPLIES:
         told = case.values[0]
         if told["provider"]["dialect"] == name and not told["provider"].get("quirks"):
-            reply = DIALECTS[name].response(replaced(told["reply"], nonsense), target_of(told))
+            reply = DIALECTS[name].response(replace(told["reply"], nonsense), build_target(told))
             usage: Any = reply.get("usage") or {}
             assert not any(
                 usage.get(count, 0)
@@ -301,24 +316,24 @@ def test_nonsense_is_no_count_and_no_failure(name: str, nonsense: Any) -> None:
             )
 
 
-def replaced(value: Any, number: Any, inside: bool = False) -> Any:
+def replace(value: Any, number: Any, inside: bool = False) -> Any:
     if isinstance(value, dict):
         return {
-            name: replaced(item, number, inside or name in COUNTED) for name, item in value.items()
+            name: replace(item, number, inside or name in COUNTED) for name, item in value.items()
         }
     if isinstance(value, list) and not inside:
-        return [replaced(item, number) for item in value]
+        return [replace(item, number) for item in value]
     return number if inside and not isinstance(value, str) else value
 
 
-# --- the rules -----------------------------------------------------------------------------------------------------
+# --- the rules ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [(5, 5), (5.9, 5), (0, 0), (-5, 0), ("5", 0), (True, 0), (None, 0), (2**53, 0), ([5], 0)],
 )
-def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
+def test_a_count_is_a_number_of_at_least_0(value: Any, expected: int) -> None:
     assert read_count({"a": value}, "a") == expected
     assert read_count(value, "a") == 0
 
@@ -351,7 +366,7 @@ def test_a_count_is_a_number_from_0_up(value: Any, expected: int) -> None:
         ({"tier": "flex"}, {"tier": "fast"}, {"tier": "fast"}),
     ],
 )
-def test_how_counts_are_joined(earlier: Any, later: Any, expected: Any) -> None:
+def test_counts_are_joined(earlier: Any, later: Any, expected: Any) -> None:
     before = json.dumps([earlier, later])
     assert join_counts(earlier, later, {"written"}) == expected
     assert json.dumps([earlier, later]) == before, "what was told is not changed"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 
-def best_of(times: int, act: Callable[[], object]) -> float:
+def measure_fastest(times: int, act: Callable[[], object]) -> float:
     """Seconds of the fastest of several runs: what the machine did beside it made the others
     slower."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from native_api.exceptions import InvalidRequest
 
 
-class Count:
+class WorkCount:
     total = 0
 
 
@@ -21,51 +21,53 @@ class CountedText(str):
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        Count.total += 1
+        WorkCount.total += 1
         return str.__eq__(self, other)
 
     def __hash__(self) -> int:
-        Count.total += 1
+        WorkCount.total += 1
         return str.__hash__(self)
 
 
 class CountedDict(dict[str, Any]):
     def __iter__(self) -> Iterator[str]:
-        Count.total += len(self)
+        WorkCount.total += len(self)
         return super().__iter__()
 
     def keys(self) -> Any:
-        Count.total += len(self)
+        WorkCount.total += len(self)
         return super().keys()
 
     def values(self) -> Any:
-        Count.total += len(self)
+        WorkCount.total += len(self)
         return super().values()
 
     def items(self) -> Any:
-        Count.total += len(self)
+        WorkCount.total += len(self)
         return super().items()
 
 
 class CountedList(list[Any]):
     def __iter__(self) -> Iterator[Any]:
-        Count.total += len(self)
+        WorkCount.total += len(self)
         return super().__iter__()
 
     def __contains__(self, item: object) -> bool:
-        Count.total += len(self)
+        WorkCount.total += len(self)
         return super().__contains__(item)
 
 
-def counted(value: Any) -> Any:
+def count_accesses(value: Any) -> Any:
     if isinstance(value, dict):
-        return CountedDict({CountedText(name): counted(item) for name, item in value.items()})
+        return CountedDict(
+            {CountedText(name): count_accesses(item) for name, item in value.items()}
+        )
     if isinstance(value, list):
-        return CountedList([counted(item) for item in value])
+        return CountedList([count_accesses(item) for item in value])
     return CountedText(value) if isinstance(value, str) else value
 
 
-def size_of(value: Any) -> int:
+def measure_size(value: Any) -> int:
     """The values in a value, each as often as it stands there, and the letters of its texts."""
     size, left = 0, [value]
     while left:
@@ -78,10 +80,10 @@ def size_of(value: Any) -> int:
     return size
 
 
-def work_of(act: Callable[[Any], Any], value: Any) -> int:
+def measure_work(act: Callable[[Any], Any], value: Any) -> int:
     """The work of `act(value)`, which may refuse the value."""
-    subject = counted(value)
-    Count.total = 0
+    subject = count_accesses(value)
+    WorkCount.total = 0
     sys.setprofile(_count_call)
     made = None
     try:
@@ -90,9 +92,9 @@ def work_of(act: Callable[[Any], Any], value: Any) -> int:
         pass
     finally:
         sys.setprofile(None)
-    return Count.total + size_of(made)
+    return WorkCount.total + measure_size(made)
 
 
 def _count_call(frame: Any, event: str, argument: Any) -> None:
     if event in ("call", "c_call"):
-        Count.total += 1
+        WorkCount.total += 1

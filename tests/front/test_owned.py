@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS, normalize_name
-from tests.dialects.test_gateway_owned import USER_BLOCKS, nested
+from tests.dialects.test_gateway_owned import USER_BLOCKS, nest
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream, says
 from tests.servers import Site, running_site
@@ -79,7 +79,7 @@ def test_an_owned_member_does_not_come_in_by_options(
 ) -> None:
     for path in OWNED_MEMBERS[wire]:
         for value in VALUES:
-            body, error = sent(http, upstream, wire, provider_options={wire: nested(path, value)})
+            body, error = sent(http, upstream, wire, provider_options={wire: nest(path, value)})
             assert (body, error["code"]) == (None, "unsupported_field"), path
             assert error["param"] == f"provider_options.{wire}.{path}".replace("[]", "[0]")
 
@@ -105,11 +105,11 @@ def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(
             "stream_options",
         ):
             continue  # fields of the unified request
-        body, _ = sent(http, upstream, wire, **nested(path, 100_000))
+        body, _ = sent(http, upstream, wire, **nest(path, 100_000))
         assert body is None or body == plain, path
     if wire in USER_BLOCKS:
         for path in OWNED_MEMBERS[wire]:
-            block = {"type": "text", "text": "Hi", **nested(path, 100_000)}
+            block = {"type": "text", "text": "Hi", **nest(path, 100_000)}
             items = [{"format": wire, "block": block}]
             body, _ = sent(
                 http,

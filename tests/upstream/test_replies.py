@@ -28,7 +28,7 @@ from native_api.upstream.prepared_request import prepare
 from tests.aws_eventstream_writer import message
 from tests.dialects.stream_folding import fold
 from tests.scripted_provider import Exchange, Script, Upstream, running_upstream
-from tests.test_recordings import cases
+from tests.test_recordings import recorded_cases
 
 HI: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 each_dialect = pytest.mark.parametrize("name", DIALECTS)
@@ -65,7 +65,7 @@ def recorded(name: str, *needed: str) -> dict[str, Any]:
     """The first recording of a dialect that has all that is needed, with an answer in words."""
     found = [
         param.values[0]
-        for param in cases("expected", *needed)
+        for param in recorded_cases("expected", *needed)
         if param.values[0]["provider"]["dialect"] == name
     ]
     return next(case for case in found if case["expected"]["choices"][0]["message"].get("content"))

@@ -22,10 +22,10 @@ from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
 from native_api.usage.tokens import prompt_tokens, text_tokens
 from tests.dialects.stream_folding import fold
-from tests.test_recordings import cases, stream_of, target_of
+from tests.test_recordings import build_target, read_stream, recorded_cases
 from tests.usage.usage_factory import make_target, make_usage
 
-STREAMS = cases("stream", "expected") + cases("stream_base64", "expected")
+STREAMS = recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
 CHAT: Any = {
     "model": "m",
     "stream": True,
@@ -46,7 +46,7 @@ class Reading:
     """A stream as the gateway reads it: the chunks of each event are passed to the record."""
 
     def __init__(self, case: Any) -> None:
-        self.parser = DIALECTS[case["provider"]["dialect"]].stream(target_of(case))
+        self.parser = DIALECTS[case["provider"]["dialect"]].stream(build_target(case))
         self.chunks: list[Any] = []
         self.waiting: list[Json] = []
         self.call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
@@ -74,7 +74,7 @@ class Reading:
 
 def events_of(case: Any) -> list[Event]:
     decoder = DECODERS[DIALECTS[case["provider"]["dialect"]].framing]()
-    return [*decoder.feed(stream_of(case)), *decoder.close()]
+    return [*decoder.feed(read_stream(case)), *decoder.close()]
 
 
 def count_words(chunks: list[Any]) -> int:
