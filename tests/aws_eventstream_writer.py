@@ -20,12 +20,12 @@ def header(name: str, kind: int, value: bytes) -> bytes:
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One message with string headers."""
     values = {name: value.encode() for name, value in headers.items()}
-    told = b"".join(
+    encoded = b"".join(
         header(name, STRING, struct.pack(">H", len(value)) + value)
         for name, value in values.items()
     )
-    prelude = struct.pack(">II", 16 + len(told) + len(payload), len(told))
-    checked = prelude + struct.pack(">I", crc32(prelude)) + told + payload
+    prelude = struct.pack(">II", 16 + len(encoded) + len(payload), len(encoded))
+    checked = prelude + struct.pack(">I", crc32(prelude)) + encoded + payload
     return checked + struct.pack(">I", crc32(checked))
 
 

@@ -19,7 +19,7 @@ def signature_of(received: Received, secret_key: str, region: str, service: str)
     signed."""
     stamp = received.headers["x-amz-date"]
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    names = told(received)["SignedHeaders"].split(";")
+    names = authorization_members(received)["SignedHeaders"].split(";")
     canonical = "\n".join(
         [
             received.method,
@@ -40,7 +40,7 @@ def signature_of(received: Received, secret_key: str, region: str, service: str)
     return key.hex()
 
 
-def told(received: Received) -> dict[str, str]:
+def authorization_members(received: Received) -> dict[str, str]:
     """The members of the Authorization header."""
     kind, _, members = received.headers["authorization"].partition(" ")
     assert kind == "AWS4-HMAC-SHA256"

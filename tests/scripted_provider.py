@@ -41,8 +41,8 @@ class Received:
         """As the body names it, or else the path, as Bedrock's and Gemini's do."""
         if isinstance(self.body, dict) and "model" in self.body:
             return str(self.body["model"])
-        found = re.search(r"/model/([^/]+)/|/models/([^/:]+):", self.path)
-        return unquote(found[1] or found[2]) if found else ""
+        match = re.search(r"/model/([^/]+)/|/models/([^/:]+):", self.path)
+        return unquote(match[1] or match[2]) if match else ""
 
 
 class Exchange:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[..., background.WorkerThreads]]:
+def make_threads() -> Iterator[Callable[..., background.WorkerThreads]]:
     """Makes threads that end with the test."""
     made: list[background.WorkerThreads] = []
 
@@ -37,70 +37,70 @@ def workers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("native-api-test")]
 
 
-def asked() -> Any:
+def open_connection() -> Any:
     """The connection that answers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return connection.connection
 
 
-def found() -> Any:
+def current_connection() -> Any:
     """The connection that is open, if any."""
     return connection.connection
 
 
 def test_a_connection_is_kept_between_calls_whatever_conn_max_age_says(
-    opened: Callable[..., background.WorkerThreads],
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened()
+    threads = make_threads()
     assert connection.settings_dict["CONN_MAX_AGE"] == 0
-    first = threads.run_sync(10, asked)
-    assert threads.run_sync(10, found) is first
-    assert threads.run_sync(10, asked) is first
+    first = threads.run_sync(10, open_connection)
+    assert threads.run_sync(10, current_connection) is first
+    assert threads.run_sync(10, open_connection) is first
 
 
-def test_other_threads_close_it_after_each_call(
-    opened: Callable[..., background.WorkerThreads],
+def test_without_keep_connections_it_is_closed_after_each_call(
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened(keep_connections=False)
-    assert threads.run_sync(10, asked)
-    assert threads.run_sync(10, found) is None
+    threads = make_threads(keep_connections=False)
+    assert threads.run_sync(10, open_connection)
+    assert threads.run_sync(10, current_connection) is None
 
 
-def test_it_is_closed_when_there_was_nothing_to_do_for_a_while(
-    opened: Callable[..., background.WorkerThreads], monkeypatch: pytest.MonkeyPatch
+def test_a_connection_is_closed_after_idle_time(
+    make_threads: Callable[..., background.WorkerThreads], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert module.IDLE_SECONDS == 1.0
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
-    threads = opened()
+    threads = make_threads()
     wrapper: Any = threads.run_sync(
-        10, lambda: (asked(), connection._connections[connection._alias])[1]
+        10, lambda: (open_connection(), connection._connections[connection._alias])[1]
     )  # type: ignore[attr-defined]
     until(lambda: wrapper.connection is None, "the connection to be closed")
-    assert threads.run_sync(10, asked)
+    assert threads.run_sync(10, open_connection)
     assert len(workers()) == 1
 
 
-def test_a_connection_that_broke_is_made_anew(
-    opened: Callable[..., background.WorkerThreads],
+def test_a_broken_connection_is_replaced(
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
     if connection.vendor == "sqlite":
         pytest.skip("Connections to SQLite do not break; set TEST_DATABASE_URL.")
-    threads = opened()
+    threads = make_threads()
 
     def break_it() -> None:
-        asked().close()
-        asked()
+        open_connection().close()
+        open_connection()
 
     with pytest.raises(Exception, match="closed"):
         threads.run_sync(10, break_it)
-    assert threads.run_sync(10, asked)
+    assert threads.run_sync(10, open_connection)
 
 
 def test_calls_run_in_parallel_up_to_the_size(
-    opened: Callable[..., background.WorkerThreads],
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened(size=3)
+    threads = make_threads(size=3)
     gate, running = threading.Event(), threading.Semaphore(0)
     together = threading.Barrier(3)
 
@@ -120,18 +120,18 @@ def test_calls_run_in_parallel_up_to_the_size(
 
 
 def test_no_more_threads_are_started_than_are_needed(
-    opened: Callable[..., background.WorkerThreads],
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened(size=4)
+    threads = make_threads(size=4)
     for _ in range(20):
         until(lambda: threads.run_sync(10, threading.get_ident), "an answer")
     assert len(workers()) <= 2, "a thread may not have said yet that it is idle"
 
 
-def test_what_a_call_raises_is_raised_to_its_caller(
-    opened: Callable[..., background.WorkerThreads],
+def test_an_exception_is_raised_to_the_caller(
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened()
+    threads = make_threads()
 
     def fail() -> None:
         raise OperationalError("gone")
@@ -143,24 +143,24 @@ def test_what_a_call_raises_is_raised_to_its_caller(
     assert threads.run_sync(10, lambda: 5) == 5
 
 
-def test_a_call_that_hangs_is_left_behind_and_others_go_on(
-    opened: Callable[..., background.WorkerThreads],
+def test_a_call_that_hangs_times_out_and_others_go_on(
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened()
+    threads = make_threads()
     gate = threading.Event()
     hanging = threads.submit(gate.wait, 10)
     with pytest.raises(background.CallTimeout, match=r"no answer in 0\.05 s"):
         asyncio.run(threads.wait_for(0.05, hanging))
-    assert threads.run_sync(10, asked)
+    assert threads.run_sync(10, open_connection)
     gate.set()
     assert hanging.result(10), "it goes on to its end"
     until(lambda: len(workers()) == 1, "the thread that hung to end")
 
 
 def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(
-    opened: Callable[..., background.WorkerThreads],
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened()
+    threads = make_threads()
     gate = threading.Event()
     threads.submit(gate.wait, 10)
     waiting = threads.submit(lambda: 5)
@@ -169,10 +169,10 @@ def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(
     assert waiting.result(10) == 5
 
 
-def test_a_call_that_was_cancelled_before_it_began_is_not_made(
-    opened: Callable[..., background.WorkerThreads],
+def test_a_call_that_is_cancelled_before_it_begins_is_not_made(
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened()
+    threads = make_threads()
     gate, made = threading.Event(), []
     threads.submit(gate.wait, 10)
     waiting = threads.submit(made.append, 1)
@@ -183,9 +183,9 @@ def test_a_call_that_was_cancelled_before_it_began_is_not_made(
 
 
 def test_a_forked_process_has_threads_of_its_own(
-    opened: Callable[..., background.WorkerThreads],
+    make_threads: Callable[..., background.WorkerThreads],
 ) -> None:
-    threads = opened()
+    threads = make_threads()
     threads.run_sync(10, lambda: 5)
     child = os.fork()
     if not child:  # no test runner from here on

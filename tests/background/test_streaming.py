@@ -47,7 +47,7 @@ def test_everything_arrives_in_order_and_the_source_is_closed() -> None:
     asyncio.run(scenario())
 
 
-def test_silence_is_bridged_and_does_not_disturb_the_source() -> None:
+def test_keep_alives_fill_a_silence_without_disturbing_the_source() -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
         stream = background.AsyncStream(Words(b"a", gate.wait, b"b"), 0.01)
@@ -74,7 +74,7 @@ def test_a_slow_reader_makes_the_source_wait() -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_reader_that_is_dropped_without_a_word_closes_the_source(begun: bool) -> None:
+def test_a_dropped_reader_closes_the_source(begun: bool) -> None:
     """As a response is that a middleware replaces."""
 
     async def scenario() -> None:
@@ -130,7 +130,7 @@ def test_closing_from_another_thread_closes_the_source() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
-def test_a_server_that_stops_closes_what_streams_there_are() -> None:
+def test_a_server_that_stops_closes_all_streams() -> None:
     async def scenario() -> None:
         sources = [Words(b"a", forever) for _ in range(3)]
         streams = [background.AsyncStream(source, 10) for source in sources]
@@ -141,7 +141,7 @@ def test_a_server_that_stops_closes_what_streams_there_are() -> None:
     asyncio.run(scenario())
 
 
-def test_a_source_that_fails_fails_for_the_reader_after_what_it_gave() -> None:
+def test_an_error_of_the_source_is_raised_after_its_pieces() -> None:
     async def scenario() -> None:
         source = Words(b"a", LookupError("gone"))
         stream = background.AsyncStream(source, 10)
@@ -154,7 +154,7 @@ def test_a_source_that_fails_fails_for_the_reader_after_what_it_gave() -> None:
     asyncio.run(scenario())
 
 
-def test_synchronous_readers_get_the_same() -> None:
+def test_synchronous_readers_get_pieces_and_keep_alives() -> None:
     source = Words(b"a", lambda: asyncio.sleep(0.05), b"b")
     stream = background.SyncStream(source, 0.01)
     pieces = list(stream)

@@ -13,7 +13,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from tests.aws_eventstream_writer import event, exception
-from tests.aws_signature import signature_of, told
+from tests.aws_signature import authorization_members, signature_of
 from tests.front.conftest import native_api, sdk_for
 from tests.scripted_provider import Exchange, Script, Upstream, cuts, says, streams
 from tests.servers import Site, running_site
@@ -130,8 +130,10 @@ def test_bedrock_accepts_the_signature(
     )
     assert words == "Grüß dich"
     received = upstream.seen(model)[-1]
-    assert told(received)["Credential"].startswith(f"{key_id}/")
-    assert told(received)["Signature"] == signature_of(received, SECRET, "us-east-1", "bedrock")
+    assert authorization_members(received)["Credential"].startswith(f"{key_id}/")
+    assert authorization_members(received)["Signature"] == signature_of(
+        received, SECRET, "us-east-1", "bedrock"
+    )
     assert received.headers["accept"] == (BINARY if streamed else "application/json")
 
 

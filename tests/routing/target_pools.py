@@ -30,18 +30,18 @@ def pool_with(clock: Clock, shared: SharedHealth | None = None) -> TargetPool:
     return TargetPool(shared, clock, clock, clock.sleep)
 
 
-def target(name: str, **more: Any) -> Target:
+def target(name: str, **options: Any) -> Target:
     """`p/m`: model m at provider p."""
     provider, _, model = name.partition("/")
     return Target(
         Provider(provider, "openai", "http://127.0.0.1:9/v1", identity=f"{provider}@1"),
         model,
-        **more,
+        **options,
     )
 
 
-def route_of(*targets: Target, strategy: Any = None, **more: Any) -> Route:
-    return make_route(more.pop("name", "r"), targets, strategy, **more)
+def route_of(*targets: Target, strategy: Any = None, **options: Any) -> Route:
+    return make_route(options.pop("name", "r"), targets, strategy, **options)
 
 
 def failure(status: int = 500, retry_after: float | None = None) -> ProviderFault:

@@ -25,7 +25,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-def test_without_a_limit_places_are_only_counted() -> None:
+def test_without_a_limit_requests_are_only_counted() -> None:
     limiter = ConcurrencyLimiter()
     assert all(run(limiter.acquire(FREE)) for _ in range(100))
     assert limiter.in_use == {FREE.key: 100}
@@ -34,7 +34,7 @@ def test_without_a_limit_places_are_only_counted() -> None:
     assert limiter.in_use == {}
 
 
-def test_who_comes_first_is_served_first_and_nobody_passes() -> None:
+def test_slots_are_handed_out_in_order() -> None:
     async def work() -> None:
         limiter, served = ConcurrencyLimiter(queue_seconds=60), list[int]()
 
@@ -60,7 +60,7 @@ def test_who_comes_first_is_served_first_and_nobody_passes() -> None:
     run(work())
 
 
-def test_no_more_wait_than_there_are_places() -> None:
+def test_no_more_calls_wait_than_there_are_slots() -> None:
     async def work() -> None:
         limiter = ConcurrencyLimiter(queue_seconds=60)
         assert await limiter.acquire(TWO)
@@ -75,7 +75,7 @@ def test_no_more_wait_than_there_are_places() -> None:
     run(work())
 
 
-def test_who_waits_too_long_goes_elsewhere() -> None:
+def test_a_call_that_waits_too_long_gets_no_slot() -> None:
     async def work() -> None:
         limiter = ConcurrencyLimiter(queue_seconds=0.01)
         assert await limiter.acquire(TWO)
@@ -89,7 +89,7 @@ def test_who_waits_too_long_goes_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("handed_over_before", [False, True])
-def test_a_place_survives_the_one_who_waited_for_it(handed_over_before: bool) -> None:
+def test_a_cancelled_waiter_loses_no_slot(handed_over_before: bool) -> None:
     async def work() -> None:
         limiter = ConcurrencyLimiter(queue_seconds=60)
         assert await limiter.acquire(TWO)
@@ -108,7 +108,7 @@ def test_a_place_survives_the_one_who_waited_for_it(handed_over_before: bool) ->
     run(work())
 
 
-def test_two_event_loops_share_the_places_of_a_process() -> None:
+def test_two_event_loops_share_the_slots() -> None:
     async def work() -> None:
         limiter = ConcurrencyLimiter(queue_seconds=10)
         assert await limiter.acquire(TWO)

@@ -31,17 +31,6 @@ from tests.routing.target_pools import (
     target,
 )
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def pool(clock: Clock) -> TargetPool:
-    return pool_with(clock)
-
-
 # --- circuits, as a caller meets them -----------------------------------------------------------------------------------
 
 
@@ -49,7 +38,7 @@ def pool(clock: Clock) -> TargetPool:
     "fault",
     [failure(500), failure(503), failure(408), lost(), slow(), UpstreamError("nonsense in a 200")],
 )
-def test_five_failures_in_a_row_open_the_circuit(pool: TargetPool, fault: ProviderFault) -> None:
+def test_five_consecutive_failures_open_the_circuit(pool: TargetPool, fault: ProviderFault) -> None:
     for _ in range(4):
         fail(pool, fault)
     assert state(pool) is TargetState.HEALTHY
@@ -59,7 +48,7 @@ def test_five_failures_in_a_row_open_the_circuit(pool: TargetPool, fault: Provid
     assert state(pool, B) is TargetState.HEALTHY
 
 
-def test_a_success_in_between_begins_the_count_anew(pool: TargetPool) -> None:
+def test_a_success_resets_the_count(pool: TargetPool) -> None:
     for _ in range(3):
         for _ in range(4):
             fail(pool)
@@ -76,7 +65,7 @@ NO_SOCKET = UpstreamError("none left", code="no_connection_left")
 @pytest.mark.parametrize(
     "fault", [BAD_REQUEST, TOO_LONG, IN_A_200, NO_SOCKET], ids=lambda fault: fault.code
 )
-def test_what_says_nothing_of_the_target_is_not_counted(
+def test_a_fault_that_is_not_the_targets_does_not_count(
     pool: TargetPool, fault: ProviderFault
 ) -> None:
     for caller in (ALICE, BOB, CAROL) * 20:
@@ -104,7 +93,7 @@ def test_an_outage_may_last_for_days(pool: TargetPool, clock: Clock, fault: Prov
         fail(pool, fault)
 
 
-def test_success_of_the_trial_closes_the_circuit_and_the_next_cool_down_is_short_again(
+def test_a_successful_half_open_call_closes_the_circuit_and_resets_the_cool_down(
     pool: TargetPool, clock: Clock
 ) -> None:
     open_circuit(pool)
@@ -118,7 +107,7 @@ def test_success_of_the_trial_closes_the_circuit_and_the_next_cool_down_is_short
     assert state(pool) is TargetState.HALF_OPEN
 
 
-def test_there_is_one_trial_at_a_time(pool: TargetPool, clock: Clock) -> None:
+def test_there_is_one_half_open_call_at_a_time(pool: TargetPool, clock: Clock) -> None:
     open_circuit(pool)
     clock.now += 31
 
@@ -131,7 +120,7 @@ def test_there_is_one_trial_at_a_time(pool: TargetPool, clock: Clock) -> None:
     assert admit(pool) is not None, "a trial that was left shows nothing, so there is another"
 
 
-def test_the_first_chunk_ends_a_trial_but_one_failure_opens_the_circuit_again(
+def test_the_first_chunk_ends_a_half_open_call_but_one_failure_reopens_the_circuit(
     pool: TargetPool, clock: Clock
 ) -> None:
     open_circuit(pool)
@@ -158,7 +147,9 @@ def test_a_stream_is_a_success_only_at_its_end(pool: TargetPool) -> None:
     assert state(pool) is TargetState.OPEN
 
 
-def test_calls_from_before_neither_close_nor_prolong(pool: TargetPool, clock: Clock) -> None:
+def test_calls_that_began_earlier_neither_close_nor_extend_an_incident(
+    pool: TargetPool, clock: Clock
+) -> None:
     early = [admit(pool) for _ in range(3)]
     open_circuit(pool)
     for permit in early:
@@ -176,7 +167,7 @@ def test_calls_from_before_neither_close_nor_prolong(pool: TargetPool, clock: Cl
 
 
 @pytest.mark.parametrize("fault", [failure(429, retry_after=7), failure(401), BAD_REQUEST])
-def test_a_target_that_answers_a_trial_at_all_is_not_out_of_order(
+def test_any_answer_to_a_half_open_call_closes_the_circuit(
     pool: TargetPool, clock: Clock, fault: ProviderFault
 ) -> None:
     open_circuit(pool)
@@ -185,7 +176,7 @@ def test_a_target_that_answers_a_trial_at_all_is_not_out_of_order(
     assert state(pool) in (TargetState.HEALTHY, TargetState.DEGRADED)
 
 
-def test_a_clock_that_was_put_back_does_not_keep_a_target_out(
+def test_a_clock_that_was_set_back_does_not_keep_a_circuit_open(
     pool: TargetPool, clock: Clock
 ) -> None:
     open_circuit(pool)
@@ -193,7 +184,9 @@ def test_a_clock_that_was_put_back_does_not_keep_a_target_out(
     assert state(pool) is TargetState.HALF_OPEN
 
 
-def test_the_wait_is_that_of_the_first_to_come_back(pool: TargetPool, clock: Clock) -> None:
+def test_the_wait_ends_with_the_first_circuit_that_is_half_open(
+    pool: TargetPool, clock: Clock
+) -> None:
     open_circuit(pool)
     clock.now += 10
     for _ in range(5):
@@ -205,20 +198,22 @@ def test_the_wait_is_that_of_the_first_to_come_back(pool: TargetPool, clock: Clo
 # --- limits ------------------------------------------------------------------------------------------------------
 
 
-def test_a_429_makes_a_last_resort_for_its_retry_after(pool: TargetPool, clock: Clock) -> None:
+def test_a_429_degrades_a_target_for_its_retry_after(pool: TargetPool, clock: Clock) -> None:
     fail(pool, failure(429, retry_after=20))
     assert state(pool) is TargetState.DEGRADED
     clock.now += 20.1
     assert state(pool) is TargetState.HEALTHY
 
 
-def test_an_absurd_retry_after_is_cut(pool: TargetPool, clock: Clock) -> None:
+def test_an_absurd_retry_after_is_capped(pool: TargetPool, clock: Clock) -> None:
     fail(pool, failure(429, retry_after=9e9))
     clock.now += 300.1
     assert state(pool) is TargetState.HEALTHY
 
 
-def test_a_429_without_one_cools_for_five_seconds(pool: TargetPool, clock: Clock) -> None:
+def test_a_429_without_retry_after_degrades_a_target_for_five_seconds(
+    pool: TargetPool, clock: Clock
+) -> None:
     fail(pool, failure(429))
     clock.now += 4.9
     assert state(pool) is TargetState.DEGRADED
@@ -226,7 +221,7 @@ def test_a_429_without_one_cools_for_five_seconds(pool: TargetPool, clock: Clock
     assert state(pool) is TargetState.HEALTHY
 
 
-def test_a_later_429_prolongs_and_an_earlier_end_does_not_shorten(
+def test_a_longer_429_extends_a_rate_limit_and_a_shorter_one_changes_nothing(
     pool: TargetPool, clock: Clock
 ) -> None:
     fail(pool, failure(429, retry_after=20))
@@ -236,7 +231,7 @@ def test_a_later_429_prolongs_and_an_earlier_end_does_not_shorten(
     assert state(pool) is TargetState.DEGRADED
 
 
-def test_limits_are_no_failures(pool: TargetPool, clock: Clock) -> None:
+def test_a_rate_limit_does_not_count_as_a_failure(pool: TargetPool, clock: Clock) -> None:
     for _ in range(20):
         fail(pool, failure(429, retry_after=0))
     assert state(pool) is TargetState.HEALTHY
@@ -260,22 +255,20 @@ def test_402_and_403_concern_one_target(pool: TargetPool, status: int) -> None:
     assert [state(pool, each) for each in (A, B)] == [TargetState.DEGRADED, TargetState.HEALTHY]
 
 
-def test_a_success_with_the_key_ends_that(pool: TargetPool) -> None:
+def test_a_success_with_the_key_ends_a_refusal(pool: TargetPool) -> None:
     fail(pool, failure(401))
     succeed(pool, B)
     assert state(pool) is TargetState.HEALTHY
 
 
-def test_another_key_or_address_is_another_matter(pool: TargetPool) -> None:
+def test_a_new_key_or_address_has_no_incidents(pool: TargetPool) -> None:
     fail(pool, failure(401))
     fresh = target("p/a")
     changed = type(fresh.provider)("p", "openai", "http://127.0.0.1:9/v1", identity="p@2")
     assert state(pool, type(fresh)(changed, "a")) is TargetState.HEALTHY
 
 
-def test_a_refused_key_is_tried_in_its_usual_place_now_and_then(
-    pool: TargetPool, clock: Clock
-) -> None:
+def test_a_refused_key_is_tried_again_after_a_cool_down(pool: TargetPool, clock: Clock) -> None:
     fail(pool, failure(401))
     for seconds in (30, 60):
         clock.now += seconds + 0.1
@@ -297,8 +290,8 @@ class FakeSharedHealth(UnsharedHealth):
         self.withdrawn: list[str] = []
 
     async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
-        found, self.others = self.others, {}
-        return found
+        incidents, self.others = self.others, {}
+        return incidents
 
     def publish(self, name: str, incident: Incident | None) -> None:
         self.published.append((name, incident and incident.kind))
@@ -320,7 +313,7 @@ def sharing(clock: Clock, shared: FakeSharedHealth) -> TargetPool:
     return pool_with(clock, shared)
 
 
-def test_other_processes_are_told_of_every_change_for_all_and_of_nothing_else(
+def test_only_what_holds_for_all_callers_is_published(
     sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     succeed(sharing)
@@ -342,7 +335,7 @@ def test_other_processes_are_told_of_every_change_for_all_and_of_nothing_else(
     ]
 
 
-def test_what_others_found_counts_here(
+def test_incidents_of_other_processes_are_taken_over(
     sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     shared.others = {A.key: Incident("circuit_open", clock.now + 30)}
@@ -353,7 +346,7 @@ def test_what_others_found_counts_here(
     assert state(sharing) is TargetState.HEALTHY
 
 
-def test_a_trial_of_another_process_is_waited_for(
+def test_another_processs_half_open_call_is_waited_for(
     sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     open_for_all(sharing)
@@ -368,7 +361,7 @@ def test_a_trial_of_another_process_is_waited_for(
     assert state(sharing) is TargetState.HEALTHY
 
 
-def test_a_trial_that_shows_nothing_gives_its_claim_up(
+def test_an_inconclusive_half_open_call_withdraws_its_claim(
     sharing: TargetPool, shared: FakeSharedHealth, clock: Clock
 ) -> None:
     open_for_all(sharing)

@@ -104,13 +104,13 @@ def two(cache: Any, wall: Clock) -> tuple[Process, Process]:
     return Process(wall), Process(wall)
 
 
-def test_what_one_process_finds_the_other_knows(two: tuple[Process, Process]) -> None:
+def test_an_incident_is_shared_with_other_processes(two: tuple[Process, Process]) -> None:
     one, other = two
     one.fail(5)
     other.comes_to(TargetState.OPEN)
 
 
-def test_what_one_caller_met_is_not_told(two: tuple[Process, Process]) -> None:
+def test_an_incident_of_one_caller_is_not_shared(two: tuple[Process, Process]) -> None:
     one, other = two
 
     for _ in range(5):
@@ -122,7 +122,7 @@ def test_what_one_caller_met_is_not_told(two: tuple[Process, Process]) -> None:
     other.comes_to(TargetState.OPEN)
 
 
-def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Clock) -> None:
+def test_the_end_of_an_incident_is_shared(two: tuple[Process, Process], wall: Clock) -> None:
     one, other = two
     one.fail(5)
     other.comes_to(TargetState.OPEN)
@@ -138,7 +138,7 @@ def test_the_end_of_a_trouble_is_told_too(two: tuple[Process, Process], wall: Cl
     one.comes_to(TargetState.HEALTHY)
 
 
-def test_a_process_that_begins_later_knows_it_with_its_first_call(
+def test_a_new_process_knows_incidents_at_its_first_call(
     two: tuple[Process, Process], wall: Clock
 ) -> None:
     one, _ = two
@@ -149,7 +149,7 @@ def test_a_process_that_begins_later_knows_it_with_its_first_call(
 
 
 @pytest.mark.parametrize("cache", ["redis"], indirect=True)
-def test_one_process_has_the_trial(two: tuple[Process, Process], wall: Clock) -> None:
+def test_one_process_makes_the_half_open_call(two: tuple[Process, Process], wall: Clock) -> None:
     one, other = two
     one.fail(5)
     other.comes_to(TargetState.OPEN)
@@ -164,7 +164,7 @@ def test_one_process_has_the_trial(two: tuple[Process, Process], wall: Clock) ->
     assert sum(asyncio.run(both())) == 1
 
 
-def test_a_trial_that_was_left_is_free_for_the_other(
+def test_another_process_may_make_a_half_open_call_that_was_inconclusive(
     two: tuple[Process, Process], wall: Clock
 ) -> None:
     one, other = two
@@ -185,14 +185,14 @@ def test_a_trial_that_was_left_is_free_for_the_other(
     until(after_another_second, "the trial")
 
 
-def test_others_are_asked_at_most_once_a_second(
+def test_incidents_are_pulled_at_most_once_a_second(
     two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = two
-    asked: list[Any] = []
+    reads: list[Any] = []
     real = HealthSync._read
     monkeypatch.setattr(
-        HealthSync, "_read", lambda self, names: asked.append(names) or real(self, names)
+        HealthSync, "_read", lambda self, names: reads.append(names) or real(self, names)
     )
     monkeypatch.setattr(shared_cache, "CACHE_TIMEOUT_SECONDS", 1e9)
 
@@ -203,10 +203,10 @@ def test_others_are_asked_at_most_once_a_second(
             await asyncio.sleep(0.0005)
 
     asyncio.run(many())
-    assert 2 <= len(asked) <= 10
+    assert 2 <= len(reads) <= 10
 
 
-def test_a_cache_that_is_flushed_takes_nothing_from_those_who_know(
+def test_a_flushed_cache_does_not_end_known_incidents(
     two: tuple[Process, Process],
 ) -> None:
     one, other = two
@@ -217,7 +217,7 @@ def test_a_cache_that_is_flushed_takes_nothing_from_those_who_know(
     assert other.state() is TargetState.OPEN
 
 
-def test_what_another_version_wrote_is_passed_over(two: tuple[Process, Process]) -> None:
+def test_a_value_of_another_version_is_ignored(two: tuple[Process, Process]) -> None:
     one, _ = two
     caches["default"].set(health_sync._key(A.key), {"kind": "new"}, 60)
     caches["default"].set(health_sync.CHANGE_KEY, "x", 60)
@@ -236,7 +236,7 @@ def test_a_conversations_tier_only_goes_up_in_every_process(two: tuple[Process, 
 # --- without a shared cache ----------------------------------------------------------------------------------------
 
 
-def test_a_cache_in_memory_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_in_memory_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_cache, "threads", None)
     alone = Process(Clock())
     alone.fail(5)
@@ -270,7 +270,7 @@ def test_a_dead_cache_means_local_state_and_one_warning(
     assert caplog.text.count("cache cannot be used") == 1
 
 
-def test_a_hanging_cache_holds_no_call_up(
+def test_a_hanging_cache_does_not_delay_calls(
     wall: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(shared_cache, "CACHE_TIMEOUT_SECONDS", 0.2)
@@ -293,7 +293,9 @@ def test_a_hanging_cache_holds_no_call_up(
             assert asyncio.run(calls()) < 0.2 + health_sync.MAX_PULL_WAIT_SECONDS
 
 
-def test_nor_an_operator_who_looks(wall: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_cache_does_not_delay_the_admin(
+    wall: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shared_cache, "CACHE_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hanging = redis_cache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "x")
@@ -304,7 +306,7 @@ def test_nor_an_operator_who_looks(wall: Clock, monkeypatch: pytest.MonkeyPatch)
             assert time.monotonic() - started < 1
 
 
-def test_what_could_not_be_told_is_told_when_the_cache_is_back(wall: Clock, tmp_path: Path) -> None:
+def test_incidents_are_published_when_the_cache_is_back(wall: Clock, tmp_path: Path) -> None:
     flaky = {
         "default": {
             "BACKEND": "tests.routing.test_health_sync.FlakyCache",

@@ -22,11 +22,11 @@ LOCAL = {"DIALECT": "openai", "BASE_URL": "http://127.0.0.1:1/v1", "API_KEY": "s
 X = {"PROVIDER": "p", "MODEL": "x"}
 
 
-def built(models: dict[str, Any], **provider: Any) -> catalog.Catalog:
+def build(models: dict[str, Any], **provider: Any) -> catalog.Catalog:
     return catalog.build({"p": {**LOCAL, **provider}}, models)
 
 
-def test_what_a_target_tells_wins_over_its_provider() -> None:
+def test_a_targets_options_override_its_providers() -> None:
     provider = {
         "TIMEOUTS": {"CONNECT": 1, "TOTAL": 90},
         "RETRIES": 3,
@@ -40,7 +40,7 @@ def test_what_a_target_tells_wins_over_its_provider() -> None:
         "MAX_CONCURRENCY": 2,
         "PRICE": {"INPUT": "0.10", "CACHED": "0.01"},
     }
-    first, second = built({"m": {"TARGETS": [own, {**X, "MODEL": "y"}]}}, **provider).targets("m")
+    first, second = build({"m": {"TARGETS": [own, {**X, "MODEL": "y"}]}}, **provider).targets("m")
     assert first.timeouts == Timeouts(connect=1, first_token=7, between_tokens=30, total=90)
     assert (first.retries, first.max_concurrency) == (0, 2)
     assert first.price == {"INPUT": Decimal("0.10"), "CACHED": Decimal("0.01")}
@@ -52,9 +52,9 @@ def test_what_a_target_tells_wins_over_its_provider() -> None:
     )
 
 
-def test_retries_are_the_sites_where_nobody_tells_any() -> None:
+def test_the_sites_retries_are_the_default() -> None:
     with override_settings(NATIVE_API={"ATTEMPTS": {"RETRIES": 4, "MAX": 9}}):
-        snapshot = built({"m": {"TARGETS": [X]}})
+        snapshot = build({"m": {"TARGETS": [X]}})
     assert (
         snapshot.targets("m")[0].retries,
         snapshot.attempt_limits.max_attempts,
@@ -62,16 +62,16 @@ def test_retries_are_the_sites_where_nobody_tells_any() -> None:
     ) == (4, 9, 120)
 
 
-def test_a_route_is_weighted_by_itself_where_the_weights_differ() -> None:
+def test_a_route_is_weighted_by_default_if_the_weights_differ() -> None:
     models = {
         "even": {"TARGETS": [X, {**X, "MODEL": "y"}]},
         "uneven": {"TARGETS": [{**X, "WEIGHT": 3}, {**X, "MODEL": "y"}]},
     }
-    snapshot = built(models)
+    snapshot = build(models)
     assert [snapshot.route(name).strategy for name in ("even", "uneven")] == ["ordered", "weighted"]
 
 
-def test_fallbacks_are_followed_in_order_and_never_round() -> None:
+def test_fallbacks_are_followed_in_order_and_each_once() -> None:
     models = {
         "a": {"TARGETS": [X], "FALLBACKS": ["b", "c", "gone"], "CONTEXT_FALLBACKS": ["wide"]},
         "b": {"TARGETS": [X], "FALLBACKS": ["d", "a"]},
@@ -79,7 +79,7 @@ def test_fallbacks_are_followed_in_order_and_never_round() -> None:
         "d": {"TARGETS": [X]},
         "wide": {"TARGETS": [X]},
     }
-    snapshot = built(models)
+    snapshot = build(models)
     assert [route.name for route in snapshot.fallback_routes("a")] == ["b", "c", "d", "p/direct"]
     assert [route.name for route in snapshot.fallback_routes("a", for_long_context=True)] == [
         "wide"
@@ -87,24 +87,24 @@ def test_fallbacks_are_followed_in_order_and_never_round() -> None:
     assert list(snapshot.fallback_routes("p/any")) == []
 
 
-def test_what_is_wrong_with_a_routes_options_leaves_it_its_targets() -> None:
-    snapshot = built({"m": {"TARGETS": [X], "STRATEGY": "best"}})
+def test_a_route_with_invalid_options_keeps_its_targets() -> None:
+    snapshot = build({"m": {"TARGETS": [X], "STRATEGY": "best"}})
     assert [target.model for target in snapshot.targets("m")] == ["x"]
     assert [problem.path for problem in snapshot.problems] == ["MODELS['m']"]
 
 
-def test_a_new_key_or_address_is_a_new_identity_that_shows_neither() -> None:
+def test_a_new_key_or_address_is_a_new_identity_that_reveals_neither() -> None:
     identities = {
-        built({}, **changed).providers["p"].identity
+        build({}, **changed).providers["p"].identity
         for changed in ({}, {"API_KEY": "sk-2"}, {"BASE_URL": "http://127.0.0.1:2/v1"})
     }
     assert len(identities) == 3
     assert "sk-" not in str(identities)
-    assert built({}).providers["p"].identity in identities
+    assert build({}).providers["p"].identity in identities
 
 
-def test_a_snapshot_remembers_a_bounded_number_of_direct_routes() -> None:
-    snapshot = built({})
+def test_a_snapshot_caches_a_bounded_number_of_direct_routes() -> None:
+    snapshot = build({})
     assert snapshot.route("p/x") is snapshot.route("p/x")
     for number in range(catalog.MAX_DIRECT_ROUTES + 10):
         snapshot.route(f"p/{number}")
@@ -114,7 +114,7 @@ def test_a_snapshot_remembers_a_bounded_number_of_direct_routes() -> None:
 
 
 @pytest.mark.django_db
-def test_rows_say_all_that_settings_say() -> None:
+def test_rows_have_the_same_options_as_settings() -> None:
     price = {"INPUT": "0.15", "OUTPUT": "0.60"}
     Provider.objects.create(
         name="p",
@@ -177,7 +177,7 @@ def admin(db: None, client: Client) -> Client:
 
 
 @pytest.fixture(autouse=True)
-def no_troubles() -> Any:
+def no_incidents() -> Any:
     yield
     target_pool.health.incidents.clear()
 
@@ -195,7 +195,7 @@ def form(*targets: dict[str, Any], **values: Any) -> dict[str, Any]:
     }
     sent |= {"targets-TOTAL_FORMS": len(targets), "targets-INITIAL_FORMS": 0}
     for position, target in enumerate(targets):
-        told = {
+        fields = {
             "provider": "p",
             "model": "x",
             "priority": 0,
@@ -204,7 +204,7 @@ def form(*targets: dict[str, Any], **values: Any) -> dict[str, Any]:
             "enabled": "on",
             **target,
         }
-        sent |= {f"targets-{position}-{name}": value for name, value in told.items()}
+        sent |= {f"targets-{position}-{name}": value for name, value in fields.items()}
     return sent
 
 
@@ -229,7 +229,7 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "values", "words"),
+    ("targets", "values", "message"),
     [
         ([], {}, "no usable target"),
         ([{"provider": "gone"}], {}, "no usable provider &#x27;gone&#x27;"),
@@ -243,17 +243,17 @@ def test_the_admin_makes_a_route(admin: Client) -> None:
         ([{}], {"fallbacks": "n"}, "fallbacks form a cycle: m &gt; n &gt; m"),
     ],
 )
-def test_the_admin_says_what_is_wrong_with_a_route(
-    admin: Client, targets: Any, values: Any, words: str
+def test_the_admin_shows_what_is_wrong_with_a_route(
+    admin: Client, targets: Any, values: Any, message: str
 ) -> None:
     Target.objects.create(
         route=ModelRoute.objects.create(name="n", fallbacks=["m"]), provider="p", model="x"
     )
-    assert words in post_route(admin, *targets, **values)
+    assert message in post_route(admin, *targets, **values)
     assert not ModelRoute.objects.filter(name="m").exists()
 
 
-def test_a_route_that_is_switched_off_may_be_unfinished(admin: Client) -> None:
+def test_a_disabled_route_may_be_incomplete(admin: Client) -> None:
     post_route(admin, enabled="")
     assert not ModelRoute.objects.get().enabled
 
@@ -265,22 +265,22 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(
-    ("page", "shown"),
+    ("page", "text_shown"),
     [("provider", "openai, http://127.0.0.1:1/v1"), ("modelroute", "ordered: s/x")],
 )
-def test_what_the_settings_define_is_shown_beside_the_rows_without_secrets(
-    admin: Client, page: str, shown: str
+def test_the_admin_shows_what_the_settings_define_without_secrets(
+    admin: Client, page: str, text_shown: str
 ) -> None:
     with override_settings(NATIVE_API=SETTINGS):
         text = admin.get(f"/admin/native_api/{page}/").content.decode()
     assert "Defined in the settings" in text
-    assert shown in text
+    assert text_shown in text
     assert "<b>" not in text.replace("<br>", "")
     assert "sk-in-settings" not in text
     assert "hidden-header" not in text
 
 
-def test_a_row_that_the_settings_outdo_says_so(admin: Client) -> None:
+def test_the_admin_shows_that_settings_override_a_row(admin: Client) -> None:
     with override_settings(NATIVE_API={"PROVIDERS": {"p": LOCAL}}):
         assert (
             "not used: the settings define it"
@@ -288,7 +288,7 @@ def test_a_row_that_the_settings_outdo_says_so(admin: Client) -> None:
         )
 
 
-def test_troubles_show_beside_the_row(admin: Client) -> None:
+def test_the_admin_shows_incidents(admin: Client) -> None:
     Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="x")
     catalog.forget()
     [target] = catalog.current().targets("m")
@@ -309,7 +309,7 @@ def test_troubles_show_beside_the_row(admin: Client) -> None:
     )
 
 
-def test_readiness_counts_targets_in_trouble_without_names(
+def test_readiness_counts_unhealthy_targets_without_names(
     admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "REMEMBERED", 0.0)
@@ -317,10 +317,10 @@ def test_readiness_counts_targets_in_trouble_without_names(
     catalog.forget()
     [target] = catalog.current().targets("m")
 
-    def told() -> Any:
+    def provider_checks() -> Any:
         return admin.get("/native/health/ready").json()["checks"]["providers"]
 
-    sound = {
+    healthy = {
         "status": "ok",
         "count": 1,
         "targets": 1,
@@ -329,11 +329,16 @@ def test_readiness_counts_targets_in_trouble_without_names(
         "keys_refused": 0,
         "keys_unreadable": 0,
     }
-    assert told() == sound
+    assert provider_checks() == healthy
     target_pool.health.incidents[target.key] = Incident(
         "circuit_open", target_pool.health._clock() + 30
     )
     target_pool.health.incidents[target.provider.identity] = Incident(
         "auth_failed", target_pool.health._clock() + 30
     )
-    assert told() == {**sound, "status": "degraded", "out_of_order": 1, "keys_refused": 1}
+    assert provider_checks() == {
+        **healthy,
+        "status": "degraded",
+        "out_of_order": 1,
+        "keys_refused": 1,
+    }

@@ -26,11 +26,6 @@ A, B, C = target("p/a"), target("p/b"), target("q/c")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def pool(clock: Clock) -> TargetPool:
     random.seed(4)
     return pool_with(clock)
@@ -47,8 +42,8 @@ def first(route: Route, pool: TargetPool, traits: RequestTraits = ANY) -> str:
 
 
 def shares(route: Route, pool: TargetPool, calls: int = 4000) -> dict[str, float]:
-    found = Counter(first(route, pool) for _ in range(calls))
-    return {model: found[model] / calls for model in sorted(found)}
+    counts = Counter(first(route, pool) for _ in range(calls))
+    return {model: counts[model] / calls for model in sorted(counts)}
 
 
 def incident(pool: TargetPool, name: str, kind: Any, seconds: float = 30.0) -> None:
@@ -90,7 +85,7 @@ def test_weights_share_what_an_absent_target_leaves(pool: TargetPool) -> None:
     }
 
 
-def test_the_least_busy_for_its_weight(pool: TargetPool) -> None:
+def test_the_least_busy_target_in_proportion_to_its_weight_is_chosen(pool: TargetPool) -> None:
     route = route_of(target("p/a", weight=3), B, C, strategy="least_busy")
     pool.concurrency.in_use.update({A.key: 2, B.key: 1, C.key: 1})
     assert first(route, pool) == "a"
@@ -105,7 +100,9 @@ def test_equally_busy_targets_take_turns(pool: TargetPool) -> None:
     }
 
 
-def test_the_fastest_once_all_were_measured(pool: TargetPool, clock: Clock) -> None:
+def test_the_fastest_target_is_chosen_once_all_were_measured(
+    pool: TargetPool, clock: Clock
+) -> None:
     route = route_of(A, B, C, strategy="fastest")
     for each, seconds in ((A, 0.9), (B, 0.2)):
         pool.latency.add(each.key, True, seconds)
@@ -117,7 +114,7 @@ def test_the_fastest_once_all_were_measured(pool: TargetPool, clock: Clock) -> N
     )
 
 
-def test_one_call_at_a_time_measures_what_is_out_of_date(pool: TargetPool, clock: Clock) -> None:
+def test_one_call_at_a_time_measures_an_outdated_target(pool: TargetPool, clock: Clock) -> None:
     route = route_of(A, B, strategy="fastest")
     pool.latency.add(A.key, False, 5.0)
     clock.now += 61
@@ -127,7 +124,7 @@ def test_one_call_at_a_time_measures_what_is_out_of_date(pool: TargetPool, clock
     assert first(route, pool) == "b"
 
 
-def test_an_average_follows_the_newest(pool: TargetPool) -> None:
+def test_an_average_follows_the_newest_samples(pool: TargetPool) -> None:
     pool.latency.add(A.key, True, 1.0)
     for _ in range(10):
         pool.latency.add(A.key, True, 0.1)
@@ -137,7 +134,7 @@ def test_an_average_follows_the_newest(pool: TargetPool) -> None:
 PRICES = {"INPUT": Decimal("1"), "OUTPUT": Decimal("5")}
 
 
-def test_the_cheapest_first_and_those_without_a_price_last(pool: TargetPool) -> None:
+def test_the_cheapest_target_comes_first_and_those_without_a_price_last(pool: TargetPool) -> None:
     cheap, dear = {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.4")}, PRICES
     route = route_of(
         target("p/unknown"),
@@ -148,13 +145,13 @@ def test_the_cheapest_first_and_those_without_a_price_last(pool: TargetPool) -> 
     assert order(route, pool) == ["cheap", "dear", "unknown"]
 
 
-def test_prices_are_compared_at_three_tokens_in_for_one_out() -> None:
+def test_prices_are_blended_of_three_input_tokens_and_one_output_token() -> None:
     assert blended_price(target("p/a", price=PRICES)) == Decimal("2.00")
     assert blended_price(target("p/a", price={"OUTPUT": Decimal(3)})) == Decimal(3)
     assert blended_price(target("p/a")) is None
 
 
-def test_a_tier_takes_the_cheaper_target_more_often(pool: TargetPool) -> None:
+def test_a_tier_chooses_the_cheaper_target_more_often(pool: TargetPool) -> None:
     targets = [
         target("p/cheap", price={"INPUT": Decimal(1)}),
         target("p/dear", price={"INPUT": Decimal(4)}),
@@ -180,7 +177,7 @@ def test_an_open_circuit_is_not_called(pool: TargetPool) -> None:
     assert order(route_of(A, B), pool, states=DEGRADED) == []
 
 
-def test_a_lower_priority_steps_in(pool: TargetPool) -> None:
+def test_the_next_priority_replaces_an_open_target(pool: TargetPool) -> None:
     incident(pool, A.key, "circuit_open")
     assert first(route_of(A, target("q/b", priority=1)), pool) == "b"
 
@@ -189,15 +186,13 @@ def test_a_lower_priority_steps_in(pool: TargetPool) -> None:
     ("name", "kind"),
     [(A.key, "rate_limited"), (A.key, "auth_failed"), (A.provider.identity, "auth_failed")],
 )
-def test_a_limit_or_a_refused_key_makes_a_target_a_last_resort(
-    pool: TargetPool, name: str, kind: Any
-) -> None:
+def test_a_degraded_target_is_not_available(pool: TargetPool, name: str, kind: Any) -> None:
     incident(pool, name, kind)
     assert order(route_of(A, C), pool) == ["c"]
     assert order(route_of(A, C), pool, states=DEGRADED) == ["a"]
 
 
-def test_a_trial_takes_its_usual_place(pool: TargetPool) -> None:
+def test_a_half_open_target_keeps_its_order(pool: TargetPool) -> None:
     incident(pool, A.key, "circuit_open", seconds=-1)
     assert order(route_of(A, B), pool) == ["a", "b"]
 
@@ -213,22 +208,24 @@ def conversations(route: Route, pool: TargetPool, count: int = 2000) -> dict[int
 
 
 @pytest.mark.parametrize("strategy", ["ordered", "weighted", "least_busy", "fastest", "cheapest"])
-def test_a_conversation_stays_whatever_the_strategy(pool: TargetPool, strategy: Any) -> None:
+def test_a_conversation_keeps_its_target_with_every_strategy(
+    pool: TargetPool, strategy: Any
+) -> None:
     route = route_of(A, B, C, strategy=strategy)
     assert conversations(route, pool, 50) == conversations(route, pool_with(Clock()), 50)
 
 
 def test_every_process_version_and_machine_agrees_on_a_conversation(pool: TargetPool) -> None:
-    found = [
+    models = [
         first(route_of(A, B, C), pool, RequestTraits(conversation=hash_conversation(name)))
         for name in ("x", "y", "z", "w")
     ]
-    assert found == ["c", "c", "b", "b"]
+    assert models == ["c", "c", "b", "b"]
 
 
 def test_conversations_are_shared_by_weight(pool: TargetPool) -> None:
-    found = Counter(conversations(route_of(target("p/a", weight=3), B, C), pool, 5000).values())
-    assert [found[model] / 5000 for model in "abc"] == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
+    counts = Counter(conversations(route_of(target("p/a", weight=3), B, C), pool, 5000).values())
+    assert [counts[model] / 5000 for model in "abc"] == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
 
 
 @pytest.mark.parametrize("weights", [(1, 1, 1), (1, 2, 3)])
@@ -252,7 +249,7 @@ def test_only_the_conversations_of_a_lost_target_move_and_they_spread(
     assert conversations(route, pool) == before
 
 
-def test_a_conversation_keeps_to_the_priority(pool: TargetPool) -> None:
+def test_a_conversation_stays_within_the_priority(pool: TargetPool) -> None:
     assert set(conversations(route_of(A, B, target("q/c", priority=1)), pool, 200).values()) == {
         "a",
         "b",
@@ -263,5 +260,5 @@ def test_a_route_without_targets_has_none(pool: TargetPool) -> None:
     assert order(route_of(), pool) == []
 
 
-def test_what_is_alike_in_two_routes_is_one_target() -> None:
+def test_the_same_target_in_two_routes_has_one_key() -> None:
     assert target("p/a", weight=3).key == A.key

@@ -38,7 +38,7 @@ def public_pem() -> bytes:
     )
 
 
-def service_account(token_uri: str, **more: Any) -> str:
+def service_account(token_uri: str, **members: Any) -> str:
     """A service account's key, as Google's console gives it."""
     account = {
         "type": "service_account",
@@ -48,7 +48,7 @@ def service_account(token_uri: str, **more: Any) -> str:
         "client_email": "gateway@a-project.iam.gserviceaccount.com",
         "token_uri": token_uri,
     }
-    return json.dumps({**account, **more})
+    return json.dumps({**account, **members})
 
 
 def loopback_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
@@ -65,9 +65,9 @@ def loopback_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(private_key(), hashes.SHA256())
     )
-    known, key = folder / "certificate.pem", folder / "key.pem"
-    known.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    certificate_path, key = folder / "certificate.pem", folder / "key.pem"
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key.write_text(private_pem())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(known, key)
-    return context, known
+    context.load_cert_chain(certificate_path, key)
+    return context, certificate_path

@@ -25,7 +25,7 @@ from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import aws
 from native_api.upstream.auth.methods import authorize
 from native_api.upstream.prepared_request import prepare
-from tests.aws_signature import signature_of, told
+from tests.aws_signature import authorization_members, signature_of
 from tests.scripted_provider import Upstream, running_upstream, says
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -93,18 +93,22 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
 @pytest.mark.parametrize(
     "model", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-micro-v1:0", ARN]
 )
-def test_what_arrives_is_what_was_signed(upstream: Upstream, model: str) -> None:
+def test_the_signature_matches_the_request_on_the_wire(upstream: Upstream, model: str) -> None:
     received = ask(upstream, model, f"AKIDEXAMPLE:{SECRET}")
-    assert told(received)["Signature"] == signature_of(received, SECRET, "us-east-1", "bedrock")
-    assert told(received)["Credential"].startswith("AKIDEXAMPLE/")
+    assert authorization_members(received)["Signature"] == signature_of(
+        received, SECRET, "us-east-1", "bedrock"
+    )
+    assert authorization_members(received)["Credential"].startswith("AKIDEXAMPLE/")
     assert received.path.count("/") == 3, "an ARN is one segment"
 
 
 def test_a_session_token_is_sent_and_signed(upstream: Upstream) -> None:
     received = ask(upstream, "with-token", f"ASIDEXAMPLE:{SECRET}:FwoGZXIvYXdzEXAMPLE//token==")
     assert received.headers["x-amz-security-token"] == "FwoGZXIvYXdzEXAMPLE//token=="
-    assert "x-amz-security-token" in told(received)["SignedHeaders"]
-    assert told(received)["Signature"] == signature_of(received, SECRET, "us-east-1", "bedrock")
+    assert "x-amz-security-token" in authorization_members(received)["SignedHeaders"]
+    assert authorization_members(received)["Signature"] == signature_of(
+        received, SECRET, "us-east-1", "bedrock"
+    )
 
 
 def test_a_bedrock_api_key_is_a_bearer_token(upstream: Upstream) -> None:
@@ -113,7 +117,7 @@ def test_a_bedrock_api_key_is_a_bearer_token(upstream: Upstream) -> None:
     assert "x-amz-date" not in received.headers
 
 
-def test_the_environments_bearer_token_goes_first_in_the_search(
+def test_the_bearer_token_of_the_environment_comes_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
@@ -147,7 +151,7 @@ def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
     return count
 
 
-def test_many_at_once_search_once_and_hold_up_nobody(tmp_path: Path) -> None:
+def test_concurrent_calls_share_one_search_and_do_not_block_the_loop(tmp_path: Path) -> None:
     count = helper(tmp_path, timedelta(hours=1), seconds=0.4)
 
     async def run() -> list[dict[str, str]]:
@@ -172,7 +176,7 @@ def test_credentials_about_to_expire_are_renewed(tmp_path: Path) -> None:
     assert first.split("/")[0] != second.split("/")[0]
 
 
-def test_one_that_stops_waiting_does_not_take_the_others_search_along(tmp_path: Path) -> None:
+def test_a_cancelled_waiter_does_not_end_the_search(tmp_path: Path) -> None:
     count = helper(tmp_path, timedelta(hours=1), seconds=0.3)
 
     async def run() -> dict[str, str]:
@@ -185,7 +189,7 @@ def test_one_that_stops_waiting_does_not_take_the_others_search_along(tmp_path: 
     assert count.read_text() == "1"
 
 
-def test_a_search_that_finds_nothing_is_the_providers_fault_and_is_tried_again(
+def test_a_search_without_result_is_a_provider_fault_and_repeated_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(
@@ -198,7 +202,7 @@ def test_a_search_that_finds_nothing_is_the_providers_fault_and_is_tried_again(
     assert "Credential=AKIDLATER/" in asyncio.run(headers_for(provider()))["authorization"]
 
 
-def test_what_a_credential_helper_says_stays_unsaid(
+def test_the_output_of_a_credential_helper_is_not_shown(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "config").write_text(
@@ -211,12 +215,12 @@ def test_what_a_credential_helper_says_stays_unsaid(
     assert caught.value.__suppress_context__
 
 
-def test_a_providers_keys_show_nowhere() -> None:
+def test_keys_are_in_no_repr() -> None:
     where = provider(f"AKIDEXAMPLE:{SECRET}:token")
     assert SECRET not in repr(where) + repr(Target(where, "m")) + str(Target(where, "m"))
 
 
-def test_a_refusal_that_quotes_them_is_passed_on_without_them(upstream: Upstream) -> None:
+def test_keys_are_redacted_from_a_refusal(upstream: Upstream) -> None:
     """AWS shows the headers that it checked the signature of, the session token among them."""
     quoted = f"The Canonical String should have been 'POST x-amz-security-token:a-token' signed with {SECRET}"
     where = provider(f"AKIDEXAMPLE:{SECRET}:a-token", upstream.url.removesuffix("/v1"))
@@ -283,12 +287,15 @@ def problem(definition: dict[str, Any]) -> str:
         ),
     ],
 )
-def test_a_provider_that_cannot_work_is_found_before_it_is_used(
+def test_an_aws_provider_that_cannot_work_is_reported_before_it_is_used(
     definition: dict[str, Any], expected: str
 ) -> None:
     assert problem(definition) == expected
     assert SECRET not in json.dumps(
-        [list(told) for told in catalog.build({"bedrock": definition}, {}).problems]
+        [
+            list(authorization_members)
+            for authorization_members in catalog.build({"bedrock": definition}, {}).problems
+        ]
     )
 
 
@@ -305,6 +312,6 @@ def test_the_project_takes_the_region_from_the_environment(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "ABSKtoken")
     assert "bedrock" not in environment.providers(), "without a region there is no address"
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    told = environment.providers()["bedrock"]
-    assert told == {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}
-    assert problem(told) == ""
+    authorization_members = environment.providers()["bedrock"]
+    assert authorization_members == {"API_KEY": "ABSKtoken", "OPTIONS": {"region": "eu-west-1"}}
+    assert problem(authorization_members) == ""

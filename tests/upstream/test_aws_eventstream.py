@@ -38,8 +38,8 @@ EVERY_TYPE = b"".join(
 
 def raw(headers: bytes, payload: bytes = b"") -> bytes:
     prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
-    told = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
-    return told + struct.pack(">I", crc32(told))
+    data = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
+    return data + struct.pack(">I", crc32(data))
 
 
 def test_an_event_is_named_by_its_type() -> None:
@@ -48,38 +48,38 @@ def test_an_event_is_named_by_its_type() -> None:
     ) == [Event("metadata", '{"a": 1}')]
 
 
-def test_an_exception_is_named_by_its_own() -> None:
-    told = message(
+def test_an_exception_is_named_by_its_type() -> None:
+    data = message(
         {":message-type": "exception", ":exception-type": "throttlingException"},
         b'{"message": "slow"}',
     )
-    assert decoded([told]) == [Event("throttlingException", '{"message": "slow"}')]
+    assert decoded([data]) == [Event("throttlingException", '{"message": "slow"}')]
 
 
 @pytest.mark.parametrize(
     ("code", "name"),
     [("InternalError", "InternalError"), ("500", "500Exception"), ("", "UnknownException")],
 )
-def test_an_error_that_the_service_did_not_foresee_tells_its_message(code: str, name: str) -> None:
-    told = message(
+def test_an_unforeseen_error_keeps_its_message(code: str, name: str) -> None:
+    data = message(
         {":message-type": "error", ":error-code": code, ":error-message": 'Sorry "you"'}, b""
     )
-    assert decoded([told]) == [Event(name, '{"message":"Sorry \\"you\\""}')]
+    assert decoded([data]) == [Event(name, '{"message":"Sorry \\"you\\""}')]
 
 
-def test_headers_of_every_type_are_stepped_over() -> None:
+def test_headers_of_other_types_are_skipped() -> None:
     assert decoded([raw(EVERY_TYPE, b"{}")]) == [Event("named", "{}")]
 
 
 def test_a_published_example() -> None:
     """The service's own bytes: a model that fails in mid-stream."""
-    told = bytes.fromhex(
+    data = bytes.fromhex(
         "000000dd00000067c791907a0d3a6d6573736167652d74797065070009657863657074696f6e0f3a657863657074696f6e2d747970650700196d6f64656c"
         "53747265616d4572726f72457863657074696f6e0d3a636f6e74656e742d747970650700106170706c69636174696f6e2f6a736f6e7b226d657373616765"
         "223a224d6f64656c2053747265616d204572726f72222c226f726967696e616c537461747573436f6465223a3530302c226f726967696e616c4d65737361"
         "6765223a22546865206d6f64656c2073747265616d206661696c65642e227d57334313"
     )
-    [event] = decoded([told])
+    [event] = decoded([data])
     assert event.type == "modelStreamErrorException"
     assert event.data.startswith('{"message":"Model Stream Error","originalStatusCode":500')
 
@@ -94,7 +94,7 @@ def test_a_published_example() -> None:
     ),
     st.data(),
 )
-def test_where_it_is_cut_never_matters(
+def test_it_does_not_matter_where_the_stream_is_cut(
     messages: list[tuple[dict[str, str], bytes]], data: st.DataObject
 ) -> None:
     stream = b"".join(message(headers, payload) for headers, payload in messages)
@@ -114,59 +114,59 @@ def test_where_it_is_cut_never_matters(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_a_changed_byte_is_never_taken_for_an_answer(position: int, change: int) -> None:
-    told = bytearray(
+def test_a_changed_byte_raises(position: int, change: int) -> None:
+    data = bytearray(
         message(
             {":message-type": "event", ":event-type": "contentBlockDelta"},
             b'{"delta": {"text": "Hello"}}',
         )
     )
-    told[position % len(told)] ^= change
+    data[position % len(data)] ^= change
     with pytest.raises(UpstreamError):
-        decoded([bytes(told)])
+        decoded([bytes(data)])
 
 
 @given(st.binary(min_size=12, max_size=200))
-def test_garbage_is_refused(data: bytes) -> None:
+def test_garbage_raises(data: bytes) -> None:
     with pytest.raises(UpstreamError, match=r"damaged|ended"):
         decoded([data])
 
 
-def test_a_stream_that_breaks_off_in_mid_event_is_not_taken_for_whole() -> None:
-    told = message({":message-type": "event", ":event-type": "messageStop"}, b"{}")
-    for end in range(1, len(told)):
+def test_a_stream_that_ends_inside_an_event_raises() -> None:
+    data = message({":message-type": "event", ":event-type": "messageStop"}, b"{}")
+    for end in range(1, len(data)):
         with pytest.raises(UpstreamError) as caught:
-            decoded([told[:end]])
+            decoded([data[:end]])
         assert caught.value.code == "stream_truncated"
 
 
 def prelude(length: int, header_length: int) -> bytes:
-    told = struct.pack(">II", length, header_length)
-    return told + struct.pack(">I", crc32(told))
+    data = struct.pack(">II", length, header_length)
+    return data + struct.pack(">I", crc32(data))
 
 
-def test_a_message_over_the_limit_is_given_up_before_it_comes() -> None:
+def test_a_message_over_the_limit_raises_before_it_arrives() -> None:
     decoder = AWSEventStreamDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="too large"):
         decoder.feed(prelude(1001, 0))
 
 
-@pytest.mark.parametrize("told", [prelude(15, 0), prelude(40, 25), prelude(200_000, 190_000)])
-def test_lengths_that_cannot_be_are_refused(told: bytes) -> None:
+@pytest.mark.parametrize("data", [prelude(15, 0), prelude(40, 25), prelude(200_000, 190_000)])
+def test_impossible_lengths_raise(data: bytes) -> None:
     with pytest.raises(UpstreamError, match="damaged"):
-        AWSEventStreamDecoder().feed(told)
+        AWSEventStreamDecoder().feed(data)
 
 
 @pytest.mark.parametrize(
     "headers",
     [b"\x05name", b"\x01a\x0b", b"\x01a\x07\x00\x09short", b"\x01a\x07\x00", b"\x01a\x05\x00"],
 )
-def test_headers_that_cannot_be_are_refused(headers: bytes) -> None:
+def test_impossible_headers_raise(headers: bytes) -> None:
     with pytest.raises(UpstreamError, match="damaged"):
         decoded([raw(headers)])
 
 
 def test_a_long_event_in_small_pieces_costs_linear_time() -> None:
-    told = message({":event-type": "long"}, b"x" * 2_000_000)
-    [event] = decoded([told[position : position + 1000] for position in range(0, len(told), 1000)])
+    data = message({":event-type": "long"}, b"x" * 2_000_000)
+    [event] = decoded([data[position : position + 1000] for position in range(0, len(data), 1000)])
     assert len(event.data) == 2_000_000

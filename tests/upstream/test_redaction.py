@@ -34,7 +34,7 @@ PROVIDER = Provider(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("text", "redacted"),
     [
         ("bad key sk-abcdef123456.", "bad key (hidden)."),
         ("header team-secret is wrong, b is not", "header (hidden) is wrong, b is not"),
@@ -52,10 +52,8 @@ PROVIDER = Provider(
         ("", ""),
     ],
 )
-def test_secrets_and_private_addresses_are_taken_out_and_nothing_else(
-    words: str, told: str
-) -> None:
-    assert redact(words, PROVIDER) == told
+def test_only_secrets_and_private_addresses_are_hidden(text: str, redacted: str) -> None:
+    assert redact(text, PROVIDER) == redacted
 
 
 def test_each_part_of_a_key_is_a_secret() -> None:
@@ -68,13 +66,13 @@ def test_each_part_of_a_key_is_a_secret() -> None:
     )
 
 
-def test_a_fault_names_the_provider_and_reads_the_same_everywhere() -> None:
+def test_a_fault_names_the_provider_and_is_redacted() -> None:
     fault = UpstreamError("no: sk-abcdef123456", upstream_status=500)
     attribute_fault(fault, PROVIDER)
     assert (fault.provider, fault.message, str(fault)) == ("up", "no: (hidden)", "no: (hidden)")
 
 
-def test_of_a_refused_key_nothing_is_told() -> None:
+def test_a_401_is_not_passed_on() -> None:
     fault = UpstreamError("Incorrect API key provided: sk-abc***3456.", upstream_status=401)
     attribute_fault(fault, PROVIDER)
     assert "sk-" not in fault.message
@@ -109,57 +107,59 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 WITH_KEY = Provider("up", "openai", "https://llm.example.com/v1", Secret(KEY))
 
 
-def remains(message: str, shown: str) -> bool:
+def remains(message: str, encoded: str) -> bool:
     """Whether eight characters in a row of what was shown are still there."""
-    return any(shown[place : place + 8] in message for place in range(len(shown) - 7))
+    return any(encoded[start : start + 8] in message for start in range(len(encoded) - 7))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_key_is_hidden_in_every_form(encoding: str) -> None:
-    shown = ENCODINGS[encoding](KEY)
-    message = redact(f"the request had '{shown}' in it", WITH_KEY)
+    encoded = ENCODINGS[encoding](KEY)
+    message = redact(f"the request had '{encoded}' in it", WITH_KEY)
     assert "(hidden)" in message
-    assert not remains(message, shown), message
+    assert not remains(message, encoded), message
     assert message.endswith("' in it")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_no_cut_leaves_a_part_of_a_key(encoding: str) -> None:
-    shown = ENCODINGS[encoding](KEY)
-    for before in range(MAX_PROVIDER_MESSAGE - len(shown) - 2, MAX_PROVIDER_MESSAGE + 2):
-        fault = UpstreamError(f"{'x' * before} {shown} and more", upstream_status=500)
+    encoded = ENCODINGS[encoding](KEY)
+    for before in range(MAX_PROVIDER_MESSAGE - len(encoded) - 2, MAX_PROVIDER_MESSAGE + 2):
+        fault = UpstreamError(f"{'x' * before} {encoded} and more", upstream_status=500)
         attribute_fault(fault, WITH_KEY)
         assert len(fault.message) <= MAX_PROVIDER_MESSAGE
-        assert not remains(fault.message, shown), before
+        assert not remains(fault.message, encoded), before
 
 
 FRAMES: dict[str, Callable[[str], Any]] = {
-    "error": lambda words: {"error": {"message": words, "type": "server_error"}},
-    "message": lambda words: {"message": words},
-    "list": lambda words: [{"error": {"message": words, "status": "INTERNAL"}}],
-    "text": lambda words: {"error": words},
+    "error": lambda text: {"error": {"message": text, "type": "server_error"}},
+    "message": lambda text: {"message": text},
+    "list": lambda text: [{"error": {"message": text, "status": "INTERNAL"}}],
+    "text": lambda text: {"error": text},
 }
 
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("status", [400, 403, 429, 500])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_no_dialect_cuts_before_secrets_are_hidden(dialect: str, status: int, frame: str) -> None:
-    words = f"{'x' * (MAX_PROVIDER_MESSAGE - len(KEY) // 2)} {KEY} and more"
-    fault = DIALECTS[dialect].error(status, {}, json.dumps(FRAMES[frame](words)).encode())
+def test_no_dialect_truncates_before_secrets_are_hidden(
+    dialect: str, status: int, frame: str
+) -> None:
+    text = f"{'x' * (MAX_PROVIDER_MESSAGE - len(KEY) // 2)} {KEY} and more"
+    fault = DIALECTS[dialect].error(status, {}, json.dumps(FRAMES[frame](text)).encode())
     attribute_fault(fault, WITH_KEY)
     assert len(fault.message) <= MAX_PROVIDER_MESSAGE
     assert not remains(fault.message, KEY)
 
 
 @pytest.mark.parametrize("separator", [" ", ","])
-def test_a_key_that_is_repeated_without_end_is_hidden_to_the_end(separator: str) -> None:
+def test_a_key_that_is_repeated_many_times_is_hidden_everywhere(separator: str) -> None:
     message = redact(separator.join([KEY] * 3000), WITH_KEY)
     assert not remains(message, KEY)
     assert len(message) <= MAX_PROVIDER_MESSAGE
 
 
-def test_an_address_is_not_cut_into_one_that_is_shown() -> None:
+def test_a_private_url_is_not_shown_after_a_cut() -> None:
     for before in range(redaction.MAX_READ_CHARACTERS - 40, redaction.MAX_READ_CHARACTERS):
         text = "sk-abcdef123456" * 6
         assert "10.0.0" not in redact(
@@ -174,22 +174,22 @@ def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) 
     pattern, longest = secrets._pattern(tuple(secrets.secrets_for(PROVIDER)))
 
     class Counting:
-        def search(self, text: str, place: int, end: int) -> Any:
-            read.append(min(end, len(text)) - place)
-            return pattern.search(text, place, end)  # type: ignore[union-attr]
+        def search(self, text: str, start: int, end: int) -> Any:
+            read.append(min(end, len(text)) - start)
+            return pattern.search(text, start, end)  # type: ignore[union-attr]
 
     monkeypatch.setattr(secrets, "_pattern", lambda secrets: (Counting(), longest))
     redact("word " * 2_000_000, PROVIDER)
     assert sum(read) <= redaction.MAX_READ_CHARACTERS + longest
 
 
-def test_the_place_that_a_provider_names_is_redacted_like_its_words() -> None:
+def test_the_param_of_a_fault_is_redacted() -> None:
     fault = UpstreamError("no", param="headers.sk-abcdef123456", upstream_status=400)
     attribute_fault(fault, PROVIDER)
     assert fault.param == "headers.(hidden)"
 
 
-def test_what_a_header_holds_is_hidden_without_its_scheme_too() -> None:
+def test_a_token_in_a_header_is_hidden_without_its_scheme_too() -> None:
     provider = Provider(
         "up",
         "openai",
@@ -199,7 +199,7 @@ def test_what_a_header_holds_is_hidden_without_its_scheme_too() -> None:
     assert redact("the token cf-token-99 has ended", provider) == "the token (hidden) has ended"
 
 
-def test_of_a_service_account_no_line_is_shown() -> None:
+def test_no_line_of_a_service_accounts_key_is_shown() -> None:
     vertex = Provider(
         "vertex",
         "gemini",
@@ -208,13 +208,13 @@ def test_of_a_service_account_no_line_is_shown() -> None:
         "google",
     )
     lines = private_pem().splitlines()
-    for shown in (
+    for encoded in (
         *lines[1:-1],
         private_pem(),
         json.dumps(private_pem()),
         "gateway@a-project.iam.gserviceaccount.com",
     ):
-        message = redact(f"what is {shown}?", vertex)
+        message = redact(f"what is {encoded}?", vertex)
         assert not any(line in message for line in lines[1:-1])
         assert "gateway@" not in message
     assert (
@@ -224,7 +224,7 @@ def test_of_a_service_account_no_line_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("text", "redacted"),
     [
         (
             "GET https://x.s3.amazonaws.com/a?X-Amz-Signature=abc123&b=1",
@@ -248,8 +248,8 @@ def test_of_a_service_account_no_line_is_shown() -> None:
         ("the max_tokens=500 of key=value pairs", "the max_tokens=500 of key=value pairs"),
     ],
 )
-def test_credentials_that_are_not_ours_are_hidden_by_their_place(words: str, told: str) -> None:
-    assert redact(words, PROVIDER) == told
+def test_other_credentials_are_hidden_by_their_context(text: str, redacted: str) -> None:
+    assert redact(text, PROVIDER) == redacted
 
 
 # --- what was fetched ----------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def sends(auth: str, authorizer: Any, monkeypatch: pytest.MonkeyPatch, identity:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_token_that_was_fetched_is_hidden_as_a_key_is(
+def test_a_fetched_token_is_hidden_like_a_key(
     monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     token = "ya29.a0-fetched/token+of=42"
@@ -279,11 +279,11 @@ def test_a_token_that_was_fetched_is_hidden_as_a_key_is(
         return {"authorization": f"Bearer {token}"}
 
     provider = sends("google", fetched, monkeypatch, f"fetched@{encoding}")
-    shown = ENCODINGS[encoding](token)
-    assert not remains(redact(f"no: {shown}", provider), shown)
+    encoded = ENCODINGS[encoding](token)
+    assert not remains(redact(f"no: {encoded}", provider), encoded)
 
 
-def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_found_for_aws_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     async def signed(*arguments: Any) -> dict[str, str]:
         return aws._sign(
             "https://x/v1",
@@ -297,7 +297,7 @@ def test_credentials_that_aws_found_are_hidden(monkeypatch: pytest.MonkeyPatch) 
     assert redact("AKIDFOUND1234 with session-token-77", provider) == "(hidden) with (hidden)"
 
 
-def test_tokens_are_not_remembered_for_ever() -> None:
+def test_the_number_of_remembered_tokens_is_bounded() -> None:
     for number in range(secrets.MAX_PROVIDERS + 10):
         provider = Provider("p", "openai", "https://x", identity=f"many@{number}")
         for token in range(secrets.MAX_TOKENS + 3):
@@ -308,9 +308,11 @@ def test_tokens_are_not_remembered_for_ever() -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_what_a_token_service_repeats_is_not_logged(encoding: str) -> None:
-    told = access_tokens.describe_error(ValueError(f"bad secret {ENCODINGS[encoding](KEY)}"), KEY)
-    assert told == "ValueError"
+def test_secrets_in_a_token_services_error_are_not_logged(encoding: str) -> None:
+    redacted = access_tokens.describe_error(
+        ValueError(f"bad secret {ENCODINGS[encoding](KEY)}"), KEY
+    )
+    assert redacted == "ValueError"
     assert (
         access_tokens.describe_error(ValueError("no\nsuch client"), KEY)
         == "ValueError: no such client"

@@ -37,7 +37,7 @@ def decoded(pieces: list[bytes], decoder: sse.SSEDecoder | ndjson.NDJSONDecoder)
     return [event for piece in pieces for event in decoder.feed(piece)] + decoder.close()
 
 
-def test_a_whole_stream() -> None:
+def test_a_complete_stream() -> None:
     assert decoded([STREAM], sse.SSEDecoder()) == EVENTS
 
 
@@ -64,7 +64,9 @@ def test_a_stream_byte_by_byte() -> None:
     ),
     st.data(),
 )
-def test_where_it_is_cut_never_matters(tokens: list[bytes], data: st.DataObject) -> None:
+def test_it_does_not_matter_where_the_stream_is_cut(
+    tokens: list[bytes], data: st.DataObject
+) -> None:
     stream = b"".join(tokens)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     pieces = [
@@ -73,13 +75,13 @@ def test_where_it_is_cut_never_matters(tokens: list[bytes], data: st.DataObject)
     assert decoded(pieces, sse.SSEDecoder()) == decoded([stream], sse.SSEDecoder())
 
 
-def test_a_line_that_never_ends_is_given_up() -> None:
+def test_an_endless_line_raises() -> None:
     decoder = sse.SSEDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="too long"):
         decoded([b"x" * 100] * 11, decoder)
 
 
-def test_an_event_of_endless_lines_is_given_up() -> None:
+def test_an_event_of_endless_lines_raises() -> None:
     decoder = sse.SSEDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="too large"):
         decoded([b"data: " + b"x" * 100 + b"\n"] * 11, decoder)
