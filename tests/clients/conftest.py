@@ -1,4 +1,4 @@
-"""One real server in front of one scripted upstream for each wire whose dialect is there."""
+"""One real server in front of one scripted provider for each wire that has a dialect."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from tests.clients.wires import WIRES
-from tests.clients.wires.base import Scripted
+from tests.clients.wires.base import ScriptedModel
 from tests.scripted_provider import running_upstream
 from tests.servers import Site, make_template, running_site
 
-SPOKEN = [name for name in WIRES if name in DIALECTS]
-COPIES = 64
-"""Providers of each wire. Each test takes the next one: what fails on purpose puts a target out of
-order for a while."""
-NUMBERS = {name: cycle(range(COPIES)) for name in SPOKEN}
+WIRE_NAMES = [name for name in WIRES if name in DIALECTS]
+PROVIDERS_PER_WIRE = 64
+"""Each test takes the next provider of its wire, since failures on purpose open a target's
+circuit."""
+PROVIDER_NUMBERS = {name: cycle(range(PROVIDERS_PER_WIRE)) for name in WIRE_NAMES}
 
-MODELS = [(name, model) for name in SPOKEN for model in WIRES[name].models]
+MODELS = [(name, model) for name in WIRE_NAMES for model in WIRES[name].models]
 
 
 @dataclass
 class Gateway:
-    """Where a client finds one model, and what the upstream behind it saw."""
+    """The address of one model for a client, and the provider behind it."""
 
     site: Site
     wire: str
     provider: str
     provider_model: str
-    upstream: Scripted
+    upstream: ScriptedModel
 
     @property
     def model(self) -> str:
@@ -45,33 +45,33 @@ class Gateway:
         return f"{self.site.url}/v1"
 
     @property
-    def thinks(self) -> bool:
-        return self.upstream.wire.thinks(self.provider_model)
+    def can_think(self) -> bool:
+        return self.upstream.wire.can_think(self.provider_model)
 
 
 @pytest.fixture(scope="session")
-def upstreams() -> Iterator[dict[str, tuple[str, Scripted]]]:
-    """Wire -> the upstream's address and its script."""
+def upstreams() -> Iterator[dict[str, tuple[str, ScriptedModel]]]:
+    """Wire -> the URL of its provider, and the provider."""
     with contextlib.ExitStack() as stack:
-        found = {}
-        for name in SPOKEN:
-            server, scripted = stack.enter_context(running_upstream()), Scripted(WIRES[name]())
+        providers = {}
+        for name in WIRE_NAMES:
+            server, scripted = stack.enter_context(running_upstream()), ScriptedModel(WIRES[name]())
             server.otherwise = scripted
-            found[name] = (server.url, scripted)
-        yield found
+            providers[name] = (server.url, scripted)
+        yield providers
 
 
 @pytest.fixture(scope="session")
 def client_site(
-    upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: Any
+    upstreams: dict[str, tuple[str, ScriptedModel]], tmp_path_factory: Any
 ) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("clients")
     key = make_template(folder)
     settings = {
         "PROVIDERS": {
-            f"{name}-{number}": scripted.wire.provider(url)
+            f"{name}-{number}": scripted.wire.build_settings(url)
             for name, (url, scripted) in upstreams.items()
-            for number in range(COPIES)
+            for number in range(PROVIDERS_PER_WIRE)
         },
         "ATTEMPTS": {"RETRIES": 0},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
@@ -82,11 +82,13 @@ def client_site(
 
 @pytest.fixture(params=MODELS, ids=lambda pair: "-".join(pair))
 def gateway(
-    request: pytest.FixtureRequest, client_site: Site, upstreams: dict[str, tuple[str, Scripted]]
+    request: pytest.FixtureRequest,
+    client_site: Site,
+    upstreams: dict[str, tuple[str, ScriptedModel]],
 ) -> Iterator[Gateway]:
     wire, model = request.param
     scripted = upstreams[wire][1]
-    scripted.asked.clear()
-    scripted.refused.clear()
-    yield Gateway(client_site, wire, f"{wire}-{next(NUMBERS[wire])}", model, scripted)
-    scripted.say = None
+    scripted.inputs.clear()
+    scripted.refusals.clear()
+    yield Gateway(client_site, wire, f"{wire}-{next(PROVIDER_NUMBERS[wire])}", model, scripted)
+    scripted.script = None

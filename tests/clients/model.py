@@ -1,9 +1,8 @@
-"""The model behind every scripted wire: what it was asked, apart from any wire, and what it
-answers.
+"""The model behind every scripted wire: its input and its output, without any wire.
 
-It plays one script. Asked to compare two cities it looks both up at once, takes the difference by
-another tool, and says it. What it says can only be right if every earlier turn reached it whole: it
-reads the numbers out of the results that belong to its calls.
+It plays one script. Asked to compare two cities, it looks up both at once, calls another tool for
+the difference, and reports it. Its answer can only be right if every earlier turn reached it whole:
+it reads the numbers from the results of its own calls.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ CONCLUSION = "Rome is 18 degrees warmer than Oslo — ☀️."
 GOODBYE = "You are welcome. Ask me again any time."
 REPORT = {"city": "Oslo", "celsius": -3, "notes": ["windy", "clear – “cold”"]}
 
-FORCED = "*"
-"""Some tool must be called, whichever."""
+ANY_TOOL = "*"
+"""Any tool: the model must call one of them."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """`id` is empty where the wire gives it."""
+    """A call of a tool. `id` is empty if the wire assigns it."""
 
     name: str
     arguments: dict[str, Any]
@@ -44,7 +43,8 @@ class Result:
 
 @dataclass
 class Turn:
-    """`thoughts` are what came back of earlier thinking, checked by the wire."""
+    """One turn of the conversation. `thoughts` are those that came back with it, checked by the
+    wire."""
 
     role: str
     text: str = ""
@@ -54,66 +54,68 @@ class Turn:
 
 
 @dataclass
-class Asked:
-    """`must_call` names a tool, or is FORCED. `schema` is what the answer's text must be like, None
-    for plain text."""
+class ModelInput:
+    """What a request asks of the model. `must_call` is a tool's name or ANY_TOOL. `schema` is that
+    of the answer, None for plain text."""
 
     turns: list[Turn]
     system: str = ""
     tools: dict[str, Any] = field(default_factory=dict)
     must_call: str = ""
     schema: dict[str, Any] | None = None
-    thinks: bool = False
+    wants_thinking: bool = False
     stream: bool = False
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelOutput:
     text: str = ""
     calls: tuple[Call, ...] = ()
     thought: str = ""
 
 
-def answer(asked: Asked) -> Answer:
-    last = asked.turns[-1]
+def generate(model_input: ModelInput) -> ModelOutput:
+    last = model_input.turns[-1]
     if last.results:
-        return after_results(asked)
+        return continue_after_results(model_input)
     if COMPARE in last.text:
         cities = re.findall("Oslo|Rome", last.text)
         calls = tuple(Call("weather", {"city": city}) for city in cities)
-        return Answer("Let me look – ", calls, "Two cities: two calls. ☁️")
+        return ModelOutput("Let me look – ", calls, "Two cities: two calls. ☁️")
     if THANKS in last.text:
-        return Answer(
-            GOODBYE if CONCLUSION in said(asked) else "What for?", thought="They are polite."
+        return ModelOutput(
+            GOODBYE if CONCLUSION in join_model_text(model_input) else "What for?",
+            thought="They are polite.",
         )
-    return report(asked)
+    return build_report(model_input)
 
 
-def report(asked: Asked) -> Answer:
-    """The report in the form it is wanted in: by a tool that must be called or is there for it, or
-    as the answer's text."""
-    if asked.must_call not in ("", FORCED):
-        return Answer(calls=(Call(asked.must_call, REPORT),), thought="It is known.")
-    by_tool = next((name for name in asked.tools if name not in ("weather", "difference")), "")
-    if asked.schema is None and by_tool:
-        return Answer(calls=(Call(by_tool, REPORT),), thought="It is known.")
-    return Answer(json.dumps(REPORT, ensure_ascii=False), thought="It is known.")
+def build_report(model_input: ModelInput) -> ModelOutput:
+    """The report as a call, if a tool must be called or is there for it, else as text."""
+    if model_input.must_call not in ("", ANY_TOOL):
+        return ModelOutput(calls=(Call(model_input.must_call, REPORT),), thought="It is known.")
+    by_tool = next(
+        (name for name in model_input.tools if name not in ("weather", "difference")), ""
+    )
+    if model_input.schema is None and by_tool:
+        return ModelOutput(calls=(Call(by_tool, REPORT),), thought="It is known.")
+    return ModelOutput(json.dumps(REPORT, ensure_ascii=False), thought="It is known.")
 
 
-def after_results(asked: Asked) -> Answer:
-    """Goes by the calls that the results belong to."""
-    calls = {call.id: call for turn in asked.turns for call in turn.calls}
-    results = [(calls[result.call_id], result.text) for result in asked.turns[-1].results]
+def continue_after_results(model_input: ModelInput) -> ModelOutput:
+    """Read the results by the calls that they belong to."""
+    calls = {call.id: call for turn in model_input.turns for call in turn.calls}
+    results = [(calls[result.call_id], result.text) for result in model_input.turns[-1].results]
     numbers = {
         call.arguments.get("city"): int(re.findall(r"-?\d+", text)[0]) for call, text in results
     }
     if {call.name for call, _ in results} == {"weather"}:
         difference = Call("difference", {"warmer": numbers["Rome"], "colder": numbers["Oslo"]})
-        return Answer(calls=(difference,), thought="Now the difference.")
+        return ModelOutput(calls=(difference,), thought="Now the difference.")
     if results[0][0].name == "difference":
-        return Answer(CONCLUSION.replace("18", str(numbers[None])), thought="That is all.")
-    return Answer("Noted.")
+        return ModelOutput(CONCLUSION.replace("18", str(numbers[None])), thought="That is all.")
+    return ModelOutput("Noted.")
 
 
-def said(asked: Asked) -> str:
-    return "\n".join(turn.text for turn in asked.turns if turn.role == "model")
+def join_model_text(model_input: ModelInput) -> str:
+    return "\n".join(turn.text for turn in model_input.turns if turn.role == "model")

@@ -1,5 +1,5 @@
-"""Upstreams of every wire that answer badly, over HTTP: an error in the one envelope or a whole
-answer, and one record."""
+"""Providers of every wire that fail or answer oddly, over HTTP: the client receives an error in the
+gateway's envelope or a whole reply, and there is one record."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.clients.conftest import SPOKEN, Gateway
-from tests.clients.model import THANKS, answer
+from tests.clients.conftest import WIRE_NAMES, Gateway
+from tests.clients.model import THANKS, generate
 from tests.clients.wires import WIRES
-from tests.clients.wires.base import Refused
+from tests.clients.wires.base import RequestRefused
 from tests.scripted_provider import Exchange, Script, says
 
-FIRST = [(name, WIRES[name].models[0]) for name in SPOKEN]
+FIRST = [(name, WIRES[name].models[0]) for name in WIRE_NAMES]
 HTML = {"content-type": "text/html"}
 
 # One model of each wire is enough here.
@@ -41,12 +41,12 @@ def ask(gateway: Gateway, stream: bool = False) -> httpx.Response:
     )
 
 
-def record_of(gateway: Gateway, response: httpx.Response) -> Any:
+def wait_for_record(gateway: Gateway, response: httpx.Response) -> Any:
     [record] = gateway.site.wait_for_usage(request_id=response.headers["x-request-id"])
     return record
 
 
-def chunks_of(response: httpx.Response) -> list[Any]:
+def read_chunks(response: httpx.Response) -> list[Any]:
     lines = [
         line.removeprefix("data: ")
         for line in response.text.splitlines()
@@ -56,41 +56,43 @@ def chunks_of(response: httpx.Response) -> list[Any]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def text_of(response: httpx.Response, stream: bool) -> str:
+def read_text(response: httpx.Response, stream: bool) -> str:
     if not stream:
         return str(response.json()["choices"][0]["message"]["content"])
     return "".join(
         choice["delta"].get("content") or ""
-        for chunk in chunks_of(response)
+        for chunk in read_chunks(response)
         for choice in chunk["choices"]
     )
 
 
-def told_by(
+def answer_with(
     gateway: Gateway,
     change: Callable[[Any], Any],
     cut: Callable[[list[bytes]], Iterable[bytes]] = list,
 ) -> Script:
-    """The wire's own answer, with a change to its JSON and, where it is streamed, to the list of
-    its events."""
+    """The wire's own reply, with its JSON changed by `change` and the events of a stream by
+    `cut`."""
     wire = gateway.upstream.wire
 
     async def script(exchange: Exchange) -> None:
-        asked = wire.read(exchange.received)
-        said = answer(asked)
-        if not asked.stream:
-            await exchange.json(change(wire.reply(asked, said)))
+        model_input = wire.parse_request(exchange.received)
+        output = generate(model_input)
+        if not model_input.stream:
+            await exchange.json(change(wire.build_reply(model_input, output)))
             return
         await exchange.head(200, {"content-type": wire.media_type, "transfer-encoding": "chunked"})
-        for event in cut([wire.changed(event, change) for event in wire.stream(asked, said)]):
+        for event in cut(
+            [wire.change_event(event, change) for event in wire.build_stream(model_input, output)]
+        ):
             await exchange.piece(event)
         await exchange.end()
 
     return script
 
 
-def without(names: Collection[str]) -> Callable[[Any], Any]:
-    """The same value without these members, at any depth."""
+def without_members(names: Collection[str]) -> Callable[[Any], Any]:
+    """Returns a function that removes these members from a value, at any depth."""
 
     def change(value: Any) -> Any:
         if isinstance(value, dict):
@@ -100,14 +102,14 @@ def without(names: Collection[str]) -> Callable[[Any], Any]:
     return change
 
 
-def more(value: Any) -> Any:
-    """The same value with a member that nobody knows in every object."""
+def add_unknown_members(value: Any) -> Any:
+    """The value with an unknown member in every object."""
     if isinstance(value, dict):
         return {
-            **{name: more(item) for name, item in value.items()},
+            **{name: add_unknown_members(item) for name, item in value.items()},
             "brand_new": {"deeply": ["new"]},
         }
-    return [more(item) for item in value] if isinstance(value, list) else value
+    return [add_unknown_members(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
@@ -125,7 +127,7 @@ def more(value: Any) -> Any:
         (200, b"", {}, (502, "provider_error")),
     ],
 )
-def test_what_is_no_answer_is_an_error_of_the_table(
+def test_a_reply_that_is_not_an_answer_is_an_error(
     gateway: Gateway,
     status: int,
     body: bytes,
@@ -133,60 +135,64 @@ def test_what_is_no_answer_is_an_error_of_the_table(
     expected: tuple[int, str],
     stream: bool,
 ) -> None:
-    gateway.upstream.say = says(body, status, headers)
+    gateway.upstream.script = says(body, status, headers)
     response = ask(gateway, stream)
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == expected
     assert error["provider"] == gateway.provider
     assert "10.0.0.1" not in response.text
-    assert record_of(gateway, response)["error_code"] == expected[1]
+    assert wait_for_record(gateway, response)["error_code"] == expected[1]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_an_error_that_comes_with_status_200_is_one(gateway: Gateway, stream: bool) -> None:
-    gateway.upstream.say = says(gateway.upstream.wire.error(Refused("out of memory")))
+def test_an_error_with_status_200_is_an_error(gateway: Gateway, stream: bool) -> None:
+    gateway.upstream.script = says(
+        gateway.upstream.wire.build_error(RequestRefused("out of memory"))
+    )
     response = ask(gateway, stream)
     assert response.status_code >= 400, response.text
-    assert record_of(gateway, response)["status"] == "upstream_error"
+    assert wait_for_record(gateway, response)["status"] == "upstream_error"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_usage_that_is_not_told_is_estimated(gateway: Gateway, stream: bool) -> None:
-    gateway.upstream.say = told_by(gateway, without(gateway.upstream.wire.usage_fields))
+def test_missing_usage_is_estimated(gateway: Gateway, stream: bool) -> None:
+    gateway.upstream.script = answer_with(
+        gateway, without_members(gateway.upstream.wire.usage_fields)
+    )
     response = ask(gateway, stream)
-    assert text_of(response, stream) == "What for?"
-    record = record_of(gateway, response)
+    assert read_text(response, stream) == "What for?"
+    record = wait_for_record(gateway, response)
     assert (record["status"], record["estimated"]) == ("ok", 1)
     assert record["completion_tokens"] > 0
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_a_reply_has_an_id_a_model_and_a_time_though_none_is_told(
-    gateway: Gateway, stream: bool
-) -> None:
+def test_a_missing_id_model_and_time_are_filled_in(gateway: Gateway, stream: bool) -> None:
     names = {*gateway.upstream.wire.id_fields, "created", "created_at", "model", "modelVersion"}
-    gateway.upstream.say = told_by(gateway, without(names))
+    gateway.upstream.script = answer_with(gateway, without_members(names))
     response = ask(gateway, stream)
-    told = chunks_of(response) if stream else [response.json()]
-    [head] = {(item["id"], item["model"], item["created"]) for item in told}
+    items = read_chunks(response) if stream else [response.json()]
+    [head] = {(item["id"], item["model"], item["created"]) for item in items}
     assert all(head), head
-    assert text_of(response, stream) == "What for?"
+    assert read_text(response, stream) == "What for?"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_what_nobody_knows_changes_nothing(gateway: Gateway, stream: bool) -> None:
+def test_unknown_members_and_events_change_nothing(gateway: Gateway, stream: bool) -> None:
     wire = gateway.upstream.wire
-    gateway.upstream.say = told_by(
-        gateway, more, lambda events: [part for event in events for part in (wire.unknown(), event)]
+    gateway.upstream.script = answer_with(
+        gateway,
+        add_unknown_members,
+        lambda events: [part for event in events for part in (wire.build_unknown_event(), event)],
     )
-    assert text_of(ask(gateway, stream), stream) == "What for?"
+    assert read_text(ask(gateway, stream), stream) == "What for?"
 
 
-def test_a_stream_that_ends_too_soon_is_no_whole_answer(gateway: Gateway) -> None:
-    gateway.upstream.say = told_by(
+def test_a_stream_that_ends_too_soon_is_an_error(gateway: Gateway) -> None:
+    gateway.upstream.script = answer_with(
         gateway, lambda value: value, lambda events: events[: len(events) // 2 + 1]
     )
     response = ask(gateway, stream=True)
     assert "[DONE]" not in response.text
     assert '"error"' in response.text
-    assert record_of(gateway, response)["status"] == "upstream_error"
+    assert wait_for_record(gateway, response)["status"] == "upstream_error"

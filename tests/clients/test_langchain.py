@@ -1,5 +1,5 @@
-"""LangChain's ChatOpenAI, in front of every wire. It forgets what it has no name for, thoughts and
-their signatures among it."""
+"""LangChain's ChatOpenAI with every wire. It drops what it has no name for, such as thoughts and
+their signatures."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_conversation_with_tools(gateway: Gateway, chat: ChatOpenAI, ask: Ask)
         assert reply.usage_metadata["input_token_details"].get("cache_read") == 5
     messages += [reply, HumanMessage(THANKS)]
     assert ask(model, messages).content == GOODBYE
-    assert gateway.upstream.refused == []
+    assert gateway.upstream.refusals == []
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
@@ -97,4 +97,4 @@ def test_structured_output(gateway: Gateway, chat: ChatOpenAI, method: Any) -> N
             model.invoke([HumanMessage(REPORT_ON)])
         return
     assert model.invoke([HumanMessage(REPORT_ON)]) == Report.model_validate(REPORT)
-    assert gateway.upstream.refused == []
+    assert gateway.upstream.refusals == []

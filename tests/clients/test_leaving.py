@@ -1,5 +1,5 @@
-"""A client that leaves in the middle of an answer, over HTTP, on every wire: the record, its cost
-and the budget have what was produced."""
+"""A client that disconnects in the middle of a reply, over HTTP, with every wire: the record, its
+cost and the budget contain what was produced."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.clients.conftest import SPOKEN
-from tests.clients.model import Answer
-from tests.clients.wires.base import Scripted
+from tests.clients.conftest import WIRE_NAMES
+from tests.clients.model import ModelOutput
+from tests.clients.wires.base import ScriptedModel
 from tests.limits.api_client import budget, units
 from tests.scripted_provider import Exchange, Script, cuts, says, stalls
 from tests.servers import Site, make_template, running_site, until
@@ -25,19 +25,19 @@ WORDS = "word " * 1600
 INPUT, OUTPUT = Decimal(3), Decimal(15)
 """USD per million tokens."""
 
-END = 8
-"""More events than any wire has behind the text."""
+LAST_EVENTS = 8
+"""More events than any wire sends after the text."""
 
 
 @pytest.fixture(scope="module")
 def site(
-    upstreams: dict[str, tuple[str, Scripted]], tmp_path_factory: pytest.TempPathFactory
+    upstreams: dict[str, tuple[str, ScriptedModel]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("leaving")
     price = {"INPUT": str(INPUT), "OUTPUT": str(OUTPUT)}
     settings = {
         "PROVIDERS": {
-            name: {**scripted.wire.provider(url), "PRICE": price}
+            name: {**scripted.wire.build_settings(url), "PRICE": price}
             for name, (url, scripted) in upstreams.items()
         },
         "LIMITS": [
@@ -57,39 +57,40 @@ def site(
         yield running
 
 
-@pytest.fixture(params=SPOKEN)
+@pytest.fixture(params=WIRE_NAMES)
 def wire(
-    request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, Scripted]]
+    request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, ScriptedModel]]
 ) -> Iterator[str]:
     name: str = request.param
     yield name
-    upstreams[name][1].say = None
+    upstreams[name][1].script = None
 
 
-def says_then(
-    scripted: Scripted, end: Script | None, change: Callable[[Any], Any] = lambda told: told
+def answer_then(
+    scripted: ScriptedModel, end: Script | None, change: Callable[[Any], Any] = lambda value: value
 ) -> Script:
-    """The words, in the wire's events, and then `end` in place of the last ones; None sends those
-    too."""
+    """The words in the wire's events. `end` replaces the last events, unless it is None."""
 
     async def script(exchange: Exchange) -> None:
-        asked = scripted.wire.read(exchange.received)
+        model_input = scripted.wire.parse_request(exchange.received)
         events = [
-            scripted.wire.changed(event, change)
-            for event in scripted.wire.stream(asked, Answer(WORDS + "word" * 7 * END))
+            scripted.wire.change_event(event, change)
+            for event in scripted.wire.build_stream(
+                model_input, ModelOutput(WORDS + "word" * 7 * LAST_EVENTS)
+            )
         ]
         await exchange.head(
             200, {"content-type": scripted.wire.media_type, "transfer-encoding": "chunked"}
         )
-        for event in events if end is None else events[:-END]:
+        for event in events if end is None else events[:-LAST_EVENTS]:
             await exchange.piece(event)
         await (end(exchange) if end is not None else exchange.end())
 
     return script
 
 
-def read(site: Site, scripted: Scripted, wire: str, characters: int) -> str:
-    """Read so much of an answer, then leave. The request's id."""
+def read_and_leave(site: Site, scripted: ScriptedModel, wire: str, characters: int) -> str:
+    """Read this many characters of a reply, then disconnect. Returns the request's id."""
     body = {
         "model": f"{wire}/{scripted.wire.models[0]}",
         "stream": True,
@@ -101,22 +102,22 @@ def read(site: Site, scripted: Scripted, wire: str, characters: int) -> str:
     ) as answer:
         assert answer.status_code == 200, answer.read()
         for line in answer.iter_lines():
-            told = json.loads(line[6:]) if line.startswith("data: {") else {}
+            data = json.loads(line[6:]) if line.startswith("data: {") else {}
             length += sum(
-                len(choice["delta"].get("content") or "") for choice in told.get("choices", ())
+                len(choice["delta"].get("content") or "") for choice in data.get("choices", ())
             )
             if length >= characters:
                 break
         return answer.headers["x-request-id"]
 
 
-def spent(site: Site, wire: str) -> Decimal:
+def sum_costs(site: Site, wire: str) -> Decimal:
     records = site.usage(provider=wire)
     return sum((Decimal(record["cost"]) for record in records), Decimal(0))
 
 
-def check(site: Site, wire: str, request_id: str, status: str) -> None:
-    """The record has 2,000 tokens, their cost, and so has the budget."""
+def check_record(site: Site, wire: str, request_id: str, status: str) -> None:
+    """The record and the budget contain 2,000 tokens and their cost."""
     [record] = site.wait_for_usage(request_id=request_id)
     assert (record["status"], record["estimated"]) == (status, 1)
     assert 2000 <= record["completion_tokens"] <= 2100
@@ -126,7 +127,7 @@ def check(site: Site, wire: str, request_id: str, status: str) -> None:
         Decimal(record["cost"])
         == (INPUT * record["prompt_tokens"] + OUTPUT * record["completion_tokens"]) / 1_000_000
     )
-    until(lambda: budget(site, f"{wire}/*") == (units(spent(site, wire)), 0), "the budget")
+    until(lambda: budget(site, f"{wire}/*") == (units(sum_costs(site, wire)), 0), "the budget")
 
 
 @pytest.mark.parametrize(
@@ -134,32 +135,32 @@ def check(site: Site, wire: str, request_id: str, status: str) -> None:
     [(stalls, "client_closed"), (cuts, "upstream_error")],
     ids=["client", "provider"],
 )
-def test_who_leaves_after_2000_tokens_pays_for_2000(
-    site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str, end: Script, status: str
+def test_a_client_that_leaves_after_2000_tokens_pays_for_them(
+    site: Site, upstreams: dict[str, tuple[str, ScriptedModel]], wire: str, end: Script, status: str
 ) -> None:
     scripted = upstreams[wire][1]
-    scripted.say = says_then(scripted, end)
-    request_id = read(site, scripted, wire, len(WORDS) if end is stalls else 10**6)
-    check(site, wire, request_id, status)
+    scripted.script = answer_then(scripted, end)
+    request_id = read_and_leave(site, scripted, wire, len(WORDS) if end is stalls else 10**6)
+    check_record(site, wire, request_id, status)
 
 
-def test_a_whole_answer_whose_usage_is_zeros_is_estimated(
-    site: Site, upstreams: dict[str, tuple[str, Scripted]], wire: str
+def test_a_whole_reply_whose_usage_is_zeros_is_estimated(
+    site: Site, upstreams: dict[str, tuple[str, ScriptedModel]], wire: str
 ) -> None:
     scripted = upstreams[wire][1]
-    scripted.say = says_then(scripted, None, with_zeros)
-    check(site, wire, read(site, scripted, wire, 10**6), "ok")
+    scripted.script = answer_then(scripted, None, zero_counts)
+    check_record(site, wire, read_and_leave(site, scripted, wire, 10**6), "ok")
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
-def test_an_answer_that_a_provider_keeps_to_itself_is_a_failure(
-    site: Site, upstreams: dict[str, tuple[str, Scripted]], status: str, stream: bool
+def test_a_reply_that_a_provider_holds_back_is_an_error(
+    site: Site, upstreams: dict[str, tuple[str, ScriptedModel]], status: str, stream: bool
 ) -> None:
-    """A response in the background is paid for and never counted: it must not pass for an answer of
-    no tokens."""
+    """A background response costs money but reports no usage: it must not be recorded as a reply
+    of no tokens."""
     scripted = upstreams["openai_responses"][1]
-    scripted.say = says(
+    scripted.script = says(
         {
             "id": "resp_1",
             "object": "response",
@@ -181,16 +182,16 @@ def test_an_answer_that_a_provider_keeps_to_itself_is_a_failure(
         timeout=30,
         trust_env=False,
     )
-    scripted.say = None
+    scripted.script = None
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_error")
     [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
     assert record["status"] == "upstream_error"
 
 
-def with_zeros(value: Any, inside: bool = False) -> Any:
+def zero_counts(value: Any, inside: bool = False) -> Any:
     counted = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
     if isinstance(value, dict):
-        return {name: with_zeros(item, inside or name in counted) for name, item in value.items()}
+        return {name: zero_counts(item, inside or name in counted) for name, item in value.items()}
     if isinstance(value, list):
-        return [with_zeros(item, inside) for item in value]
+        return [zero_counts(item, inside) for item in value]
     return 0 if inside and isinstance(value, int) else value

@@ -1,4 +1,4 @@
-"""The official SDK, in front of every wire. It sends back all that it got, so every thought must
+"""The official SDK with every wire. It sends back all that it received, so that every thought must
 reach the model again."""
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def streamed(client: openai.OpenAI, model: str, messages: list[Any]) -> Any:
         return stream.get_final_completion().choices[0]
 
 
-def run(call: Any) -> str:
+def run_tool(call: Any) -> str:
     arguments = json.loads(call.function.arguments)
     if call.function.name == "weather":
         return json.dumps({"celsius": DEGREES[arguments["city"]]})
@@ -97,20 +97,20 @@ def test_a_conversation_with_tools(gateway: Gateway, sdk: openai.OpenAI, ask: As
         messages.append(choice.message)
         thoughts.append(getattr(choice.message, "reasoning_content", None))
         messages += [
-            {"role": "tool", "tool_call_id": call.id, "content": run(call)}
+            {"role": "tool", "tool_call_id": call.id, "content": run_tool(call)}
             for call in choice.message.tool_calls
         ]
     assert choice.message.content == CONCLUSION
     messages += [choice.message, {"role": "user", "content": THANKS}]
     assert ask(sdk, gateway.model, messages).message.content == GOODBYE
-    assert gateway.upstream.refused == []
-    assert [asked.system for asked in gateway.upstream.asked] == [SYSTEM] * 4
-    if gateway.thinks:
+    assert gateway.upstream.refusals == []
+    assert [model_input.system for model_input in gateway.upstream.inputs] == [SYSTEM] * 4
+    if gateway.can_think:
         assert thoughts == ["Two cities: two calls. ☁️", "Now the difference."]
-        came_back = [
-            turn.thoughts for turn in gateway.upstream.asked[-1].turns if turn.role == "model"
+        returned_thoughts = [
+            turn.thoughts for turn in gateway.upstream.inputs[-1].turns if turn.role == "model"
         ]
-        assert all(came_back), "every thought of the model's reaches it again"
+        assert all(returned_thoughts), "every thought comes back to the model"
 
 
 def test_structured_output(gateway: Gateway, sdk: openai.OpenAI) -> None:

@@ -1,4 +1,4 @@
-"""Pydantic AI's agent with its OpenAI model, in front of every wire."""
+"""Pydantic AI's agent and OpenAI model with every wire."""
 
 from __future__ import annotations
 
@@ -71,27 +71,27 @@ async def streamed(chat: Agent[None, Any], prompt: str, history: Any = None) -> 
 
 @pytest.mark.parametrize("ask", [complete, streamed])
 def test_a_conversation_with_tools(gateway: Gateway, ask: Any) -> None:
-    async def talk() -> tuple[Any, Any]:
+    async def run_conversation() -> tuple[Any, Any]:
         async with agent(gateway, tools=[weather, difference]) as chat:
             first = await ask(chat, COMPARE)
             return first, await ask(chat, THANKS, first.all_messages())
 
-    first, second = asyncio.run(talk())
+    first, second = asyncio.run(run_conversation())
     assert (first.output, second.output) == (CONCLUSION, GOODBYE)
-    assert gateway.upstream.refused == []
-    assert len(gateway.upstream.asked) == 4
+    assert gateway.upstream.refusals == []
+    assert len(gateway.upstream.inputs) == 4
 
 
-@pytest.mark.parametrize("way", [NativeOutput, ToolOutput])
+@pytest.mark.parametrize("output_type", [NativeOutput, ToolOutput])
 @pytest.mark.parametrize("ask", [complete, streamed])
-def test_structured_output(gateway: Gateway, ask: Any, way: Any) -> None:
-    async def talk() -> Any:
-        async with agent(gateway, output_type=way(Report)) as chat:
+def test_structured_output(gateway: Gateway, ask: Any, output_type: Any) -> None:
+    async def run_conversation() -> Any:
+        async with agent(gateway, output_type=output_type(Report)) as chat:
             return (await ask(chat, REPORT_ON)).output
 
-    if way is ToolOutput and not gateway.upstream.wire.can_force_tools:
+    if output_type is ToolOutput and not gateway.upstream.wire.can_force_tools:
         with pytest.raises(ModelHTTPError, match="tool_choice"):
-            asyncio.run(talk())
+            asyncio.run(run_conversation())
         return
-    assert asyncio.run(talk()) == Report.model_validate(REPORT)
-    assert gateway.upstream.refused == []
+    assert asyncio.run(run_conversation()) == Report.model_validate(REPORT)
+    assert gateway.upstream.refusals == []

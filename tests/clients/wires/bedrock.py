@@ -14,8 +14,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
-from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
+from tests.clients.model import ANY_TOOL, Call, ModelInput, ModelOutput, Result, Turn
+from tests.clients.wires.base import (
+    KEY,
+    RequestRefused,
+    Wire,
+    check_members,
+    require,
+    sign,
+    split_text,
+)
 from tests.clients.wires.turns import check_thinking, read_turns
 from tests.scripted_provider import Received
 
@@ -39,7 +47,7 @@ class BedrockWire(Wire):
     media_type = "application/vnd.amazon.eventstream"
     id_fields = ()
 
-    def provider(self, url: str) -> dict[str, Any]:
+    def build_settings(self, url: str) -> dict[str, Any]:
         return {
             "PRESET": "bedrock",
             "BASE_URL": url,
@@ -47,64 +55,65 @@ class BedrockWire(Wire):
             "OPTIONS": {"region": "us-east-1"},
         }
 
-    def thinks(self, model: str) -> bool:
+    def can_think(self, model: str) -> bool:
         return model == CLAUDE
 
-    def read(self, received: Received) -> Asked:
+    def parse_request(self, received: Received) -> ModelInput:
         body = received.body
-        demand(
+        require(
             received.headers.get("authorization") == f"Bearer {KEY}",
             "The security token included in the request is invalid.",
         )
         path = re.fullmatch(r".*/model/([^/]+)/(converse|converse-stream)", received.path)
-        demand(path, "UnknownOperationException")
+        require(path, "UnknownOperationException")
         assert path
-        known(body, *BODY_MEMBERS, place="body")
-        asked = Asked([], stream=path[2] == "converse-stream")
-        asked.system = "".join(block["text"] for block in body.get("system", ()))
-        asked.thinks = read_thinking(body, unquote(path[1]))
-        read_tools(body.get("toolConfig", {"tools": []}), asked)
-        asked.turns = read_turns(body["messages"], read_block)
-        demand(
-            "toolConfig" in body or not any(turn.calls or turn.results for turn in asked.turns),
+        check_members(body, *BODY_MEMBERS, path="body")
+        model_input = ModelInput([], stream=path[2] == "converse-stream")
+        model_input.system = "".join(block["text"] for block in body.get("system", ()))
+        model_input.wants_thinking = read_thinking(body, unquote(path[1]))
+        read_tools(body.get("toolConfig", {"tools": []}), model_input)
+        model_input.turns = read_turns(body["messages"], read_block)
+        require(
+            "toolConfig" in body
+            or not any(turn.calls or turn.results for turn in model_input.turns),
             "The toolConfig field must be defined when using toolUse and toolResult",
         )
         model_fields = body.get("additionalModelRequestFields", {})
         if model_fields.get("thinking", {}).get("type") == "enabled":
-            check_thinking(asked.turns)
+            check_thinking(model_input.turns)
         text_format = body.get("outputConfig", {}).get("textFormat")
         if text_format:
-            asked.schema = json.loads(text_format["structure"]["jsonSchema"]["schema"])
-        return asked
+            model_input.schema = json.loads(text_format["structure"]["jsonSchema"]["schema"])
+        return model_input
 
-    def reply(self, asked: Asked, answer: Answer) -> Any:
-        message = {"role": "assistant", "content": build_blocks(asked, answer)}
+    def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
+        message = {"role": "assistant", "content": build_blocks(model_input, output)}
         return {
             "output": {"message": message},
-            "stopReason": stop_reason(answer),
+            "stopReason": stop_reason(output),
             "usage": USAGE,
             "metrics": {"latencyMs": 5},
         }
 
-    def stream(self, asked: Asked, answer: Answer) -> Iterable[bytes]:
+    def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
         yield event("messageStart", role="assistant")
-        for index, block in enumerate(build_blocks(asked, answer)):
+        for index, block in enumerate(build_blocks(model_input, output)):
             opening, deltas = split_block(block)
             if opening:
                 yield event("contentBlockStart", contentBlockIndex=index, start=opening)
             for delta in deltas:
                 yield event("contentBlockDelta", contentBlockIndex=index, delta=delta)
             yield event("contentBlockStop", contentBlockIndex=index)
-        yield event("messageStop", stopReason=stop_reason(answer))
+        yield event("messageStop", stopReason=stop_reason(output))
         yield event("metadata", usage=USAGE, metrics={"latencyMs": 5})
 
-    def error(self, problem: Refused) -> Any:
+    def build_error(self, problem: RequestRefused) -> Any:
         return {"message": str(problem)}
 
-    def unknown(self) -> bytes:
+    def build_unknown_event(self) -> bytes:
         return event("brandNew", new=True)
 
-    def changed(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
+    def change_event(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
         (size,) = struct.unpack_from(">I", event, 4)
         headers, payload = event[12 : 12 + size], event[12 + size : -4]
         event_type = re.search(rb":event-type\x07..(\w+)", headers, re.DOTALL)
@@ -115,50 +124,50 @@ class BedrockWire(Wire):
 def read_thinking(body: dict[str, Any], model: str) -> bool:
     fields = body.get("additionalModelRequestFields", {})
     thinking = fields.get("thinking", {}).get("type", "disabled") != "disabled"
-    demand(not thinking or model == CLAUDE, "thinking: Extra inputs are not permitted")
+    require(not thinking or model == CLAUDE, "thinking: Extra inputs are not permitted")
     if thinking:
         choice = body.get("toolConfig", {}).get("toolChoice", {"auto": {}})
-        demand("auto" in choice, "Thinking may not be enabled when tool_choice forces tool use.")
+        require("auto" in choice, "Thinking may not be enabled when tool_choice forces tool use.")
         limit = body.get("inferenceConfig", {}).get("maxTokens", 64_000)
-        demand(
+        require(
             1024 <= fields["thinking"]["budget_tokens"] < limit,
             "`max_tokens` must be greater than `thinking.budget_tokens`",
         )
     return thinking
 
 
-def read_tools(config: dict[str, Any], asked: Asked) -> None:
+def read_tools(config: dict[str, Any], model_input: ModelInput) -> None:
     for tool in config["tools"]:
         spec = tool["toolSpec"]
-        known(spec, "name", "description", "inputSchema", "strict", place="toolSpec")
-        demand(
+        check_members(spec, "name", "description", "inputSchema", "strict", path="toolSpec")
+        require(
             re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", spec["name"]),
             "toolSpec.name: failed to satisfy constraint",
         )
-        demand(
+        require(
             spec["inputSchema"]["json"]["type"] == "object",
             "toolSpec.inputSchema.json.type must be object",
         )
-        asked.tools[spec["name"]] = spec["inputSchema"]["json"]
+        model_input.tools[spec["name"]] = spec["inputSchema"]["json"]
     choice = config.get("toolChoice", {"auto": {}})
-    demand(
+    require(
         len(choice) == 1 and choice.keys() <= {"auto", "any", "tool"},
         "toolChoice: one of auto, any, tool",
     )
-    asked.must_call = FORCED if "any" in choice else choice.get("tool", {}).get("name", "")
+    model_input.must_call = ANY_TOOL if "any" in choice else choice.get("tool", {}).get("name", "")
 
 
 def read_block(block: dict[str, Any], index: int, turn: Turn) -> None:
     [(block_type, members)] = block.items()
     if block_type == "text":
-        demand(members.strip(), "The text field in the ContentBlock object is blank")
+        require(members.strip(), "The text field in the ContentBlock object is blank")
         turn.text += members
     elif block_type == "toolUse" and turn.role == "model":
-        known(members, "toolUseId", "name", "input", place="toolUse")
-        demand(isinstance(members["input"], dict), "toolUse.input: a JSON object")
+        check_members(members, "toolUseId", "name", "input", path="toolUse")
+        require(isinstance(members["input"], dict), "toolUse.input: a JSON object")
         turn.calls.append(Call(members["name"], members["input"], members["toolUseId"]))
     elif block_type == "toolResult" and turn.role == "user":
-        known(members, "toolUseId", "content", "status", place="toolResult")
+        check_members(members, "toolUseId", "content", "status", path="toolResult")
         text = "".join(
             part["text"] if "text" in part else json.dumps(part["json"])
             for part in members["content"]
@@ -166,24 +175,24 @@ def read_block(block: dict[str, Any], index: int, turn: Turn) -> None:
         turn.results.append(Result(members["toolUseId"], text))
     elif block_type == "reasoningContent" and turn.role == "model":
         reasoning = members["reasoningText"]
-        demand(
-            reasoning["signature"] == signed(reasoning["text"]),
+        require(
+            reasoning["signature"] == sign(reasoning["text"]),
             "Invalid `signature` in `thinking` block",
         )
         turn.thoughts.append(reasoning["text"])
     else:
-        raise Refused(f"unexpected {block_type} in a turn of {turn.role}")
+        raise RequestRefused(f"unexpected {block_type} in a turn of {turn.role}")
 
 
-def build_blocks(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
+def build_blocks(model_input: ModelInput, output: ModelOutput) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if asked.thinks and answer.thought:
-        reasoning = {"text": answer.thought, "signature": signed(answer.thought)}
+    if model_input.wants_thinking and output.thought:
+        reasoning = {"text": output.thought, "signature": sign(output.thought)}
         blocks.append({"reasoningContent": {"reasoningText": reasoning}})
-    if answer.text:
-        blocks.append({"text": answer.text})
-    for index, call in enumerate(answer.calls):
-        call_id = f"tooluse_{len(asked.turns)}_{index}"
+    if output.text:
+        blocks.append({"text": output.text})
+    for index, call in enumerate(output.calls):
+        call_id = f"tooluse_{len(model_input.turns)}_{index}"
         use = {"toolUseId": call_id, "name": call.name, "input": call.arguments}
         blocks.append({"toolUse": use})
     return blocks
@@ -193,18 +202,18 @@ def split_block(block: dict[str, Any]) -> tuple[dict[str, Any] | None, list[dict
     """A block at its start, None unless it is a call, and the deltas that complete it."""
     [(block_type, members)] = block.items()
     if block_type == "text":
-        return None, [{"text": piece} for piece in pieces(members)]
+        return None, [{"text": piece} for piece in split_text(members)]
     if block_type == "toolUse":
         start = {"toolUse": {"toolUseId": members["toolUseId"], "name": members["name"]}}
-        input_pieces = pieces(json.dumps(members["input"], ensure_ascii=False))
+        input_pieces = split_text(json.dumps(members["input"], ensure_ascii=False))
         return start, [{"toolUse": {"input": piece}} for piece in input_pieces]
     reasoning = members["reasoningText"]
-    deltas = [{"reasoningContent": {"text": piece}} for piece in pieces(reasoning["text"])]
+    deltas = [{"reasoningContent": {"text": piece}} for piece in split_text(reasoning["text"])]
     return None, [*deltas, {"reasoningContent": {"signature": reasoning["signature"]}}]
 
 
-def stop_reason(answer: Answer) -> str:
-    return "tool_use" if answer.calls else "end_turn"
+def stop_reason(output: ModelOutput) -> str:
+    return "tool_use" if output.calls else "end_turn"
 
 
 def event(event_type: str, **members: Any) -> bytes:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
-from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces
+from tests.clients.model import ANY_TOOL, Call, ModelInput, ModelOutput, Result, Turn
+from tests.clients.wires.base import KEY, RequestRefused, Wire, check_members, require, split_text
 from tests.scripted_provider import Received
 
 BODY_FIELDS = (
@@ -27,67 +27,72 @@ class CohereWire(Wire):
     dialect = "cohere"
     models = (THINKING_MODEL, "command-r-plus-08-2024")
 
-    def provider(self, url: str) -> dict[str, Any]:
+    def build_settings(self, url: str) -> dict[str, Any]:
         return {"PRESET": "cohere", "BASE_URL": url, "API_KEY": KEY}
 
-    def thinks(self, model: str) -> bool:
+    def can_think(self, model: str) -> bool:
         return model == THINKING_MODEL
 
-    def read(self, received: Received) -> Asked:
+    def parse_request(self, received: Received) -> ModelInput:
         body = received.body
-        demand(received.headers.get("authorization") == f"Bearer {KEY}", "invalid api token")
-        demand(received.path.endswith("/chat"), "no such URL")
-        known(body, *BODY_FIELDS, place="body")
-        asked = Asked(
+        require(received.headers.get("authorization") == f"Bearer {KEY}", "invalid api token")
+        require(received.path.endswith("/chat"), "no such URL")
+        check_members(body, *BODY_FIELDS, path="body")
+        model_input = ModelInput(
             [],
             stream=body["stream"],
-            thinks=body["model"] == THINKING_MODEL and body.get("thinking") != {"type": "disabled"},
+            wants_thinking=body["model"] == THINKING_MODEL
+            and body.get("thinking") != {"type": "disabled"},
         )
-        demand(
+        require(
             "thinking" not in body or body["model"] == THINKING_MODEL,
             "thinking is not supported by this model",
         )
-        read_messages(body["messages"], asked)
+        read_messages(body["messages"], model_input)
         for tool in body.get("tools", ()):
-            demand(tool["type"] == "function", "tools.type: only function")
-            demand(
+            require(tool["type"] == "function", "tools.type: only function")
+            require(
                 re.fullmatch(r"[a-zA-Z_]\w*", tool["function"]["name"]),
                 "tools.function.name: letters, digits and underscores",
             )
-            demand(
+            require(
                 tool["function"]["parameters"]["type"] == "object",
                 "tools.function.parameters must be an object",
             )
-            asked.tools[tool["function"]["name"]] = tool["function"]
-        demand(
+            model_input.tools[tool["function"]["name"]] = tool["function"]
+        require(
             body.get("tool_choice") in (None, "REQUIRED", "NONE"), "tool_choice: REQUIRED or NONE"
         )
         if body.get("tool_choice") == "REQUIRED":
-            asked.must_call = next(iter(asked.tools)) if len(asked.tools) == 1 else FORCED
+            model_input.must_call = (
+                next(iter(model_input.tools)) if len(model_input.tools) == 1 else ANY_TOOL
+            )
         if "response_format" in body:
-            demand(not asked.tools, "response_format json_object is not supported with tools")
-            asked.schema = body["response_format"].get("json_schema", {})
-        return asked
+            require(
+                not model_input.tools, "response_format json_object is not supported with tools"
+            )
+            model_input.schema = body["response_format"].get("json_schema", {})
+        return model_input
 
-    def reply(self, asked: Asked, said: Answer) -> Any:
+    def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
         message: dict[str, Any] = {"role": "assistant"}
-        plan, content = build_plan_and_content(asked, said)
+        plan, content = build_plan_and_content(model_input, output)
         if content:
             message["content"] = content
         if plan:
             message["tool_plan"] = plan
-        if said.calls:
+        if output.calls:
             message["tool_calls"] = [
-                build_call(asked, index, call) for index, call in enumerate(said.calls)
+                build_call(model_input, index, call) for index, call in enumerate(output.calls)
             ]
         return {
             "id": "reply-1",
-            "finish_reason": finish_reason(said),
+            "finish_reason": finish_reason(output),
             "message": message,
             "usage": USAGE,
         }
 
-    def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
+    def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
         empty = {
             "role": "assistant",
             "content": [],
@@ -96,8 +101,8 @@ class CohereWire(Wire):
             "citations": [],
         }
         yield build_event("message-start", id="reply-1", delta={"message": empty})
-        plan, content = build_plan_and_content(asked, said)
-        for piece in pieces(plan):
+        plan, content = build_plan_and_content(model_input, output)
+        for piece in split_text(plan):
             yield build_event("tool-plan-delta", delta={"message": {"tool_plan": piece}})
         for index, block in enumerate(content):
             kind = block["type"]
@@ -106,19 +111,19 @@ class CohereWire(Wire):
                 index=index,
                 delta={"message": {"content": {"type": kind, kind: ""}}},
             )
-            for piece in pieces(block[kind]):
+            for piece in split_text(block[kind]):
                 yield build_event(
                     "content-delta", index=index, delta={"message": {"content": {kind: piece}}}
                 )
             yield build_event("content-end", index=index)
-        for index, call in enumerate(said.calls):
-            opening = build_call(asked, index, call)
+        for index, call in enumerate(output.calls):
+            opening = build_call(model_input, index, call)
             arguments = opening["function"]["arguments"]
             opening["function"]["arguments"] = ""
             yield build_event(
                 "tool-call-start", index=index, delta={"message": {"tool_calls": opening}}
             )
-            for piece in pieces(arguments):
+            for piece in split_text(arguments):
                 yield build_event(
                     "tool-call-delta",
                     index=index,
@@ -126,35 +131,35 @@ class CohereWire(Wire):
                 )
             yield build_event("tool-call-end", index=index)
         yield build_event(
-            "message-end", delta={"finish_reason": finish_reason(said), "usage": USAGE}
+            "message-end", delta={"finish_reason": finish_reason(output), "usage": USAGE}
         )
 
-    def error(self, problem: Refused) -> Any:
+    def build_error(self, problem: RequestRefused) -> Any:
         return {"id": "error-1", "message": str(problem)}
 
 
-def read_messages(messages: list[dict[str, Any]], asked: Asked) -> None:
+def read_messages(messages: list[dict[str, Any]], model_input: ModelInput) -> None:
     """Read the turns. Results must follow their calls directly, each once."""
     expected: set[str] = set()
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         if message["role"] == "tool":
-            known(message, "role", "tool_call_id", "content", place=path)
-            demand(
+            check_members(message, "role", "tool_call_id", "content", path=path)
+            require(
                 message["tool_call_id"] in expected,
                 f"{path}: tool call id not found in previous tool calls",
             )
             expected.discard(message["tool_call_id"])
-            last = asked.turns[-1]
+            last = model_input.turns[-1]
             if last.role == "model":
-                asked.turns.append(last := Turn("user"))
+                model_input.turns.append(last := Turn("user"))
             last.results.append(Result(message["tool_call_id"], read_text(message["content"])))
             continue
-        demand(not expected, f"{path}: tool calls without results")
-        known(message, "role", "content", "tool_calls", "tool_plan", place=path)
-        demand(message.get("content") or message.get("tool_calls"), f"{path}: an empty message")
+        require(not expected, f"{path}: tool calls without results")
+        check_members(message, "role", "content", "tool_calls", "tool_plan", path=path)
+        require(message.get("content") or message.get("tool_calls"), f"{path}: an empty message")
         if message["role"] == "system":
-            asked.system += read_text(message["content"])
+            model_input.system += read_text(message["content"])
             continue
         turn = Turn(
             "model" if message["role"] == "assistant" else "user",
@@ -172,8 +177,8 @@ def read_messages(messages: list[dict[str, Any]], asked: Asked) -> None:
                 )
             )
         expected = {call.id for call in turn.calls}
-        asked.turns.append(turn)
-    demand(not expected, "tool calls without results")
+        model_input.turns.append(turn)
+    require(not expected, "tool calls without results")
 
 
 def read_text(content: Any) -> str:
@@ -190,28 +195,32 @@ def read_thoughts(content: Any) -> list[str]:
     )
 
 
-def build_plan_and_content(asked: Asked, said: Answer) -> tuple[str, list[dict[str, Any]]]:
+def build_plan_and_content(
+    model_input: ModelInput, output: ModelOutput
+) -> tuple[str, list[dict[str, Any]]]:
     """Before calls the model plans instead of writing text or thoughts. Other answers begin with
     its thoughts."""
-    if said.calls:
-        return (said.thought if asked.thinks else said.text), []
+    if output.calls:
+        return (output.thought if model_input.wants_thinking else output.text), []
     thinking = (
-        [{"type": "thinking", "thinking": said.thought}] if asked.thinks and said.thought else []
+        [{"type": "thinking", "thinking": output.thought}]
+        if model_input.wants_thinking and output.thought
+        else []
     )
-    return "", [*thinking, {"type": "text", "text": said.text}]
+    return "", [*thinking, {"type": "text", "text": output.text}]
 
 
-def build_call(asked: Asked, index: int, call: Call) -> dict[str, Any]:
+def build_call(model_input: ModelInput, index: int, call: Call) -> dict[str, Any]:
     function = {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)}
     return {
-        "id": f"{call.name}_{len(asked.turns)}_{index}",
+        "id": f"{call.name}_{len(model_input.turns)}_{index}",
         "type": "function",
         "function": function,
     }
 
 
-def finish_reason(said: Answer) -> str:
-    return "TOOL_CALL" if said.calls else "COMPLETE"
+def finish_reason(output: ModelOutput) -> str:
+    return "TOOL_CALL" if output.calls else "COMPLETE"
 
 
 def build_event(kind: str, **members: Any) -> bytes:

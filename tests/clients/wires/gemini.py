@@ -12,8 +12,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
-from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
+from tests.clients.model import ANY_TOOL, Call, ModelInput, ModelOutput, Result, Turn
+from tests.clients.wires.base import (
+    KEY,
+    RequestRefused,
+    Wire,
+    check_members,
+    require,
+    sign,
+    split_text,
+)
 from tests.scripted_provider import Received
 
 BODY_FIELDS = (
@@ -59,116 +67,116 @@ class GeminiWire(Wire):
     usage_fields = ("usageMetadata",)
     id_fields = ("responseId",)
 
-    def provider(self, url: str) -> dict[str, Any]:
+    def build_settings(self, url: str) -> dict[str, Any]:
         return {"PRESET": "gemini", "BASE_URL": url, "API_KEY": KEY}
 
-    def thinks(self, model: str) -> bool:
+    def can_think(self, model: str) -> bool:
         return True
 
-    def read(self, received: Received) -> Asked:
+    def parse_request(self, received: Received) -> ModelInput:
         body = received.body
-        demand(received.headers.get("x-goog-api-key") == KEY, "API key not valid")
+        require(received.headers.get("x-goog-api-key") == KEY, "API key not valid")
         url = re.fullmatch(
             r".*/models/([\w.-]+):(generateContent|streamGenerateContent\?alt=sse)", received.path
         )
-        demand(url, "no such URL")
+        require(url, "no such URL")
         assert url
         self.is_generation_3 = url[1].startswith("gemini-3")
-        known(body, *BODY_FIELDS, place="body")
-        asked = Asked([], stream=url[2].startswith("stream"))
-        asked.system = "".join(
+        check_members(body, *BODY_FIELDS, path="body")
+        model_input = ModelInput([], stream=url[2].startswith("stream"))
+        model_input.system = "".join(
             part["text"] for part in body.get("systemInstruction", {"parts": ()})["parts"]
         )
-        self._read_tools(body, asked)
+        self._read_tools(body, model_input)
         config = body.get("generationConfig", {})
-        known(config, *CONFIG_FIELDS, place="generationConfig")
-        asked.thinks = config.get("thinkingConfig", {}).get("includeThoughts", False)
+        check_members(config, *CONFIG_FIELDS, path="generationConfig")
+        model_input.wants_thinking = config.get("thinkingConfig", {}).get("includeThoughts", False)
         if config.get("responseMimeType") == "application/json":
-            demand(
-                self.is_generation_3 or not asked.tools,
+            require(
+                self.is_generation_3 or not model_input.tools,
                 "Function calling with a response mime type: 'application/json' is unsupported",
             )
-            asked.schema = config.get("responseJsonSchema", {})
-            check_schema(asked.schema)
+            model_input.schema = config.get("responseJsonSchema", {})
+            check_schema(model_input.schema)
         for content in body["contents"]:
-            self._read_content(content, asked)
-        demand(asked.turns[0].text, "contents must begin with the user")
-        demand(not asked.turns[-1].calls, "function response parts are missing")
-        return asked
+            self._read_content(content, model_input)
+        require(model_input.turns[0].text, "contents must begin with the user")
+        require(not model_input.turns[-1].calls, "function response parts are missing")
+        return model_input
 
-    def _read_tools(self, body: dict[str, Any], asked: Asked) -> None:
+    def _read_tools(self, body: dict[str, Any], model_input: ModelInput) -> None:
         for tool in body.get("tools", ()):
-            known(tool, "functionDeclarations", "googleSearch", place="tools")
+            check_members(tool, "functionDeclarations", "googleSearch", path="tools")
             for function in tool.get("functionDeclarations", ()):
-                known(
+                check_members(
                     function,
                     "name",
                     "description",
                     "parameters",
                     "parametersJsonSchema",
-                    place="functionDeclarations",
+                    path="functionDeclarations",
                 )
-                demand(
+                require(
                     re.fullmatch(r"[a-zA-Z_][\w.:-]{0,63}", function["name"]),
                     "Invalid function name",
                 )
                 check_schema(function.get("parametersJsonSchema", {}))
-                asked.tools[function["name"]] = function
+                model_input.tools[function["name"]] = function
         config = body.get("toolConfig", {}).get("functionCallingConfig", {"mode": "AUTO"})
-        demand(config["mode"] in ("AUTO", "ANY", "NONE", "VALIDATED"), "mode: unknown")
+        require(config["mode"] in ("AUTO", "ANY", "NONE", "VALIDATED"), "mode: unknown")
         names = config.get("allowedFunctionNames", [])
-        demand(set(names) <= set(asked.tools), "allowedFunctionNames: not declared")
+        require(set(names) <= set(model_input.tools), "allowedFunctionNames: not declared")
         if config["mode"] == "ANY":
-            asked.must_call = names[0] if len(names) == 1 else FORCED
+            model_input.must_call = names[0] if len(names) == 1 else ANY_TOOL
 
-    def _read_content(self, content: dict[str, Any], asked: Asked) -> None:
-        known(content, "role", "parts", place="contents")
-        demand(content["parts"], "contents.parts must not be empty")
+    def _read_content(self, content: dict[str, Any], model_input: ModelInput) -> None:
+        check_members(content, "role", "parts", path="contents")
+        require(content["parts"], "contents.parts must not be empty")
         turn = Turn(content["role"])
-        demand(turn.role in ("user", "model"), "Please use a valid role: user, model")
-        previous = asked.turns[-1] if asked.turns else Turn("user")
+        require(turn.role in ("user", "model"), "Please use a valid role: user, model")
+        previous = model_input.turns[-1] if model_input.turns else Turn("user")
         for part in content["parts"]:
             self._read_part(part, turn, previous)
-        demand(
+        require(
             [call.id for call in previous.calls] == [result.call_id for result in turn.results],
             "the number of function response parts must equal the number of function call parts",
         )
-        demand(not turn.results or not turn.text, "function response parts must be alone")
+        require(not turn.results or not turn.text, "function response parts must be alone")
         if turn.calls and self.is_generation_3:
             first = next(part for part in content["parts"] if "functionCall" in part)
-            demand(
+            require(
                 "thoughtSignature" in first,
                 "Function call is missing a thought_signature in functionCall parts",
             )
-        asked.turns.append(turn)
+        model_input.turns.append(turn)
 
     def _read_part(self, part: dict[str, Any], turn: Turn, previous: Turn) -> None:
-        known(
+        check_members(
             part,
             "text",
             "thought",
             "thoughtSignature",
             "functionCall",
             "functionResponse",
-            place="parts",
+            path="parts",
         )
         if "functionCall" in part:
             call = part["functionCall"]
-            known(call, "id", "name", "args", place="functionCall")
-            demand(turn.role == "model", "a function call must be the model's")
+            check_members(call, "id", "name", "args", path="functionCall")
+            require(turn.role == "model", "a function call must be the model's")
             call_id = call.get("id") or f"{call['name']}/{len(turn.calls)}"
             turn.calls.append(Call(call["name"], call.get("args", {}), call_id))
             self._check_signature(part, turn, call["name"])
         elif "functionResponse" in part:
             result = part["functionResponse"]
-            known(result, "id", "name", "response", "parts", place="functionResponse")
+            check_members(result, "id", "name", "response", "parts", path="functionResponse")
             index = len(turn.results)
-            demand(index < len(previous.calls), "a function response without its call")
+            require(index < len(previous.calls), "a function response without its call")
             call = previous.calls[index]
-            demand(
+            require(
                 result["name"] == call.name, "a function response has another name than its call"
             )
-            demand(isinstance(result["response"], dict), "response must be a Struct")
+            require(isinstance(result["response"], dict), "response must be a Struct")
             turn.results.append(Result(call.id, json.dumps(result["response"])))
         elif part.get("thought"):
             turn.thoughts.append(part["text"])
@@ -179,19 +187,19 @@ class GeminiWire(Wire):
     def _check_signature(self, part: dict[str, Any], turn: Turn, signed_text: str) -> None:
         signature = part.get("thoughtSignature")
         if signature not in (None, SIGNATURE_BYPASS):
-            demand(signature == signed(signed_text), "Corrupted thought signature")
+            require(signature == sign(signed_text), "Corrupted thought signature")
             turn.thoughts.append(signed_text)
 
-    def reply(self, asked: Asked, said: Answer) -> Any:
-        content = {"role": "model", "parts": build_parts(asked, said)}
+    def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
+        content = {"role": "model", "parts": build_parts(model_input, output)}
         return {
             **build_head(),
             "candidates": [{"index": 0, "content": content, "finishReason": "STOP"}],
             "usageMetadata": USAGE,
         }
 
-    def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
-        for part in build_parts(asked, said):
+    def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
+        for part in build_parts(model_input, output):
             for piece in cut_part(part):
                 content = {"role": "model", "parts": [piece]}
                 candidate = {"index": 0, "content": content}
@@ -203,7 +211,7 @@ class GeminiWire(Wire):
         }
         yield build_event({**build_head(), "candidates": [last], "usageMetadata": USAGE})
 
-    def error(self, problem: Refused) -> Any:
+    def build_error(self, problem: RequestRefused) -> Any:
         return {
             "error": {"code": problem.status, "message": str(problem), "status": "INVALID_ARGUMENT"}
         }
@@ -214,7 +222,7 @@ def check_schema(schema: Any) -> None:
         for item in schema:
             check_schema(item)
     elif isinstance(schema, dict):
-        demand(
+        require(
             schema.keys() <= SCHEMA_KEYWORDS,
             f"schema: unknown keyword {sorted(schema.keys() - SCHEMA_KEYWORDS)}",
         )
@@ -224,17 +232,17 @@ def check_schema(schema: Any) -> None:
             check_schema(list(schema.get(name, {}).values()))
 
 
-def build_parts(asked: Asked, said: Answer) -> list[dict[str, Any]]:
+def build_parts(model_input: ModelInput, output: ModelOutput) -> list[dict[str, Any]]:
     """The signature is on the first call or, without calls, on the text."""
     parts: list[dict[str, Any]] = []
-    if asked.thinks and said.thought:
-        parts.append({"text": said.thought, "thought": True})
-    if said.text:
-        signature = {} if said.calls else {"thoughtSignature": signed(said.text)}
-        parts.append({"text": said.text, **signature})
-    for index, call in enumerate(said.calls):
+    if model_input.wants_thinking and output.thought:
+        parts.append({"text": output.thought, "thought": True})
+    if output.text:
+        signature = {} if output.calls else {"thoughtSignature": sign(output.text)}
+        parts.append({"text": output.text, **signature})
+    for index, call in enumerate(output.calls):
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.arguments}}
-        parts.append(part if index else {**part, "thoughtSignature": signed(call.name)})
+        parts.append(part if index else {**part, "thoughtSignature": sign(call.name)})
     return parts
 
 
@@ -243,7 +251,7 @@ def cut_part(part: dict[str, Any]) -> list[dict[str, Any]]:
     if "functionCall" in part:
         return [part]
     unsigned = {name: value for name, value in part.items() if name != "thoughtSignature"}
-    cut = [{**unsigned, "text": piece} for piece in pieces(part["text"])]
+    cut = [{**unsigned, "text": piece} for piece in split_text(part["text"])]
     return [*cut, {**part, "text": ""}] if "thoughtSignature" in part else cut
 
 

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.clients.model import Answer, Asked, Call, Result, Turn
-from tests.clients.wires.base import Refused, Wire, demand, known, pieces
+from tests.clients.model import Call, ModelInput, ModelOutput, Result, Turn
+from tests.clients.wires.base import RequestRefused, Wire, check_members, require, split_text
 from tests.scripted_provider import Received
 
 BODY_FIELDS = ("model", "messages", "stream", "tools", "format", "think", "options", "keep_alive")
@@ -34,28 +34,32 @@ class OllamaWire(Wire):
     counts_cached = False
     can_force_tools = False
 
-    def provider(self, url: str) -> dict[str, Any]:
+    def build_settings(self, url: str) -> dict[str, Any]:
         return {"PRESET": "ollama", "BASE_URL": url}
 
-    def thinks(self, model: str) -> bool:
+    def can_think(self, model: str) -> bool:
         return True
 
-    def read(self, received: Received) -> Asked:
+    def parse_request(self, received: Received) -> ModelInput:
         body = received.body
-        demand(received.path.endswith("/api/chat"), "404 page not found")
-        known(body, *BODY_FIELDS, place="body")
-        asked = Asked([], stream=body.get("stream", True), thinks=bool(body.get("think")))
+        require(received.path.endswith("/api/chat"), "404 page not found")
+        check_members(body, *BODY_FIELDS, path="body")
+        model_input = ModelInput(
+            [], stream=body.get("stream", True), wants_thinking=bool(body.get("think"))
+        )
         self.has_ids = body["model"] != "qwen3"
-        asked.tools = {tool["function"]["name"]: tool["function"] for tool in body.get("tools", ())}
+        model_input.tools = {
+            tool["function"]["name"]: tool["function"] for tool in body.get("tools", ())
+        }
         if body.get("format"):
-            asked.schema = {} if body["format"] == "json" else body["format"]
+            model_input.schema = {} if body["format"] == "json" else body["format"]
         for message in body["messages"]:
-            self._read_message(message, asked)
-        return asked
+            self._read_message(message, model_input)
+        return model_input
 
-    def _read_message(self, message: dict[str, Any], asked: Asked) -> None:
+    def _read_message(self, message: dict[str, Any], model_input: ModelInput) -> None:
         role = message["role"]
-        known(
+        check_members(
             message,
             "role",
             "content",
@@ -64,75 +68,76 @@ class OllamaWire(Wire):
             "tool_calls",
             "tool_name",
             "tool_call_id",
-            place="messages",
+            path="messages",
         )
-        demand(isinstance(message["content"], str), "messages.content must be a string")
+        require(isinstance(message["content"], str), "messages.content must be a string")
         if role == "system":
-            asked.system += message["content"]
+            model_input.system += message["content"]
         elif role == "tool":
-            last = asked.turns[-1]
+            last = model_input.turns[-1]
             if last.role == "model":
-                asked.turns.append(last := Turn("user"))
-            call = asked.turns[-2].calls[len(last.results)]
-            demand(
+                model_input.turns.append(last := Turn("user"))
+            call = model_input.turns[-2].calls[len(last.results)]
+            require(
                 message["tool_name"] == call.name,
                 "tool_name: results must be in the order of the calls",
             )
             last.results.append(Result(call.id, message["content"]))
         else:
-            demand(role in ("user", "assistant"), f"invalid role: {role}")
+            require(role in ("user", "assistant"), f"invalid role: {role}")
             turn = Turn("model" if role == "assistant" else "user", message["content"])
             turn.thoughts = [message["thinking"]] if message.get("thinking") else []
             for call in message.get("tool_calls", ()):
                 function = call["function"]
-                demand(
+                require(
                     isinstance(function["arguments"], dict),
                     "tool_calls.function.arguments must be an object",
                 )
-                call_id = f"{len(asked.turns)}/{len(turn.calls)}"
+                call_id = f"{len(model_input.turns)}/{len(turn.calls)}"
                 turn.calls.append(Call(function["name"], function["arguments"], call_id))
-            asked.turns.append(turn)
+            model_input.turns.append(turn)
 
-    def reply(self, asked: Asked, said: Answer) -> Any:
-        message: dict[str, Any] = {"role": "assistant", "content": said.text}
-        if asked.thinks and said.thought:
-            message["thinking"] = said.thought
-        if said.calls:
+    def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
+        message: dict[str, Any] = {"role": "assistant", "content": output.text}
+        if model_input.wants_thinking and output.thought:
+            message["thinking"] = output.thought
+        if output.calls:
             message["tool_calls"] = [
-                self._build_call(asked, index, call) for index, call in enumerate(said.calls)
+                self._build_call(model_input, index, call)
+                for index, call in enumerate(output.calls)
             ]
         return {**build_head(), "message": message, "done": True, "done_reason": "stop", **COUNTS}
 
-    def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
-        for piece in pieces(said.thought) if asked.thinks else ():
+    def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
+        for piece in split_text(output.thought) if model_input.wants_thinking else ():
             yield build_line({"role": "assistant", "content": "", "thinking": piece})
-        for piece in pieces(said.text):
+        for piece in split_text(output.text):
             yield build_line({"role": "assistant", "content": piece})
-        for index, call in enumerate(said.calls):
+        for index, call in enumerate(output.calls):
             yield build_line(
                 {
                     "role": "assistant",
                     "content": "",
-                    "tool_calls": [self._build_call(asked, index, call)],
+                    "tool_calls": [self._build_call(model_input, index, call)],
                 }
             )
         yield build_line(
             {"role": "assistant", "content": ""}, done=True, done_reason="stop", **COUNTS
         )
 
-    def _build_call(self, asked: Asked, index: int, call: Call) -> dict[str, Any]:
+    def _build_call(self, model_input: ModelInput, index: int, call: Call) -> dict[str, Any]:
         function = {"index": index, "name": call.name, "arguments": call.arguments}
         if not self.has_ids:
             return {"function": function}
-        return {"id": f"call_{len(asked.turns)}_{index}", "function": function}
+        return {"id": f"call_{len(model_input.turns)}_{index}", "function": function}
 
-    def error(self, problem: Refused) -> Any:
+    def build_error(self, problem: RequestRefused) -> Any:
         return {"error": str(problem)}
 
-    def unknown(self) -> bytes:
+    def build_unknown_event(self) -> bytes:
         return b'{"brand_new": true}\n'
 
-    def changed(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
+    def change_event(self, event: bytes, change: Callable[[Any], Any]) -> bytes:
         return json.dumps(change(json.loads(event))).encode() + b"\n"
 
 

@@ -8,8 +8,16 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.clients.model import FORCED, Answer, Asked, Call, Result, Turn
-from tests.clients.wires.base import KEY, Refused, Wire, demand, known, pieces, signed
+from tests.clients.model import ANY_TOOL, Call, ModelInput, ModelOutput, Result, Turn
+from tests.clients.wires.base import (
+    KEY,
+    RequestRefused,
+    Wire,
+    check_members,
+    require,
+    sign,
+    split_text,
+)
 from tests.scripted_provider import Received
 
 BODY = ("model", "input", "instructions", "stream", "store", "include", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning",
@@ -27,56 +35,65 @@ class OpenAIResponsesWire(Wire):
     dialect = "openai_responses"
     models = ("gpt-5-pro",)
 
-    def thinks(self, model: str) -> bool:
+    def can_think(self, model: str) -> bool:
         return True
 
-    def read(self, received: Received) -> Asked:
+    def parse_request(self, received: Received) -> ModelInput:
         body = received.body
-        demand(received.headers.get("authorization") == f"Bearer {KEY}", "no key")
-        demand(received.path.endswith("/responses"), "no such address")
-        known(body, *BODY, place="body")
-        demand(body.get("store") is False, "a gateway keeps nothing at the provider unasked")
-        asked = Asked([], system=body.get("instructions") or "", stream=body.get("stream", False))
-        asked.thinks = bool(
+        require(received.headers.get("authorization") == f"Bearer {KEY}", "no key")
+        require(received.path.endswith("/responses"), "no such address")
+        check_members(body, *BODY, path="body")
+        require(body.get("store") is False, "a gateway keeps nothing at the provider unasked")
+        model_input = ModelInput(
+            [], system=body.get("instructions") or "", stream=body.get("stream", False)
+        )
+        model_input.wants_thinking = bool(
             body.get("reasoning", {}).get("summary")
         ) and "reasoning.encrypted_content" in body.get("include", ())
-        read_tools(body, asked)
+        read_tools(body, model_input)
         wanted = body.get("text", {}).get("format", {"type": "text"})
         if wanted["type"] == "json_schema":
-            known(wanted, "type", "name", "description", "schema", "strict", place="text.format")
+            check_members(
+                wanted, "type", "name", "description", "schema", "strict", path="text.format"
+            )
             strict = wanted.get("strict")
-            demand(
+            require(
                 not strict or wanted["schema"].get("additionalProperties") is False,
                 "'additionalProperties' is required and to be false",
             )
-            asked.schema = wanted["schema"]
-        read_items(body["input"], asked)
-        return asked
+            model_input.schema = wanted["schema"]
+        read_items(body["input"], model_input)
+        return model_input
 
-    def reply(self, asked: Asked, said: Answer) -> Any:
-        return {**head(), "status": "completed", "output": list(items(asked, said)), "usage": USAGE}
+    def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
+        return {
+            **head(),
+            "status": "completed",
+            "output": list(items(model_input, output)),
+            "usage": USAGE,
+        }
 
-    def stream(self, asked: Asked, said: Answer) -> Iterable[bytes]:
+    def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
         begun = {**head(), "status": "in_progress", "output": []}
         told: list[tuple[str, dict[str, Any]]] = [
             ("response.created", {"response": begun}),
             ("response.in_progress", {"response": begun}),
         ]
-        for index, item in enumerate(items(asked, said)):
+        for index, item in enumerate(items(model_input, output)):
             place = {"output_index": index, "item_id": item["id"]}
             told.append(
                 ("response.output_item.added", {"output_index": index, "item": opened(item)})
             )
             told += [(kind, {**place, **members}) for kind, members in written(item)]
             told.append(("response.output_item.done", {"output_index": index, "item": item}))
-        told.append(("response.completed", {"response": self.reply(asked, said)}))
+        told.append(("response.completed", {"response": self.build_reply(model_input, output)}))
         for number, (kind, members) in enumerate(told):
             data = json.dumps(
                 {"type": kind, "sequence_number": number, **members}, ensure_ascii=False
             )
             yield f"event: {kind}\ndata: {data}\n\n".encode()
 
-    def error(self, problem: Refused) -> Any:
+    def build_error(self, problem: RequestRefused) -> Any:
         return {
             "error": {
                 "message": str(problem),
@@ -87,33 +104,35 @@ class OpenAIResponsesWire(Wire):
         }
 
 
-def read_tools(body: dict[str, Any], asked: Asked) -> None:
+def read_tools(body: dict[str, Any], model_input: ModelInput) -> None:
     for tool in body.get("tools", ()):
-        known(tool, "type", "name", "description", "parameters", "strict", place="tools")
-        demand(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", tool["name"]), "tools.name: does not match")
-        asked.tools[tool["name"]] = tool["parameters"]
+        check_members(tool, "type", "name", "description", "parameters", "strict", path="tools")
+        require(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", tool["name"]), "tools.name: does not match")
+        model_input.tools[tool["name"]] = tool["parameters"]
     choice = body.get("tool_choice", "auto")
     if isinstance(choice, dict):
-        known(choice, "type", "name", place="tool_choice")
-        asked.must_call = choice["name"]
+        check_members(choice, "type", "name", path="tool_choice")
+        model_input.must_call = choice["name"]
     else:
-        demand(choice in ("auto", "none", "required"), "tool_choice: invalid value")
-        asked.must_call = FORCED if choice == "required" else ""
+        require(choice in ("auto", "none", "required"), "tool_choice: invalid value")
+        model_input.must_call = ANY_TOOL if choice == "required" else ""
 
 
-def read_items(given: list[dict[str, Any]], asked: Asked) -> None:
+def read_items(given: list[dict[str, Any]], model_input: ModelInput) -> None:
     """A model's turn is items one after the other; every call has its output, and every output its
     call."""
     open_calls: set[str] = set()
     for position, item in enumerate(given):
         kind = item.get("type", "message")
         if kind == "message" and item["role"] in ("system", "developer"):
-            asked.system += text_of(item)
+            model_input.system += text_of(item)
         elif kind == "message":
-            demand(item["role"] in ("user", "assistant"), f"input[{position}].role: invalid value")
-            turn_of(asked, "model" if item["role"] == "assistant" else "user").text += text_of(item)
+            require(item["role"] in ("user", "assistant"), f"input[{position}].role: invalid value")
+            turn_of(
+                model_input, "model" if item["role"] == "assistant" else "user"
+            ).text += text_of(item)
         elif kind == "reasoning":
-            known(
+            check_members(
                 item,
                 "type",
                 "id",
@@ -121,16 +140,16 @@ def read_items(given: list[dict[str, Any]], asked: Asked) -> None:
                 "encrypted_content",
                 "content",
                 "status",
-                place=f"input[{position}]",
+                path=f"input[{position}]",
             )
             thought = "".join(part["text"] for part in item["summary"])
-            demand(
-                item["encrypted_content"] == signed(thought),
+            require(
+                item["encrypted_content"] == sign(thought),
                 "The encrypted content could not be verified",
             )
-            turn_of(asked, "model").thoughts.append(thought)
+            turn_of(model_input, "model").thoughts.append(thought)
         elif kind == "function_call":
-            known(
+            check_members(
                 item,
                 "type",
                 "id",
@@ -138,29 +157,29 @@ def read_items(given: list[dict[str, Any]], asked: Asked) -> None:
                 "name",
                 "arguments",
                 "status",
-                place=f"input[{position}]",
+                path=f"input[{position}]",
             )
-            turn_of(asked, "model").calls.append(
+            turn_of(model_input, "model").calls.append(
                 Call(item["name"], json.loads(item["arguments"]), item["call_id"])
             )
             open_calls.add(item["call_id"])
         else:
-            demand(kind == "function_call_output", f"input[{position}].type: invalid value {kind}")
-            demand(
+            require(kind == "function_call_output", f"input[{position}].type: invalid value {kind}")
+            require(
                 item["call_id"] in open_calls,
                 f"No tool call found for function call output with call_id {item['call_id']}.",
             )
             open_calls.discard(item["call_id"])
-            turn_of(asked, "user").results.append(
+            turn_of(model_input, "user").results.append(
                 Result(item["call_id"], text_of({"content": item["output"]}))
             )
-    demand(not open_calls, f"No tool output found for function call {open_calls}.")
+    require(not open_calls, f"No tool output found for function call {open_calls}.")
 
 
-def turn_of(asked: Asked, role: str) -> Turn:
-    if not asked.turns or asked.turns[-1].role != role:
-        asked.turns.append(Turn(role))
-    return asked.turns[-1]
+def turn_of(model_input: ModelInput, role: str) -> Turn:
+    if not model_input.turns or model_input.turns[-1].role != role:
+        model_input.turns.append(Turn(role))
+    return model_input.turns[-1]
 
 
 def text_of(item: dict[str, Any]) -> str:
@@ -168,18 +187,18 @@ def text_of(item: dict[str, Any]) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
-def items(asked: Asked, said: Answer) -> Iterator[dict[str, Any]]:
-    number = len(asked.turns)
-    if asked.thinks and said.thought:
-        summary = [{"type": "summary_text", "text": said.thought}]
+def items(model_input: ModelInput, output: ModelOutput) -> Iterator[dict[str, Any]]:
+    number = len(model_input.turns)
+    if model_input.wants_thinking and output.thought:
+        summary = [{"type": "summary_text", "text": output.thought}]
         yield {
             "type": "reasoning",
             "id": f"rs_{number}",
             "summary": summary,
-            "encrypted_content": signed(said.thought),
+            "encrypted_content": sign(output.thought),
         }
-    if said.text:
-        content = [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}]
+    if output.text:
+        content = [{"type": "output_text", "text": output.text, "annotations": [], "logprobs": []}]
         yield {
             "type": "message",
             "id": f"msg_{number}",
@@ -187,7 +206,7 @@ def items(asked: Asked, said: Answer) -> Iterator[dict[str, Any]]:
             "status": "completed",
             "content": content,
         }
-    for position, call in enumerate(said.calls):
+    for position, call in enumerate(output.calls):
         arguments = json.dumps(call.arguments, ensure_ascii=False)
         known_by = {"id": f"fc_{number}_{position}", "call_id": f"call_{number}_{position}"}
         yield {
@@ -216,7 +235,7 @@ def opened(item: dict[str, Any]) -> dict[str, Any]:
 def written(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events between an item's beginning and its end."""
     if item["type"] == "function_call":
-        for piece in pieces(item["arguments"]):
+        for piece in split_text(item["arguments"]):
             yield "response.function_call_arguments.delta", {"delta": piece}
         yield (
             "response.function_call_arguments.done",
@@ -229,7 +248,7 @@ def written(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     around = "content_part" if is_message else "reasoning_summary_part"
     place = {"content_index" if is_message else "summary_index": 0}
     yield f"response.{around}.added", {**place, "part": {**part, "text": ""}}
-    for piece in pieces(part["text"]):
+    for piece in split_text(part["text"]):
         yield f"response.{family}.delta", {**place, "delta": piece}
     yield f"response.{family}.done", {**place, "text": part["text"]}
     yield f"response.{around}.done", {**place, "part": part}
