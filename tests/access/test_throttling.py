@@ -71,15 +71,15 @@ def redis_prefix() -> Iterator[str]:
 # --- exactly as many ------------------------------------------------------------------------------
 
 
-def test_two_hundred_threads_at_a_time_are_admitted_exactly_in_memory() -> None:
+def test_200_concurrent_threads_are_counted_exactly_in_memory() -> None:
     assert ask_at_once(200, "50/d") == 50
 
 
-def test_two_hundred_threads_at_a_time_are_admitted_exactly_in_redis(redis_prefix: str) -> None:
+def test_200_concurrent_threads_are_counted_exactly_in_redis(redis_prefix: str) -> None:
     assert ask_at_once(200, "50/d") == 50
 
 
-def test_several_processes_are_admitted_exactly_in_redis(redis_prefix: str) -> None:
+def test_several_processes_are_counted_exactly_in_redis(redis_prefix: str) -> None:
     command = [
         sys.executable,
         "-m",
@@ -107,7 +107,7 @@ def test_several_processes_are_admitted_exactly_in_redis(redis_prefix: str) -> N
     assert sum(admitted) == 70
 
 
-def test_coroutines_are_admitted_exactly_and_share_a_few_connections(redis_prefix: str) -> None:
+def test_coroutines_are_counted_exactly_and_share_a_few_connections(redis_prefix: str) -> None:
     client = redis.Redis.from_url(REDIS)
     before = len(client.client_list())
 
@@ -122,7 +122,7 @@ def test_coroutines_are_admitted_exactly_and_share_a_few_connections(redis_prefi
     client.close()
 
 
-def test_a_counter_that_is_evicted_between_two_steps_is_begun_anew() -> None:
+def test_a_counter_evicted_between_two_steps_is_created_again() -> None:
     with override_settings(
         CACHES={"default": {"BACKEND": "tests.access.test_throttling.ForgetfulCache"}}
     ):
@@ -143,7 +143,7 @@ class ForgetfulCache(LocMemCache):
 # --- who is counted, and how ----------------------------------------------------------------------
 
 
-def test_each_key_user_and_address_has_a_window_of_its_own() -> None:
+def test_each_key_user_and_address_has_its_own_window() -> None:
     with rates(caller="1/d"):
         one_of_each = [
             request(key(1)),
@@ -157,7 +157,7 @@ def test_each_key_user_and_address_has_a_window_of_its_own() -> None:
         assert [allowed(asked) for asked in one_of_each] == [False] * 6
 
 
-def test_a_keys_own_rate_comes_before_the_sites() -> None:
+def test_a_keys_rate_overrides_the_sites() -> None:
     with rates(caller="1/d"):
         assert [allowed(request(key(rate="2/d"))) for _ in range(3)] == [True, True, False]
 
@@ -177,7 +177,7 @@ def test_a_rate_of_zero_refuses_everything() -> None:
 @pytest.mark.parametrize(
     "rate", ["many", "60", "60/min", "-1/s", "1.5/s", "5/0s", "os.getcwd", "٣/s"]
 )
-def test_a_key_whose_rate_is_none_gets_the_sites_and_a_warning(
+def test_a_key_with_an_invalid_rate_gets_the_sites_rate_and_a_warning(
     rate: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with rates(caller="1/d"):
@@ -191,7 +191,7 @@ def test_an_invalid_rate_in_the_settings_is_an_error() -> None:
         allowed(request(key()))
 
 
-def test_ratelimits_own_switch_turns_counting_off_without_a_warning(
+def test_ratelimit_enable_turns_counting_off_without_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with override_settings(RATELIMIT_ENABLE=False):
@@ -202,7 +202,7 @@ def test_ratelimits_own_switch_turns_counting_off_without_a_warning(
 # --- what the caller is told ----------------------------------------------------------------------
 
 
-def test_after_waiting_as_long_as_told_there_is_room() -> None:
+def test_a_request_is_admitted_after_the_wait() -> None:
     asked = request(key(rate="1/2s"))
     while allowed(asked):  # two windows may be touched before the first refusal
         pass
@@ -220,7 +220,7 @@ def test_the_wait_is_never_zero() -> None:
     assert throttle.wait() == 1
 
 
-def test_the_headers_say_limit_remainder_and_reset() -> None:
+def test_the_headers_have_limit_remaining_and_reset() -> None:
     throttle = CallerThrottle()
     throttle.allow_request(request(key(rate="3/h")), None)
     headers = throttle.headers()
@@ -236,7 +236,7 @@ def test_the_headers_say_limit_remainder_and_reset() -> None:
     ("seconds", "text"),
     [(1, "1s"), (60, "1m0s"), (360, "6m0s"), (3723, "1h2m3s"), (86400, "24h0m0s")],
 )
-def test_durations_are_written_as_openai_writes_them(seconds: int, text: str) -> None:
+def test_durations_are_formatted_as_by_openai(seconds: int, text: str) -> None:
     assert format_duration(seconds) == text
 
 
@@ -263,7 +263,7 @@ def test_failures_do_not_use_up_the_callers_own_rate() -> None:
         assert allowed(request(REMOTE_ADDR="192.0.2.1"))
 
 
-def test_the_address_is_the_one_that_ratelimit_is_configured_to_read() -> None:
+def test_the_address_is_read_as_django_ratelimit_is_configured() -> None:
     with rates(failed_auth="1/d"), override_settings(RATELIMIT_IP_META_KEY="HTTP_X_REAL_IP"):
         assert refused(request(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="192.0.2.1")) is None
         assert refused(request(REMOTE_ADDR="127.0.0.1", HTTP_X_REAL_IP="192.0.2.2")) is None
@@ -285,7 +285,7 @@ def test_requests_without_an_address_are_counted_together(
     assert not caplog.records
 
 
-def test_on_an_event_loop_failures_are_counted_the_same() -> None:
+def test_failures_are_counted_on_an_event_loop() -> None:
     async def twice() -> list[int | None]:
         return [await FailedAuthThrottle().acount_failure(request()) for _ in range(2)]
 
@@ -303,7 +303,7 @@ def closed_port() -> int:
 
 
 @pytest.mark.parametrize("fail_open", [False, True])
-def test_without_its_cache_requests_are_let_in_with_one_warning(
+def test_without_the_cache_requests_are_admitted_with_one_warning(
     fail_open: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
@@ -319,7 +319,7 @@ def test_without_its_cache_requests_are_let_in_with_one_warning(
 
 
 @pytest.mark.parametrize("fail_open", [False, True])
-def test_a_cache_that_gives_no_count_is_a_cache_away(
+def test_a_cache_that_returns_no_count_counts_as_down(
     fail_open: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     silent = {"default": {"BACKEND": "tests.access.test_throttling.SilentCache"}}
@@ -338,7 +338,7 @@ class SilentCache(LocMemCache):
         return None
 
 
-def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(
+def test_a_hanging_cache_delays_one_request_briefly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(throttling, "CACHE_TIMEOUT_SECONDS", 0.2)
@@ -361,7 +361,7 @@ def test_a_cache_that_hangs_holds_a_request_up_once_and_briefly(
     assert len(caplog.records) == 1
 
 
-def test_a_cache_that_is_back_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_recovers_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.0)
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
     asked = request(key(rate="1/d"))

@@ -100,7 +100,7 @@ def test_the_list_the_single_model_and_the_call_agree(
             assert error_of(answered)["code"] == "model_not_allowed"
 
 
-def test_what_may_not_be_used_looks_as_if_it_were_not_there(
+def test_a_forbidden_model_looks_like_an_unknown_one(
     site: Site, keys: dict[str, str]
 ) -> None:
     def shape(name: str) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ def test_what_may_not_be_used_looks_as_if_it_were_not_there(
     assert shape("gamma") == shape("never-was")
 
 
-def test_a_fallback_that_the_request_names_is_checked(site: Site, keys: dict[str, str]) -> None:
+def test_access_to_a_requested_fallback_is_checked(site: Site, keys: dict[str, str]) -> None:
     refused = call(site, "beta", keys["rowed"], fallbacks=["gamma"])
     assert (refused.status_code, error_of(refused)["code"], error_of(refused)["param"]) == (
         403,
@@ -119,7 +119,7 @@ def test_a_fallback_that_the_request_names_is_checked(site: Site, keys: dict[str
     )
 
 
-def test_a_fallback_of_the_route_is_passed_over(
+def test_a_forbidden_fallback_of_the_route_is_skipped(
     site: Site, keys: dict[str, str], upstream: Upstream
 ) -> None:
     upstream.script(
@@ -132,7 +132,7 @@ def test_a_fallback_of_the_route_is_passed_over(
     assert (answered.status_code, answered.headers["x-native-model"]) == (200, "beta")
 
 
-def test_a_tier_is_the_route_of_its_name(site: Site, keys: dict[str, str]) -> None:
+def test_access_to_a_tier_is_access_to_its_route(site: Site, keys: dict[str, str]) -> None:
     assert (by_tier(site, keys["both"], "simple"), by_tier(site, keys["both"], "complex")) == (
         200,
         403,
@@ -145,7 +145,7 @@ def by_tier(site: Site, key: str, tier: str) -> int:
 
 
 @pytest.mark.slow
-def test_a_change_is_live_within_five_seconds(site: Site) -> None:
+def test_a_change_takes_effect_within_five_seconds(site: Site) -> None:
     key = user_with_key(site, "changing")
     assert listed(site, key) == {"alpha"}
     for code, expected in (
@@ -172,7 +172,7 @@ def test_a_change_is_live_within_five_seconds(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_row_of_a_site_binds_within_five_seconds(
+def test_the_first_row_of_a_site_takes_effect_within_five_seconds(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:
     with one_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:

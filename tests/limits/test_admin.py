@@ -94,7 +94,7 @@ def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
         ({"amount": "NaN"}, {"amount": ["Enter a number."]}),
     ],
 )
-def test_a_limit_that_makes_no_sense_is_refused_with_the_reason(
+def test_an_invalid_limit_is_refused_with_the_reason(
     page: Client, boss: Any, group: Group, fields: dict[str, str], expected: dict[str, list[str]]
 ) -> None:
     named = {
@@ -201,7 +201,7 @@ def test_the_list_shows_how_much_of_each_budget_is_used(page: Client) -> None:
         ("?q=group%3Aops", ["5"]),
     ],
 )
-def test_budgets_are_found_by_level_metric_window_and_subject(
+def test_budgets_are_filtered_by_level_metric_window_and_subject(
     page: Client, query: str, used: list[str]
 ) -> None:
     now = datetime.now(UTC)
@@ -213,7 +213,7 @@ def test_budgets_are_found_by_level_metric_window_and_subject(
     assert cells(body(page, "budget", query), "shown_used") == used
 
 
-def test_budgets_are_looked_at_and_never_changed(page: Client) -> None:
+def test_budgets_are_read_only(page: Client) -> None:
     row = budget(used=3)
     assert page.get(address("budget", "add")).status_code == 403
     shown = page.get(address("budget", "change", row.pk))
@@ -236,7 +236,7 @@ def test_budgets_are_looked_at_and_never_changed(page: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "patterns"), [("", []), ("gpt-4o*\r\n\r\n  up/*  \n", ["gpt-4o*", "up/*"])]
 )
-def test_patterns_are_written_one_a_line(
+def test_patterns_are_one_per_line(
     page: Client, group: Group, text: str, patterns: list[str]
 ) -> None:
     assert errors(page, "modelaccess", group=group.pk, patterns=text) == {}
@@ -250,7 +250,7 @@ def test_patterns_are_written_one_a_line(
 
 
 @pytest.mark.parametrize("named", [(), ("user", "group")])
-def test_access_is_either_a_groups_or_a_users(
+def test_access_needs_either_a_group_or_a_user(
     page: Client, boss: Any, group: Group, named: tuple[str, ...]
 ) -> None:
     fields = {name: {"user": boss.pk, "group": group.pk}[name] for name in named}
@@ -273,7 +273,7 @@ def test_staff_without_permission_sees_nothing(client: Client, db: None, model: 
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_staff_that_may_view_sees_and_changes_nothing(client: Client, db: None, model: str) -> None:
+def test_staff_with_view_permission_cannot_change_anything(client: Client, db: None, model: str) -> None:
     staff = get_user_model().objects.create_user("staff", is_staff=True)
     staff.user_permissions.add(Permission.objects.get(codename=f"view_{model}"))
     client.force_login(staff)

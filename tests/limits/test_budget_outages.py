@@ -99,7 +99,7 @@ def hanging() -> Iterator[None]:
         thread.join()
 
 
-def test_what_is_reserved_is_settled_with_the_record() -> None:
+def test_a_reservation_is_settled_with_the_record() -> None:
     own = entry(cost=Decimal("0.0004"), completion_tokens=400, total_tokens=400)
     reservation = asyncio.run(let_in(own))
     assert standing() == (0, RESERVED)
@@ -118,21 +118,21 @@ def test_the_fourth_call_is_refused_and_its_record_settles_nothing() -> None:
     assert standing() == (0, 3 * RESERVED)
 
 
-def test_a_price_that_disappears_meanwhile_counts_as_what_was_reserved() -> None:
+def test_the_reservation_counts_if_the_price_disappears() -> None:
     own = entry(cost=None, completion_tokens=400, total_tokens=400)
     asyncio.run(let_in(own)).settle([own], "m")
     record(own)
     assert standing() == (RESERVED, 0)
 
 
-def test_a_call_that_used_nothing_gives_back_everything() -> None:
+def test_a_call_that_used_nothing_gives_everything_back() -> None:
     own = entry(status="upstream_error")
     asyncio.run(let_in(own)).settle([own], "m")
     record(own)
     assert standing() == (0, 0)
 
 
-def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(
+def test_a_hanging_database_refuses_calls_and_reserves_nothing(
     monkeypatch: pytest.MonkeyPatch, released: list[Any]
 ) -> None:
     asyncio.run(let_in(entry()))
@@ -144,7 +144,7 @@ def test_a_database_that_hangs_lets_nobody_in_and_keeps_nothing(
     asyncio.run(let_in(entry()))
 
 
-def test_a_client_that_leaves_while_the_database_hangs_keeps_nothing(released: list[Any]) -> None:
+def test_nothing_stays_reserved_when_a_client_leaves_a_hanging_database(released: list[Any]) -> None:
     asyncio.run(let_in(entry()))
 
     async def leave() -> None:
@@ -160,7 +160,7 @@ def test_a_client_that_leaves_while_the_database_hangs_keeps_nothing(released: l
     assert standing() == (0, RESERVED)
 
 
-def test_a_database_that_fails_when_settling_is_told_again() -> None:
+def test_settling_is_retried_until_the_database_works() -> None:
     own = entry(cost=Decimal("0.001"), completion_tokens=1000, total_tokens=1000)
     asyncio.run(let_in(own)).settle([own], "m")
     for _ in range(3):
@@ -170,7 +170,7 @@ def test_a_database_that_fails_when_settling_is_told_again() -> None:
     assert standing() == (RESERVED, 0)
 
 
-def test_a_database_that_fails_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_database_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise OperationalError("disk full, at /var/secret")
 
@@ -180,7 +180,7 @@ def test_a_database_that_fails_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -
     assert "secret" not in str(refusal.value)
 
 
-def test_connections_that_a_restart_cut_are_made_anew_without_refusing_anybody() -> None:
+def test_closed_connections_are_reopened_without_refusing_a_call() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("Of a database with connections.")
 

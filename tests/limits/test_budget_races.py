@@ -70,7 +70,7 @@ def watched(deployment: Deployment, running: list[subprocess.Popen[str]]) -> int
     return looks
 
 
-def test_many_at_once_never_use_more_than_there_is_and_never_wait_for_each_other(
+def test_concurrent_calls_never_exceed_budgets_nor_deadlock(
     deployment: Deployment,
 ) -> None:
     running = [start(deployment, seed) for seed in range(PROCESSES)]
@@ -90,7 +90,7 @@ def test_many_at_once_never_use_more_than_there_is_and_never_wait_for_each_other
     assert standings(deployment) == {counter: (used[counter], 0) for counter in BUDGETS}
 
 
-def test_what_is_reserved_is_what_the_reservations_say(deployment: Deployment) -> None:
+def test_reserved_units_equal_the_sum_of_reservations(deployment: Deployment) -> None:
     running = [start(deployment, seed) for seed in range(2)]
     look = (
         "SELECT b.counter, b.reserved, COALESCE((SELECT SUM(r.amount) FROM native_api_reservation r WHERE r.budget_id = b.id), 0) "

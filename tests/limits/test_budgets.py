@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class TestReserving:
-    def test_a_budget_is_reserved_until_it_is_full_and_never_beyond(self) -> None:
+    def test_a_budget_is_never_exceeded(self) -> None:
         for _ in range(10):
             call(want(units=10, amount=100))
         with pytest.raises(BudgetExhausted) as refusal:
@@ -40,7 +40,7 @@ class TestReserving:
         assert standing() == Standing(0, 100)
         assert held() == 10
 
-    def test_of_several_all_are_reserved_or_none(self) -> None:
+    def test_all_budgets_are_reserved_or_none(self) -> None:
         call(want("b", 95))
         with pytest.raises(BudgetExhausted) as refusal:
             call(want("a"), want("b"), want("c"))
@@ -48,18 +48,18 @@ class TestReserving:
         assert [standing(counter) for counter in "abc"] == [(0, 0, 0), (0, 95, 0), (0, 0, 0)]
         assert held() == 1
 
-    def test_they_are_told_as_they_then_stand(self) -> None:
+    def test_the_new_levels_are_returned(self) -> None:
         record(call(want(metric="tokens")).entry(used=4))
         reserved = budgets.reserve(new_id(), [want(metric="tokens")], datetime.now(UTC))
         assert [level for _, level in reserved.values()] == [(4, 10)]
 
-    def test_a_limit_of_nothing_admits_only_what_is_free(self) -> None:
+    def test_a_limit_of_zero_admits_only_free_calls(self) -> None:
         call(want(units=0, amount=0))
         with pytest.raises(BudgetExhausted):
             call(want(units=1, amount=0))
         assert standing() == Standing(0, 0)
 
-    def test_a_limit_lowered_below_what_is_used_admits_nothing_until_it_is_raised(self) -> None:
+    def test_a_limit_lowered_below_usage_admits_nothing_until_it_is_raised(self) -> None:
         record(call(want(units=50)).entry(used=50))
         for units in (0, 1):
             with pytest.raises(BudgetExhausted):
@@ -68,7 +68,7 @@ class TestReserving:
         assert standing() == Standing(50, 50)
         assert Budget.objects.get().amount == 100
 
-    def test_windows_are_apart(self) -> None:
+    def test_windows_are_counted_separately(self) -> None:
         call(want(units=100, span=NOVEMBER))
         call(want(units=100, span=DECEMBER))
         assert standing(span=NOVEMBER) == standing(span=DECEMBER) == Standing(0, 100)
@@ -80,14 +80,14 @@ class TestReserving:
             budgets.reserve(record_id, [want()], datetime.now(UTC))
         assert standing() == Standing(0, 10)
 
-    def test_a_budget_that_was_deleted_is_made_anew(self) -> None:
+    def test_a_deleted_budget_is_created_again(self) -> None:
         call(want())
         Budget.objects.all().delete()
         call(want(units=20), want("b"))
         assert standing() == Standing(0, 20)
         assert held() == 2
 
-    def test_in_a_database_that_was_set_back_no_budget_is_taken_for_another(self) -> None:
+    def test_budgets_are_not_confused_after_a_restore_from_backup(self) -> None:
         call(want())
         Budget.objects.filter(counter="a").update(counter="b")
         call(want(units=20))
@@ -108,7 +108,7 @@ class TestAdding:
     def add(self, made: Any, *wants: Any, held: int = 10) -> budgets.ReservedBudgets:
         return budgets.reserve(made.id, wants, datetime.now(UTC), dict.fromkeys(made.keys, held))
 
-    def test_what_is_missing_is_added_to_the_budget_and_to_the_calls_row(self) -> None:
+    def test_the_missing_units_are_added_to_budget_and_reservation(self) -> None:
         made = call(want(), want("b"))
         added = self.add(made, want(units=25), want("b", units=10), want("c", units=5))
         assert [(level, each.units) for each, level in added.values()] == [
@@ -121,7 +121,7 @@ class TestAdding:
         record(made.entry(used=3))
         assert [standing(counter) for counter in "ab"] == [(3, 0, 0)] * 2
 
-    def test_it_is_all_or_nothing(self) -> None:
+    def test_all_budgets_are_extended_or_none(self) -> None:
         made = call(want(), want("b"))
         call(want("b", 85))
         with pytest.raises(BudgetExhausted) as refusal:
@@ -131,19 +131,19 @@ class TestAdding:
         self.add(made, want(units=20), want("b", units=15))
         assert [standing(counter).reserved for counter in "ab"] == [20, 100]
 
-    def test_nothing_is_also_something_that_can_be_added_to(self) -> None:
+    def test_a_reservation_of_zero_can_be_extended(self) -> None:
         made = call(want(units=0))
         self.add(made, want(units=7), held=0)
         assert (standing(), held()) == ((0, 7, 0), 1)
 
-    def test_to_a_call_that_has_ended_nothing_is_added(self) -> None:
+    def test_an_ended_reservation_is_not_extended(self) -> None:
         made = call(want())
         settlement.release(made.id)
         with pytest.raises(DatabaseError, match="has ended"):
             self.add(made, want(units=20))
         assert (standing(), held()) == ((0, 0, 0), 0)
 
-    def test_room_that_the_dead_left_is_found(self) -> None:
+    def test_expired_reservations_make_room(self) -> None:
         made = call(want())
         call(want(units=80), seconds=-1)
         self.add(made, want(units=60))
@@ -165,7 +165,7 @@ class TestOtherDatabases:
         )
         monkeypatch.setattr("native_api.limits.budget_update.SINGLE_STATEMENT_VENDORS", frozenset())
 
-    def test_it_is_the_same(self) -> None:
+    def test_budgets_work_the_same(self) -> None:
         reserved = budgets.reserve(
             new_id(), [want(units=60), want("b")], datetime.now(UTC) + timedelta(minutes=1)
         )
@@ -177,32 +177,32 @@ class TestOtherDatabases:
 
 class TestSettling:
     @pytest.mark.parametrize("used", [0, 3, 10])
-    def test_what_was_reserved_goes_and_what_was_used_is_added(self, used: int) -> None:
+    def test_the_reservation_is_removed_and_usage_added(self, used: int) -> None:
         record(call(want(), want("b")).entry(used))
         assert standing() == standing("b") == Standing(used, 0)
         assert held() == 0
 
-    def test_more_than_was_reserved_is_counted_in_full_and_nothing_more_is_let_in(self) -> None:
+    def test_usage_above_the_reservation_counts_in_full(self) -> None:
         record(call(want(units=10, amount=100)).entry(used=130))
         assert standing() == Standing(130, 0)
         with pytest.raises(BudgetExhausted):
             call(want(units=0, amount=100))
 
-    def test_less_makes_room_again(self) -> None:
+    def test_usage_below_the_reservation_makes_room(self) -> None:
         first = call(want(units=100))
         record(first.entry(used=40))
         call(want(units=60))
         with pytest.raises(BudgetExhausted):
             call(want(units=1))
 
-    def test_a_record_that_is_written_twice_settles_once(self) -> None:
+    def test_a_record_written_twice_settles_once(self) -> None:
         entry = call(want()).entry(used=7)
         record(entry)
         record(entry, entry, may_be_written=True)
         record(entry)
         assert standing() == Standing(7, 0)
 
-    def test_so_does_a_batch_that_failed_and_is_tried_again(self) -> None:
+    def test_a_batch_that_failed_settles_once_when_retried(self) -> None:
         entries = [call(want()).entry(used=7) for _ in range(3)]
         with failing_at_its_end(), pytest.raises(writer.HookFailed):
             record(*entries)
@@ -210,7 +210,7 @@ class TestSettling:
         record(*entries, may_be_written=True)
         assert standing() == Standing(21, 0)
 
-    def test_and_one_with_an_entry_that_the_database_refuses(self) -> None:
+    def test_a_batch_with_an_invalid_entry_settles_the_others(self) -> None:
         entries = [call(want()).entry(used=7) for _ in range(4)]
         bad = call(want()).entry(used=7, latency_ms=-1)
         assert [
@@ -218,7 +218,7 @@ class TestSettling:
         ] == [bad]
         assert standing() == Standing(28, 10)
 
-    def test_calls_in_one_batch_are_added_up(self) -> None:
+    def test_usage_in_one_batch_is_summed(self) -> None:
         record(
             call(want(), want("b")).entry(1),
             call(want("b"), want("c")).entry(2),
@@ -234,7 +234,7 @@ class TestSettling:
         assert standing(span=NOVEMBER) == Standing(9, 0)
         assert standing(span=DECEMBER) == Standing(0, 10)
 
-    def test_a_call_whose_budget_was_deleted_meanwhile_is_recorded_and_settles_nothing(
+    def test_a_call_whose_budget_was_deleted_is_recorded(
         self,
     ) -> None:
         begun = call(want(), want("b"))
@@ -245,12 +245,12 @@ class TestSettling:
         assert standing("b") == Standing(5, 0)
         assert UsageRecord.objects.count() == 1
 
-    def test_a_record_without_claims_leaves_reservations_alone(self) -> None:
+    def test_a_record_without_claims_keeps_reservations(self) -> None:
         record(call(want()).entry(claims=None))
         assert standing() == Standing(0, 10)
 
     @pytest.mark.parametrize("late", [True, False], ids=["record first", "reservation first"])
-    def test_a_call_that_was_cancelled_while_it_waited_gives_back_what_it_got(
+    def test_a_late_reservation_of_a_cancelled_call_is_released(
         self, late: bool
     ) -> None:
         cancelled = UsageEntry(status="client_closed", claims={})
@@ -279,7 +279,7 @@ class TestSettling:
 
 
 class TestExpiry:
-    def test_a_reservation_of_a_dead_process_ends_and_is_counted_as_lost(
+    def test_the_reservation_of_a_dead_process_is_counted_as_lost(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         call(want(), seconds=-1)
@@ -289,19 +289,19 @@ class TestExpiry:
         assert "1 reservations" in caplog.text
         assert "everyone" not in caplog.text
 
-    def test_a_budget_that_would_refuse_looks_at_once(self) -> None:
+    def test_an_exhausted_budget_is_searched_for_expired_reservations(self) -> None:
         call(want(units=100), seconds=-1)
         call(want(units=100))
         assert standing() == Standing(0, 100, lost=100)
 
-    def test_others_are_left_to_the_recorder(self) -> None:
+    def test_other_budgets_are_not_searched_while_reserving(self) -> None:
         call(want("b"), seconds=-1)
         call(want(units=100))
         with pytest.raises(BudgetExhausted):
             call(want())
         assert standing("b") == Standing(0, 10)
 
-    def test_who_looks_once_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_recorder_searches_once_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: now)
         monkeypatch.setattr(settlement, "_next_expiry", 0.0)
@@ -311,18 +311,18 @@ class TestExpiry:
             record(UsageEntry())
             assert standing().lost == lost
 
-    def test_a_record_that_turns_up_later_is_added_and_what_was_lost_stays(self) -> None:
+    def test_a_late_record_is_added_and_the_lost_units_stay(self) -> None:
         begun = call(want(), seconds=-1)
         settlement.expire("default")
         record(begun.entry(used=8))
         assert standing() == Standing(8, 0, lost=10)
 
-    def test_what_is_expired_twice_is_lost_once(self) -> None:
+    def test_a_reservation_expires_once(self) -> None:
         call(want(), seconds=-1)
         assert [settlement.expire("default") for _ in range(2)] == [1, 0]
         assert standing() == Standing(0, 0, lost=10)
 
-    def test_a_clock_that_jumps_ahead_ends_those_of_living_calls_whose_records_still_count(
+    def test_after_a_clock_jump_the_records_of_expired_calls_count(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         begun = call(want(), seconds=600)
@@ -331,14 +331,14 @@ class TestExpiry:
         record(begun.entry(used=6))
         assert standing() == Standing(6, 0, lost=10)
 
-    def test_a_clock_that_jumps_back_goes_on_with_the_old_windows_budget(self) -> None:
+    def test_a_clock_that_goes_back_continues_the_earlier_window(self) -> None:
         record(call(want(units=90, span=NOVEMBER)).entry(used=90))
         call(want(span=DECEMBER))
         with pytest.raises(BudgetExhausted):
             call(want(units=11, span=NOVEMBER))
         call(want(units=10, span=NOVEMBER))
 
-    def test_a_failing_search_does_not_harm_the_batch(
+    def test_a_failing_search_does_not_fail_the_batch(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(alias: str) -> None:

@@ -22,14 +22,14 @@ from tests.servers import until
 # --- taking ---------------------------------------------------------------------------------------
 
 
-def test_a_counter_admits_what_there_is_room_for(store: counters.CounterStore) -> None:
+def test_a_counter_admits_what_fits(store: counters.CounterStore) -> None:
     assert [store.acquire("m", [count(4)], []).accepted for _ in range(3)] == [True, True, False]
     assert held(store) == [8]
     assert store.acquire("m", [count(2)], []).accepted, "a smaller one still fits"
     assert held(store) == [10]
 
 
-def test_it_tells_what_was_held_before(store: counters.CounterStore) -> None:
+def test_the_previous_levels_are_returned(store: counters.CounterStore) -> None:
     store.acquire("m", [count(4)], [])
     told = store.acquire("m", [count(3), count(1, key="other")], [OTHER])
     assert (list(told.counts), list(told.slots)) == ([4, 0], [0])
@@ -46,7 +46,7 @@ def test_it_tells_what_was_held_before(store: counters.CounterStore) -> None:
         ([count(1)], [SLOT, OTHER]),
     ],
 )
-def test_all_is_taken_or_nothing(
+def test_everything_is_acquired_or_nothing(
     store: counters.CounterStore, refused: tuple[list[Increment], list[Slot]]
 ) -> None:
     store.acquire("first", [count(6, key="used")], [SLOT])
@@ -55,14 +55,14 @@ def test_all_is_taken_or_nothing(
     assert running(store, SLOT, OTHER) == [1, 0]
 
 
-def test_a_refusal_for_want_of_a_slot_says_so(store: counters.CounterStore) -> None:
+def test_a_refusal_by_a_slot_returns_its_level(store: counters.CounterStore) -> None:
     store.acquire("first", [], [SLOT])
     told = store.acquire("second", [count()], [OTHER, SLOT])
     assert (list(told.counts), list(told.slots), told.accepted) == ([0], [0, 1], False)
 
 
 @pytest.mark.parametrize("most", [0, 3])
-def test_a_limit_admits_no_more_than_it_says_also_where_that_is_nothing(
+def test_a_limit_admits_exactly_its_amount(
     store: counters.CounterStore, most: int
 ) -> None:
     members = [f"m{number}" for number in range(5)]
@@ -74,12 +74,12 @@ def test_a_limit_admits_no_more_than_it_says_also_where_that_is_nothing(
     ) == most
 
 
-def test_an_absurd_want_is_refused_and_in_nobodys_way(store: counters.CounterStore) -> None:
+def test_an_absurd_increment_is_refused_and_blocks_nobody(store: counters.CounterStore) -> None:
     assert not store.acquire("m", [count(10**30)], []).accepted
     assert store.acquire("m", [count(10)], []).accepted
 
 
-def test_counters_of_different_limits_are_apart(store: counters.CounterStore) -> None:
+def test_limits_are_counted_separately(store: counters.CounterStore) -> None:
     store.acquire("m", [count(10)], [])
     assert store.acquire("m", [count(10, key="other")], [])
 
@@ -112,19 +112,19 @@ def taken_at_once(kind: Kind, counts: list[Increment], slots: list[Slot], calls:
 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
-def test_of_200_calls_at_once_exactly_as_many_as_a_counter_admits(kind: Kind) -> None:
+def test_a_counter_admits_exactly_its_amount_of_200_concurrent_calls(kind: Kind) -> None:
     assert taken_at_once(kind, [count(3, most=3 * 37 + 2)], []) == 37
     assert held(kind.open()) == [3 * 37]
 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
-def test_of_200_calls_at_once_exactly_as_many_as_there_are_slots(kind: Kind) -> None:
+def test_200_concurrent_calls_get_exactly_the_slots_there_are(kind: Kind) -> None:
     assert taken_at_once(kind, [], [Slot("s", 37)]) == 37
     assert running(kind.open(), Slot("s", 37)) == [37]
 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
-def test_what_is_refused_for_one_limit_is_given_back_to_the_other(kind: Kind) -> None:
+def test_a_refusal_by_one_limit_gives_back_the_other(kind: Kind) -> None:
     admitted = taken_at_once(kind, [count(1, most=100)], [Slot("s", 10)])
     assert admitted == 10
     assert held(kind.open()) == [10]
@@ -133,7 +133,7 @@ def test_what_is_refused_for_one_limit_is_given_back_to_the_other(kind: Kind) ->
 # --- settling -------------------------------------------------------------------------------------
 
 
-def test_settling_adds_what_was_too_little_and_gives_back_what_was_too_much(
+def test_adjusting_adds_and_subtracts(
     store: counters.CounterStore,
 ) -> None:
     store.acquire("m", [count(5), count(5, key="other")], [])
@@ -141,7 +141,7 @@ def test_settling_adds_what_was_too_little_and_gives_back_what_was_too_much(
     assert held(store, "count", "other") == [2, 25]
 
 
-def test_a_counter_is_never_below_zero(store: counters.CounterStore) -> None:
+def test_a_counter_is_never_negative(store: counters.CounterStore) -> None:
     """After a flush, calls that began before it give back what nobody knows of."""
     store.acquire("m", [count(2)], [])
     store.adjust([("count", -5)])
@@ -149,14 +149,14 @@ def test_a_counter_is_never_below_zero(store: counters.CounterStore) -> None:
     assert not store.acquire("m", [count(11)], []).accepted
 
 
-def test_settling_a_counter_that_is_gone_changes_nothing(store: counters.CounterStore) -> None:
+def test_adjusting_an_expired_counter_changes_nothing(store: counters.CounterStore) -> None:
     store.adjust([("count", 5), ("count", -5)])
     assert held(store) == [0]
     assert store.acquire("m", [count(10)], []).accepted
 
 
 @pytest.mark.parametrize("kind", EXACT, indirect=True)
-def test_a_counter_outlives_its_window_only_a_little(
+def test_a_counter_outlives_its_window_by_the_grace_period(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (IN_MEMORY, in_redis, generic):
@@ -172,7 +172,7 @@ def test_a_counter_outlives_its_window_only_a_little(
 
 
 @pytest.mark.parametrize("kind", ["file"], indirect=True)
-def test_a_cache_that_forgets_times_keeps_a_counter_for_its_window(kind: Kind) -> None:
+def test_a_cache_whose_incr_resets_the_ttl_keeps_a_counter_for_its_window(kind: Kind) -> None:
     store = kind.open()
     store.acquire("m", [count(3, seconds=3600.0)], [])
     store.adjust([("count", 1)])
@@ -185,7 +185,7 @@ def test_a_cache_that_forgets_times_keeps_a_counter_for_its_window(kind: Kind) -
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
-def test_memory_does_not_grow_with_windows_that_have_ended(
+def test_memory_drops_expired_counters(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(IN_MEMORY, "MAX_COUNTERS", 5)
@@ -198,14 +198,14 @@ def test_memory_does_not_grow_with_windows_that_have_ended(
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
-def test_memory_keeps_no_slot_that_was_left(kind: Kind) -> None:
+def test_memory_keeps_no_released_slot(kind: Kind) -> None:
     memory_store.acquire("m", [], [SLOT])
     memory_store.release("m", ["slots", "never"])
     assert memory_store._slots == {}
 
 
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
-def test_redis_is_asked_once_for_all_counters_of_a_call(
+def test_redis_needs_one_round_trip_for_all_counters(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = kind.open()
@@ -232,7 +232,7 @@ def test_redis_is_asked_once_for_all_counters_of_a_call(
 
 
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
-def test_redis_is_left_with_nothing_that_lasts(kind: Kind) -> None:
+def test_all_keys_in_redis_expire(kind: Kind) -> None:
     store = kind.open()
     store.acquire("m", [count(seconds=3600.0)], [SLOT])
     store.adjust([("count", -5)])
@@ -251,7 +251,7 @@ def test_redis_is_left_with_nothing_that_lasts(kind: Kind) -> None:
         ("filebased.FileBasedCache", "GenericStore", True),
     ],
 )
-def test_the_store_is_that_of_the_cache_that_requests_are_counted_in(
+def test_the_store_depends_on_the_configured_cache(
     tmp_path: Path, backend: str, expected: str, shared: bool
 ) -> None:
     known = {
@@ -264,6 +264,6 @@ def test_the_store_is_that_of_the_cache_that_requests_are_counted_in(
 
 
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
-def test_a_thread_makes_its_redis_store_once(kind: Kind) -> None:
+def test_a_thread_creates_its_redis_store_once(kind: Kind) -> None:
     assert kind.open() is kind.open()
     assert counters.is_shared()

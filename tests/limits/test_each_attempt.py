@@ -79,7 +79,7 @@ def scripts(upstream: Upstream) -> None:
     upstream.script("fails", says({"error": {"message": "out of sorts"}}, 404))
 
 
-def test_a_dearer_target_without_room_is_not_asked_and_nothing_stays_reserved(
+def test_a_target_that_would_exceed_the_budget_is_not_called(
     site: Site, upstream: Upstream
 ) -> None:
     before = len(upstream.seen("answers"))
@@ -92,14 +92,14 @@ def test_a_dearer_target_without_room_is_not_asked_and_nothing_stays_reserved(
     ] == [100]
 
 
-def test_a_target_without_a_price_is_passed_over(site: Site) -> None:
+def test_a_target_without_a_price_is_skipped(site: Site) -> None:
     answered = call(site, "unpriced-first")
     assert (answered.status_code, answered.headers["x-native-provider"]) == (200, "up")
     site.wait_for_usage(request_id=answered.headers["x-request-id"])
     until(lambda: budget(site, "unpriced-first") == (units(COST), 0), "the budget")
 
 
-def test_a_limit_on_a_fallback_is_in_nobodys_way_until_it_is_tried(
+def test_a_limit_on_a_fallback_applies_when_it_is_tried(
     site: Site, upstream: Upstream
 ) -> None:
     assert call(site, "with-limited-fallback").status_code == 200
@@ -107,7 +107,7 @@ def test_a_limit_on_a_fallback_is_in_nobodys_way_until_it_is_tried(
     assert upstream.seen("dear-fallback") == []
 
 
-def test_calls_at_once_that_fall_back_never_spend_more_than_there_is(
+def test_concurrent_fallbacks_never_exceed_the_budget(
     site: Site, upstream: Upstream
 ) -> None:
     calls = 40
@@ -118,7 +118,7 @@ def test_calls_at_once_that_fall_back_never_spend_more_than_there_is(
 
 
 @pytest.mark.parametrize("way", BODIES)
-def test_a_prompt_in_options_is_reserved_for(site: Site, upstream: Upstream, way: str) -> None:
+def test_a_prompt_in_provider_options_is_reserved_for(site: Site, upstream: Upstream, way: str) -> None:
     statuses = Counter(
         asyncio.run(at_once([site], "up/stuffed", 10, provider_options={"up": BODIES[way]}))
     )
@@ -127,7 +127,7 @@ def test_a_prompt_in_options_is_reserved_for(site: Site, upstream: Upstream, way
     assert budget(site, "up/stuffed") == (0, 0)
 
 
-def test_a_request_that_no_target_can_express_takes_nothing(site: Site) -> None:
+def test_a_request_that_no_target_can_express_holds_nothing(site: Site) -> None:
     refused = call(site, "nobody", provider_options={"up": {"max_tokens": 5}})
     assert (refused.status_code, error_of(refused)["code"]) == (400, "unsupported_field")
     assert [told["left"] for told in limits_of(site, "nobody")] == [5, "1"]

@@ -100,7 +100,7 @@ class TestBeforeTheCall:
             ({"n": 2}, 2 * DEFAULT_OUTPUT_TOKENS),
         ],
     )
-    def test_it_may_use_its_prompt_and_as_much_output_as_it_may_have(
+    def test_it_counts_the_prompt_and_the_output_limit(
         self, chat: dict[str, Any], output: int
     ) -> None:
         may = demand(chat)
@@ -110,38 +110,38 @@ class TestBeforeTheCall:
         assert may.amount_for(rule("cost")) == cost(PROMPT, output, CHEAP)
         assert may.amount_for(rule("requests")) == 1
 
-    def test_without_a_maximum_it_may_have_twice_what_the_target_usually_writes(self) -> None:
+    def test_without_an_output_limit_twice_the_mean_is_expected(self) -> None:
         estimates.learn("p", "m", 300)
         assert demand().amount_for(rule("output_tokens")) == OUTPUT_MARGIN * 300
         assert (
             demand(None, target("other")).amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
         )
 
-    def test_what_is_usual_follows_the_answers(self) -> None:
+    def test_the_mean_follows_the_answers(self) -> None:
         for _ in range(200):
             estimates.learn("p", "m", 1000)
         for _ in range(200):
             estimates.learn("p", "m", 10)
         assert OUTPUT_MARGIN * 10 <= demand().amount_for(rule("output_tokens")) < OUTPUT_MARGIN * 11
 
-    def test_a_target_that_wrote_nothing_may_write_something(self) -> None:
+    def test_at_least_one_output_token_is_expected(self) -> None:
         estimates.learn("p", "m", 0)
         assert demand().amount_for(rule("output_tokens")) == 1
 
-    def test_so_many_targets_are_remembered_and_no_more(self) -> None:
+    def test_the_number_of_remembered_targets_is_limited(self) -> None:
         for number in range(estimates.MAX_TARGETS + 5):
             estimates.learn("p", f"m{number}", 1)
         assert len(estimates._mean_output_tokens) == estimates.MAX_TARGETS
         assert demand(None, target("m0")).amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
 
     @pytest.mark.parametrize(("price", "dollars"), [(CHEAP, CHEAP), (DEAR, DEAR)])
-    def test_it_costs_what_its_target_costs(self, price: Any, dollars: Any) -> None:
+    def test_the_price_of_the_target_is_used(self, price: Any, dollars: Any) -> None:
         assert demand({"max_tokens": 100}, target("b", price)).amount_for(rule("cost")) == cost(
             PROMPT, 100, dollars
         )
 
     @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
-    def test_hedging_doubles_what_may_be_used_but_is_one_request(self, metric: str) -> None:
+    def test_hedging_doubles_tokens_and_cost_but_not_requests(self, metric: str) -> None:
         hedging = demand({"max_tokens": 100}, hedge_after=0.1)
         assert hedging.amount_for(rule(metric)) == 2 * demand({"max_tokens": 100}).amount_for(
             rule(metric)
@@ -150,17 +150,17 @@ class TestBeforeTheCall:
 
     @pytest.mark.parametrize("wire", DIALECTS)
     @pytest.mark.parametrize("most", [0, -1, None, "100000", 100000.0, True])
-    def test_a_limit_that_is_none_counts_as_no_limit(self, wire: str, most: Any) -> None:
+    def test_an_invalid_output_limit_is_ignored(self, wire: str, most: Any) -> None:
         sent = demand({"max_tokens": 1, **({"max_tokens": most} if most is None else {})}, on(wire))
         set_limit(sent._prepared.body, most)
         assert sent.amount_for(rule("output_tokens")) >= DEFAULT_OUTPUT_TOKENS
 
     @pytest.mark.parametrize("wire", DIALECTS)
-    def test_each_wires_own_limit_counts_as_it_is_sent(self, wire: str) -> None:
+    def test_the_output_limit_that_is_sent_counts_on_every_wire(self, wire: str) -> None:
         assert demand({"max_tokens": 7}, on(wire)).amount_for(rule("output_tokens")) == 7
         assert demand(None, on(wire)).amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
 
-    def test_the_service_tier_is_asked_for_its_own_price(
+    def test_the_price_of_the_service_tier_is_used(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = []
@@ -179,7 +179,7 @@ class TestBeforeTheCall:
         assert asked == ["priority", ""]
 
     @pytest.mark.parametrize("wire", ["openai", "openai_responses", "gemini", "bedrock"])
-    def test_as_the_wire_says_it(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_service_tier_is_read_on_every_wire(self, wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             "native_api.pricing.lookup.price_of",
             lambda target, speed="", tier="": DEAR if tier == "priority" else CHEAP,
@@ -188,19 +188,19 @@ class TestBeforeTheCall:
             rule("cost")
         ) == cost(PROMPT, 5, DEAR)
 
-    def test_what_has_no_price_is_refused(self) -> None:
+    def test_a_target_without_a_price_is_refused(self) -> None:
         with pytest.raises(BudgetExceeded) as refusal:
             _ = demand(None, target("unpriced", None)).amount_for(rule("cost"))
         assert refusal.value.code == "price_unknown"
         assert "p/unpriced" in str(refusal.value)
 
-    def test_only_by_limits_on_cost(self) -> None:
+    def test_limits_on_tokens_need_no_price(self) -> None:
         assert (
             demand({"max_tokens": 5}, target("unpriced", None)).amount_for(rule("tokens"))
             == PROMPT + 5
         )
 
-    def test_unless_the_site_has_a_fallback_price(self, settings: Any) -> None:
+    def test_the_fallback_price_is_used_for_a_target_without_a_price(self, settings: Any) -> None:
         settings.NATIVE_API = {
             **settings.NATIVE_API,
             "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"},
@@ -211,7 +211,7 @@ class TestBeforeTheCall:
 
     @pytest.mark.parametrize("most", [10**12, 10**16, 10**18, 10**30])
     @pytest.mark.parametrize("metric", ["output_tokens", "tokens", "cost"])
-    def test_absurd_maxima_are_more_than_any_limit_and_fit_the_database(
+    def test_absurd_output_limits_exceed_any_limit_and_fit_the_database(
         self, most: int, metric: str
     ) -> None:
         for limit, answers in ((most, 1), (most, most), (1, most)):
@@ -255,17 +255,17 @@ class TestAfterTheCall:
             ("cost", DOLLAR // 4),
         ],
     )
-    def test_it_counts_as_what_its_record_tells(self, metric: str, units: int) -> None:
+    def test_the_numbers_of_the_record_count(self, metric: str, units: int) -> None:
         assert used(metric, entry()) == units
 
     @pytest.mark.parametrize(
         "metric", ["requests", "input_tokens", "output_tokens", "tokens", "cost"]
     )
     @pytest.mark.parametrize("status", ["upstream_error", "refused", "error"])
-    def test_a_failure_that_used_nothing_counts_as_nothing(self, metric: str, status: str) -> None:
+    def test_a_failure_without_usage_counts_as_zero(self, metric: str, status: str) -> None:
         assert used(metric, entry(status=status, **NOTHING)) == 0
 
-    def test_one_that_broke_off_counts_as_a_request_and_as_what_it_had_used(self) -> None:
+    def test_an_interrupted_call_counts_as_a_request_with_its_usage(self) -> None:
         broken = entry(status="upstream_error")
         assert [used(metric, broken) for metric in ("requests", "tokens", "cost")] == [
             1,
@@ -273,7 +273,7 @@ class TestAfterTheCall:
             DOLLAR // 4,
         ]
 
-    def test_the_loser_of_a_hedge_counts_as_no_request_of_its_own(self) -> None:
+    def test_the_loser_of_a_hedge_is_not_a_separate_request(self) -> None:
         lost = entry(
             status="client_closed", error_code="hedged", completion_tokens=0, total_tokens=10
         )
@@ -283,18 +283,18 @@ class TestAfterTheCall:
             DOLLAR // 4,
         ]
 
-    def test_a_client_that_left_counts_as_a_request(self) -> None:
+    def test_a_call_whose_client_left_counts_as_a_request(self) -> None:
         assert used("requests", entry(status="client_closed")) == 1
 
-    def test_a_total_that_tells_more_than_its_parts_is_believed(self) -> None:
+    def test_the_larger_of_total_and_sum_counts(self) -> None:
         assert used("tokens", entry(total_tokens=40)) == 40
         assert used("tokens", entry(total_tokens=0)) == 15
 
-    def test_a_price_that_disappeared_counts_as_what_was_reserved(self) -> None:
+    def test_the_reservation_counts_if_the_price_disappeared(self) -> None:
         assert used("cost", entry(cost=None), reserved=77) == 77
         assert used("cost", entry(**NOTHING), reserved=77) == 0
 
-    def test_or_by_the_fallback_price(self, settings: Any) -> None:
+    def test_the_fallback_price_counts_if_the_price_disappeared(self, settings: Any) -> None:
         settings.NATIVE_API = {
             **settings.NATIVE_API,
             "FALLBACK_PRICE": {"INPUT": "10", "OUTPUT": "20"},
@@ -302,21 +302,21 @@ class TestAfterTheCall:
         assert used("cost", entry(cost=None)) == cost(10, 5, DEAR)
 
     @pytest.mark.parametrize("pattern", ["r", "R", "fallback", "p/m", "p/*", "p/M", "m"])
-    def test_a_pattern_covers_what_was_asked_for_and_what_answered(self, pattern: str) -> None:
+    def test_a_pattern_covers_the_requested_and_the_answering_model(self, pattern: str) -> None:
         assert used("tokens", entry(), pattern=pattern) == 15
 
     @pytest.mark.parametrize("pattern", ["x", "p", "q/*", "m/*"])
-    def test_what_it_does_not_cover_counts_as_nothing(self, pattern: str) -> None:
+    def test_a_model_that_is_not_covered_counts_as_zero(self, pattern: str) -> None:
         assert used("tokens", entry(), pattern=pattern) == 0
 
     @pytest.mark.parametrize("metric", ["input_tokens", "output_tokens", "tokens", "cost"])
-    def test_absurd_usage_is_counted_up_to_what_fits(self, metric: str) -> None:
+    def test_absurd_usage_is_capped_to_what_fits(self, metric: str) -> None:
         absurd = entry(prompt_tokens=10**30, completion_tokens=10**30, cost=Decimal(10) ** 12)
         assert used(metric, absurd) == MAX_UNITS
 
 
-class TestOfAHold:
-    def test_hedged_calls_count_together_on_the_calls_own_record(self) -> None:
+class TestSettlingACall:
+    def test_hedged_attempts_are_claimed_on_the_first_record(self) -> None:
         own, lost = (
             entry(cost=Decimal("0.25")),
             entry(cost=Decimal("0.5"), error_code="hedged", status="client_closed"),
@@ -326,35 +326,35 @@ class TestOfAHold:
         assert own.claims == {"5": DOLLAR * 3 // 4}
         assert lost.claims is None
 
-    def test_where_both_lost_their_price_they_count_as_what_was_reserved_once(self) -> None:
+    def test_hedged_attempts_without_a_price_claim_the_reservation_once(self) -> None:
         own, lost = entry(cost=None), entry(cost=None, error_code="hedged")
         reservation = holding(reserved=DOLLAR)
         reservation.settle([own, lost], "r")
         assert own.claims == {"5": DOLLAR}
 
-    def test_a_call_that_asked_no_budget_claims_nothing(self) -> None:
+    def test_a_call_without_budgets_has_no_claims(self) -> None:
         own = entry()
         hold_of_a_call().settle([own], "r")
         assert own.claims is None
 
-    def test_one_that_asked_in_vain_claims_nothing_of_any(self) -> None:
+    def test_a_call_that_reserved_in_vain_has_empty_claims(self) -> None:
         own, reservation = entry(status="error", **NOTHING), hold_of_a_call()
         reservation.has_asked_database = True
         reservation.settle([own], "r")
         assert own.claims == {}
 
-    def test_several_choices_teach_what_one_is_usually_long(self) -> None:
+    def test_the_mean_is_per_answer(self) -> None:
         reservation = hold_of_a_call()
         reservation.answers = 3
         reservation.settle([entry(completion_tokens=300)], "r")
         assert demand().amount_for(rule("output_tokens")) == OUTPUT_MARGIN * 100
 
     @pytest.mark.parametrize("status", ["client_closed", "upstream_error", "error"])
-    def test_only_whole_answers_teach(self, status: str) -> None:
+    def test_only_complete_answers_change_the_mean(self, status: str) -> None:
         hold_of_a_call().settle([entry(status=status, completion_tokens=3)], "r")
         assert demand().amount_for(rule("output_tokens")) == DEFAULT_OUTPUT_TOKENS
 
-    def test_what_absurd_usage_claims_can_be_said_in_json(self) -> None:
+    def test_absurd_claims_survive_json(self) -> None:
         own, reservation = entry(cost=Decimal(999_999_999_999)), holding(reserved=DOLLAR)
         reservation.settle([own], "r")
         assert UsageEntry.from_json(own.to_json()).claims == {"5": MAX_UNITS}

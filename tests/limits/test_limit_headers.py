@@ -108,7 +108,7 @@ def scripts(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("metric", AMOUNTS)
-def test_the_call_after_the_last_is_told_when_there_is_room_again(
+def test_the_first_refused_call_says_when_to_retry(
     site: Site, metric: str, window: str
 ) -> None:
     model = f"up/{metric}-{window}"
@@ -168,7 +168,7 @@ def is_right_to_come_again(refused: httpx.Response, left: float | None) -> None:
 
 
 @pytest.mark.parametrize("model", ["up/too-large", "up/too-large-a-day"])
-def test_a_request_larger_than_its_whole_limit_is_not_told_to_come_again(
+def test_a_request_larger_than_its_limit_has_no_retry_after(
     site: Site, model: str
 ) -> None:
     refused = call(site, model)
@@ -179,14 +179,14 @@ def test_a_request_larger_than_its_whole_limit_is_not_told_to_come_again(
     assert standing_in(refused, "tokens") == ("11", "11")
 
 
-def test_a_request_dearer_than_its_whole_budget_is_refused(site: Site, upstream: Upstream) -> None:
+def test_a_request_larger_than_its_budget_is_refused(site: Site, upstream: Upstream) -> None:
     refused = call(site, "up/too-dear")
     assert (refused.status_code, error_of(refused)["code"]) == (402, "budget_exceeded")
     assert f"may cost up to {COST:f} USD" in error_of(refused)["message"]
     assert upstream.seen("too-dear") == []
 
 
-def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_come_again(
+def test_the_exhausted_limit_that_resets_last_decides_when_to_retry(
     site: Site,
 ) -> None:
     assert call(site, "up/long").status_code == 200
@@ -202,7 +202,7 @@ def test_of_several_limits_without_room_the_one_that_lasts_longest_says_when_to_
     )
 
 
-def test_what_is_never_admitted_is_said_before_what_has_no_room_now(site: Site) -> None:
+def test_an_impossible_request_is_reported_before_an_exhausted_limit(site: Site) -> None:
     away_from_the_end_of("hour")
     assert [call(site, "up/never-mind").status_code for _ in range(2)] == [200, 429]
     refused = call(site, "up/never")
@@ -210,7 +210,7 @@ def test_what_is_never_admitted_is_said_before_what_has_no_room_now(site: Site) 
     assert "retry-after" not in refused.headers
 
 
-def test_a_slot_is_free_again_soon(site: Site, upstream: Upstream) -> None:
+def test_a_refusal_by_a_slot_may_be_retried_soon(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
     upstream.script("slot", held_by(gate))
     with begun(site, "up/slot", upstream):
@@ -240,7 +240,7 @@ def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstrea
 # --- headers --------------------------------------------------------------------------------------
 
 
-def test_each_answer_says_where_the_caller_stands(site: Site) -> None:
+def test_every_answer_has_rate_limit_headers(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/roomy") for _ in range(6)]
     assert [standing_in(answer, "requests") for answer in answers] == [
@@ -257,7 +257,7 @@ def test_each_answer_says_where_the_caller_stands(site: Site) -> None:
     assert all(answer.headers["x-ratelimit-reset-tokens"].endswith("s") for answer in answers)
 
 
-def test_what_a_refused_call_did_not_take_is_still_there(site: Site) -> None:
+def test_a_refused_call_does_not_lower_the_remaining_requests(site: Site) -> None:
     """The rate has room, the budget has not: the answer tells of the rate as it is."""
     away_from_the_end_of("hour")
     answers = [call(site, "up/both") for _ in range(3)]
@@ -265,7 +265,7 @@ def test_what_a_refused_call_did_not_take_is_still_there(site: Site) -> None:
     assert [standing_in(answer, "requests") for answer in answers] == [("5", "4")] * 3
 
 
-def test_of_two_limits_the_tightest_is_told_and_binds(site: Site) -> None:
+def test_the_tightest_of_two_limits_is_enforced_and_shown(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/overlapping") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -277,20 +277,20 @@ def test_of_two_limits_the_tightest_is_told_and_binds(site: Site) -> None:
     assert standing_in(other, "tokens") == ("1000", "988")
 
 
-def test_where_limits_bind_nothing_the_rate_of_the_caller_is_told(site: Site) -> None:
+def test_without_limits_the_headers_show_the_callers_rate(site: Site) -> None:
     answer = call(site, "up/unlimited")
     assert answer.headers["x-ratelimit-limit-requests"] == "100000"
     assert standing_in(answer, "tokens") == (None, None)
 
 
-def test_a_stream_says_it_too(site: Site) -> None:
+def test_a_stream_has_rate_limit_headers(site: Site) -> None:
     answer = call(site, "up/reads-on", stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert standing_in(answer, "tokens") == ("1000", "988")
     assert answer.headers["x-ratelimit-limit-requests"] == "100000"
 
 
-def test_a_limit_that_others_share_is_told_too(site: Site) -> None:
+def test_a_shared_rate_is_shown(site: Site) -> None:
     away_from_the_end_of("hour")
     answers = [call(site, "up/everyone") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -305,7 +305,7 @@ def test_a_limit_that_others_share_is_told_too(site: Site) -> None:
     )
 
 
-def test_of_money_that_others_share_nothing_is_told(site: Site) -> None:
+def test_the_amount_of_a_shared_budget_is_not_shown(site: Site) -> None:
     budget = [call(site, "up/everyone-budget") for _ in range(2)][1]
     assert budget.status_code == 402
     assert error_of(budget)["message"].startswith(
@@ -335,7 +335,7 @@ print(json.dumps(said))
 """
 
 
-def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
+def test_the_same_limits_apply_to_python_callers(site: Site) -> None:
     """In a process of their own, after calls over HTTP by the same user."""
     away_from_the_end_of("hour", 20)
     assert [call(site, model).status_code for model in ("up/python", "up/python-budget")] == [
@@ -361,7 +361,7 @@ def test_callers_from_python_are_bound_by_the_same_limits(site: Site) -> None:
     until(lambda: budget(site, "up/python") == (3, 0), "the records of both")
 
 
-def test_the_rate_of_a_key_says_when_waiting_is_too_long(site: Site) -> None:
+def test_a_long_wait_is_marked_as_not_worth_a_retry(site: Site) -> None:
     key = create_key(site, "alice", "slow", throttle_rate="1/d")
     quick = create_key(site, "alice", "quick", throttle_rate="1/30s")
     refused = [call(site, "up/any", key) for _ in range(2)][1]

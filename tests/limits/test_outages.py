@@ -61,7 +61,7 @@ def scripts(upstream: Upstream) -> None:
     upstream.otherwise = tells_what_was_used
 
 
-def test_without_the_database_nothing_is_spent_and_the_rest_goes_on(
+def test_without_the_database_only_calls_with_a_budget_are_refused(
     sites: Sites, site: Site, upstream: Upstream
 ) -> None:
     away_from_the_end_of("hour", 30)
@@ -95,7 +95,7 @@ def test_without_the_database_nothing_is_spent_and_the_rest_goes_on(
     )
 
 
-def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upstream) -> None:
+def test_a_flushed_cache_counts_from_zero(site: Site, upstream: Upstream) -> None:
     """What ran meanwhile and failed gives nothing back that is not there any more."""
     away_from_the_end_of("hour", 30)
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
@@ -118,7 +118,7 @@ def test_a_cache_that_was_flushed_counts_from_nothing(site: Site, upstream: Upst
     }
 
 
-def test_a_slot_that_was_flushed_away_is_no_slot_too_many_afterwards(
+def test_a_flushed_slot_is_held_again(
     site: Site, upstream: Upstream
 ) -> None:
     gate = upstream.gate()
@@ -141,7 +141,7 @@ def flush(site: Site) -> None:
         client.delete(key)
 
 
-def test_without_the_cache_calls_are_let_in_and_budgets_still_bind(
+def test_without_the_cache_only_budgets_are_enforced(
     tmp_path: Path, upstream: Upstream
 ) -> None:
     more = {"CACHE_URL": f"redis://127.0.0.1:{free_port()}/0", "CACHE_PREFIX": secrets.token_hex(4)}
@@ -166,7 +166,7 @@ def test_without_the_cache_calls_are_let_in_and_budgets_still_bind(
         assert running.log().count("limits of short windows are not enforced") == 1
 
 
-def test_a_cache_of_files_counts_as_exactly(tmp_path: Path, upstream: Upstream) -> None:
+def test_a_file_cache_counts_exactly(tmp_path: Path, upstream: Upstream) -> None:
     """Any cache of Django's will do."""
     away_from_the_end_of("hour", 20)
     more = {"CACHE_URL": str(tmp_path / "cache")}

@@ -66,7 +66,7 @@ def row(**changes: Any) -> Limit:
     )
 
 
-def test_rows_are_read_beside_the_settings(alice: Any) -> None:
+def test_rows_are_read_in_addition_to_settings(alice: Any) -> None:
     group, key = Group.objects.create(name="staff"), create_key(alice, "k")[0]
     row(
         subject="group",
@@ -92,7 +92,7 @@ def test_rows_are_read_beside_the_settings(alice: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_row_takes_over_the_count_of_a_setting_that_says_the_same() -> None:
+def test_a_row_continues_the_count_of_an_equal_setting() -> None:
     row(amount=Decimal(30))
     (read,) = rules.current().rules
     assert read.counter(ALICE) == parse_rule(ONE).counter(ALICE)
@@ -112,7 +112,7 @@ def test_a_row_takes_over_the_count_of_a_setting_that_says_the_same() -> None:
         ({"threshold": 900}, (20, "minute", 100)),
     ],
 )
-def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(
+def test_invalid_rows_are_read_as_the_tightest_rule(
     changes: dict[str, Any], read: tuple[int, str, int]
 ) -> None:
     row(**changes)
@@ -120,7 +120,7 @@ def test_rows_that_make_no_sense_are_read_as_the_tighter_meaning(
     assert (found.amount, found.window, found.threshold) == read
 
 
-def test_an_amount_that_is_no_number_admits_nothing() -> None:
+def test_an_amount_that_is_not_a_number_admits_nothing() -> None:
     """PostgreSQL's numeric can hold one."""
     limit = Limit(subject="everyone", metric="cost", amount=Decimal("NaN"), window="day")
     assert rules._rule_from_row(limit).amount == 0
@@ -128,7 +128,7 @@ def test_an_amount_that_is_no_number_admits_nothing() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [Limit, ModelAccess])
-def test_callers_groups_matter_where_anything_is_given_to_a_group(model: Any) -> None:
+def test_groups_are_needed_if_a_limit_or_access_is_for_a_group(model: Any) -> None:
     assert not rules.current().needs_groups
     group = Group.objects.create(name="staff")
     row(subject="group", group=group) if model is Limit else ModelAccess.objects.create(
@@ -183,7 +183,7 @@ def problems(**changes: Any) -> dict[str, list[str]]:
         ({"window": "year"}, "window", "not a valid choice"),
     ],
 )
-def test_what_the_admin_does_not_take(changes: dict[str, Any], field: str, told: str) -> None:
+def test_invalid_rows_are_refused(changes: dict[str, Any], field: str, told: str) -> None:
     assert any(told in message for message in problems(**changes)[field])
 
 
@@ -198,11 +198,11 @@ def test_what_the_admin_does_not_take(changes: dict[str, Any], field: str, told:
         {"window": "lifetime", "pattern": "openai/*", "threshold": 100},
     ],
 )
-def test_what_the_admin_takes(changes: dict[str, Any]) -> None:
+def test_valid_rows_are_accepted(changes: dict[str, Any]) -> None:
     assert problems(**changes) == {}
 
 
-def test_a_subject_and_what_it_names_belong_together(alice: Any) -> None:
+def test_the_member_must_fit_the_subject(alice: Any) -> None:
     assert problems(subject="user", user=alice) == {}
     assert problems(subject="everyone", user=alice) == {
         "user": ["Leave this empty unless the subject is 'user'."]
@@ -213,7 +213,7 @@ def test_a_subject_and_what_it_names_belong_together(alice: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_row_that_is_made_changed_or_deleted_counts_at_once_in_this_process() -> None:
+def test_a_change_takes_effect_at_once_in_this_process() -> None:
     assert rules.current().rules == ()
     limit = row()
     assert [read.amount for read in rules.current().rules] == [20]
@@ -225,7 +225,7 @@ def test_a_row_that_is_made_changed_or_deleted_counts_at_once_in_this_process() 
 
 
 @pytest.mark.django_db
-def test_a_change_by_another_process_counts_within_five_seconds(
+def test_a_change_by_another_process_takes_effect_within_five_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row()
@@ -250,14 +250,14 @@ def test_a_change_while_the_rules_are_being_read_is_not_missed() -> None:
 
 
 @pytest.mark.django_db
-def test_settings_that_change_are_read_at_once() -> None:
+def test_changed_settings_take_effect_at_once() -> None:
     with override_settings(NATIVE_API={"LIMITS": [ONE]}):
         assert len(rules.current().rules) == 1
     assert rules.current().rules == ()
 
 
 @pytest.mark.django_db
-def test_while_the_database_is_away_the_last_rules_stay(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_last_rules_stay_in_use_while_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
     row()
     known = rules.current()
     with database_away():
@@ -272,13 +272,13 @@ def test_while_the_database_is_away_the_last_rules_stay(caplog: pytest.LogCaptur
 
 
 @pytest.mark.django_db
-def test_where_none_was_ever_read_callers_are_told_to_come_again() -> None:
+def test_without_any_rules_calls_are_refused() -> None:
     rules._current._on_setting_changed(setting="NATIVE_API")
     with database_away(), pytest.raises(DatabaseUnavailable) as caught:
         rules.current()
     assert caught.value.headers == {"retry-after": "5"}
 
 
-def test_event_loops_get_the_same(transactional_db: None) -> None:
+def test_event_loops_read_the_same_rules(transactional_db: None) -> None:
     row()
     assert [read.amount for read in asyncio.run(rules.acurrent()).rules] == [20]

@@ -44,7 +44,7 @@ def amounts(*known: Rule, caller: Caller = ALICE) -> list[int]:
 # --- reading settings -----------------------------------------------------------------------------
 
 
-def test_a_limit_of_the_settings() -> None:
+def test_a_limit_is_parsed() -> None:
     read = parse_rule(
         {
             "SUBJECT": "group:staff",
@@ -69,7 +69,7 @@ def test_ways_to_write_an_amount(amount: Any) -> None:
     assert rule(AMOUNT=amount).amount == 20
 
 
-def test_the_threshold_is_the_sites_where_none_is_told() -> None:
+def test_the_threshold_defaults_to_the_sites() -> None:
     with override_settings(NATIVE_API={"LIMIT_THRESHOLD": 70}):
         assert (rule().threshold, rule(THRESHOLD=5).threshold) == (70, 5)
 
@@ -78,7 +78,7 @@ def test_the_threshold_is_the_sites_where_none_is_told() -> None:
     "metric", [metric for metric in Limit.Metric.values if metric != "concurrent_requests"]
 )
 @pytest.mark.parametrize("window", Limit.Window.values)
-def test_windows_up_to_an_hour_are_counted_in_the_cache_long_ones_and_money_in_the_database(
+def test_windows_up_to_an_hour_are_short_except_for_cost(
     metric: str, window: str
 ) -> None:
     assert rule(METRIC=metric, WINDOW=window).is_short is (
@@ -86,7 +86,7 @@ def test_windows_up_to_an_hour_are_counted_in_the_cache_long_ones_and_money_in_t
     )
 
 
-def test_running_requests_are_counted_in_the_cache() -> None:
+def test_concurrent_requests_are_counted_in_the_cache() -> None:
     assert rule(METRIC="concurrent_requests", WINDOW=None).is_short
 
 
@@ -157,7 +157,7 @@ def found(native_api: Any) -> list[tuple[str, str, str]]:
     NONSENSE,
     ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
 )
-def test_nonsense_is_named_with_its_place_and_a_remedy(
+def test_an_invalid_limit_is_reported_with_its_index_and_a_hint(
     definition: Any, message: str, hint: str
 ) -> None:
     ((name, told, remedy),) = found({"LIMITS": [ONE, definition]})
@@ -167,7 +167,7 @@ def test_nonsense_is_named_with_its_place_and_a_remedy(
 
 
 @pytest.mark.parametrize("limits", [ONE, "everyone", None, 20])
-def test_limits_are_a_list(limits: Any) -> None:
+def test_limits_must_be_a_list(limits: Any) -> None:
     assert found({"LIMITS": limits}) == [
         (
             "native_api.E020",
@@ -186,7 +186,7 @@ def test_the_sites_threshold_is_checked() -> None:
     assert remedy == "Give an integer from 1 to 100."
 
 
-def test_every_wrong_limit_is_named_and_right_ones_are_not() -> None:
+def test_every_invalid_limit_is_reported() -> None:
     told = [message for _, message, _ in found({"LIMITS": [{}, ONE, {**ONE, "AMOUNT": 0}, 5]})]
     assert [message.partition(":")[0] for message in told] == [
         "NATIVE_API['LIMITS'][0]",
@@ -195,7 +195,7 @@ def test_every_wrong_limit_is_named_and_right_ones_are_not() -> None:
 
 
 @pytest.mark.django_db
-def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
+def test_an_invalid_limit_is_not_ignored() -> None:
     with (
         override_settings(NATIVE_API={"LIMITS": [ONE, {"SUBJECT": "everyone"}]}),
         pytest.raises(ValueError, match="METRIC is missing"),
@@ -218,7 +218,7 @@ def test_a_limit_that_nobody_understands_is_not_forgotten() -> None:
         ("user:1", []),
     ],
 )
-def test_subjects_of_the_settings(subject: str, bound: list[Caller]) -> None:
+def test_subjects_from_settings(subject: str, bound: list[Caller]) -> None:
     assert [
         caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).applies_to(caller)
     ] == bound
@@ -236,44 +236,44 @@ def test_subjects_of_the_settings(subject: str, bound: list[Caller]) -> None:
         ("nonsense", None, []),
     ],
 )
-def test_subjects_of_rows_and_ones_that_name_nobody(
+def test_subjects_from_rows(
     subject: str, member: int | None, bound: list[Caller]
 ) -> None:
     read = Rule(subject, member, False, "requests", "minute", "", 1, 80, subject)
     assert [caller for caller in (ALICE, BOB, NOBODY) if read.applies_to(caller)] == bound
 
 
-def test_each_user_is_counted_apart_and_everyone_together() -> None:
+def test_each_user_is_counted_separately_and_everyone_together() -> None:
     each, all_ = rule(SUBJECT="each_user"), rule()
     assert each.counter(ALICE) != each.counter(BOB)
     assert all_.counter(ALICE) == all_.counter(BOB)
 
 
-def test_a_users_own_limit_displaces_the_one_of_each_user_also_where_it_is_wider() -> None:
+def test_a_users_limit_overrides_the_one_for_each_user() -> None:
     each, own = rule(SUBJECT="each_user", AMOUNT=5), rule(SUBJECT="user:alice", AMOUNT=50)
     assert amounts(each, own) == [50]
     assert amounts(each, own, caller=BOB) == [5]
 
 
 @pytest.mark.parametrize("other", [{"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "gpt-4o*"}])
-def test_it_displaces_no_limit_of_another_kind(other: dict[str, Any]) -> None:
+def test_a_users_limit_overrides_no_limit_of_another_kind(other: dict[str, Any]) -> None:
     assert amounts(
         rule(SUBJECT="each_user", AMOUNT=5), rule(SUBJECT="user:alice", AMOUNT=50, **other)
     ) == [5, 50]
 
 
-def test_it_does_not_displace_those_of_everyone_or_of_a_group() -> None:
+def test_a_users_limit_does_not_override_those_of_everyone_or_a_group() -> None:
     own = rule(SUBJECT="user:alice", AMOUNT=50)
     assert amounts(rule(AMOUNT=1), rule(SUBJECT="group:staff", AMOUNT=2), own) == [1, 2, 50]
 
 
 @pytest.mark.parametrize("order", [(5, 3), (3, 5)])
-def test_of_two_limits_of_one_counter_the_tighter_binds(order: tuple[int, int]) -> None:
+def test_the_tighter_of_two_limits_with_one_counter_applies(order: tuple[int, int]) -> None:
     assert amounts(*(rule(AMOUNT=amount) for amount in order)) == [3]
 
 
 @pytest.mark.parametrize("changed", [{"AMOUNT": 99}, {"THRESHOLD": 1}])
-def test_raising_an_amount_keeps_what_was_counted(changed: dict[str, Any]) -> None:
+def test_raising_an_amount_keeps_the_count(changed: dict[str, Any]) -> None:
     assert rule(**changed).counter(ALICE) == rule().counter(ALICE)
 
 
@@ -281,7 +281,7 @@ def test_raising_an_amount_keeps_what_was_counted(changed: dict[str, Any]) -> No
     "changed",
     [{"SUBJECT": "user:alice"}, {"METRIC": "tokens"}, {"WINDOW": "hour"}, {"MODELS": "*"}],
 )
-def test_limits_of_different_kinds_count_apart(changed: dict[str, Any]) -> None:
+def test_limits_of_different_kinds_are_counted_separately(changed: dict[str, Any]) -> None:
     assert rule(**changed).counter(ALICE) != rule().counter(ALICE)
 
 

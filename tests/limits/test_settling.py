@@ -88,7 +88,7 @@ def scripts(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_call_that_its_provider_failed_takes_nothing(
+def test_a_call_that_its_provider_failed_counts_nothing(
     site: Site, upstream: Upstream, stream: bool
 ) -> None:
     away_from_the_end_of("hour")
@@ -105,7 +105,7 @@ def test_a_call_that_its_provider_failed_takes_nothing(
     assert call(site, f"up/{model}").status_code == 200
 
 
-def test_a_client_that_leaves_a_stream_pays_for_what_was_produced_and_frees_its_slot(
+def test_an_abandoned_stream_counts_what_was_produced_and_frees_its_slot(
     site: Site, upstream: Upstream
 ) -> None:
     upstream.script(
@@ -138,7 +138,7 @@ def test_a_client_that_leaves_a_stream_pays_for_what_was_produced_and_frees_its_
 
 @pytest.mark.parametrize(("model", "usages"), [("tells-twice", 2), ("tells-nothing", 0)])
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_budget_is_what_the_record_says_however_usage_was_told(
+def test_the_budget_equals_the_records_however_usage_is_reported(
     site: Site, upstream: Upstream, model: str, usages: int, stream: bool
 ) -> None:
     usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
@@ -164,7 +164,7 @@ def test_the_budget_is_what_the_record_says_however_usage_was_told(
     until(lambda: budget(site, f"up/{model}") == (units(spent), 0), "the budget")
 
 
-def test_a_hedged_call_takes_what_both_its_records_say(site: Site, upstream: Upstream) -> None:
+def test_a_hedged_call_counts_both_its_records(site: Site, upstream: Upstream) -> None:
     upstream.script("late", streams(pauses(1), *HELLO))
     upstream.script("early", hello)
     assert call(site, "hedged", stream=True).status_code == 200
@@ -181,7 +181,7 @@ def test_a_hedged_call_takes_what_both_its_records_say(site: Site, upstream: Ups
 # --- unknown prices -------------------------------------------------------------------------------
 
 
-def test_a_budget_admits_nothing_whose_price_is_not_known(site: Site, upstream: Upstream) -> None:
+def test_a_budget_admits_no_call_without_a_price(site: Site, upstream: Upstream) -> None:
     refused = call(site, "unpriced/m")
     assert (refused.status_code, error_of(refused)["code"], error_of(refused)["type"]) == (
         402,
@@ -199,7 +199,7 @@ def test_a_budget_admits_nothing_whose_price_is_not_known(site: Site, upstream: 
     )
 
 
-def test_with_a_fallback_price_it_counts_and_the_record_still_knows_no_cost(
+def test_a_fallback_price_counts_but_is_not_recorded_as_cost(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:
     settings = native_api(upstream, LIMITS[-2:], FALLBACK_PRICE={"INPUT": "10", "OUTPUT": "20"})

@@ -107,7 +107,7 @@ def calls(listener: Listener, model: str, count: int, key: str = "") -> list[int
     ("up/rate", "requests", "hour", "1", 429),
     ("up/budget", "cost", "month", f"{COST:f}", 402),
 ])  # fmt: skip
-def test_a_limit_is_told_to_be_reached_once_in_its_window(
+def test_limit_reached_is_sent_once_per_window(
     listener: Listener, model: str, metric: str, window: str, amount: str, status: int
 ) -> None:
     away_from_the_end_of("hour", 20)
@@ -137,7 +137,7 @@ def test_a_limit_is_told_to_be_reached_once_in_its_window(
     assert "starts_at" in told["limit"]
 
 
-def test_it_is_told_of_each_user_and_of_each_window(listener: Listener) -> None:
+def test_limit_reached_is_sent_for_each_user_and_window(listener: Listener) -> None:
     other = user_with_key(listener.site, "bob")
     calls(listener, "up/second", 1)
     time.sleep(1)
@@ -148,12 +148,12 @@ def test_it_is_told_of_each_user_and_of_each_window(listener: Listener) -> None:
     assert len({(each["limit"]["counter"], each["limit"]["starts_at"]) for each in told}) == 3
 
 
-def test_what_was_admitted_reaches_nothing(listener: Listener) -> None:
+def test_an_admitted_call_sends_no_limit_reached(listener: Listener) -> None:
     assert calls(listener, "up/unlimited", 2) == [200, 200]
     assert listener.heard("limit_reached", "up/unlimited") == []
 
 
-def test_the_budget_remembers_when_it_was_reached(listener: Listener) -> None:
+def test_the_budget_records_when_it_was_reached(listener: Listener) -> None:
     calls(listener, "up/both", 1)
     listener.wait_for(1, "limit_reached", "up/both")
     rows = listener.site.rows("SELECT reached_at FROM native_api_budget WHERE pattern = 'up/both'")
@@ -172,7 +172,7 @@ def test_the_budget_remembers_when_it_was_reached(listener: Listener) -> None:
         ("up/cost-threshold", 4, 50),
     ],
 )
-def test_the_threshold_is_told_once_when_it_is_used_up_to_it(
+def test_budget_threshold_is_sent_once_when_usage_reaches_it(
     listener: Listener, model: str, before: int, threshold: int
 ) -> None:
     calls(listener, model, before)
@@ -195,7 +195,7 @@ def test_the_threshold_is_told_once_when_it_is_used_up_to_it(
     assert marked == 1
 
 
-def test_each_users_budget_has_a_threshold_of_its_own(listener: Listener) -> None:
+def test_each_users_budget_has_its_own_threshold(listener: Listener) -> None:
     key = user_with_key(listener.site, "carla")
     already = len(listener.heard("budget_threshold", "up/own-threshold"))
     calls(listener, "up/own-threshold", 3, key)
@@ -207,7 +207,7 @@ def test_each_users_budget_has_a_threshold_of_its_own(listener: Listener) -> Non
 # --- never in the way -----------------------------------------------------------------------------
 
 
-def test_a_key_is_told_to_be_used_the_first_time(listener: Listener) -> None:
+def test_the_first_use_of_a_key_is_signalled(listener: Listener) -> None:
     key = user_with_key(listener.site, "first")
     already = len(listener.heard("key_used_first_time"))
     calls(listener, "up/unlimited", 2, key)
@@ -219,7 +219,7 @@ def test_receivers_that_raise_are_logged(listener: Listener) -> None:
     until(lambda: "a receiver with a bug" in listener.site.log(), "the log")
 
 
-def test_a_receiver_that_blocks_holds_up_no_answer(listener: Listener) -> None:
+def test_a_blocking_receiver_delays_no_answer(listener: Listener) -> None:
     """The recorder waits for it, and what it has not written yet is written afterwards."""
     block = Path(f"{listener.heard_at}.block")
     block.touch()
@@ -235,7 +235,7 @@ def test_a_receiver_that_blocks_holds_up_no_answer(listener: Listener) -> None:
     until(lambda: budget(listener.site, "up/blocked") == (1, 0), "the budget")
 
 
-def test_another_process_tells_it_once_too_and_of_the_threshold_nobody_again(
+def test_each_process_sends_limit_reached_but_the_threshold_is_sent_once(
     tmp_path: Path, upstream: Upstream, environment: dict[str, str]
 ) -> None:
     heard_at = tmp_path / "heard"

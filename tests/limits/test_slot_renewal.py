@@ -51,7 +51,7 @@ def renewing() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
 
 
-def test_there_is_one_thread_as_long_as_anything_is_held(board: Board) -> None:
+def test_one_thread_runs_while_any_slot_is_held(board: Board) -> None:
     kept = SlotRenewal()
     assert not renewing()
     kept.hold("first", ["a"])
@@ -69,7 +69,7 @@ def test_there_is_one_thread_as_long_as_anything_is_held(board: Board) -> None:
     kept.release("third", ["c"])
 
 
-def test_what_is_left_while_it_is_renewed_is_not_held_again(board: Board) -> None:
+def test_a_slot_released_during_renewal_is_not_held_again(board: Board) -> None:
     kept = SlotRenewal()
     board.go_on.clear()
     kept.hold("m", ["a"])
@@ -80,7 +80,7 @@ def test_what_is_left_while_it_is_renewed_is_not_held_again(board: Board) -> Non
     assert board.held == set()
 
 
-def test_a_cache_that_hangs_holds_up_nobody_who_begins_or_ends(board: Board) -> None:
+def test_a_hanging_cache_blocks_no_call(board: Board) -> None:
     kept = SlotRenewal()
     board.go_on.clear()
     kept.hold("m", ["a"])
@@ -93,7 +93,7 @@ def test_a_cache_that_hangs_holds_up_nobody_who_begins_or_ends(board: Board) -> 
     assert not others.is_alive()
 
 
-def test_a_cache_that_fails_is_asked_again(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+def test_renewal_is_retried_after_a_failure(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     kept = SlotRenewal()
     board.error = ConnectionError("gone")
     kept.hold("m", ["a"])
@@ -107,7 +107,7 @@ def test_a_cache_that_fails_is_asked_again(board: Board, caplog: pytest.LogCaptu
     kept.release("m", ["a"])
 
 
-def test_slots_are_left_behind_where_the_cache_cannot_be_told_and_not_renewed(
+def test_slots_that_cannot_be_released_are_not_renewed(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = SlotRenewal()
@@ -122,7 +122,7 @@ def test_slots_are_left_behind_where_the_cache_cannot_be_told_and_not_renewed(
     until(lambda: not renewing(), "the thread to end")
 
 
-def test_a_forked_process_holds_nothing_and_renews_what_it_takes(board: Board) -> None:
+def test_a_forked_process_renews_only_its_own_slots(board: Board) -> None:
     slot_renewal.hold("of the parent", ["a"])
     child = os.fork()
     if not child:  # no test runner from here on
@@ -137,7 +137,7 @@ def test_a_forked_process_holds_nothing_and_renews_what_it_takes(board: Board) -
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_a_forked_process_has_counters_in_memory_of_its_own() -> None:
+def test_a_forked_process_starts_with_empty_counters() -> None:
     counters.memory_store.acquire("m", [], [counters.Slot("of-the-parent", 1)])
     child = os.fork()
     if not child:

@@ -14,7 +14,7 @@ from tests.limits.stores import OTHER, SHARED, SLOT, Kind, count, held, running
 from tests.servers import until
 
 
-def test_a_slot_that_is_left_is_free(store: counters.CounterStore) -> None:
+def test_a_released_slot_is_free(store: counters.CounterStore) -> None:
     assert store.acquire("first", [], [SLOT, OTHER]).accepted
     store.release("second", ["slots"])
     assert running(store) == [1], "nobody leaves another's"
@@ -33,7 +33,7 @@ def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(
+def test_the_slot_of_a_dead_process_expires(
     kind: Kind, lease: float
 ) -> None:
     store = kind.open()
@@ -43,7 +43,7 @@ def test_a_slot_of_a_process_that_died_is_free_when_its_lease_is_over(
 
 
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_a_slot_that_is_renewed_is_held(kind: Kind, lease: float) -> None:
+def test_a_renewed_slot_is_held(kind: Kind, lease: float) -> None:
     store = kind.open()
     store.acquire("first", [], [SLOT])
     ends = time.monotonic() + 1.5 * lease
@@ -65,7 +65,7 @@ def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_renewed(
+def test_after_a_flush_counters_are_zero_and_renewed_slots_are_held(
     kind: Kind,
 ) -> None:
     store = kind.open()
@@ -80,7 +80,7 @@ def test_after_a_flush_counters_begin_anew_and_slots_come_back_when_they_are_ren
 
 
 @pytest.mark.parametrize("kind", ["locmem", "file"], indirect=True)
-def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) -> None:
+def test_a_slot_that_another_call_took_after_a_flush_is_not_taken_back(kind: Kind) -> None:
     store = kind.open()
     store.acquire("first", [], [SLOT])
     kind.flush()
@@ -91,7 +91,7 @@ def test_a_place_that_another_took_after_a_flush_stays_the_others(kind: Kind) ->
 
 
 @pytest.mark.parametrize("kind", ["locmem"], indirect=True)
-def test_more_places_than_a_question_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_slots_than_one_query_may_name(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generic, "MAX_KEYS_PER_QUERY", 2)
     store, many = kind.open(), Slot("many", 5)
     assert [store.acquire(f"m{number}", [], [many]).accepted for number in range(6)] == [

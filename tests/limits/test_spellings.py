@@ -113,7 +113,7 @@ def totals_of(site: Site, user: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("wire", SPELLINGS)
 class TestEverySpelling:
-    def test_is_admitted_and_sent_as_it_was_written(
+    def test_every_spelling_is_admitted_and_sent_as_written(
         self, site: Site, upstream: Upstream, wire: str
     ) -> None:
         user_with_key(site, f"narrow-{wire}")
@@ -129,7 +129,7 @@ class TestEverySpelling:
                 )
                 assert get(site, f"models/{wire}/{model}", key).status_code == 200
 
-    def test_is_refused(self, site: Site, upstream: Upstream, wire: str) -> None:
+    def test_every_spelling_is_refused(self, site: Site, upstream: Upstream, wire: str) -> None:
         user_with_key(site, f"refused-{wire}")
         key = create_key(site, f"refused-{wire}", "k", allowed_models=[f"{wire}/another*"])
         seen = len(upstream.requests)
@@ -138,7 +138,7 @@ class TestEverySpelling:
             assert get(site, f"models/{wire}/{model}", key).status_code == 404
         assert len(upstream.requests) == seen
 
-    def test_counts_against_one_limit(self, site: Site, wire: str) -> None:
+    def test_all_spellings_count_under_one_limit(self, site: Site, wire: str) -> None:
         key = user_with_key(site, f"limited-{wire}")
         statuses = [
             call(site, f"limited-{wire}/{model}", key).status_code
@@ -146,7 +146,7 @@ class TestEverySpelling:
         ]
         assert statuses == [200] * AMOUNT + [429] * (len(statuses) - AMOUNT)
 
-    def test_costs_the_same_and_is_one_model_of_the_day(self, site: Site, wire: str) -> None:
+    def test_all_spellings_cost_the_same_and_are_one_model_in_daily_totals(self, site: Site, wire: str) -> None:
         key, name = user_with_key(site, f"paying-{wire}"), f"{wire}/{CANONICAL[wire]}"
         for model in SPELLINGS[wire]:
             assert call(site, f"{wire}/{model}", key).status_code == 200
@@ -163,7 +163,7 @@ class TestEverySpelling:
 
 
 class TestMadeUpNames:
-    def test_nobody_makes_daily_totals_with_them(self, site: Site) -> None:
+    def test_made_up_names_have_no_daily_totals(self, site: Site) -> None:
         key = user_with_key(site, "mallory")
         narrowed = create_key(site, "mallory", "narrowed", allowed_models=["real"])
         names = [
@@ -190,7 +190,7 @@ class TestMadeUpNames:
         assert sum(row[3] for row in totals) == len(records)
         manage(site.environment, "native_totals")
 
-    def test_a_fallback_that_answers_makes_none_either(self, site: Site) -> None:
+    def test_a_made_up_name_with_a_fallback_has_no_daily_totals(self, site: Site) -> None:
         key = user_with_key(site, "trudy")
         for number in range(5):
             assert (

@@ -108,7 +108,7 @@ def after(site: Site, key: str, requests: int) -> dict[str, Any]:
 # --- what was used --------------------------------------------------------------------------------
 
 
-def test_nothing_was_used_yet(site: Site) -> None:
+def test_a_new_user_has_no_usage(site: Site) -> None:
     told = usage(site, user_with_key(site, "nobody"))
     today = datetime.now(UTC).astimezone(ZONE).date()
     assert (told["object"], told["user"], told["data"]) == ("usage", "nobody", [])
@@ -124,7 +124,7 @@ def test_nothing_was_used_yet(site: Site) -> None:
     }
 
 
-def test_two_keys_of_a_user_count_together_and_nobody_elses(site: Site) -> None:
+def test_all_keys_of_a_user_count_together(site: Site) -> None:
     first, other = user_with_key(site, "dora"), user_with_key(site, "emil")
     second = create_key(site, "dora", "second")
     for key, model in (
@@ -146,7 +146,7 @@ def test_two_keys_of_a_user_count_together_and_nobody_elses(site: Site) -> None:
     assert after(site, other, 1)["user"] == "emil"
 
 
-def test_the_totals_are_those_of_the_records_to_the_last_digit(
+def test_totals_equal_the_records_to_the_last_digit(
     site: Site, upstream: Upstream
 ) -> None:
     """Prices with digits that no float holds, a call that was refused, and one whose price nobody
@@ -203,7 +203,7 @@ def test_the_totals_are_those_of_the_records_to_the_last_digit(
     assert [record["cost"] for record in records if record["model"] == "unpriced/odd"] == [None]
 
 
-def test_only_the_days_asked_for_are_told_newest_first(site: Site) -> None:
+def test_only_the_requested_days_are_returned_newest_first(site: Site) -> None:
     key = user_with_key(site, "gerd")
     assert call(site, "up/m", key).status_code == 200
     after(site, key, 1)
@@ -235,7 +235,7 @@ IMPORTS = "from datetime import timedelta; from uuid import uuid4; from native_a
 @pytest.mark.parametrize(
     "days", ["0", "367", "-1", "1.5", "", "x", "1e2", "9" * 400, "%D9%A3", "+3", "3 ", "null"]
 )
-def test_bad_days_are_refused(site: Site, days: str) -> None:
+def test_invalid_days_are_refused(site: Site, days: str) -> None:
     answer = get(site, f"usage?days={days}")
     assert (answer.status_code, error_of(answer)["code"], error_of(answer)["param"]) == (
         400,
@@ -244,11 +244,11 @@ def test_bad_days_are_refused(site: Site, days: str) -> None:
     )
 
 
-def test_who_is_not_known_sees_nothing(site: Site) -> None:
+def test_an_unknown_caller_sees_nothing(site: Site) -> None:
     assert get(site, "usage", "nk_wrong").status_code == 401
 
 
-def test_a_caller_without_a_user_is_told_of_no_ones_usage(
+def test_a_caller_without_a_user_sees_no_usage(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:
     open_to_all = {
@@ -266,7 +266,7 @@ def test_a_caller_without_a_user_is_told_of_no_ones_usage(
 # --- limits ---------------------------------------------------------------------------------------
 
 
-def test_the_callers_limits_with_what_is_used_and_left(site: Site, upstream: Upstream) -> None:
+def test_the_callers_limits_with_used_and_left(site: Site, upstream: Upstream) -> None:
     away_from_the_end_of("hour")
     key = user_with_key(site, "hugo")
     assert call(site, "up/stand", key).status_code == 200
@@ -323,7 +323,7 @@ def end(window: str, now: datetime, zone: Any) -> str:
     return until_.isoformat()
 
 
-def test_what_a_running_call_holds_is_reserved(site: Site, upstream: Upstream) -> None:
+def test_the_units_of_a_running_call_are_reserved(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
     upstream.script("stand", held_by(gate))
     with begun(site, "up/stand", upstream):
@@ -343,7 +343,7 @@ def test_what_a_running_call_holds_is_reserved(site: Site, upstream: Upstream) -
     upstream.scripts.pop("stand")
 
 
-def test_of_money_that_is_shared_only_whether_there_is_room(site: Site) -> None:
+def test_of_shared_budgets_only_has_room_is_shown(site: Site) -> None:
     key = user_with_key(site, "ida")
     nothing = {"shared": True, **dict.fromkeys(("limit", "used", "reserved", "left"))}
     [before] = limits_of(site, "up/share-budget", key)
@@ -357,7 +357,7 @@ def test_of_money_that_is_shared_only_whether_there_is_room(site: Site) -> None:
     assert before.items() >= nothing.items() <= then.items()
 
 
-def test_other_shared_limits_are_told_as_in_the_headers_of_answers(site: Site) -> None:
+def test_other_shared_limits_are_shown(site: Site) -> None:
     away_from_the_end_of("hour")
     assert call(site, "up/share").status_code == 200
     [told] = limits_of(site, "up/share", user_with_key(site, "ina"))
@@ -367,14 +367,14 @@ def test_other_shared_limits_are_told_as_in_the_headers_of_answers(site: Site) -
     )
 
 
-def test_limits_of_others_are_not_told(site: Site) -> None:
+def test_limits_of_others_are_not_shown(site: Site) -> None:
     carol, other = user_with_key(site, "carol"), user_with_key(site, "kurt")
     assert [limit["limit"] for limit in limits_of(site, None, carol)] == ["7.25"]  # type: ignore[arg-type]
     assert limits_of(site, None, other) == []  # type: ignore[arg-type]
     assert units(Decimal("7.25")) == 7_250_000_000_000
 
 
-def test_a_limit_of_the_key_and_of_the_user_are_told(site: Site) -> None:
+def test_limits_of_the_key_and_of_the_user_are_shown(site: Site) -> None:
     key = user_with_key(site, "lena")
     second = create_key(site, "lena", "unlimited")
     shell(

@@ -72,7 +72,7 @@ class TestOddEntries:
     on."""
 
     @pytest.mark.parametrize("claims", ODD_CLAIMS, ids=lambda claims: str(claims)[:20])
-    def test_claims_that_make_no_sense_are_passed_over(self, claims: Any) -> None:
+    def test_invalid_claims_are_skipped(self, claims: Any) -> None:
         odd, good = call(want()).entry(claims=claims), call(want()).entry(used=2)
         record(UsageEntry.from_json(odd.to_json()), UsageEntry.from_json(good.to_json()))
         assert standing() == Standing(2, 0)
@@ -81,19 +81,19 @@ class TestOddEntries:
     @pytest.mark.parametrize(
         "refused_by", ODD_REFUSALS, ids=lambda refused_by: str(refused_by)[:50]
     )
-    def test_so_are_refusals(self, refused_by: Any, refusals: list[Any]) -> None:
+    def test_invalid_refusals_are_skipped(self, refused_by: Any, refusals: list[Any]) -> None:
         good = {"counter": "a", "starts_at": NOVEMBER.start.isoformat()}
         call(want(span=NOVEMBER))
         record(UsageEntry(refused_by=refused_by), UsageEntry(refused_by=good))
         assert refusals[-1] == good
         assert Budget.objects.get(counter="a", starts_at=NOVEMBER.start).reached_at is not None
 
-    def test_a_key_that_no_budget_has_is_passed_over(self) -> None:
+    def test_the_key_of_no_budget_is_skipped(self) -> None:
         begun = call(want())
         record(begun.entry(claims={str(2**63 - 1): 5, str(begun.keys[0]): 3}))
         assert standing() == Standing(3, 0)
 
-    def test_absurd_units_are_counted_up_to_what_fits(self) -> None:
+    def test_absurd_units_are_capped_to_what_fits(self) -> None:
         for number in range(1, 10):
             begun = call(want(f"{number}"))
             Budget.objects.all().update(used=MAX_USED_UNITS - number)
@@ -102,7 +102,7 @@ class TestOddEntries:
         record(call(want()).entry(used=10**30))
         assert standing().used == MAX_BATCH_UNITS
 
-    def test_what_is_lost_fits_however_often(self) -> None:
+    def test_lost_units_are_capped_to_what_fits(self) -> None:
         for _ in range(10):
             call(want(units=10**18, amount=10**18), seconds=-1)
             settlement.expire("default")
@@ -139,7 +139,7 @@ def heard(signal: Any, name: str) -> Iterator[list[Any]]:
 
 
 class TestNotices:
-    def test_a_threshold_is_told_once_a_window(self, thresholds: list[int]) -> None:
+    def test_a_threshold_is_signalled_once_per_window(self, thresholds: list[int]) -> None:
         for used in (79, 1, 5):
             record(call(want(span=NOVEMBER)).entry(used))
         assert thresholds == [80]
@@ -147,11 +147,11 @@ class TestNotices:
         assert thresholds == [80, 95]
         assert Budget.objects.exclude(threshold_at=None).count() == 2
 
-    def test_not_by_what_is_only_reserved(self, thresholds: list[int]) -> None:
+    def test_reserved_units_do_not_reach_a_threshold(self, thresholds: list[int]) -> None:
         record(call(want(units=100)).entry(used=10))
         assert thresholds == []
 
-    def test_not_before_the_commit(self, thresholds: list[int]) -> None:
+    def test_a_threshold_is_signalled_after_the_commit(self, thresholds: list[int]) -> None:
         entry = call(want()).entry(used=90)
         with failing_at_its_end(), pytest.raises(writer.HookFailed):
             record(entry)
@@ -160,7 +160,7 @@ class TestNotices:
         record(entry)
         assert thresholds == [90]
 
-    def test_a_receiver_that_fails_harms_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_failing_receiver_does_not_stop_the_recorder(self, caplog: pytest.LogCaptureFixture) -> None:
         def fail(**values: Any) -> None:
             raise OSError
 
@@ -170,7 +170,7 @@ class TestNotices:
         signals.budget_threshold.disconnect(fail)
         assert standing() == Standing(90, 0)
 
-    def test_a_refusal_is_told_once_a_window_and_noted_on_the_budget(
+    def test_a_refusal_is_signalled_once_per_window_and_marked_on_the_budget(
         self, refusals: list[Any]
     ) -> None:
         for span in (NOVEMBER, DECEMBER):
@@ -180,7 +180,7 @@ class TestNotices:
             assert Budget.objects.get(starts_at=span.start).reached_at is not None
         assert [limit["starts_at"][:7] for limit in refusals] == ["2026-11", "2026-12"]
 
-    def test_reservations_go_with_their_budget(self) -> None:
+    def test_reservations_are_deleted_with_their_budget(self) -> None:
         call(want())
         Budget.objects.all().delete()
         assert not Reservation.objects.exists()

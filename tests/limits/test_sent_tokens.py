@@ -165,7 +165,7 @@ def schema() -> Any:
 
 @pytest.mark.parametrize("wire", DIALECTS)
 @pytest.mark.parametrize("way", OPTIONS)
-def test_what_options_add_counts_or_is_refused(wire: str, way: str) -> None:
+def test_what_provider_options_add_counts_or_is_refused(wire: str, way: str) -> None:
     try:
         tokens, content = sent(wire, OPTIONS[way](wire))
     except InvalidRequest as refusal:
@@ -179,7 +179,7 @@ def test_what_options_add_counts_or_is_refused(wire: str, way: str) -> None:
 
 @pytest.mark.parametrize("wire", DIALECTS)
 @pytest.mark.parametrize("way", FIELDS)
-def test_what_the_request_says_counts_where_it_is_sent(wire: str, way: str) -> None:
+def test_request_fields_count_if_they_are_sent(wire: str, way: str) -> None:
     try:
         tokens, content = sent(wire, FIELDS[way](wire))
     except InvalidRequest:
@@ -188,7 +188,7 @@ def test_what_the_request_says_counts_where_it_is_sent(wire: str, way: str) -> N
         assert is_near(tokens) if len(content) > 1_000_000 else tokens < 200
 
 
-def test_every_way_is_sent_by_some_wire() -> None:
+def test_every_field_is_sent_on_some_wire() -> None:
     def is_sent(wire: str, way: str) -> bool:
         try:
             return len(sent(wire, FIELDS[way](wire))[1]) > 1_000_000
@@ -213,7 +213,7 @@ def part(kind: str, data: str) -> Any:
 
 
 @pytest.mark.parametrize("wire", DIALECTS)
-def test_an_image_counts_a_constant_on_every_wire(wire: str) -> None:
+def test_an_image_counts_as_a_constant_on_every_wire(wire: str) -> None:
     tokens, content = sent(
         wire,
         chat(
@@ -241,7 +241,7 @@ def test_a_document_counts_by_its_size(wire: str) -> None:
 
 @pytest.mark.parametrize("wire", DIALECTS)
 @pytest.mark.parametrize("kind", ["text/plain", "application/pdf"])
-def test_a_document_of_text_counts_as_its_text_whatever_it_is_called(wire: str, kind: str) -> None:
+def test_a_text_document_counts_as_text_whatever_its_type(wire: str, kind: str) -> None:
     try:
         tokens, content = sent(
             wire,
@@ -253,7 +253,7 @@ def test_a_document_of_text_counts_as_its_text_whatever_it_is_called(wire: str, 
     assert is_near(tokens)
 
 
-def test_a_request_whose_files_are_still_to_be_fetched_counts_as_far_as_it_is_known() -> None:
+def test_a_request_with_files_to_fetch_counts_what_is_known() -> None:
     picture = {"type": "image_url", "image_url": {"url": "https://files.example/a.png"}}
     asked = chat({"role": "user", "content": [{"type": "text", "text": WORDS}, picture]})
     assert is_near(prompt_tokens(asked) - IMAGE_TOKENS)
@@ -267,7 +267,7 @@ def test_a_request_whose_files_are_still_to_be_fetched_counts_as_far_as_it_is_kn
     "words",
     ["The weather in this city is fine today, they say. " * 8, "敏捷的棕色狐狸跳过了懒狗。" * 12],
 )
-def test_the_same_conversation_counts_about_the_same_on_every_wire(wire: str, words: str) -> None:
+def test_a_conversation_counts_about_the_same_on_every_wire(wire: str, words: str) -> None:
     turns = [
         {"role": "user" if number % 2 == 0 else "assistant", "content": words}
         for number in range(9)

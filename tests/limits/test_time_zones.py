@@ -47,7 +47,7 @@ def site(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 class TestMoments:
-    def test_what_was_written_is_read(self, moment: datetime) -> None:
+    def test_a_moment_is_read_as_it_was_written(self, moment: datetime) -> None:
         identity = first_id_at(moment)
         record(UsageEntry(id=identity, created_at=moment))
         told = UsageRecord.objects.get(created_at=moment).created_at
@@ -60,7 +60,7 @@ class TestMoments:
             microsecond=moment.microsecond // 1000 * 1000
         )
 
-    def test_they_can_be_compared_by_the_database(self, moment: datetime) -> None:
+    def test_the_database_can_compare_moments(self, moment: datetime) -> None:
         record(UsageEntry(created_at=moment))
         second = timedelta(seconds=1)
         found = UsageRecord.objects.filter(
@@ -72,7 +72,7 @@ class TestMoments:
         assert not UsageRecord.objects.filter(created_at__lt=moment).exists()
 
     @pytest.mark.parametrize("window", ["hour", "day", "week", "month", "lifetime"])
-    def test_calls_of_one_window_find_one_budget(self, moment: datetime, window: str) -> None:
+    def test_calls_in_one_window_share_a_budget(self, moment: datetime, window: str) -> None:
         within = window_span(window, moment, timezone.get_default_timezone())
         for _ in range(2):
             budgets._keys.clear()
@@ -91,7 +91,7 @@ class TestMoments:
             assert within.start <= moment < within.start + timedelta(days=32)
 
 
-def test_the_moment_before_midnight_and_midnight_itself_have_budgets_of_their_own() -> None:
+def test_midnight_begins_a_new_budget() -> None:
     zone = timezone.get_default_timezone()
     midnight = datetime(2026, 12, 1, tzinfo=zone).astimezone(UTC)
     before, after = (
@@ -105,7 +105,7 @@ def test_the_moment_before_midnight_and_midnight_itself_have_budgets_of_their_ow
     assert standing(span=after) == Standing(0, 100)
 
 
-def test_reservations_expire_when_they_should() -> None:
+def test_reservations_expire_in_time() -> None:
     call(want(), seconds=-1)
     call(want(), seconds=1800)
     assert settlement.expire("default") == 1
@@ -114,7 +114,7 @@ def test_reservations_expire_when_they_should() -> None:
     assert timedelta(minutes=25) < left <= timedelta(minutes=30)
 
 
-def test_a_threshold_and_a_refusal_are_noted_as_of_now() -> None:
+def test_a_threshold_and_a_refusal_are_marked_with_the_current_time() -> None:
     begun = call(want())
     record(begun.entry(used=95))
     settlement.mark_reached("a", Budget.objects.get().starts_at, "default")
@@ -124,7 +124,7 @@ def test_a_threshold_and_a_refusal_are_noted_as_of_now() -> None:
         assert abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
 
 
-def test_the_hour_that_comes_twice_has_no_more_than_one_budget(settings: Any) -> None:
+def test_the_repeated_hour_has_one_budget(settings: Any) -> None:
     """Without USE_TZ the database cannot tell the two apart: both hours share what is allowed in
     one."""
     if settings.USE_TZ or settings.TIME_ZONE != "Europe/Berlin":

@@ -84,7 +84,7 @@ def test_the_calls_reserve_what_they_use() -> None:
     assert tokens.prompt_tokens(chat) == PROMPT_TOKENS
 
 
-def test_exactly_as_many_calls_as_the_budget_admits(sites: Sites) -> None:
+def test_a_budget_admits_exactly_its_amount(sites: Sites) -> None:
     statuses = Counter(asyncio.run(at_once(sites.processes, "up/budget", CALLS)))
     assert statuses == {200: ADMITTED, 402: CALLS - ADMITTED}
     until(lambda: recorded(sites, "up/budget") == CALLS, "the records")
@@ -93,13 +93,13 @@ def test_exactly_as_many_calls_as_the_budget_admits(sites: Sites) -> None:
 
 
 @pytest.mark.parametrize("model", ["up/rate", "up/tokens"])
-def test_exactly_as_many_calls_as_the_rate_admits(sites: Sites, model: str) -> None:
+def test_a_rate_admits_exactly_its_amount(sites: Sites, model: str) -> None:
     away_from_the_end_of("minute")
     statuses = Counter(asyncio.run(at_once(sites.processes, model, CALLS)))
     assert statuses == {200: ADMITTED, 429: CALLS - ADMITTED}
 
 
-def test_exactly_as_many_calls_at_a_time_as_there_are_slots(
+def test_as_many_calls_run_as_there_are_slots(
     sites: Sites, upstream: Upstream
 ) -> None:
     for _ in range(2):
@@ -122,7 +122,7 @@ async def in_their_slots(running: Sites, upstream: Upstream) -> Counter[int]:
 
 
 @pytest.mark.slow
-def test_the_same_with_a_process_killed_half_way(tmp_path: Path, upstream: Upstream) -> None:
+def test_limits_are_exact_when_a_process_is_killed(tmp_path: Path, upstream: Upstream) -> None:
     settings = native_api(
         upstream,
         [BUDGET, SLOTS, RATE],
