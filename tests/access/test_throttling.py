@@ -1,5 +1,4 @@
-"""How many requests are let in: exactly as many as the rate says, whoever asks and however many ask
-at once."""
+"""Rates admit exactly their number of requests, however many arrive at once."""
 
 from __future__ import annotations
 
@@ -43,8 +42,8 @@ def key(number: int = 1, rate: str = "") -> ApiKey:
     return ApiKey(pk=number, name="k", prefix=f"nk_{number:08}", throttle_rate=rate)
 
 
-def allowed(asked: Any) -> bool:
-    return CallerThrottle().allow_request(asked, None)
+def allowed(django_request: Any) -> bool:
+    return CallerThrottle().allow_request(django_request, None)
 
 
 def rates(**wanted: Any) -> Any:
@@ -53,7 +52,7 @@ def rates(**wanted: Any) -> Any:
 
 @pytest.fixture
 def redis_prefix() -> Iterator[str]:
-    """Django's cache in Redis, under a prefix of its own that is emptied afterwards."""
+    """Django's cache in Redis, with its own prefix whose keys are deleted afterwards."""
     client = redis.Redis.from_url(REDIS)
     try:
         client.ping()
@@ -68,7 +67,7 @@ def redis_prefix() -> Iterator[str]:
     client.close()
 
 
-# --- exactly as many ------------------------------------------------------------------------------
+# --- exact counts --------------------------------------------------------------------------
 
 
 def test_200_concurrent_threads_are_counted_exactly_in_memory() -> None:
@@ -140,7 +139,7 @@ class ForgetfulCache(LocMemCache):
         return added
 
 
-# --- who is counted, and how ----------------------------------------------------------------------
+# --- callers and rates ---------------------------------------------------------------------
 
 
 def test_each_key_user_and_address_has_its_own_window() -> None:
@@ -153,8 +152,8 @@ def test_each_key_user_and_address_has_its_own_window() -> None:
             request(REMOTE_ADDR="192.0.2.1"),
             request(REMOTE_ADDR="192.0.2.2"),
         ]
-        assert [allowed(asked) for asked in one_of_each] == [True] * 6
-        assert [allowed(asked) for asked in one_of_each] == [False] * 6
+        assert [allowed(django_request) for django_request in one_of_each] == [True] * 6
+        assert [allowed(django_request) for django_request in one_of_each] == [False] * 6
 
 
 def test_a_keys_rate_overrides_the_sites() -> None:
@@ -199,19 +198,19 @@ def test_ratelimit_enable_turns_counting_off_without_a_warning(
     assert not caplog.records
 
 
-# --- what the caller is told ----------------------------------------------------------------------
+# --- waiting and headers -------------------------------------------------------------------
 
 
 def test_a_request_is_admitted_after_the_wait() -> None:
-    asked = request(key(rate="1/2s"))
-    while allowed(asked):  # two windows may be touched before the first refusal
+    django_request = request(key(rate="1/2s"))
+    while allowed(django_request):  # the first refusal may come in the next window
         pass
     throttle = CallerThrottle()
-    throttle.allow_request(asked, None)
+    throttle.allow_request(django_request, None)
     wait = throttle.wait()
     assert wait in (1, 2)
     time.sleep(wait)
-    assert allowed(asked)
+    assert allowed(django_request)
 
 
 def test_the_wait_is_never_zero() -> None:
@@ -240,11 +239,11 @@ def test_durations_are_formatted_as_by_openai(seconds: int, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-# --- failed authentication ------------------------------------------------------------------------
+# --- failed authentication -----------------------------------------------------------------
 
 
-def refused(asked: Any) -> int | None:
-    return FailedAuthThrottle().count_failure(asked)
+def refused(django_request: Any) -> int | None:
+    return FailedAuthThrottle().count_failure(django_request)
 
 
 def test_an_address_may_fail_as_often_as_the_rate_says() -> None:
@@ -276,12 +275,12 @@ def test_the_address_is_read_as_django_ratelimit_is_configured() -> None:
 def test_requests_without_an_address_are_counted_together(
     remove: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = request()
-    remove(asked.META)
+    django_request = request()
+    remove(django_request.META)
     with rates(failed_auth="1/d", caller="1/d"):
-        assert refused(asked) is None
-        assert refused(asked) is not None
-        assert [allowed(asked), allowed(asked)] == [True, False]
+        assert refused(django_request) is None
+        assert refused(django_request) is not None
+        assert [allowed(django_request), allowed(django_request)] == [True, False]
     assert not caplog.records
 
 
@@ -293,7 +292,7 @@ def test_failures_are_counted_on_an_event_loop() -> None:
         assert [answer is None for answer in asyncio.run(twice())] == [True, False]
 
 
-# --- the cache away -------------------------------------------------------------------------------
+# --- the cache is down ---------------------------------------------------------------------
 
 
 def closed_port() -> int:
@@ -329,7 +328,7 @@ def test_a_cache_that_returns_no_count_counts_as_down(
 
 
 class SilentCache(LocMemCache):
-    """Swallows its errors, as some backends are configured to do."""
+    """Hides its errors, as some backends can be configured to do."""
 
     def add(self, *args: Any, **options: Any) -> Any:
         return None
@@ -364,10 +363,10 @@ def test_a_hanging_cache_delays_one_request_briefly(
 def test_a_cache_that_recovers_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.0)
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
-    asked = request(key(rate="1/d"))
+    django_request = request(key(rate="1/d"))
     with override_settings(CACHES=dead):
-        assert allowed(asked)
-    assert [allowed(asked), allowed(asked)] == [True, False]
+        assert allowed(django_request)
+    assert [allowed(django_request), allowed(django_request)] == [True, False]
 
 
 def test_counting_in_memory_needs_no_thread() -> None:

@@ -1,4 +1,4 @@
-"""Calls over HTTP to a site with limits, and what its database says of them."""
+"""HTTP calls to a site with limits, and queries of its database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def limit(
 
 
 @contextmanager
-def one_site(
+def single_site(
     tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any], **environment: str
 ) -> Iterator[Site]:
     """One process with SQLite."""
@@ -50,7 +50,7 @@ def one_site(
         try:
             yield site
         finally:
-            dismiss_operator(site)
+            stop_operator(site)
 
 
 def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
@@ -62,9 +62,8 @@ def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
 
 
 @contextmanager
-def begun(site: Site, model: str, upstream: Upstream, status: int = 200) -> Iterator[None]:
-    """A call in a thread of its own that the provider has got; it is over at the end of the
-    block."""
+def running_call(site: Site, model: str, upstream: Upstream, status: int = 200) -> Iterator[None]:
+    """A call that has reached the provider, in its own thread. It has ended after the block."""
     with ThreadPoolExecutor(1) as threads:
         calling = threads.submit(call, site, model)
         until(lambda: upstream.talking(model.partition("/")[2]), "the call to begin")
@@ -81,8 +80,8 @@ def get(site: Site, path: str, key: str = "") -> httpx.Response:
     )
 
 
-def limits_of(site: Site, model: str, key: str = "") -> list[dict[str, Any]]:
-    """What v1/usage says of the limits on `model`."""
+def get_limits(site: Site, model: str, key: str = "") -> list[dict[str, Any]]:
+    """The limits on `model` in `GET v1/usage`."""
     return [limit for limit in get(site, "usage", key).json()["limits"] if limit["models"] == model]
 
 
@@ -91,8 +90,8 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
     return error
 
 
-def standing_in(answer: httpx.Response, kind: str) -> tuple[str | None, str | None]:
-    """The limit and what remains, of `requests` or `tokens`."""
+def limit_and_remaining(answer: httpx.Response, kind: str) -> tuple[str | None, str | None]:
+    """The headers for the limit and what remains, of `requests` or `tokens`."""
     return answer.headers.get(f"x-ratelimit-limit-{kind}"), answer.headers.get(
         f"x-ratelimit-remaining-{kind}"
     )
@@ -110,8 +109,8 @@ def units(cost: Decimal) -> int:
     return int(cost * 10**12)
 
 
-def away_from_the_end_of(window: str, seconds: float = 10.0) -> None:
-    """So that the window does not change in the middle of a test."""
+def avoid_end_of_window(window: str, seconds: float = 10.0) -> None:
+    """Wait if the window would end during the test."""
     length = SECONDS.get(window, 86400)
     left = length - time.time() % length
     if left < min(seconds, length * 0.7):
@@ -123,19 +122,18 @@ import contextlib, io, json, sys
 import django
 django.setup()
 for line in sys.stdin:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         exec(json.loads(line), {})
-    print(json.dumps(said.getvalue().strip()), flush=True)
+    print(json.dumps(output.getvalue().strip()), flush=True)
 """
-"""A process that runs what it is told, as `manage.py shell` does for operators, without starting
-anew each time."""
+"""A process that runs the code it reads, like `manage.py shell`, but starts only once."""
 
 _operators: dict[str, subprocess.Popen[str]] = {}
 
 
-def shell(site: Site, code: str) -> str:
-    """Run Python in the site, in a process beside the server's; what it printed."""
+def run_in_site(site: Site, code: str) -> str:
+    """Run Python in the site, in a process of its own, and return what it printed."""
     operator = _operators.get(site.url)
     if operator is None:
         command = [sys.executable, "-c", OPERATOR]
@@ -155,21 +153,24 @@ def shell(site: Site, code: str) -> str:
     return str(json.loads(operator.stdout.readline()))
 
 
-def dismiss_operator(site: Site) -> None:
+def stop_operator(site: Site) -> None:
     operator = _operators.pop(site.url, None)
     if operator is not None:
         operator.communicate()
 
 
 def create_key(site: Site, owner: str, name: str, **values: Any) -> str:
-    return shell(
+    return run_in_site(
         site,
         "from django.contrib.auth.models import User; from native_api.access import keys; "
-        f"print(str(keys.create_key(User.objects.get(username={owner!r}), {name!r}, **{values!r})[1]))",
+        f"owner = User.objects.get(username={owner!r}); "
+        f"print(str(keys.create_key(owner, {name!r}, **{values!r})[1]))",
     )
 
 
 def user_with_key(site: Site, name: str) -> str:
-    """A new user that is no superuser. Returns the key."""
-    shell(site, f"from django.contrib.auth.models import User; User.objects.create_user({name!r})")
+    """Create a user who is not a superuser. Returns the key."""
+    run_in_site(
+        site, f"from django.contrib.auth.models import User; User.objects.create_user({name!r})"
+    )
     return create_key(site, name, f"of {name}")

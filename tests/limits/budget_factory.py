@@ -1,5 +1,4 @@
-"""What tests of budgets share: limits, calls that reserve and are recorded, and how budgets
-stand."""
+"""Budget requests, calls that reserve and are recorded, and the state of budgets."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ NOVEMBER = WindowSpan(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, t
 DECEMBER = WindowSpan(datetime(2026, 12, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
 
 
-def want(
+def budget_request(
     counter: str = "a",
     units: int = 10,
     amount: int = 100,
@@ -36,51 +35,50 @@ def want(
 
 
 class Call(NamedTuple):
-    """One that has reserved `units` of the budgets with these keys."""
+    """A call that has reserved units of the budgets with these keys."""
 
     id: UUID
     keys: list[int]
 
     def entry(self, used: int = 0, **values: Any) -> UsageEntry:
-        """Its record, which uses so much of each."""
+        """Its record, which used this much of each budget."""
         return UsageEntry(
             **{"id": self.id, "claims": {str(key): used for key in self.keys}, **values}
         )
 
 
-def call(*wants: BudgetRequest, seconds: float = 600.0) -> Call:
-    """Reserve. With negative `seconds` it is one that can run no more."""
+def call(*requests: BudgetRequest, seconds: float = 600.0) -> Call:
+    """Reserve. With negative `seconds` the reservation has expired already."""
     record_id = new_id()
-    reserved = budgets.reserve(record_id, wants, datetime.now(UTC) + timedelta(seconds=seconds))
+    reserved = budgets.reserve(record_id, requests, datetime.now(UTC) + timedelta(seconds=seconds))
     return Call(record_id, list(reserved))
 
 
-def record(*entries: UsageEntry, may_be_written: bool = False) -> None:
-    """What the recorder does with them."""
+def write_records(*entries: UsageEntry, may_be_written: bool = False) -> None:
+    """Write records as the recorder does."""
     assert writer.write(entries, "default", may_be_written=may_be_written) == []
 
 
-class Standing(NamedTuple):
+class BudgetState(NamedTuple):
     used: int
     reserved: int
     lost: int = 0
 
 
-def standing(counter: str = "a", span: WindowSpan = LIFETIME) -> Standing:
-    return Standing(
+def budget_state(counter: str = "a", span: WindowSpan = LIFETIME) -> BudgetState:
+    return BudgetState(
         *Budget.objects.values_list("used", "reserved", "lost").get(
             counter=counter, starts_at=span.start
         )
     )
 
 
-def held() -> int:
-    """Reservations that there are."""
+def reservation_count() -> int:
     return Reservation.objects.count()
 
 
-class failing_at_its_end:
-    """The transaction of a batch fails when all hooks have run."""
+class failing_commit:
+    """The transaction of a batch fails after all hooks have run."""
 
     def _hook(self, entries: Sequence[UsageEntry], alias: str) -> None:
         raise OSError

@@ -17,7 +17,7 @@ import pytest
 import redis
 from django.test import override_settings
 
-from native_api.limits import budgets, reservations, rules, settlement, signals
+from native_api.limits import budgets, estimates, reservations, rules, settlement, signals
 from native_api.limits.counters import client, memory_store
 from tests.scripted_provider import Exchange, Gate, Script, Upstream, running_upstream
 from tests.servers import Site, environment_for, populate, running_site, until
@@ -26,13 +26,13 @@ from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401
 REDIS = "redis://127.0.0.1:6379/9"
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 3}
 PROMPT_TOKENS = 9
-"""What the gateway takes CHAT for, and the scripted provider tells: so what is reserved is what is
-used."""
+"""What the gateway estimates for CHAT and the scripted provider reports: so calls use what they
+reserve."""
 
 
 @pytest.fixture
 def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It remembers nothing, and has just looked for what has expired."""
+    """Nothing is cached, and the process has just searched for expired reservations."""
     budgets._keys.clear()
     signals._reached.clear()
     monkeypatch.setattr(settlement, "_next_expiry", float("inf"))
@@ -40,7 +40,7 @@ def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_reservations() -> Iterator[None]:
-    """Nothing is held before and after the test, and nothing of other tests is remembered."""
+    """Nothing is held before and after the test, and nothing of other tests is cached."""
     forget_reservations()
     reservations._database_threads.cache_clear()
     yield
@@ -54,6 +54,14 @@ def forget_reservations() -> None:
     memory_store.reset()
     client._backoff.reset()
     budgets._keys.clear()
+
+
+@pytest.fixture
+def nothing_learned() -> Iterator[None]:
+    """No target has answered in this process."""
+    estimates._mean_output_tokens.clear()
+    yield
+    estimates._mean_output_tokens.clear()
 
 
 @pytest.fixture
@@ -107,8 +115,8 @@ class Sites:
 
 
 @contextlib.contextmanager
-def on_postgres(tmp_path: Path, settings: dict[str, Any], count: int = 4) -> Iterator[Sites]:
-    """Processes that share PostgreSQL and Redis. Skips where there is none."""
+def postgres_sites(tmp_path: Path, settings: dict[str, Any], count: int = 4) -> Iterator[Sites]:
+    """Processes that share PostgreSQL and Redis. Skips the test if there is none."""
     name, prefix = f"native_limits_{secrets.token_hex(4)}", f"limits-{secrets.token_hex(4)}"
     try:
         ask_postgres(POSTGRES, f"CREATE DATABASE {name}")
@@ -132,15 +140,15 @@ def on_postgres(tmp_path: Path, settings: dict[str, Any], count: int = 4) -> Ite
 
 
 @contextlib.contextmanager
-def on_sqlite(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Sites]:
-    """One process with SQLite, which counts in its memory."""
+def sqlite_site(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Sites]:
+    """One process with SQLite that counts in its memory."""
     key = populate(environment_for(tmp_path, {}))
     with running_site("uvicorn", tmp_path, tmp_path, key, settings) as site:
         yield Sites([site], "sqlite")
 
 
-async def tells_what_was_used(exchange: Exchange) -> None:
-    """An answer whose usage is what the gateway reserved for CHAT."""
+async def answer_with_usage(exchange: Exchange) -> None:
+    """Answer with the usage that the gateway reserves for CHAT."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "Hello there"},
@@ -163,18 +171,18 @@ async def tells_what_was_used(exchange: Exchange) -> None:
     )
 
 
-def held_by(gate: Gate) -> Script:
-    """The same, once the test opens the gate."""
+def answer_after(gate: Gate) -> Script:
+    """Answer with usage once the test opens the gate."""
 
     async def script(exchange: Exchange) -> None:
         await gate(exchange)
-        await tells_what_was_used(exchange)
+        await answer_with_usage(exchange)
 
     return script
 
 
 async def post(client: httpx.AsyncClient, site: Site, model: str, **more: Any) -> int:
-    """The status; 0 where the process is gone."""
+    """Return the status; 0 if the process has died."""
     try:
         answer = await client.post(
             f"{site.url}/v1/chat/completions",
@@ -186,8 +194,8 @@ async def post(client: httpx.AsyncClient, site: Site, model: str, **more: Any) -
     return answer.status_code
 
 
-async def at_once(sites: list[Site], model: str, count: int, **more: Any) -> list[int]:
-    """The statuses of so many calls at the same time, dealt out to the processes."""
+async def call_concurrently(sites: list[Site], model: str, count: int, **more: Any) -> list[int]:
+    """Return the statuses of concurrent calls, spread over the processes."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as client:
         return list(

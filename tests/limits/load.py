@@ -1,10 +1,10 @@
-"""A process that reserves several budgets at a time, in several threads, adds to that, and settles,
-gives back or leaves them, as chance will have it.
+"""A process that, in several threads and at random, reserves in several budgets at once, extends
+its reservations, and settles, releases or abandons them.
 
     python -m tests.limits.load SEED CALLS
 
-Its last line tells what it used of each budget. It ends with an error where the database gave up on
-anything.
+Its last line is a JSON object of what it used of each budget. It ends with an error if the database
+gave up on anything.
 """
 
 from __future__ import annotations
@@ -25,67 +25,69 @@ from django.db import DatabaseError, connections  # noqa: E402
 
 from native_api.limits import budgets, settlement  # noqa: E402
 from native_api.models import Reservation  # noqa: E402
-from tests.limits.budget_factory import Call, call, record, want  # noqa: E402
+from tests.limits.budget_factory import Call, budget_request, call, write_records  # noqa: E402
 
 BUDGETS, AMOUNT = "abcdef", 4000
 THREADS = 3
 
 
-def storm(chance: random.Random, calls: int) -> Counter[str]:
+def make_calls(chance: random.Random, calls: int) -> Counter[str]:
     used: Counter[str] = Counter()
-    begun: list[tuple[Call, list[str], int]] = []
+    running: list[tuple[Call, list[str], int]] = []
     for number in range(calls):
         counters = chance.sample(BUDGETS, chance.randint(1, 4))
         units = chance.randint(1, 300)
         try:
             lasting = chance.random() < 0.75
-            made = call(
-                *(want(counter, units, AMOUNT) for counter in counters),
+            existing = call(
+                *(budget_request(counter, units, AMOUNT) for counter in counters),
                 seconds=600 if lasting else -1,
             )
             if chance.random() < 0.5:
-                top_up(made, {counter: units + chance.randint(0, 300) for counter in counters})
+                top_up(existing, {counter: units + chance.randint(0, 300) for counter in counters})
         except budgets.BudgetExhausted:
             continue
         finally:
             if number % 4 == 3:
-                used += settled(begun, chance)
-                begun = []
-        begun.append((made, counters, units if lasting else 0))
-    used += settled(begun, chance)
+                used += end_calls(running, chance)
+                running = []
+        running.append((existing, counters, units if lasting else 0))
+    used += end_calls(running, chance)
     connections.close_all()
     return used
 
 
-def top_up(made: Call, units: dict[str, int]) -> None:
-    """Another attempt needs more of all its budgets. There may be no room for that, or the call may
-    be given up for dead."""
-    held = dict(Reservation.objects.filter(record_id=made.id).values_list("budget_id", "amount"))
+def top_up(existing: Call, units: dict[str, int]) -> None:
+    """Reserve more of all budgets for another attempt. They may be exhausted, or the reservation
+    expired."""
+    reserved = dict(
+        Reservation.objects.filter(record_id=existing.id).values_list("budget_id", "amount")
+    )
     with suppress(budgets.BudgetExhausted, DatabaseError):
-        wants = [want(counter, total, AMOUNT) for counter, total in units.items()]
+        requests = [budget_request(counter, total, AMOUNT) for counter, total in units.items()]
         budgets.reserve(
-            made.id,
-            wants,
+            existing.id,
+            requests,
             datetime.now(UTC) + timedelta(seconds=600),
-            held or dict.fromkeys(made.keys, 0),
+            reserved or dict.fromkeys(existing.keys, 0),
         )
 
 
-def settled(begun: list[tuple[Call, list[str], int]], chance: random.Random) -> Counter[str]:
-    """End these calls: most with a record, some given back, some never. Those of no units had
-    nothing held for them for long."""
+def end_calls(running: list[tuple[Call, list[str], int]], chance: random.Random) -> Counter[str]:
+    """End these calls: most with a record, some released, some never. Those with zero units have
+    expired already. Returns what was used."""
     used: Counter[str] = Counter()
     entries = []
-    for made, counters, units in begun:
+    for existing, counters, units in running:
         end = chance.random()
         if end < 0.6 and units:
             part = chance.randint(0, units // 10)
-            entries.append(made.entry(part))
+            entries.append(existing.entry(part))
             used.update(dict.fromkeys(counters, part))
         elif end < 0.9:
-            settlement.release(made.id)
+            settlement.release(existing.id)
     if entries:
-        record(*entries)
+        write_records(*entries)
     if chance.random() < 0.3:
         settlement.expire("default")
     return used
@@ -96,7 +98,7 @@ def main() -> None:
     with ThreadPoolExecutor(THREADS) as threads:
         used = sum(
             threads.map(
-                lambda number: storm(random.Random(seed * 100 + number), calls), range(THREADS)
+                lambda number: make_calls(random.Random(seed * 100 + number), calls), range(THREADS)
             ),
             Counter[str](),
         )

@@ -1,8 +1,7 @@
-"""An app of a site's own that hears the gateway's signals and writes down what it heard, a JSON
-object a line, into the file HEARD.
+"""An app of the site that records the gateway's signals in the file HEARD, a JSON object per line.
 
-Its receivers misbehave as some sites' do: one raises every time, and one blocks for as long as the
-file HEARD.block is there.
+Its receivers misbehave like those of some sites: one raises every time, and one blocks while the
+file HEARD.block exists.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 from django.apps import AppConfig
 
 
-class Listening(AppConfig):
+class SignalRecorder(AppConfig):
     name = "tests.limits"
     label = "listening"
 
@@ -25,29 +24,29 @@ class Listening(AppConfig):
 
         for name in ("limit_reached", "budget_threshold", "usage_recorded", "key_used_first_time"):
             signal = getattr(signals, name)
-            signal.connect(raises, weak=False)
-            signal.connect(Hears(name), weak=False)
-            signal.connect(blocks, weak=False)
+            signal.connect(fail, weak=False)
+            signal.connect(Receiver(name), weak=False)
+            signal.connect(block_while_asked, weak=False)
 
 
-class Hears:
+class Receiver:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __call__(self, sender: Any, **told: Any) -> None:
-        told.pop("signal")
+    def __call__(self, sender: Any, **values: Any) -> None:
+        values.pop("signal")
         line = {
             "signal": self.name,
             "sender": sender.__name__,
             "process": os.getpid(),
-            **{key: shown(value) for key, value in told.items()},
+            **{key: describe(value) for key, value in values.items()},
         }
         with Path(os.environ["HEARD"]).open("a") as file:
             file.write(json.dumps(line) + "\n")
 
 
-def shown(value: Any) -> Any:
-    """What a row or an entry says, as far as tests ask for it."""
+def describe(value: Any) -> Any:
+    """The attributes of a row or an entry that tests look at."""
     if isinstance(value, str | int | dict):
         return value
     return {
@@ -57,11 +56,11 @@ def shown(value: Any) -> Any:
     }
 
 
-def raises(sender: Any, **told: Any) -> None:
+def fail(sender: Any, **values: Any) -> None:
     raise RuntimeError("a receiver with a bug")
 
 
-def blocks(sender: Any, **told: Any) -> None:
+def block_while_asked(sender: Any, **values: Any) -> None:
     deadline = time.monotonic() + 30
     while Path(os.environ["HEARD"] + ".block").exists() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The stores of counters as each kind of cache has them, and questions to them."""
+"""The counter store of each kind of cache, and values to call it with."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from native_api.limits.counters import GenericStore, Increment, Slot, generic, m
 
 REDIS = "redis://127.0.0.1:6379/9"
 BACKENDS = "django.core.cache.backends"
-ALL = ["memory", "redis", "locmem", "file"]
-EXACT = ["memory", "redis", "locmem"]
-"""Those that add in one step. `manage.py check` warns of the others (W002)."""
+ALL_STORES = ["memory", "redis", "locmem", "file"]
+EXACT_STORES = ["memory", "redis", "locmem"]
+"""Those that add atomically. `manage.py check` warns of the others (W002)."""
 
 IN_MEMORY = import_module("native_api.limits.counters.memory")
-"""The module; the package's `memory` is the site's store."""
+"""The module."""
 
-SHARED = ["redis", "locmem", "file"]
+SHARED_STORES = ["redis", "locmem", "file"]
 
 
 @dataclass
 class Kind:
-    """A store of which each thread opens its own, as threads of a site do."""
+    """A kind of store. Each thread opens its own, as the threads of a site do."""
 
     name: str
     flush: Callable[[], None]
 
     def open(self) -> counters.CounterStore:
-        # Sites with this cache count in memory; here it stands for any cache that counts in one
-        # step.
+        # A site with this cache would count in memory. Here it stands for any cache that counts
+        # atomically.
         return GenericStore(caches["default"]) if self.name == "locmem" else counters.store()
 
 
-def settings_of(name: str, path: Path) -> dict[str, Any]:
+def make_cache_settings(name: str, path: Path) -> dict[str, Any]:
     unique = f"counters-{secrets.token_hex(4)}"
     return {
         "memory": {"BACKEND": f"{BACKENDS}.locmem.LocMemCache"},
@@ -65,25 +65,25 @@ def keys_in_redis(prefix: str) -> list[Any]:
         return list(client.scan_iter(f"{prefix}:*", 1000))
 
 
-def forget_in_redis(prefix: str) -> None:
-    """As a flush does, but others use this Redis too."""
+def delete_from_redis(prefix: str) -> None:
+    """Flush only our keys: others use this Redis too."""
     with redis.Redis.from_url(REDIS) as client:
         for key in keys_in_redis(prefix):
             client.delete(key)
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=ALL_STORES)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    told = settings_of(request.param, tmp_path)
+    cache_settings = make_cache_settings(request.param, tmp_path)
     if request.param == "redis":
         try:
-            forget_in_redis(told["KEY_PREFIX"])
+            delete_from_redis(cache_settings["KEY_PREFIX"])
         except redis.ConnectionError:
             pytest.skip("Needs Redis on port 6379.")
     memory_store.reset()
-    with override_settings(CACHES={"default": told}):
+    with override_settings(CACHES={"default": cache_settings}):
         flush = (
-            (lambda: forget_in_redis(told["KEY_PREFIX"]))
+            (lambda: delete_from_redis(cache_settings["KEY_PREFIX"]))
             if request.param == "redis"
             else caches["default"].clear
         )
@@ -98,16 +98,18 @@ def store(kind: Kind) -> counters.CounterStore:
     return kind.open()
 
 
-def count(wanted: int = 1, most: int = 10, key: str = "count", seconds: float = 60.0) -> Increment:
-    return Increment(key, most, wanted, seconds)
+def increment(
+    units: int = 1, maximum: int = 10, key: str = "count", seconds: float = 60.0
+) -> Increment:
+    return Increment(key, maximum, units, seconds)
 
 
-SLOT, OTHER = Slot("slots", 1), Slot("others", 3)
+SLOT, OTHER_SLOT = Slot("slots", 1), Slot("others", 3)
 
 
-def held(store: counters.CounterStore, *keys: str) -> list[int]:
+def counts(store: counters.CounterStore, *keys: str) -> list[int]:
     return list(store.levels(keys or ("count",), []).counts)
 
 
-def running(store: counters.CounterStore, *slots: Slot) -> list[int]:
+def running_slots(store: counters.CounterStore, *slots: Slot) -> list[int]:
     return list(store.levels([], slots or (SLOT,)).slots)

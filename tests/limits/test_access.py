@@ -1,5 +1,5 @@
-"""Which models a caller may use: rows, permissions and the default, alike for the list, the single
-model and the call."""
+"""Which models a caller may use, by rows, permissions and the default. The list, the single model
+and the call agree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.limits.api_client import call, create_key, error_of, get, one_site, shell, user_with_key
+from tests.limits.api_client import (
+    call,
+    create_key,
+    error_of,
+    get,
+    run_in_site,
+    single_site,
+    user_with_key,
+)
 from tests.limits.conftest import native_api
 from tests.scripted_provider import Upstream, says
 from tests.servers import Site, until
@@ -23,7 +31,10 @@ MODELS: dict[str, Any] = {
     for name in NAMES
 }
 DIRECT = ("up/alpha", "up/other")
-IMPORTS = "from django.contrib.auth.models import User, Group, Permission; from native_api.models import ModelAccess; "
+IMPORTS = (
+    "from django.contrib.auth.models import User, Group, Permission; "
+    "from native_api.models import ModelAccess; "
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +43,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
     settings = native_api(
         upstream, [], MODELS=MODELS, ATTEMPTS=attempts, DEFAULT_MODEL_ACCESS=["alpha", "up/alpha"]
     )
-    with one_site(tmp_path_factory, settings) as running:
+    with single_site(tmp_path_factory, settings) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def keys(site: Site) -> dict[str, str]:
-    """A key of each kind of caller, made at once."""
-    shell(site, IMPORTS + MAKE)
+    """A key of each kind of caller."""
+    run_in_site(site, IMPORTS + MAKE)
     made = {name: create_key(site, name, f"of {name}") for name in GRANTED if name != "narrowed"}
     narrowed = create_key(site, "grouped", "narrowed", allowed_models=["gamma", "alpha"])
     return {**made, "narrowed": narrowed, "superuser": site.key}
@@ -55,7 +66,7 @@ GRANTED: dict[str, set[str]] = {
     "permitted_by_group": {*NAMES, *DIRECT},
     "narrowed": {"gamma"},
 }
-"""What each may use. `narrowed` is a key of `grouped` for gamma and alpha."""
+"""The models that each may use. `narrowed` is a key of `grouped` for gamma and alpha."""
 
 MAKE = """
 users = {name: User.objects.create_user(name) for name in
@@ -100,9 +111,7 @@ def test_the_list_the_single_model_and_the_call_agree(
             assert error_of(answered)["code"] == "model_not_allowed"
 
 
-def test_a_forbidden_model_looks_like_an_unknown_one(
-    site: Site, keys: dict[str, str]
-) -> None:
+def test_a_forbidden_model_looks_like_an_unknown_one(site: Site, keys: dict[str, str]) -> None:
     def shape(name: str) -> tuple[Any, ...]:
         answers = get(site, f"models/{name}", keys["rowed"]), call(site, name, keys["rowed"])
         return tuple((answer.status_code, answer.text.replace(name, "MODEL")) for answer in answers)
@@ -146,11 +155,11 @@ def by_tier(site: Site, key: str, tier: str) -> int:
 
 @pytest.mark.slow
 def test_a_change_takes_effect_within_five_seconds(site: Site) -> None:
-    key = user_with_key(site, "changing")
+    key, user = user_with_key(site, "changing"), "User.objects.get(username='changing')"
     assert listed(site, key) == {"alpha"}
     for code, expected in (
         (
-            "ModelAccess.objects.create(user=User.objects.get(username='changing'), patterns=['beta'])",
+            f"ModelAccess.objects.create(user={user}, patterns=['beta'])",
             {"beta"},
         ),
         (
@@ -158,13 +167,13 @@ def test_a_change_takes_effect_within_five_seconds(site: Site) -> None:
             {"gamma"},
         ),
         (
-            "User.objects.get(username='changing').groups.add(Group.objects.get(name='all models'))",
+            f"{user}.groups.add(Group.objects.get(name='all models'))",
             set(NAMES),
         ),
         ("Group.objects.get(name='all models').permissions.clear()", {"gamma"}),
         ("ModelAccess.objects.filter(user__username='changing').delete()", {"alpha"}),
     ):
-        shell(site, IMPORTS + code)
+        run_in_site(site, IMPORTS + code)
         changed = time.monotonic()
         until(lambda wanted=expected: listed(site, key) == wanted, code)
         assert time.monotonic() - changed < 5
@@ -175,13 +184,13 @@ def test_a_change_takes_effect_within_five_seconds(site: Site) -> None:
 def test_the_first_row_of_a_site_takes_effect_within_five_seconds(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:
-    with one_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:
+    with single_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:
         key = user_with_key(running, "bob")
         assert listed(running, key) == set(NAMES)
-        shell(
+        run_in_site(
             running,
-            IMPORTS
-            + "ModelAccess.objects.create(user=User.objects.get(username='bob'), patterns=['beta'])",
+            IMPORTS + "user = User.objects.get(username='bob'); "
+            "ModelAccess.objects.create(user=user, patterns=['beta'])",
         )
         changed = time.monotonic()
         until(lambda: call(running, "alpha", key).status_code == 403, "the row")

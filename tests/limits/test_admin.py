@@ -1,5 +1,4 @@
-"""Limits, model access and budgets in the admin: what operators may write there, and what they
-see."""
+"""Limits, model access and budgets in the admin."""
 
 from __future__ import annotations
 
@@ -55,12 +54,12 @@ def body(page: Client, model: str, query: str = "") -> str:
 
 
 def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
-    """What the form says of these fields; nothing where it was saved."""
+    """The form's errors for these fields; none if it was saved."""
     answer = page.post(address(model, "add"), fields)
     return {} if answer.status_code == 302 else dict(answer.context["adminform"].form.errors)
 
 
-# --- limits ---------------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ def test_a_limit_is_edited_and_deleted(page: Client) -> None:
     assert not Limit.objects.exists()
 
 
-# --- budgets --------------------------------------------------------------------------------------
+# --- budgets -------------------------------------------------------------------------------
 
 
 def budget(**more: Any) -> Budget:
@@ -168,7 +167,7 @@ def budget(**more: Any) -> Budget:
 
 
 def cells(text: str, name: str) -> list[str]:
-    """The column of the list."""
+    """The cells of a column of the list."""
     return [
         re.sub("<[^>]*>", "", cell).strip()
         for cell in re.findall(rf'<t[dh] class="field-{name}[^"]*">(.*?)</t[dh]>', text)
@@ -230,7 +229,7 @@ def test_budgets_are_read_only(page: Client) -> None:
     assert row.used == 3
 
 
-# --- model access ---------------------------------------------------------------------------------
+# --- model access --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,7 +259,7 @@ def test_access_needs_either_a_group_or_a_user(
     assert not ModelAccess.objects.exists()
 
 
-# --- who, and what is shown -----------------------------------------------------------------------
+# --- who, and what is shown ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", LISTS)
@@ -273,7 +272,9 @@ def test_staff_without_permission_sees_nothing(client: Client, db: None, model: 
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_staff_with_view_permission_cannot_change_anything(client: Client, db: None, model: str) -> None:
+def test_staff_with_view_permission_cannot_change_anything(
+    client: Client, db: None, model: str
+) -> None:
     staff = get_user_model().objects.create_user("staff", is_staff=True)
     staff.user_permissions.add(Permission.objects.get(codename=f"view_{model}"))
     client.force_login(staff)

@@ -1,5 +1,4 @@
-"""Calls whose budgets are in a database that hangs, is restarted or is gone: nothing is spent
-without one, nothing stays reserved."""
+"""Calls whose database hangs, restarts or fails: nothing is spent, and nothing stays reserved."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from native_api.routing.route import make_route
 from native_api.types import Caller, Provider, Target
 from native_api.upstream.prepared_request import prepare
 from native_api.usage.entry import UsageEntry
-from tests.limits.budget_factory import failing_at_its_end, record
+from tests.limits.budget_factory import failing_commit, write_records
 from tests.servers import until
 
 pytestmark = [
@@ -32,12 +31,12 @@ pytestmark = [
 CHAT: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1000}
 PRICE: Any = {"INPUT": Decimal(0), "OUTPUT": Decimal(1)}
 RESERVED = 10**9
-"""Units: 1000 tokens at a dollar a million."""
+"""Units: 1000 tokens at a dollar per million."""
 
 
 @pytest.fixture
 def limits(settings: Any) -> Iterator[None]:
-    """Three calls a month."""
+    """Three calls per month."""
     limit = {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": "0.003", "WINDOW": "month"}
     settings.NATIVE_API = {**settings.NATIVE_API, "LIMITS": [limit]}
     rules.forget()
@@ -48,19 +47,19 @@ def limits(settings: Any) -> Iterator[None]:
 
 @pytest.fixture
 def released(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Calls that came to nothing, and what they had reserved was given back."""
-    told: list[Any] = []
+    """The ids of the calls whose late reservations were released."""
+    record_ids: list[Any] = []
     release = settlement.release
 
-    def and_tell(record_id: Any) -> None:
+    def recording_release(record_id: Any) -> None:
         release(record_id)
-        told.append(record_id)
+        record_ids.append(record_id)
 
-    monkeypatch.setattr(settlement, "release", and_tell)
-    return told
+    monkeypatch.setattr(settlement, "release", recording_release)
+    return record_ids
 
 
-async def let_in(entry: UsageEntry, price: Any = PRICE) -> reservations.CallReservation:
+async def reserve_call(entry: UsageEntry, price: Any = PRICE) -> reservations.CallReservation:
     target = Target(Provider("p", "openai", "http://127.0.0.1:9/v1"), "m", price=price)
     plan = CallPlan(make_route("m", [target]))
     reservation = reservations.CallReservation(CHAT, plan, entry.id)
@@ -73,13 +72,13 @@ def entry(**values: Any) -> UsageEntry:
     return UsageEntry(model="m", provider="p", provider_model="m", **values)
 
 
-def standing() -> tuple[int, int]:
+def budget_state() -> tuple[int, int]:
     return Budget.objects.values_list("used", "reserved").get()
 
 
 @contextlib.contextmanager
-def hanging() -> Iterator[None]:
-    """Somebody has locked the budget, and does not let go."""
+def locked_budget() -> Iterator[None]:
+    """Another transaction holds a lock on the budget."""
     locked, done = threading.Event(), threading.Event()
 
     def reservation() -> None:
@@ -101,73 +100,75 @@ def hanging() -> Iterator[None]:
 
 def test_a_reservation_is_settled_with_the_record() -> None:
     own = entry(cost=Decimal("0.0004"), completion_tokens=400, total_tokens=400)
-    reservation = asyncio.run(let_in(own))
-    assert standing() == (0, RESERVED)
+    reservation = asyncio.run(reserve_call(own))
+    assert budget_state() == (0, RESERVED)
     reservation.settle([own], "m")
-    record(own)
-    assert standing() == (4 * 10**8, 0)
+    write_records(own)
+    assert budget_state() == (4 * 10**8, 0)
 
 
 def test_the_fourth_call_is_refused_and_its_record_settles_nothing() -> None:
     for _ in range(3):
-        asyncio.run(let_in(entry()))
+        asyncio.run(reserve_call(entry()))
     refused = entry(status="refused")
     with pytest.raises(BudgetExceeded):
-        asyncio.run(let_in(refused))
+        asyncio.run(reserve_call(refused))
     assert refused.claims is None
-    assert standing() == (0, 3 * RESERVED)
+    assert budget_state() == (0, 3 * RESERVED)
 
 
 def test_the_reservation_counts_if_the_price_disappears() -> None:
     own = entry(cost=None, completion_tokens=400, total_tokens=400)
-    asyncio.run(let_in(own)).settle([own], "m")
-    record(own)
-    assert standing() == (RESERVED, 0)
+    asyncio.run(reserve_call(own)).settle([own], "m")
+    write_records(own)
+    assert budget_state() == (RESERVED, 0)
 
 
 def test_a_call_that_used_nothing_gives_everything_back() -> None:
     own = entry(status="upstream_error")
-    asyncio.run(let_in(own)).settle([own], "m")
-    record(own)
-    assert standing() == (0, 0)
+    asyncio.run(reserve_call(own)).settle([own], "m")
+    write_records(own)
+    assert budget_state() == (0, 0)
 
 
 def test_a_hanging_database_refuses_calls_and_reserves_nothing(
     monkeypatch: pytest.MonkeyPatch, released: list[Any]
 ) -> None:
-    asyncio.run(let_in(entry()))
+    asyncio.run(reserve_call(entry()))
     monkeypatch.setattr(reservations, "DATABASE_TIMEOUT_SECONDS", 0.3)
-    with hanging(), pytest.raises(DatabaseUnavailable):
-        asyncio.run(let_in(entry()))
+    with locked_budget(), pytest.raises(DatabaseUnavailable):
+        asyncio.run(reserve_call(entry()))
     until(lambda: len(released) == 1, "what was reserved late to be given back")
-    assert standing() == (0, RESERVED)
-    asyncio.run(let_in(entry()))
+    assert budget_state() == (0, RESERVED)
+    asyncio.run(reserve_call(entry()))
 
 
-def test_nothing_stays_reserved_when_a_client_leaves_a_hanging_database(released: list[Any]) -> None:
-    asyncio.run(let_in(entry()))
+def test_nothing_stays_reserved_when_a_client_leaves_a_hanging_database(
+    released: list[Any],
+) -> None:
+    asyncio.run(reserve_call(entry()))
 
     async def leave() -> None:
-        call = asyncio.ensure_future(let_in(entry()))
+        call = asyncio.ensure_future(reserve_call(entry()))
         await asyncio.sleep(0.2)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
 
-    with hanging():
+    with locked_budget():
         asyncio.run(leave())
     until(lambda: len(released) == 1, "what was reserved late to be given back")
-    assert standing() == (0, RESERVED)
+    assert budget_state() == (0, RESERVED)
 
 
 def test_settling_is_retried_until_the_database_works() -> None:
     own = entry(cost=Decimal("0.001"), completion_tokens=1000, total_tokens=1000)
-    asyncio.run(let_in(own)).settle([own], "m")
+    asyncio.run(reserve_call(own)).settle([own], "m")
     for _ in range(3):
-        with failing_at_its_end(), contextlib.suppress(Exception):
-            record(own)
-    record(own, may_be_written=True)
-    assert standing() == (RESERVED, 0)
+        with failing_commit(), contextlib.suppress(Exception):
+            write_records(own)
+    write_records(own, may_be_written=True)
+    assert budget_state() == (RESERVED, 0)
 
 
 def test_a_failing_database_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +177,7 @@ def test_a_failing_database_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(budget_update, "reserve", fail)
     with pytest.raises(DatabaseUnavailable) as refusal:
-        asyncio.run(let_in(entry()))
+        asyncio.run(reserve_call(entry()))
     assert "secret" not in str(refusal.value)
 
 
@@ -186,16 +187,17 @@ def test_closed_connections_are_reopened_without_refusing_a_call() -> None:
 
     async def calls() -> None:
         for _ in range(3):
-            await let_in(entry())
-            await asyncio.to_thread(cut_the_others)
+            await reserve_call(entry())
+            await asyncio.to_thread(close_other_connections)
 
     asyncio.run(calls())
-    assert standing() == (0, 3 * RESERVED)
+    assert budget_state() == (0, 3 * RESERVED)
 
 
-def cut_the_others() -> None:
+def close_other_connections() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     connection.close()

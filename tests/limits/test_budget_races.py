@@ -1,5 +1,5 @@
-"""Budgets in many threads of several processes at once: at no moment is more used and reserved than
-there is, nobody is in a deadlock."""
+"""Budgets used by many threads of several processes: they are never exceeded, and nobody
+deadlocks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def deployment(
     made.close()
 
 
-def start(deployment: Deployment, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
+def start_load(deployment: Deployment, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.limits.load", str(seed), str(calls)],
         env=deployment.environment,
@@ -43,8 +43,8 @@ def start(deployment: Deployment, seed: int, calls: int = CALLS) -> subprocess.P
     )
 
 
-def standings(deployment: Deployment) -> dict[str, tuple[int, int]]:
-    """What is used and reserved of each budget, all at one moment."""
+def budget_states(deployment: Deployment) -> dict[str, tuple[int, int]]:
+    """Used and reserved units of each budget, read at one moment."""
     return {
         counter: (used, reserved)
         for counter, used, reserved in deployment.query(
@@ -56,59 +56,59 @@ def standings(deployment: Deployment) -> dict[str, tuple[int, int]]:
 def overdrawn(deployment: Deployment) -> list[tuple[str, int, int]]:
     return [
         (counter, *level)
-        for counter, level in standings(deployment).items()
+        for counter, level in budget_states(deployment).items()
         if sum(level) > AMOUNT or min(level) < 0
     ]
 
 
-def watched(deployment: Deployment, running: list[subprocess.Popen[str]]) -> int:
-    """Look at the budgets without a pause until all have ended; how often."""
-    looks = 0
+def watch(deployment: Deployment, running: list[subprocess.Popen[str]]) -> int:
+    """Check the budgets continuously until all processes have ended; return how often."""
+    checks = 0
     while any(process.poll() is None for process in running):
         assert overdrawn(deployment) == []
-        looks += 1
-    return looks
+        checks += 1
+    return checks
 
 
 def test_concurrent_calls_never_exceed_budgets_nor_deadlock(
     deployment: Deployment,
 ) -> None:
-    running = [start(deployment, seed) for seed in range(PROCESSES)]
-    assert watched(deployment, running) > 20
+    running = [start_load(deployment, seed) for seed in range(PROCESSES)]
+    assert watch(deployment, running) > 20
 
     used: Counter[str] = Counter()
     for process in running:
-        told, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert "deadlock" not in errors
-        used.update(json.loads(told))
+        used.update(json.loads(output))
 
     deployment.query("UPDATE native_api_reservation SET expires_at = '2000-01-01 00:00:00'")
-    ending = start(deployment, seed=99, calls=0)
-    told, errors = ending.communicate(timeout=60)
+    ending = start_load(deployment, seed=99, calls=0)
+    output, errors = ending.communicate(timeout=60)
     assert ending.returncode == 0, errors
-    assert standings(deployment) == {counter: (used[counter], 0) for counter in BUDGETS}
+    assert budget_states(deployment) == {counter: (used[counter], 0) for counter in BUDGETS}
 
 
 def test_reserved_units_equal_the_sum_of_reservations(deployment: Deployment) -> None:
-    running = [start(deployment, seed) for seed in range(2)]
-    look = (
-        "SELECT b.counter, b.reserved, COALESCE((SELECT SUM(r.amount) FROM native_api_reservation r WHERE r.budget_id = b.id), 0) "
-        "FROM native_api_budget b"
+    running = [start_load(deployment, seed) for seed in range(2)]
+    query = (
+        "SELECT b.counter, b.reserved, COALESCE((SELECT SUM(r.amount) "
+        "FROM native_api_reservation r WHERE r.budget_id = b.id), 0) FROM native_api_budget b"
     )
     while running[0].poll() is None:
-        assert [row for row in deployment.query(look) if row[1] != row[2]] == []
+        assert [row for row in deployment.query(query) if row[1] != row[2]] == []
     running[1].kill()
     assert running[0].returncode == 0
     for process in running:
         process.communicate()
-    assert [row for row in deployment.query(look) if row[1] != row[2]] == []
+    assert [row for row in deployment.query(query) if row[1] != row[2]] == []
 
 
 def test_records_of_a_killed_process_are_settled_once_by_the_next(deployment: Deployment) -> None:
-    making = start(deployment, seed=1, calls=5)
+    making = start_load(deployment, seed=1, calls=5)
     making.communicate(timeout=60)
-    before = standings(deployment)
+    before = budget_states(deployment)
     [(key, counter)] = deployment.query(
         "SELECT id, counter FROM native_api_budget ORDER BY id LIMIT 1"
     )
@@ -120,4 +120,4 @@ def test_records_of_a_killed_process_are_settled_once_by_the_next(deployment: De
     for _ in range(2):
         deployment.catch_up()
     assert len(deployment.ids()) >= 250
-    assert standings(deployment)[counter][0] == before[counter][0] + 500
+    assert budget_states(deployment)[counter][0] == before[counter][0] + 500

@@ -1,5 +1,4 @@
-"""What budgets tell the site, and entries too odd to settle, which must not keep the recorder from
-going on."""
+"""The signals of budgets, and invalid entries, which must not stop the recorder."""
 
 from __future__ import annotations
 
@@ -20,18 +19,18 @@ from native_api.usage.entry import UsageEntry, new_id
 from tests.limits.budget_factory import (
     DECEMBER,
     NOVEMBER,
-    Standing,
+    BudgetState,
+    budget_request,
+    budget_state,
     call,
-    failing_at_its_end,
-    record,
-    standing,
-    want,
+    failing_commit,
+    write_records,
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("as_a_new_process")]
 
 
-ODD_CLAIMS = [
+INVALID_CLAIMS = [
     [],
     "5",
     7,
@@ -50,7 +49,7 @@ ODD_CLAIMS = [
     {"77": float("inf")},
     {"77": {}},
 ]
-ODD_REFUSALS: list[Any] = [
+INVALID_REFUSALS: list[Any] = [
     [],
     "no",
     3,
@@ -67,120 +66,124 @@ ODD_REFUSALS: list[Any] = [
 ]
 
 
-class TestOddEntries:
-    """The recorder tries a batch again until its hooks are content: none may keep it from going
-    on."""
+class TestInvalidEntries:
+    """The recorder retries a batch until its hooks succeed, so no entry may make them fail."""
 
-    @pytest.mark.parametrize("claims", ODD_CLAIMS, ids=lambda claims: str(claims)[:20])
+    @pytest.mark.parametrize("claims", INVALID_CLAIMS, ids=lambda claims: str(claims)[:20])
     def test_invalid_claims_are_skipped(self, claims: Any) -> None:
-        odd, good = call(want()).entry(claims=claims), call(want()).entry(used=2)
-        record(UsageEntry.from_json(odd.to_json()), UsageEntry.from_json(good.to_json()))
-        assert standing() == Standing(2, 0)
+        odd, good = (
+            call(budget_request()).entry(claims=claims),
+            call(budget_request()).entry(used=2),
+        )
+        write_records(UsageEntry.from_json(odd.to_json()), UsageEntry.from_json(good.to_json()))
+        assert budget_state() == BudgetState(2, 0)
         assert UsageRecord.objects.count() == 2
 
     @pytest.mark.parametrize(
-        "refused_by", ODD_REFUSALS, ids=lambda refused_by: str(refused_by)[:50]
+        "refused_by", INVALID_REFUSALS, ids=lambda refused_by: str(refused_by)[:50]
     )
     def test_invalid_refusals_are_skipped(self, refused_by: Any, refusals: list[Any]) -> None:
         good = {"counter": "a", "starts_at": NOVEMBER.start.isoformat()}
-        call(want(span=NOVEMBER))
-        record(UsageEntry(refused_by=refused_by), UsageEntry(refused_by=good))
+        call(budget_request(span=NOVEMBER))
+        write_records(UsageEntry(refused_by=refused_by), UsageEntry(refused_by=good))
         assert refusals[-1] == good
         assert Budget.objects.get(counter="a", starts_at=NOVEMBER.start).reached_at is not None
 
     def test_the_key_of_no_budget_is_skipped(self) -> None:
-        begun = call(want())
-        record(begun.entry(claims={str(2**63 - 1): 5, str(begun.keys[0]): 3}))
-        assert standing() == Standing(3, 0)
+        running_call = call(budget_request())
+        write_records(running_call.entry(claims={str(2**63 - 1): 5, str(running_call.keys[0]): 3}))
+        assert budget_state() == BudgetState(3, 0)
 
     def test_absurd_units_are_capped_to_what_fits(self) -> None:
         for number in range(1, 10):
-            begun = call(want(f"{number}"))
+            running_call = call(budget_request(f"{number}"))
             Budget.objects.all().update(used=MAX_USED_UNITS - number)
-            record(*(begun.entry(id=new_id(), used=10**30) for _ in range(20)))
-            assert standing(f"{number}").used == MAX_USED_UNITS
-        record(call(want()).entry(used=10**30))
-        assert standing().used == MAX_BATCH_UNITS
+            write_records(*(running_call.entry(id=new_id(), used=10**30) for _ in range(20)))
+            assert budget_state(f"{number}").used == MAX_USED_UNITS
+        write_records(call(budget_request()).entry(used=10**30))
+        assert budget_state().used == MAX_BATCH_UNITS
 
     def test_lost_units_are_capped_to_what_fits(self) -> None:
         for _ in range(10):
-            call(want(units=10**18, amount=10**18), seconds=-1)
+            call(budget_request(units=10**18, amount=10**18), seconds=-1)
             settlement.expire("default")
-        assert standing() == Standing(0, 0, lost=MAX_USED_UNITS)
+        assert budget_state() == BudgetState(0, 0, lost=MAX_USED_UNITS)
 
     def test_the_largest_limit_can_be_full(self) -> None:
-        call(want(units=10**18, amount=10**18))
+        call(budget_request(units=10**18, amount=10**18))
         with pytest.raises(BudgetExhausted):
-            call(want(units=10**18, amount=10**18))
+            call(budget_request(units=10**18, amount=10**18))
         with pytest.raises(BudgetExhausted):
-            call(want(units=10**18, amount=0))
+            call(budget_request(units=10**18, amount=0))
 
 
 @pytest.fixture
 def refusals() -> Iterator[list[Any]]:
-    yield from heard(signals.limit_reached, "limit")
+    yield from received_values(signals.limit_reached, "limit")
 
 
 @pytest.fixture
 def thresholds() -> Iterator[list[Any]]:
-    yield from heard(signals.budget_threshold, "used")
+    yield from received_values(signals.budget_threshold, "used")
 
 
-def heard(signal: Any, name: str) -> Iterator[list[Any]]:
-    told: list[Any] = []
+def received_values(signal: Any, name: str) -> Iterator[list[Any]]:
+    received: list[Any] = []
 
     def receive(**values: Any) -> None:
         assert not connection.in_atomic_block
-        told.append(values[name])
+        received.append(values[name])
 
     signal.connect(receive)
-    yield told
+    yield received
     signal.disconnect(receive)
 
 
-class TestNotices:
+class TestSignals:
     def test_a_threshold_is_signalled_once_per_window(self, thresholds: list[int]) -> None:
         for used in (79, 1, 5):
-            record(call(want(span=NOVEMBER)).entry(used))
+            write_records(call(budget_request(span=NOVEMBER)).entry(used))
         assert thresholds == [80]
-        record(call(want(span=DECEMBER)).entry(used=95))
+        write_records(call(budget_request(span=DECEMBER)).entry(used=95))
         assert thresholds == [80, 95]
         assert Budget.objects.exclude(threshold_at=None).count() == 2
 
     def test_reserved_units_do_not_reach_a_threshold(self, thresholds: list[int]) -> None:
-        record(call(want(units=100)).entry(used=10))
+        write_records(call(budget_request(units=100)).entry(used=10))
         assert thresholds == []
 
     def test_a_threshold_is_signalled_after_the_commit(self, thresholds: list[int]) -> None:
-        entry = call(want()).entry(used=90)
-        with failing_at_its_end(), pytest.raises(writer.HookFailed):
-            record(entry)
+        entry = call(budget_request()).entry(used=90)
+        with failing_commit(), pytest.raises(writer.HookFailed):
+            write_records(entry)
         assert thresholds == []
         assert Budget.objects.get().threshold_at is None
-        record(entry)
+        write_records(entry)
         assert thresholds == [90]
 
-    def test_a_failing_receiver_does_not_stop_the_recorder(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_failing_receiver_does_not_stop_the_recorder(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         def fail(**values: Any) -> None:
             raise OSError
 
         signals.budget_threshold.connect(fail)
         caplog.set_level(logging.CRITICAL)
-        record(call(want()).entry(used=90))
+        write_records(call(budget_request()).entry(used=90))
         signals.budget_threshold.disconnect(fail)
-        assert standing() == Standing(90, 0)
+        assert budget_state() == BudgetState(90, 0)
 
     def test_a_refusal_is_signalled_once_per_window_and_marked_on_the_budget(
         self, refusals: list[Any]
     ) -> None:
         for span in (NOVEMBER, DECEMBER):
-            call(want(span=span))
+            call(budget_request(span=span))
             limit = {"counter": "a", "starts_at": span.start.isoformat()}
-            record(*(UsageEntry(refused_by=limit) for _ in range(3)))
+            write_records(*(UsageEntry(refused_by=limit) for _ in range(3)))
             assert Budget.objects.get(starts_at=span.start).reached_at is not None
         assert [limit["starts_at"][:7] for limit in refusals] == ["2026-11", "2026-12"]
 
     def test_reservations_are_deleted_with_their_budget(self) -> None:
-        call(want())
+        call(budget_request())
         Budget.objects.all().delete()
         assert not Reservation.objects.exists()

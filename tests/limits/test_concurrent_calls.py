@@ -1,7 +1,5 @@
-"""200 calls at once against limits that admit exactly 37, from four processes with PostgreSQL and
-Redis, and from one with SQLite.
-
-And the same with one process killed in the middle.
+"""200 concurrent calls against limits that admit exactly 37: from four processes with PostgreSQL
+and Redis, from one process with SQLite, and with one process killed half way.
 """
 
 from __future__ import annotations
@@ -18,17 +16,17 @@ import pytest
 
 from native_api.limits import counters, reservations
 from native_api.usage import tokens
-from tests.limits.api_client import COST, away_from_the_end_of, units
+from tests.limits.api_client import COST, avoid_end_of_window, units
 from tests.limits.conftest import (
     CHAT,
     PROMPT_TOKENS,
     Sites,
-    at_once,
-    held_by,
+    answer_after,
+    answer_with_usage,
+    call_concurrently,
     native_api,
-    on_postgres,
-    on_sqlite,
-    tells_what_was_used,
+    postgres_sites,
+    sqlite_site,
 )
 from tests.scripted_provider import Upstream
 from tests.servers import until
@@ -65,18 +63,18 @@ SLOTS = {
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = tells_what_was_used
+    upstream.otherwise = answer_with_usage
 
 
 @pytest.fixture(scope="module", params=["postgres_and_redis", "sqlite"])
 def sites(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> Iterator[Sites]:
-    start = on_postgres if request.param == "postgres_and_redis" else on_sqlite
+    start = postgres_sites if request.param == "postgres_and_redis" else sqlite_site
     with start(
         tmp_path_factory.mktemp(request.param), native_api(upstream, [BUDGET, RATE, TOKENS, SLOTS])
-    ) as running:
-        yield running
+    ) as sites:
+        yield sites
 
 
 def test_the_calls_reserve_what_they_use() -> None:
@@ -85,7 +83,7 @@ def test_the_calls_reserve_what_they_use() -> None:
 
 
 def test_a_budget_admits_exactly_its_amount(sites: Sites) -> None:
-    statuses = Counter(asyncio.run(at_once(sites.processes, "up/budget", CALLS)))
+    statuses = Counter(asyncio.run(call_concurrently(sites.processes, "up/budget", CALLS)))
     assert statuses == {200: ADMITTED, 402: CALLS - ADMITTED}
     until(lambda: recorded(sites, "up/budget") == CALLS, "the records")
     assert budget(sites) == (units(COST * ADMITTED), 0, 0)
@@ -94,24 +92,22 @@ def test_a_budget_admits_exactly_its_amount(sites: Sites) -> None:
 
 @pytest.mark.parametrize("model", ["up/rate", "up/tokens"])
 def test_a_rate_admits_exactly_its_amount(sites: Sites, model: str) -> None:
-    away_from_the_end_of("minute")
-    statuses = Counter(asyncio.run(at_once(sites.processes, model, CALLS)))
+    avoid_end_of_window("minute")
+    statuses = Counter(asyncio.run(call_concurrently(sites.processes, model, CALLS)))
     assert statuses == {200: ADMITTED, 429: CALLS - ADMITTED}
 
 
-def test_as_many_calls_run_as_there_are_slots(
-    sites: Sites, upstream: Upstream
-) -> None:
+def test_as_many_calls_run_as_there_are_slots(sites: Sites, upstream: Upstream) -> None:
     for _ in range(2):
-        statuses = asyncio.run(in_their_slots(sites, upstream))
+        statuses = asyncio.run(fill_slots(sites, upstream))
         assert statuses == {200: ADMITTED, 429: CALLS - ADMITTED}
 
 
-async def in_their_slots(running: Sites, upstream: Upstream) -> Counter[int]:
-    """The ones that are let in end when all others were answered."""
+async def fill_slots(sites: Sites, upstream: Upstream) -> Counter[int]:
+    """The admitted calls end after all others were refused."""
     gate = upstream.gate()
-    upstream.script("slots", held_by(gate))
-    calls = asyncio.ensure_future(at_once(running.processes, "up/slots", CALLS))
+    upstream.script("slots", answer_after(gate))
+    calls = asyncio.ensure_future(call_concurrently(sites.processes, "up/slots", CALLS))
     seen = len(upstream.seen("slots"))
     while upstream.answering.count("slots") < ADMITTED:
         await asyncio.sleep(0.02)
@@ -128,27 +124,27 @@ def test_limits_are_exact_when_a_process_is_killed(tmp_path: Path, upstream: Ups
         [BUDGET, SLOTS, RATE],
         TIMEOUTS={"CONNECT": 5, "FIRST_TOKEN": 6, "BETWEEN_TOKENS": 6, "TOTAL": 6},
     )
-    with on_postgres(tmp_path, settings) as running:
-        away_from_the_end_of("minute")
-        killed = asyncio.run(killing_one(running, upstream))
-        rest = running.processes[1:]
-        assert Counter(asyncio.run(at_once(rest, "up/rate", CALLS))) == {429: CALLS}
-        until(lambda: budget(running)[1] == units(COST * killed), "the records of the others")
-        assert budget(running)[0] == units(COST * (ADMITTED - killed))
+    with postgres_sites(tmp_path, settings) as sites:
+        avoid_end_of_window("minute")
+        killed = asyncio.run(kill_one_process(sites, upstream))
+        rest = sites.processes[1:]
+        assert Counter(asyncio.run(call_concurrently(rest, "up/rate", CALLS))) == {429: CALLS}
+        until(lambda: budget(sites)[1] == units(COST * killed), "the records of the others")
+        assert budget(sites)[0] == units(COST * (ADMITTED - killed))
         until(
-            lambda: expired(running),
+            lambda: all_expired(sites),
             "the reservations of the dead",
             1 + 6 + reservations.EXPIRY_GRACE_SECONDS + 5,
         )
-        assert Counter(asyncio.run(at_once(rest, "up/budget", CALLS))) == {
+        assert Counter(asyncio.run(call_concurrently(rest, "up/budget", CALLS))) == {
             200: killed,
             402: CALLS - killed,
         }
-        until(lambda: budget(running)[1] == 0, "all records")
-        assert budget(running) == (units(COST * ADMITTED), 0, units(COST * killed))
-        assert spent(running, "up/budget") == COST * ADMITTED
+        until(lambda: budget(sites)[1] == 0, "all records")
+        assert budget(sites) == (units(COST * ADMITTED), 0, units(COST * killed))
+        assert spent(sites, "up/budget") == COST * ADMITTED
         time.sleep(max(0.0, counters.SLOT_TTL_SECONDS - reservations.EXPIRY_GRACE_SECONDS))
-        assert asyncio.run(in_their_slots(Sites(rest, running.url), upstream)) == {
+        assert asyncio.run(fill_slots(Sites(rest, sites.url), upstream)) == {
             200: ADMITTED,
             429: CALLS - ADMITTED,
         }
@@ -156,26 +152,26 @@ def test_limits_are_exact_when_a_process_is_killed(tmp_path: Path, upstream: Ups
 
 MODELS = ("budget", "slots", "rate")
 FIRST = 10
-"""Calls that the process to be killed lets in before the others come."""
+"""Calls that the process to be killed admits before the others begin."""
 
 
-async def killing_one(running: Sites, upstream: Upstream) -> int:
-    """Calls to all; the first process is killed while its calls wait for the provider. How many it
-    had let in under the budget."""
+async def kill_one_process(sites: Sites, upstream: Upstream) -> int:
+    """Call all processes, and kill the first one while its calls wait for the provider. Returns how
+    many calls it had admitted under the budget."""
     gate = upstream.gate()
     for model in MODELS:
-        upstream.script(model, held_by(gate))
+        upstream.script(model, answer_after(gate))
     calls = [
-        asyncio.ensure_future(at_once(running.processes[:1], f"up/{model}", FIRST))
+        asyncio.ensure_future(call_concurrently(sites.processes[:1], f"up/{model}", FIRST))
         for model in MODELS
     ]
-    await answering(upstream, FIRST)
+    await wait_for_provider(upstream, FIRST)
     calls += [
-        asyncio.ensure_future(at_once(running.processes, f"up/{model}", CALLS - FIRST))
+        asyncio.ensure_future(call_concurrently(sites.processes, f"up/{model}", CALLS - FIRST))
         for model in MODELS
     ]
-    await answering(upstream, ADMITTED)
-    running.processes[0].process.kill()
+    await wait_for_provider(upstream, ADMITTED)
+    sites.processes[0].process.kill()
     gate.open()
     answered = [statuses.count(200) for statuses in await asyncio.gather(*calls)]
     for model in MODELS:
@@ -184,34 +180,34 @@ async def killing_one(running: Sites, upstream: Upstream) -> int:
     return ADMITTED - answered[len(MODELS)]
 
 
-async def answering(upstream: Upstream, count: int) -> None:
-    """Wait until so many calls of each model are with the provider."""
+async def wait_for_provider(upstream: Upstream, count: int) -> None:
+    """Wait until the provider has this many calls of each model."""
     while any(upstream.answering.count(model) < count for model in MODELS):
         await asyncio.sleep(0.02)
 
 
-def expired(running: Sites) -> bool:
-    return running.ask("SELECT count(*) FROM native_api_reservation WHERE expires_at > now()") == [
+def all_expired(sites: Sites) -> bool:
+    return sites.ask("SELECT count(*) FROM native_api_reservation WHERE expires_at > now()") == [
         (0,)
     ]
 
 
-# --- what the database says -----------------------------------------------------------------------
+# --- what the database says ----------------------------------------------------------------
 
 
-def budget(running: Sites) -> tuple[int, int, int]:
-    (found,) = running.ask("SELECT used, reserved, lost FROM native_api_budget")
-    return int(found[0]), int(found[1]), int(found[2])
+def budget(sites: Sites) -> tuple[int, int, int]:
+    (row,) = sites.ask("SELECT used, reserved, lost FROM native_api_budget")
+    return int(row[0]), int(row[1]), int(row[2])
 
 
-def recorded(running: Sites, model: str) -> int:
+def recorded(sites: Sites, model: str) -> int:
     return int(
-        running.ask(f"SELECT count(*) FROM native_api_usagerecord WHERE model = '{model}'")[0][0]
+        sites.ask(f"SELECT count(*) FROM native_api_usagerecord WHERE model = '{model}'")[0][0]
     )
 
 
-def spent(running: Sites, model: str) -> Decimal:
-    costs = running.ask(
+def spent(sites: Sites, model: str) -> Decimal:
+    costs = sites.ask(
         f"SELECT cost FROM native_api_usagerecord WHERE model = '{model}' AND cost IS NOT NULL"
     )
     return sum((Decimal(cost) for (cost,) in costs), Decimal(0))

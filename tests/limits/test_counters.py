@@ -1,4 +1,4 @@
-"""Counters in the memory of the process, in Redis, and in any other cache: they behave alike."""
+"""Counters in process memory, in Redis and in any other cache behave alike."""
 
 from __future__ import annotations
 
@@ -16,85 +16,101 @@ from native_api.limits import counters
 from native_api.limits.counters import Increment, Slot, generic, memory_store
 from native_api.limits.counters import redis as in_redis
 from tests.limits.conftest import REDIS
-from tests.limits.stores import BACKENDS, EXACT, IN_MEMORY, OTHER, SLOT, Kind, count, held, running
+from tests.limits.stores import (
+    BACKENDS,
+    EXACT_STORES,
+    IN_MEMORY,
+    OTHER_SLOT,
+    SLOT,
+    Kind,
+    counts,
+    increment,
+    running_slots,
+)
 from tests.servers import until
 
-# --- taking ---------------------------------------------------------------------------------------
+# --- acquiring -----------------------------------------------------------------------------
 
 
 def test_a_counter_admits_what_fits(store: counters.CounterStore) -> None:
-    assert [store.acquire("m", [count(4)], []).accepted for _ in range(3)] == [True, True, False]
-    assert held(store) == [8]
-    assert store.acquire("m", [count(2)], []).accepted, "a smaller one still fits"
-    assert held(store) == [10]
+    assert [store.acquire("m", [increment(4)], []).accepted for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]
+    assert counts(store) == [8]
+    assert store.acquire("m", [increment(2)], []).accepted, "a smaller one still fits"
+    assert counts(store) == [10]
 
 
 def test_the_previous_levels_are_returned(store: counters.CounterStore) -> None:
-    store.acquire("m", [count(4)], [])
-    told = store.acquire("m", [count(3), count(1, key="other")], [OTHER])
-    assert (list(told.counts), list(told.slots)) == ([4, 0], [0])
-    refused = store.acquire("m", [count(9)], [])
+    store.acquire("m", [increment(4)], [])
+    cache_settings = store.acquire("m", [increment(3), increment(1, key="other")], [OTHER_SLOT])
+    assert (list(cache_settings.counts), list(cache_settings.slots)) == ([4, 0], [0])
+    refused = store.acquire("m", [increment(9)], [])
     assert (refused.accepted, list(refused.counts)) == (False, [7])
 
 
 @pytest.mark.parametrize(
     "refused",
     [
-        ([count(1), count(11, key="full")], [OTHER]),
-        ([count(1), count(5, key="used")], [OTHER]),
-        ([count(1)], [OTHER, SLOT]),
-        ([count(1)], [SLOT, OTHER]),
+        ([increment(1), increment(11, key="full")], [OTHER_SLOT]),
+        ([increment(1), increment(5, key="used")], [OTHER_SLOT]),
+        ([increment(1)], [OTHER_SLOT, SLOT]),
+        ([increment(1)], [SLOT, OTHER_SLOT]),
     ],
 )
 def test_everything_is_acquired_or_nothing(
     store: counters.CounterStore, refused: tuple[list[Increment], list[Slot]]
 ) -> None:
-    store.acquire("first", [count(6, key="used")], [SLOT])
+    store.acquire("first", [increment(6, key="used")], [SLOT])
     assert not store.acquire("second", *refused).accepted
-    assert held(store, "count", "full", "used") == [0, 0, 6]
-    assert running(store, SLOT, OTHER) == [1, 0]
+    assert counts(store, "count", "full", "used") == [0, 0, 6]
+    assert running_slots(store, SLOT, OTHER_SLOT) == [1, 0]
 
 
 def test_a_refusal_by_a_slot_returns_its_level(store: counters.CounterStore) -> None:
     store.acquire("first", [], [SLOT])
-    told = store.acquire("second", [count()], [OTHER, SLOT])
-    assert (list(told.counts), list(told.slots), told.accepted) == ([0], [0, 1], False)
+    cache_settings = store.acquire("second", [increment()], [OTHER_SLOT, SLOT])
+    assert (list(cache_settings.counts), list(cache_settings.slots), cache_settings.accepted) == (
+        [0],
+        [0, 1],
+        False,
+    )
 
 
-@pytest.mark.parametrize("most", [0, 3])
-def test_a_limit_admits_exactly_its_amount(
-    store: counters.CounterStore, most: int
-) -> None:
+@pytest.mark.parametrize("maximum", [0, 3])
+def test_a_limit_admits_exactly_its_amount(store: counters.CounterStore, maximum: int) -> None:
     members = [f"m{number}" for number in range(5)]
-    assert [store.acquire(member, [], [Slot("s", most)]).accepted for member in members].count(
+    assert [store.acquire(member, [], [Slot("s", maximum)]).accepted for member in members].count(
         True
-    ) == most
-    assert [store.acquire(member, [count(1, most, "c")], []).accepted for member in members].count(
-        True
-    ) == most
+    ) == maximum
+    assert [
+        store.acquire(member, [increment(1, maximum, "c")], []).accepted for member in members
+    ].count(True) == maximum
 
 
 def test_an_absurd_increment_is_refused_and_blocks_nobody(store: counters.CounterStore) -> None:
-    assert not store.acquire("m", [count(10**30)], []).accepted
-    assert store.acquire("m", [count(10)], []).accepted
+    assert not store.acquire("m", [increment(10**30)], []).accepted
+    assert store.acquire("m", [increment(10)], []).accepted
 
 
 def test_limits_are_counted_separately(store: counters.CounterStore) -> None:
-    store.acquire("m", [count(10)], [])
-    assert store.acquire("m", [count(10, key="other")], [])
+    store.acquire("m", [increment(10)], [])
+    assert store.acquire("m", [increment(10, key="other")], [])
 
 
 def test_raising_or_lowering_a_limit_keeps_the_count(store: counters.CounterStore) -> None:
-    store.acquire("m", [count(10, most=10)], [])
-    assert not store.acquire("m", [count(1, most=5)], []).accepted
-    assert store.acquire("m", [count(1, most=11)], []).accepted
+    store.acquire("m", [increment(10, maximum=10)], [])
+    assert not store.acquire("m", [increment(1, maximum=5)], []).accepted
+    assert store.acquire("m", [increment(1, maximum=11)], []).accepted
 
 
-# --- at once --------------------------------------------------------------------------------------
+# --- concurrent calls ----------------------------------------------------------------------
 
 
-def taken_at_once(kind: Kind, counts: list[Increment], slots: list[Slot], calls: int = 200) -> int:
-    """How many of so many threads were let in."""
+def count_admitted(kind: Kind, counts: list[Increment], slots: list[Slot], calls: int = 200) -> int:
+    """Return how many of these concurrent calls were admitted."""
     start, taken = threading.Barrier(calls), []
 
     def ask(number: int) -> None:
@@ -111,89 +127,87 @@ def taken_at_once(kind: Kind, counts: list[Increment], slots: list[Slot], calls:
     return taken.count(True)
 
 
-@pytest.mark.parametrize("kind", EXACT, indirect=True)
+@pytest.mark.parametrize("kind", EXACT_STORES, indirect=True)
 def test_a_counter_admits_exactly_its_amount_of_200_concurrent_calls(kind: Kind) -> None:
-    assert taken_at_once(kind, [count(3, most=3 * 37 + 2)], []) == 37
-    assert held(kind.open()) == [3 * 37]
+    assert count_admitted(kind, [increment(3, maximum=3 * 37 + 2)], []) == 37
+    assert counts(kind.open()) == [3 * 37]
 
 
-@pytest.mark.parametrize("kind", EXACT, indirect=True)
+@pytest.mark.parametrize("kind", EXACT_STORES, indirect=True)
 def test_200_concurrent_calls_get_exactly_the_slots_there_are(kind: Kind) -> None:
-    assert taken_at_once(kind, [], [Slot("s", 37)]) == 37
-    assert running(kind.open(), Slot("s", 37)) == [37]
+    assert count_admitted(kind, [], [Slot("s", 37)]) == 37
+    assert running_slots(kind.open(), Slot("s", 37)) == [37]
 
 
-@pytest.mark.parametrize("kind", EXACT, indirect=True)
+@pytest.mark.parametrize("kind", EXACT_STORES, indirect=True)
 def test_a_refusal_by_one_limit_gives_back_the_other(kind: Kind) -> None:
-    admitted = taken_at_once(kind, [count(1, most=100)], [Slot("s", 10)])
+    admitted = count_admitted(kind, [increment(1, maximum=100)], [Slot("s", 10)])
     assert admitted == 10
-    assert held(kind.open()) == [10]
+    assert counts(kind.open()) == [10]
 
 
-# --- settling -------------------------------------------------------------------------------------
+# --- adjusting -----------------------------------------------------------------------------
 
 
 def test_adjusting_adds_and_subtracts(
     store: counters.CounterStore,
 ) -> None:
-    store.acquire("m", [count(5), count(5, key="other")], [])
+    store.acquire("m", [increment(5), increment(5, key="other")], [])
     store.adjust([("count", -3), ("other", 20)])
-    assert held(store, "count", "other") == [2, 25]
+    assert counts(store, "count", "other") == [2, 25]
 
 
 def test_a_counter_is_never_negative(store: counters.CounterStore) -> None:
-    """After a flush, calls that began before it give back what nobody knows of."""
-    store.acquire("m", [count(2)], [])
+    """After a flush, calls that began before it give back more than there is."""
+    store.acquire("m", [increment(2)], [])
     store.adjust([("count", -5)])
-    assert held(store) == [0]
-    assert not store.acquire("m", [count(11)], []).accepted
+    assert counts(store) == [0]
+    assert not store.acquire("m", [increment(11)], []).accepted
 
 
 def test_adjusting_an_expired_counter_changes_nothing(store: counters.CounterStore) -> None:
     store.adjust([("count", 5), ("count", -5)])
-    assert held(store) == [0]
-    assert store.acquire("m", [count(10)], []).accepted
+    assert counts(store) == [0]
+    assert store.acquire("m", [increment(10)], []).accepted
 
 
-@pytest.mark.parametrize("kind", EXACT, indirect=True)
+@pytest.mark.parametrize("kind", EXACT_STORES, indirect=True)
 def test_a_counter_outlives_its_window_by_the_grace_period(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (IN_MEMORY, in_redis, generic):
         monkeypatch.setattr(module, "COUNTER_GRACE_SECONDS", 0.5)
     store = kind.open()
-    assert store.acquire("m", [count(10, seconds=0.5)], []).accepted
+    assert store.acquire("m", [increment(10, seconds=0.5)], []).accepted
     store.adjust([("count", 1)])
-    assert held(store) == [11]
-    until(lambda: held(store) == [0], "the counter's end")
+    assert counts(store) == [11]
+    until(lambda: counts(store) == [0], "the counter's end")
     store.adjust([("count", 5)])
-    assert held(store) == [0], "the window has ended"
-    assert store.acquire("m", [count(10)], []).accepted
+    assert counts(store) == [0], "the window has ended"
+    assert store.acquire("m", [increment(10)], []).accepted
 
 
 @pytest.mark.parametrize("kind", ["file"], indirect=True)
 def test_a_cache_whose_incr_resets_the_ttl_keeps_a_counter_for_its_window(kind: Kind) -> None:
     store = kind.open()
-    store.acquire("m", [count(3, seconds=3600.0)], [])
+    store.acquire("m", [increment(3, seconds=3600.0)], [])
     store.adjust([("count", 1)])
     caches["default"].set("something", 1)
     until(lambda: caches["default"].get("something") is None, "the cache's own time to be over")
-    assert held(store) == [4]
+    assert counts(store) == [4]
 
 
-# --- what is particular ---------------------------------------------------------------------------
+# --- particular stores ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
-def test_memory_drops_expired_counters(
-    kind: Kind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_drops_expired_counters(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(IN_MEMORY, "MAX_COUNTERS", 5)
     for number in range(5):
-        memory_store.acquire("m", [count(key=f"old-{number}")], [])
+        memory_store.acquire("m", [increment(key=f"old-{number}")], [])
     clock = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
-    memory_store.acquire("m", [count(key="new")], [])
+    memory_store.acquire("m", [increment(key="new")], [])
     assert list(memory_store._counts) == ["new"]
 
 
@@ -209,7 +223,7 @@ def test_redis_needs_one_round_trip_for_all_counters(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = kind.open()
-    everything = [count(key=f"c{number}") for number in range(4)], [SLOT, OTHER]
+    everything = [increment(key=f"c{number}") for number in range(4)], [SLOT, OTHER_SLOT]
     assert store.acquire("warm", *everything).accepted
     store.release("warm", ["slots", "others"])
     store.adjust([("c0", -1)])
@@ -234,7 +248,7 @@ def test_redis_needs_one_round_trip_for_all_counters(
 @pytest.mark.parametrize("kind", ["redis"], indirect=True)
 def test_all_keys_in_redis_expire(kind: Kind) -> None:
     store = kind.open()
-    store.acquire("m", [count(seconds=3600.0)], [SLOT])
+    store.acquire("m", [increment(seconds=3600.0)], [SLOT])
     store.adjust([("count", -5)])
     store.renew([("slots", "m")])
     cache: Any = caches["default"]

@@ -1,5 +1,4 @@
-"""Over HTTP: each target is reserved for before it is tried, by what it is sent and what it
-costs."""
+"""Over HTTP: each attempt is reserved for before it is made, by what is sent and what it costs."""
 
 from __future__ import annotations
 
@@ -11,13 +10,22 @@ from typing import Any
 
 import pytest
 
-from tests.limits.api_client import COST, budget, call, error_of, limit, limits_of, one_site, units
-from tests.limits.conftest import at_once, native_api, tells_what_was_used
+from tests.limits.api_client import (
+    COST,
+    budget,
+    call,
+    error_of,
+    get_limits,
+    limit,
+    single_site,
+    units,
+)
+from tests.limits.conftest import answer_with_usage, call_concurrently, native_api
 from tests.scripted_provider import Upstream, says
 from tests.servers import Site, until
 
 DEAR = 10
-"""Times the price of `up`."""
+"""Price of `dear`, in multiples of the price of `up`."""
 
 ROOM_FOR_DEAR = 5
 
@@ -69,13 +77,13 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
     up = settings["PROVIDERS"]["up"]
     price = {name: str(Decimal(amount) * DEAR) for name, amount in up["PRICE"].items()}
     settings["PROVIDERS"]["dear"] = {**up, "PRICE": price}
-    with one_site(tmp_path_factory, settings) as running:
+    with single_site(tmp_path_factory, settings) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = tells_what_was_used
+    upstream.otherwise = answer_with_usage
     upstream.script("fails", says({"error": {"message": "out of sorts"}}, 404))
 
 
@@ -88,7 +96,9 @@ def test_a_target_that_would_exceed_the_budget_is_not_called(
     site.wait_for_usage(request_id=failed.headers["x-request-id"])
     until(lambda: budget(site, "no-room") == (0, 0), "the budget")
     assert [
-        told["left"] for told in limits_of(site, "no-room") if told["metric"] == "requests"
+        limit_status["left"]
+        for limit_status in get_limits(site, "no-room")
+        if limit_status["metric"] == "requests"
     ] == [100]
 
 
@@ -99,28 +109,28 @@ def test_a_target_without_a_price_is_skipped(site: Site) -> None:
     until(lambda: budget(site, "unpriced-first") == (units(COST), 0), "the budget")
 
 
-def test_a_limit_on_a_fallback_applies_when_it_is_tried(
-    site: Site, upstream: Upstream
-) -> None:
+def test_a_limit_on_a_fallback_applies_when_it_is_tried(site: Site, upstream: Upstream) -> None:
     assert call(site, "with-limited-fallback").status_code == 200
     assert call(site, "up/dear-fallback").status_code == 402
     assert upstream.seen("dear-fallback") == []
 
 
-def test_concurrent_fallbacks_never_exceed_the_budget(
-    site: Site, upstream: Upstream
-) -> None:
+def test_concurrent_fallbacks_never_exceed_the_budget(site: Site, upstream: Upstream) -> None:
     calls = 40
-    statuses = Counter(asyncio.run(at_once([site], "at-once", calls)))
+    statuses = Counter(asyncio.run(call_concurrently([site], "at-once", calls)))
     assert statuses[200] <= ROOM_FOR_DEAR
     until(lambda: len(site.usage(model="at-once")) == calls, "the records")
     until(lambda: budget(site, "at-once") == (units(COST * DEAR) * statuses[200], 0), "the budget")
 
 
 @pytest.mark.parametrize("way", BODIES)
-def test_a_prompt_in_provider_options_is_reserved_for(site: Site, upstream: Upstream, way: str) -> None:
+def test_a_prompt_in_provider_options_is_reserved_for(
+    site: Site, upstream: Upstream, way: str
+) -> None:
     statuses = Counter(
-        asyncio.run(at_once([site], "up/stuffed", 10, provider_options={"up": BODIES[way]}))
+        asyncio.run(
+            call_concurrently([site], "up/stuffed", 10, provider_options={"up": BODIES[way]})
+        )
     )
     assert statuses == {402: 10}
     assert upstream.seen("stuffed") == []
@@ -130,4 +140,4 @@ def test_a_prompt_in_provider_options_is_reserved_for(site: Site, upstream: Upst
 def test_a_request_that_no_target_can_express_holds_nothing(site: Site) -> None:
     refused = call(site, "nobody", provider_options={"up": {"max_tokens": 5}})
     assert (refused.status_code, error_of(refused)["code"]) == (400, "unsupported_field")
-    assert [told["left"] for told in limits_of(site, "nobody")] == [5, "1"]
+    assert [limit_status["left"] for limit_status in get_limits(site, "nobody")] == [5, "1"]

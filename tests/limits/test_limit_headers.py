@@ -1,5 +1,4 @@
-"""What a client sees of limits: refusals and when to come again, and the headers that say where it
-stands."""
+"""What a client sees of limits: refusals, when to retry, and rate-limit headers."""
 
 from __future__ import annotations
 
@@ -19,18 +18,18 @@ from django.conf import settings as django_settings
 from native_api.limits.windows import window_span
 from tests.limits.api_client import (
     COST,
-    away_from_the_end_of,
-    begun,
+    avoid_end_of_window,
     budget,
     call,
     create_key,
     error_of,
     limit,
-    one_site,
-    shell,
-    standing_in,
+    limit_and_remaining,
+    run_in_site,
+    running_call,
+    single_site,
 )
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, held_by, native_api, tells_what_was_used
+from tests.limits.conftest import CHAT, PROMPT_TOKENS, answer_after, answer_with_usage, native_api
 from tests.scripted_provider import Exchange, Upstream, hello
 from tests.servers import Site, until
 
@@ -91,29 +90,27 @@ LIMITS = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    with one_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
+    with single_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
     async def answer(exchange: Exchange) -> None:
-        await (hello if exchange.received.body.get("stream") else tells_what_was_used)(exchange)
+        await (hello if exchange.received.body.get("stream") else answer_with_usage)(exchange)
 
     upstream.otherwise = answer
 
 
-# --- refusals -------------------------------------------------------------------------------------
+# --- refusals ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("metric", AMOUNTS)
-def test_the_first_refused_call_says_when_to_retry(
-    site: Site, metric: str, window: str
-) -> None:
+def test_the_first_refused_call_says_when_to_retry(site: Site, metric: str, window: str) -> None:
     model = f"up/{metric}-{window}"
     first, refused = two_in_one_window(site, model, window)
-    left = left_of(window)
+    left = seconds_left(window)
     assert first.status_code == 200
     error = error_of(refused)
     if metric == "cost":
@@ -133,50 +130,48 @@ def test_the_first_refused_call_says_when_to_retry(
         )
         per = {"lifetime": "in total"}.get(window, f"per {window}")
         assert f"{AMOUNTS[metric]} {metric.replace('_', ' ')} {per} for" in error["message"]
-        is_right_to_come_again(refused, left)
-        assert standing_in(refused, HEADED[metric]) == (str(AMOUNTS[metric]), "0")
+        assert_retry_after(refused, left)
+        assert limit_and_remaining(refused, HEADED[metric]) == (str(AMOUNTS[metric]), "0")
     assert f"for this user and models {model}" in error["message"]
 
 
 def two_in_one_window(site: Site, model: str, window: str) -> tuple[httpx.Response, httpx.Response]:
-    """The first ones that were not on both sides of a window's end."""
+    """Call twice, again if the window ended in between."""
     for _ in range(5):
-        away_from_the_end_of(window, 5)
-        began = left_of(window)
+        avoid_end_of_window(window, 5)
+        began = seconds_left(window)
         answers = call(site, model), call(site, model)
-        if window != "second" or (left_of(window) or 0) <= (began or 0):
+        if window != "second" or (seconds_left(window) or 0) <= (began or 0):
             break
-        time.sleep(left_of(window) or 0)  # the second call counts in the window that is on now
+        time.sleep(seconds_left(window) or 0)  # the second call counts in the current window
     return answers
 
 
-def left_of(window: str) -> float | None:
-    """Seconds of the window that is on."""
+def seconds_left(window: str) -> float | None:
+    """Seconds left of the current window."""
     now = datetime.now(UTC)
     zone = UTC if window in ("second", "minute", "hour") else ZoneInfo(django_settings.TIME_ZONE)
     return window_span(window, now, zone).seconds_left(now)
 
 
-def is_right_to_come_again(refused: httpx.Response, left: float | None) -> None:
+def assert_retry_after(refused: httpx.Response, left: float | None) -> None:
     if left is None:
         assert "retry-after" not in refused.headers
         assert refused.headers["x-should-retry"] == "false"
         return
-    told = int(refused.headers["retry-after"])
-    assert math.ceil(left) <= told <= math.ceil(left) + 2
-    assert refused.headers.get("x-should-retry") == ("false" if told > 60 else None)
+    seconds = int(refused.headers["retry-after"])
+    assert math.ceil(left) <= seconds <= math.ceil(left) + 2
+    assert refused.headers.get("x-should-retry") == ("false" if seconds > 60 else None)
 
 
 @pytest.mark.parametrize("model", ["up/too-large", "up/too-large-a-day"])
-def test_a_request_larger_than_its_limit_has_no_retry_after(
-    site: Site, model: str
-) -> None:
+def test_a_request_larger_than_its_limit_has_no_retry_after(site: Site, model: str) -> None:
     refused = call(site, model)
     assert refused.status_code == 429
     assert "is larger than the limit of 11 tokens" in error_of(refused)["message"]
     assert "retry-after" not in refused.headers
     assert refused.headers["x-should-retry"] == "false"
-    assert standing_in(refused, "tokens") == ("11", "11")
+    assert limit_and_remaining(refused, "tokens") == ("11", "11")
 
 
 def test_a_request_larger_than_its_budget_is_refused(site: Site, upstream: Upstream) -> None:
@@ -196,14 +191,14 @@ def test_the_exhausted_limit_that_resets_last_decides_when_to_retry(
     assert call(site, "up/long-money").status_code == 200
     over = call(site, "up/long-money")
     assert (over.status_code, error_of(over)["code"]) == (402, "budget_exceeded")
-    assert (standing_in(over, "requests"), standing_in(over, "tokens")) == (
+    assert (limit_and_remaining(over, "requests"), limit_and_remaining(over, "tokens")) == (
         ("1", "0"),
         ("100", "88"),
     )
 
 
 def test_an_impossible_request_is_reported_before_an_exhausted_limit(site: Site) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     assert [call(site, "up/never-mind").status_code for _ in range(2)] == [200, 429]
     refused = call(site, "up/never")
     assert "is larger than the limit" in error_of(refused)["message"]
@@ -212,8 +207,8 @@ def test_an_impossible_request_is_reported_before_an_exhausted_limit(site: Site)
 
 def test_a_refusal_by_a_slot_may_be_retried_soon(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
-    upstream.script("slot", held_by(gate))
-    with begun(site, "up/slot", upstream):
+    upstream.script("slot", answer_after(gate))
+    with running_call(site, "up/slot", upstream):
         refused = call(site, "up/slot")
         gate.open()
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
@@ -237,16 +232,16 @@ def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstrea
     assert upstream.seen("sdk-budget") == upstream.seen("sdk-rate") == []
 
 
-# --- headers --------------------------------------------------------------------------------------
+# --- headers -------------------------------------------------------------------------------
 
 
 def test_every_answer_has_rate_limit_headers(site: Site) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     answers = [call(site, "up/roomy") for _ in range(6)]
-    assert [standing_in(answer, "requests") for answer in answers] == [
+    assert [limit_and_remaining(answer, "requests") for answer in answers] == [
         ("5", left) for left in ("4", "3", "2", "1", "0", "0")
     ]
-    assert [standing_in(answer, "tokens")[1] for answer in answers[:5]] == [
+    assert [limit_and_remaining(answer, "tokens")[1] for answer in answers[:5]] == [
         "88",
         "76",
         "64",
@@ -258,48 +253,48 @@ def test_every_answer_has_rate_limit_headers(site: Site) -> None:
 
 
 def test_a_refused_call_does_not_lower_the_remaining_requests(site: Site) -> None:
-    """The rate has room, the budget has not: the answer tells of the rate as it is."""
-    away_from_the_end_of("hour")
+    """The rate admits the call and the budget does not: the headers show the rate unchanged."""
+    avoid_end_of_window("hour")
     answers = [call(site, "up/both") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 402, 402]
-    assert [standing_in(answer, "requests") for answer in answers] == [("5", "4")] * 3
+    assert [limit_and_remaining(answer, "requests") for answer in answers] == [("5", "4")] * 3
 
 
 def test_the_tightest_of_two_limits_is_enforced_and_shown(site: Site) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     answers = [call(site, "up/overlapping") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
-    assert [standing_in(answer, "requests") for answer in answers] == [
+    assert [limit_and_remaining(answer, "requests") for answer in answers] == [
         ("3", left) for left in ("2", "1", "0", "0")
     ]
     other = call(site, "up/overlapping-other")
-    assert standing_in(other, "requests") == ("10", "6")
-    assert standing_in(other, "tokens") == ("1000", "988")
+    assert limit_and_remaining(other, "requests") == ("10", "6")
+    assert limit_and_remaining(other, "tokens") == ("1000", "988")
 
 
 def test_without_limits_the_headers_show_the_callers_rate(site: Site) -> None:
     answer = call(site, "up/unlimited")
     assert answer.headers["x-ratelimit-limit-requests"] == "100000"
-    assert standing_in(answer, "tokens") == (None, None)
+    assert limit_and_remaining(answer, "tokens") == (None, None)
 
 
 def test_a_stream_has_rate_limit_headers(site: Site) -> None:
     answer = call(site, "up/reads-on", stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert standing_in(answer, "tokens") == ("1000", "988")
+    assert limit_and_remaining(answer, "tokens") == ("1000", "988")
     assert answer.headers["x-ratelimit-limit-requests"] == "100000"
 
 
 def test_a_shared_rate_is_shown(site: Site) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     answers = [call(site, "up/everyone") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert [standing_in(answer, "requests") for answer in answers] == [
+    assert [limit_and_remaining(answer, "requests") for answer in answers] == [
         ("2", "1"),
         ("2", "0"),
         ("2", "0"),
     ]
-    assert standing_in(answers[1], "tokens") == ("500", "476")
+    assert limit_and_remaining(answers[1], "tokens") == ("500", "476")
     assert error_of(answers[2])["message"].startswith(
         "The limit of 2 requests per hour for this site and models up/everyone has been reached."
     )
@@ -313,7 +308,7 @@ def test_the_amount_of_a_shared_budget_is_not_shown(site: Site) -> None:
     )
 
 
-# --- other ways in --------------------------------------------------------------------------------
+# --- other ways in -------------------------------------------------------------------------
 
 CALLING = f"""
 import json
@@ -328,22 +323,23 @@ def ask(model, caller):
     except NativeError as error:
         return error.code
 alice, task = Caller(user_id=1, user_name="alice"), Caller(user_name="a task")
-models = ["up/python", "up/python", "up/python", "up/python-budget", "up/python-budget", "up/python-rate", "up/python-rate"]
-said = [ask(model, alice) for model in models] + [ask("up/python-everyone", task), ask("up/python-everyone", task)]
+calls = [("up/python", alice)] * 3 + [("up/python-budget", alice)] * 2
+calls += [("up/python-rate", alice)] * 2 + [("up/python-everyone", task)] * 2
+results = [ask(model, caller) for model, caller in calls]
 recorder.flush()
-print(json.dumps(said))
+print(json.dumps(results))
 """
 
 
 def test_the_same_limits_apply_to_python_callers(site: Site) -> None:
-    """In a process of their own, after calls over HTTP by the same user."""
-    away_from_the_end_of("hour", 20)
+    """From another process, after HTTP calls by the same user."""
+    avoid_end_of_window("hour", 20)
     assert [call(site, model).status_code for model in ("up/python", "up/python-budget")] == [
         200,
         200,
     ]
     done, rate, money = "chat.completion", "rate_limit_exceeded", "budget_exceeded"
-    assert json.loads(shell(site, CALLING)) == [
+    assert json.loads(run_in_site(site, CALLING)) == [
         done,
         done,
         rate,

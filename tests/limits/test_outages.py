@@ -1,5 +1,4 @@
-"""Limits while the database or the cache is away: money is not spent unseen, and a rate is not
-worth an outage."""
+"""Limits while the database or the cache is down: budgets are enforced, rates are not."""
 
 from __future__ import annotations
 
@@ -11,22 +10,22 @@ import pytest
 import redis
 
 from tests.limits.api_client import (
-    away_from_the_end_of,
-    begun,
+    avoid_end_of_window,
     call,
     error_of,
     get,
+    get_limits,
     limit,
-    limits_of,
-    standing_in,
+    limit_and_remaining,
+    running_call,
 )
 from tests.limits.conftest import (
     REDIS,
     Sites,
-    held_by,
+    answer_after,
+    answer_with_usage,
     native_api,
-    on_postgres,
-    tells_what_was_used,
+    postgres_sites,
 )
 from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, environment_for, free_port, populate, running_site, until
@@ -44,7 +43,7 @@ LIMITS = [
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Sites]:
-    with on_postgres(
+    with postgres_sites(
         tmp_path_factory.mktemp("outages"), native_api(upstream, LIMITS), count=1
     ) as running:
         yield running
@@ -58,13 +57,13 @@ def site(sites: Sites) -> Site:
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
     upstream.scripts.clear()
-    upstream.otherwise = tells_what_was_used
+    upstream.otherwise = answer_with_usage
 
 
 def test_without_the_database_only_calls_with_a_budget_are_refused(
     sites: Sites, site: Site, upstream: Upstream
 ) -> None:
-    away_from_the_end_of("hour", 30)
+    avoid_end_of_window("hour", 30)
     assert [call(site, model).status_code for model in ("up/budget", "up/rate", "up/free")] == [
         200,
         200,
@@ -81,9 +80,13 @@ def test_without_the_database_only_calls_with_a_budget_are_refused(
         assert len(upstream.seen("budget")) == seen
         answers = [call(site, model) for model in ("up/rate", "up/free")]
         assert [answer.status_code for answer in answers] == [200, 200]
-        assert standing_in(answers[0], "requests") == ("100", "98")
-        told = get(site, "usage")
-        assert (told.status_code, error_of(told)["code"], told.headers["retry-after"]) == (
+        assert limit_and_remaining(answers[0], "requests") == ("100", "98")
+        limit_status = get(site, "usage")
+        assert (
+            limit_status.status_code,
+            error_of(limit_status)["code"],
+            limit_status.headers["retry-after"],
+        ) == (
             503,
             "database_unavailable",
             "5",
@@ -96,54 +99,53 @@ def test_without_the_database_only_calls_with_a_budget_are_refused(
 
 
 def test_a_flushed_cache_counts_from_zero(site: Site, upstream: Upstream) -> None:
-    """What ran meanwhile and failed gives nothing back that is not there any more."""
-    away_from_the_end_of("hour", 30)
+    """A call that runs during the flush and fails gives nothing back."""
+    avoid_end_of_window("hour", 30)
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
     flush(site)
     gate = upstream.gate()
 
-    async def held(exchange: Exchange) -> None:
+    async def fail_after(exchange: Exchange) -> None:
         await gate(exchange)
         await exchange.json({"error": {"message": "no"}}, 400)
 
-    upstream.script("flushed", held)
-    with begun(site, "up/flushed", upstream, status=400):
+    upstream.script("flushed", fail_after)
+    with running_call(site, "up/flushed", upstream, status=400):
         flush(site)
         gate.open()
     upstream.scripts.clear()
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-    assert {told["metric"]: told["used"] for told in limits_of(site, "up/flushed")} == {
+    assert {
+        limit_status["metric"]: limit_status["used"]
+        for limit_status in get_limits(site, "up/flushed")
+    } == {
         "requests": 2,
         "tokens": 24,
     }
 
 
-def test_a_flushed_slot_is_held_again(
-    site: Site, upstream: Upstream
-) -> None:
+def test_a_flushed_slot_is_held_again(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
-    upstream.script("slot", held_by(gate))
-    with begun(site, "up/slot", upstream):
+    upstream.script("slot", answer_after(gate))
+    with running_call(site, "up/slot", upstream):
         flush(site)
-        with begun(site, "up/slot", upstream):
+        with running_call(site, "up/slot", upstream):
             until(lambda: upstream.answering.count("slot") == 2, "the second call")
             assert call(site, "up/slot").status_code == 429
             gate.open()
     upstream.scripts.clear()
     until(lambda: call(site, "up/slot").status_code == 200, "the slot")
-    until(lambda: limits_of(site, "up/slot")[0]["used"] == 0, "the slot")
+    until(lambda: get_limits(site, "up/slot")[0]["used"] == 0, "the slot")
 
 
 def flush(site: Site) -> None:
-    """Forget this site's keys; others' tests use the same server."""
+    """Delete this site's keys only: other tests use the same server."""
     client = redis.Redis.from_url(REDIS)
     for key in client.scan_iter(f"{site.environment['CACHE_PREFIX']}*"):
         client.delete(key)
 
 
-def test_without_the_cache_only_budgets_are_enforced(
-    tmp_path: Path, upstream: Upstream
-) -> None:
+def test_without_the_cache_only_budgets_are_enforced(tmp_path: Path, upstream: Upstream) -> None:
     more = {"CACHE_URL": f"redis://127.0.0.1:{free_port()}/0", "CACHE_PREFIX": secrets.token_hex(4)}
     key = populate(environment_for(tmp_path, {}, **more))
     settings = native_api(upstream, [*LIMITS, limit("bound", "requests", 1, "day")])
@@ -151,7 +153,7 @@ def test_without_the_cache_only_budgets_are_enforced(
         assert [call(running, "up/tight").status_code for _ in range(3)] == [200, 200, 200]
         assert [call(running, "up/bound").status_code for _ in range(3)] == [200, 429, 429]
         until(lambda: running.usage(model="up/bound", status="ok"), "the record")
-        unknown, known = limits_of(running, "up/tight")[0], limits_of(running, "up/bound")[0]
+        unknown, known = get_limits(running, "up/tight")[0], get_limits(running, "up/bound")[0]
         assert (unknown["limit"], unknown["used"], unknown["left"], unknown["has_room"]) == (
             1,
             None,
@@ -167,15 +169,17 @@ def test_without_the_cache_only_budgets_are_enforced(
 
 
 def test_a_file_cache_counts_exactly(tmp_path: Path, upstream: Upstream) -> None:
-    """Any cache of Django's will do."""
-    away_from_the_end_of("hour", 20)
+    avoid_end_of_window("hour", 20)
     more = {"CACHE_URL": str(tmp_path / "cache")}
     key = populate(environment_for(tmp_path, {}, **more))
     with running_site(
         "uvicorn", tmp_path, tmp_path, key, native_api(upstream, LIMITS), **more
     ) as running:
         assert [call(running, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-        assert {told["metric"]: told["used"] for told in limits_of(running, "up/flushed")} == {
+        assert {
+            limit_status["metric"]: limit_status["used"]
+            for limit_status in get_limits(running, "up/flushed")
+        } == {
             "requests": 2,
             "tokens": 24,
         }

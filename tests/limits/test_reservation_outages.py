@@ -1,4 +1,4 @@
-"""Calls whose shared cache or database fails or hangs: nothing of what it gives too late is kept."""
+"""Calls whose shared cache or database fails or hangs: what it gives too late is not kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def cancel_when(is_waiting: threading.Event) -> None:
         await call
 
 
-# --- a shared cache --------------------------------------------------------------------------
+# --- a shared cache ------------------------------------------------------------------------
 
 
 class SlowStore(GenericStore):
@@ -171,7 +171,7 @@ def test_budgets_are_enforced_while_the_cache_fails(
         asyncio.run(reserved())
 
 
-# --- the database ----------------------------------------------------------------------------
+# --- the database --------------------------------------------------------------------------
 
 
 class SlowDatabase:

@@ -1,5 +1,4 @@
-"""Limits as rows: what is read of them, what the admin does not take, and how soon a change
-counts."""
+"""Limits as rows: how they are read and validated, and how soon a change takes effect."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ def fresh_rules() -> Iterator[None]:
 
 
 @contextmanager
-def database_away() -> Iterator[None]:
+def database_down() -> Iterator[None]:
     def fail(*args: Any) -> None:
         raise OperationalError("gone")
 
@@ -81,9 +80,9 @@ def test_rows_are_read_in_addition_to_settings(alice: Any) -> None:
     row(subject="user", user=alice)
     row(enabled=False)
     with override_settings(NATIVE_API={"LIMITS": [ONE]}):
-        known = rules.current()
-    assert known.needs_groups
-    assert set(known.rules) == {
+        current = rules.current()
+    assert current.needs_groups
+    assert set(current.rules) == {
         parse_rule(ONE),
         Rule("group", group.pk, False, "cost", "month", "gpt*", 1, 50, "group:staff"),
         Rule("key", key.pk, False, "requests", "minute", "", 20, 80, f"key:{key}"),
@@ -116,12 +115,12 @@ def test_invalid_rows_are_read_as_the_tightest_rule(
     changes: dict[str, Any], read: tuple[int, str, int]
 ) -> None:
     row(**changes)
-    (found,) = rules.current().rules
-    assert (found.amount, found.window, found.threshold) == read
+    (rule,) = rules.current().rules
+    assert (rule.amount, rule.window, rule.threshold) == read
 
 
 def test_an_amount_that_is_not_a_number_admits_nothing() -> None:
-    """PostgreSQL's numeric can hold one."""
+    """PostgreSQL's numeric type can hold NaN."""
     limit = Limit(subject="everyone", metric="cost", amount=Decimal("NaN"), window="day")
     assert rules._rule_from_row(limit).amount == 0
 
@@ -137,7 +136,7 @@ def test_groups_are_needed_if_a_limit_or_access_is_for_a_group(model: Any) -> No
     assert rules.current().needs_groups
 
 
-# --- validation of rows ---------------------------------------------------------------------------
+# --- validation of rows --------------------------------------------------------------------
 
 
 def problems(**changes: Any) -> dict[str, list[str]]:
@@ -158,7 +157,7 @@ def problems(**changes: Any) -> dict[str, list[str]]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("changes", "field", "told"),
+    ("changes", "field", "expected"),
     [
         ({"amount": Decimal(-1)}, "amount", "must not be negative"),
         ({"amount": Decimal("NaN")}, "amount", "decimal number"),
@@ -183,8 +182,8 @@ def problems(**changes: Any) -> dict[str, list[str]]:
         ({"window": "year"}, "window", "not a valid choice"),
     ],
 )
-def test_invalid_rows_are_refused(changes: dict[str, Any], field: str, told: str) -> None:
-    assert any(told in message for message in problems(**changes)[field])
+def test_invalid_rows_are_refused(changes: dict[str, Any], field: str, expected: str) -> None:
+    assert any(expected in message for message in problems(**changes)[field])
 
 
 @pytest.mark.django_db
@@ -209,7 +208,7 @@ def test_the_member_must_fit_the_subject(alice: Any) -> None:
     }
 
 
-# --- how fresh they are ---------------------------------------------------------------------------
+# --- caching -------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -230,7 +229,7 @@ def test_a_change_by_another_process_takes_effect_within_five_seconds(
 ) -> None:
     row()
     assert [read.amount for read in rules.current().rules] == [20]
-    Limit.objects.update(amount=Decimal(30))  # sends no signal, as another process does not
+    Limit.objects.update(amount=Decimal(30))  # sends no signal, like a change by another process
     assert [read.amount for read in rules.current().rules] == [20]
     clock = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + 5)
@@ -239,10 +238,10 @@ def test_a_change_by_another_process_takes_effect_within_five_seconds(
 
 @pytest.mark.django_db
 def test_a_change_while_the_rules_are_being_read_is_not_missed() -> None:
-    def change_first(execute: Any, query: str, *told: Any) -> Any:
-        if "modelaccess" in query:  # the limits have been read by then
+    def change_first(execute: Any, query: str, *arguments: Any) -> Any:
+        if "modelaccess" in query:  # the limits have been read before
             row()
-        return execute(query, *told)
+        return execute(query, *arguments)
 
     with connection.execute_wrapper(change_first):
         assert len(rules.current().rules) == 0
@@ -257,24 +256,26 @@ def test_changed_settings_take_effect_at_once() -> None:
 
 
 @pytest.mark.django_db
-def test_the_last_rules_stay_in_use_while_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_last_rules_stay_in_use_while_the_database_is_down(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     row()
-    known = rules.current()
-    with database_away():
+    current = rules.current()
+    with database_down():
         for _ in range(3):
             rules.forget()
-            assert rules.current() is known
+            assert rules.current() is current
     assert [record.getMessage() for record in caplog.records] == [
         "The database cannot be read (OperationalError); the last known limits stay in use."
     ]
     rules.forget()
-    assert rules.current() is not known
+    assert rules.current() is not current
 
 
 @pytest.mark.django_db
 def test_without_any_rules_calls_are_refused() -> None:
     rules._current._on_setting_changed(setting="NATIVE_API")
-    with database_away(), pytest.raises(DatabaseUnavailable) as caught:
+    with database_down(), pytest.raises(DatabaseUnavailable) as caught:
         rules.current()
     assert caught.value.headers == {"retry-after": "5"}
 

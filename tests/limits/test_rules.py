@@ -1,4 +1,4 @@
-"""What settings say of limits, what of that is nonsense, and whom a limit binds."""
+"""Limits from settings, what is invalid there, and whom a limit applies to."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def rule(**changes: Any) -> Rule:
     return parse_rule({**ONE, **changes})
 
 
-def amounts(*known: Rule, caller: Caller = ALICE) -> list[int]:
-    return [bound.rule.amount for bound in Rules(known).for_caller(caller)]
+def amounts(*given: Rule, caller: Caller = ALICE) -> list[int]:
+    return [affected.rule.amount for affected in Rules(given).for_caller(caller)]
 
 
-# --- reading settings -----------------------------------------------------------------------------
+# --- reading settings ----------------------------------------------------------------------
 
 
 def test_a_limit_is_parsed() -> None:
@@ -78,9 +78,7 @@ def test_the_threshold_defaults_to_the_sites() -> None:
     "metric", [metric for metric in Limit.Metric.values if metric != "concurrent_requests"]
 )
 @pytest.mark.parametrize("window", Limit.Window.values)
-def test_windows_up_to_an_hour_are_short_except_for_cost(
-    metric: str, window: str
-) -> None:
+def test_windows_up_to_an_hour_are_short_except_for_cost(metric: str, window: str) -> None:
     assert rule(METRIC=metric, WINDOW=window).is_short is (
         window in ("second", "minute", "hour") and metric != "cost"
     )
@@ -90,7 +88,7 @@ def test_concurrent_requests_are_counted_in_the_cache() -> None:
     assert rule(METRIC="concurrent_requests", WINDOW=None).is_short
 
 
-NONSENSE = [
+INVALID_LIMITS = [
     ("20/m", "the limit must be a dictionary", "{'SUBJECT': 'everyone'"),
     ({**ONE, "WINDOWS": "day"}, "unknown key 'WINDOWS'", "The known keys are AMOUNT, METRIC"),
     ({**ONE, 5: 5}, "unknown key '5'", "The known keys are AMOUNT, METRIC"),
@@ -145,8 +143,8 @@ NONSENSE = [
 ]
 
 
-def found(native_api: Any) -> list[tuple[str, str, str]]:
-    """Id, message and hint of what `manage.py check` says of limits."""
+def check_messages(native_api: Any) -> list[tuple[str, str, str]]:
+    """Id, message and hint of each message of `manage.py check`."""
     with override_settings(NATIVE_API=native_api, DEBUG=True):
         messages = run_checks(tags=["native_api"])
     return [(message.id or "", message.msg, message.hint or "") for message in messages]
@@ -154,21 +152,21 @@ def found(native_api: Any) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(
     ("definition", "message", "hint"),
-    NONSENSE,
+    INVALID_LIMITS,
     ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
 )
 def test_an_invalid_limit_is_reported_with_its_index_and_a_hint(
     definition: Any, message: str, hint: str
 ) -> None:
-    ((name, told, remedy),) = found({"LIMITS": [ONE, definition]})
+    ((name, shown_message, shown_hint),) = check_messages({"LIMITS": [ONE, definition]})
     assert name == "native_api.E020"
-    assert told == f"NATIVE_API['LIMITS'][1]: {message}."
-    assert hint in remedy
+    assert shown_message == f"NATIVE_API['LIMITS'][1]: {message}."
+    assert hint in shown_hint
 
 
 @pytest.mark.parametrize("limits", [ONE, "everyone", None, 20])
 def test_limits_must_be_a_list(limits: Any) -> None:
-    assert found({"LIMITS": limits}) == [
+    assert check_messages({"LIMITS": limits}) == [
         (
             "native_api.E020",
             "NATIVE_API['LIMITS']: must be a list.",
@@ -178,17 +176,19 @@ def test_limits_must_be_a_list(limits: Any) -> None:
 
 
 def test_the_sites_threshold_is_checked() -> None:
-    ((name, told, remedy),) = found({"LIMIT_THRESHOLD": 0})
-    assert (name, told) == (
+    ((name, shown_message, shown_hint),) = check_messages({"LIMIT_THRESHOLD": 0})
+    assert (name, shown_message) == (
         "native_api.E020",
         "NATIVE_API['LIMIT_THRESHOLD']: must be a percentage.",
     )
-    assert remedy == "Give an integer from 1 to 100."
+    assert shown_hint == "Give an integer from 1 to 100."
 
 
 def test_every_invalid_limit_is_reported() -> None:
-    told = [message for _, message, _ in found({"LIMITS": [{}, ONE, {**ONE, "AMOUNT": 0}, 5]})]
-    assert [message.partition(":")[0] for message in told] == [
+    shown_message = [
+        message for _, message, _ in check_messages({"LIMITS": [{}, ONE, {**ONE, "AMOUNT": 0}, 5]})
+    ]
+    assert [message.partition(":")[0] for message in shown_message] == [
         "NATIVE_API['LIMITS'][0]",
         "NATIVE_API['LIMITS'][3]",
     ]
@@ -203,11 +203,11 @@ def test_an_invalid_limit_is_not_ignored() -> None:
         rules.current()
 
 
-# --- whom a limit binds ---------------------------------------------------------------------------
+# --- whom a limit applies to ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("subject", "bound"),
+    ("subject", "affected"),
     [
         ("everyone", [ALICE, BOB, NOBODY]),
         ("each_user", [ALICE, BOB]),
@@ -218,14 +218,14 @@ def test_an_invalid_limit_is_not_ignored() -> None:
         ("user:1", []),
     ],
 )
-def test_subjects_from_settings(subject: str, bound: list[Caller]) -> None:
+def test_subjects_from_settings(subject: str, affected: list[Caller]) -> None:
     assert [
         caller for caller in (ALICE, BOB, NOBODY) if rule(SUBJECT=subject).applies_to(caller)
-    ] == bound
+    ] == affected
 
 
 @pytest.mark.parametrize(
-    ("subject", "member", "bound"),
+    ("subject", "member", "affected"),
     [
         ("key", 8, [BOB]),
         ("user", 1, [ALICE]),
@@ -236,11 +236,9 @@ def test_subjects_from_settings(subject: str, bound: list[Caller]) -> None:
         ("nonsense", None, []),
     ],
 )
-def test_subjects_from_rows(
-    subject: str, member: int | None, bound: list[Caller]
-) -> None:
+def test_subjects_from_rows(subject: str, member: int | None, affected: list[Caller]) -> None:
     read = Rule(subject, member, False, "requests", "minute", "", 1, 80, subject)
-    assert [caller for caller in (ALICE, BOB, NOBODY) if read.applies_to(caller)] == bound
+    assert [caller for caller in (ALICE, BOB, NOBODY) if read.applies_to(caller)] == affected
 
 
 def test_each_user_is_counted_separately_and_everyone_together() -> None:

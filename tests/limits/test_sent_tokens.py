@@ -1,4 +1,4 @@
-"""Estimates look at what is sent: a prompt counts by whatever way it comes into the body, on every
+"""Tokens are estimated from what is sent: a prompt counts wherever it is in the body, on every
 wire."""
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def chat(*messages: Any, **fields: Any) -> Any:
     return {"model": "m", "messages": list(messages) or [HI], "max_tokens": 10, **fields}
 
 
-def sent(wire: str, asked: Any) -> tuple[int, bytes]:
-    """The estimate, and the body. Raises InvalidRequest."""
-    prepared = prepare(asked, target(wire))
-    return sent_tokens(prepared.body, prepared.content, may_hold_media(asked)), prepared.content
+def sent(wire: str, request: Any) -> tuple[int, bytes]:
+    """Return the estimate and the body. Raises InvalidRequest."""
+    prepared = prepare(request, target(wire))
+    return sent_tokens(prepared.body, prepared.content, may_hold_media(request)), prepared.content
 
 
 def is_near(tokens: int, true: int = TOKENS) -> bool:
@@ -84,7 +84,7 @@ OPTIONS: dict[str, Any] = {
         ]
     ),
 }
-"""Ways by `provider_options`, which every wire sends as they are."""
+"""Prompts in `provider_options`, which every wire sends as they are."""
 
 FIELDS: dict[str, Any] = {
     "content": lambda wire: chat(TURN),
@@ -111,7 +111,7 @@ FIELDS: dict[str, Any] = {
     ),
     "a schema": lambda wire: chat(response_format=schema()),
 }
-"""Ways by the unified request's own fields, as far as the wire has them."""
+"""Prompts in fields of the unified request, as far as the wire has them."""
 
 
 def called(arguments: str, result: str) -> list[Any]:
@@ -198,7 +198,7 @@ def test_every_field_is_sent_on_some_wire() -> None:
     assert [way for way in FIELDS if not any(is_sent(wire, way) for wire in DIALECTS)] == []
 
 
-# --- media ----------------------------------------------------------------------------------------
+# --- media ---------------------------------------------------------------------------------
 
 PNG = "iVBORw0KGgo" + "A" * 1_000_001
 PDF = base64.b64encode(b"%PDF-1.7\n" + b"\x00" * 900_000).decode()
@@ -255,11 +255,11 @@ def test_a_text_document_counts_as_text_whatever_its_type(wire: str, kind: str) 
 
 def test_a_request_with_files_to_fetch_counts_what_is_known() -> None:
     picture = {"type": "image_url", "image_url": {"url": "https://files.example/a.png"}}
-    asked = chat({"role": "user", "content": [{"type": "text", "text": WORDS}, picture]})
-    assert is_near(prompt_tokens(asked) - IMAGE_TOKENS)
+    request = chat({"role": "user", "content": [{"type": "text", "text": WORDS}, picture]})
+    assert is_near(prompt_tokens(request) - IMAGE_TOKENS)
 
 
-# --- accuracy -------------------------------------------------------------------------------------
+# --- accuracy ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wire", DIALECTS)
@@ -272,5 +272,5 @@ def test_a_conversation_counts_about_the_same_on_every_wire(wire: str, words: st
         {"role": "user" if number % 2 == 0 else "assistant", "content": words}
         for number in range(9)
     ]
-    asked = chat({"role": "system", "content": words}, *turns)
-    assert is_near(sent(wire, asked)[0], prompt_tokens(asked))
+    request = chat({"role": "system", "content": words}, *turns)
+    assert is_near(sent(wire, request)[0], prompt_tokens(request))

@@ -1,4 +1,4 @@
-"""What a call takes from limits in the end: what its records say, and nothing where it failed."""
+"""What a call counts in the end: what its records say, and nothing if it failed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 from tests.limits.api_client import (
     COST,
-    away_from_the_end_of,
+    avoid_end_of_window,
     budget,
     call,
     error_of,
+    get_limits,
     limit,
-    limits_of,
-    one_site,
+    single_site,
     units,
 )
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, native_api, tells_what_was_used
+from tests.limits.conftest import CHAT, PROMPT_TOKENS, answer_with_usage, native_api
 from tests.scripted_provider import (
     DONE,
     HELLO,
@@ -72,26 +72,26 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
     settings = native_api(
         upstream, LIMITS, MODELS=MODELS, ATTEMPTS={"RETRIES": 0, "MAX": 2, "START_WITHIN": 5}
     )
-    with one_site(tmp_path_factory, settings) as running:
+    with single_site(tmp_path_factory, settings) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
     async def answer(exchange: Exchange) -> None:
-        await (hello if exchange.received.body.get("stream") else tells_what_was_used)(exchange)
+        await (hello if exchange.received.body.get("stream") else answer_with_usage)(exchange)
 
     upstream.otherwise = answer
 
 
-# --- what a call gives back -----------------------------------------------------------------------
+# --- giving back ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_call_that_its_provider_failed_counts_nothing(
     site: Site, upstream: Upstream, stream: bool
 ) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     model = f"fails-{stream}"
     upstream.script(model, says({"error": {"message": "no"}}, 500))
     for _ in range(2):
@@ -99,9 +99,9 @@ def test_a_call_that_its_provider_failed_counts_nothing(
         assert failed.status_code == 502
         [record] = site.wait_for_usage(request_id=failed.headers["x-request-id"])
         assert (record["status"], record["cost"]) == ("upstream_error", None)
-    assert [told["left"] for told in limits_of(site, f"up/{model}")] == [1, 12, f"{COST:f}", 1]
+    assert [told["left"] for told in get_limits(site, f"up/{model}")] == [1, 12, f"{COST:f}", 1]
     assert budget(site, f"up/{model}") == (0, 0)
-    upstream.script(model, tells_what_was_used)
+    upstream.script(model, answer_with_usage)
     assert call(site, f"up/{model}").status_code == 200
 
 
@@ -119,7 +119,7 @@ def test_an_abandoned_stream_counts_what_was_produced_and_frees_its_slot(
         assert "word" in next(pieces)
         assert call(site, "up/leaves").status_code == 429
     until(lambda: not upstream.talking("leaves"), "the provider to notice")
-    upstream.script("leaves", tells_what_was_used)
+    upstream.script("leaves", answer_with_usage)
     until(lambda: call(site, "up/leaves").status_code == 200, "the slot")
     [left] = site.wait_for_usage(model="up/leaves", status="client_closed")
     [whole] = site.wait_for_usage(model="up/leaves", status="ok")
@@ -178,7 +178,7 @@ def test_a_hedged_call_counts_both_its_records(site: Site, upstream: Upstream) -
     )
 
 
-# --- unknown prices -------------------------------------------------------------------------------
+# --- unknown prices ------------------------------------------------------------------------
 
 
 def test_a_budget_admits_no_call_without_a_price(site: Site, upstream: Upstream) -> None:
@@ -203,7 +203,7 @@ def test_a_fallback_price_counts_but_is_not_recorded_as_cost(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:
     settings = native_api(upstream, LIMITS[-2:], FALLBACK_PRICE={"INPUT": "10", "OUTPUT": "20"})
-    with one_site(tmp_path_factory, settings) as running:
+    with single_site(tmp_path_factory, settings) as running:
         assert call(running, "unpriced/m").status_code == 200
         [record] = running.wait_for_usage(model="unpriced/m")
         assert (record["cost"], record["price"]) == (None, None)

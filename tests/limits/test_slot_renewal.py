@@ -1,4 +1,4 @@
-"""The thread that keeps the slots of running calls."""
+"""The thread that renews the slots of running calls."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from native_api.limits.counters.slot_renewal import THREAD_NAME, SlotRenewal, sl
 from tests.servers import until
 
 
-class Board:
-    """A store that only knows who holds what. `renewals` can be held up, or fail."""
+class FakeStore:
+    """A store that only records who holds what. `renew` can be blocked, or fail."""
 
     is_shared = True
 
     def __init__(self) -> None:
         self.held: set[tuple[str, str]] = set()
         self.renewals = 0
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.may_continue = threading.Event()
+        self.may_continue.set()
         self.error: Exception | None = None
 
     def renew(self, slots: Sequence[tuple[str, str]]) -> None:
         self.renewals += 1
-        self.go_on.wait(10)
+        self.may_continue.wait(10)
         if self.error:
             raise self.error
         self.held.update(slots)
@@ -37,101 +37,107 @@ class Board:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStore]:
     monkeypatch.setattr("native_api.limits.counters.slot_renewal.RENEWAL_INTERVAL_SECONDS", 0.02)
-    until(lambda: not renewing(), "the threads of tests before")
-    store = Board()
+    until(lambda: not renewal_threads(), "the threads of tests before")
+    store = FakeStore()
     monkeypatch.setattr(counters, "store", lambda: store)
     yield store
-    store.go_on.set()
-    until(lambda: not renewing(), "the thread to end")
+    store.may_continue.set()
+    until(lambda: not renewal_threads(), "the thread to end")
 
 
-def renewing() -> list[threading.Thread]:
+def renewal_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
 
 
-def test_one_thread_runs_while_any_slot_is_held(board: Board) -> None:
-    kept = SlotRenewal()
-    assert not renewing()
-    kept.hold("first", ["a"])
-    kept.hold("second", ["a", "b"])
-    assert len(renewing()) == 1
-    until(lambda: board.held == {("a", "first"), ("a", "second"), ("b", "second")}, "a renewal")
-    kept.release("first", ["a"])
-    seen = board.renewals
-    until(lambda: board.renewals > seen + 1, "more renewals")
-    assert board.held == {("a", "second"), ("b", "second")}
-    kept.release("second", ["a", "b"])
-    until(lambda: not renewing(), "the thread to end")
-    kept.hold("third", ["c"])
-    until(lambda: board.held == {("c", "third")}, "a thread to have begun again")
-    kept.release("third", ["c"])
+def test_one_thread_runs_while_any_slot_is_held(store: FakeStore) -> None:
+    renewal = SlotRenewal()
+    assert not renewal_threads()
+    renewal.hold("first", ["a"])
+    renewal.hold("second", ["a", "b"])
+    assert len(renewal_threads()) == 1
+    until(lambda: store.held == {("a", "first"), ("a", "second"), ("b", "second")}, "a renewal")
+    renewal.release("first", ["a"])
+    seen = store.renewals
+    until(lambda: store.renewals > seen + 1, "more renewals")
+    assert store.held == {("a", "second"), ("b", "second")}
+    renewal.release("second", ["a", "b"])
+    until(lambda: not renewal_threads(), "the thread to end")
+    renewal.hold("third", ["c"])
+    until(lambda: store.held == {("c", "third")}, "a thread to have begun again")
+    renewal.release("third", ["c"])
 
 
-def test_a_slot_released_during_renewal_is_not_held_again(board: Board) -> None:
-    kept = SlotRenewal()
-    board.go_on.clear()
-    kept.hold("m", ["a"])
-    until(lambda: board.renewals, "a renewal to begin")
-    kept.release("m", ["a"])
-    board.go_on.set()
-    until(lambda: not renewing(), "the thread to end")
-    assert board.held == set()
+def test_a_slot_released_during_renewal_is_not_held_again(store: FakeStore) -> None:
+    renewal = SlotRenewal()
+    store.may_continue.clear()
+    renewal.hold("m", ["a"])
+    until(lambda: store.renewals, "a renewal to begin")
+    renewal.release("m", ["a"])
+    store.may_continue.set()
+    until(lambda: not renewal_threads(), "the thread to end")
+    assert store.held == set()
 
 
-def test_a_hanging_cache_blocks_no_call(board: Board) -> None:
-    kept = SlotRenewal()
-    board.go_on.clear()
-    kept.hold("m", ["a"])
-    until(lambda: board.renewals, "a renewal to begin")
+def test_a_hanging_cache_blocks_no_call(store: FakeStore) -> None:
+    renewal = SlotRenewal()
+    store.may_continue.clear()
+    renewal.hold("m", ["a"])
+    until(lambda: store.renewals, "a renewal to begin")
     others = threading.Thread(
-        target=lambda: (kept.hold("n", ["a"]), kept.release("n", ["a"]), kept.release("m", ["a"]))
+        target=lambda: (
+            renewal.hold("n", ["a"]),
+            renewal.release("n", ["a"]),
+            renewal.release("m", ["a"]),
+        )
     )
     others.start()
     others.join(5)
     assert not others.is_alive()
 
 
-def test_renewal_is_retried_after_a_failure(board: Board, caplog: pytest.LogCaptureFixture) -> None:
-    kept = SlotRenewal()
-    board.error = ConnectionError("gone")
-    kept.hold("m", ["a"])
-    until(lambda: board.renewals > 1, "more renewals")
+def test_renewal_is_retried_after_a_failure(
+    store: FakeStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    renewal = SlotRenewal()
+    store.error = ConnectionError("gone")
+    renewal.hold("m", ["a"])
+    until(lambda: store.renewals > 1, "more renewals")
     assert (
         caplog.records[0].getMessage()
         == "Slots of running requests cannot be renewed (ConnectionError)."
     )
-    board.error = None
-    until(lambda: board.held, "the slot to be renewed")
-    kept.release("m", ["a"])
+    store.error = None
+    until(lambda: store.held, "the slot to be renewed")
+    renewal.release("m", ["a"])
 
 
 def test_slots_that_cannot_be_released_are_not_renewed(
-    board: Board, monkeypatch: pytest.MonkeyPatch
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = SlotRenewal()
-    kept.hold("m", ["a"])
+    renewal = SlotRenewal()
+    renewal.hold("m", ["a"])
 
     def fail(call_id: str, slot_keys: Sequence[str]) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(board, "release", fail)
+    monkeypatch.setattr(store, "release", fail)
     with pytest.raises(ConnectionError):
-        kept.release("m", ["a"])
-    until(lambda: not renewing(), "the thread to end")
+        renewal.release("m", ["a"])
+    until(lambda: not renewal_threads(), "the thread to end")
 
 
-def test_a_forked_process_renews_only_its_own_slots(board: Board) -> None:
+def test_a_forked_process_renews_only_its_own_slots(store: FakeStore) -> None:
     slot_renewal.hold("of the parent", ["a"])
     child = os.fork()
-    if not child:  # no test runner from here on
-        board.held.clear()
+    if not child:  # there is no test runner in the child
+        store.held.clear()
         slot_renewal.hold("of the child", ["a"])
         try:
-            until(lambda: board.held, "a renewal in the child")
+            until(lambda: store.held, "a renewal in the child")
         finally:
-            os._exit(0 if board.held == {("a", "of the child")} else 1)
+            os._exit(0 if store.held == {("a", "of the child")} else 1)
     _, status = os.waitpid(child, 0)
     slot_renewal.release("of the parent", ["a"])
     assert os.waitstatus_to_exitcode(status) == 0

@@ -1,5 +1,4 @@
-"""Slots of running requests in every store: held, renewed, left, and free again when nobody renews
-them."""
+"""Slots of running requests in every store: held, renewed, released, and expired."""
 
 from __future__ import annotations
 
@@ -10,16 +9,24 @@ import pytest
 from native_api.limits import counters
 from native_api.limits.counters import Slot, generic
 from native_api.limits.counters import redis as in_redis
-from tests.limits.stores import OTHER, SHARED, SLOT, Kind, count, held, running
+from tests.limits.stores import (
+    OTHER_SLOT,
+    SHARED_STORES,
+    SLOT,
+    Kind,
+    counts,
+    increment,
+    running_slots,
+)
 from tests.servers import until
 
 
 def test_a_released_slot_is_free(store: counters.CounterStore) -> None:
-    assert store.acquire("first", [], [SLOT, OTHER]).accepted
+    assert store.acquire("first", [], [SLOT, OTHER_SLOT]).accepted
     store.release("second", ["slots"])
-    assert running(store) == [1], "nobody leaves another's"
+    assert running_slots(store) == [1], "nobody leaves another's"
     store.release("first", ["slots", "others"])
-    assert running(store, SLOT, OTHER) == [0, 0]
+    assert running_slots(store, SLOT, OTHER_SLOT) == [0, 0]
     store.release("first", ["slots", "others"])
     assert store.acquire("second", [], [SLOT]).accepted
 
@@ -32,24 +39,22 @@ def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
     return seconds
 
 
-@pytest.mark.parametrize("kind", SHARED, indirect=True)
-def test_the_slot_of_a_dead_process_expires(
-    kind: Kind, lease: float
-) -> None:
+@pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
+def test_the_slot_of_a_dead_process_expires(kind: Kind, lease: float) -> None:
     store = kind.open()
     assert store.acquire("first", [], [SLOT]).accepted
-    until(lambda: running(store) == [0], "the lease's end")
+    until(lambda: running_slots(store) == [0], "the lease's end")
     assert store.acquire("second", [], [SLOT]).accepted
 
 
-@pytest.mark.parametrize("kind", SHARED, indirect=True)
+@pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
 def test_a_renewed_slot_is_held(kind: Kind, lease: float) -> None:
     store = kind.open()
     store.acquire("first", [], [SLOT])
     ends = time.monotonic() + 1.5 * lease
     while time.monotonic() < ends:
         store.renew([("slots", "first")])
-        assert running(store) == [1]
+        assert running_slots(store) == [1]
         time.sleep(0.05)
     assert not store.acquire("second", [], [SLOT]).accepted
 
@@ -61,22 +66,22 @@ def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.Monk
     clock = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + 1_000_000)
     store.renew([("slots", "first")])
-    assert running(store) == [1]
+    assert running_slots(store) == [1]
 
 
-@pytest.mark.parametrize("kind", SHARED, indirect=True)
+@pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
 def test_after_a_flush_counters_are_zero_and_renewed_slots_are_held(
     kind: Kind,
 ) -> None:
     store = kind.open()
-    store.acquire("first", [count(10)], [SLOT])
+    store.acquire("first", [increment(10)], [SLOT])
     kind.flush()
-    assert (held(store), running(store)) == ([0], [0])
+    assert (counts(store), running_slots(store)) == ([0], [0])
     store.renew([("slots", "first")])
-    assert running(store) == [1]
+    assert running_slots(store) == [1]
     assert not store.acquire("second", [], [SLOT]).accepted
     store.release("first", ["slots"])
-    assert running(store) == [0]
+    assert running_slots(store) == [0]
 
 
 @pytest.mark.parametrize("kind", ["locmem", "file"], indirect=True)
@@ -87,7 +92,7 @@ def test_a_slot_that_another_call_took_after_a_flush_is_not_taken_back(kind: Kin
     assert store.acquire("second", [], [SLOT]).accepted
     store.renew([("slots", "first")])
     store.release("first", ["slots"])
-    assert running(store) == [1]
+    assert running_slots(store) == [1]
 
 
 @pytest.mark.parametrize("kind", ["locmem"], indirect=True)
@@ -97,4 +102,4 @@ def test_more_slots_than_one_query_may_name(kind: Kind, monkeypatch: pytest.Monk
     assert [store.acquire(f"m{number}", [], [many]).accepted for number in range(6)] == [
         True
     ] * 5 + [False]
-    assert running(store, many) == [5]
+    assert running_slots(store, many) == [5]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from native_api.usage.totals_names import UNKNOWN_MODEL
-from tests.limits.api_client import call, create_key, error_of, get, one_site, user_with_key
+from tests.limits.api_client import call, create_key, error_of, get, single_site, user_with_key
 from tests.limits.conftest import native_api
 from tests.scripted_provider import Exchange, Upstream, completion
 from tests.servers import Site, manage, until
@@ -44,8 +44,12 @@ GEMINI: dict[str, Any] = {
     "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12},
 }
 OLLAMA: dict[str, Any] = {
-    "message": {"role": "assistant", "content": "Hello"}, "done": True, "done_reason": "stop", "prompt_eval_count": 9, "eval_count": 3,
-}  # fmt: skip
+    "message": {"role": "assistant", "content": "Hello"},
+    "done": True,
+    "done_reason": "stop",
+    "prompt_eval_count": 9,
+    "eval_count": 3,
+}
 
 
 async def as_vendors_do(exchange: Exchange) -> None:
@@ -91,18 +95,24 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         ATTEMPTS=attempts,
     )
     upstream.otherwise = as_vendors_do
-    with one_site(tmp_path_factory, settings) as running:
+    with single_site(tmp_path_factory, settings) as running:
         yield running
 
 
 def records_of(site: Site, user: str, count: int) -> list[tuple[Any, ...]]:
-    statement = "SELECT model, provider_model, cost, status FROM native_api_usagerecord WHERE user_name = ? ORDER BY id"
+    statement = (
+        "SELECT model, provider_model, cost, status FROM native_api_usagerecord "
+        "WHERE user_name = ? ORDER BY id"
+    )
     until(lambda: len(site.rows(statement, user)) == count, f"{count} records")
     return [tuple(row) for row in site.rows(statement, user)]
 
 
 def totals_of(site: Site, user: str) -> list[tuple[Any, ...]]:
-    statement = "SELECT model, provider_model, status, sum(requests) FROM native_api_dailyusage WHERE user_name = ?"
+    statement = (
+        "SELECT model, provider_model, status, sum(requests) FROM native_api_dailyusage "
+        "WHERE user_name = ?"
+    )
     return [
         tuple(row)
         for row in site.rows(
@@ -146,7 +156,9 @@ class TestEverySpelling:
         ]
         assert statuses == [200] * AMOUNT + [429] * (len(statuses) - AMOUNT)
 
-    def test_all_spellings_cost_the_same_and_are_one_model_in_daily_totals(self, site: Site, wire: str) -> None:
+    def test_all_spellings_cost_the_same_and_are_one_model_in_daily_totals(
+        self, site: Site, wire: str
+    ) -> None:
         key, name = user_with_key(site, f"paying-{wire}"), f"{wire}/{CANONICAL[wire]}"
         for model in SPELLINGS[wire]:
             assert call(site, f"{wire}/{model}", key).status_code == 200

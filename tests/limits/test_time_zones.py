@@ -1,5 +1,4 @@
-"""Moments and windows in the database, in sites with and without USE_TZ, on both sides of a change
-of clocks."""
+"""Moments and windows in the database, with and without USE_TZ, before and after clock changes."""
 
 from __future__ import annotations
 
@@ -14,7 +13,13 @@ from native_api.limits import budgets, settlement
 from native_api.limits.windows import window_span
 from native_api.models import Budget, Reservation, UsageRecord
 from native_api.usage.entry import UsageEntry, first_id_at
-from tests.limits.budget_factory import Standing, call, record, standing, want
+from tests.limits.budget_factory import (
+    BudgetState,
+    budget_request,
+    budget_state,
+    call,
+    write_records,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -49,26 +54,26 @@ def site(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
 class TestMoments:
     def test_a_moment_is_read_as_it_was_written(self, moment: datetime) -> None:
         identity = first_id_at(moment)
-        record(UsageEntry(id=identity, created_at=moment))
-        told = UsageRecord.objects.get(created_at=moment).created_at
-        assert told == moment
-        assert told.tzinfo is not None
+        write_records(UsageEntry(id=identity, created_at=moment))
+        moment_read = UsageRecord.objects.get(created_at=moment).created_at
+        assert moment_read == moment
+        assert moment_read.tzinfo is not None
 
     def test_a_record_is_written_with_the_time_of_its_id(self, moment: datetime) -> None:
-        record(UsageEntry(id=first_id_at(moment)))
+        write_records(UsageEntry(id=first_id_at(moment)))
         assert UsageRecord.objects.get().created_at == moment.replace(
             microsecond=moment.microsecond // 1000 * 1000
         )
 
     def test_the_database_can_compare_moments(self, moment: datetime) -> None:
-        record(UsageEntry(created_at=moment))
+        write_records(UsageEntry(created_at=moment))
         second = timedelta(seconds=1)
-        found = UsageRecord.objects.filter(
+        matching = UsageRecord.objects.filter(
             created_at__gt=moment - second,
             created_at__lt=moment + second,
             created_at__range=(moment, moment),
         )
-        assert found.count() == 1
+        assert matching.count() == 1
         assert not UsageRecord.objects.filter(created_at__lt=moment).exists()
 
     @pytest.mark.parametrize("window", ["hour", "day", "week", "month", "lifetime"])
@@ -76,7 +81,7 @@ class TestMoments:
         within = window_span(window, moment, timezone.get_default_timezone())
         for _ in range(2):
             budgets._keys.clear()
-            call(want(span=within))
+            call(budget_request(span=within))
         row = Budget.objects.get()
         assert (row.starts_at, row.ends_at, row.reserved) == (within.start, within.end, 20)
         assert budgets.levels({"a": within}) == {"a": (0, 20)}
@@ -85,7 +90,7 @@ class TestMoments:
         zone = timezone.get_default_timezone()
         for window in ("day", "month"):
             within = window_span(window, moment, zone)
-            call(want(window, span=within))
+            call(budget_request(window, span=within))
             starts = Budget.objects.get(counter=window).starts_at.astimezone(zone)
             assert (starts.hour, starts.minute) == (0, 0)
             assert within.start <= moment < within.start + timedelta(days=32)
@@ -98,25 +103,25 @@ def test_midnight_begins_a_new_budget() -> None:
         window_span("month", midnight - timedelta(microseconds=1), zone),
         window_span("month", midnight, zone),
     )
-    begun = call(want(span=before, units=100))
-    call(want(span=after, units=100))
-    record(begun.entry(used=30))
-    assert standing(span=before) == Standing(30, 0)
-    assert standing(span=after) == Standing(0, 100)
+    running_call = call(budget_request(span=before, units=100))
+    call(budget_request(span=after, units=100))
+    write_records(running_call.entry(used=30))
+    assert budget_state(span=before) == BudgetState(30, 0)
+    assert budget_state(span=after) == BudgetState(0, 100)
 
 
 def test_reservations_expire_in_time() -> None:
-    call(want(), seconds=-1)
-    call(want(), seconds=1800)
+    call(budget_request(), seconds=-1)
+    call(budget_request(), seconds=1800)
     assert settlement.expire("default") == 1
-    assert standing() == Standing(0, 10, lost=10)
+    assert budget_state() == BudgetState(0, 10, lost=10)
     left = Reservation.objects.get().expires_at - datetime.now(UTC)
     assert timedelta(minutes=25) < left <= timedelta(minutes=30)
 
 
 def test_a_threshold_and_a_refusal_are_marked_with_the_current_time() -> None:
-    begun = call(want())
-    record(begun.entry(used=95))
+    running_call = call(budget_request())
+    write_records(running_call.entry(used=95))
     settlement.mark_reached("a", Budget.objects.get().starts_at, "default")
     row = Budget.objects.get()
     for moment in (row.threshold_at, row.reached_at):
@@ -125,13 +130,12 @@ def test_a_threshold_and_a_refusal_are_marked_with_the_current_time() -> None:
 
 
 def test_the_repeated_hour_has_one_budget(settings: Any) -> None:
-    """Without USE_TZ the database cannot tell the two apart: both hours share what is allowed in
-    one."""
+    """Without USE_TZ the database cannot distinguish the two hours: both share one budget."""
     if settings.USE_TZ or settings.TIME_ZONE != "Europe/Berlin":
         pytest.skip("Of a site without USE_TZ.")
     for hour in (0, 1):
         within = window_span(
             "hour", datetime(2026, 10, 25, hour, 30, tzinfo=UTC), timezone.get_default_timezone()
         )
-        call(want(units=40, span=within))
+        call(budget_request(units=40, span=within))
     assert [row.reserved for row in Budget.objects.all()] == [80]

@@ -1,5 +1,5 @@
-"""What a call holds grows with its most expensive attempt and never shrinks before its end, in every
-store and in the database."""
+"""What a call holds grows with its most expensive attempt and never shrinks before its end, in
+every store and in the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from native_api.routing.call_plan import CallPlan
 from native_api.routing.route import Route, make_route
 from native_api.types import Target, Timeouts
 from tests.limits import reservation_factory as factory
-from tests.limits.budget_factory import record
+from tests.limits.budget_factory import write_records
 from tests.limits.reservation_factory import ALICE, target
 from tests.limits.stores import Kind
 from tests.servers import until
@@ -73,7 +73,7 @@ async def reserve(
 
 def end(reservation: CallReservation, cost: str = "0", tokens: int = 0) -> None:
     """End the call and write its record."""
-    record(factory.end(reservation, cost, tokens))
+    write_records(factory.end(reservation, cost, tokens))
 
 
 async def in_a_thread(query: Callable[..., Any], *arguments: Any) -> Any:
@@ -110,7 +110,7 @@ def cache_levels(store: counters.CounterStore) -> list[int]:
     ]
 
 
-# --- budgets ---------------------------------------------------------------------------------
+# --- budgets -------------------------------------------------------------------------------
 
 
 def test_a_dearer_attempt_adds_what_is_missing_and_a_cheaper_one_nothing(
@@ -334,7 +334,7 @@ def test_what_the_database_adds_too_late_ends_with_the_call(
     until(lambda: budget_level() == (0, 0, 0), "everything to be given back")
 
 
-# --- short windows, in every store -----------------------------------------------------------
+# --- short windows, in every store ---------------------------------------------------------
 
 
 def test_short_windows_are_topped_up_and_request_and_slot_counted_once(

@@ -1,5 +1,4 @@
-"""`GET v1/usage`: what the caller's user used, by day and model, and how the caller's limits
-stand."""
+"""`GET v1/usage`: usage of the caller by day and model, and the state of the caller's limits."""
 
 from __future__ import annotations
 
@@ -15,19 +14,20 @@ from django.conf import settings as django_settings
 from native_api.limits.windows import window_span
 from tests.limits.api_client import (
     COST,
-    away_from_the_end_of,
-    begun,
+    avoid_end_of_window,
     call,
     create_key,
     error_of,
     get,
-    limits_of,
-    one_site,
-    shell,
+    get_limits,
+    limit,
+    run_in_site,
+    running_call,
+    single_site,
     units,
     user_with_key,
 )
-from tests.limits.conftest import PROMPT_TOKENS, held_by, native_api, tells_what_was_used
+from tests.limits.conftest import PROMPT_TOKENS, answer_after, answer_with_usage, native_api
 from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, until
 
@@ -40,42 +40,12 @@ TOKENS = (
     "reasoning_tokens",
 )
 LIMITS = [
-    {
-        "SUBJECT": "each_user",
-        "METRIC": "requests",
-        "AMOUNT": 3,
-        "WINDOW": "hour",
-        "MODELS": "up/stand",
-    },
-    {
-        "SUBJECT": "each_user",
-        "METRIC": "tokens",
-        "AMOUNT": 100,
-        "WINDOW": "day",
-        "MODELS": "up/stand",
-    },
-    {
-        "SUBJECT": "each_user",
-        "METRIC": "cost",
-        "AMOUNT": "0.5",
-        "WINDOW": "month",
-        "MODELS": "up/stand",
-    },
-    {"SUBJECT": "each_user", "METRIC": "concurrent_requests", "AMOUNT": 2, "MODELS": "up/stand"},
-    {
-        "SUBJECT": "everyone",
-        "METRIC": "requests",
-        "AMOUNT": 1,
-        "WINDOW": "hour",
-        "MODELS": "up/share",
-    },
-    {
-        "SUBJECT": "everyone",
-        "METRIC": "cost",
-        "AMOUNT": f"{COST:f}",
-        "WINDOW": "lifetime",
-        "MODELS": "up/share-budget",
-    },
+    limit("stand", "requests", 3, "hour"),
+    limit("stand", "tokens", 100, "day"),
+    limit("stand", "cost", "0.5", "month"),
+    limit("stand", "concurrent_requests", 2),
+    limit("share", "requests", 1, "hour", "everyone"),
+    limit("share-budget", "cost", f"{COST:f}", "lifetime", "everyone"),
     {"SUBJECT": "user:carol", "METRIC": "cost", "AMOUNT": "7.25", "WINDOW": "lifetime"},
 ]
 ZONE = ZoneInfo(django_settings.TIME_ZONE)
@@ -83,40 +53,40 @@ ZONE = ZoneInfo(django_settings.TIME_ZONE)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Site]:
-    with one_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
+    with single_site(tmp_path_factory, native_api(upstream, LIMITS)) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = tells_what_was_used
+    upstream.otherwise = answer_with_usage
 
 
 def usage(site: Site, key: str = "", query: str = "") -> dict[str, Any]:
     answer = get(site, f"usage{query}", key)
     assert answer.status_code == 200
-    told: dict[str, Any] = answer.json()
-    return told
+    usage_report: dict[str, Any] = answer.json()
+    return usage_report
 
 
-def after(site: Site, key: str, requests: int) -> dict[str, Any]:
-    """The usage, once so many requests are in it: the recorder works behind the answers."""
+def usage_after(site: Site, key: str, requests: int) -> dict[str, Any]:
+    """Wait until the usage contains this many requests: records are written after the answers."""
     until(lambda: usage(site, key)["total"]["requests"] == requests, f"{requests} requests")
     return usage(site, key)
 
 
-# --- what was used --------------------------------------------------------------------------------
+# --- what was used -------------------------------------------------------------------------
 
 
 def test_a_new_user_has_no_usage(site: Site) -> None:
-    told = usage(site, user_with_key(site, "nobody"))
+    answer = usage(site, user_with_key(site, "nobody"))
     today = datetime.now(UTC).astimezone(ZONE).date()
-    assert (told["object"], told["user"], told["data"]) == ("usage", "nobody", [])
-    assert (told["from"], told["time_zone"]) == (
+    assert (answer["object"], answer["user"], answer["data"]) == ("usage", "nobody", [])
+    assert (answer["from"], answer["time_zone"]) == (
         (today - timedelta(days=29)).isoformat(),
         django_settings.TIME_ZONE,
     )
-    assert told["total"] == {
+    assert answer["total"] == {
         "requests": 0,
         **dict.fromkeys(TOKENS, 0),
         "cost": "0",
@@ -134,23 +104,20 @@ def test_all_keys_of_a_user_count_together(site: Site) -> None:
         (other, "up/one"),
     ):
         assert call(site, model, key).status_code == 200
-    told = after(site, first, 3)
-    assert usage(site, second) == told
+    answer = usage_after(site, first, 3)
+    assert usage(site, second) == answer
     assert {
-        row["model"]: (row["requests"], row["total_tokens"], row["cost"]) for row in told["data"]
+        row["model"]: (row["requests"], row["total_tokens"], row["cost"]) for row in answer["data"]
     } == {
         "up/one": (2, 24, f"{2 * COST:f}"),
         "up/two": (1, 12, f"{COST:f}"),
     }
-    assert told["total"]["cost"] == f"{3 * COST:f}"
-    assert after(site, other, 1)["user"] == "emil"
+    assert answer["total"]["cost"] == f"{3 * COST:f}"
+    assert usage_after(site, other, 1)["user"] == "emil"
 
 
-def test_totals_equal_the_records_to_the_last_digit(
-    site: Site, upstream: Upstream
-) -> None:
-    """Prices with digits that no float holds, a call that was refused, and one whose price nobody
-    knows."""
+def test_totals_equal_the_records_to_the_last_digit(site: Site, upstream: Upstream) -> None:
+    """With costs that no float can hold, a refused call, and a call without a price."""
     key = user_with_key(site, "fred")
 
     async def odd(exchange: Exchange) -> None:
@@ -160,7 +127,7 @@ def test_totals_equal_the_records_to_the_last_digit(
             "message": {"role": "assistant", "content": "x"},
             "finish_reason": "stop",
         }
-        told = {
+        answer = {
             "prompt_tokens": 1_000_003 * number,
             "completion_tokens": 7,
             "total_tokens": 1_000_003 * number + 7,
@@ -174,7 +141,7 @@ def test_totals_equal_the_records_to_the_last_digit(
                 "created": 1,
                 "model": "m",
                 "choices": [choice],
-                "usage": told,
+                "usage": answer,
             }
         )
 
@@ -184,29 +151,29 @@ def test_totals_equal_the_records_to_the_last_digit(
         for model in ("up/odd", "up/odd", "unpriced/odd", "up/odd", "missing")
     ]
     assert statuses == [200, 200, 200, 200, 404]
-    told = after(site, key, 5)
+    answer = usage_after(site, key, 5)
     records = site.usage(user_name="fred")
     for name in TOKENS:
         assert (
-            told["total"][name]
+            answer["total"][name]
             == sum(record[name] for record in records)
-            == sum(row[name] for row in told["data"])
+            == sum(row[name] for row in answer["data"])
         )
     costs = [Decimal(record["cost"]) for record in records if record["cost"] is not None]
     assert len(costs) == 3
     assert (
-        Decimal(told["total"]["cost"])
+        Decimal(answer["total"]["cost"])
         == sum(costs)
-        == sum(Decimal(row["cost"]) for row in told["data"])
+        == sum(Decimal(row["cost"]) for row in answer["data"])
     )
-    assert told["total"]["unpriced_requests"] == 1
+    assert answer["total"]["unpriced_requests"] == 1
     assert [record["cost"] for record in records if record["model"] == "unpriced/odd"] == [None]
 
 
 def test_only_the_requested_days_are_returned_newest_first(site: Site) -> None:
     key = user_with_key(site, "gerd")
     assert call(site, "up/m", key).status_code == 200
-    after(site, key, 1)
+    usage_after(site, key, 1)
     code = "\n".join(
         (
             "row = DailyUsage.objects.get(user_name='gerd')",
@@ -216,7 +183,7 @@ def test_only_the_requested_days_are_returned_newest_first(site: Site) -> None:
             "    row.save(force_insert=True)",
         )
     )
-    shell(site, f"{IMPORTS}\n{code}")
+    run_in_site(site, f"{IMPORTS}\n{code}")
     today = datetime.now(UTC).astimezone(ZONE).date()
     days = [row["day"] for row in usage(site, key, "?days=366")["data"]]
     assert days == sorted(days, reverse=True)
@@ -229,7 +196,10 @@ def test_only_the_requested_days_are_returned_newest_first(site: Site) -> None:
     assert len(usage(site, key)["data"]) == 3
 
 
-IMPORTS = "from datetime import timedelta; from uuid import uuid4; from native_api.models import DailyUsage;"
+IMPORTS = (
+    "from datetime import timedelta; from uuid import uuid4; "
+    "from native_api.models import DailyUsage;"
+)
 
 
 @pytest.mark.parametrize(
@@ -255,25 +225,25 @@ def test_a_caller_without_a_user_sees_no_usage(
         "DEFAULT_AUTHENTICATION_CLASSES": [],
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
     }
-    with one_site(tmp_path_factory, native_api(upstream, LIMITS, **open_to_all)) as running:
+    with single_site(tmp_path_factory, native_api(upstream, LIMITS, **open_to_all)) as running:
         assert call(running, "up/stand").status_code == 200
         running.wait_for_usage(model="up/stand")
-        told = usage(running)
-    assert (told["user"], told["data"], told["total"]["requests"]) == (None, [], 0)
-    assert {limit["models"] for limit in told["limits"]} == {"up/share", "up/share-budget"}
+        answer = usage(running)
+    assert (answer["user"], answer["data"], answer["total"]["requests"]) == (None, [], 0)
+    assert {limit["models"] for limit in answer["limits"]} == {"up/share", "up/share-budget"}
 
 
-# --- limits ---------------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------
 
 
 def test_the_callers_limits_with_used_and_left(site: Site, upstream: Upstream) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     key = user_with_key(site, "hugo")
     assert call(site, "up/stand", key).status_code == 200
-    after(site, key, 1)
+    usage_after(site, key, 1)
     now = datetime.now(UTC)
     common = {"models": "up/stand", "shared": False, "has_room": True}
-    assert limits_of(site, "up/stand", key) == [
+    assert get_limits(site, "up/stand", key) == [
         {
             **common,
             "metric": "requests",
@@ -325,9 +295,9 @@ def end(window: str, now: datetime, zone: Any) -> str:
 
 def test_the_units_of_a_running_call_are_reserved(site: Site, upstream: Upstream) -> None:
     gate = upstream.gate()
-    upstream.script("stand", held_by(gate))
-    with begun(site, "up/stand", upstream):
-        tokens, cost, slots = limits_of(site, "up/stand")[1:]
+    upstream.script("stand", answer_after(gate))
+    with running_call(site, "up/stand", upstream):
+        tokens, cost, slots = get_limits(site, "up/stand")[1:]
         gate.open()
     assert (tokens["used"], tokens["reserved"], tokens["left"]) == (
         0,
@@ -346,51 +316,53 @@ def test_the_units_of_a_running_call_are_reserved(site: Site, upstream: Upstream
 def test_of_shared_budgets_only_has_room_is_shown(site: Site) -> None:
     key = user_with_key(site, "ida")
     nothing = {"shared": True, **dict.fromkeys(("limit", "used", "reserved", "left"))}
-    [before] = limits_of(site, "up/share-budget", key)
+    [before] = get_limits(site, "up/share-budget", key)
     assert call(site, "up/share-budget").status_code == 200
     until(
-        lambda: not limits_of(site, "up/share-budget", key)[0]["has_room"],
+        lambda: not get_limits(site, "up/share-budget", key)[0]["has_room"],
         "the limit to be reached",
     )
-    [then] = limits_of(site, "up/share-budget", key)
+    [then] = get_limits(site, "up/share-budget", key)
     assert before["has_room"]
     assert before.items() >= nothing.items() <= then.items()
 
 
 def test_other_shared_limits_are_shown(site: Site) -> None:
-    away_from_the_end_of("hour")
+    avoid_end_of_window("hour")
     assert call(site, "up/share").status_code == 200
-    [told] = limits_of(site, "up/share", user_with_key(site, "ina"))
+    [answer] = get_limits(site, "up/share", user_with_key(site, "ina"))
     assert (
-        told.items()
+        answer.items()
         >= {"shared": True, "limit": 1, "used": 1, "left": 0, "has_room": False}.items()
     )
 
 
 def test_limits_of_others_are_not_shown(site: Site) -> None:
     carol, other = user_with_key(site, "carol"), user_with_key(site, "kurt")
-    assert [limit["limit"] for limit in limits_of(site, None, carol)] == ["7.25"]  # type: ignore[arg-type]
-    assert limits_of(site, None, other) == []  # type: ignore[arg-type]
+    assert [limit["limit"] for limit in get_limits(site, None, carol)] == ["7.25"]  # type: ignore[arg-type]
+    assert get_limits(site, None, other) == []  # type: ignore[arg-type]
     assert units(Decimal("7.25")) == 7_250_000_000_000
 
 
 def test_limits_of_the_key_and_of_the_user_are_shown(site: Site) -> None:
     key = user_with_key(site, "lena")
     second = create_key(site, "lena", "unlimited")
-    shell(
+    run_in_site(
         site,
         "from native_api.models import *; from django.contrib.auth.models import User;"
         "row = dict(metric='requests', window='week', pattern='up/of-rows');"
-        "Limit.objects.create(subject='key', api_key=ApiKey.objects.get(name='of lena'), amount=5, **row);"
-        "Limit.objects.create(subject='user', user=User.objects.get(username='lena'), amount=9, **row);"
+        "key = ApiKey.objects.get(name='of lena'); user = User.objects.get(username='lena');"
+        "Limit.objects.create(subject='key', api_key=key, amount=5, **row);"
+        "Limit.objects.create(subject='user', user=user, amount=9, **row);"
         "Limit.objects.create(subject='each_user', amount=2, enabled=False, **row)",
     )
-    until(lambda: len(limits_of(site, "up/of-rows", key)) == 2, "the rows")
+    until(lambda: len(get_limits(site, "up/of-rows", key)) == 2, "the rows")
     assert call(site, "up/of-rows", key).status_code == 200
     until(
-        lambda: sorted(limit["left"] for limit in limits_of(site, "up/of-rows", key)) == [4, 8],
+        lambda: sorted(limit["left"] for limit in get_limits(site, "up/of-rows", key)) == [4, 8],
         "the use",
     )
     until(
-        lambda: [limit["left"] for limit in limits_of(site, "up/of-rows", second)] == [8], "the use"
+        lambda: [limit["left"] for limit in get_limits(site, "up/of-rows", second)] == [8],
+        "the use",
     )

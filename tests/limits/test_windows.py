@@ -1,4 +1,4 @@
-"""When windows begin and end, whatever the clocks of the site's time zone do."""
+"""When windows begin and end, in every time zone and across clock changes."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ ZONES = [
 ENDING = [window for window in Limit.Window.values if window != "lifetime"]
 
 
-def at(told: str, zone: object = UTC) -> datetime:
-    return datetime.fromisoformat(told).replace(tzinfo=zone)  # type: ignore[arg-type]
+def at(text: str, zone: object = UTC) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=zone)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_windows_in_utc(window: str, start: str, end: str) -> None:
 
 
 def test_a_lifetime_has_no_end() -> None:
-    found = window_span("lifetime", at("2026-11-25"), BERLIN)
-    assert found == WindowSpan(EPOCH, None)
-    assert found.seconds_left(at("2026-11-25")) is None
+    span = window_span("lifetime", at("2026-11-25"), BERLIN)
+    assert span == WindowSpan(EPOCH, None)
+    assert span.seconds_left(at("2026-11-25")) is None
 
 
 @pytest.mark.parametrize(
@@ -105,18 +105,18 @@ def test_a_week_begins_on_monday_even_across_new_year(day: str) -> None:
 def test_a_day_on_which_the_clocks_change_is_shorter_or_longer(
     zone: ZoneInfo, day: str, hours: float
 ) -> None:
-    found = window_span("day", at(f"{day} 12:00", zone), zone)
-    assert found.end
-    assert (found.end - found.start).total_seconds() == hours * 3600
+    span = window_span("day", at(f"{day} 12:00", zone), zone)
+    assert span.end
+    assert (span.end - span.start).total_seconds() == hours * 3600
 
 
 @pytest.mark.parametrize(("zone", "day"), [(SANTIAGO, "2026-09-06"), (CAIRO, "2026-04-24")])
 def test_a_day_without_midnight_begins_at_its_first_moment(zone: ZoneInfo, day: str) -> None:
-    found = window_span("day", at(f"{day} 12:00", zone), zone)
-    assert found.start.astimezone(zone) == at(f"{day} 01:00", zone)
-    before = found.start - timedelta(microseconds=1)
-    assert before.astimezone(zone).date() == found.start.astimezone(zone).date() - timedelta(days=1)
-    assert window_span("day", before, zone).end == found.start
+    span = window_span("day", at(f"{day} 12:00", zone), zone)
+    assert span.start.astimezone(zone) == at(f"{day} 01:00", zone)
+    before = span.start - timedelta(microseconds=1)
+    assert before.astimezone(zone).date() == span.start.astimezone(zone).date() - timedelta(days=1)
+    assert window_span("day", before, zone).end == span.start
 
 
 def test_a_day_with_two_midnights_begins_at_the_first() -> None:
@@ -130,10 +130,10 @@ def test_a_day_with_two_midnights_begins_at_the_first() -> None:
 
 
 def test_a_skipped_day_has_no_window() -> None:
-    """Samoa had no 30 December 2011."""
-    found = window_span("day", at("2011-12-29 12:00", APIA), APIA)
-    assert found.end
-    assert found.end.astimezone(APIA).date().isoformat() == "2011-12-31"
+    """Samoa skipped 30 December 2011."""
+    span = window_span("day", at("2011-12-29 12:00", APIA), APIA)
+    assert span.end
+    assert span.end.astimezone(APIA).date().isoformat() == "2011-12-31"
 
 
 def test_short_windows_ignore_clock_changes() -> None:
@@ -156,13 +156,13 @@ def test_windows_follow_each_other_without_gaps(
     window: str, zone: ZoneInfo, naive: datetime
 ) -> None:
     now = naive.replace(tzinfo=UTC)
-    found = window_span(window, now, zone)
-    assert found.end
-    assert found.start <= now < found.end
-    assert window_span(window, found.start, zone) == found, "its start belongs to it"
-    assert window_span(window, found.end, zone).start == found.end, "its end does not"
-    assert window_span(window, found.end - timedelta(microseconds=1), zone) == found
-    assert window_span(window, found.start - timedelta(microseconds=1), zone).end == found.start
+    span = window_span(window, now, zone)
+    assert span.end
+    assert span.start <= now < span.end
+    assert window_span(window, span.start, zone) == span, "its start belongs to it"
+    assert window_span(window, span.end, zone).start == span.end, "its end does not"
+    assert window_span(window, span.end - timedelta(microseconds=1), zone) == span
+    assert window_span(window, span.start - timedelta(microseconds=1), zone).end == span.start
 
 
 @given(
@@ -171,14 +171,14 @@ def test_windows_follow_each_other_without_gaps(
 )
 def test_short_windows_are_exact_where_floats_are_not(window: str, naive: datetime) -> None:
     now = naive.replace(tzinfo=UTC)
-    found = window_span(window, now, UTC)
-    assert found.end
-    assert found.start <= now < found.end
+    span = window_span(window, now, UTC)
+    assert span.end
+    assert span.start <= now < span.end
 
 
 def test_the_seconds_left_are_never_negative() -> None:
-    found = window_span("minute", at("2026-11-25 10:06:45"), UTC)
-    assert found.seconds_left(at("2026-11-25 10:06:45.25")) == 14.75
-    assert found.seconds_left(at("2026-11-25 10:08:00")) == 0.0, (
+    span = window_span("minute", at("2026-11-25 10:06:45"), UTC)
+    assert span.seconds_left(at("2026-11-25 10:06:45.25")) == 14.75
+    assert span.seconds_left(at("2026-11-25 10:08:00")) == 0.0, (
         "the clock jumped, or the call took long"
     )
