@@ -1,8 +1,4 @@
-"""Writes docs/providers.md from the rows of `native_api.catalog.presets` and the fields of the
-dialects.
-
-python -m scripts.providers_page
-"""
+"""Writes docs/providers.md from the presets and the dialects: python -m scripts.providers_page"""
 
 from __future__ import annotations
 
@@ -24,16 +20,20 @@ INTRODUCTION = """# Providers
 
 <!-- Made by `python -m scripts.providers_page`. -->
 
-A provider whose name is in this list needs only its key, and the OPTIONS that its row names; any other server that speaks one of the
-dialects needs `DIALECT` and `BASE_URL` (see [settings](settings.md)). To add a vendor, see [adding a provider](adding-a-provider.md).
+A provider whose name is in this table needs only its key, and the `OPTIONS` that its row names. Any
+other server that speaks one of the dialects needs `DIALECT` and `BASE_URL`, see
+[settings](settings.md). To add a vendor, see [adding a provider](adding-a-provider.md).
 
-The variables are the ones that the vendors' own SDKs read: `native_quickstart`, and the project in this repository, have a provider for
-each vendor whose variables are all set. `{name}` in an address is filled from `OPTIONS`, `{model}` with the model's name.
-`DIALECT` chooses another wire of the same vendor: `{"PRESET": "openai", "DIALECT": "openai_responses"}` for models that are only there.
+The variables are those that the vendors' own SDKs read. `native_quickstart`, and the project in
+this repository, add a provider for each vendor whose variables are all set. In base URLs `{name}`
+is replaced by the value in `OPTIONS`, and `{model}` by the model's name. `DIALECT` selects another
+wire of the same vendor: `{"PRESET": "openai", "DIALECT": "openai_responses"}` is for models that
+only the Responses API has.
 
-A provider's key is shared by all callers of the site, so what a provider keeps under it (files, containers, stored responses,
-conversations, batches) could be another caller's. Requests that name such state are refused, unless the provider has
-`"OWN_ACCOUNT": True`: then all callers may share it.
+All callers of the site share a provider's key. So anything the provider stores under it (files,
+containers, stored responses, conversations, batches) may belong to another caller. Requests that
+name such state are refused, unless the provider has `"OWN_ACCOUNT": True`: then all callers may
+share it.
 
 | preset | dialect | base URL | key is sent as | variables | documentation |
 |---|---|---|---|---|---|
@@ -42,13 +42,13 @@ conversations, batches) could be another caller's. Requests that name such state
 AUTHENTICATION = """
 ## Authentication
 
-`AUTH` chooses another way than the preset's.
+`AUTH` selects another method than the preset's.
 
 | `AUTH` | what is sent | `API_KEY` |
 |---|---|---|
 """
 
-WAYS = {
+METHODS = {
     "none": ("nothing", "none"),
     "bearer": ("`Authorization: Bearer KEY`", "the key"),
     "x-api-key": ("`x-api-key: KEY`", "the key"),
@@ -56,65 +56,74 @@ WAYS = {
     "x-goog-api-key": ("`x-goog-api-key: KEY`", "the key"),
     "aws": (
         "a Signature Version 4, or `Authorization: Bearer KEY`; signing needs the extra `bedrock`",
-        "`ACCESS_KEY_ID:SECRET_ACCESS_KEY`, or a Bedrock API key; none: what AWS's own tools find, "
-        "see [settings](settings.md#amazon-bedrock)",
+        "`ACCESS_KEY_ID:SECRET_ACCESS_KEY`, or a Bedrock API key. Without it: the credentials that "
+        "AWS's own tools would use, see [settings](settings.md#amazon-bedrock)",
     ),
     "google": (
-        "`Authorization: Bearer` with an access token of Google's, renewed before it ends; needs the extra `google`",
-        "the JSON of a service account's key; none: the [Application Default Credentials]"
+        "`Authorization: Bearer` with a Google access token, which is renewed before it expires; "
+        "needs the extra `google`",
+        "the JSON of a service account's key. Without it: the [Application Default Credentials]"
         "(https://cloud.google.com/docs/authentication/application-default-credentials)",
     ),
     "azure": (
-        "`Authorization: Bearer` with a Microsoft Entra token, renewed before it ends; needs the extra `azure`",
-        "a client's secret, beside `OPTIONS` `tenant_id` and `client_id`; none: the machine's identity, as "
-        "[DefaultAzureCredential](https://learn.microsoft.com/en-us/python/api/azure-identity/azure.identity.defaultazurecredential) "
-        "finds it (`client_id` chooses among several)",
+        "`Authorization: Bearer` with a Microsoft Entra token, which is renewed before it expires; "
+        "needs the extra `azure`",
+        "a client secret; also needs `OPTIONS` `tenant_id` and `client_id`. Without it: the "
+        "machine's identity, as [DefaultAzureCredential](https://learn.microsoft.com/en-us/python/"
+        "api/azure-identity/azure.identity.defaultazurecredential) finds it (`client_id` selects "
+        "one of several)",
     ),
 }
-"""What is said of the ways of authentication. One that has no entry here is listed by its name."""
+"""Authentication method -> what it sends, and what `API_KEY` must contain."""
 
 SECRETS = """
-What is secret goes into `API_KEY`, never into `OPTIONS`, `HEADERS` or `BASE_URL`, which the admin shows. Without the extra,
-`manage.py check` and every call say what to install.
+Secrets belong in `API_KEY`, never in `OPTIONS`, `HEADERS` or `BASE_URL`, which the admin shows. If
+an extra is missing, `manage.py check` and every call name the package to install.
 
 ### The identity of the machine
 
-Without an `API_KEY`, `aws`, `google` and `azure` send what the machine is trusted with. Whoever may add a provider must not be given
-it, so it goes over TLS to these hosts only:
+Without an `API_KEY`, `aws`, `google` and `azure` send the credentials of the machine. People who
+may add a provider must not get these, so they are sent only over TLS and only to these hosts:
 
 | `AUTH` | hosts |
 |---|---|
-| `aws` | Amazon Bedrock's: `bedrock-runtime.REGION.amazonaws.com`, `.amazonaws.com.cn`, `.api.aws`, and its VPC endpoints |
-| `google` | Vertex AI's and Gemini's below `googleapis.com`, and their Private Service Connect endpoints |
-| `azure` | `NAME.openai`, `NAME.cognitiveservices`, `NAME.services.ai` below `azure.com`, `azure.us`, `azure.cn`; their private links |
+| `aws` | Amazon Bedrock's: `bedrock-runtime.REGION.amazonaws.com`, `.amazonaws.com.cn`, \
+`.api.aws`, and its VPC endpoints |
+| `google` | Vertex AI's and Gemini's below `googleapis.com`, and their Private Service Connect \
+endpoints |
+| `azure` | `NAME.openai`, `NAME.cognitiveservices`, `NAME.services.ai` below `azure.com`, \
+`azure.us`, `azure.cn`; their private links |
 
-`"IDENTITY_HOSTS": ["proxy.example.com"]` allows others, such as a proxy of the site's own, for a provider in the settings; a row
-cannot say it. The token's scope follows from the host. `OPTIONS` `scope` and `authority` need an `API_KEY`, or `IDENTITY_HOSTS`.
+`"IDENTITY_HOSTS": ["proxy.example.com"]` allows other hosts, such as the site's own proxy. It works
+only for a provider in the settings, not for one in the database. The token's scope follows from the
+host. `OPTIONS` `scope` and `authority` need an `API_KEY`, or `IDENTITY_HOSTS`.
 """
 
 DIFFERENCES = """
 ## How vendors differ from their dialect
 
-Fields that a vendor refuses are treated like those that its dialect cannot say, see below.
+Fields that a vendor refuses are treated like fields that its dialect cannot express, see below.
 
 | presets | differences |
 |---|---|
 """
 
-CARRIED = """
-## What each dialect carries
+SUPPORTED_FIELDS = """
+## Fields of each dialect
 
-A field that a wire cannot say is either *left out* and named in `x-native-omitted`, because it is only a hint, or *refused*: then the
-next target is tried, and if none is left the answer is a 400 that names the field.
+If a wire cannot express a field, the field is either *omitted* and named in `x-native-omitted`,
+because it is only a hint, or *refused*: then the next target is tried, and if there is none, the
+answer is a 400 that names the field.
 
 """
 
 
-OWNED_MEMBERS_SECTION = """
+OWNED = """
 ## What `provider_options` cannot set
 
-These members of a provider's body come from the unified request alone, which is checked, reserved for and recorded. Options that name one,
-in whatever spelling a server reads it, are refused with the member's name. What is marked *kept* is allowed with `OWN_ACCOUNT`.
+These members of a provider's body come only from the unified request, which is checked, reserved
+for and recorded. Options that set one, in any spelling that a server accepts, are refused with the
+member's path. Members marked *state* are allowed with `OWN_ACCOUNT`.
 
 | dialect | members |
 |---|---|
@@ -122,42 +131,44 @@ in whatever spelling a server reads it, are refused with the member's name. What
 
 
 def page() -> str:
-    rows = sorted(PRESETS.values(), key=lambda preset: preset.name)
+    presets = sorted(PRESETS.values(), key=lambda preset: preset.name)
     return (
         INTRODUCTION
-        + "".join(row(preset) for preset in rows)
-        + authentication()
-        + differences(rows)
-        + carried()
-        + owned_members()
+        + "".join(format_preset(preset) for preset in presets)
+        + format_authentication()
+        + format_differences(presets)
+        + format_supported_fields()
+        + format_owned_members()
     )
 
 
-def row(preset: Preset) -> str:
-    variables = [alternatives((preset.key_variable, *preset.other_variables))]
-    variables += [f"{alternatives(names)} (`{option}`)" for option, names in preset.options.items()]
+def format_preset(preset: Preset) -> str:
+    variables = [format_alternatives((preset.key_variable, *preset.other_variables))]
+    variables += [
+        f"{format_alternatives(names)} (`{option}`)" for option, names in preset.options.items()
+    ]
     docs = f"<{preset.docs}>" if preset.docs.startswith("https://") else ""
     cells = (
-        code(preset.name),
-        code(preset.dialect),
-        code(preset.base_url),
-        code(preset.auth),
+        format_code(preset.name),
+        format_code(preset.dialect),
+        format_code(preset.base_url),
+        format_code(preset.auth),
         ", ".join(filter(None, variables)),
         docs,
     )
     return f"| {' | '.join(cells)} |\n"
 
 
-def alternatives(variables: tuple[str, ...]) -> str:
-    return " or ".join(code(name) for name in variables if name)
+def format_alternatives(variables: tuple[str, ...]) -> str:
+    return " or ".join(format_code(name) for name in variables if name)
 
 
-def code(text: str) -> str:
+def format_code(text: str) -> str:
     return f"`{text}`"
 
 
-def authentication() -> str:
-    rows = ((name, *WAYS.get(name, ("", ""))) for name in AUTHORIZERS)
+def format_authentication() -> str:
+    rows = ((name, *METHODS.get(name, ("", ""))) for name in AUTHORIZERS)
     return (
         AUTHENTICATION
         + "".join(f"| `{name}` | {sent} | {key} |\n" for name, sent, key in rows)
@@ -165,86 +176,87 @@ def authentication() -> str:
     )
 
 
-def differences(rows: list[Preset]) -> str:
-    """Vendors that differ in the same way share a line."""
-    alike: dict[str, list[str]] = {}
-    for preset in rows:
-        alike.setdefault("; ".join(quirks(preset.quirks)), []).append(code(preset.name))
+def format_differences(presets: list[Preset]) -> str:
+    """Vendors with the same differences share a line."""
+    presets_by_difference: dict[str, list[str]] = {}
+    for preset in presets:
+        difference = "; ".join(describe_quirks(preset.quirks))
+        presets_by_difference.setdefault(difference, []).append(format_code(preset.name))
     return DIFFERENCES + "".join(
-        f"| {', '.join(names)} | {words} |\n" for words, names in alike.items() if words
+        f"| {', '.join(names)} | {difference} |\n"
+        for difference, names in presets_by_difference.items()
+        if difference
     )
 
 
-def quirks(value: Quirks) -> Iterator[str]:
-    """What is not as the dialect has it, in words; a quirk without words by its name."""
-    for quirk in fields(Quirks):
-        told = getattr(value, quirk.name)
-        if told == getattr(Quirks(), quirk.name):
+def describe_quirks(quirks: Quirks) -> Iterator[str]:
+    """A description of each quirk that is not the default."""
+    for field in fields(Quirks):
+        value = getattr(quirks, field.name)
+        if value == getattr(Quirks(), field.name):
             continue
-        yield (
-            IN_WORDS[quirk.name](told)
-            if quirk.name in IN_WORDS
-            else f"`{quirk.name}`: {listed(told)}"
-        )
+        if field.name in DESCRIPTIONS:
+            yield DESCRIPTIONS[field.name](value)
+        else:
+            yield f"`{field.name}`: {format_list(value)}"
 
 
-IN_WORDS: dict[str, Callable[[Any], str]] = {
+DESCRIPTIONS: dict[str, Callable[[Any], str]] = {
     "max_tokens_field": lambda field: f"the output limit is sent as `{field}`",
-    "unsupported": lambda names: f"refuses {listed(names)}",
+    "unsupported": lambda names: f"refuses {format_list(names)}",
     "roles": lambda roles: ", ".join(
         f"`{ours}` messages are sent as `{theirs}`" for ours, theirs in roles.items()
     ),
-    "stream_usage": lambda asked: "is not asked for usage in streams",
+    "stream_usage": lambda allowed: "is not asked for usage in streams",
     "renamed": lambda names: ", ".join(
         f"`{ours}` is sent as `{theirs}`" for ours, theirs in names.items()
     ),
-    "extensions": lambda names: f"takes {listed(names)} too",
-    "reasoning_field": lambda field: f"gets the reasoning of earlier turns back as `{field}`",
-    "thinking": lambda switch: f"`reasoning_effort: none` is said by `{switch}`",
+    "extensions": lambda names: f"also takes {format_list(names)}",
+    "reasoning_field": lambda field: f"takes the reasoning of earlier turns as `{field}`",
+    "thinking": lambda switch: f"`reasoning_effort: none` is sent as `{switch}`",
     "file_part": lambda kind: f"documents are sent as `{kind}`",
     "text_parts": lambda allowed: "text is sent as a string",
     "call_id_length": lambda length: f"ids of tool calls have {length} characters",
     "user_after_tools": lambda allowed: (
-        "an assistant's turn stands between tool results and a user's message"
+        "an assistant message is sent between tool results and a user message"
     ),
 }
-"""A quirk that has no words here is listed by its name."""
+"""Quirk -> its description. A quirk without one is listed by its name."""
 
 
-def listed(value: Any) -> str:
-    return (
-        ", ".join(code(name) for name in sorted(value))
-        if isinstance(value, frozenset | set | tuple | list)
-        else code(str(value))
-    )
+def format_list(value: Any) -> str:
+    if isinstance(value, frozenset | set | tuple | list):
+        return ", ".join(format_code(name) for name in sorted(value))
+    return format_code(str(value))
 
 
-def carried() -> str:
+def format_supported_fields() -> str:
     names = sorted(DIALECTS)
     head = f"| field | {' | '.join(f'`{name}`' for name in names)} |\n|---|{'---|' * len(names)}\n"
-    return CARRIED + head + "".join(field_rows(names))
+    return SUPPORTED_FIELDS + head + "".join(format_field_rows(names))
 
 
-def field_rows(names: list[str]) -> Iterator[str]:
+def format_field_rows(names: list[str]) -> Iterator[str]:
     for field in sorted(DIALECT_FIELDS):
-        yield f"| `{field}` | {' | '.join(told(DIALECTS[name], field) for name in names)} |\n"
+        cells = (describe_support(DIALECTS[name], field) for name in names)
+        yield f"| `{field}` | {' | '.join(cells)} |\n"
 
 
-def told(dialect: Dialect, field: str) -> str:
+def describe_support(dialect: Dialect, field: str) -> str:
     if field in dialect.omitted_fields:
-        return "left out"
+        return "omitted"
     return "refused" if field in dialect.refused_fields else "yes"
 
 
-def owned_members() -> str:
-    return OWNED_MEMBERS_SECTION + "".join(
-        f"| `{wire}` | {', '.join(owned_member(*each) for each in OWNED_MEMBERS[wire].items())} |\n"
-        for wire in sorted(OWNED_MEMBERS)
+def format_owned_members() -> str:
+    return OWNED + "".join(
+        f"| `{wire}` | {', '.join(format_member(*item) for item in members.items())} |\n"
+        for wire, members in sorted(OWNED_MEMBERS.items())
     )
 
 
-def owned_member(path: str, kind: str) -> str:
-    return f"{code(path)} (kept)" if kind == "state" else code(path)
+def format_member(path: str, kind: str) -> str:
+    return f"{format_code(path)} (state)" if kind == "state" else format_code(path)
 
 
 if __name__ == "__main__":

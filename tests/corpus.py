@@ -1,7 +1,6 @@
-"""What a provider said, collected from its own JSON: everything that must be found again in the
-unified reply.
+"""Reads from a provider's own reply everything that the unified reply must contain.
 
-Each collector knows its wire's shapes and nothing of the dialects.
+Each reader knows its wire, but uses nothing of the dialects.
 """
 
 from __future__ import annotations
@@ -14,8 +13,10 @@ from typing import Any
 
 @dataclass
 class ReplyContent:
-    """Texts, (name, arguments) and ids of calls, reasoning texts, whatever else must be found
-    again, and token counts."""
+    """The texts, calls, reasoning, token counts and other strings of a reply.
+
+    A call is (name, arguments).
+    """
 
     texts: list[str] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -29,7 +30,7 @@ class ReplyContent:
 
 
 def parse_arguments(arguments: Any) -> Any:
-    """Arguments as a value where they are JSON, else the text."""
+    """Arguments as a value if they are JSON, otherwise the text."""
     if not isinstance(arguments, str):
         return arguments
     try:
@@ -39,7 +40,7 @@ def parse_arguments(arguments: Any) -> Any:
 
 
 def iterate_strings(value: Any) -> Iterator[str]:
-    """Every string in a value, the JSON in strings too."""
+    """Every string in a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -51,50 +52,50 @@ def iterate_strings(value: Any) -> Iterator[str]:
 
 
 def read_anthropic(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     for block in body["content"]:
         if block["type"] == "text":
-            said.texts.append(block["text"])
+            collected.texts.append(block["text"])
         elif block["type"] == "tool_use":
-            said.calls.append((block["name"], block["input"]))
+            collected.calls.append((block["name"], block["input"]))
         elif block["type"] == "thinking":
-            said.thoughts.append(block["thinking"])
-            said.signatures.append(block["signature"])
+            collected.thoughts.append(block["thinking"])
+            collected.signatures.append(block["signature"])
         elif block["type"] == "redacted_thinking":
-            said.signatures.append(block["data"])
+            collected.signatures.append(block["data"])
         else:
-            said.signatures += [text for text in iterate_strings(block) if len(text) > 3]
+            collected.signatures += [text for text in iterate_strings(block) if len(text) > 3]
     usage = body["usage"]
     cache = (usage.get("cache_creation_input_tokens") or 0) + (
         usage.get("cache_read_input_tokens") or 0
     )
-    said.prompt_tokens, said.completion_tokens = (
+    collected.prompt_tokens, collected.completion_tokens = (
         usage["input_tokens"] + cache,
         usage["output_tokens"],
     )
-    return said
+    return collected
 
 
 def read_openai(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     for choice in body["choices"]:
         message = choice["message"]
         content = message.get("content") or ""
         for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
             if part["type"] == "thinking":
-                said.thoughts += [thought["text"] for thought in part["thinking"]]
+                collected.thoughts += [thought["text"] for thought in part["thinking"]]
             elif part["type"] == "text":
-                said.texts.append(part["text"])
+                collected.texts.append(part["text"])
             else:
-                said.signatures += iterate_strings(part)
-        said.thoughts += [
+                collected.signatures += iterate_strings(part)
+        collected.thoughts += [
             text for text in (message.get("reasoning_content"), message.get("reasoning")) if text
         ]
         for call in message.get("tool_calls") or ():
-            said.calls.append(
+            collected.calls.append(
                 (call["function"]["name"], parse_arguments(call["function"]["arguments"]))
             )
-            said.ids.append(call["id"])
+            collected.ids.append(call["id"])
         for name in (
             "reasoning_details",
             "annotations",
@@ -103,174 +104,182 @@ def read_openai(body: dict[str, Any]) -> ReplyContent:
             "executed_tools",
             "refusal",
         ):
-            said.signatures += iterate_strings(message.get(name))
-        said.signatures += iterate_strings((choice.get("logprobs") or {}).get("content"))
-    said.signatures += [
+            collected.signatures += iterate_strings(message.get(name))
+        collected.signatures += iterate_strings((choice.get("logprobs") or {}).get("content"))
+    collected.signatures += [
         text
         for name in ("provider", "citations", "search_results", "moderation")
         for text in iterate_strings(body.get(name))
     ]
     usage = body.get("usage") or {}
-    said.prompt_tokens, said.completion_tokens = (
+    collected.prompt_tokens, collected.completion_tokens = (
         usage.get("prompt_tokens"),
         usage.get("completion_tokens"),
     )
     details = usage.get("prompt_tokens_details") or {}
-    said.cached_tokens = (
+    collected.cached_tokens = (
         details.get("cached_tokens")
         or usage.get("prompt_cache_hit_tokens")
         or usage.get("num_cached_tokens")
     )
-    said.reasoning_tokens = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
-    return said
+    collected.reasoning_tokens = (usage.get("completion_tokens_details") or {}).get(
+        "reasoning_tokens"
+    )
+    return collected
 
 
 def read_openai_responses(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     for item in body["output"]:
         if item["type"] == "message":
             for part in item["content"]:
-                said.texts += [part[name] for name in ("text", "refusal") if name in part]
-                said.signatures += iterate_strings(part.get("annotations"))
-                said.signatures += iterate_strings(part.get("logprobs"))
-            said.signatures += [item["phase"]] if item.get("phase") else []
+                collected.texts += [part[name] for name in ("text", "refusal") if name in part]
+                collected.signatures += iterate_strings(part.get("annotations"))
+                collected.signatures += iterate_strings(part.get("logprobs"))
+            collected.signatures += [item["phase"]] if item.get("phase") else []
         elif item["type"] in ("function_call", "custom_tool_call"):
-            said.calls.append(
+            collected.calls.append(
                 (
                     item["name"],
                     parse_arguments(item["arguments"] if "arguments" in item else item["input"]),
                 )
             )
-            said.ids.append(item["call_id"])
-            said.signatures += [item["namespace"]] if item.get("namespace") else []
+            collected.ids.append(item["call_id"])
+            collected.signatures += [item["namespace"]] if item.get("namespace") else []
         elif item["type"] == "reasoning":
-            said.thoughts += [
+            collected.thoughts += [
                 part["text"] for part in (*item["summary"], *(item.get("content") or ()))
             ]
-            said.signatures += [
+            collected.signatures += [
                 item[name] for name in ("id", "encrypted_content") if item.get(name)
             ]
         else:
-            said.signatures += iterate_strings(item)
+            collected.signatures += iterate_strings(item)
     usage = body.get("usage") or {}
-    said.prompt_tokens, said.completion_tokens = (
+    collected.prompt_tokens, collected.completion_tokens = (
         usage.get("input_tokens"),
         usage.get("output_tokens"),
     )
-    said.cached_tokens = (usage.get("input_tokens_details") or {}).get("cached_tokens")
-    said.reasoning_tokens = (usage.get("output_tokens_details") or {}).get("reasoning_tokens")
-    return said
+    collected.cached_tokens = (usage.get("input_tokens_details") or {}).get("cached_tokens")
+    collected.reasoning_tokens = (usage.get("output_tokens_details") or {}).get("reasoning_tokens")
+    return collected
 
 
 def read_gemini(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     for part in [
         part
         for candidate in body["candidates"]
         for part in (candidate.get("content") or {}).get("parts") or ()
     ]:
         if "text" in part:
-            (said.thoughts if part.get("thought") else said.texts).append(part["text"])
+            (collected.thoughts if part.get("thought") else collected.texts).append(part["text"])
         elif "functionCall" in part:
-            said.calls.append(
+            collected.calls.append(
                 (part["functionCall"]["name"], part["functionCall"].get("args") or {})
             )
         else:
-            said.signatures += [text for text in iterate_strings(part) if len(text) > 3]
-        said.signatures += [part["thoughtSignature"]] if "thoughtSignature" in part else []
+            collected.signatures += [text for text in iterate_strings(part) if len(text) > 3]
+        collected.signatures += [part["thoughtSignature"]] if "thoughtSignature" in part else []
     for candidate in body["candidates"]:
-        said.signatures += [
+        collected.signatures += [
             text for text in iterate_strings(candidate.get("groundingMetadata")) if len(text) > 3
         ]
     usage = body["usageMetadata"]
-    said.prompt_tokens = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
-    said.completion_tokens = usage.get("candidatesTokenCount", 0) + usage.get(
+    collected.prompt_tokens = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
+    collected.completion_tokens = usage.get("candidatesTokenCount", 0) + usage.get(
         "thoughtsTokenCount", 0
     )
-    return said
+    return collected
 
 
 def read_bedrock(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     for block in body["output"]["message"]["content"]:
         reasoning = block.get("reasoningContent", {})
         if "text" in block:
-            said.texts.append(block["text"])
+            collected.texts.append(block["text"])
         elif "toolUse" in block and block["toolUse"].get("type") != "server_tool_use":
-            said.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
+            collected.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
         elif "reasoningText" in reasoning:
-            said.thoughts.append(reasoning["reasoningText"]["text"])
-            said.signatures += (
+            collected.thoughts.append(reasoning["reasoningText"]["text"])
+            collected.signatures += (
                 [reasoning["reasoningText"]["signature"]]
                 if "signature" in reasoning["reasoningText"]
                 else []
             )
         elif "citationsContent" in block:
-            said.texts.append(
+            collected.texts.append(
                 "".join(piece["text"] for piece in block["citationsContent"]["content"])
             )
-            said.signatures += [
+            collected.signatures += [
                 text
                 for text in iterate_strings(block["citationsContent"]["citations"])
                 if len(text) > 3
             ]
         else:
-            said.signatures += [text for text in iterate_strings(block) if len(text) > 3]
-    said.signatures += [
+            collected.signatures += [text for text in iterate_strings(block) if len(text) > 3]
+    collected.signatures += [
         text
         for text in iterate_strings([body.get("trace"), body.get("additionalModelResponseFields")])
         if len(text) > 3
     ]
     usage = body["usage"]
     cache = (usage.get("cacheReadInputTokens") or 0) + (usage.get("cacheWriteInputTokens") or 0)
-    said.prompt_tokens, said.completion_tokens = usage["inputTokens"] + cache, usage["outputTokens"]
-    return said
+    collected.prompt_tokens, collected.completion_tokens = (
+        usage["inputTokens"] + cache,
+        usage["outputTokens"],
+    )
+    return collected
 
 
 def read_cohere(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     message = body["message"]
     for block in message.get("content") or ():
         if block["type"] == "text":
-            said.texts.append(block["text"])
+            collected.texts.append(block["text"])
         elif block["type"] == "thinking":
-            said.thoughts.append(block["thinking"])
-            said.signatures.append(block["thinking"])
+            collected.thoughts.append(block["thinking"])
+            collected.signatures.append(block["thinking"])
         else:
-            said.signatures += [text for text in iterate_strings(block) if len(text) > 3]
+            collected.signatures += [text for text in iterate_strings(block) if len(text) > 3]
     if message.get("tool_plan"):
-        said.thoughts.append(message["tool_plan"])
-        said.signatures.append(message["tool_plan"])
+        collected.thoughts.append(message["tool_plan"])
+        collected.signatures.append(message["tool_plan"])
     for call in message.get("tool_calls") or ():
-        said.calls.append(
+        collected.calls.append(
             (call["function"]["name"], parse_arguments(call["function"]["arguments"]))
         )
-    said.signatures += [
+    collected.signatures += [
         text
         for citation in message.get("citations") or ()
         for text in iterate_strings(citation["sources"])
         if len(text) > 3
     ]
     counts = body["usage"].get("tokens") or body["usage"]["billed_units"]
-    said.prompt_tokens, said.completion_tokens = counts["input_tokens"], counts["output_tokens"]
-    return said
+    collected.prompt_tokens, collected.completion_tokens = (
+        counts["input_tokens"],
+        counts["output_tokens"],
+    )
+    return collected
 
 
 def read_ollama(body: dict[str, Any]) -> ReplyContent:
-    said = ReplyContent()
+    collected = ReplyContent()
     message = body["message"]
-    said.texts += [message["content"]] if message.get("content") else []
-    said.thoughts += [message["thinking"]] if message.get("thinking") else []
-    said.signatures += [
+    collected.texts += [message["content"]] if message.get("content") else []
+    collected.thoughts += [message["thinking"]] if message.get("thinking") else []
+    collected.signatures += [
         f"data:{_image_type(data)};base64,{data}" for data in message.get("images") or ()
     ]
     for call in message.get("tool_calls") or ():
-        said.calls.append((call["function"]["name"], call["function"]["arguments"]))
-    said.prompt_tokens, said.completion_tokens = (
+        collected.calls.append((call["function"]["name"], call["function"]["arguments"]))
+    collected.prompt_tokens, collected.completion_tokens = (
         body.get("prompt_eval_count", 0),
         body.get("eval_count", 0),
     )
-    return said
+    return collected
 
 
 def _image_type(data: str) -> str:
@@ -278,7 +287,7 @@ def _image_type(data: str) -> str:
 
 
 def fold_openai_stream(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The reply that the chunks of one choice mean, put together without the dialect's help."""
+    """The reply of these chunks of one choice, folded without the dialect."""
     deltas = [choice["delta"] for event in events for choice in event["choices"]]
     calls: dict[int, dict[str, Any]] = {}
     for piece in [piece for delta in deltas for piece in delta.get("tool_calls") or ()]:
@@ -309,8 +318,7 @@ def fold_openai_stream(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def fold_openai_responses_stream(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """The final response, with the items as they were done: their encrypted content is the one to
-    send back."""
+    """The final response with the items of the `done` events, whose encrypted content is valid."""
     final: dict[str, Any] = events[-1]["response"]
     done = {
         event["output_index"]: event["item"]
@@ -336,25 +344,25 @@ COLLECTORS = {
 }
 
 
-def check_nothing_is_lost(said: ReplyContent, reply: Any) -> None:
-    """Fails naming what is not in the unified reply."""
+def check_nothing_is_lost(collected: ReplyContent, reply: Any) -> None:
+    """Fail if the unified reply lacks something, and name it."""
     messages = [choice["message"] for choice in reply["choices"]]
-    spoken = "".join(
+    reply_text = "".join(
         (message.get("content") or "") + (message.get("refusal") or "") for message in messages
     )
-    for text in said.texts:
-        assert text in spoken, f"text lost: {text[:80]!r}"
+    for text in collected.texts:
+        assert text in reply_text, f"text lost: {text[:80]!r}"
     calls = [call for message in messages for call in message.get("tool_calls") or ()]
-    assert [read_calls(call) for call in calls] == said.calls
-    if said.ids:
-        assert [call["id"] for call in calls] == said.ids
+    assert [read_calls(call) for call in calls] == collected.calls
+    if collected.ids:
+        assert [call["id"] for call in calls] == collected.ids
     reasoning = "".join(message.get("reasoning_content") or "" for message in messages)
-    for thought in said.thoughts:
+    for thought in collected.thoughts:
         assert thought in reasoning, f"reasoning lost: {thought[:80]!r}"
-    kept = set(iterate_strings(reply))
-    for signature in said.signatures:
-        assert signature in kept, f"signature lost: {signature[:40]!r}"
-    check_counts(said, reply.get("usage") or {})
+    strings = set(iterate_strings(reply))
+    for signature in collected.signatures:
+        assert signature in strings, f"signature lost: {signature[:40]!r}"
+    check_counts(collected, reply.get("usage") or {})
 
 
 def read_calls(call: dict[str, Any]) -> tuple[str, Any]:
@@ -363,13 +371,13 @@ def read_calls(call: dict[str, Any]) -> tuple[str, Any]:
     return call["function"]["name"], parse_arguments(call["function"]["arguments"])
 
 
-def check_counts(said: ReplyContent, usage: dict[str, Any]) -> None:
-    if said.prompt_tokens is not None:
+def check_counts(collected: ReplyContent, usage: dict[str, Any]) -> None:
+    if collected.prompt_tokens is not None:
         assert (usage["prompt_tokens"], usage["completion_tokens"]) == (
-            said.prompt_tokens,
-            said.completion_tokens,
+            collected.prompt_tokens,
+            collected.completion_tokens,
         )
-    if said.cached_tokens:
-        assert usage["prompt_tokens_details"]["cached_tokens"] == said.cached_tokens
-    if said.reasoning_tokens:
-        assert usage["completion_tokens_details"]["reasoning_tokens"] == said.reasoning_tokens
+    if collected.cached_tokens:
+        assert usage["prompt_tokens_details"]["cached_tokens"] == collected.cached_tokens
+    if collected.reasoning_tokens:
+        assert usage["completion_tokens_details"]["reasoning_tokens"] == collected.reasoning_tokens

@@ -1,8 +1,8 @@
-"""Bodies that providers accepted, read back as unified requests: the opposite of what the `openai`
-dialects do.
+"""Reads bodies that providers accepted as unified requests, which is what the `openai` dialects do
+in reverse.
 
-Each knows its wire's shapes and nothing of the dialects. What has no unified field becomes
-`provider_options`, as a client would send it.
+Each reader knows its wire, but uses nothing of the dialects. Members without a unified field become
+`provider_options`, as a client would send them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FIELDS = frozenset(ChatRequest.__annotations__)
 WIRE = "openai_responses"
 
 OWNED = frozenset({"usage", "background"})
-"""What the gateway owns: callers of a site cannot set it."""
+"""Members that the gateway owns: callers cannot set them."""
 
 
 # --- Chat Completions -----------------------------------------------------------------------------
@@ -52,27 +52,27 @@ def _is_foreign(name: str, value: Any) -> bool:
 
 
 def read_chat_message(message: dict[str, Any]) -> dict[str, Any]:
-    told = {
+    built = {
         name: value for name, value in message.items() if value is not None and name != "prefix"
     }
-    if "reasoning" in told:
-        told["reasoning_content"] = told.pop("reasoning")
-    if isinstance(told.get("content"), list):
-        told["content"] = [read_chat_part(part) for part in told["content"]] or None
-    for call in told.get("tool_calls", ()):
+    if "reasoning" in built:
+        built["reasoning_content"] = built.pop("reasoning")
+    if isinstance(built.get("content"), list):
+        built["content"] = [read_chat_part(part) for part in built["content"]] or None
+    for call in built.get("tool_calls", ()):
         call.pop("index", None)
-    return told
+    return built
 
 
 def read_chat_part(part: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in part.items() if value is not None}
-    if told.pop("prompt_cache_breakpoint", None):
-        told["cache_control"] = {"type": "ephemeral"}
-    if told["type"] == "document_url":
-        return {"type": "file", "file": {"file_data": told["document_url"]}}
-    if told["type"] == "file" and told["file"].get("file_data", "").startswith("http"):
-        told["file"]["file_url"] = told["file"].pop("file_data")
-    return told
+    built = {name: value for name, value in part.items() if value is not None}
+    if built.pop("prompt_cache_breakpoint", None):
+        built["cache_control"] = {"type": "ephemeral"}
+    if built["type"] == "document_url":
+        return {"type": "file", "file": {"file_data": built["document_url"]}}
+    if built["type"] == "file" and built["file"].get("file_data", "").startswith("http"):
+        built["file"]["file_url"] = built["file"].pop("file_data")
+    return built
 
 
 # --- Responses ------------------------------------------------------------------------------------
@@ -85,12 +85,12 @@ def read_responses_request(body: dict[str, Any], provider: str) -> dict[str, Any
         if name == "input":
             chat["messages"] = InputReader(value).messages
         elif name == "tools":
-            chat[name] = [_nested(tool) for tool in value if _is_plain(tool)]
+            chat[name] = [_nest_tool(tool) for tool in value if _is_plain(tool)]
             options[name] = [tool for tool in value if not _is_plain(tool)]
         elif name == "tool_choice":
-            chat[name] = _choice(value)
+            chat[name] = _read_tool_choice(value)
         elif name == "text":
-            chat |= _format(value)
+            chat |= _read_text_options(value)
         elif name == "reasoning":
             chat["reasoning_effort"] = value.pop("effort", None)
             options[name] = value
@@ -98,10 +98,10 @@ def read_responses_request(body: dict[str, Any], provider: str) -> dict[str, Any
             chat[name] = value
         elif name not in ("model", *OWNED):
             options[name] = value
-    kept = {name: value for name, value in options.items() if value}
+    set_options = {name: value for name, value in options.items() if value}
     return {
         **{name: value for name, value in chat.items() if value is not None},
-        "provider_options": {provider: kept},
+        "provider_options": {provider: set_options},
     }
 
 
@@ -109,7 +109,7 @@ def _is_plain(tool: dict[str, Any]) -> bool:
     return bool(tool["type"] == "function" and not tool.get("defer_loading"))
 
 
-def _nested(tool: dict[str, Any]) -> dict[str, Any]:
+def _nest_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "function",
         "function": {
@@ -118,7 +118,7 @@ def _nested(tool: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choice(choice: Any) -> Any:
+def _read_tool_choice(choice: Any) -> Any:
     if isinstance(choice, str):
         return choice
     if choice["type"] == "function":
@@ -129,50 +129,52 @@ def _choice(choice: Any) -> Any:
     }
 
 
-def _format(text: dict[str, Any]) -> dict[str, Any]:
-    wanted = text.get("format", {"type": "text"})
-    if wanted["type"] == "json_schema":
-        wanted = {
+def _read_text_options(text: dict[str, Any]) -> dict[str, Any]:
+    response_format = text.get("format", {"type": "text"})
+    if response_format["type"] == "json_schema":
+        response_format = {
             "type": "json_schema",
-            "json_schema": {name: value for name, value in wanted.items() if name != "type"},
+            "json_schema": {
+                name: value for name, value in response_format.items() if name != "type"
+            },
         }
-    return {"response_format": wanted, "verbosity": text.get("verbosity")}
+    return {"response_format": response_format, "verbosity": text.get("verbosity")}
 
 
 class InputReader:
-    """The items of an `input` as messages: what the model said in one go is one message."""
+    """Reads the items of an `input` as messages; the items of one turn are one message."""
 
     def __init__(self, items: Any) -> None:
         self.messages: list[dict[str, Any]] = []
         self._turn: dict[str, Any] | None = None
         for item in [{"role": "user", "content": items}] if isinstance(items, str) else items:
-            self._add(item)
+            self._add_item(item)
 
-    def _add(self, item: dict[str, Any]) -> None:
+    def _add_item(self, item: dict[str, Any]) -> None:
         kind = item.get("type", "message")
         if kind == "function_call_output":
-            self._next(
+            self._add_message(
                 {
                     "role": "tool",
                     "tool_call_id": item["call_id"],
-                    "content": _content(item["output"]),
+                    "content": _read_content(item["output"]),
                 }
             )
         elif kind == "message" and item["role"] != "assistant":
-            self._next({"role": item["role"], "content": _content(item["content"])})
+            self._add_message({"role": item["role"], "content": _read_content(item["content"])})
         else:
-            self._said(kind, item)
+            self._add_to_turn(kind, item)
 
-    def _next(self, message: dict[str, Any]) -> None:
+    def _add_message(self, message: dict[str, Any]) -> None:
         self._turn = None
         self.messages.append(message)
 
-    def _said(self, kind: str, item: dict[str, Any]) -> None:
+    def _add_to_turn(self, kind: str, item: dict[str, Any]) -> None:
         if self._turn is None:
             self._turn = {"role": "assistant", "content": ""}
             self.messages.append(self._turn)
         if kind == "message":
-            self._block(
+            self._add_block(
                 {"type": "message", **({"phase": item["phase"]} if "phase" in item else {})}
             )
             content = item["content"]
@@ -180,17 +182,17 @@ class InputReader:
                 content if isinstance(content, str) else "".join(part["text"] for part in content)
             )
         elif kind == "function_call":
-            self._call(item)
+            self._add_call(item)
         elif kind == "reasoning":
-            self._reasoning(item)
+            self._add_reasoning(item)
         else:
-            self._block(item)
+            self._add_block(item)
 
-    def _here(self) -> dict[str, Any]:
+    def _read_offsets(self) -> dict[str, Any]:
         assert self._turn is not None
         return {"at": len(self._turn["content"]), "calls": len(self._turn.get("tool_calls", ()))}
 
-    def _block(self, block: dict[str, Any]) -> None:
+    def _add_block(self, block: dict[str, Any]) -> None:
         assert self._turn is not None
         blocks = self._turn.setdefault("provider_content", [])
         reasoning = len(self._turn.get("reasoning_details", ()))
@@ -200,11 +202,11 @@ class InputReader:
                 "index": len(blocks),
                 "block": block,
                 "reasoning": reasoning,
-                **self._here(),
+                **self._read_offsets(),
             }
         )
 
-    def _call(self, item: dict[str, Any]) -> None:
+    def _add_call(self, item: dict[str, Any]) -> None:
         assert self._turn is not None
         call = {
             "id": item["call_id"],
@@ -215,29 +217,35 @@ class InputReader:
             call["extra_content"] = {WIRE: {"namespace": item["namespace"]}}
         self._turn.setdefault("tool_calls", []).append(call)
 
-    def _reasoning(self, item: dict[str, Any]) -> None:
+    def _add_reasoning(self, item: dict[str, Any]) -> None:
         assert self._turn is not None
-        told = [{"type": "reasoning.summary", "summary": part["text"]} for part in item["summary"]]
-        told.append({"type": "reasoning.encrypted", "data": item["encrypted_content"]})
+        built = [{"type": "reasoning.summary", "summary": part["text"]} for part in item["summary"]]
+        built.append({"type": "reasoning.encrypted", "data": item["encrypted_content"]})
         details = self._turn.setdefault("reasoning_details", [])
-        for detail in told:
+        for detail in built:
             details.append(
-                {**detail, "format": WIRE, "index": len(details), "id": item["id"], **self._here()}
+                {
+                    **detail,
+                    "format": WIRE,
+                    "index": len(details),
+                    "id": item["id"],
+                    **self._read_offsets(),
+                }
             )
 
 
-def _content(content: Any) -> Any:
-    return content if isinstance(content, str) else [_part(part) for part in content]
+def _read_content(content: Any) -> Any:
+    return content if isinstance(content, str) else [_read_part(part) for part in content]
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    told = {
+def _read_part(part: dict[str, Any]) -> dict[str, Any]:
+    built = {
         name: value
         for name, value in part.items()
         if name not in ("type", "prompt_cache_breakpoint")
     }
     if part["type"] == "input_text":
-        unified: dict[str, Any] = {"type": "text", **told}
+        unified: dict[str, Any] = {"type": "text", **built}
     elif part["type"] == "input_image" and "image_url" in part:
         unified = {
             "type": "image_url",
@@ -246,7 +254,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     elif part["type"] == "input_image":
         unified = {"type": "file", "file": {"file_id": part["file_id"], "filename": "picture.png"}}
     else:
-        unified = {"type": "file", "file": told}
+        unified = {"type": "file", "file": built}
     return (
         {**unified, "cache_control": {"type": "ephemeral"}}
         if "prompt_cache_breakpoint" in part
@@ -254,51 +262,53 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-# --- what two bodies have in common ---------------------------------------------------------------
+# --- comparing bodies -----------------------------------------------------------------------------
 
 
 def normalize_body(body: dict[str, Any]) -> Any:
-    """A body without what means the same: defaults, nulls, ids of items that are sent whole, lists
-    of texts."""
-    told = {
+    """A body without differences that do not matter.
+
+    They are defaults, nulls, ids of items that are sent whole, and lists of texts.
+    """
+    built = {
         name: value
         for name, value in deepcopy(body).items()
         if name not in ("stream", "stream_options", "store", "include", *OWNED)
     }
-    if "max_tokens" in told:
-        told["max_completion_tokens"] = told.pop("max_tokens")
-    if told.get("tool_choice") == "any":
-        told["tool_choice"] = "required"
-    if "tools" in told:
-        told["tools"] = sorted(
-            ({"type": "function", **tool} for tool in told["tools"]), key=_sorted
+    if "max_tokens" in built:
+        built["max_completion_tokens"] = built.pop("max_tokens")
+    if built.get("tool_choice") == "any":
+        built["tool_choice"] = "required"
+    if "tools" in built:
+        built["tools"] = sorted(
+            ({"type": "function", **tool} for tool in built["tools"]), key=_sort_key
         )
-    if isinstance(told.get("input"), str):
-        told["input"] = [{"role": "user", "content": told["input"]}]
-    told["reasoning"] = {
+    if isinstance(built.get("input"), str):
+        built["input"] = [{"role": "user", "content": built["input"]}]
+    built["reasoning"] = {
         name: value
-        for name, value in (told.get("reasoning") or {}).items()
+        for name, value in (built.get("reasoning") or {}).items()
         if name not in ("summary", "generate_summary")
     }
-    told["text"] = {
-        name: value for name, value in told.get("text", {}).items() if value != {"type": "text"}
+    built["text"] = {
+        name: value for name, value in built.get("text", {}).items() if value != {"type": "text"}
     }
-    return _plain(
+    return _drop_defaults(
         {
             name: value
-            for name, value in told.items()
+            for name, value in built.items()
             if (name, value) not in (("n", 1), ("top_p", 1.0))
         }
     )
 
 
-def _sorted(value: Any) -> str:
+def _sort_key(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _plain(value: Any) -> Any:
+def _drop_defaults(value: Any) -> Any:
     if isinstance(value, list):
-        items = [_plain(item) for item in value]
+        items = [_drop_defaults(item) for item in value]
         if items and all(
             isinstance(item, dict) and item.keys() == {"type", "text"} for item in items
         ):
@@ -309,7 +319,7 @@ def _plain(value: Any) -> Any:
     dropped = {"index", "prefix", "eager_input_streaming", "status"}
     if value.get("type") in ("message", "function_call"):
         dropped |= {"id"}
-    told = {name: _plain(item) for name, item in value.items() if name not in dropped}
-    if told.get("type") == "message":
-        del told["type"]
-    return {name: item for name, item in told.items() if item not in (None, "", [], {})}
+    built = {name: _drop_defaults(item) for name, item in value.items() if name not in dropped}
+    if built.get("type") == "message":
+        del built["type"]
+    return {name: item for name, item in built.items() if item not in (None, "", [], {})}

@@ -1,5 +1,5 @@
-"""Real recorded traffic, where it is at hand: nothing that a provider said is lost, complete or
-streamed, cut anywhere."""
+"""Recorded traffic, if it is available: nothing of a provider's reply is lost, whether it is
+complete or a stream that is cut anywhere."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def test_a_stream_gives_the_same_reply_at_any_cut(recording: dict[str, Any]) -> 
         cut = dice.randrange(len(raw))
         assert parse_stream(recording, [raw[:cut], raw[cut:]]) == whole
     assert (
-        parse_stream(
-            recording, [raw[position : position + 7] for position in range(0, len(raw), 7)]
-        )
+        parse_stream(recording, [raw[start : start + 7] for start in range(0, len(raw), 7)])
         == whole
     )
 
@@ -119,8 +117,7 @@ def test_a_stream_loses_nothing(recording: dict[str, Any]) -> None:
 
 
 def parse_stream(recording: dict[str, Any], pieces: list[bytes]) -> tuple[str, Any, Any]:
-    """`("ended", choices, usage)`, or `("failed", code, message)` for a stream that holds an error,
-    as some recordings do."""
+    """`("ended", choices, usage)`, or `("failed", code, message)` for a stream with an error."""
     try:
         return ("ended", *fold_result(recording, pieces))
     except UpstreamError as error:

@@ -1,6 +1,5 @@
-"""Real recorded traffic, where it is at hand: what providers accepted is what a unified request of
-the same meaning becomes, and a reply that a client sends back comes back to its provider as it was,
-complete or streamed."""
+"""Recorded traffic, if it is available: an equivalent unified request becomes the accepted body,
+and a reply that a client sends back reaches its provider unchanged, complete or streamed."""
 
 from __future__ import annotations
 
@@ -35,7 +34,9 @@ def recordings(keep: Callable[[dict[str, Any]], bool]) -> list[Any]:
 def select_recordings(keep: Callable[[dict[str, Any]], bool]) -> Iterable[Any]:
     for path in FILES:
         recording = json.loads(path.read_text())
-        is_owned = "advisor_" in json.dumps(recording["request"])  # only the gateway chooses models
+        is_owned = "advisor_" in json.dumps(
+            recording["request"]
+        )  # Only the gateway chooses models.
         if (
             recording["status"] == 200
             and find_wire(recording) in CONVERTERS
@@ -57,8 +58,7 @@ def build_target(recording: dict[str, Any]) -> Target:
 
 
 def build_sent_body(chat: dict[str, Any], target: Target) -> dict[str, Any]:
-    """The body that goes to the provider, after all the checks that a client's request goes
-    through."""
+    """The body that goes to the provider, after all checks of a client's request."""
     checked, _ = CHECK.check(json.loads(json.dumps(chat)))
     body: dict[str, Any] = json.loads(
         json.dumps(DIALECTS[target.provider.dialect].request(checked, target).body)
@@ -95,12 +95,11 @@ def test_turns_written_by_a_client_become_the_same_body(recording: dict[str, Any
     ) == converter.normalize(body)
 
 
-# --- a reply comes back as it was -----------------------------------------------------------------
+# --- replies that are sent back -------------------------------------------------------------------
 
 
 def read_sdk_message(recording: dict[str, Any], target: Target) -> dict[str, Any]:
-    """The message as the openai SDK hands it to a client, which checks the types of everything it
-    knows."""
+    """The message as the openai SDK returns it, which checks all types that it knows."""
     dialect = DIALECTS[target.provider.dialect]
     if "body" in recording:
         reply = ChatCompletion.model_validate(dialect.response(recording["body"], target))

@@ -1,9 +1,9 @@
-"""Every dialect against every recording in tests/recordings/<dialect>/, with no code per dialect.
+"""Tests every dialect with every recording in tests/recordings/<dialect>/.
 
-A recording is written from the provider's published reference (`source`): the unified request
-(`chat`) and the body it has to become (`request`, or `refused`: the field that it names), the
-provider's `reply` and the same answer as a `stream`, and what both have to be in the unified shape
-(`expected`); or an `error` and what it means (`expected_error`).
+A recording is written from the provider's published reference (`source`). It has the unified
+request (`chat`) and the body it must become (`request`, or `refused`: the path in the error), the
+provider's `reply` and the same answer as a `stream`, and the unified reply for both (`expected`);
+or an `error` and the gateway's error (`expected_error`).
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ FOLDER = Path(__file__).resolve().parent / "recordings"
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter"}
 
 
-def recorded_cases(*needed: str) -> list[Any]:
-    found = [(path, json.loads(path.read_text())) for path in sorted(FOLDER.glob("*/*.json"))]
+def recorded_cases(*members: str) -> list[Any]:
+    recordings = [(path, json.loads(path.read_text())) for path in sorted(FOLDER.glob("*/*.json"))]
     return [
         pytest.param(case, id=f"{path.parent.name}-{path.stem}")
-        for path, case in found
-        if all(name in case for name in needed)
+        for path, case in recordings
+        if all(name in case for name in members)
     ]
 
 
 def build_target(case: dict[str, Any]) -> Target:
-    told = dict(case["provider"])
+    provider = dict(case["provider"])
     quirks = {
         name: frozenset(value) if isinstance(value, list) else value
-        for name, value in told.pop("quirks", {}).items()
+        for name, value in provider.pop("quirks", {}).items()
     }
     return Target(
-        Provider(name=told.pop("name", "p"), quirks=Quirks(**quirks), **told), case["model"]
+        Provider(name=provider.pop("name", "p"), quirks=Quirks(**quirks), **provider), case["model"]
     )
 
 
@@ -59,14 +59,17 @@ def read_stream(case: dict[str, Any]) -> bytes:
 
 
 def normalize_arguments(value: Any) -> Any:
-    """With the arguments of tool calls as values: white space in JSON is not meaning. No content is
-    none, however it is said."""
+    """The value with parsed arguments, since white space has no meaning, and no empty content."""
     if isinstance(value, dict):
-        told = {
+        provider = {
             name: parse_arguments(item) if name == "arguments" else normalize_arguments(item)
             for name, item in value.items()
         }
-        return {**told, "content": told["content"] or None} if "content" in told else told
+        return (
+            {**provider, "content": provider["content"] or None}
+            if "content" in provider
+            else provider
+        )
     return [normalize_arguments(item) for item in value] if isinstance(value, list) else value
 
 
@@ -99,7 +102,7 @@ def test_an_unsupported_field_is_refused_with_its_path(case: dict[str, Any]) -> 
 @pytest.mark.parametrize("case", recorded_cases("reply", "expected"))
 def test_the_complete_reply(case: dict[str, Any]) -> None:
     reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], build_target(case))
-    ChatCompletion.model_validate(reply)  # as strict clients do
+    ChatCompletion.model_validate(reply)  # As strict clients do.
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
 
 
@@ -134,22 +137,24 @@ def test_the_folded_stream_equals_the_complete_reply_at_any_cut(case: dict[str, 
     step = max(1, len(raw) // 500)
     for cut in range(0, len(raw), step):
         assert parse_chunks(case, [raw[:cut], raw[cut:]]) == (chunks, usage)
-    assert parse_chunks(case, [raw[position : position + 1] for position in range(len(raw))]) == (
+    assert parse_chunks(case, [raw[index : index + 1] for index in range(len(raw))]) == (
         chunks,
         usage,
     )
 
 
 def adapt_for_sdk(chunk: Any) -> Any:
-    """OpenAI streams custom tools' calls with a type that the SDK's chunk does not know yet
-    (openai-python 2.8, 2026-11)."""
-    known = deepcopy(chunk)
+    """Replace the type of custom calls, which the SDK's chunk does not know yet.
+
+    openai-python 2.8, 2026-11.
+    """
+    adapted = deepcopy(chunk)
     for call in [
-        call for choice in known["choices"] for call in choice["delta"].get("tool_calls") or ()
+        call for choice in adapted["choices"] for call in choice["delta"].get("tool_calls") or ()
     ]:
         if call.get("type") == "custom":
             call["type"] = "function"
-    return known
+    return adapted
 
 
 def parse_chunks(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
@@ -166,8 +171,7 @@ def parse_chunks(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
     "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
 )
 def test_the_openai_sdk_folds_the_deltas_into_the_same_message(case: dict[str, Any]) -> None:
-    """Text that is repeated in a list's items grows there, numbers are summed, and items without an
-    index are an error."""
+    """The SDK joins repeated texts, sums numbers, and fails for items without an index."""
     raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
     chunks, _ = parse_chunks(case, [raw])
     messages: dict[int, Any] = {}
@@ -205,14 +209,14 @@ def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", recorded_cases("error", "expected_error"))
 def test_an_error(case: dict[str, Any]) -> None:
-    told = case["error"]
+    provider = case["error"]
     body = (
-        told["body"].encode()
-        if isinstance(told["body"], str)
-        else json.dumps(told["body"]).encode()
+        provider["body"].encode()
+        if isinstance(provider["body"], str)
+        else json.dumps(provider["body"]).encode()
     )
     error = DIALECTS[case["provider"]["dialect"]].error(
-        told["status"], told.get("headers", {}), body
+        provider["status"], provider.get("headers", {}), body
     )
     assert {name: getattr(error, name) for name in case["expected_error"]} == case["expected_error"]
 

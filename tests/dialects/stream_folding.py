@@ -1,4 +1,4 @@
-"""Folds a stream of chunks into the complete reply that it means, as clients do."""
+"""Folds a stream of chunks into the complete reply, as clients do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONCATENATED = frozenset(
         "transcript",
     }
 )
-OF_PIECE = frozenset({"index", "delta", "finish_reason", "logprobs"})
+CHUNK_CHOICE_MEMBERS = frozenset({"index", "delta", "finish_reason", "logprobs"})
 BY_INDEX = frozenset({"tool_calls", "reasoning_details"})
 
 
@@ -37,7 +37,9 @@ def fold(chunks: Iterable[Any]) -> list[dict[str, Any]]:
             )
             choice["finish_reason"] = choice["finish_reason"] or piece["finish_reason"]
             merge_logprobs(choice, piece.get("logprobs"))
-            choice |= {name: value for name, value in piece.items() if name not in OF_PIECE}
+            choice |= {
+                name: value for name, value in piece.items() if name not in CHUNK_CHOICE_MEMBERS
+            }
     for choice in choices.values():
         for name in BY_INDEX & choice["message"].keys():
             choice["message"][name] = [
@@ -64,10 +66,10 @@ def merge(message: dict[str, Any], delta: dict[str, Any]) -> None:
             message[name] = value
 
 
-def merge_logprobs(choice: dict[str, Any], told: dict[str, Any] | None) -> None:
-    for name, tokens in (told or {}).items():
-        kept = choice.setdefault("logprobs", {})
-        kept[name] = [*(kept.get(name) or []), *tokens] if tokens else kept.get(name)
+def merge_logprobs(choice: dict[str, Any], logprobs: dict[str, Any] | None) -> None:
+    for name, tokens in (logprobs or {}).items():
+        folded = choice.setdefault("logprobs", {})
+        folded[name] = [*(folded.get(name) or []), *tokens] if tokens else folded.get(name)
 
 
 def merge_by_index(items: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:

@@ -1,5 +1,5 @@
-"""A body as it is sent: it names nothing that a provider keeps, and no address for a provider
-inside, by whatever way they came in."""
+"""A finished body names nothing that a provider stores, and has no URL if the provider is internal,
+whichever way they came in."""
 
 from __future__ import annotations
 
@@ -19,28 +19,40 @@ from tests.dialects.test_gateway_owned import (
     USER_BLOCKS,
     build_body,
     build_target,
-    find_refused_path,
+    catch_refusal,
 )
 
-# --- what a provider keeps ------------------------------------------------------------------------
+# --- state at a provider --------------------------------------------------------------------------
 
-KEPT_BY_OPTIONS = {
+OPTIONS_WITH_STATE = {
     "openai": [
         {"extra_body": {"google": {"cached_content": "cachedContents/1"}}},
         {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
-        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]},
+            ],
+        },
     ],
     "openai_responses": [
         {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
         {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]},
-        {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-1"]}}]},
+        {
+            "tools": [
+                {"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-1"]}},
+            ],
+        },
         {"input": [{"type": "item_reference", "id": "msg_1"}]},
         {"input": [{"id": "msg_1"}]},
         {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
     ],
     "anthropic": [
         {"tools": [{"type": "code_execution_20250825", "name": "c", "container": "c1"}]},
-        {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]},
+            ],
+        },
         {"system": [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}]},
     ],
     "gemini": [
@@ -56,10 +68,10 @@ KEPT_BY_OPTIONS = {
 
 @pytest.mark.parametrize(
     ("wire", "options"),
-    [(wire, options) for wire, each in KEPT_BY_OPTIONS.items() for options in each],
+    [(wire, options) for wire, each in OPTIONS_WITH_STATE.items() for options in each],
 )
 def test_an_option_cannot_name_stored_state(wire: str, options: Any) -> None:
-    assert (find_refused_path(wire, options).param or "").startswith("provider_options.p.")
+    assert (catch_refusal(wire, options).param or "").startswith("provider_options.p.")
     if "cached_content" not in options:
         assert build_body(wire, options, build_target(wire, own_account=True))
 
@@ -108,7 +120,7 @@ def test_a_wires_own_block_cannot_name_stored_state(wire: str, block: Any, role:
         "content": "a",
         "provider_content": [{"format": wire, "index": 0, "block": block}],
     }
-    error = find_refused_path(wire, messages=[*HI, message, *HI])
+    error = catch_refusal(wire, messages=[*HI, message, *HI])
     assert (error.param or "").startswith("messages[1].provider_content[0].block")
 
 
@@ -125,12 +137,12 @@ PARTS = [
 @pytest.mark.parametrize(("wire", "part", "member"), PARTS)
 def test_a_part_cannot_name_stored_state(wire: str, part: Any, member: str) -> None:
     messages = [{"role": "user", "content": [{"type": "text", "text": "Read."}, part]}]
-    assert find_refused_path(wire, messages=messages).param == f"messages[0].content[1].{member}"
-    assert build_body(wire, at=build_target(wire, own_account=True), messages=messages)
+    assert catch_refusal(wire, messages=messages).param == f"messages[0].content[1].{member}"
+    assert build_body(wire, target=build_target(wire, own_account=True), messages=messages)
 
 
 def test_an_earlier_audio_cannot_be_named() -> None:
-    error = find_refused_path(
+    error = catch_refusal(
         "openai",
         messages=[*HI, {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}, *HI],
     )
@@ -139,7 +151,7 @@ def test_an_earlier_audio_cannot_be_named() -> None:
 
 @pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_a_clients_own_data_is_not_inspected(wire: str) -> None:
-    """Arguments, results and schemas of the client's tools, and text."""
+    """Arguments, results and schemas of the client's tools, and text, may contain such names."""
     names = {"file_id": "file-1", "container": "c", "uri": "s3://a/b", "url": "http://10.0.0.1/"}
     call = {
         "id": "call_1",
@@ -221,88 +233,107 @@ def test_any_other_field_of_a_request_is_inspected(field: str) -> None:
     assert not is_plain_request({"model": "m", "messages": HI, field: {}})
 
 
-# --- addresses ------------------------------------------------------------------------------------
+# --- URLs -----------------------------------------------------------------------------------------
 
-INNER = "http://169.254.169.254/latest/meta-data"
-BY_OPTIONS = {
+INTERNAL_URL = "http://169.254.169.254/latest/meta-data"
+OPTIONS_WITH_URLS = {
     "openai": [
         {
             "messages": [
-                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": INTERNAL_URL}}],
+                }
             ]
         },
         {
             "messages": [
-                {"role": "user", "content": [{"type": "video_url", "video_url": {"url": INNER}}]}
+                {
+                    "role": "user",
+                    "content": [{"type": "video_url", "video_url": {"url": INTERNAL_URL}}],
+                }
             ]
         },
         {
             "messages": [
-                {"role": "user", "content": [{"type": "file", "file": {"file_data": INNER}}]}
+                {"role": "user", "content": [{"type": "file", "file": {"file_data": INTERNAL_URL}}]}
             ]
         },
-        {"mm_processor": {"urls": [INNER]}},
-        {"mm_processor": {"urls": [[["a", INNER]]]}},
-        {"mm_processor": [[{"url": INNER}]]},
+        {"mm_processor": {"urls": [INTERNAL_URL]}},
+        {"mm_processor": {"urls": [[["a", INTERNAL_URL]]]}},
+        {"mm_processor": [[{"url": INTERNAL_URL}]]},
     ],
     "openai_responses": [
-        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": INNER}]}]},
-        {"tools": [{"type": "mcp", "server_label": "a", "server_url": INNER}]},
+        {
+            "input": [
+                {"role": "user", "content": [{"type": "input_image", "image_url": INTERNAL_URL}]}
+            ]
+        },
+        {"tools": [{"type": "mcp", "server_label": "a", "server_url": INTERNAL_URL}]},
     ],
     "anthropic": [
         {
             "messages": [
                 {
                     "role": "user",
-                    "content": [{"type": "image", "source": {"type": "url", "url": INNER}}],
+                    "content": [{"type": "image", "source": {"type": "url", "url": INTERNAL_URL}}],
                 }
             ]
         },
-        {"tools": [{"type": "mcp_toolset", "url": INNER}]},
+        {"tools": [{"type": "mcp_toolset", "url": INTERNAL_URL}]},
     ],
-    "gemini": [{"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": INNER}}]}]}],
-    "bedrock": [{"system": [{"image": {"source": {"url": INNER}}}]}],
+    "gemini": [
+        {"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": INTERNAL_URL}}]}]}
+    ],
+    "bedrock": [{"system": [{"image": {"source": {"url": INTERNAL_URL}}}]}],
     "cohere": [
         {
             "messages": [
-                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": INNER}}]}
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": INTERNAL_URL}}],
+                }
             ]
         }
     ],
-    "ollama": [{"messages": [{"role": "user", "content": "a", "images": [INNER]}]}],
+    "ollama": [{"messages": [{"role": "user", "content": "a", "images": [INTERNAL_URL]}]}],
 }
 
 
 @pytest.mark.parametrize(
-    ("wire", "options"), [(wire, options) for wire, each in BY_OPTIONS.items() for options in each]
+    ("wire", "options"),
+    [(wire, options) for wire, each in OPTIONS_WITH_URLS.items() for options in each],
 )
 def test_no_url_reaches_an_internal_provider_in_an_option(wire: str, options: Any) -> None:
     chat: Any = {"model": "m", "messages": HI, "provider_options": {"p": options}}
-    inside, outside = build_target(wire, "http://10.0.0.5:8000/v1"), build_target(wire)
+    internal, public = build_target(wire, "http://10.0.0.5:8000/v1"), build_target(wire)
     with pytest.raises(UnsupportedField) as caught:
-        refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
+        refuse_addresses(DIALECTS[wire].request(chat, internal).body, chat, internal.provider)
     assert (caught.value.param or "").startswith("provider_options.p.")
-    refuse_addresses(DIALECTS[wire].request(chat, outside).body, chat, outside.provider)
+    refuse_addresses(DIALECTS[wire].request(chat, public).body, chat, public.provider)
 
 
 @pytest.mark.parametrize("wire", ["openai_responses", "anthropic", "gemini", "bedrock"])
 def test_no_url_reaches_an_internal_provider_in_a_block(wire: str) -> None:
-    item = {"format": wire, "index": 0, "block": {"type": "image", "source": {"url": INNER}}}
+    item = {"format": wire, "index": 0, "block": {"type": "image", "source": {"url": INTERNAL_URL}}}
     role = "user" if wire in USER_BLOCKS else "assistant"
     chat: Any = {
         "model": "m",
         "messages": [{"role": role, "content": "a", "provider_content": [item]}, *HI],
     }
-    inside = build_target(wire, "http://10.0.0.5:8000/v1")
+    internal = build_target(wire, "http://10.0.0.5:8000/v1")
     with pytest.raises(UnsupportedField) as caught:
-        refuse_addresses(DIALECTS[wire].request(chat, inside).body, chat, inside.provider)
+        refuse_addresses(DIALECTS[wire].request(chat, internal).body, chat, internal.provider)
     assert caught.value.param == "messages[0].provider_content[0].block.source.url"
 
 
 @pytest.mark.parametrize(
     "text",
-    [INNER, " http://a", "\x00\x1fhttp://a", "HTTP://a", "ht\ntp://a", "http:/a", "http:a", "https:\\\\a", "file:///etc/passwd",
-     "ftp://a", "//169.254.169.254/", "\\\\server\\share", "gopher://a", "ws:a"],
+    [
+        INTERNAL_URL, " http://a", "\x00\x1fhttp://a", "HTTP://a", "ht\ntp://a", "http:/a",
+        "http:a", "https:\\\\a", "file:///etc/passwd", "ftp://a", "//169.254.169.254/",
+        "\\\\server\\share", "gopher://a", "ws:a",
+    ],
 )  # fmt: skip
 def test_everything_a_url_parser_accepts_is_a_url(text: str) -> None:
     assert is_url(text)

@@ -1,5 +1,5 @@
-"""What the gateway owns in a provider's body cannot be set by any way in, on any wire; what came
-with a request is not changed."""
+"""Callers cannot set what the gateway owns in a provider's body, in any way, on any wire; and no
+dialect changes a request."""
 
 from __future__ import annotations
 
@@ -33,29 +33,32 @@ FOLDER = Path(__file__).resolve().parent.parent / "recordings"
 
 
 USER_BLOCKS = ("anthropic", "gemini")
-"""Wires that take blocks of their own in a user's message."""
+"""Wires that take their own blocks in a user's message."""
 
 
-def build_target(wire: str, base_url: str = "https://api.example/v1", **more: Any) -> Target:
+def build_target(
+    wire: str, base_url: str = "https://api.example/v1", **provider_fields: Any
+) -> Target:
     return Target(
-        Provider("p", wire, base_url, options=OPTIONS.get(wire, {}), **more), MODELS.get(wire, "m")
+        Provider("p", wire, base_url, options=OPTIONS.get(wire, {}), **provider_fields),
+        MODELS.get(wire, "m"),
     )
 
 
-def build_body(wire: str, options: Any = None, at: Target | None = None, **fields: Any) -> Any:
+def build_body(wire: str, options: Any = None, target: Target | None = None, **fields: Any) -> Any:
     chat: Any = {"model": "m", "messages": HI, **fields}
     if options is not None:
         chat["provider_options"] = {"p": options}
-    request = DIALECTS[wire].request(chat, at or build_target(wire))
+    request = DIALECTS[wire].request(chat, target or build_target(wire))
     assert json.loads(request.content) == json.loads(json.dumps(request.body))
     return request.body
 
 
-def find_refused_path(
-    wire: str, options: Any = None, at: Target | None = None, **fields: Any
+def catch_refusal(
+    wire: str, options: Any = None, target: Target | None = None, **fields: Any
 ) -> UnsupportedField:
     with pytest.raises(UnsupportedField) as caught:
-        build_body(wire, options, at, **fields)
+        build_body(wire, options, target, **fields)
     return caught.value
 
 
@@ -63,8 +66,11 @@ def find_refused_path(
 
 
 def nest(path: str, value: Any) -> Any:
-    """`options.num_predict` -> {"options": {"num_predict": value}}; `tools[].model` -> {"tools":
-    [{"model": value}]}."""
+    """The value at a path.
+
+    `options.num_predict` -> {"options": {"num_predict": value}}; `tools[].model` -> {"tools":
+    [{"model": value}]}.
+    """
     first, _, rest = path.partition(".")
     inner = nest(rest, value) if rest else value
     return {first.removesuffix("[]"): [inner]} if first.endswith("[]") else {first: inner}
@@ -75,7 +81,7 @@ def to_snake_case(name: str) -> str:
 
 
 def iterate_spellings(path: str) -> set[str]:
-    """As Google's servers and Go's JSON decoder read names too."""
+    """The spellings that Google's servers and Go's JSON decoder accept."""
     return {path, to_snake_case(path), path.upper(), path.replace("_", "")}
 
 
@@ -88,7 +94,7 @@ def test_no_option_sets_a_member_that_the_gateway_owns(wire: str) -> None:
     for path in OWNED_MEMBERS[wire]:
         for spelling in iterate_spellings(path):
             for value in VALUES:
-                assert find_refused_path(wire, nest(spelling, value)).param == format_path(
+                assert catch_refusal(wire, nest(spelling, value)).param == format_path(
                     f"provider_options.p.{spelling}"
                 ), (spelling, value)
 
@@ -100,11 +106,11 @@ def format_path(path: str) -> str:
 @pytest.mark.parametrize("wire", OWNED_MEMBERS)
 @pytest.mark.parametrize("value", [None, 0, "x", [1]], ids=str)
 def test_no_option_replaces_an_object_around_an_owned_member(wire: str, value: Any) -> None:
-    """`{"generationConfig": null}` would remove the limit of the output."""
+    """`{"generationConfig": null}` would remove the output limit."""
     for parent in {
         path.partition(".")[0] for path in OWNED_MEMBERS[wire] if "." in path and "[]" not in path
     }:
-        assert find_refused_path(wire, {parent: value}).param == f"provider_options.p.{parent}"
+        assert catch_refusal(wire, {parent: value}).param == f"provider_options.p.{parent}"
 
 
 @pytest.mark.parametrize("wire", OWNED_MEMBERS)
@@ -133,7 +139,9 @@ def test_providers_are_asked_not_to_store(wire: str) -> None:
 def test_own_account_allows_storing(
     wire: str,
 ) -> None:
-    assert build_body(wire, at=build_target(wire, own_account=True), store=True)["store"] is True
+    assert (
+        build_body(wire, target=build_target(wire, own_account=True), store=True)["store"] is True
+    )
 
 
 @pytest.mark.parametrize("wire", OWNED_MEMBERS)
@@ -155,14 +163,14 @@ def test_the_service_tier_is_read_from_the_finished_body(wire: str, tier: str) -
     assert read_requested_tier(wire, build_body(wire)) == ""
 
 
-# --- nothing is changed ---------------------------------------------------------------------------
+# --- no dialect changes a request -----------------------------------------------------------------
 
 
 class Frozen(dict[str, Any]):
-    """An object that nobody may change."""
+    """An object that raises AssertionError when it is changed."""
 
     def _refuse(self, *args: Any, **named: Any) -> Any:
-        raise AssertionError("a value that others share was changed")
+        raise AssertionError("a shared value was changed")
 
     __setitem__ = __delitem__ = __ior__ = pop = popitem = clear = update = setdefault = _refuse
 
@@ -187,20 +195,29 @@ def recorded_requests() -> Iterator[Any]:
             yield pytest.param(case, id=f"{path.parent.name}-{path.stem}")
 
 
-DEEP = {"generationConfig": {"topK": 3}, "toolConfig": {"x": {"y": 1}}, "output_config": {"format": {"schema": {"enum": ["pwned"]}}},
-        "response_format": {"json_schema": {"schema": {"enum": ["pwned"]}}}, "text": {"format": {"schema": {"enum": ["pwned"]}}},
-        "format": {"enum": ["pwned"]}, "logit_bias": {"1": 1}, "metadata": {"a": "b"}, "thinking": {"x": 1}, "options": {"x": {"y": 1}},
-        "outputConfig": {"textFormat": {"structure": {"jsonSchema": {"name": "pwned"}}}}}  # fmt: skip
-"""Options that reach into whatever a dialect builds."""
+DEEP_OPTIONS = {
+    "generationConfig": {"topK": 3},
+    "toolConfig": {"x": {"y": 1}},
+    "output_config": {"format": {"schema": {"enum": ["pwned"]}}},
+    "response_format": {"json_schema": {"schema": {"enum": ["pwned"]}}},
+    "text": {"format": {"schema": {"enum": ["pwned"]}}},
+    "format": {"enum": ["pwned"]},
+    "logit_bias": {"1": 1},
+    "metadata": {"a": "b"},
+    "thinking": {"x": 1},
+    "options": {"x": {"y": 1}},
+    "outputConfig": {"textFormat": {"structure": {"jsonSchema": {"name": "pwned"}}}},
+}
+"""Options that are merged into the objects that dialects build."""
 
 
 @pytest.mark.parametrize("case", list(recorded_requests()))
 def test_no_dialect_changes_a_request_or_its_options(case: dict[str, Any]) -> None:
-    told = {name: value for name, value in case["provider"].items() if name != "quirks"}
-    at = Target(Provider(name=told.pop("name", "p"), **told), case["model"])
-    chat = freeze({**case["chat"], "provider_options": {at.provider.name: {**DEEP}}})
-    with contextlib.suppress(UnsupportedField):  # without its quirks a vendor may refuse it
-        DIALECTS[at.provider.dialect].request(chat, at)
+    provider = {name: value for name, value in case["provider"].items() if name != "quirks"}
+    target = Target(Provider(name=provider.pop("name", "p"), **provider), case["model"])
+    chat = freeze({**case["chat"], "provider_options": {target.provider.name: {**DEEP_OPTIONS}}})
+    with contextlib.suppress(UnsupportedField):  # Without its quirks a vendor may refuse it.
+        DIALECTS[target.provider.dialect].request(chat, target)
 
 
 SCHEMA = {
@@ -213,28 +230,28 @@ SCHEMA = {
 
 @pytest.mark.parametrize("wire", OWNED_MEMBERS)
 def test_one_callers_options_never_reach_another_callers_request(wire: str) -> None:
-    """Schemas are adapted once and remembered: what Alice merges into hers is not there for Bob."""
+    """Adapted schemas are shared: what one caller merges into one must not reach another."""
     answer: Any = {
         "type": "json_schema",
         "json_schema": {"name": "a", "schema": SCHEMA, "strict": True},
     }
     clean = json.dumps(build_body(wire, response_format=answer))
-    words = json.loads(json.dumps(options_into_schemas(json.loads(clean))))
-    for options in words:
+    injections = json.loads(json.dumps(options_into_schemas(json.loads(clean))))
+    for options in injections:
         assert "pwned" in json.dumps(build_body(wire, options, response_format=answer))
     assert json.dumps(build_body(wire, response_format=answer)) == clean
 
 
 def options_into_schemas(body: Any) -> list[Any]:
-    """Options that reach each object of a body outside the conversation, and change it."""
-    found = []
+    """Options that change each object of a body outside the conversation."""
+    options = []
     for name, value in body.items():
         if isinstance(value, dict) and name not in ("messages", "contents", "input"):
-            found += [
+            options += [
                 {name: {"pwned": 1}},
                 *({name: inner} for inner in options_into_schemas(value)),
             ]
-    return found
+    return options
 
 
 def test_a_merge_copies_every_object_it_changes() -> None:
@@ -246,7 +263,7 @@ def test_a_merge_copies_every_object_it_changes() -> None:
 
 
 def test_options_for_one_provider_do_not_reach_the_fallback() -> None:
-    """The request's own objects stand in the first provider's body."""
+    """The first provider's body contains objects of the request."""
     chat: Any = {
         "model": "m", "messages": HI, "logit_bias": {"1": 1}, "metadata": {"a": "b"},
         "provider_options": {"first": {"logit_bias": {"2": 2}, "metadata": {"c": "d"}}},

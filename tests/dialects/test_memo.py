@@ -1,5 +1,5 @@
-"""What is remembered between requests: how much at most, what is forgotten first, and that nobody
-can change it."""
+"""The memo of values between requests: its size, what it evicts first, and that values are
+frozen."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ SIZE = measure_bytes(VALUE) + ENTRY_OVERHEAD_BYTES
 
 
 def build_memo(values: int) -> Memo[Any]:
-    """A memo with room for so many VALUEs; at least MAX_VALUE_SHARE of them, or none is small
-    enough."""
+    """A memo for so many VALUEs. Below MAX_VALUE_SHARE of them, each is too large for it."""
     return Memo(values * SIZE)
 
 
@@ -36,7 +35,7 @@ def build_key(number: int) -> bytes:
     return b"%d" % number
 
 
-# --- how much -------------------------------------------------------------------------------------
+# --- size -----------------------------------------------------------------------------------------
 
 
 def test_a_value_is_remembered() -> None:
@@ -145,20 +144,20 @@ def test_no_method_changes_a_frozen_list(name: str) -> None:
 
 def test_freezing_is_deep_and_leaves_the_original_unchanged() -> None:
     plain: dict[str, Any] = {"a": [{"b": {}}], "c": "text"}
-    made = freeze(plain)
-    assert made == plain
-    assert (type(made), type(made["a"]), type(made["a"][0]), type(made["a"][0]["b"])) == (
+    frozen = freeze(plain)
+    assert frozen == plain
+    assert (type(frozen), type(frozen["a"]), type(frozen["a"][0]), type(frozen["a"][0]["b"])) == (
         FrozenDict,
         FrozenList,
         FrozenDict,
         FrozenDict,
     )
     plain["a"].append(1)
-    assert made == {"a": [{"b": {}}], "c": "text"}
+    assert frozen == {"a": [{"b": {}}], "c": "text"}
 
 
 @pytest.mark.parametrize(
-    "copied",
+    "make_copy",
     [
         copy.deepcopy,
         lambda value: pickle.loads(pickle.dumps(value)),
@@ -166,21 +165,21 @@ def test_freezing_is_deep_and_leaves_the_original_unchanged() -> None:
     ],
     ids=["deepcopy", "pickle", "orjson"],
 )
-def test_a_deep_copy_is_plain(copied: Any) -> None:
-    made = copied(freeze({"a": [{"b": {}}]}))
-    made["a"][0]["b"]["c"] = 1
-    made["a"].append(2)
-    assert made == {"a": [{"b": {"c": 1}}, 2]}
-    assert type(made) is dict
+def test_a_deep_copy_is_plain(make_copy: Any) -> None:
+    frozen = make_copy(freeze({"a": [{"b": {}}]}))
+    frozen["a"][0]["b"]["c"] = 1
+    frozen["a"].append(2)
+    assert frozen == {"a": [{"b": {"c": 1}}, 2]}
+    assert type(frozen) is dict
 
 
 def test_a_merge_of_a_frozen_dict_is_plain() -> None:
-    told = freeze({"a": 1})
-    assert {**told, "b": 2} == {"a": 1, "b": 2}
+    frozen = freeze({"a": 1})
+    assert {**frozen, "b": 2} == {"a": 1, "b": 2}
     assert (
-        type({**told})
-        is type(told | {"b": 2})
-        is type(told.copy())
-        is type(copy.copy(told))
+        type({**frozen})
+        is type(frozen | {"b": 2})
+        is type(frozen.copy())
+        is type(copy.copy(frozen))
         is dict
     )

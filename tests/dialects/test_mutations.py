@@ -1,8 +1,7 @@
-"""What no reference foresees: members of real shapes dropped, changed in kind, doubled or moved.
-For every dialect, from its recordings.
+"""Mutations of every dialect's recordings: members that are dropped, replaced, doubled or moved.
 
-Whatever a provider sends is a reply that a client can read, or an UpstreamError; whatever a client
-sends is a body, or refused.
+Each mutated reply must become a valid reply or an UpstreamError, each mutated request a body or a
+refusal.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ from tests.test_recordings import build_target, recorded_cases
 
 ROUNDS = 40
 STRICT = frozenset({"anthropic", "gemini"})
-"""Dialects that write each member of a reply themselves: whatever the provider sent, the types are
-OpenAI's."""
+"""Dialects that build each member of a reply, so that all its types are OpenAI's."""
 OTHERS = [
     None,
     0,
@@ -51,24 +49,24 @@ OTHERS = [
 CHECK = ChatCompletionSerializer()
 
 
-def iterate_places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a value, as its holder and its name or number there."""
+def iterate_members(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every member of a value, as its container and its name or index there."""
     names: Any = (
         value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     )
     for name in list(names):
         yield value, name
-        yield from iterate_places(value[name])
+        yield from iterate_members(value[name])
 
 
 def mutate(value: Any, dice: random.Random) -> Any:
-    """A copy with one to three members dropped, replaced by something else, or doubled."""
-    told = json.loads(json.dumps(value))
+    """A copy with one to three members that are dropped, replaced or doubled."""
+    mutated = json.loads(json.dumps(value))
     for _ in range(dice.randint(1, 3)):
-        found = list(iterate_places(told))
-        if not found:
+        members = list(iterate_members(mutated))
+        if not members:
             return dice.choice(OTHERS)
-        holder, name = dice.choice(found)
+        holder, name = dice.choice(members)
         act = dice.randrange(4)
         if act == 0:
             del holder[name]
@@ -76,7 +74,7 @@ def mutate(value: Any, dice: random.Random) -> Any:
             holder.insert(dice.randrange(len(holder) + 1), holder[name])
         else:
             holder[name] = json.loads(json.dumps(dice.choice(OTHERS)))
-    return orjson.loads(json.dumps(told))
+    return orjson.loads(json.dumps(mutated))
 
 
 @pytest.mark.parametrize("case", recorded_cases("reply"))
@@ -110,20 +108,23 @@ def test_a_mutated_stream_is_a_stream_or_an_upstream_error(case: dict[str, Any])
 
 
 def mutate_events(events: list[Event], dice: random.Random) -> Iterator[Event]:
-    """One or two events changed inside, left out, doubled, or told too early."""
-    told = list(events)
+    """The events with one or two of them changed, dropped, doubled or moved forward."""
+    mutated = list(events)
     for _ in range(dice.randint(1, 2)):
-        at = dice.randrange(len(told))
+        index = dice.randrange(len(mutated))
         act = dice.randrange(6)
-        if act == 0 and len(told) > 1:
-            del told[at]
+        if act == 0 and len(mutated) > 1:
+            del mutated[index]
         elif act == 1:
-            told.insert(at, told[dice.randrange(len(told))])
+            mutated.insert(index, mutated[dice.randrange(len(mutated))])
         elif act == 2:
-            told[at] = Event(told[at].type, told[at].data[: dice.randrange(len(told[at].data) + 1)])
+            mutated[index] = Event(
+                mutated[index].type,
+                mutated[index].data[: dice.randrange(len(mutated[index].data) + 1)],
+            )
         else:
-            told[at] = Event(told[at].type, mutate_data(told[at].data, dice))
-    yield from told
+            mutated[index] = Event(mutated[index].type, mutate_data(mutated[index].data, dice))
+    yield from mutated
 
 
 def mutate_data(data: str, dice: random.Random) -> str:
@@ -143,15 +144,15 @@ def fold_events(parser: Any, events: list[Event]) -> Iterator[Any]:
 
 
 DEEP: Any = orjson.loads("[" * (MAX_DEPTH - 20) + "]" * (MAX_DEPTH - 20))
-"""What is still let in, wherever it stands in a reply."""
+"""As deep as it may be at any place in a reply."""
 
 
 def deepen(value: Any, dice: random.Random) -> Any:
-    """A copy with one member replaced by something deep."""
-    told = json.loads(json.dumps(value))
-    holder, name = dice.choice(list(iterate_places(told)))
+    """A copy with one member replaced by a deep value."""
+    mutated = json.loads(json.dumps(value))
+    holder, name = dice.choice(list(iterate_members(mutated)))
     holder[name] = DEEP
-    return told
+    return mutated
 
 
 @pytest.mark.parametrize("case", recorded_cases("reply"))
@@ -179,10 +180,10 @@ def test_deeply_nested_chunks_can_be_encoded_and_sent_back(case: dict[str, Any])
         if event.data.startswith("{")
     ]
     for _ in range(ROUNDS // 4):
-        at = dice.randrange(len(events))
-        deep = Event(events[at].type, json.dumps(deepen(json.loads(events[at].data), dice)))
+        index = dice.randrange(len(events))
+        deep = Event(events[index].type, json.dumps(deepen(json.loads(events[index].data), dice)))
         for chunk in fold_events(
-            dialect.stream(build_target(case)), [*events[:at], deep, *events[at + 1 :]]
+            dialect.stream(build_target(case)), [*events[:index], deep, *events[index + 1 :]]
         ):
             parse_json(to_json(chunk))
 
@@ -192,9 +193,9 @@ def test_a_mutated_request_is_a_body_or_refused(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     for _ in range(ROUNDS):
-        sent = mutate(case["chat"], dice)
+        mutated = mutate(case["chat"], dice)
         with suppress(InvalidRequest):
-            chat, _ = CHECK.check(sent if isinstance(sent, dict) else {})
+            chat, _ = CHECK.check(mutated if isinstance(mutated, dict) else {})
             json.dumps(dialect.request(chat, target).body)
 
 

@@ -1,4 +1,4 @@
-"""Tool calls of OpenAI's family, streamed in every way that its servers have been seen to do it."""
+"""Tool calls of OpenAI's family, streamed in every way that was seen in practice."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ def build_piece(arguments: Any, name: str | None = None, **rest: Any) -> dict[st
 
 
 def fold_calls(*deltas: dict[str, Any]) -> list[Any]:
-    """The (id, name, arguments) that these deltas mean, put together as OpenAI's own client does:
-    strings are joined to what was there."""
+    """The (id, name, arguments) of the calls in these deltas, joined as OpenAI's client does."""
     parser = DIALECTS["openai"].stream(TARGET)
     events = [{"id": "c", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
     chunks = [chunk for event in events for chunk in parser.feed(Event("", json.dumps(event)))]
@@ -94,14 +93,14 @@ def test_repeated_ids_and_names_are_sent_once(deltas: list[Any], calls: list[Any
 
 
 def test_calls_of_a_complete_reply_have_unique_ids() -> None:
-    told = [
+    calls = [
         {"function": {"name": "f", "arguments": "{}"}},
         {"id": "x", "function": {"name": "f", "arguments": None}},
         {"id": "x", "function": {"name": "g", "arguments": {}}},
     ]
     body = {
         "id": "c",
-        "choices": [{"message": {"content": "", "tool_calls": told}, "finish_reason": "stop"}],
+        "choices": [{"message": {"content": "", "tool_calls": calls}, "finish_reason": "stop"}],
     }
     [choice] = DIALECTS["openai"].response(body, TARGET)["choices"]
     calls = choice["message"]["tool_calls"]

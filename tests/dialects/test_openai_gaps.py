@@ -1,5 +1,5 @@
-"""Replies of OpenAI's family in which one thing is missing or null: an answer, or the provider's
-error, never a failure of ours."""
+"""Replies of OpenAI's family in which one member is missing or null: they become an answer or the
+provider's error, never a failure of the gateway."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def cases_of_wires(*needed: str) -> list[Any]:
     ]
 
 
-def iterate_gaps(told: Any) -> Iterator[Any]:
-    """`told` with each of its members in turn made null, and left out."""
-    for path in list(iterate_paths(told)):
+def iterate_gaps(value: Any) -> Iterator[Any]:
+    """Copies of `value` in which one member is null or missing, for each member."""
+    for path in list(iterate_paths(value)):
         for is_null in (True, False):
-            copy = json.loads(json.dumps(told))
-            place = copy
+            copy = json.loads(json.dumps(value))
+            holder = copy
             for step in path[:-1]:
-                place = place[step]
+                holder = holder[step]
             if is_null:
-                place[path[-1]] = None
+                holder[path[-1]] = None
             else:
-                del place[path[-1]]
+                del holder[path[-1]]
             yield copy
 
 
@@ -67,13 +67,13 @@ def test_a_complete_reply_with_a_missing_member(case: dict[str, Any]) -> None:
 def test_a_stream_with_a_missing_member(case: dict[str, Any]) -> None:
     decoder = sse.SSEDecoder()
     events = [*decoder.feed(case["stream"].encode()), *decoder.close()]
-    for position, event in enumerate(events):
-        told = json.loads(event.data) if event.data.startswith("{") else {}
-        for changed in iterate_gaps(told):
+    for index, event in enumerate(events):
+        value = json.loads(event.data) if event.data.startswith("{") else {}
+        for changed in iterate_gaps(value):
             replayed = [
-                *events[:position],
+                *events[:index],
                 Event(event.type, json.dumps(changed)),
-                *events[position + 1 :],
+                *events[index + 1 :],
             ]
             with contextlib.suppress(UpstreamError):
                 check_stream(case, replayed)

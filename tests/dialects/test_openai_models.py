@@ -1,4 +1,4 @@
-"""What models refuse. The table's cells, one real name each."""
+"""The table of what models refuse, with a real model's name for each cell."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def test_the_effort_is_refused_by_models_without_one(model: str, refused: bool) 
 
 
 def test_reasoning_models_take_only_max_completion_tokens() -> None:
-    found = [
+    family = [
         find_family(model)
         for model in ("o1", "gpt-5", "gpt-6-sol", "gpt-4o", "grok-4", "deepseek-reasoner")
     ]
-    assert [family and family.max_tokens_field for family in found] == [
+    assert [family and family.max_tokens_field for family in family] == [
         *["max_completion_tokens"] * 3,
         "",
         "",

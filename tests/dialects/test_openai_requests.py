@@ -1,7 +1,5 @@
-"""Bodies that providers accepted, where they are at hand: a unified request of the same meaning
-becomes an equivalent body.
-
-And a model's turn, answered through a client, goes back as it came.
+"""Recorded bodies that providers accepted, if the recordings are available: an equivalent unified
+request becomes an equivalent body, and a model's turn is sent back unchanged.
 """
 
 from __future__ import annotations
@@ -46,10 +44,10 @@ UNSUPPORTED_PART = "video_url"
 
 
 def accepted_recordings() -> list[Any]:
-    found = [case for stream in (False, True) for case in recordings(stream)]
+    cases = [case for stream in (False, True) for case in recordings(stream)]
     return [
         case
-        for case in found
+        for case in cases
         if find_wire(case.values[0]) in READERS
         and UNSUPPORTED_PART not in json.dumps(case.values[0]["request"])
     ]
@@ -111,7 +109,7 @@ def test_a_turn_is_sent_back_unchanged(recording: dict[str, Any]) -> None:
 
 
 def normalize_item(item: dict[str, Any]) -> Any:
-    """An item as it means: a message is its text and phase, a call needs no id of its own."""
+    """An item without what does not matter: of a message only its text and phase, no call ids."""
     if item.get("type", "message") != "message":
         dropped = (
             {"status", "id"}

@@ -1,4 +1,4 @@
-"""Streams of the OpenAI wire, cut anywhere, fold into what the complete reply says."""
+"""Streams of the OpenAI wire: cut anywhere, they fold into the complete reply."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def build_event(
     delta: dict[str, Any] | None = None, reason: str | None = None, index: int = 0, **rest: Any
 ) -> str:
     choices = [] if delta is None else [{"index": index, "delta": delta, "finish_reason": reason}]
-    return f"data: {json.dumps({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, 'model': 'm', 'choices': choices, **rest})}\n\n"
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return f"data: {json.dumps({**head, 'choices': choices, **rest})}\n\n"
 
 
 def build_call(index: Any, arguments: str, **first: Any) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def test_calls_without_an_index_are_distinguished_by_their_ids() -> None:
 
 
 def fold_choice(*events: str, done: bool = True) -> dict[str, Any]:
-    """The one choice that these events mean."""
+    """The one choice of the reply that these events stream."""
     chunks, _ = parse([("".join(events) + ("data: [DONE]\n\n" if done else "")).encode()])
     [choice] = fold(chunks)
     return choice

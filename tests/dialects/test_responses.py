@@ -1,5 +1,5 @@
-"""The Responses API beyond its recordings: failures in place of an answer, turns that a client
-changed, what is never fatal."""
+"""The Responses API beyond its recordings: failures, turns that a client changed, and events that
+are never fatal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""JSON schemas that are hostile, or only large: what adapting them costs, what comes out, and what
-is remembered of them.
+"""Large and hostile JSON schemas: the cost of adapting them, the size of the result and the memo.
 
-What a schema means to a provider is tested with the provider's dialect.
+The meaning of an adapted schema is tested with its dialect.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def build_object(**properties: Any) -> Schema:
     return {"type": "object", "properties": properties}
 
 
-# --- what it costs --------------------------------------------------------------------------------
+# --- cost -----------------------------------------------------------------------------------------
 
 
 def required_names(size: int) -> Schema:
@@ -64,7 +63,7 @@ def parts_of_parts(size: int) -> Schema:
 
 
 def described_references(size: int) -> Schema:
-    """As many references as their definition is large."""
+    """As many references as their definition has members."""
     properties = {f"a{number}": describe("#/$defs/A") for number in range(size)}
     return {
         **build_object(**properties),
@@ -91,7 +90,7 @@ def references_in_parts(size: int) -> Schema:
 
 
 def doubling_definitions(size: int) -> Schema:
-    """Each definition uses the next one twice: written out, two to the power of `size`."""
+    """Each definition uses the next one twice: expanded, it has 2**size parts."""
     levels = {
         f"L{number}": build_object(
             a=describe(f"#/$defs/L{number + 1}"), b=describe(f"#/$defs/L{number + 1}")
@@ -116,7 +115,7 @@ def deep_references(size: int) -> Schema:
 
 
 def references_to_all_above(size: int) -> Schema:
-    """Each level of the schema as a definition, which holds all that is below it."""
+    """References to each level of the schema, which contains all the levels below it."""
     levels = ["#" + "/properties/a" * depth for depth in range(20)]
     schema = build_object(**{f"b{number}": {"$ref": levels[number % 20]} for number in range(size)})
     for _ in range(20):
@@ -168,8 +167,9 @@ def limits_in_descriptions(size: int) -> Schema:
 
 
 SHAPES: list[Callable[[int], Schema]] = [
-    required_names, properties_of_parts, parts_of_parts, described_references, keywords_and_references, references_in_parts, doubling_definitions, chain,
-    deep_references, references_to_all_above, escaped_pointers, colliding_names, choices, limits_in_descriptions,
+    required_names, properties_of_parts, parts_of_parts, described_references,
+    keywords_and_references, references_in_parts, doubling_definitions, chain, deep_references,
+    references_to_all_above, escaped_pointers, colliding_names, choices, limits_in_descriptions,
 ]  # fmt: skip
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 
@@ -180,7 +180,7 @@ def test_work_is_linear_in_the_size_of_a_schema(
     adapter: SchemaAdapter[Any], shape: Callable[[int], Schema]
 ) -> None:
     def adapt(schema: Schema) -> Any:
-        return adapter.adapt(schema, "place")
+        return adapter.adapt(schema, "path")
 
     larger = len(orjson.dumps(shape(400))) / len(orjson.dumps(shape(200)))
     assert measure_work(adapt, shape(400)) <= 1.1 * larger * measure_work(adapt, shape(200))
@@ -193,12 +193,12 @@ def test_an_adapted_schema_is_at_most_a_few_times_as_large(
 ) -> None:
     schema = shape(400)
     with suppress(UnsupportedField):
-        assert len(orjson.dumps(adapter(schema, "place"))) <= (MAX_GROWTH_FACTOR + 2) * len(
+        assert len(orjson.dumps(adapter(schema, "path"))) <= (MAX_GROWTH_FACTOR + 2) * len(
             orjson.dumps(schema)
         )
 
 
-# --- what is refused ------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 LONG: Schema = {**build_object(a=TEXT), "description": "x" * MAX_SCHEMA_BYTES}
 MANY_PARTS: Schema = build_object(a={"enum": [[]] * MAX_PARTS})
@@ -214,13 +214,17 @@ MODELS = {
     "anthropic_vertex": "claude-opus-4-8",
     "bedrock": "anthropic.claude-opus-4-5",
 }
-"""Dialects that adapt schemas, each with a model that takes them."""
+"""Dialects that adapt schemas -> a model that takes schemas."""
 TOOL: Any = {"type": "function", "function": {"name": "f"}}
 
 
 def chat_with_answer(schema: Schema) -> Any:
-    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    return {"model": "m", "messages": [{"role": "user", "content": "?"}], "response_format": wanted}
+    response_format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    return {
+        "model": "m",
+        "messages": [{"role": "user", "content": "?"}],
+        "response_format": response_format,
+    }
 
 
 def chat_with_tool(schema: Schema) -> Any:
@@ -260,7 +264,7 @@ def test_a_dialect_that_does_not_adapt_schemas_sends_any(name: str) -> None:
 
 @each_adapter
 def test_brackets_in_texts_are_not_counted_as_parts(adapter: SchemaAdapter[Any]) -> None:
-    assert adapter(FULL_OF_BRACKETS, "place")
+    assert adapter(FULL_OF_BRACKETS, "path")
 
 
 BESIDE_CHOICES: Schema = {
@@ -292,12 +296,12 @@ JUNK_BASE: list[Schema] = [shape(3) for shape in SHAPES]
 @pytest.mark.parametrize("seed", range(60))
 def test_an_invalid_schema_is_adapted_or_refused(adapter: SchemaAdapter[Any], seed: int) -> None:
     dice = random.Random(seed)
-    told = mutate(dice.choice(JUNK_BASE), dice)
+    mutated = mutate(dice.choice(JUNK_BASE), dice)
     with suppress(InvalidRequest):
-        orjson.dumps(adapter(told if isinstance(told, dict) else {"enum": told}, "place"))
+        orjson.dumps(adapter(mutated if isinstance(mutated, dict) else {"enum": mutated}, "path"))
 
 
-# --- what is remembered ---------------------------------------------------------------------------
+# --- the memo -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -321,7 +325,7 @@ def test_the_memo_is_bounded_by_bytes(adapter: SchemaAdapter[Any]) -> None:
                 **build_object(a=TEXT),
                 "title": f"{number}" + "x" * (adapter.memo.max_value_bytes // 2),
             },
-            "place",
+            "path",
         )
         assert adapter.memo.bytes <= MEMO_BYTES
     assert adapter.memo.bytes == sum(
@@ -339,21 +343,21 @@ def test_the_memo_is_bounded_by_bytes(adapter: SchemaAdapter[Any]) -> None:
     ids=["parts", "text"],
 )
 def test_large_schemas_are_not_remembered(adapter: SchemaAdapter[Any], schema: Schema) -> None:
-    assert adapter(schema, "place") == adapter(schema, "place")
+    assert adapter(schema, "path") == adapter(schema, "path")
     assert adapter.memo.values() == []
 
 
 @each_adapter
 def test_keys_are_short(adapter: SchemaAdapter[Any]) -> None:
-    adapter({**build_object(a=TEXT), "title": "x" * 50_000}, "place" * 1000)
+    adapter({**build_object(a=TEXT), "title": "x" * 50_000}, "path" * 1000)
     assert {len(key) for key in adapter.memo._entries} == {32}
 
 
 @pytest.mark.parametrize("adapter", [adapt_gemini_schema, adapt_schema])
 @pytest.mark.parametrize("title", ["small", "x" * MEMO_BYTES])
 def test_adapted_schemas_cannot_be_changed(adapter: SchemaAdapter[Any], title: str) -> None:
-    """Not even what is too large to be remembered: its parts may be the request's own."""
-    made = adapter({**build_object(a=TEXT), "title": title[: MAX_SCHEMA_BYTES // 2]}, "place")
+    """Large ones that are not remembered neither: they may contain parts of the request."""
+    adapted = adapter({**build_object(a=TEXT), "title": title[: MAX_SCHEMA_BYTES // 2]}, "path")
     with pytest.raises(TypeError):
-        made["properties"]["a"]["enum"] = ["pwned"]
-    assert type(made) is type(freeze({}))
+        adapted["properties"]["a"]["enum"] = ["pwned"]
+    assert type(adapted) is type(freeze({}))

@@ -1,7 +1,7 @@
-"""Nothing that requests share is changed: neither what is remembered between them, nor a request
-that goes to several targets.
+"""No dialect changes what requests share: remembered values, constants, and a request that goes to
+several targets.
 
-Requests are frozen: whatever changes one raises. What the dialects remember is frozen already.
+Requests are frozen in these tests, so a change raises. Remembered values are always frozen.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tests.dialects.test_schemas import MODELS
 from tests.test_recordings import build_target, recorded_cases
 
 MODULES = [
-    importlib.import_module(found.name)
-    for found in pkgutil.walk_packages(dialects.__path__, "native_api.dialects.")
+    importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(dialects.__path__, "native_api.dialects.")
 ]
 
 
 def find_adapters() -> list[SchemaAdapter[Any]]:
-    """Every adapter that a module of the dialects has."""
+    """Every adapter in the modules of the dialects."""
     return list(
         {
             id(value): value
@@ -42,8 +42,7 @@ def find_adapters() -> list[SchemaAdapter[Any]]:
 
 
 def find_constants() -> dict[str, Any]:
-    """Every module-level dict, list and set of the dialects, except for their tables of functions
-    and dialects."""
+    """Every dict, list and set at the top of the dialects' modules, except tables of handlers."""
     return {
         f"{module.__name__}.{name}": value
         for module in MODULES
@@ -52,12 +51,12 @@ def find_constants() -> dict[str, Any]:
     }
 
 
-def dump_constants(value: Any) -> Iterator[Any]:
+def walk(value: Any) -> Iterator[Any]:
     yield value
     for item in (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     ):
-        yield from dump_constants(item)
+        yield from walk(item)
 
 
 @pytest.mark.parametrize("case", recorded_cases("request"))
@@ -70,12 +69,12 @@ def test_no_dialect_changes_a_request_or_remembered_values(case: dict[str, Any])
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_no_dialect_changes_its_constants(name: str) -> None:
-    before = {place: repr(value) for place, value in find_constants().items()}
+    before = {name: repr(value) for name, value in find_constants().items()}
     for param in recorded_cases("chat"):
         case = param.values[0]
         if case["provider"]["dialect"] == name and "request" in case:
             DIALECTS[name].request(deepcopy(case["chat"]), build_target(case))
-    assert {place: repr(value) for place, value in find_constants().items()} == before
+    assert {name: repr(value) for name, value in find_constants().items()} == before
     assert before
 
 
@@ -86,26 +85,25 @@ def build_strict_chat() -> Any:
         "$defs": {"A": {"type": "string"}},
     }
     function = {"name": "f", "parameters": schema, "strict": True}
-    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    response_format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     tools = [{"type": "function", "function": function}]
     return {
         "model": "m",
         "messages": [{"role": "user", "content": "?"}],
-        "response_format": wanted,
+        "response_format": response_format,
         "tools": tools,
     }
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_changes_to_a_body_do_not_affect_the_next_request(name: str) -> None:
-    """Whoever gets the body may put into it what it wants: either that raises, or nobody else sees
-    it."""
+    """A change to a body raises, or it is visible only in this body."""
     target = Target(
         Provider("p", name, "https://api.example/v1", options={"project": "a-project"}),
         MODELS.get(name, "m"),
     )
     before = deepcopy(DIALECTS[name].request(build_strict_chat(), target).body)
-    for part in list(dump_constants(DIALECTS[name].request(build_strict_chat(), target).body)):
+    for part in list(walk(DIALECTS[name].request(build_strict_chat(), target).body)):
         with suppress(TypeError):
             if isinstance(part, dict):
                 part["enum"] = ["pwned"]
@@ -125,7 +123,7 @@ def test_all_remembered_values_are_frozen() -> None:
         part
         for adapter in find_adapters()
         for value in adapter.memo.values()
-        for part in dump_constants(value)
+        for part in walk(value)
     ]
     assert {type(part) for part in remembered if isinstance(part, (dict, list))} == {
         FrozenDict,

@@ -1,6 +1,7 @@
-"""Translation stays cheap. The limits in microseconds are `benchmarks.translation`'s; here each
-dialect is held, loosely, against what the same data costs on its way through orjson and back, which
-a slow or busy machine changes alike."""
+"""Translation stays cheap, compared to reading and writing the same data with orjson.
+
+A slow or busy machine changes both alike. Limits in microseconds are in `benchmarks.translation`.
+"""
 
 from __future__ import annotations
 

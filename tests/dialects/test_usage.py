@@ -1,5 +1,4 @@
-"""What a parser says of usage while a stream goes on: what was told last, and never less for a
-zero."""
+"""The usage of a parser during a stream: the last report, but zeros never lower a count."""
 
 from __future__ import annotations
 
@@ -74,7 +73,7 @@ ZEROS: dict[str, tuple[str, Any]] = {
         },
     ),
 }
-"""An event that tells nothing but zeros, as proxies and servers send them."""
+"""An event with only zeros, as proxies and servers send them."""
 
 
 def parse_events(case: Any) -> list[Event]:
@@ -83,7 +82,7 @@ def parse_events(case: Any) -> list[Event]:
 
 
 def usage_after_each_event(case: Any, events: list[Event]) -> list[Any]:
-    """What the parser says after each event."""
+    """The parser's usage after each event."""
     parser = DIALECTS[case["provider"]["dialect"]].stream(build_target(case))
     return [(list(parser.feed(event)), parser.usage)[1] for event in events]
 
@@ -100,12 +99,12 @@ def replace_counts_by_zeros(value: Any, inside: bool = False) -> Any:
 
 
 def repeat_with_zeros(events: list[Event]) -> Iterator[Event]:
-    """Each event that tells usage is there twice, the second time with nothing but zeros."""
+    """The events; each that reports usage is followed by a copy with only zeros."""
     for event in events:
         yield event
-        told = json.loads(event.data) if event.data.startswith("{") else {}
-        zeros = replace_counts_by_zeros(told)
-        if zeros != told:
+        data = json.loads(event.data) if event.data.startswith("{") else {}
+        zeros = replace_counts_by_zeros(data)
+        if zeros != data:
             yield event._replace(data=json.dumps(zeros))
 
 
@@ -152,9 +151,9 @@ def test_every_dialect_is_tested_with_zeros(name: str) -> None:
 # --- single wires ---------------------------------------------------------------------------------
 
 
-def last_usage(dialect: str, *told: Any) -> Any:
+def last_usage(dialect: str, *events: Any) -> Any:
     parser = DIALECTS[dialect].stream(Target(Provider("p", dialect, "https://api.example/v1"), "m"))
-    for one in told:
+    for one in events:
         list(parser.feed(Event("", json.dumps(one))))
     return parser.usage
 
@@ -226,8 +225,7 @@ def test_anthropics_first_counts_stay_until_others_are_reported(
 
 
 def test_after_a_compaction_the_counts_of_the_last_run_replace_those_of_the_first() -> None:
-    """As Anthropic told it in 2026-02: the first run's counts are in `iterations`, and are charged
-    by them."""
+    """As Anthropic reported it in 2026-02: `iterations` has the first run's counts, and prices."""
     first = {
         "input_tokens": 100,
         "cache_creation_input_tokens": 0,
@@ -252,7 +250,7 @@ def test_after_a_compaction_the_counts_of_the_last_run_replace_those_of_the_firs
 
 
 def test_gemini_may_correct_its_count_of_the_prompt() -> None:
-    """As Gemini 2.0 Flash did."""
+    """As recorded from Gemini 2.0 Flash."""
     first = {"usageMetadata": {"promptTokenCount": 169, "totalTokenCount": 169}}
     last = {
         "usageMetadata": {"promptTokenCount": 79, "candidatesTokenCount": 12, "totalTokenCount": 91}
@@ -267,7 +265,7 @@ def test_gemini_may_correct_its_count_of_the_prompt() -> None:
 
 def test_an_image_that_gemini_counted_stays_counted() -> None:
     details = [{"modality": "IMAGE", "tokenCount": 1290}]
-    told = {
+    counts = {
         "promptTokenCount": 9,
         "candidatesTokenCount": 1290,
         "totalTokenCount": 1299,
@@ -275,8 +273,8 @@ def test_an_image_that_gemini_counted_stays_counted() -> None:
     }
     usage = last_usage(
         "gemini",
-        {"usageMetadata": told},
-        {"usageMetadata": replace_counts_by_zeros(told, inside=True)},
+        {"usageMetadata": counts},
+        {"usageMetadata": replace_counts_by_zeros(counts, inside=True)},
     )
     assert usage["completion_tokens_details"] == {"image_tokens": 1290}
 
@@ -293,10 +291,11 @@ def test_coheres_billed_units_replace_zero_tokens() -> None:
         "tokens": {"input_tokens": 0, "output_tokens": 0},
         "billed_units": {"input_tokens": 5.0, "output_tokens": 7.0},
     }
-    told = last_usage(
+    unified = last_usage(
         "cohere", {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}}
     )
-    assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (5, 7, 12)
+    counts = (unified["prompt_tokens"], unified["completion_tokens"], unified["total_tokens"])
+    assert counts == (5, 7, 12)
 
 
 @pytest.mark.parametrize(
@@ -304,11 +303,13 @@ def test_coheres_billed_units_replace_zero_tokens() -> None:
 )
 @pytest.mark.parametrize("name", DIALECTS)
 def test_invalid_counts_are_ignored(name: str, nonsense: Any) -> None:
-    """In a complete reply, whose text is there whatever stands in its usage."""
+    """A complete reply stays valid, whatever its usage contains."""
     for case in REPLIES:
-        told = case.values[0]
-        if told["provider"]["dialect"] == name and not told["provider"].get("quirks"):
-            reply = DIALECTS[name].response(replace(told["reply"], nonsense), build_target(told))
+        recording = case.values[0]
+        provider = recording["provider"]
+        if provider["dialect"] == name and not provider.get("quirks"):
+            body = replace(recording["reply"], nonsense)
+            reply = DIALECTS[name].response(body, build_target(recording))
             usage: Any = reply.get("usage") or {}
             assert not any(
                 usage.get(count, 0)
@@ -369,7 +370,7 @@ def test_a_count_is_a_number_of_at_least_0(value: Any, expected: int) -> None:
 def test_counts_are_joined(earlier: Any, later: Any, expected: Any) -> None:
     before = json.dumps([earlier, later])
     assert join_counts(earlier, later, {"written"}) == expected
-    assert json.dumps([earlier, later]) == before, "what was told is not changed"
+    assert json.dumps([earlier, later]) == before, "the reports were changed"
 
 
 def test_a_total_is_at_least_the_sum() -> None:

@@ -1,4 +1,4 @@
-"""How long something takes when nothing else is in the way."""
+"""Measures the time of a function on a busy machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from time import perf_counter
 
 
 def measure_fastest(times: int, act: Callable[[], object]) -> float:
-    """Seconds of the fastest of several runs: what the machine did beside it made the others
-    slower."""
+    """Seconds of the fastest of several runs; other work on the machine slowed the rest down."""
 
     def once() -> float:
         started = perf_counter()

@@ -1,7 +1,7 @@
-"""Counts the work that a function does on a value of JSON, instead of the time that it takes.
+"""Measures the work that a function does on a JSON value, instead of the time it takes.
 
-Counted are calls, the members that are visited in each walk over a dict or list of the value (a
-copy is one), comparisons of its texts, and what comes out.
+It counts calls, the members visited in each iteration over a dict or list of the value (a copy is
+one), comparisons of its texts, and the size of the result.
 """
 
 from __future__ import annotations
@@ -68,31 +68,31 @@ def count_accesses(value: Any) -> Any:
 
 
 def measure_size(value: Any) -> int:
-    """The values in a value, each as often as it stands there, and the letters of its texts."""
-    size, left = 0, [value]
-    while left:
-        item = left.pop()
+    """The number of values in a value, with repetitions, plus the characters of its texts."""
+    size, remaining = 0, [value]
+    while remaining:
+        item = remaining.pop()
         size += 1 + (len(item) if isinstance(item, str) else 0)
         if isinstance(item, dict):
-            left += [*map(str, item), *item.values()]
+            remaining += [*map(str, item), *item.values()]
         elif isinstance(item, list):
-            left += item
+            remaining += item
     return size
 
 
 def measure_work(act: Callable[[Any], Any], value: Any) -> int:
-    """The work of `act(value)`, which may refuse the value."""
+    """The work of `act(value)`, which may raise InvalidRequest."""
     subject = count_accesses(value)
     WorkCount.total = 0
     sys.setprofile(_count_call)
-    made = None
+    result = None
     try:
-        made = act(subject)
+        result = act(subject)
     except InvalidRequest:
         pass
     finally:
         sys.setprofile(None)
-    return WorkCount.total + measure_size(made)
+    return WorkCount.total + measure_size(result)
 
 
 def _count_call(frame: Any, event: str, argument: Any) -> None:
