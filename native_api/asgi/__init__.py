@@ -22,6 +22,7 @@ from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, rev
 
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.handler import MATCH, GatewayHandler
+from native_api.asgi.policies import is_native_view
 from native_api.upstream import transport
 
 # What needs models is imported when used: this module is imported before Django is set up.
@@ -41,9 +42,10 @@ def get_asgi_application(wrapper: Callable[[Any], Any] | None = None) -> Gateway
 class GatewayASGI:
     """Gives each request to the gateway's handler or to Django's."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, short_way: bool = True) -> None:
+        """`short_way=False` sends every request through Django's own handler."""
         self._application = application
-        self._gateway = GatewayHandler()
+        self.gateway = GatewayHandler(short_way)
         self._prefix: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,10 +56,10 @@ class GatewayASGI:
         if match is None:
             await self._application(scope, receive, send)
         else:
-            await self._gateway({**scope, MATCH: match}, receive, send)
+            await self.gateway({**scope, MATCH: match}, receive, send)
 
     def _match(self, scope: Scope) -> ResolverMatch | None:
-        """The view that the request leads to, where it is one of the gateway's."""
+        """The view that the request leads to, if it is one of the gateway's or extends one."""
         path = scope["path"].removeprefix(get_script_prefix(scope))
         if not path.startswith(self.prefix):
             return None
@@ -65,7 +67,8 @@ class GatewayASGI:
             match = resolve(path)
         except Resolver404:
             return None
-        return match if "native_api" in match.app_names else None
+        is_ours = "native_api" in match.app_names or is_native_view(match.func)
+        return match if is_ours else None
 
     @property
     def prefix(self) -> str:

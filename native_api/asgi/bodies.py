@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
 from typing import Any, Final, Protocol
 
-from native_api import logs
 from native_api.conf import usable_settings
 from native_api.exceptions import InvalidRequest, NativeError
 from native_api.inbound.body_limits import (
@@ -46,8 +45,8 @@ class Caller(Protocol):
     """What a request's headers say about its caller, see `callers`."""
 
     @property
-    def is_nobody(self) -> bool: ...
-    async def is_known(self) -> bool: ...
+    def is_anonymous(self) -> bool: ...
+    async def is_authenticated(self) -> bool: ...
 
 
 class Body:
@@ -81,12 +80,12 @@ class Body:
     async def read_beforehand(self, caller: Caller) -> None:
         """Read the body, unless the caller is not known. Raises RequestTooLarge, RequestTimeout,
         Overloaded."""
-        if caller.is_nobody and (self._declared or header(self._scope, b"transfer-encoding")):
+        if caller.is_anonymous and (self._declared or header(self._scope, b"transfer-encoding")):
             return
-        free = 0 if caller.is_nobody else SMALL_BODY
+        free = 0 if caller.is_anonymous else SMALL_BODY
         if self._declared <= free:
             await self._read(free)
-        if self.is_unread and await caller.is_known():
+        if self.is_unread and await caller.is_authenticated():
             await self._read(None)
 
     async def read(self) -> bytes:
@@ -204,33 +203,3 @@ def header(scope: Scope, wanted: bytes) -> str:
         if name == wanted:
             return str(value.decode("latin-1"))
     return ""
-
-
-async def refuse(scope: Scope, error: NativeError, send: Send) -> None:
-    """Answer with the error, as a view would."""
-    from native_api.inbound.headers import private_headers
-    from native_api.inbound.openai.rendering import error_envelope, to_json
-
-    request_id = logs.sane_request_id(header(scope, b"x-request-id"))
-    # Not at import: Django's logging, configured after that, disables the loggers that are there by
-    # default.
-    logger = logs.get_logger("native_api.request")
-    logger.info(
-        "%s %s %s",
-        scope["method"],
-        scope["path"],
-        error.status,
-        extra={"request_id": request_id, "status": error.status},
-    )
-    body = to_json(error_envelope(error))
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "x-content-type-options": "nosniff",
-        "x-request-id": request_id,
-        **private_headers(),
-        **error.headers,
-    }
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})

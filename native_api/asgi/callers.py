@@ -1,8 +1,8 @@
 """What a request's headers say about its caller, before its body is read.
 
-Nothing is said unless all authentication classes tell which headers they read
-(`credential_headers`), and a permission class refuses those who are not authenticated. Nobody is
-refused here: that is the view's work, and it decides.
+Nothing is said unless all authentication classes of the view declare which headers they read
+(`credential_headers`), and a permission class refuses callers that are not authenticated. Nobody is
+refused here: only the view refuses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.urls import ResolverMatch
 
 from native_api.asgi.bodies import Scope
-from native_api.conf import usable_settings
+from native_api.asgi.policies import decides_callers_by_classes, policy_classes
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -23,35 +23,35 @@ from native_api.conf import usable_settings
 class Caller:
     """The caller of one request, as far as its headers tell."""
 
-    def __init__(self, scope: Scope, match: ResolverMatch, request_of: Callable[[], Any]) -> None:
-        """`request_of` makes the Django request without its body; None if it cannot be made."""
-        classes, permissions = (
-            usable_settings.DEFAULT_AUTHENTICATION_CLASSES,
-            usable_settings.DEFAULT_PERMISSION_CLASSES,
-        )
-        needed = _needed_headers(
-            getattr(match.func, "cls", None), tuple(classes), tuple(permissions)
-        )
-        self._can_be_told = needed is not None
-        self._request_of = request_of
-        self.is_nobody = needed is not None and not any(
+    def __init__(
+        self, scope: Scope, match: ResolverMatch, create_request: Callable[[], Any]
+    ) -> None:
+        """`create_request` makes the Django request without its body, or None."""
+        self._create_request = create_request
+        self._classes: list[Any] = []
+        needed = None
+        if decides_callers_by_classes(match.func):
+            self._classes = policy_classes(match.func, "authentication_classes")
+            permissions = policy_classes(match.func, "permission_classes")
+            needed = _needed_headers(tuple(self._classes), tuple(permissions))
+        self._is_decided_by_headers = needed is not None
+        self.is_anonymous = needed is not None and not any(
             _is_credential(name, value, needed) for name, value in scope["headers"]
         )
         """Whether the request carries nothing that could authenticate it."""
 
-    async def is_known(self) -> bool:
+    async def is_authenticated(self) -> bool:
         """Whether the caller is authenticated; True as well if only the view can find out."""
         from native_api.views.policies import has_async_twin
 
-        if self.is_nobody:
+        if self.is_anonymous:
             return False
-        classes = usable_settings.DEFAULT_AUTHENTICATION_CLASSES
-        if not self._can_be_told or not all(
-            has_async_twin(each, "authenticate") for each in classes
+        if not self._is_decided_by_headers or not all(
+            has_async_twin(each, "authenticate") for each in self._classes
         ):
             return True
-        request = self._request_of()
-        return request is not None and await _is_authenticated(request, classes)
+        request = self._create_request()
+        return request is not None and await _is_authenticated(request, self._classes)
 
 
 async def _is_authenticated(http_request: Any, classes: list[Any]) -> bool:
@@ -72,34 +72,23 @@ async def _is_authenticated(http_request: Any, classes: list[Any]) -> bool:
 
 @lru_cache(maxsize=64)
 def _needed_headers(
-    view: Any, authentication: tuple[Any, ...], permissions: tuple[Any, ...]
+    authentication: tuple[Any, ...], permissions: tuple[Any, ...]
 ) -> frozenset[str] | None:
-    """The headers of which callers of this view need one; None if there may be other ways."""
+    """The headers of which a caller needs at least one; None if there may be other ways."""
     from native_api.authentication import credential_headers
 
-    needed = [credential_headers(each) for each in authentication]
-    known = [names for names in needed if names is not None]
+    declared = [credential_headers(each) for each in authentication]
+    known = [names for names in declared if names is not None]
     if (
         not known
-        or len(known) < len(needed)
-        or not _has_sites_policies(view)
-        or not any(map(_refuses_nobody, permissions))
+        or len(known) < len(declared)
+        or not any(map(_refuses_anonymous_callers, permissions))
     ):
         return None
     return frozenset(name for names in known for name in names)
 
 
-def _has_sites_policies(view: Any) -> bool:
-    """Whether the view is one of the gateway's that ask whoever the settings say."""
-    from native_api.views.base import NativeView
-
-    names = ("get_authenticators", "get_permissions")
-    is_ours = getattr(view, "__module__", "").startswith("native_api.")
-    return is_ours and all(getattr(view, name) is getattr(NativeView, name) for name in names)
-
-
-def _refuses_nobody(permission: Any) -> bool:
-    """Whether the class refuses callers that are not authenticated."""
+def _refuses_anonymous_callers(permission: Any) -> bool:
     from rest_framework.permissions import IsAdminUser, IsAuthenticated
 
     return getattr(permission, "has_permission", None) in (

@@ -1,15 +1,15 @@
 """Django's handler for the gateway's own requests. Rules:
 
 1. Bodies are read as `bodies` says. Django reads every body whole, however long that takes, before
-   anybody asks who sends it.
-2. Where the site's MIDDLEWARE has nothing but Django's own, which serves pages (sessions, CSRF,
-   messages, frames), and no policy class needs it, requests go straight to their view: each of
-   those costs a change of thread or two. A class of the site's own may look at the session or at
-   the user that middleware found, so it is taken to need it, unless it says `needs_middleware =
-   False`. The headers that SecurityMiddleware puts on every answer are put on these too.
-3. So do the receivers of Django's request signals; where only Django's own are connected, the
-   signals are not sent. The gateway looks after database connections where it uses them.
-4. With anything else in MIDDLEWARE, or a receiver of the site's, everything runs as the site says.
+   anybody asks who sends it. A body that is refused is answered by a view too, so that all of the
+   site's middleware sees the request and puts its headers on the response.
+2. If MIDDLEWARE has only classes that `middleware` can call, and neither the view nor a policy class
+   needs what middleware finds, a request goes straight to its view: each of those classes costs a
+   change of thread or two. A class of the site's may look at the session or at the user, so it is
+   taken to need them unless it says `needs_middleware = False`.
+3. If only Django's own receivers are connected to its request signals, these are not sent on the
+   short way. The gateway looks after database connections where it uses them.
+4. In all other cases everything runs as the site says.
 """
 
 from __future__ import annotations
@@ -19,96 +19,102 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
-from django.conf import settings
-from django.core import signals
+from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.security import SecurityMiddleware
 from django.urls import ResolverMatch, set_script_prefix
+from django.utils.log import log_response
 
-from native_api.asgi import bodies
+from native_api.asgi import bodies, middleware
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.callers import Caller
-from native_api.conf import CLASSES, usable_settings
+from native_api.asgi.policies import needs_middleware
 from native_api.exceptions import InvalidRequest, NativeError, RequestTooLarge
-from native_api.inbound.body_limits import BODY
+from native_api.inbound.body_limits import BODY, REFUSAL
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
 MATCH: Final = "native_api.match"
 """Where the scope holds the ResolverMatch of a request that is the gateway's."""
 
-SECURITY: Final = "django.middleware.security.SecurityMiddleware"
-
-FOR_PAGES: Final = frozenset(
-    {
-        SECURITY,
-        "django.contrib.sessions.middleware.SessionMiddleware",
-        "django.middleware.common.CommonMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
-        "django.contrib.auth.middleware.AuthenticationMiddleware",
-        "django.contrib.messages.middleware.MessageMiddleware",
-        "django.middleware.clickjacking.XFrameOptionsMiddleware",
-        "django.middleware.locale.LocaleMiddleware",
-        "django.middleware.gzip.GZipMiddleware",
-        "django.middleware.http.ConditionalGetMiddleware",
-    }
-)
+View = Callable[..., Any]
 
 
 class GatewayHandler(ASGIHandler):
-    """Django's handler with a bounded body, and the short way to the view where it is open."""
+    """Django's handler with a bounded body, and the short way to the view if it is open.
 
-    def __init__(self) -> None:
+    `short_way=False` closes it.
+    """
+
+    def __init__(self, short_way: bool = True) -> None:
         super().__init__()
-        self._short: bool | None = None
-        self._add_headers: Callable[[Any, Any], Any] | None = None
+        self._is_allowed = short_way
+        self._chain: middleware.MiddlewareChain | None = None
+        self.open_views: dict[View, bool] = {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = scope[BODY] = bodies.Body(scope, receive)
         try:
-            await body.read_beforehand(
-                Caller(scope, scope[MATCH], lambda: self.create_request(scope, BytesIO())[0])
-            )
+            await self._read_beforehand(scope, body)
             if body.has_left:
                 return
-            if body.is_unread:
+            if body.is_unread or REFUSAL in scope:
                 send = body.closing(send)
-            if self._short_way():
-                await self._answer(scope, body, send)
-            else:
+            is_answered = self.is_short_way_open(scope[MATCH]) and await self._answer(
+                scope, body, send
+            )
+            if not is_answered:
                 await super().handle(scope, body.replayed(), send)
-        except NativeError as error:
-            await bodies.refuse(scope, error, body.closing(send))
         finally:
             body.close()
 
-    def _short_way(self) -> bool:
-        if self._short is None:
-            self._short = (
-                _only_pages_need_middleware()
-                and not _policies_need_middleware()
-                and not _sites_own_receivers()
-            )
-            if SECURITY in settings.MIDDLEWARE:
-                self._add_headers = SecurityMiddleware(
-                    lambda request: HttpResponse()
-                ).process_response
-        return self._short
+    async def _read_beforehand(self, scope: Scope, body: bodies.Body) -> None:
+        """Read the body. If it is refused, the scope says why."""
+        caller = Caller(scope, scope[MATCH], lambda: self.create_request(scope, BytesIO())[0])
+        try:
+            await body.read_beforehand(caller)
+        except NativeError as error:
+            scope[REFUSAL] = error
 
-    async def _answer(self, scope: Scope, body: bodies.Body, send: Send) -> None:
+    # --- Django's way ----------------------------------------------------------------------------------------
+
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """Django's, whose own words about what is no request (a query that is not UTF-8, say) are
+        replaced by the gateway's."""
+        request, refusal = super().create_request(scope, body_file)
+        return request, None if refusal is None else _in_envelope(refusal)
+
+    def resolve_request(self, request: Any) -> Any:
+        match = super().resolve_request(request)
+        return (_refused_view(), (), {}) if REFUSAL in request.scope else match
+
+    # --- the short way ---------------------------------------------------------------------------------------
+
+    def is_short_way_open(self, match: ResolverMatch) -> bool:
+        """Decided at the first request to each view."""
+        is_open = self.open_views.get(match.func)
+        if is_open is None:
+            is_open = self.open_views[match.func] = (
+                self._is_allowed
+                and middleware.is_open()
+                and not _has_site_receivers()
+                and not needs_middleware(match.func)
+            )
+        return is_open
+
+    async def _answer(self, scope: Scope, body: bodies.Body, send: Send) -> bool:
+        """Whether the request was answered; if not, nothing was done."""
         set_script_prefix(get_script_prefix(scope))
-        request, refusal = self.create_request(scope, BytesIO(body.content))
+        request, _ = self.create_request(scope, BytesIO(body.content))
+        if self._chain is None:
+            self._chain = middleware.MiddlewareChain()
+        if request is None or not self._chain.process_request(request):
+            return False
         task = asyncio.current_task()
         leaving = asyncio.get_running_loop().create_task(_cancel_when_left(body, task))
         response: HttpResponseBase | None = None
         try:
-            response = (
-                _enveloped(refusal)
-                if request is None
-                else await self._view_response(request, scope[MATCH])
-            )
+            response = await self._respond(request, scope[MATCH], self._chain)
             await self.send_response(response, send)
         except asyncio.CancelledError:
             if not leaving.done() or task is None:
@@ -118,31 +124,54 @@ class GatewayHandler(ASGIHandler):
             leaving.cancel()
             if response is not None and response.streaming:
                 response.close()
+            request.close()
+        return True
+
+    async def _respond(
+        self, request: ASGIRequest, match: ResolverMatch, chain: middleware.MiddlewareChain
+    ) -> HttpResponseBase:
+        request.resolver_match = match
+        try:
+            response = await self._view_response(request, match)
+        except Exception as error:  # of a site's own `dispatch`
+            response = await middleware.error_page(request, error)
+        response = await chain.process_response(request, response)
+        if response.status_code >= 400:
+            await _log(request, response)
+        return response
 
     async def _view_response(self, request: ASGIRequest, match: ResolverMatch) -> HttpResponseBase:
-        request.resolver_match = match
-        response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
-        if self._add_headers is not None:
-            self._add_headers(request, response)
+        if REFUSAL in request.scope:
+            response: HttpResponseBase = await _refused_view()(request)
+        else:
+            response = await match.func(request, *match.args, **match.kwargs)
         return response
 
 
-def _enveloped(refusal: HttpResponseBase | None) -> HttpResponseBase:
-    """Django's own words about a request that is none (a query that is not UTF-8, say), in the
-    gateway's."""
-    from native_api.inbound.headers import make_private
-    from native_api.inbound.openai.rendering import error_envelope, to_json
+def _refused_view() -> View:
+    from native_api.views.errors import refused
 
-    error = (
-        RequestTooLarge()
-        if refusal is not None and refusal.status_code == 413
-        else InvalidRequest()
+    view: View = refused
+    return view
+
+
+def _in_envelope(refusal: HttpResponseBase) -> HttpResponseBase:
+    from native_api.views.error_responses import envelope_response
+
+    return envelope_response(RequestTooLarge() if refusal.status_code == 413 else InvalidRequest())
+
+
+def _has_site_receivers() -> bool:
+    from native_api.views.private_api import has_site_receivers
+
+    return has_site_receivers(GatewayHandler)
+
+
+async def _log(request: ASGIRequest, response: Any) -> None:
+    """As Django's handler logs every response that is an error."""
+    await sync_to_async(log_response, thread_sensitive=False)(
+        "%s: %s", response.reason_phrase, request.path, response=response, request=request
     )
-    response = HttpResponse(
-        to_json(error_envelope(error)), status=error.status, content_type="application/json"
-    )
-    make_private(response)
-    return response
 
 
 async def _cancel_when_left(body: bodies.Body, task: asyncio.Task[Any] | None) -> None:
@@ -151,31 +180,3 @@ async def _cancel_when_left(body: bodies.Body, task: asyncio.Task[Any] | None) -
         pass
     if task is not None:
         task.cancel()
-
-
-def _only_pages_need_middleware() -> bool:
-    return not settings.SECURE_SSL_REDIRECT and set(settings.MIDDLEWARE) <= FOR_PAGES
-
-
-def _policies_need_middleware() -> bool:
-    return any(
-        _needs_middleware(policy) for name in CLASSES for policy in getattr(usable_settings, name)
-    )
-
-
-def _needs_middleware(policy: Any) -> bool:
-    from rest_framework.authentication import RemoteUserAuthentication, SessionAuthentication
-
-    told = getattr(policy, "needs_middleware", None)
-    if told is not None:
-        return bool(told)
-    own = policy.__module__.partition(".")[0] not in ("native_api", "rest_framework")
-    return own or issubclass(policy, SessionAuthentication | RemoteUserAuthentication)
-
-
-def _sites_own_receivers() -> bool:
-    for signal in (signals.request_started, signals.request_finished):
-        for receivers in signal._live_receivers(GatewayHandler):
-            if any(not receiver.__module__.startswith("django.") for receiver in receivers):
-                return True
-    return False

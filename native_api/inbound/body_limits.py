@@ -14,6 +14,9 @@ BODY: Final = "native_api.body"
 """Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times
 what it reads."""
 
+REFUSAL: Final = "native_api.refusal"
+"""Where the ASGI scope holds the error of a body that `native_api.asgi` refuses to read."""
+
 SMALL_BODY: Final = 64 * 1024
 """Bytes that a request may always hold. Servers keep about as much of each connection anyway, and
 ordinary requests are answered while large ones fill the bound."""

@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from native_api.exceptions import InvalidRequest, NativeError, NotFound
+from native_api.inbound.body_limits import REFUSAL
+from native_api.views import private_api
 from native_api.views.error_responses import envelope_response
 from native_api.views.health import OpenView
 
@@ -23,6 +25,18 @@ class UnknownView(OpenView):
             f"There is nothing at {request.path[:200]}. "
             "See v1/chat/completions and v1/models below the prefix."
         )
+
+
+class RefusedView(OpenView):
+    """Answers a request whose body `native_api.asgi` refuses to read."""
+
+    needs_middleware = False
+
+    async def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        raise private_api.django_request(request).scope[REFUSAL]  # type: ignore[attr-defined]
+
+
+refused = RefusedView.as_view()
 
 
 @csrf_exempt

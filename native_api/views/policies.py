@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rest_framework import permissions
 
-from native_api.conf import native_settings
+from native_api.conf import usable_settings
 from native_api.views import private_api
 from native_api.views.hooks import awaited, run_in_thread
 
@@ -28,13 +28,16 @@ NEEDS_NO_THREAD: Final = frozenset(
 
 class PolicySetting:
     """A class attribute of a view: the classes of a NATIVE_API setting, read each time. A subclass
-    or `as_view()` replaces it with a list of its own."""
+    or `as_view()` replaces it with a list of its own.
+
+    An invalid setting is refused by `require_valid` before a request gets here.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __get__(self, view: Any, owner: Any = None) -> list[Any]:
-        classes: list[Any] = getattr(native_settings, self._name)
+        classes: list[Any] = getattr(usable_settings, self._name)
         return classes
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import django
+from django.core import signals
 from django.http import HttpRequest
 from rest_framework.request import Request
 
@@ -30,6 +31,16 @@ def keep_out_of_caches(request: HttpRequest) -> None:
     responses all the same (CVE-2026-6907, CVE-2026-8404; seen 2026-11).
     """
     request._cache_update_cache = False  # type: ignore[attr-defined]
+
+
+def has_site_receivers(sender: Any) -> bool:
+    """Whether a receiver that is not Django's own hears of requests of this sender."""
+    return any(
+        not receiver.__module__.startswith("django.")
+        for signal in (signals.request_started, signals.request_finished)
+        for receivers in signal._live_receivers(sender)
+        for receiver in receivers
+    )
 
 
 # --- DRF's Request -----------------------------------------------------------------------------------------

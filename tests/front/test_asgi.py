@@ -20,7 +20,7 @@ from django.test import override_settings
 
 from native_api.asgi import GatewayASGI, get_asgi_application
 from native_api.asgi.bodies import Body
-from native_api.asgi.handler import _sites_own_receivers
+from native_api.asgi.handler import _has_site_receivers
 from native_api.inbound.body_limits import held_bytes
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream
@@ -96,10 +96,10 @@ def test_a_receiver_of_the_sites_own_is_noticed() -> None:
     def receiver(**kwargs: Any) -> None:
         pass
 
-    assert not _sites_own_receivers()
+    assert not _has_site_receivers()
     request_finished.connect(receiver)
     try:
-        assert _sites_own_receivers()
+        assert _has_site_receivers()
     finally:
         request_finished.disconnect(receiver)
 

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.middleware.cache import UpdateCacheMiddleware
 from django.test import RequestFactory, override_settings
 
-from native_api.asgi.handler import _enveloped
+from native_api.asgi.handler import _in_envelope
 from native_api.inbound import headers
 from native_api.views import bad_request, not_found, server_error
 from native_api.views.private_api import keep_out_of_caches
@@ -98,7 +98,7 @@ def test_error_pages_of_a_project_say_so(rf: RequestFactory, page: Any, settings
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_refusals_of_requests_that_django_cannot_read_say_so(status: int) -> None:
-    response = _enveloped(HttpResponse(status=status))
+    response = _in_envelope(HttpResponse(status=status))
     assert (response.status_code, response.headers["cache-control"], vary_of(response)) == (
         status,
         "no-store",
