@@ -1,1 +1,1 @@
-"""What was used: records on their way to the database, their daily totals, and pruning."""
+"""Usage records: from the end of a call to the database, their daily totals, and pruning."""

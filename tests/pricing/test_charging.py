@@ -16,7 +16,6 @@ from native_api.models import UsageRecord
 from native_api.pricing import lookup
 from native_api.routing.route import blended_price
 from native_api.types import Caller, ChatRequest, Target, Usage
-from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
 from tests.usage.usage_factory import make_target, make_usage
 
@@ -25,14 +24,6 @@ CHAT: ChatRequest = {
     "messages": [{"role": "user", "content": "Hello there, how are you?"}],
 }
 GPT, CLAUDE = make_target("openai", "gpt-4o"), make_target("anthropic", "claude-haiku-4-5")
-
-
-@pytest.fixture
-def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
-    """The entries passed to the recorder, in order."""
-    recorded: list[UsageEntry] = []
-    monkeypatch.setattr(recorder, "record", recorded.append)
-    return recorded
 
 
 def call_record(target: Target | None = GPT) -> CallRecord:

@@ -18,6 +18,8 @@ import dj_database_url
 import psycopg
 import pytest
 
+from native_api.usage import recorder
+from native_api.usage.entry import UsageEntry
 from tests.servers import ROOT, environment_for, manage
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
@@ -228,3 +230,11 @@ def make_deployment(kind: str, template: str, directory: Path) -> Deployment:
 def journal_directory(tmp_path: Path, settings: Any) -> Path:
     settings.NATIVE_API = {"JOURNAL_DIR": str(tmp_path / "journal")}
     return tmp_path / "journal"
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
+    """The entries passed to the recorder, in order."""
+    recorded: list[UsageEntry] = []
+    monkeypatch.setattr(recorder, "record", recorded.append)
+    return recorded

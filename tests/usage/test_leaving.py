@@ -18,7 +18,6 @@ from native_api.exceptions import UpstreamError, UpstreamTimeout
 from native_api.gateway.call_record import CallRecord
 from native_api.types import Caller, Event, Json, Usage
 from native_api.upstream.decoders import DECODERS
-from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
 from native_api.usage.tokens import prompt_tokens, text_tokens
 from tests.dialects.stream_folding import fold
@@ -32,14 +31,6 @@ CHAT: Any = {
     "messages": [{"role": "user", "content": "Hello there, how are you?"}],
 }
 GPT = make_target("openai", "gpt-4o")
-
-
-@pytest.fixture
-def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
-    """The entries passed to the recorder, in order."""
-    recorded: list[UsageEntry] = []
-    monkeypatch.setattr(recorder, "record", recorded.append)
-    return recorded
 
 
 class Reading:
