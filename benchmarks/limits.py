@@ -1,12 +1,12 @@
-"""Shows what limits cost a call: milliseconds to reserve before it and to settle after it, for four
-limits of which one is a budget; and what estimates cost: microseconds for a body of 100 messages on
-each wire, beside building and encoding it.
+"""What limits cost a call: milliseconds to reserve before it and to settle after it, for four
+limits of which one is a budget. And what estimates cost: microseconds for a body of 100 messages on
+each wire, compared with building and encoding it.
 
     python -m benchmarks.limits [--calls 500]
 
-All kinds take turns in one process: so whatever else the machine does is shared by all. Measured is
-what stands in the way of a call, the hop to the database's thread included; its record is written
-behind the answer, also here. A kind whose server is not there is left out.
+All kinds take turns in one process, so other load on the machine affects all of them. The time that
+a call waits is measured, including the hop to the database's thread. Its record is written after
+the answer, as in production. A kind whose server does not run is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 import dj_database_url
 
-LIMIT_MILLISECONDS = 1.5
+TARGET_MILLISECONDS = 1.5
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 SHORT = [
@@ -45,12 +45,12 @@ KINDS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "the same in Redis, 1 budget in SQLite": ([*SHORT, BUDGET], "redis", "sqlite"),
     "the same in Redis, 1 budget in PostgreSQL": ([*SHORT, BUDGET], "redis", "postgres"),
 }
-"""Name: limits, cache, database."""
+"""Name -> limits, cache, database."""
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of a new database; "" where there is no server."""
+    """Yield the URL of a new database; "" if there is no server."""
     import psycopg
 
     name = f"native_benchmark_{secrets.token_hex(4)}"
@@ -67,7 +67,7 @@ def postgres() -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def redis_answers() -> bool:
+def has_redis() -> bool:
     import redis
 
     try:
@@ -77,7 +77,7 @@ def redis_answers() -> bool:
 
 
 class Router:
-    """Sends everything to one database at a time."""
+    """Routes everything to one database at a time."""
 
     alias = "sqlite"
 
@@ -88,7 +88,7 @@ class Router:
 
 
 def set_up(folder: Path, url: str) -> None:
-    """The gateway's own settings, and its databases."""
+    """Load the gateway's settings and create its databases."""
     os.environ.update(
         DJANGO_SETTINGS_MODULE="gatewayproject.settings",
         JOURNAL_DIR=str(folder / "journal"),
@@ -117,7 +117,7 @@ def migrate(aliases: Iterable[str]) -> None:
 
 
 def use(kind: str) -> None:
-    """The limits, the cache and the database of this kind, and nothing remembered of the last."""
+    """Use the limits, cache and database of this kind, with nothing cached of the last one."""
     from django.test.utils import override_settings
 
     from native_api.limits import budgets, reservations, rules
@@ -142,8 +142,9 @@ CACHES = {
 }
 
 
-def one_call() -> Callable[[], Awaitable[float]]:
-    """Makes a call as the gateway does; returns the milliseconds that its limits took."""
+def make_call() -> Callable[[], Awaitable[float]]:
+    """Return a function that makes a call as the gateway does and returns the milliseconds that its
+    limits took."""
     from native_api.limits.reservations import CallReservation
     from native_api.routing.call_plan import CallPlan
     from native_api.routing.route import make_route
@@ -173,65 +174,64 @@ def one_call() -> Callable[[], Awaitable[float]]:
         await reservation.load_rules(caller)
         await reservation.reserve(plan.route, prepared)
         reservation.settle([entry], "m")
-        taken = time.perf_counter() - started
+        milliseconds = (time.perf_counter() - started) * 1000
         recorder.record(entry)
-        return taken * 1000
+        return milliseconds
 
     return call
 
 
-async def turn(calls: int) -> list[float]:
-    """The milliseconds of so many calls, which come at their own times, not each at the end of the
-    last."""
-    call, taken = one_call(), []
-    for _ in range(WARM_UP + calls):
-        await asyncio.sleep(PAUSE)
-        taken.append(await call())
-    return taken[WARM_UP:]
+async def time_calls(calls: int) -> list[float]:
+    """Return the milliseconds of these calls, with a pause before each."""
+    call, milliseconds = make_call(), []
+    for _ in range(WARM_UP_CALLS + calls):
+        await asyncio.sleep(PAUSE_SECONDS)
+        milliseconds.append(await call())
+    return milliseconds[WARM_UP_CALLS:]
 
 
-def commits(alias: str, count: int) -> list[float]:
-    """The milliseconds of one-row updates, each committed: less than that nobody can reserve in."""
+def time_commits(alias: str, count: int) -> list[float]:
+    """Return the milliseconds of committed one-row updates: reserving cannot be faster."""
     from django.db import connections
 
     from native_api.models import Budget
 
-    taken = []
+    milliseconds = []
     with connections[alias].cursor() as cursor:
         for _ in range(count):
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
             started = time.perf_counter()
             cursor.execute(f"UPDATE {Budget._meta.db_table} SET lost = lost + 1")
-            taken.append((time.perf_counter() - started) * 1000)
-    return taken
+            milliseconds.append((time.perf_counter() - started) * 1000)
+    return milliseconds
 
 
-FLOOR = "for comparison: one UPDATE, committed, in {}"
-WARM_UP = 5
-PAUSE = 0.002
-TURN = 50
+COMPARISON = "for comparison: one UPDATE, committed, in {}"
+WARM_UP_CALLS = 5
+PAUSE_SECONDS = 0.002
+CALLS_PER_TURN = 50
 
 
-def measured(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
+def measure(kinds: Sequence[str], calls: int) -> dict[str, list[float]]:
     from native_api.background import run
     from native_api.usage import recorder
 
     aliases = {kind: KINDS[kind][2] for kind in kinds if BUDGET in KINDS[kind][0]}
-    taken: dict[str, list[float]] = {
-        kind: [] for kind in [*kinds, *map(FLOOR.format, aliases.values())]
+    results: dict[str, list[float]] = {
+        kind: [] for kind in [*kinds, *map(COMPARISON.format, aliases.values())]
     }
-    for _ in range(-(-calls // TURN)):
+    for _ in range(-(-calls // CALLS_PER_TURN)):
         for kind in kinds:
             use(kind)
-            taken[kind] += run(turn(TURN))
+            results[kind] += run(time_calls(CALLS_PER_TURN))
             recorder.flush(30)
         for alias in sorted(set(aliases.values())):
-            taken[FLOOR.format(alias)] += commits(alias, TURN)
-    return taken
+            results[COMPARISON.format(alias)] += time_commits(alias, CALLS_PER_TURN)
+    return results
 
 
-def estimates() -> None:
-    """Of text, and of a body in which media have to be looked for."""
+def show_estimates() -> None:
+    """Print the time to estimate text, and a body that is searched for media."""
     from benchmarks.translation import DIALECTS, MESSAGES, best, conversation, target_for
     from native_api.upstream.prepared_request import prepare
     from native_api.usage.tokens import may_hold_media, sent_tokens
@@ -245,7 +245,8 @@ def estimates() -> None:
         text = best(lambda: sent_tokens(prepared.body, prepared.content, may_hold_media(chat)), 0.2)  # noqa: B023
         media = best(lambda: sent_tokens(prepared.body, prepared.content), 0.2)  # noqa: B023
         print(
-            f"  {name:18} building and encoding {building:>7.1f} µs   text {text:>6.1f} µs   with media {media:>6.1f} µs"
+            f"  {name:18} building and encoding {building:>7.1f} µs   text {text:>6.1f} µs"
+            f"   with media {media:>6.1f} µs"
         )
 
 
@@ -255,32 +256,30 @@ def main() -> None:
     calls = arguments.parse_args().calls
     with tempfile.TemporaryDirectory() as folder, postgres() as url:
         set_up(Path(folder), url)
-        there = {
+        available = {
             "sqlite",
             "memory",
             *(["postgres"] if url else []),
-            *(["redis"] if redis_answers() else []),
+            *(["redis"] if has_redis() else []),
         }
-        estimates()
-        show(
-            measured(
-                [kind for kind, (_, *needed) in KINDS.items() if there.issuperset(needed)], calls
-            )
-        )
+        show_estimates()
+        kinds = [kind for kind, (_, *servers) in KINDS.items() if available.issuperset(servers)]
+        show(measure(kinds, calls))
         from django.db import connections
 
         connections.close_all()
 
 
-def show(taken: dict[str, list[float]]) -> None:
-    without = median(taken["no limit"])
+def show(results: dict[str, list[float]]) -> None:
+    without_limits = median(results["no limit"])
     print(
-        f"What limits add to a call, {len(taken['no limit'])} calls of each kind (target below {LIMIT_MILLISECONDS:g} ms at the median)"
+        f"What limits add to a call, {len(results['no limit'])} calls of each kind "
+        f"(target below {TARGET_MILLISECONDS:g} ms at the median)"
     )
-    for kind, milliseconds in taken.items():
-        print(
-            f"  {kind:52} {median(milliseconds) - without * (kind in KINDS):>7.3f} ms   p95 {quantiles(milliseconds, n=20)[-1]:>8.3f} ms"
-        )
+    for kind, milliseconds in results.items():
+        added = median(milliseconds) - without_limits * (kind in KINDS)
+        p95 = quantiles(milliseconds, n=20)[-1]
+        print(f"  {kind:52} {added:>7.3f} ms   p95 {p95:>8.3f} ms")
 
 
 if __name__ == "__main__":

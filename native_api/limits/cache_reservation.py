@@ -143,11 +143,11 @@ class CacheReservation:
 
 def _count_status(count: HeldCount, increment: Increment, level: int) -> LimitStatus:
     """The status without what this call holds already."""
-    held_before = count.units - increment.units
+    counted_before = count.units - increment.units
     return LimitStatus(
         count.applied,
         increment.maximum,
-        level - held_before,
+        level - counted_before,
         count.units,
         count.span.start,
         increment.seconds,

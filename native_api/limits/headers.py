@@ -24,7 +24,8 @@ HEADER_KINDS: Final = {
 
 
 class LimitStatus(NamedTuple):
-    """How a limit stood when `requested` more units were asked for.
+    """The status of a limit when `requested` more units were asked for; `level` units were counted
+    already.
 
     `seconds_left` until its window ends; None if the limit has no window or the window no end.
     `is_reserved` says whether the requested units were reserved.
@@ -32,7 +33,7 @@ class LimitStatus(NamedTuple):
 
     applied: AppliedRule
     limit: int
-    held: int
+    level: int
     requested: int
     starts_at: datetime
     seconds_left: float | None
@@ -40,7 +41,7 @@ class LimitStatus(NamedTuple):
 
     @property
     def is_sufficient(self) -> bool:
-        return self.held + self.requested <= self.limit
+        return self.level + self.requested <= self.limit
 
     @property
     def is_impossible(self) -> bool:
@@ -49,18 +50,18 @@ class LimitStatus(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        return max(0, self.limit - self.held - (self.requested if self.is_reserved else 0))
+        return max(0, self.limit - self.level - (self.requested if self.is_reserved else 0))
 
 
 def budget_status(
     request: BudgetRequest, level: BudgetLevel, now: datetime, is_reserved: bool
 ) -> LimitStatus:
-    """Return the status of a budget whose `level` includes what the call holds of it."""
-    held_by_call = request.units if is_reserved else request.reserved or 0
+    """Return the status of a budget. Its `level` includes what the call has reserved of it."""
+    reserved_by_call = request.units if is_reserved else request.reserved or 0
     return LimitStatus(
         request.applied,
         request.applied.rule.amount,
-        level.used + level.reserved - held_by_call,
+        level.used + level.reserved - reserved_by_call,
         request.units,
         request.span.start,
         request.span.seconds_left(now),

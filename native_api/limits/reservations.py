@@ -188,12 +188,12 @@ class CallReservation:
         self.headers = rate_limit_headers({**statuses, **self._statuses}.values())
 
     def _budget_requests(self, amounts: Amounts) -> list[BudgetRequest]:
-        held = {request.applied.counter: request.units for request, _ in self.reserved.values()}
+        reserved = {request.applied.counter: request.units for request, _ in self.reserved.values()}
         zone = timezone.get_default_timezone()
         return [
             BudgetRequest(applied, window_span(applied.rule.window, self._began_at, zone), units)
             for applied, units in amounts
-            if units > held.get(applied.counter, -1)
+            if units > reserved.get(applied.counter, -1)
         ]
 
     async def _reserve_in_database(self, requests: Sequence[BudgetRequest]) -> ReservedBudgets:
@@ -201,9 +201,9 @@ class CallReservation:
             raise self._unavailable
         self.has_asked_database = True
         threads = _database_threads()
-        held = {key: request.units for key, (request, _) in self.reserved.items()}
+        reserved = {key: request.units for key, (request, _) in self.reserved.items()}
         reserving = threads.submit(
-            budgets.reserve, self._record_id, requests, self._expires_at, held
+            budgets.reserve, self._record_id, requests, self._expires_at, reserved
         )
         try:
             return await threads.wait_for(DATABASE_TIMEOUT_SECONDS, reserving)

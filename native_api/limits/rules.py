@@ -178,8 +178,8 @@ def _check_keys(definition: Any) -> None:
         )
     unknown = sorted(map(str, definition.keys() - KNOWN_KEYS))
     if unknown:
-        known = ", ".join(sorted(KNOWN_KEYS))
-        raise ConfigurationError(f"unknown key {unknown[0]!r}", f"The known keys are {known}.")
+        hint = f"The known keys are {', '.join(sorted(KNOWN_KEYS))}."
+        raise ConfigurationError(f"unknown key {unknown[0]!r}", hint)
     missing = next((name for name in REQUIRED_KEYS if definition.get(name) is None), None)
     if missing:
         raise ConfigurationError(

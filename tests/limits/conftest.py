@@ -19,7 +19,7 @@ from django.test import override_settings
 
 from native_api.limits import budgets, estimates, reservations, rules, settlement, signals
 from native_api.limits.counters import client, memory_store
-from tests.scripted_provider import Exchange, Gate, Script, Upstream, running_upstream
+from tests.scripted_provider import Exchange, Gate, Script, Upstream, hello, running_upstream
 from tests.servers import Site, environment_for, populate, running_site, until
 from tests.usage.conftest import POSTGRES, ask_postgres, templates  # noqa: F401  a fixture
 
@@ -54,6 +54,14 @@ def forget_reservations() -> None:
     memory_store.reset()
     client._backoff.reset()
     budgets._keys.clear()
+
+
+@pytest.fixture
+def fresh_rules() -> Iterator[None]:
+    """The rules are read again in this test, and after it."""
+    rules.forget()
+    yield
+    rules._current._on_setting_changed(setting="NATIVE_API")
 
 
 @pytest.fixture
@@ -147,28 +155,37 @@ def sqlite_site(tmp_path: Path, settings: dict[str, Any]) -> Iterator[Sites]:
         yield Sites([site], "sqlite")
 
 
-async def answer_with_usage(exchange: Exchange) -> None:
-    """Answer with the usage that the gateway reserves for CHAT."""
+def completion(prompt_tokens: int, completion_tokens: int, **details: Any) -> dict[str, Any]:
+    """A complete reply with this usage."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "Hello there"},
         "finish_reason": "stop",
     }
     usage = {
-        "prompt_tokens": PROMPT_TOKENS,
-        "completion_tokens": 3,
-        "total_tokens": PROMPT_TOKENS + 3,
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+        **details,
     }
-    await exchange.json(
-        {
-            "id": "c",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "m",
-            "choices": [choice],
-            "usage": usage,
-        }
-    )
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+async def answer_with_usage(exchange: Exchange) -> None:
+    """Answer with the usage that the gateway reserves for CHAT."""
+    await exchange.json(completion(PROMPT_TOKENS, 3))
+
+
+async def answer_or_stream(exchange: Exchange) -> None:
+    """Answer with usage, or stream if the request asks for it."""
+    await (hello if exchange.received.body.get("stream") else answer_with_usage)(exchange)
 
 
 def answer_after(gate: Gate) -> Script:

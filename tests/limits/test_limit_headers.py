@@ -29,8 +29,14 @@ from tests.limits.api_client import (
     running_call,
     single_site,
 )
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, answer_after, answer_with_usage, native_api
-from tests.scripted_provider import Exchange, Upstream, hello
+from tests.limits.conftest import (
+    CHAT,
+    PROMPT_TOKENS,
+    answer_after,
+    answer_or_stream,
+    native_api,
+)
+from tests.scripted_provider import Upstream
 from tests.servers import Site, until
 
 AMOUNTS: dict[str, Any] = {
@@ -96,10 +102,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    async def answer(exchange: Exchange) -> None:
-        await (hello if exchange.received.body.get("stream") else answer_with_usage)(exchange)
-
-    upstream.otherwise = answer
+    upstream.otherwise = answer_or_stream
 
 
 # --- refusals ------------------------------------------------------------------------------

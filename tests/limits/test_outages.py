@@ -115,13 +115,7 @@ def test_a_flushed_cache_counts_from_zero(site: Site, upstream: Upstream) -> Non
         gate.open()
     upstream.scripts.clear()
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-    assert {
-        limit_status["metric"]: limit_status["used"]
-        for limit_status in get_limits(site, "up/flushed")
-    } == {
-        "requests": 2,
-        "tokens": 24,
-    }
+    assert used(site, "up/flushed") == {"requests": 2, "tokens": 24}
 
 
 def test_a_flushed_slot_is_held_again(site: Site, upstream: Upstream) -> None:
@@ -136,6 +130,11 @@ def test_a_flushed_slot_is_held_again(site: Site, upstream: Upstream) -> None:
     upstream.scripts.clear()
     until(lambda: call(site, "up/slot").status_code == 200, "the slot")
     until(lambda: get_limits(site, "up/slot")[0]["used"] == 0, "the slot")
+
+
+def used(site: Site, model: str) -> dict[str, int]:
+    """The used units of the limits on this model, by metric."""
+    return {status["metric"]: status["used"] for status in get_limits(site, model)}
 
 
 def flush(site: Site) -> None:
@@ -176,10 +175,4 @@ def test_a_file_cache_counts_exactly(tmp_path: Path, upstream: Upstream) -> None
         "uvicorn", tmp_path, tmp_path, key, native_api(upstream, LIMITS), **more
     ) as running:
         assert [call(running, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
-        assert {
-            limit_status["metric"]: limit_status["used"]
-            for limit_status in get_limits(running, "up/flushed")
-        } == {
-            "requests": 2,
-            "tokens": 24,
-        }
+        assert used(running, "up/flushed") == {"requests": 2, "tokens": 24}

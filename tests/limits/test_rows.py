@@ -21,22 +21,9 @@ from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import rules
 from native_api.limits.rules import Rule, parse_rule
 from native_api.models import Limit, ModelAccess
-from native_api.types import Caller
+from tests.limits.test_rules import ALICE, ONE
 
-ONE: dict[str, Any] = {
-    "SUBJECT": "everyone",
-    "METRIC": "requests",
-    "AMOUNT": 20,
-    "WINDOW": "minute",
-}
-ALICE = Caller(user_id=1, user_name="alice", key_id=7, groups=((3, "staff"), (4, "interns")))
-
-
-@pytest.fixture(autouse=True)
-def fresh_rules() -> Iterator[None]:
-    rules.forget()
-    yield
-    rules._current._on_setting_changed(setting="NATIVE_API")
+pytestmark = pytest.mark.usefixtures("fresh_rules")
 
 
 @contextmanager

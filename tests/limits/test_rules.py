@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +14,8 @@ from native_api.limits.rules import Rule, Rules, parse_rule
 from native_api.models import Limit
 from native_api.types import Caller
 
+pytestmark = pytest.mark.usefixtures("fresh_rules")
+
 ONE: dict[str, Any] = {
     "SUBJECT": "everyone",
     "METRIC": "requests",
@@ -24,13 +25,6 @@ ONE: dict[str, Any] = {
 ALICE = Caller(user_id=1, user_name="alice", key_id=7, groups=((3, "staff"), (4, "interns")))
 BOB = Caller(user_id=2, user_name="bob", key_id=8)
 NOBODY = Caller()
-
-
-@pytest.fixture(autouse=True)
-def fresh_rules() -> Iterator[None]:
-    rules.forget()
-    yield
-    rules._current._on_setting_changed(setting="NATIVE_API")
 
 
 def rule(**changes: Any) -> Rule:

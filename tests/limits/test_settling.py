@@ -20,11 +20,16 @@ from tests.limits.api_client import (
     single_site,
     units,
 )
-from tests.limits.conftest import CHAT, PROMPT_TOKENS, answer_with_usage, native_api
+from tests.limits.conftest import (
+    CHAT,
+    PROMPT_TOKENS,
+    answer_or_stream,
+    answer_with_usage,
+    native_api,
+)
 from tests.scripted_provider import (
     DONE,
     HELLO,
-    Exchange,
     Upstream,
     event,
     hello,
@@ -78,10 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    async def answer(exchange: Exchange) -> None:
-        await (hello if exchange.received.body.get("stream") else answer_with_usage)(exchange)
-
-    upstream.otherwise = answer
+    upstream.otherwise = answer_or_stream
 
 
 # --- giving back ---------------------------------------------------------------------------

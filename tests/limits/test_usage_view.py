@@ -27,7 +27,13 @@ from tests.limits.api_client import (
     units,
     user_with_key,
 )
-from tests.limits.conftest import PROMPT_TOKENS, answer_after, answer_with_usage, native_api
+from tests.limits.conftest import (
+    PROMPT_TOKENS,
+    answer_after,
+    answer_with_usage,
+    completion,
+    native_api,
+)
 from tests.scripted_provider import Exchange, Upstream
 from tests.servers import Site, until
 
@@ -122,27 +128,13 @@ def test_totals_equal_the_records_to_the_last_digit(site: Site, upstream: Upstre
 
     async def odd(exchange: Exchange) -> None:
         number = len(upstream.seen("odd"))
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": "x"},
-            "finish_reason": "stop",
-        }
-        answer = {
-            "prompt_tokens": 1_000_003 * number,
-            "completion_tokens": 7,
-            "total_tokens": 1_000_003 * number + 7,
-            "prompt_tokens_details": {"cached_tokens": number},
-            "completion_tokens_details": {"reasoning_tokens": 5},
-        }
         await exchange.json(
-            {
-                "id": "c",
-                "object": "chat.completion",
-                "created": 1,
-                "model": "m",
-                "choices": [choice],
-                "usage": answer,
-            }
+            completion(
+                1_000_003 * number,
+                7,
+                prompt_tokens_details={"cached_tokens": number},
+                completion_tokens_details={"reasoning_tokens": 5},
+            )
         )
 
     upstream.script("odd", odd)
