@@ -12,7 +12,7 @@ Rules:
 4. Settling never waits. The recorder settles budgets when it writes the records (`settlement`); the
    cache is updated after the answer.
 5. A cache that fails or hangs admits calls, with a warning: a rate limit is not worth an outage. A
-   database that does not answer refuses all calls that a budget applies to: money is.
+   database that does not answer refuses all calls that a budget applies to: money is at stake.
 """
 
 from __future__ import annotations
@@ -144,18 +144,17 @@ class CallReservation:
         """End the call: put what it used of budgets on its own record, the first one, and give back
         the rest. Called once, from any thread."""
         self._is_over = True
-        own = entries[0]
-        if own.status == "ok":
-            estimates.learn(own.provider, own.provider_model, own.completion_tokens // self.answers)
+        entry = entries[0]
+        if entry.status == "ok":
+            tokens_per_answer = entry.completion_tokens // self.answers
+            estimates.learn(entry.provider, entry.provider_model, tokens_per_answer)
 
         def used_amount(applied: AppliedRule, reserved: int) -> int:
             share = -(-reserved // len(entries))
-            return sum(
-                estimates.used_amount(applied.rule, entry, route, share) for entry in entries
-            )
+            return sum(estimates.used_amount(applied.rule, each, route, share) for each in entries)
 
         if self.has_asked_database:
-            own.claims = {
+            entry.claims = {
                 str(key): used_amount(request.applied, request.units)
                 for key, (request, _) in self.reserved.items()
             }
