@@ -1,4 +1,4 @@
-"""The app's registration. Start-up work that must not touch the database."""
+"""The app's configuration, and start-up work that must not use the database."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Every error the gateway can answer with. What belongs here: the tree and each error's status,
-type and code.
+"""Every error that the gateway can answer with: the class tree, and each error's status, type and
+code.
 
-An error is raised where it is found and rendered in one place (`renderers.error_envelope`). The
-engine and the dialects raise these too, so nothing here knows Django.
+Errors are raised anywhere, dialects included, and rendered by each API's error envelope. Nothing
+here uses Django.
 
     NativeError                    500 server_error             internal_error
     ├── InvalidRequest             400 invalid_request_error    invalid_request
@@ -36,19 +36,19 @@ from math import ceil, isnan
 from typing import Any, ClassVar, Final
 
 MAX_RETRY_AFTER: Final = 300.0
-"""Seconds. Longer waits asked for by a provider are cut to this: some send days."""
+"""Seconds. A provider's longer Retry-After is cut to this, because some send days."""
 
 DEFAULT_RETRY_AFTER: Final = 5.0
-"""Seconds, for a 429 of a provider that names none."""
+"""Seconds, for a provider's 429 without a Retry-After."""
 
 MAX_PROVIDER_MESSAGE: Final = 500
-"""Characters of a provider's own words that are passed on. `engine.discretion` cuts them, after it
-has hidden what is secret."""
+"""Characters of a provider's message that are passed on. `upstream.redaction` cuts it, after it has
+redacted secrets."""
 
 
 class NativeError(Exception):
-    """An error with an answer. `message` is for the client: no secret, no upstream URL, no
-    stack."""
+    """An error that is answered. `message` is for the client, so it contains no secret, no
+    provider's URL and no stack."""
 
     status: int = 500
     type: str = "server_error"
@@ -72,7 +72,7 @@ class NativeError(Exception):
         self.headers = dict(headers or {})
         self.provider: str | None = None
         self.refused_by: dict[str, Any] | None = None
-        """The limit that refused the call, where one did, for its record."""
+        """For the usage record: the limit that refused the call, if a limit did."""
 
 
 class InvalidRequest(NativeError):
@@ -83,7 +83,8 @@ class InvalidRequest(NativeError):
 
 
 class UnsupportedField(InvalidRequest):
-    """A dialect cannot express this field and leaving it out would change the answer's meaning."""
+    """A dialect cannot express this field, and omitting it would change the meaning of the
+    reply."""
 
     code = "unsupported_field"
 
@@ -126,7 +127,7 @@ class NotFound(NativeError):
     status = 404
     type = "not_found_error"
     code = "not_found"
-    default_message = "There is nothing at this address."
+    default_message = "There is nothing at this URL."
 
 
 class ModelNotFound(NotFound):
@@ -138,14 +139,14 @@ class MethodNotAllowed(NativeError):
     status = 405
     type = "invalid_request_error"
     code = "method_not_allowed"
-    default_message = "This address does not take that method."
+    default_message = "This URL does not support that method."
 
 
 class NotAcceptable(NativeError):
     status = 406
     type = "invalid_request_error"
     code = "not_acceptable"
-    default_message = "This address answers application/json or text/event-stream."
+    default_message = "This URL can only answer with application/json or text/event-stream."
 
 
 class RequestTimeout(NativeError):
@@ -179,11 +180,11 @@ class RateLimited(NativeError):
 
 
 class ProviderFault(NativeError):
-    """An error that an upstream caused.
+    """An error that a provider caused.
 
-    `upstream_status` is the HTTP status it gave, or None where it gave none (connection failed,
-    garbage, an error inside a 200). `retry_after` is in seconds, already bounded by
-    `MAX_RETRY_AFTER`. `should_retry` is its `x-should-retry` header; None where it sent none.
+    `upstream_status` is the provider's HTTP status, or None without one (failed connection, invalid
+    reply, an error inside a 200). `retry_after` is in seconds, at most `MAX_RETRY_AFTER`.
+    `should_retry` is the provider's `x-should-retry` header, or None if it sent none.
     """
 
     upstream_status: int | None = None
@@ -192,12 +193,12 @@ class ProviderFault(NativeError):
 
 
 class UpstreamError(ProviderFault):
-    """The provider answered with an error, or with something that is not an answer.
+    """The provider answered with an error, or with an invalid reply.
 
-    Dialects raise and return this with the provider's meaning in `code`; `status`, `type` and
-    `code` follow DESIGN's table: what the client must mend keeps its 400
-    (`context_length_exceeded`, `content_policy_violation`, `invalid_request`), an exhausted
-    provider is 429 (`rate_limit_exceeded`), the rest is 502 (`provider_error`).
+    Dialects raise and return it with the provider's meaning in `code`. An error that the client
+    must correct is a 400 (`context_length_exceeded`, `content_policy_violation`,
+    `invalid_request`), a rate-limited provider is a 429 (`rate_limit_exceeded`), and everything
+    else is a 502 (`provider_error`).
     """
 
     status = 502
@@ -251,12 +252,12 @@ class NoTargetAvailable(NativeError):
 
 
 class Overloaded(NativeError):
-    """This process has more to do than it has room for."""
+    """This process has no capacity for the request."""
 
     status = 503
     type = "service_unavailable"
     code = "overloaded"
-    default_message = "The gateway has too many requests under way. Try again shortly."
+    default_message = "The gateway is handling too many requests. Try again shortly."
 
 
 class Misconfigured(NativeError):
@@ -289,7 +290,7 @@ class ProviderUnusable(Misconfigured):
 
 
 class DatabaseUnavailable(NativeError):
-    """A key that was not known lately cannot be looked up."""
+    """The database is needed for this request and cannot be reached."""
 
     status = 503
     type = "service_unavailable"
@@ -297,7 +298,7 @@ class DatabaseUnavailable(NativeError):
     default_message = "The API key cannot be looked up right now. Try again shortly."
 
 
-# --- never an answer by itself ------------------------------------------------------------------------------
+# --- not answered themselves ---------------------------------------------------------------------
 
 
 class ConfigurationError(ValueError):

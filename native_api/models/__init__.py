@@ -1,4 +1,4 @@
-"""Everything the gateway stores."""
+"""The models of the gateway."""
 
 from native_api.models.catalog import ModelRoute, Provider, Target
 from native_api.models.keys import ApiKey

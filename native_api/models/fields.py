@@ -1,5 +1,5 @@
-"""Model fields of our own: text that is encrypted at rest, money that is exact in every database,
-moments whatever USE_TZ says."""
+"""Model fields for text that is encrypted at rest, money that is exact in every database, and
+moments that are aware with every USE_TZ."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from native_api.conf import native_settings
 from native_api.exceptions import UnreadableSecret
 from native_api.types import COST_DECIMALS, Secret
 
-MARK: Final = "fernet:"
-"""Tells stored text from a key that somebody types."""
+STORED_PREFIX: Final = "fernet:"
+"""Distinguishes stored text from a key that somebody enters."""
 
 
 class EncryptedText(str):
-    """What the database holds of a secret. Whatever prints, dumps or serializes it gets the
-    encrypted text."""
+    """A secret as the database has it. Code that prints, dumps or serializes it gets the encrypted
+    text."""
 
     __slots__ = ()
 
@@ -40,20 +40,21 @@ class EncryptedText(str):
 
 
 class EncryptedTextField(models.TextField):
-    """Text that is encrypted for the row in which it stands.
+    """Text that is encrypted for its row.
 
     Rules:
-    1. The database, dumps, serializers and `.values()` have a Fernet token behind `fernet:`;
-       `loaddata` takes it back unchanged.
-    2. The token names the values that the fields in `bound_to` had. When one of them changes, by
-       whatever way, the text cannot be read.
+    1. The database, dumps, serializers and `.values()` contain a Fernet token after `fernet:`;
+       `loaddata` stores it unchanged.
+    2. The token contains a digest of the values of the fields in `bound_to`. When one of them
+       changes, in any way, the text cannot be read any more.
     3. To store text, assign it and call `save()`. `update()` and `bulk_update()` do not know the
        row, so they refuse plain text.
-    4. `read` gives the text. Text that cannot be read raises UnreadableSecret; it never looks like
-       an empty one.
+    4. `read` returns the text. Text that cannot be read raises UnreadableSecret and is never taken
+       for an empty one.
 
-    Keys: `NATIVE_API["SECRET_KEYS"]` (first encrypts, all decrypt), else Django's `SECRET_KEY` and
-    its fallbacks. `save()` encrypts what another key encrypted with the first one.
+    The keys are `NATIVE_API["SECRET_KEYS"]` (the first encrypts, all decrypt), else Django's
+    `SECRET_KEY` and its fallbacks. `save()` encrypts the text again with the first key if another
+    key encrypted it.
     """
 
     def __init__(self, *arguments: Any, bound_to: Sequence[str] = (), **options: Any) -> None:
@@ -75,7 +76,7 @@ class EncryptedTextField(models.TextField):
         if isinstance(value, EncryptedText | Secret) or hasattr(value, "resolve_expression"):
             return value
         text = str(value or "")
-        return EncryptedText(text) if not text or text.startswith(MARK) else Secret(text)
+        return EncryptedText(text) if not text or text.startswith(STORED_PREFIX) else Secret(text)
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         stored = self._stored(model_instance)
@@ -89,7 +90,8 @@ class EncryptedTextField(models.TextField):
         value = self.to_python(value)
         if isinstance(value, Secret) and value:
             raise ValueError(
-                f"{self.name} is not encrypted. Assign it to a row and call save(), which encrypts it for that row."
+                f"{self.name} is not encrypted. Assign it to a row and call save(), which encrypts "
+                "it for that row."
             )
         return str(value) if isinstance(value, str) else value
 
@@ -98,41 +100,34 @@ class EncryptedTextField(models.TextField):
         value = getattr(row, self.attname)
         if isinstance(value, Secret) or not value:
             return Secret(value)
-        return _opened(value, self._binding(row))
+        return _decrypt(value, self._binding(row))
 
     def _stored(self, row: Any) -> Any:
         value = getattr(row, self.attname)
-        if not isinstance(value, Secret):
-            return _renewed(value) if isinstance(value, EncryptedText) else value
-        return (
-            EncryptedText(
-                MARK
-                + _cipher(_keys())
-                .encrypt(json.dumps([self._binding(row), value]).encode())
-                .decode()
-            )
-            if value
-            else value
-        )
+        if isinstance(value, EncryptedText):
+            return _rotate(value)
+        if not value or not isinstance(value, Secret):
+            return value
+        content = json.dumps([self._binding(row), value]).encode()
+        return EncryptedText(STORED_PREFIX + _cipher(_keys()).encrypt(content).decode())
 
     def _binding(self, row: Any) -> str:
-        """Stands for what the text may be used with. Empty values of any type are equal, as they
-        are to who reads the row."""
+        """A digest of the values that the text may be used with. Empty values of any type are equal,
+        as they are for code that reads the row."""
         values = [getattr(row, name) or None for name in self.bound_to]
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class _SecretAttribute(DeferredAttribute):
-    """Text that is assigned is a `Secret` from then on, so that no `repr` shows it before it is
-    saved."""
+    """Turns assigned text into a `Secret`, so that no `repr` shows it before it is saved."""
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.field.attname] = self.field.to_python(value)
 
 
-def _opened(stored: EncryptedText, binding: str) -> Secret:
+def _decrypt(stored: EncryptedText, binding: str) -> Secret:
     try:
-        bound_to, text = json.loads(_cipher(_keys()).decrypt(stored.removeprefix(MARK)))
+        bound_to, text = json.loads(_cipher(_keys()).decrypt(stored.removeprefix(STORED_PREFIX)))
     except (InvalidToken, ValueError):
         raise UnreadableSecret(
             "its stored key cannot be read with this site's SECRET_KEY",
@@ -148,15 +143,15 @@ def _opened(stored: EncryptedText, binding: str) -> Secret:
     return Secret(text)
 
 
-def _renewed(stored: EncryptedText) -> EncryptedText:
-    """The same, encrypted with the first key. What no key opens stays as it is: its key may come
-    back."""
-    token, keys = stored.removeprefix(MARK), _keys()
+def _rotate(stored: EncryptedText) -> EncryptedText:
+    """The same text, encrypted with the first key. A token that no key can decrypt stays as it is,
+    because its key may be configured again."""
+    token, keys = stored.removeprefix(STORED_PREFIX), _keys()
     try:
         _cipher(keys[:1]).decrypt(token)
     except InvalidToken:
         with suppress(InvalidToken):
-            return EncryptedText(MARK + _cipher(keys).rotate(token).decode())
+            return EncryptedText(STORED_PREFIX + _cipher(keys).rotate(token).decode())
     return stored
 
 
@@ -173,8 +168,8 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def _derive(key: str) -> bytes:
-    """A Fernet key from a passphrase that already has enough entropy (Django checks `SECRET_KEY`
-    for that)."""
+    """A Fernet key from a passphrase that already has enough entropy, which Django checks for
+    `SECRET_KEY`."""
     derived = HKDF(
         SHA256(), 32, salt=None, info=b"native_api.models.fields.EncryptedTextField"
     ).derive(key.encode())
@@ -184,16 +179,16 @@ def _derive(key: str) -> bytes:
 MONEY_PLACES: Final = COST_DECIMALS
 UNITS: Final = Decimal(1).scaleb(-MONEY_PLACES)
 EXACT: Final = Context(prec=24, rounding=ROUND_HALF_EVEN)
-"""What `numeric(24, 12)` holds. Raises InvalidOperation, an ArithmeticError, where an amount has
+"""The digits of `numeric(24, 12)`. Raises InvalidOperation, an ArithmeticError, for an amount with
 more digits."""
 
 
 class MoneyField(models.DecimalField):
-    """US dollars to the twelfth decimal place, below 10^12 of them; Python sees a `Decimal`, the
-    same in every database.
+    """US dollars with twelve decimal places, below 10^12. Its values are `Decimal` and the same in
+    every database.
 
-    SQLite has no decimals: its columns of that name hold floats, which keep 15 digits. There it is
-    text of a fixed width, so that amounts of zero and more also sort and compare as text.
+    SQLite has no decimals: its columns of that type contain floats, which have 15 digits. There the
+    amount is text of a fixed width, so that amounts >= 0 sort and compare correctly as text.
     """
 
     def __init__(self, verbose_name: Any = None, name: str | None = None, **options: Any) -> None:
@@ -204,7 +199,7 @@ class MoneyField(models.DecimalField):
         )
 
     def get_internal_type(self) -> str:
-        # By Django's own name of it, its SQLite backend would read floats.
+        # With the name that Django uses, its SQLite backend would read floats.
         return "MoneyField"
 
     def db_type(self, connection: Any) -> str:
@@ -243,13 +238,13 @@ class MoneyField(models.DecimalField):
 
 
 def units_of(amount: Decimal) -> int:
-    """The amount in units of 10^-12 dollars, which can be added without error everywhere."""
+    """The amount in units of 10^-12 dollars, whose sums are exact in every database."""
     return int(amount.scaleb(MONEY_PLACES, EXACT))
 
 
 class MomentField(models.DateTimeField):
-    """A moment. Python gives an aware datetime and gets one back, also in a site whose USE_TZ is
-    off, where others are naive local time."""
+    """A moment: an aware datetime, also on sites without USE_TZ, whose other datetimes are naive
+    local time."""
 
     def get_prep_value(self, value: Any) -> Any:
         moment = self.to_python(value)

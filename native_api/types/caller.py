@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. Names are kept for records that outlive the user or key.
+    """Who makes a request. The names are stored in records, which outlive the user and the key.
 
     `allowed_models` are the key's patterns; empty means all. `granted_models` are those of the user
-    and the user's groups; None means all. `groups` are pairs of id and name. The last two are
-    filled in by `permissions.resolved`, as far as they matter.
+    and the user's groups; None means all. `groups` are pairs of id and name. The last two are only
+    filled in if the site's rules depend on them, by `access.model_access`.
     """
 
     user_id: int | str | None = None
@@ -25,8 +25,8 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """One party, whichever of its keys it uses; "" for anonymous callers and Python code that
-        names nobody."""
+        """Names the same caller whichever key is used; "" for anonymous callers and for Python code
+        that names no user."""
         if self.user_id is not None:
             return f"user {self.user_id}"
         return "" if self.key_id is None else f"key {self.key_id}"

@@ -1,7 +1,7 @@
-"""The unified chat request, reply and chunk: plain dicts in the shape of OpenAI's Chat Completions.
+"""The unified chat request, reply and chunk: dicts in the shape of OpenAI's Chat Completions.
 
-The shapes follow https://platform.openai.com/docs/api-reference/chat (read 2026-11); fields of ours
-are marked as such.
+The shapes follow https://platform.openai.com/docs/api-reference/chat (read 2026-11). Our own fields
+are marked "ours".
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ Json = dict[str, Any]
 
 
 class ToolCall(TypedDict):
-    """`extra_content` (ours and Google's) carries what the provider wants back: `{"google":
-    {"thought_signature": …}}`, `{"anthropic": {"caller": …}}`."""
+    """`extra_content` (ours and Google's) contains what has to be sent back to the provider:
+    `{"google": {"thought_signature": …}}`, `{"anthropic": {"caller": …}}`."""
 
     id: str
     type: Literal["function", "custom"]
-    function: NotRequired[
-        Json
-    ]  # {"name": str, "arguments": str}; arguments is the text the model wrote
+    # {"name": str, "arguments": str}; arguments is the text that the model wrote
+    function: NotRequired[Json]
     custom: NotRequired[Json]  # {"name": str, "input": str}
     extra_content: NotRequired[Json]
 
 
 class Message(TypedDict):
-    """One turn. `content` is a string, a list of parts, or None where tool calls stand alone.
+    """One message. `content` is a string, a list of parts, or None if there are only tool calls.
 
     Parts: `{"type": "text", "text"}`, `{"type": "image_url", "image_url": {"url", "detail"?}}`,
     `{"type": "input_audio", "input_audio": {"data", "format"}}`, `{"type": "file", "file":
@@ -33,21 +32,21 @@ class Message(TypedDict):
     (assistant only). Any part may carry `cache_control: {"type": "ephemeral", "ttl"?}` (ours,
     Anthropic's shape).
 
-    `reasoning_details` (ours, OpenRouter's shape) is what the provider wants back on the next turn:
-    a list of `{"type": "reasoning.text", "text", "signature"?}`, `{"type": "reasoning.summary",
+    `reasoning_details` (ours, OpenRouter's shape) has to be sent back to the provider on the next
+    turn: a list of `{"type": "reasoning.text", "text", "signature"?}`, `{"type": "reasoning.summary",
     "summary"}` and `{"type": "reasoning.encrypted", "data"}`, each with `format` (the dialect that
     made it), `index` and optionally `id`. A dialect sends back only the ones of its own format.
 
-    `provider_content` (ours) are blocks that only one wire knows, such as the calls and results of
-    its server tools: `{"format", "block", "index"}`, the block as the provider wrote it. A client
-    may write some itself into any other message (`{"format": "anthropic", "block": {"type":
-    "search_result", …}}`): they come after the message's own content.
+    `provider_content` (ours) contains blocks that only one wire knows, such as the calls and results
+    of its server tools: `{"format", "block", "index"}`, with the block as the provider wrote it.
+    Clients may add blocks to their own messages (`{"format": "anthropic", "block": {"type":
+    "search_result", …}}`); they are sent after the message's content.
 
     `annotations` are OpenAI's `url_citation`s; the `url` of a source without an address is "".
 
-    Where such items stood among text and calls is told by `at`, `calls`, `reasoning` and `until`
-    (`dialects.replay`). A client that sends a reply's message back as it got it sends back all of
-    this, in the order that the provider had.
+    `at`, `calls`, `reasoning` and `until` say where such items stood among text and calls
+    (`dialects.shared.replay`). A client that sends a reply's message back unchanged sends back all
+    of this, in the provider's order.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -60,17 +59,15 @@ class Message(TypedDict):
     reasoning_content: NotRequired[str | None]
     reasoning_details: NotRequired[list[Json]]
     provider_content: NotRequired[list[Json]]
-    images: NotRequired[
-        list[Json]
-    ]  # OpenRouter's: images that the model made, as `image_url` parts with an `index`
+    # OpenRouter's: images that the model made, as `image_url` parts with an `index`
+    images: NotRequired[list[Json]]
     annotations: NotRequired[list[Json]]
     function_call: NotRequired[Json | None]
     is_error: NotRequired[bool]  # ours: a tool result that reports a failure
 
 
 class ChatRequest(TypedDict):
-    """The unified request, as it leaves the serializer: every field checked, unknown ones
-    refused."""
+    """The unified request after the serializer has checked every field."""
 
     model: str
     messages: list[Message]
@@ -121,11 +118,10 @@ ROUTING_FIELDS = frozenset(
         "stream_options",
     }
 )
-"""Fields that the gateway itself answers for; a dialect does not list them."""
+"""Fields that the gateway handles itself; dialects do not list them."""
 
 DIALECT_FIELDS = frozenset(ChatRequest.__annotations__) - ROUTING_FIELDS
-"""Fields that every dialect must decide about: rename, build, or list as what its wire cannot
-say."""
+"""Fields that every dialect must list: as renamed, as built, or as what its wire cannot express."""
 
 
 class Usage(TypedDict):
@@ -136,7 +132,7 @@ class Usage(TypedDict):
     which `cache_write_1h_tokens` (ours) for an hour, `audio_tokens`, `image_tokens`, and
     `cached_audio_tokens`, `cached_image_tokens` (ours). `completion_tokens_details`:
     `reasoning_tokens`, `audio_tokens`, `image_tokens`, `accepted_prediction_tokens`, `rejected_…`.
-    `billed_units` (ours, Cohere's name): what the provider charges for, where it counts otherwise.
+    `billed_units` (ours, Cohere's name): what the provider charges for, if it counts differently.
     """
 
     prompt_tokens: int
@@ -144,21 +140,19 @@ class Usage(TypedDict):
     total_tokens: int
     prompt_tokens_details: NotRequired[Json]
     completion_tokens_details: NotRequired[Json]
-    server_tool_use: NotRequired[
-        Json
-    ]  # ours: uses of the provider's own tools, billed beside tokens
+    # Ours: uses of the provider's own tools, which are billed in addition to tokens.
+    server_tool_use: NotRequired[Json]
     speed: NotRequired[str]  # Anthropic's, which decides the price
-    iterations: NotRequired[
-        list[Any]
-    ]  # Anthropic's: model runs, some of which are billed beside the counts above
+    # Anthropic's: model runs, some of which are billed in addition to the counts above.
+    iterations: NotRequired[list[Any]]
     billed_units: NotRequired[Json]
 
 
 class Choice(TypedDict):
-    """`finish_reason`: `stop`, `length`, `tool_calls` or `content_filter`.
+    """`finish_reason` is `stop`, `length`, `tool_calls` or `content_filter`.
 
-    `native_finish_reason` (OpenRouter's name) is the provider's own word, where it says more than
-    that: `pause_turn`, `SAFETY`.
+    `native_finish_reason` (OpenRouter's name) is the provider's own reason, if it says more:
+    `pause_turn`, `SAFETY`.
     """
 
     index: int
@@ -169,7 +163,7 @@ class Choice(TypedDict):
 
 
 class ChatCompletion(TypedDict):
-    """`id`, `created` and `model` may be empty when a wire has none: the engine fills them in."""
+    """`id`, `created` and `model` may be empty if a wire has none; the gateway fills them in."""
 
     id: str
     object: Literal["chat.completion"]
@@ -191,8 +185,8 @@ class ChunkChoice(TypedDict):
 
 
 class ChatCompletionChunk(TypedDict):
-    """One piece of a stream. Never carries `usage`: that is the parser's attribute, and the engine
-    sends it last."""
+    """One chunk of a stream. It never contains `usage`, which is an attribute of the parser and is
+    sent last."""
 
     id: str
     object: Literal["chat.completion.chunk"]

@@ -1,5 +1,4 @@
-"""What passes between a dialect and the transport: a request that is ready to send, and a decoded
-event of a stream."""
+"""What a dialect and the transport exchange: a request to send, and a decoded event of a stream."""
 
 from __future__ import annotations
 
@@ -11,10 +10,11 @@ from native_api.types.chat import Json
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """What a dialect wants sent. `content` is `body` in JSON; credentials are added later, by the
-    engine.
+    """The request that a dialect has built. `content` is `body` as JSON; credentials are added later,
+    by `upstream.auth`.
 
-    `omitted` names the unified fields that were hints and could not be said (`x-native-omitted`).
+    `omitted` names the optional fields of the unified request that the wire cannot express
+    (`x-native-omitted`).
     """
 
     url: str
@@ -25,7 +25,7 @@ class UpstreamRequest:
 
 
 class Event(NamedTuple):
-    """One decoded piece of an upstream stream, whatever its framing.
+    """One decoded event of a provider's stream, of any framing.
 
     `type` is the SSE `event:` name, the binary event stream's `:event-type` (or `:exception-type`),
     or "". `data` is the event's whole data as text.
