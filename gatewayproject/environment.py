@@ -1,5 +1,4 @@
-"""Reads what the environment says; with nothing set, everything has a value that works on one
-machine."""
+"""Reads the project's settings from the environment. The defaults work on one machine."""
 
 from __future__ import annotations
 
@@ -15,12 +14,12 @@ from urllib.parse import urlsplit
 from native_api.catalog.presets import providers_from_environment
 from native_api.management import private_files
 
-TRUE = frozenset({"1", "true", "yes", "on"})
+TRUE_VALUES = frozenset({"1", "true", "yes", "on"})
 
 
 def flag(name: str, default: bool = False) -> bool:
     value = os.environ.get(name)
-    return default if value is None else value.strip().lower() in TRUE
+    return default if value is None else value.strip().lower() in TRUE_VALUES
 
 
 def names(name: str, default: str) -> list[str]:
@@ -29,8 +28,8 @@ def names(name: str, default: str) -> list[str]:
 
 
 def secret_key(folder: Path) -> str:
-    """`SECRET_KEY`, else one made once and kept in `folder`: provider keys in the database are
-    encrypted with it."""
+    """`SECRET_KEY`, else a key that is created once and stored in `folder`, because provider keys in
+    the database are encrypted with it."""
     if os.environ.get("SECRET_KEY"):
         return os.environ["SECRET_KEY"]
     path = folder / ".secret_key"
@@ -44,16 +43,18 @@ def _tighten(path: Path) -> None:
     try:
         if private_files.tighten(path):
             sys.stderr.write(
-                f"{path} was open to other users of this machine; now only its owner can use it.\n"
+                f"Other users of this machine could use {path}; now only its owner can.\n"
             )
     except OSError as error:
         sys.stderr.write(
-            f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror}).\n"
+            f"Other users of this machine can use {path}, and its permissions cannot be changed "
+            f"({error.strerror}).\n"
         )
 
 
 def _write_once(path: Path, text: str) -> None:
-    """The file, whole and for its owner only, unless another process was faster."""
+    """Create the file for its owner only, with its whole text at once, unless another process has
+    created it first."""
     descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with open(descriptor, "w") as file:
@@ -66,7 +67,7 @@ def _write_once(path: Path, text: str) -> None:
 
 def cache(url: str) -> dict[str, Any]:
     """Django's `CACHES` entry for `redis://…`, `rediss://…`, `unix://…`, `db://TABLE`, `locmem://`
-    or nothing."""
+    or an empty URL."""
     scheme = urlsplit(url).scheme
     if scheme in ("redis", "rediss", "unix"):
         return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
@@ -76,7 +77,7 @@ def cache(url: str) -> dict[str, Any]:
             "LOCATION": urlsplit(url).netloc,
         }
     if scheme in ("", "locmem"):
-        # The default of 300 entries would throw counters out while they count.
+        # With the default of 300 entries, counters would be evicted while they are used.
         return {
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "OPTIONS": {"MAX_ENTRIES": 100_000},
@@ -87,5 +88,5 @@ def cache(url: str) -> dict[str, Any]:
 
 
 def providers() -> dict[str, dict[str, Any]]:
-    """Every vendor whose usual variables are set, as `NATIVE_API["PROVIDERS"]`."""
+    """Every vendor whose variables are set, in the form of `NATIVE_API["PROVIDERS"]`."""
     return providers_from_environment(os.environ)

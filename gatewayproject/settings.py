@@ -1,4 +1,4 @@
-"""Settings of the gateway as a project of its own. Everything comes from the environment; see
+"""Settings of the gateway as a standalone project. All of them come from the environment; see
 docs/settings.md."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Readers and the recorder's writer don't wait for each other in WAL mode.
+    # In WAL mode, readers and the recorder's writer do not wait for each other.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",

@@ -1,4 +1,4 @@
-"""The admin, the gateway, and one answer for everything else."""
+"""The admin, the gateway, and a 404 for everything else."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path

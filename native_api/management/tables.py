@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Columns as wide as their widest cell. Texts may hold anything, so what a terminal would obey
-    is taken out."""
+    """Lines with columns as wide as their widest cell. Characters that a terminal would interpret
+    are replaced by spaces."""
     cells = [
         ["".join(letter if letter.isprintable() else " " for letter in cell) for cell in row]
         for row in rows

@@ -1,4 +1,5 @@
-"""Calls every target once and prints what it found. The exit code is 1 where anything is wrong."""
+"""`manage.py native_check`: calls every target once and prints the results. The exit code is 1 if a
+target cannot be used."""
 
 from __future__ import annotations
 
@@ -19,44 +20,44 @@ from native_api.upstream import transport
 from native_api.usage import recorder
 
 COLUMNS: Final = ("TARGET", "REACHABLE", "AUTHORISED", "MODEL", "LATENCY", "COST", "PROBLEM")
-WORDS: Final = {True: "yes", False: "no", None: "?"}
+LABELS: Final = {True: "yes", False: "no", None: "?"}
 FLUSH_SECONDS: Final = 10.0
 
 
 class Command(BaseCommand):
-    help = "Call every target once, with a tiny request, and print what was found."
+    help = "Call every target once, with a tiny request, and print the results."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "models",
             nargs="*",
-            help="Only these, such as gpt-4o or openai/gpt-4o; by default all models.",
+            help="Models to check, such as gpt-4o or openai/gpt-4o; all models by default.",
         )
         parser.add_argument(
             "--timeout",
             type=float,
             default=connection_test.TIMEOUT_SECONDS,
-            help="Seconds to wait for each (%(default)s).",
+            help="Seconds to wait for each target (%(default)s).",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         snapshot = catalog.current()
-        targets = _targets(snapshot, options["models"])
-        outcomes = background.run(_probed(targets, options["timeout"])) if targets else []
+        targets = _find_targets(snapshot, options["models"])
+        outcomes = background.run(_probe(targets, options["timeout"])) if targets else []
         recorder.flush(FLUSH_SECONDS)
         if outcomes:
             for line in table([COLUMNS, *(_row(outcome) for outcome in outcomes)]):
                 self.stdout.write(line)
-        self._tell_what_was_not_checked(snapshot, targets, options["models"])
-        bad = [outcome for outcome in outcomes if not outcome.is_good]
-        if bad or not targets:
+        self._report_unchecked(snapshot, targets, options["models"])
+        failed = [outcome for outcome in outcomes if not outcome.is_good]
+        if failed or not targets:
             raise CommandError(
-                f"{len(bad)} of {len(outcomes)} targets cannot be used."
+                f"{len(failed)} of {len(outcomes)} targets cannot be used."
                 if targets
                 else "There is no target to check."
             )
 
-    def _tell_what_was_not_checked(
+    def _report_unchecked(
         self, snapshot: catalog.Catalog, targets: list[Target], models: list[str]
     ) -> None:
         for problem in snapshot.problems:
@@ -64,11 +65,12 @@ class Command(BaseCommand):
         idle = sorted(snapshot.providers.keys() - {target.provider.name for target in targets})
         if idle and not models:
             self.stderr.write(
-                f"Not checked, since no model names them: {', '.join(idle)}. Try native_check PROVIDER/MODEL."
+                f"Not checked, because no model uses them: {', '.join(idle)}. Try native_check "
+                "PROVIDER/MODEL."
             )
 
 
-async def _probed(targets: list[Target], seconds: float) -> list[connection_test.ProbeResult]:
+async def _probe(targets: list[Target], seconds: float) -> list[connection_test.ProbeResult]:
     try:
         return await connection_test.probe_all(
             targets, Caller(user_name="native_check"), new_request_id(), seconds
@@ -77,7 +79,7 @@ async def _probed(targets: list[Target], seconds: float) -> list[connection_test
         await transport.aclose()
 
 
-def _targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
+def _find_targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
     try:
         return [
             target
@@ -91,9 +93,9 @@ def _targets(snapshot: catalog.Catalog, models: Iterable[str]) -> list[Target]:
 def _row(outcome: connection_test.ProbeResult) -> tuple[str, ...]:
     return (
         str(outcome.target),
-        WORDS[outcome.reachable],
-        WORDS[outcome.authorised],
-        WORDS[outcome.model_exists],
+        LABELS[outcome.reachable],
+        LABELS[outcome.authorised],
+        LABELS[outcome.model_exists],
         "" if outcome.milliseconds is None else f"{outcome.milliseconds} ms",
         "" if outcome.cost is None else f"${outcome.cost:f}",
         outcome.problem,

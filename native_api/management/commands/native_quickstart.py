@@ -1,9 +1,9 @@
-"""From an empty database to a running gateway: migrate, an admin, a key, every provider in reach,
-serve.
+"""`manage.py native_quickstart`: from an empty database to a running gateway. It migrates, creates
+an admin and a key, finds providers, and serves.
 
-Running it again changes only what is missing. Secrets are printed once, when they are made. The
-files that it makes are its owner's alone: the database and the journal hold keys, sessions and who
-asked for what. Such files that others may use are tightened.
+Running it again only adds what is missing. Secrets are printed once, when they are created. The
+files that it creates are accessible to their owner only, because the database and the journal
+contain keys, sessions and the callers of requests. Existing files lose other users' permissions.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ KEY_NAME = "quickstart"
 PROBE_SECONDS = 0.5
 
 PORTS = range(8000, 8020)
-"""Tried in order: a local vLLM, or a gateway that runs already, has the first."""
+"""Tried in order, because a local vLLM or a running gateway may use the first one."""
 
-GRACE_SECONDS = 10
-"""For open streams, when the server is told to stop."""
+SHUTDOWN_SECONDS = 10
+"""How long open streams may continue when the server stops."""
 
 
 class Command(BaseCommand):
@@ -50,9 +50,9 @@ class Command(BaseCommand):
     help = "Set up the gateway (database, admin, API key, providers, an echo model) and serve it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--no-serve", action="store_true", help="Stop before serving.")
+        parser.add_argument("--no-serve", action="store_true", help="Do not start the server.")
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, help="The first free one from 8000 on by default.")
+        parser.add_argument("--port", type=int, help="The first free port from 8000 by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         with private_files.only_for_owner():
@@ -64,28 +64,30 @@ class Command(BaseCommand):
             try:
                 if private_files.tighten(path):
                     self.stdout.write(
-                        f"Tightened: {path} was open to other users of this machine; now only its owner can use it"
+                        f"Tightened: other users of this machine could use {path}; now only its "
+                        "owner can"
                     )
             except OSError as error:
                 self.stderr.write(
-                    f"{path} is open to other users of this machine, and that cannot be changed ({error.strerror})."
+                    f"Other users of this machine can use {path}, and its permissions cannot be "
+                    f"changed ({error.strerror})."
                 )
 
     def _set_up(self, **options: Any) -> None:
         port = _free_port(options["host"], [options["port"]] if options["port"] else PORTS)
-        site = f"http://{_reachable(options['host'])}:{port}"
+        site = f"http://{_client_host(options['host'])}:{port}"
         base_url = f"{site}{_api_path()}"
         call_command("migrate", interactive=False, verbosity=0)
-        admin = self._admin()
-        key = self._key(admin)
-        self._providers()
-        self._routes(asyncio.run(_local_servers()))
+        admin = self._create_admin()
+        key = self._create_key(admin)
+        self._add_providers()
+        self._add_local_servers(asyncio.run(_find_local_servers()))
         catalog.forget()
         self._report(base_url, key)
         if not options["no_serve"]:
             self._serve(options["host"], port, site)
 
-    def _admin(self) -> AbstractUser:
+    def _create_admin(self) -> AbstractUser:
         users = get_user_model()
         admin = (
             users._default_manager.filter(is_superuser=True, is_active=True).order_by("pk").first()
@@ -96,41 +98,40 @@ class Command(BaseCommand):
         name = users.USERNAME_FIELD
         value = "admin@example.com" if name == "email" else "admin"
         admin = users._default_manager.create_superuser(
-            **{name: value, "password": password}, **_required(users)
+            **{name: value, "password": password}, **_required_fields(users)
         )
         self.stdout.write(f"Admin:     user {value}, password {password} (shown once)")
         return admin
 
-    def _key(self, admin: Any) -> str | None:
-        """The new key's text; None where an earlier run made one."""
+    def _create_key(self, admin: Any) -> str | None:
+        """The new key's text; None if an earlier run created one."""
         if any(key.is_active for key in ApiKey.objects.filter(owner=admin, name=KEY_NAME)):
             return None
         return create_key(admin, KEY_NAME)[1]
 
-    def _providers(self) -> None:
-        for name, told in providers_from_environment(os.environ).items():
-            self._register(
-                PRESETS[name], **{setting.lower(): value for setting, value in told.items()}
-            )
-        self._register(PRESETS["echo"])
-        self._route("echo", "echo", "echo")
+    def _add_providers(self) -> None:
+        for name, definition in providers_from_environment(os.environ).items():
+            fields = {setting.lower(): value for setting, value in definition.items()}
+            self._add_provider(PRESETS[name], **fields)
+        self._add_provider(PRESETS["echo"])
+        self._add_route("echo", "echo", "echo")
 
-    def _register(self, preset: Preset, **values: Any) -> None:
+    def _add_provider(self, preset: Preset, **values: Any) -> None:
         if preset.name not in native_settings.PROVIDERS:
             Provider.objects.update_or_create(
                 name=preset.name, defaults={"preset": preset.name, **values}
             )
 
-    def _routes(self, found: dict[str, list[str]]) -> None:
-        for name, models in found.items():
-            self._register(PRESETS[name])
+    def _add_local_servers(self, servers: dict[str, list[str]]) -> None:
+        for name, models in servers.items():
+            self._add_provider(PRESETS[name])
             for model in models:
-                self._route(model, name, model)
+                self._add_route(model, name, model)
             self.stdout.write(
                 f"Found:     {name} with {len(models)} model{'s'[: len(models) != 1]}"
             )
 
-    def _route(self, name: str, provider: str, model: str) -> None:
+    def _add_route(self, name: str, provider: str, model: str) -> None:
         if name in native_settings.MODELS:
             return
         route, created = ModelRoute.objects.get_or_create(name=name)
@@ -138,14 +139,16 @@ class Command(BaseCommand):
             Target.objects.create(route=route, provider=provider, model=model)
 
     def _report(self, base_url: str, key: str | None) -> None:
-        ready = catalog.current()
-        self.stdout.write(f"Providers: {', '.join(sorted(ready.providers))}")
+        snapshot = catalog.current()
+        self.stdout.write(f"Providers: {', '.join(sorted(snapshot.providers))}")
         self.stdout.write(
-            f"Models:    {', '.join(sorted(ready.routes)) or '(none)'}, and provider/model for any provider above"
+            f"Models:    {', '.join(sorted(snapshot.routes)) or '(none)'}, and provider/model for "
+            "any provider above"
         )
         if key is None:
             self.stdout.write(
-                "API key:   the one from the first run still works; 'manage.py native_key rotate' makes a new one."
+                "API key:   the key of the first run still works; 'manage.py native_key rotate' "
+                "replaces it."
             )
         else:
             self.stdout.write(f"API key:   {key} (shown once)")
@@ -167,27 +170,29 @@ class Command(BaseCommand):
             port=port,
             access_log=False,
             log_config=None,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
 
 
 EXAMPLES = """
 Try it:
 
-  curl {base_url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  curl {base_url}/chat/completions \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
     -d '{{"model": "echo", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
 or from Python:
 
   from openai import OpenAI
   client = OpenAI(base_url="{base_url}", api_key="{key}")
-  for chunk in client.chat.completions.create(model="echo", messages=[{{"role": "user", "content": "Hello"}}], stream=True):
+  messages = [{{"role": "user", "content": "Hello"}}]
+  for chunk in client.chat.completions.create(model="echo", messages=messages, stream=True):
       print(chunk.choices[0].delta.content or "", end="")
 """
 
 
 def application() -> Any:
-    """The site as an ASGI application, with the admin's static files where the site has them."""
+    """The site as an ASGI application, with the admin's static files if the site has them."""
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 
     from native_api.asgi import get_asgi_application
@@ -198,8 +203,7 @@ def application() -> Any:
 
 
 def _private_paths() -> Iterator[Path]:
-    """The files of databases in files, and the journal's folder, which is made here if it is
-    missing."""
+    """The files of SQLite databases, and the journal's folder, which is created if it is missing."""
     for connection in connections.all():
         if connection.vendor == "sqlite" and connection.settings_dict["NAME"]:
             yield from private_files.sqlite_files(connection.settings_dict["NAME"])
@@ -208,7 +212,7 @@ def _private_paths() -> Iterator[Path]:
 
 
 def _free_port(host: str, ports: Sequence[int]) -> int:
-    """The first that can be listened on. Raises CommandError."""
+    """The first port that can be listened on. Raises CommandError."""
     for port in ports:
         try:
             family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -223,9 +227,9 @@ def _free_port(host: str, ports: Sequence[int]) -> int:
     )
 
 
-def _reachable(host: str) -> str:
-    """An address for clients on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared with, not listened on
+def _client_host(host: str) -> str:
+    """The host for clients on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  only compared
     return f"[{host}]" if ":" in host else host
 
 
@@ -237,26 +241,26 @@ def _api_path() -> str:
         raise CommandError(f"The app's URLs are not included. {hint}.") from None
 
 
-def _required(users: Any) -> dict[str, str]:
-    """Values for the fields that a site's user model demands beside name and password."""
+def _required_fields(users: Any) -> dict[str, str]:
+    """Values for the other fields that the site's user model requires."""
     return {
         name: "admin@example.com" if "mail" in name else "admin" for name in users.REQUIRED_FIELDS
     }
 
 
-async def _local_servers() -> dict[str, list[str]]:
-    """The local servers that answer on their usual ports, and the models each lists."""
+async def _find_local_servers() -> dict[str, list[str]]:
+    """The local servers that answer on their default ports, with the models that each lists."""
     presets = [
         preset
         for preset in PRESETS.values()
         if preset.probe and preset.name not in native_settings.PROVIDERS
     ]
     async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
-        answers = await asyncio.gather(*(_models_of(client, preset) for preset in presets))
+        answers = await asyncio.gather(*(_list_models(client, preset) for preset in presets))
     return {preset.name: models for preset, models in zip(presets, answers, strict=True) if models}
 
 
-async def _models_of(client: httpx.AsyncClient, preset: Preset) -> list[str]:
+async def _list_models(client: httpx.AsyncClient, preset: Preset) -> list[str]:
     url = preset.base_url if preset.base_url.endswith("/v1") else f"{preset.base_url}/v1"
     try:
         answer = (await client.get(f"{url}/models")).raise_for_status().json()

@@ -6,33 +6,25 @@ from __future__ import annotations
 import json
 import logging
 import pprint
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.core import serializers
-from django.core.checks import run_checks
 from django.core.management import call_command
-from django.db import DatabaseError, connection, transaction
-from django.db.models.query import QuerySet
+from django.db import connection, transaction
 from django.forms import model_to_dict
-from django.test import Client, override_settings
+from django.test import Client
 from django.utils.log import AdminEmailHandler
 
-from native_api import checks
-from native_api.catalog import catalog
 from native_api.catalog.providers import build_provider
 from native_api.exceptions import UnreadableSecret
-from native_api.models import ModelRoute, Provider, Target
+from native_api.models import Provider
 from native_api.types import Secret
+from tests.catalog.provider_rows import PAGE, ROW, SECRET, current, form
 
-SECRET = "sk-plain-text-of-a-key"
-ROW: dict[str, Any] = {"name": "p", "dialect": "openai", "base_url": "http://127.0.0.1:1/v1"}
 CHANGES: dict[str, Any] = {
     "name": "other",
     "preset": "groq",
@@ -43,49 +35,6 @@ CHANGES: dict[str, Any] = {
     "options": {"deployment": "other"},
 }
 """One of each of the values that decide where a key is sent, or how."""
-
-PAGE = "/admin/native_api/provider/"
-FORM = {**ROW, "headers": "{}", "options": "{}", "price": "{}", "enabled": "on"}
-
-
-@pytest.fixture
-def row(db: None) -> Provider:
-    return Provider.objects.create(**ROW, api_key=SECRET)
-
-
-@pytest.fixture
-def staff(db: None, client: Client) -> Client:
-    """May change providers, and nothing else."""
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(
-        Permission.objects.filter(codename__in=["change_provider", "add_provider"])
-    )
-    client.force_login(user)
-    return client
-
-
-@contextmanager
-def other_secret_key() -> Iterator[None]:
-    with override_settings(
-        SECRET_KEY="another key, long enough to satisfy every check of Django's"
-    ):
-        yield
-
-
-def form(**changes: Any) -> dict[str, Any]:
-    return {
-        **FORM,
-        **{
-            name: json.dumps(value) if isinstance(value, dict) else value
-            for name, value in changes.items()
-        },
-    }
-
-
-def current() -> catalog.Catalog:
-    catalog.forget()
-    return catalog.current()
-
 
 # --- one address -------------------------------------------------------------------------------------------
 
@@ -119,13 +68,8 @@ def test_a_key_that_is_copied_into_another_row_cannot_be_read_there(row: Provide
 
 
 def test_a_key_stays_when_something_else_of_its_provider_changes(row: Provider) -> None:
-    row.timeout, row.retries, row.enabled, row.price, row.own_account = (
-        5,
-        2,
-        False,
-        {"INPUT": "1"},
-        True,
-    )
+    row.timeouts, row.price = {"TOTAL": 5}, {"INPUT": "1"}
+    row.retries, row.enabled, row.own_account = 2, False, True
     row.save()
     assert Provider.objects.get().read_api_key() == SECRET
 
@@ -297,160 +241,7 @@ def test_a_report_of_an_error_in_the_form_has_no_key(
     assert "sk-typed-in-later" not in report
 
 
-# --- another SECRET_KEY ------------------------------------------------------------------------------------
-
-
-def test_a_key_that_cannot_be_decrypted_is_not_an_empty_one(row: Provider) -> None:
-    with other_secret_key():
-        with pytest.raises(UnreadableSecret, match="cannot be read") as caught:
-            Provider.objects.get().read_api_key()
-        assert not caught.value.moved
-        provider = current().providers["p"]
-        assert "cannot be read" in provider.unusable
-        assert provider.api_key == ""
-    assert Provider.objects.get().read_api_key() == SECRET
-
-
-def test_saving_a_row_whose_key_cannot_be_read_keeps_it_for_when_the_secret_key_is_back(
-    row: Provider,
-) -> None:
-    with other_secret_key():
-        found = Provider.objects.get()
-        found.retries = 3
-        found.save()
-    assert Provider.objects.get().read_api_key() == SECRET
-
-
-@pytest.mark.parametrize("stored", ["sk-written-by-hand", "fernet:", "fernet:nonsense", "gAAAAA"])
-def test_what_was_never_encrypted_is_no_key(row: Provider, stored: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE native_api_provider SET api_key = %s", [stored])
-    assert isinstance(Provider.objects.get().api_key_or_error(), UnreadableSecret)
-
-
-def test_routes_keep_a_target_whose_key_cannot_be_read(row: Provider) -> None:
-    """So that a call of it is refused as what it is, and not as one of a model that is unknown."""
-    Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="x")
-    with other_secret_key():
-        snapshot = current()
-    assert [str(target) for target in snapshot.targets("m")] == ["p/x"]
-    assert [(problem.path, problem.kind) for problem in snapshot.problems] == [
-        ("PROVIDERS['p']", "key")
-    ]
-
-
-def test_the_log_says_it_at_once_and_then_once_a_minute(
-    row: Provider, caplog: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(catalog.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(catalog, "_logged_problems", [])
-    with other_secret_key(), caplog.at_level(logging.ERROR, "native_api.catalog"):
-        for seconds, lines in ((0, 1), (10, 1), (49, 1), (2, 2), (5, 2)):
-            clock[0] += seconds
-            catalog._log_problems(catalog.merge_with_settings(catalog._read_rows()[0], {}).problems)
-            told = [
-                record.getMessage()
-                for record in caplog.records
-                if "PROVIDERS['p']" in record.getMessage()
-            ]
-            assert len(told) == lines
-    assert "cannot be read" in told[0]
-    assert "SECRET_KEYS" in told[0]
-
-
-def warnings() -> list[str]:
-    found = run_checks(tags=["native_api"])
-    assert not [message for message in found if message.level >= 40], "an error would stop migrate"
-    return [f"{message.msg} {message.hint}" for message in found if message.id == "native_api.W010"]
-
-
-def test_the_check_says_which_providers_keys_cannot_be_read(row: Provider) -> None:
-    Provider.objects.create(**{**ROW, "name": "keyless"})
-    Provider.objects.create(**{**ROW, "name": "off"}, api_key=SECRET, enabled=False)
-    assert warnings() == []
-    with other_secret_key():
-        [told] = warnings()
-    assert "'p'" in told
-    assert "cannot be read" in told
-    Provider.objects.filter(name="p").update(base_url="http://127.0.0.1:2/v1")
-    assert "another address" in warnings()[0]
-
-
-def test_the_check_is_silent_without_a_database(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*arguments: Any) -> None:
-        raise DatabaseError("no such table: native_api_provider")
-
-    monkeypatch.setattr(QuerySet, "_fetch_all", away)
-    assert list(checks.check_stored_keys(None)) == []
-
-
-def test_the_admin_says_that_a_key_cannot_be_read_and_asks_for_it(
-    staff: Client, row: Provider
-) -> None:
-    url = f"{PAGE}{row.pk}/change/"
-    with other_secret_key():
-        staff.force_login(User.objects.get(username="staff"))
-        assert staff.get(PAGE).content.decode().count("cannot be read") == 2, (
-            "in the columns of the key and of the state"
-        )
-        assert "cannot be read" in staff.get(url).content.decode()
-        assert "cannot be read" in str(
-            staff.post(url, form()).context["adminform"].form.errors["new_api_key"]
-        )
-        assert staff.post(url, {**form(), "enabled": ""}).status_code == 302, (
-            "to put it out of use needs no key"
-        )
-        assert staff.post(url, {**form(), "new_api_key": "sk-again"}).status_code == 302
-        assert Provider.objects.get().read_api_key() == "sk-again"
-
-
-# --- secrets in addresses ----------------------------------------------------------------------------------
-
-ADDRESSES = [
-    "https://user:pass-word-1@llm.example.com/v1",
-    "https://pass-word-1@llm.example.com/v1",
-    "https://llm.example.com/v1?key=pass-word-1",
-    "https://llm.example.com/v1?api-version=1&api_key=pass-word-1",
-    "https://llm.example.com/v1?X-Amz-Signature=pass-word-1",
-    "https://llm.example.com/v1#access_token=pass-word-1",
-]
-
-
-@pytest.mark.parametrize("url", ADDRESSES)
-def test_an_address_with_a_secret_in_it_is_refused_by_check_and_form_and_never_shown(
-    staff: Client, row: Provider, url: str
-) -> None:
-    with override_settings(
-        NATIVE_API={"PROVIDERS": {"q": {"DIALECT": "openai", "BASE_URL": url, "API_KEY": "k"}}}
-    ):
-        [message] = [
-            message
-            for message in run_checks(tags=["native_api"])
-            if message.id == "native_api.E007"
-        ]
-    assert "API_KEY" in str(message.hint)
-    answer = staff.post(f"{PAGE}add/", {**form(name="q", base_url=url), "new_api_key": "k"})
-    [problem] = answer.context["adminform"].form.non_field_errors()
-    assert "is a secret" in problem
-    assert "pass-word-1" not in f"{message} {problem}"
-
-
-@pytest.mark.parametrize("url", [*ADDRESSES, "user:pass-word-1@host/v1"])
-@pytest.mark.parametrize("permission", ["change_provider", "view_provider"])
-def test_an_address_that_is_in_the_database_already_is_shown_without_its_secret(
-    staff: Client, row: Provider, url: str, permission: str
-) -> None:
-    Provider.objects.update(base_url=url, options={"endpoint": url})
-    user = User.objects.create_user("looks", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename=permission))
-    staff.force_login(user)
-    for page in (PAGE, f"{PAGE}{row.pk}/change/", f"{PAGE}{row.pk}/history/"):
-        assert "pass-word-1" not in staff.get(page).content.decode()
-    assert "pass-word-1" not in str(current().problems)
-
-
-def test_a_secret_that_is_typed_like_stored_text_is_a_key(row: Provider) -> None:
-    row.api_key = Secret("fernet:typed-by-somebody")
+def test_a_key_that_looks_like_stored_text_is_stored(row: Provider) -> None:
+    row.api_key = Secret("fernet:typed-by-an-operator")
     row.save()
-    assert Provider.objects.get().read_api_key() == "fernet:typed-by-somebody"
+    assert Provider.objects.get().read_api_key() == "fernet:typed-by-an-operator"
