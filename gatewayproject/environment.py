@@ -28,8 +28,8 @@ def names(name: str, default: str) -> list[str]:
 
 
 def secret_key(folder: Path) -> str:
-    """`SECRET_KEY`, else a key that is created once and stored in `folder`, because provider keys in
-    the database are encrypted with it."""
+    """`SECRET_KEY`, else a key that is created once and stored in `folder`, because provider keys
+    in the database are encrypted with it."""
     if os.environ.get("SECRET_KEY"):
         return os.environ["SECRET_KEY"]
     path = folder / ".secret_key"

@@ -17,7 +17,7 @@ ACCOUNT_FIELDS: Final = frozenset({"metadata", "safety_identifier", "service_tie
 AUDIO_FIELDS: Final = frozenset({"audio", "modalities"})
 LOGPROB_FIELDS: Final = frozenset({"logit_bias", "logprobs", "top_logprobs"})
 
-# --- quirks that several vendors share -------------------------------------------------------------
+# --- quirks that several vendors share -----------------------------------------------------------
 
 OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens")
 COMPATIBLE: Final = Quirks(
@@ -40,7 +40,7 @@ REASONING_TEXT: Final = Quirks(
     reasoning_field="reasoning",
 )
 
-# --- quirks of one vendor --------------------------------------------------------------------------
+# --- quirks of one vendor ------------------------------------------------------------------------
 
 CEREBRAS: Final = Quirks(
     max_tokens_field="max_completion_tokens", roles=DEVELOPER_AS_SYSTEM,

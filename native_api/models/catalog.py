@@ -1,4 +1,5 @@
-"""Providers, routes and targets as rows. `native_api.catalog` merges them with those of the settings.
+"""Providers, routes and targets as rows. `native_api.catalog` merges them with those of the
+settings.
 
 `definition` returns a row in the form that settings have, so both are read by the same code. Fields
 for routing may be missing from an INSERT (they are null or have a `db_default`), because scripts

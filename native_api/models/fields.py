@@ -112,8 +112,8 @@ class EncryptedTextField(models.TextField):
         return EncryptedText(STORED_PREFIX + _cipher(_keys()).encrypt(content).decode())
 
     def _binding(self, row: Any) -> str:
-        """A digest of the values that the text may be used with. Empty values of any type are equal,
-        as they are for code that reads the row."""
+        """A digest of the values that the text may be used with. Empty values of any type are
+        equal, as they are for code that reads the row."""
         values = [getattr(row, name) or None for name in self.bound_to]
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -136,7 +136,8 @@ def _decrypt(stored: EncryptedText, binding: str) -> Secret:
         ) from None
     if bound_to != binding:
         raise UnreadableSecret(
-            "its stored key cannot be read, since it was entered for another address or other options",
+            "its stored key cannot be read, because it was entered for another address or other "
+            "options",
             "Enter the provider's key again in the admin.",
             moved=True,
         )

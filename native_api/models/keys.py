@@ -19,8 +19,8 @@ def validate_rate(value: str) -> None:
     except ValueError:
         raise ValidationError(
             _(
-                "%(value)s is not a valid rate. Write it as 60/m or 10/30s: a number, a slash, and s, "
-                "m, h or d."
+                "%(value)s is not a valid rate. Write it as 60/m or 10/30s: a number, a slash, and "
+                "s, m, h or d."
             ),
             params={"value": value},
         ) from None

@@ -33,14 +33,15 @@ class Message(TypedDict):
     Anthropic's shape).
 
     `reasoning_details` (ours, OpenRouter's shape) has to be sent back to the provider on the next
-    turn: a list of `{"type": "reasoning.text", "text", "signature"?}`, `{"type": "reasoning.summary",
-    "summary"}` and `{"type": "reasoning.encrypted", "data"}`, each with `format` (the dialect that
-    made it), `index` and optionally `id`. A dialect sends back only the ones of its own format.
+    turn: a list of `{"type": "reasoning.text", "text", "signature"?}`, `{"type":
+    "reasoning.summary", "summary"}` and `{"type": "reasoning.encrypted", "data"}`, each with
+    `format` (the dialect that made it), `index` and optionally `id`. A dialect sends back only the
+    ones of its own format.
 
-    `provider_content` (ours) contains blocks that only one wire knows, such as the calls and results
-    of its server tools: `{"format", "block", "index"}`, with the block as the provider wrote it.
-    Clients may add blocks to their own messages (`{"format": "anthropic", "block": {"type":
-    "search_result", …}}`); they are sent after the message's content.
+    `provider_content` (ours) contains blocks that only one wire knows, such as the calls and
+    results of its server tools: `{"format", "block", "index"}`, with the block as the provider
+    wrote it. Clients may add blocks to their own messages (`{"format": "anthropic", "block":
+    {"type": "search_result", …}}`); they are sent after the message's content.
 
     `annotations` are OpenAI's `url_citation`s; the `url` of a source without an address is "".
 

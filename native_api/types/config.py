@@ -73,8 +73,8 @@ class Quirks:
     """If the dialect has two names for the output limit, the one that this vendor takes; "" for
     the one that the model takes."""
     unsupported: frozenset[str] = frozenset()
-    """Unified fields that this vendor refuses although its dialect has them. `field.kind` names one kind
-    of a field: `response_format.json_schema`, `tool_choice.required`, `tools.custom`,
+    """Unified fields that this vendor refuses although its dialect has them. `field.kind` names one
+    kind of a field: `response_format.json_schema`, `tool_choice.required`, `tools.custom`,
     `tools.strict`, `messages.name`."""
     roles: Mapping[str, str] = field(default_factory=empty_mapping)
     """Unified role -> the role that this vendor takes: {"developer": "system"}."""

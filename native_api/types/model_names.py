@@ -54,8 +54,8 @@ TAG_SUFFIX: Final = re.compile(r"(?:[:+][^:@+/]*|@[^@]*)$")
 
 
 class Named(NamedTuple):
-    """What a request's `model` means: a route of the site, or, if `provider` is set, `model` as that
-    provider reads it.
+    """What a request's `model` means: a route of the site, or, if `provider` is set, `model` as
+    that provider reads it.
 
     `is_known` is False if it means neither.
     """
@@ -76,8 +76,8 @@ def is_plain(model: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def canonical(model: str) -> str:
-    """The model's canonical name: `llama3` for `registry.ollama.ai/library/LLAMA3:latest`. It is for
-    comparisons and never sent."""
+    """The model's canonical name: `llama3` for `registry.ollama.ai/library/LLAMA3:latest`. It is
+    for comparisons and never sent."""
     return _strip_prefixes(model.strip().lower()).removesuffix(DEFAULT_TAG)
 
 

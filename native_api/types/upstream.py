@@ -10,8 +10,8 @@ from native_api.types.chat import Json
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """The request that a dialect has built. `content` is `body` as JSON; credentials are added later,
-    by `upstream.auth`.
+    """The request that a dialect has built. `content` is `body` as JSON; credentials are added
+    later, by `upstream.auth`.
 
     `omitted` names the optional fields of the unified request that the wire cannot express
     (`x-native-omitted`).

@@ -106,12 +106,13 @@ def test_a_row_has_the_quirks_that_its_vendor_was_recorded_with(path: Path) -> N
             assert told == recorded, name
 
 
-# --- docs/adding-a-provider.md ---------------------------------------------------------------------------------
+# --- docs/adding-a-provider.md -------------------------------------------------------------------
 
 CALL = """
 import asyncio, sys
 from django.conf import settings
-settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": {"API_KEY": "k", "BASE_URL": sys.argv[1]}}})
+acme = {"API_KEY": "k", "BASE_URL": sys.argv[1]}
+settings.configure(SECRET_KEY="x" * 50, NATIVE_API={"PROVIDERS": {"acme": acme}})
 from native_api.catalog import catalog
 from native_api.catalog.providers import build_provider
 from native_api.upstream import call
@@ -120,7 +121,8 @@ from native_api.upstream.attempt_log import AttemptLog
 assert build_provider("acme", {"API_KEY": "k"}).base_url == "https://api.acme.example/v1"
 target = catalog.merge_with_settings({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
-print(asyncio.run(call.complete(prepare(chat, target), AttemptLog())).completion["choices"][0]["message"]["content"])
+reply = asyncio.run(call.complete(prepare(chat, target), AttemptLog()))
+print(reply.completion["choices"][0]["message"]["content"])
 """
 
 

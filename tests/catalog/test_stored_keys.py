@@ -36,7 +36,7 @@ CHANGES: dict[str, Any] = {
 }
 """One of each of the values that decide where a key is sent, or how."""
 
-# --- one address -------------------------------------------------------------------------------------------
+# --- one address ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("field", CHANGES)
@@ -137,7 +137,7 @@ def test_no_credentials_stand_in_options_at_any_depth(options: dict[str, Any]) -
         )
 
 
-# --- dumps and reports -------------------------------------------------------------------------------------
+# --- dumps and reports ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("format", ["python", "json", "jsonl", "xml"])

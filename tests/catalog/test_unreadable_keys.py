@@ -1,5 +1,5 @@
-"""Stored keys that cannot be read, such as after SECRET_KEY has changed: they are not taken for empty
-ones, and the log, the check and the admin report them."""
+"""Stored keys that cannot be read, such as after SECRET_KEY has changed: they are not taken for
+empty ones, and the log, the check and the admin report them."""
 
 from __future__ import annotations
 

@@ -22,13 +22,22 @@ CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 IN_EUROPE = f"eu.{CLAUDE}"
 PUBLISHER = "publishers/google/models/gemini-2.5-pro"
 OWN_WAYS: dict[str, list[str]] = {
-    "gemini": ["gemini-2.5-pro", "models/gemini-2.5-pro", "Gemini-2.5-Pro", "MODELS/GEMINI-2.5-PRO", PUBLISHER],
-    "vertex": ["gemini-2.5-pro", "models/gemini-2.5-pro", PUBLISHER, f"projects/p/locations/eu/{PUBLISHER}"],
-    "vertex-anthropic": ["claude-sonnet-4-5@20250929", "publishers/anthropic/models/claude-sonnet-4-5@20250929"],
+    "gemini": [
+        "gemini-2.5-pro", "models/gemini-2.5-pro", "Gemini-2.5-Pro", "MODELS/GEMINI-2.5-PRO",
+        PUBLISHER,
+    ],
+    "vertex": [
+        "gemini-2.5-pro", "models/gemini-2.5-pro", PUBLISHER,
+        f"projects/p/locations/eu/{PUBLISHER}",
+    ],
+    "vertex-anthropic": [
+        "claude-sonnet-4-5@20250929", "publishers/anthropic/models/claude-sonnet-4-5@20250929",
+    ],
     "bedrock": [CLAUDE, f"arn:aws:bedrock:us-east-1::foundation-model/{CLAUDE}", CLAUDE.upper()],
     "ollama": [
-        "llama3", "LLAMA3", "llama3:latest", "llama3:LATEST", "library/llama3", "Library/llama3:latest",
-        "registry.ollama.ai/library/llama3", "registry.ollama.ai/library/Llama3:latest", "ollama.com/library/llama3",
+        "llama3", "LLAMA3", "llama3:latest", "llama3:LATEST", "library/llama3",
+        "Library/llama3:latest", "registry.ollama.ai/library/llama3",
+        "registry.ollama.ai/library/Llama3:latest", "ollama.com/library/llama3",
     ],
 }  # fmt: skip
 PRICED = {
@@ -259,11 +268,12 @@ def test_names_of_the_sites_own_are_compared_as_they_are_written() -> None:
     assert not may_use(Caller(allowed_models=("fast*",)), Named("Fast-1"))
 
 
-# --- what callers make up ------------------------------------------------------------------------------------------
+# --- names that callers invent -------------------------------------------------------------------
 
 NOT_PLAIN = [
-    "", "/gpt-4o", "gpt-4o/", "a//b", "a/./b", "a/../b", "..", ".", "gpt-4o ", " gpt-4o", "gpt 4o", "gpt-4o\0", "gpt-4o\n", "gpt-4o\t",
-    "gpt-4o?x=1", "gpt-4o#x", "gpt%2d4o", "%2e%2e/x", "gpt-4o\\x", "https://ollama.com/library/llama3", "ｇｐｔ-4o", "gрt-4o", "\u212aimi",
+    "", "/gpt-4o", "gpt-4o/", "a//b", "a/./b", "a/../b", "..", ".", "gpt-4o ", " gpt-4o", "gpt 4o",
+    "gpt-4o\0", "gpt-4o\n", "gpt-4o\t", "gpt-4o?x=1", "gpt-4o#x", "gpt%2d4o", "%2e%2e/x",
+    "gpt-4o\\x", "https://ollama.com/library/llama3", "ｇｐｔ-4o", "gрt-4o", "\u212aimi",
     "gpt-4o\u200b", "gpt*", "gpt[4]o", "{model}", "gpt-4o;x", "'gpt-4o'", "\ud800",
 ]  # fmt: skip
 

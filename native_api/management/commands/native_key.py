@@ -42,7 +42,7 @@ class Command(BaseCommand):
         create.add_argument("--name", required=True, help="What the key is for.")
         create.add_argument(
             "--expires",
-            help="When the key ends: a number of days (90d) or hours (12h), or an ISO date or time.",
+            help="When the key ends: in days (90d) or hours (12h), or an ISO date or time.",
         )
         create.add_argument(
             "--models",
@@ -156,8 +156,8 @@ def _find_user(username: str) -> Any:
 
 
 def _find_key(beginning: str) -> ApiKey:
-    """The key that starts with `beginning`, which may also be a whole key, such as a leaked one that
-    has to be revoked."""
+    """The key that starts with `beginning`, which may also be a whole key, such as a leaked one
+    that has to be revoked."""
     prefix = beginning.strip()[: keys.PREFIX_LENGTH]
     matches = list(ApiKey.objects.filter(prefix__startswith=prefix)[:2]) if prefix else []
     if len(matches) == 1:
@@ -172,7 +172,8 @@ def _parse_expiry(text: str | None) -> datetime | None:
     moment = _parse_moment(text)
     if moment is None:
         raise CommandError(
-            f"{text!r} is not a valid time. Write it as 90d, 12h, 2030-01-31 or 2030-01-31T12:00:00Z."
+            f"{text!r} is not a valid time. Write it as 90d, 12h, 2030-01-31 or "
+            "2030-01-31T12:00:00Z."
         )
     if moment <= timezone.now():
         raise CommandError(f"{text!r} is in the past.")

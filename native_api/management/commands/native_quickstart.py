@@ -203,7 +203,8 @@ def application() -> Any:
 
 
 def _private_paths() -> Iterator[Path]:
-    """The files of SQLite databases, and the journal's folder, which is created if it is missing."""
+    """The files of SQLite databases, and the journal's folder, which is created if it is
+    missing."""
     for connection in connections.all():
         if connection.vendor == "sqlite" and connection.settings_dict["NAME"]:
             yield from private_files.sqlite_files(connection.settings_dict["NAME"])
