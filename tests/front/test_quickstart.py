@@ -22,7 +22,7 @@ import redis
 
 from gatewayproject.environment import secret_key
 from native_api.catalog.presets import ROWS
-from native_api.management.commands.native_quickstart import _free_port, _reachable
+from native_api.management.commands.native_quickstart import _free_port, _client_host
 from tests.catalog.test_presets import ALL_VARIABLES
 from tests.scripted_provider import Upstream
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
@@ -302,7 +302,7 @@ def test_a_port_that_is_taken_is_left_to_who_has_it(tmp_path: Path) -> None:
     [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("gateway.lan", "gateway.lan")],
 )
 def test_the_address_that_is_printed_can_be_called(host: str, shown: str) -> None:
-    assert _reachable(host) == shown
+    assert _client_host(host) == shown
 
 
 def test_with_nothing_set_everything_is_made_beside_the_project_and_kept(tmp_path: Path) -> None:
