@@ -76,35 +76,41 @@ def read_anthropic(body: dict[str, Any]) -> ReplyContent:
     return collected
 
 
+OPENAI_MEMBERS = (
+    "reasoning_details",
+    "annotations",
+    "audio",
+    "images",
+    "executed_tools",
+    "refusal",
+)
+
+
+def _read_openai_message(message: dict[str, Any], collected: ReplyContent) -> None:
+    content = message.get("content") or ""
+    for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        if part["type"] == "thinking":
+            collected.thoughts += [thought["text"] for thought in part["thinking"]]
+        elif part["type"] == "text":
+            collected.texts.append(part["text"])
+        else:
+            collected.signatures += iterate_strings(part)
+    collected.thoughts += [
+        text for text in (message.get("reasoning_content"), message.get("reasoning")) if text
+    ]
+    for call in message.get("tool_calls") or ():
+        collected.calls.append(
+            (call["function"]["name"], parse_arguments(call["function"]["arguments"]))
+        )
+        collected.ids.append(call["id"])
+    for name in OPENAI_MEMBERS:
+        collected.signatures += iterate_strings(message.get(name))
+
+
 def read_openai(body: dict[str, Any]) -> ReplyContent:
     collected = ReplyContent()
     for choice in body["choices"]:
-        message = choice["message"]
-        content = message.get("content") or ""
-        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
-            if part["type"] == "thinking":
-                collected.thoughts += [thought["text"] for thought in part["thinking"]]
-            elif part["type"] == "text":
-                collected.texts.append(part["text"])
-            else:
-                collected.signatures += iterate_strings(part)
-        collected.thoughts += [
-            text for text in (message.get("reasoning_content"), message.get("reasoning")) if text
-        ]
-        for call in message.get("tool_calls") or ():
-            collected.calls.append(
-                (call["function"]["name"], parse_arguments(call["function"]["arguments"]))
-            )
-            collected.ids.append(call["id"])
-        for name in (
-            "reasoning_details",
-            "annotations",
-            "audio",
-            "images",
-            "executed_tools",
-            "refusal",
-        ):
-            collected.signatures += iterate_strings(message.get(name))
+        _read_openai_message(choice["message"], collected)
         collected.signatures += iterate_strings((choice.get("logprobs") or {}).get("content"))
     collected.signatures += [
         text

@@ -42,8 +42,7 @@ class ToolCalls:
         self._by_id: dict[Any, ToolCall] = {}
 
     def add(self, piece: Json, reply_id: str) -> tuple[Json | None, str]:
-        """The unified piece, None if nothing is new; and text of the answer, if it calls the answer
-        tool."""
+        """The unified piece, None if nothing is new; and text, if it calls the answer tool."""
         function = piece.get("custom") if piece.get("custom") is not None else piece.get("function")
         function = function if isinstance(function, dict) else {}
         call = self._find(piece, function)

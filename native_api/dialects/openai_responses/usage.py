@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.shared.token_counts import build_usage, read_count
-from native_api.types import Json, Usage
+from native_api.types import Usage
 
-COUNTS: Final = ("input_tokens", "output_tokens", "total_tokens")
 DETAILS: Final = {
     "input_tokens_details": "prompt_tokens_details",
     "output_tokens_details": "completion_tokens_details",
 }
 """The wire's name -> the unified name."""
+KNOWN_MEMBERS: Final = frozenset({"input_tokens", "output_tokens", "total_tokens", *DETAILS})
 
 
 def read_usage(counts: Any) -> Usage | None:
@@ -20,22 +20,21 @@ def read_usage(counts: Any) -> Usage | None:
 
     Cached tokens are part of the input, reasoning tokens part of the output.
     """
-    if not isinstance(counts, dict) or not {"input_tokens", "output_tokens"} & counts.keys():
+    if not isinstance(counts, dict) or not ("input_tokens" in counts or "output_tokens" in counts):
         return None
-    extra = {
-        name: value for name, value in counts.items() if name not in COUNTS and name not in DETAILS
-    }
-    usage: Json = {**extra, **build_usage(*(read_count(counts, name) for name in COUNTS))}
+    usage: Any = build_usage(
+        read_count(counts, "input_tokens"),
+        read_count(counts, "output_tokens"),
+        read_count(counts, "total_tokens"),
+    )
+    for name, value in counts.items():
+        if name not in KNOWN_MEMBERS:
+            usage.setdefault(name, value)
     for wire_name, name in DETAILS.items():
-        details = _read_details(counts.get(wire_name))
-        if details:
-            usage[name] = details
-    unified: Any = usage
-    result: Usage = unified
-    return result
-
-
-def _read_details(details: Any) -> Json:
-    if not isinstance(details, dict):
-        return {}
-    return {name: value for name, value in details.items() if value is not None}
+        details = counts.get(wire_name)
+        if isinstance(details, dict):
+            details = {key: value for key, value in details.items() if value is not None}
+            if details:
+                usage[name] = details
+    unified: Usage = usage
+    return unified

@@ -28,8 +28,10 @@ def add_delta(message: Json, delta: Json) -> None:
 
 
 def extend_delta(delta: Json, later: Json) -> None:
-    """Add a later delta to one that is not sent yet, so that one chunk carries both: texts and
-    lists grow. Pieces of a call stay apart, since `index` tells the client where each belongs."""
+    """Add a later delta to one that is not sent yet, so that one chunk has both.
+
+    Texts and lists grow. Pieces of a call stay separate, since clients match them by `index`.
+    """
     for name, value in later.items():
         present = delta.get(name)
         delta[name] = value if present is None else present + value
