@@ -11,36 +11,13 @@ from typing import Any, Final
 
 from native_api.dialects.openai_chat.annotations import build_annotations, read_sources
 from native_api.dialects.openai_chat.content import merge_members, split_content
+from native_api.dialects.openai_chat.finish_reasons import FAILURE_REASONS, map_finish_reason
 from native_api.dialects.openai_chat.reasoning import ReasoningDetails, ThinkTags
 from native_api.dialects.openai_chat.tool_calls import ToolCalls
 from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.json_values import dump_json, read_objects
 from native_api.exceptions import UpstreamError
 from native_api.types import Json, Quirks
-
-FINISH_REASONS: Final = {
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_length": "length",
-    "model_context_window_exceeded": "length",
-    "content_filter": "content_filter",
-    "content_filtered": "content_filter",
-    "sensitive": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-    "refusal": "content_filter",
-}
-"""A server's finish reason in lower case -> OpenAI's. Any other is `stop`."""
-
-FAILURES: Final = frozenset(
-    {"error", "network_error", "insufficient_system_resource", "abort", "model_error"}
-)
-"""Finish reasons of answers that broke off (OpenRouter and Mistral, Z.ai, DeepSeek, vLLM)."""
 
 PLAIN: Final = frozenset({"content", "role", "refusal"})
 REASONING: Final = ("reasoning_content", "reasoning", "reasoning_text")
@@ -187,7 +164,7 @@ class ChoiceBuilder:
         reason = choice.get("finish_reason")
         if choice.get("error"):
             raise read_embedded_error({"error": choice["error"]})
-        if isinstance(reason, str) and reason in FAILURES:
+        if isinstance(reason, str) and reason in FAILURE_REASONS:
             raise UpstreamError(f"The provider's answer broke off: {reason}.")
         if reason and self.finish_reason is None:
             self.finish_reason = str(reason).lower()
@@ -214,12 +191,5 @@ class ChoiceBuilder:
             annotations = read_sources(body, self.length + len(delta.get("content", "")))
         if annotations:
             delta["annotations"] = annotations
-        return delta, self._map_finish_reason()
-
-    def _map_finish_reason(self) -> str:
-        reason = FINISH_REASONS.get(self.finish_reason or "stop", "stop")
-        if reason == "stop" and self._calls.count:
-            return "tool_calls"
-        if reason == "tool_calls" and self._calls.has_answer and not self._calls.count:
-            return "stop"
-        return reason
+        reason = map_finish_reason(self.finish_reason, self._calls.count, self._calls.has_answer)
+        return delta, reason

@@ -1,8 +1,9 @@
 """Sends a model's turn back to the Responses API in its original order: reasoning, items of server
 tools, messages and calls.
 
-OpenAI answers 400 if a reasoning item does not come before the item it led to. `items` explains the
-offsets `at`, `calls` and `reasoning`. If a client lost the items, the text and the calls are sent.
+OpenAI answers 400 if a reasoning item does not come before the item it led to. `reply_builder`
+explains the offsets `at`, `calls` and `reasoning`. If a client lost the items, the text and the
+calls are sent.
 
 A reasoning item is sent only if it has encrypted content, or by its id if OpenAI stores the
 conversation; otherwise it is left out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.errors import raise_failure
-from native_api.dialects.openai_responses.items import ReplyBuilder
+from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
 from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.json_values import read_objects

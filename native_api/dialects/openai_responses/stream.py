@@ -19,13 +19,14 @@ from native_api.dialects.openai_responses.errors import (
     read_reply_error,
     read_unfinished_state,
 )
-from native_api.dialects.openai_responses.items import CALLS, OutputItem, ReplyBuilder
+from native_api.dialects.openai_responses.items import CALLS, OutputItem
 from native_api.dialects.openai_responses.reply import (
     build_head,
     build_logprobs,
     map_finish_reason,
     read_reply_fields,
 )
+from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
 from native_api.dialects.shared.errors import is_error, read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
