@@ -15,8 +15,10 @@ LEVELS = [
     {"types", "exceptions", "logs", "signals"},
     {"conf"},
     {"dialects", "background", "models"},
+    {"usage"},
+    {"operations"},
     {"upstream"},
-    {"pricing", "usage"},
+    {"pricing"},
     {"routing"},
     {"catalog", "limits"},
     {"access"},
@@ -33,8 +35,8 @@ lower."""
 NEIGHBOURS = {("types", "exceptions"), ("exceptions", "types")}
 """Rooms of one level that may import each other."""
 
-WITHOUT_DJANGO = {"types", "exceptions", "dialects", "upstream"}
-WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects"}
+WITHOUT_DJANGO = {"types", "exceptions", "dialects", "operations", "upstream"}
+WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "operations"}
 INPUT_OR_OUTPUT = {
     "socket",
     "asyncio",

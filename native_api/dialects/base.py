@@ -36,6 +36,8 @@ from native_api.types import (
     ChatCompletion,
     ChatCompletionChunk,
     ChatRequest,
+    EmbeddingsReply,
+    EmbeddingsRequest,
     Event,
     Json,
     Target,
@@ -148,8 +150,9 @@ class Dialect(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "response" in cls.__dict__:
-            cls.response = guard(cls.__dict__["response"])  # type: ignore[method-assign]
+        for name in ("response", "embeddings_reply"):
+            if name in cls.__dict__:
+                setattr(cls, name, guard(cls.__dict__[name]))
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         """The upstream request for this chat at this target. Raises InvalidRequest."""
@@ -253,6 +256,14 @@ class Dialect(ABC):
     @abstractmethod
     def response(self, body: Json, target: Target) -> ChatCompletion:
         """The unified reply. Raises UpstreamError if the body is an error or not a reply."""
+
+    def embeddings_request(self, request: EmbeddingsRequest, target: Target) -> UpstreamRequest:
+        """The upstream request for embeddings, on wires that have them. Raises InvalidRequest."""
+        raise UnsupportedField("model", "this provider has no embeddings")
+
+    def embeddings_reply(self, body: Json, target: Target) -> EmbeddingsReply:
+        """The unified reply. Raises UpstreamError if the body is an error or not a reply."""
+        raise UpstreamError("The provider has no embeddings.")
 
     def unfinished_state(self, body: Any) -> str:
         """The state of a reply that the provider has not written yet, "" for any other reply.

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from native_api.dialects.shared.token_counts import read_count
 from native_api.exceptions import NativeError, ProviderFault
-from native_api.gateway.produced_tokens import ProducedTokens, resolve_usage
 from native_api.logs import get_logger
+from native_api.operations import CHAT, Operation
 from native_api.pricing import lookup
-from native_api.pricing.costs import token_count
 from native_api.types import (
     Caller,
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatRequest,
     Json,
     Target,
     Usage,
 )
 from native_api.types.model_names import Named
 from native_api.upstream.attempt_log import AttemptLog
-from native_api.usage import recorder, tokens
+from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry, new_id, time_of_id
+from native_api.usage.output_tokens import resolve_usage
 from native_api.usage.totals_names import is_answered, name_in_totals
 
 logger = get_logger("native_api.usage")
@@ -61,57 +59,53 @@ class Upstream(Protocol):
 class CallRecord:
     """Counts one call. `attempts` is filled in by routing and upstream while they work."""
 
-    def __init__(self, chat: ChatRequest, caller: Caller, request_id: str, endpoint: str) -> None:
-        self.chat = chat
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        caller: Caller,
+        request_id: str,
+        operation: Operation = CHAT,
+        endpoint: str = "",
+    ) -> None:
+        self.body, self.operation = body, operation
         self.attempts = AttemptLog()
         self.usage: Usage | None = None
         self.upstream: Upstream | None = None
         self.reservation: SettlesLimits | None = None
         self.requested_model: Named | None = None
         """The requested model as the catalog resolves it; None before that."""
-        self._finish_reason = ""
-        self._service_tier = ""
-        self._produced = self._new_counter()
+        self._output = operation.new_output(body)
         self._is_counted = False
         self._first_token_at: float | None = None
         self._started_at = time.monotonic()
         self._is_written = False
         self._entry = UsageEntry(
             request_id=request_id,
-            endpoint=endpoint,
-            model=chat.get("model") or chat.get("tier") or "",
-            stream=bool(chat.get("stream")),
+            endpoint=endpoint or operation.endpoint,
+            model=body.get("model") or body.get("tier") or "",
+            stream=bool(body.get("stream")),
             user_id=caller.user_id,
             user_name=caller.user_name,
             api_key_id=caller.key_id,
             api_key_name=caller.key_name,
-            metadata=dict(chat.get("metadata") or {}),
+            metadata=dict(body.get("metadata") or {}),
         )
         self.record_id = self._entry.id
 
     def on_first_token(self) -> None:
         self._first_token_at = time.monotonic()
 
-    def on_chunks(self, batch: list[ChatCompletionChunk], usage: Usage | None) -> None:
-        """A batch of chunks is about to be handed on. `usage` is what the provider reported so far."""
+    def on_chunks(self, chunks: Iterable[Any], usage: Usage | None) -> None:
+        """Chunks are about to be handed on. `usage` is what the provider reported so far."""
         self.usage = usage
-        add = self._produced.add
-        for chunk in batch:
-            self._service_tier = chunk.get("service_tier") or self._service_tier
-            for choice in chunk["choices"]:
-                add(choice["delta"])
-                if choice["finish_reason"]:
-                    self._finish_reason = choice["finish_reason"]
+        self._output.add_chunks(chunks)
 
-    def on_completion(self, completion: ChatCompletion) -> None:
+    def on_reply(self, reply: Any) -> None:
         """The complete reply has arrived. Its `usage` becomes the one that is recorded."""
-        for choice in completion["choices"]:
-            self._produced.add(choice["message"])
-            self._finish_reason = choice["finish_reason"] or ""
-        self._service_tier = completion.get("service_tier") or ""
-        self.on_usage(completion.get("usage"))
+        self._output.add_reply(reply)
+        self.on_usage(reply.get("usage"))
         if self.usage:
-            completion["usage"] = self.usage
+            reply["usage"] = self.usage
 
     def on_usage(self, usage: Usage | None) -> None:
         """The reply is complete and `usage` is what the provider reported for it."""
@@ -119,17 +113,14 @@ class CallRecord:
 
     def _count(self, usage: Usage | None, is_whole: bool) -> None:
         self.usage, self._entry.estimated = resolve_usage(
-            usage, self._produced, self._sent_tokens, is_whole
+            usage, self._output.produced, self._sent_tokens, is_whole
         )
         self._is_counted = True
 
     def _sent_tokens(self) -> int:
-        return self.attempts.sent_tokens or tokens.prompt_tokens(self.chat)
+        return self.attempts.sent_tokens or self.operation.estimate_input(self.body)
 
-    def _new_counter(self) -> ProducedTokens:
-        return ProducedTokens((self.chat.get("audio") or {}).get("format") or "")
-
-    # --- the end ---------------------------------------------------------------------------------------------
+    # --- the end -------------------------------------------------------------------------------
 
     def __enter__(self) -> CallRecord:
         return self
@@ -186,9 +177,8 @@ class CallRecord:
             return
         if self.upstream is not None:
             self.usage = self.upstream.usage
-            for delta in self.upstream.unread_deltas():
-                self._produced.add(delta)
-        self._count(self.usage, is_whole=bool(self._finish_reason))
+            self._output.add_deltas(self.upstream.unread_deltas())
+        self._count(self.usage, is_whole=bool(self._output.finish_reason))
 
     def _write(self, status: str) -> None:
         if self._is_written:
@@ -197,7 +187,7 @@ class CallRecord:
         now = time.monotonic()
         entry = self._entry
         entry.status = status
-        entry.finish_reason = self._finish_reason
+        entry.finish_reason = self._output.finish_reason
         entry.latency_ms = round((now - self._started_at) * 1000)
         entry.ttft_ms = (
             None
@@ -211,7 +201,7 @@ class CallRecord:
         if self.usage is not None:
             _copy_usage(entry, self.usage)
             entry.cost, entry.price = lookup.cost_and_price(
-                self.attempts.target, self.usage, self._service_tier
+                self.attempts.target, self.usage, self._output.service_tier
             )
         entry.counted_as = self._total_name()
         entries = [entry, *(self._hedged_entry(*attempt) for attempt in self.attempts.hedged)]
@@ -256,10 +246,11 @@ class CallRecord:
         )
         entry.status, entry.error_code, entry.finish_reason = "client_closed", "hedged", ""
         entry.attempts, entry.ttft_ms = 0, None
-        produced = self._new_counter()
-        for delta in deltas:
-            produced.add(delta)
-        used, entry.estimated = resolve_usage(usage, produced, self._sent_tokens, is_complete=False)
+        output = self.operation.new_output(self.body)
+        output.add_deltas(deltas)
+        used, entry.estimated = resolve_usage(
+            usage, output.produced, self._sent_tokens, is_complete=False
+        )
         _copy_usage(entry, used)
         entry.cost, entry.price = lookup.cost_and_price(target, used)
         return entry
@@ -268,12 +259,12 @@ class CallRecord:
 def _copy_usage(entry: UsageEntry, usage: Usage) -> None:
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
-    entry.prompt_tokens = token_count(usage.get("prompt_tokens"))
-    entry.completion_tokens = token_count(usage.get("completion_tokens"))
-    entry.total_tokens = token_count(usage.get("total_tokens"))
-    entry.cached_tokens = token_count(prompt.get("cached_tokens"))
-    entry.cache_write_tokens = token_count(prompt.get("cache_write_tokens"))
-    entry.reasoning_tokens = token_count(completion.get("reasoning_tokens"))
+    entry.prompt_tokens = read_count(usage, "prompt_tokens")
+    entry.completion_tokens = read_count(usage, "completion_tokens")
+    entry.total_tokens = read_count(usage, "total_tokens")
+    entry.cached_tokens = read_count(prompt, "cached_tokens")
+    entry.cache_write_tokens = read_count(prompt, "cache_write_tokens")
+    entry.reasoning_tokens = read_count(completion, "reasoning_tokens")
 
 
 def _record_status(error: BaseException) -> str:

@@ -15,10 +15,10 @@ Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from native_api import background
 from native_api.access.model_access import resolve_caller
@@ -30,14 +30,20 @@ from native_api.inbound.headers import safe_value
 from native_api.limits.headers import merge_headers
 from native_api.limits.reservations import CallReservation
 from native_api.logs import new_request_id
+from native_api.operations import EMBEDDINGS
 from native_api.pricing import lookup
 from native_api.routing import attempts
 from native_api.routing.call_plan import CallPlan
 from native_api.routing.health_sync import target_pool
 from native_api.routing.routed_stream import RoutedStream
-from native_api.types import Caller, ChatCompletion, ChatCompletionChunk, ChatRequest
-
-CHAT: Final = "chat/completions"
+from native_api.types import (
+    Caller,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    EmbeddingsReply,
+    EmbeddingsRequest,
+)
 
 target_pool.health.request_probe = health_probes.schedule
 
@@ -50,18 +56,38 @@ class Reply:
     headers: dict[str, str]
 
 
+@dataclass(slots=True)
+class EmbedReply:
+    """Embeddings, and the response headers that describe the call."""
+
+    embeddings: EmbeddingsReply
+    headers: dict[str, str]
+
+
 async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """The complete reply. Raises NativeError. Cancelling closes the upstream connection."""
-    call_record = CallRecord(chat, caller, request_id or new_request_id(), CHAT)
+    call_record = CallRecord(chat, caller, request_id or new_request_id())
     with _adding_headers(call_record), call_record:
         plan, reservation = await _admit(chat, caller, call_record)
-        completed = await attempts.complete(
+        upstream = await attempts.complete(
             chat, plan, call_record.attempts, target_pool, reservation.reserve
         )
-        completion = completed.completion
+        completion: ChatCompletion = upstream.reply
         _ReplyHead(call_record, completion).apply(completion)
-        call_record.on_completion(completion)
-        return Reply(completion, reply_headers(call_record, completed.omitted))
+        call_record.on_reply(completion)
+        return Reply(completion, reply_headers(call_record, upstream.omitted))
+
+
+async def embed(request: EmbeddingsRequest, caller: Caller, request_id: str = "") -> EmbedReply:
+    """The embeddings of the request's inputs. Raises NativeError."""
+    call_record = CallRecord(request, caller, request_id or new_request_id(), EMBEDDINGS)
+    with _adding_headers(call_record), call_record:
+        plan, reservation = await _admit(request, caller, call_record)
+        upstream = await attempts.complete(
+            request, plan, call_record.attempts, target_pool, reservation.reserve
+        )
+        call_record.on_reply(upstream.reply)
+        return EmbedReply(upstream.reply, reply_headers(call_record, upstream.omitted))
 
 
 async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> CallStream:
@@ -69,7 +95,7 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
 
     Cancelling closes the upstream connection.
     """
-    call_record = CallRecord(chat, caller, request_id or new_request_id(), CHAT)
+    call_record = CallRecord(chat, caller, request_id or new_request_id())
     with _adding_headers(call_record), call_record.recording_failures():
         plan, reservation = await _admit(chat, caller, call_record)
         upstream = await attempts.open_stream(
@@ -84,16 +110,16 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
 
 
 async def _admit(
-    chat: ChatRequest, caller: Caller, call_record: CallRecord
+    body: Mapping[str, Any], caller: Caller, call_record: CallRecord
 ) -> tuple[CallPlan, CallReservation]:
     """The plan of a call that the caller may make, and its reservation. Raises NativeError."""
-    requested = chat.get("tier") or chat.get("model") or ""
+    requested = body.get("tier") or body.get("model") or ""
     call_record.requested_model = (await current_catalog()).named(requested)
     caller = await resolve_caller(caller)
-    plan = await resolve_call(chat, caller)
-    plan.caller = caller.identity
+    plan = await resolve_call(body, caller)
+    plan.caller, plan.operation = caller.identity, call_record.operation
     await lookup.ensure_ready()
-    call_record.reservation = reservation = CallReservation(chat, plan, call_record.record_id)
+    call_record.reservation = reservation = CallReservation(body, plan, call_record.record_id)
     await reservation.load_rules(caller)
     return plan, reservation
 
@@ -200,7 +226,7 @@ def reply_headers(call_record: CallRecord, omitted: tuple[str, ...] = ()) -> dic
     log = call_record.attempts
     headers = {
         "x-native-model": safe_value(
-            log.route or call_record.chat.get("model") or call_record.chat.get("tier") or ""
+            log.route or call_record.body.get("model") or call_record.body.get("tier") or ""
         ),
         "x-native-attempts": str(log.count),
     }
@@ -216,6 +242,11 @@ def reply_headers(call_record: CallRecord, omitted: tuple[str, ...] = ()) -> dic
 # --- for synchronous callers ------------------------------------------------------------------
 
 
+def embed_sync(request: EmbeddingsRequest, caller: Caller, request_id: str = "") -> EmbedReply:
+    """`embed`, for callers without an event loop."""
+    return background.run(embed(request, caller, request_id))
+
+
 def complete_sync(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """`complete`, for callers without an event loop."""
     return background.run(complete(chat, caller, request_id))
@@ -223,8 +254,11 @@ def complete_sync(chat: ChatRequest, caller: Caller, request_id: str = "") -> Re
 
 __all__ = [
     "CallStream",
+    "EmbedReply",
     "Reply",
     "complete",
     "complete_sync",
+    "embed",
+    "embed_sync",
     "stream",
 ]

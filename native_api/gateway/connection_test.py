@@ -102,25 +102,25 @@ async def probe(
         "messages": [{"role": "user", "content": "Say OK."}],
         "max_completion_tokens": 16,
     }
-    call_record = CallRecord(chat, caller, request_id, "check")
+    call_record = CallRecord(chat, caller, request_id, endpoint="check")
     call_record.attempts.target = target
     await lookup.ensure_ready()
     result, started = ProbeResult(target), time.monotonic()
     try:
         with call_record:
-            completed = await _call_target(chat, target, call_record.attempts, seconds)
+            reply = await _call_target(chat, target, call_record.attempts, seconds)
             result.milliseconds = round((time.monotonic() - started) * 1000)
-            call_record.on_completion(completed.completion)
+            call_record.on_reply(reply.reply)
     except NativeError as error:
         return _with_error(result, error)
     result.reachable = result.authorised = result.model_exists = True
-    result.cost = lookup.cost(target, completed.usage)
+    result.cost = lookup.cost(target, reply.usage)
     return result
 
 
 async def _call_target(
     chat: ChatRequest, target: Target, attempts: AttemptLog, seconds: float
-) -> call.UpstreamCompletion:
+) -> call.UpstreamReply:
     try:
         async with asyncio.timeout(seconds):
             return await call.complete(prepare(chat, target), attempts)

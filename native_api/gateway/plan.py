@@ -13,7 +13,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from native_api.access.model_access import may_use
 from native_api.catalog import catalog
@@ -23,24 +24,24 @@ from native_api.routing.call_plan import CallPlan
 from native_api.routing.conversation_tiers import raise_tier
 from native_api.routing.health_sync import target_pool
 from native_api.routing.route import TIERS, Route
-from native_api.types import Caller, ChatRequest
+from native_api.types import Caller
 
 
-async def resolve_call(chat: ChatRequest, caller: Caller) -> CallPlan:
+async def resolve_call(request: Mapping[str, Any], caller: Caller) -> CallPlan:
     """The plan of a call by a resolved caller (`model_access.resolve_caller`).
 
     Raises ModelNotFound, ModelNotAllowed, InvalidRequest.
     """
     snapshot = await current_catalog()
-    conversation = _conversation_key(chat, caller)
+    conversation = _conversation_key(request, caller)
     route = _find_route(
-        snapshot, caller, _route_name(chat), "tier" if chat.get("tier") else "model"
+        snapshot, caller, _route_name(request), "tier" if request.get("tier") else "model"
     )
-    if conversation and chat.get("tier"):
+    if conversation and request.get("tier"):
         route = await _raise_tier(snapshot, caller, route, conversation)
     requested = [
         _find_route(snapshot, caller, name, f"fallbacks[{index}]")
-        for index, name in enumerate(chat.get("fallbacks") or ())
+        for index, name in enumerate(request.get("fallbacks") or ())
     ]
 
     def fallbacks() -> Iterator[Route]:
@@ -70,18 +71,18 @@ async def current_catalog() -> catalog.Catalog:
     return snapshot
 
 
-def _conversation_key(chat: ChatRequest, caller: Caller) -> str:
+def _conversation_key(request: Mapping[str, Any], caller: Caller) -> str:
     """The conversation's id, unique over all callers; "" if the request has none."""
-    conversation_id = chat.get("conversation_id")
+    conversation_id = request.get("conversation_id")
     if not conversation_id:
         return ""
     key_id = "" if caller.user_id is not None else caller.key_id
     return f"{caller.user_id}:{key_id}:{conversation_id}"
 
 
-def _route_name(chat: ChatRequest) -> str:
+def _route_name(request: Mapping[str, Any]) -> str:
     """The name of the requested route: the tier, else the model."""
-    model, tier = chat.get("model") or "", chat.get("tier") or ""
+    model, tier = request.get("model") or "", request.get("tier") or ""
     if model and tier and model != tier:
         raise InvalidRequest("tier: the request names a model too; give only one", param="tier")
     return tier or model

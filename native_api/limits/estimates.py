@@ -7,19 +7,18 @@ What was really used counts in the end: settling corrects an estimate that was t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
 from native_api.conf import native_settings, setting_check, setting_path
 from native_api.dialects.shared import gateway_owned
-from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.exceptions import BudgetExceeded, ConfigurationError, SettingError
 from native_api.limits.rules import Rule
 from native_api.models.fields import units_of
 from native_api.pricing import costs, lookup, tables
 from native_api.routing.route import Route
-from native_api.types import ChatRequest, Target, Usage
+from native_api.types import Target, Usage
 from native_api.types.model_names import canonical
 from native_api.upstream.prepared_request import PreparedRequest
 from native_api.usage.entry import UsageEntry
@@ -71,8 +70,8 @@ class CallEstimate:
     Each number is calculated only if a limit needs it.
     """
 
-    def __init__(self, chat: ChatRequest, route: Route, prepared: PreparedRequest) -> None:
-        self._chat, self._route, self._prepared = chat, route, prepared
+    def __init__(self, body: Mapping[str, Any], route: Route, prepared: PreparedRequest) -> None:
+        self._body, self._route, self._prepared = body, route, prepared
         self.target = prepared.target
         self.input_tokens = prepared.tokens
 
@@ -80,8 +79,8 @@ class CallEstimate:
     def names(self) -> frozenset[str]:
         """The names with which the pattern of a limit is compared."""
         names = (
-            self._chat.get("model"),
-            self._chat.get("tier"),
+            self._body.get("model"),
+            self._body.get("tier"),
             self._route.name,
             str(self.target),
         )
@@ -94,14 +93,19 @@ class CallEstimate:
 
     @cached_property
     def answers(self) -> int:
-        wire, body = self._prepared.wire, self._prepared.body
-        return (gateway_owned.read_choice_count(wire, body) if wire else self._chat.get("n")) or 1
+        prepared = self._prepared
+        if not prepared.wire:
+            return prepared.operation.answer_count(self._body)
+        return gateway_owned.read_choice_count(prepared.wire, prepared.body) or 1
 
     @cached_property
     def output_tokens(self) -> int:
         """The limit that is sent to the target, for all answers. A limit that the client did not
         set is the wire's default, which answers seldom reach."""
-        expected, client_limit = expected_output(self.target), read_max_tokens(self._chat)
+        expected = expected_output(self.target)
+        client_limit = self._prepared.operation.max_output_tokens(self._body)
+        if client_limit == 0:
+            return 0
         limit = (
             gateway_owned.read_output_limit(self._prepared.wire, self._prepared.body)
             if self._prepared.wire
@@ -118,7 +122,7 @@ class CallEstimate:
         return (
             gateway_owned.read_requested_tier(wire, self._prepared.body)
             if wire
-            else self._chat.get("service_tier") or ""
+            else self._body.get("service_tier") or ""
         )
 
     @cached_property

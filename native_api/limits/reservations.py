@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
@@ -42,11 +42,10 @@ from native_api.limits.windows import window_span
 from native_api.logs import get_logger
 from native_api.routing.call_plan import CallPlan
 from native_api.routing.route import Route
-from native_api.types import Caller, ChatRequest
+from native_api.types import Caller
 from native_api.upstream.prepared_request import PreparedRequest
 from native_api.usage.entry import UsageEntry
 from native_api.usage.journal import location
-from native_api.usage.tokens import may_hold_media, sent_tokens
 
 logger = get_logger("native_api.limits")
 
@@ -72,12 +71,12 @@ class CallReservation:
     end. `headers` are the rate-limit headers for the caller.
     """
 
-    def __init__(self, chat: ChatRequest, plan: CallPlan, record_id: UUID) -> None:
+    def __init__(self, body: Mapping[str, Any], plan: CallPlan, record_id: UUID) -> None:
         self.headers: dict[str, str] = {}
         self.reserved: ReservedBudgets = {}
         self.has_asked_database = False
         self.answers = 1
-        self._chat, self._plan, self._record_id = chat, plan, record_id
+        self._body, self._plan, self._record_id = body, plan, record_id
         self._began_at = datetime.now(UTC)
         self.cache = CacheReservation(record_id.hex, self._began_at)
         self._rules: tuple[AppliedRule, ...] = ()
@@ -99,8 +98,10 @@ class CallReservation:
         Raises RateLimited, BudgetExceeded or DatabaseUnavailable; the call then holds what it held
         before.
         """
-        prepared.tokens = sent_tokens(prepared.body, prepared.content, may_hold_media(self._chat))
-        estimate = CallEstimate(self._chat, route, prepared)
+        prepared.tokens = self._plan.operation.estimate_sent(
+            self._body, prepared.body, prepared.content
+        )
+        estimate = CallEstimate(self._body, route, prepared)
         self.answers = estimate.answers
         if self._rules:
             async with self._lock:  # attempts of a hedged call come at the same time

@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from math import ceil
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from native_api.exceptions import (
     BudgetExceeded,
@@ -51,7 +51,7 @@ from native_api.routing.retry_policy import (
 )
 from native_api.routing.route import P95, Route
 from native_api.routing.routed_stream import RoutedStream
-from native_api.types import ChatRequest, Json, Target, Usage
+from native_api.types import Json, Target, Usage
 from native_api.upstream import call
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.prepared_request import PreparedRequest, fetch_files, prepare
@@ -75,30 +75,30 @@ ReplyT = TypeVar("ReplyT", bound=TargetReply)
 
 
 async def complete(
-    chat: ChatRequest,
+    body: Mapping[str, Any],
     plan: CallPlan,
     attempts: AttemptLog,
     pool: TargetPool,
     reserve: ReserveLimits = reserve_nothing,
-) -> call.UpstreamCompletion:
+) -> call.UpstreamReply:
     """The first complete reply of a target. Raises NativeError."""
-    return await AttemptLoop(chat, plan, attempts, pool, _complete, reserve).run()
+    return await AttemptLoop(body, plan, attempts, pool, _complete, reserve).run()
 
 
 async def open_stream(
-    chat: ChatRequest,
+    body: Mapping[str, Any],
     plan: CallPlan,
     attempts: AttemptLog,
     pool: TargetPool,
     reserve: ReserveLimits = reserve_nothing,
 ) -> RoutedStream:
     """The first stream that a target begins. Raises NativeError."""
-    return await AttemptLoop(chat, plan, attempts, pool, _open_stream, reserve).run()
+    return await AttemptLoop(body, plan, attempts, pool, _open_stream, reserve).run()
 
 
 async def _complete(
     prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog
-) -> call.UpstreamCompletion:
+) -> call.UpstreamReply:
     completion = await call.complete(prepared, attempts)
     permit.record_success()
     permit.release()
@@ -122,21 +122,21 @@ class AttemptLoop(Generic[ReplyT]):
 
     def __init__(
         self,
-        chat: ChatRequest,
+        body: Mapping[str, Any],
         plan: CallPlan,
         attempts: AttemptLog,
         pool: TargetPool,
         attempt: Callable[[PreparedRequest, TargetPermit, AttemptLog], Awaitable[ReplyT]],
         reserve: ReserveLimits = reserve_nothing,
     ) -> None:
-        self._chat = chat
+        self._body = body
         self._plan = plan
         self._attempts = attempts
         self._pool = pool
         self._attempt = attempt
         self._reserve = reserve
         self._traits = strategies.RequestTraits(
-            bool(chat.get("stream")), plan.conversation, plan.caller
+            bool(body.get("stream")), plan.conversation, plan.caller
         )
         self._started_at = pool.clock()
         self._attempt_count = 0
@@ -211,10 +211,10 @@ class AttemptLoop(Generic[ReplyT]):
         only if the limits suffice for the rest.
         """
         try:
-            prepared = prepare(self._chat, target)
+            prepared = prepare(self._body, target, self._plan.operation)
             await self._reserve(route, prepared)
             if not prepared.wire:
-                prepared = await fetch_files(self._chat, target)
+                prepared = await fetch_files(self._body, target, self._plan.operation)
                 await self._reserve(route, prepared)
         except UnsupportedField as reason:
             self._attempts.skipped.append((target, reason))

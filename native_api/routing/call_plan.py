@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from native_api.operations import CHAT, Operation
 from native_api.routing.route import DEFAULT_ATTEMPT_LIMITS, AttemptLimits, Route
 from native_api.upstream.prepared_request import PreparedRequest
 
@@ -21,6 +22,7 @@ class CallPlan:
     attempt_limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS
     caller: str = ""
     """`Caller.identity`, for the health of targets."""
+    operation: Operation = CHAT
 
 
 ReserveLimits = Callable[[Route, PreparedRequest], Awaitable[None]]

@@ -28,6 +28,7 @@ from native_api.types.config import (
     Timeouts,
     empty_mapping,
 )
+from native_api.types.embeddings import Embedding, EmbeddingsReply, EmbeddingsRequest
 from native_api.types.upstream import Event, UpstreamRequest
 
 __all__ = [
@@ -42,6 +43,9 @@ __all__ = [
     "ChatRequest",
     "Choice",
     "ChunkChoice",
+    "Embedding",
+    "EmbeddingsReply",
+    "EmbeddingsRequest",
     "Event",
     "Json",
     "Message",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import ProviderFault
-from native_api.types import ChatCompletion, Json, Target, Usage
+from native_api.operations import Operation
+from native_api.types import Json, Target, Usage
 from native_api.upstream import transport
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth.methods import authorize
@@ -34,26 +35,28 @@ ACCEPT_HEADERS: Final = {
 
 
 @dataclass(slots=True)
-class UpstreamCompletion:
-    """A complete reply, and the hints that the target's dialect cannot express."""
+class UpstreamReply:
+    """A complete unified reply, and the hints that the target's dialect cannot express."""
 
     target: Target
-    completion: ChatCompletion
+    operation: Operation
+    reply: Any
     omitted: tuple[str, ...]
 
     @property
     def usage(self) -> Usage | None:
-        return self.completion.get("usage")
+        usage: Usage | None = self.reply.get("usage")
+        return usage
 
     def unread_deltas(self) -> list[Json]:
-        """The messages, if the reply is not handed on."""
-        return [choice["message"] for choice in self.completion["choices"]]
+        """The reply's output, if the reply is not handed on."""
+        return self.operation.reply_deltas(self.reply)
 
     async def aclose(self) -> None:
         """Nothing is open any more."""
 
 
-async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamCompletion:
+async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamReply:
     """The complete reply. Counts what was sent in `attempts`. Raises ProviderFault."""
     target = prepared.target
     dialect = DIALECTS[target.provider.dialect]
@@ -64,8 +67,8 @@ async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamC
             body = await transport.read_body(response)
         finally:
             await response.aclose()
-        completion = parse_reply(dialect, body, target)
-    return UpstreamCompletion(target, completion, prepared.request.omitted)
+        reply = parse_reply(prepared.operation, dialect, body, target)
+    return UpstreamReply(target, prepared.operation, reply, prepared.request.omitted)
 
 
 async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamStream:

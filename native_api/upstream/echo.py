@@ -7,11 +7,16 @@ key or a network.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from hashlib import shake_128
+from struct import pack, unpack
+from typing import Any, Final
 
 import httpx
 import orjson
+
+EMBEDDING_DIMENSIONS: Final = 16
 
 
 class EchoTransport(httpx.AsyncBaseTransport):
@@ -21,6 +26,8 @@ class EchoTransport(httpx.AsyncBaseTransport):
                 200, json={"object": "list", "data": [{"id": "echo", "object": "model"}]}
             )
         chat = orjson.loads(request.content)
+        if request.url.path.endswith("/embeddings"):
+            return httpx.Response(200, json=_embeddings(chat))
         words = re.findall(r"\S+\s*|\s+", _last_text(chat)) or ["(nothing was said)"]
         usage = _usage(chat, words)
         if chat.get("stream"):
@@ -101,3 +108,30 @@ def _texts(message: dict[str, Any]) -> Iterable[str]:
     for part in content if isinstance(content, list) else ():
         if part.get("type") == "text":
             yield part["text"]
+
+
+def _embeddings(request: dict[str, Any]) -> dict[str, Any]:
+    """One vector per input, made from its text: the same text always has the same vector."""
+    texts = request["input"]
+    if isinstance(texts, str) or (texts and isinstance(texts[0], int)):
+        texts = [texts]
+    size = request.get("dimensions") or EMBEDDING_DIMENSIONS
+    vectors: list[Any] = [_vector(text, size) for text in texts]
+    if request.get("encoding_format") == "base64":
+        vectors = [b64encode(pack(f"<{size}f", *vector)).decode() for vector in vectors]
+    counted = sum(len(text.split()) if isinstance(text, str) else len(text) for text in texts)
+    return {
+        "object": "list",
+        "model": "echo",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": vector}
+            for index, vector in enumerate(vectors)
+        ],
+        "usage": {"prompt_tokens": counted, "total_tokens": counted},
+    }
+
+
+def _vector(text: Any, size: int) -> list[float]:
+    """Numbers between -1 and 1."""
+    numbers = shake_128(repr(text).encode("utf-8", "surrogatepass")).digest(2 * size)
+    return [number / 2**15 for number in unpack(f"<{size}h", numbers)]

@@ -7,7 +7,8 @@ from typing import Any
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, encode
-from native_api.types import ChatRequest, Json, Target, UpstreamRequest
+from native_api.operations import CHAT, Operation
+from native_api.types import Json, Target, UpstreamRequest
 from native_api.upstream.files import inline
 
 
@@ -23,6 +24,7 @@ class PreparedRequest:
     target: Target
     wire: str
     request: UpstreamRequest
+    operation: Operation = CHAT
     tokens: int = 0
 
     @property
@@ -34,27 +36,27 @@ class PreparedRequest:
         return self.request.content
 
 
-def prepare(chat: ChatRequest, target: Target) -> PreparedRequest:
-    """The request for this target, without waiting for anything.
+def prepare(body: Any, target: Target, operation: Operation = CHAT) -> PreparedRequest:
+    """The request for this target, from a unified body, without waiting for anything.
 
-    If it names files that must be fetched first, the unified request stands in (`wire` is "").
+    If it names files that must be fetched first, the unified body stands in (`wire` is "").
     Raises UnsupportedField, InvalidRequest.
     """
     dialect = DIALECTS[target.provider.dialect]
-    if inline.files_to_fetch(chat, dialect.remote_files, target.provider):
-        unified: Any = chat
-        return PreparedRequest(target, "", UpstreamRequest("", unified, content=encode(unified)))
-    return _build(chat, dialect, target)
+    if operation.has_files and inline.files_to_fetch(body, dialect.remote_files, target.provider):
+        unified = UpstreamRequest("", body, content=encode(body))
+        return PreparedRequest(target, "", unified, operation)
+    return _build(body, dialect, target, operation)
 
 
-async def fetch_files(chat: ChatRequest, target: Target) -> PreparedRequest:
+async def fetch_files(body: Any, target: Target, operation: Operation = CHAT) -> PreparedRequest:
     """`prepare` for a request whose remote files are fetched now. Raises the same errors."""
     dialect = DIALECTS[target.provider.dialect]
-    chat = await inline.inline_files(chat, dialect.remote_files, target.provider)
-    return _build(chat, dialect, target)
+    body = await inline.inline_files(body, dialect.remote_files, target.provider)
+    return _build(body, dialect, target, operation)
 
 
-def _build(chat: ChatRequest, dialect: Dialect, target: Target) -> PreparedRequest:
-    request = dialect.request(chat, target)
-    inline.refuse_addresses(request.body, chat, target.provider)
-    return PreparedRequest(target, dialect.name, request)
+def _build(body: Any, dialect: Dialect, target: Target, operation: Operation) -> PreparedRequest:
+    request = operation.build_request(dialect, body, target)
+    inline.refuse_addresses(request.body, body, target.provider)
+    return PreparedRequest(target, dialect.name, request, operation)

@@ -1,9 +1,9 @@
-"""Reads a provider's complete reply: an error, or a body that becomes a completion."""
+"""Reads a provider's complete reply: an error, or a body that becomes a unified reply."""
 
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import orjson
@@ -11,7 +11,8 @@ import orjson
 from native_api.dialects.base import Dialect
 from native_api.dialects.shared.nesting import MAX_DEPTH, check_value_depth, count_brackets
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError
-from native_api.types import ChatCompletion, Target
+from native_api.operations import Operation
+from native_api.types import Target
 from native_api.upstream import transport
 from native_api.upstream.faults import parse_retry_date, parse_should_retry
 
@@ -48,8 +49,8 @@ async def _read_error_body(response: httpx.Response) -> bytes:
         return b""
 
 
-def parse_reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion:
-    """The completion that a reply's body holds. Raises UpstreamError."""
+def parse_reply(operation: Operation, dialect: Dialect, body: bytes, target: Target) -> Any:
+    """The unified reply that a reply's body holds. Raises UpstreamError."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -60,7 +61,7 @@ def parse_reply(dialect: Dialect, body: bytes, target: Target) -> ChatCompletion
     if state:
         raise UpstreamError(f"The provider has not answered: the response is {state}.")
     try:
-        return dialect.response(parsed, target)
+        return operation.parse_reply(dialect, parsed, target)
     except NativeError:
         raise
     except Exception as error:

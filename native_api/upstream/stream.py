@@ -11,6 +11,7 @@ import httpx
 
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.exceptions import NativeError, UpstreamError, UpstreamTimeout
+from native_api.operations import CHAT
 from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Target, Usage
 from native_api.upstream import transport
 from native_api.upstream.call_scopes import attributed
@@ -134,7 +135,7 @@ class UpstreamStream:
     async def _read_complete_reply(self) -> ChatCompletionChunk:
         """The reply of a server that ignores `stream`, or that sends an error with status 200."""
         body = await transport.read_body(self._response)
-        completion = parse_reply(self._dialect, body, self.target)
+        completion: ChatCompletion = parse_reply(CHAT, self._dialect, body, self.target)
         self._parser.usage = completion.get("usage")
         return chunk_from_completion(completion)
 

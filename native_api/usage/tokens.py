@@ -14,7 +14,7 @@ Rules, from the published tokenizers' averages:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -48,6 +48,15 @@ def text_tokens(text: str) -> int:
     if text.isascii():
         return -(-len(text) // 4)
     return tokens_of_lengths(len(text), len(text.encode("utf-8", "surrogatepass")) - len(text))
+
+
+def embedding_tokens(texts: str | Sequence[Any]) -> int:
+    """An estimate for the input of an embeddings request: texts, tokens, or lists of tokens."""
+    if isinstance(texts, str):
+        return text_tokens(texts)
+    if texts and isinstance(texts[0], int):
+        return len(texts)
+    return sum(map(embedding_tokens, texts))
 
 
 def tokens_of_lengths(characters: int, extra_bytes: int) -> int:

@@ -27,7 +27,7 @@ GPT, CLAUDE = make_target("openai", "gpt-4o"), make_target("anthropic", "claude-
 
 
 def call_record(target: Target | None = GPT) -> CallRecord:
-    made = CallRecord(CHAT, Caller(), "r", "chat/completions")
+    made = CallRecord(CHAT, Caller(), "r")
     made.attempts.target = target
     made.attempts.count = 0 if target is None else 1
     return made
@@ -44,7 +44,7 @@ def completion(usage: Usage, tier: str | None = None) -> Any:
 
 def test_a_complete_reply_is_charged_at_the_price_of_its_target(records: list[UsageEntry]) -> None:
     with call_record() as call:
-        call.on_completion(completion(make_usage(1000, 500, cached=200)))
+        call.on_reply(completion(make_usage(1000, 500, cached=200)))
     [entry] = records
     assert entry.cost == Decimal("0.00725")
     assert entry.price == {"INPUT": "2.5", "OUTPUT": "10", "CACHED": "1.25", "WEB_SEARCH": "0.01"}
@@ -86,7 +86,7 @@ def test_each_hedged_target_is_charged_at_its_own_price(records: list[UsageEntry
             (CLAUDE, None),
             (unknown, make_usage(1000, 10)),
         ]
-        call.on_completion(completion(make_usage(1000, 500)))
+        call.on_reply(completion(make_usage(1000, 500)))
     winner, with_usage, without_usage, unpriced = records
     assert (winner.cost, with_usage.cost, unpriced.cost) == (
         Decimal("0.0075"),
@@ -112,7 +112,7 @@ def test_the_service_tier_of_the_reply_determines_the_price(
     records: list[UsageEntry], tier: str | None, expected: str
 ) -> None:
     with call_record(make_target("openai", "gpt-5")) as call:
-        call.on_completion(completion(make_usage(1000, 1000), tier))
+        call.on_reply(completion(make_usage(1000, 1000), tier))
     with call_record(make_target("openai", "gpt-5")) as call:
         call.on_chunks(
             [
@@ -148,7 +148,7 @@ def test_models_of_another_vendor_have_ordinary_prices_in_all_tiers(
     records: list[UsageEntry],
 ) -> None:
     with call_record(make_target("azure", "gpt-4.1-2025-04-14")) as call:
-        call.on_completion(completion(make_usage(1000, 0), "priority"))
+        call.on_reply(completion(make_usage(1000, 0), "priority"))
     assert [entry.cost for entry in records] == [Decimal("0.002")]
 
 
@@ -157,7 +157,7 @@ def test_a_call_whose_cost_cannot_be_computed_is_recorded(
 ) -> None:
     broken = make_target("openai", "m", {"INPUT": "not a number", "OUTPUT": None})
     with call_record(broken) as call:
-        call.on_completion(completion(make_usage(1000, 500)))
+        call.on_reply(completion(make_usage(1000, 500)))
     assert [(entry.cost, entry.price) for entry in records] == [(None, None)]
     assert "could not be computed" in caplog.text
 

@@ -40,7 +40,7 @@ class Reading:
         self.parser = DIALECTS[case["provider"]["dialect"]].stream(build_target(case))
         self.chunks: list[Any] = []
         self.waiting: list[Json] = []
-        self.call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
+        self.call_record = CallRecord(CHAT, Caller(), "r")
         self.call_record.attempts.target = GPT
         self.call_record.upstream = self
         self.call_record.on_first_token()
@@ -184,7 +184,7 @@ def test_all_choices_count(records: list[UsageEntry]) -> None:
 def test_a_hedged_answer_that_lost_is_charged_for_what_it_produced(
     records: list[UsageEntry],
 ) -> None:
-    call_record = CallRecord(CHAT, Caller(), "r", "chat/completions")
+    call_record = CallRecord(CHAT, Caller(), "r")
     call_record.attempts.target = GPT
     call_record.attempts.hedged += [
         (GPT, make_usage(9, 1), {"content": "word " * 80}),

@@ -7,8 +7,13 @@ accept the replies of "compatible" servers, which differ in roles, names, errors
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect, StreamParser, encode
+from native_api.dialects.openai_chat.embeddings import (
+    build_embeddings_body,
+    build_embeddings_reply,
+)
 from native_api.dialects.openai_chat.messages import MessageTranslator
 from native_api.dialects.openai_chat.models import find_family, refused_fields, takes_breakpoints
 from native_api.dialects.openai_chat.reply import build_reply
@@ -18,11 +23,21 @@ from native_api.dialects.openai_chat.tools import (
     force_answer_tool,
     supports_response_format,
 )
-from native_api.dialects.shared.errors import read_error
+from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
+from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
-from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
+from native_api.types import (
+    DIALECT_FIELDS,
+    ChatCompletion,
+    ChatRequest,
+    EmbeddingsReply,
+    EmbeddingsRequest,
+    Json,
+    Target,
+    UpstreamRequest,
+)
 
 TRANSLATED_FIELDS = frozenset(
     {
@@ -69,6 +84,17 @@ class OpenAI(Dialect):
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body, target.provider.quirks)
+
+    def embeddings_request(self, request: EmbeddingsRequest, target: Target) -> UpstreamRequest:
+        body = build_embeddings_body(request, target)
+        fields: Any = request  # `provider_options` are those of a chat
+        merge_options(body, self.read_options(fields, target))
+        return UpstreamRequest(build_url(target, "/embeddings"), body, content=encode(body))
+
+    def embeddings_reply(self, body: Json, target: Target) -> EmbeddingsReply:
+        if is_error(body):
+            raise read_embedded_error(body)
+        return build_embeddings_reply(body, target)
 
     def stream(self, target: Target) -> StreamParser:
         return OpenAIStream(target.provider.quirks)

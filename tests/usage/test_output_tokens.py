@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from native_api.gateway.produced_tokens import (
+from native_api.usage.output_tokens import (
     IMAGE_TOKENS,
     MAX_ESTIMATE_FACTOR,
     ProducedTokens,

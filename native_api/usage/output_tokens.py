@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from native_api.pricing.costs import token_count
+from native_api.dialects.shared.token_counts import read_count
 from native_api.types import Json, Usage
 from native_api.usage.tokens import tokens_of_lengths
 
@@ -185,8 +185,7 @@ def resolve_usage(
     """
     usage: Any = dict(reported or {})
     prompt, completion, total = (
-        token_count(usage.get(name))
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+        read_count(usage, name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
     )
     read, written = prompt or estimate_prompt(), completion
     if not (is_complete and (prompt or completion) and _is_plausible(completion, produced)):
@@ -214,7 +213,7 @@ def _add_details(usage: Json, estimates: Json) -> None:
     reported = reported if isinstance(reported, dict) else {}
     details = {
         **reported,
-        **{name: max(token_count(reported.get(name)), count) for name, count in estimates.items()},
+        **{name: max(read_count(reported, name), count) for name, count in estimates.items()},
     }
     if details:
         usage["completion_tokens_details"] = details

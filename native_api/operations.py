@@ -1,0 +1,217 @@
+"""The kinds of calls: what is sent, counted and reserved for each.
+
+Routing, limits, records and costs know an Operation and never the fields of one kind, such as
+`messages` or `choices`. Pure: no I/O, no Django, no clock.
+
+All unified requests share the fields that these rooms read: `model`, `tier`, `stream`, `metadata`,
+`conversation_id`, `fallbacks`, `provider_options`, `service_tier`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+from native_api.dialects.base import Dialect
+from native_api.dialects.shared.request_fields import read_max_tokens
+from native_api.types import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    EmbeddingsReply,
+    Json,
+    Target,
+    UpstreamRequest,
+)
+from native_api.usage import tokens
+from native_api.usage.output_tokens import ProducedTokens
+
+
+class Output(ABC):
+    """What arrived of a reply: its tokens, and how it ended. Fed with chunks or one complete reply."""
+
+    finish_reason: str
+    """OpenAI's name; "" before the end."""
+    service_tier: str
+    """The tier that the provider reported; "" if none."""
+
+    @abstractmethod
+    def add_chunks(self, chunks: Iterable[Any]) -> None: ...
+    @abstractmethod
+    def add_reply(self, reply: Any) -> None: ...
+    @abstractmethod
+    def add_deltas(self, deltas: Iterable[Json]) -> None:
+        """Count deltas that no client received (`Operation.reply_deltas`, `unread_deltas`)."""
+
+    @property
+    @abstractmethod
+    def produced(self) -> ProducedTokens: ...
+
+
+class Operation(ABC):
+    """One kind of call. Instances hold no state."""
+
+    name: ClassVar[str]
+    endpoint: ClassVar[str]
+    """The path below `v1/`, as usage records name it."""
+    has_files: ClassVar[bool] = False
+    """Whether a body may name remote files (`upstream.files`)."""
+
+    @abstractmethod
+    def build_request(self, dialect: Dialect, body: Any, target: Target) -> UpstreamRequest:
+        """The upstream request for a unified body. Raises InvalidRequest, UnsupportedField."""
+
+    @abstractmethod
+    def parse_reply(self, dialect: Dialect, reply: Json, target: Target) -> Any:
+        """The unified reply for a provider's complete reply. Raises UpstreamError."""
+
+    @abstractmethod
+    def new_output(self, body: Mapping[str, Any]) -> Output: ...
+
+    @abstractmethod
+    def reply_deltas(self, reply: Any) -> list[Json]:
+        """A complete reply as the deltas of a stream, for counting what no client received."""
+
+    @abstractmethod
+    def estimate_input(self, body: Mapping[str, Any]) -> int:
+        """The input tokens of a unified body, for calls that fail before anything is sent."""
+
+    def estimate_sent(self, body: Mapping[str, Any], upstream: Json, content: bytes) -> int:
+        """The input tokens of a body as it is sent; `content` is `upstream` in JSON."""
+        return tokens.sent_tokens(upstream, content, self.may_hold_media(body))
+
+    @abstractmethod
+    def may_hold_media(self, body: Mapping[str, Any]) -> bool:
+        """Whether images, audio or files may be in the body; False saves the search for them."""
+
+    @abstractmethod
+    def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
+        """The client's limit of output tokens per answer; None if it set none.
+
+        0 means that this kind of call has no output tokens.
+        """
+
+    @abstractmethod
+    def answer_count(self, body: Mapping[str, Any]) -> int:
+        """How many answers the unified body asks for."""
+
+
+class ChatOutput(Output):
+    """The output of a chat, all its choices together."""
+
+    __slots__ = ("_produced", "finish_reason", "service_tier")
+
+    def __init__(self, audio_format: str = "") -> None:
+        self.finish_reason = self.service_tier = ""
+        self._produced = ProducedTokens(audio_format)
+
+    def add_chunks(self, chunks: Iterable[ChatCompletionChunk]) -> None:
+        add = self._produced.add
+        for chunk in chunks:
+            self.service_tier = chunk.get("service_tier") or self.service_tier
+            for choice in chunk["choices"]:
+                add(choice["delta"])
+                if choice["finish_reason"]:
+                    self.finish_reason = choice["finish_reason"]
+
+    def add_reply(self, reply: ChatCompletion) -> None:
+        for choice in reply["choices"]:
+            self._produced.add(choice["message"])
+            self.finish_reason = choice["finish_reason"] or ""
+        self.service_tier = reply.get("service_tier") or ""
+
+    def add_deltas(self, deltas: Iterable[Json]) -> None:
+        for delta in deltas:
+            self._produced.add(delta)
+
+    @property
+    def produced(self) -> ProducedTokens:
+        return self._produced
+
+
+class Chat(Operation):
+    """A chat completion, complete or streamed."""
+
+    name = "chat"
+    endpoint = "chat/completions"
+    has_files = True
+
+    def build_request(self, dialect: Dialect, body: Any, target: Target) -> UpstreamRequest:
+        return dialect.request(body, target)
+
+    def parse_reply(self, dialect: Dialect, reply: Json, target: Target) -> ChatCompletion:
+        return dialect.response(reply, target)
+
+    def new_output(self, body: Mapping[str, Any]) -> ChatOutput:
+        return ChatOutput((body.get("audio") or {}).get("format") or "")
+
+    def reply_deltas(self, reply: ChatCompletion) -> list[Json]:
+        return [choice["message"] for choice in reply["choices"]]
+
+    def estimate_input(self, body: Mapping[str, Any]) -> int:
+        return tokens.prompt_tokens(body)
+
+    def may_hold_media(self, body: Mapping[str, Any]) -> bool:
+        return tokens.may_hold_media(body)
+
+    def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
+        return read_max_tokens(body)  # type: ignore[arg-type]
+
+    def answer_count(self, body: Mapping[str, Any]) -> int:
+        return body.get("n") or 1
+
+
+class NoOutput(Output):
+    """For replies without output tokens: input is all that is counted."""
+
+    __slots__ = ("_produced", "finish_reason", "service_tier")
+
+    def __init__(self) -> None:
+        self.finish_reason = self.service_tier = ""
+        self._produced = ProducedTokens()
+
+    def add_chunks(self, chunks: Iterable[Any]) -> None: ...
+    def add_reply(self, reply: Any) -> None: ...
+    def add_deltas(self, deltas: Iterable[Json]) -> None: ...
+
+    @property
+    def produced(self) -> ProducedTokens:
+        return self._produced
+
+
+class Embeddings(Operation):
+    """Embeddings of texts. Never streamed."""
+
+    name = "embeddings"
+    endpoint = "embeddings"
+
+    def build_request(self, dialect: Dialect, body: Any, target: Target) -> UpstreamRequest:
+        return dialect.embeddings_request(body, target)
+
+    def parse_reply(self, dialect: Dialect, reply: Json, target: Target) -> EmbeddingsReply:
+        return dialect.embeddings_reply(reply, target)
+
+    def new_output(self, body: Mapping[str, Any]) -> NoOutput:
+        return NoOutput()
+
+    def reply_deltas(self, reply: EmbeddingsReply) -> list[Json]:
+        return []
+
+    def estimate_input(self, body: Mapping[str, Any]) -> int:
+        return tokens.embedding_tokens(body["input"])
+
+    def estimate_sent(self, body: Mapping[str, Any], upstream: Json, content: bytes) -> int:
+        return tokens.embedding_tokens(upstream.get("input") or body["input"])
+
+    def may_hold_media(self, body: Mapping[str, Any]) -> bool:
+        return False
+
+    def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
+        return 0
+
+    def answer_count(self, body: Mapping[str, Any]) -> int:
+        return 1
+
+
+CHAT: Final = Chat()
+EMBEDDINGS: Final = Embeddings()
