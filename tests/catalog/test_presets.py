@@ -122,7 +122,7 @@ assert build_provider("acme", {"API_KEY": "k"}).base_url == "https://api.acme.ex
 target = catalog.merge_with_settings({}, {}).targets("acme/a-model")[0]
 chat = {"model": "acme/a-model", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
 reply = asyncio.run(call.complete(prepare(chat, target), AttemptLog()))
-print(reply.completion["choices"][0]["message"]["content"])
+print(reply.reply["choices"][0]["message"]["content"])
 """
 
 

@@ -36,5 +36,5 @@ def test_a_value_is_bounded(text: str) -> None:
 
 def test_a_python_caller_gets_safe_values_too() -> None:
     chat = {"model": "a\r\nb", "messages": []}
-    told = calls.headers_of(CallRecord(chat, Caller(), "request"), ("seed", "x\r\ny"))  # type: ignore[arg-type]
-    assert (told["x-native-model"], told["x-native-omitted"]) == ("a??b", "seed, x??y")
+    headers = calls.reply_headers(CallRecord(chat, Caller(), "request"), ("seed", "x\r\ny"))  # type: ignore[arg-type]
+    assert (headers["x-native-model"], headers["x-native-omitted"]) == ("a??b", "seed, x??y")

@@ -85,7 +85,7 @@ class Site:
         plan = CallPlan(route_of(*targets, **plan.pop("route", {})), **plan)
         if not stream:
             reply = await attempts.complete(sent, plan, self.attempts, self.pool, reserve)
-            return str(reply.completion["choices"][0]["message"]["content"])
+            return str(reply.reply["choices"][0]["message"]["content"])
         opened = await attempts.open_stream(sent, plan, self.attempts, self.pool, reserve)
         try:
             return await text_of(opened)

@@ -115,7 +115,7 @@ def text_of(server: Scene, name: str, script: Script, stream: bool) -> str:
 async def _asked(target: Target, stream: bool) -> str:
     if not stream:
         done = await call.complete(prepare(HI, target), AttemptLog())
-        return str(done.completion["choices"][0]["message"]["content"])
+        return str(done.reply["choices"][0]["message"]["content"])
     opened = await call.open_stream(prepare({**HI, "stream": True}, target), AttemptLog())
     try:
         chunks = [chunk async for batch in opened for chunk in batch]

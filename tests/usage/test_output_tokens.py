@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from native_api.types import Usage
 from native_api.usage.output_tokens import (
     IMAGE_TOKENS,
     MAX_ESTIMATE_FACTOR,
     ProducedTokens,
     resolve_usage,
 )
-from native_api.types import Usage
 from tests.usage.usage_factory import make_usage
 
 WORDS = "word " * 80
