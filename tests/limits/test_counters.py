@@ -111,20 +111,20 @@ def test_raising_or_lowering_a_limit_keeps_the_count(store: counters.CounterStor
 
 def count_admitted(kind: Kind, counts: list[Increment], slots: list[Slot], calls: int = 200) -> int:
     """Return how many of these concurrent calls were admitted."""
-    start, taken = threading.Barrier(calls), []
+    start, admitted = threading.Barrier(calls), []
 
     def ask(number: int) -> None:
         store = kind.open()
         start.wait(30)
-        taken.append(store.acquire(f"member-{number}", counts, slots).accepted)
+        admitted.append(store.acquire(f"member-{number}", counts, slots).accepted)
 
     threads = [threading.Thread(target=ask, args=[number]) for number in range(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert len(taken) == calls
-    return taken.count(True)
+    assert len(admitted) == calls
+    return admitted.count(True)
 
 
 @pytest.mark.parametrize("kind", EXACT_STORES, indirect=True)
@@ -268,11 +268,11 @@ def test_all_keys_in_redis_expire(kind: Kind) -> None:
 def test_the_store_depends_on_the_configured_cache(
     tmp_path: Path, backend: str, expected: str, shared: bool
 ) -> None:
-    known = {
+    cache_settings = {
         "default": {"BACKEND": f"{BACKENDS}.dummy.DummyCache"},
         "rates": {"BACKEND": f"{BACKENDS}.{backend}", "LOCATION": str(tmp_path)},
     }
-    with override_settings(CACHES=known, RATELIMIT_USE_CACHE="rates"):
+    with override_settings(CACHES=cache_settings, RATELIMIT_USE_CACHE="rates"):
         assert type(counters.store()).__name__ == expected
         assert counters.is_shared() is counters.store().is_shared is shared
 

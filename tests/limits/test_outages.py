@@ -152,14 +152,14 @@ def test_without_the_cache_only_budgets_are_enforced(tmp_path: Path, upstream: U
         assert [call(running, "up/tight").status_code for _ in range(3)] == [200, 200, 200]
         assert [call(running, "up/bound").status_code for _ in range(3)] == [200, 429, 429]
         until(lambda: running.usage(model="up/bound", status="ok"), "the record")
-        unknown, known = get_limits(running, "up/tight")[0], get_limits(running, "up/bound")[0]
-        assert (unknown["limit"], unknown["used"], unknown["left"], unknown["has_room"]) == (
+        rate, budget = get_limits(running, "up/tight")[0], get_limits(running, "up/bound")[0]
+        assert (rate["limit"], rate["used"], rate["left"], rate["has_room"]) == (
             1,
             None,
             None,
             True,
         )
-        assert (known["used"] + known["reserved"], known["left"], known["has_room"]) == (
+        assert (budget["used"] + budget["reserved"], budget["left"], budget["has_room"]) == (
             1,
             0,
             False,

@@ -101,7 +101,7 @@ def test_a_call_that_its_provider_failed_counts_nothing(
         assert failed.status_code == 502
         [record] = site.wait_for_usage(request_id=failed.headers["x-request-id"])
         assert (record["status"], record["cost"]) == ("upstream_error", None)
-    assert [told["left"] for told in get_limits(site, f"up/{model}")] == [1, 12, f"{COST:f}", 1]
+    assert [status["left"] for status in get_limits(site, f"up/{model}")] == [1, 12, f"{COST:f}", 1]
     assert budget(site, f"up/{model}") == (0, 0)
     upstream.script(model, answer_with_usage)
     assert call(site, f"up/{model}").status_code == 200

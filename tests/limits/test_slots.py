@@ -32,26 +32,26 @@ def test_a_released_slot_is_free(store: counters.CounterStore) -> None:
 
 
 @pytest.fixture
-def lease(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
-    seconds = 1.0
+def slot_ttl(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
+    seconds = 2.0
     for module in (in_redis, generic):
         monkeypatch.setattr(module, "SLOT_TTL_SECONDS", seconds)
     return seconds
 
 
 @pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
-def test_the_slot_of_a_dead_process_expires(kind: Kind, lease: float) -> None:
+def test_the_slot_of_a_dead_process_expires(kind: Kind, slot_ttl: float) -> None:
     store = kind.open()
     assert store.acquire("first", [], [SLOT]).accepted
-    until(lambda: running_slots(store) == [0], "the lease's end")
+    until(lambda: running_slots(store) == [0], "the slot to expire")
     assert store.acquire("second", [], [SLOT]).accepted
 
 
 @pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
-def test_a_renewed_slot_is_held(kind: Kind, lease: float) -> None:
+def test_a_renewed_slot_is_held(kind: Kind, slot_ttl: float) -> None:
     store = kind.open()
     store.acquire("first", [], [SLOT])
-    ends = time.monotonic() + 1.5 * lease
+    ends = time.monotonic() + 1.5 * slot_ttl
     while time.monotonic() < ends:
         store.renew([("slots", "first")])
         assert running_slots(store) == [1]
