@@ -1,4 +1,4 @@
-"""Who asks: API keys, as a DRF authentication class. A site's own classes stand beside it."""
+"""Authentication by API key, as a DRF authentication class. A site can add classes of its own."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer nk_…` or `x-api-key: nk_…`. Sets `request.user` to the owner,
     `request.auth` to the ApiKey.
 
-    Credentials of another shape (a JWT, say) are left to the next class; put this one first where
-    another class fails on every bearer token that is not its own. Keys in a query string are never
-    read. A key that is mistyped, unknown, revoked or expired raises InvalidApiKey; a key that
+    Credentials of another form (a JWT, for example) are left to the next class. List this class
+    first if another one fails for every bearer token that is not its own. Keys in a query string
+    are never read. A mistyped, unknown, revoked or expired key raises InvalidApiKey; a key that
     cannot be looked up raises DatabaseUnavailable.
     """
 
     credential_headers = ("authorization", "x-api-key")
 
     def authenticate(self, request: Any) -> tuple[Any, ApiKey] | None:
-        text = sent_key(request)
+        text = key_from(request)
         if text is None:
             return None
         try:
@@ -41,8 +41,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise RefusedKey(error) from None
 
     async def aauthenticate(self, request: Any) -> tuple[Any, ApiKey] | None:
-        """`authenticate`, for the gateway's own views. A key that is cached costs no thread."""
-        text = sent_key(request)
+        """`authenticate` for the gateway's views. A cached key needs no thread."""
+        text = key_from(request)
         return None if text is None else credentials(await cache.aget(text))
 
     def authenticate_header(self, request: Any) -> str:
@@ -50,16 +50,15 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class RefusedKey(InvalidApiKey, AuthenticationFailed):
-    """InvalidApiKey for a site's own DRF views, which know only DRF's exceptions: there, too, it is
-    a 401."""
+    """InvalidApiKey for a site's DRF views, which answer 401 only to DRF's own exceptions."""
 
     def __init__(self, error: InvalidApiKey) -> None:
         InvalidApiKey.__init__(self, error.message)
         self.detail = ErrorDetail(error.message, error.code)
 
 
-def sent_key(request: Any) -> str | None:
-    """What the request carries that is, or was meant to be, a key of ours."""
+def key_from(request: Any) -> str | None:
+    """The text in the request that is, or was meant to be, a key of the gateway."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     sent = [
         token.strip() if scheme.lower() == "bearer" else "",
@@ -69,22 +68,23 @@ def sent_key(request: Any) -> str | None:
 
 
 def credentials(key: ApiKey) -> tuple[Any, ApiKey]:
-    """The owner as the request's own object: what a site's code notes on `request.user` must not
-    reach other requests."""
+    """A copy of the owner: attributes that a site sets on `request.user` must not reach other
+    requests."""
     return copy(key.owner), key
 
 
-def refusal(request: Any) -> NotAuthenticated:
-    """The error for a request that no class recognised: it tells a wrong credential from a missing
+def unauthenticated_error(request: Any) -> NotAuthenticated:
+    """The error for a request that no class has authenticated: a wrong credential, or a missing
     one."""
     if request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY"):
         return InvalidApiKey(
-            "The API key is not valid. Keys of this gateway begin with 'nk_'; send one as 'Authorization: Bearer KEY'."
+            "The API key is not valid. Keys of this gateway begin with 'nk_'; "
+            "send one as 'Authorization: Bearer KEY'."
         )
     return NotAuthenticated()
 
 
-# --- what can be said before a request's body is read ------------------------------------------------------
+# --- what is known before a request's body is read ------------------------------------------------------
 
 CREDENTIALS_OF_DRF: Final[Mapping[type, tuple[str, ...]]] = {
     BasicAuthentication: ("authorization",),
@@ -94,11 +94,11 @@ CREDENTIALS_OF_DRF: Final[Mapping[type, tuple[str, ...]]] = {
 
 
 def credential_headers(authentication: type) -> tuple[str, ...] | None:
-    """The lower-case names of the headers that this class reads its credentials from, as its
-    attribute `credential_headers` says: a request with none of them is nobody's. None if nothing is
-    known, so that the class has to see the whole request.
+    """The lower-case names of the headers that the class reads its credentials from, as its
+    attribute `credential_headers` says: a request without all of them is anonymous. None if that is
+    not known, so that the class has to see the whole request.
 
-    A subclass that overrides `authenticate` may read something else, so it has to say so itself.
+    A subclass that overrides `authenticate` may read something else, so it has to declare its own.
     """
     for each in authentication.__mro__:
         declared = vars(each).get("credential_headers", CREDENTIALS_OF_DRF.get(each))

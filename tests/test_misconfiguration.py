@@ -64,7 +64,7 @@ def native_api(name: str, value: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(health, "REMEMBERED", 0.0)
+    monkeypatch.setattr(health, "RESULT_SECONDS", 0.0)
     misconfigured._logged_at.clear()
     yield
     background.run(background.close_streams())

@@ -1,12 +1,11 @@
-"""An ASGI application with what Django's own lacks. Optional: a site works without it, and gains by
-it.
+"""An ASGI application that adds to Django's own. Optional: the gateway works without it, slower.
 
     from native_api.asgi import get_asgi_application
     application = get_asgi_application()
 
-Requests that lead to the gateway's views are the `handler`'s; all others go to Django as ever. And
-for the server: its start and end are heard (ASGI lifespan), so that records left by a killed
-process are written at once, and a stopping process writes its last ones and closes its connections.
+Requests to the gateway's views go to `handler`; all others go to Django unchanged. With ASGI's
+lifespan messages, records that a killed process has left are written when the server starts, and
+the last records are written and connections closed when it stops.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ __all__ = ["GatewayASGI", "get_asgi_application"]
 
 
 def get_asgi_application(wrapper: Callable[[Any], Any] | None = None) -> GatewayASGI:
-    """Django's application in the gateway's. `wrapper` is put around Django's own, such as
-    ASGIStaticFilesHandler."""
+    """The gateway's application around Django's. `wrapper` is applied to Django's own application:
+    ASGIStaticFilesHandler, for example."""
     application = django_asgi_application()
     return GatewayASGI(wrapper(application) if wrapper else application)
 
@@ -72,7 +71,7 @@ class GatewayASGI:
 
     @property
     def prefix(self) -> str:
-        """Where the site included the app's URLs. The site may have views of its own below it."""
+        """The path at which the site includes the app's URLs. Views of the site may be below it too."""
         if self._prefix is None:
             try:
                 self._prefix = reverse("native_api:live").removesuffix("health/live")
@@ -102,7 +101,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def _spare_the_collector() -> None:
-    """What was made at start stays for good: looking through it again and again would cost each
-    request."""
+    """Exempt the objects made at start from garbage collection: they stay until the end, and
+    visiting them again and again slows down requests."""
     gc.collect()
     gc.freeze()

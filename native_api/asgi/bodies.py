@@ -1,14 +1,14 @@
-"""Request bodies under ASGI: how much of them is read, when, and what becomes of the rest. Knows
-messages, not Django's requests.
+"""Request bodies under ASGI: how much of a body is read, when, and what happens to the rest. Knows
+ASGI's messages, not Django's requests.
 
 Rules:
 1. A body is read up to MAX_BODY_BYTES, TIMEOUTS["BODY"] seconds, and MAX_BODIES_BYTES of all
    requests together. Its bytes count from when they arrive until the request is answered.
-2. Nothing is read beforehand from clients that show no credentials, and no more than SMALL_BODY
-   from those that are not known. Their bodies stay unread: the view refuses such callers without
-   it, and reads the body itself if it knows better.
-3. The rest of a body that nobody reads is thrown away for a while, because a client that is still
-   sending would not read the answer. Then the connection is closed.
+2. Before the view runs, nothing is read from clients without credentials, and at most SMALL_BODY
+   from clients whose credentials are not valid. The view refuses them without the body; a view that
+   lets them in reads it itself.
+3. The rest of a body that nobody reads is discarded for a while, because a client that is still
+   sending does not read the response. Then the connection is closed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from native_api.conf import usable_settings
 from native_api.exceptions import InvalidRequest, NativeError
 from native_api.inbound.body_limits import (
     SMALL_BODY,
-    HeldBytes,
+    BodyMemory,
     declared_length,
     too_large,
     too_slow,
@@ -36,13 +36,13 @@ Send = Callable[[Message], Awaitable[None]]
 # What needs models is imported when used: this module is imported before Django is set up.
 
 LINGER_SECONDS: Final = 2.0
-"""How long the rest of a body is thrown away after the answer."""
+"""For which the rest of a body is discarded after the response."""
 
 DISCONNECT: Final[Message] = {"type": "http.disconnect"}
 
 
 class Caller(Protocol):
-    """What a request's headers say about its caller, see `callers`."""
+    """What the headers of a request say about its caller, see `callers`."""
 
     @property
     def is_anonymous(self) -> bool: ...
@@ -58,27 +58,27 @@ class Body:
         self._deadline = asyncio.get_running_loop().time() + self._seconds
         self._declared = declared_length(header(scope, b"content-length"))
         self._content: bytes | BytesIO = b""
-        self._held = HeldBytes()
-        self._has_left = False
+        self._memory = BodyMemory()
+        self._has_disconnected = False
         self._end = asyncio.Event()
-        """Set when the server has no more of the body to give."""
+        """Set when the server has delivered the whole body."""
 
     @property
     def is_unread(self) -> bool:
-        """Whether there may be more of the body."""
+        """Whether the server may deliver more of the body."""
         return not self._end.is_set()
 
     @property
-    def has_left(self) -> bool:
-        """Whether the client went away before the end."""
-        return self._has_left
+    def has_disconnected(self) -> bool:
+        """Whether the client disconnected before the end of its body."""
+        return self._has_disconnected
 
     @property
     def content(self) -> bytes:
         return self._content.getvalue() if isinstance(self._content, BytesIO) else self._content
 
     async def read_beforehand(self, caller: Caller) -> None:
-        """Read the body, unless the caller is not known. Raises RequestTooLarge, RequestTimeout,
+        """Read the body if the caller is authenticated. Raises RequestTooLarge, RequestTimeout,
         Overloaded."""
         if caller.is_anonymous and (self._declared or header(self._scope, b"transfer-encoding")):
             return
@@ -92,13 +92,13 @@ class Body:
         """The whole body. Raises RequestTooLarge, RequestTimeout, Overloaded, and InvalidRequest if
         the client leaves."""
         await self._read(None)
-        if self._has_left:
+        if self._has_disconnected:
             raise InvalidRequest("The client left before the end of its request body.")
         return self.content
 
     async def _read(self, free: int | None) -> None:
-        """Read to the end, or until there is more than `free`. What was read of a body that is
-        refused counts no more."""
+        """Read to the end, or until more than `free` bytes have arrived. A body that is refused is
+        forgotten."""
         try:
             async with asyncio.timeout_at(self._deadline):
                 await self._receive_body(free)
@@ -113,43 +113,42 @@ class Body:
         limit = usable_settings.MAX_BODY_BYTES
         if self._declared > limit:
             raise too_large(limit)
-        while self.is_unread and (free is None or self._held.size <= free):
-            self._take(await self._receive())
-            if self._held.size > limit:
+        while self.is_unread and (free is None or self._memory.size <= free):
+            self._keep(await self._receive())
+            if self._memory.size > limit:
                 raise too_large(limit)
 
-    def _take(self, message: Message) -> None:
-        """Keep what a message brings."""
+    def _keep(self, message: Message) -> None:
+        """Keep the part of the body in a message."""
         if message["type"] == "http.disconnect":
-            self._has_left = True
+            self._has_disconnected = True
             self._end.set()
             return
         if not message.get("more_body"):
             self._end.set()
         piece = message.get("body", b"")
-        self._held.add(len(piece))
+        self._memory.add(len(piece))
         if not self._content:
             self._content = piece
         elif piece:
             self._append(piece)
 
     def _append(self, piece: bytes) -> None:
-        """Into one buffer: a list of many small pieces would take many times the memory of their
-        bytes."""
+        """One buffer: a list of many small pieces would take many times the memory of their bytes."""
         if not isinstance(self._content, BytesIO):
             first, self._content = self._content, BytesIO()
             self._content.write(first)
         self._content.write(piece)
 
-    # --- what comes after it -------------------------------------------------------------------------------
+    # --- after the body ------------------------------------------------------------------------------------
 
     async def receive(self) -> Message:
-        """The messages after the body, of which there is one: that the client is gone."""
+        """The message after the body. There is only one: the client has disconnected."""
         await self._end.wait()
-        return DISCONNECT if self._has_left else await self._receive()
+        return DISCONNECT if self._has_disconnected else await self._receive()
 
     def replayed(self) -> Receive:
-        """`receive` with what was read of the body before it."""
+        """`receive` that first delivers what was read of the body."""
         first: list[Message] = [{"type": "http.request", "body": self.content, "more_body": False}]
 
         async def replay() -> Message:
@@ -158,8 +157,8 @@ class Body:
         return replay
 
     def closing(self, send: Send) -> Send:
-        """`send` for the answer. Closes the connection if the body was not read to its end by
-        then."""
+        """`send` for the response. Closes the connection if the body has not been read to its
+        end."""
         is_cut = False
 
         async def send_and_close(message: Message) -> None:
@@ -173,29 +172,29 @@ class Body:
                     }
             elif is_cut and not message.get("more_body"):
                 await send({**message, "more_body": True})
-                await self._throw_away()
+                await self._discard_rest()
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         return send_and_close
 
-    async def _throw_away(self) -> None:
-        """Receive the rest for a while, and keep nothing of it."""
+    async def _discard_rest(self) -> None:
+        """Receive the rest for a while without keeping it."""
         self.close()
         try:
             async with asyncio.timeout(LINGER_SECONDS):
                 while self.is_unread:
                     message = await self._receive()
-                    self._has_left = message["type"] == "http.disconnect"
-                    if self._has_left or not message.get("more_body"):
+                    self._has_disconnected = message["type"] == "http.disconnect"
+                    if self._has_disconnected or not message.get("more_body"):
                         self._end.set()
         except TimeoutError:
             pass
 
     def close(self) -> None:
-        """Forget the body: its bytes no longer count."""
+        """Forget the body. Its bytes no longer count."""
         self._content = b""
-        self._held.release()
+        self._memory.release()
 
 
 def header(scope: Scope, wanted: bytes) -> str:

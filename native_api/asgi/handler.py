@@ -56,7 +56,7 @@ class GatewayHandler(ASGIHandler):
         body = scope[BODY] = bodies.Body(scope, receive)
         try:
             await self._read_beforehand(scope, body)
-            if body.has_left:
+            if body.has_disconnected:
                 return
             if body.is_unread or REFUSAL in scope:
                 send = body.closing(send)

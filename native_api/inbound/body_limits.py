@@ -1,5 +1,4 @@
-"""The limits of request bodies: the size of each, the time it may take, and the memory of all of
-them together."""
+"""Limits of request bodies: the size of one, its time to arrive, and the memory of all together."""
 
 from __future__ import annotations
 
@@ -11,26 +10,26 @@ from native_api.conf import usable_settings
 from native_api.exceptions import Overloaded, RequestTimeout, RequestTooLarge
 
 BODY: Final = "native_api.body"
-"""Where the ASGI scope holds the body if `native_api.asgi` serves the request. It counts and times
-what it reads."""
+"""The key of the ASGI scope with the body, if `native_api.asgi` serves the request: it counts and
+times what it reads."""
 
 REFUSAL: Final = "native_api.refusal"
-"""Where the ASGI scope holds the error of a body that `native_api.asgi` refuses to read."""
+"""The key of the ASGI scope with the error of a body that `native_api.asgi` refuses to read."""
 
 SMALL_BODY: Final = 64 * 1024
-"""Bytes that a request may always hold. Servers keep about as much of each connection anyway, and
-ordinary requests are answered while large ones fill the bound."""
+"""Bytes that a request may always hold, so that ordinary requests are answered while large ones
+use up the memory. Servers buffer about as much for each connection anyway."""
 
 RETRY_SECONDS: Final = 2
 
 MAX_DIGITS: Final = 18
 
 _lock: Final = threading.Lock()
-_held = 0
+_total_bytes = 0
 
 
-class HeldBytes:
-    """What one request holds. Counts until `release`; also a context manager."""
+class BodyMemory:
+    """The bytes of its body that one request holds, until `release`. Also a context manager."""
 
     __slots__ = ("size",)
 
@@ -38,34 +37,35 @@ class HeldBytes:
         self.size = 0
 
     def add(self, size: int) -> None:
-        """Count more bytes. Raises Overloaded if there is no room for them."""
-        global _held
+        """Count more bytes. Raises Overloaded if all requests together would hold too many."""
+        global _total_bytes
         bound = usable_settings.MAX_BODIES_BYTES
         with _lock:
-            if _held + size > bound and self.size + size > SMALL_BODY:
+            if _total_bytes + size > bound and self.size + size > SMALL_BODY:
                 raise Overloaded(
-                    f"The requests that are being handled hold {bound} bytes (MAX_BODIES_BYTES). Try again shortly.",
+                    f"All request bodies together may hold {bound} bytes (MAX_BODIES_BYTES), and they "
+                    "are in use. Try again shortly.",
                     headers={"retry-after": str(RETRY_SECONDS)},
                 )
-            _held += size
+            _total_bytes += size
             self.size += size
 
     def release(self) -> None:
-        global _held
+        global _total_bytes
         with _lock:
-            _held -= self.size
+            _total_bytes -= self.size
             self.size = 0
 
-    def __enter__(self) -> HeldBytes:
+    def __enter__(self) -> BodyMemory:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.release()
 
 
-def held_bytes() -> int:
-    """Of all requests together."""
-    return _held
+def bytes_in_memory() -> int:
+    """The bytes that the bodies of all requests hold."""
+    return _total_bytes
 
 
 def too_large(limit: int) -> RequestTooLarge:
@@ -77,7 +77,7 @@ def too_slow(seconds: float) -> RequestTimeout:
 
 
 def declared_length(content_length: str) -> int:
-    """What a Content-Length header promises; 0 where it is none."""
+    """The number in a Content-Length header; 0 if it is not valid."""
     if not content_length.isascii() or not content_length.isdigit():
         return 0
     return int(content_length) if len(content_length) <= MAX_DIGITS else sys.maxsize

@@ -1,9 +1,8 @@
-"""Strict checks, the alphabet of the serializers. Nothing is coerced: "1" is no number, 1 is no
-boolean.
+"""Strict checks that the serializers are built from. Nothing is coerced: "1" is not a number, 1 is
+not a boolean.
 
-A check is a function `(value, place) -> value`. It returns what to keep and raises `Misplaced`,
-whose place reads like `messages[2].content[0].image_url.url`. `CheckedField` makes a DRF field of
-one.
+A check is a function `(value, path) -> value`. It returns the value to keep, or raises `FieldError`
+with a path like `messages[2].content[0].image_url.url`. `CheckedField` makes a DRF field of a check.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ Check = Callable[[Any, str], Any]
 
 MAX_SHOWN: Final = 50
 
-MOST_ITEMS: Final = 10_000
-"""Of a list. Several times what the longest context windows hold of messages or parts: translating
-as many takes no provider's wire more than 0.1 s, for which other requests wait."""
+MAX_ITEMS: Final = 10_000
+"""In a list. The longest context windows hold several times fewer messages or parts. Translating
+so many takes less than 0.1 s on every wire; other requests wait for that time."""
 
 
-class Misplaced(serializers.ValidationError):
-    """A value that is not what its place asks for."""
+class FieldError(serializers.ValidationError):
+    """The value at `path` is not what the field takes."""
 
-    def __init__(self, place: str, message: str, code: str = "invalid_request") -> None:
-        super().__init__(f"{place}: {message}", code=code)
-        self.place = place
-        self.message = f"{place}: {message}"
+    def __init__(self, path: str, message: str, code: str = "invalid_request") -> None:
+        super().__init__(f"{path}: {message}", code=code)
+        self.path = path
+        self.message = f"{path}: {message}"
         self.code = code
 
 
 class CheckedField(serializers.Field):
-    """A DRF field around one check; the place is the field's own name."""
+    """A DRF field around one check. Its path is the field's name."""
 
     def __init__(self, check: Check, **options: Any) -> None:
         super().__init__(**options)
@@ -48,125 +47,127 @@ class CheckedField(serializers.Field):
         return value
 
 
-def string(value: Any, place: str) -> str:
+def string(value: Any, path: str) -> str:
     if not isinstance(value, str):
-        raise Misplaced(place, f"expected a string, not {kind_of(value)}")
+        raise FieldError(path, f"expected a string, not {kind_of(value)}")
     return value
 
 
-def boolean(value: Any, place: str) -> bool:
+def boolean(value: Any, path: str) -> bool:
     if not isinstance(value, bool):
-        raise Misplaced(place, f"expected true or false, not {kind_of(value)}")
+        raise FieldError(path, f"expected true or false, not {kind_of(value)}")
     return value
 
 
-def integer(value: Any, place: str) -> int:
-    """1.0 is refused too: a client that sends it has a bug worth knowing."""
+def integer(value: Any, path: str) -> int:
+    """1.0 is refused too: it is a bug of the client that it should hear about."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Misplaced(place, f"expected an integer, not {kind_of(value)}")
+        raise FieldError(path, f"expected an integer, not {kind_of(value)}")
     return value
 
 
-def number(value: Any, place: str) -> float:
+def number(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Misplaced(place, f"expected a number, not {kind_of(value)}")
+        raise FieldError(path, f"expected a number, not {kind_of(value)}")
     return value
 
 
-def anything(value: Any, place: str) -> Any:
+def anything(value: Any, path: str) -> Any:
     return value
 
 
-def any_object(value: Any, place: str) -> dict[str, Any]:
+def any_object(value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Misplaced(place, f"expected an object, not {kind_of(value)}")
+        raise FieldError(path, f"expected an object, not {kind_of(value)}")
     return value
 
 
-def any_list(value: Any, place: str) -> list[Any]:
+def any_list(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
-        raise Misplaced(place, f"expected a list, not {kind_of(value)}")
+        raise FieldError(path, f"expected a list, not {kind_of(value)}")
     return value
 
 
-def at_most(longest: int) -> Check:
-    """A string that is kept in the database: not too long, without NUL characters, which PostgreSQL
-    does not take."""
+def bounded_string(max_length: int) -> Check:
+    """A string for the database: not too long, and without NUL characters, which PostgreSQL
+    refuses."""
 
-    def check(value: Any, place: str) -> str:
-        text = string(value, place)
-        if len(text) > longest:
-            raise Misplaced(place, f"expected at most {longest} characters, not {len(text)}")
+    def check(value: Any, path: str) -> str:
+        text = string(value, path)
+        if len(text) > max_length:
+            raise FieldError(path, f"expected at most {max_length} characters, not {len(text)}")
         if "\0" in text:
-            raise Misplaced(place, "a NUL character is not allowed")
+            raise FieldError(path, "a NUL character is not allowed")
         return text
 
     return check
 
 
-def name(longest: int) -> Check:
-    """A string that is kept in the database and names something."""
-    bounded = at_most(longest)
+def name(max_length: int) -> Check:
+    """A string for the database that is not empty."""
+    bounded = bounded_string(max_length)
 
-    def check(value: Any, place: str) -> str:
-        text: str = bounded(value, place)
+    def check(value: Any, path: str) -> str:
+        text: str = bounded(value, path)
         if not text:
-            raise Misplaced(place, "expected a name, not an empty string")
+            raise FieldError(path, "expected a name, not an empty string")
         return text
 
     return check
 
 
-def at_least(least: int, check: Check) -> Check:
-    def checked(value: Any, place: str) -> Any:
-        if check(value, place) < least:
-            raise Misplaced(place, f"expected {least} or more")
+def at_least(minimum: int, check: Check) -> Check:
+    def checked(value: Any, path: str) -> Any:
+        if check(value, path) < minimum:
+            raise FieldError(path, f"expected {minimum} or more")
         return value
 
     return checked
 
 
-def between(least: float, most: float, check: Check) -> Check:
-    def checked(value: Any, place: str) -> Any:
-        if not least <= check(value, place) <= most:
-            raise Misplaced(place, f"expected {least} to {most}")
+def between(minimum: float, maximum: float, check: Check) -> Check:
+    def checked(value: Any, path: str) -> Any:
+        if not minimum <= check(value, path) <= maximum:
+            raise FieldError(path, f"expected {minimum} to {maximum}")
         return value
 
     return checked
 
 
 def one_of(*choices: str) -> Check:
-    def check(value: Any, place: str) -> str:
-        if string(value, place) not in choices:
-            raise Misplaced(place, f"expected one of {', '.join(choices)}{nearest(value, choices)}")
+    def check(value: Any, path: str) -> str:
+        if string(value, path) not in choices:
+            raise FieldError(
+                path, f"expected one of {', '.join(choices)}{did_you_mean(value, choices)}"
+            )
         return str(value)
 
     return check
 
 
-def list_of(check: Check, most: int = MOST_ITEMS) -> Check:
-    def checked(value: Any, place: str) -> list[Any]:
-        items = bounded_list(any_list(value, place), place, most)
-        return [check(item, f"{place}[{position}]") for position, item in enumerate(items)]
+def list_of(check: Check, maximum: int = MAX_ITEMS) -> Check:
+    def checked(value: Any, path: str) -> list[Any]:
+        items = bounded_list(any_list(value, path), path, maximum)
+        return [check(item, f"{path}[{index}]") for index, item in enumerate(items)]
 
     return checked
 
 
-def bounded_list(items: list[Any], place: str, most: int = MOST_ITEMS) -> list[Any]:
-    """A list that is not too long. What is done for each item (checks, translation, look-ups) costs
-    more than parsing it."""
-    if len(items) > most:
-        raise Misplaced(place, f"expected at most {most} items, not {len(items)}")
+def bounded_list(items: list[Any], path: str, maximum: int = MAX_ITEMS) -> list[Any]:
+    """A list that is not too long. Checking, translating and looking up an item costs more than
+    parsing it."""
+    if len(items) > maximum:
+        raise FieldError(path, f"expected at most {maximum} items, not {len(items)}")
     return items
 
 
 def object_of(check: Check) -> Check:
-    """An object with free names whose values all pass `check`."""
+    """An object with any names, whose values all pass `check`."""
 
-    def checked(value: Any, place: str) -> dict[str, Any]:
+    def checked(value: Any, path: str) -> dict[str, Any]:
         return {
-            key: check(item, f"{place}.{key[:MAX_SHOWN]}")
-            for key, item in any_object(value, place).items()
+            key: check(item, f"{path}.{key[:MAX_SHOWN]}")
+            for key, item in any_object(value, path).items()
         }
 
     return checked
@@ -175,70 +176,71 @@ def object_of(check: Check) -> Check:
 def shape(
     fields: Mapping[str, Check], required: Collection[str] = (), ignored: Collection[str] = ()
 ) -> Check:
-    """An object with exactly these fields. null means absent; `ignored` fields are taken and not
-    passed on."""
+    """An object with these fields only. null means absent; `ignored` fields are accepted and
+    dropped."""
 
-    def check(value: Any, place: str) -> dict[str, Any]:
+    def check(value: Any, path: str) -> dict[str, Any]:
         kept: dict[str, Any] = {}
-        for key, item in any_object(value, place).items():
+        for key, item in any_object(value, path).items():
             field = fields.get(key)
             if field is None:
                 if key not in ignored:
-                    raise unknown_field(key, fields, place)
+                    raise unknown_field(key, fields, path)
             elif item is not None:
-                kept[key] = field(item, f"{place}.{key}")
+                kept[key] = field(item, f"{path}.{key}")
         for key in required:
             if key not in kept:
-                raise Misplaced(f"{place}.{key}", "this field is required")
+                raise FieldError(f"{path}.{key}", "this field is required")
         return kept
 
     return check
 
 
 def open_shape(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """An object that another made, of which only these fields are known: they are checked, others
-    kept as they are."""
+    """An object that somebody else has made: the fields known here are checked, all others are kept
+    as they are."""
 
-    def check(value: Any, place: str) -> dict[str, Any]:
-        kept = {key: item for key, item in any_object(value, place).items() if item is not None}
+    def check(value: Any, path: str) -> dict[str, Any]:
+        kept = {key: item for key, item in any_object(value, path).items() if item is not None}
         for key in required:
             if key not in kept:
-                raise Misplaced(f"{place}.{key}", "this field is required")
+                raise FieldError(f"{path}.{key}", "this field is required")
         for key in fields.keys() & kept.keys():
-            kept[key] = fields[key](kept[key], f"{place}.{key}")
+            kept[key] = fields[key](kept[key], f"{path}.{key}")
         return kept
 
     return check
 
 
-def typed(shapes: Mapping[str, Check], what: str, key: str = "type") -> Check:
-    """An object whose `type` decides about the rest of it."""
+def typed(shapes: Mapping[str, Check], description: str, key: str = "type") -> Check:
+    """An object whose `type`, or other `key`, selects the check for all of it."""
 
-    def check(value: Any, place: str) -> dict[str, Any]:
-        told = any_object(value, place).get(key)
-        of_type = shapes.get(told) if isinstance(told, str) else None
-        if of_type is None:
-            known = ", ".join(shapes)
-            raise Misplaced(
-                f"{place}.{key}", f"expected {what}: one of {known}{nearest(told, shapes)}"
+    def check(value: Any, path: str) -> dict[str, Any]:
+        kind = any_object(value, path).get(key)
+        check_kind = shapes.get(kind) if isinstance(kind, str) else None
+        if check_kind is None:
+            choices = ", ".join(shapes)
+            raise FieldError(
+                f"{path}.{key}",
+                f"expected {description}: one of {choices}{did_you_mean(kind, shapes)}",
             )
-        checked: dict[str, Any] = of_type(value, place)
+        checked: dict[str, Any] = check_kind(value, path)
         return checked
 
     return check
 
 
-def unknown_field(key: str, known: Collection[str], place: str = "") -> Misplaced:
+def unknown_field(key: str, known_keys: Collection[str], path: str = "") -> FieldError:
     shown = key[:MAX_SHOWN]
-    return Misplaced(
-        f"{place}.{shown}" if place else shown,
-        f"unknown field{nearest(key, known)}",
+    return FieldError(
+        f"{path}.{shown}" if path else shown,
+        f"unknown field{did_you_mean(key, known_keys)}",
         "unknown_field",
     )
 
 
-def nearest(value: Any, known: Collection[str]) -> str:
-    matches = get_close_matches(value[:MAX_SHOWN], known, 1) if isinstance(value, str) else []
+def did_you_mean(value: Any, choices: Collection[str]) -> str:
+    matches = get_close_matches(value[:MAX_SHOWN], choices, 1) if isinstance(value, str) else []
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 

@@ -1,5 +1,4 @@
-"""What the headers of every answer have in common: no cache may keep the answer, and no foreign
-text can end a header early."""
+"""Headers of every response: no cache may keep it, and no text from outside can end a header."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ CALLER_HEADERS: Final = (
     "Cookie",
     "Origin",
 )
-"""Request headers that can say who asks. A site's own authentication class names its others in
+"""Request headers that can identify the caller. A site's authentication class names others in
 `credential_headers`."""
 
 NO_STORE: Final = "no-store"
@@ -27,20 +26,13 @@ NO_STORE_STREAM: Final = "no-cache, no-store"
 """`no-cache` as well, because some proxies buffer a stream without it."""
 
 MAX_VALUE: Final = 1000
-"""Characters. Servers and proxies refuse answers whose headers are longer than a few kilobytes in
-all."""
+"""Characters. Servers and proxies refuse responses whose headers have more than a few kilobytes."""
 
 _VARY: Final = ", ".join(CALLER_HEADERS)
 
 
-def private_headers() -> dict[str, str]:
-    """`cache-control` and `vary` for an answer that is written without an HttpResponse."""
-    return {"cache-control": NO_STORE, "vary": ", ".join((*CALLER_HEADERS, *_declared(())))}
-
-
 def make_private(response: HttpResponseBase, authenticators: Iterable[Any] = ()) -> None:
-    """Forbid caches to keep the response, and keep the Vary that it has. `authenticators` are the
-    view's."""
+    """Forbid caches to keep the response, and extend its Vary. `authenticators` are the view's."""
     response.headers["cache-control"] = NO_STORE_STREAM if response.streaming else NO_STORE
     declared = _declared(authenticators)
     if declared or "vary" in response.headers:
@@ -50,7 +42,7 @@ def make_private(response: HttpResponseBase, authenticators: Iterable[Any] = ())
 
 
 def _declared(authenticators: Iterable[Any]) -> list[str]:
-    """What the site's authentication classes, and the view's, read beside the usual headers."""
+    """The headers that authentication classes of the site and of the view read in addition."""
     policies = (*usable_settings.DEFAULT_AUTHENTICATION_CLASSES, *authenticators)
     return list(
         dict.fromkeys(
@@ -60,8 +52,7 @@ def _declared(authenticators: Iterable[Any]) -> list[str]:
 
 
 def safe_value(text: str) -> str:
-    """`text` as a header may carry it: printable ASCII of a bounded length. Everything else becomes
-    `?`."""
+    """`text` for a header: printable ASCII of limited length. All other characters become `?`."""
     if len(text) > MAX_VALUE:
         text = f"{text[: MAX_VALUE - 3]}..."
     if text.isascii() and text.isprintable():

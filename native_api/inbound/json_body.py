@@ -1,5 +1,4 @@
-"""Bytes of a request -> its JSON object. Everything that can be wrong with a body before its fields
-are looked at."""
+"""The bytes of a request -> its JSON object. Checks everything except the fields."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from django.http import HttpRequest
 from native_api import background
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, UnsupportedMediaType
-from native_api.inbound.body_limits import BODY, HeldBytes, declared_length, too_large, too_slow
+from native_api.inbound.body_limits import BODY, BodyMemory, declared_length, too_large, too_slow
 from native_api.inbound.json_structure import count_structure
 from native_api.types import Json
 
@@ -26,77 +25,77 @@ T = TypeVar("T")
 MAX_SHOWN: Final = 50
 
 MAX_DEPTH: Final = 128
-"""Objects and lists inside each other. What is sent on has to be written by encoders that know no
-more than about 250."""
+"""Objects and lists inside each other. Encoders that write the upstream request support about 250."""
 
 LARGE_BODY: Final = 256 * 1024
-"""Bytes. Larger bodies are parsed and checked in a thread, so that other requests go on between the
-steps."""
+"""Bytes. Larger bodies are parsed and checked in a thread, so that other requests continue."""
 
 MAX_SEARCHED_FOR_DUPLICATES: Final = 1024 * 1024
-"""Bytes. Python's own parser, which finds the name of a key that comes twice, takes a second for 20
-MB of escapes."""
+"""Bytes. Python's own parser, which finds the name of a duplicate key, takes a second for 20 MB of
+escapes."""
 
 READ_BYTES: Final = 64 * 1024
-"""What is read at once from servers that wait until they have as much as was asked for."""
+"""Read at once, because some servers wait until they have as many bytes as they were asked for."""
 
 CONTAINERS: Final = frozenset({dict, list})
-"""The very types that orjson makes. Asking `isinstance` takes thrice as long."""
+"""The exact types that orjson makes. `isinstance` takes three times as long."""
 
 _threads: Final = background.WorkerThreads("native-api-bodies", 2)
 
 
 async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:
-    """What `check` makes of the request's JSON object. Raises what `read_body`, `parse_json` and
+    """The result of `check` for the request's JSON object. Raises what `read_body`, `parse_json` and
     `check` raise."""
-    with HeldBytes() as held:
-        body = await read_body(request, held)
+    with BodyMemory() as memory:
+        body = await read_body(request, memory)
         if len(body) <= LARGE_BODY:
             return check(parse_json(body))
         return await asyncio.wrap_future(_threads.submit(lambda: check(parse_json(body))))
 
 
-async def read_body(request: HttpRequest, held: HeldBytes) -> bytes:
+async def read_body(request: HttpRequest, memory: BodyMemory) -> bytes:
     """The body, checked for type and size. Raises UnsupportedMediaType, RequestTooLarge,
     RequestTimeout, Overloaded.
 
-    Reads the stream itself: Django's DATA_UPLOAD_MAX_MEMORY_SIZE is made for forms, and far too
-    small for images.
+    Reads the stream itself: Django's DATA_UPLOAD_MAX_MEMORY_SIZE is meant for forms, and too small
+    for images.
     """
     _check_media_type(request.META.get("CONTENT_TYPE", ""))
     limit = native_settings.MAX_BODY_BYTES
     if declared_length(request.META.get("CONTENT_LENGTH") or "") > limit:
         raise too_large(limit)
-    counted = getattr(request, "scope", {}).get(BODY)
-    if counted is None:
-        return _read_in_pieces(_stream_of(request), limit, held)
-    body: bytes = await counted.read() if counted.is_unread else _stream_of(request).read(limit + 1)
+    asgi_body = getattr(request, "scope", {}).get(BODY)
+    if asgi_body is None:
+        return _read_in_pieces(_body_stream(request), limit, memory)
+    body: bytes = (
+        await asgi_body.read() if asgi_body.is_unread else _body_stream(request).read(limit + 1)
+    )
     if len(body) > limit:  # middleware may have unpacked it
         raise too_large(limit)
     return body
 
 
-def _read_in_pieces(stream: Any, limit: int, held: HeldBytes) -> bytes:
-    """The time limit holds only between two pieces: a server that waits for one of them has time
-    limits of its own."""
+def _read_in_pieces(stream: Any, limit: int, memory: BodyMemory) -> bytes:
+    """The time limit is checked between two pieces only: while the server waits for one, its own
+    time limits apply."""
     seconds = native_settings.TIMEOUTS["BODY"]
     end = time.monotonic() + seconds
     body = BytesIO()
     while piece := stream.read(READ_BYTES):
-        held.add(len(piece))
+        memory.add(len(piece))
         body.write(piece)
-        if held.size > limit:
+        if memory.size > limit:
             raise too_large(limit)
         if time.monotonic() > end:
             raise too_slow(seconds)
     return body.getvalue()
 
 
-def _stream_of(request: HttpRequest) -> Any:
-    """Where the body is read from. Raises InvalidRequest where that would hide a part of it.
+def _body_stream(request: HttpRequest) -> Any:
+    """The stream to read the body from. Raises InvalidRequest if the server cannot give all of it.
 
-    Under WSGI a body without a Content-Length seems empty to Django (5.2 and 6.0). It is there, and
-    ends where it should, if the server says `wsgi.input_terminated`.
+    Under WSGI, Django (5.2 and 6.0) takes a body without a Content-Length for an empty one. It can
+    be read to its end if the server sets `wsgi.input_terminated`.
     """
     environ: Any = getattr(request, "environ", None)
     if environ is None or not environ.get("HTTP_TRANSFER_ENCODING"):
@@ -120,7 +119,7 @@ def _check_media_type(content_type: str) -> None:
 
 
 def parse_json(body: bytes) -> Json:
-    """The object that `body` is. Raises InvalidRequest saying what is wrong and where."""
+    """The JSON object in `body`. Raises InvalidRequest, which says what is wrong and where."""
     if not body or body.isspace():
         raise InvalidRequest("The request body is empty; a JSON object was expected.")
     keys_written = _check_structure(body)
@@ -135,15 +134,15 @@ def parse_json(body: bytes) -> Json:
 
 
 def _check_structure(body: bytes) -> int | None:
-    """The number of keys in the text, if it had to be counted. Raises InvalidRequest for more
+    """The number of keys in the text, if it was counted. Raises InvalidRequest if there are more
     values than MAX_JSON_VALUES."""
-    most = native_settings.MAX_JSON_VALUES
-    if len(body) < 2 * most:  # no value takes less than two bytes with what stands around it
+    maximum = native_settings.MAX_JSON_VALUES
+    if len(body) < 2 * maximum:  # no value takes less than two bytes with what stands around it
         return None
-    structure = count_structure(body, most)
-    if structure.values > most:
+    structure = count_structure(body, maximum)
+    if structure.values > maximum:
         raise InvalidRequest(
-            f"The request body has more than {most} JSON values (MAX_JSON_VALUES); objects, lists and their members count."
+            f"The request body has more than {maximum} JSON values (MAX_JSON_VALUES); objects, lists and their members count."
         )
     return structure.keys
 
@@ -154,37 +153,37 @@ def _reason(error: orjson.JSONDecodeError) -> str:
 
 
 def _count_keys(value: Json) -> int:
-    """Keys at every depth, one level after the other. Raises InvalidRequest for too many levels."""
+    """The number of keys at every depth. Raises InvalidRequest if there are too many levels."""
     count = 0
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
+        next_level: list[Any] = []
         for item in level:
             members = item
             if type(item) is dict:
                 count += len(item)
                 members = item.values()
-            below += [member for member in members if type(member) in CONTAINERS]
-        if not below:
+            next_level += [member for member in members if type(member) in CONTAINERS]
+        if not next_level:
             return count
-        level = below
+        level = next_level
     raise InvalidRequest(f"The request body is nested more than {MAX_DEPTH} levels deep.")
 
 
 def _refuse_duplicates(body: bytes, keys: int, keys_written: int | None) -> None:
-    """Raise InvalidRequest if the text has more keys than its tree: orjson keeps the last of two
-    and drops the other silently."""
+    """Raise InvalidRequest if the text has more keys than the parsed object: of two equal keys,
+    orjson keeps the last."""
     if keys_written is None:
-        # Every key has a colon, so without any others there is nothing to look for.
+        # Every key has a colon: if there are no other colons, no key is duplicate.
         keys_written = keys if body.count(b":") == keys else count_structure(body).keys
     if keys_written == keys:
         return
     if len(body) <= MAX_SEARCHED_FOR_DUPLICATES:
-        json.loads(body, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+        json.loads(body, object_pairs_hook=_refuse_duplicate_keys, parse_int=str, parse_float=str)
     raise InvalidRequest("A key comes twice in one object of the request body.")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:

@@ -19,32 +19,34 @@ from native_api.views import private_api
 from native_api.views.base import NativeView
 
 serializer = ChatCompletionSerializer()
-"""Bound once: checking keeps no state, and building it anew would cost more than a check."""
+"""One for all requests: a check keeps no state, and making a serializer costs more than a check."""
 
 
 class ChatCompletionsView(NativeView):
     async def post(self, request: Request) -> HttpResponseBase:
-        chat, left_out = await read_and_check(request, serializer.check)
+        chat, dropped_fields = await read_and_check(request, serializer.check)
         caller = await self.get_caller(request)
         if chat.get("stream"):
-            return await self._stream(private_api.django_request(request), chat, caller, left_out)
+            return await self._stream(
+                private_api.django_request(request), chat, caller, dropped_fields
+            )
         reply = await self.on_engine(calls.complete(chat, caller, self.request_id))
-        self._add_reply_headers(reply.headers, left_out)
+        self._add_reply_headers(reply.headers, dropped_fields)
         return self.json(reply.completion)
 
     async def _stream(
-        self, request: HttpRequest, chat: ChatRequest, caller: Caller, left_out: list[str]
+        self, request: HttpRequest, chat: ChatRequest, caller: Caller, dropped_fields: list[str]
     ) -> StreamingHttpResponse:
         reply = await self.on_engine(calls.stream(chat, caller, self.request_id))
         try:
-            self._add_reply_headers(reply.headers, left_out)
+            self._add_reply_headers(reply.headers, dropped_fields)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
-            # Django's GZipMiddleware would hold events back until it has enough to compress; it
-            # leaves what is encoded alone.
+            # Django's GZipMiddleware delays events until it has enough to compress, unless a response
+            # is encoded already.
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
-            opened = background.AsyncStream if self.on_asgi else background.SyncStream
-            stream = opened(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
+            stream_class = background.AsyncStream if self.on_asgi else background.SyncStream
+            stream = stream_class(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
         except BaseException as error:
             await self.on_engine(reply.aclose(error))
             raise
@@ -52,31 +54,31 @@ class ChatCompletionsView(NativeView):
         _close_with(request, stream)
         return response
 
-    def _add_reply_headers(self, added: dict[str, str], left_out: list[str]) -> None:
+    def _add_reply_headers(self, added: dict[str, str], dropped_fields: list[str]) -> None:
         self.add_headers(added)
-        if left_out:
+        if dropped_fields:
             omitted = self.headers.get("x-native-omitted")
             self.headers["x-native-omitted"] = ", ".join(
-                [*([omitted] if omitted else []), *left_out]
+                [*([omitted] if omitted else []), *dropped_fields]
             )
 
 
 def _close_with(
     request: HttpRequest, stream: background.AsyncStream | background.SyncStream
 ) -> None:
-    """Close the stream when Django closes the request: with the response that it sends, which may
-    be a middleware's own or an error page.
+    """Close the stream when Django closes the request, which it does with the response that it
+    sends. That may be a middleware's own, or an error page.
 
-    Django would not close the view's response then, and an exception on its way to the error page
-    keeps it alive for long. Neither of the two is kept alive by this: a stream that nobody holds
-    any more is closed by that.
+    In these cases Django does not close the view's response, and an exception on its way to the
+    error page keeps it alive for long. The references here are weak: a stream that nobody holds any
+    more is closed by that.
     """
-    close_stream, here = weakref.WeakMethod(stream.close), weakref.ref(request)
+    close_stream, request_reference = weakref.WeakMethod(stream.close), weakref.ref(request)
 
     def close() -> None:
         if (close_now := close_stream()) is not None:
             close_now()
-        if (closed := here()) is not None:
+        if (closed := request_reference()) is not None:
             type(closed).close(closed)
 
     request.close = close  # type: ignore[method-assign]

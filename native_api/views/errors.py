@@ -1,5 +1,5 @@
-"""Any other address below the prefix, and (for a project that wants it) any other address of the
-site."""
+"""Error responses for addresses without an endpoint: below the prefix and, if a project wants it,
+anywhere on the site."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ refused = RefusedView.as_view()
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """A `handler404`, and a last URL pattern, that answers in the envelope and says where the API
-    is.
+    """A `handler404`, and a last URL pattern: answers in the envelope and says where the API is.
 
     As a pattern it also answers where DEBUG would show Django's own page.
     """

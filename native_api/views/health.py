@@ -1,5 +1,5 @@
-"""`GET health/live` and `GET health/ready`. Open to all, so they tell states and counts, never
-names or addresses."""
+"""`GET health/live` and `GET health/ready`. Everybody may call them, so they show states and counts,
+never names or addresses of providers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from native_api.usage import recorder
 from native_api.usage.journal import location
 from native_api.views.base import NativeView
 
-PATIENCE: Final = 2.0
-"""Seconds that a dependency has to answer."""
+CHECK_TIMEOUT_SECONDS: Final = 2.0
+"""In which a dependency has to answer."""
 
-REMEMBERED: Final = 1.0
-"""Seconds for which an answer serves all who ask: anybody may."""
+RESULT_SECONDS: Final = 1.0
+"""For which one result serves all requests, since everybody may send them."""
 
 _threads: Final = background.WorkerThreads("native-api-health", 4)
 
@@ -54,9 +54,9 @@ class ReadyView(OpenView):
     """503 if requests cannot be answered: a setting is invalid, there is no provider whose key can
     be read, or usage cannot be kept.
 
-    A lost database or cache is reported but answered 200: calls go on with what is known, records
-    wait in the journal. So is a target that is out of order: all machines see it alike, and taking
-    them all away would help nobody.
+    A lost database or cache is reported, with status 200: calls continue with cached data, and
+    records wait in the journal. So is a target that is out of order: it is the same for all
+    machines, and taking all of them out of service would not help.
     """
 
     async def get(self, request: Request) -> HttpResponse:
@@ -68,19 +68,19 @@ class ReadyView(OpenView):
 
 
 class _Readiness:
-    """What was found last, and when."""
+    """The last result, and when it was made."""
 
     def __init__(self) -> None:
-        self._found: Json = {}
-        self._found_at = float("-inf")
+        self._checks: Json = {}
+        self._checked_at = float("-inf")
 
     async def checks(self) -> Json:
-        if time.monotonic() - self._found_at >= REMEMBERED:
+        if time.monotonic() - self._checked_at >= RESULT_SECONDS:
             database, cache, providers = await asyncio.gather(
-                _tried(_database), _tried(_cache), _providers()
+                _run_check(_database), _run_check(_cache), _providers()
             )
             limits = await _limits(database, cache)
-            self._found = {
+            self._checks = {
                 "settings": _settings(),
                 "database": database,
                 "cache": cache,
@@ -88,16 +88,16 @@ class _Readiness:
                 "limits": limits,
                 "journal": _journal(),
             }
-            self._found_at = time.monotonic()
-        return self._found
+            self._checked_at = time.monotonic()
+        return self._checks
 
 
 _readiness: Final = _Readiness()
 
 
-async def _tried(check: Callable[[], None]) -> Json:
+async def _run_check(check: Callable[[], None]) -> Json:
     try:
-        await _threads.run(PATIENCE, check)
+        await _threads.run(CHECK_TIMEOUT_SECONDS, check)
     except Exception as error:
         return {"status": "degraded", "error": type(error).__name__}
     return {"status": "ok"}
@@ -125,10 +125,10 @@ def _settings() -> Json:
 
 
 async def _providers() -> Json:
-    """How many providers and targets there are, how many targets are out of order or limited, how
-    many providers refuse their key, and of how many the stored key cannot be read."""
+    """The numbers of providers and targets, of targets that are out of order or rate limited, of
+    providers that refuse their key, and of those whose stored key cannot be read."""
     with suppress(background.CallTimeout):
-        await _threads.run(PATIENCE, refresh_health)
+        await _threads.run(CHECK_TIMEOUT_SECONDS, refresh_health)
     try:
         snapshot = await catalog.acurrent()
     except ConfigurationError:  # see "settings"
@@ -139,21 +139,23 @@ async def _providers() -> Json:
         [incident.kind for incident in target_pool.health.incidents_for(provider).values()]
         for provider in snapshot.providers.values()
     ]
-    told = {
+    counts = {
         "targets": len(targets),
         "out_of_order": sum(each.count("circuit_open") for each in kinds),
         "limited": sum(each.count("rate_limited") for each in kinds),
         "keys_refused": sum("auth_failed" in each for each in kinds),
         "keys_unreadable": sum(bool(provider.unusable) for provider in snapshot.providers.values()),
     }
-    suffers = told["out_of_order"] or told["keys_refused"] or told["keys_unreadable"]
-    status = "failing" if told["keys_unreadable"] == count else "degraded" if suffers else "ok"
-    return {"status": status, "count": count, **told}
+    is_degraded = counts["out_of_order"] or counts["keys_refused"] or counts["keys_unreadable"]
+    status = (
+        "failing" if counts["keys_unreadable"] == count else "degraded" if is_degraded else "ok"
+    )
+    return {"status": status, "count": count, **counts}
 
 
 async def _limits(database: Json, cache: Json) -> Json:
-    """What becomes of limits while something is away: rates let calls in, budgets let none in that
-    they bind."""
+    """How limits are enforced: without the cache, rates let all calls in; without the database,
+    budgets refuse all calls that they apply to."""
     try:
         known = (await rules.acurrent()).rules
     except ConfigurationError:  # see "settings"
@@ -162,9 +164,9 @@ async def _limits(database: Json, cache: Json) -> Json:
         return {"status": "degraded", "count": 0, "windows": "unknown", "budgets": "refuse"}
     windows = "enforced" if cache["status"] == "ok" else "not_enforced"
     budgets = "enforced" if database["status"] == "ok" else "refuse"
-    suffers = any((windows if rule.is_short else budgets) != "enforced" for rule in known)
+    is_degraded = any((windows if rule.is_short else budgets) != "enforced" for rule in known)
     return {
-        "status": "degraded" if suffers else "ok",
+        "status": "degraded" if is_degraded else "ok",
         "count": len(known),
         "windows": windows,
         "budgets": budgets,

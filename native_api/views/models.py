@@ -22,7 +22,7 @@ class ModelListView(NativeView):
         return self.json(
             {
                 "object": "list",
-                "data": [described(name, snapshot.routes[name].targets) for name in usable],
+                "data": [describe_model(name, snapshot.routes[name].targets) for name in usable],
             }
         )
 
@@ -34,10 +34,10 @@ class ModelView(NativeView):
             raise ModelNotFound(
                 f"There is no model {model!r} here, or you may not use it.", param="model"
             )
-        return self.json(described(model, snapshot.targets(model)))
+        return self.json(describe_model(model, snapshot.targets(model)))
 
 
-def described(name: str, targets: Any) -> Json:
+def describe_model(name: str, targets: Any) -> Json:
     """A model in OpenAI's shape; `owned_by` names the first provider that serves it."""
     return {
         "id": name,

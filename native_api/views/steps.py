@@ -20,7 +20,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from native_api import exceptions
-from native_api.authentication import refusal
+from native_api.authentication import unauthenticated_error
 from native_api.conf import native_settings
 from native_api.inbound import headers
 from native_api.inbound.openai.rendering import EventStreamRenderer, JSONRenderer
@@ -206,7 +206,7 @@ class AsyncAPIView(APIView):
         if (
             request.authenticators
             and not is_authenticated
-            and isinstance(refusal(request), exceptions.InvalidApiKey)
+            and isinstance(unauthenticated_error(request), exceptions.InvalidApiKey)
         ):
             await self._count_failure(request)
         message, code = getattr(permission, "message", None), getattr(permission, "code", None)
@@ -300,7 +300,7 @@ class AsyncAPIView(APIView):
         self, request: Request, message: str | None = None, code: str | None = None
     ) -> Any:
         if request.authenticators and not request.successful_authenticator:
-            raise refusal(request)
+            raise unauthenticated_error(request)
         raise exceptions.PermissionDenied(message, code=code)
 
     def throttled(self, request: Request, wait: float | None) -> Any:  # type: ignore[override]

@@ -1,6 +1,6 @@
 """`GET v1/usage`: what the caller used, by day and model, and how the caller's limits stand.
 
-`?days=30` tells of how many days, today included.
+`?days=30` sets the number of days, including today.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from native_api.usage import totals
 from native_api.usage.journal import location
 from native_api.views.base import NativeView
 
-PATIENCE: Final = 5.0
-DAYS: Final = 30
-MOST_DAYS: Final = 366
+DATABASE_TIMEOUT_SECONDS: Final = 5.0
+DEFAULT_DAYS: Final = 30
+MAX_DAYS: Final = 366
 
 TOKENS: Final = (
     "prompt_tokens",
@@ -43,8 +43,8 @@ _threads: Final = background.WorkerThreads("native-api-usage-view", 2)
 
 
 class UsageView(NativeView):
-    """All that the caller's user used, by whatever key. `cost` is text, in USD; `unpriced_requests`
-    are not in it."""
+    """What the caller's user used with all keys. `cost` is text, in USD, without the
+    `unpriced_requests`."""
 
     async def get(self, request: Request) -> HttpResponse:
         first = totals.site_date(datetime.now(UTC)) - timedelta(
@@ -52,7 +52,7 @@ class UsageView(NativeView):
         )
         caller = await resolve_caller(await self.get_caller(request))
         try:
-            rows = await _threads.run(PATIENCE, _rows, caller.user_id, first)
+            rows = await _threads.run(DATABASE_TIMEOUT_SECONDS, _rows, caller.user_id, first)
             limits = await report.limit_report(caller)
         except (background.CallTimeout, DatabaseError):
             raise DatabaseUnavailable(
@@ -65,39 +65,38 @@ class UsageView(NativeView):
                 "from": first.isoformat(),
                 "time_zone": timezone.get_default_timezone_name(),
                 "data": [
-                    {"day": row["day"].isoformat(), "model": row["model"], **_shown(row)}
+                    {"day": row["day"].isoformat(), "model": row["model"], **_totals_of(row)}
                     for row in rows
                 ],
-                "total": _shown({name: sum(row[name] for row in rows) for name in SUMS}),
+                "total": _totals_of({name: sum(row[name] for row in rows) for name in SUMS}),
                 "limits": limits,
             }
         )
 
 
-def _days(told: str | None) -> int:
-    if told is None:
-        return DAYS
-    if not (
-        told.isascii() and told.isdigit() and 1 <= int(told[:9]) <= MOST_DAYS and len(told) < 9
-    ):
-        raise InvalidRequest(f"days: expected a whole number from 1 to {MOST_DAYS}", param="days")
-    return int(told)
+def _days(parameter: str | None) -> int:
+    if parameter is None:
+        return DEFAULT_DAYS
+    is_number = parameter.isascii() and parameter.isdigit() and len(parameter) < 9
+    if not is_number or not 1 <= int(parameter) <= MAX_DAYS:
+        raise InvalidRequest(f"days: expected a whole number from 1 to {MAX_DAYS}", param="days")
+    return int(parameter)
 
 
 def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
     if user_id is None:
         return []
-    own: Any = DailyUsage.objects.using(location.database_alias()).filter(
+    days: Any = DailyUsage.objects.using(location.database_alias()).filter(
         user_id=totals.user_id_text(user_id), day__gte=first
     )
     return list(
-        own.order_by("-day", "model")
+        days.order_by("-day", "model")
         .values("day", "model")
         .annotate(**{name: Sum(name) for name in SUMS})
     )
 
 
-def _shown(sums: dict[str, Any]) -> Json:
+def _totals_of(sums: dict[str, Any]) -> Json:
     return {
         "requests": sums["requests"],
         **{name: sums[name] for name in TOKENS},

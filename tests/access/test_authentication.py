@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from native_api.access.keys import create_key, generate, revoke
-from native_api.authentication import ApiKeyAuthentication, refusal
+from native_api.authentication import ApiKeyAuthentication, unauthenticated_error
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
@@ -76,7 +76,7 @@ def test_a_key_in_the_query_string_is_not_read(alice: Any) -> None:
     _, text = create_key(alice, "k")
     asked = request(f"/?key={text}&api_key={text}&x-api-key={text}&authorization=Bearer%20{text}")
     assert ApiKeyAuthentication().authenticate(asked) is None
-    assert type(refusal(asked)) is NotAuthenticated
+    assert type(unauthenticated_error(asked)) is NotAuthenticated
 
 
 def test_a_mistyped_key_and_an_invalid_key_have_different_messages(alice: Any) -> None:
@@ -109,13 +109,13 @@ def test_no_error_and_no_log_line_holds_the_key(
 
 
 def test_missing_and_unrecognised_credentials_have_different_errors() -> None:
-    assert refusal(request()).code == "missing_api_key"
+    assert unauthenticated_error(request()).code == "missing_api_key"
     for headers in (
         {"authorization": f"Bearer {JWT}"},
         {"x-api-key": "sk-1"},
         {"authorization": "Basic YTpi"},
     ):
-        assert refusal(request(**headers)).code == "invalid_api_key"
+        assert unauthenticated_error(request(**headers)).code == "invalid_api_key"
 
 
 def test_attributes_set_on_the_user_do_not_leak_into_other_requests(alice: Any) -> None:

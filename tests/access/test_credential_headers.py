@@ -59,7 +59,7 @@ def test_each_authentication_class_names_its_own_headers(
 
 
 @pytest.mark.parametrize(
-    ("headers", "is_nobody"),
+    ("headers", "is_anonymous"),
     [
         ([], True),
         ([(b"authorization", b"")], True),
@@ -70,7 +70,7 @@ def test_each_authentication_class_names_its_own_headers(
     ],
 )
 def test_session_authentication_reads_the_session_cookie(
-    headers: list[tuple[bytes, bytes]], is_nobody: bool
+    headers: list[tuple[bytes, bytes]], is_anonymous: bool
 ) -> None:
     classes = [
         "native_api.authentication.ApiKeyAuthentication",
@@ -80,11 +80,11 @@ def test_session_authentication_reads_the_session_cookie(
         assert (
             Caller(
                 {"headers": headers}, resolve("/native/v1/chat/completions"), lambda: None
-            ).is_nobody
-            == is_nobody
+            ).is_anonymous
+            == is_anonymous
         )
 
 
 @pytest.mark.parametrize("path", ["/native/health/live", "/native/nowhere"])
 def test_open_views_need_no_credentials(path: str) -> None:
-    assert not Caller({"headers": []}, resolve(path), lambda: None).is_nobody
+    assert not Caller({"headers": []}, resolve(path), lambda: None).is_anonymous

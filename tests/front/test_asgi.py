@@ -21,7 +21,7 @@ from django.test import override_settings
 from native_api.asgi import GatewayASGI, get_asgi_application
 from native_api.asgi.bodies import Body
 from native_api.asgi.handler import _has_site_receivers
-from native_api.inbound.body_limits import held_bytes
+from native_api.inbound.body_limits import bytes_in_memory
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream
 from tests.servers import Site, running_site
@@ -473,9 +473,9 @@ def test_a_body_in_many_pieces_is_held_once_and_given_back() -> None:
 
     async def read() -> None:
         body = Body({"headers": []}, receive)
-        assert (await body.read(), held_bytes()) == (b'{"a":1}', 7)
+        assert (await body.read(), bytes_in_memory()) == (b'{"a":1}', 7)
         assert (await body.receive())["type"] == "http.disconnect"
         body.close()
-        assert (body.content, held_bytes()) == (b"", 0)
+        assert (body.content, bytes_in_memory()) == (b"", 0)
 
     asyncio.run(read())

@@ -99,14 +99,14 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"n": True}, "n", "expected an integer, not a boolean"),
     ({"stream": 1}, "stream", "expected true or false"),
     ({"stop": [1]}, "stop[0]", "expected a string"),
-    ({"stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
+    ({"stream_options": {"include_usage": True}}, "stream_options", "stream is true"),
     (
         {"stream": True, "stream_options": {"include_usages": True}},
         "stream_options.include_usages",
         "did you mean 'include_usage'?",
     ),
-    ({"top_logprobs": 3}, "top_logprobs", "logprobs: true"),
-    ({"tool_choice": "required"}, "tool_choice", "with tools"),
+    ({"top_logprobs": 3}, "top_logprobs", "logprobs is true"),
+    ({"tool_choice": "required"}, "tool_choice", "there are tools"),
     ({"tools": [TOOL], "tool_choice": "requird"}, "tool_choice", "did you mean 'required'?"),
     ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "required"),
     (
@@ -133,13 +133,13 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("fields", "place", "words"), BAD, ids=lambda value: value if isinstance(value, str) else ""
+    ("fields", "path", "words"), BAD, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_wrong_field_is_named_and_explained(
-    fields: dict[str, Any], place: str, words: str
+    fields: dict[str, Any], path: str, words: str
 ) -> None:
     error = refused(**fields)
-    assert (error.param, words in error.message) == (place, True), error.message
+    assert (error.param, words in error.message) == (path, True), error.message
 
 
 GOOD_MESSAGES: list[dict[str, Any]] = [
@@ -252,10 +252,10 @@ BAD_MESSAGES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("message", "place"), BAD_MESSAGES, ids=lambda value: value if isinstance(value, str) else ""
+    ("message", "path"), BAD_MESSAGES, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_wrong_message_is_named_to_the_place(message: Any, place: str) -> None:
-    assert refused([message]).param == place
+def test_a_wrong_message_is_named_to_the_place(message: Any, path: str) -> None:
+    assert refused([message]).param == path
 
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
@@ -273,12 +273,12 @@ NAMES = st.sampled_from([*ChatRequest.__annotations__, "role", "content", "type"
     st.dictionaries(NAMES, JSON | st.lists(st.dictionaries(NAMES, JSON), max_size=3), max_size=6)
 )
 def test_anything_is_a_request_or_refused_with_a_place(data: dict[str, Any]) -> None:
-    place = ""
+    path = ""
     try:
         SERIALIZER.check(data)
     except InvalidRequest as error:
-        place = error.param or "none"
-    assert place != "none"
+        path = error.param or "none"
+    assert path != "none"
 
 
 def test_a_site_that_is_not_strict_leaves_unknown_fields_out_and_says_so() -> None:
@@ -350,15 +350,15 @@ LONG_LISTS: dict[str, tuple[int, Any]] = {
 }
 
 
-@pytest.mark.parametrize("place", LONG_LISTS)
-def test_a_list_has_a_bound_and_the_error_names_it(place: str) -> None:
-    most, fields = LONG_LISTS[place]
-    SERIALIZER.check({**MINIMAL, **fields(most)})
+@pytest.mark.parametrize("path", LONG_LISTS)
+def test_a_list_has_a_bound_and_the_error_names_it(path: str) -> None:
+    maximum, fields = LONG_LISTS[path]
+    SERIALIZER.check({**MINIMAL, **fields(maximum)})
     with pytest.raises(
-        InvalidRequest, match=f"expected at most {most} items, not {most + 1}"
+        InvalidRequest, match=f"expected at most {maximum} items, not {maximum + 1}"
     ) as refused:
-        SERIALIZER.check({**MINIMAL, **fields(most + 1)})
-    assert refused.value.param == place
+        SERIALIZER.check({**MINIMAL, **fields(maximum + 1)})
+    assert refused.value.param == path
 
 
 @override_settings(NATIVE_API={"STRICT": False})

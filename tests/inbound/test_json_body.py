@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from native_api.exceptions import InvalidRequest, Overloaded, RequestTimeout
 from native_api.inbound import json_body
-from native_api.inbound.body_limits import HeldBytes, declared_length, held_bytes
+from native_api.inbound.body_limits import BodyMemory, bytes_in_memory, declared_length
 from native_api.inbound.json_body import MAX_DEPTH, parse_json
 
 JSON = st.recursive(
@@ -249,14 +249,14 @@ class Stream:
 def read(body: bytes, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> bytes:
     clock = [0.0]
     monkeypatch.setattr(json_body.time, "monotonic", lambda: clock[0])
-    with HeldBytes() as held:
+    with BodyMemory() as held:
         return json_body._read_in_pieces(Stream(body, clock, seconds), 5_000_000, held)
 
 
 def test_a_body_in_pieces_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     body = bytes(range(256)) * 50
     assert read(body, monkeypatch) == body
-    assert held_bytes() == 0
+    assert bytes_in_memory() == 0
 
 
 @override_settings(NATIVE_API={"TIMEOUTS": {"BODY": 5}})
@@ -264,20 +264,20 @@ def test_a_body_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
     assert read(b"x" * 4000, monkeypatch, seconds=1)
     with pytest.raises(RequestTimeout, match=r"within 5 s \(TIMEOUTS, BODY\)"):
         read(b"x" * 9000, monkeypatch, seconds=1)
-    assert held_bytes() == 0
+    assert bytes_in_memory() == 0
 
 
 @override_settings(NATIVE_API={"MAX_BODIES_BYTES": 100_000})
 def test_all_bodies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    with HeldBytes() as others:
+    with BodyMemory() as others:
         others.add(60_000)
         with pytest.raises(Overloaded, match="MAX_BODIES_BYTES") as refused:
             read(b"x" * 70_000, monkeypatch)
         assert int(refused.value.headers["retry-after"]) > 0
-        assert held_bytes() == 60_000
+        assert bytes_in_memory() == 60_000
         assert read(b"x" * 50_000, monkeypatch), "a small body is always taken"
     assert read(b"x" * 70_000, monkeypatch)
-    assert held_bytes() == 0
+    assert bytes_in_memory() == 0
 
 
 @pytest.mark.parametrize(("size", "in_thread"), [(1000, False), (json_body.LARGE_BODY + 1, True)])

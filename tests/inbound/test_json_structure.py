@@ -49,7 +49,7 @@ def test_counts_are_those_of_the_tree_wherever_the_text_is_cut(
 ) -> None:
     text = json.dumps(value, indent=2).encode() if spaced else orjson.dumps(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_structure, "PIECE", piece)
+        patch.setattr(json_structure, "PIECE_BYTES", piece)
         counted = count_structure(text)
     assert counted.keys == keys_of(value)
     assert values_of(value) <= counted.values <= values_of(value) + containers_of(value), (
@@ -94,7 +94,7 @@ def test_a_long_string_is_one_value_and_each_piece_is_looked_at_once(
     pieces = count_pieces(monkeypatch)
     counted = count_structure(body, 10)
     assert (counted.values, counted.keys) == (2, 1)
-    assert len(pieces) == -(-len(body) // json_structure.PIECE)
+    assert len(pieces) == -(-len(body) // json_structure.PIECE_BYTES)
     assert sum(map(len, pieces)) <= len(body)
 
 

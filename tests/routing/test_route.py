@@ -312,7 +312,7 @@ def test_the_admin_shows_incidents(admin: Client) -> None:
 def test_readiness_counts_unhealthy_targets_without_names(
     admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "REMEMBERED", 0.0)
+    monkeypatch.setattr(health, "RESULT_SECONDS", 0.0)
     Target.objects.create(route=ModelRoute.objects.create(name="m"), provider="p", model="x")
     catalog.forget()
     [target] = catalog.current().targets("m")

@@ -1,4 +1,4 @@
-"""Every check of a request, and nowhere else."""
+"""OpenAI's APIs, as clients speak them: the checks of requests and the bytes of replies."""
 
 from native_api.inbound.openai.chat import ChatCompletionSerializer
 

@@ -1,4 +1,4 @@
-"""The unified chat request, field by field. See `types.ChatRequest` for what each means."""
+"""The unified chat request, field by field. `types.ChatRequest` says what each field means."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from native_api.exceptions import InvalidRequest
 from native_api.inbound.checks import (
     MAX_SHOWN,
     CheckedField,
-    Misplaced,
+    FieldError,
     any_object,
     anything,
     at_least,
-    at_most,
     between,
     boolean,
+    bounded_string,
     integer,
     kind_of,
     list_of,
@@ -40,39 +40,38 @@ from native_api.inbound.openai.chat_tools import (
 )
 from native_api.types import ChatRequest
 
-LONGEST_MODEL = 200
-LONGEST_CONVERSATION_ID = 256
-MOST_METADATA = 16
-LONGEST_METADATA_KEY = 64
-LONGEST_METADATA_VALUE = 512
-MOST_STOPS = 1000
-MOST_MODALITIES = 10
-MOST_FALLBACKS = 16
-"""Each is looked up, its access checked and its price worked out. More than are tried, whatever
-ATTEMPTS says."""
-MOST_UNKNOWN = 100
-"""Fields that are left out are named in a header."""
+MAX_MODEL_LENGTH = 200
+MAX_CONVERSATION_ID_LENGTH = 256
+MAX_METADATA_PAIRS = 16
+MAX_METADATA_KEY_LENGTH = 64
+MAX_METADATA_VALUE_LENGTH = 512
+MAX_STOPS = 1000
+MAX_MODALITIES = 10
+MAX_FALLBACKS = 16
+"""More than ATTEMPTS ever tries. Each is looked up, checked for access and priced."""
+MAX_UNKNOWN_FIELDS = 100
+"""Fields that are dropped are named in a header."""
 
 
-def stop(value: Any, place: str) -> str | list[str]:
+def stop(value: Any, path: str) -> str | list[str]:
     if isinstance(value, str):
         return value
     if not isinstance(value, list):
-        raise Misplaced(place, f"expected a string or a list of strings, not {kind_of(value)}")
-    checked: list[str] = STOPS(value, place)
+        raise FieldError(path, f"expected a string or a list of strings, not {kind_of(value)}")
+    checked: list[str] = STOPS(value, path)
     return checked
 
 
-STOPS = list_of(string, MOST_STOPS)
+STOPS = list_of(string, MAX_STOPS)
 
 
-def metadata(value: Any, place: str) -> dict[str, str]:
-    """Kept on the usage record, so it is bounded as OpenAI bounds it."""
-    if len(any_object(value, place)) > MOST_METADATA:
-        raise Misplaced(place, f"expected at most {MOST_METADATA} pairs")
+def metadata(value: Any, path: str) -> dict[str, str]:
+    """Kept in the usage record, with the limits that OpenAI sets."""
+    if len(any_object(value, path)) > MAX_METADATA_PAIRS:
+        raise FieldError(path, f"expected at most {MAX_METADATA_PAIRS} pairs")
     for key, item in value.items():
-        at_most(LONGEST_METADATA_KEY)(key, place)
-        at_most(LONGEST_METADATA_VALUE)(item, f"{place}.{key}")
+        bounded_string(MAX_METADATA_KEY_LENGTH)(key, path)
+        bounded_string(MAX_METADATA_VALUE_LENGTH)(item, f"{path}.{key}")
     return dict(value)
 
 
@@ -90,7 +89,7 @@ class ChatCompletionSerializer(serializers.Serializer):
     Keeps no state of a request, so one instance serves all.
     """
 
-    model = field(name(LONGEST_MODEL))
+    model = field(name(MAX_MODEL_LENGTH))
     tier = field(one_of("simple", "moderate", "complex"))
     messages = CheckedField(messages)
     stream = field(boolean)
@@ -113,7 +112,7 @@ class ChatCompletionSerializer(serializers.Serializer):
     response_format = field(response_format)
     reasoning_effort = field(one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"))
     verbosity = field(one_of("low", "medium", "high"))
-    modalities = field(list_of(string, MOST_MODALITIES))
+    modalities = field(list_of(string, MAX_MODALITIES))
     audio = field(shape({"voice": anything, "format": string}, required=("voice", "format")))
     prediction = field(PREDICTION)
     metadata = field(metadata)
@@ -123,8 +122,8 @@ class ChatCompletionSerializer(serializers.Serializer):
     service_tier = field(string)
     store = field(boolean)
     web_search_options = field(web_search_options)
-    conversation_id = field(name(LONGEST_CONVERSATION_ID))
-    fallbacks = field(list_of(name(LONGEST_MODEL), MOST_FALLBACKS))
+    conversation_id = field(name(MAX_CONVERSATION_ID_LENGTH))
+    fallbacks = field(list_of(name(MAX_MODEL_LENGTH), MAX_FALLBACKS))
     provider_options = field(object_of(any_object))
 
     @cached_property
@@ -132,36 +131,35 @@ class ChatCompletionSerializer(serializers.Serializer):
         return {name: field.to_internal_value for name, field in self.fields.items()}
 
     def check(self, data: dict[str, Any]) -> tuple[ChatRequest, list[str]]:
-        """The request, and the unknown fields that were left out because the site is not STRICT.
+        """The request, and the unknown fields that were dropped because the site is not STRICT.
         Raises InvalidRequest."""
         unknown: Set[str] = (
             frozenset() if native_settings.STRICT else data.keys() - self._checks.keys()
         )
-        known = (
+        known_fields = (
             {key: value for key, value in data.items() if key not in unknown} if unknown else data
         )
         try:
-            if len(unknown) > MOST_UNKNOWN:
-                raise Misplaced(
+            if len(unknown) > MAX_UNKNOWN_FIELDS:
+                raise FieldError(
                     min(unknown)[:MAX_SHOWN],
-                    f"one of {len(unknown)} unknown fields; at most {MOST_UNKNOWN} are left out",
+                    f"one of {len(unknown)} unknown fields; at most {MAX_UNKNOWN_FIELDS} are dropped",
                 )
-            return self.to_internal_value(known), sorted(unknown)  # type: ignore[return-value]
-        except Misplaced as error:
-            raise InvalidRequest(error.message, code=error.code, param=error.place) from None
+            return self.to_internal_value(known_fields), sorted(unknown)  # type: ignore[return-value]
+        except FieldError as error:
+            raise InvalidRequest(error.message, code=error.code, param=error.path) from None
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """DRF's way in: the error as a dictionary of places."""
+        """For callers that use the serializer in DRF's way: the error is a dictionary of paths."""
         try:
             return super().run_validation(data)
-        except Misplaced as error:
+        except FieldError as error:
             raise serializers.ValidationError(
-                {error.place: [error.message]}, code=error.code
+                {error.path: [error.message]}, code=error.code
             ) from None
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Visits the fields that were sent, rather than all there are. Stops at the first that is
-        wrong."""
+        """Checks the fields that were sent, and stops at the first that is wrong."""
         checks = self._checks
         checked: dict[str, Any] = {}
         for key, value in data.items():
@@ -170,22 +168,22 @@ class ChatCompletionSerializer(serializers.Serializer):
                 raise unknown_field(key, checks)
             if value is not None:
                 checked[key] = check(value)
-        self._together(checked)
+        self._check_together(checked)
         return checked
 
-    def _together(self, checked: dict[str, Any]) -> None:
-        """What fields ask of each other."""
+    def _check_together(self, checked: dict[str, Any]) -> None:
+        """Checks that concern more than one field."""
         if "model" not in checked and "tier" not in checked:
-            raise Misplaced("model", "this field is required")
+            raise FieldError("model", "this field is required")
         if "messages" not in checked:
-            raise Misplaced("messages", "this field is required")
+            raise FieldError("messages", "this field is required")
         if "stream_options" in checked and not checked.get("stream"):
-            raise Misplaced("stream_options", "only a request with stream: true may have it")
+            raise FieldError("stream_options", "only allowed when stream is true")
         if "top_logprobs" in checked and not checked.get("logprobs"):
-            raise Misplaced("top_logprobs", "only a request with logprobs: true may have it")
+            raise FieldError("top_logprobs", "only allowed when logprobs is true")
         if (
             "tool_choice" in checked
             and not checked.get("tools")
             and checked["tool_choice"] not in ("none", "auto")
         ):
-            raise Misplaced("tool_choice", "only a request with tools may have it")
+            raise FieldError("tool_choice", "only allowed when there are tools")

@@ -1,5 +1,5 @@
-"""The `messages` field. Checked in one loop by plain functions: a nested serializer per message
-would cost tens of microseconds."""
+"""The `messages` field. Plain functions check it in one loop: a nested serializer for each message
+would take tens of microseconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from native_api.inbound.checks import (
     Check,
-    Misplaced,
+    FieldError,
     any_list,
     any_object,
     at_least,
@@ -28,18 +28,18 @@ CACHE_CONTROL = shape({"type": one_of("ephemeral"), "ttl": string}, required=("t
 TYPE: Final = {"type": string, "cache_control": CACHE_CONTROL}
 
 
-def url(value: Any, place: str) -> str:
-    """An address that a provider can fetch, or the data itself."""
-    text = string(value, place)
+def url(value: Any, path: str) -> str:
+    """A URL that a provider can fetch, or a data URL."""
+    text = string(value, path)
     if not text.startswith(("https://", "http://", "data:", "gs://", "s3://")):
-        raise Misplaced(place, "expected an http(s) or a data: URL")
+        raise FieldError(path, "expected an http(s) or a data: URL")
     return text
 
 
-def file(value: Any, place: str) -> dict[str, Any]:
-    checked: dict[str, Any] = FILE(value, place)
+def file(value: Any, path: str) -> dict[str, Any]:
+    checked: dict[str, Any] = FILE(value, path)
     if not any(checked.get(name) for name in ("file_data", "file_id", "file_url")):
-        raise Misplaced(place, "expected file_data, file_id or file_url")
+        raise FieldError(path, "expected file_data, file_id or file_url")
     return checked
 
 
@@ -58,26 +58,25 @@ REFUSAL = shape({**TYPE, "refusal": string}, required=("refusal",))
 
 
 def content(**parts: Check) -> Check:
-    """A string, or a list of these kinds of parts."""
+    """A string, or a list of parts of these kinds."""
     part = typed(parts, "a content part")
 
-    def check(value: Any, place: str) -> str | list[Any]:
+    def check(value: Any, path: str) -> str | list[Any]:
         if isinstance(value, str):
             return value
         if not isinstance(value, list):
-            raise Misplaced(place, f"expected a string or a list of parts, not {kind_of(value)}")
+            raise FieldError(path, f"expected a string or a list of parts, not {kind_of(value)}")
         if not value:
-            raise Misplaced(place, "expected at least one part")
+            raise FieldError(path, "expected at least one part")
         return [
-            part(item, f"{place}[{position}]")
-            for position, item in enumerate(bounded_list(value, place))
+            part(item, f"{path}[{index}]") for index, item in enumerate(bounded_list(value, path))
         ]
 
     return check
 
 
 COUNT = at_least(0, integer)
-PLACES: Final = {
+POSITIONS: Final = {
     "format": string,
     "index": COUNT,
     "at": COUNT,
@@ -88,7 +87,7 @@ PLACES: Final = {
 REASONING = list_of(
     open_shape(
         {
-            **PLACES,
+            **POSITIONS,
             "type": string,
             "text": string,
             "signature": string,
@@ -97,7 +96,7 @@ REASONING = list_of(
         }
     )
 )
-BLOCKS = list_of(open_shape({**PLACES, "block": any_object}, required=("format", "block")))
+BLOCKS = list_of(open_shape({**POSITIONS, "block": any_object}, required=("format", "block")))
 EXTRA = object_of(any_object)
 IMAGES = list_of(
     open_shape(
@@ -105,7 +104,7 @@ IMAGES = list_of(
         required=("image_url",),
     )
 )
-"""What the gateway told a client, and gets back: see `types.Message`."""
+"""What a reply of the gateway contains and the client sends back, see `types.Message`."""
 
 # `parsed_arguments`, like `parsed` below, is what the SDK's own parser made of what stands beside
 # it: nothing is lost with it.
@@ -179,23 +178,20 @@ ROLES: Final = {
 }
 
 
-def messages(value: Any, place: str) -> list[dict[str, Any]]:
+def messages(value: Any, path: str) -> list[dict[str, Any]]:
     """The conversation: at least one message, each checked by its role."""
-    if not any_list(value, place):
-        raise Misplaced(place, "expected at least one message")
+    if not any_list(value, path):
+        raise FieldError(path, "expected at least one message")
     return [
-        message(item, f"{place}[{position}]")
-        for position, item in enumerate(bounded_list(value, place))
+        message(item, f"{path}[{index}]") for index, item in enumerate(bounded_list(value, path))
     ]
 
 
-def message(value: Any, place: str) -> dict[str, Any]:
-    checked: dict[str, Any] = MESSAGE(value, place)
+def message(value: Any, path: str) -> dict[str, Any]:
+    checked: dict[str, Any] = MESSAGE(value, path)
     if checked["role"] == "assistant":
         if not checked.keys() & SAYS_SOMETHING:
-            raise Misplaced(
-                f"{place}.content", "this field is required where there are no tool calls"
-            )
+            raise FieldError(f"{path}.content", "this field is required if there are no tool calls")
         checked.setdefault("content", None)
         if not checked.get("tool_calls", True):
             del checked["tool_calls"]

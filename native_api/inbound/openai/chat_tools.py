@@ -1,4 +1,4 @@
-"""Tools, the choice among them, and the shape that an answer must have."""
+"""Tools, the choice of a tool, the response format, and options for web search and providers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from native_api.inbound.checks import (
     Check,
-    Misplaced,
+    FieldError,
     any_object,
     boolean,
+    did_you_mean,
     kind_of,
     list_of,
-    nearest,
     object_of,
     one_of,
     open_shape,
@@ -21,8 +21,8 @@ from native_api.inbound.checks import (
 )
 from native_api.inbound.openai.chat_messages import CACHE_CONTROL
 
-MOST_TOOLS: Final = 1024
-"""Providers take 128 to 512. Each tool's schema is adapted for some of them."""
+MAX_TOOLS: Final = 1024
+"""Providers accept 128 to 512. Some need the schema of each tool to be adapted."""
 
 FUNCTION = shape(
     {"name": string, "description": string, "parameters": any_object, "strict": boolean},
@@ -44,12 +44,12 @@ tools = list_of(
         },
         "a tool",
     ),
-    MOST_TOOLS,
+    MAX_TOOLS,
 )
 
 NAMED = shape({"name": string}, required=("name",))
 NAMED_TOOLS = list_of(
-    open_shape({"type": string, "function": NAMED, "custom": NAMED, "name": string}), MOST_TOOLS
+    open_shape({"type": string, "function": NAMED, "custom": NAMED, "name": string}), MAX_TOOLS
 )
 ALLOWED = shape(
     {"mode": one_of("auto", "required"), "tools": NAMED_TOOLS}, required=("mode", "tools")
@@ -62,24 +62,25 @@ CHOICES: Final = {
 MODES: Final = ("none", "auto", "required")
 
 
-def word_or(words: tuple[str, ...], check: Check) -> Check:
-    """One of these words, or an object."""
+def mode_or_object(words: tuple[str, ...], check: Check) -> Check:
+    """One of these modes, or an object."""
 
-    def checked(value: Any, place: str) -> Any:
+    def checked(value: Any, path: str) -> Any:
         if isinstance(value, dict):
-            return check(value, place)
+            return check(value, path)
         if not isinstance(value, str):
-            raise Misplaced(place, f"expected a string or an object, not {kind_of(value)}")
+            raise FieldError(path, f"expected a string or an object, not {kind_of(value)}")
         if value not in words:
-            raise Misplaced(
-                place, f"expected one of {', '.join(words)}, or an object{nearest(value, words)}"
+            raise FieldError(
+                path,
+                f"expected one of {', '.join(words)}, or an object{did_you_mean(value, words)}",
             )
         return value
 
     return checked
 
 
-tool_choice = word_or(MODES, typed(CHOICES, "a tool choice"))
+tool_choice = mode_or_object(MODES, typed(CHOICES, "a tool choice"))
 
 SCHEMA = shape(
     {"name": string, "description": string, "schema": any_object, "strict": boolean},

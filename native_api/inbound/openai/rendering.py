@@ -1,5 +1,4 @@
-"""Native values -> bytes: JSON, server-sent events, and the error envelope. The only place that
-writes either."""
+"""Values -> bytes: JSON, server-sent events and the error envelope. No other module writes them."""
 
 from __future__ import annotations
 
@@ -31,8 +30,8 @@ class JSONRenderer(BaseRenderer):
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Lets clients that accept only `text/event-stream` in. Streams are written by `EventStream`,
-    errors stay JSON."""
+    """Accepts clients that accept only `text/event-stream`. `EventStream` writes the streams; errors
+    stay JSON."""
 
     media_type = "text/event-stream"
     format = "sse"
@@ -44,27 +43,27 @@ def to_json(value: Any) -> bytes:
 
 def error_envelope(error: NativeError) -> Json:
     """The body of every error: `{"error": {"message", "type", "code", "param", "provider"?}}`."""
-    described: Json = {
+    envelope: Json = {
         "message": error.message,
         "type": error.type,
         "code": error.code,
         "param": error.param,
     }
     if error.provider:
-        described["provider"] = error.provider
-    return {"error": described}
+        envelope["provider"] = error.provider
+    return {"error": envelope}
 
 
 class Batches(Protocol):
-    """A reply's chunks, all of one read together."""
+    """The chunks of a reply. Those that arrived in one read are in one list."""
 
     def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]: ...
     async def aclose(self) -> None: ...
 
 
 class EventStream:
-    """The bytes of a stream: one piece per batch, `[DONE]` at a good end, one error event at a bad
-    one."""
+    """The bytes of a stream: one piece for each batch, then `[DONE]`, or an error event if the reply
+    fails."""
 
     def __init__(self, reply: Batches) -> None:
         self._reply = reply
