@@ -18,7 +18,7 @@ def is_error(body: Json) -> bool:
         return True
     if body.get("choices"):
         return False
-    return bool(body.get("errors")) or _minimax_code(body) != 0 or _is_bare_error(body)
+    return bool(body.get("errors")) or _read_minimax_code(body) != 0 or _is_bare_error(body)
 
 
 def _is_bare_error(body: Json) -> bool:
@@ -30,7 +30,7 @@ def _is_bare_error(body: Json) -> bool:
     )
 
 
-def _minimax_code(body: Json) -> int:
+def _read_minimax_code(body: Json) -> int:
     """MiniMax's own code, 0 for success.
 
     https://platform.minimax.io/docs/api-reference/errorcode (2026-11).
@@ -103,7 +103,7 @@ def find_error_detail(body: Any) -> Json:
         return find_error_detail(body[0]) if body else {}
     if not isinstance(body, dict):
         return {}
-    if _minimax_code(body):
+    if _read_minimax_code(body):
         return {
             "code": body["base_resp"]["status_code"],
             "message": body["base_resp"].get("status_msg"),
@@ -112,11 +112,11 @@ def find_error_detail(body: Any) -> Json:
     if isinstance(error, list):
         error = error[0] if error else {}
     if not isinstance(error, dict):
-        return {**_error_fields(body), "message": str(error)}
+        return {**_read_error_fields(body), "message": str(error)}
     return {**error, "message": _read_message(error)}
 
 
-def _error_fields(body: Json) -> Json:
+def _read_error_fields(body: Json) -> Json:
     """The members that accompany an `error` that is only text (xAI, Hugging Face)."""
     return {name: body[name] for name in ("code", "type", "param") if name in body}
 
