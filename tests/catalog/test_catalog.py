@@ -67,7 +67,9 @@ def test_a_preset_needs_only_a_key() -> None:
     ],
     ids=lambda value: value.get("PRESET") if isinstance(value, dict) else "",
 )
-def test_addresses_that_are_filled_in(definition: dict[str, Any], model: str, url: str) -> None:
+def test_a_base_url_is_filled_from_options(
+    definition: dict[str, Any], model: str, url: str
+) -> None:
     options = {"endpoint": "https://x.openai.azure.com/", **definition.get("OPTIONS", {})}
     provider = build_provider("p", {"API_KEY": "k", **definition, "OPTIONS": options})
     chat: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -75,7 +77,7 @@ def test_addresses_that_are_filled_in(definition: dict[str, Any], model: str, ur
 
 
 @pytest.mark.parametrize("model", ["..", ".", "a/b", "a?b", "a#b", "%2e%2e", "", " ", "a\n"])
-def test_a_model_in_an_address_stays_in_its_place(model: str) -> None:
+def test_a_model_cannot_change_the_path_of_a_url(model: str) -> None:
     options = {"endpoint": "https://x.openai.azure.com", "api_version": "1"}
     provider = build_provider(
         "p", {"PRESET": "azure-deployments", "API_KEY": "k", "OPTIONS": options}
@@ -84,7 +86,7 @@ def test_a_model_in_an_address_stays_in_its_place(model: str) -> None:
         DIALECTS["openai"].request({"model": "m", "messages": []}, TargetValue(provider, model))
 
 
-def test_a_key_may_be_a_whole_document_and_has_no_line_breaks_around_it() -> None:
+def test_a_key_may_be_a_json_document_and_is_stripped() -> None:
     document = {
         "type": "service_account",
         "client_email": "a",
@@ -110,27 +112,33 @@ def test_targets_come_in_order_of_priority() -> None:
     assert [target.model for target in built.targets("m")] == ["first", "second"]
 
 
-def test_any_provider_is_addressed_directly_unless_that_is_forbidden() -> None:
+def test_direct_models_can_be_disabled() -> None:
     assert str(catalog.build({"p": LOCAL}, {}).targets("p/some/model")[0]) == "p/some/model"
     with pytest.raises(ModelNotFound):
         catalog.build({"p": LOCAL}, {}, allow_direct=False).targets("p/some/model")
 
 
-def test_a_provider_that_cannot_be_built_takes_nothing_else_with_it() -> None:
+def test_an_invalid_provider_does_not_affect_the_others() -> None:
     built = catalog.build({"p": LOCAL, "q": {"DIALECT": "latin"}}, {})
     assert list(built.providers) == ["p"]
     assert [problem.path for problem in built.problems] == ["PROVIDERS['q']"]
 
 
-def test_timeouts_of_a_provider_lie_over_the_sites() -> None:
+def test_a_providers_timeouts_override_the_sites() -> None:
     built = catalog.build(
-        {"a": {**LOCAL, "TIMEOUT": 30}, "b": {**LOCAL, "TIMEOUTS": {"CONNECT": 1}}}, {}
+        {
+            "a": {**LOCAL, "TIMEOUT": 30},
+            "b": {**LOCAL, "TIMEOUTS": {"CONNECT": 1}},
+            "c": {**LOCAL, "TIMEOUT": 30, "TIMEOUTS": {"CONNECT": 1}},
+        },
+        {},
     )
     assert (built.providers["a"].timeouts.total, built.providers["a"].timeouts.connect) == (30, 5)
     assert (built.providers["b"].timeouts.total, built.providers["b"].timeouts.connect) == (600, 1)
+    assert (built.providers["c"].timeouts.total, built.providers["c"].timeouts.connect) == (30, 1)
 
 
-def test_what_a_provider_keeps_is_shared_only_if_the_site_says_so() -> None:
+def test_stored_state_is_shared_only_with_own_account() -> None:
     built = catalog.build(
         {"a": LOCAL, "b": {**LOCAL, "OWN_ACCOUNT": True}, "c": {**LOCAL, "OWN_ACCOUNT": "yes"}}, {}
     )
@@ -158,7 +166,7 @@ def test_no_repr_shows_a_secret() -> None:
 
 
 @pytest.mark.django_db
-def test_settings_win_over_rows_of_the_same_name() -> None:
+def test_settings_take_precedence_over_rows_of_the_same_name() -> None:
     Provider.objects.create(name="p", dialect="openai", base_url="http://row/v1", api_key="sk-row")
     Provider.objects.create(
         name="q", dialect="openai", base_url="http://row/v1", api_key="sk-row", options={"a": 1}
@@ -201,7 +209,7 @@ FORM = {
 }
 
 
-def test_the_admin_takes_a_key_and_never_shows_it(admin: Client) -> None:
+def test_the_admin_accepts_a_key_and_never_shows_it(admin: Client) -> None:
     admin.post("/admin/native_api/provider/add/", {**FORM, "new_api_key": "sk-typed-in"})
     provider = Provider.objects.get()
     assert provider.read_api_key() == "sk-typed-in"
@@ -233,7 +241,7 @@ def test_the_admin_says_what_is_wrong_with_a_provider(admin: Client) -> None:
     assert not Provider.objects.exists()
 
 
-def test_the_admin_takes_a_service_account_and_keeps_it_from_all_eyes(admin: Client) -> None:
+def test_the_admin_accepts_a_service_account_and_never_shows_it(admin: Client) -> None:
     document = service_account("https://oauth2.googleapis.com/token")
     form = {
         "name": "vertex",
@@ -255,7 +263,7 @@ def test_the_admin_takes_a_service_account_and_keeps_it_from_all_eyes(admin: Cli
         assert hidden not in stored + shown + repr(build_provider("vertex", provider.definition()))
 
 
-def test_the_admin_says_what_a_preset_cannot_do_without(admin: Client) -> None:
+def test_the_admin_names_an_option_that_the_preset_requires(admin: Client) -> None:
     page = admin.post(
         "/admin/native_api/provider/add/", {**FORM, "name": "vertex", "dialect": "", "base_url": ""}
     ).content.decode()
@@ -263,7 +271,7 @@ def test_the_admin_says_what_a_preset_cannot_do_without(admin: Client) -> None:
     assert not Provider.objects.exists()
 
 
-def test_the_admin_takes_no_provider_whose_extra_is_not_installed(
+def test_the_admin_refuses_a_provider_whose_extra_is_not_installed(
     admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(methods.EXTRAS, "azure", methods.Extra("azure", "azure.nowhere"))

@@ -22,7 +22,7 @@ import redis
 
 from gatewayproject.environment import secret_key
 from native_api.catalog.presets import ROWS
-from native_api.management.commands.native_quickstart import _free_port, _client_host
+from native_api.management.commands.native_quickstart import _client_host, _free_port
 from tests.catalog.test_presets import ALL_VARIABLES
 from tests.scripted_provider import Upstream
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
