@@ -119,7 +119,7 @@ def test_nothing_to_check_is_no_success(
         command, env=environment, capture_output=True, text=True, timeout=60, cwd=ROOT
     )
     assert done.returncode == 1
-    assert "no model names them: echo" in done.stderr
+    assert "no model uses them: echo" in done.stderr
     assert check(checked_site, "nobody/knows").returncode == 1
 
 

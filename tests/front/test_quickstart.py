@@ -232,7 +232,7 @@ def printed_url(printed: str) -> str:
 
 def test_what_it_prints_works_on_what_it_serves(tmp_path: Path) -> None:
     with serving(tmp_path, "--port", str(free_port())) as printed:
-        [curl] = re.findall(r"^ +curl .*\\\n.*$", printed, re.MULTILINE)
+        [curl] = re.findall(r"^ +curl (?:.*\\\n)+.*$", printed, re.MULTILINE)
         snippet = textwrap.dedent(
             printed.partition("or from Python:\n")[2].partition('end="")')[0] + 'end="")'
         )
