@@ -130,16 +130,17 @@ def _reserve_with_retries(
     reserved: Mapping[int, int],
     alias: str,
 ) -> ReservedBudgets:
-    for _ in range(MAX_ATTEMPTS):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         keyed = _with_keys(requests, reserved, alias)
         try:
             return _reserve_all(record_id, keyed, expires_at, alias)
         except _BudgetDeleted:
             _keys.clear()
         except BudgetExhausted as exhausted:
-            if not settlement.expire(alias, [key for key, _ in keyed]):
+            has_expired = settlement.expire(alias, [key for key, _ in keyed])
+            if not has_expired or attempt == MAX_ATTEMPTS:
                 raise _last_to_reset(exhausted, [request for _, request in keyed]) from None
-    raise DatabaseError("The budgets of a call were deleted or expired in every attempt.")
+    raise DatabaseError("The budgets of a call were deleted in every attempt.")
 
 
 def _with_keys(

@@ -319,6 +319,14 @@ class TestExpiry:
             call(budget_request())
         assert budget_state("b") == BudgetState(0, 10)
 
+    def test_a_call_is_refused_if_expired_reservations_never_suffice(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        call(budget_request(units=100))
+        monkeypatch.setattr(settlement, "expire", lambda alias, keys: 1)
+        with pytest.raises(BudgetExhausted):
+            call(budget_request(units=1))
+
     def test_the_recorder_searches_once_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: now)
