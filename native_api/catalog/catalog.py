@@ -109,10 +109,10 @@ class Catalog:
                     yield self.route(fallback)
 
     def _fallbacks(self, name: str, for_long_context: bool) -> tuple[str, ...]:
-        known = self.routes.get(name)
-        if known is None:
+        route = self.routes.get(name)
+        if route is None:
             return ()
-        return known.context_fallbacks if for_long_context else known.fallbacks
+        return route.context_fallbacks if for_long_context else route.fallbacks
 
     def health_names(self) -> Iterator[str]:
         """The names under which the health of all targets and providers is kept."""
@@ -136,8 +136,8 @@ def build(
     routes = {
         name: build_route(name, definition, usable, problems) for name, definition in models.items()
     }
-    known = Catalog(usable, routes, allow_direct=allow_direct)
-    problems += fallback_problems(routes, known.has_model)
+    has_model = Catalog(usable, routes, allow_direct=allow_direct).has_model
+    problems += fallback_problems(routes, has_model)
     return Catalog(usable, routes, tuple(problems), allow_direct, _attempt_limits())
 
 

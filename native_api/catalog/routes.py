@@ -161,7 +161,7 @@ def _find_cycle(name: str, routes: Mapping[str, Route], key: str) -> list[str]:
     return []
 
 
-def _fallbacks(known: Route | None, key: str) -> tuple[str, ...]:
-    if known is None:
+def _fallbacks(route: Route | None, key: str) -> tuple[str, ...]:
+    if route is None:
         return ()
-    return known.fallbacks if key == "FALLBACKS" else known.context_fallbacks
+    return route.fallbacks if key == "FALLBACKS" else route.context_fallbacks
