@@ -23,9 +23,7 @@ CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 FILES = sorted(CORPUS.glob("*/*.json"))
 CUTS = 12
 
-pytestmark = pytest.mark.skipif(
-    not FILES, reason="The recordings are not beside this repository (../shared/corpus)."
-)
+pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
 
 
 def find_wire(recording: dict[str, Any]) -> str:

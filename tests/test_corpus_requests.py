@@ -19,9 +19,7 @@ from native_api.upstream.decoders import DECODERS
 from tests import unified_anthropic, unified_gemini
 from tests.test_corpus import FILES, find_wire
 
-pytestmark = pytest.mark.skipif(
-    not FILES, reason="The recordings are not beside this repository (../shared/corpus)."
-)
+pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
 
 CONVERTERS: dict[str, ModuleType] = {"anthropic": unified_anthropic, "gemini": unified_gemini}
 CHECK = ChatCompletionSerializer()

@@ -15,9 +15,7 @@ from native_api.types import Provider, Quirks, Target
 from tests.corpus_requests import normalize_body, read_chat_request, read_responses_request
 from tests.test_corpus import FILES, find_wire, recordings
 
-pytestmark = pytest.mark.skipif(
-    not FILES, reason="The recordings are not beside this repository (../shared/corpus)."
-)
+pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
 
 READERS = {"openai": read_chat_request, "openai_responses": read_responses_request}
 

@@ -76,7 +76,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "arguments null": ([build_piece(None, "f", index=0, id="x")], [("x", "f", "{}")]),
     "arguments empty": ([build_piece("", "f", index=0, id="x")], [("x", "f", "{}")]),
     "arguments an object": ([build_piece({"a": 1}, "f", index=0, id="x")], ONE),
-    "arguments that are no JSON": (
+    "arguments that are not JSON": (
         [build_piece("{not json", "f", index=0, id="x")],
         [("x", "f", "{not json")],
     ),

@@ -303,7 +303,7 @@ def test_coheres_billed_units_replace_zero_tokens() -> None:
 )
 @pytest.mark.parametrize("name", DIALECTS)
 def test_invalid_counts_are_ignored(name: str, nonsense: Any) -> None:
-    """A complete reply stays valid, whatever its usage contains."""
+    """A complete reply stays valid with any usage."""
     for case in REPLIES:
         recording = case.values[0]
         provider = recording["provider"]
