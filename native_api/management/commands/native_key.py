@@ -38,23 +38,7 @@ class Command(BaseCommand):
         create = actions.add_parser(
             "create", help="Create a key and print it. It cannot be shown again."
         )
-        create.add_argument("username")
-        create.add_argument("--name", required=True, help="What the key is for.")
-        create.add_argument(
-            "--expires",
-            help="When the key ends: in days (90d) or hours (12h), or an ISO date or time.",
-        )
-        create.add_argument(
-            "--models",
-            default="",
-            help="Comma-separated patterns of the models that the key may use, such as gpt-4o*; "
-            "all by default.",
-        )
-        create.add_argument(
-            "--throttle-rate",
-            default="",
-            help="Requests that the key may make, such as 60/m; the site's rate by default.",
-        )
+        _add_create_arguments(create)
         actions.add_parser("list", help="List the keys.").add_argument(
             "--user", help="Only the keys of this user."
         )
@@ -128,6 +112,26 @@ class Command(BaseCommand):
         except keys.KeyEnded as error:
             raise CommandError(str(error)) from None
         self.stderr.write(f"{old_prefix} is now {key.prefix}.")
+
+
+def _add_create_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("username")
+    parser.add_argument("--name", required=True, help="What the key is for.")
+    parser.add_argument(
+        "--expires",
+        help="When the key ends: in days (90d) or hours (12h), or an ISO date or time.",
+    )
+    parser.add_argument(
+        "--models",
+        default="",
+        help="Comma-separated patterns of the models that the key may use, such as gpt-4o*; "
+        "all by default.",
+    )
+    parser.add_argument(
+        "--throttle-rate",
+        default="",
+        help="Requests that the key may make, such as 60/m; the site's rate by default.",
+    )
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:
