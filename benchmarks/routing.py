@@ -3,9 +3,9 @@ adds once its circuit is open.
 
     python -m benchmarks.routing [--seconds 3]
 
-The first part is a call with all that it does for routing, at a provider that answers at once:
-listening, choosing, taking a place, keeping the time, telling how it went, giving the place back.
-The second is over real HTTP: a route whose first target refuses connections beside one that has
+The first part is everything that routing does for a call, with a provider that answers at once:
+pulling health, choosing, taking a slot, measuring, recording the outcome, releasing the slot. The
+second is over real HTTP: a route whose first target refuses connections, compared with one that has
 only the second.
 """
 
@@ -26,7 +26,7 @@ from native_api.routing.health_states import Incident
 from native_api.routing.pool import TargetPermit, TargetPool
 from native_api.routing.route import Route, make_route
 from native_api.routing.strategies import hash_conversation
-from native_api.types import STRATEGIES, Provider, Target, Usage
+from native_api.types import STRATEGIES, Json, Provider, Target, Usage
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.prepared_request import PreparedRequest
 from tests.servers import make_template, running_site
@@ -37,7 +37,7 @@ LIMIT_MICROSECONDS = 50.0
 LIMIT_MILLISECONDS = 5.0
 
 
-def hundred(strategy: Any, weights: bool = False) -> Route:
+def route_of_hundred(strategy: Any, weights: bool = False) -> Route:
     providers = [
         Provider(f"p{number}", "openai", "http://127.0.0.1:9/v1", identity=f"p{number}@1")
         for number in range(10)
@@ -50,41 +50,44 @@ def hundred(strategy: Any, weights: bool = False) -> Route:
 
 
 @dataclass(slots=True)
-class Nothing:
-    """An answer without words."""
+class EmptyReply:
+    """A reply without content."""
 
     target: Target
     usage: Usage | None = None
+
+    def unread_deltas(self) -> list[Json]:
+        return []
 
     async def aclose(self) -> None:
         pass
 
 
-async def answer_at_once(
+async def reply_at_once(
     prepared: PreparedRequest, permit: TargetPermit, attempts: AttemptLog
-) -> Nothing:
+) -> EmptyReply:
     permit.record_success()
     permit.release()
-    return Nothing(permit.target)
+    return EmptyReply(permit.target)
 
 
-async def cost(routed: Route, pool: TargetPool, conversations: bool = False) -> float:
-    """Microseconds of one call's routing, in the quickest of five runs: the others tell of what
-    else the machine did."""
+async def routing_cost(route: Route, pool: TargetPool, conversations: bool = False) -> float:
+    """Microseconds of one call's routing in the fastest of five runs; the others show what else the
+    machine did."""
     runs = []
     for _ in range(5):
         started = time.perf_counter()
         for number in range(ROUNDS // 5):
             plan = CallPlan(
-                routed, conversation=hash_conversation(f"user:{number}") if conversations else None
+                route, conversation=hash_conversation(f"user:{number}") if conversations else None
             )
-            await AttemptLoop(CHAT, plan, AttemptLog(), pool, answer_at_once).run()
+            await AttemptLoop(CHAT, plan, AttemptLog(), pool, reply_at_once).run()
         runs.append((time.perf_counter() - started) / (ROUNDS // 5) * 1e6)
     return min(runs)
 
 
-def with_troubles() -> TargetPool:
-    """Ten targets are out of order and ten limited."""
+def pool_with_incidents() -> TargetPool:
+    """Ten circuits are open and ten targets rate-limited."""
     pool = TargetPool()
     for number in range(20):
         kind: Any = "circuit_open" if number % 2 else "rate_limited"
@@ -92,32 +95,32 @@ def with_troubles() -> TargetPool:
     return pool
 
 
-async def choosing() -> dict[str, float]:
+async def measure_choosing() -> dict[str, float]:
     rows = {
-        f"{strategy}, all in order": await cost(
-            hundred(strategy, strategy == "weighted"), TargetPool()
+        f"{strategy}, all healthy": await routing_cost(
+            route_of_hundred(strategy, strategy == "weighted"), TargetPool()
         )
         for strategy in STRATEGIES
     }
     rows |= {
-        f"{strategy}, 20 in trouble": await cost(
-            hundred(strategy, strategy == "weighted"), with_troubles()
+        f"{strategy}, 20 unhealthy": await routing_cost(
+            route_of_hundred(strategy, strategy == "weighted"), pool_with_incidents()
         )
         for strategy in STRATEGIES
     }
-    rows["conversation, equal weights"] = await cost(
-        hundred("ordered"), TargetPool(), conversations=True
+    rows["conversation, equal weights"] = await routing_cost(
+        route_of_hundred("ordered"), TargetPool(), conversations=True
     )
-    rows["conversation, different weights"] = await cost(
-        hundred("weighted", weights=True), TargetPool(), conversations=True
+    rows["conversation, different weights"] = await routing_cost(
+        route_of_hundred("weighted", weights=True), TargetPool(), conversations=True
     )
-    rows["conversation, 20 in trouble"] = await cost(
-        hundred("weighted", weights=True), with_troubles(), conversations=True
+    rows["conversation, 20 unhealthy"] = await routing_cost(
+        route_of_hundred("weighted", weights=True), pool_with_incidents(), conversations=True
     )
     return rows
 
 
-def calling(seconds: float) -> dict[str, dict[str, float]]:
+def measure_calls(seconds: float) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as name, mock_provider() as upstream:
         folder = Path(name)
         (folder / "template").mkdir()
@@ -150,20 +153,18 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=3.0)
     seconds = arguments.parse_args().seconds
     print(f"Routing one request among {TARGETS} targets (limit {LIMIT_MICROSECONDS:g} µs)")
-    for name, microseconds in asyncio.run(choosing()).items():
+    for name, microseconds in asyncio.run(measure_choosing()).items():
         print(f"  {name:40} {microseconds:>7.1f} µs")
-    rows = calling(seconds)
+    rows = measure_calls(seconds)
     print("A call at the median, 1 in flight")
-    for model, words in (
+    for model, label in (
         ("fine", "one target"),
         ("lame", "a dead target before it, its circuit open"),
     ):
-        print(
-            f"  {words:45} {rows[model]['median_ms']:>7.3f} ms   p99 {rows[model]['p99_ms']:>8.3f} ms"
-        )
-    print(
-        f"  {'added':45} {rows['lame']['median_ms'] - rows['fine']['median_ms']:>7.3f} ms (limit {LIMIT_MILLISECONDS:g} ms)"
-    )
+        median, p99 = rows[model]["median_ms"], rows[model]["p99_ms"]
+        print(f"  {label:45} {median:>7.3f} ms   p99 {p99:>8.3f} ms")
+    added = rows["lame"]["median_ms"] - rows["fine"]["median_ms"]
+    print(f"  {'added':45} {added:>7.3f} ms (limit {LIMIT_MILLISECONDS:g} ms)")
 
 
 if __name__ == "__main__":

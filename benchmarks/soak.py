@@ -388,7 +388,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name, running_upstream() as upstream:
         folder = Path(name)
-        upstream.otherwise = obeys
+        upstream.default_script = obeys
         environment = environment_for(folder, settings(upstream))
         key = populate(environment)
         keys = {name: add_user(environment, name) for name in HOSTILE}

@@ -1,10 +1,10 @@
-"""A scripted provider: a real HTTP server on loopback that does as each test says, and counts what
-it sees.
+"""A scripted provider: a real HTTP server on loopback that follows each test's scripts and records
+its requests.
 
-    upstream.script("gpt-slow", answers(chunk("Hel"), upstream_waits(gate), chunk("lo"), DONE))
+    upstream.script("gpt-slow", streams(event({"content": "Hel"}), gate, event({}, "stop"), DONE))
 
-The script is chosen by the `model` of the request. Scripts write bytes themselves, so they can lie
-about HTTP too.
+The request's `model` selects the script. Scripts write bytes themselves, so they can also break
+HTTP.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass
 class Received:
-    """One request as the provider got it."""
+    """One request as the provider received it."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class Received:
 
     @property
     def model(self) -> str:
-        """As the body names it, or else the path, as Bedrock's and Gemini's do."""
+        """The model in the body, else in the path (Bedrock, Gemini)."""
         if isinstance(self.body, dict) and "model" in self.body:
             return str(self.body["model"])
         match = re.search(r"/model/([^/]+)/|/models/([^/:]+):", self.path)
@@ -46,7 +46,7 @@ class Received:
 
 
 class Exchange:
-    """A request and the socket to answer it on."""
+    """A request, and the connection to answer it on."""
 
     def __init__(self, received: Received, writer: asyncio.StreamWriter) -> None:
         self.received = received
@@ -96,54 +96,54 @@ Script = Callable[[Exchange], Awaitable[None]]
 
 @dataclass
 class Upstream:
-    """The server's address, its scripts, and its counts."""
+    """The server: its URL, scripts, requests and connections."""
 
     url: str = ""
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
     scripts: dict[str, Script] = field(default_factory=dict)
-    otherwise: Script | None = None
-    """What models without a script say; by default `hello`."""
+    default_script: Script | None = None
+    """For models without a script; `hello` if None."""
     answering: list[str] = field(default_factory=list)
+    """The models of the answers that are under way."""
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     tls: ssl.SSLContext | None = None
-    door: asyncio.Server | None = None
-    late: set[asyncio.Task[None]] = field(default_factory=set)
+    server: asyncio.Server | None = None
+    late_connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     def listen(self, port: int = 0) -> None:
-        """Accept connections, at the port that it had before."""
+        """Accept connections at this port, or at any free one."""
         self._socket = socket.create_server(("127.0.0.1", port), backlog=2048)
         self._socket.setblocking(False)
         opening = asyncio.start_server(self.serve, sock=self._socket, backlog=2048, ssl=self.tls)
-        self.door = asyncio.run_coroutine_threadsafe(opening, self.loop).result()
+        self.server = asyncio.run_coroutine_threadsafe(opening, self.loop).result()
         self.port = self._socket.getsockname()[1]
         self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     @contextlib.contextmanager
-    def refusing(self) -> Iterator[None]:
-        """New connections are refused. Those that are open stay."""
-        asyncio.run_coroutine_threadsafe(self._shut(), self.loop).result()
+    def refusing_connections(self) -> Iterator[None]:
+        """Refuse new connections. Those that are open stay."""
+        asyncio.run_coroutine_threadsafe(self._stop_listening(), self.loop).result()
         try:
             yield
         finally:
             self.listen(self.port)
 
-    async def _shut(self) -> None:
-        """Let those in that wait at the door: the system told them already that they are
-        connected."""
-        assert self.door is not None
+    async def _stop_listening(self) -> None:
+        """Accept the connections in the backlog first: to their clients they are open already."""
+        assert self.server is not None
         waiting = []
         with contextlib.suppress(BlockingIOError):
             while True:
                 waiting.append(self._socket.accept()[0])
-        self.door.close()
+        self.server.close()
         for connection in waiting:
             task = asyncio.ensure_future(
                 self.serve(*await asyncio.open_connection(sock=connection))
             )
-            self.late.add(task)
-            task.add_done_callback(self.late.discard)
+            self.late_connections.add(task)
+            task.add_done_callback(self.late_connections.discard)
 
     def script(self, model: str, script: Script) -> None:
         self.scripts[model] = script
@@ -151,12 +151,11 @@ class Upstream:
     def gate(self) -> Gate:
         return Gate(self.loop)
 
-    def seen(self, model: str) -> list[Received]:
+    def requests_for(self, model: str) -> list[Received]:
         return [received for received in self.requests if received.model == model]
 
-    def talking(self, model: str) -> bool:
-        """Whether an answer for this model is under way: begun, not ended, and its connection
-        open."""
+    def is_answering(self, model: str) -> bool:
+        """Whether an answer for this model has begun and not ended, and its connection is open."""
         return model in self.answering
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -180,7 +179,7 @@ class Upstream:
             self.answering.append(received.model)
             try:
                 await self._run(
-                    self.scripts.get(received.model, self.otherwise or hello), exchange, reader
+                    self.scripts.get(received.model, self.default_script or hello), exchange, reader
                 )
             finally:
                 self.answering.remove(received.model)
@@ -188,8 +187,8 @@ class Upstream:
                 return
 
     async def _run(self, script: Script, exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        """Run the script, but stop it when the gateway closes the connection, as a provider would
-        notice."""
+        """Run the script, but stop it if the gateway closes the connection, which a provider would
+        notice too."""
         running = asyncio.ensure_future(script(exchange))
         while not running.done():
             await asyncio.wait([running], timeout=0.02)
@@ -233,7 +232,7 @@ def _parsed(body: bytes) -> Any:
 
 
 class Gate:
-    """Holds a script until the test opens it."""
+    """A step that holds a script until the test opens the gate."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -246,8 +245,8 @@ class Gate:
         await self._event.wait()
 
 
-class Meeting:
-    """Holds scripts until so many are there."""
+class ScriptBarrier:
+    """A step that holds scripts until so many have reached it."""
 
     def __init__(self, count: int) -> None:
         self._missing = count
@@ -270,22 +269,22 @@ def running_upstream(tls: ssl.SSLContext | None = None) -> Iterator[Upstream]:
     try:
         yield upstream
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(upstream.door), loop).result()
+        asyncio.run_coroutine_threadsafe(_stop(upstream.server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _stop(door: asyncio.Server | None) -> None:
-    if door is not None:
-        door.close()
+async def _stop(server: asyncio.Server | None) -> None:
+    if server is not None:
+        server.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
 
 
-# --- scripts ---------------------------------------------------------------------------------------------------
+# --- scripts -------------------------------------------------------------------------------------
 
 
 def completion(content: str | None = "Hello there", **message: Any) -> dict[str, Any]:
@@ -314,7 +313,7 @@ def completion(content: str | None = "Hello there", **message: Any) -> dict[str,
 def event(
     delta: dict[str, Any] | None = None, finish_reason: str | None = None, **rest: Any
 ) -> bytes:
-    """A chunk as an SSE event; without a delta one with no choices."""
+    """A chunk as an SSE event; without a delta it has no choices."""
     choices = (
         [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
     )
@@ -341,7 +340,7 @@ HELLO = (
 
 
 async def hello(exchange: Exchange) -> None:
-    """What every model without a script says, streamed if asked."""
+    """The answer of models without a script, streamed if requested."""
     if isinstance(exchange.received.body, dict) and exchange.received.body.get("stream"):
         await streams(*HELLO)(exchange)
     else:
@@ -349,7 +348,7 @@ async def hello(exchange: Exchange) -> None:
 
 
 def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Script:
-    """A whole answer: JSON, or bytes as they are."""
+    """A complete answer: JSON, or bytes as they are."""
 
     async def script(exchange: Exchange) -> None:
         if isinstance(body, bytes):
@@ -361,7 +360,7 @@ def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) ->
 
 
 def streams(*steps: bytes | Script, content_type: str = "text/event-stream") -> Script:
-    """An event stream of byte pieces, with other scripts in between."""
+    """An event stream of byte pieces, with other steps in between."""
 
     async def script(exchange: Exchange) -> None:
         await exchange.event_stream(content_type)
@@ -376,13 +375,13 @@ def streams(*steps: bytes | Script, content_type: str = "text/event-stream") -> 
 
 
 async def cuts(exchange: Exchange) -> None:
-    """The connection is reset."""
+    """Reset the connection."""
     exchange.writer.transport.abort()
     raise ConnectionError
 
 
 async def stalls(exchange: Exchange) -> None:
-    """Nothing more comes, until the gateway gives up."""
+    """Send nothing more until the gateway gives up."""
     await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""One event loop per process, in a thread, shared by all synchronous callers (WSGI, Python code)."""
+"""The event loop for synchronous callers (WSGI, Python code): one per process, in a thread."""
 
 from __future__ import annotations
 

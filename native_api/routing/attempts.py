@@ -283,7 +283,7 @@ class AttemptLoop(Generic[ReplyT]):
         self._attempts.hedged.append((reply.target, reply.usage, *reply.unread_deltas()))
         await reply.aclose()
 
-    # --- faults and limits ---------------------------------------------------------------------
+    # --- faults and limits -----------------------------------------------------------------------
 
     def _record_fault(
         self, route: Route, permit: TargetPermit, fault: ProviderFault, retries: int

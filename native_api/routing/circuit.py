@@ -60,7 +60,7 @@ class Circuits:
         self._spoke_for_all_until: dict[str, float] = {}
         self._refreshed_at = self._refresh_at = 0.0
 
-    # --- reading ------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def state(self, name: str) -> TargetState:
         incident = self.incidents.get(name)
@@ -164,7 +164,7 @@ class Circuits:
             or any(until > self._clock() for until in self._spoke_for_all_until.values())
         )
 
-    # --- incidents ----------------------------------------------------------------------------
+    # --- incidents -------------------------------------------------------------------------------
 
     def open(self, name: str, code: str) -> float:
         """Open the circuit, for longer than the last time. Returns the seconds."""
@@ -218,7 +218,7 @@ class Circuits:
         self._levels.pop(name, None)
         self.mark_outdated()
 
-    # --- consecutive failures -----------------------------------------------------------------
+    # --- consecutive failures --------------------------------------------------------------------
 
     def add_failure(self, name: str) -> int:
         """Count one more consecutive failure. Returns how many there are."""
@@ -245,7 +245,7 @@ class Circuits:
         self._failures.pop(name, None)
         self._levels.pop(name, None)
 
-    # --- half-open calls ----------------------------------------------------------------------
+    # --- half-open calls -------------------------------------------------------------------------
 
     def begin_half_open_call(self, name: str, caller: str) -> None:
         self.half_open_calls[name] = caller, self._clock() + HALF_OPEN_SECONDS
@@ -259,7 +259,7 @@ class Circuits:
         self.mark_outdated()
         return True
 
-    # --- for one caller's circuits ------------------------------------------------------------
+    # --- for one caller's circuits ---------------------------------------------------------------
 
     def may_speak_for_all(self, name: str, seconds: float) -> bool:
         """Whether this caller's fault may count for all callers: once in so many seconds."""

@@ -97,7 +97,7 @@ class Health:
             circuits.half_open_calls.clear()
             circuits.mark_outdated()
 
-    # --- reading -------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     @property
     def incidents(self) -> dict[str, Incident]:
@@ -158,7 +158,7 @@ class Health:
                 incidents[name[len(identity) + 1 :]] = incident
         return incidents
 
-    # --- a call begins -------------------------------------------------------------------------
+    # --- a call begins ---------------------------------------------------------------------------
 
     async def admit(self, target: Target, caller: str = "") -> TargetState | None:
         """The target's state as this call begins; None if it must not be called.
@@ -206,7 +206,7 @@ class Health:
         state = self.state(target, caller)
         return None if state is TargetState.OPEN else state
 
-    # --- a call ends ---------------------------------------------------------------------------
+    # --- a call ends -----------------------------------------------------------------------------
 
     def record_first_chunk(self, target: Target, state: TargetState, caller: str = "") -> None:
         """The first chunk of a stream arrived: that ends a half-open call."""
@@ -277,7 +277,7 @@ class Health:
             self._shared.withdraw(name)
         return bool(names)
 
-    # --- probes --------------------------------------------------------------------------------
+    # --- probes ----------------------------------------------------------------------------------
 
     def record_check_success(self, target: Target) -> None:
         """A check by an operator got an answer: all incidents of the target are over."""
@@ -313,7 +313,7 @@ class Health:
         elif fault.upstream_status == 429:
             self._tracker.mark_rate_limited(target.key, rate_limit_seconds(fault), fault.code)
 
-    # --- other processes -----------------------------------------------------------------------
+    # --- other processes -------------------------------------------------------------------------
 
     async def pull(self) -> None:
         """Take over what other processes published. Called as a call begins; mostly returns at

@@ -64,7 +64,7 @@ class HealthSync:
         self._pulling: Future[None] | None = None
         self._pulled: dict[str, Incident | None] = {}
 
-    # --- pulling -------------------------------------------------------------------------------
+    # --- pulling ---------------------------------------------------------------------------------
 
     async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         """What other processes published since the last pull."""
@@ -133,7 +133,7 @@ class HealthSync:
             and _is_valid(value)
         )
 
-    # --- publishing ----------------------------------------------------------------------------
+    # --- publishing ------------------------------------------------------------------------------
 
     def publish(self, name: str, incident: Incident | None) -> None:
         """Publish soon, without waiting. Also ends this process's claim to `name`."""
@@ -191,7 +191,7 @@ class HealthSync:
             cache.set(CHANGE_KEY, os.urandom(8).hex(), None)
         cache.delete_many([_claim_key(name) for name in released])
 
-    # --- claims --------------------------------------------------------------------------------
+    # --- claims ----------------------------------------------------------------------------------
 
     async def claim(self, name: str, seconds: float) -> bool:
         """Whether this process may make the half-open call: yes if the cache does not answer."""
@@ -210,7 +210,7 @@ def _claim_key(name: str) -> str:
     return f"native_api.claim.{digest(name)}"
 
 
-# --- stored values -----------------------------------------------------------------------------
+# --- stored values -------------------------------------------------------------------------------
 
 
 def _value(incident: Incident | None) -> tuple[str, float, int, str]:
@@ -235,7 +235,7 @@ def _is_valid(value: Any) -> bool:
     )
 
 
-# --- this process ------------------------------------------------------------------------------
+# --- this process --------------------------------------------------------------------------------
 
 health_sync: Final = HealthSync(process_cache)
 target_pool: Final = TargetPool(health_sync)

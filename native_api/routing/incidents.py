@@ -41,7 +41,7 @@ class IncidentTracker:
         self.streaks = FailureStreaks()
         self._publish = publish
 
-    # --- an incident ends ----------------------------------------------------------------------
+    # --- an incident ends ------------------------------------------------------------------------
 
     def close_on_probation(self, target: Target, state: TargetState, caller: str) -> None:
         """Close the circuit after a half-open call, until the next failures."""
@@ -80,7 +80,7 @@ class IncidentTracker:
         self.all.reset_failures(target.key)
         self.streaks.end(health_names(target))
 
-    # --- failures ------------------------------------------------------------------------------
+    # --- failures --------------------------------------------------------------------------------
 
     def add_failure(
         self, target: Target, state: TargetState, fault: ProviderFault, caller: str
@@ -130,7 +130,7 @@ class IncidentTracker:
         self.callers.forget(name)
         self._publish(name, self.all.incidents[name])
 
-    # --- refused keys --------------------------------------------------------------------------
+    # --- refused keys ----------------------------------------------------------------------------
 
     def add_auth_failure(self, target: Target, fault: ProviderFault, caller: str) -> bool:
         """Note a refused key. Returns whether that is new, and known from this caller alone."""
@@ -160,7 +160,7 @@ class IncidentTracker:
             owner = target if name == target.key else target.provider.name
             logger.warning("The key of %s was refused (%s).", owner, fault.upstream_status)
 
-    # --- rate limits ---------------------------------------------------------------------------
+    # --- rate limits -----------------------------------------------------------------------------
 
     def add_rate_limit(self, key: str, fault: ProviderFault, caller: str) -> None:
         seconds, own = rate_limit_seconds(fault), self.callers.get_or_make(caller)

@@ -1,16 +1,18 @@
 """What a provider's fault means: for the call that met it, and for the health of its target.
 
-    fault                                             the call                       the target
-    connection refused, not found, connect timeout    again, then the next target    failed, for all callers
-    connection lost; 408, 5xx                         again, then the next target    failed, for this caller first
-    429                                               again, then the next target    rate-limited
-    too slow: first token, whole reply                the next target                failed, for this caller first
-    401, 402, 403                                     the next target                key refused, for this caller first
-    an error or nonsense in a 200; a redirect         the next target                failed, for this caller first
-    the conversation is too long                      the route's CONTEXT_FALLBACKS  nothing
-    400, 413, 422                                     fails with that error          nothing
-    409, 425                                          again, then the next target    nothing
-    any other 4xx                                     the next target                nothing
+    fault                                          the call                     the target
+    connection refused, no DNS, connect timeout    again, then the next target  failed, for all
+    connection lost; 408, 5xx                      again, then the next target  failed, for one
+    429                                            again, then the next target  rate-limited
+    too slow: first token, complete reply          the next target              failed, for one
+    401, 402, 403                                  the next target              key refused, for one
+    an error or nonsense in a 200; a redirect      the next target              failed, for one
+    the conversation is too long                   CONTEXT_FALLBACKS            nothing
+    400, 413, 422                                  fails with that error        nothing
+    409, 425                                       again, then the next target  nothing
+    any other 4xx                                  the next target              nothing
+
+"For one" means: for this caller first (`health` says when for all).
 
 Rules:
 1. A provider's `x-should-retry` decides between "again" and "the next target", but never for what

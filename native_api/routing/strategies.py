@@ -135,7 +135,7 @@ def choose_by_conversation(conversation: int, group: PriorityGroup, indexes: Seq
     return indexes[scores.index(max(scores))]
 
 
-# --- strategies --------------------------------------------------------------------------------
+# --- strategies ----------------------------------------------------------------------------------
 
 
 def _first(

@@ -82,7 +82,7 @@ def _is_private(address: str, provider_host: str) -> bool:
         return host == provider_host or "." not in host or host.endswith(PRIVATE_SUFFIXES)
 
 
-# --- URLs --------------------------------------------------------------------------------------
+# --- URLs ----------------------------------------------------------------------------------------
 
 
 def redact_url(url: str) -> str:

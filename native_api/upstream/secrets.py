@@ -17,8 +17,8 @@ MIN_SECRET_CHARACTERS: Final = 6
 """Anything shorter is not a secret, and may be a word."""
 
 MAX_WORD_CHARACTERS: Final = 12
-"""Up to this length a piece of a document (such as of `-----BEGIN PRIVATE KEY-----`) may appear in a
-message by chance."""
+"""Up to this length, a piece of a document (such as of `-----BEGIN PRIVATE KEY-----`) may appear in
+a message by chance."""
 
 PUBLIC_MEMBERS: Final = frozenset({"type", "project_id", "universe_domain"})
 """Members of a service account's key that are not secret. Neither are its URLs."""

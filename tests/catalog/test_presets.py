@@ -148,7 +148,7 @@ def test_the_diff_of_the_how_to_adds_a_vendor(tmp_path: Path) -> None:
     with running_upstream() as upstream:
         upstream.script("a-model", says(completion("at your service")))
         assert run(tmp_path, "-c", CALL, upstream.url).strip() == "at your service"
-        [received] = upstream.seen("a-model")
+        [received] = upstream.requests_for("a-model")
     assert received.headers["authorization"] == "Bearer k"
     assert received.body["max_tokens"] == 5
 

@@ -56,7 +56,7 @@ def upstreams() -> Iterator[dict[str, tuple[str, ScriptedModel]]]:
         providers = {}
         for name in WIRE_NAMES:
             server, scripted = stack.enter_context(running_upstream()), ScriptedModel(WIRES[name]())
-            server.otherwise = scripted
+            server.default_script = scripted
             providers[name] = (server.url, scripted)
         yield providers
 

@@ -129,7 +129,7 @@ def test_bedrock_accepts_the_signature(
         else answer.choices[0].message.content
     )
     assert words == "Grüß dich"
-    received = upstream.seen(model)[-1]
+    received = upstream.requests_for(model)[-1]
     assert authorization_members(received)["Credential"].startswith(f"{key_id}/")
     assert authorization_members(received)["Signature"] == signature_of(
         received, SECRET, "us-east-1", "bedrock"
@@ -140,7 +140,7 @@ def test_bedrock_accepts_the_signature(
 def test_a_bedrock_api_key_is_sent_as_it_is(sdk: openai.OpenAI, upstream: Upstream) -> None:
     upstream.script("tokened", HELLO)
     sdk.chat.completions.create(model="token/tokened", messages=HI)
-    assert upstream.seen("tokened")[-1].headers["authorization"] == "Bearer ABSKexample"
+    assert upstream.requests_for("tokened")[-1].headers["authorization"] == "Bearer ABSKexample"
 
 
 THOUGHT = {"reasoningContent": {"reasoningText": {"text": "I should look.", "signature": "sig=="}}}
@@ -190,7 +190,7 @@ def test_a_conversation_with_tools(
     sdk.chat.completions.create(
         model=f"bedrock/{model}", messages=[*HI, without_nulls(spoken), result], tools=[WEATHER]
     )
-    turns = upstream.seen(model)[-1].body["messages"]
+    turns = upstream.requests_for(model)[-1].body["messages"]
     assert turns[1] == {"role": "assistant", "content": [THOUGHT, {"text": "One moment."}, USE]}
     assert turns[2]["content"] == [
         {"toolResult": {"toolUseId": "tooluse_1", "content": [{"text": "rain"}]}}
@@ -273,7 +273,7 @@ def test_a_structured_answer(
     else:
         content, reason = answer.choices[0].message.content, answer.choices[0].finish_reason
     assert (json.loads(content), reason) == ({"degrees": 7}, "stop")
-    assert asked in upstream.seen(model)[-1].body
+    assert asked in upstream.requests_for(model)[-1].body
 
 
 def test_citations_pass_a_client_that_checks_every_field(

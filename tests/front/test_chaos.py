@@ -191,7 +191,7 @@ def goes_down_now_and_then(provider: Provider) -> Iterator[list[float]]:
 
     def work() -> None:
         while not stop.wait(2.0):
-            with provider.server.refusing():
+            with provider.server.refusing_connections():
                 provider.is_down = True
                 times.append(time.monotonic())
                 stop.wait(2.0)

@@ -15,7 +15,7 @@ from tests.scripted_provider import (
     DONE,
     HELLO,
     USAGE,
-    Meeting,
+    ScriptBarrier,
     Upstream,
     completion,
     cuts,
@@ -73,7 +73,7 @@ def test_the_provider_is_always_asked_for_usage_and_never_sees_the_callers_key(
     sdk: openai.OpenAI, upstream: Upstream
 ) -> None:
     list(sdk.chat.completions.create(model="up/asked", messages=HI, stream=True))
-    received = upstream.seen("asked")[-1]
+    received = upstream.requests_for("asked")[-1]
     assert received.body["stream_options"] == {"include_usage": True}
     assert received.headers["authorization"] == "Bearer sk-upstream-secret"
     assert sdk.api_key not in str(received.headers)
@@ -176,7 +176,7 @@ def test_tools_complete_and_streamed(sdk: openai.OpenAI, upstream: Upstream) -> 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
 def test_requests_do_not_wait_for_each_other(site: Site, upstream: Upstream, stream: bool) -> None:
     """The provider answers none of eight before all are there."""
-    meeting = Meeting(8)
+    meeting = ScriptBarrier(8)
 
     async def script(exchange: Any) -> None:
         await meeting(exchange)

@@ -102,7 +102,7 @@ def everything_is_closed(
     site: Site, upstream: Upstream, chat: dict[str, Any], status: set[str]
 ) -> None:
     until(
-        lambda: not upstream.talking(chat["model"].removeprefix("up/")),
+        lambda: not upstream.is_answering(chat["model"].removeprefix("up/")),
         "the upstream connection to be closed",
     )
     [record] = site.wait_for_usage(model=chat["model"])
@@ -129,7 +129,7 @@ def test_a_failure_at_any_step(
         "application/json",
     )
     assert "sk-of-the-site" not in answer.text
-    assert len(upstream.seen(chat["model"].removeprefix("up/"))) == 1, (
+    assert len(upstream.requests_for(chat["model"].removeprefix("up/"))) == 1, (
         "the step comes after the provider began to answer"
     )
     everything_is_closed(failing, upstream, chat, {"error", "client_closed"})
@@ -181,7 +181,7 @@ def test_a_client_that_leaves_between_the_view_and_the_first_byte(
             request_bytes(f"{dropping.url}{PATH}", "POST", headers, json.dumps(chat).encode())
         )
         until(
-            lambda: upstream.talking(chat["model"].removeprefix("up/")), "the provider to be asked"
+            lambda: upstream.is_answering(chat["model"].removeprefix("up/")), "the provider to be asked"
         )
     go_on.touch()
     everything_is_closed(dropping, upstream, chat, {"client_closed"})

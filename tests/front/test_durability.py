@@ -136,7 +136,7 @@ def test_a_stopping_server_records_the_streams_that_it_cuts_off(
         next(response.iter_lines())
         stop(site.process)
         response.close()
-    until(lambda: not upstream.talking("goes-on"), "the upstream connection to be closed")
+    until(lambda: not upstream.is_answering("goes-on"), "the upstream connection to be closed")
     [record] = site.usage()
     assert (record["status"], record["estimated"], record["completion_tokens"] > 0) == (
         "client_closed",

@@ -166,7 +166,7 @@ def test_rows_of_an_administrator_are_live_within_five_seconds(
         "the route to be there",
     )
     assert time.monotonic() - started < 5
-    assert upstream.seen("row-model")
+    assert upstream.requests_for("row-model")
 
 
 def test_models_are_listed_and_described(own_site: Site) -> None:

@@ -66,7 +66,7 @@ def test_the_provider_gets_its_turn_back(
     sdk.chat.completions.create(
         model=f"{wire}/{model}", messages=[QUESTION, message, *results, QUESTION]
     )  # type: ignore[list-item]
-    body = upstream.seen(model)[-1].body
+    body = upstream.requests_for(model)[-1].body
     if wire == "anthropic":
         assert body["messages"][1] == {"role": "assistant", "content": told["reply"]["content"]}
     else:

@@ -144,7 +144,7 @@ def scripts(upstream: Upstream) -> None:
 
 def check_conversation(upstream: Upstream) -> None:
     """The last request brought the model's own turn back, reasoning first."""
-    received = upstream.seen("gpt-5-pro")[-1]
+    received = upstream.requests_for("gpt-5-pro")[-1]
     assert received.path == "/v1/responses"
     assert received.body["store"] is False
     assert received.body["include"] == ["reasoning.encrypted_content"]
@@ -167,7 +167,7 @@ def test_a_conversation_with_a_tool(sdk: openai.OpenAI, upstream: Upstream) -> N
     message = first.choices[0].message
     assert (first.choices[0].finish_reason, message.tool_calls[0].id) == ("tool_calls", "call_1")  # type: ignore[index]
     assert message.reasoning_content == "**Looking it up**"  # type: ignore[attr-defined]
-    assert upstream.seen("gpt-5-pro")[-1].body["reasoning"] == {"effort": "high", "summary": "auto"}
+    assert upstream.requests_for("gpt-5-pro")[-1].body["reasoning"] == {"effort": "high", "summary": "auto"}
     result = {"role": "tool", "tool_call_id": "call_1", "content": "3 °C"}
     second = sdk.chat.completions.create(messages=[QUESTION, message, result], **ask)
     assert second.choices[0].message.content == "It is 3 °C."

@@ -435,11 +435,11 @@ def test_what_one_caller_provokes_puts_no_model_out_of_order_for_another(
             messages=[{"role": "user", "content": "bad"}],
             stream=kind == "breaks-off",
         )
-    before = len(upstream.seen(model))
+    before = len(upstream.requests_for(model))
     for _ in range(3):
         answer = ask(bob, model=f"shared/{model}")
         assert (answer.status_code, answer.headers["x-native-provider"]) == (200, "shared")
-    asked = [received.body["messages"][-1]["content"] for received in upstream.seen(model)]
+    asked = [received.body["messages"][-1]["content"] for received in upstream.requests_for(model)]
     assert asked[before:].count("Hi") == 3
     assert asked.count("Say OK.") <= 1, "the gateway's own"
     if kind in map(str, OF_THE_REQUEST):
@@ -474,11 +474,11 @@ def test_a_site_with_one_key_has_its_circuit(
         "the gateway's own probe to fail",
         20,
     )
-    asked = [received.body["messages"][-1]["content"] for received in upstream.seen(model)]
+    asked = [received.body["messages"][-1]["content"] for received in upstream.requests_for(model)]
     assert asked == ["Hi"] * 5 + ["Say OK."]
     for caller in (service, bob):
         assert ask(caller, model=model).status_code == answers
-    assert len(upstream.seen(model)) == 6, "nobody is sent there"
+    assert len(upstream.requests_for(model)) == 6, "nobody is sent there"
     assert service.get("/health/ready").json()["status"] == "degraded"
     [probe] = routed.wait_for_usage(endpoint="check", provider_model=model)
     assert (probe["user_name"], probe["user_id"], probe["status"]) == (

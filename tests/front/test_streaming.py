@@ -131,8 +131,8 @@ def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(
     upstream.script(model, streams(event({"content": "some words"}), goes_on))
     with opened(server, model) as response:
         next(response.iter_lines())
-        assert upstream.talking(model)
-    until(lambda: not upstream.talking(model), "the upstream connection to be closed")
+        assert upstream.is_answering(model)
+    until(lambda: not upstream.is_answering(model), "the upstream connection to be closed")
     [record] = server.wait_for_usage(model=f"up/{model}")
     assert (record["status"], record["estimated"], record["error_code"]) == ("client_closed", 1, "")
     assert record["completion_tokens"] > 0
@@ -162,8 +162,8 @@ def test_under_asgi_a_client_that_leaves_before_the_answer_begins_is_noticed(
     """A WSGI server does not tell before there is something to send."""
     upstream.script(model, stalls)
     with sent(server, {"model": f"up/{model}", "messages": HI, "stream": stream}):
-        until(lambda: upstream.talking(model), "the provider to be asked")
-    until(lambda: not upstream.talking(model), "the upstream connection to be closed")
+        until(lambda: upstream.is_answering(model), "the provider to be asked")
+    until(lambda: not upstream.is_answering(model), "the upstream connection to be closed")
     [record] = server.wait_for_usage(model=f"up/{model}")
     assert (record["status"], record["ttft_ms"], record["stream"]) == (
         "client_closed",

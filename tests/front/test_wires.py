@@ -176,7 +176,7 @@ def test_cohere_is_asked_at_its_own_address_with_its_key(
     answer = sdk.chat.completions.with_raw_response.create(
         model="cohere/plain", messages=HI, top_p=0.5, user="ada"
     )
-    received = upstream.seen("plain")[-1]
+    received = upstream.requests_for("plain")[-1]
     assert (received.path, received.headers["authorization"]) == ("/v2/chat", "Bearer co-secret")
     assert received.body == {"model": "plain", "stream": False, "messages": HI, "p": 0.5}
     assert answer.headers["x-native-omitted"] == "user"
@@ -194,7 +194,7 @@ def test_ollama_is_asked_at_its_own_address_without_a_key(
     reply = sdk.chat.completions.create(
         model="ollama/tiny", messages=HI, temperature=0, reasoning_effort="low", extra_body=more
     )
-    received = upstream.seen("tiny")[-1]
+    received = upstream.requests_for("tiny")[-1]
     assert received.path == "/api/chat"
     assert "authorization" not in received.headers
     assert received.body == {
@@ -246,7 +246,7 @@ def test_a_conversation_with_tools(
         model=f"{provider}/{model}",
         messages=[*HI, history, {"role": "tool", "tool_call_id": call.id, "content": "rain"}],
     )
-    check_second_turn(provider, upstream.seen(model)[-1].body["messages"], call.id)
+    check_second_turn(provider, upstream.requests_for(model)[-1].body["messages"], call.id)
     record = site.wait_for_usage(model=f"{provider}/{model}", stream=streamed)[0]
     assert (record["status"], record["prompt_tokens"], record["completion_tokens"]) == (
         "ok",
@@ -348,7 +348,7 @@ def test_ollama_gets_a_remote_image_inline(sdk: openai.OpenAI, upstream: Upstrea
         messages=[{"role": "user", "content": [{"type": "text", "text": "What?"}, image]}],
     )  # type: ignore[list-item,misc]
     del upstream.scripts[""]
-    assert upstream.seen("sees")[-1].body["messages"] == [
+    assert upstream.requests_for("sees")[-1].body["messages"] == [
         {"role": "user", "content": "What?", "images": ["iVBORw0KGgo="]}
     ]
 

@@ -116,7 +116,7 @@ def test_a_failed_probe_opens_the_circuit_for_all(
     server: Upstream, pool: TargetPool, script: Any
 ) -> None:
     tried = probed(server, pool, script)
-    assert len(server.seen("m")) == 1
+    assert len(server.requests_for("m")) == 1
     assert pool.health.state(tried, BOB) is TargetState.OPEN
 
 
@@ -145,5 +145,5 @@ def test_a_good_probe_keeps_the_target_healthy_for_all_other_callers(
 def test_a_target_without_a_free_slot_is_not_probed(server: Upstream, pool: TargetPool) -> None:
     pool.concurrency.in_use["up@1/m"] = 1
     tried = probed(server, pool, says(ERROR, 500), max_concurrency_override=1)
-    assert server.seen("m") == []
+    assert server.requests_for("m") == []
     assert pool.health.state(tried, BOB) is TargetState.HEALTHY

@@ -67,7 +67,7 @@ def test_embeddings_come_in_the_order_of_the_inputs(
     reply = embed(provider, {"model": "up/embedder", "input": ["a", "b"], "dimensions": 2})
     assert [item["embedding"] for item in reply.embeddings["data"]] == VECTORS
     assert reply.headers["x-native-provider"] == "up"
-    received = provider.seen("embedder")[-1]
+    received = provider.requests_for("embedder")[-1]
     assert received.body == {"model": "embedder", "input": ["a", "b"], "dimensions": 2}
 
 
@@ -126,7 +126,7 @@ def test_limits_on_tokens_count_the_input(provider: Upstream, records: list[Usag
     with pytest.raises(NativeError) as raised:
         embed(provider, {"model": "up/limited", "input": "x" * 400}, LIMITS=[limit])
     assert (raised.value.status, raised.value.code) == (429, "rate_limit_exceeded")
-    assert not provider.seen("limited")
+    assert not provider.requests_for("limited")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def running_call(site: Site, model: str, upstream: Upstream, status: int = 200) 
     """A call that has reached the provider, in its own thread. It has ended after the block."""
     with ThreadPoolExecutor(1) as threads:
         calling = threads.submit(call, site, model)
-        until(lambda: upstream.talking(model.partition("/")[2]), "the call to begin")
+        until(lambda: upstream.is_answering(model.partition("/")[2]), "the call to begin")
         yield
         assert calling.result().status_code == status
 

@@ -63,7 +63,7 @@ SLOTS = {
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = answer_with_usage
+    upstream.default_script = answer_with_usage
 
 
 @pytest.fixture(scope="module", params=["postgres_and_redis", "sqlite"])
@@ -108,10 +108,10 @@ async def fill_slots(sites: Sites, upstream: Upstream) -> Counter[int]:
     gate = upstream.gate()
     upstream.script("slots", answer_after(gate))
     calls = asyncio.ensure_future(call_concurrently(sites.processes, "up/slots", CALLS))
-    seen = len(upstream.seen("slots"))
+    seen = len(upstream.requests_for("slots"))
     while upstream.answering.count("slots") < ADMITTED:
         await asyncio.sleep(0.02)
-    assert len(upstream.seen("slots")) - seen <= ADMITTED
+    assert len(upstream.requests_for("slots")) - seen <= ADMITTED
     await asyncio.sleep(1)
     gate.open()
     return Counter(await calls)

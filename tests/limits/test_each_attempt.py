@@ -83,16 +83,16 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = answer_with_usage
+    upstream.default_script = answer_with_usage
     upstream.script("fails", says({"error": {"message": "out of sorts"}}, 404))
 
 
 def test_a_target_that_would_exceed_the_budget_is_not_called(
     site: Site, upstream: Upstream
 ) -> None:
-    before = len(upstream.seen("answers"))
+    before = len(upstream.requests_for("answers"))
     failed = call(site, "no-room")
-    assert (failed.status_code, len(upstream.seen("answers"))) == (502, before)
+    assert (failed.status_code, len(upstream.requests_for("answers"))) == (502, before)
     site.wait_for_usage(request_id=failed.headers["x-request-id"])
     until(lambda: budget(site, "no-room") == (0, 0), "the budget")
     assert [
@@ -112,7 +112,7 @@ def test_a_target_without_a_price_is_skipped(site: Site) -> None:
 def test_a_limit_on_a_fallback_applies_when_it_is_tried(site: Site, upstream: Upstream) -> None:
     assert call(site, "with-limited-fallback").status_code == 200
     assert call(site, "up/dear-fallback").status_code == 402
-    assert upstream.seen("dear-fallback") == []
+    assert upstream.requests_for("dear-fallback") == []
 
 
 def test_concurrent_fallbacks_never_exceed_the_budget(site: Site, upstream: Upstream) -> None:
@@ -133,7 +133,7 @@ def test_a_prompt_in_provider_options_is_reserved_for(
         )
     )
     assert statuses == {402: 10}
-    assert upstream.seen("stuffed") == []
+    assert upstream.requests_for("stuffed") == []
     assert budget(site, "up/stuffed") == (0, 0)
 
 

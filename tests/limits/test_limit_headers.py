@@ -102,7 +102,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = answer_or_stream
+    upstream.default_script = answer_or_stream
 
 
 # --- refusals ------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_a_request_larger_than_its_budget_is_refused(site: Site, upstream: Upstr
     refused = call(site, "up/too-dear")
     assert (refused.status_code, error_of(refused)["code"]) == (402, "budget_exceeded")
     assert f"may cost up to {COST:f} USD" in error_of(refused)["message"]
-    assert upstream.seen("too-dear") == []
+    assert upstream.requests_for("too-dear") == []
 
 
 def test_the_exhausted_limit_that_resets_last_decides_when_to_retry(
@@ -232,7 +232,7 @@ def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstrea
     assert (caught.value.status_code, caught.value.code) == (402, "budget_exceeded")
     assert time.monotonic() - started < 5
     assert len(site.wait_for_usage(1, model="up/sdk-budget")) == 1
-    assert upstream.seen("sdk-budget") == upstream.seen("sdk-rate") == []
+    assert upstream.requests_for("sdk-budget") == upstream.requests_for("sdk-rate") == []
 
 
 # --- headers -------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def site(sites: Sites) -> Site:
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
     upstream.scripts.clear()
-    upstream.otherwise = answer_with_usage
+    upstream.default_script = answer_with_usage
 
 
 def test_without_the_database_only_calls_with_a_budget_are_refused(
@@ -70,14 +70,14 @@ def test_without_the_database_only_calls_with_a_budget_are_refused(
         200,
     ]
     with refusing_connections(sites.url):
-        seen = len(upstream.seen("budget"))
+        seen = len(upstream.requests_for("budget"))
         refused = call(site, "up/budget")
         assert (refused.status_code, error_of(refused)["code"], refused.headers["retry-after"]) == (
             503,
             "database_unavailable",
             "5",
         )
-        assert len(upstream.seen("budget")) == seen
+        assert len(upstream.requests_for("budget")) == seen
         answers = [call(site, model) for model in ("up/rate", "up/free")]
         assert [answer.status_code for answer in answers] == [200, 200]
         assert limit_and_remaining(answers[0], "requests") == ("100", "98")

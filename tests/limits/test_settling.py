@@ -83,7 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = answer_or_stream
+    upstream.default_script = answer_or_stream
 
 
 # --- giving back ---------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_an_abandoned_stream_counts_what_was_produced_and_frees_its_slot(
         pieces = answer.iter_text()
         assert "word" in next(pieces)
         assert call(site, "up/leaves").status_code == 429
-    until(lambda: not upstream.talking("leaves"), "the provider to notice")
+    until(lambda: not upstream.is_answering("leaves"), "the provider to notice")
     upstream.script("leaves", answer_with_usage)
     until(lambda: call(site, "up/leaves").status_code == 200, "the slot")
     [left] = site.wait_for_usage(model="up/leaves", status="client_closed")
@@ -192,7 +192,7 @@ def test_a_budget_admits_no_call_without_a_price(site: Site, upstream: Upstream)
     )
     assert "The price of unpriced/m is unknown" in error_of(refused)["message"]
     assert refused.headers["x-should-retry"] == "false"
-    assert upstream.seen("m") == []
+    assert upstream.requests_for("m") == []
     [record] = site.wait_for_usage(request_id=refused.headers["x-request-id"])
     assert (record["status"], record["error_code"], record["cost"]) == (
         "refused",

@@ -88,7 +88,7 @@ def recorder(
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = answer_with_usage
+    upstream.default_script = answer_with_usage
 
 
 def calls(recorder: Recorder, model: str, count: int, key: str = "") -> list[int]:

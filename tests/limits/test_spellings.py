@@ -94,7 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
         MODELS=models,
         ATTEMPTS=attempts,
     )
-    upstream.otherwise = as_vendors_do
+    upstream.default_script = as_vendors_do
     with single_site(tmp_path_factory, settings) as running:
         yield running
 

@@ -65,7 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterat
 
 @pytest.fixture(autouse=True)
 def scripts(upstream: Upstream) -> None:
-    upstream.otherwise = answer_with_usage
+    upstream.default_script = answer_with_usage
 
 
 def usage(site: Site, key: str = "", query: str = "") -> dict[str, Any]:
@@ -127,7 +127,7 @@ def test_totals_equal_the_records_to_the_last_digit(site: Site, upstream: Upstre
     key = user_with_key(site, "fred")
 
     async def odd(exchange: Exchange) -> None:
-        number = len(upstream.seen("odd"))
+        number = len(upstream.requests_for("odd"))
         await exchange.json(
             completion(
                 1_000_003 * number,

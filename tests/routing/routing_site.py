@@ -70,7 +70,7 @@ class Site:
     @property
     def request_counts(self) -> dict[str, int]:
         """How often each provider saw a request."""
-        return {model: len(self.server.seen(model)) for model in self.models}
+        return {model: len(self.server.requests_for(model)) for model in self.models}
 
     def call(self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any) -> str:
         return asyncio.run(self._closing(self.acall(*targets, stream=stream, chat=chat, **plan)))

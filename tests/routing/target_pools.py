@@ -61,7 +61,7 @@ def slow() -> ProviderFault:
     return UpstreamTimeout()
 
 
-# --- calls of callers ------------------------------------------------------------------------------------------------
+# --- calls of callers ----------------------------------------------------------------------------
 
 A, B, OTHER = target("p/a"), target("p/b"), target("q/a")
 ALICE, BOB, CAROL = "user 1", "user 2", "user 3"

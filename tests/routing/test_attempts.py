@@ -33,9 +33,9 @@ from tests.scripted_provider import (
 @both
 @pytest.mark.parametrize(
     "script",
-    [says(ERROR, 408), says(ERROR, 409), says(ERROR, 429), says(ERROR, 500), says(ERROR, 503), says(ERROR, 529), HTML, cuts],
+    [*(says(ERROR, status) for status in (408, 409, 429, 500, 503, 529)), HTML, cuts],
     ids=["408", "409", "429", "500", "503", "529", "html", "reset"],
-)  # fmt: skip
+)
 def test_a_temporary_fault_is_retried_after_a_pause(
     site: Site, script: Script, stream: bool
 ) -> None:
@@ -171,7 +171,7 @@ def test_each_target_gets_its_own_request(site: Site) -> None:
         site.target("first", says(ERROR, 404)),
         site.target("second", quirks=Quirks(roles={"user": "human"})),
     )
-    [first], [second] = site.server.seen("first"), site.server.seen("second")
+    [first], [second] = site.server.requests_for("first"), site.server.requests_for("second")
     assert (first.body["model"], first.body["messages"][0]["role"]) == ("first", "user")
     assert (second.body["model"], second.body["messages"][0]["role"]) == ("second", "human")
 

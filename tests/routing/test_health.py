@@ -31,7 +31,7 @@ from tests.routing.target_pools import (
     target,
 )
 
-# --- circuits, as a caller meets them -----------------------------------------------------------------------------------
+# --- circuits, as a caller meets them ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_the_wait_ends_with_the_first_circuit_that_is_half_open(
     assert pool.health.seconds_until_half_open([A, B, OTHER], ALICE) is None
 
 
-# --- limits ------------------------------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------------
 
 
 def test_a_429_degrades_a_target_for_its_retry_after(pool: TargetPool, clock: Clock) -> None:
@@ -237,7 +237,7 @@ def test_a_rate_limit_does_not_count_as_a_failure(pool: TargetPool, clock: Clock
     assert state(pool) is TargetState.HEALTHY
 
 
-# --- keys --------------------------------------------------------------------------------------------------------
+# --- keys ----------------------------------------------------------------------------------------
 
 
 def test_401_concerns_all_of_the_provider(pool: TargetPool) -> None:
@@ -277,7 +277,7 @@ def test_a_refused_key_is_tried_again_after_a_cool_down(pool: TargetPool, clock:
         assert state(pool) is TargetState.DEGRADED
 
 
-# --- shared ------------------------------------------------------------------------------------------------------
+# --- shared --------------------------------------------------------------------------------------
 
 
 class FakeSharedHealth(UnsharedHealth):

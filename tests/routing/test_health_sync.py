@@ -233,7 +233,7 @@ def test_a_conversations_tier_only_goes_up_in_every_process(two: tuple[Process, 
     assert asyncio.run(one.tiers.raise_tier("u:2", 0, 2)) == 0
 
 
-# --- without a shared cache ----------------------------------------------------------------------------------------
+# --- without a shared cache ----------------------------------------------------------------------
 
 
 def test_a_cache_in_memory_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ def test_rows_have_the_same_options_as_settings() -> None:
     assert snapshot.route("n").hedge_after == "p95"
 
 
-# --- the admin -----------------------------------------------------------------------------------------------------
+# --- the admin -----------------------------------------------------------------------------------
 
 
 @pytest.fixture

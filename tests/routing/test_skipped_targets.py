@@ -129,7 +129,10 @@ def test_limits_are_reserved_once_per_target_with_the_body_that_is_sent(
     )
     assert site.request_counts == {"first": 2, "other": 1}
     assert limits.covered == [("r", "first"), ("f", "other")]
-    assert limits.bodies == [site.server.seen("first")[0].body, site.server.seen("other")[0].body]
+    assert limits.bodies == [
+        site.server.requests_for("first")[0].body,
+        site.server.requests_for("other")[0].body,
+    ]
     assert site.attempts.sent_tokens == 1002
 
 

@@ -168,7 +168,7 @@ def test_a_tier_chooses_the_cheaper_target_more_often(pool: TargetPool) -> None:
     )
 
 
-# --- health ----------------------------------------------------------------------------------------------------
+# --- health --------------------------------------------------------------------------------------
 
 
 def test_an_open_circuit_is_not_called(pool: TargetPool) -> None:
@@ -197,7 +197,7 @@ def test_a_half_open_target_keeps_its_order(pool: TargetPool) -> None:
     assert order(route_of(A, B), pool) == ["a", "b"]
 
 
-# --- conversations -----------------------------------------------------------------------------------------------
+# --- conversations -------------------------------------------------------------------------------
 
 
 def conversations(route: Route, pool: TargetPool, count: int = 2000) -> dict[int, str]:

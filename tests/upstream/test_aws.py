@@ -87,7 +87,7 @@ def ask(upstream: Upstream, model: str, key: str) -> Any:
         await transport.aclose()
 
     asyncio.run(send())
-    return upstream.seen(model)[-1]
+    return upstream.requests_for(model)[-1]
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,10 @@ def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
     expires = (datetime.now(UTC) + lifetime).isoformat()
     script.write_text(
         f"import json, pathlib, time\ncount = pathlib.Path({str(count)!r})\n"
-        f"number = int(count.read_text()) + 1 if count.exists() else 1\ncount.write_text(str(number))\ntime.sleep({seconds})\n"
-        f"print(json.dumps({{'Version': 1, 'AccessKeyId': f'AKID{{number}}', 'SecretAccessKey': {SECRET!r}, 'Expiration': {expires!r}}}))\n"
+        "number = int(count.read_text()) + 1 if count.exists() else 1\n"
+        f"count.write_text(str(number))\ntime.sleep({seconds})\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': f'AKID{number}', "
+        f"'SecretAccessKey': {SECRET!r}, 'Expiration': {expires!r}}}))\n"
     )
     (folder / "config").write_text(f"[default]\ncredential_process = {sys.executable} {script}\n")
     return count
@@ -206,7 +208,8 @@ def test_the_output_of_a_credential_helper_is_not_shown(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "config").write_text(
-        f"[default]\ncredential_process = {sys.executable} -c \"import sys; sys.exit('{SECRET}')\"\n"
+        f"[default]\ncredential_process = {sys.executable} -c "
+        f"\"import sys; sys.exit('{SECRET}')\"\n"
     )
     with caplog.at_level(logging.DEBUG, "native_api"), pytest.raises(UpstreamError) as caught:
         asyncio.run(headers_for(provider()))
@@ -222,7 +225,10 @@ def test_keys_are_in_no_repr() -> None:
 
 def test_keys_are_redacted_from_a_refusal(upstream: Upstream) -> None:
     """AWS shows the headers that it checked the signature of, the session token among them."""
-    quoted = f"The Canonical String should have been 'POST x-amz-security-token:a-token' signed with {SECRET}"
+    quoted = (
+        "The Canonical String should have been 'POST x-amz-security-token:a-token' "
+        f"signed with {SECRET}"
+    )
     where = provider(f"AKIDEXAMPLE:{SECRET}:a-token", upstream.url.removesuffix("/v1"))
     upstream.script("quoted", says({"message": quoted}, 403))
 

@@ -79,7 +79,7 @@ def test_a_401_is_not_passed_on() -> None:
     assert "does not accept the gateway's key" in fault.message
 
 
-# --- in any form, wherever a cut falls -----------------------------------------------------------------------
+# --- in any form, wherever a cut falls -----------------------------------------------------------
 
 KEY = "sk-Ab/c+d=e'f<g>&\"h-0123456789/xyz~ü"
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -252,7 +252,7 @@ def test_other_credentials_are_hidden_by_their_context(text: str, redacted: str)
     assert redact(text, PROVIDER) == redacted
 
 
-# --- what was fetched ----------------------------------------------------------------------------------------
+# --- what was fetched ----------------------------------------------------------------------------
 
 
 def sends(auth: str, authorizer: Any, monkeypatch: pytest.MonkeyPatch, identity: str) -> Provider:
@@ -319,7 +319,7 @@ def test_secrets_in_a_token_services_error_are_not_logged(encoding: str) -> None
     )
 
 
-# --- error reports -------------------------------------------------------------------------------------------
+# --- error reports -------------------------------------------------------------------------------
 
 
 IN_FRAMES = "-".join(("sk", "of", "a", "failed", "call", "1"))

@@ -1,8 +1,8 @@
 """Short-lived access tokens, cached in the process until shortly before they expire.
 
 Rules:
-1. A token is fetched away from the event loop, one fetch at a time per credential, whatever loop the
-   calls run on.
+1. A token is fetched away from the event loop, one fetch at a time per credential, whatever loop
+   the calls run on.
 2. From `RENEW_BEFORE_SECONDS` before its end a token is renewed while it is still used. So nobody
    waits, and a token service that is down for minutes does no harm.
 3. A failure is a ProviderFault: 502, or 504 if the service does not answer. It is remembered for

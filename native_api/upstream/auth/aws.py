@@ -37,8 +37,8 @@ HOSTS: Final = re.compile(
     r"(?:vpce-[a-z0-9-]+\.)?bedrock(?:-runtime|-mantle)?(?:-fips)?"
     r"\.[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)"
 )
-"""Bedrock's hosts, including private endpoints. The domain alone is not enough: AWS's customers have
-hosts below it. https://docs.aws.amazon.com/general/latest/gr/bedrock.html and
+"""Bedrock's hosts, including private endpoints. The domain alone is not enough: AWS's customers
+have hosts below it. https://docs.aws.amazon.com/general/latest/gr/bedrock.html and
 https://docs.aws.amazon.com/vpc/latest/privatelink/ (read 2026-11)."""
 
 BEARER_VARIABLE: Final = "AWS_BEARER_TOKEN_BEDROCK"
@@ -53,8 +53,7 @@ _searches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asynci
 
 
 def check(key: str, options: Mapping[str, Any]) -> None:
-    """Raises ConfigurationError if a provider with this API_KEY and OPTIONS cannot work. It contains
-    no secret."""
+    """Raises ConfigurationError, without a secret, if this API_KEY and OPTIONS cannot work."""
     for name in SECRET_OPTIONS:
         if options.get(name):
             raise ConfigurationError(
@@ -118,7 +117,7 @@ def _sign(url: str, method: str, content: bytes, credentials: Any, region: str) 
     }
 
 
-# --- the search --------------------------------------------------------------------------------------------
+# --- the search ----------------------------------------------------------------------------------
 
 
 async def _find_credentials(provider: Provider) -> Any:

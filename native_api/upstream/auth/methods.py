@@ -147,8 +147,10 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
 
 
 class Extra(NamedTuple):
-    """An extra of this package (`pip install 'django-native-api[name]'`). `module` is what a request
-    imports."""
+    """An extra of this package (`pip install 'django-native-api[name]'`).
+
+    `module` is what a request imports.
+    """
 
     name: str
     module: str

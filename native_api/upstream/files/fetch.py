@@ -8,8 +8,8 @@ Rules:
 3. Nothing of the gateway's is sent: no key, no cookie, no proxy, no netrc.
 4. The bytes of all files together are limited, and counted before they are kept; nothing is
    decompressed.
-5. Errors do not reveal what was found: no address, no status, nothing that distinguishes an internal
-   name that exists from one that does not.
+5. Errors do not reveal what was found: no address, no status, nothing that distinguishes an
+   internal name that exists from one that does not.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Fetcher:
         raise FetchRefused(f"it is redirected more than {MAX_REDIRECTS} times")
 
     def _check_url(self, text: str) -> URL:
-        """The URL as it will be used. Raises FetchRefused for what can be seen without a look-up."""
+        """The URL as it will be used. Raises FetchRefused for what shows without a look-up."""
         parts = urlsplit(text)
         if (
             parts.scheme not in ("http", "https")
@@ -152,8 +152,8 @@ class Fetcher:
 
 
 class Resolver(AbstractResolver):
-    """Looks names up in separate threads, so that names which hang hold up no other. Their number is
-    bounded."""
+    """Looks names up in a bounded number of separate threads, so that a name which hangs delays no
+    other."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

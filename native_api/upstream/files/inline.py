@@ -111,7 +111,7 @@ def remote_url(part: Mapping[str, Any]) -> str:
     return url if url.startswith(("http://", "https://")) else ""
 
 
-# --- fetching ----------------------------------------------------------------------------------
+# --- fetching ------------------------------------------------------------------------------------
 
 
 class _FetchFailed(Exception):
@@ -174,7 +174,7 @@ async def _fetch_one(fetcher: Fetcher, reference: FileReference) -> FetchedFile:
     return file
 
 
-# --- replacing ---------------------------------------------------------------------------------
+# --- replacing -----------------------------------------------------------------------------------
 
 
 def _replace(

@@ -32,8 +32,8 @@ INTERNAL_SUFFIXES: Final = (
 
 
 def unwrap_ipv4(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for (mapped, or reached through a NAT64 gateway),
-    else the address itself."""
+    """The IPv4 address that an IPv6 address stands for (mapped, or reached through NAT64), else the
+    address itself."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
