@@ -181,7 +181,8 @@ def test_a_client_that_leaves_between_the_view_and_the_first_byte(
             request_bytes(f"{dropping.url}{PATH}", "POST", headers, json.dumps(chat).encode())
         )
         until(
-            lambda: upstream.is_answering(chat["model"].removeprefix("up/")), "the provider to be asked"
+            lambda: upstream.is_answering(chat["model"].removeprefix("up/")),
+            "the provider to be asked",
         )
     go_on.touch()
     everything_is_closed(dropping, upstream, chat, {"client_closed"})

@@ -167,7 +167,10 @@ def test_a_conversation_with_a_tool(sdk: openai.OpenAI, upstream: Upstream) -> N
     message = first.choices[0].message
     assert (first.choices[0].finish_reason, message.tool_calls[0].id) == ("tool_calls", "call_1")  # type: ignore[index]
     assert message.reasoning_content == "**Looking it up**"  # type: ignore[attr-defined]
-    assert upstream.requests_for("gpt-5-pro")[-1].body["reasoning"] == {"effort": "high", "summary": "auto"}
+    assert upstream.requests_for("gpt-5-pro")[-1].body["reasoning"] == {
+        "effort": "high",
+        "summary": "auto",
+    }
     result = {"role": "tool", "tool_call_id": "call_1", "content": "3 °C"}
     second = sdk.chat.completions.create(messages=[QUESTION, message, result], **ask)
     assert second.choices[0].message.content == "It is 3 °C."
