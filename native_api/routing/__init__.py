@@ -1,1 +1,1 @@
-"""Which target a call tries next, and what is known of the targets: attempts, retries, health."""
+"""Attempts, retries, the choice of targets, and their health, concurrency and latency."""

@@ -13,7 +13,7 @@ from native_api import background
 
 
 class Words:
-    """A source that says words, waits where it is told to, and knows whether it was closed."""
+    """A source of byte pieces that waits at callables and counts its closes."""
 
     def __init__(self, *words: bytes | Callable[[], Awaitable[Any]] | Exception) -> None:
         self.words = words

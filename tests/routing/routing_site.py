@@ -45,11 +45,11 @@ class Site:
         self.models: list[str] = []
 
     def target(self, model: str, *scripts: Script, **options: Any) -> Target:
-        """A target that follows the scripts, one a request, the last one again and again."""
-        left = list(scripts or (hello,))
+        """A target that follows one script per request, and repeats the last one."""
+        remaining = list(scripts or (hello,))
 
         async def script(exchange: Any) -> None:
-            await (left.pop(0) if len(left) > 1 else left[0])(exchange)
+            await (remaining.pop(0) if len(remaining) > 1 else remaining[0])(exchange)
 
         self.server.script(model, script)
         self.server.requests[:] = [
@@ -69,7 +69,7 @@ class Site:
 
     @property
     def request_counts(self) -> dict[str, int]:
-        """How often each provider saw a request."""
+        """Requests that each provider received."""
         return {model: len(self.server.requests_for(model)) for model in self.models}
 
     def call(self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any) -> str:
@@ -78,7 +78,7 @@ class Site:
     async def acall(
         self, *targets: Target, stream: bool = False, chat: Any = None, **plan: Any
     ) -> str:
-        """The text that was answered."""
+        """The text of the reply."""
         self.attempts = AttemptLog()
         sent = {**HI, **(chat or {}), **({"stream": True} if stream else {})}
         reserve = plan.pop("reserve", reserve_nothing)
@@ -113,7 +113,7 @@ async def text_of(
     pieces: list[str] | None = None,
     after_each: Callable[[], None] = lambda: None,
 ) -> str:
-    """The whole text; piece by piece in `said`, where the stream may break."""
+    """The whole text. `pieces` also has it if the stream breaks."""
     pieces = [] if pieces is None else pieces
     async for batch in stream:
         pieces += [chunk["choices"][0]["delta"].get("content") or "" for chunk in batch]

@@ -1,4 +1,4 @@
-"""Targets and fleets for tests, in a time that passes only when a test says so."""
+"""Targets and target pools for tests, with a clock that tests move."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from native_api.types import Provider, Target
 
 
 class Clock:
-    """The wall's and the steady one. Sleeping is what moves it."""
+    """The wall clock and the steady clock. Only sleeping, or a test, moves it."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -61,19 +61,19 @@ def slow() -> ProviderFault:
     return UpstreamTimeout()
 
 
-# --- calls of callers ----------------------------------------------------------------------------
+# --- calls by callers ----------------------------------------------------------------------------
 
 A, B, OTHER = target("p/a"), target("p/b"), target("q/a")
 ALICE, BOB, CAROL = "user 1", "user 2", "user 3"
 
 
 def admit(pool: TargetPool, which: Target = A, caller: str = ALICE) -> TargetPermit | None:
-    """Nothing is waited for: there is no other process, and no limit on places."""
+    """The permit, without an event loop: without other processes and limits nothing waits."""
     try:
         pool.admit(which, caller).send(None)
     except StopIteration as done:
         return done.value
-    raise AssertionError("It waits.")
+    raise AssertionError("The call waits.")
 
 
 def fail(

@@ -1,4 +1,4 @@
-"""Places at a target: counted, limited, queued for, and always given back."""
+"""Slots of a target: counted, limited, queued for, and always released."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def settled() -> None:
-    """Everything that can happen now has happened."""
+    """Wait until everything that can happen now has happened."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""Circuits, limits and refused keys, in a time that passes only when a test says so."""
+"""Circuits, rate limits and refused keys, with a clock that tests move."""
 
 from __future__ import annotations
 
@@ -114,10 +114,10 @@ def test_there_is_one_half_open_call_at_a_time(pool: TargetPool, clock: Clock) -
     async def many() -> list[TargetPermit | None]:
         return await asyncio.gather(*(pool.admit(A, ALICE) for _ in range(50)))
 
-    [trial] = [permit for permit in asyncio.run(many()) if permit is not None]
+    [half_open] = [permit for permit in asyncio.run(many()) if permit is not None]
     assert admit(pool) is None
-    trial.release()
-    assert admit(pool) is not None, "a trial that was left shows nothing, so there is another"
+    half_open.release()
+    assert admit(pool) is not None, "it was inconclusive, so there is another"
 
 
 def test_the_first_chunk_ends_a_half_open_call_but_one_failure_reopens_the_circuit(
@@ -281,7 +281,7 @@ def test_a_refused_key_is_tried_again_after_a_cool_down(pool: TargetPool, clock:
 
 
 class FakeSharedHealth(UnsharedHealth):
-    """A shared state in which tests read and write."""
+    """Shared health that tests read and write."""
 
     def __init__(self) -> None:
         self.published: list[tuple[str, str | None]] = []

@@ -1,5 +1,5 @@
-"""What processes tell each other through Django's cache. Two states over one cache stand for two
-processes."""
+"""Health shared between processes through Django's cache. Two instances over one cache stand for
+two processes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, 
 
 
 class Process:
-    """What one process knows, and when it asks."""
+    """The health of one process, and its clock."""
 
     def __init__(self, wall: Clock) -> None:
         self.steady = Clock()
@@ -128,13 +128,13 @@ def test_the_end_of_an_incident_is_shared(two: tuple[Process, Process], wall: Cl
     other.comes_to(TargetState.OPEN)
     wall.now += 31
 
-    async def trial() -> None:
+    async def half_open_call() -> None:
         permit = await other.pool.admit(A)
         assert permit is not None
         permit.record_success()
         permit.release()
 
-    asyncio.run(trial())
+    asyncio.run(half_open_call())
     one.comes_to(TargetState.HEALTHY)
 
 
@@ -144,7 +144,7 @@ def test_a_new_process_knows_incidents_at_its_first_call(
     one, _ = two
     one.fail(3, status=401)
     late = Process(wall)
-    until(lambda: not one.sync._publishing, "it to be told")
+    until(lambda: not one.sync._publishing, "the incident to be published")
     late.comes_to(TargetState.DEGRADED)
 
 
@@ -182,7 +182,7 @@ def test_another_process_may_make_a_half_open_call_that_was_inconclusive(
         return asyncio.run(other.pool.admit(A)) is not None
 
     asyncio.run(leave())
-    until(after_another_second, "the trial")
+    until(after_another_second, "the half-open call")
 
 
 def test_incidents_are_pulled_at_most_once_a_second(
@@ -329,5 +329,5 @@ class FlakyCache(FileBasedCache):
 
     def set(self, *args: Any, **options: Any) -> None:
         if self.broken.is_set():
-            raise OSError("out of order")
+            raise OSError("broken")
         super().set(*args, **options)

@@ -47,7 +47,7 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credentials anywhere but those that a test puts there, and nothing found before."""
+    """No credentials but those that a test provides, and none cached."""
     for name in (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -267,7 +267,7 @@ def test_without_botocore_only_api_keys_work(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def problem(definition: dict[str, Any]) -> str:
-    """What `manage.py check` and the admin say of a provider, "" where it is fine."""
+    """The message of `manage.py check` and the admin about a provider; "" if it is valid."""
     found = catalog.build({"bedrock": definition}, {}).problems
     return found[0].message if found else ""
 

@@ -1,4 +1,4 @@
-"""Amazon's binary event stream, whatever the network does to it."""
+"""Amazon's binary event stream, cut anywhere or damaged."""
 
 from __future__ import annotations
 

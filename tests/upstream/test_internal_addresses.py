@@ -101,7 +101,7 @@ def test_no_redirect_to_an_internal_address_is_followed(files: Upstream, path: s
 def test_a_name_is_looked_up_once_and_its_address_is_checked(
     files: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name's server is the attacker's: to whoever asks a second time it says what is public."""
+    """The attacker's DNS server gives a public address to a second look-up."""
     port = int(files.url.rpartition(":")[2].partition("/")[0])
     answers = iter(["127.0.0.1", "8.8.8.8"])
     monkeypatch.setattr(

@@ -44,7 +44,7 @@ def test_an_event_of_the_maximum_depth_is_accepted(server: Scene, name: str) -> 
 def test_a_reply_that_is_nested_too_deeply_is_a_provider_fault(
     server: Scene, name: str, stream: bool, depth: int
 ) -> None:
-    """Also where a stream was asked for and the provider answers in one piece."""
+    """Also if a stream was requested and the provider sends a complete reply."""
     error = fails(server, name, sends(deep_reply(name, depth)), stream)
     assert (error.status, error.code) == (502, "provider_error")
     assert "nested too deeply" in error.message or "not JSON" in error.message

@@ -1,4 +1,4 @@
-"""What clients get to read of a provider's error."""
+"""What of a provider's error reaches a client."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ WITH_KEY = Provider("up", "openai", "https://llm.example.com/v1", Secret(KEY))
 
 
 def remains(message: str, encoded: str) -> bool:
-    """Whether eight characters in a row of what was shown are still there."""
+    """Whether eight consecutive characters of the encoded secret are still there."""
     return any(encoded[start : start + 8] in message for start in range(len(encoded) - 7))
 
 
@@ -169,7 +169,7 @@ def test_a_private_url_is_not_shown_after_a_cut() -> None:
 
 
 def test_a_long_message_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is looked at does not grow with the message, be it 32 MB."""
+    """The part that is read does not grow with the message, which may have 32 MB."""
     read: list[int] = []
     pattern, longest = secrets._pattern(tuple(secrets.secrets_for(PROVIDER)))
 

@@ -1,4 +1,4 @@
-"""Server-sent events, whatever the network does to them."""
+"""Server-sent events and lines of JSON, cut anywhere."""
 
 from __future__ import annotations
 

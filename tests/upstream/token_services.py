@@ -11,7 +11,7 @@ from tests.scripted_provider import Gate, Upstream
 from tests.upstream.keys import service_account
 
 X = frozenset({"x"})
-"""The host of these tests' providers, to which the settings let the machine's identity go."""
+"""The host of these tests' providers, to which the machine's identity may be sent."""
 
 
 def issues(server: Upstream, lives: int = 3600, gate: Gate | None = None) -> Any:
