@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from native_api.routing.circuit import Circuits
+from native_api.routing.circuit_states import Circuits
 
 MAX_CALLERS: Final = 4096
 MAX_INCIDENTS_PER_CALLER: Final = 64

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from native_api.routing.circuit import OTHERS_FIRST_SECONDS
+from native_api.routing.circuit import CircuitBreaker, health_names
+from native_api.routing.circuit_states import OTHERS_FIRST_SECONDS
 from native_api.routing.health_states import TargetState
-from native_api.routing.incidents import IncidentTracker, health_names
 from native_api.types import Target
 
 
 class HalfOpenCalls:
-    def __init__(self, tracker: IncidentTracker) -> None:
-        self._all = tracker.all
-        self._callers = tracker.callers
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self._all = breaker.all
+        self._callers = breaker.callers
 
     def is_due(self, target: Target, caller: str) -> bool:
         """Whether anything of the target is half-open, whatever else is wrong with it."""

@@ -46,6 +46,12 @@ from collections.abc import Callable, Iterable, Mapping
 from native_api.exceptions import ProviderFault
 from native_api.logs import get_logger
 from native_api.routing.circuit import (
+    MAX_NAMES,
+    CircuitBreaker,
+    health_names,
+    rate_limit_seconds,
+)
+from native_api.routing.circuit_states import (
     HALF_OPEN_SECONDS,
     MAX_COOL_DOWN_SECONDS,
     NONE_UNHEALTHY,
@@ -56,12 +62,6 @@ from native_api.routing.circuit import (
 from native_api.routing.failure_streaks import MAX_FAILURES
 from native_api.routing.half_open import HalfOpenCalls
 from native_api.routing.health_states import Incident, SharedHealth, TargetState
-from native_api.routing.incidents import (
-    MAX_NAMES,
-    IncidentTracker,
-    health_names,
-    rate_limit_seconds,
-)
 from native_api.routing.retry_policy import AUTH_FAILED_STATUSES, counts_as_failure
 from native_api.types import Provider, Target
 
@@ -81,11 +81,11 @@ class Health:
         Its outcome comes back through `record_probe`.
         """
         self._shared = shared
-        self._tracker = IncidentTracker(clock, shared.publish)
-        self._all = self._tracker.all
-        self._callers = self._tracker.callers
-        self._streaks = self._tracker.streaks
-        self._half_open = HalfOpenCalls(self._tracker)
+        self._breaker = CircuitBreaker(clock, shared.publish)
+        self._all = self._breaker.all
+        self._callers = self._breaker.callers
+        self._streaks = self._breaker.streaks
+        self._half_open = HalfOpenCalls(self._breaker)
         self._clock = clock
         self._watched: OrderedDict[str, None] = OrderedDict()
         self.after_fork()
@@ -212,20 +212,20 @@ class Health:
         """The first chunk of a stream arrived: that ends a half-open call."""
         if state is not TargetState.HEALTHY:
             with self._lock:
-                self._tracker.close_on_probation(target, state, caller)
-                self._tracker.end_by_success(target, state, caller)
+                self._breaker.close_on_probation(target, state, caller)
+                self._breaker.end_by_success(target, state, caller)
 
     def record_success(self, target: Target, state: TargetState, caller: str = "") -> None:
         """The whole answer arrived."""
         if state is TargetState.HEALTHY and not self._streaks and caller not in self._callers:
             return
         with self._lock:
-            self._tracker.end_streaks(target)
+            self._breaker.end_streaks(target)
             own = self._callers.get(caller)
             if own is not None:
                 own.reset_failures(target.key)
             if state is not TargetState.HEALTHY:
-                self._tracker.end_by_success(target, state, caller)
+                self._breaker.end_by_success(target, state, caller)
             self._callers.drop_if_empty(caller)
 
     def record_failure(
@@ -235,7 +235,7 @@ class Health:
         with self._lock:
             needs_probe = self._apply_fault(target, state, fault, caller)
             if fault.upstream_status == 429 or (fault.retry_after and counts_as_failure(fault)):
-                self._tracker.add_rate_limit(target.key, fault, caller)
+                self._breaker.add_rate_limit(target.key, fault, caller)
             needs_probe = self._end_half_open_call(target, state, caller) or needs_probe
             self._callers.drop_if_empty(caller)
         if needs_probe:
@@ -254,7 +254,7 @@ class Health:
     ) -> bool:
         """Note the fault. Returns whether a probe is needed to know if it concerns all callers."""
         if counts_as_failure(fault):
-            return self._tracker.add_failure(target, state, fault, caller)
+            return self._breaker.add_failure(target, state, fault, caller)
         key, own = target.key, self._callers.get(caller)
         if (
             own is not None
@@ -264,7 +264,7 @@ class Health:
         ):
             # The target answers, although it did not do what was asked.
             own.close_on_probation(key, MAX_FAILURES - 1, own.level(key, "circuit_open"))
-        return fault.upstream_status in AUTH_FAILED_STATUSES and self._tracker.add_auth_failure(
+        return fault.upstream_status in AUTH_FAILED_STATUSES and self._breaker.add_auth_failure(
             target, fault, caller
         )
 
@@ -291,27 +291,27 @@ class Health:
                 self._end_for_all(target, rate_limits_too=False)
             elif counts_as_failure(fault):
                 if not self._all.has_lasting(target.key, "circuit_open"):
-                    self._tracker.open(target, fault.code)
+                    self._breaker.open(target, fault.code)
             else:
                 self._apply_refused_probe(target, fault)
 
     def _end_for_all(self, target: Target, rate_limits_too: bool) -> None:
-        self._tracker.end_streaks(target)
+        self._breaker.end_streaks(target)
         for name in health_names(target):
             if self._all.is_tripped_or_unauthorized(name) or (
                 rate_limits_too and name in self.incidents
             ):
-                self._tracker.forget(name)
+                self._breaker.forget(name)
                 logger.info("%s is healthy again.", target)
 
     def _apply_refused_probe(self, target: Target, fault: ProviderFault) -> None:
         """The target answered the probe with a refusal, so its circuit closes."""
         if self._all.is_tripped(target.key):
-            self._tracker.forget(target.key)
+            self._breaker.forget(target.key)
         if fault.upstream_status in AUTH_FAILED_STATUSES:
-            self._tracker.mark_auth_failed(target, fault)
+            self._breaker.mark_auth_failed(target, fault)
         elif fault.upstream_status == 429:
-            self._tracker.mark_rate_limited(target.key, rate_limit_seconds(fault), fault.code)
+            self._breaker.mark_rate_limited(target.key, rate_limit_seconds(fault), fault.code)
 
     # --- other processes -------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from django.core.signals import setting_changed
 
 from native_api import background
 from native_api.routing import shared_cache
-from native_api.routing.circuit import MAX_INCIDENT_AGE_SECONDS
+from native_api.routing.circuit_states import MAX_INCIDENT_AGE_SECONDS
 from native_api.routing.health_states import INCIDENT_KINDS, Incident
 from native_api.routing.pool import TargetPool
 from native_api.routing.shared_cache import ALIAS, SharedCache, digest, process_cache

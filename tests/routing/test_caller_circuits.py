@@ -223,7 +223,7 @@ def test_the_incidents_of_one_caller_are_bounded(pool: TargetPool) -> None:
     own = pool.health._callers[ALICE]
     tables = [own.incidents, own._failures, own._levels, own._spoke_for_all_until]
     assert max(len(each) for each in tables) <= MAX_INCIDENTS_PER_CALLER
-    assert len(pool.health._tracker.streaks) <= MAX_STREAKS
+    assert len(pool.health._breaker.streaks) <= MAX_STREAKS
 
 
 def test_a_caller_without_incidents_is_forgotten(pool: TargetPool, clock: Clock) -> None:
@@ -231,4 +231,4 @@ def test_a_caller_without_incidents_is_forgotten(pool: TargetPool, clock: Clock)
     clock.now += 31
     succeed(pool)
     assert not pool.health._callers
-    assert not pool.health._tracker.streaks
+    assert not pool.health._breaker.streaks

@@ -20,7 +20,7 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.test import override_settings
 
 from native_api.routing import health_sync, shared_cache
-from native_api.routing.circuit import POSTPONE_SECONDS
+from native_api.routing.circuit_states import POSTPONE_SECONDS
 from native_api.routing.conversation_tiers import ConversationTiers
 from native_api.routing.health_states import TargetState
 from native_api.routing.health_sync import HealthSync
