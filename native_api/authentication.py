@@ -84,7 +84,7 @@ def unauthenticated_error(request: Any) -> NotAuthenticated:
     return NotAuthenticated()
 
 
-# --- what is known before a request's body is read ------------------------------------------------------
+# --- what is known before a request's body is read ------------------------------------------------
 
 CREDENTIALS_OF_DRF: Final[Mapping[type, tuple[str, ...]]] = {
     BasicAuthentication: ("authorization",),

@@ -71,7 +71,7 @@ class GatewayASGI:
 
     @property
     def prefix(self) -> str:
-        """The path at which the site includes the app's URLs. Views of the site may be below it too."""
+        """The path at which the site includes the app's URLs. The site may have views below it."""
         if self._prefix is None:
             try:
                 self._prefix = reverse("native_api:live").removesuffix("health/live")

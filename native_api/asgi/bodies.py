@@ -134,13 +134,13 @@ class Body:
             self._append(piece)
 
     def _append(self, piece: bytes) -> None:
-        """One buffer: a list of many small pieces would take many times the memory of their bytes."""
+        """One buffer: a list of many small pieces takes many times the memory of their bytes."""
         if not isinstance(self._content, BytesIO):
             first, self._content = self._content, BytesIO()
             self._content.write(first)
         self._content.write(piece)
 
-    # --- after the body ------------------------------------------------------------------------------------
+    # --- after the body ---------------------------------------------------------------------------
 
     async def receive(self) -> Message:
         """The message after the body. There is only one: the client has disconnected."""

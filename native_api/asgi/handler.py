@@ -3,10 +3,10 @@
 1. Bodies are read as `bodies` says. Django reads every body whole, however long that takes, before
    anybody asks who sends it. A body that is refused is answered by a view too, so that all of the
    site's middleware sees the request and puts its headers on the response.
-2. If MIDDLEWARE has only classes that `middleware` can call, and neither the view nor a policy class
-   needs what middleware finds, a request goes straight to its view: each of those classes costs a
-   change of thread or two. A class of the site's may look at the session or at the user, so it is
-   taken to need them unless it says `needs_middleware = False`.
+2. If MIDDLEWARE has only classes that `middleware` can call, and neither the view nor a policy
+   class needs what middleware finds, a request goes straight to its view: Django changes threads
+   once or twice for each of those classes. A site's class may use the session or the user, so it
+   is taken to need them unless it has `needs_middleware = False`.
 3. If only Django's own receivers are connected to its request signals, these are not sent on the
    short way. The gateway looks after database connections where it uses them.
 4. In all other cases everything runs as the site says.
@@ -76,7 +76,7 @@ class GatewayHandler(ASGIHandler):
         except NativeError as error:
             scope[REFUSAL] = error
 
-    # --- Django's way ----------------------------------------------------------------------------------------
+    # --- Django's way -----------------------------------------------------------------------------
 
     def create_request(self, scope: Any, body_file: Any) -> Any:
         """Django's, whose own words about what is no request (a query that is not UTF-8, say) are
@@ -88,7 +88,7 @@ class GatewayHandler(ASGIHandler):
         match = super().resolve_request(request)
         return (_refused_view(), (), {}) if REFUSAL in request.scope else match
 
-    # --- the short way ---------------------------------------------------------------------------------------
+    # --- the short way ----------------------------------------------------------------------------
 
     def is_short_way_open(self, match: ResolverMatch) -> bool:
         """Decided at the first request to each view."""

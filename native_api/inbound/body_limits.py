@@ -43,8 +43,8 @@ class BodyMemory:
         with _lock:
             if _total_bytes + size > bound and self.size + size > SMALL_BODY:
                 raise Overloaded(
-                    f"All request bodies together may hold {bound} bytes (MAX_BODIES_BYTES), and they "
-                    "are in use. Try again shortly.",
+                    f"All request bodies together may hold {bound} bytes (MAX_BODIES_BYTES), "
+                    "and these are in use. Try again shortly.",
                     headers={"retry-after": str(RETRY_SECONDS)},
                 )
             _total_bytes += size

@@ -2,7 +2,8 @@
 not a boolean.
 
 A check is a function `(value, path) -> value`. It returns the value to keep, or raises `FieldError`
-with a path like `messages[2].content[0].image_url.url`. `CheckedField` makes a DRF field of a check.
+with a path like `messages[2].content[0].image_url.url`. `CheckedField` is a DRF field with a
+check.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ T = TypeVar("T")
 MAX_SHOWN: Final = 50
 
 MAX_DEPTH: Final = 128
-"""Objects and lists inside each other. Encoders that write the upstream request support about 250."""
+"""Objects and lists inside each other. The encoders of upstream requests support about 250."""
 
 LARGE_BODY: Final = 256 * 1024
 """Bytes. Larger bodies are parsed and checked in a thread, so that other requests continue."""
@@ -44,8 +44,8 @@ _threads: Final = background.WorkerThreads("native-api-bodies", 2)
 
 
 async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:
-    """The result of `check` for the request's JSON object. Raises what `read_body`, `parse_json` and
-    `check` raise."""
+    """The result of `check` for the JSON object in the body. Raises what `read_body`, `parse_json`
+    and `check` raise."""
     with BodyMemory() as memory:
         body = await read_body(request, memory)
         if len(body) <= LARGE_BODY:
@@ -111,7 +111,8 @@ def _check_media_type(content_type: str) -> None:
     media_type, _, parameters = content_type.partition(";")
     if media_type.strip().lower() != "application/json":
         raise UnsupportedMediaType(
-            f"Send the request as application/json, not as {media_type.strip()[:MAX_SHOWN] or 'nothing'}."
+            "Send the request as application/json, not as "
+            f"{media_type.strip()[:MAX_SHOWN] or 'nothing'}."
         )
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
     if charset and charset[1].lower() not in ("utf-8", "utf8"):
@@ -142,7 +143,8 @@ def _check_structure(body: bytes) -> int | None:
     structure = count_structure(body, maximum)
     if structure.values > maximum:
         raise InvalidRequest(
-            f"The request body has more than {maximum} JSON values (MAX_JSON_VALUES); objects, lists and their members count."
+            f"The request body has more than {maximum} JSON values (MAX_JSON_VALUES); "
+            "objects, lists and their members count."
         )
     return structure.keys
 

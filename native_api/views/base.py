@@ -91,7 +91,7 @@ class NativeView(AsyncAPIView):
             self.headers = {"x-request-id": self.request_id}
             return self._private(self.error_response(native_error(problem)))
 
-    # --- for handlers ------------------------------------------------------------------------------------------
+    # --- for handlers -----------------------------------------------------------------------------
 
     async def get_caller(self, request: Request) -> Caller:
         """Who sends the request, for the gateway."""

@@ -41,8 +41,8 @@ class ChatCompletionsView(NativeView):
         try:
             self._add_reply_headers(reply.headers, dropped_fields)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
-            # Django's GZipMiddleware delays events until it has enough to compress, unless a response
-            # is encoded already.
+            # Django's GZipMiddleware delays events until it has enough to compress, unless a
+            # response is encoded already.
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
             stream_class = background.AsyncStream if self.on_asgi else background.SyncStream

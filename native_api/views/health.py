@@ -1,5 +1,5 @@
-"""`GET health/live` and `GET health/ready`. Everybody may call them, so they show states and counts,
-never names or addresses of providers."""
+"""`GET health/live` and `GET health/ready`. Everybody may call them, so they show states and
+counts, never names or addresses of providers."""
 
 from __future__ import annotations
 

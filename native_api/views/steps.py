@@ -50,8 +50,8 @@ class AsyncAPIView(APIView):
     """Django would look at the handlers, and a view may have none."""
 
     needs_middleware: ClassVar[bool | None] = None
-    """Whether a subclass needs the session or the user that middleware finds, see `asgi`. None means
-    that it does if it overrides a hook."""
+    """Whether a subclass needs the session or the user that middleware finds, see `asgi`. None
+    means that a site's class does, and the gateway's does not."""
 
     needs_valid_settings: ClassVar[bool] = True
     """Whether requests are refused while a NATIVE_API setting is invalid."""
@@ -149,7 +149,7 @@ class AsyncAPIView(APIView):
         result: T = await hooks.run_in_thread(self, function, *args, **kwargs)
         return result
 
-    # --- DRF's steps -------------------------------------------------------------------------------------------
+    # --- DRF's steps ------------------------------------------------------------------------------
 
     @hook
     async def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -290,7 +290,7 @@ class AsyncAPIView(APIView):
             "get_renderer_context", self.get_renderer_context
         )
 
-    # --- what DRF's plain methods do here ----------------------------------------------------------------------
+    # --- what DRF's plain methods do here ---------------------------------------------------------
 
     @property
     def default_response_headers(self) -> dict[str, str]:  # type: ignore[override]

@@ -104,7 +104,7 @@ def test_a_receiver_of_the_sites_own_is_noticed() -> None:
         request_finished.disconnect(receiver)
 
 
-# --- messages, as servers send them ------------------------------------------------------------------------
+# --- messages, as servers send them ---------------------------------------------------------------
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_client_that_leaves_within_its_body_is_no_error(application: GatewayAS
     assert asyncio.run(leave()) == []
 
 
-# --- bodies that are not waited for ------------------------------------------------------------------------
+# --- bodies that are not waited for ---------------------------------------------------------------
 
 
 def limited(upstream: Upstream, **more: Any) -> dict[str, Any]:

@@ -128,8 +128,8 @@ def is_complete(paths: tuple[str, ...]) -> bool:
 
 
 def comparable(answer: Answer) -> tuple[Any, ...]:
-    """What must be equal. Ids and times differ, Django's gzip adds a file name of random length, and
-    a CSRF cookie is random."""
+    """What must be equal. Ids and times differ, Django's gzip adds a file name of random length,
+    and a CSRF cookie is random."""
     headers = sorted(
         (name, re.sub(r"(csrftoken=)\w+|(expires=)[^;]+", r"\1\2", value))
         for name, value in answer.headers
@@ -168,7 +168,7 @@ def test_under_every_subset() -> None:
     asyncio.run(run())
 
 
-# --- when the short way is closed ------------------------------------------------------------------------------
+# --- when the short way is closed -----------------------------------------------------------------
 
 STARTPROJECT = [path for path in MIDDLEWARE if path not in (*MIDDLEWARE[:2], MIDDLEWARE[4])]
 OTHERS = {

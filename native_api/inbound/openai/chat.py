@@ -143,7 +143,8 @@ class ChatCompletionSerializer(serializers.Serializer):
             if len(unknown) > MAX_UNKNOWN_FIELDS:
                 raise FieldError(
                     min(unknown)[:MAX_SHOWN],
-                    f"one of {len(unknown)} unknown fields; at most {MAX_UNKNOWN_FIELDS} are dropped",
+                    f"one of {len(unknown)} unknown fields; "
+                    f"at most {MAX_UNKNOWN_FIELDS} are dropped",
                 )
             return self.to_internal_value(known_fields), sorted(unknown)  # type: ignore[return-value]
         except FieldError as error:

@@ -30,7 +30,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Accepts clients that accept only `text/event-stream`. `EventStream` writes the streams; errors
+    """For clients that accept only `text/event-stream`. `EventStream` writes the streams; errors
     stay JSON."""
 
     media_type = "text/event-stream"
@@ -62,8 +62,8 @@ class Batches(Protocol):
 
 
 class EventStream:
-    """The bytes of a stream: one piece for each batch, then `[DONE]`, or an error event if the reply
-    fails."""
+    """The bytes of a stream: one piece for each batch, then `[DONE]`, or an error event if the
+    reply fails."""
 
     def __init__(self, reply: Batches) -> None:
         self._reply = reply
