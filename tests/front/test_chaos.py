@@ -13,12 +13,10 @@ import asyncio
 import contextlib
 import json
 import random
-import threading
-import time
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,152 +24,25 @@ import httpx
 import pytest
 import redis
 
+from tests.front.faulty_providers import (
+    COMPLETE,
+    PIECES,
+    SEED,
+    STREAMED,
+    Provider,
+    goes_down_now_and_then,
+)
 from tests.scripted_provider import (
-    DONE,
-    Exchange,
-    Upstream,
-    completion,
-    cuts,
-    event,
     running_upstream,
-    stalls,
 )
 from tests.servers import Site, running_site, until
 
-SEED = "a bad day"
 CHAT = "chat/completions"
 CALLS = 2000
 AT_ONCE = 64
-FAILING = 0.25
 LEAVING = 0.05
-PIECES = 6
 NAMES = ("a", "b", "c")
 REDIS = "redis://127.0.0.1:6379/2"
-
-
-# --- the providers --------------------------------------------------------------------------------
-
-
-@dataclass
-class Provider:
-    """A scripted one, which notes what it was asked and how it behaved."""
-
-    name: str
-    server: Upstream
-    asked: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    behaved: Counter[str] = field(default_factory=Counter)
-    busy: int = 0
-    is_down: bool = False
-
-    async def answer(self, exchange: Exchange) -> None:
-        nonce = exchange.received.body["messages"][-1]["content"]
-        self.asked[nonce] += 1
-        chance = random.Random(f"{SEED}:{self.name}:{nonce}:{self.asked[nonce]}")
-        behaviours = STREAMED if exchange.received.body.get("stream") else COMPLETE
-        behaviour = (
-            chance.choice(behaviours) if chance.random() < FAILING else FINE[behaviours is STREAMED]
-        )
-        behaviour = breaks_down if self.is_down else behaviour
-        self.behaved[behaviour.__name__] += 1
-        self.busy += 1
-        try:
-            await behaviour(
-                exchange, [f"{self.name}:{nonce}:{number} " for number in range(PIECES)]
-            )
-        finally:
-            self.busy -= 1
-
-
-Behaviour = Callable[[Exchange, list[str]], Awaitable[None]]
-
-
-async def whole(exchange: Exchange, pieces: list[str]) -> None:
-    await exchange.json(completion("".join(pieces)))
-
-
-async def stream(exchange: Exchange, pieces: list[str]) -> None:
-    await begin(exchange, pieces)
-    for piece in pieces[1:]:
-        await exchange.piece(event({"content": piece}))
-        await asyncio.sleep(0.001)
-    await exchange.piece(
-        event({}, "stop")
-        + event(usage={"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15})
-        + DONE
-    )
-    await exchange.end()
-
-
-async def begin(exchange: Exchange, pieces: list[str]) -> None:
-    await exchange.event_stream()
-    await exchange.piece(event({"role": "assistant", "content": pieces[0]}))
-    await asyncio.sleep(0.01)
-
-
-async def resets(exchange: Exchange, pieces: list[str]) -> None:
-    await cuts(exchange)
-
-
-async def hangs(exchange: Exchange, pieces: list[str]) -> None:
-    await stalls(exchange)
-
-
-async def is_busy(exchange: Exchange, pieces: list[str]) -> None:
-    await exchange.json({"error": {"message": "slow down"}}, 429, {"retry-after": "99999999"})
-
-
-async def breaks_down(exchange: Exchange, pieces: list[str]) -> None:
-    await exchange.whole(b"<html>Internal Server Error</html>", 500, {"content-type": "text/html"})
-
-
-async def says_error(exchange: Exchange, pieces: list[str]) -> None:
-    await exchange.json({"error": {"message": "out of memory"}})
-
-
-async def streams_error(exchange: Exchange, pieces: list[str]) -> None:
-    await exchange.event_stream()
-    await exchange.piece(
-        event({"role": "assistant", "content": ""})
-        + b'data: {"error": {"message": "overloaded"}}\n\n'
-    )
-    await exchange.end()
-
-
-async def dies_in_the_body(exchange: Exchange, pieces: list[str]) -> None:
-    body = json.dumps(completion("".join(pieces))).encode()
-    await exchange.head(200, {"content-type": "application/json", "content-length": str(len(body))})
-    await exchange.send(body[: len(body) // 2])
-    await cuts(exchange)
-
-
-async def dies_after_the_first_chunk(exchange: Exchange, pieces: list[str]) -> None:
-    await begin(exchange, pieces)
-    await cuts(exchange)
-
-
-async def hangs_in_mid_stream(exchange: Exchange, pieces: list[str]) -> None:
-    await begin(exchange, pieces)
-    await stalls(exchange)
-
-
-async def drips(exchange: Exchange, pieces: list[str]) -> None:
-    """One byte a second."""
-    await begin(exchange, pieces)
-    for byte in event({"content": pieces[1]}):
-        await exchange.piece(bytes([byte]))
-        await asyncio.sleep(1)
-
-
-ALWAYS = [resets, hangs, is_busy, breaks_down]
-COMPLETE: list[Behaviour] = [*ALWAYS, says_error, dies_in_the_body]
-STREAMED: list[Behaviour] = [
-    *ALWAYS,
-    streams_error,
-    dies_after_the_first_chunk,
-    hangs_in_mid_stream,
-    drips,
-]
-FINE: dict[bool, Behaviour] = {False: whole, True: stream}
 
 
 @pytest.fixture
@@ -181,29 +52,6 @@ def providers() -> Iterator[list[Provider]]:
         for provider in made:
             provider.server.script("m", provider.answer)
         yield made
-
-
-@contextlib.contextmanager
-def goes_down_now_and_then(provider: Provider) -> Iterator[list[float]]:
-    """For two seconds in every four: it refuses new connections, and on the old ones it breaks
-    down."""
-    stop, times = threading.Event(), list[float]()
-
-    def work() -> None:
-        while not stop.wait(2.0):
-            with provider.server.refusing_connections():
-                provider.is_down = True
-                times.append(time.monotonic())
-                stop.wait(2.0)
-                provider.is_down = False
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield times
-    finally:
-        stop.set()
-        thread.join()
 
 
 # --- the sites ------------------------------------------------------------------------------------
