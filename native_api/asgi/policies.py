@@ -4,6 +4,7 @@ whether they need what the site's middleware finds."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 # What needs models is imported when used: this module is imported before Django is set up.
@@ -37,6 +38,7 @@ def policy_classes(view: Any, attribute: str) -> list[Any]:
     return list(view.initkwargs.get(attribute, getattr(view.cls, attribute)))
 
 
+@lru_cache(maxsize=256)
 def decides_callers_by_classes(view: Any) -> bool:
     """Whether the view's authentication and permission classes alone say who is let in."""
     return is_native_view(view) and not view.cls.overridden & HOOKS_OF_CALLERS
