@@ -53,7 +53,7 @@ STATUSES = (401, 402, 403, 405, 411, 415, 431, 451, 500, 503)
 Attack = dict[str, Any] | bytes
 
 
-# --- the provider ------------------------------------------------------------------------------------------
+# --- the provider --------------------------------------------------------------------------------
 
 
 async def obeys(exchange: Exchange) -> None:
@@ -85,7 +85,7 @@ def _last_words(body: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-# --- what hostile callers send -----------------------------------------------------------------------------
+# --- what hostile callers send -------------------------------------------------------------------
 
 
 def says(words: str, **more: Any) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def in_turn(attacks: dict[str, Callable[[int], Attack]]) -> Iterator[tuple[str, 
         yield name, made[name]
 
 
-# --- callers -----------------------------------------------------------------------------------------------
+# --- callers -------------------------------------------------------------------------------------
 
 
 class Honest:
@@ -268,7 +268,7 @@ async def hold_connections(site: Site, seconds: float) -> None:
             each.close()
 
 
-# --- the run -----------------------------------------------------------------------------------------------
+# --- the run -------------------------------------------------------------------------------------
 
 
 def settings(upstream: Upstream) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def row(name: str, seconds: float) -> bool:
     return request.microseconds < REQUEST_LIMIT and chunk.microseconds < CHUNK_LIMIT
 
 
-# --- requests ----------------------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
 def request_cost(name: str, seconds: float) -> Cost:
@@ -144,7 +144,7 @@ def tool(number: int) -> dict[str, Any]:
     }
 
 
-# --- streams -----------------------------------------------------------------------------------------------
+# --- streams -------------------------------------------------------------------------------------
 
 
 def chunk_cost(name: str, seconds: float) -> tuple[Cost, str]:
@@ -187,7 +187,7 @@ def is_json(event: Event) -> bool:
     return event.data.lstrip()[:1] == "{"
 
 
-# --- shared ------------------------------------------------------------------------------------------------
+# --- shared --------------------------------------------------------------------------------------
 
 
 def cases(name: str) -> dict[str, Any]:

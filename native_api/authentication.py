@@ -14,7 +14,7 @@ from rest_framework.authentication import (
 )
 from rest_framework.exceptions import AuthenticationFailed, ErrorDetail
 
-from native_api.access.keys import Shape, cache, parse
+from native_api.access.keys import cache, is_foreign
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
 from native_api.models import ApiKey
 
@@ -64,7 +64,7 @@ def key_from(request: Any) -> str | None:
         token.strip() if scheme.lower() == "bearer" else "",
         request.META.get("HTTP_X_API_KEY", "").strip(),
     ]
-    return next((text for text in sent if text and parse(text) is not Shape.FOREIGN), None)
+    return next((text for text in sent if text and not is_foreign(text)), None)
 
 
 def credentials(key: ApiKey) -> tuple[Any, ApiKey]:
@@ -84,7 +84,7 @@ def unauthenticated_error(request: Any) -> NotAuthenticated:
     return NotAuthenticated()
 
 
-# --- what is known before a request's body is read ------------------------------------------------
+# --- what is known before a request's body is read -----------------------------------------------
 
 CREDENTIALS_OF_DRF: Final[Mapping[type, tuple[str, ...]]] = {
     BasicAuthentication: ("authorization",),

@@ -28,7 +28,8 @@ from native_api.usage.output_tokens import ProducedTokens
 
 
 class Output(ABC):
-    """What arrived of a reply: its tokens, and how it ended. Fed with chunks or one complete reply."""
+    """What arrived of a reply: its tokens, and how it ended. Fed with chunks or one complete
+    reply."""
 
     finish_reason: str
     """OpenAI's name; "" before the end."""

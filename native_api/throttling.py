@@ -112,7 +112,7 @@ def _seconds_left(usage: Usage) -> int:
     return max(1, int(usage["time_left"]) + 1)
 
 
-# --- callers and rates ----------------------------------------------------------------------------
+# --- callers and rates ---------------------------------------------------------------------------
 
 
 def _caller_key(request: Any) -> str | Callable[[str, Any], str]:
@@ -152,7 +152,7 @@ def _site_rate(name: str) -> Rate | None:
     return _parse_rate(rate) if rate else None
 
 
-# --- counting -------------------------------------------------------------------------------------
+# --- counting ------------------------------------------------------------------------------------
 
 
 class CacheUnavailable(Exception):

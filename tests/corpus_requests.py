@@ -20,7 +20,7 @@ OWNED = frozenset({"usage", "background"})
 """Members that the gateway owns: callers cannot set them."""
 
 
-# --- Chat Completions -----------------------------------------------------------------------------
+# --- Chat Completions ----------------------------------------------------------------------------
 
 
 def read_chat_request(body: dict[str, Any], provider: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def read_chat_part(part: dict[str, Any]) -> dict[str, Any]:
     return built
 
 
-# --- Responses ------------------------------------------------------------------------------------
+# --- Responses -----------------------------------------------------------------------------------
 
 
 def read_responses_request(body: dict[str, Any], provider: str) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def _read_part(part: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-# --- comparing bodies -----------------------------------------------------------------------------
+# --- comparing bodies ----------------------------------------------------------------------------
 
 
 def normalize_body(body: dict[str, Any]) -> Any:

@@ -93,7 +93,7 @@ def test_turns_written_by_a_client_become_the_same_body(recording: dict[str, Any
     ) == converter.normalize(body)
 
 
-# --- replies that are sent back -------------------------------------------------------------------
+# --- replies that are sent back ------------------------------------------------------------------
 
 
 def read_sdk_message(recording: dict[str, Any], target: Target) -> dict[str, Any]:

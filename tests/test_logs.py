@@ -75,7 +75,7 @@ def test_what_json_cannot_say_costs_no_line(odd: Any) -> None:
     assert "odd" in written(odd=odd)
 
 
-# --- forged lines ----------------------------------------------------------------------------------------------
+# --- forged lines --------------------------------------------------------------------------------
 
 FORGED = [
     "a\nINFO forged",

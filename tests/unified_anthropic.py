@@ -65,7 +65,7 @@ def add_response_format(options: dict[str, Any], chat: dict[str, Any]) -> None:
         options["output_config"] = config
 
 
-# --- tools ----------------------------------------------------------------------------------------
+# --- tools ---------------------------------------------------------------------------------------
 
 
 def add_tools(body: dict[str, Any], chat: dict[str, Any], options: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def add_tool_choice(choice: Any, chat: dict[str, Any], options: dict[str, Any]) 
             chat["parallel_tool_calls"] = not choice["disable_parallel_tool_use"]
 
 
-# --- messages of users and tools ------------------------------------------------------------------
+# --- messages of users and tools -----------------------------------------------------------------
 
 
 def cache_control_of(block: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def build_result(block: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-# --- messages of the assistant --------------------------------------------------------------------
+# --- messages of the assistant -------------------------------------------------------------------
 
 
 def receive_message(content: Any, target: Target) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def is_plain(body: dict[str, Any]) -> bool:
     return all(ranks == sorted(ranks) for ranks in ranks_of_turns)
 
 
-# --- a reply, and what is sent back for it --------------------------------------------------------
+# --- a reply, and what is sent back for it -------------------------------------------------------
 
 
 def read_reply(recording: dict[str, Any]) -> list[dict[str, Any]]:
@@ -281,7 +281,7 @@ def read_last_turn(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [normalize_block(block) for block in body["messages"][-1]["content"]]
 
 
-# --- differences that do not matter ---------------------------------------------------------------
+# --- differences that do not matter --------------------------------------------------------------
 
 
 def normalize(body: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from native_api.models import ModelAccess
 MAX_CACHED_USERS: Final = 10_000
 
 RETRY_SECONDS: Final = 1.0
-"""How long cached grants are used again before the next query, while the database is unavailable."""
+"""How long cached grants are used again before the next query, while the database is
+unavailable."""
 
 _threads: Final = background.WorkerThreads("native-api-grants", 4)
 
@@ -86,7 +87,8 @@ def read_grants(user_id: Any) -> UserGrants:
 
 
 def invalidate(*args: Any, **kwargs: Any) -> None:
-    """Expire all cached grants of this process. Other processes notice within MAX_AGE_SECONDS seconds.
+    """Expire all cached grants of this process. Other processes notice within MAX_AGE_SECONDS
+    seconds.
 
     The grants themselves are kept, in case the database is unavailable. Also a signal receiver.
     """

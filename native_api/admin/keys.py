@@ -1,5 +1,5 @@
-"""The admin of API keys. A new key is shown once, in the response to the request that created it: it
-is not in a session, a message or the history.
+"""The admin of API keys. A new key is shown once, in the response to the request that created it:
+it is not in a session, a message or the history.
 
 Whoever holds a key acts as its owner. So staff may create, change and rotate the keys of another
 user only if they may do everything that the user may do (`may_act_for`). Staff with the permission
@@ -155,7 +155,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form = super().get_form(request, obj, change, **options)
         return type(form.__name__, (form,), {"operator": request.user})
 
-    # --- making one --------------------------------------------------------------------------------------------
+    # --- making one ------------------------------------------------------------------------------
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -192,7 +192,7 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, f"admin/native_api/apikey/{template}.html", whole)
 
-    # --- ending and replacing them -----------------------------------------------------------------------------
+    # --- ending and replacing them ---------------------------------------------------------------
 
     @admin.action(description=_("Revoke selected API keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:

@@ -61,7 +61,8 @@ class LevelFilter(admin.SimpleListFilter):
 class BudgetAdmin(ReadOnlyAdmin):
     list_display = (
         "subject", "metric", "window", "pattern", "starts_at", "ends_at",
-        "shown_amount", "shown_used", "shown_reserved", "shown_lost", "level", "threshold_at", "reached_at",
+        "shown_amount", "shown_used", "shown_reserved", "shown_lost",
+        "level", "threshold_at", "reached_at",
     )  # fmt: skip
     list_filter = (LevelFilter, "metric", "window")
     search_fields = ("subject",)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.asgi import get_asgi_application as django_asgi_application
 from django.core.handlers.asgi import get_script_prefix
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, reverse
@@ -25,6 +26,9 @@ from native_api.asgi.policies import is_native_view
 from native_api.upstream import transport
 
 # What needs models is imported when used: this module is imported before Django is set up.
+
+UNKNOWN: Final = "unknown"
+"""The name of the pattern that matches every other path."""
 
 STOP_SECONDS: Final = 10.0
 
@@ -46,6 +50,8 @@ class GatewayASGI:
         self._application = application
         self.gateway = GatewayHandler(short_way)
         self._prefix: str | None = None
+        self._matches: dict[tuple[str, str], ResolverMatch] = {}
+        """By URLconf and path, for the app's paths without a variable part: these are few."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -62,12 +68,19 @@ class GatewayASGI:
         path = scope["path"].removeprefix(get_script_prefix(scope))
         if not path.startswith(self.prefix):
             return None
+        key = (settings.ROOT_URLCONF, path)
+        match = self._matches.get(key)
+        if match is not None:
+            return match
         try:
             match = resolve(path)
         except Resolver404:
             return None
-        is_ours = "native_api" in match.app_names or is_native_view(match.func)
-        return match if is_ours else None
+        if "native_api" in match.app_names:
+            if not match.kwargs and match.url_name != UNKNOWN:
+                self._matches[key] = match
+            return match
+        return match if is_native_view(match.func) else None
 
     @property
     def prefix(self) -> str:

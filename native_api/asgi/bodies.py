@@ -23,8 +23,8 @@ from native_api.exceptions import InvalidRequest, NativeError
 from native_api.inbound.body_limits import (
     SMALL_BODY,
     BodyMemory,
+    check_body_size,
     declared_length,
-    too_large,
     too_slow,
 )
 
@@ -111,12 +111,10 @@ class Body:
 
     async def _receive_body(self, free: int | None) -> None:
         limit = usable_settings.MAX_BODY_BYTES
-        if self._declared > limit:
-            raise too_large(limit)
+        check_body_size(self._declared, limit)
         while self.is_unread and (free is None or self._memory.size <= free):
             self._keep(await self._receive())
-            if self._memory.size > limit:
-                raise too_large(limit)
+            check_body_size(self._memory.size, limit)
 
     def _keep(self, message: Message) -> None:
         """Keep the part of the body in a message."""
@@ -140,7 +138,7 @@ class Body:
             self._content.write(first)
         self._content.write(piece)
 
-    # --- after the body ---------------------------------------------------------------------------
+    # --- after the body --------------------------------------------------------------------------
 
     async def receive(self) -> Message:
         """The message after the body. There is only one: the client has disconnected."""

@@ -49,7 +49,7 @@ class GatewayHandler(ASGIHandler):
     def __init__(self, short_way: bool = True) -> None:
         super().__init__()
         self._is_allowed = short_way
-        self._chain: middleware.MiddlewareChain | None = None
+        self._chains: middleware.MiddlewareChains | None = None
         self.open_views: dict[View, bool] = {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +76,7 @@ class GatewayHandler(ASGIHandler):
         except NativeError as error:
             scope[REFUSAL] = error
 
-    # --- Django's way -----------------------------------------------------------------------------
+    # --- Django's way ----------------------------------------------------------------------------
 
     def create_request(self, scope: Any, body_file: Any) -> Any:
         """Django's, whose own words about what is no request (a query that is not UTF-8, say) are
@@ -88,7 +88,7 @@ class GatewayHandler(ASGIHandler):
         match = super().resolve_request(request)
         return (_refused_view(), (), {}) if REFUSAL in request.scope else match
 
-    # --- the short way ----------------------------------------------------------------------------
+    # --- the short way ---------------------------------------------------------------------------
 
     def is_short_way_open(self, match: ResolverMatch) -> bool:
         """Decided at the first request to each view."""
@@ -106,15 +106,18 @@ class GatewayHandler(ASGIHandler):
         """Whether the request was answered; if not, nothing was done."""
         set_script_prefix(get_script_prefix(scope))
         request, _ = self.create_request(scope, BytesIO(body.content))
-        if self._chain is None:
-            self._chain = middleware.MiddlewareChain()
-        if request is None or not self._chain.process_request(request):
+        if self._chains is None:
+            self._chains = middleware.MiddlewareChains()
+        if request is None:
+            return False
+        chain = self._chains.choose(request)
+        if not chain.process_request(request):
             return False
         task = asyncio.current_task()
         leaving = asyncio.get_running_loop().create_task(_cancel_when_left(body, task))
         response: HttpResponseBase | None = None
         try:
-            response = await self._respond(request, scope[MATCH], self._chain)
+            response = await self._respond(request, scope[MATCH], chain)
             await self.send_response(response, send)
         except asyncio.CancelledError:
             if not leaving.done() or task is None:

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -23,21 +23,26 @@ from django.utils.module_loading import import_string
 
 SESSIONS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTHENTICATION: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
+CSRF: Final = "django.middleware.csrf.CsrfViewMiddleware"
 GZIP: Final = "django.middleware.gzip.GZipMiddleware"
 
 CALLED: Final = frozenset(
     {
         SESSIONS,
+        CSRF,
         GZIP,
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.common.CommonMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
         "django.middleware.locale.LocaleMiddleware",
         "django.middleware.http.ConditionalGetMiddleware",
         "django.middleware.csp.ContentSecurityPolicyMiddleware",  # new in Django 6.0
     }
 )
+
+COOKIE_READERS: Final = frozenset({SESSIONS, CSRF})
+"""Middleware that does nothing without a cookie, if the view uses neither session nor CSRF
+token."""
 
 WITHOUT_EFFECT: Final = {
     AUTHENTICATION: SESSIONS,
@@ -59,14 +64,10 @@ thread."""
 
 
 class MiddlewareChain:
-    """The classes of MIDDLEWARE in their order. Make one only if `is_open()`."""
+    """Some classes of MIDDLEWARE in their order. Make one only if `is_open()`."""
 
-    def __init__(self) -> None:
-        chain = [
-            (path, instance)
-            for path in settings.MIDDLEWARE
-            if path in CALLED and (instance := _instance_of(path)) is not None
-        ]
+    def __init__(self, paths: Iterable[str]) -> None:
+        chain = [(path, instance) for path in paths if (instance := _instance_of(path)) is not None]
         self._on_request: list[Callable[[HttpRequest], Any]] = [
             instance.process_request
             for _, instance in chain
@@ -99,6 +100,20 @@ class MiddlewareChain:
             except Exception as error:
                 response = await error_page(request, error)
         return response
+
+
+class MiddlewareChains:
+    """The chain for each request: without COOKIE_READERS for one without a cookie."""
+
+    def __init__(self) -> None:
+        called = [path for path in settings.MIDDLEWARE if path in CALLED]
+        self._with_cookie = MiddlewareChain(called)
+        self._without_cookie = MiddlewareChain(
+            path for path in called if path not in COOKIE_READERS
+        )
+
+    def choose(self, request: HttpRequest) -> MiddlewareChain:
+        return self._with_cookie if "HTTP_COOKIE" in request.META else self._without_cookie
 
 
 def is_open() -> bool:

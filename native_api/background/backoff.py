@@ -1,4 +1,9 @@
-"""Backs off from a failed cache or database for a second, and logs at most once a minute."""
+"""Backs off from a failed dependency (a cache, a database): nobody asks it for a second, and the
+log says so at most once a minute.
+
+The lookups of API keys (`access.keys.cache`) and settings (`cached_value`) keep their own time,
+because they go on with what they have cached.
+"""
 
 from __future__ import annotations
 

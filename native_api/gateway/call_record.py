@@ -120,7 +120,7 @@ class CallRecord:
     def _sent_tokens(self) -> int:
         return self.attempts.sent_tokens or self.operation.estimate_input(self.body)
 
-    # --- the end -------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------
 
     def __enter__(self) -> CallRecord:
         return self
@@ -232,7 +232,7 @@ class CallRecord:
                 self.reservation.settle(entries, self.attempts.route)
             except Exception:
                 logger.exception(
-                    "The limits of a call could not be settled. Its reservations expire by themselves."
+                    "The limits of a call could not be settled. Its reservations will expire."
                 )
 
     def _hedged_entry(self, target: Target, usage: Usage | None, *deltas: Json) -> UsageEntry:

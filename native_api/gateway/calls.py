@@ -1,5 +1,5 @@
-"""Calls a model: resolves the call, reserves limits, tries targets, records usage. For views and for
-any Python code of the site.
+"""Calls a model: resolves the call, reserves limits, tries targets, records usage. For views and
+for any Python code of the site.
 
     reply = await gateway.complete(chat, caller)          # reply.completion, reply.headers
     stream = await gateway.stream(chat, caller)           # async for chunks in stream: …
@@ -173,7 +173,8 @@ class CallStream:
     async def aclose(self, error: BaseException | None = None) -> None:
         """Close the upstream connection.
 
-        `error` is the reason if the stream was not read to its end; None means that the client left.
+        `error` is the reason if the stream was not read to its end; None means that the client
+        left.
         """
         try:
             await self._batches.aclose()  # type: ignore[attr-defined]
@@ -239,7 +240,7 @@ def reply_headers(call_record: CallRecord, omitted: tuple[str, ...] = ()) -> dic
     return headers
 
 
-# --- for synchronous callers ------------------------------------------------------------------
+# --- for synchronous callers ---------------------------------------------------------------------
 
 
 def embed_sync(request: EmbeddingsRequest, caller: Caller, request_id: str = "") -> EmbedReply:

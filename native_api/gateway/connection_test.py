@@ -153,7 +153,7 @@ def _with_error(result: ProbeResult, error: NativeError) -> ProbeResult:
     return result
 
 
-# --- probes that the gateway sends by itself --------------------------------------------------
+# --- probes that the gateway sends by itself -----------------------------------------------------
 
 
 class HealthProbes:

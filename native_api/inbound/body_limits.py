@@ -68,8 +68,10 @@ def bytes_in_memory() -> int:
     return _total_bytes
 
 
-def too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The request body is larger than {limit} bytes (MAX_BODY_BYTES).")
+def check_body_size(size: int, limit: int) -> None:
+    """Raise RequestTooLarge if a body of this size, in bytes, is over the limit."""
+    if size > limit:
+        raise RequestTooLarge(f"The request body is larger than {limit} bytes (MAX_BODY_BYTES).")
 
 
 def too_slow(seconds: float) -> RequestTimeout:

@@ -16,7 +16,13 @@ from django.http import HttpRequest
 from native_api import background
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, UnsupportedMediaType
-from native_api.inbound.body_limits import BODY, BodyMemory, declared_length, too_large, too_slow
+from native_api.inbound.body_limits import (
+    BODY,
+    BodyMemory,
+    check_body_size,
+    declared_length,
+    too_slow,
+)
 from native_api.inbound.json_structure import count_structure
 from native_api.types import Json
 
@@ -62,16 +68,14 @@ async def read_body(request: HttpRequest, memory: BodyMemory) -> bytes:
     """
     _check_media_type(request.META.get("CONTENT_TYPE", ""))
     limit = native_settings.MAX_BODY_BYTES
-    if declared_length(request.META.get("CONTENT_LENGTH") or "") > limit:
-        raise too_large(limit)
+    check_body_size(declared_length(request.META.get("CONTENT_LENGTH") or ""), limit)
     asgi_body = getattr(request, "scope", {}).get(BODY)
     if asgi_body is None:
         return _read_in_pieces(_body_stream(request), limit, memory)
     body: bytes = (
         await asgi_body.read() if asgi_body.is_unread else _body_stream(request).read(limit + 1)
     )
-    if len(body) > limit:  # middleware may have unpacked it
-        raise too_large(limit)
+    check_body_size(len(body), limit)  # again, because middleware may have unpacked it
     return body
 
 
@@ -84,8 +88,7 @@ def _read_in_pieces(stream: Any, limit: int, memory: BodyMemory) -> bytes:
     while piece := stream.read(READ_BYTES):
         memory.add(len(piece))
         body.write(piece)
-        if memory.size > limit:
-            raise too_large(limit)
+        check_body_size(memory.size, limit)
         if time.monotonic() > end:
             raise too_slow(seconds)
     return body.getvalue()

@@ -161,7 +161,7 @@ class CallReservation:
             }
         self.cache.settle(used_amount)
 
-    # --- budgets ----------------------------------------------------------------------------------
+    # --- budgets ---------------------------------------------------------------------------------
 
     async def _reserve_budgets(self, amounts: Amounts, acquired: Acquired) -> None:
         """Reserve what the call does not hold yet. If that fails, `acquired` is given back. Raises

@@ -148,7 +148,7 @@ class Rules:
         return tuple(AppliedRule(rule, counter) for counter, rule in tightest.items())
 
 
-# --- settings -------------------------------------------------------------------------------------
+# --- settings ------------------------------------------------------------------------------------
 
 
 def parse_rule(definition: Any) -> Rule:
@@ -268,7 +268,7 @@ def limit_errors(name: str, entries: Any) -> Iterator[SettingError]:
             yield SettingError(setting_path(name, index), error.message, error.hint)
 
 
-# --- rows -----------------------------------------------------------------------------------------
+# --- rows ----------------------------------------------------------------------------------------
 
 
 def _rule_from_row(row: Limit) -> Rule:
@@ -298,7 +298,7 @@ def _clamped_amount(row: Limit) -> int:
     return units(row.metric, min(max(row.amount, Decimal(0)), maximum))
 
 
-# --- the current rules ----------------------------------------------------------------------------
+# --- the current rules ---------------------------------------------------------------------------
 
 
 def _read() -> Rules:

@@ -1,4 +1,5 @@
-"""Opens and closes circuits: what a failure or a success changes for one caller and for all callers.
+"""Opens and closes circuits: what a failure or a success changes for one caller and for all
+callers.
 
 The rules are at the head of `health`, which calls this and holds the lock. `circuit_states` keeps
 the circuits and decides how long they stay open.

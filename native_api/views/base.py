@@ -25,7 +25,7 @@ from django.template.response import SimpleTemplateResponse
 from rest_framework.request import Request
 
 from native_api import background, exceptions, logs
-from native_api.inbound.openai.rendering import error_envelope
+from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.limits.headers import merge_headers
 from native_api.models import ApiKey
 from native_api.types import Caller
@@ -91,7 +91,7 @@ class NativeView(AsyncAPIView):
             self.headers = {"x-request-id": self.request_id}
             return self._private(self.error_response(native_error(problem)))
 
-    # --- for handlers -----------------------------------------------------------------------------
+    # --- for handlers ----------------------------------------------------------------------------
 
     async def get_caller(self, request: Request) -> Caller:
         """Who sends the request, for the gateway."""

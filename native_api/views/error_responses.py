@@ -11,7 +11,8 @@ from rest_framework import exceptions as drf
 
 from native_api import exceptions, logs
 from native_api.inbound.headers import make_private
-from native_api.inbound.openai.rendering import error_envelope, to_json
+from native_api.inbound.openai.error_envelope import error_envelope
+from native_api.inbound.openai.rendering import to_json
 from native_api.views.misconfigured import misconfigured
 
 logger = logs.get_logger("native_api.request")

@@ -79,7 +79,7 @@ FOR_OWN_HANDLERS: Final = frozenset(
 Function = Callable[..., Any]
 
 
-# --- running a hook -------------------------------------------------------------------------------
+# --- running a hook ------------------------------------------------------------------------------
 
 
 def hook(function: Function) -> Function:
@@ -176,7 +176,7 @@ async def run_in_thread(view: Any, function: Function, *args: Any, **kwargs: Any
     return await sync_to_async(call, thread_sensitive=view.waiting_threads > 0)()
 
 
-# --- deciding what a class overrides --------------------------------------------------------------
+# --- deciding what a class overrides -------------------------------------------------------------
 
 
 def prepare(view_class: Any, base: type) -> None:

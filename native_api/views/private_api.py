@@ -21,7 +21,7 @@ def is_django_checked() -> bool:
     return django.VERSION[:2] in CHECKED_DJANGO
 
 
-# --- Django ---------------------------------------------------------------------------------------
+# --- Django --------------------------------------------------------------------------------------
 
 
 def keep_out_of_caches(request: HttpRequest) -> None:
@@ -43,7 +43,7 @@ def has_site_receivers(sender: Any) -> bool:
     )
 
 
-# --- DRF's Request --------------------------------------------------------------------------------
+# --- DRF's Request -------------------------------------------------------------------------------
 
 
 def django_request(request: Request) -> HttpRequest:

@@ -149,7 +149,7 @@ class AsyncAPIView(APIView):
         result: T = await hooks.run_in_thread(self, function, *args, **kwargs)
         return result
 
-    # --- DRF's steps ------------------------------------------------------------------------------
+    # --- DRF's steps -----------------------------------------------------------------------------
 
     @hook
     async def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -290,7 +290,7 @@ class AsyncAPIView(APIView):
             "get_renderer_context", self.get_renderer_context
         )
 
-    # --- what DRF's plain methods do here ---------------------------------------------------------
+    # --- what DRF's plain methods do here --------------------------------------------------------
 
     @property
     def default_response_headers(self) -> dict[str, str]:  # type: ignore[override]

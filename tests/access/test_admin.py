@@ -239,7 +239,7 @@ def test_without_a_user_admin_the_owner_is_a_raw_id_field(operator: Client) -> N
         admin.site.register(User, type(users))
 
 
-# --- whose keys staff may make -------------------------------------------------------------------------------
+# --- whose keys staff may make -------------------------------------------------------------------
 
 KEY_PERMISSIONS = ("add_apikey", "change_apikey", "view_apikey")
 

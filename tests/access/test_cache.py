@@ -165,7 +165,7 @@ def test_a_cached_key_does_not_make_a_coroutine_wait(alice: Any) -> None:
     assert stopped.value.value == key
 
 
-# --- what ends a key ---------------------------------------------------------------------------------------
+# --- what ends a key -----------------------------------------------------------------------------
 
 
 def test_a_revoked_key_stops_working_at_once_in_this_process(alice: Any) -> None:
@@ -262,7 +262,7 @@ def test_no_secret_is_in_the_row_or_its_repr(alice: Any) -> None:
     assert text[12:] not in f"{key!r} {key} {stored}"
 
 
-# --- the database away -------------------------------------------------------------------------------------
+# --- the database away ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])

@@ -72,7 +72,7 @@ def test_a_key_narrows_what_its_owner_may_use(
     assert may_use(Caller(allowed_models=of_key, granted_models=granted), named(model)) is allowed
 
 
-# --- what rows and permissions grant -------------------------------------------------------------------------------
+# --- what rows and permissions grant -------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +193,7 @@ def test_a_row_is_for_a_group_or_a_user(alice: Any) -> None:
             ModelAccess(patterns=["a"], **told).full_clean()
 
 
-# --- how fresh that is ---------------------------------------------------------------------------------------------
+# --- how fresh that is ---------------------------------------------------------------------------
 
 
 def test_a_change_takes_effect_at_once_in_this_process(alice: Any) -> None:

@@ -67,7 +67,7 @@ def redis_prefix() -> Iterator[str]:
     client.close()
 
 
-# --- exact counts --------------------------------------------------------------------------
+# --- exact counts --------------------------------------------------------------------------------
 
 
 def test_200_concurrent_threads_are_counted_exactly_in_memory() -> None:
@@ -139,7 +139,7 @@ class ForgetfulCache(LocMemCache):
         return added
 
 
-# --- callers and rates ---------------------------------------------------------------------
+# --- callers and rates ---------------------------------------------------------------------------
 
 
 def test_each_key_user_and_address_has_its_own_window() -> None:
@@ -198,7 +198,7 @@ def test_ratelimit_enable_turns_counting_off_without_a_warning(
     assert not caplog.records
 
 
-# --- waiting and headers -------------------------------------------------------------------
+# --- waiting and headers -------------------------------------------------------------------------
 
 
 def test_a_request_is_admitted_after_the_wait() -> None:
@@ -239,7 +239,7 @@ def test_durations_are_formatted_as_by_openai(seconds: int, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-# --- failed authentication -----------------------------------------------------------------
+# --- failed authentication -----------------------------------------------------------------------
 
 
 def refused(django_request: Any) -> int | None:
@@ -292,7 +292,7 @@ def test_failures_are_counted_on_an_event_loop() -> None:
         assert [answer is None for answer in asyncio.run(twice())] == [True, False]
 
 
-# --- the cache is down ---------------------------------------------------------------------
+# --- the cache is down ---------------------------------------------------------------------------
 
 
 def closed_port() -> int:

@@ -36,7 +36,7 @@ def replay(**message: Any) -> Any:
     return body["messages"][1]["content"]
 
 
-# --- models ---------------------------------------------------------------------------------------
+# --- models --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_schema_that_no_grammar_can_express_is_not_adapted(schema: dict[str, A
     assert adapt_schema(schema, "") is None
 
 
-# --- turns that clients send back -----------------------------------------------------------------
+# --- turns that clients send back ----------------------------------------------------------------
 
 
 def test_offsets_that_no_longer_fit_a_changed_text_are_ignored() -> None:
@@ -188,7 +188,7 @@ def test_instructions_alone_become_the_users_turn() -> None:
     assert "system" not in body
 
 
-# --- betas ----------------------------------------------------------------------------------------
+# --- betas ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["claude", "anthropic"])

@@ -113,7 +113,7 @@ def test_an_error_inside_a_stream_has_the_status_of_a_response(
     assert caught.value.upstream_status == status
 
 
-# --- speed ----------------------------------------------------------------------------------------
+# --- speed ---------------------------------------------------------------------------------------
 
 
 def test_a_long_conversation_and_a_stream_are_translated_fast() -> None:

@@ -45,7 +45,7 @@ def successful_recordings(stream: bool) -> list[Any]:
     return parameters or [pytest.param({}, id="none", marks=skip)]
 
 
-# --- names ----------------------------------------------------------------------------------------
+# --- names ---------------------------------------------------------------------------------------
 
 
 def test_names_of_documents_are_made_acceptable() -> None:
@@ -90,7 +90,7 @@ def test_the_id_of_a_model_contains_its_maker(model: str, expected: str) -> None
     assert read_maker(model) == expected
 
 
-# --- recorded traffic -----------------------------------------------------------------------------
+# --- recorded traffic ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recording", successful_recordings(stream=True))
@@ -171,7 +171,7 @@ def sendable_blocks(content: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield block
 
 
-# --- complete replies -----------------------------------------------------------------------------
+# --- complete replies ----------------------------------------------------------------------------
 
 
 def build_reply(stop_reason: str, **members: Any) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def build_chat(recording: dict[str, Any]) -> ChatRequest:
     return {**chat, **build_tools(body), **build_model_fields(body)}  # type: ignore[typeddict-item]
 
 
-# --- messages -------------------------------------------------------------------------------------
+# --- messages ------------------------------------------------------------------------------------
 
 
 def build_system_messages(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -163,7 +163,7 @@ def build_call(use: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# --- tools and the model's own fields -------------------------------------------------------------
+# --- tools and the model's own fields ------------------------------------------------------------
 
 
 def build_tools(body: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def read_reasoning(model_fields: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-# --- the comparison -------------------------------------------------------------------------------
+# --- the comparison ------------------------------------------------------------------------------
 
 
 def normalize(body: dict[str, Any]) -> dict[str, Any]:

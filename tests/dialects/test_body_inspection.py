@@ -22,7 +22,7 @@ from tests.dialects.test_gateway_owned import (
     catch_refusal,
 )
 
-# --- state at a provider --------------------------------------------------------------------------
+# --- state at a provider -------------------------------------------------------------------------
 
 OPTIONS_WITH_STATE = {
     "openai": [
@@ -233,7 +233,7 @@ def test_any_other_field_of_a_request_is_inspected(field: str) -> None:
     assert not is_plain_request({"model": "m", "messages": HI, field: {}})
 
 
-# --- URLs -----------------------------------------------------------------------------------------
+# --- URLs ----------------------------------------------------------------------------------------
 
 INTERNAL_URL = "http://169.254.169.254/latest/meta-data"
 OPTIONS_WITH_URLS = {

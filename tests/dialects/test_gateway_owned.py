@@ -62,7 +62,7 @@ def catch_refusal(
     return caught.value
 
 
-# --- owned members --------------------------------------------------------------------------------
+# --- owned members -------------------------------------------------------------------------------
 
 
 def nest(path: str, value: Any) -> Any:
@@ -163,7 +163,7 @@ def test_the_service_tier_is_read_from_the_finished_body(wire: str, tier: str) -
     assert read_requested_tier(wire, build_body(wire)) == ""
 
 
-# --- no dialect changes a request -----------------------------------------------------------------
+# --- no dialect changes a request ----------------------------------------------------------------
 
 
 class Frozen(dict[str, Any]):

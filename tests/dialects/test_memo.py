@@ -35,7 +35,7 @@ def build_key(number: int) -> bytes:
     return b"%d" % number
 
 
-# --- size -----------------------------------------------------------------------------------------
+# --- size ----------------------------------------------------------------------------------------
 
 
 def test_a_value_is_remembered() -> None:
@@ -115,7 +115,7 @@ def test_threads_can_share_a_memo() -> None:
     assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
 
 
-# --- frozen ---------------------------------------------------------------------------------------
+# --- frozen --------------------------------------------------------------------------------------
 
 READING_DICT = {"copy", "fromkeys", "get", "items", "keys", "values"}
 READING_LIST = {"copy", "count", "index"}

@@ -151,7 +151,7 @@ def test_calls_without_an_index_are_distinguished_by_their_ids() -> None:
     assert choice["finish_reason"] == "tool_calls"
 
 
-# --- what servers of the family do ----------------------------------------------------------------
+# --- what servers of the family do ---------------------------------------------------------------
 
 
 def fold_choice(*events: str, done: bool = True) -> dict[str, Any]:

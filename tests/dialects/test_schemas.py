@@ -45,7 +45,7 @@ def build_object(**properties: Any) -> Schema:
     return {"type": "object", "properties": properties}
 
 
-# --- cost -----------------------------------------------------------------------------------------
+# --- cost ----------------------------------------------------------------------------------------
 
 
 def required_names(size: int) -> Schema:
@@ -198,7 +198,7 @@ def test_an_adapted_schema_is_at_most_a_few_times_as_large(
         )
 
 
-# --- refusals -------------------------------------------------------------------------------------
+# --- refusals ------------------------------------------------------------------------------------
 
 LONG: Schema = {**build_object(a=TEXT), "description": "x" * MAX_SCHEMA_BYTES}
 MANY_PARTS: Schema = build_object(a={"enum": [[]] * MAX_PARTS})
@@ -301,7 +301,7 @@ def test_an_invalid_schema_is_adapted_or_refused(adapter: SchemaAdapter[Any], se
         orjson.dumps(adapter(mutated if isinstance(mutated, dict) else {"enum": mutated}, "path"))
 
 
-# --- the memo -------------------------------------------------------------------------------------
+# --- the memo ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)

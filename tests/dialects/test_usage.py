@@ -148,7 +148,7 @@ def test_every_dialect_is_tested_with_zeros(name: str) -> None:
     assert any(case.values[0]["provider"]["dialect"] == name for case in STREAMS)
 
 
-# --- single wires ---------------------------------------------------------------------------------
+# --- single wires --------------------------------------------------------------------------------
 
 
 def last_usage(dialect: str, *events: Any) -> Any:
@@ -327,7 +327,7 @@ def replace(value: Any, number: Any, inside: bool = False) -> Any:
     return number if inside and not isinstance(value, str) else value
 
 
-# --- the rules ------------------------------------------------------------------------------------
+# --- the rules -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_receiver_of_the_sites_own_is_noticed() -> None:
         request_finished.disconnect(receiver)
 
 
-# --- messages, as servers send them ---------------------------------------------------------------
+# --- messages, as servers send them --------------------------------------------------------------
 
 
 @pytest.fixture

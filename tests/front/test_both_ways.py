@@ -168,7 +168,7 @@ def test_under_every_subset() -> None:
     asyncio.run(run())
 
 
-# --- when the short way is closed -----------------------------------------------------------------
+# --- when the short way is closed ----------------------------------------------------------------
 
 STARTPROJECT = [path for path in MIDDLEWARE if path not in (*MIDDLEWARE[:2], MIDDLEWARE[4])]
 OTHERS = {

@@ -54,7 +54,7 @@ def providers() -> Iterator[list[Provider]]:
         yield made
 
 
-# --- the sites ------------------------------------------------------------------------------------
+# --- the sites -----------------------------------------------------------------------------------
 
 
 def settings(providers: list[Provider]) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def cache(tmp_path: Path) -> Iterator[dict[str, str]]:
     client.close()
 
 
-# --- the calls ------------------------------------------------------------------------------------
+# --- the calls -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -152,7 +152,7 @@ async def make_all(made: list[Call], sites: list[Site]) -> None:
         await asyncio.gather(*(one(call) for call in made))
 
 
-# --- what must hold -------------------------------------------------------------------------------
+# --- what must hold ------------------------------------------------------------------------------
 
 
 def said(call: Call) -> tuple[str, dict[str, Any] | None, bool]:

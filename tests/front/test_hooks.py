@@ -61,7 +61,7 @@ def request_to(view: Any, server: str, method: str = "get", query: str = "", **h
         return asyncio.run(ask())
 
 
-# --- every hook, taken from DRF's class -----------------------------------------------------------
+# --- every hook, taken from DRF's class ----------------------------------------------------------
 
 
 def public_methods() -> set[str]:
@@ -121,7 +121,7 @@ def test_a_plain_hook_cannot_be_async(name: str) -> None:
         type("Staff", (recorded_views.Handlers, NativeView), {name: override})
 
 
-# --- what a site does with them -------------------------------------------------------------------
+# --- what a site does with them ------------------------------------------------------------------
 
 
 class Deny(BasePermission):
@@ -287,7 +287,7 @@ def test_super_that_is_not_awaited_lets_nobody_in(server: str) -> None:
     assert error_of(response)[0] == 500
 
 
-# --- what a class cannot have ---------------------------------------------------------------------
+# --- what a class cannot have --------------------------------------------------------------------
 
 
 def no(*args: Any, **kwargs: Any) -> Any:

@@ -62,7 +62,7 @@ def is_private(answer: httpx.Response, cache_control: str = "no-store") -> None:
     assert "expires" not in answer.headers
 
 
-# --- what every answer says -----------------------------------------------------------------------
+# --- what every answer says ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -106,7 +106,7 @@ def test_refusals_of_requests_that_django_cannot_read_say_so(status: int) -> Non
     )
 
 
-# --- how the headers are made ---------------------------------------------------------------------
+# --- how the headers are made --------------------------------------------------------------------
 
 
 class TeamToken:
@@ -149,7 +149,7 @@ def test_djangos_cache_is_told_in_words_that_every_release_understands(rf: Reque
     assert not UpdateCacheMiddleware(lambda _: response)._should_update_cache(request, response)  # type: ignore[attr-defined]
 
 
-# --- a cache in front -----------------------------------------------------------------------------
+# --- a cache in front ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -1,4 +1,5 @@
-"""Request bodies under the gateway's own ASGI application: how much of them is read, and for whom."""
+"""Request bodies under the gateway's own ASGI application: how much of them is read, and for
+whom."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def bound(routed: Site) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-# --- tiers ----------------------------------------------------------------------------------------
+# --- tiers ---------------------------------------------------------------------------------------
 
 
 def test_a_tier_is_the_route_of_its_name(http: httpx.Client, routed: Site) -> None:
@@ -183,7 +183,7 @@ def test_a_conversation_stays_on_its_target(http: httpx.Client, upstream: Upstre
         assert "conversation_id" not in upstream.requests[0].body
 
 
-# --- fallbacks ------------------------------------------------------------------------------------
+# --- fallbacks -----------------------------------------------------------------------------------
 
 
 def test_a_fallback_answers_and_that_is_told(http: httpx.Client, routed: Site) -> None:
@@ -231,7 +231,7 @@ def test_a_conversation_that_is_too_long_goes_where_there_is_room(
     assert ask(http, model="narrow").headers["x-native-model"] == "wide"
 
 
-# --- what is told ---------------------------------------------------------------------------------
+# --- what is told --------------------------------------------------------------------------------
 
 
 def test_an_error_tells_how_it_came_about_too(
@@ -334,7 +334,7 @@ def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_
     assert median("lame") - median("hello") < 0.005
 
 
-# --- hedging --------------------------------------------------------------------------------------
+# --- hedging -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])

@@ -79,7 +79,7 @@ def test_remembered_probes_are_bounded(noted: Noted) -> None:
     assert len(noted._not_before) <= 4096
 
 
-# --- over real HTTP --------------------------------------------------------------------------------------------------
+# --- over real HTTP ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

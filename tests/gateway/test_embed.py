@@ -1,4 +1,5 @@
-"""Embeddings from Python code: through routing, limits, prices and records, to a scripted provider."""
+"""Embeddings from Python code: through routing, limits, prices and records, to a scripted
+provider."""
 
 from __future__ import annotations
 

@@ -317,7 +317,7 @@ def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_in_ten_millisecon
     assert min(seconds() for _ in range(20)) < 0.010
 
 
-# --- how long lists may be ------------------------------------------------------------------------
+# --- how long lists may be -----------------------------------------------------------------------
 
 TEXT_PART = {"type": "text", "text": "x"}
 MINIMAL = {"model": "m", "messages": [HI]}

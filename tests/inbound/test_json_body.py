@@ -140,7 +140,7 @@ def test_a_declared_length_is_a_number_or_nothing(header: str, length: int) -> N
     assert declared_length(header) == length
 
 
-# --- how much there may be ------------------------------------------------------------------------
+# --- how much there may be -----------------------------------------------------------------------
 
 
 LIST_OF = {
@@ -231,7 +231,7 @@ def test_a_number_that_python_would_not_read_is_no_failure_of_the_gateway() -> N
         )
 
 
-# --- reading --------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------
 
 
 class Stream:

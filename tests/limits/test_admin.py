@@ -59,7 +59,7 @@ def errors(page: Client, model: str, **fields: Any) -> dict[str, list[str]]:
     return {} if answer.status_code == 302 else dict(answer.context["adminform"].form.errors)
 
 
-# --- limits --------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_limit_is_edited_and_deleted(page: Client) -> None:
     assert not Limit.objects.exists()
 
 
-# --- budgets -------------------------------------------------------------------------------
+# --- budgets -------------------------------------------------------------------------------------
 
 
 def budget(**more: Any) -> Budget:
@@ -229,7 +229,7 @@ def test_budgets_are_read_only(page: Client) -> None:
     assert row.used == 3
 
 
-# --- model access --------------------------------------------------------------------------
+# --- model access --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_access_needs_either_a_group_or_a_user(
     assert not ModelAccess.objects.exists()
 
 
-# --- who, and what is shown ----------------------------------------------------------------
+# --- who, and what is shown ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", LISTS)

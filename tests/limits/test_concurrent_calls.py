@@ -192,7 +192,7 @@ def all_expired(sites: Sites) -> bool:
     ]
 
 
-# --- what the database says ----------------------------------------------------------------
+# --- what the database says ----------------------------------------------------------------------
 
 
 def budget(sites: Sites) -> tuple[int, int, int]:

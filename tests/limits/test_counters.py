@@ -29,7 +29,7 @@ from tests.limits.stores import (
 )
 from tests.servers import until
 
-# --- acquiring -----------------------------------------------------------------------------
+# --- acquiring -----------------------------------------------------------------------------------
 
 
 def test_a_counter_admits_what_fits(store: counters.CounterStore) -> None:
@@ -106,7 +106,7 @@ def test_raising_or_lowering_a_limit_keeps_the_count(store: counters.CounterStor
     assert store.acquire("m", [increment(1, maximum=11)], []).accepted
 
 
-# --- concurrent calls ----------------------------------------------------------------------
+# --- concurrent calls ----------------------------------------------------------------------------
 
 
 def count_admitted(kind: Kind, counts: list[Increment], slots: list[Slot], calls: int = 200) -> int:
@@ -146,7 +146,7 @@ def test_a_refusal_by_one_limit_gives_back_the_other(kind: Kind) -> None:
     assert counts(kind.open()) == [10]
 
 
-# --- adjusting -----------------------------------------------------------------------------
+# --- adjusting -----------------------------------------------------------------------------------
 
 
 def test_adjusting_adds_and_subtracts(
@@ -197,7 +197,7 @@ def test_a_cache_whose_incr_resets_the_ttl_keeps_a_counter_for_its_window(kind: 
     assert counts(store) == [4]
 
 
-# --- particular stores ---------------------------------------------------------------------
+# --- particular stores ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)

@@ -105,7 +105,7 @@ def scripts(upstream: Upstream) -> None:
     upstream.default_script = answer_or_stream
 
 
-# --- refusals ------------------------------------------------------------------------------
+# --- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -235,7 +235,7 @@ def test_the_sdk_raises_what_it_raises_with_openai(site: Site, upstream: Upstrea
     assert upstream.requests_for("sdk-budget") == upstream.requests_for("sdk-rate") == []
 
 
-# --- headers -------------------------------------------------------------------------------
+# --- headers -------------------------------------------------------------------------------------
 
 
 def test_every_answer_has_rate_limit_headers(site: Site) -> None:
@@ -311,7 +311,7 @@ def test_the_amount_of_a_shared_budget_is_not_shown(site: Site) -> None:
     )
 
 
-# --- other ways in -------------------------------------------------------------------------
+# --- other ways in -------------------------------------------------------------------------------
 
 CALLING = f"""
 import json

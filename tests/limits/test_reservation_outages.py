@@ -37,7 +37,7 @@ async def cancel_when(is_waiting: threading.Event) -> None:
         await call
 
 
-# --- a shared cache ------------------------------------------------------------------------
+# --- a shared cache ------------------------------------------------------------------------------
 
 
 class SlowStore(GenericStore):
@@ -171,7 +171,7 @@ def test_budgets_are_enforced_while_the_cache_fails(
         asyncio.run(reserved())
 
 
-# --- the database --------------------------------------------------------------------------
+# --- the database --------------------------------------------------------------------------------
 
 
 class SlowDatabase:

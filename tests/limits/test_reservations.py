@@ -50,7 +50,7 @@ async def reserved(chat: Any = CHAT, to: Target = ROUTE.targets[0]) -> CallReser
     return reservation
 
 
-# --- calls that are admitted ---------------------------------------------------------------
+# --- calls that are admitted ---------------------------------------------------------------------
 
 
 def test_a_caller_without_limits_holds_nothing(set_limits: Callable[..., None]) -> None:
@@ -86,7 +86,7 @@ def test_a_failed_call_gives_everything_back(set_limits: Callable[..., None]) ->
     assert list((entry.claims or {}).values()) == [0]
 
 
-# --- refusals ------------------------------------------------------------------------------
+# --- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_groups_are_needed_if_a_limit_or_access_is_for_a_group(model: Any) -> No
     assert rules.current().needs_groups
 
 
-# --- validation of rows --------------------------------------------------------------------
+# --- validation of rows --------------------------------------------------------------------------
 
 
 def problems(**changes: Any) -> dict[str, list[str]]:
@@ -195,7 +195,7 @@ def test_the_member_must_fit_the_subject(alice: Any) -> None:
     }
 
 
-# --- caching -------------------------------------------------------------------------------
+# --- caching -------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db

@@ -35,7 +35,7 @@ def amounts(*given: Rule, caller: Caller = ALICE) -> list[int]:
     return [affected.rule.amount for affected in Rules(given).for_caller(caller)]
 
 
-# --- reading settings ----------------------------------------------------------------------
+# --- reading settings ----------------------------------------------------------------------------
 
 
 def test_a_limit_is_parsed() -> None:
@@ -197,7 +197,7 @@ def test_an_invalid_limit_is_not_ignored() -> None:
         rules.current()
 
 
-# --- whom a limit applies to ---------------------------------------------------------------
+# --- whom a limit applies to ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

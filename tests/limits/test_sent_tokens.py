@@ -198,7 +198,7 @@ def test_every_field_is_sent_on_some_wire() -> None:
     assert [way for way in FIELDS if not any(is_sent(wire, way) for wire in DIALECTS)] == []
 
 
-# --- media ---------------------------------------------------------------------------------
+# --- media ---------------------------------------------------------------------------------------
 
 PNG = "iVBORw0KGgo" + "A" * 1_000_001
 PDF = base64.b64encode(b"%PDF-1.7\n" + b"\x00" * 900_000).decode()
@@ -259,7 +259,7 @@ def test_a_request_with_files_to_fetch_counts_what_is_known() -> None:
     assert is_near(prompt_tokens(request) - IMAGE_TOKENS)
 
 
-# --- accuracy ------------------------------------------------------------------------------
+# --- accuracy ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wire", DIALECTS)

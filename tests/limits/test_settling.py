@@ -86,7 +86,7 @@ def scripts(upstream: Upstream) -> None:
     upstream.default_script = answer_or_stream
 
 
-# --- giving back ---------------------------------------------------------------------------
+# --- giving back ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -180,7 +180,7 @@ def test_a_hedged_call_counts_both_its_records(site: Site, upstream: Upstream) -
     )
 
 
-# --- unknown prices ------------------------------------------------------------------------
+# --- unknown prices ------------------------------------------------------------------------------
 
 
 def test_a_budget_admits_no_call_without_a_price(site: Site, upstream: Upstream) -> None:

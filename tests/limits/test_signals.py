@@ -100,7 +100,7 @@ def calls(recorder: Recorder, model: str, count: int, key: str = "") -> list[int
     return statuses
 
 
-# --- limit_reached -------------------------------------------------------------------------
+# --- limit_reached -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("model", "metric", "window", "amount", "status"), [
@@ -160,7 +160,7 @@ def test_the_budget_records_when_it_was_reached(recorder: Recorder) -> None:
     assert sum(row["reached_at"] is not None for row in rows) == 1
 
 
-# --- budget_threshold ----------------------------------------------------------------------
+# --- budget_threshold ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_each_users_budget_has_its_own_threshold(recorder: Recorder) -> None:
     )
 
 
-# --- receivers -----------------------------------------------------------------------------
+# --- receivers -----------------------------------------------------------------------------------
 
 
 def test_the_first_use_of_a_key_is_signalled(recorder: Recorder) -> None:

@@ -110,7 +110,7 @@ def cache_levels(store: counters.CounterStore) -> list[int]:
     ]
 
 
-# --- budgets -------------------------------------------------------------------------------
+# --- budgets -------------------------------------------------------------------------------------
 
 
 def test_a_dearer_attempt_adds_what_is_missing_and_a_cheaper_one_nothing(
@@ -334,7 +334,7 @@ def test_what_the_database_adds_too_late_ends_with_the_call(
     until(lambda: budget_level() == (0, 0, 0), "everything to be given back")
 
 
-# --- short windows, in every store ---------------------------------------------------------
+# --- short windows, in every store ---------------------------------------------------------------
 
 
 def test_short_windows_are_topped_up_and_request_and_slot_counted_once(

@@ -81,7 +81,7 @@ def usage_after(site: Site, key: str, requests: int) -> dict[str, Any]:
     return usage(site, key)
 
 
-# --- what was used -------------------------------------------------------------------------
+# --- what was used -------------------------------------------------------------------------------
 
 
 def test_a_new_user_has_no_usage(site: Site) -> None:
@@ -225,7 +225,7 @@ def test_a_caller_without_a_user_sees_no_usage(
     assert {limit["models"] for limit in answer["limits"]} == {"up/share", "up/share-budget"}
 
 
-# --- limits --------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------------
 
 
 def test_the_callers_limits_with_used_and_left(site: Site, upstream: Upstream) -> None:

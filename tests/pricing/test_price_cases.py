@@ -202,7 +202,7 @@ def test_there_are_cases_for_every_kind_of_token() -> None:
     assert len(CASES) >= 40
 
 
-# --- prices that change with the time -------------------------------------------------------------
+# --- prices that change with the time ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_a_price_depends_on_the_hour_and_the_day(
     assert published.is_time_dependent(model_info)
 
 
-# --- the site's own prices ------------------------------------------------------------------------
+# --- the site's own prices -----------------------------------------------------------------------
 
 HIGH_PRICE = {"INPUT": "100", "OUTPUT": "200"}
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from native_api.access.keys.cache import KeyCache, cache
-from native_api.access.keys.text import PREFIX_LENGTH, Shape, digest, generate, parse
+from native_api.access.keys.text import PREFIX_LENGTH, Shape, digest, generate, is_foreign, parse
 from native_api.models import ApiKey
 from native_api.types import Secret
 
@@ -23,6 +23,7 @@ __all__ = [
     "digest",
     "generate",
     "generate_into",
+    "is_foreign",
     "parse",
     "revoke",
     "rotate",

@@ -53,7 +53,8 @@ Lookup = Future[Entry | None]
 
 
 class KeyCache:
-    """Digest -> Entry, bounded, one per process. Requests share the rows and must not change them."""
+    """Digest -> Entry, bounded, one per process. Requests share the rows and must not change
+    them."""
 
     def __init__(
         self,
@@ -77,16 +78,25 @@ class KeyCache:
 
     def get(self, text: str) -> ApiKey:
         """The key with this text, if it is valid. Raises InvalidApiKey, DatabaseUnavailable."""
-        hashed = _digest_of_key(text)
-        return _check_usable(self._fresh(hashed) or self._find(hashed), text)
+        hashed = digest(text)
+        entry = self._fresh(hashed)
+        if entry is None:
+            _check_well_formed(text)
+            entry = self._find(hashed)
+        return _check_usable(entry, text)
 
     async def aget(self, text: str) -> ApiKey:
         """`get` for an event loop: an uncached key is looked up in a worker thread."""
-        hashed = _digest_of_key(text)
-        return _check_usable(self._fresh(hashed) or await self._afind(hashed), text)
+        hashed = digest(text)
+        entry = self._fresh(hashed)
+        if entry is None:
+            _check_well_formed(text)
+            entry = await self._afind(hashed)
+        return _check_usable(entry, text)
 
     def forget(self, key: ApiKey) -> None:
-        """Drop this key, so that its next use queries the database. Lookups under way are ignored."""
+        """Drop this key, so that its next use queries the database. Lookups under way are
+        ignored."""
         with self._lock:
             self._changes += 1
             self._lookups.clear()
@@ -113,7 +123,7 @@ class KeyCache:
             return None
         return entry
 
-    # --- single flight -----------------------------------------------------------------------
+    # --- single flight ---------------------------------------------------------------------------
 
     def _find(self, hashed: str) -> Entry:
         lookup, is_new = self._join_or_start(hashed)
@@ -171,7 +181,7 @@ class KeyCache:
         self._finish(hashed, lookup)
         self._note_database_down(f"no answer in {self._timeout:g} s")
 
-    # --- the database ------------------------------------------------------------------------
+    # --- the database ----------------------------------------------------------------------------
 
     def _query(self, hashed: str) -> Entry | None:
         changes, read_at = self._changes, time.monotonic()
@@ -226,12 +236,11 @@ def _unanswered() -> Lookup:
     return lookup
 
 
-def _digest_of_key(text: str) -> str:
+def _check_well_formed(text: str) -> None:
     if parse(text) is not Shape.KEY:
         raise InvalidApiKey(
             "The API key is malformed: its checksum does not match. Check that it was copied whole."
         )
-    return digest(text)
 
 
 def _check_usable(entry: Entry, text: str) -> ApiKey:

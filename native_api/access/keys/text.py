@@ -59,6 +59,11 @@ def parse(text: str) -> Shape:
     return Shape.FOREIGN
 
 
+def is_foreign(text: str) -> bool:
+    """Whether `text` is another kind of credential. Costs next to nothing for a key."""
+    return not text.startswith(KEY_START) and parse(text) is Shape.FOREIGN
+
+
 def digest(text: str) -> str:
     """The SHA-256 that is stored, 64 hex digits. A key has 256 random bits: no salt is needed."""
     return hashlib.sha256(text.encode()).hexdigest()

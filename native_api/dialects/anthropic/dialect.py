@@ -146,7 +146,7 @@ def _add_account_fields(chat: ChatRequest, body: Json, omitted: list[str]) -> No
         omitted.append("service_tier")
 
 
-# --- thinking -------------------------------------------------------------------------------------
+# --- thinking ------------------------------------------------------------------------------------
 
 
 def _add_reasoning(chat: ChatRequest, abilities: Abilities, body: Json, omitted: list[str]) -> None:

@@ -107,7 +107,7 @@ class ReplyBuilder:
         ]
         return {"provider_content": [{"block": block} for block in blocks]}
 
-    # --- text -------------------------------------------------------------------------------------
+    # --- text ------------------------------------------------------------------------------------
 
     def _add_text(self, text: Any) -> Json:
         if not isinstance(text, str) or not text:
@@ -137,7 +137,7 @@ class ReplyBuilder:
             return {}
         return {"provider_content": [self.position.build_item({}, block.offsets)]}
 
-    # --- thinking ---------------------------------------------------------------------------------
+    # --- thinking --------------------------------------------------------------------------------
 
     def _start_thinking(self, block: Block, is_complete: bool) -> Json:
         text = read_string(block.members.get("thinking"))
@@ -172,7 +172,7 @@ class ReplyBuilder:
             "reasoning_details": [{"index": block.item_index, "text": text}],
         }
 
-    # --- calls ------------------------------------------------------------------------------------
+    # --- calls -----------------------------------------------------------------------------------
 
     def _start_call(self, block: Block, is_complete: bool) -> Json:
         members = block.members

@@ -55,7 +55,7 @@ class AnthropicStream(StreamParser):
     def pending_delta(self) -> Json:
         return self._builder.pending()
 
-    # --- events -----------------------------------------------------------------------------------
+    # --- events ----------------------------------------------------------------------------------
 
     def _on_message_start(self, data: Json) -> Iterable[ChatCompletionChunk]:
         message = _read_object(data.get("message"))
@@ -87,7 +87,7 @@ class AnthropicStream(StreamParser):
     def _on_message_stop(self, data: Json) -> Iterable[ChatCompletionChunk]:
         return self._finish(None)
 
-    # --- chunks -----------------------------------------------------------------------------------
+    # --- chunks ----------------------------------------------------------------------------------
 
     def _add_counts(self, counts: Any) -> None:
         if isinstance(counts, dict) and counts:

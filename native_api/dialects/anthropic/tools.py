@@ -116,7 +116,7 @@ def merge_tools(tools: list[Json], added: list[Any]) -> list[Any]:
     return merged
 
 
-# --- the response format --------------------------------------------------------------------------
+# --- the response format -------------------------------------------------------------------------
 
 
 def add_response_format(chat: ChatRequest, abilities: Abilities, body: Json) -> None:

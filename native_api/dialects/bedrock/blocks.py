@@ -115,7 +115,7 @@ class BlockReader:
             block = self._open_blocks[index] = Block(self._builder.position.length)
         return block
 
-    # --- pieces, by their types -------------------------------------------------------------------
+    # --- pieces, by their types ------------------------------------------------------------------
 
     def _add_text(self, block: Block, piece_type: str, piece: Any) -> Json:
         block.type = block.type or piece_type
@@ -189,7 +189,7 @@ class BlockReader:
         block.members |= piece if isinstance(piece, dict) else {"value": piece}
         return {}
 
-    # --- ends -------------------------------------------------------------------------------------
+    # --- ends ------------------------------------------------------------------------------------
 
     def _finish_block(self, block: Block) -> Json:
         """What is delivered when a block ends."""

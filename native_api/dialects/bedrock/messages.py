@@ -84,7 +84,7 @@ class MessageTranslator:
         else:
             self.turns.append({"role": role, "content": blocks})
 
-    # --- parts ------------------------------------------------------------------------------------
+    # --- parts -----------------------------------------------------------------------------------
 
     def _build_blocks(self, message: Mapping[str, Any], path: str) -> list[Json]:
         blocks: list[Json] = []
@@ -119,7 +119,7 @@ class MessageTranslator:
             self.omitted.add(f"{field}.cache_control.ttl")
         return [{"cachePoint": point}]
 
-    # --- the assistant's turns and the results of tools -------------------------------------------
+    # --- the assistant's turns and the results of tools ------------------------------------------
 
     def _build_assistant_blocks(self, message: Mapping[str, Any], path: str) -> list[Json]:
         if message.get("audio"):

@@ -65,7 +65,7 @@ def _read_routed_model(body: Json) -> str:
     return str(((body.get("trace") or {}).get("promptRouter") or {}).get("invokedModelId") or "")
 
 
-# --- blocks ---------------------------------------------------------------------------------------
+# --- blocks --------------------------------------------------------------------------------------
 
 
 def _add_block(builder: ReplyBuilder, block: Json) -> Json:

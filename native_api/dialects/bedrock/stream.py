@@ -65,7 +65,7 @@ class BedrockStream(StreamParser):
     def pending_delta(self) -> Json:
         return self._blocks.pending()
 
-    # --- events -----------------------------------------------------------------------------------
+    # --- events ----------------------------------------------------------------------------------
 
     def _on_message_start(self, data: Json) -> Json:
         return {} if self._is_started else {"content": ""}
@@ -92,7 +92,7 @@ class BedrockStream(StreamParser):
         self._has_metadata = True
         return {}
 
-    # --- chunks -----------------------------------------------------------------------------------
+    # --- chunks ----------------------------------------------------------------------------------
 
     def _finish(self, delta: Json) -> list[ChatCompletionChunk]:
         if self._is_finished:

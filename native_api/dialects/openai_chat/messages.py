@@ -83,7 +83,7 @@ class MessageTranslator:
         else:
             built["name"] = name
 
-    # --- the model's messages ---------------------------------------------------------------------
+    # --- the model's messages --------------------------------------------------------------------
 
     def _build_assistant(self, message: Mapping[str, Any]) -> Json | None:
         built: Json = {"content": self._parts.build_answer(message)}
@@ -178,7 +178,7 @@ class MessageTranslator:
         digest = hashlib.sha256(call_id.encode("utf-8", "replace")).digest()
         return "".join(LETTERS[byte % len(LETTERS)] for byte in digest[:length])
 
-    # --- tool results -----------------------------------------------------------------------------
+    # --- tool results ----------------------------------------------------------------------------
 
     def _build_result(self, message: Mapping[str, Any], path: str) -> Json:
         call_id = self._build_call_id(message.get("tool_call_id") or message["name"])

@@ -75,7 +75,7 @@ class MessageTranslator:
             built["prompt_cache_breakpoint"] = {"mode": "explicit"}
         return built
 
-    # --- the model's messages ---------------------------------------------------------------------
+    # --- the model's messages --------------------------------------------------------------------
 
     def _add_assistant(self, message: Mapping[str, Any], path: str) -> None:
         calls = [_build_call(call) for call in message.get("tool_calls") or ()]
@@ -102,7 +102,7 @@ class MessageTranslator:
             )
         return message.get("content") or audio["transcript"]
 
-    # --- tool results -----------------------------------------------------------------------------
+    # --- tool results ----------------------------------------------------------------------------
 
     def _build_result(self, message: Mapping[str, Any], path: str) -> Json:
         call_id = message.get("tool_call_id") or message["name"]

@@ -70,7 +70,7 @@ class ReplyBuilder:
             offsets["calls"] = self.call_count
         return offsets
 
-    # --- messages ---------------------------------------------------------------------------------
+    # --- messages --------------------------------------------------------------------------------
 
     def add_text(self, item: OutputItem, part: int, piece: str) -> Json:
         item.part_starts.setdefault(part, self._length)
@@ -124,7 +124,7 @@ class ReplyBuilder:
         for annotation in annotations[item.counts.get(("annotation", part), 0) :]:
             self.add_annotation(item, part, annotation)
 
-    # --- tool calls -------------------------------------------------------------------------------
+    # --- tool calls ------------------------------------------------------------------------------
 
     def start_call(self, item: OutputItem, call: Json) -> Json:
         """The first piece of a call: its id and name, and the arguments that came before them."""
@@ -168,7 +168,7 @@ class ReplyBuilder:
             arguments = "{}"
         yield self.add_arguments(item, call["type"], arguments[sent:])
 
-    # --- reasoning --------------------------------------------------------------------------------
+    # --- reasoning -------------------------------------------------------------------------------
 
     def add_reasoning(
         self, item: OutputItem, item_id: str | None, kind: str, part: int, piece: str
@@ -213,7 +213,7 @@ class ReplyBuilder:
             # A stored conversation refers to its reasoning only by the item's id.
             yield self._add_detail(item, {"type": "reasoning.summary", "summary": ""}, item_id)
 
-    # --- whole items ------------------------------------------------------------------------------
+    # --- whole items -----------------------------------------------------------------------------
 
     def _add_block(self, item: OutputItem, block: Json) -> Json:
         content: Json = {

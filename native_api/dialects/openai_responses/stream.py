@@ -77,7 +77,7 @@ class ResponsesStream(StreamParser):
         pending = ["".join(pieces) for pieces in self._pending_pieces.values()]
         return {"provider_content": [{"block": {"pending": [*pending, *self._reply.pending()]}}]}
 
-    # --- the response itself ----------------------------------------------------------------------
+    # --- the response itself ---------------------------------------------------------------------
 
     def _on_state(self, data: Json) -> Iterable[Json]:
         response = data.get("response") or {}
@@ -111,7 +111,7 @@ class ResponsesStream(StreamParser):
             "finish_reason": map_finish_reason(response, bool(self._reply.call_count)),
         }
 
-    # --- items ------------------------------------------------------------------------------------
+    # --- items -----------------------------------------------------------------------------------
 
     def _find_item(self, data: Json) -> OutputItem:
         return self._reply.open_item(
@@ -180,7 +180,7 @@ class ResponsesStream(StreamParser):
     def _on_transcript_delta(self, data: Json) -> Iterable[Json]:
         return ({"audio": {"transcript": data.get("delta") or ""}},)
 
-    # --- chunks -----------------------------------------------------------------------------------
+    # --- chunks ----------------------------------------------------------------------------------
 
     def _build_chunk(self, delta: Json) -> ChatCompletionChunk:
         reason = delta.pop("finish_reason", None)

@@ -141,7 +141,7 @@ def walk_members(body: Json) -> Iterator[Member]:
                     remaining.append(item)
 
 
-# --- state at a provider --------------------------------------------------------------------------
+# --- state at a provider -------------------------------------------------------------------------
 
 
 def refuse_provider_state(body: Json, content: bytes, request: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ def _string_or_empty(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-# --- URLs -----------------------------------------------------------------------------------------
+# --- URLs ----------------------------------------------------------------------------------------
 
 
 def refuse_urls(body: Json, request: Mapping[str, Any]) -> None:
@@ -233,7 +233,7 @@ def is_url(text: str) -> bool:
     )
 
 
-# --- paths in the client's request ----------------------------------------------------------------
+# --- paths in the client's request ---------------------------------------------------------------
 
 
 def find_path(request: Mapping[str, Any], text: str) -> str:

@@ -211,7 +211,7 @@ def _build_tree(wire: str) -> Tree:
     return tree
 
 
-# --- reading a finished body ----------------------------------------------------------------------
+# --- reading a finished body ---------------------------------------------------------------------
 
 
 def read_output_limit(wire: str, body: Json) -> int | None:

@@ -1,4 +1,4 @@
-"""Values -> bytes: JSON, server-sent events and the error envelope. No other module writes them."""
+"""Values -> bytes: JSON and server-sent events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rest_framework.renderers import BaseRenderer
 
 from native_api import logs
 from native_api.exceptions import NativeError
+from native_api.inbound.openai.error_envelope import error_event
 from native_api.logs import get_logger
-from native_api.types import ChatCompletionChunk, Json
+from native_api.types import ChatCompletionChunk
 
 logger = get_logger("native_api.stream")
 
@@ -39,19 +40,6 @@ class EventStreamRenderer(JSONRenderer):
 
 def to_json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
-
-
-def error_envelope(error: NativeError) -> Json:
-    """The body of every error: `{"error": {"message", "type", "code", "param", "provider"?}}`."""
-    envelope: Json = {
-        "message": error.message,
-        "type": error.type,
-        "code": error.code,
-        "param": error.param,
-    }
-    if error.provider:
-        envelope["provider"] = error.provider
-    return {"error": envelope}
 
 
 class Batches(Protocol):
@@ -83,7 +71,3 @@ class EventStream:
 
     async def aclose(self) -> None:
         await self._reply.aclose()
-
-
-def error_event(error: NativeError) -> bytes:
-    return b"data: " + orjson.dumps(error_envelope(error)) + b"\n\n"
