@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from native_api.conf import DEFAULTS
-from scripts import providers_page
+from scripts import architecture, providers_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -92,3 +92,8 @@ def test_files_that_are_named_exist(name: str) -> None:
     assert paths
     missing = [path for path in paths if not ((ROOT / path).exists() or (PACKAGE / path).exists())]
     assert missing == []
+
+
+def test_the_picture_of_the_architecture_is_drawn_from_the_code() -> None:
+    page = architecture.PAGE.read_text()
+    assert page == architecture.page(page), "run python -m scripts.architecture"
