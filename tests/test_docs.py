@@ -86,7 +86,7 @@ def test_the_page_of_providers_is_made_from_the_rows() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/extending.md"])
 def test_files_that_are_named_exist(name: str) -> None:
     paths = re.findall(r"`([\w./-]+(?:\.py|/))`", (ROOT / name).read_text())
     assert paths

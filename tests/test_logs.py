@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from native_api import background, logs
-from native_api.inbound.openai.rendering import EventStream
+from native_api.inbound.openai.chat import ChatStreamWriter
+from native_api.views.event_stream import EventStream
 from tests.servers import ROOT
 
 
@@ -259,7 +260,7 @@ def test_a_bug_in_a_stream_is_logged_with_its_request_and_told_without_a_word(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def whole() -> bytes:
-        return b"".join([piece async for piece in EventStream(Broken())])
+        return b"".join([piece async for piece in EventStream(Broken(), ChatStreamWriter())])
 
     event = asyncio.run(whole())
     assert b'"code":"internal_error"' in event

@@ -1,4 +1,4 @@
-"""Providers, routes and targets: the rows, what the settings define beside them, and the state of
+"""Providers, routes and targets: the rows, what the settings define in addition, and the state of
 both.
 
 A provider's key can be set, replaced and removed here, but never seen. It is valid for the address,
@@ -84,7 +84,7 @@ def _describe_incident(name: str, incident: Incident) -> str:
 
 
 class CatalogAdmin(admin.ModelAdmin):
-    """Shows what the settings define beside the rows, and can call targets to test them."""
+    """Shows what the settings define in addition to the rows, and can call targets to test them."""
 
     actions = ("test_connection",)
     change_list_template = "admin/native_api/catalog/change_list.html"

@@ -16,7 +16,6 @@ Rules:
 from native_api.background.executors import IDLE_SECONDS, CallTimeout, WorkerThreads
 from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, BackgroundLoop, relay, run
 from native_api.background.streaming import (
-    KEEP_ALIVE,
     MAX_BUFFERED_BYTES,
     MAX_STALL_SECONDS,
     AsyncStream,
@@ -28,7 +27,6 @@ from native_api.background.streaming import (
 __all__ = [
     "CLOSE_TIMEOUT_SECONDS",
     "IDLE_SECONDS",
-    "KEEP_ALIVE",
     "MAX_BUFFERED_BYTES",
     "MAX_STALL_SECONDS",
     "AsyncStream",

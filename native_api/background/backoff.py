@@ -1,8 +1,8 @@
-"""Backs off from a failed dependency (a cache, a database): nobody asks it for a second, and the
-log says so at most once a minute.
+"""Backs off from a cache that failed: nobody asks it for a second, and the log says so at most once
+a minute.
 
-The lookups of API keys (`access.keys.cache`) and settings (`cached_value`) keep their own time,
-because they go on with what they have cached.
+Code that goes on with its last value keeps its own time: `access.keys.cache`, `access.grants` and
+`background.cached_value` for the database, `routing.shared_cache` for the cache.
 """
 
 from __future__ import annotations

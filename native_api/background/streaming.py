@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, background_loop, run
 
-KEEP_ALIVE: Final = b": keep-alive\n\n"
 MAX_BUFFERED_BYTES: Final = 1024 * 1024
 """How much may wait for a slow client before its upstream has to wait too."""
 
@@ -114,8 +113,9 @@ class AsyncStream:
     is closed too.
     """
 
-    def __init__(self, source: Source, keepalive: float) -> None:
-        self._keepalive = keepalive
+    def __init__(self, source: Source, keepalive: float, ping: bytes) -> None:
+        """`ping` is sent after `keepalive` seconds of silence, and again and again."""
+        self._keepalive, self._ping = keepalive, ping
         self._pump = _Pump(source)
         self._unread_timer: asyncio.TimerHandle | None = self._pump.loop.call_later(
             MAX_UNREAD_SECONDS, self._pump.stop
@@ -136,7 +136,7 @@ class AsyncStream:
                 await pump.aclose()
                 raise StopAsyncIteration
             if not await self._wait():
-                return KEEP_ALIVE
+                return self._ping
         return pump.take_all()
 
     async def _wait(self) -> bool:
@@ -164,8 +164,8 @@ class AsyncStream:
 class SyncStream:
     """The reader's end under WSGI: an iterator of byte pieces, driven on the background loop."""
 
-    def __init__(self, source: Source, keepalive: float) -> None:
-        self._stream = run(_open(source, keepalive))
+    def __init__(self, source: Source, keepalive: float, ping: bytes) -> None:
+        self._stream = run(_open(source, keepalive, ping))
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -189,8 +189,8 @@ class SyncStream:
         closing.result(CLOSE_TIMEOUT_SECONDS)
 
 
-async def _open(source: Source, keepalive: float) -> AsyncStream:
-    return AsyncStream(source, keepalive)
+async def _open(source: Source, keepalive: float, ping: bytes) -> AsyncStream:
+    return AsyncStream(source, keepalive, ping)
 
 
 async def _next_or_none(stream: AsyncStream) -> bytes | None:

@@ -30,7 +30,7 @@ from native_api.inbound.headers import safe_value
 from native_api.limits.headers import merge_headers
 from native_api.limits.reservations import CallReservation
 from native_api.logs import new_request_id
-from native_api.operations import EMBEDDINGS
+from native_api.operations import CHAT, EMBEDDINGS, Operation
 from native_api.pricing import lookup
 from native_api.routing import attempts
 from native_api.routing.call_plan import CallPlan
@@ -50,7 +50,7 @@ target_pool.health.request_probe = health_probes.schedule
 
 @dataclass(slots=True)
 class Reply:
-    """A complete reply, and the response headers that describe the call (`x-native-…`, limits)."""
+    """A complete chat, and the response headers that describe the call (`x-native-…`, limits)."""
 
     completion: ChatCompletion
     headers: dict[str, str]
@@ -66,28 +66,31 @@ class EmbedReply:
 
 async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """The complete reply. Raises NativeError. Cancelling closes the upstream connection."""
-    call_record = CallRecord(chat, caller, request_id or new_request_id())
-    with _adding_headers(call_record), call_record:
-        plan, reservation = await _admit(chat, caller, call_record)
-        upstream = await attempts.complete(
-            chat, plan, call_record.attempts, target_pool, reservation.reserve
-        )
-        completion: ChatCompletion = upstream.reply
-        _ReplyHead(call_record, completion).apply(completion)
-        call_record.on_reply(completion)
-        return Reply(completion, reply_headers(call_record, upstream.omitted))
+    return Reply(*await call(CHAT, chat, caller, request_id))
 
 
 async def embed(request: EmbeddingsRequest, caller: Caller, request_id: str = "") -> EmbedReply:
     """The embeddings of the request's inputs. Raises NativeError."""
-    call_record = CallRecord(request, caller, request_id or new_request_id(), EMBEDDINGS)
+    return EmbedReply(*await call(EMBEDDINGS, request, caller, request_id))
+
+
+async def call(
+    operation: Operation, body: Mapping[str, Any], caller: Caller, request_id: str = ""
+) -> tuple[Any, dict[str, str]]:
+    """The complete reply to a unified request of this kind, and the headers that describe the call.
+
+    Raises NativeError.
+    """
+    call_record = CallRecord(body, caller, request_id or new_request_id(), operation)
     with _adding_headers(call_record), call_record:
-        plan, reservation = await _admit(request, caller, call_record)
+        plan, reservation = await _admit(body, caller, call_record)
         upstream = await attempts.complete(
-            request, plan, call_record.attempts, target_pool, reservation.reserve
+            body, plan, call_record.attempts, target_pool, reservation.reserve
         )
+        if operation is CHAT:
+            _ReplyHead(call_record, upstream.reply).apply(upstream.reply)
         call_record.on_reply(upstream.reply)
-        return EmbedReply(upstream.reply, reply_headers(call_record, upstream.omitted))
+        return upstream.reply, reply_headers(call_record, upstream.omitted)
 
 
 async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> CallStream:

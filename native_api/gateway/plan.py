@@ -63,7 +63,7 @@ _announced: list[catalog.Catalog] = []
 
 
 async def current_catalog() -> catalog.Catalog:
-    """The current catalog. `health` is told of its targets, so that their state is shared."""
+    """The current catalog. `health` learns of its targets, so that their state is shared."""
     snapshot = await catalog.acurrent()
     if not _announced or _announced[0] is not snapshot:
         target_pool.health.watch(snapshot.health_names())

@@ -1,7 +1,9 @@
-"""Rate-limit headers: how the limits of a call stand.
+"""Rate-limit headers: `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`,
+`x-ratelimit-reset-requests`, and the same for `-tokens`.
 
-They are named as OpenAI names them:
+They show how the limits of a call stand, and are named as OpenAI names them:
 https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
+`throttling` makes those of throttle rates; `merge_headers` keeps the tighter ones.
 """
 
 from __future__ import annotations

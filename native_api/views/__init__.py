@@ -1,15 +1,17 @@
 """One class per endpoint."""
 
 from native_api.views.base import NativeView
-from native_api.views.chat import ChatCompletionsView
 from native_api.views.error_responses import exception_handler
 from native_api.views.errors import UnknownView, bad_request, not_found, server_error
 from native_api.views.health import LiveView, ReadyView
+from native_api.views.inference import ChatCompletionsView, EmbeddingsView, InferenceView
 from native_api.views.models import ModelListView, ModelView
 from native_api.views.usage import UsageView
 
 __all__ = [
     "ChatCompletionsView",
+    "EmbeddingsView",
+    "InferenceView",
     "LiveView",
     "ModelListView",
     "ModelView",

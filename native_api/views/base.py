@@ -25,6 +25,7 @@ from django.template.response import SimpleTemplateResponse
 from rest_framework.request import Request
 
 from native_api import background, exceptions, logs
+from native_api.inbound.base import to_json
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.limits.headers import merge_headers
 from native_api.models import ApiKey
@@ -112,13 +113,20 @@ class NativeView(AsyncAPIView):
         self.headers.update({**added, **merge_headers(rates, added)})
 
     def json(self, value: Any, status: int = 200) -> HttpResponse:
-        return json_response(value, status)
+        return json_response(to_json(value), status)
+
+    def json_bytes(self, body: bytes, status: int = 200) -> HttpResponse:
+        return json_response(body, status)
 
     def error_response(self, error: exceptions.NativeError) -> HttpResponse:
         self.add_headers(error.headers)
         if error.status == 401:
             self.headers.setdefault("www-authenticate", "Bearer")
-        return self.json(error_envelope(error), error.status)
+        return self.json_bytes(self.error_body(error), error.status)
+
+    def error_body(self, error: exceptions.NativeError) -> bytes:
+        """The body of an error response: OpenAI's envelope, unless the endpoint speaks another."""
+        return to_json(error_envelope(error))
 
     def _log(self, request: HttpRequest, response: HttpResponseBase, started: float) -> None:
         if not logger.isEnabledFor(logging.INFO):

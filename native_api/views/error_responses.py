@@ -10,9 +10,9 @@ from django.http import Http404, HttpResponse
 from rest_framework import exceptions as drf
 
 from native_api import exceptions, logs
+from native_api.inbound.base import to_json
 from native_api.inbound.headers import make_private
 from native_api.inbound.openai.error_envelope import error_envelope
-from native_api.inbound.openai.rendering import to_json
 from native_api.views.misconfigured import misconfigured
 
 logger = logs.get_logger("native_api.request")
@@ -81,8 +81,7 @@ def _from_drf(error: drf.APIException) -> exceptions.NativeError:
     return native
 
 
-def json_response(value: Any, status: int = 200) -> HttpResponse:
-    body = to_json(value)
+def json_response(body: bytes, status: int = 200) -> HttpResponse:
     return HttpResponse(
         body,
         status=status,
@@ -92,7 +91,7 @@ def json_response(value: Any, status: int = 200) -> HttpResponse:
 
 def envelope_response(error: exceptions.NativeError) -> HttpResponse:
     """The response to a request that no view has seen."""
-    response = json_response(error_envelope(error), error.status)
+    response = json_response(to_json(error_envelope(error)), error.status)
     for name, value in error.headers.items():
         response.headers[name] = value
     make_private(response)

@@ -23,7 +23,6 @@ from native_api import exceptions
 from native_api.authentication import unauthenticated_error
 from native_api.conf import native_settings
 from native_api.inbound import headers
-from native_api.inbound.openai.rendering import EventStreamRenderer, JSONRenderer
 from native_api.routing.retry_policy import retry_headers
 from native_api.throttling import FailedAuthThrottle
 from native_api.views import hooks, policies, private_api
@@ -31,6 +30,7 @@ from native_api.views.error_responses import exception_handler, known_error
 from native_api.views.hooks import hook
 from native_api.views.negotiation import NativeNegotiation
 from native_api.views.policies import PolicySetting
+from native_api.views.renderers import EventStreamRenderer, JSONRenderer
 
 T = TypeVar("T")
 

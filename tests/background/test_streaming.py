@@ -11,6 +11,8 @@ import pytest
 
 from native_api import background
 
+PING = b": ping\n\n"
+
 
 class Words:
     """A source of byte pieces that waits at callables and counts its closes."""
@@ -41,7 +43,9 @@ async def forever() -> None:
 def test_everything_arrives_in_order_and_the_source_is_closed() -> None:
     async def scenario() -> None:
         source = Words(b"a", b"b", lambda: asyncio.sleep(0), b"c")
-        assert b"".join([piece async for piece in background.AsyncStream(source, 10)]) == b"abc"
+        assert (
+            b"".join([piece async for piece in background.AsyncStream(source, 10, PING)]) == b"abc"
+        )
         assert source.closed == 1
 
     asyncio.run(scenario())
@@ -50,10 +54,10 @@ def test_everything_arrives_in_order_and_the_source_is_closed() -> None:
 def test_keep_alives_fill_a_silence_without_disturbing_the_source() -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
-        stream = background.AsyncStream(Words(b"a", gate.wait, b"b"), 0.01)
+        stream = background.AsyncStream(Words(b"a", gate.wait, b"b"), 0.01, PING)
         assert await anext(stream) == b"a"
-        assert await anext(stream) == background.KEEP_ALIVE
-        assert await anext(stream) == background.KEEP_ALIVE
+        assert await anext(stream) == PING
+        assert await anext(stream) == PING
         gate.set()
         assert await anext(stream) == b"b"
         await stream.aclose()
@@ -64,7 +68,7 @@ def test_keep_alives_fill_a_silence_without_disturbing_the_source() -> None:
 def test_a_slow_reader_makes_the_source_wait() -> None:
     async def scenario() -> None:
         source = Words(*[b"x" * (background.MAX_BUFFERED_BYTES // 2)] * 20)
-        stream = background.AsyncStream(source, 10)
+        stream = background.AsyncStream(source, 10, PING)
         for _ in range(50):
             await asyncio.sleep(0)
         assert source.given < 6
@@ -79,7 +83,7 @@ def test_a_dropped_reader_closes_the_source(begun: bool) -> None:
 
     async def scenario() -> None:
         source = Words(b"a", forever)
-        stream = background.AsyncStream(source, 10)
+        stream = background.AsyncStream(source, 10, PING)
         if begun:
             assert await anext(stream) == b"a"
         del stream
@@ -93,7 +97,7 @@ def test_a_dropped_reader_closes_the_source(begun: bool) -> None:
 def test_a_stream_that_nobody_begins_to_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         read, unread = Words(b"a", forever), Words(b"a", forever)
-        streams = [background.AsyncStream(read, 10), background.AsyncStream(unread, 10)]
+        streams = [background.AsyncStream(read, 10, PING), background.AsyncStream(unread, 10, PING)]
         assert await anext(streams[0]) == b"a"
         await asyncio.gather(streams[1]._pump.task, return_exceptions=True)
         await streams[1].aclose()
@@ -108,7 +112,7 @@ def test_a_stream_that_nobody_begins_to_read_is_closed(monkeypatch: pytest.Monke
 def test_a_reader_that_leaves_closes_the_source_even_before_it_began(steps: int) -> None:
     async def scenario() -> None:
         source = Words(b"a", forever)
-        stream = background.AsyncStream(source, 10)
+        stream = background.AsyncStream(source, 10, PING)
         for _ in range(steps):
             await asyncio.sleep(0)
         await stream.aclose()
@@ -121,7 +125,7 @@ def test_a_reader_that_leaves_closes_the_source_even_before_it_began(steps: int)
 def test_closing_from_another_thread_closes_the_source() -> None:
     async def scenario() -> None:
         source = Words(b"a", forever)
-        stream = background.AsyncStream(source, 10)
+        stream = background.AsyncStream(source, 10, PING)
         await anext(stream)
         await asyncio.get_running_loop().run_in_executor(None, stream.close)
         while not source.closed:
@@ -133,7 +137,7 @@ def test_closing_from_another_thread_closes_the_source() -> None:
 def test_a_server_that_stops_closes_all_streams() -> None:
     async def scenario() -> None:
         sources = [Words(b"a", forever) for _ in range(3)]
-        streams = [background.AsyncStream(source, 10) for source in sources]
+        streams = [background.AsyncStream(source, 10, PING) for source in sources]
         assert await anext(streams[0]) == b"a"
         await background.close_streams()
         assert [source.closed for source in sources] == [1] * 3
@@ -144,7 +148,7 @@ def test_a_server_that_stops_closes_all_streams() -> None:
 def test_an_error_of_the_source_is_raised_after_its_pieces() -> None:
     async def scenario() -> None:
         source = Words(b"a", LookupError("gone"))
-        stream = background.AsyncStream(source, 10)
+        stream = background.AsyncStream(source, 10, PING)
         assert await anext(stream) == b"a"
         with pytest.raises(LookupError):
             await anext(stream)
@@ -156,17 +160,17 @@ def test_an_error_of_the_source_is_raised_after_its_pieces() -> None:
 
 def test_synchronous_readers_get_pieces_and_keep_alives() -> None:
     source = Words(b"a", lambda: asyncio.sleep(0.05), b"b")
-    stream = background.SyncStream(source, 0.01)
+    stream = background.SyncStream(source, 0.01, PING)
     pieces = list(stream)
-    assert b"".join(piece for piece in pieces if piece != background.KEEP_ALIVE) == b"ab"
-    assert background.KEEP_ALIVE in pieces
+    assert b"".join(piece for piece in pieces if piece != PING) == b"ab"
+    assert PING in pieces
     stream.close()
     assert source.closed == 1
 
 
 def test_a_synchronous_reader_that_leaves_closes_the_source() -> None:
     source = Words(b"a", forever)
-    stream = background.SyncStream(source, 10)
+    stream = background.SyncStream(source, 10, PING)
     assert next(stream) == b"a"
     stream.close()
     assert source.closed == 1

@@ -19,9 +19,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.nesting import MAX_DEPTH
 from native_api.exceptions import InvalidRequest, UpstreamError
+from native_api.inbound.base import to_json
 from native_api.inbound.json_body import parse_json
 from native_api.inbound.openai import ChatCompletionSerializer
-from native_api.inbound.openai.rendering import to_json
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
 from tests.test_recordings import build_target, recorded_cases

@@ -18,7 +18,7 @@ from native_api.gateway.call_record import CallRecord
 from native_api.inbound import headers
 from native_api.routing import attempts
 from native_api.routing.pool import TargetPermit
-from native_api.views import chat
+from native_api.views import inference
 from native_api.views.base import NativeView
 
 STEPS: dict[str, tuple[Any, str]] = {
@@ -27,8 +27,8 @@ STEPS: dict[str, tuple[Any, str]] = {
     "the first token": (CallRecord, "on_first_token"),
     "the reply's headers": (calls, "reply_headers"),
     "the answer's headers": (NativeView, "add_headers"),
-    "the response": (chat, "StreamingHttpResponse"),
-    "the events": (chat, "EventStream"),
+    "the response": (inference, "StreamingHttpResponse"),
+    "the events": (inference, "EventStream"),
     "a safe value": (headers, "safe_value"),
     "privacy": (headers, "make_private"),
 }

@@ -1,5 +1,7 @@
-"""OpenAI's APIs, as clients speak them: the checks of requests and the bytes of replies."""
+"""OpenAI's APIs, as clients speak them."""
 
-from native_api.inbound.openai.chat import ChatCompletionSerializer
+from native_api.inbound.openai.chat import ChatCompletions
+from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
+from native_api.inbound.openai.embeddings import EmbeddingsFormat
 
-__all__ = ["ChatCompletionSerializer"]
+__all__ = ["ChatCompletionSerializer", "ChatCompletions", "EmbeddingsFormat"]

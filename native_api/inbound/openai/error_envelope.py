@@ -1,8 +1,6 @@
-"""Errors in OpenAI's envelope, as a response's body and as an event of a stream."""
+"""Errors in OpenAI's envelope."""
 
 from __future__ import annotations
-
-import orjson
 
 from native_api.exceptions import NativeError
 from native_api.types import Json
@@ -19,7 +17,3 @@ def error_envelope(error: NativeError) -> Json:
     if error.provider:
         envelope["provider"] = error.provider
     return {"error": envelope}
-
-
-def error_event(error: NativeError) -> bytes:
-    return b"data: " + orjson.dumps(error_envelope(error)) + b"\n\n"

@@ -1,52 +1,59 @@
-"""`POST v1/chat/completions`."""
+"""The endpoints that call models: one view for all inbound formats."""
 
 from __future__ import annotations
 
 import weakref
+from typing import ClassVar
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from native_api import background
+from native_api import background, exceptions
 from native_api.conf import native_settings
 from native_api.gateway import calls
+from native_api.inbound.base import InboundFormat, ParsedRequest
 from native_api.inbound.json_body import read_and_check
-from native_api.inbound.openai import ChatCompletionSerializer
-from native_api.inbound.openai.rendering import EventStream
-from native_api.types import Caller, ChatRequest
+from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
+from native_api.types import Caller
 from native_api.views import private_api
 from native_api.views.base import NativeView
-
-serializer = ChatCompletionSerializer()
-"""One for all requests: a check keeps no state, and making a serializer costs more than a check."""
+from native_api.views.event_stream import EventStream
 
 
-class ChatCompletionsView(NativeView):
+class InferenceView(NativeView):
+    """Answers in its `inbound_format`, errors included."""
+
+    inbound_format: ClassVar[InboundFormat]
+
     async def post(self, request: Request) -> HttpResponseBase:
-        chat, dropped_fields = await read_and_check(request, serializer.check)
+        inbound = self.inbound_format
+        parsed = await read_and_check(request, inbound.parse)
         caller = await self.get_caller(request)
-        if chat.get("stream"):
-            return await self._stream(
-                private_api.django_request(request), chat, caller, dropped_fields
-            )
-        reply = await self.on_engine(calls.complete(chat, caller, self.request_id))
-        self._add_reply_headers(reply.headers, dropped_fields)
-        return self.json(reply.completion)
+        if parsed.body.get("stream"):
+            return await self._stream(private_api.django_request(request), parsed, caller)
+        reply, added = await self.on_engine(
+            calls.call(inbound.operation, parsed.body, caller, self.request_id)
+        )
+        self._add_call_headers(added, parsed.dropped_fields)
+        return self.json_bytes(inbound.reply(reply))
 
     async def _stream(
-        self, request: HttpRequest, chat: ChatRequest, caller: Caller, dropped_fields: list[str]
+        self, request: HttpRequest, parsed: ParsedRequest, caller: Caller
     ) -> StreamingHttpResponse:
-        reply = await self.on_engine(calls.stream(chat, caller, self.request_id))
+        reply = await self.on_engine(calls.stream(parsed.body, caller, self.request_id))
         try:
-            self._add_reply_headers(reply.headers, dropped_fields)
+            self._add_call_headers(reply.headers, parsed.dropped_fields)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
             # Django's GZipMiddleware delays events until it has enough to compress, unless a
             # response is encoded already.
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
+            writer = self.inbound_format.stream()
             stream_class = background.AsyncStream if self.on_asgi else background.SyncStream
-            stream = stream_class(EventStream(reply), native_settings.KEEPALIVE_SECONDS)
+            stream = stream_class(
+                EventStream(reply, writer), native_settings.KEEPALIVE_SECONDS, writer.ping()
+            )
         except BaseException as error:
             await self.on_engine(reply.aclose(error))
             raise
@@ -54,13 +61,28 @@ class ChatCompletionsView(NativeView):
         _close_with(request, stream)
         return response
 
-    def _add_reply_headers(self, added: dict[str, str], dropped_fields: list[str]) -> None:
+    def _add_call_headers(self, added: dict[str, str], dropped_fields: list[str]) -> None:
         self.add_headers(added)
         if dropped_fields:
             omitted = self.headers.get("x-native-omitted")
             self.headers["x-native-omitted"] = ", ".join(
                 [*([omitted] if omitted else []), *dropped_fields]
             )
+
+    def error_body(self, error: exceptions.NativeError) -> bytes:
+        return self.inbound_format.error(error)
+
+
+class ChatCompletionsView(InferenceView):
+    """`POST v1/chat/completions`."""
+
+    inbound_format = ChatCompletions()
+
+
+class EmbeddingsView(InferenceView):
+    """`POST v1/embeddings`."""
+
+    inbound_format = EmbeddingsFormat()
 
 
 def _close_with(

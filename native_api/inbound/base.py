@@ -1,0 +1,76 @@
+"""What every inbound format is: how the clients of one API speak. Pure, and one file per API.
+
+An inbound format checks a request and makes the unified request of it, and it writes replies,
+streams and errors in its API's words. It knows nothing of providers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import orjson
+
+from native_api.exceptions import NativeError
+from native_api.operations import Operation
+
+
+class ParsedRequest(NamedTuple):
+    """A checked request. `body` is the unified request; `dropped_fields` are unknown ones."""
+
+    body: Any
+    dropped_fields: list[str]
+
+
+class StreamWriter(ABC):
+    """Writes one stream: chunks in, bytes out."""
+
+    @abstractmethod
+    def feed(self, chunks: Iterable[Any]) -> bytes:
+        """The events of these chunks, which leave in one write."""
+
+    @abstractmethod
+    def ping(self) -> bytes:
+        """What keeps the connection open while the provider is silent."""
+
+    @abstractmethod
+    def fail(self, error: NativeError) -> bytes:
+        """The end of a stream that failed."""
+
+    @abstractmethod
+    def close(self) -> bytes:
+        """The end of a complete stream."""
+
+
+class InboundFormat(ABC):
+    """One API of clients. Instances hold no state of a request."""
+
+    operation: ClassVar[Operation]
+
+    @abstractmethod
+    def parse(self, data: dict[str, Any]) -> ParsedRequest:
+        """The unified request of a JSON body. Raises InvalidRequest."""
+
+    @abstractmethod
+    def error(self, error: NativeError) -> bytes:
+        """The body of an error response."""
+
+    def reply(self, reply: Any) -> bytes:
+        """The body of a complete reply."""
+        return to_json(reply)
+
+    def stream(self) -> StreamWriter:
+        """A writer for one stream. Only for operations that have streams."""
+        raise NotImplementedError(f"{self.operation.name} has no streams")
+
+    def headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The response headers that describe a call, in this API's names.
+
+        `headers` has OpenAI's: `x-request-id`, `x-ratelimit-…`, `retry-after`, and `x-native-…`.
+        """
+        return headers
+
+
+def to_json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)

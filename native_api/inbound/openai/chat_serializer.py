@@ -1,0 +1,110 @@
+"""The chat request, field by field. `types.ChatRequest` says what each field means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.inbound import request_serializer as common
+from native_api.inbound.checks import (
+    CheckedField,
+    FieldError,
+    anything,
+    at_least,
+    between,
+    boolean,
+    integer,
+    kind_of,
+    list_of,
+    name,
+    number,
+    object_of,
+    one_of,
+    shape,
+    string,
+)
+from native_api.inbound.openai.chat_messages import content, messages
+from native_api.inbound.openai.chat_tools import (
+    response_format,
+    tool_choice,
+    tools,
+    web_search_options,
+)
+from native_api.inbound.request_serializer import RequestSerializer, field
+
+MAX_CONVERSATION_ID_LENGTH = 256
+MAX_STOPS = 1000
+MAX_MODALITIES = 10
+
+
+def stop(value: Any, path: str) -> str | list[str]:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise FieldError(path, f"expected a string or a list of strings, not {kind_of(value)}")
+    checked: list[str] = STOPS(value, path)
+    return checked
+
+
+STOPS = list_of(string, MAX_STOPS)
+
+
+PREDICTED = content(text=shape({"type": string, "text": string}, required=("text",)))
+PREDICTION = shape({"type": one_of("content"), "content": PREDICTED}, required=("type", "content"))
+
+
+class ChatCompletionSerializer(RequestSerializer):
+    """Checks a chat request."""
+
+    model = field(common.model)
+    tier = field(one_of("simple", "moderate", "complex"))
+    messages = CheckedField(messages)
+    stream = field(boolean)
+    stream_options = field(shape({"include_usage": boolean, "include_obfuscation": boolean}))
+    temperature = field(number)
+    top_p = field(number)
+    max_tokens = field(at_least(1, integer))
+    max_completion_tokens = field(at_least(1, integer))
+    stop = field(stop)
+    n = field(at_least(1, integer))
+    seed = field(integer)
+    presence_penalty = field(number)
+    frequency_penalty = field(number)
+    logit_bias = field(object_of(number))
+    logprobs = field(boolean)
+    top_logprobs = field(between(0, 20, integer))
+    tools = field(tools)
+    tool_choice = field(tool_choice)
+    parallel_tool_calls = field(boolean)
+    response_format = field(response_format)
+    reasoning_effort = field(one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"))
+    verbosity = field(one_of("low", "medium", "high"))
+    modalities = field(list_of(string, MAX_MODALITIES))
+    audio = field(shape({"voice": anything, "format": string}, required=("voice", "format")))
+    prediction = field(PREDICTION)
+    metadata = field(common.metadata)
+    user = field(string)
+    safety_identifier = field(string)
+    prompt_cache_key = field(string)
+    service_tier = field(string)
+    store = field(boolean)
+    web_search_options = field(web_search_options)
+    conversation_id = field(name(MAX_CONVERSATION_ID_LENGTH))
+    fallbacks = field(common.fallbacks)
+    provider_options = field(common.provider_options)
+
+    def check_together(self, checked: dict[str, Any]) -> None:
+        """Checks that concern more than one field."""
+        if "model" not in checked and "tier" not in checked:
+            raise FieldError("model", "this field is required")
+        if "messages" not in checked:
+            raise FieldError("messages", "this field is required")
+        if "stream_options" in checked and not checked.get("stream"):
+            raise FieldError("stream_options", "only allowed when stream is true")
+        if "top_logprobs" in checked and not checked.get("logprobs"):
+            raise FieldError("top_logprobs", "only allowed when logprobs is true")
+        if (
+            "tool_choice" in checked
+            and not checked.get("tools")
+            and checked["tool_choice"] not in ("none", "auto")
+        ):
+            raise FieldError("tool_choice", "only allowed when there are tools")

@@ -1,0 +1,45 @@
+"""The bytes of a streamed response: a reply's chunks through the writer of its inbound format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from native_api import logs
+from native_api.exceptions import NativeError
+from native_api.inbound.base import StreamWriter
+from native_api.logs import get_logger
+
+logger = get_logger("native_api.stream")
+
+
+class Batches(Protocol):
+    """The chunks of a reply. Those that arrived in one read are in one list."""
+
+    def __aiter__(self) -> AsyncIterator[list[Any]]: ...
+    async def aclose(self) -> None: ...
+
+
+class EventStream:
+    """One piece for each batch, then the writer's end, or its error if the reply fails."""
+
+    def __init__(self, reply: Batches, writer: StreamWriter) -> None:
+        self._reply = reply
+        self._writer = writer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        writer = self._writer
+        try:
+            async for batch in self._reply:
+                yield writer.feed(batch)
+            yield writer.close()
+        except NativeError as error:
+            yield writer.fail(error)
+        except Exception:
+            logger.exception(
+                "A stream failed inside the gateway.", extra={"request_id": logs.request_id.get()}
+            )
+            yield writer.fail(NativeError())
+
+    async def aclose(self) -> None:
+        await self._reply.aclose()
