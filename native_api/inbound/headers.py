@@ -29,6 +29,7 @@ MAX_VALUE: Final = 1000
 """Characters. Servers and proxies refuse responses whose headers have more than a few kilobytes."""
 
 _VARY: Final = ", ".join(CALLER_HEADERS)
+_CALLER_NAMES: Final = frozenset(map(str.lower, CALLER_HEADERS))
 
 
 def make_private(response: HttpResponseBase, authenticators: Iterable[Any] = ()) -> None:
@@ -42,13 +43,13 @@ def make_private(response: HttpResponseBase, authenticators: Iterable[Any] = ())
 
 
 def _declared(authenticators: Iterable[Any]) -> list[str]:
-    """The headers that authentication classes of the site and of the view read in addition."""
-    policies = (*usable_settings.DEFAULT_AUTHENTICATION_CLASSES, *authenticators)
-    return list(
-        dict.fromkeys(
-            name for policy in policies for name in getattr(policy, "credential_headers", ())
-        )
-    )
+    """The other headers that authentication classes of the site and of the view read."""
+    names: dict[str, None] = {}
+    for policy in (*usable_settings.DEFAULT_AUTHENTICATION_CLASSES, *authenticators):
+        for name in getattr(policy, "credential_headers", ()):
+            if name.lower() not in _CALLER_NAMES:
+                names[name] = None
+    return list(names)
 
 
 def safe_value(text: str) -> str:

@@ -141,12 +141,12 @@ async def _providers() -> Json:
     ]
     counts = {
         "targets": len(targets),
-        "out_of_order": sum(each.count("circuit_open") for each in kinds),
-        "limited": sum(each.count("rate_limited") for each in kinds),
-        "keys_refused": sum("auth_failed" in each for each in kinds),
+        "circuit_open": sum(each.count("circuit_open") for each in kinds),
+        "rate_limited": sum(each.count("rate_limited") for each in kinds),
+        "auth_failed": sum("auth_failed" in each for each in kinds),
         "keys_unreadable": sum(bool(provider.unusable) for provider in snapshot.providers.values()),
     }
-    is_degraded = counts["out_of_order"] or counts["keys_refused"] or counts["keys_unreadable"]
+    is_degraded = counts["circuit_open"] or counts["auth_failed"] or counts["keys_unreadable"]
     status = (
         "failing" if counts["keys_unreadable"] == count else "degraded" if is_degraded else "ok"
     )

@@ -263,7 +263,7 @@ def test_nobody_left_is_said_at_once_and_when_to_come_back(
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["status"], record["attempts"], record["provider"]) == ("error", 0, "")
     ready = http.get("/health/ready").json()
-    assert (ready["status"], ready["checks"]["providers"]["out_of_order"] >= 1) == (
+    assert (ready["status"], ready["checks"]["providers"]["circuit_open"] >= 1) == (
         "degraded",
         True,
     )
@@ -277,10 +277,10 @@ def test_a_key_that_its_provider_refuses_shows_to_operators(
 
     def readiness() -> Any:
         found = http.get("/health/ready").json()
-        return found if found["checks"]["providers"]["keys_refused"] else None
+        return found if found["checks"]["providers"]["auth_failed"] else None
 
     ready = until(readiness, "readiness to tell of it: an answer serves for a second")
-    assert (ready["status"], ready["checks"]["providers"]["keys_refused"]) == ("degraded", 1)
+    assert (ready["status"], ready["checks"]["providers"]["auth_failed"]) == ("degraded", 1)
     with httpx.Client(
         base_url=routed.url.removesuffix("/native"),
         follow_redirects=True,
@@ -315,7 +315,7 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
         200,
         {"status": "degraded", "error": "CallTimeout"},
     )
-    assert checks["providers"]["out_of_order"] == 1, "found out by the process itself"
+    assert checks["providers"]["circuit_open"] == 1, "found out by the process itself"
 
 
 def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(

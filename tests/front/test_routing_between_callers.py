@@ -106,7 +106,7 @@ def only_if_bad(script: Script) -> Script:
 
 
 @pytest.mark.parametrize("kind", PROVOKED)
-def test_what_one_caller_provokes_puts_no_model_out_of_order_for_another(
+def test_faults_of_one_caller_open_no_circuit_for_another(
     http: httpx.Client, bob: httpx.Client, upstream: Upstream, kind: str
 ) -> None:
     model = f"provoked-{kind}"

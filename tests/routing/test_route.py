@@ -324,9 +324,9 @@ def test_readiness_counts_unhealthy_targets_without_names(
         "status": "ok",
         "count": 1,
         "targets": 1,
-        "out_of_order": 0,
-        "limited": 0,
-        "keys_refused": 0,
+        "circuit_open": 0,
+        "rate_limited": 0,
+        "auth_failed": 0,
         "keys_unreadable": 0,
     }
     assert provider_checks() == healthy
@@ -339,6 +339,6 @@ def test_readiness_counts_unhealthy_targets_without_names(
     assert provider_checks() == {
         **healthy,
         "status": "degraded",
-        "out_of_order": 1,
-        "keys_refused": 1,
+        "circuit_open": 1,
+        "auth_failed": 1,
     }
