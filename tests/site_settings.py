@@ -4,7 +4,7 @@ environment."""
 import json
 import os
 
-from native_api.routing import circuit
+from native_api.routing import circuit_states
 from tests.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.site_urls"
@@ -32,7 +32,7 @@ elif os.environ.get("CACHE_URL"):
     }
 if os.environ.get("COOL_DOWN"):
     # A test that watches circuits open and close has no half a minute for each.
-    circuit.FIRST_COOL_DOWN_SECONDS = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
+    circuit_states.FIRST_COOL_DOWN_SECONDS = float(os.environ["COOL_DOWN"])  # type: ignore[misc]
 MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.security.SecurityMiddleware",
