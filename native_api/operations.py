@@ -27,26 +27,23 @@ from native_api.usage import tokens
 from native_api.usage.output_tokens import ProducedTokens
 
 
-class Output(ABC):
-    """What arrived of a reply: its tokens, and how it ended. Fed with chunks or one complete
-    reply."""
+class Output:
+    """What arrived of a reply: its tokens, and how it ended. Fed with chunks or one complete reply.
 
-    finish_reason: str
-    """OpenAI's name; "" before the end."""
-    service_tier: str
-    """The tier that the provider reported; "" if none."""
+    This class is for replies without output tokens; it counts nothing.
+    """
 
-    @abstractmethod
+    def __init__(self, audio_format: str = "") -> None:
+        self.finish_reason = ""
+        """OpenAI's name; "" before the end."""
+        self.service_tier = ""
+        """The tier that the provider reported; "" if none."""
+        self.produced = ProducedTokens(audio_format)
+
     def add_chunks(self, chunks: Iterable[Any]) -> None: ...
-    @abstractmethod
     def add_reply(self, reply: Any) -> None: ...
-    @abstractmethod
     def add_deltas(self, deltas: Iterable[Json]) -> None:
         """Count deltas that no client received (`Operation.reply_deltas`, `unread_deltas`)."""
-
-    @property
-    @abstractmethod
-    def produced(self) -> ProducedTokens: ...
 
 
 class Operation(ABC):
@@ -57,6 +54,8 @@ class Operation(ABC):
     """The path below `v1/`, as usage records name it."""
     has_files: ClassVar[bool] = False
     """Whether a body may name remote files (`upstream.files`)."""
+    has_reply_head: ClassVar[bool] = False
+    """Whether a reply has `id`, `created` and `model`, which the gateway fills in."""
 
     @abstractmethod
     def build_request(self, dialect: Dialect, body: Any, target: Target) -> UpstreamRequest:
@@ -77,13 +76,9 @@ class Operation(ABC):
     def estimate_input(self, body: Mapping[str, Any]) -> int:
         """The input tokens of a unified body, for calls that fail before anything is sent."""
 
+    @abstractmethod
     def estimate_sent(self, body: Mapping[str, Any], upstream: Json, content: bytes) -> int:
         """The input tokens of a body as it is sent; `content` is `upstream` in JSON."""
-        return tokens.sent_tokens(upstream, content, self.may_hold_media(body))
-
-    @abstractmethod
-    def may_hold_media(self, body: Mapping[str, Any]) -> bool:
-        """Whether images, audio or files may be in the body; False saves the search for them."""
 
     @abstractmethod
     def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
@@ -100,14 +95,8 @@ class Operation(ABC):
 class ChatOutput(Output):
     """The output of a chat, all its choices together."""
 
-    __slots__ = ("_produced", "finish_reason", "service_tier")
-
-    def __init__(self, audio_format: str = "") -> None:
-        self.finish_reason = self.service_tier = ""
-        self._produced = ProducedTokens(audio_format)
-
     def add_chunks(self, chunks: Iterable[ChatCompletionChunk]) -> None:
-        add = self._produced.add
+        add = self.produced.add
         for chunk in chunks:
             self.service_tier = chunk.get("service_tier") or self.service_tier
             for choice in chunk["choices"]:
@@ -117,17 +106,13 @@ class ChatOutput(Output):
 
     def add_reply(self, reply: ChatCompletion) -> None:
         for choice in reply["choices"]:
-            self._produced.add(choice["message"])
+            self.produced.add(choice["message"])
             self.finish_reason = choice["finish_reason"] or ""
         self.service_tier = reply.get("service_tier") or ""
 
     def add_deltas(self, deltas: Iterable[Json]) -> None:
         for delta in deltas:
-            self._produced.add(delta)
-
-    @property
-    def produced(self) -> ProducedTokens:
-        return self._produced
+            self.produced.add(delta)
 
 
 class Chat(Operation):
@@ -136,6 +121,7 @@ class Chat(Operation):
     name = "chat"
     endpoint = "chat/completions"
     has_files = True
+    has_reply_head = True
 
     def build_request(self, dialect: Dialect, body: Any, target: Target) -> UpstreamRequest:
         return dialect.request(body, target)
@@ -152,32 +138,14 @@ class Chat(Operation):
     def estimate_input(self, body: Mapping[str, Any]) -> int:
         return tokens.prompt_tokens(body)
 
-    def may_hold_media(self, body: Mapping[str, Any]) -> bool:
-        return tokens.may_hold_media(body)
+    def estimate_sent(self, body: Mapping[str, Any], upstream: Json, content: bytes) -> int:
+        return tokens.sent_tokens(upstream, content, tokens.may_hold_media(body))
 
     def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
         return read_max_tokens(body)  # type: ignore[arg-type]
 
     def answer_count(self, body: Mapping[str, Any]) -> int:
         return body.get("n") or 1
-
-
-class NoOutput(Output):
-    """For replies without output tokens: input is all that is counted."""
-
-    __slots__ = ("_produced", "finish_reason", "service_tier")
-
-    def __init__(self) -> None:
-        self.finish_reason = self.service_tier = ""
-        self._produced = ProducedTokens()
-
-    def add_chunks(self, chunks: Iterable[Any]) -> None: ...
-    def add_reply(self, reply: Any) -> None: ...
-    def add_deltas(self, deltas: Iterable[Json]) -> None: ...
-
-    @property
-    def produced(self) -> ProducedTokens:
-        return self._produced
 
 
 class Embeddings(Operation):
@@ -192,8 +160,8 @@ class Embeddings(Operation):
     def parse_reply(self, dialect: Dialect, reply: Json, target: Target) -> EmbeddingsReply:
         return dialect.embeddings_reply(reply, target)
 
-    def new_output(self, body: Mapping[str, Any]) -> NoOutput:
-        return NoOutput()
+    def new_output(self, body: Mapping[str, Any]) -> Output:
+        return Output()
 
     def reply_deltas(self, reply: EmbeddingsReply) -> list[Json]:
         return []
@@ -203,9 +171,6 @@ class Embeddings(Operation):
 
     def estimate_sent(self, body: Mapping[str, Any], upstream: Json, content: bytes) -> int:
         return tokens.embedding_tokens(upstream.get("input") or body["input"])
-
-    def may_hold_media(self, body: Mapping[str, Any]) -> bool:
-        return False
 
     def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
         return 0

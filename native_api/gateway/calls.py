@@ -87,7 +87,7 @@ async def call(
         upstream = await attempts.complete(
             body, plan, call_record.attempts, target_pool, reservation.reserve
         )
-        if operation is CHAT:
+        if operation.has_reply_head:
             _ReplyHead(call_record, upstream.reply).apply(upstream.reply)
         call_record.on_reply(upstream.reply)
         return upstream.reply, reply_headers(call_record, upstream.omitted)
@@ -254,15 +254,3 @@ def embed_sync(request: EmbeddingsRequest, caller: Caller, request_id: str = "")
 def complete_sync(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """`complete`, for callers without an event loop."""
     return background.run(complete(chat, caller, request_id))
-
-
-__all__ = [
-    "CallStream",
-    "EmbedReply",
-    "Reply",
-    "complete",
-    "complete_sync",
-    "embed",
-    "embed_sync",
-    "stream",
-]
