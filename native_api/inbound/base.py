@@ -7,7 +7,7 @@ streams and errors in its API's words. It knows nothing of providers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import orjson
@@ -63,13 +63,6 @@ class InboundFormat(ABC):
     def stream(self) -> StreamWriter:
         """A writer for one stream. Only for operations that have streams."""
         raise NotImplementedError(f"{self.operation.name} has no streams")
-
-    def headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """The response headers that describe a call, in this API's names.
-
-        `headers` has OpenAI's: `x-request-id`, `x-ratelimit-…`, `retry-after`, and `x-native-…`.
-        """
-        return headers
 
 
 def to_json(value: Any) -> bytes:

@@ -5,12 +5,13 @@ request, so only the writing of replies is left to do."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from native_api.exceptions import NativeError
-from native_api.inbound.base import InboundFormat, ParsedRequest, StreamWriter, to_json
+from native_api.inbound.base import StreamWriter, to_json
+from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.operations import CHAT
@@ -36,18 +37,11 @@ class ChatStreamWriter(StreamWriter):
         return DONE
 
 
-class ChatCompletions(InboundFormat):
+class ChatCompletions(OpenAIFormat):
     operation = CHAT
 
     def __init__(self) -> None:
-        # One for all requests: making a serializer costs more than a check.
-        self._serializer = ChatCompletionSerializer()
-
-    def parse(self, data: dict[str, Any]) -> ParsedRequest:
-        return ParsedRequest(*self._serializer.check(data))
-
-    def error(self, error: NativeError) -> bytes:
-        return to_json(error_envelope(error))
+        super().__init__(ChatCompletionSerializer())
 
     def stream(self) -> ChatStreamWriter:
         return ChatStreamWriter()

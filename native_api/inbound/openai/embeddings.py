@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.exceptions import NativeError
 from native_api.inbound import request_serializer as common
-from native_api.inbound.base import InboundFormat, ParsedRequest, to_json
 from native_api.inbound.checks import (
     CheckedField,
     FieldError,
@@ -18,7 +16,7 @@ from native_api.inbound.checks import (
     one_of,
     string,
 )
-from native_api.inbound.openai.error_envelope import error_envelope
+from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.request_serializer import RequestSerializer, field
 from native_api.operations import EMBEDDINGS
 
@@ -60,14 +58,8 @@ class EmbeddingsSerializer(RequestSerializer):
                 raise FieldError(name, "this field is required")
 
 
-class EmbeddingsFormat(InboundFormat):
+class EmbeddingsFormat(OpenAIFormat):
     operation = EMBEDDINGS
 
     def __init__(self) -> None:
-        self._serializer = EmbeddingsSerializer()
-
-    def parse(self, data: dict[str, Any]) -> ParsedRequest:
-        return ParsedRequest(*self._serializer.check(data))
-
-    def error(self, error: NativeError) -> bytes:
-        return to_json(error_envelope(error))
+        super().__init__(EmbeddingsSerializer())

@@ -1,0 +1,22 @@
+"""What the inbound formats of OpenAI's APIs share: a serializer that checks, and the envelope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.exceptions import NativeError
+from native_api.inbound.base import InboundFormat, ParsedRequest, to_json
+from native_api.inbound.openai.error_envelope import error_envelope
+from native_api.inbound.request_serializer import RequestSerializer
+
+
+class OpenAIFormat(InboundFormat):
+    def __init__(self, serializer: RequestSerializer) -> None:
+        """One serializer for all requests: making one costs more than a check."""
+        self._serializer = serializer
+
+    def parse(self, data: dict[str, Any]) -> ParsedRequest:
+        return ParsedRequest(*self._serializer.check(data))
+
+    def error(self, error: NativeError) -> bytes:
+        return to_json(error_envelope(error))
