@@ -23,21 +23,13 @@ from native_api.models import DailyUsage
 from native_api.types import Json
 from native_api.usage import totals
 from native_api.usage.journal import location
+from native_api.usage.totals_rows import SUM_FIELDS, TOKEN_FIELDS
 from native_api.views.base import NativeView
 
 DATABASE_TIMEOUT_SECONDS: Final = 5.0
 DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 366
 
-TOKENS: Final = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-)
-SUMS: Final = ("requests", *TOKENS, "cost_units", "unpriced")
 
 _threads: Final = background.WorkerThreads("native-api-usage-view", 2)
 
@@ -68,7 +60,7 @@ class UsageView(NativeView):
                     {"day": row["day"].isoformat(), "model": row["model"], **_totals_of(row)}
                     for row in rows
                 ],
-                "total": _totals_of({name: sum(row[name] for row in rows) for name in SUMS}),
+                "total": _totals_of({name: sum(row[name] for row in rows) for name in SUM_FIELDS}),
                 "limits": limits,
             }
         )
@@ -92,14 +84,14 @@ def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
     return list(
         days.order_by("-day", "model")
         .values("day", "model")
-        .annotate(**{name: Sum(name) for name in SUMS})
+        .annotate(**{name: Sum(name) for name in SUM_FIELDS})
     )
 
 
 def _totals_of(sums: dict[str, Any]) -> Json:
     return {
         "requests": sums["requests"],
-        **{name: sums[name] for name in TOKENS},
+        **{name: sums[name] for name in TOKEN_FIELDS},
         "cost": format_units("cost", int(sums["cost_units"])),
         "unpriced_requests": sums["unpriced"],
     }

@@ -12,6 +12,7 @@ import pytest
 
 from tests.front.test_errors import error_of
 from tests.front.test_routing import ask, http, routed  # noqa: F401  fixtures
+from tests.routing.faults import REQUEST_STATUSES
 from tests.scripted_provider import (
     Exchange,
     Script,
@@ -24,34 +25,13 @@ from tests.scripted_provider import (
 )
 from tests.servers import Site, manage, until
 
-OF_THE_REQUEST = [
-    400,
-    404,
-    405,
-    406,
-    409,
-    410,
-    411,
-    412,
-    413,
-    414,
-    415,
-    416,
-    417,
-    422,
-    423,
-    424,
-    428,
-    431,
-    451,
-]
 OTHERS = [307, 401, 402, 403, 407, 408, 429, 500, 501, 502, 503, 504, 520, 529, 599]
 ERROR = {"error": {"message": "not so"}}
 BREAKS_OFF = streams(event({"role": "assistant", "content": "half"}), cuts)
 PROVOKED: dict[str, Script] = {
     **{
         str(status): says(ERROR, status, {"retry-after": "300"})
-        for status in [*OF_THE_REQUEST, *OTHERS]
+        for status in [*REQUEST_STATUSES, *OTHERS]
     },
     "in-a-200": says(ERROR),
     "nonsense": says(b"<html>"),
@@ -125,7 +105,7 @@ def test_faults_of_one_caller_open_no_circuit_for_another(
     asked = [received.body["messages"][-1]["content"] for received in upstream.requests_for(model)]
     assert asked[before:].count("Hi") == 3
     assert asked.count("Say OK.") <= 1, "the gateway's own"
-    if kind in map(str, OF_THE_REQUEST):
+    if kind in map(str, REQUEST_STATUSES):
         assert asked.count("bad") == 20, "it speaks of the request, so nobody is diverted"
 
 
