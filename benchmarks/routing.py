@@ -26,7 +26,8 @@ from native_api.routing.health_states import Incident
 from native_api.routing.pool import TargetPermit, TargetPool
 from native_api.routing.route import Route, make_route
 from native_api.routing.strategies import hash_conversation
-from native_api.types import STRATEGIES, Json, Provider, Target, Usage
+from native_api.types import Json, Provider, Target, Usage
+from native_api.types.config import STRATEGIES
 from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.prepared_request import PreparedRequest
 from tests.servers import make_template, running_site

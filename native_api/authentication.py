@@ -14,9 +14,12 @@ from rest_framework.authentication import (
 )
 from rest_framework.exceptions import AuthenticationFailed, ErrorDetail
 
-from native_api.access.keys import cache, is_foreign
+from native_api.access.keys.cache import cache
+from native_api.access.keys.text import is_foreign
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
 from native_api.models import ApiKey
+
+__all__ = ["ApiKeyAuthentication"]
 
 
 class ApiKeyAuthentication(BaseAuthentication):

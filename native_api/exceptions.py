@@ -35,6 +35,15 @@ from collections.abc import Mapping
 from math import ceil, isnan
 from typing import Any, ClassVar, Final
 
+__all__ = [
+    "BudgetExceeded", "ConfigurationError", "DatabaseUnavailable", "InvalidApiKey",
+    "InvalidRequest", "MethodNotAllowed", "Misconfigured", "ModelNotAllowed", "ModelNotFound",
+    "NativeError", "NoTargetAvailable", "NotAcceptable", "NotAuthenticated", "NotFound",
+    "Overloaded", "PermissionDenied", "ProviderFault", "ProviderUnusable", "RateLimited",
+    "RequestTimeout", "RequestTooLarge", "SettingError", "UnreadableSecret", "UnsupportedField",
+    "UnsupportedMediaType", "UpstreamError", "UpstreamTimeout",
+]  # fmt: skip
+
 MAX_RETRY_AFTER: Final = 300.0
 """Seconds. A provider's longer Retry-After is cut to this, because some send days."""
 
@@ -76,6 +85,8 @@ class NativeError(Exception):
 
 
 class InvalidRequest(NativeError):
+    """The client has to change the request. `param` names the place."""
+
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
@@ -93,6 +104,8 @@ class UnsupportedField(InvalidRequest):
 
 
 class NotAuthenticated(NativeError):
+    """No credential was sent."""
+
     status = 401
     type = "authentication_error"
     code = "missing_api_key"
@@ -100,11 +113,15 @@ class NotAuthenticated(NativeError):
 
 
 class InvalidApiKey(NotAuthenticated):
+    """A credential was sent, and it is not valid."""
+
     code = "invalid_api_key"
     default_message = "The API key is not valid."
 
 
 class BudgetExceeded(NativeError):
+    """A budget is used up, or what is left of it does not suffice for this call."""
+
     status = 402
     type = "budget_error"
     code = "budget_exceeded"
@@ -112,6 +129,8 @@ class BudgetExceeded(NativeError):
 
 
 class PermissionDenied(NativeError):
+    """The caller is known and may not do that."""
+
     status = 403
     type = "permission_error"
     code = "permission_denied"
@@ -119,11 +138,15 @@ class PermissionDenied(NativeError):
 
 
 class ModelNotAllowed(PermissionDenied):
+    """The caller may not use that model."""
+
     code = "model_not_allowed"
     default_message = "This caller may not use that model."
 
 
 class NotFound(NativeError):
+    """There is nothing at this URL."""
+
     status = 404
     type = "not_found_error"
     code = "not_found"
@@ -131,11 +154,15 @@ class NotFound(NativeError):
 
 
 class ModelNotFound(NotFound):
+    """There is no model of that name."""
+
     code = "model_not_found"
     default_message = "There is no such model."
 
 
 class MethodNotAllowed(NativeError):
+    """The URL does not support that HTTP method."""
+
     status = 405
     type = "invalid_request_error"
     code = "method_not_allowed"
@@ -143,6 +170,8 @@ class MethodNotAllowed(NativeError):
 
 
 class NotAcceptable(NativeError):
+    """The client accepts none of the media types that the URL can answer with."""
+
     status = 406
     type = "invalid_request_error"
     code = "not_acceptable"
@@ -159,6 +188,8 @@ class RequestTimeout(NativeError):
 
 
 class RequestTooLarge(NativeError):
+    """The body has more bytes than MAX_BODY_BYTES allows."""
+
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
@@ -166,6 +197,8 @@ class RequestTooLarge(NativeError):
 
 
 class UnsupportedMediaType(NativeError):
+    """The body is not JSON."""
+
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
@@ -173,6 +206,8 @@ class UnsupportedMediaType(NativeError):
 
 
 class RateLimited(NativeError):
+    """A throttle or a limit of the site refused the call. `retry-after` says when to try again."""
+
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
@@ -238,6 +273,8 @@ _UPSTREAM_TYPES: Final = {
 
 
 class UpstreamTimeout(ProviderFault):
+    """The provider did not answer within the TIMEOUTS."""
+
     status = 504
     type = "upstream_timeout"
     code = "upstream_timeout"
@@ -245,6 +282,8 @@ class UpstreamTimeout(ProviderFault):
 
 
 class NoTargetAvailable(NativeError):
+    """No target of the route can take the call now: all are out of order or occupied."""
+
     status = 503
     type = "service_unavailable"
     code = "no_target_available"

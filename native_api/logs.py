@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import orjson
 
+__all__ = ["JSONFormatter", "RequestIdFilter", "request_id"]
+
 STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
     "asctime",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+__all__ = ["budget_threshold", "key_used_first_time", "limit_reached", "usage_recorded"]
+
 usage_recorded = Signal()
 """A usage record is in the database. `sender` is `UsageRecord`; `entry` is the
 `usage.entry.UsageEntry`, which must not be changed."""

@@ -25,6 +25,8 @@ from native_api.models import ApiKey
 from native_api.routing.shared_cache import IN_PROCESS_CACHES
 from native_api.types.rates import parse_rate
 
+__all__ = ["CallerThrottle"]
+
 logger = get_logger("native_api.throttling")
 
 CACHE_TIMEOUT_SECONDS: Final = 1.0

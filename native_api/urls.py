@@ -4,7 +4,10 @@ from django.urls import path, re_path
 
 from native_api import views
 
+__all__ = ["app_name", "urlpatterns"]
+
 app_name = "native_api"
+"""The namespace: `reverse("native_api:chat-completions")`."""
 
 urlpatterns = [
     path("v1/chat/completions", views.ChatCompletionsView.as_view(), name="chat-completions"),
@@ -16,3 +19,4 @@ urlpatterns = [
     path("health/ready", views.ReadyView.as_view(), name="ready"),
     re_path("", views.UnknownView.as_view(), name="unknown"),
 ]
+"""For `include("native_api.urls")`, below a prefix of the site's choice."""

@@ -29,7 +29,8 @@ from native_api.catalog.vendor_quirks import (
     XAI,
     ZAI,
 )
-from native_api.types import Json, Quirks, empty_mapping
+from native_api.types import Json, Quirks
+from native_api.types.config import empty_mapping
 
 NO_QUIRKS: Final = Quirks()
 

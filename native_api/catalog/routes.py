@@ -17,7 +17,8 @@ from native_api.catalog.settings_schema import (
 from native_api.exceptions import ConfigurationError
 from native_api.pricing import lookup, tables
 from native_api.routing.route import P95, TIERS, Route, make_route
-from native_api.types import STRATEGIES, Provider, Target
+from native_api.types import Provider, Target
+from native_api.types.config import STRATEGIES
 
 TARGET_KEYS: Final = frozenset(
     {

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.vertex import AnthropicVertex
-from native_api.dialects.base import Dialect
+from native_api.dialects.base import Dialect, StreamParser, parse_event
 from native_api.dialects.bedrock.dialect import Bedrock
 from native_api.dialects.cohere.dialect import Cohere
 from native_api.dialects.gemini.dialect import Gemini
 from native_api.dialects.ollama.dialect import Ollama
 from native_api.dialects.openai_chat.dialect import OpenAI
 from native_api.dialects.openai_responses.dialect import OpenAIResponses
+from native_api.dialects.shared.errors import build_error, find_error_detail, read_error
+from native_api.dialects.shared.request_fields import read_max_tokens, read_stop_sequences
+from native_api.dialects.shared.token_counts import build_usage, read_count
+
+__all__ = [
+    "DIALECTS",
+    "Anthropic",
+    "AnthropicVertex",
+    "Bedrock",
+    "Cohere",
+    "Dialect",
+    "Gemini",
+    "Ollama",
+    "OpenAI",
+    "OpenAIResponses",
+    "StreamParser",
+    "build_error",
+    "build_usage",
+    "find_error_detail",
+    "parse_event",
+    "read_count",
+    "read_error",
+    "read_max_tokens",
+    "read_stop_sequences",
+]
 
 DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),

@@ -32,7 +32,6 @@ from native_api.dialects.shared.request_fields import is_default, is_hint
 from native_api.dialects.shared.token_counts import join_usage
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
-    ROUTING_FIELDS,
     ChatCompletion,
     ChatCompletionChunk,
     ChatRequest,
@@ -44,6 +43,7 @@ from native_api.types import (
     UpstreamRequest,
     Usage,
 )
+from native_api.types.chat import ROUTING_FIELDS
 
 Framing = Literal["sse", "ndjson", "eventstream"]
 T = TypeVar("T")

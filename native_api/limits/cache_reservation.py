@@ -13,7 +13,7 @@ from native_api.limits.errors import rate_limit_error
 from native_api.limits.headers import LimitStatus
 from native_api.limits.rules import AppliedRule
 from native_api.limits.windows import EPOCH, WindowSpan, window_span
-from native_api.types import EMPTY_MAPPING
+from native_api.types.config import EMPTY_MAPPING
 
 Amounts = Sequence[tuple[AppliedRule, int]]
 """Units that an attempt may use of each limit that applies to it."""

@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from native_api.exceptions import UnreadableSecret
 from native_api.models.fields import EncryptedTextField
-from native_api.types import STRATEGIES, Secret
+from native_api.types import Secret
+from native_api.types.config import STRATEGIES
 
 PRICE_HELP = _(
     'USD per million tokens, such as {"INPUT": "0.15", "OUTPUT": "0.60"}. Leave this empty to use '

@@ -23,7 +23,8 @@ from django.utils import timezone
 
 from native_api.conf import native_settings
 from native_api.exceptions import UnreadableSecret
-from native_api.types import COST_DECIMALS, Secret
+from native_api.types import Secret
+from native_api.types.config import COST_DECIMALS
 
 STORED_PREFIX: Final = "fernet:"
 """Distinguishes stored text from a key that somebody enters."""

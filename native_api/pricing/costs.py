@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from native_api.pricing.tables import ABOVE, EXACT, ZERO, Table, count_decimals
-from native_api.types import COST_DECIMALS, Json, Usage
+from native_api.types import Json, Usage
+from native_api.types.config import COST_DECIMALS
 
 SUBSTITUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "CACHED": ("INPUT",),

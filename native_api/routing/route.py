@@ -14,7 +14,8 @@ from itertools import accumulate, groupby
 from typing import Any, Final, Literal
 
 from native_api.pricing import costs
-from native_api.types import Strategy, Target
+from native_api.types import Target
+from native_api.types.config import Strategy
 
 TIERS: Final = ("simple", "moderate", "complex")
 """From the lowest to the highest. A tier is the route of that name."""

@@ -27,7 +27,8 @@ from typing import Final
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPool
 from native_api.routing.route import HASH_BITS, MIN_WEIGHT, PriorityGroup, Route, hash_name
-from native_api.types import Strategy, Target
+from native_api.types import Target
+from native_api.types.config import Strategy
 
 HASH_MASK: Final = 2**HASH_BITS - 1
 LOG_OF_HASH_RANGE: Final = HASH_BITS * log(2)

@@ -4,7 +4,6 @@ room and `exceptions`."""
 from native_api.types.caller import Caller
 from native_api.types.chat import (
     DIALECT_FIELDS,
-    ROUTING_FIELDS,
     ChatCompletion,
     ChatCompletionChunk,
     ChatRequest,
@@ -16,27 +15,18 @@ from native_api.types.chat import (
     Usage,
 )
 from native_api.types.config import (
-    COST_DECIMALS,
-    EMPTY_MAPPING,
-    STRATEGIES,
     Provider,
     Quirks,
     RemoteFiles,
     Secret,
-    Strategy,
     Target,
     Timeouts,
-    empty_mapping,
 )
 from native_api.types.embeddings import Embedding, EmbeddingsReply, EmbeddingsRequest
 from native_api.types.upstream import Event, UpstreamRequest
 
 __all__ = [
-    "COST_DECIMALS",
     "DIALECT_FIELDS",
-    "EMPTY_MAPPING",
-    "ROUTING_FIELDS",
-    "STRATEGIES",
     "Caller",
     "ChatCompletion",
     "ChatCompletionChunk",
@@ -53,11 +43,9 @@ __all__ = [
     "Quirks",
     "RemoteFiles",
     "Secret",
-    "Strategy",
     "Target",
     "Timeouts",
     "ToolCall",
     "UpstreamRequest",
     "Usage",
-    "empty_mapping",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 Json = dict[str, Any]
+"""A JSON object."""
 
 
 class ToolCall(TypedDict):
@@ -178,6 +179,8 @@ class ChatCompletion(TypedDict):
 
 
 class ChunkChoice(TypedDict):
+    """A choice of a chunk. `delta` holds only what is new of its message."""
+
     index: int
     delta: Json
     finish_reason: str | None

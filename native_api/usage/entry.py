@@ -12,6 +12,8 @@ from uuid import UUID
 
 import orjson
 
+__all__ = ["UsageEntry"]
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 INVALID_LINE_ERRORS: Final = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 """What `UsageEntry.from_json` raises if a line is not an entry."""

@@ -17,6 +17,8 @@ from native_api.views.health import OpenView
 
 
 class UnknownView(OpenView):
+    """404 for every other URL below the prefix."""
+
     needs_middleware = False
 
     async def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]

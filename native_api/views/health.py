@@ -46,13 +46,15 @@ class OpenView(NativeView):
 
 
 class LiveView(OpenView):
+    """`GET health/live`: 200 while the process answers."""
+
     async def get(self, request: Request) -> HttpResponse:
         return self.json({"status": "ok"})
 
 
 class ReadyView(OpenView):
-    """503 if requests cannot be answered: a setting is invalid, there is no provider whose key can
-    be read, or usage cannot be kept.
+    """`GET health/ready`: 503 if requests cannot be answered: a setting is invalid, there is no
+    provider whose key can be read, or usage cannot be kept.
 
     A lost database or cache is reported, with status 200: calls continue with cached data, and
     records wait in the journal. So is a target that is out of order: it is the same for all

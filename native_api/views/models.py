@@ -15,6 +15,8 @@ from native_api.views.base import NativeView
 
 
 class ModelListView(NativeView):
+    """`GET v1/models`."""
+
     async def get(self, request: Request) -> HttpResponse:
         caller = await resolve_caller(await self.get_caller(request))
         snapshot = await catalog.acurrent()
@@ -28,6 +30,8 @@ class ModelListView(NativeView):
 
 
 class ModelView(NativeView):
+    """`GET v1/models/{id}`."""
+
     async def get(self, request: Request, model: str) -> HttpResponse:
         snapshot = await catalog.acurrent()
         if not may_use(await resolve_caller(await self.get_caller(request)), snapshot.named(model)):

@@ -35,8 +35,10 @@ _threads: Final = background.WorkerThreads("native-api-usage-view", 2)
 
 
 class UsageView(NativeView):
-    """What the caller's user used with all keys. `cost` is text, in USD, without the
-    `unpriced_requests`."""
+    """`GET v1/usage`: what the caller's user used with all keys.
+
+    `cost` is text, in USD, without the `unpriced_requests`.
+    """
 
     async def get(self, request: Request) -> HttpResponse:
         first = totals.site_date(datetime.now(UTC)) - timedelta(

@@ -10,7 +10,7 @@ import django
 
 
 async def main() -> None:
-    from native_api.access.keys import cache
+    from native_api.access.keys.cache import cache
     from native_api.exceptions import NativeError
 
     while line := await asyncio.to_thread(sys.stdin.readline):

@@ -16,7 +16,8 @@ from django.core.checks import run_checks
 from django.test import Client
 from django.utils import timezone
 
-from native_api.access.keys import cache, create_key, revoke
+from native_api.access.keys import create_key, revoke
+from native_api.access.keys.cache import cache
 from native_api.exceptions import InvalidApiKey
 from native_api.models import ApiKey, ModelAccess
 

@@ -13,7 +13,8 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from native_api.access.keys import create_key, generate, revoke
+from native_api.access.keys import create_key, revoke
+from native_api.access.keys.text import generate
 from native_api.authentication import ApiKeyAuthentication, unauthenticated_error
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
 

@@ -18,8 +18,9 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from native_api.access import keys
-from native_api.access.keys import KeyCache, KeyEnded, cache, create_key, generate, revoke, rotate
-from native_api.access.keys.cache import RETRY
+from native_api.access.keys import KeyEnded, create_key, revoke, rotate
+from native_api.access.keys.cache import RETRY, KeyCache, cache
+from native_api.access.keys.text import generate
 from native_api.exceptions import DatabaseUnavailable, InvalidApiKey
 from native_api.models import ApiKey
 from tests.servers import until

@@ -15,7 +15,9 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 from django.utils import timezone
 
-from native_api.access.keys import Shape, cache, create_key, parse
+from native_api.access.keys import create_key
+from native_api.access.keys.cache import cache
+from native_api.access.keys.text import Shape, parse
 from native_api.exceptions import InvalidApiKey
 from native_api.models import ApiKey
 from tests.servers import ROOT, environment_for, make_template

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from native_api.access.keys import PREFIX_LENGTH, Shape, digest, generate, parse
+from native_api.access.keys.text import PREFIX_LENGTH, Shape, digest, generate, parse
 
 LETTERS = string.ascii_letters + string.digits
 keys = st.builds(lambda: str(generate()[1]))

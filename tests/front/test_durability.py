@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from native_api.access.keys import generate
+from native_api.access.keys.text import generate
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream, event, stalls, streams
 from tests.servers import Site, environment_for, populate, running_site, stop, until

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api.pricing import costs, lookup, tables
-from native_api.types import COST_DECIMALS, Usage
+from native_api.types import Usage
+from native_api.types.config import COST_DECIMALS
 from tests.pricing.price_strategies import price_tables
 from tests.usage.usage_factory import make_target, make_usage
 

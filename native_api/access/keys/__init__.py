@@ -8,26 +8,12 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from native_api.access.keys.cache import KeyCache, cache
-from native_api.access.keys.text import PREFIX_LENGTH, Shape, digest, generate, is_foreign, parse
+from native_api.access.keys.cache import cache
+from native_api.access.keys.text import digest, generate
 from native_api.models import ApiKey
 from native_api.types import Secret
 
-__all__ = [
-    "PREFIX_LENGTH",
-    "KeyCache",
-    "KeyEnded",
-    "Shape",
-    "cache",
-    "create_key",
-    "digest",
-    "generate",
-    "generate_into",
-    "is_foreign",
-    "parse",
-    "revoke",
-    "rotate",
-]
+__all__ = ["KeyEnded", "create_key", "revoke", "rotate"]
 
 
 class KeyEnded(ValueError):

@@ -53,6 +53,8 @@ DEFAULT_SAMPLING: Final = 1
 
 
 class Anthropic(Dialect):
+    """Anthropic's Messages API."""
+
     name = "anthropic"
     renamed_fields = {"temperature": "temperature", "top_p": "top_p"}
     translated_fields = frozenset(

@@ -21,6 +21,8 @@ VERTEX_VERSION: Final = "vertex-2023-10-16"
 
 
 class AnthropicVertex(Anthropic):
+    """Anthropic's Messages API at Google's Vertex AI."""
+
     name = "anthropic_vertex"
     native_format = "anthropic"
     remote_files = frozenset()

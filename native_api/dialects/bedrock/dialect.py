@@ -58,6 +58,8 @@ METADATA_VALUE: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 
 
 class Bedrock(Dialect):
+    """Amazon Bedrock's Converse API."""
+
     name = "bedrock"
     framing: ClassVar[Framing] = "eventstream"
     renamed_fields: ClassVar[Mapping[str, str]] = {}

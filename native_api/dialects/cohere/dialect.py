@@ -34,6 +34,8 @@ VERSION: Final = re.compile(r"/v\d\w*$")
 
 
 class Cohere(Dialect):
+    """Cohere's Chat API, version 2."""
+
     name = "cohere"
     renamed_fields = {
         "temperature": "temperature",

@@ -56,6 +56,8 @@ SERVICE_TIERS: Final = {"default": "standard", "flex": "flex", "priority": "prio
 
 
 class Gemini(Dialect):
+    """Gemini's generateContent, at the Gemini API and at Vertex AI."""
+
     name = "gemini"
     renamed_fields: ClassVar[Mapping[str, str]] = {}
     omitted_fields = OMITTED_FIELDS

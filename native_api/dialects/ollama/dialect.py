@@ -48,6 +48,8 @@ them."""
 
 
 class Ollama(Dialect):
+    """Ollama's own chat API."""
+
     name = "ollama"
     framing = "ndjson"
     renamed_fields = {"logprobs": "logprobs", "top_logprobs": "top_logprobs"}

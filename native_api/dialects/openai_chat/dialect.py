@@ -48,6 +48,8 @@ TRANSLATED_FIELDS = frozenset(
 
 
 class OpenAI(Dialect):
+    """OpenAI's Chat Completions, for OpenAI and all compatible vendors."""
+
     name = "openai"
     translated_fields = TRANSLATED_FIELDS
     renamed_fields = {name: name for name in DIALECT_FIELDS - TRANSLATED_FIELDS}

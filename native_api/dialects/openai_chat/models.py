@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
 
-from native_api.types import empty_mapping
+from native_api.types.config import empty_mapping
 
 Reasoning = Literal["always", "on", "off", "never"]
 """Whether a model reasons. `on` and `off`: if no effort is asked for; these models take `none`."""

@@ -49,6 +49,8 @@ RENAMED_FIELDS: Final = {
 
 
 class OpenAIResponses(Dialect):
+    """OpenAI's Responses API."""
+
     name = "openai_responses"
     renamed_fields: ClassVar[Mapping[str, str]] = RENAMED_FIELDS
     translated_fields = frozenset(

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from native_api.dialects.shared.gateway_owned import REASONS, normalize_name
 from native_api.exceptions import UnsupportedField
-from native_api.types import DIALECT_FIELDS, ROUTING_FIELDS, Json
+from native_api.types import DIALECT_FIELDS, Json
+from native_api.types.chat import ROUTING_FIELDS
 
 CLIENT_DATA_MEMBERS: Final = frozenset(
     {

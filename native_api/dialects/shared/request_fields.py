@@ -44,11 +44,13 @@ def is_default(name: str, value: Any) -> bool:
 
 
 def read_stop_sequences(chat: ChatRequest) -> list[str]:
+    """The client's `stop` as a list, empty without one."""
     stop = chat.get("stop") or []
     return [stop] if isinstance(stop, str) else list(stop)
 
 
 def read_max_tokens(chat: ChatRequest) -> int | None:
+    """The client's limit of output tokens by either of its names; None if it set none."""
     return chat.get("max_completion_tokens") or chat.get("max_tokens")
 
 

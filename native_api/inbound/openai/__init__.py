@@ -2,6 +2,11 @@
 
 from native_api.inbound.openai.chat import ChatCompletions
 from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
-from native_api.inbound.openai.embeddings import EmbeddingsFormat
+from native_api.inbound.openai.embeddings import EmbeddingsFormat, EmbeddingsSerializer
 
-__all__ = ["ChatCompletionSerializer", "ChatCompletions", "EmbeddingsFormat"]
+__all__ = [
+    "ChatCompletionSerializer",
+    "ChatCompletions",
+    "EmbeddingsFormat",
+    "EmbeddingsSerializer",
+]

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from native_api.access import keys
+from native_api.access.keys.text import PREFIX_LENGTH
 from native_api.management.tables import table
 from native_api.models import ApiKey
 
@@ -162,7 +163,7 @@ def _find_user(username: str) -> Any:
 def _find_key(beginning: str) -> ApiKey:
     """The key that starts with `beginning`, which may also be a whole key, such as a leaked one
     that has to be revoked."""
-    prefix = beginning.strip()[: keys.PREFIX_LENGTH]
+    prefix = beginning.strip()[:PREFIX_LENGTH]
     matches = list(ApiKey.objects.filter(prefix__startswith=prefix)[:2]) if prefix else []
     if len(matches) == 1:
         return matches[0]
