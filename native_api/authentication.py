@@ -18,6 +18,7 @@ from native_api.access.keys.cache import cache
 from native_api.access.keys.text import is_foreign
 from native_api.exceptions import InvalidApiKey, NotAuthenticated
 from native_api.models import ApiKey
+from native_api.types import Caller
 
 __all__ = ["ApiKeyAuthentication"]
 
@@ -74,6 +75,17 @@ def credentials(key: ApiKey) -> tuple[Any, ApiKey]:
     """A copy of the owner: attributes that a site sets on `request.user` must not reach other
     requests."""
     return copy(key.owner), key
+
+
+def default_caller(request: Any) -> Caller:
+    """Whom a request counts for unless the setting `CALLER` decides: its user, and the key if one
+    was used. A site's own function can start from it."""
+    user, key = request.user, request.auth
+    is_known = user is not None and user.is_authenticated
+    user_id, user_name = (user.pk, user.get_username()) if is_known else (None, "")
+    if not isinstance(key, ApiKey):
+        return Caller(user_id, user_name)
+    return Caller(user_id, user_name, key.pk, key.name, tuple(key.allowed_models))
 
 
 def unauthenticated_error(request: Any) -> NotAuthenticated:

@@ -20,6 +20,7 @@ from native_api.conf import (
     CLASSES,
     DEFAULTS,
     DOCS_HINT,
+    FUNCTIONS,
     MERGED,
     errors_of,
     setting_path,
@@ -37,7 +38,7 @@ SETTING_IDS: Final[Mapping[str, str]] = {
     "LIMITS": "native_api.E020",
     "LIMIT_THRESHOLD": "native_api.E020",
     "FALLBACK_PRICE": "native_api.E022",
-    **dict.fromkeys(CLASSES, "native_api.E005"),
+    **dict.fromkeys(CLASSES | FUNCTIONS, "native_api.E005"),
 }
 """Ids of settings that have one of their own."""
 

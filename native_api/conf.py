@@ -7,6 +7,7 @@ invalid raises SettingError wherever it is read: it is never ignored or replaced
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
@@ -41,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ("native_api.authentication.ApiKeyAuthentication",),
     "DEFAULT_PERMISSION_CLASSES": ("rest_framework.permissions.IsAuthenticated",),
     "DEFAULT_THROTTLE_CLASSES": ("native_api.throttling.CallerThrottle",),
+    "CALLER": None,
 }
 
 MERGED: Final = frozenset({"ATTEMPTS", "THROTTLE_RATES", "TIMEOUTS"})
@@ -50,6 +52,9 @@ CLASSES: Final = frozenset(
     {"DEFAULT_AUTHENTICATION_CLASSES", "DEFAULT_PERMISSION_CLASSES", "DEFAULT_THROTTLE_CLASSES"}
 )
 """Settings that hold dotted paths to classes."""
+
+FUNCTIONS: Final = frozenset({"CALLER"})
+"""Settings that hold a dotted path to a function of one argument, or None."""
 
 DOCS_HINT: Final = "See docs/settings.md."
 MAX_NUMBER: Final = 1_000_000
@@ -163,12 +168,41 @@ def _class_errors(name: str, value: Any) -> Iterator[SettingError]:
         return
     for path in value:
         try:
-            imported = import_string(path) if isinstance(path, str) else path
+            imported = _import(path)
         except Exception as error:  # a module may fail in any way while it is imported
             yield SettingError(setting_path(name), str(error) or type(error).__name__, hint)
         else:
             if not isinstance(imported, type):
                 yield SettingError(setting_path(name), f"{path!r} is not a class", hint)
+
+
+def _function_errors(name: str, value: Any) -> Iterator[SettingError]:
+    hint = "Give the dotted path to a function that takes one argument, or None."
+    try:
+        imported = _import(value)
+    except Exception as error:  # a module may fail in any way while it is imported
+        yield SettingError(setting_path(name), str(error) or type(error).__name__, hint)
+        return
+    if imported is not None and (not callable(imported) or isinstance(imported, type)):
+        yield SettingError(setting_path(name), f"{value!r} is not a function", hint)
+    elif imported is not None and not takes_arguments(imported, 1):
+        yield SettingError(setting_path(name), f"{value!r} does not take one argument", hint)
+
+
+def takes_arguments(function: Callable[..., Any], count: int) -> bool:
+    """Whether the function can be called with so many positional arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # it is written in C, and does not say
+        return True
+    return True
+
+
+def _import(value: Any) -> Any:
+    """What a dotted path leads to. Anything but text is the thing itself."""
+    return import_string(value) if isinstance(value, str) else value
 
 
 Check = Callable[[str, Any], Iterable[SettingError]]
@@ -194,6 +228,7 @@ CHECKS: Final[dict[str, Check]] = {
     "SECRET_KEYS": _check_of(STRINGS),
     **dict.fromkeys(MEMBER_CHECKS, _member_errors),
     **dict.fromkeys(CLASSES, _class_errors),
+    **dict.fromkeys(FUNCTIONS, _function_errors),
 }
 """Setting -> its check. `LIMITS` and `FALLBACK_PRICE` are added where they are read."""
 
@@ -267,7 +302,9 @@ def _read(name: str, site: Mapping[str, Any]) -> Any:
     if name in MERGED:
         return {**DEFAULTS[name], **value}
     if name in CLASSES:
-        return [import_string(path) if isinstance(path, str) else path for path in value]
+        return [_import(path) for path in value]
+    if name in FUNCTIONS:
+        return _import(value)
     return value
 
 

@@ -55,6 +55,10 @@ INVALID: list[tuple[str, Any, str]] = [
     ("DEFAULT_AUTHENTICATION_CLASSES", ["nowhere.Key"], "['DEFAULT_AUTHENTICATION_CLASSES']"),
     ("DEFAULT_PERMISSION_CLASSES", ["os.path"], "['DEFAULT_PERMISSION_CLASSES']"),
     ("DEFAULT_THROTTLE_CLASSES", "a.Throttle", "['DEFAULT_THROTTLE_CLASSES']"),
+    ("CALLER", "nowhere.caller", "['CALLER']"),
+    ("CALLER", "native_api.types.Caller", "['CALLER']"),
+    ("CALLER", "os.getpid", "['CALLER']"),
+    ("CALLER", 3, "['CALLER']"),
 ]
 
 

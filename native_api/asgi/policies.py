@@ -1,11 +1,13 @@
 """What can be known of a view's policy classes before a request: the headers that they read, and
-whether they need what the site's middleware finds."""
+whether they, or the function of the setting CALLER, need what the site's middleware finds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
+
+from native_api.conf import usable_settings
 
 # What needs models is imported when used: this module is imported before Django is set up.
 
@@ -55,6 +57,16 @@ def needs_middleware(view: Any) -> bool:
         _policy_needs_middleware(policy)
         for attribute in POLICY_ATTRIBUTES
         for policy in policy_classes(view, attribute)
+    ) or _caller_needs_middleware(view)
+
+
+def _caller_needs_middleware(view: Any) -> bool:
+    """Whether the site's function for callers may. Views for everybody do not call it."""
+    function = usable_settings.CALLER
+    return (
+        function is not None
+        and bool(policy_classes(view, "authentication_classes"))
+        and bool(getattr(function, "needs_middleware", True))
     )
 
 

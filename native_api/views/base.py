@@ -25,12 +25,13 @@ from django.template.response import SimpleTemplateResponse
 from rest_framework.request import Request
 
 from native_api import background, exceptions, logs
+from native_api.authentication import default_caller
+from native_api.conf import native_settings
 from native_api.inbound.base import to_json
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.limits.headers import merge_headers
-from native_api.models import ApiKey
 from native_api.types import Caller
-from native_api.views import hooks, private_api
+from native_api.views import hooks, policies, private_api
 from native_api.views.error_responses import json_response, native_error
 from native_api.views.steps import AsyncAPIView
 
@@ -95,8 +96,10 @@ class NativeView(AsyncAPIView):
     # --- for handlers ----------------------------------------------------------------------------
 
     async def get_caller(self, request: Request) -> Caller:
-        """Who sends the request, for the gateway."""
-        return await self._run("perform_authentication", caller_of, request)
+        """Whom the request counts for: limits, access and records go by it."""
+        if native_settings.CALLER is None:
+            return await self._run("perform_authentication", default_caller, request)
+        return await policies.call_caller_function(self, native_settings.CALLER, request)
 
     async def on_engine(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await a call to providers on the loop where its connections live."""
@@ -140,14 +143,3 @@ class NativeView(AsyncAPIView):
         }
         with suppress(Exception):  # a site's filter that fails costs the line, not the response
             logger.info("%s %s %s", request.method, request.path, response.status_code, extra=extra)
-
-
-def caller_of(request: Request) -> Caller:
-    """Who sends the request: the site's user, and the key if one was used."""
-    user = request.user
-    is_known = user is not None and user.is_authenticated
-    user_id, user_name = (user.pk, user.get_username()) if is_known else (None, "")
-    key = request.auth
-    if not isinstance(key, ApiKey):
-        return Caller(user_id, user_name)
-    return Caller(user_id, user_name, key.pk, key.name, tuple(key.allowed_models))

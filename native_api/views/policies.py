@@ -1,17 +1,23 @@
-"""Running authentication, permission and throttle classes, the gateway's own and a site's.
+"""Running authentication, permission and throttle classes, the gateway's own and a site's, and the
+site's function for callers.
 
 A class with an async twin of its method (`aauthenticate`, `ahas_permission`, `aallow_request`) is
-awaited on the event loop. Any other runs in a worker thread, so it may use the ORM.
+awaited on the event loop, and so is an async function. Any other runs in a worker thread, so it may
+use the ORM.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from rest_framework import permissions
 
-from native_api.conf import usable_settings
+from native_api.conf import setting_path, usable_settings
+from native_api.exceptions import SettingError
+from native_api.types import Caller
 from native_api.views import private_api
 from native_api.views.hooks import awaited, run_in_thread
 
@@ -56,6 +62,23 @@ async def has_permission(view: Any, permission: Any, request: Any) -> bool:
 
 async def allows_request(view: Any, throttle: Any, request: Any) -> bool:
     return await _allows(view, throttle, "allow_request", request)
+
+
+async def call_caller_function(view: Any, function: Callable[[Any], Any], request: Any) -> Caller:
+    """The caller that the setting CALLER finds. Raises SettingError if it finds anything else."""
+    if not iscoroutinefunction(function):
+        caller = await awaited(await run_in_thread(view, function, request))
+    else:
+        if _must_authenticate_first(view, request):
+            await run_in_thread(view, getattr, request, "user")
+        caller = await function(request)
+    if not isinstance(caller, Caller):
+        raise SettingError(
+            setting_path("CALLER"),
+            f"the function returned {type(caller).__name__}, which is not a Caller",
+            "Return a native_api.types.Caller; native_api.authentication.default_caller makes one.",
+        )
+    return caller
 
 
 async def _allows(view: Any, policy: Any, method: str, request: Any) -> bool:

@@ -20,7 +20,7 @@ from rest_framework.permissions import IsAuthenticated
 from native_api.asgi import GatewayASGI, middleware
 from native_api.asgi.middleware import WITHOUT_EFFECT
 from native_api.authentication import ApiKeyAuthentication
-from native_api.views import LiveView
+from native_api.views import LiveView, ModelListView
 from tests.asgi_client import Answer, ask
 from tests.front import policies
 
@@ -255,6 +255,26 @@ def test_a_policy_class_closes_it(attribute: str, policy: Any, expected: bool) -
 
     setattr(View, attribute, [policy])
     assert is_open(View) is expected
+
+
+def caller_by_middleware(request: Any) -> Any:
+    return None
+
+
+def caller_by_header(request: Any) -> Any:
+    return None
+
+
+caller_by_header.needs_middleware = False  # type: ignore[attr-defined]
+
+
+def test_a_function_for_callers_closes_it_for_views_that_have_callers() -> None:
+    def is_open_with(function: Any, view: Any) -> bool:
+        return is_open(view, NATIVE_API={"CALLER": function})
+
+    assert not is_open_with(caller_by_middleware, ModelListView)
+    assert is_open_with(caller_by_middleware, LiveView)
+    assert is_open_with(caller_by_header, ModelListView)
 
 
 @pytest.mark.parametrize("body", ["too large", "too slow", "no room"])
