@@ -23,6 +23,7 @@ from native_api.types.config import (
     Timeouts,
 )
 from native_api.types.embeddings import Embedding, EmbeddingsReply, EmbeddingsRequest
+from native_api.types.registry import Registry
 from native_api.types.upstream import Event, UpstreamRequest
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Message",
     "Provider",
     "Quirks",
+    "Registry",
     "RemoteFiles",
     "Secret",
     "Target",
