@@ -10,7 +10,7 @@ from typing import Any
 from native_api.catalog.presets import PRESETS, Preset
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
-from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS
+from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.types import DIALECT_FIELDS, Quirks
 from native_api.upstream.auth.methods import AUTHORIZERS
 
@@ -250,9 +250,13 @@ def describe_support(dialect: Dialect, field: str) -> str:
 
 def format_owned_members() -> str:
     return OWNED + "".join(
-        f"| `{wire}` | {', '.join(format_member(*item) for item in members.items())} |\n"
-        for wire, members in sorted(OWNED_MEMBERS.items())
+        f"| `{name}` | {format_members(dialect.owned_members)} |\n"
+        for name, dialect in sorted(DIALECTS.items())
     )
+
+
+def format_members(members: OwnedMembers) -> str:
+    return ", ".join(format_member(path, kind) for path, kind in members.items())
 
 
 def format_member(path: str, kind: str) -> str:

@@ -19,9 +19,10 @@ from openai.lib.streaming._deltas import accumulate_delta
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from native_api.dialects import DIALECTS
+from native_api.dialects.declaration import find_errors
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.inbound.openai import ChatCompletionSerializer
-from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
+from native_api.types import Provider, Quirks, Target
 from native_api.upstream.decoders import DECODERS
 from tests.corpus import parse_arguments
 from tests.dialects.stream_folding import fold
@@ -222,16 +223,9 @@ def test_an_error(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_every_field_is_in_exactly_one_set(name: str) -> None:
-    dialect = DIALECTS[name]
-    groups = [
-        frozenset(dialect.renamed_fields),
-        dialect.translated_fields,
-        dialect.omitted_fields,
-        dialect.refused_fields,
-    ]
-    assert frozenset().union(*groups) == DIALECT_FIELDS
-    assert sum(len(group) for group in groups) == len(DIALECT_FIELDS)
+def test_every_dialect_declares_what_it_must(name: str) -> None:
+    assert list(find_errors(type(DIALECTS[name]))) == []
+    assert DIALECTS[name].name == name
 
 
 GARBAGE = [

@@ -1,6 +1,11 @@
-"""The wires that the gateway speaks to providers: one line per wire."""
+"""The wires that the gateway speaks to providers: one line per wire.
+
+A site's own dialects import what they need from here.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.vertex import AnthropicVertex
@@ -11,9 +16,16 @@ from native_api.dialects.gemini.dialect import Gemini
 from native_api.dialects.ollama.dialect import Ollama
 from native_api.dialects.openai_chat.dialect import OpenAI
 from native_api.dialects.openai_responses.dialect import OpenAIResponses
-from native_api.dialects.shared.errors import build_error, find_error_detail, read_error
+from native_api.dialects.shared.errors import (
+    build_error,
+    find_error_detail,
+    read_embedded_error,
+    read_error,
+)
+from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.request_fields import read_max_tokens, read_stop_sequences
 from native_api.dialects.shared.token_counts import build_usage, read_count
+from native_api.types import Registry
 
 __all__ = [
     "DIALECTS",
@@ -26,24 +38,29 @@ __all__ = [
     "Ollama",
     "OpenAI",
     "OpenAIResponses",
+    "OwnedMembers",
     "StreamParser",
     "build_error",
     "build_usage",
     "find_error_detail",
     "parse_event",
     "read_count",
+    "read_embedded_error",
     "read_error",
     "read_max_tokens",
     "read_stop_sequences",
 ]
 
-DIALECTS: dict[str, Dialect] = {
-    "openai": OpenAI(),
-    "openai_responses": OpenAIResponses(),
-    "anthropic": Anthropic(),
-    "anthropic_vertex": AnthropicVertex(),
-    "gemini": Gemini(),
-    "bedrock": Bedrock(),
-    "cohere": Cohere(),
-    "ollama": Ollama(),
-}
+DIALECTS: Final[Registry[Dialect]] = Registry(
+    {
+        "openai": OpenAI(),
+        "openai_responses": OpenAIResponses(),
+        "anthropic": Anthropic(),
+        "anthropic_vertex": AnthropicVertex(),
+        "gemini": Gemini(),
+        "bedrock": Bedrock(),
+        "cohere": Cohere(),
+        "ollama": Ollama(),
+    }
+)
+"""Dialects by name. `catalog.plugins` adds the site's own (DIALECTS)."""

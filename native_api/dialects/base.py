@@ -3,12 +3,12 @@
 1. A dialect is pure: no I/O, no Django, no clock, no randomness. One instance serves all requests
    at once, so it holds no state.
 2. Every unified field is in exactly one of `renamed_fields`, `translated_fields`, `omitted_fields`
-   and `refused_fields`; a test checks it.
+   and `refused_fields`: `declaration.find_errors` checks this and what else a dialect declares.
 3. Nothing is dropped or clamped silently: a hint that the wire cannot express is reported in
    `omitted`, anything else raises `UnsupportedField`.
 4. Nothing that came with the request, or that is cached between requests, is changed: options are
    merged into a copy.
-5. What the gateway owns in a body (`gateway_owned`) comes from the unified request alone. A body
+5. What the gateway owns in a body (`owned_members`) comes from the unified request alone. A body
    that names something a provider stores (`body_inspection`) is refused unless the provider has
    OWN_ACCOUNT.
 6. Unknown events, fields and finish reasons from a provider are never fatal.
@@ -26,7 +26,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import orjson
 
-from native_api.dialects.shared import body_inspection, gateway_owned
+from native_api.dialects.shared import body_inspection
+from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
 from native_api.dialects.shared.request_fields import is_default, is_hint
 from native_api.dialects.shared.token_counts import join_usage
@@ -144,6 +145,9 @@ class Dialect(ABC):
     """Unified fields this wire cannot express, whose loss would change the answer's meaning: the
     target is unsuitable."""
 
+    owned_members: ClassVar[OwnedMembers]
+    """The members of a body that `provider_options` cannot set."""
+
     remote_files: ClassVar[frozenset[str]] = frozenset()
     """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must
     be inline."""
@@ -204,8 +208,8 @@ class Dialect(ABC):
         Raises UnsupportedField if one sets a member that the gateway owns.
         """
         name, options = find_provider_options(chat, target)
-        gateway_owned.check_options(
-            self.name, options, f"provider_options.{name}", target.provider.own_account
+        self.owned_members.check_options(
+            options, f"provider_options.{name}", target.provider.own_account
         )
         return options
 

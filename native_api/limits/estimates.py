@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from native_api.conf import native_settings, setting_check, setting_path
-from native_api.dialects.shared import gateway_owned
+from native_api.dialects import DIALECTS
+from native_api.dialects.shared.gateway_owned import read_requested_tier
 from native_api.exceptions import BudgetExceeded, ConfigurationError, SettingError
 from native_api.limits.rules import Rule
 from native_api.models.fields import units_of
@@ -96,19 +97,19 @@ class CallEstimate:
         prepared = self._prepared
         if not prepared.wire:
             return prepared.operation.answer_count(self._body)
-        return gateway_owned.read_choice_count(prepared.wire, prepared.body) or 1
+        return DIALECTS[prepared.wire].owned_members.read_choice_count(prepared.body) or 1
 
     @cached_property
     def output_tokens(self) -> int:
         """The limit that is sent to the target, for all answers. A limit that the client did not
         set is the wire's default, which answers seldom reach."""
-        expected = expected_output(self.target)
-        client_limit = self._prepared.operation.max_output_tokens(self._body)
+        expected, prepared = expected_output(self.target), self._prepared
+        client_limit = prepared.operation.max_output_tokens(self._body)
         if client_limit == 0:
             return 0
         limit = (
-            gateway_owned.read_output_limit(self._prepared.wire, self._prepared.body)
-            if self._prepared.wire
+            DIALECTS[prepared.wire].owned_members.read_output_limit(prepared.body)
+            if prepared.wire
             else client_limit
         )
         if not limit or limit is True or limit < 0:
@@ -118,12 +119,9 @@ class CallEstimate:
 
     @property
     def _service_tier(self) -> str:
-        wire = self._prepared.wire
-        return (
-            gateway_owned.read_requested_tier(wire, self._prepared.body)
-            if wire
-            else self._body.get("service_tier") or ""
-        )
+        if self._prepared.wire:
+            return read_requested_tier(self._prepared.body)
+        return self._body.get("service_tier") or ""
 
     @cached_property
     def cost(self) -> int:

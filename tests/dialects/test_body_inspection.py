@@ -10,7 +10,6 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.body_inspection import is_plain_request, is_url
-from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider
 from native_api.upstream.files.inline import refuse_addresses
@@ -149,7 +148,7 @@ def test_an_earlier_audio_cannot_be_named() -> None:
     assert error.param == "messages[1].audio.id"
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_a_clients_own_data_is_not_inspected(wire: str) -> None:
     """Arguments, results and schemas of the client's tools, and text, may contain such names."""
     names = {"file_id": "file-1", "container": "c", "uri": "s3://a/b", "url": "http://10.0.0.1/"}

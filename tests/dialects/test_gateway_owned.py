@@ -13,9 +13,7 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.gateway_owned import (
-    OWNED_MEMBERS,
-    read_choice_count,
-    read_output_limit,
+    OwnedMembers,
     read_requested_tier,
 )
 from native_api.dialects.shared.provider_options import merge_options
@@ -88,10 +86,10 @@ def iterate_spellings(path: str) -> set[str]:
 VALUES = [None, 1, 0, -1, 100_000.0, "100000", True, False, [], {}, 10**30]
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_no_option_sets_a_member_that_the_gateway_owns(wire: str) -> None:
     """Every member, in every spelling that a server may accept, with every kind of value."""
-    for path in OWNED_MEMBERS[wire]:
+    for path in DIALECTS[wire].owned_members:
         for spelling in iterate_spellings(path):
             for value in VALUES:
                 assert catch_refusal(wire, nest(spelling, value)).param == format_path(
@@ -103,30 +101,32 @@ def format_path(path: str) -> str:
     return path.replace("[]", "[0]")
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 @pytest.mark.parametrize("value", [None, 0, "x", [1]], ids=str)
 def test_no_option_replaces_an_object_around_an_owned_member(wire: str, value: Any) -> None:
     """`{"generationConfig": null}` would remove the output limit."""
     for parent in {
-        path.partition(".")[0] for path in OWNED_MEMBERS[wire] if "." in path and "[]" not in path
+        path.partition(".")[0]
+        for path in DIALECTS[wire].owned_members
+        if "." in path and "[]" not in path
     }:
         assert catch_refusal(wire, {parent: value}).param == f"provider_options.p.{parent}"
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_own_account_allows_options_that_decide_about_state(
     wire: str,
 ) -> None:
-    for path in [path for path, kind in OWNED_MEMBERS[wire].items() if kind == "state"]:
+    for path in [path for path, kind in DIALECTS[wire].owned_members.items() if kind == "state"]:
         assert build_body(wire, nest(path, "x"), build_target(wire, own_account=True))
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_other_options_are_merged(wire: str) -> None:
     assert build_body(wire, {"top_secret": {"a": [1]}})["top_secret"] == {"a": [1]}
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_providers_are_asked_not_to_store(wire: str) -> None:
     request = DIALECTS[wire].request(
         {"model": "m", "messages": HI, "store": True}, build_target(wire)
@@ -144,14 +144,15 @@ def test_own_account_allows_storing(
     )
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_the_output_limit_and_the_number_of_choices_are_read_from_the_finished_body(
     wire: str,
 ) -> None:
-    assert read_output_limit(wire, build_body(wire, max_completion_tokens=77)) == 77
-    assert read_choice_count(wire, build_body(wire)) == 1
+    members = DIALECTS[wire].owned_members
+    assert members.read_output_limit(build_body(wire, max_completion_tokens=77)) == 77
+    assert members.read_choice_count(build_body(wire)) == 1
     if wire in ("openai", "gemini"):
-        assert read_choice_count(wire, build_body(wire, n=3)) == 3
+        assert members.read_choice_count(build_body(wire, n=3)) == 3
 
 
 @pytest.mark.parametrize(
@@ -159,8 +160,13 @@ def test_the_output_limit_and_the_number_of_choices_are_read_from_the_finished_b
     [("openai", "flex"), ("openai_responses", "flex"), ("gemini", "flex"), ("bedrock", "flex")],
 )
 def test_the_service_tier_is_read_from_the_finished_body(wire: str, tier: str) -> None:
-    assert read_requested_tier(wire, build_body(wire, service_tier=tier)) == tier
-    assert read_requested_tier(wire, build_body(wire)) == ""
+    assert read_requested_tier(build_body(wire, service_tier=tier)) == tier
+    assert read_requested_tier(build_body(wire)) == ""
+
+
+def test_a_kind_of_member_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="'limit' is not a kind of owned member"):
+        OwnedMembers({"max_tokens": "limit"})
 
 
 # --- no dialect changes a request ----------------------------------------------------------------
@@ -228,7 +234,7 @@ SCHEMA = {
 }
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_one_callers_options_never_reach_another_callers_request(wire: str) -> None:
     """Adapted schemas are shared: what one caller merges into one must not reach another."""
     answer: Any = {

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from native_api.dialects.shared.gateway_owned import OWNED_MEMBERS, normalize_name
+from native_api.dialects import DIALECTS
+from native_api.dialects.shared.gateway_owned import normalize_name
 from tests.dialects.test_gateway_owned import USER_BLOCKS, nest
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream, says
@@ -35,7 +36,7 @@ def site(
     }
     settings = native_api(
         upstream,
-        PROVIDERS={wire.replace("_", "-"): {"DIALECT": wire, **provider} for wire in OWNED_MEMBERS},
+        PROVIDERS={wire.replace("_", "-"): {"DIALECT": wire, **provider} for wire in DIALECTS},
         MODELS={},
         STRICT=False,
     )
@@ -73,25 +74,25 @@ def sent(
     return (upstream.requests[-1].body if len(upstream.requests) > before else None), error
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_an_owned_member_does_not_come_in_by_options(
     http: httpx.Client, upstream: Upstream, wire: str
 ) -> None:
-    for path in OWNED_MEMBERS[wire]:
+    for path in DIALECTS[wire].owned_members:
         for value in VALUES:
             body, error = sent(http, upstream, wire, provider_options={wire: nest(path, value)})
             assert (body, error["code"]) == (None, "unsupported_field"), path
             assert error["param"] == f"provider_options.{wire}.{path}".replace("[]", "[0]")
 
 
-@pytest.mark.parametrize("wire", OWNED_MEMBERS)
+@pytest.mark.parametrize("wire", DIALECTS)
 def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(
     http: httpx.Client, upstream: Upstream, wire: str
 ) -> None:
     """A field of the unified request is checked and translated; one that is not known does not go
     on."""
     plain, _ = sent(http, upstream, wire)
-    for path in OWNED_MEMBERS[wire]:
+    for path in DIALECTS[wire].owned_members:
         name = path.partition(".")[0].removesuffix("[]")
         if name in (
             "tools",
@@ -108,7 +109,7 @@ def test_an_owned_member_does_not_come_in_as_a_field_or_in_a_block(
         body, _ = sent(http, upstream, wire, **nest(path, 100_000))
         assert body is None or body == plain, path
     if wire in USER_BLOCKS:
-        for path in OWNED_MEMBERS[wire]:
+        for path in DIALECTS[wire].owned_members:
             block = {"type": "text", "text": "Hi", **nest(path, 100_000)}
             items = [{"format": wire, "block": block}]
             body, _ = sent(

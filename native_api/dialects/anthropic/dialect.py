@@ -34,6 +34,7 @@ from native_api.dialects.anthropic.tools import (
     merge_tools,
 )
 from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
@@ -56,6 +57,8 @@ class Anthropic(Dialect):
     """Anthropic's Messages API."""
 
     name = "anthropic"
+    native_format = "anthropic"
+    owned_members = gateway_owned.ANTHROPIC
     renamed_fields = {"temperature": "temperature", "top_p": "top_p"}
     translated_fields = frozenset(
         {

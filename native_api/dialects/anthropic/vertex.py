@@ -24,7 +24,6 @@ class AnthropicVertex(Anthropic):
     """Anthropic's Messages API at Google's Vertex AI."""
 
     name = "anthropic_vertex"
-    native_format = "anthropic"
     remote_files = frozenset()
 
     def url(self, chat: ChatRequest, target: Target) -> str:

@@ -32,6 +32,7 @@ from native_api.dialects.bedrock.schema import build_text_format
 from native_api.dialects.bedrock.stream import BedrockStream
 from native_api.dialects.bedrock.tool_history import write_as_text
 from native_api.dialects.bedrock.tools import ToolConfigBuilder
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
@@ -62,6 +63,7 @@ class Bedrock(Dialect):
 
     name = "bedrock"
     framing: ClassVar[Framing] = "eventstream"
+    owned_members = gateway_owned.BEDROCK
     renamed_fields: ClassVar[Mapping[str, str]] = {}
     omitted_fields = OMITTED_FIELDS
     refused_fields = REFUSED_FIELDS

@@ -21,6 +21,7 @@ from native_api.dialects.cohere.models import add_reasoning
 from native_api.dialects.cohere.reply import build_reply
 from native_api.dialects.cohere.stream import CohereStream
 from native_api.dialects.cohere.tools import add_response_format, add_tools
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
@@ -37,6 +38,7 @@ class Cohere(Dialect):
     """Cohere's Chat API, version 2."""
 
     name = "cohere"
+    owned_members = gateway_owned.COHERE
     renamed_fields = {
         "temperature": "temperature",
         "top_p": "p",

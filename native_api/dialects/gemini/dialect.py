@@ -25,7 +25,7 @@ from native_api.dialects.gemini.parts import PartTranslator
 from native_api.dialects.gemini.reply import build_reply
 from native_api.dialects.gemini.stream import GeminiStream
 from native_api.dialects.gemini.tools import add_response_format, build_tool_choice, build_tools
-from native_api.dialects.shared import vertex_urls
+from native_api.dialects.shared import gateway_owned, vertex_urls
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField, UpstreamError
@@ -59,6 +59,8 @@ class Gemini(Dialect):
     """Gemini's generateContent, at the Gemini API and at Vertex AI."""
 
     name = "gemini"
+    native_format = "gemini"
+    owned_members = gateway_owned.GEMINI
     renamed_fields: ClassVar[Mapping[str, str]] = {}
     omitted_fields = OMITTED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS

@@ -20,6 +20,7 @@ from native_api.dialects.ollama.messages import MessageTranslator
 from native_api.dialects.ollama.reply import build_reply
 from native_api.dialects.ollama.stream import OllamaStream
 from native_api.dialects.ollama.tools import add_tools
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.request_fields import (
     check_text_only,
@@ -52,6 +53,7 @@ class Ollama(Dialect):
 
     name = "ollama"
     framing = "ndjson"
+    owned_members = gateway_owned.OLLAMA
     renamed_fields = {"logprobs": "logprobs", "top_logprobs": "top_logprobs"}
     translated_fields = frozenset(
         {

@@ -23,6 +23,7 @@ from native_api.dialects.openai_chat.tools import (
     force_answer_tool,
     supports_response_format,
 )
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import read_max_tokens
@@ -51,6 +52,7 @@ class OpenAI(Dialect):
     """OpenAI's Chat Completions, for OpenAI and all compatible vendors."""
 
     name = "openai"
+    owned_members = gateway_owned.OPENAI
     translated_fields = TRANSLATED_FIELDS
     renamed_fields = {name: name for name in DIALECT_FIELDS - TRANSLATED_FIELDS}
     remote_files = frozenset({"image_url"})

@@ -31,6 +31,7 @@ from native_api.dialects.openai_responses.tools import (
     build_tool_choice,
     build_tools,
 )
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.dialects.shared.provider_options import merge_options
@@ -52,6 +53,7 @@ class OpenAIResponses(Dialect):
     """OpenAI's Responses API."""
 
     name = "openai_responses"
+    owned_members = gateway_owned.OPENAI_RESPONSES
     renamed_fields: ClassVar[Mapping[str, str]] = RENAMED_FIELDS
     translated_fields = frozenset(
         {

@@ -1,4 +1,5 @@
-"""The members of a provider's body that the gateway owns: one table per wire.
+"""The members of a provider's body that the gateway owns: one table per wire, which its dialect
+declares as `owned_members`.
 
 They decide access, price, usage, framing, state and addresses. A caller sets them only through the
 unified request, which is checked, reserved for and recorded; never through `provider_options`. The
@@ -12,7 +13,7 @@ list. Names are compared without case, `_` and `-`: Google's servers take `maxOu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 from native_api.exceptions import UnsupportedField
@@ -39,6 +40,129 @@ REASONS: Final[Mapping[str, str]] = {
     "address": "it decides where the provider connects to",
 }
 """Kind of decision -> why a caller may not set the member, and what to do instead."""
+
+
+def normalize_name(name: str) -> str:
+    """A member's name as the most lenient server compares it."""
+    return _normalize_cached(name) if len(name) <= MAX_NAME_LENGTH else _normalize(name)
+
+
+def _normalize(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+_normalize_cached: Final = lru_cache(maxsize=2048)(_normalize)
+
+
+class OwnedMembers(Mapping[str, str]):
+    """The table of one wire: path of a member -> kind of decision, which `REASONS` lists."""
+
+    def __init__(self, members: Mapping[str, str]) -> None:
+        unknown = sorted(set(members.values()) - REASONS.keys())
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is not a kind of owned member. Kinds: {', '.join(REASONS)}."
+            )
+        self._kinds = dict(members)
+        self._tree = _build_tree(members)
+        self._output_paths = self._find_paths("output")
+        self._choice_paths = self._find_paths("choices")
+
+    def __getitem__(self, path: str) -> str:
+        return self._kinds[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def _find_paths(self, kind: str) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(path.split(".")) for path, each in self.items() if each == kind)
+
+    def check_options(self, options: Mapping[str, Any], path: str, own_account: bool) -> None:
+        """Raise UnsupportedField for options that set an owned member, naming its path below
+        `path`.
+
+        A wrong type in place of an object or list around an owned member is refused too.
+        `own_account` allows members that decide about state.
+        """
+        allowed = frozenset({"state"}) if own_account else frozenset()
+        _check_members(options, self._tree, path, allowed)
+
+    def read_output_limit(self, body: Json) -> int | None:
+        """The largest output limit in a finished body, including the dialect's default; None if
+        there is none.
+
+        In tokens per choice.
+        """
+        return max(_read_numbers(self._output_paths, body), default=None)
+
+    def read_choice_count(self, body: Json) -> int:
+        """How many choices a finished body asks for."""
+        return max(_read_numbers(self._choice_paths, body), default=1)
+
+
+def read_requested_tier(body: Json) -> str:
+    """The service tier that a finished body asks for, by the wire's own name; "" if it asks for
+    none."""
+    for name in ("service_tier", "serviceTier"):
+        tier = body.get(name)
+        if isinstance(tier, Mapping):
+            tier = tier.get("type")
+        if isinstance(tier, str):
+            return tier
+    return ""
+
+
+def _build_tree(members: Mapping[str, str]) -> Tree:
+    tree: dict[str, Any] = {}
+    for path, kind in members.items():
+        *parents, last = path.replace("[]", ".[]").split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent if parent == "[]" else normalize_name(parent), {})
+        node[normalize_name(last)] = kind
+    return tree
+
+
+def _check_members(
+    options: Mapping[str, Any], tree: Tree, path: str, allowed: frozenset[str]
+) -> None:
+    for name, value in options.items():
+        rule = tree.get(normalize_name(name))
+        if rule is None or (isinstance(rule, str) and rule in allowed):
+            continue
+        member = f"{path}.{name[:MAX_NAME_LENGTH]}"
+        if isinstance(rule, str):
+            raise UnsupportedField(member, REASONS[rule])
+        if "[]" in rule:
+            _check_items(value, rule["[]"], member, allowed)
+        elif isinstance(value, Mapping):
+            _check_members(value, rule, member, allowed)
+        else:
+            raise UnsupportedField(member, "expected an object")
+
+
+def _check_items(value: Any, tree: Tree, path: str, allowed: frozenset[str]) -> None:
+    if not isinstance(value, list):
+        raise UnsupportedField(path, "expected a list")
+    for index, item in enumerate(value):
+        if isinstance(item, Mapping):
+            _check_members(item, tree, f"{path}[{index}]", allowed)
+
+
+def _read_numbers(paths: tuple[tuple[str, ...], ...], body: Json) -> Iterator[int]:
+    for steps in paths:
+        value: Any = body
+        for step in steps:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            yield value
+
+
+# --- the tables ----------------------------------------------------------------------------------
+# Sources: each wire's reference, named in its dialect's module.
 
 ACCESS: Final = {"model": "access", "models": "access", "fallbacks": "access"}
 STREAM: Final = {"stream": "framing", "stream_options": "usage"}
@@ -68,20 +192,20 @@ CHAT: Final = {
     "container": "state",
     "mcp_servers": "address",
 }
-"""For all OpenAI-compatible servers, including other gateways, which have more members than
-OpenAI."""
 
-ANTHROPIC: Final = {
-    **ACCESS,
-    "stream": "framing",
-    "max_tokens": "output",
-    "service_tier": "price",
-    "speed": "price",
-    "inference_geo": "price",
-    "tools[].model": "access",
-    "mcp_servers": "address",
-    "container": "state",
-}
+ANTHROPIC: Final = OwnedMembers(
+    {
+        **ACCESS,
+        "stream": "framing",
+        "max_tokens": "output",
+        "service_tier": "price",
+        "speed": "price",
+        "inference_geo": "price",
+        "tools[].model": "access",
+        "mcp_servers": "address",
+        "container": "state",
+    }
+)
 
 BEDROCK_MODELS: Final = {
     **ANTHROPIC,
@@ -99,9 +223,14 @@ BEDROCK_MODELS: Final = {
 }
 """The names of these members in the model-specific fields of Bedrock."""
 
-OWNED_MEMBERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "openai": {**CHAT, **{f"extra_body.{path}": kind for path, kind in CHAT.items()}},
-    "openai_responses": {
+OPENAI: Final = OwnedMembers(
+    {**CHAT, **{f"extra_body.{path}": kind for path, kind in CHAT.items()}}
+)
+"""For all OpenAI-compatible servers, including other gateways, which have more members than
+OpenAI."""
+
+OPENAI_RESPONSES: Final = OwnedMembers(
+    {
         **ACCESS,
         **STREAM,
         "tools[].model": "access",
@@ -118,137 +247,39 @@ OWNED_MEMBERS: Final[Mapping[str, Mapping[str, str]]] = {
         "previous_response_id": "state",
         "conversation": "state",
         "prompt": "state",
-    },
-    "anthropic": ANTHROPIC,
-    "anthropic_vertex": ANTHROPIC,
-    "gemini": {
+    }
+)
+
+GEMINI: Final = OwnedMembers(
+    {
         **ACCESS,
         "generationConfig.maxOutputTokens": "output",
         "generationConfig.candidateCount": "choices",
         "serviceTier": "price",
         "store": "state",
         "cachedContent": "state",
-    },
-    "bedrock": {
+    }
+)
+
+BEDROCK: Final = OwnedMembers(
+    {
         **ACCESS,
         "modelId": "access",
         "inferenceConfig.maxTokens": "output",
         "serviceTier": "price",
         "performanceConfig": "price",
         **{f"additionalModelRequestFields.{path}": kind for path, kind in BEDROCK_MODELS.items()},
-    },
-    "cohere": {
+    }
+)
+
+COHERE: Final = OwnedMembers(
+    {
         **ACCESS,
         "stream": "framing",
         "max_tokens": "output",
         "num_generations": "choices",
         "priority": "priority",
-    },
-    "ollama": {**ACCESS, "stream": "framing", "options.num_predict": "output"},
-}
-"""Wire (`Dialect.name`) -> path of a member -> kind of decision. Sources: each wire's reference,
-named in its dialect's module."""
+    }
+)
 
-
-def normalize_name(name: str) -> str:
-    """A member's name as the most lenient server compares it."""
-    return _normalize_cached(name) if len(name) <= MAX_NAME_LENGTH else _normalize(name)
-
-
-def _normalize(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
-
-
-_normalize_cached: Final = lru_cache(maxsize=2048)(_normalize)
-
-
-def check_options(wire: str, options: Mapping[str, Any], path: str, own_account: bool) -> None:
-    """Raise UnsupportedField for options that set an owned member, naming its path below `path`.
-
-    A wrong type in place of an object or list around an owned member is refused too. `own_account`
-    allows members that decide about state.
-    """
-    _check_members(
-        options, _build_tree(wire), path, frozenset({"state"}) if own_account else frozenset()
-    )
-
-
-def _check_members(
-    options: Mapping[str, Any], tree: Tree, path: str, allowed: frozenset[str]
-) -> None:
-    for name, value in options.items():
-        rule = tree.get(normalize_name(name))
-        if rule is None or (isinstance(rule, str) and rule in allowed):
-            continue
-        member = f"{path}.{name[:MAX_NAME_LENGTH]}"
-        if isinstance(rule, str):
-            raise UnsupportedField(member, REASONS[rule])
-        if "[]" in rule:
-            _check_items(value, rule["[]"], member, allowed)
-        elif isinstance(value, Mapping):
-            _check_members(value, rule, member, allowed)
-        else:
-            raise UnsupportedField(member, "expected an object")
-
-
-def _check_items(value: Any, tree: Tree, path: str, allowed: frozenset[str]) -> None:
-    if not isinstance(value, list):
-        raise UnsupportedField(path, "expected a list")
-    for index, item in enumerate(value):
-        if isinstance(item, Mapping):
-            _check_members(item, tree, f"{path}[{index}]", allowed)
-
-
-@cache
-def _build_tree(wire: str) -> Tree:
-    tree: dict[str, Any] = {}
-    for path, kind in OWNED_MEMBERS[wire].items():
-        *parents, last = path.replace("[]", ".[]").split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent if parent == "[]" else normalize_name(parent), {})
-        node[normalize_name(last)] = kind
-    return tree
-
-
-# --- reading a finished body ---------------------------------------------------------------------
-
-
-def read_output_limit(wire: str, body: Json) -> int | None:
-    """The largest output limit in `body`, including the dialect's default; None if there is none.
-
-    In tokens per choice.
-    """
-    return max(_read_numbers(wire, body, "output"), default=None)
-
-
-def read_choice_count(wire: str, body: Json) -> int:
-    """How many choices `body` asks for."""
-    return max(_read_numbers(wire, body, "choices"), default=1)
-
-
-def read_requested_tier(wire: str, body: Json) -> str:
-    """The service tier that `body` asks for, by the wire's own name; "" if it asks for none."""
-    for name in ("service_tier", "serviceTier"):
-        tier = body.get(name)
-        if isinstance(tier, Mapping):
-            tier = tier.get("type")
-        if isinstance(tier, str):
-            return tier
-    return ""
-
-
-def _read_numbers(wire: str, body: Json, kind: str) -> Iterator[int]:
-    for steps in _owned_paths(wire, kind):
-        value: Any = body
-        for step in steps:
-            value = value.get(step) if isinstance(value, Mapping) else None
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            yield value
-
-
-@cache
-def _owned_paths(wire: str, kind: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        tuple(path.split(".")) for path, each in OWNED_MEMBERS[wire].items() if each == kind
-    )
+OLLAMA: Final = OwnedMembers({**ACCESS, "stream": "framing", "options.num_predict": "output"})
