@@ -20,7 +20,7 @@ from native_api.exceptions import InvalidApiKey, NotAuthenticated
 from native_api.models import ApiKey
 from native_api.types import Caller
 
-__all__ = ["ApiKeyAuthentication"]
+__all__ = ["ApiKeyAuthentication", "default_caller"]
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -26,6 +26,8 @@ from native_api.types import (
 from native_api.usage import tokens
 from native_api.usage.output_tokens import ProducedTokens
 
+__all__ = ["CHAT", "EMBEDDINGS"]
+
 
 class Output:
     """What arrived of a reply: its tokens, and how it ended. Fed with chunks or one complete reply.
@@ -180,4 +182,7 @@ class Embeddings(Operation):
 
 
 CHAT: Final = Chat()
+"""A chat completion, complete or streamed."""
+
 EMBEDDINGS: Final = Embeddings()
+"""Embeddings of texts."""

@@ -61,6 +61,8 @@ class NativeView(AsyncAPIView):
         return view
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        """Run DRF's steps and the handler. Every response has its headers, every failure its error
+        response."""
         started = time.monotonic()
         self.args, self.kwargs = args, kwargs
         self.request_id = logs.sane_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
@@ -116,12 +118,15 @@ class NativeView(AsyncAPIView):
         self.headers.update({**added, **merge_headers(rates, added)})
 
     def json(self, value: Any, status: int = 200) -> HttpResponse:
+        """A response with this value as JSON."""
         return json_response(to_json(value), status)
 
     def json_bytes(self, body: bytes, status: int = 200) -> HttpResponse:
+        """A response with a body that is JSON already."""
         return json_response(body, status)
 
     def error_response(self, error: exceptions.NativeError) -> HttpResponse:
+        """The response to an error, with the error's headers."""
         self.add_headers(error.headers)
         if error.status == 401:
             self.headers.setdefault("www-authenticate", "Bearer")

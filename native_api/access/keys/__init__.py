@@ -33,7 +33,7 @@ def generate_into(key: ApiKey) -> Secret:
 def create_key(owner: Any, name: str, **values: Any) -> tuple[ApiKey, Secret]:
     """Create a key: returns its row and its text. Raises ValidationError.
 
-    `values` may be `allowed_models`, `rate`, `expires_at`.
+    `values` may be `allowed_models`, `throttle_rate`, `expires_at`.
     """
     key = ApiKey(owner=owner, name=name, **values)
     text = generate_into(key)
