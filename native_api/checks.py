@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import connections
 
-from native_api.catalog import catalog
+from native_api.catalog import catalog, plugins
 from native_api.catalog.settings_schema import Problem
 from native_api.conf import (
     CLASSES,
@@ -39,6 +39,7 @@ SETTING_IDS: Final[Mapping[str, str]] = {
     "LIMIT_THRESHOLD": "native_api.E020",
     "FALLBACK_PRICE": "native_api.E022",
     **dict.fromkeys(CLASSES | FUNCTIONS, "native_api.E005"),
+    **dict.fromkeys(plugins.REGISTRIES, "native_api.E010"),
 }
 """Ids of settings that have one of their own."""
 

@@ -43,6 +43,9 @@ DEFAULTS: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ("rest_framework.permissions.IsAuthenticated",),
     "DEFAULT_THROTTLE_CLASSES": ("native_api.throttling.CallerThrottle",),
     "CALLER": None,
+    "DIALECTS": {},
+    "PRESETS": {},
+    "AUTH_METHODS": {},
 }
 
 MERGED: Final = frozenset({"ATTEMPTS", "THROTTLE_RATES", "TIMEOUTS"})
@@ -168,7 +171,7 @@ def _class_errors(name: str, value: Any) -> Iterator[SettingError]:
         return
     for path in value:
         try:
-            imported = _import(path)
+            imported = import_value(path)
         except Exception as error:  # a module may fail in any way while it is imported
             yield SettingError(setting_path(name), str(error) or type(error).__name__, hint)
         else:
@@ -179,7 +182,7 @@ def _class_errors(name: str, value: Any) -> Iterator[SettingError]:
 def _function_errors(name: str, value: Any) -> Iterator[SettingError]:
     hint = "Give the dotted path to a function that takes one argument, or None."
     try:
-        imported = _import(value)
+        imported = import_value(value)
     except Exception as error:  # a module may fail in any way while it is imported
         yield SettingError(setting_path(name), str(error) or type(error).__name__, hint)
         return
@@ -200,7 +203,7 @@ def takes_arguments(function: Callable[..., Any], count: int) -> bool:
     return True
 
 
-def _import(value: Any) -> Any:
+def import_value(value: Any) -> Any:
     """What a dotted path leads to. Anything but text is the thing itself."""
     return import_string(value) if isinstance(value, str) else value
 
@@ -230,7 +233,15 @@ CHECKS: Final[dict[str, Check]] = {
     **dict.fromkeys(CLASSES, _class_errors),
     **dict.fromkeys(FUNCTIONS, _function_errors),
 }
-"""Setting -> its check. `LIMITS` and `FALLBACK_PRICE` are added where they are read."""
+"""Setting -> its check. Those of other rooms are added where the setting is read."""
+
+Reader = Callable[[Any], Any]
+
+READERS: Final[dict[str, Reader]] = {
+    **dict.fromkeys(CLASSES, lambda paths: [import_value(path) for path in paths]),
+    **dict.fromkeys(FUNCTIONS, import_value),
+}
+"""Setting -> what makes its value from what the site has written. More are added likewise."""
 
 
 def setting_check(name: str) -> Callable[[Check], Check]:
@@ -239,6 +250,16 @@ def setting_check(name: str) -> Callable[[Check], Check]:
     def register(check: Check) -> Check:
         CHECKS[name] = check
         return check
+
+    return register
+
+
+def setting_reader(name: str) -> Callable[[Reader], Reader]:
+    """Register what makes the value of a setting. It gets what its check has found valid."""
+
+    def register(reader: Reader) -> Reader:
+        READERS[name] = reader
+        return reader
 
     return register
 
@@ -301,11 +322,7 @@ def _read(name: str, site: Mapping[str, Any]) -> Any:
     value = site.get(name, DEFAULTS[name])
     if name in MERGED:
         return {**DEFAULTS[name], **value}
-    if name in CLASSES:
-        return [_import(path) for path in value]
-    if name in FUNCTIONS:
-        return _import(value)
-    return value
+    return READERS[name](value) if name in READERS else value
 
 
 def site_settings() -> Mapping[str, Any]:

@@ -59,6 +59,13 @@ INVALID: list[tuple[str, Any, str]] = [
     ("CALLER", "native_api.types.Caller", "['CALLER']"),
     ("CALLER", "os.getpid", "['CALLER']"),
     ("CALLER", 3, "['CALLER']"),
+    ("DIALECTS", ["mysite.llm.Acme"], "['DIALECTS']"),
+    ("DIALECTS", {"acme": "nowhere.Acme"}, "['DIALECTS']['acme']"),
+    ("DIALECTS", {"openai": "native_api.dialects.Ollama"}, "['DIALECTS']['openai']"),
+    ("PRESETS", {"acme": "native_api.types.Provider"}, "['PRESETS']['acme']"),
+    ("PRESETS", {"acme": {"API_KEY": SECRET}}, "['PRESETS']['acme']"),
+    ("AUTH_METHODS", {"acme": "os.getpid"}, "['AUTH_METHODS']['acme']"),
+    ("AUTH_METHODS", "mysite.llm.sign", "['AUTH_METHODS']"),
 ]
 
 

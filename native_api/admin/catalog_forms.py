@@ -7,19 +7,24 @@ A form builds the row as the catalog will, and reports what is wrong in the word
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from native_api.admin.fields import LinesField
-from native_api.catalog import catalog
+from native_api.catalog import catalog, plugins
+from native_api.catalog.presets import PRESETS
 from native_api.catalog.providers import build_provider
 from native_api.conf import native_settings
-from native_api.exceptions import ConfigurationError, UnreadableSecret
+from native_api.dialects import DIALECTS
+from native_api.exceptions import ConfigurationError, SettingError, UnreadableSecret
 from native_api.models import ModelRoute, Provider
 from native_api.models.catalog import KEY_BINDING
 from native_api.types import Secret
+from native_api.types.registry import Registry
 from native_api.upstream.auth import methods
 from native_api.upstream.redaction import redact_url
 
@@ -28,6 +33,13 @@ DEFINITION_FIELDS: Final = (
     "max_concurrency", "price", "own_account",
 )  # fmt: skip
 """The fields of a provider that its definition is made of, but for the name and the key."""
+
+CHOICES: Final[Mapping[str, Registry[Any]]] = {
+    "preset": PRESETS,
+    "dialect": DIALECTS,
+    "auth": methods.AUTHORIZERS,
+}
+"""Fields of a provider that hold a name -> the names."""
 
 KEY_HELP: Final = _(
     "Or a service account's JSON. It is stored encrypted and never shown again. Leave this empty "
@@ -57,6 +69,9 @@ class ProviderForm(forms.ModelForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        for name in CHOICES.keys() & self.fields.keys():  # there are none for those who only view
+            names = _names_to_choose(CHOICES[name], getattr(self.instance, name))
+            self.fields[name].widget = forms.Select(choices=[("", "---------"), *names])
         if self.instance.pk is None:
             return
         self.initial["base_url"] = redact_url(self.instance.base_url)
@@ -122,6 +137,14 @@ class ProviderForm(forms.ModelForm):
         self.instance.api_key = self._key_to_store(self.cleaned_data)
         provider: Provider = super().save(commit)
         return provider
+
+
+def _names_to_choose(registry: Registry[Any], present: str) -> list[tuple[str, str]]:
+    """The names of a registry as choices. The present name is one of them although the site may
+    have it no longer: saving a row must not change it."""
+    with suppress(SettingError):  # then the names of the gateway itself
+        plugins.load()
+    return [(name, name) for name in sorted({*registry, *filter(None, [present])})]
 
 
 def redact_options(options: Any) -> Any:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from native_api.background.cached_value import CachedValue
+from native_api.catalog import plugins
 from native_api.catalog.providers import build_usable_provider
 from native_api.catalog.routes import build_route, fallback_problems
 from native_api.catalog.settings_schema import Problem
@@ -127,6 +128,7 @@ def build(
     allow_direct: bool = True,
 ) -> Catalog:
     """The snapshot of these definitions, written as in `NATIVE_API`. Raises SettingError."""
+    plugins.load()
     problems: list[Problem] = []
     built = {
         name: build_usable_provider(name, definition, problems)

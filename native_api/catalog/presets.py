@@ -31,6 +31,7 @@ from native_api.catalog.vendor_quirks import (
 )
 from native_api.types import Json, Quirks
 from native_api.types.config import empty_mapping
+from native_api.types.registry import Registry
 
 NO_QUIRKS: Final = Quirks()
 
@@ -46,7 +47,7 @@ class Preset:
     name: str
     dialect: str
     base_url: str
-    docs: str
+    docs: str = ""
     key_variable: str = ""
     """The environment variable from which the vendor's own SDK reads the key."""
     auth: str = "bearer"
@@ -285,12 +286,13 @@ ROWS = (
     ),
 )  # fmt: skip
 
-PRESETS: Final[dict[str, Preset]] = {row.name: row for row in ROWS}
+PRESETS: Final[Registry[Preset]] = Registry({row.name: row for row in ROWS})
+"""Presets by name. `catalog.plugins` adds the site's own (PRESETS)."""
 
 
 def providers_from_environment(environment: Mapping[str, str]) -> dict[str, Json]:
     """The vendors whose variables are all set, in the form of `NATIVE_API["PROVIDERS"]`."""
-    definitions = {row.name: _define(row, environment) for row in ROWS}
+    definitions = {name: _define(row, environment) for name, row in PRESETS.items()}
     return {name: definition for name, definition in definitions.items() if definition}
 
 

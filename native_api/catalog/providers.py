@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+from native_api.catalog import plugins
 from native_api.catalog.presets import PRESETS, Preset, placeholders
 from native_api.catalog.settings_schema import (
     Problem,
@@ -64,6 +65,7 @@ def build_provider(name: str, definition: Mapping[str, Any]) -> Provider:
     A provider whose stored key cannot be read is built as `unusable`: the site has it, but does not
     call it.
     """
+    plugins.load()
     check_keys(definition, PROVIDER_KEYS)
     preset = _find_preset(name, definition)
     options = dict(read_mapping(definition, "OPTIONS"))

@@ -25,7 +25,7 @@ from native_api.dialects.shared.errors import (
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.request_fields import read_max_tokens, read_stop_sequences
 from native_api.dialects.shared.token_counts import build_usage, read_count
-from native_api.types import Registry
+from native_api.types.registry import Registry
 
 __all__ = [
     "DIALECTS",

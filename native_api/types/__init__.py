@@ -23,7 +23,6 @@ from native_api.types.config import (
     Timeouts,
 )
 from native_api.types.embeddings import Embedding, EmbeddingsReply, EmbeddingsRequest
-from native_api.types.registry import Registry
 from native_api.types.upstream import Event, UpstreamRequest
 
 __all__ = [
@@ -42,7 +41,6 @@ __all__ = [
     "Message",
     "Provider",
     "Quirks",
-    "Registry",
     "RemoteFiles",
     "Secret",
     "Target",

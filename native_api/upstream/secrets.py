@@ -33,6 +33,9 @@ MAX_ESCAPE_CHARACTERS: Final = 12
 NOT_IN_URLS: Final = " \t\r\n\"'<>()[]{}`,;"
 """Characters that no URL contains."""
 
+VALUE_SEPARATORS: Final = re.compile(r"[\s,;=\"]+")
+"""What separates the parts of a header such as `HMAC key="…", signature="…"`."""
+
 SENT_TOKENS: Final = re.compile(r"Bearer (\S+)|Credential=([^/,\s]+)")
 
 _sent_credentials: dict[str, tuple[str, ...]] = {}
@@ -45,6 +48,23 @@ def remember_credentials(provider: Provider, headers: Mapping[str, str]) -> None
     authorization = headers.get("authorization", "")
     tokens = [part for parts in SENT_TOKENS.findall(authorization) for part in parts if part]
     tokens += filter(None, (headers.get("x-amz-security-token"),))
+    _remember(provider, tokens, MAX_TOKENS)
+
+
+def remember_headers(provider: Provider, headers: Mapping[str, str]) -> None:
+    """The same for headers of which nothing is known but that they are credentials: each value as a
+    whole, and its parts."""
+    values = [
+        part
+        for value in headers.values()
+        for part in (value, *VALUE_SEPARATORS.split(value))
+        if len(part) > MAX_WORD_CHARACTERS or part == value
+    ]
+    _remember(provider, list(dict.fromkeys(values)), MAX_TOKENS * max(1, len(values)))
+
+
+def _remember(provider: Provider, tokens: list[str], limit: int) -> None:
+    """Remember at most so many tokens of the provider, the newest ones."""
     remembered = _sent_credentials.get(provider.identity, ())
     new = [token for token in tokens if token not in remembered]
     if new:
@@ -52,7 +72,7 @@ def remember_credentials(provider: Provider, headers: Mapping[str, str]) -> None
             len(_sent_credentials) >= MAX_PROVIDERS and provider.identity not in _sent_credentials
         ):
             del _sent_credentials[next(iter(_sent_credentials))]
-        _sent_credentials[provider.identity] = (*remembered, *map(Secret, new))[-MAX_TOKENS:]
+        _sent_credentials[provider.identity] = (*remembered, *map(Secret, new))[-limit:]
 
 
 def secrets_for(provider: Provider) -> Iterator[str]:

@@ -186,7 +186,7 @@ def test_it_finds_local_servers_and_their_models(
     base_url = upstream.url.removesuffix("/v1") + ending
     code = (
         "import native_api.catalog.presets as p; from dataclasses import replace;"
-        f"p.PRESETS[{name!r}] = replace(p.PRESETS[{name!r}], base_url={base_url!r});"
+        f"p.PRESETS.built_in[{name!r}] = replace(p.PRESETS[{name!r}], base_url={base_url!r});"
         "from django.core.management import execute_from_command_line as run; run(['manage.py', 'native_quickstart', '--no-serve'])"
     )
     env = environment(tmp_path, DJANGO_SETTINGS_MODULE="gatewayproject.settings")

@@ -70,7 +70,7 @@ def test_the_machines_identity_is_sent_nowhere_else(
         calls.append(arguments)
         return {"authorization": "Bearer of-the-machine"}
 
-    monkeypatch.setitem(methods.AUTHORIZERS, auth, authorizer)
+    monkeypatch.setitem(methods.AUTHORIZERS.built_in, auth, authorizer)
     provider = Provider("p", "openai", dict(VENDORS)[auth], auth=auth)
     with pytest.raises(ProviderUnusable) as caught:
         asyncio.run(methods.authorize(UpstreamRequest(url, {}), "POST", b"", provider))

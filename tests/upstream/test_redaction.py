@@ -256,7 +256,7 @@ def test_other_credentials_are_hidden_by_their_context(text: str, redacted: str)
 
 
 def sends(auth: str, authorizer: Any, monkeypatch: pytest.MonkeyPatch, identity: str) -> Provider:
-    monkeypatch.setitem(methods.AUTHORIZERS, auth, authorizer)
+    monkeypatch.setitem(methods.AUTHORIZERS.built_in, auth, authorizer)
     provider = Provider(
         "cloud",
         "openai",

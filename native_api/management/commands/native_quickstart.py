@@ -28,7 +28,7 @@ from django.db import connections
 from django.urls import NoReverseMatch, reverse
 
 from native_api.access.keys import create_key
-from native_api.catalog import catalog
+from native_api.catalog import catalog, plugins
 from native_api.catalog.presets import PRESETS, Preset, providers_from_environment
 from native_api.conf import native_settings
 from native_api.management import private_files
@@ -110,6 +110,7 @@ class Command(BaseCommand):
         return create_key(admin, KEY_NAME)[1]
 
     def _add_providers(self) -> None:
+        plugins.load()
         for name, definition in providers_from_environment(os.environ).items():
             fields = {setting.lower(): value for setting, value in definition.items()}
             self._add_provider(PRESETS[name], **fields)

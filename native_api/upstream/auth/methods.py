@@ -2,11 +2,13 @@
 `Provider.auth` names one.
 
 A method is one line of `AUTHORIZERS`: a function of the request to send, its HTTP method, its body
-and the provider, which returns the headers to add.
+and the provider, which returns the headers to add. A site can plug in methods of its own
+(`site_methods`).
 
-Without a key, `aws`, `google` and `azure` send the identity of the machine. Whoever may add a
-provider could have it sent to their own host, so it goes only to the vendor's hosts, or to those
-that the settings name (`IDENTITY_HOSTS`), and the provider cannot choose its scope.
+Without a key, `aws`, `google` and `azure` send the identity of the machine, and a site's method
+what only the site knows. Whoever may add a provider could have it sent to their own host, so it
+goes only to the vendor's hosts, or to those that the settings name (`IDENTITY_HOSTS`), and the
+provider cannot choose its scope.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import httpx
 from native_api.exceptions import ConfigurationError, ProviderUnusable, UpstreamError
 from native_api.logs import get_logger
 from native_api.types import Provider, Secret, UpstreamRequest
+from native_api.types.registry import Registry
 from native_api.upstream.auth import aws, azure, google
 from native_api.upstream.auth.access_tokens import Credential, CredentialCache, Token
 from native_api.upstream.redaction import redact_url
@@ -40,19 +43,23 @@ async def authorize(
     """
     if provider.unusable:
         raise ProviderUnusable(provider.unusable)
-    headers = {**request.headers, **provider.headers}
-    if provider.auth not in VENDOR_HOSTS:
-        return {**headers, **await AUTHORIZERS[provider.auth](request, method, content, provider)}
-    if not provider.api_key and not may_send_identity(provider, request.url):
+    if not provider.api_key and has_identity(provider.auth):
+        _check_host(request.url, provider)
+    credentials = await AUTHORIZERS[provider.auth](request, method, content, provider)
+    if provider.auth in VENDOR_HOSTS:
+        remember_credentials(provider, credentials)
+    return {**request.headers, **provider.headers, **credentials}
+
+
+def _check_host(url: str, provider: Provider) -> None:
+    """Raise ProviderUnusable if the host may not get what is sent without a key."""
+    if not may_send_identity(provider, url):
         reason = (
-            f"the machine's identity is not sent to {redact_url(request.url)}, "
+            f"{describe_identity(provider.auth)} is not sent to {redact_url(url)}, "
             "which is not a host of the vendor's"
         )
         logger.error("The provider %s is not called: %s.", provider.name, reason)
         raise ProviderUnusable(reason)
-    credentials = await AUTHORIZERS[provider.auth](request, method, content, provider)
-    remember_credentials(provider, credentials)
-    return {**headers, **credentials}
 
 
 async def _no_headers(
@@ -103,23 +110,26 @@ def _bearer_token(
     return authorizer
 
 
-AUTHORIZERS: Final[dict[str, Authorizer]] = {
-    "none": _no_headers,
-    "bearer": _bearer_key,
-    "x-api-key": _key_header("x-api-key"),
-    "api-key": _key_header("api-key"),
-    "x-goog-api-key": _key_header("x-goog-api-key"),
-    "aws": aws.authorization_headers,
-    "google": _bearer_token("Google", google.fetch_token, google.scope_for),
-    "azure": _bearer_token(
-        "Microsoft Entra",
-        azure.fetch_token,
-        azure.scope_for,
-        "authority",
-        "tenant_id",
-        "client_id",
-    ),
-}
+AUTHORIZERS: Final[Registry[Authorizer]] = Registry(
+    {
+        "none": _no_headers,
+        "bearer": _bearer_key,
+        "x-api-key": _key_header("x-api-key"),
+        "api-key": _key_header("api-key"),
+        "x-goog-api-key": _key_header("x-goog-api-key"),
+        "aws": aws.authorization_headers,
+        "google": _bearer_token("Google", google.fetch_token, google.scope_for),
+        "azure": _bearer_token(
+            "Microsoft Entra",
+            azure.fetch_token,
+            azure.scope_for,
+            "authority",
+            "tenant_id",
+            "client_id",
+        ),
+    }
+)
+"""Methods by name. `catalog.plugins` adds the site's own (AUTH_METHODS)."""
 
 VENDOR_HOSTS: Final = {"aws": aws.HOSTS, "google": google.HOSTS, "azure": azure.HOSTS}
 """Methods that send the machine's identity if there is no key -> the vendor's hosts."""
@@ -128,11 +138,22 @@ KEY_METHODS: Final = frozenset({"bearer", "x-api-key", "api-key", "x-goog-api-ke
 """Methods that send the key itself, and cannot work without one."""
 
 
+def has_identity(auth: str) -> bool:
+    """Whether the method sends something of its own if there is no key."""
+    return auth in VENDOR_HOSTS or auth in AUTHORIZERS.site
+
+
+def describe_identity(auth: str) -> str:
+    """What the method sends if there is no key."""
+    return "the machine's identity" if auth in VENDOR_HOSTS else f"what AUTH {auth!r} makes"
+
+
 def may_send_identity(provider: Provider, url: str) -> bool:
-    """Whether the machine's identity may be sent to this URL."""
+    """Whether what is sent without a key may be sent to this URL."""
     scheme, host = _scheme_and_host(url)
+    vendor_hosts = VENDOR_HOSTS.get(provider.auth)
     return host in provider.identity_hosts or (
-        scheme == "https" and VENDOR_HOSTS[provider.auth].fullmatch(host) is not None
+        scheme == "https" and vendor_hosts is not None and vendor_hosts.fullmatch(host) is not None
     )
 
 
@@ -190,7 +211,7 @@ def check(provider: Provider) -> None:
         )
     if auth == "aws":
         aws.check(key, provider.options)
-    if auth in VENDOR_HOSTS and not key:
+    if has_identity(auth) and not key:
         _check_identity(provider)
     if auth == "google" and key:
         _check_google(provider)
@@ -201,7 +222,7 @@ def check(provider: Provider) -> None:
 def _check_identity(provider: Provider) -> None:
     if not may_send_identity(provider, provider.base_url):
         raise ConfigurationError(
-            "no API_KEY, and the machine's identity is not sent to "
+            f"no API_KEY, and {describe_identity(provider.auth)} is not sent to "
             f"{redact_url(provider.base_url)}",
             "Give an API_KEY, or an address of the vendor's, or define the provider in "
             "NATIVE_API['PROVIDERS'] with this host among its IDENTITY_HOSTS.",
