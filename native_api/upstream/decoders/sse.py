@@ -53,6 +53,11 @@ class LineBuffer:
         if self._size > self._limit:
             raise UpstreamError("The provider sent a line that is too long.")
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether an unfinished line waits for its end."""
+        return bool(self._pieces)
+
     def take_rest(self) -> bytes:
         """The unfinished last line. The buffer is empty afterwards."""
         rest = b"".join(self._pieces)
@@ -87,6 +92,10 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises UpstreamError if an event is too large."""
+        if self._has_started and not self._data and not self._buffer.has_rest:
+            whole = _whole_events(data, min(self._limit, MAX_UNCHECKED_LENGTH))
+            if whole is not None:
+                return whole
         events: list[Event] = []
         for line in self._buffer.lines(data):
             if line:
@@ -133,3 +142,19 @@ class SSEDecoder:
         if rest:
             self._add_field(rest)
         return [self._dispatch()] if self._data else []
+
+
+def _whole_events(data: bytes, max_length: int) -> list[Event] | None:
+    """The events of a piece that holds nothing but whole, short events of one `data` line, as most
+    pieces do. None for any other."""
+    if b"\r" in data or not data.endswith(b"\n\n"):
+        return None
+    lines = data.decode("utf-8", "replace").split("\n")
+    if any(lines[1::2]):
+        return None
+    events = []
+    for line in lines[:-2:2]:
+        if len(line) > max_length or line[:6] != "data: ":
+            return None
+        events.append(Event("", line[6:]))
+    return events
