@@ -247,6 +247,8 @@ def test_what_is_imported_before_django_is_set_up_makes_no_logger() -> None:
 class Broken:
     """A reply with a bug."""
 
+    is_forwarded = False
+
     async def __aiter__(self) -> AsyncIterator[list[Any]]:
         yield []
         raise RuntimeError("a bug that knows sk-secret")

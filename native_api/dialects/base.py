@@ -15,12 +15,15 @@
 7. The folded stream equals the complete reply.
 8. A provider's answer becomes a reply or an UpstreamError, never another exception: `response`,
    `feed` and `close` are guarded here, for every dialect.
+9. If the client speaks the same wire, `forward` and `editor` pass on what it wrote and what the
+   provider sent, except for what the gateway owns, the provider's quirks, and what the model
+   refuses.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -39,6 +42,7 @@ from native_api.types import (
     EmbeddingsReply,
     EmbeddingsRequest,
     Event,
+    ForwardedEvent,
     Json,
     Target,
     UpstreamRequest,
@@ -83,6 +87,12 @@ def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
     return guarded_read
 
 
+def _guard_methods(cls: type, guarded: Callable[[Any], Any], *names: str) -> None:
+    for name in names:
+        if name in cls.__dict__:
+            setattr(cls, name, guarded(cls.__dict__[name]))
+
+
 def parse_event(event: Event) -> Any:
     """The JSON of a stream event. Raises UpstreamError if it is not JSON."""
     try:
@@ -101,9 +111,7 @@ class StreamParser(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name in ("feed", "close"):
-            if name in cls.__dict__:
-                setattr(cls, name, guard_chunks(cls.__dict__[name]))
+        _guard_methods(cls, guard_chunks, "feed", "close")
 
     def record_usage(self, usage: Usage | None) -> None:
         """Add a report of usage to the earlier ones, by the rules of `token_counts`."""
@@ -126,10 +134,39 @@ class StreamParser(ABC):
         """
 
 
+class StreamEditor(ABC):
+    """Passes on the events of one reply to a client that speaks the same wire.
+
+    Fed one event at a time, as a parser is. `parser` reads every event on the way, so that usage,
+    output and end are known.
+    """
+
+    usage_event: ForwardedEvent | None = None
+    """The provider's own event that reports the usage, if clients know it in this form."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _guard_methods(cls, guard, "feed", "close")
+
+    def __init__(self, parser: StreamParser) -> None:
+        self.parser = parser
+
+    @abstractmethod
+    def feed(self, event: Event) -> Sequence[ForwardedEvent]:
+        """What goes on of this event, often the event itself. Raises UpstreamError for an error."""
+
+    @abstractmethod
+    def close(self) -> Sequence[ForwardedEvent]:
+        """The last events. Raises UpstreamError if the reply was cut short."""
+
+
 class Dialect(ABC):
     """How the gateway speaks one wire. See the module's rules."""
 
     name: ClassVar[str]
+    wire: ClassVar[str] = ""
+    """The wire's name if clients may speak it too (`InboundFormat.wire`): then the dialect has
+    `forward` and `editor`."""
     framing: ClassVar[Framing] = "sse"
     native_format: ClassVar[str] = ""
     """The `format` of this wire's own blocks and reasoning, if it is not `name`."""
@@ -154,9 +191,7 @@ class Dialect(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name in ("response", "embeddings_reply"):
-            if name in cls.__dict__:
-                setattr(cls, name, guard(cls.__dict__[name]))
+        _guard_methods(cls, guard, "response", "embeddings_reply")
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         """The upstream request for this chat at this target. Raises InvalidRequest."""
@@ -183,6 +218,10 @@ class Dialect(ABC):
         return UpstreamRequest(
             self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content
         )
+
+    def forward(self, body: Json, target: Target) -> UpstreamRequest:
+        """The upstream request for a client's body on this wire. Raises InvalidRequest."""
+        raise NotImplementedError(f"{self.name} is no wire of clients")
 
     def _rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
@@ -279,6 +318,13 @@ class Dialect(ABC):
     @abstractmethod
     def stream(self, target: Target) -> StreamParser:
         """A new parser for one reply."""
+
+    def editor(self, target: Target, body: Json) -> StreamEditor | None:
+        """An editor for one reply to a client's body on this wire.
+
+        None if its events can only be translated.
+        """
+        return None
 
     @abstractmethod
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:

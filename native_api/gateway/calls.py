@@ -41,8 +41,10 @@ from native_api.types import (
     ChatCompletion,
     ChatCompletionChunk,
     ChatRequest,
+    ClientBody,
     EmbeddingsReply,
     EmbeddingsRequest,
+    ForwardedEvent,
 )
 
 target_pool.health.request_probe = health_probes.schedule
@@ -75,15 +77,19 @@ async def embed(request: EmbeddingsRequest, caller: Caller, request_id: str = ""
 
 
 async def call(
-    operation: Operation, body: Mapping[str, Any], caller: Caller, request_id: str = ""
+    operation: Operation,
+    body: Mapping[str, Any],
+    caller: Caller,
+    request_id: str = "",
+    client_body: ClientBody | None = None,
 ) -> tuple[Any, dict[str, str]]:
     """The complete reply to a unified request of this kind, and the headers that describe the call.
 
-    Raises NativeError.
+    `client_body` goes on to targets that speak its wire. Raises NativeError.
     """
     call_record = CallRecord(body, caller, request_id or new_request_id(), operation)
     with _adding_headers(call_record), call_record:
-        plan, reservation = await _admit(body, caller, call_record)
+        plan, reservation = await _admit(body, caller, call_record, client_body)
         upstream = await attempts.complete(
             body, plan, call_record.attempts, target_pool, reservation.reserve
         )
@@ -98,22 +104,35 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
 
     Cancelling closes the upstream connection.
     """
-    call_record = CallRecord(chat, caller, request_id or new_request_id())
+    return await open_stream(chat, caller, request_id)
+
+
+async def open_stream(
+    body: Any, caller: Caller, request_id: str = "", client_body: ClientBody | None = None
+) -> CallStream:
+    """`stream` for clients: `client_body` goes on to targets that speak its wire.
+
+    Their events come back as ForwardedEvents, see `CallStream.is_forwarded`.
+    """
+    call_record = CallRecord(body, caller, request_id or new_request_id())
     with _adding_headers(call_record), call_record.recording_failures():
-        plan, reservation = await _admit(chat, caller, call_record)
+        plan, reservation = await _admit(body, caller, call_record, client_body)
         upstream = await attempts.open_stream(
-            chat, plan, call_record.attempts, target_pool, reservation.reserve
+            body, plan, call_record.attempts, target_pool, reservation.reserve
         )
         try:
             call_record.on_first_token()
-            return CallStream(chat, call_record, upstream)
+            return CallStream(body, call_record, upstream)
         except BaseException:
             await upstream.aclose()
             raise
 
 
 async def _admit(
-    body: Mapping[str, Any], caller: Caller, call_record: CallRecord
+    body: Mapping[str, Any],
+    caller: Caller,
+    call_record: CallRecord,
+    client_body: ClientBody | None,
 ) -> tuple[CallPlan, CallReservation]:
     """The plan of a call that the caller may make, and its reservation. Raises NativeError."""
     requested = body.get("tier") or body.get("model") or ""
@@ -121,6 +140,7 @@ async def _admit(
     caller = await resolve_caller(caller)
     plan = await resolve_call(body, caller)
     plan.caller, plan.operation = caller.identity, call_record.operation
+    plan.client_body = client_body
     await lookup.ensure_ready()
     call_record.reservation = reservation = CallReservation(body, plan, call_record.record_id)
     await reservation.load_rules(caller)
@@ -130,48 +150,54 @@ async def _admit(
 class CallStream:
     """The chunks of a reply in batches, with the usage chunk last if the request asks for it.
 
-    Iterate once, then call `aclose`. Raises NativeError if the reply breaks off. The record is
-    written before the end, however the stream ends.
+    If `is_forwarded`, the batches hold ForwardedEvents. Iterate once, then call `aclose`. Raises
+    NativeError if the reply breaks off. The record is written before the end, however the stream
+    ends.
     """
 
     def __init__(self, chat: ChatRequest, call_record: CallRecord, upstream: RoutedStream) -> None:
         self.headers = reply_headers(call_record, upstream.omitted)
+        self.is_forwarded = upstream.is_forwarded
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
         self._call_record = call_record
         self._upstream = call_record.upstream = upstream
         self._head: _ReplyHead | None = None
         self._batches = self._stamped_batches()
 
-    def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+    def __aiter__(self) -> AsyncIterator[list[Any]]:
         return self._batches
 
-    async def _stamped_batches(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+    async def _stamped_batches(self) -> AsyncIterator[list[Any]]:
         call_record = self._call_record
         with call_record:
             async for batch in self._upstream:
                 if batch:
-                    self._stamp(batch)
-                    call_record.on_chunks(batch, self._upstream.usage)
+                    call_record.on_chunks(self._stamp(batch), self._upstream.usage)
                     yield batch
             call_record.on_usage(self._upstream.usage)
         if self._wants_usage:
-            yield [self._usage_chunk()]
+            yield [self._usage_item()]
 
-    def _stamp(self, batch: list[ChatCompletionChunk]) -> None:
+    def _stamp(self, batch: list[Any]) -> list[Any]:
+        """The chunks of a batch. All of them have the same head."""
+        chunks = edited = batch
+        if self.is_forwarded:
+            chunks = [chunk for chunk, _ in batch]
+            edited = [chunk for chunk, data in batch if data is None]
         if self._head is None:
-            self._head = _ReplyHead(self._call_record, batch[0])
-        for chunk in batch:
+            self._head = _ReplyHead(self._call_record, chunks[0])
+        for chunk in edited:
             self._head.apply(chunk)
+        return chunks
 
-    def _usage_chunk(self) -> ChatCompletionChunk:
-        chunk: Any = {
-            "object": "chat.completion.chunk",
-            "choices": [],
-            "usage": self._call_record.usage,
-        }
+    def _usage_item(self) -> Any:
+        """The last item: the provider's own event if it reports what is recorded."""
+        usage, event = self._call_record.usage, self._upstream.usage_event
+        if event is not None and event.chunk["usage"] == usage:
+            return event
+        chunk: Any = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
         (self._head or _ReplyHead(self._call_record, chunk)).apply(chunk)
-        last: ChatCompletionChunk = chunk
-        return last
+        return ForwardedEvent(chunk, None) if self.is_forwarded else chunk
 
     async def aclose(self, error: BaseException | None = None) -> None:
         """Close the upstream connection.

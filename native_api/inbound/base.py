@@ -14,13 +14,18 @@ import orjson
 
 from native_api.exceptions import NativeError
 from native_api.operations import Operation
+from native_api.types import ClientBody, ForwardedEvent
 
 
 class ParsedRequest(NamedTuple):
-    """A checked request. `body` is the unified request; `dropped_fields` are unknown ones."""
+    """A checked request. `body` is the unified request; `dropped_fields` are unknown ones.
+
+    `client_body` is the request in the client's words, if there are providers that speak them.
+    """
 
     body: Any
     dropped_fields: list[str]
+    client_body: ClientBody | None = None
 
 
 class StreamWriter(ABC):
@@ -29,6 +34,10 @@ class StreamWriter(ABC):
     @abstractmethod
     def feed(self, chunks: Iterable[Any]) -> bytes:
         """The events of these chunks, which leave in one write."""
+
+    def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
+        """These events of a provider that speaks this format's wire, which leave in one write."""
+        raise NotImplementedError
 
     @abstractmethod
     def ping(self) -> bytes:
@@ -47,6 +56,9 @@ class InboundFormat(ABC):
     """One API of clients. Instances hold no state of a request."""
 
     operation: ClassVar[Operation]
+    wire: ClassVar[str] = ""
+    """The wire that clients of this API speak, if there are providers that speak it too
+    (`Dialect.wire`)."""
 
     @abstractmethod
     def parse(self, data: dict[str, Any]) -> ParsedRequest:

@@ -210,11 +210,12 @@ class AttemptLoop(Generic[ReplyT]):
         Returns None if the target cannot express it or the limits do not suffice. Files are fetched
         only if the limits suffice for the rest.
         """
+        source = self._body, target, self._plan.operation, self._plan.client_body
         try:
-            prepared = prepare(self._body, target, self._plan.operation)
+            prepared = prepare(*source)
             await self._reserve(route, prepared)
             if not prepared.wire:
-                prepared = await fetch_files(self._body, target, self._plan.operation)
+                prepared = await fetch_files(*source)
                 await self._reserve(route, prepared)
         except UnsupportedField as reason:
             self._attempts.skipped.append((target, reason))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from native_api.operations import CHAT, Operation
 from native_api.routing.route import DEFAULT_ATTEMPT_LIMITS, AttemptLimits, Route
+from native_api.types import ClientBody
 from native_api.upstream.prepared_request import PreparedRequest
 
 
@@ -23,6 +24,8 @@ class CallPlan:
     caller: str = ""
     """`Caller.identity`, for the health of targets."""
     operation: Operation = CHAT
+    client_body: ClientBody | None = None
+    """For targets that speak the client's wire."""
 
 
 ReserveLimits = Callable[[Route, PreparedRequest], Awaitable[None]]

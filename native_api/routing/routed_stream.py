@@ -1,4 +1,4 @@
-"""A stream of chunks together with the permit for its target."""
+"""A stream together with the permit for its target."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterable
 
 from native_api.exceptions import ProviderFault
 from native_api.routing.pool import TargetPermit
-from native_api.types import ChatCompletionChunk, Json, Usage
-from native_api.upstream.stream import UpstreamStream
+from native_api.types import ForwardedEvent, Json, Usage
+from native_api.upstream.stream import StreamItem, UpstreamStream
 
 
 class RoutedStream:
-    """A reply's chunks, in batches, and the slot that it holds at its target. Iterate once, then
-    `aclose`."""
+    """A reply's chunks, or forwarded events, in batches, and the slot that it holds at its target.
+    Iterate once, then `aclose`."""
 
     def __init__(self, upstream: UpstreamStream, permit: TargetPermit) -> None:
         self.omitted = upstream.omitted
@@ -25,11 +25,21 @@ class RoutedStream:
         """The usage that the provider has reported so far."""
         return self._upstream.usage
 
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether the items are ForwardedEvents."""
+        return self._upstream.editor is not None
+
+    @property
+    def usage_event(self) -> ForwardedEvent | None:
+        """The provider's own event that reports the usage, if it may go on."""
+        return self._upstream.editor.usage_event if self._upstream.editor else None
+
     def unread_deltas(self) -> Iterable[Json]:
         """The deltas that arrived and were not handed on."""
         return self._upstream.unread_deltas()
 
-    async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+    async def __aiter__(self) -> AsyncIterator[list[StreamItem]]:
         try:
             async for batch in self._upstream:
                 yield batch

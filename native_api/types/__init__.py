@@ -23,7 +23,7 @@ from native_api.types.config import (
     Timeouts,
 )
 from native_api.types.embeddings import Embedding, EmbeddingsReply, EmbeddingsRequest
-from native_api.types.upstream import Event, UpstreamRequest
+from native_api.types.upstream import ClientBody, Event, ForwardedEvent, UpstreamRequest
 
 __all__ = [
     "DIALECT_FIELDS",
@@ -33,10 +33,12 @@ __all__ = [
     "ChatRequest",
     "Choice",
     "ChunkChoice",
+    "ClientBody",
     "Embedding",
     "EmbeddingsReply",
     "EmbeddingsRequest",
     "Event",
+    "ForwardedEvent",
     "Json",
     "Message",
     "Provider",

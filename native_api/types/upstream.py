@@ -1,9 +1,12 @@
-"""What a dialect and the transport exchange: a request to send, and a decoded event of a stream."""
+"""What a dialect and the transport exchange: a request to send, and the events of a stream. Also
+what a client's request and a provider's events are if both speak the same wire."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 from native_api.types.chat import Json
 
@@ -33,3 +36,26 @@ class Event(NamedTuple):
 
     type: str
     data: str
+
+
+class ClientBody(NamedTuple):
+    """A checked request in its client's own words, for targets that speak the same wire."""
+
+    wire: str
+    """`InboundFormat.wire`."""
+    body: Json
+
+
+class ForwardedEvent(NamedTuple):
+    """One event on its way to a client that speaks the provider's wire.
+
+    `data` is its text as the provider sent it; None if the gateway has edited the chunk, which then
+    has to be encoded. `chunk` of an event with `data` has at least what is counted: its `choices`.
+    """
+
+    chunk: Any
+    data: str | None
+
+    def read(self) -> Json:
+        """The whole chunk."""
+        return self.chunk if self.data is None else orjson.loads(self.data)  # type: ignore[no-any-return]

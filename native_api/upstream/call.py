@@ -81,7 +81,11 @@ async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> Upstre
         response = await _send(prepared, ACCEPT_HEADERS[dialect.framing], attempts)
         try:
             await raise_for_status(response, dialect)
-            stream = UpstreamStream(response, dialect, target, prepared.request.omitted, ends_at)
+            client_body = prepared.client_body
+            editor = client_body and dialect.editor(target, client_body.body)
+            stream = UpstreamStream(
+                response, dialect, target, prepared.request.omitted, ends_at, editor
+            )
             await stream.begin()
         except BaseException:
             await response.aclose()

@@ -8,7 +8,7 @@ from typing import Any
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect, encode
 from native_api.operations import CHAT, Operation
-from native_api.types import Json, Target, UpstreamRequest
+from native_api.types import ClientBody, Json, Target, UpstreamRequest
 from native_api.upstream.files import inline
 
 
@@ -25,6 +25,8 @@ class PreparedRequest:
     wire: str
     request: UpstreamRequest
     operation: Operation = CHAT
+    client_body: ClientBody | None = None
+    """Set if the client's own body is forwarded: then the events of the reply are, too."""
     tokens: int = 0
 
     @property
@@ -36,27 +38,47 @@ class PreparedRequest:
         return self.request.content
 
 
-def prepare(body: Any, target: Target, operation: Operation = CHAT) -> PreparedRequest:
-    """The request for this target, from a unified body, without waiting for anything.
+def prepare(
+    body: Any, target: Target, operation: Operation = CHAT, client_body: ClientBody | None = None
+) -> PreparedRequest:
+    """The request for this target, without waiting for anything.
 
-    If it names files that must be fetched first, the unified body stands in (`wire` is "").
+    It is made from `client_body` if the target speaks its wire, otherwise from `body`, the unified
+    request. If that names files that must be fetched first, it stands in itself (`wire` is "").
     Raises UnsupportedField, InvalidRequest.
     """
     dialect = DIALECTS[target.provider.dialect]
-    if operation.has_files and inline.files_to_fetch(body, dialect.remote_files, target.provider):
-        unified = UpstreamRequest("", body, content=encode(body))
+    source = _choose_source(body, dialect, client_body)
+    if operation.has_files and inline.files_to_fetch(source, dialect.remote_files, target.provider):
+        unified = UpstreamRequest("", source, content=encode(source))
         return PreparedRequest(target, "", unified, operation)
-    return _build(body, dialect, target, operation)
+    return _build(source, dialect, target, operation, client_body)
 
 
-async def fetch_files(body: Any, target: Target, operation: Operation = CHAT) -> PreparedRequest:
+async def fetch_files(
+    body: Any, target: Target, operation: Operation = CHAT, client_body: ClientBody | None = None
+) -> PreparedRequest:
     """`prepare` for a request whose remote files are fetched now. Raises the same errors."""
     dialect = DIALECTS[target.provider.dialect]
-    body = await inline.inline_files(body, dialect.remote_files, target.provider)
-    return _build(body, dialect, target, operation)
+    source = _choose_source(body, dialect, client_body)
+    source = await inline.inline_files(source, dialect.remote_files, target.provider)
+    return _build(source, dialect, target, operation, client_body)
 
 
-def _build(body: Any, dialect: Dialect, target: Target, operation: Operation) -> PreparedRequest:
-    request = operation.build_request(dialect, body, target)
-    inline.refuse_addresses(request.body, body, target.provider)
-    return PreparedRequest(target, dialect.name, request, operation)
+def _build(
+    source: Any,
+    dialect: Dialect,
+    target: Target,
+    operation: Operation,
+    client_body: ClientBody | None,
+) -> PreparedRequest:
+    if client_body is None or client_body.wire != dialect.wire:
+        request, forwarded = operation.build_request(dialect, source, target), None
+    else:
+        request, forwarded = dialect.forward(source, target), client_body
+    inline.refuse_addresses(request.body, source, target.provider)
+    return PreparedRequest(target, dialect.name, request, operation, forwarded)
+
+
+def _choose_source(body: Any, dialect: Dialect, client_body: ClientBody | None) -> Any:
+    return client_body.body if client_body and client_body.wire == dialect.wire else body

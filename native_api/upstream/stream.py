@@ -1,4 +1,5 @@
-"""The chunks of one streamed reply, read from the provider's response."""
+"""The chunks of one streamed reply, read from the provider's response; or its events, if they are
+forwarded to a client that speaks the same wire."""
 
 from __future__ import annotations
 
@@ -9,21 +10,32 @@ from typing import Any
 
 import httpx
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect, StreamEditor, StreamParser
 from native_api.exceptions import NativeError, UpstreamError, UpstreamTimeout
 from native_api.operations import CHAT
-from native_api.types import ChatCompletion, ChatCompletionChunk, Event, Json, Target, Usage
+from native_api.types import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    Event,
+    ForwardedEvent,
+    Json,
+    Target,
+    Usage,
+)
 from native_api.upstream import transport
 from native_api.upstream.call_scopes import attributed
 from native_api.upstream.decoders import DECODERS
 from native_api.upstream.replies import parse_reply
 
+StreamItem = ChatCompletionChunk | ForwardedEvent
+
 
 class UpstreamStream:
     """The chunks in batches: all that one network read completed. `usage` is true at any moment.
 
-    Iterating raises ProviderFault if the reply breaks. `aclose` closes the upstream connection.
-    `ends_at` is the deadline of the whole reply, in the event loop's time.
+    With an `editor` they are ForwardedEvents instead. Iterating raises ProviderFault if the reply
+    breaks. `aclose` closes the upstream connection. `ends_at` is the deadline of the whole reply,
+    in the event loop's time.
     """
 
     def __init__(
@@ -33,14 +45,17 @@ class UpstreamStream:
         target: Target,
         omitted: tuple[str, ...],
         ends_at: float,
+        editor: StreamEditor | None = None,
     ) -> None:
         self.target = target
         self.omitted = omitted
         self._response = response
         self._dialect = dialect
-        self._parser: StreamParser = dialect.stream(target)
+        self.editor = editor
+        self._parser = dialect.stream(target) if editor is None else editor.parser
+        self._reader: StreamParser | StreamEditor = editor or self._parser
         self._ends_at = ends_at
-        self._first_chunks: list[ChatCompletionChunk] = []
+        self._first_batch: list[StreamItem] = []
         self._has_begun = False
         self._error: NativeError | None = None
         self._batches = self._read()
@@ -52,7 +67,8 @@ class UpstreamStream:
     def unread_deltas(self) -> list[Json]:
         """The deltas that arrived and were not handed on: those of chunks that wait, and what the
         parser holds of incomplete pieces."""
-        deltas = [choice["delta"] for chunk in self._first_chunks for choice in chunk["choices"]]
+        chunks = map(chunk_of, self._first_batch)
+        deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
         # A parser may fail on a wire that breaks its own rules; the answer is over in any case.
         with suppress(Exception):
             deltas.append(self._parser.pending_delta())
@@ -62,8 +78,8 @@ class UpstreamStream:
         """Read until a chunk has content: until then a failure is still an ordinary HTTP error."""
         try:
             async for batch in self._batches:
-                self._first_chunks += batch
-                if any(has_content(chunk) for chunk in batch):
+                self._first_batch += batch
+                if any(has_content(chunk_of(item)) for item in batch):
                     self._has_begun = True
                     return
         except UpstreamError as error:
@@ -71,14 +87,14 @@ class UpstreamStream:
                 raise
             raise UpstreamError("The provider's stream holds no answer.") from error
 
-    async def __aiter__(self) -> AsyncIterator[list[ChatCompletionChunk]]:
-        batch, self._first_chunks = self._first_chunks, []
+    async def __aiter__(self) -> AsyncIterator[list[StreamItem]]:
+        batch, self._first_batch = self._first_batch, []
         if batch:
             yield batch
         while (next_batch := await self._next_batch()) is not None:
             yield next_batch
 
-    async def _next_batch(self) -> list[ChatCompletionChunk] | None:
+    async def _next_batch(self) -> list[StreamItem] | None:
         async with attributed(self.target):
             try:
                 async with asyncio.timeout_at(self._next_deadline()):
@@ -90,7 +106,7 @@ class UpstreamStream:
         now = asyncio.get_running_loop().time()
         return min(self._ends_at, now + self.target.timeouts.between_tokens)
 
-    async def _read(self) -> AsyncIterator[list[ChatCompletionChunk]]:
+    async def _read(self) -> AsyncIterator[list[StreamItem]]:
         media_type = (
             self._response.headers.get("content-type", "").partition(";")[0].strip().lower()
         )
@@ -107,37 +123,38 @@ class UpstreamStream:
                     yield batch
                 if self._error is not None:
                     raise self._error
-        yield self._parse(decoder.close()) + self._close_parser()
+        yield self._parse(decoder.close()) + self._close_reader()
 
-    def _parse(self, events: list[Event]) -> list[ChatCompletionChunk]:
-        """The chunks of these events.
+    def _parse(self, events: list[Event]) -> list[StreamItem]:
+        """The items of these events.
 
         If an event is an error and the stream has begun, the chunks before it are handed on first.
         """
-        feed, chunks = self._parser.feed, list[ChatCompletionChunk]()
+        feed, items = self._reader.feed, list[StreamItem]()
         try:
             for event in events:
-                chunks.extend(feed(event))
+                items.extend(feed(event))
         except Exception as error:
             self._error = error if isinstance(error, NativeError) else _unreadable_event(error)
-            if not chunks or not self._has_begun:
+            if not items or not self._has_begun:
                 raise self._error from error.__cause__
-        return chunks
+        return items
 
-    def _close_parser(self) -> list[ChatCompletionChunk]:
+    def _close_reader(self) -> list[StreamItem]:
         try:
-            return list(self._parser.close())
+            return list(self._reader.close())
         except NativeError:
             raise
         except Exception as error:
             raise UpstreamError("The end of the provider's stream cannot be understood.") from error
 
-    async def _read_complete_reply(self) -> ChatCompletionChunk:
+    async def _read_complete_reply(self) -> StreamItem:
         """The reply of a server that ignores `stream`, or that sends an error with status 200."""
         body = await transport.read_body(self._response)
         completion: ChatCompletion = parse_reply(CHAT, self._dialect, body, self.target)
         self._parser.usage = completion.get("usage")
-        return chunk_from_completion(completion)
+        chunk = chunk_from_completion(completion)
+        return chunk if self.editor is None else ForwardedEvent(chunk, None)
 
     async def aclose(self) -> None:
         try:
@@ -150,6 +167,11 @@ def _unreadable_event(error: Exception) -> UpstreamError:
     fault = UpstreamError("The provider sent a stream event that cannot be understood.")
     fault.__cause__ = error
     return fault
+
+
+def chunk_of(item: StreamItem) -> ChatCompletionChunk:
+    """What an item of a stream says."""
+    return item.chunk if isinstance(item, ForwardedEvent) else item
 
 
 def has_content(chunk: ChatCompletionChunk) -> bool:

@@ -1,4 +1,4 @@
-"""The bytes of a streamed response: a reply's chunks through the writer of its inbound format."""
+"""The bytes of a streamed response: a reply through the writer of its inbound format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ logger = get_logger("native_api.stream")
 
 
 class Batches(Protocol):
-    """The chunks of a reply. Those that arrived in one read are in one list."""
+    """The chunks or forwarded events of a reply. Those that arrived in one read are in one list."""
+
+    is_forwarded: bool
 
     def __aiter__(self) -> AsyncIterator[list[Any]]: ...
     async def aclose(self) -> None: ...
@@ -29,9 +31,10 @@ class EventStream:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         writer = self._writer
+        write = writer.forward if self._reply.is_forwarded else writer.feed
         try:
             async for batch in self._reply:
-                yield writer.feed(batch)
+                yield write(batch)
             yield writer.close()
         except NativeError as error:
             yield writer.fail(error)

@@ -33,7 +33,7 @@ class InferenceView(NativeView):
         if parsed.body.get("stream"):
             return await self._stream(private_api.django_request(request), parsed, caller)
         reply, added = await self.on_engine(
-            calls.call(inbound.operation, parsed.body, caller, self.request_id)
+            calls.call(inbound.operation, parsed.body, caller, self.request_id, parsed.client_body)
         )
         self._add_call_headers(added, parsed.dropped_fields)
         return self.json_bytes(inbound.reply(reply))
@@ -41,7 +41,9 @@ class InferenceView(NativeView):
     async def _stream(
         self, request: HttpRequest, parsed: ParsedRequest, caller: Caller
     ) -> StreamingHttpResponse:
-        reply = await self.on_engine(calls.stream(parsed.body, caller, self.request_id))
+        reply = await self.on_engine(
+            calls.open_stream(parsed.body, caller, self.request_id, parsed.client_body)
+        )
         try:
             self._add_call_headers(reply.headers, parsed.dropped_fields)
             response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")

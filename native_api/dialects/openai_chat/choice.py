@@ -52,16 +52,13 @@ class ChoiceBuilder:
         self._others: Json = {}
         self._annotations: list[Json] = []
 
+    def takes_text(self) -> bool:
+        """Whether text would simply be more of the answer."""
+        return self.has_begun and self._tags is None and not self._in_thought and not self.extra
+
     def add_text(self, piece: Any) -> bool:
         """Count a piece that is only more text. False if it has to be added by `add`."""
-        if (
-            type(piece) is not dict
-            or len(piece) != 1
-            or not self.has_begun
-            or self._tags is not None
-            or self._in_thought
-            or self.extra
-        ):
+        if type(piece) is not dict or len(piece) != 1 or not self.takes_text():
             return False
         text = piece.get("content")
         if type(text) is not str or not text:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from native_api.dialects.base import Dialect, StreamParser, encode
+from native_api.dialects.openai_chat.editor import OpenAIStreamEditor
 from native_api.dialects.openai_chat.embeddings import (
     build_embeddings_body,
     build_embeddings_reply,
@@ -52,6 +53,7 @@ class OpenAI(Dialect):
     """OpenAI's Chat Completions, for OpenAI and all compatible vendors."""
 
     name = "openai"
+    wire = "openai_chat"
     owned_members = gateway_owned.OPENAI
     translated_fields = TRANSLATED_FIELDS
     renamed_fields = {name: name for name in DIALECT_FIELDS - TRANSLATED_FIELDS}
@@ -86,6 +88,11 @@ class OpenAI(Dialect):
             if name in body:
                 body[other] = body.pop(name)
 
+    def forward(self, body: Json, target: Target) -> UpstreamRequest:
+        """The unified format is this wire's own: both are edited, not built anew."""
+        chat: Any = body
+        return self.request(chat, target)
+
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body, target.provider.quirks)
 
@@ -102,6 +109,13 @@ class OpenAI(Dialect):
 
     def stream(self, target: Target) -> StreamParser:
         return OpenAIStream(target.provider.quirks)
+
+    def editor(self, target: Target, body: Json) -> OpenAIStreamEditor | None:
+        parser = self.stream(target)
+        if not isinstance(parser, OpenAIStream):
+            return None
+        keeps_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        return OpenAIStreamEditor(parser, keeps_usage)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)

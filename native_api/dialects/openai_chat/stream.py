@@ -40,7 +40,8 @@ class OpenAIStream(StreamParser):
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
         self._choices: dict[int, ChoiceBuilder] = {}
-        self._head: Json = {}
+        self.head: Json = {}
+        """`id`, `created` and `model` of the reply; empty before the first chunk."""
         self._reply_fields: Json = {}
         self._last_values: Json = {}
         self._sources: Json = {}
@@ -49,27 +50,46 @@ class OpenAIStream(StreamParser):
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
-            self._done = True
-            return self._finish()
-        chunk = parse_event(event)
-        if not isinstance(chunk, dict):
-            raise read_embedded_error(chunk)
-        text_chunk = self._read_text_chunk(chunk)
-        if text_chunk is not None:
-            return (text_chunk,)
+            return self.finish()
+        chunk = parse_chunk(event)
+        if self.add_text_chunk(chunk):
+            return (self.unify_text_chunk(chunk),)
+        if self.add_usage_chunk(chunk):
+            return ()
+        return self.read_chunk(chunk, event.type)
+
+    def finish(self) -> list[ChatCompletionChunk]:
+        """The last chunk, at `[DONE]`."""
+        self._done = True
+        return self._finish()
+
+    def read_chunk(self, chunk: Json, event_type: str) -> list[ChatCompletionChunk]:
+        """What is new in a chunk of any kind. Raises UpstreamError if it is an error."""
         if chunk.get("usage") or chunk.get("x_groq"):
             self.record_usage(read_usage(chunk))
-        self._raise_error(event, chunk)
+        self._raise_error(event_type, chunk)
         self._read_reply_fields(chunk)
         choices = [
             choice
             for choice in map(self._build_choice, chunk.get("choices") or ())
             if choice is not None
         ]
-        return (self._build_chunk(choices),) if choices else ()
+        return [self._build_chunk(choices)] if choices else []
 
-    def _read_text_chunk(self, chunk: Json) -> ChatCompletionChunk | None:
-        """The unified chunk, if this one is only more text of one choice; None for any other."""
+    def add_usage_chunk(self, chunk: Json) -> bool:
+        """Record the usage of a chunk without anything else. False if it is any other."""
+        if chunk.get("choices") != [] or not chunk.get("usage") or not chunk.keys() <= TEXT_CHUNK:
+            return False
+        self.record_usage(read_usage(chunk))
+        if chunk.get("service_tier") is not None:
+            self._reply_fields |= {
+                "service_tier": chunk["service_tier"],
+                **read_service_tier(chunk),
+            }
+        return True
+
+    def add_text_chunk(self, chunk: Json) -> bool:
+        """Count a chunk that is only more text of one choice. False if it is any other."""
         choices = chunk.get("choices")
         if (
             self._reply_fields
@@ -78,32 +98,43 @@ class OpenAIStream(StreamParser):
             or type(choices) is not list
             or len(choices) != 1
         ):
-            return None
+            return False
         choice, tier = choices[0], chunk.get("service_tier")
         if tier is not None and tier not in KNOWN_TIERS:
-            return None
+            return False
         if type(choice) is not dict or not choice.keys() <= TEXT_CHOICE:
-            return None
-        builder, delta = self._choices.get(choice.get("index", 0)), choice.get("delta")
-        if (
-            builder is None
-            or choice.get("finish_reason") is not None
-            or choice.get("logprobs") is not None
-            or not builder.add_text(delta)
-        ):
-            return None
+            return False
+        builder = self._choices.get(choice.get("index", 0))
+        return (
+            builder is not None
+            and choice.get("finish_reason") is None
+            and choice.get("logprobs") is None
+            and builder.add_text(choice.get("delta"))
+        )
+
+    def add_text(self, index: int, text: str) -> bool:
+        """Count text of a choice that has begun. False if it has to be read by `read_chunk`."""
+        builder = self._choices[index]
+        if self._reply_fields or not builder.takes_text():
+            return False
+        builder.length += len(text)
+        return True
+
+    def unify_text_chunk(self, chunk: Json) -> ChatCompletionChunk:
+        """A chunk that `add_text_chunk` has counted, in the unified shape."""
         unified: Any = {
             name: value for name, value in chunk.items() if value is not None
-        } | self._head
+        } | self.head
         unified["object"] = "chat.completion.chunk"
-        choice["index"], choice["finish_reason"] = builder.index, None
+        choice = unified["choices"][0]
+        choice["index"], choice["finish_reason"] = choice.get("index", 0), None
         return unified  # type: ignore[no-any-return]
 
-    def _raise_error(self, event: Event, chunk: Json) -> None:
+    def _raise_error(self, event_type: str, chunk: Json) -> None:
         groq = chunk.get("x_groq")
         if isinstance(groq, dict) and groq.get("error"):
             chunk = {"error": groq["error"]}
-        if (event.type == "error" or is_error(chunk)) and not self._is_complete():
+        if (event_type == "error" or is_error(chunk)) and not self._is_complete():
             raise read_embedded_error(chunk if is_error(chunk) else {"error": chunk})
 
     def _is_complete(self) -> bool:
@@ -112,8 +143,8 @@ class OpenAIStream(StreamParser):
         )
 
     def _read_reply_fields(self, chunk: Json) -> None:
-        if not self._head.get("id"):
-            self._head = {
+        if not self.head.get("id"):
+            self.head = {
                 "id": str(chunk.get("id") or ""),
                 "created": chunk.get("created") or 0,
                 "model": str(chunk.get("model") or ""),
@@ -153,7 +184,7 @@ class OpenAIStream(StreamParser):
         builder.read_finish_reason(choice)
         if choice.get("usage"):
             self.record_usage(read_usage(choice))
-        delta = builder.add(_read_delta(choice, builder), self._head.get("id") or "")
+        delta = builder.add(_read_delta(choice, builder), self.head.get("id") or "")
         if choice.keys() - CHOICE_MEMBERS:
             builder.extra |= {
                 name: value
@@ -173,7 +204,7 @@ class OpenAIStream(StreamParser):
 
     def _build_chunk(self, choices: list[Json]) -> ChatCompletionChunk:
         fields, self._reply_fields = self._reply_fields, {}
-        chunk: Any = {**self._head, "object": "chat.completion.chunk", "choices": choices, **fields}
+        chunk: Any = {**self.head, "object": "chat.completion.chunk", "choices": choices, **fields}
         unified: ChatCompletionChunk = chunk
         return unified
 
@@ -211,6 +242,14 @@ class OpenAIStream(StreamParser):
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )
         return self._finish()
+
+
+def parse_chunk(event: Event) -> Json:
+    """The chunk of an event. Raises UpstreamError if it is none."""
+    chunk = parse_event(event)
+    if not isinstance(chunk, dict):
+        raise read_embedded_error(chunk)
+    return chunk
 
 
 def _read_delta(choice: Json, builder: ChoiceBuilder) -> Json:

@@ -8,6 +8,7 @@ from native_api.exceptions import NativeError
 from native_api.inbound.base import InboundFormat, ParsedRequest, to_json
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.inbound.request_serializer import RequestSerializer
+from native_api.types import ClientBody
 
 
 class OpenAIFormat(InboundFormat):
@@ -16,7 +17,9 @@ class OpenAIFormat(InboundFormat):
         self._serializer = serializer
 
     def parse(self, data: dict[str, Any]) -> ParsedRequest:
-        return ParsedRequest(*self._serializer.check(data))
+        body, dropped_fields = self._serializer.check(data)
+        client_body = ClientBody(self.wire, body) if self.wire else None
+        return ParsedRequest(body, dropped_fields, client_body)
 
     def error(self, error: NativeError) -> bytes:
         return to_json(error_envelope(error))

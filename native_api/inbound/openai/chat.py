@@ -15,7 +15,7 @@ from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.operations import CHAT
-from native_api.types import ChatCompletionChunk
+from native_api.types import ChatCompletionChunk, ForwardedEvent
 
 DONE: Final = b"data: [DONE]\n\n"
 KEEP_ALIVE: Final = b": keep-alive\n\n"
@@ -26,6 +26,10 @@ class ChatStreamWriter(StreamWriter):
 
     def feed(self, chunks: Iterable[ChatCompletionChunk]) -> bytes:
         return b"".join([b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks])
+
+    def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
+        texts = [orjson.dumps(chunk).decode() if data is None else data for chunk, data in events]
+        return "".join([f"data: {text}\n\n" for text in texts]).encode()
 
     def ping(self) -> bytes:
         return KEEP_ALIVE
@@ -39,6 +43,7 @@ class ChatStreamWriter(StreamWriter):
 
 class ChatCompletions(OpenAIFormat):
     operation = CHAT
+    wire = "openai_chat"
 
     def __init__(self) -> None:
         super().__init__(ChatCompletionSerializer())
