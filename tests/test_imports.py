@@ -26,8 +26,8 @@ LEVELS = [
     {"gateway"},
     {"views"},
     {"asgi"},
-    {"admin", "management", "checks", "urls"},
-    {"apps"},
+    {"admin", "management", "checks", "urls", "testing"},
+    {"apps", "pytest_plugin"},
 ]
 """The rooms from the bottom up. A module imports from its own room, or from a room that is
 lower."""

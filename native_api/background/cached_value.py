@@ -109,7 +109,11 @@ class CachedValue(Generic[T]):
         self._value, self._read_at = value, time.monotonic()
         return value
 
+    def reset(self) -> None:
+        """`forget`, and do not use the value while the database is unavailable either."""
+        self._value = None
+        self.forget()
+
     def _on_setting_changed(self, *, setting: str, **kwargs: Any) -> None:
         if setting == "NATIVE_API":
-            self._value = None
-            self.forget()
+            self.reset()

@@ -46,4 +46,5 @@ def _raise_in_cache(name: str, tier: int, highest: int) -> int:
     return min(tier, highest)
 
 
-raise_tier: Final = ConversationTiers(process_cache).raise_tier
+process_tiers: Final = ConversationTiers(process_cache)
+raise_tier: Final = process_tiers.raise_tier

@@ -27,7 +27,7 @@ class EchoTransport(httpx.AsyncBaseTransport):
             )
         chat = orjson.loads(request.content)
         if request.url.path.endswith("/embeddings"):
-            return httpx.Response(200, json=_embeddings(chat))
+            return httpx.Response(200, json=embeddings_reply(chat))
         words = re.findall(r"\S+\s*|\s+", _last_text(chat)) or ["(nothing was said)"]
         usage = _usage(chat, words)
         if chat.get("stream"):
@@ -110,7 +110,7 @@ def _texts(message: dict[str, Any]) -> Iterable[str]:
             yield part["text"]
 
 
-def _embeddings(request: dict[str, Any]) -> dict[str, Any]:
+def embeddings_reply(request: dict[str, Any]) -> dict[str, Any]:
     """One vector per input, made from its text: the same text always has the same vector."""
     texts = request["input"]
     if isinstance(texts, str) or (texts and isinstance(texts[0], int)):

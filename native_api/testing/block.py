@@ -1,0 +1,128 @@
+"""`scripted_provider`: the block of code, the test or the test case in which a provider is
+scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import wraps
+from inspect import iscoroutinefunction
+from types import TracebackType
+from typing import Any
+from unittest import TestResult
+
+from asgiref.sync import sync_to_async
+
+from native_api import background
+from native_api.testing.connections import LentConnections
+from native_api.testing.replacements import forget_everything, replacements
+from native_api.testing.scripted_provider import ScriptedProvider
+
+
+class scripted_provider:
+    """Put a `ScriptedProvider` in the place of all providers of the site.
+
+        with scripted_provider() as llm: ...          # "async with" in async code
+
+        @scripted_provider()
+        def test_summary(self, llm): ...              # also "async def"
+
+    Blocks may be nested: the innermost one answers.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ScriptedProvider:
+        if _is_on_event_loop():
+            raise RuntimeError("Write 'async with scripted_provider()' in async code.")
+        return self._start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop(error)
+
+    async def __aenter__(self) -> ScriptedProvider:
+        # In the thread whose database connections the test's own queries use.
+        return await sync_to_async(self._start)()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await sync_to_async(self._stop)(error)
+
+    def __call__(self, test: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a test. It gets the ScriptedProvider as its last positional argument."""
+        if iscoroutinefunction(test):
+
+            async def run_async(*args: Any, **kwargs: Any) -> Any:
+                async with scripted_provider() as llm:
+                    return await test(*args, llm, **kwargs)
+
+            return _named_like(test, run_async)
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with scripted_provider() as llm:
+                return test(*args, llm, **kwargs)
+
+        return _named_like(test, run)
+
+    def _start(self) -> ScriptedProvider:
+        provider = ScriptedProvider()
+        connections = LentConnections(provider.problems)
+        with ExitStack() as stack:
+            stack.callback(connections.close)
+            stack.callback(forget_everything)
+            for replacement in replacements(provider, connections):
+                stack.enter_context(replacement)
+            forget_everything()
+            stack.callback(_end_streams, provider)
+            self._stack = stack.pop_all()
+        self._provider = provider
+        return provider
+
+    def _stop(self, error: BaseException | None) -> None:
+        self._stack.close()
+        if error is None and self._provider.problems:
+            raise self._provider.problems[0]
+
+
+def _is_on_event_loop() -> bool:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
+
+
+def _named_like(test: Callable[..., Any], run: Callable[..., Any]) -> Callable[..., Any]:
+    """Without the signature of `test`: the test runner does not pass the last argument."""
+    named = wraps(test)(run)
+    del named.__wrapped__
+    return named
+
+
+def _end_streams(provider: ScriptedProvider) -> None:
+    """Streams that the test did not read to their end are recorded in this test."""
+    if any(call.attempts[-1].body.get("stream") for call in provider.calls):
+        background.run(background.close_streams())
+
+
+class ScriptedProviderMixin:
+    """For test cases of unittest and Django, before their class: each test has a ScriptedProvider,
+    `self.native_llm`, also in its `setUp`."""
+
+    native_llm: ScriptedProvider
+
+    def run(self: Any, result: TestResult | None = None) -> TestResult | None:
+        self.native_llm = self.enterContext(scripted_provider())
+        try:
+            return super().run(result)  # type: ignore[misc, no-any-return]
+        finally:
+            self.doCleanups()  # done already, unless the test is skipped
