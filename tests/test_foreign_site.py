@@ -18,12 +18,22 @@ import pytest
 from tests.servers import ROOT, free_port, stop, until
 
 README = (ROOT / "README.md").read_text()
+TESTING = (ROOT / "docs" / "testing.md").read_text()
 
 ECHO = """
 NATIVE_API["PROVIDERS"]["echo"] = {}
 NATIVE_API["MODELS"]["echo"] = {"TARGETS": [{"PROVIDER": "echo", "MODEL": "echo"}]}
 """
 """The only thing beyond the README: a model to call that needs no network."""
+
+OTHER_SUITE = """
+import sys
+
+
+def test_the_plugin_is_there_and_has_not_imported_django(pytestconfig):
+    assert pytestconfig.pluginmanager.has_plugin("native_api")
+    assert not {"django", "rest_framework", "native_api.testing"} & sys.modules.keys()
+"""
 
 SERVERS = {
     "uvicorn, Django's own application": [
@@ -174,6 +184,49 @@ def test_it_serves_the_sdk(site: tuple[Path, dict[str, str], str], server: str) 
                 )
     finally:
         stop(process)
+
+
+@pytest.fixture(scope="module")
+def tested_site(site: tuple[Path, dict[str, str], str]) -> tuple[Path, dict[str, str]]:
+    """The site with the files of docs/testing.md: its function, and the tests of it."""
+    project, env, _ = site
+    examples = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", TESTING, re.DOTALL)
+    assert {name for name, _ in examples} >= {"summaries.py", "conftest.py", "tests.py"}
+    for name, code in examples:
+        (project / name).write_text(code)
+    return project, env
+
+
+def test_a_suite_of_pytest_finds_the_fixture(tested_site: tuple[Path, dict[str, str]]) -> None:
+    project, env = tested_site
+    options = [
+        "-q",
+        "-W",
+        "error",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+        "--ds",
+        "site_of_others.settings",
+    ]
+    files = [path.name for path in sorted(project.glob("test*.py"))]
+    output = run(sys.executable, "-m", "pytest", *options, *files, cwd=project, env=env)
+    assert re.search(r"\b13 passed in", output), output
+
+
+def test_a_suite_of_django_runs_in_parallel(tested_site: tuple[Path, dict[str, str]]) -> None:
+    project, env = tested_site
+    command = ["-W", "error", "manage.py", "test", "--parallel", "2", "--pattern", "tests.py"]
+    run(sys.executable, *command, cwd=project, env=env)
+
+
+def test_the_plugin_does_nothing_to_other_suites(
+    site: tuple[Path, dict[str, str], str], tmp_path: Path
+) -> None:
+    (tmp_path / "test_other.py").write_text(OTHER_SUITE)
+    options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:django"]
+    run(sys.executable, "-m", "pytest", *options, cwd=tmp_path, env=site[1])
 
 
 def answers(port: int) -> bool:

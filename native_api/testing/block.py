@@ -77,7 +77,7 @@ class scripted_provider:
 
     def _start(self) -> ScriptedProvider:
         provider = ScriptedProvider()
-        connections = LentConnections(provider.problems)
+        connections = LentConnections()
         with ExitStack() as stack:
             stack.callback(connections.close)
             stack.callback(forget_everything)

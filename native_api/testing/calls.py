@@ -107,5 +107,5 @@ class Script(NamedTuple):
         )
 
 
-current_call: Final[ContextVar[Call | None]] = ContextVar("native_api_testing_call", default=None)
-"""The call that the running code belongs to, with what the gateway knows of it."""
+current_call: Final[ContextVar[Call]] = ContextVar("native_api_testing_call")
+"""The call that the running code belongs to. Set when the gateway begins to serve it."""

@@ -25,12 +25,10 @@ T = TypeVar("T")
 class LentConnections:
     """The connections of the thread that makes this object, usable in other threads until `close`.
 
-    `lend` and `lend_exclusively` wrap a function that will run in another thread. A query of it
-    that the test may not make is added to `problems`.
+    `lend` and `lend_exclusively` wrap a function that will run in another thread.
     """
 
-    def __init__(self, problems: list[Exception]) -> None:
-        self._problems = problems
+    def __init__(self) -> None:
         self._connections = {alias: connections[alias] for alias in connections}
         self._lock = threading.Lock()
         for connection in self._connections.values():
@@ -46,12 +44,7 @@ class LentConnections:
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
             with self._in_place():
-                try:
-                    return function(*args, **kwargs)
-                except Exception as error:
-                    if is_forbidden(error):
-                        self._problems.append(error)
-                    raise
+                return function(*args, **kwargs)
 
         return run
 
@@ -65,6 +58,13 @@ class LentConnections:
                 return self.lend(function)(*args, **kwargs)
 
         return run
+
+    def close_old_connections(self) -> None:
+        """Django's function of this name, for the thread's own connections: it would close one that
+        is in a transaction."""
+        for connection in connections.all(initialized_only=True):
+            if connection not in self._connections.values():
+                connection.close_if_unusable_or_obsolete()
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ from native_api.access import grants, keys
 from native_api.background import cached_value, executors
 from native_api.catalog import catalog
 from native_api.conf import native_settings
-from native_api.gateway import calls
+from native_api.gateway import calls, connection_test
 from native_api.limits import budgets, counters, estimates, rules, signals
 from native_api.limits.counters import client
 from native_api.pricing import lookup, updates
@@ -32,7 +32,7 @@ from native_api.testing.calls import Call, current_call
 from native_api.testing.connections import LentConnections, unless_forbidden
 from native_api.testing.scripted_provider import ScriptedProvider
 from native_api.testing.transport import ScriptedTransport, address_of
-from native_api.types import Caller, Provider, Quirks, Secret
+from native_api.types import Caller, Provider, Quirks, Secret, Target
 from native_api.upstream import transport
 from native_api.usage import recorder, totals_names
 from native_api.views import hooks
@@ -79,6 +79,7 @@ def _providers(provider: ScriptedProvider) -> Iterator[AbstractContextManager[An
     yield patch.object(target_pool.health, "record_failure", lambda *failure: None)
     # Attempts know which call they belong to.
     yield _wrapped(calls, "resolve_call", _noting_call)
+    yield _wrapped(connection_test, "_call_target", _noting_probe)
 
 
 BuildProvider = Callable[..., Provider | None]
@@ -121,6 +122,16 @@ def _noting_call(resolve: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
         return plan
 
     return resolve_and_note
+
+
+def _noting_probe(call_target: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """A probe, as `native_check` sends it, is a call of nobody."""
+
+    async def note_and_call(chat: Any, target: Target, *args: Any) -> Any:
+        current_call.set(Call(str(target), Caller()))
+        return await call_target(chat, target, *args)
+
+    return note_and_call
 
 
 # --- records -------------------------------------------------------------------------------------
@@ -197,6 +208,7 @@ def _database(lent: LentConnections) -> Iterator[AbstractContextManager[Any]]:
 
     yield patch.object(executors, "_run_as_request", run_with_lent)
     yield patch.object(hooks, "sync_to_async", to_async_with_lent)
+    yield patch.object(hooks, "close_old_connections", lent.close_old_connections)
     # A test without a database has the providers, models and limits of the settings.
     for cached in (catalog._current, rules._current):
         yield _wrapped(cached, "_read", unless_forbidden)

@@ -9,9 +9,8 @@ from urllib.parse import quote, unquote
 import httpx
 import orjson
 
-from native_api.testing.calls import Attempt, Call, current_call
+from native_api.testing.calls import Attempt, current_call
 from native_api.testing.scripted_provider import ScriptedProvider
-from native_api.types import Caller
 
 SCHEME: Final = "scripted"
 """The scheme of the providers' addresses. No other transport knows it, so outside of a test such an
@@ -37,7 +36,7 @@ class ScriptedTransport(httpx.AsyncBaseTransport):
         """Raises httpx.TransportError for a failure that has no status."""
         try:
             attempt = _read_attempt(request)
-            answer = await self._provider.answer(_call_of(attempt), attempt)
+            answer = await self._provider.answer(current_call.get(), attempt)
         except Exception as error:
             # The client is answered 500 without a reason, so the test is told the reason.
             self._provider.problems.append(error)
@@ -56,9 +55,3 @@ def _read_attempt(request: httpx.Request) -> Attempt:
     return Attempt(
         unquote(name), str(body.get("model", "")), endpoint, body, dict(request.headers.items())
     )
-
-
-def _call_of(attempt: Attempt) -> Call:
-    """The call that this attempt belongs to; a call of its own if the gateway made it by itself, as
-    `native_check` does."""
-    return current_call.get() or Call(str(attempt), Caller())

@@ -47,7 +47,7 @@ def no_reservations() -> Iterator[None]:
     until(lambda: not client._pending_releases, "everything to be given back")
     reservations._database_threads().replace_threads()
     forget_reservations()
-    rules._current._on_setting_changed(setting="NATIVE_API")
+    rules._current.reset()
 
 
 def forget_reservations() -> None:
@@ -61,7 +61,7 @@ def fresh_rules() -> Iterator[None]:
     """The rules are read again in this test, and after it."""
     rules.forget()
     yield
-    rules._current._on_setting_changed(setting="NATIVE_API")
+    rules._current.reset()
 
 
 @pytest.fixture

@@ -261,7 +261,7 @@ def test_the_last_rules_stay_in_use_while_the_database_is_down(
 
 @pytest.mark.django_db
 def test_without_any_rules_calls_are_refused() -> None:
-    rules._current._on_setting_changed(setting="NATIVE_API")
+    rules._current.reset()
     with database_down(), pytest.raises(DatabaseUnavailable) as caught:
         rules.current()
     assert caught.value.headers == {"retry-after": "5"}
