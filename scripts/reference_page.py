@@ -129,6 +129,13 @@ GROUPS: Final = (
         (("Servers", "deployment.md#servers"),),
     ),
     Group(
+        "Testing",
+        "For a site's own tests. The pytest fixture `native_llm` gives a `ScriptedProvider`.",
+        ("native_api.testing",),
+        guides=(("Testing your site", "testing.md#with-pytest"),),
+        subclassed=("native_api.testing.ScriptedProvider", "native_api.testing.Call"),
+    ),
+    Group(
         "Logs",
         "For `LOGGING`.",
         ("native_api.logs",),

@@ -40,6 +40,7 @@ GUIDES = {
     "extending.md#your-own-policies": "test_reference_examples.py::test_your_own_policies",
     "extending.md#whom-a-call-is-counted-for": "front/test_caller.py::test_the_function_of_the_page",
     "extending.md#signals": "test_reference_examples.py::test_signals",
+    "testing.md#with-pytest": "test_foreign_site.py::test_a_suite_of_pytest_finds_the_fixture",
     "deployment.md#servers": "test_reference_examples.py::test_servers",
     "deployment.md#logs": "test_reference_examples.py::test_logs",
 }

@@ -1,14 +1,12 @@
-"""The calls that the scripted provider got, as a test looks at them, and what is scripted for
-them."""
+"""The calls that the scripted provider got, as a test looks at them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from native_api.testing.answers import Answer
 from native_api.types import Caller, Json
 
 
@@ -32,17 +30,15 @@ class Attempt:
 
 @dataclass(slots=True)
 class Call:
-    """One call of the site's code or of a client, with its attempts: more than one if it was
-    retried, or if another target was tried.
-
-    `model` is the model, or the tier, that was asked for. `caller` is whom the call is counted for.
-    """
+    """One call of the site's code, or of a client."""
 
     model: str
+    """The model, or the tier, that was asked for."""
     caller: Caller
+    """Whom the call is counted for."""
     attempts: list[Attempt] = field(default_factory=list)
-    failures: list[Script] = field(default_factory=list, repr=False)
-    """The scripted failures that its attempts met. They fail its other attempts too."""
+    """The requests to providers: more than one if the call was retried, or if another target was
+    tried."""
 
     @property
     def provider(self) -> str:
@@ -56,6 +52,7 @@ class Call:
 
     @property
     def endpoint(self) -> str:
+        """`chat/completions` or `embeddings`."""
         return self.attempts[-1].endpoint
 
     @property
@@ -83,6 +80,7 @@ class Call:
 
     @property
     def stream(self) -> bool:
+        """Whether a stream was asked for."""
         return bool(self.body.get("stream"))
 
 
@@ -90,21 +88,6 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content or () if part.get("type") == "text")
-
-
-class Script(NamedTuple):
-    """An answer, and the calls that it is for: "" stands for any model, any provider."""
-
-    answer: Answer
-    model: str
-    provider: str
-
-    def matches(self, call: Call, attempt: Attempt) -> bool:
-        return (
-            self.answer.answers(attempt.endpoint)
-            and self.model in ("", call.model, attempt.model, str(attempt))
-            and self.provider in ("", attempt.provider)
-        )
 
 
 current_call: Final[ContextVar[Call]] = ContextVar("native_api_testing_call")

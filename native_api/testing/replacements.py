@@ -18,7 +18,8 @@ from asgiref.sync import sync_to_async
 from django_ratelimit.core import get_usage
 
 from native_api import throttling
-from native_api.access import grants, keys
+from native_api.access import grants
+from native_api.access.keys.cache import cache as key_cache
 from native_api.background import cached_value, executors
 from native_api.catalog import catalog
 from native_api.conf import native_settings
@@ -153,7 +154,7 @@ def _caches() -> Iterator[AbstractContextManager[Any]]:
     # A call sees what the test has just written, however it did.
     yield patch.object(cached_value, "MAX_AGE_SECONDS", 0.0)
     yield patch.object(grants, "MAX_AGE_SECONDS", 0.0)
-    yield patch.object(keys.cache, "_max_age", 0.0)
+    yield patch.object(key_cache, "_max_age", 0.0)
     yield patch.object(lookup, "ensure_ready", _load_prices_of_package)
     # Limits and throttles begin at zero, and other processes do not count with this one.
     in_memory = "default", "django.core.cache.backends.locmem.LocMemCache"
@@ -189,7 +190,7 @@ def forget_everything() -> None:
         conversation_tiers.process_tiers._tiers,
     ):
         remembered.clear()
-    keys.cache.clear()
+    key_cache.clear()
     counters.memory_store.reset()
     lookup.forget_prices()
 

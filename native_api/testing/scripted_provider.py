@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json as json_module
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from native_api.testing import answers
-from native_api.testing.answers import DEFAULT_REPLY, Answer, Breakdown, Failure, Reply
-from native_api.testing.calls import Attempt, Call, Script
-from native_api.upstream.echo import embeddings_reply
+from native_api.testing.answers import Breakdown, Failure, Reply
+from native_api.testing.calls import Call
+from native_api.testing.script import Responder, Script
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry
 from native_api.usage.journal import location
 from native_api.usage.last_used import KeyUseTimes
 
-Response = str | Mapping[str, Any] | Answer
-"""What a function given to `respond` returns: a text, a whole reply, or an answer."""
-
-Responder = Callable[[Call], Response | Awaitable[Response]]
 ResponderT = TypeVar("ResponderT", bound=Responder)
 
 
@@ -38,9 +32,7 @@ class ScriptedProvider:
         """What went wrong in the test's own code, such as a responder. Raised when the test
         ends."""
         self.key_uses = KeyUseTimes()
-        self._scripts: list[Script] = []
-        self._respond: Responder = lambda call: DEFAULT_REPLY
-        self._lock = threading.Lock()
+        self.script = Script()
 
     # --- what tests script -----------------------------------------------------------------------
 
@@ -65,7 +57,7 @@ class ScriptedProvider:
         one that reaches that provider.
         """
         if isinstance(content, Mapping):
-            self._add(Reply(content, chunks), model, provider)
+            self.script.add(Reply(content, chunks), model, provider)
             return
         if json is not None:
             content = json_module.dumps(json)
@@ -74,13 +66,13 @@ class ScriptedProvider:
         body = answers.completion(
             content, tool_calls=tool_calls, usage=usage, finish_reason=finish_reason, **message
         )
-        self._add(Reply(body, chunks), model, provider)
+        self.script.add(Reply(body, chunks), model, provider)
 
     def embed(
         self, vectors: Sequence[Sequence[float]], *, model: str = "", provider: str = ""
     ) -> None:
         """Answer the next call for embeddings with these vectors, one for each input."""
-        self._add(Reply(answers.embeddings(vectors)), model, provider)
+        self.script.add(Reply(answers.embeddings(vectors)), model, provider)
 
     def fail(
         self,
@@ -99,17 +91,13 @@ class ScriptedProvider:
         first. With `provider`, only attempts at that provider fail: the call may be answered by
         another target of its route.
         """
-        self._add(Failure(status, message, code, headers or {}, after), model, provider)
+        self.script.add(Failure(status, message, code, headers or {}, after), model, provider)
 
     def respond(self, function: ResponderT) -> ResponderT:
         """Answer every call that nothing else is scripted for with what `function(call)` returns: a
         text, a whole reply, or an answer. May be used as a decorator."""
-        self._respond = function
+        self.script.respond = function
         return function
-
-    def _add(self, answer: Answer, model: str, provider: str) -> None:
-        with self._lock:
-            self._scripts.append(Script(answer, model, provider))
 
     # --- what tests look at afterwards -----------------------------------------------------------
 
@@ -121,39 +109,3 @@ class ScriptedProvider:
         for _, error in writer.write(entries, alias, may_be_written=True):
             raise error
         self.key_uses.write(alias)
-
-    # --- for the transport -----------------------------------------------------------------------
-
-    async def answer(self, call: Call, attempt: Attempt) -> Answer:
-        """Note this attempt of the call, and find its answer."""
-        with self._lock:
-            if not call.attempts:
-                self.calls.append(call)
-            call.attempts.append(attempt)
-            script = self._take_script(call, attempt)
-        if script is not None:
-            return script.answer
-        response = self._respond(call)
-        return _to_answer(await response if inspect.isawaitable(response) else response, attempt)
-
-    def _take_script(self, call: Call, attempt: Attempt) -> Script | None:
-        """What is scripted for this attempt. A failure fails all attempts of its call."""
-        for script in call.failures:
-            if script.matches(call, attempt):
-                return script
-        for script in self._scripts:
-            if script.matches(call, attempt):
-                self._scripts.remove(script)
-                if isinstance(script.answer, Failure):
-                    call.failures.append(script)
-                return script
-        return None
-
-
-def _to_answer(response: Response, attempt: Attempt) -> Answer:
-    """A text does not answer a request for embeddings: it gets the vectors of `echo`."""
-    if not isinstance(response, str):
-        return Reply(response) if isinstance(response, Mapping) else response
-    if attempt.endpoint == "embeddings":
-        return Reply(embeddings_reply(attempt.body))
-    return Reply(answers.completion(response))

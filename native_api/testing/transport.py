@@ -35,8 +35,11 @@ class ScriptedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises httpx.TransportError for a failure that has no status."""
         try:
-            attempt = _read_attempt(request)
-            answer = await self._provider.answer(current_call.get(), attempt)
+            call, attempt = current_call.get(), _read_attempt(request)
+            if not call.attempts:
+                self._provider.calls.append(call)
+            call.attempts.append(attempt)
+            answer = await self._provider.script.answer(call, attempt)
         except Exception as error:
             # The client is answered 500 without a reason, so the test is told the reason.
             self._provider.problems.append(error)
