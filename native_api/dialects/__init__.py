@@ -23,6 +23,7 @@ from native_api.dialects.shared.errors import (
     read_error,
 )
 from native_api.dialects.shared.gateway_owned import OwnedMembers
+from native_api.dialects.shared.parts import read_parts, read_text
 from native_api.dialects.shared.request_fields import read_max_tokens, read_stop_sequences
 from native_api.dialects.shared.token_counts import build_usage, read_count
 from native_api.types.registry import Registry
@@ -48,7 +49,9 @@ __all__ = [
     "read_embedded_error",
     "read_error",
     "read_max_tokens",
+    "read_parts",
     "read_stop_sequences",
+    "read_text",
 ]
 
 DIALECTS: Final[Registry[Dialect]] = Registry(
