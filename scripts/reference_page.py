@@ -112,7 +112,25 @@ GROUPS: Final = (
         "what several of them share.",
         ("native_api.dialects",),
         ("adapted_dialect.py",),
-        (("A new wire", "adding-a-provider.md#a-new-wire"),),
+        (("Your own dialects", "extending.md#your-own-dialects"),),
+        ("native_api.dialects.Dialect", "native_api.dialects.StreamParser"),
+    ),
+    Group(
+        "Presets",
+        "What is known of a vendor before anybody configures it.",
+        ("native_api.catalog",),
+        guides=(("Your own provider presets", "extending.md#your-own-provider-presets"),),
+    ),
+    Group(
+        "Authentication methods for providers",
+        "How a key, or what is made from it, gets onto a request to a provider.",
+        ("native_api.upstream.auth",),
+        guides=(
+            (
+                "Your own authentication methods for providers",
+                "extending.md#your-own-authentication-methods-for-providers",
+            ),
+        ),
     ),
     Group(
         "Values",
@@ -146,7 +164,13 @@ GROUPS: Final = (
 """In the order of the page."""
 
 SETTINGS: Final = {
+    "AUTH_METHODS": (
+        "authentication methods for providers, by name",
+        "extending.md#your-own-authentication-methods-for-providers",
+    ),
     "CALLER": ("a function of the request that returns its caller", "#whom-a-call-is-counted-for"),
+    "DIALECTS": ("dialects, by name", "extending.md#your-own-dialects"),
+    "PRESETS": ("presets, by name", "extending.md#your-own-provider-presets"),
     "DEFAULT_AUTHENTICATION_CLASSES": ("authentication classes", "#authentication-and-throttles"),
     "DEFAULT_PERMISSION_CLASSES": (
         "permission classes of Django REST Framework",

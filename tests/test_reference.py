@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from native_api.catalog import plugins
 from native_api.conf import CLASSES, FUNCTIONS
 from scripts import public_names, reference_page
 from scripts.reference_page import GROUPS, PAGE
@@ -63,7 +64,7 @@ def test_no_name_is_listed_twice() -> None:
 
 
 def test_every_setting_with_a_path_is_listed() -> None:
-    assert reference_page.SETTINGS.keys() == CLASSES | FUNCTIONS
+    assert reference_page.SETTINGS.keys() == CLASSES | FUNCTIONS | plugins.REGISTRIES.keys()
 
 
 # --- what the docs use ----------------------------------------------------------------------------

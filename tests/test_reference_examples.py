@@ -39,6 +39,13 @@ GUIDES = {
     "extending.md#your-own-views": "front/test_extending_page.py::test_the_view_of_the_page",
     "extending.md#your-own-policies": "test_reference_examples.py::test_your_own_policies",
     "extending.md#whom-a-call-is-counted-for": "front/test_caller.py::test_the_function_of_the_page",
+    "extending.md#your-own-provider-presets": "front/test_plugins_page.py::test_the_preset",
+    "extending.md#your-own-authentication-methods-for-providers": (
+        "front/test_plugins_page.py::test_the_method_signs_what_is_sent"
+    ),
+    "extending.md#your-own-dialects": (
+        "front/test_plugins_page.py::test_the_dialect_asks_in_its_wires_words"
+    ),
     "extending.md#signals": "test_reference_examples.py::test_signals",
     "testing.md#with-pytest": "test_foreign_site.py::test_a_suite_of_pytest_finds_the_fixture",
     "deployment.md#servers": "test_reference_examples.py::test_servers",

@@ -38,7 +38,9 @@ NO_QUIRKS: Final = Quirks()
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """`auth` is a name of `upstream.auth.methods`; `docs` is the vendor's page.
+    """What is known of a vendor before anybody configures it.
+
+    `auth` is a name of `upstream.auth.methods`; `docs` is the vendor's page.
 
     `{name}` in `base_url` is filled from the provider's OPTIONS, except `{model}`, which the
     dialect fills.

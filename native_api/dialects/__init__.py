@@ -9,7 +9,7 @@ from typing import Final
 
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.vertex import AnthropicVertex
-from native_api.dialects.base import Dialect, StreamParser, parse_event
+from native_api.dialects.base import Dialect, StreamEditor, StreamParser, parse_event
 from native_api.dialects.bedrock.dialect import Bedrock
 from native_api.dialects.cohere.dialect import Cohere
 from native_api.dialects.gemini.dialect import Gemini
@@ -40,6 +40,7 @@ __all__ = [
     "OpenAI",
     "OpenAIResponses",
     "OwnedMembers",
+    "StreamEditor",
     "StreamParser",
     "build_error",
     "build_usage",

@@ -104,10 +104,11 @@ def parse_event(event: Event) -> Any:
 class StreamParser(ABC):
     """Turns the events of one reply into unified chunks. Fed one event at a time.
 
-    `usage` is correct at any moment: what the provider has reported so far, None before any report.
+    `usage` is correct at any moment, and None before any report.
     """
 
     usage: Usage | None = None
+    """What the provider has reported so far, which `record_usage` adds up."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -164,10 +165,12 @@ class Dialect(ABC):
     """How the gateway speaks one wire. See the module's rules."""
 
     name: ClassVar[str]
+    """The name that providers give as DIALECT."""
     wire: ClassVar[str] = ""
     """The wire's name if clients may speak it too (`InboundFormat.wire`): then the dialect has
     `forward` and `editor`."""
     framing: ClassVar[Framing] = "sse"
+    """How streams are framed: `sse`, `ndjson`, or `eventstream`, which is Amazon's."""
     native_format: ClassVar[str] = ""
     """The `format` of this wire's own blocks and reasoning, if it is not `name`."""
 
@@ -286,7 +289,8 @@ class Dialect(ABC):
         """Add all `translated_fields` to `body`, and to `omitted` the paths that are left out."""
 
     @abstractmethod
-    def url(self, chat: ChatRequest, target: Target) -> str: ...
+    def url(self, chat: ChatRequest, target: Target) -> str:
+        """The URL that the request is sent to."""
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         """The wire's own headers. `upstream` adds the provider's and the credentials."""

@@ -46,6 +46,11 @@ def _method_errors(dialect: type[Dialect]) -> Iterator[tuple[str, str]]:
     missing = sorted(dialect.__abstractmethods__)
     if missing:
         yield f"has no {_join(missing)}", f"Every dialect has these methods. {DOCS_HINT}"
+    if dialect.wire and dialect.forward is Dialect.forward:
+        yield (
+            f"has the wire {dialect.wire!r}, but no forward",
+            "Write it, or leave `wire` out: then requests are translated.",
+        )
 
 
 def _attribute_errors(dialect: type[Dialect]) -> Iterator[tuple[str, str]]:

@@ -54,13 +54,13 @@ def remember_credentials(provider: Provider, headers: Mapping[str, str]) -> None
 def remember_headers(provider: Provider, headers: Mapping[str, str]) -> None:
     """The same for headers of which nothing is known but that they are credentials: each value as a
     whole, and its parts."""
-    values = [
+    values = {
         part
         for value in headers.values()
         for part in (value, *VALUE_SEPARATORS.split(value))
         if len(part) > MAX_WORD_CHARACTERS or part == value
-    ]
-    _remember(provider, list(dict.fromkeys(values)), MAX_TOKENS * max(1, len(values)))
+    }
+    _remember(provider, sorted(values), MAX_TOKENS * max(1, len(values)))
 
 
 def _remember(provider: Provider, tokens: list[str], limit: int) -> None:

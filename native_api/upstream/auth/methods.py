@@ -32,6 +32,8 @@ from native_api.upstream.secrets import remember_credentials
 logger = get_logger("native_api.upstream")
 
 Authorizer = Callable[[UpstreamRequest, str, bytes, Provider], Awaitable[Mapping[str, str]]]
+"""An async function of the request, its HTTP method, the bytes of its body and the provider, which
+returns the headers to add. It does not change the request."""
 
 
 async def authorize(
