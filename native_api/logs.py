@@ -13,8 +13,9 @@ import json
 import logging
 import random
 import re
+import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {
     "color_message",
 }
 """Attributes that every record has. Any other was passed as `extra` and is written."""
+
+LOG_INTERVAL_SECONDS: Final = 60.0
+"""In which a line that repeats itself is written once."""
 
 SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -62,6 +66,31 @@ def escaped(text: str) -> str:
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+class LogInterval:
+    """Which lines of the log are due: those that repeat themselves are written once a minute by
+    each process. `subject` tells lines apart; there must be few.
+
+    For any thread, without a lock, which a fork could leave locked: in a race a line is written
+    twice.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again, in a new process or with other settings."""
+        self._logged_at: dict[str, float] = {}
+
+    def is_due(self, subject: str = "") -> bool:
+        """Whether to write the line now. If so, it is not due again for a minute."""
+        now = self._clock()
+        if now - self._logged_at.get(subject, float("-inf")) < LOG_INTERVAL_SECONDS:
+            return False
+        self._logged_at[subject] = now
+        return True
 
 
 class EscapingFilter(logging.Filter):

@@ -271,3 +271,14 @@ def test_a_bug_in_a_stream_is_logged_with_its_request_and_told_without_a_word(
     [line] = caplog.records
     assert vars(line)["request_id"] == "request-7"
     assert line.exc_info
+
+
+def test_a_line_that_repeats_itself_is_due_once_a_minute() -> None:
+    now = [0.0]
+    interval = logs.LogInterval(lambda: now[0])
+    assert [interval.is_due(), interval.is_due()] == [True, False]
+    assert interval.is_due("another")
+    now[0] += logs.LOG_INTERVAL_SECONDS
+    assert [interval.is_due(), interval.is_due()] == [True, False]
+    interval.reset()
+    assert interval.is_due("another")

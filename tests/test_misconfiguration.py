@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.test import Client, override_settings
 
-from native_api import background
+from native_api import background, logs
 from native_api.access import keys
 from native_api.conf import DEFAULTS
 from native_api.views import health, misconfigured
@@ -76,7 +76,7 @@ def native_api(name: str, value: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(health, "RESULT_SECONDS", 0.0)
-    misconfigured._logged_at.clear()
+    misconfigured.log_interval.reset()
     yield
     background.run(background.close_streams())
 
@@ -185,6 +185,6 @@ def test_the_log_names_it_again_after_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ask(client, key)
-    monkeypatch.setattr(misconfigured, "LOG_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(logs, "LOG_INTERVAL_SECONDS", 0.0)
     ask(client, key)
     assert len(error_lines(caplog)) == 2

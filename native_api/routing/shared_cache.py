@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from django.conf import settings
 
 from native_api import background
+from native_api.background.backoff import Backoff
 from native_api.logs import get_logger
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ IN_PROCESS_CACHES: Final = frozenset(
 ALIAS: Final = "default"
 CACHE_TIMEOUT_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 2.0
-WARN_INTERVAL_SECONDS: Final = 60.0
 
 threads: Final = background.WorkerThreads("native-api-shared", 2)
 
@@ -37,12 +37,17 @@ class SharedCache:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._warned_at = float("-inf")
+        self._backoff = Backoff(
+            logger,
+            "The cache cannot be used (%s); processes do not share the health of targets.",
+            RETRY_SECONDS,
+            clock,
+        )
         self.reset()
 
     def reset(self) -> None:
         """Start again, in a new process or with other settings."""
-        self._retry_at = float("-inf")
+        self._backoff.reset()
         self._is_unshared: bool | None = None
 
     def is_unshared(self) -> bool:
@@ -52,7 +57,7 @@ class SharedCache:
         return self._is_unshared
 
     def is_usable(self) -> bool:
-        return not self.is_unshared() and self.clock() >= self._retry_at
+        return not self.is_unshared() and not self._backoff.is_active
 
     async def ask(self, default: T, function: Callable[..., T], *args: object) -> T:
         """The function's result, from a worker thread; `default` if the cache does not answer."""
@@ -72,14 +77,7 @@ class SharedCache:
         self.on_error(background.CallTimeout(f"no answer in {CACHE_TIMEOUT_SECONDS:g} s"))
 
     def on_error(self, error: Exception) -> None:
-        now = self.clock()
-        self._retry_at = now + RETRY_SECONDS
-        if now - self._warned_at > WARN_INTERVAL_SECONDS:
-            self._warned_at = now
-            logger.warning(
-                "The cache cannot be used (%s); processes do not share the health of targets.",
-                f"{type(error).__name__}: {error}"[:200],
-            )
+        self._backoff.start(error)
 
 
 def digest(name: str) -> str:

@@ -21,7 +21,6 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import RequestFactory, override_settings
 
 from native_api import throttling
-from native_api.background import backoff
 from native_api.exceptions import SettingError
 from native_api.limits.headers import format_duration
 from native_api.models import ApiKey
@@ -361,7 +360,7 @@ def test_a_hanging_cache_delays_one_request_briefly(
 
 
 def test_a_cache_that_recovers_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(throttling._backoff, "retry_seconds", 0.0)
     dead = {"default": redis_cache(f"redis://127.0.0.1:{closed_port()}/0", "x")}
     django_request = request(key(rate="1/d"))
     with override_settings(CACHES=dead):

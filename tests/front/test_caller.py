@@ -37,7 +37,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    misconfigured._logged_at.clear()
+    misconfigured.log_interval.reset()
     yield
     background.run(background.close_streams())
 

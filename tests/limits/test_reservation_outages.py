@@ -136,7 +136,7 @@ def test_a_failing_cache_admits_calls_with_one_warning(
 def test_a_cache_that_recovers_counts_again(
     set_limits: Callable[..., None], store: SlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("native_api.background.backoff.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(client._backoff, "retry_seconds", 0.0)
     set_limits(RATE)
     store.error = ConnectionError("gone")
     asyncio.run(reserved())
