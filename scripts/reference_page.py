@@ -105,6 +105,7 @@ GROUPS: Final = (
                 "extending.md#an-api-for-clients-or-a-kind-of-call",
             ),
         ),
+        ("native_api.inbound.InboundFormat", "native_api.inbound.StreamWriter"),
     ),
     Group(
         "Dialects",
@@ -113,7 +114,11 @@ GROUPS: Final = (
         ("native_api.dialects",),
         ("adapted_dialect.py",),
         (("Your own dialects", "extending.md#your-own-dialects"),),
-        ("native_api.dialects.Dialect", "native_api.dialects.StreamParser"),
+        (
+            "native_api.dialects.Dialect",
+            "native_api.dialects.StreamParser",
+            "native_api.dialects.StreamEditor",
+        ),
     ),
     Group(
         "Presets",

@@ -124,9 +124,7 @@ def test_ask(alice: User, records: list[UsageEntry]) -> None:
 
 def test_stream(records: list[UsageEntry]) -> None:
     async def read() -> list[str]:
-        return [
-            piece async for piece in example("stream.py").pieces({**CHAT, "stream": True}, Caller())
-        ]
+        return [piece async for piece in example("stream.py").pieces(CHAT, Caller())]
 
     pieces = asyncio.run(read())
     assert "".join(pieces) == "Hello there"

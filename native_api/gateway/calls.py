@@ -67,8 +67,11 @@ class EmbedReply:
 
 
 async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
-    """The complete reply. Raises NativeError. Cancelling closes the upstream connection."""
-    return Reply(*await call(CHAT, chat, caller, request_id))
+    """The complete reply, also if `chat` asks for a stream. Raises NativeError.
+
+    Cancelling closes the upstream connection.
+    """
+    return Reply(*await call(CHAT, {**chat, "stream": False}, caller, request_id))
 
 
 async def embed(request: EmbeddingsRequest, caller: Caller, request_id: str = "") -> EmbedReply:
@@ -104,7 +107,7 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
 
     Cancelling closes the upstream connection.
     """
-    return await open_stream(chat, caller, request_id)
+    return await open_stream({**chat, "stream": True}, caller, request_id)
 
 
 async def open_stream(

@@ -56,6 +56,7 @@ class InboundFormat(ABC):
     """One API of clients. Instances hold no state of a request."""
 
     operation: ClassVar[Operation]
+    """What a request of this API is, of `native_api.operations`."""
     wire: ClassVar[str] = ""
     """The wire that clients of this API speak, if there are providers that speak it too
     (`Dialect.wire`)."""
