@@ -22,7 +22,10 @@ INTRODUCTION = """# Providers
 
 A provider whose name is in this table needs only its key, and the `OPTIONS` that its row names. Any
 other server that speaks one of the dialects needs `DIALECT` and `BASE_URL`, see
-[settings](settings.md). To add a vendor, see [adding a provider](adding-a-provider.md).
+[settings](settings.md). To add a vendor, see [adding a provider](adding-a-provider.md). A site can
+plug in [presets](extending.md#your-own-provider-presets),
+[authentication methods](extending.md#your-own-authentication-methods-for-providers) and
+[dialects](extending.md#your-own-dialects) of its own.
 
 The variables are those that the vendors' own SDKs read. `native_quickstart`, and the project in
 this repository, add a provider for each vendor whose variables are all set. In base URLs `{name}`

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from native_api.admin.fields import LinesField
 from native_api.catalog import catalog, plugins
-from native_api.catalog.presets import PRESETS
+from native_api.catalog.presets import PRESETS, SECRET_HEADER
 from native_api.catalog.providers import build_provider
 from native_api.conf import native_settings
 from native_api.dialects import DIALECTS
@@ -45,11 +45,6 @@ KEY_HELP: Final = _(
     "Or a service account's JSON. It is stored encrypted and never shown again. Leave this empty "
     "to keep the present key, unless you change where or how it is sent."
 )
-
-SECRET_HEADER: Final = re.compile(
-    r".*(authorization|cookie|secret|password|token|api[-_]?key|[-_]key|[-_]auth)", re.IGNORECASE
-)
-"""Names of headers whose values are credentials."""
 
 ADDRESS_LIKE: Final = re.compile(r"://|^[^/\s]*:[^/\s]*@")
 

@@ -15,7 +15,7 @@ from typing import Any, Final, get_type_hints
 
 from django.core.signals import setting_changed
 
-from native_api.catalog.presets import PRESETS, Preset, placeholders
+from native_api.catalog.presets import PRESETS, SECRET_HEADER, Preset, placeholders
 from native_api.conf import (
     import_value,
     native_settings,
@@ -190,6 +190,10 @@ def find_preset_errors(
     if secret:
         hint = "URLs are shown. A provider's API_KEY is the place for it."
         yield ConfigurationError(f"{secret} in the base_url is a secret", hint)
+    secret = next(filter(SECRET_HEADER.fullmatch, map(str, preset.headers)), "")
+    if secret:
+        hint = "It would be sent to any BASE_URL that a provider has. Use API_KEY and auth."
+        yield ConfigurationError(f"the value of the header {secret!r} is a secret", hint)
     unnamed = sorted(set(placeholders(preset.base_url)) - set(preset.options))
     if unnamed:
         hint = f"Add options={{{unnamed[0]!r}: ()}}, with the variables that it is read from."

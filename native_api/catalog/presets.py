@@ -35,6 +35,11 @@ from native_api.types.registry import Registry
 
 NO_QUIRKS: Final = Quirks()
 
+SECRET_HEADER: Final = re.compile(
+    r".*(authorization|cookie|secret|password|token|api[-_]?key|[-_]key|[-_]auth)", re.IGNORECASE
+)
+"""Names of headers whose values are credentials."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -67,8 +72,8 @@ class Preset:
 def openai_compatible(
     name: str,
     base_url: str,
-    docs: str,
-    key_variable: str,
+    docs: str = "",
+    key_variable: str = "",
     quirks: Quirks = COMPATIBLE,
     **fields: Any,
 ) -> Preset:
@@ -76,7 +81,7 @@ def openai_compatible(
     return Preset(name, "openai", base_url, docs, key_variable, quirks=quirks, **fields)
 
 
-def local_server(name: str, base_url: str, docs: str, quirks: Quirks = COMPATIBLE) -> Preset:
+def local_server(name: str, base_url: str, docs: str = "", quirks: Quirks = COMPATIBLE) -> Preset:
     """An OpenAI-compatible server that people run themselves, at its default address."""
     return Preset(name, "openai", base_url, docs, auth="none", quirks=quirks, probe=True)
 

@@ -125,7 +125,7 @@ def test_things_themselves_are_as_good_as_paths() -> None:
         "AUTH_METHODS": {"acme-hmac": sign, "signer": SIGNER},
         "PRESETS": {
             "vendor": VENDOR,
-            "other": openai_compatible("other", "https://other.example/v1", "", "OTHER_KEY"),
+            "other": openai_compatible("other", "https://other.example/v1"),
         },
     }
     assert errors(**things) == []
@@ -295,6 +295,10 @@ def vendor(**changes: Any) -> Preset:
         (
             vendor(base_url="https://{region}.vendor.example"),
             "the base_url needs 'region', which options lacks",
+        ),
+        (
+            vendor(headers={"x-team": "a", "x-api-key": "pass@"}),
+            "the value of the header 'x-api-key' is a secret",
         ),
         (
             vendor(base_url="https://user:pass@vendor.example"),

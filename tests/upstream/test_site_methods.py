@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from native_api.exceptions import (
     ConfigurationError,
     ProviderUnusable,
     UpstreamError,
+    UpstreamTimeout,
 )
-from native_api.types import Provider, Secret, UpstreamRequest
-from native_api.upstream import secrets
+from native_api.types import Provider, Secret, Target, Timeouts, UpstreamRequest
+from native_api.upstream import call, secrets
+from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import methods, site_methods
+from native_api.upstream.prepared_request import prepare
 from native_api.upstream.redaction import redact
 
 SECRET = "a-secret-of-the-site-1234567"
@@ -93,6 +97,17 @@ def test_errors_of_the_gateway_pass(monkeypatch: pytest.MonkeyPatch, error: Exce
     with pytest.raises(type(error)) as caught:
         authorize()
     assert caught.value is error
+
+
+def test_it_may_take_no_longer_than_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*arguments: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(methods.AUTHORIZERS, "site", {"acme": site_methods.guard(never)})
+    target = Target(replace(PROVIDER, timeouts=Timeouts(total=0.05)), "m")
+    prepared = prepare({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}, target)
+    with pytest.raises(UpstreamTimeout):
+        asyncio.run(call.complete(prepared, AttemptLog()))
 
 
 # --- redaction -----------------------------------------------------------------------------------
