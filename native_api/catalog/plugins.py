@@ -10,12 +10,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import fields
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 from django.core.signals import setting_changed
 
-from native_api.catalog.presets import PRESETS, SECRET_HEADER, Preset, placeholders
+from native_api.catalog import preset_checks
+from native_api.catalog.presets import PRESETS, Preset
 from native_api.conf import (
     import_value,
     native_settings,
@@ -31,7 +31,6 @@ from native_api.types.config import EMPTY_MAPPING
 from native_api.types.registry import Registry
 from native_api.upstream.auth import site_methods
 from native_api.upstream.auth.methods import AUTHORIZERS
-from native_api.upstream.redaction import describe_secret_in
 
 REGISTRIES: Final[Mapping[str, Registry[Any]]] = {
     "DIALECTS": DIALECTS,
@@ -140,13 +139,18 @@ def _dialect_errors(name: str, dialect: Any) -> Iterator[ConfigurationError]:
 
 @entry_check("AUTH_METHODS", "an async function")
 def _auth_errors(name: str, method: Any) -> Iterator[ConfigurationError]:
-    call = method if inspect.isroutine(method) else getattr(method, "__call__", None)  # noqa: B004
-    if isinstance(method, type) or not inspect.iscoroutinefunction(call):
+    if isinstance(method, type) or not _is_async(method):
         hint = f"Write it with async def: (request, method, content, provider). {DOCS_HINT}"
         yield ConfigurationError("is not an async function", hint)
     elif not takes_arguments(method, 4):
         hint = f"Its arguments are request, method, content and provider. {DOCS_HINT}"
         yield ConfigurationError("does not take four arguments", hint)
+
+
+def _is_async(method: Any) -> bool:
+    """Whether it is an async function, or an object that is called like one."""
+    call = getattr(method, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(call)
 
 
 @entry_check("PRESETS", "a native_api.catalog.Preset")
@@ -158,8 +162,9 @@ def _preset_errors(name: str, preset: Any) -> Iterator[ConfigurationError]:
     if preset.name != name:
         hint = f"Begin it with Preset({name!r}, …)."
         yield ConfigurationError(f"the preset has the name {preset.name!r}", hint)
-    dialects, methods = _known_names("DIALECTS"), _known_names("AUTH_METHODS")
-    yield from find_preset_errors(preset, dialects, methods)
+    yield from preset_checks.find_errors(
+        preset, _known_names("DIALECTS"), _known_names("AUTH_METHODS")
+    )
 
 
 def _known_names(setting: str) -> Collection[str]:
@@ -167,42 +172,3 @@ def _known_names(setting: str) -> Collection[str]:
     is an error of its own."""
     site = site_settings().get(setting) or ()
     return [*REGISTRIES[setting].built_in, *(site if isinstance(site, Mapping) else ())]
-
-
-def find_preset_errors(
-    preset: Preset, dialects: Collection[str], methods: Collection[str]
-) -> Iterator[ConfigurationError]:
-    """What is wrong with a preset, if these dialects and authentication methods are known."""
-    for name, kind in FIELD_TYPES.items():
-        if not isinstance(getattr(preset, name), kind):
-            yield ConfigurationError(f"{name} must be a {kind.__name__}", DOCS_HINT)
-            return
-    for name, value, known in (
-        ("dialect", preset.dialect, dialects),
-        ("auth", preset.auth, methods),
-    ):
-        if value not in known:
-            hint = f"Known: {', '.join(sorted(known))}."
-            yield ConfigurationError(f"unknown {name} {value!r}", hint)
-    if not preset.base_url:
-        yield ConfigurationError("no base_url", "Such as 'https://api.example.com/v1'.")
-    secret = describe_secret_in(preset.base_url)
-    if secret:
-        hint = "URLs are shown. A provider's API_KEY is the place for it."
-        yield ConfigurationError(f"{secret} in the base_url is a secret", hint)
-    secret = next(filter(SECRET_HEADER.fullmatch, map(str, preset.headers)), "")
-    if secret:
-        hint = "It would be sent to any BASE_URL that a provider has. Use API_KEY and auth."
-        yield ConfigurationError(f"the value of the header {secret!r} is a secret", hint)
-    unnamed = sorted(set(placeholders(preset.base_url)) - set(preset.options))
-    if unnamed:
-        hint = f"Add options={{{unnamed[0]!r}: ()}}, with the variables that it is read from."
-        yield ConfigurationError(f"the base_url needs {unnamed[0]!r}, which options lacks", hint)
-
-
-FIELD_TYPES: Final = {
-    field.name: getattr(hint, "__origin__", hint)
-    for field in fields(Preset)
-    for hint in [get_type_hints(Preset)[field.name]]
-}
-"""Field of a preset -> its type."""

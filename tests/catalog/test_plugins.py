@@ -4,6 +4,7 @@ gateway has, and what cannot be used is named with what to do."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -122,7 +123,7 @@ def test_a_change_of_the_settings_is_honoured_and_undone() -> None:
 def test_things_themselves_are_as_good_as_paths() -> None:
     things = {
         "DIALECTS": {"acme": Acme},
-        "AUTH_METHODS": {"acme-hmac": sign, "signer": SIGNER},
+        "AUTH_METHODS": {"acme-hmac": partial(sign), "signer": SIGNER},
         "PRESETS": {
             "vendor": VENDOR,
             "other": openai_compatible("other", "https://other.example/v1"),
@@ -292,6 +293,8 @@ def vendor(**changes: Any) -> Preset:
         (vendor(base_url=None), "base_url must be a str"),
         (vendor(quirks={"roles": {}}), "quirks must be a Quirks"),
         (vendor(options=("region",)), "options must be a Mapping"),
+        (vendor(options={"region": "REGION"}), "options['region'] must be a tuple of variables"),
+        (vendor(headers={"x-team": 3}), "headers['x-team'] must be a string"),
         (
             vendor(base_url="https://{region}.vendor.example"),
             "the base_url needs 'region', which options lacks",

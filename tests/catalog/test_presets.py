@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from native_api.catalog.plugins import find_preset_errors
+from native_api.catalog import preset_checks
 from native_api.catalog.presets import (
     PRESETS,
     ROWS,
@@ -51,7 +51,7 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_row_says_everything(row: Preset) -> None:
-    assert list(find_preset_errors(row, DIALECTS, AUTHORIZERS)) == []
+    assert list(preset_checks.find_errors(row, DIALECTS, AUTHORIZERS)) == []
     assert row.docs.startswith("https://") or row.name == "echo"
     assert row.key_variable or row.auth not in KEY_METHODS
     assert re.fullmatch(r"([A-Z][A-Z0-9_]+)?", row.key_variable)
