@@ -57,10 +57,17 @@ class scripted_provider:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await background.close_streams()
         await sync_to_async(self._stop)(error)
 
     def __call__(self, test: Callable[..., Any]) -> Callable[..., Any]:
-        """Decorate a test. It gets the ScriptedProvider as its last positional argument."""
+        """Decorate a test. It gets the ScriptedProvider as its last positional argument. Raises
+        TypeError for a class."""
+        if isinstance(test, type):
+            raise TypeError(
+                f"scripted_provider() decorates functions. Write 'class {test.__name__}"
+                "(ScriptedProviderMixin, …)' for a test case."
+            )
         if iscoroutinefunction(test):
 
             async def run_async(*args: Any, **kwargs: Any) -> Any:
@@ -116,9 +123,17 @@ def _end_streams(provider: ScriptedProvider) -> None:
 
 class ScriptedProviderMixin:
     """For test cases of unittest and Django, before their class: each test has a ScriptedProvider,
-    `self.native_llm`, also in its `setUp`."""
+    `self.native_llm`.
+
+    It is there in `setUp`, and another one, of the class, in `setUpClass` and `setUpTestData`.
+    """
 
     native_llm: ScriptedProvider
+
+    @classmethod
+    def setUpClass(cls: Any) -> None:
+        cls.native_llm = cls.enterClassContext(scripted_provider())
+        super().setUpClass()  # type: ignore[misc]
 
     def run(self: Any, result: TestResult | None = None) -> TestResult | None:
         self.native_llm = self.enterContext(scripted_provider())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -29,7 +29,7 @@ class LentConnections:
     """
 
     def __init__(self) -> None:
-        self._connections = {alias: connections[alias] for alias in connections}
+        self._connections: dict[str, Any] = {alias: connections[alias] for alias in connections}
         self._lock = threading.Lock()
         for connection in self._connections.values():
             connection.inc_thread_sharing()
@@ -43,7 +43,7 @@ class LentConnections:
     def lend(self, function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
-            with self._in_place():
+            with self._in_place(self._needed()):
                 return function(*args, **kwargs)
 
         return run
@@ -54,10 +54,20 @@ class LentConnections:
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
-            with self._lock:
-                return self.lend(function)(*args, **kwargs)
+            needed = self._needed()
+            with self._lock if needed else nullcontext(), self._in_place(needed):
+                return function(*args, **kwargs)
 
         return run
+
+    def _needed(self) -> dict[str, Any]:
+        """Those that other threads need now, by alias."""
+        return {
+            alias: connection
+            for alias, connection in self._connections.items()
+            if connection.in_atomic_block
+            or (connection.vendor == "sqlite" and connection.is_in_memory_db())
+        }
 
     def close_old_connections(self) -> None:
         """Django's function of this name, for the thread's own connections: it would close one that
@@ -66,10 +76,10 @@ class LentConnections:
             if connection not in self._connections.values():
                 connection.close_if_unusable_or_obsolete()
 
+    @staticmethod
     @contextmanager
-    def _in_place(self) -> Iterator[None]:
-        """Put them in the place of this thread's own connections."""
-        lent = {alias: each for alias, each in self._connections.items() if _must_be_lent(each)}
+    def _in_place(lent: dict[str, Any]) -> Iterator[None]:
+        """Put these in the place of this thread's own connections."""
         own = {each.alias: each for each in connections.all(initialized_only=True)}
         for alias, connection in lent.items():
             connections[alias] = connection
@@ -81,13 +91,6 @@ class LentConnections:
                     connections[alias] = own[alias]
                 else:
                     del connections[alias]
-
-
-def _must_be_lent(connection: Any) -> bool:
-    return bool(
-        connection.in_atomic_block
-        or (connection.vendor == "sqlite" and connection.is_in_memory_db())
-    )
 
 
 def is_forbidden(error: Exception) -> bool:

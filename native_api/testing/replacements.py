@@ -144,6 +144,7 @@ def _records(provider: ScriptedProvider) -> Iterator[AbstractContextManager[Any]
     yield patch.object(recorder, "note_key_use", provider.key_uses.note_use)
     yield patch.object(recorder, "start", lambda: None)
     yield patch.object(recorder, "flush", lambda timeout=0.0: True)
+    yield patch.object(recorder, "stop", lambda timeout=0.0: True)
     yield patch.object(recorder, "health", lambda: dict(IDLE_RECORDER))
 
 

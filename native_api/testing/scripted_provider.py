@@ -49,7 +49,8 @@ class ScriptedProvider:
         provider: str = "",
         **message: Any,
     ) -> None:
-        """Answer the next call with this text, or with this whole reply.
+        """Answer the next call with this text, or with this whole reply; without either, with
+        `DEFAULT_REPLY`.
 
         `json` is sent as its text. `chunks` are the pieces of the text in a stream, which is sent
         word by word otherwise. `tool_calls` are made with `tool_call`; `message` are more members
@@ -63,6 +64,8 @@ class ScriptedProvider:
             content = json_module.dumps(json)
         elif chunks:
             content = "".join(chunks)
+        elif content is None and not (tool_calls or message):
+            content = answers.DEFAULT_REPLY
         body = answers.completion(
             content, tool_calls=tool_calls, usage=usage, finish_reason=finish_reason, **message
         )

@@ -6,9 +6,11 @@ from __future__ import annotations
 import threading
 from io import StringIO
 from typing import Any, ClassVar
+from unittest import skip
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
@@ -20,10 +22,12 @@ from django.test import (
     TransactionTestCase,
     override_settings,
 )
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from native_api import background, gateway, testing
 from native_api.access.keys import generate_into
+from native_api.asgi import get_asgi_application
 from native_api.exceptions import RateLimited
 from native_api.models import (
     ApiKey,
@@ -34,6 +38,7 @@ from native_api.models import (
     Reservation,
     UsageRecord,
 )
+from native_api.signals import usage_recorded
 from native_api.testing.connections import LentConnections, unless_forbidden
 from native_api.types import Caller
 from tests.testing.conftest import NATIVE_API
@@ -113,6 +118,21 @@ class SiteTests(testing.ScriptedProviderMixin):
         key.refresh_from_db()
         assert key.last_used_at is not None
 
+    def test_signals_of_records_are_sent(self: Any) -> None:
+        received: list[Any] = []
+
+        def receive(entry: Any, **kwargs: Any) -> None:
+            received.append(entry)
+
+        usage_recorded.connect(receive)
+        try:
+            testing.client().post(CHATS, HI, format="json")
+            with TestCase.captureOnCommitCallbacks(execute=True):
+                self.native_llm.save_records()
+        finally:
+            usage_recorded.disconnect(receive)
+        assert [entry.model for entry in received] == ["fast"]
+
     def test_budgets_are_reserved_and_settled(self: Any) -> None:
         Limit.objects.create(subject="everyone", metric="requests", window="day", amount=2)
         client = testing.client()
@@ -156,6 +176,15 @@ class SiteTests(testing.ScriptedProviderMixin):
         assert b"[DONE]" in b"".join([piece async for piece in streamed])
         assert [record.user_name for record in self.native_llm.records] == ["alice"] * 2
 
+    async def test_the_application_of_the_gateway(self: Any) -> None:
+        client: Any = await sync_to_async(testing.client)()
+        headers = {"authorization": client._credentials["HTTP_AUTHORIZATION"]}
+        asgi = httpx.ASGITransport(get_asgi_application())
+        async with httpx.AsyncClient(transport=asgi, base_url="http://testserver") as http:
+            response = await http.post(CHATS, json=HI, headers=headers)
+        assert response.status_code == 200, response.text
+        assert len(self.native_llm.calls) == 1
+
     async def test_asynchronous_blocks(self: Any) -> None:
         user = await User.objects.acreate(username="alice")
         async with testing.scripted_provider() as llm:
@@ -164,6 +193,19 @@ class SiteTests(testing.ScriptedProviderMixin):
             await gateway.complete(request, Caller(user.pk, "alice"))
         assert len(llm.calls) == 1
         assert self.native_llm.calls == []
+
+    async def test_a_stream_that_an_asynchronous_block_leaves_is_recorded_in_it(self: Any) -> None:
+        client: Any = await sync_to_async(testing.client)()
+        async with testing.scripted_provider() as llm:
+            llm.reply(chunks=["more than waits for a client " * 4000] * 20)
+            response = await AsyncClient().post(
+                CHATS,
+                {**HI, "stream": True},
+                content_type="application/json",
+                headers={"authorization": client._credentials["HTTP_AUTHORIZATION"]},
+            )
+            assert response.status_code == 200
+        assert [record.status for record in llm.records] == ["client_closed"]
 
     def test_the_check_of_all_targets_is_answered(self: Any) -> None:
         call_command("native_check", stdout=StringIO())
@@ -175,7 +217,37 @@ class SiteTests(testing.ScriptedProviderMixin):
 
 @override_settings(NATIVE_API=NATIVE_API)
 class InATransaction(SiteTests, TestCase):
-    pass
+    def test_its_queries_are_counted_and_always_the_same(self) -> None:
+        client = testing.client()
+        client.post(CHATS, HI, format="json")
+        with CaptureQueriesContext(connection) as first:
+            client.post(CHATS, HI, format="json")
+        assert len(first)
+        with self.assertNumQueries(len(first)):
+            client.post(CHATS, HI, format="json")
+
+
+@override_settings(NATIVE_API=NATIVE_API)
+class WithDataOfItsClass(testing.ScriptedProviderMixin, TestCase):
+    text: str
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.native_llm.reply("For all tests.")
+        response = testing.client().post(CHATS, HI, format="json")
+        cls.text = response.json()["choices"][0]["message"]["content"]
+
+    def test_a_call_of_the_class_is_scripted(self) -> None:
+        assert self.text == "For all tests."
+        assert self.native_llm.calls == []
+
+    @skip("for what is left of a skipped test")
+    def test_a_skipped_test(self) -> None:
+        pass
+
+    def test_blocks_of_other_tests_are_over(self) -> None:
+        blocks_of_class_and_test = 2
+        assert connection._thread_sharing_count == blocks_of_class_and_test
 
 
 @override_settings(NATIVE_API=NATIVE_API)

@@ -184,3 +184,11 @@ def test_a_decorated_test_gets_the_provider_as_its_last_argument() -> None:
 
 def test_a_decorated_async_test_gets_it_too() -> None:
     assert background.run(decorated_async("One.")) == "One."
+
+
+def test_a_class_cannot_be_decorated() -> None:
+    with pytest.raises(TypeError, match=r"class Tests\(ScriptedProviderMixin"):
+
+        @testing.scripted_provider()
+        class Tests:
+            pass

@@ -116,6 +116,15 @@ def test_further_members_of_the_message_arrive(native_llm: ScriptedProvider) -> 
     assert ask()["message"]["refusal"] == "I will not."
 
 
+def test_a_reply_without_a_text_has_the_default_one(native_llm: ScriptedProvider) -> None:
+    native_llm.reply(finish_reason="length")
+    choice = ask()
+    assert (choice["message"]["content"], choice["finish_reason"]) == (
+        testing.DEFAULT_REPLY,
+        "length",
+    )
+
+
 def test_a_whole_reply_may_be_given(native_llm: ScriptedProvider) -> None:
     native_llm.reply({**testing.completion("Whole."), "system_fingerprint": "fp_1"})
     reply = gateway.complete_sync(testing.chat(model="fast"), ALICE)
