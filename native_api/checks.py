@@ -28,6 +28,7 @@ from native_api.conf import (
     usable_settings,
 )
 from native_api.exceptions import SettingError, UnreadableSecret
+from native_api.gateway import hook_chain  # noqa: F401  it registers the check of a setting
 from native_api.limits import estimates, rules  # noqa: F401  they register checks of settings
 from native_api.throttling import counts_in_memory
 from native_api.upstream.auth import methods

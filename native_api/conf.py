@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ("rest_framework.permissions.IsAuthenticated",),
     "DEFAULT_THROTTLE_CLASSES": ("native_api.throttling.CallerThrottle",),
     "CALLER": None,
+    "HOOKS": (),
     "DIALECTS": {},
     "PRESETS": {},
     "AUTH_METHODS": {},
@@ -52,7 +53,12 @@ MERGED: Final = frozenset({"ATTEMPTS", "THROTTLE_RATES", "TIMEOUTS"})
 """Settings whose members have defaults of their own."""
 
 CLASSES: Final = frozenset(
-    {"DEFAULT_AUTHENTICATION_CLASSES", "DEFAULT_PERMISSION_CLASSES", "DEFAULT_THROTTLE_CLASSES"}
+    {
+        "DEFAULT_AUTHENTICATION_CLASSES",
+        "DEFAULT_PERMISSION_CLASSES",
+        "DEFAULT_THROTTLE_CLASSES",
+        "HOOKS",
+    }
 )
 """Settings that hold dotted paths to classes."""
 
@@ -164,7 +170,7 @@ def _member_errors(name: str, value: Any) -> Iterator[SettingError]:
         yield from _value_errors(setting_path(name, member), value[member], checks[member])
 
 
-def _class_errors(name: str, value: Any) -> Iterator[SettingError]:
+def class_errors(name: str, value: Any) -> Iterator[SettingError]:
     hint = "Give a list of dotted paths to classes."
     if not isinstance(value, list | tuple):
         yield SettingError(setting_path(name), "must be a list", hint)
@@ -230,7 +236,7 @@ CHECKS: Final[dict[str, Check]] = {
     "STRICT": _check_of(BOOLEAN),
     "SECRET_KEYS": _check_of(STRINGS),
     **dict.fromkeys(MEMBER_CHECKS, _member_errors),
-    **dict.fromkeys(CLASSES, _class_errors),
+    **dict.fromkeys(CLASSES, class_errors),
     **dict.fromkeys(FUNCTIONS, _function_errors),
 }
 """Setting -> its check. Those of other rooms are added where the setting is read."""

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
     {"types", "exceptions", "logs", "signals"},
-    {"conf"},
+    {"conf", "hooks"},
     {"dialects", "background", "models"},
     {"usage"},
     {"operations"},

@@ -66,6 +66,11 @@ INVALID: list[tuple[str, Any, str]] = [
     ("PRESETS", {"acme": {"API_KEY": SECRET}}, "['PRESETS']['acme']"),
     ("AUTH_METHODS", {"acme": "os.getpid"}, "['AUTH_METHODS']['acme']"),
     ("AUTH_METHODS", "mysite.llm.sign", "['AUTH_METHODS']"),
+    ("HOOKS", "tests.gateway.site_hooks.Shouting", "['HOOKS']"),
+    ("HOOKS", ["nowhere.Hook"], "['HOOKS']"),
+    ("HOOKS", ["tests.gateway.site_hooks.NeedsArguments"], "['HOOKS']"),
+    ("HOOKS", ["tests.gateway.site_hooks.Synchronous"], "['HOOKS']"),
+    ("HOOKS", ["tests.gateway.site_hooks.Misspelled"], "['HOOKS']"),
 ]
 
 

@@ -67,30 +67,40 @@ class CallRecord:
         operation: Operation = CHAT,
         endpoint: str = "",
     ) -> None:
-        self.body, self.operation = body, operation
+        self.operation = operation
+        self.request_id, self.endpoint = request_id, endpoint or operation.endpoint
         self.attempts = AttemptLog()
         self.usage: Usage | None = None
         self.upstream: Upstream | None = None
         self.reservation: SettlesLimits | None = None
         self.requested_model: Named | None = None
         """The requested model as the catalog resolves it; None before that."""
-        self._output = operation.new_output(body)
         self._is_counted = False
         self._first_token_at: float | None = None
         self._started_at = time.monotonic()
         self._is_written = False
         self._entry = UsageEntry(
             request_id=request_id,
-            endpoint=endpoint or operation.endpoint,
-            model=body.get("model") or body.get("tier") or "",
+            endpoint=self.endpoint,
             stream=bool(body.get("stream")),
             user_id=caller.user_id,
             user_name=caller.user_name,
             api_key_id=caller.key_id,
             api_key_name=caller.key_name,
-            metadata=dict(body.get("metadata") or {}),
         )
         self.record_id = self._entry.id
+        self.set_body(body)
+
+    def set_body(self, body: Mapping[str, Any]) -> None:
+        """What is asked for, before anything was sent. Hooks may have changed it."""
+        self.body = body
+        self._output = self.operation.new_output(body)
+        self._entry.model = body.get("model") or body.get("tier") or ""
+        self._entry.metadata = dict(body.get("metadata") or {})
+
+    def add_metadata(self, metadata: Mapping[str, str]) -> None:
+        """What the site's hooks add to the client's."""
+        self._entry.metadata |= metadata
 
     def on_first_token(self) -> None:
         self._first_token_at = time.monotonic()
@@ -134,7 +144,7 @@ class CallRecord:
         if error is None:
             self._write("ok")
         else:
-            self._failed(error)
+            self.on_error(error)
 
     @contextmanager
     def recording_failures(self) -> Iterator[None]:
@@ -142,7 +152,7 @@ class CallRecord:
         try:
             yield
         except BaseException as error:
-            self._failed(error)
+            self.on_error(error)
             raise
 
     def on_client_disconnect(self) -> None:

@@ -25,6 +25,7 @@ from native_api.access.model_access import resolve_caller
 from native_api.exceptions import NativeError
 from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import health_probes
+from native_api.gateway.hooks import HookedCall
 from native_api.gateway.plan import current_catalog, resolve_call
 from native_api.inbound.headers import safe_value
 from native_api.limits.headers import merge_headers
@@ -91,15 +92,19 @@ async def call(
     `client_body` goes on to targets that speak its wire. Raises NativeError.
     """
     call_record = CallRecord(body, caller, request_id or new_request_id(), operation)
+    hooks = HookedCall(call_record, caller)
     with _adding_headers(call_record), call_record:
-        plan, reservation = await _admit(body, caller, call_record, client_body)
-        upstream = await attempts.complete(
-            body, plan, call_record.attempts, target_pool, reservation.reserve
-        )
-        if operation.has_reply_head:
-            _ReplyHead(call_record, upstream.reply).apply(upstream.reply)
-        call_record.on_reply(upstream.reply)
-        return upstream.reply, reply_headers(call_record, upstream.omitted)
+        async with hooks:
+            body, client_body = await hooks.before_call(body, client_body)
+            plan, reservation = await _admit(body, caller, call_record, client_body)
+            upstream = await attempts.complete(
+                body, plan, call_record.attempts, target_pool, reservation.reserve
+            )
+            if operation.has_reply_head:
+                _ReplyHead(call_record, upstream.reply).apply(upstream.reply)
+            call_record.on_reply(upstream.reply)
+            reply = await hooks.after_call(upstream.reply)
+            return reply, reply_headers(call_record, upstream.omitted)
 
 
 async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> CallStream:
@@ -118,17 +123,20 @@ async def open_stream(
     Their events come back as ForwardedEvents, see `CallStream.is_forwarded`.
     """
     call_record = CallRecord(body, caller, request_id or new_request_id())
+    hooks = HookedCall(call_record, caller)
     with _adding_headers(call_record), call_record.recording_failures():
-        plan, reservation = await _admit(body, caller, call_record, client_body)
-        upstream = await attempts.open_stream(
-            body, plan, call_record.attempts, target_pool, reservation.reserve
-        )
-        try:
-            call_record.on_first_token()
-            return CallStream(body, call_record, upstream)
-        except BaseException:
-            await upstream.aclose()
-            raise
+        async with hooks:
+            body, client_body = await hooks.before_call(body, client_body)
+            plan, reservation = await _admit(body, caller, call_record, client_body)
+            upstream = await attempts.open_stream(
+                body, plan, call_record.attempts, target_pool, reservation.reserve
+            )
+            try:
+                call_record.on_first_token()
+                return CallStream(body, call_record, upstream, hooks)
+            except BaseException:
+                await upstream.aclose()
+                raise
 
 
 async def _admit(
@@ -158,11 +166,17 @@ class CallStream:
     ends.
     """
 
-    def __init__(self, chat: ChatRequest, call_record: CallRecord, upstream: RoutedStream) -> None:
+    def __init__(
+        self,
+        chat: ChatRequest,
+        call_record: CallRecord,
+        upstream: RoutedStream,
+        hooks: HookedCall,
+    ) -> None:
         self.headers = reply_headers(call_record, upstream.omitted)
         self.is_forwarded = upstream.is_forwarded
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
-        self._call_record = call_record
+        self._call_record, self._hooks = call_record, hooks
         self._upstream = call_record.upstream = upstream
         self._head: _ReplyHead | None = None
         self._batches = self._stamped_batches()
@@ -171,15 +185,18 @@ class CallStream:
         return self._batches
 
     async def _stamped_batches(self) -> AsyncIterator[list[Any]]:
-        call_record = self._call_record
+        call_record, change = self._call_record, self._hooks.change_batch
         with call_record:
-            async for batch in self._upstream:
-                if batch:
-                    call_record.on_chunks(self._stamp(batch), self._upstream.usage)
-                    yield batch
-            call_record.on_usage(self._upstream.usage)
-        if self._wants_usage:
-            yield [self._usage_item()]
+            async with self._hooks:
+                async for batch in self._upstream:
+                    if batch:
+                        call_record.on_chunks(self._stamp(batch), self._upstream.usage)
+                        yield await change(batch) if change else batch
+                call_record.on_usage(self._upstream.usage)
+                last = [self._usage_item()] if self._wants_usage else []
+                last = await change(last) if change else last
+        if last:
+            yield last
 
     def _stamp(self, batch: list[Any]) -> list[Any]:
         """The chunks of a batch. All of them have the same head."""

@@ -13,7 +13,6 @@ from django.test import override_settings
 from native_api import gateway
 from native_api.exceptions import NativeError
 from native_api.types import Caller
-from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
 from tests.scripted_provider import Upstream, running_upstream, says
 
@@ -35,14 +34,6 @@ pytestmark = pytest.mark.django_db
 def provider() -> Iterator[Upstream]:
     with running_upstream() as upstream:
         yield upstream
-
-
-@pytest.fixture
-def records(monkeypatch: pytest.MonkeyPatch) -> list[UsageEntry]:
-    """What is handed to the recorder, in order."""
-    handed: list[UsageEntry] = []
-    monkeypatch.setattr(recorder, "record", handed.append)
-    return handed
 
 
 def embed(provider: Upstream, request: dict[str, Any], **settings: Any) -> gateway.EmbedReply:

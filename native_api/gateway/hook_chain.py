@@ -1,0 +1,113 @@
+"""The hooks of the setting `HOOKS`: their checks, and one instance of each for the process. `hooks`
+runs them."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from native_api.conf import (
+    class_errors,
+    import_value,
+    native_settings,
+    setting_check,
+    setting_path,
+    takes_arguments,
+)
+from native_api.exceptions import SettingError
+from native_api.hooks import CallHooks
+
+
+class Hook(NamedTuple):
+    """One method of one hook."""
+
+    name: str
+    run: Callable[..., Awaitable[Any]]
+
+
+class HookChain(NamedTuple):
+    """The methods of all hooks, those of each kind in the order in which they run."""
+
+    before_call: Sequence[Hook] = ()
+    after_call: Sequence[Hook] = ()
+    on_chunk: Sequence[Hook] = ()
+    on_error: Sequence[Hook] = ()
+
+
+METHODS: Final = HookChain._fields
+NO_HOOKS: Final = HookChain()
+
+_lock: Final = threading.Lock()
+
+
+def current_chain() -> HookChain:
+    """The chain of the setting. Raises SettingError if the setting is invalid, or if a class cannot
+    be instantiated."""
+    classes = native_settings.HOOKS
+    if not classes:
+        return NO_HOOKS
+    with _lock:
+        return _load_chain(tuple(classes))
+
+
+@lru_cache(maxsize=1)
+def _load_chain(classes: tuple[type, ...]) -> HookChain:
+    instances = [_instantiate(each) for each in classes]
+    before_call, *others = (_hooks_named(name, instances) for name in METHODS)
+    return HookChain(before_call, *(hooks[::-1] for hooks in others))
+
+
+def _instantiate(hook_class: type) -> Any:
+    try:
+        return hook_class()
+    except Exception as error:
+        raise SettingError(
+            setting_path("HOOKS"),
+            f"{_full_name(hook_class)}() raises {type(error).__name__}",
+            "Each process makes one instance of the class, without arguments.",
+        ) from error
+
+
+def _hooks_named(name: str, instances: Sequence[Any]) -> list[Hook]:
+    return [
+        Hook(f"{_full_name(type(each))}.{name}", getattr(each, name))
+        for each in instances
+        if _has(type(each), name)
+    ]
+
+
+def _has(hook_class: type, name: str) -> bool:
+    """Whether the class has the method, and not the one of `CallHooks` that does nothing."""
+    return getattr(hook_class, name, None) not in (None, getattr(CallHooks, name))
+
+
+def _full_name(hook_class: type) -> str:
+    return f"{hook_class.__module__}.{hook_class.__qualname__}"
+
+
+# --- the check of the setting --------------------------------------------------------------------
+
+
+@setting_check("HOOKS")
+def hooks_errors(name: str, value: Any) -> Iterator[SettingError]:
+    errors = list(class_errors(name, value))
+    yield from errors
+    if not errors:
+        for hook_class in map(import_value, value):
+            for message, hint in _problems(hook_class):
+                yield SettingError(setting_path(name), f"{_full_name(hook_class)}{message}", hint)
+
+
+def _problems(hook_class: type) -> Iterator[tuple[str, str]]:
+    """What is wrong with the class, and what to do."""
+    if not takes_arguments(hook_class, 0):
+        yield "() needs arguments", "Each process makes one instance of the class, without any."
+    names = [name for name in METHODS if _has(hook_class, name)]
+    if not names:
+        yield " has none of the methods of hooks", f"Methods: {', '.join(METHODS)}."
+    for name in names:
+        if not inspect.iscoroutinefunction(inspect.unwrap(getattr(hook_class, name))):
+            yield f".{name} is not asynchronous", f"Write 'async def {name}'."

@@ -1,0 +1,201 @@
+"""Runs the site's hooks (`native_api.hooks`) around calls.
+
+Rules:
+1. Hooks run in the order of the setting for requests, and in reverse for replies, chunks and
+   errors, as Django's middleware does.
+2. Hooks change copies. What is counted, recorded or shared is never in their hands, so a hook
+   cannot make a call free.
+3. An error of ours that a hook raises is the call's error. Any other exception is logged with the
+   hook's name and becomes a 500. If `on_error` fails, that is only logged: the call has its error.
+4. If the client leaves, no hook runs any more.
+5. A call pays only for hooks that are there: without hooks nothing is copied, and a method that no
+   class overrides is never called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+from native_api.exceptions import NativeError
+from native_api.gateway.call_record import CallRecord
+from native_api.gateway.hook_chain import Hook, current_chain
+from native_api.hooks import Call
+from native_api.inbound.request_serializer import (
+    MAX_METADATA_KEY_LENGTH,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE_LENGTH,
+)
+from native_api.logs import get_logger
+from native_api.types import Caller, ClientBody, ForwardedEvent
+
+logger = get_logger("native_api.hooks")
+
+
+class HookedCall:
+    """One call and the hooks around it. Enter it while the call is made, and again while its stream
+    is read: at the end `on_error` runs, and the metadata of the hooks goes to the record."""
+
+    def __init__(self, call_record: CallRecord, caller: Caller) -> None:
+        self._record, self._chain = call_record, current_chain()
+        self._call: Call | None = None
+        if any(self._chain):
+            self._call = Call(
+                call_record.request_id,
+                caller,
+                call_record.operation.name,
+                call_record.endpoint,
+                bool(call_record.body.get("stream")),
+                copy_json(call_record.body),
+            )
+
+    async def before_call(
+        self, body: Any, client_body: ClientBody | None
+    ) -> tuple[Any, ClientBody | None]:
+        """The bodies that go on. Raises NativeError if a hook refuses the call.
+
+        The words of the one wire that clients and providers share are those of the unified request,
+        so one body serves as both.
+        """
+        call = self._call
+        if call is None:
+            return body, client_body
+        if client_body is not None:
+            call.wire = client_body.wire
+        for hook in self._chain.before_call:
+            await _run(hook, call)
+            _check_body(hook, call, body)
+        self._record.set_body(call.body)
+        return call.body, client_body and client_body._replace(body=call.body)
+
+    async def after_call(self, reply: Any) -> Any:
+        """The reply to return for the provider's, which the record has counted."""
+        return await self._pass(self._chain.after_call, reply)
+
+    @property
+    def change_batch(self) -> Callable[[list[Any]], Awaitable[list[Any]]] | None:
+        """Makes the chunks to send of the provider's, which the record has counted. None if that
+        would change nothing."""
+        return self._on_chunks if self._chain.on_chunk else None
+
+    async def _on_chunks(self, batch: list[Any]) -> list[Any]:
+        return [await self._on_item(item) for item in batch]
+
+    async def _on_item(self, item: Any) -> Any:
+        """A chunk, or a forwarded event: its text goes on if no hook changes what it says."""
+        if not isinstance(item, ForwardedEvent):
+            return await self._pass(self._chain.on_chunk, item)
+        chunk = item.read()
+        changed = await self._pass(self._chain.on_chunk, chunk)
+        return item if changed == chunk else ForwardedEvent(changed, None)
+
+    async def _pass(self, hooks: Sequence[Hook], value: Any) -> Any:
+        if not hooks:
+            return value
+        value = copy_json(value)
+        for hook in hooks:
+            changed = await _run(hook, self._call, value)
+            if changed is None:
+                continue
+            if not isinstance(changed, dict):
+                problem = f"returned {type(changed).__name__}, not a dictionary or None"
+                raise _failure(hook, TypeError(problem))
+            value = changed
+        return value
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> HookedCall:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._call is None:
+            return
+        answer = await self._on_error(error) if isinstance(error, Exception) else error
+        self._record.add_metadata(self._added_metadata(self._call))
+        if error is not None and answer is not None and answer is not error:
+            self._record.on_error(error)
+            raise answer from error
+
+    async def _on_error(self, error: Exception) -> Exception:
+        """The error to answer."""
+        answer = error
+        for hook in self._chain.on_error:
+            answer = await self._replace_error(hook, answer) or answer
+        if answer is not error and not isinstance(error, NativeError):
+            logger.error("A call failed inside the gateway.", exc_info=error)
+        return answer
+
+    async def _replace_error(self, hook: Hook, error: Exception) -> Exception | None:
+        try:
+            other: Any = await hook.run(self._call, error)
+        except NativeError as raised:
+            return raised
+        except Exception as failure:
+            _log(hook, failure)
+            return None
+        if other is None or isinstance(other, NativeError):
+            return other
+        _log(hook, TypeError(f"returned {type(other).__name__}, which is not a NativeError"))
+        return None
+
+    def _added_metadata(self, call: Call) -> dict[str, str]:
+        try:
+            return bounded_metadata(call.metadata)
+        except Exception:  # whatever hooks have made of it, the call has to be recorded
+            logger.exception("The metadata of hooks cannot be recorded.")
+            return {}
+
+
+def _check_body(hook: Hook, call: Call, original: Mapping[str, Any]) -> None:
+    body: Any = call.body
+    if not isinstance(body, dict):
+        raise _failure(hook, TypeError(f"call.body is {type(body).__name__}, not a dictionary"))
+    if bool(body.get("stream")) != bool(original.get("stream")):
+        raise _failure(hook, ValueError("a hook cannot change 'stream'"))
+
+
+async def _run(hook: Hook, *arguments: Any) -> Any:
+    """What the hook returns. Raises the error of ours with which it refuses, or one that tells the
+    client nothing."""
+    try:
+        return await hook.run(*arguments)
+    except NativeError:
+        raise
+    except Exception as error:
+        raise _failure(hook, error) from error
+
+
+def _failure(hook: Hook, error: Exception) -> NativeError:
+    """The answer to a failure of a hook, which is logged."""
+    _log(hook, error)
+    return NativeError()
+
+
+def _log(hook: Hook, error: Exception) -> None:
+    logger.error("The hook %s failed.", hook.name, exc_info=error)
+
+
+def bounded_metadata(metadata: Mapping[Any, Any]) -> dict[str, str]:
+    """What of a hook's metadata is recorded: as many pairs as a request may have, as text, cut to
+    the lengths that are allowed there."""
+    return {
+        str(name)[:MAX_METADATA_KEY_LENGTH]: str(value)[:MAX_METADATA_VALUE_LENGTH]
+        for name, value in islice(metadata.items(), MAX_METADATA_PAIRS)
+    }
+
+
+def copy_json(value: Any) -> Any:
+    """A copy in which every object and list is new."""
+    if isinstance(value, Mapping):
+        return {name: copy_json(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [copy_json(item) for item in value]
+    return value
