@@ -1,14 +1,29 @@
-"""What a site's hooks subclass and get: `CallHooks` and `Call`. The setting `HOOKS` lists the
-classes; `gateway.hooks` runs them."""
+"""What a site's hooks subclass and use. The setting `HOOKS` lists the classes; `gateway.hooks` runs
+them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeVar
 
+from native_api import background
 from native_api.types import Caller
 
-__all__ = ["Call", "CallHooks"]
+__all__ = ["Call", "CallHooks", "run_in_thread"]
+
+T = TypeVar("T")
+
+THREAD_SECONDS: Final = 30.0
+
+_threads: Final = background.WorkerThreads("native-api-hooks", 8)
+
+
+async def run_in_thread(function: Callable[..., T], *args: Any) -> T:
+    """The result of a synchronous function, which may use the ORM: it runs in a worker thread, with
+    database connections looked after as Django does for requests. Raises TimeoutError after 30
+    seconds."""
+    return await _threads.run(THREAD_SECONDS, function, *args)
 
 
 @dataclass(slots=True)

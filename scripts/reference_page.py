@@ -74,6 +74,13 @@ GROUPS: Final = (
         guides=(("Whom a call is counted for", "extending.md#whom-a-call-is-counted-for"),),
     ),
     Group(
+        "Hooks",
+        "Classes named by `HOOKS`, whose methods run around every call of a model.",
+        ("native_api.hooks",),
+        guides=(("Hooks", "extending.md#hooks"),),
+        subclassed=("native_api.hooks.CallHooks", "native_api.hooks.Call"),
+    ),
+    Group(
         "Signals",
         "Django signals, sent after the response.",
         ("native_api.signals", "native_api.usage.entry"),
@@ -182,6 +189,7 @@ SETTINGS: Final = {
         "extending.md#your-own-policies",
     ),
     "DEFAULT_THROTTLE_CLASSES": ("throttle classes", "#authentication-and-throttles"),
+    "HOOKS": ("classes of hooks", "#hooks"),
 }
 """Setting that holds dotted paths -> what they lead to, and where that is explained."""
 

@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
     {"types", "exceptions", "logs", "signals"},
-    {"conf", "hooks"},
+    {"conf"},
     {"dialects", "background", "models"},
-    {"usage"},
+    {"usage", "hooks"},
     {"operations"},
     {"upstream"},
     {"pricing"},

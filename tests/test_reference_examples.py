@@ -46,6 +46,7 @@ GUIDES = {
     "extending.md#your-own-dialects": (
         "front/test_plugins_page.py::test_the_dialect_asks_in_its_wires_words"
     ),
+    "extending.md#hooks": "front/test_call_hooks.py::test_the_hooks_of_the_page",
     "extending.md#signals": "test_reference_examples.py::test_signals",
     "testing.md#with-pytest": "test_foreign_site.py::test_a_suite_of_pytest_finds_the_fixture",
     "deployment.md#servers": "test_reference_examples.py::test_servers",
