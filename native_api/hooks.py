@@ -32,6 +32,7 @@ class Call:
     `metadata` and `state` at any time; the rest is to be read."""
 
     request_id: str
+    """The id in the response, the log and the record."""
     caller: Caller
     """Whom the call counts for."""
     operation: str

@@ -115,11 +115,23 @@ def test_a_failure_of_a_hook_is_nobodys_business(hooked: Site) -> None:
 
 
 def test_an_error_in_mid_stream_is_replaced(hooked: Site, upstream: Upstream) -> None:
-    script = streams(event({"content": "Hel"}), event(error={"message": "no"}))
+    gate = upstream.gate()
+    script = streams(event({"content": "Hel"}), gate, event(error={"message": "no"}))
     upstream.script("breaks", script)
-    response = post(hooked, chat("teapot", model="up/breaks", stream=True), "mid-stream")
-    *chunks, last = events_of(response)
-    assert (text_of(chunks), last["error"]["code"]) == ("HEL", "teapot")
+    with httpx.stream(
+        "POST",
+        f"{hooked.url}/v1/chat/completions",
+        json=chat("teapot", model="up/breaks", stream=True),
+        headers={**hooked.headers, "x-request-id": "mid-stream"},
+        trust_env=False,
+        timeout=20,
+    ) as response:
+        lines = response.iter_lines()
+        first = next(line for line in lines if line.startswith("data: "))
+        gate.open()
+        rest = "\n".join(lines)
+    assert text_of(events_of(first)) == "HEL"
+    assert events_of(rest)[-1]["error"]["code"] == "teapot"
     [record] = hooked.wait_for_usage(request_id="mid-stream")
     assert (record["status"], record["error_code"]) == ("upstream_error", "provider_error")
 

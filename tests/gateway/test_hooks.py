@@ -395,10 +395,21 @@ def test_on_error_sees_a_stream_that_breaks_off(
         call.metadata["seen"] = "yes"
         return InvalidRequest("Try again.", code="again")
 
-    provider.script("cut", streams(event({"content": "Hel"}), cuts))
+    async def run() -> None:
+        stream = await gateway.stream(chat(model="up/cut", stream=True), A_TASK)
+        assert SEEN == []
+        gate.open()
+        try:
+            async for batch in stream:
+                SEEN.append(words_of(batch))
+        finally:
+            await stream.aclose()
+
+    gate = provider.gate()
+    provider.script("cut", streams(event({"content": "Hel"}), gate, cuts))
     with scripted(provider, hook(on_error=on_error)), pytest.raises(InvalidRequest):
-        read(chat(model="up/cut", stream=True))
-    assert SEEN == ["UpstreamError"]
+        background.run(run())
+    assert SEEN == ["Hel", "UpstreamError"]
     [record] = records
     assert (record.status, record.metadata) == ("upstream_error", {"seen": "yes"})
 
