@@ -66,7 +66,8 @@ class HookedCall:
             call.wire = client_body.wire
         for hook in self._chain.before_call:
             await _run(hook, call)
-            _check_body(hook, call, body)
+            _check_body(hook, call)
+        _keep_stream(call.body, body)
         self._record.set_body(call.body)
         return call.body, client_body and client_body._replace(body=call.body)
 
@@ -154,12 +155,17 @@ class HookedCall:
             return {}
 
 
-def _check_body(hook: Hook, call: Call, original: Mapping[str, Any]) -> None:
+def _check_body(hook: Hook, call: Call) -> None:
     body: Any = call.body
     if not isinstance(body, dict):
         raise _failure(hook, TypeError(f"call.body is {type(body).__name__}, not a dictionary"))
-    if bool(body.get("stream")) != bool(original.get("stream")):
-        raise _failure(hook, ValueError("a hook cannot change 'stream'"))
+
+
+def _keep_stream(body: dict[str, Any], original: Mapping[str, Any]) -> None:
+    """What was called decides whether the reply is streamed, not a hook."""
+    body.pop("stream", None)
+    if "stream" in original:
+        body["stream"] = original["stream"]
 
 
 async def _run(hook: Hook, *arguments: Any) -> Any:

@@ -120,7 +120,7 @@ def test_a_hook_sees_the_call(records: list[UsageEntry]) -> None:
         "chat/completions",
     )
     assert (call.caller.user_name, call.stream, call.wire) == ("a task", False, "")
-    assert call.body == chat(metadata={"a": "b"})
+    assert call.body == chat(metadata={"a": "b"}, stream=False)
     assert (call.metadata, call.state) == ({}, {})
 
 
@@ -185,19 +185,28 @@ def test_a_hook_refuses_a_call_with_an_error_of_ours(records: list[UsageEntry]) 
     assert record.metadata == {"team": "search", "failed": "True"}
 
 
-@pytest.mark.parametrize(
-    ("body", "words"), [(None, "NoneType"), ({"model": "echo/any", "stream": True}, "'stream'")]
-)
-def test_a_body_that_cannot_be_used_is_a_failure_of_the_hook(
-    body: Any, words: str, records: list[UsageEntry], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_hook_does_not_decide_whether_a_reply_is_streamed(
+    is_stream: bool, records: list[UsageEntry]
 ) -> None:
     async def before_call(self: Any, call: Call) -> None:
-        call.body = body
+        call.body = chat("Hello", stream=not is_stream)
+
+    with site(hook(before_call=before_call)):
+        reply = words_of(read(chat())) if is_stream else text_of(complete(chat()))
+    assert (reply, records[0].stream) == ("Hello", is_stream)
+
+
+def test_a_body_that_is_none_is_a_failure_of_the_hook(
+    records: list[UsageEntry], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def before_call(self: Any, call: Call) -> None:
+        call.body = None  # type: ignore[assignment]
 
     with site(hook(before_call=before_call)), pytest.raises(NativeError) as raised:
         complete(chat())
     assert (raised.value.status, raised.value.code) == (500, "internal_error")
-    assert words in caplog.text
+    assert "call.body is NoneType, not a dictionary" in caplog.text
 
 
 # --- failures of hooks ---------------------------------------------------------------------------
@@ -400,8 +409,7 @@ def test_on_error_sees_a_stream_that_breaks_off(
         assert SEEN == []
         gate.open()
         try:
-            async for batch in stream:
-                SEEN.append(words_of(batch))
+            SEEN.extend([words_of(batch) async for batch in stream])
         finally:
             await stream.aclose()
 
@@ -409,7 +417,7 @@ def test_on_error_sees_a_stream_that_breaks_off(
     provider.script("cut", streams(event({"content": "Hel"}), gate, cuts))
     with scripted(provider, hook(on_error=on_error)), pytest.raises(InvalidRequest):
         background.run(run())
-    assert SEEN == ["Hel", "UpstreamError"]
+    assert SEEN == ["UpstreamError"]
     [record] = records
     assert (record.status, record.metadata) == ("upstream_error", {"seen": "yes"})
 
