@@ -18,10 +18,12 @@ from native_api.dialects.openai_chat.dialect import OpenAI
 from native_api.dialects.openai_responses.dialect import OpenAIResponses
 from native_api.dialects.shared.errors import (
     build_error,
+    build_truncation_error,
     find_error_detail,
     read_embedded_error,
     read_error,
 )
+from native_api.dialects.shared.frames import build_chunk, build_completion
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.parts import read_parts, read_text
 from native_api.dialects.shared.request_fields import read_max_tokens, read_stop_sequences
@@ -42,7 +44,10 @@ __all__ = [
     "OwnedMembers",
     "StreamEditor",
     "StreamParser",
+    "build_chunk",
+    "build_completion",
     "build_error",
+    "build_truncation_error",
     "build_usage",
     "find_error_detail",
     "parse_event",

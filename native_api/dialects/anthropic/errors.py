@@ -10,12 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from native_api.dialects.shared.errors import (
     build_error,
     build_site_error,
     find_error_detail,
+    parse_error_detail,
     read_embedded_error,
 )
 from native_api.exceptions import UpstreamError
@@ -44,11 +43,7 @@ ACCOUNT_MESSAGE: Final = re.compile(
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """The error of a non-2xx response. The body may be anything."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return build_error(status, {}, headers)
-    return _build_error(status, find_error_detail(parsed), headers)
+    return _build_error(status, parse_error_detail(body), headers)
 
 
 def read_reply_error(body: Any) -> UpstreamError:

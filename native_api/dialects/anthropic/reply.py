@@ -8,6 +8,7 @@ from native_api.dialects.anthropic.errors import read_reply_error
 from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.anthropic.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import add_delta, complete_message
+from native_api.dialects.shared.frames import build_completion
 from native_api.types import ChatCompletion, Json
 
 FINISH_REASONS: Final = {
@@ -48,25 +49,15 @@ def build_reply(body: Any) -> ChatCompletion:
     delta, choice_fields = finish_reply(builder, body.get("stop_reason"), body)
     add_delta(message, delta)
     complete_message(message)
-    completion: ChatCompletion = {
-        "id": builder.reply_id,
-        "object": "chat.completion",
-        "created": 0,
-        "model": str(body.get("model") or ""),
-        "choices": [{"index": 0, "message": message, **choice_fields}],  # type: ignore[typeddict-item]
-    }
-    _add_usage(completion, body.get("usage"))
-    return completion
-
-
-def _add_usage(completion: ChatCompletion, counts: Any) -> None:
-    if not isinstance(counts, dict):
-        return
-    usage, tier = read_usage(counts), read_service_tier(counts)
-    if usage:
-        completion["usage"] = usage
-    if tier:
-        completion["service_tier"] = tier
+    reported = body.get("usage")
+    counts: Json = reported if isinstance(reported, dict) else {}
+    return build_completion(
+        [{"index": 0, "message": message, **choice_fields}],
+        read_usage(counts),
+        reply_id=builder.reply_id,
+        model=str(body.get("model") or ""),
+        service_tier=read_service_tier(counts),
+    )
 
 
 def finish_reply(builder: ReplyBuilder, stop_reason: Any, body: Json) -> tuple[Json, Json]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import orjson
-
 from native_api.dialects.anthropic.errors import read_reply_error
 from native_api.dialects.anthropic.reply import finish_reply
 from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.anthropic.usage import read_service_tier, read_usage, update_counts
-from native_api.dialects.base import StreamParser
-from native_api.exceptions import UpstreamError
+from native_api.dialects.base import StreamParser, parse_event
+from native_api.dialects.shared.errors import build_truncation_error
+from native_api.dialects.shared.frames import build_chunk
 from native_api.types import ChatCompletionChunk, Event, Json
 
 
@@ -33,10 +32,7 @@ class AnthropicStream(StreamParser):
         self._is_finished = False
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        try:
-            data: Any = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError("The provider sent a stream event that is not JSON.") from None
+        data: Any = parse_event(event)
         if not isinstance(data, dict):
             return ()
         event_type = data.get("type") or event.type
@@ -47,9 +43,7 @@ class AnthropicStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._is_finished:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return ()
 
     def pending_delta(self) -> Json:
@@ -112,16 +106,14 @@ class AnthropicStream(StreamParser):
             self._is_started = True
             delta = {"role": "assistant", **delta}
         choice: Any = {"index": 0, "delta": delta, "finish_reason": None, **(choice_fields or {})}
-        chunk: ChatCompletionChunk = {
-            "id": self._builder.reply_id,
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "model": self._model,
-            "choices": [choice],
-        }
-        if self._tier:
-            chunk["service_tier"] = self._tier
-        return [chunk]
+        return [
+            build_chunk(
+                [choice],
+                reply_id=self._builder.reply_id,
+                model=self._model,
+                service_tier=self._tier,
+            )
+        ]
 
 
 EVENT_HANDLERS: Final = {

@@ -10,6 +10,7 @@ from native_api.dialects.bedrock.replay import REPLY_FIELDS
 from native_api.dialects.bedrock.reply_builder import ReplyBuilder
 from native_api.dialects.bedrock.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import add_delta, complete_message
+from native_api.dialects.shared.frames import build_completion
 from native_api.dialects.shared.tools import format_arguments
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json
@@ -34,19 +35,12 @@ def build_reply(body: Any) -> ChatCompletion:
     delta, finish_reason = builder.finish(body.get("stopReason"), read_reply_fields(body))
     add_delta(message, delta)
     complete_message(message)
-    completion: ChatCompletion = {
-        "id": "",
-        "object": "chat.completion",
-        "created": 0,
-        "model": _read_routed_model(body),
-        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
-    }
-    usage, tier = read_usage(body.get("usage") or {}), read_service_tier(body)
-    if usage:
-        completion["usage"] = usage
-    if tier:
-        completion["service_tier"] = tier
-    return completion
+    return build_completion(
+        [{"index": 0, "message": message, "finish_reason": finish_reason}],
+        read_usage(body.get("usage") or {}),
+        model=_read_routed_model(body),
+        service_tier=read_service_tier(body),
+    )
 
 
 def _build_no_reply_error(body: Any) -> UpstreamError:

@@ -22,6 +22,8 @@ from native_api.dialects.bedrock.reply import read_reply_fields
 from native_api.dialects.bedrock.reply_builder import ReplyBuilder
 from native_api.dialects.bedrock.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import extend_delta
+from native_api.dialects.shared.errors import build_truncation_error
+from native_api.dialects.shared.frames import build_chunk
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 
@@ -57,9 +59,7 @@ class BedrockStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._is_stopped:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return self._finish({})
 
     def pending_delta(self) -> Json:
@@ -108,16 +108,8 @@ class BedrockStream(StreamParser):
         if not self._is_started:
             self._is_started = True
             delta = {"role": "assistant", **delta}
-        chunk: ChatCompletionChunk = {
-            "id": "",
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "model": "",
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
-        }
-        if finish_reason and self._tier:
-            chunk["service_tier"] = self._tier
-        return [chunk]
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return [build_chunk([choice], service_tier=self._tier if finish_reason else None)]
 
 
 EVENT_HANDLERS: Final = {

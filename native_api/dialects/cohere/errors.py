@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.shared.errors import build_error, find_error_detail, read_embedded_error
+from native_api.dialects.shared.errors import (
+    build_error,
+    parse_error_detail,
+    read_embedded_error,
+)
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -18,11 +20,7 @@ BLOCKED_STATUS: Final = 498
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """The error that a non-2xx answer means; `body` may be anything."""
-    try:
-        detail = find_error_detail(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        detail = {}
-    return _build_error(status, detail, headers)
+    return _build_error(status, parse_error_detail(body), headers)
 
 
 def read_reply_error(body: Any) -> UpstreamError:

@@ -17,6 +17,7 @@ from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE
 from native_api.dialects.cohere.usage import read_usage
 from native_api.dialects.shared.deltas import complete_message
+from native_api.dialects.shared.frames import build_completion
 from native_api.dialects.shared.json_values import join_text
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UpstreamError
@@ -51,17 +52,7 @@ def build_reply(body: Any) -> ChatCompletion:
     choice: Any = {"index": 0, "message": builder.build_message(), "finish_reason": reason}
     if body.get("logprobs"):
         choice["logprobs"] = build_logprobs(body["logprobs"])
-    completion: ChatCompletion = {
-        "id": body.get("id") or "",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "",
-        "choices": [choice],
-    }
-    usage = read_usage(body.get("usage"))
-    if usage:
-        completion["usage"] = usage
-    return completion
+    return build_completion([choice], read_usage(body.get("usage")), reply_id=body.get("id") or "")
 
 
 def _read_blocks(content: Any) -> list[Json]:

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.base import StreamParser
+from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.cohere.annotations import CitationBuilder, build_provider_item
 from native_api.dialects.cohere.errors import read_reply_error
 from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE
 from native_api.dialects.cohere.reply import build_tool_call, map_finish_reason, read_block_type
 from native_api.dialects.cohere.usage import read_usage
+from native_api.dialects.shared.errors import build_truncation_error
+from native_api.dialects.shared.frames import build_chunk
 from native_api.dialects.shared.tools import ANSWER_TOOL
-from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 
 NO_CHUNKS: Final[list[ChatCompletionChunk]] = []
@@ -47,10 +46,7 @@ class CohereStream(StreamParser):
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
             return NO_CHUNKS
-        try:
-            data: Any = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError("The provider sent a stream event that is not JSON.") from None
+        data: Any = parse_event(event)
         if not isinstance(data, dict):
             return NO_CHUNKS
         kind = data.get("type") or event.type
@@ -63,9 +59,7 @@ class CohereStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._is_finished:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return NO_CHUNKS
 
     def pending_delta(self) -> Json:
@@ -245,15 +239,7 @@ class CohereStream(StreamParser):
             choice["logprobs"] = build_logprobs(
                 logprobs if isinstance(logprobs, list) else [logprobs]
             )
-        return [
-            {
-                "id": self._id,
-                "object": "chat.completion.chunk",
-                "created": 0,
-                "model": "",
-                "choices": [choice],
-            }
-        ]
+        return [build_chunk([choice], reply_id=self._id)]
 
 
 EVENT_HANDLERS: Final = {

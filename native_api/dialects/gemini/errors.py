@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from native_api.dialects.shared.errors import build_error, build_site_error, find_error_detail
+from native_api.dialects.shared.errors import (
+    build_error,
+    build_site_error,
+    find_error_detail,
+    parse_error_detail,
+)
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -28,24 +31,16 @@ SITE_FAULT_MESSAGE: Final = re.compile(r"location is not supported|billing", re.
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """The error that a non-2xx answer means; `body` may be anything."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return build_error(status, {}, headers)
-    return _build_error(status, _find_detail(parsed), headers)
+    return _build_error(status, parse_error_detail(body), headers)
 
 
 def read_reply_error(body: Any) -> UpstreamError:
     """The error that came with status 200, or in place of an answer."""
     if not isinstance(body, dict) or not body.get("error"):
         return UpstreamError("The provider's answer is not a chat completion.")
-    detail = _find_detail(body)
+    detail = find_error_detail(body)
     code = detail.get("code")
     return _build_error(code if isinstance(code, int) else 0, detail, {})
-
-
-def _find_detail(parsed: Any) -> Json:
-    return find_error_detail(parsed[0] if isinstance(parsed, list) and parsed else parsed)
 
 
 def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:

@@ -13,6 +13,7 @@ from native_api.dialects.gemini.errors import read_reply_error
 from native_api.dialects.gemini.logprobs import build_logprobs
 from native_api.dialects.gemini.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import add_delta, complete_message
+from native_api.dialects.shared.frames import build_completion
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Choice, Json
 
@@ -28,20 +29,14 @@ def build_reply(body: Any) -> ChatCompletion:
         _build_choice(candidate, index, reply_id)
         for index, candidate in enumerate(reply.get("candidates") or [])
     ]
-    completion: ChatCompletion = {
-        "id": reply_id,
-        "object": "chat.completion",
-        "created": 0,
-        "model": str(reply.get("modelVersion") or ""),
-        "choices": choices or [_build_blocked_choice(reply)],
-    }
     counts = read_counts(reply)
-    usage, tier = read_usage(counts), read_service_tier(counts)
-    if usage:
-        completion["usage"] = usage
-    if tier:
-        completion["service_tier"] = tier
-    return completion
+    return build_completion(
+        choices or [_build_blocked_choice(reply)],
+        read_usage(counts),
+        reply_id=reply_id,
+        model=str(reply.get("modelVersion") or ""),
+        service_tier=read_service_tier(counts),
+    )
 
 
 def _build_choice(candidate: Json, index: int, reply_id: str) -> Choice:

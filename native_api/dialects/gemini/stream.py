@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from native_api.dialects.base import StreamParser
+from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.gemini.choice import ChoiceBuilder
 from native_api.dialects.gemini.logprobs import build_logprobs
 from native_api.dialects.gemini.reply import (
@@ -23,7 +21,8 @@ from native_api.dialects.gemini.reply import (
     read_reply,
 )
 from native_api.dialects.gemini.usage import join_reported_counts, read_service_tier, read_usage
-from native_api.exceptions import UpstreamError
+from native_api.dialects.shared.errors import build_truncation_error
+from native_api.dialects.shared.frames import build_chunk
 from native_api.types import ChatCompletionChunk, ChunkChoice, Event, Json, Usage
 
 
@@ -41,10 +40,7 @@ class GeminiStream(StreamParser):
         self._tier: str | None = None
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        try:
-            body = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError("The provider sent a stream event that is not JSON.") from None
+        body = parse_event(event)
         reply = read_reply(body)
         self._read_head(reply)
         choices = [
@@ -88,16 +84,7 @@ class GeminiStream(StreamParser):
         return choice
 
     def _build_chunk(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
-        chunk: ChatCompletionChunk = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "model": self._model,
-            "choices": choices,
-        }
-        if self._tier:
-            chunk["service_tier"] = self._tier
-        return chunk
+        return build_chunk(choices, reply_id=self._id, model=self._model, service_tier=self._tier)
 
     def pending_delta(self) -> Json:
         builders = self._builders.values()
@@ -112,9 +99,7 @@ class GeminiStream(StreamParser):
             for builder in unfinished:
                 builder.reason = "PROHIBITED_CONTENT"
         elif unfinished or not self._builders:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return [
             self._build_chunk([self._build_last_choice(self._builders[index], unfinished)])
             for index in sorted(self._builders)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from native_api.dialects.ollama.usage import read_usage
 from native_api.dialects.shared.deltas import complete_message
 from native_api.dialects.shared.errors import read_embedded_error
+from native_api.dialects.shared.frames import build_completion
 from native_api.dialects.shared.tools import format_arguments
 from native_api.types import ChatCompletion, Json
 
@@ -43,17 +44,12 @@ def build_reply(body: Any) -> ChatCompletion:
     choice: Any = {"index": 0, "message": message, "finish_reason": reason}
     if body.get("logprobs"):
         choice["logprobs"] = build_logprobs(body["logprobs"])
-    completion: ChatCompletion = {
-        "id": "",
-        "object": "chat.completion",
-        "created": parse_timestamp(body.get("created_at")),
-        "model": body.get("model") or "",
-        "choices": [choice],
-    }
-    usage = read_usage(body)
-    if usage:
-        completion["usage"] = usage
-    return completion
+    return build_completion(
+        [choice],
+        read_usage(body),
+        created=parse_timestamp(body.get("created_at")),
+        model=body.get("model") or "",
+    )
 
 
 # --- shared with streams -------------------------------------------------------------------------

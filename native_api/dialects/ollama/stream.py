@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from native_api.dialects.base import StreamParser
+from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.ollama.reply import (
     build_delta,
     build_logprobs,
@@ -19,8 +17,8 @@ from native_api.dialects.ollama.reply import (
     parse_timestamp,
 )
 from native_api.dialects.ollama.usage import read_usage
-from native_api.dialects.shared.errors import read_embedded_error
-from native_api.exceptions import UpstreamError
+from native_api.dialects.shared.errors import build_truncation_error, read_embedded_error
+from native_api.dialects.shared.frames import build_chunk
 from native_api.types import ChatCompletionChunk, Event, Json
 
 
@@ -34,10 +32,7 @@ class OllamaStream(StreamParser):
         self._image_count = 0
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        try:
-            data: Any = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError("The provider sent a line that is not JSON.") from None
+        data: Any = parse_event(event)
         if not isinstance(data, dict) or self._is_finished:
             return ()
         if "error" in data:
@@ -69,17 +64,9 @@ class OllamaStream(StreamParser):
         choice: Any = {"index": 0, "delta": delta, "finish_reason": reason}
         if data.get("logprobs"):
             choice["logprobs"] = build_logprobs(data["logprobs"])
-        return {
-            "id": "",
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
-            "choices": [choice],
-        }
+        return build_chunk([choice], created=self._created, model=self._model)
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._is_finished:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return ()

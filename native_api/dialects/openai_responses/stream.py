@@ -28,7 +28,7 @@ from native_api.dialects.openai_responses.reply import (
 )
 from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
-from native_api.dialects.shared.errors import is_error, read_embedded_error
+from native_api.dialects.shared.errors import build_truncation_error, is_error, read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -63,9 +63,7 @@ class ResponsesStream(StreamParser):
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self._ended:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return ()
 
     def _keep_piece(self, data: Json) -> None:

@@ -260,10 +260,21 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
+def parse_error_detail(body: bytes) -> Json:
+    """`find_error_detail` of a body that may be anything."""
+    try:
+        return find_error_detail(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return {}
+
+
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """The error of a non-2xx answer. `body` may be anything."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return build_error(status, {}, headers)
-    return build_error(status, find_error_detail(parsed), headers)
+    return build_error(status, parse_error_detail(body), headers)
+
+
+def build_truncation_error() -> UpstreamError:
+    """The error of a stream that ended before the reply was complete."""
+    return UpstreamError(
+        "The provider's stream ended before the answer did.", code="stream_truncated"
+    )

@@ -21,6 +21,7 @@ from zlib import crc32
 
 import orjson
 
+from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.nesting import check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
@@ -82,9 +83,7 @@ class AWSEventStreamDecoder:
         """Always empty: every message has a length. Raises UpstreamError if the stream ended inside
         one."""
         if self._buffer:
-            raise UpstreamError(
-                "The provider's stream ended before the answer did.", code="stream_truncated"
-            )
+            raise build_truncation_error()
         return []
 
 

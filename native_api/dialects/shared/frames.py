@@ -1,0 +1,53 @@
+"""The frames of unified replies and of chunks. `id`, `created` and `model` may be empty: the
+gateway fills in what a wire does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.types import ChatCompletion, ChatCompletionChunk, Usage
+
+
+def build_completion(
+    choices: list[Any],
+    usage: Usage | None,
+    *,
+    reply_id: str = "",
+    created: int = 0,
+    model: str = "",
+    service_tier: str | None = None,
+) -> ChatCompletion:
+    """A complete reply with these choices. `usage` and `service_tier` are left out if empty."""
+    completion: ChatCompletion = {
+        "id": reply_id,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": choices,
+    }
+    if usage:
+        completion["usage"] = usage
+    if service_tier:
+        completion["service_tier"] = service_tier
+    return completion
+
+
+def build_chunk(
+    choices: list[Any],
+    *,
+    reply_id: str = "",
+    created: int = 0,
+    model: str = "",
+    service_tier: str | None = None,
+) -> ChatCompletionChunk:
+    """A chunk of a stream with these choices. `service_tier` is left out if empty."""
+    chunk: ChatCompletionChunk = {
+        "id": reply_id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": choices,
+    }
+    if service_tier:
+        chunk["service_tier"] = service_tier
+    return chunk
