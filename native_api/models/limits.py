@@ -48,6 +48,19 @@ def units(metric: str, amount: Decimal) -> int:
     return units_of(amount) if metric == "cost" else int(amount)
 
 
+def subject_key(model: Any, verbose_name: Any) -> models.ForeignKey[Any, Any]:
+    """A field for one kind of subject: the row is about this group, user or key, and is deleted
+    with it."""
+    return models.ForeignKey(
+        model,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=verbose_name,
+    )
+
+
 class Limit(models.Model):
     """At most `amount` of `metric` in each `window`, for a subject."""
 
@@ -76,30 +89,9 @@ class Limit(models.Model):
         LIFETIME = "lifetime", _("lifetime")
 
     subject = models.CharField(_("subject"), max_length=16, choices=Subject.choices)
-    group = models.ForeignKey(
-        Group,
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="+",
-        verbose_name=_("group"),
-    )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="+",
-        verbose_name=_("user"),
-    )
-    api_key = models.ForeignKey(
-        "native_api.ApiKey",
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="+",
-        verbose_name=_("API key"),
-    )
+    group = subject_key(Group, _("group"))
+    user = subject_key(settings.AUTH_USER_MODEL, _("user"))
+    api_key = subject_key("native_api.ApiKey", _("API key"))
     metric = models.CharField(_("metric"), max_length=20, choices=Metric.choices)
     amount = MoneyField(_("amount"), validators=[MinValueValidator(Decimal(0))])
     window = models.CharField(
@@ -235,22 +227,8 @@ class ModelAccess(models.Model):
     """The models that a group or a user may use. Users without such a row may use those of
     `DEFAULT_MODEL_ACCESS`."""
 
-    group = models.ForeignKey(
-        Group,
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="+",
-        verbose_name=_("group"),
-    )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="+",
-        verbose_name=_("user"),
-    )
+    group = subject_key(Group, _("group"))
+    user = subject_key(settings.AUTH_USER_MODEL, _("user"))
     patterns = models.JSONField(
         _("models"),
         default=list,
