@@ -47,6 +47,10 @@ CHATS = "/native/v1/chat/completions"
 HI = testing.chat(model="fast")
 
 
+def caller_of_group(request: Any) -> Caller:
+    return Caller(user_name=request.user.groups.get().name)
+
+
 class SiteTests(testing.ScriptedProviderMixin):
     """What holds for tests in a transaction, and for tests that commit."""
 
@@ -152,6 +156,13 @@ class SiteTests(testing.ScriptedProviderMixin):
             response = APIClient().post(CHATS, HI, format="json", headers={"x-name": "alice"})
         assert response.status_code == 200
         assert self.native_llm.calls[0].caller.user_name == "alice"
+
+    def test_the_function_of_the_setting_caller_sees_it_too(self: Any) -> None:
+        user = testing.create_user()
+        user.groups.add(Group.objects.create(name="blue"))
+        with override_settings(NATIVE_API={**NATIVE_API, "CALLER": caller_of_group}):
+            testing.client(user).post(CHATS, HI, format="json")
+        assert self.native_llm.calls[0].caller.user_name == "blue"
 
     def test_python_code_calls_models(self: Any) -> None:
         user = testing.create_user()

@@ -20,6 +20,7 @@ from native_api.testing.transport import RequestOutside, address_of
 from native_api.types import Caller
 from native_api.upstream import transport
 from native_api.usage import recorder
+from tests.test_imports import PACKAGE, rooms_imported
 from tests.testing.conftest import NATIVE_API
 
 CHATS = "/native/v1/chat/completions"
@@ -90,6 +91,12 @@ def test_prices_are_not_fetched(native_llm: ScriptedProvider) -> None:
     with pytest.raises(CommandError, match="lets nothing out"):
         call_command("native_update_prices")
     assert not PriceList.objects.exists()
+
+
+def test_nothing_of_the_gateway_imports_it() -> None:
+    importing = {path.name for path in PACKAGE.rglob("*.py") if "testing" in rooms_imported(path)}
+    own = {path.name for path in (PACKAGE / "testing").glob("*.py")}
+    assert importing - own == {"pytest_plugin.py"}
 
 
 def test_outside_of_a_test_the_address_of_a_scripted_provider_cannot_be_called() -> None:
