@@ -46,11 +46,15 @@ class LentConnections:
             with self._in_place(self._needed()):
                 return function(*args, **kwargs)
 
+        run.is_lent_to = True  # type: ignore[attr-defined]
         return run
 
     def lend_exclusively(self, function: Callable[P, T]) -> Callable[P, T]:
         """`lend`, for functions that never wait for one another: they take turns, since
-        transactions of several threads would end each other's savepoints."""
+        transactions of several threads would end each other's savepoints. One that is lent to
+        already stays as it is."""
+        if hasattr(function, "is_lent_to"):
+            return function
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -17,6 +17,7 @@ from uuid import uuid4
 from asgiref.sync import sync_to_async
 from django_ratelimit.core import get_usage
 
+from native_api import hooks as site_hooks
 from native_api import throttling
 from native_api.access import grants
 from native_api.access.keys.cache import cache as key_cache
@@ -208,9 +209,14 @@ def _database(lent: LentConnections) -> Iterator[AbstractContextManager[Any]]:
     def to_async_with_lent(function: Callable[..., Any], **kwargs: Any) -> Any:
         return sync_to_async(lent.lend(function), **kwargs)
 
+    def submit_with_lent(submit: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda function, *args: submit(lent.lend(function), *args)
+
     yield patch.object(executors, "_run_as_request", run_with_lent)
     yield patch.object(hooks, "sync_to_async", to_async_with_lent)
     yield patch.object(hooks, "close_old_connections", lent.close_old_connections)
+    # A hook of the site may call models and wait for them, so it must not keep the others waiting.
+    yield _wrapped(site_hooks._threads, "submit", submit_with_lent)
     # A test without a database has the providers, models and limits of the settings.
     for cached in (catalog._current, rules._current):
         yield _wrapped(cached, "_read", unless_forbidden)

@@ -29,6 +29,7 @@ from native_api import background, gateway, testing
 from native_api.access.keys import generate_into
 from native_api.asgi import get_asgi_application
 from native_api.exceptions import RateLimited
+from native_api.hooks import Call, CallHooks, run_in_thread
 from native_api.models import (
     ApiKey,
     Budget,
@@ -49,6 +50,22 @@ HI = testing.chat(model="fast")
 
 def caller_of_group(request: Any) -> Caller:
     return Caller(user_name=request.user.groups.get().name)
+
+
+class AddTeamAndSummary(CallHooks):
+    async def before_call(self, call: Call) -> None:
+        if call.body["model"] == "fast":
+            call.metadata["team"] = await run_in_thread(self.team_of, call.caller)
+            summary = await run_in_thread(self.summarise, call.body["messages"])
+            call.body["messages"] = testing.chat(summary)["messages"]
+
+    def team_of(self, caller: Caller) -> str:
+        return Group.objects.get(user=caller.user_id).name
+
+    def summarise(self, messages: Any) -> str:
+        request: Any = {"model": "openai/small", "messages": messages}
+        reply = gateway.complete_sync(request, Caller())
+        return str(reply.completion["choices"][0]["message"]["content"])
 
 
 class SiteTests(testing.ScriptedProviderMixin):
@@ -163,6 +180,18 @@ class SiteTests(testing.ScriptedProviderMixin):
         with override_settings(NATIVE_API={**NATIVE_API, "CALLER": caller_of_group}):
             testing.client(user).post(CHATS, HI, format="json")
         assert self.native_llm.calls[0].caller.user_name == "blue"
+
+    def test_hooks_see_it_too_and_may_call_models(self: Any) -> None:
+        user = testing.create_user()
+        user.groups.add(Group.objects.create(name="blue"))
+        self.native_llm.reply("A summary.", model="openai/small")
+        hooks = {**NATIVE_API, "HOOKS": [AddTeamAndSummary]}
+        with override_settings(NATIVE_API=hooks), self.assertNoLogs("native_api", "WARNING"):
+            response = testing.client(user).post(CHATS, HI, format="json")
+        assert response.status_code == 200, response.content
+        assert [call.model for call in self.native_llm.calls] == ["openai/small", "fast"]
+        assert self.native_llm.calls[1].prompt == "A summary."
+        assert self.native_llm.records[1].metadata == {"team": "blue"}
 
     def test_python_code_calls_models(self: Any) -> None:
         user = testing.create_user()
