@@ -41,7 +41,7 @@ class Call:
     """The path below `v1/`, as usage records name it; the same for calls of Python code."""
     stream: bool
     """Whether the reply is streamed. Hooks cannot change that."""
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)
     """The request: a copy that hooks may change, or replace by another dictionary."""
     wire: str = ""
     """`openai_chat` if `body` goes on in the client's own words to providers that speak this wire;
@@ -49,7 +49,7 @@ class Call:
     metadata: dict[str, Any] = field(default_factory=dict)
     """Added to the metadata of the call's usage record. It wins over the client's of the same name.
     Values are kept as text; the bounds are those of a request's metadata."""
-    state: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict, repr=False)
     """For hooks to keep what they need later in the call. It is not recorded."""
 
 

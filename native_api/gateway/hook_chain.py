@@ -6,7 +6,6 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from native_api.conf import (
@@ -40,21 +39,32 @@ class HookChain(NamedTuple):
 METHODS: Final = HookChain._fields
 NO_HOOKS: Final = HookChain()
 
+_chains: Final[dict[tuple[type, ...], HookChain]] = {}
+"""The chain of the classes that the setting has; empty or one."""
+
 _lock: Final = threading.Lock()
 
 
 def current_chain() -> HookChain:
     """The chain of the setting. Raises SettingError if the setting is invalid, or if a class cannot
     be instantiated."""
-    classes = native_settings.HOOKS
+    classes = tuple(native_settings.HOOKS)
     if not classes:
         return NO_HOOKS
+    return _chains.get(classes) or _add_chain(classes)
+
+
+def _add_chain(classes: tuple[type, ...]) -> HookChain:
+    """Make the chain, once, also if several threads ask for it."""
     with _lock:
-        return _load_chain(tuple(classes))
+        if classes not in _chains:
+            chain = _make_chain(classes)
+            _chains.clear()
+            _chains[classes] = chain
+        return _chains[classes]
 
 
-@lru_cache(maxsize=1)
-def _load_chain(classes: tuple[type, ...]) -> HookChain:
+def _make_chain(classes: tuple[type, ...]) -> HookChain:
     instances = [_instantiate(each) for each in classes]
     before_call, *others = (_hooks_named(name, instances) for name in METHODS)
     return HookChain(before_call, *(hooks[::-1] for hooks in others))

@@ -117,10 +117,13 @@ class HookedCall:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._call is None:
+        call = self._call
+        if call is None:
             return
-        answer = await self._on_error(error) if isinstance(error, Exception) else error
-        self._record.add_metadata(self._added_metadata(self._call))
+        try:
+            answer = await self._on_error(error) if isinstance(error, Exception) else None
+        finally:
+            self._record.add_metadata(_read_metadata(call))
         if error is not None and answer is not None and answer is not error:
             self._record.on_error(error)
             raise answer from error
@@ -146,13 +149,6 @@ class HookedCall:
             return other
         _log(hook, TypeError(f"returned {type(other).__name__}, which is not a NativeError"))
         return None
-
-    def _added_metadata(self, call: Call) -> dict[str, str]:
-        try:
-            return bounded_metadata(call.metadata)
-        except Exception:  # whatever hooks have made of it, the call has to be recorded
-            logger.exception("The metadata of hooks cannot be recorded.")
-            return {}
 
 
 def _check_body(hook: Hook, call: Call) -> None:
@@ -187,6 +183,14 @@ def _failure(hook: Hook, error: Exception) -> NativeError:
 
 def _log(hook: Hook, error: Exception) -> None:
     logger.error("The hook %s failed.", hook.name, exc_info=error)
+
+
+def _read_metadata(call: Call) -> dict[str, str]:
+    try:
+        return bounded_metadata(call.metadata)
+    except Exception:  # whatever hooks have made of it, the call has to be recorded
+        logger.exception("The metadata of hooks cannot be recorded.")
+        return {}
 
 
 def bounded_metadata(metadata: Mapping[Any, Any]) -> dict[str, str]:

@@ -122,6 +122,7 @@ def test_a_hook_sees_the_call(records: list[UsageEntry]) -> None:
     assert (call.caller.user_name, call.stream, call.wire) == ("a task", False, "")
     assert call.body == chat(metadata={"a": "b"}, stream=False)
     assert (call.metadata, call.state) == ({}, {})
+    assert "Hi there" not in repr(call)
 
 
 def test_what_a_hook_writes_is_sent_and_nothing_of_the_callers_is_changed(
@@ -611,6 +612,25 @@ def test_no_hook_runs_for_a_caller_that_left(provider: Upstream, records: list[U
     assert SEEN == ["inner before"]
     [record] = records
     assert (record.status, record.metadata) == ("client_closed", {"team": "search"})
+
+
+def test_a_caller_that_leaves_while_on_error_runs_is_recorded(records: list[UsageEntry]) -> None:
+    async def on_error(self: Any, call: Call, error: Exception) -> None:
+        call.metadata["seen"] = "yes"
+        reached.set()
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        call = asyncio.create_task(gateway.complete(chat(model="nowhere"), A_TASK))
+        await reached.wait()
+        call.cancel()
+        await asyncio.wait([call])
+
+    reached = asyncio.Event()
+    with site(hook(on_error=on_error)):
+        asyncio.run(run())
+    [record] = records
+    assert (record.status, record.metadata) == ("client_closed", {"seen": "yes"})
 
 
 # --- metadata ------------------------------------------------------------------------------------
