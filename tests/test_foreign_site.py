@@ -212,7 +212,7 @@ def test_a_suite_of_pytest_finds_the_fixture(tested_site: tuple[Path, dict[str, 
     ]
     files = [path.name for path in sorted(project.glob("test*.py"))]
     output = run(sys.executable, "-m", "pytest", *options, *files, cwd=project, env=env)
-    assert re.search(r"\b14 passed in", output), output
+    assert re.search(r"\b15 passed in", output), output
 
 
 def test_a_suite_of_django_runs_in_parallel(tested_site: tuple[Path, dict[str, str]]) -> None:

@@ -26,7 +26,6 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from native_api import background, gateway, testing
-from native_api.access.keys import generate_into
 from native_api.asgi import get_asgi_application
 from native_api.exceptions import RateLimited
 from native_api.hooks import Call, CallHooks, run_in_thread
@@ -66,6 +65,11 @@ class AddTeamAndSummary(CallHooks):
         request: Any = {"model": "openai/small", "messages": messages}
         reply = gateway.complete_sync(request, Caller())
         return str(reply.completion["choices"][0]["message"]["content"])
+
+
+async def headers_with_a_key(owner: Any = None) -> dict[str, str]:
+    _, text = await sync_to_async(testing.create_key)(owner)
+    return {"authorization": f"Bearer {text}"}
 
 
 class SiteTests(testing.ScriptedProviderMixin):
@@ -202,10 +206,7 @@ class SiteTests(testing.ScriptedProviderMixin):
 
     async def test_asynchronous_tests_and_clients(self: Any) -> None:
         user = await User.objects.acreate(username="alice")
-        key = ApiKey(owner=user, name="test")
-        text = generate_into(key)
-        await key.asave()
-        headers = {"authorization": f"Bearer {text}"}
+        headers = await headers_with_a_key(user)
         response = await AsyncClient().post(
             CHATS, HI, content_type="application/json", headers=headers
         )
@@ -217,8 +218,7 @@ class SiteTests(testing.ScriptedProviderMixin):
         assert [record.user_name for record in self.native_llm.records] == ["alice"] * 2
 
     async def test_the_application_of_the_gateway(self: Any) -> None:
-        client: Any = await sync_to_async(testing.client)()
-        headers = {"authorization": client._credentials["HTTP_AUTHORIZATION"]}
+        headers = await headers_with_a_key()
         asgi = httpx.ASGITransport(get_asgi_application())
         async with httpx.AsyncClient(transport=asgi, base_url="http://testserver") as http:
             response = await http.post(CHATS, json=HI, headers=headers)
@@ -235,14 +235,14 @@ class SiteTests(testing.ScriptedProviderMixin):
         assert self.native_llm.calls == []
 
     async def test_a_stream_that_an_asynchronous_block_leaves_is_recorded_in_it(self: Any) -> None:
-        client: Any = await sync_to_async(testing.client)()
+        headers = await headers_with_a_key()
         async with testing.scripted_provider() as llm:
             llm.reply(chunks=["more than waits for a client " * 4000] * 20)
             response = await AsyncClient().post(
                 CHATS,
                 {**HI, "stream": True},
                 content_type="application/json",
-                headers={"authorization": client._credentials["HTTP_AUTHORIZATION"]},
+                headers=headers,
             )
             assert response.status_code == 200
         assert [record.status for record in llm.records] == ["client_closed"]
