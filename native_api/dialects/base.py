@@ -203,7 +203,7 @@ class Dialect(ABC):
         chat = _disable_storing(chat, target, omitted)
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
-        body = self._rename_fields(chat, unsupported, omitted)
+        body = self.rename_fields(chat, unsupported, omitted)
         supported: Any = (
             {name: value for name, value in chat.items() if name not in unsupported}
             if unsupported
@@ -226,7 +226,7 @@ class Dialect(ABC):
         """The upstream request for a client's body on this wire. Raises InvalidRequest."""
         raise NotImplementedError(f"{self.name} is no wire of clients")
 
-    def _rename_fields(
+    def rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
     ) -> Json:
         """A body of the renamed fields. Refuses or omits what the target does not take."""

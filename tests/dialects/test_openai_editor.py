@@ -174,6 +174,11 @@ REPAIRED_STREAMS = {
     "a finish reason of its own": [ROLE, text("a"), build_data(build_choice({}, "max_tokens"))],
     "text with the finish reason": [ROLE, build_data(build_choice({"content": "a"}, "stop"))],
     "usage in the last chunk": [ROLE, text("a"), build_data(build_choice({}, "stop"), usage=USAGE)],
+    "a null that clients could not send back": [
+        ROLE,
+        build_data(build_choice({"content": "a", "reasoning": None})),
+        END,
+    ],
     "calls without an index": [
         ROLE,
         build_data(

@@ -40,6 +40,7 @@ from native_api.types import (
     Target,
     UpstreamRequest,
 )
+from native_api.types.chat import ROUTING_FIELDS
 
 TRANSLATED_FIELDS = frozenset(
     {
@@ -47,6 +48,9 @@ TRANSLATED_FIELDS = frozenset(
         "max_completion_tokens",
     }
 )  # fmt: skip
+
+
+UNIFIED_FIELDS = DIALECT_FIELDS | ROUTING_FIELDS
 
 
 class OpenAI(Dialect):
@@ -66,6 +70,16 @@ class OpenAI(Dialect):
         return super().unsupported_fields(chat, target) | refused_fields(
             target.model, chat.get("reasoning_effort")
         )
+
+    def rename_fields(
+        self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
+    ) -> Json:
+        """The fields as they are, those included that nobody here knows."""
+        body = super().rename_fields(chat, unsupported, omitted)
+        fields: Any = chat
+        others = {name: value for name, value in fields.items() if name not in UNIFIED_FIELDS}
+        nulls = [name for name in DIALECT_FIELDS - unsupported if fields.get(name, ...) is None]
+        return {**body, **others, **dict.fromkeys(nulls)}
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported_fields(chat, target)
@@ -89,8 +103,14 @@ class OpenAI(Dialect):
                 body[other] = body.pop(name)
 
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
-        """The unified format is this wire's own: both are edited, not built anew."""
+        """The body with the edits that a unified request gets: the format is this wire's own."""
         chat: Any = body
+        written = {
+            name: value
+            for name, value in body.items()
+            if name == "tools" or name not in UNIFIED_FIELDS
+        }
+        self.owned_members.check_options(written, "", target.provider.own_account)
         return self.request(chat, target)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
@@ -168,7 +188,7 @@ def _add_output_limit(chat: ChatRequest, target: Target, body: Json) -> None:
 
 
 def _add_stream(chat: ChatRequest, target: Target, body: Json) -> None:
-    if chat.get("stream"):
-        body["stream"] = True
-        if target.provider.quirks.stream_usage:
-            body["stream_options"] = {**(chat.get("stream_options") or {}), "include_usage": True}
+    if "stream" in chat:
+        body["stream"] = chat["stream"]
+    if chat.get("stream") and target.provider.quirks.stream_usage:
+        body["stream_options"] = {**(chat.get("stream_options") or {}), "include_usage": True}

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from native_api.dialects.base import StreamEditor
+from native_api.dialects.openai_chat.choice import ChoiceBuilder
+from native_api.dialects.openai_chat.sameness import are_same_choices, is_same
 from native_api.dialects.openai_chat.stream import OpenAIStream, parse_chunk
 from native_api.dialects.openai_chat.text_events import TextPattern, learn_pattern
 from native_api.types import Event, ForwardedEvent, Json
@@ -42,18 +44,24 @@ class OpenAIStreamEditor(StreamEditor):
         self._held: list[ForwardedEvent] = []
         self._pattern: TextPattern | None = None
         self._pattern_index = 0
+        self._text_choice: ChoiceBuilder | None = None
+        """The choice of the pattern; None while its text would have to be read by `parser`."""
         self._patterns_left = MAX_PATTERNS
 
     def feed(self, event: Event) -> Sequence[ForwardedEvent]:
         data = event.data
-        found = self._pattern.match(data) if self._pattern is not None else None
-        if found is not None and self.parser.add_text(self._pattern_index, found[0]):
-            delta = {"content": found[0]}
-            choice = {"index": self._pattern_index, "delta": delta, "finish_reason": None}
-            return (ForwardedEvent({"choices": [choice]}, found[1]),)
+        builder = self._text_choice
+        found = self._pattern.match(data) if self._pattern and builder else None
+        if found and builder:
+            text, sent = found
+            builder.length += len(text)
+            choice = {"index": builder.index, "delta": {"content": text}, "finish_reason": None}
+            return (ForwardedEvent({"choices": [choice]}, sent),)
         if data.strip() == "[DONE]":
             return self._finish(self.parser.finish())
-        return self._read(parse_chunk(event), event)
+        events = self._read(parse_chunk(event), event)
+        self._text_choice = self.parser.text_choice(self._pattern_index)
+        return events
 
     def _read(self, chunk: Json, event: Event) -> Sequence[ForwardedEvent]:
         data, parser = event.data, self.parser
@@ -132,8 +140,8 @@ class OpenAIStreamEditor(StreamEditor):
         if (
             chunk.get("usage") is None
             and self._has_head(chunk)
-            and _is_same(chunk, unified)
-            and _are_same(chunk["choices"], unified["choices"])
+            and _is_same_head(chunk, unified)
+            and are_same_choices(chunk["choices"], unified["choices"])
         ):
             return ForwardedEvent(unified, self._cut_usage(chunk, data))
         return ForwardedEvent(unified, None)
@@ -158,33 +166,15 @@ class OpenAIStreamEditor(StreamEditor):
             return held
         last, ends = chunks[0], [event.chunk for event in held if event.chunk["choices"]]
         sent = sorted((end["choices"][0] for end in ends), key=lambda choice: choice["index"])
-        if ends and _are_same(sent, last["choices"]) and _is_same(ends[-1], last):
+        if ends and are_same_choices(sent, last["choices"]) and _is_same_head(ends[-1], last):
             return held
         others = [event for event in held if not event.chunk["choices"]]
         return [*others, ForwardedEvent(last, None)]
 
 
-def _are_same(choices: list[Any], unified: list[Json]) -> bool:
-    return len(choices) == len(unified) and all(
-        isinstance(choice, dict)
-        and isinstance(choice.get("delta"), dict)
-        and choice.keys() >= {"index", "finish_reason"}
-        and _says({**choice, "delta": None}, {**made, "delta": None})
-        and _says(choice["delta"], made["delta"])
-        for choice, made in zip(choices, unified, strict=True)
-    )
-
-
-def _is_same(chunk: Json, unified: Json) -> bool:
+def _is_same_head(chunk: Json, unified: Json) -> bool:
     """Whether the members outside of the choices are those of the unified chunk."""
-    return _says(
+    return is_same(
         {name: value for name, value in chunk.items() if name not in REPAIRED_MEMBERS},
         {name: value for name, value in unified.items() if name not in REPAIRED_MEMBERS},
-    )
-
-
-def _says(sent: Json, unified: Json) -> bool:
-    """Whether two objects are the same, where null is the same as no member."""
-    return unified.keys() <= sent.keys() and all(
-        unified.get(name) == value for name, value in sent.items()
     )

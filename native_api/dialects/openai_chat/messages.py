@@ -1,12 +1,15 @@
-"""Unified messages as the messages of one vendor of OpenAI's family. Rules:
+"""The messages of a request, as one vendor of OpenAI's family takes them. They stay as they are,
+members that nobody here knows included, but for these edits:
 
-1. Our own members go only to vendors that take them (`Quirks.extensions`,
-   `Quirks.reasoning_field`); OpenAI answers 400 to unknown members. Reasoning that another dialect
-   made is not sent.
+1. The unified format's own members go only to vendors that take them (`Quirks.extensions`,
+   `Quirks.reasoning_field`); OpenAI answers 400 to them. Reasoning that another dialect made is not
+   sent.
 2. A tool's result is text. Its images and files follow in a user message, after the last result of
    the step.
 3. The legacy `function_call` and its result are sent as a tool call and its result.
-4. A model's message that would be empty for this vendor is left out.
+4. A model's message that would be empty for this vendor is left out, and so is an empty list of
+   calls (OpenAI answers 400: "[] is too short").
+5. What SDKs leave in a message that they have parsed is not sent.
 """
 
 from __future__ import annotations
@@ -31,7 +34,21 @@ EXTENSIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "images": lambda message: message.get("images"),
     "reasoning_details": read_vendor_reasoning,
 }
-"""Our own member of a model's message -> its value as the vendor sent it."""
+"""The unified format's own member of a model's message -> its value as the vendor sent it."""
+
+OWN_MEMBERS: Final = frozenset(
+    {"reasoning_content", "reasoning_details", "annotations", "images", "provider_content",
+     "is_error"}
+)  # fmt: skip
+"""Members that the unified format adds to OpenAI's messages."""
+
+LEFT_BY_SDKS: Final = frozenset({"parsed"})
+"""What the openai SDK's parser makes of a message's content."""
+
+EDITED_MEMBERS: Final = OWN_MEMBERS | LEFT_BY_SDKS | {"name", "function_call"}
+LEFT_IN_CALLS: Final = frozenset({"index", "extra_content"})
+"""`index` is what SDKs leave in a call that they have put together from a stream."""
+LEFT_IN_FUNCTIONS: Final = frozenset({"parsed_arguments"})
 
 
 class MessageTranslator:
@@ -63,56 +80,56 @@ class MessageTranslator:
             self.messages.append(self._build_result(message, path))
             return
         self._flush_result_files()
-        members = (
-            self._build_assistant(message)
-            if role == "assistant"
-            else {"content": self._parts.build_content(message, path)}
-        )
-        if members is None:
+        built = _copy_members(message, EDITED_MEMBERS)
+        if role != "assistant":
+            built["content"] = self._parts.build_content(message, path)
+        elif not self._edit_answer(message, built):
             return
-        built = {"role": self._roles.get(role, role), **members}
-        if message.get("name"):
-            self._set_name(message["name"], built)
+        if role in self._roles:
+            built["role"] = self._roles[role]
+        self._add_name(message, built)
         if role == "user":
             self._end_tool_step()
         self.messages.append(built)
 
-    def _set_name(self, name: str, built: Json) -> None:
-        if "messages.name" in self._unsupported:
+    def _add_name(self, message: Mapping[str, Any], built: Json) -> None:
+        if "name" not in message:
+            return
+        if "messages.name" not in self._unsupported:
+            built["name"] = message["name"]
+        elif message["name"]:
             self.omitted.add("messages.name")
-        else:
-            built["name"] = name
 
     # --- the model's messages --------------------------------------------------------------------
 
-    def _build_assistant(self, message: Mapping[str, Any]) -> Json | None:
-        built: Json = {"content": self._parts.build_answer(message)}
+    def _edit_answer(self, message: Mapping[str, Any], built: Json) -> bool:
+        """Edit a copy of the model's message. False if nothing is left of it."""
+        if isinstance(message.get("content"), list):
+            built["content"] = self._parts.build_answer(message)
         calls = self._build_calls(message)
         if calls:
             built["tool_calls"] = calls
-        self._add_refusal(message, built)
-        self._add_audio(message, built)
-        self._add_extensions(message, built)
-        self._add_reasoning(message, built)
-        is_empty = not built["content"] and built.keys() <= {"content"}
-        return None if is_empty else built
-
-    def _add_refusal(self, message: Mapping[str, Any], built: Json) -> None:
-        refusal = message.get("refusal")
-        if refusal and "messages.refusal" in self._unsupported:
-            built["content"] = built["content"] or refusal
-        elif refusal:
-            built["refusal"] = refusal
-
-    def _add_audio(self, message: Mapping[str, Any], built: Json) -> None:
-        """Send audio back by its id, or its transcript if another provider made it."""
-        audio = message.get("audio")
-        if not audio:
-            return
-        if audio.get("id") and "mime_type" not in audio and "audio" not in self._unsupported:
-            built["audio"] = {"id": audio["id"]}
         else:
-            built["content"] = built["content"] or audio.get("transcript") or None
+            built.pop("tool_calls", None)
+        if "refusal" in built and "messages.refusal" in self._unsupported:
+            built["content"] = built.get("content") or built.pop("refusal")
+            built.pop("refusal", None)
+        if "audio" in built:
+            self._edit_audio(message["audio"], built)
+        if not OWN_MEMBERS.isdisjoint(message):
+            self._add_extensions(message, built)
+        self._add_reasoning(message, built)
+        return bool(built.get("content")) or not built.keys() <= {"role", "content"}
+
+    def _edit_audio(self, audio: Any, built: Json) -> None:
+        """Send audio back by its id, or its transcript if another provider made it."""
+        is_known = "audio" not in self._unsupported
+        if audio and is_known and audio.get("id") and "mime_type" not in audio:
+            built["audio"] = {"id": audio["id"]}
+        elif audio or not is_known:
+            del built["audio"]
+        if audio and "audio" not in built:
+            built["content"] = built.get("content") or audio.get("transcript") or None
             self.omitted.add("messages.audio")
 
     def _add_extensions(self, message: Mapping[str, Any], built: Json) -> None:
@@ -141,7 +158,7 @@ class MessageTranslator:
         elif field == "think_tags" and text:
             built["content"] = f"<think>{text}</think>\n\n{read_text(built)}"
         elif field == "thinking" and text:
-            content = built["content"] or []
+            content = built.get("content") or []
             built["content"] = [
                 {"type": "thinking", "thinking": [{"type": "text", "text": text}]},
                 *([{"type": "text", "text": content}] if isinstance(content, str) else content),
@@ -156,16 +173,11 @@ class MessageTranslator:
         return calls
 
     def _build_call(self, call: Mapping[str, Any]) -> Json:
-        kind = "custom" if "custom" in call else "function"
-        built: Json = {"id": self._build_call_id(call["id"]), "type": kind}
-        if kind == "custom":
-            built["custom"] = call["custom"]
-        else:
-            arguments = call["function"]["arguments"]
-            built["function"] = {
-                **call["function"],
-                "arguments": arguments if arguments.strip() else "{}",
-            }
+        built = _copy_members(call, LEFT_IN_CALLS)
+        built["id"] = self._build_call_id(call["id"])
+        if "custom" not in call:
+            built.setdefault("type", "function")
+            built["function"] = _build_function(call["function"])
         if call.get("extra_content") and "extra_content" in self._quirks.extensions:
             built["extra_content"] = call["extra_content"]
         return built
@@ -190,9 +202,10 @@ class MessageTranslator:
             ]
         if message.get("is_error"):
             self.omitted.add("messages.is_error")
-        built = {"role": "tool", "tool_call_id": call_id, "content": content}
-        if message.get("name") and message["role"] == "tool":
-            self._set_name(message["name"], built)
+        built = _copy_members(message, EDITED_MEMBERS)
+        built |= {"role": "tool", "tool_call_id": call_id, "content": content}
+        if message["role"] == "tool":
+            self._add_name(message, built)
         return built
 
     def _flush_result_files(self) -> None:
@@ -213,3 +226,16 @@ class MessageTranslator:
             and self.messages[-1]["role"] == "tool"
         ):
             self.messages.append({"role": "assistant", "content": "OK"})
+
+
+def _build_function(function: Json) -> Json:
+    if function["arguments"].strip() and LEFT_IN_FUNCTIONS.isdisjoint(function):
+        return function
+    arguments = function["arguments"].strip() and function["arguments"]
+    return {**_copy_members(function, LEFT_IN_FUNCTIONS), "arguments": arguments or "{}"}
+
+
+def _copy_members(value: Mapping[str, Any], left_out: frozenset[str]) -> Json:
+    if left_out.isdisjoint(value):
+        return dict(value)
+    return {name: member for name, member in value.items() if name not in left_out}

@@ -68,24 +68,24 @@ class PartTranslator:
             return parts
         return read_text({"content": parts})
 
-    def build_part(self, part: Mapping[str, Any], path: str) -> Json:
+    def build_part(self, part: Json, path: str) -> Json:
         return (
             self._build_document(part, path) if part["type"] == "file" else self._mark_cache(part)
         )
 
-    def _mark_cache(self, part: Mapping[str, Any]) -> Json:
+    def _mark_cache(self, part: Json) -> Json:
         """Keep `cache_control`, replace it by OpenAI's breakpoint, or drop it.
 
         Vendors that take neither cache by themselves.
         """
         if self._keeps_cache_control or "cache_control" not in part:
-            return dict(part)
+            return part
         unmarked = {name: value for name, value in part.items() if name != "cache_control"}
-        if self._breakpoints:
+        if self._breakpoints and part["cache_control"]:
             return {**unmarked, "prompt_cache_breakpoint": {"mode": "explicit"}}
         return unmarked
 
-    def _build_document(self, part: Mapping[str, Any], path: str) -> Json:
+    def _build_document(self, part: Json, path: str) -> Json:
         file = part["file"]
         kind = self._quirks.file_part
         if kind == "file":
@@ -109,7 +109,7 @@ class PartTranslator:
     def _build_file(self, file: Mapping[str, Any], path: str) -> Json:
         """OpenAI's own `file`, which has no member for a URL."""
         if not file.get("file_url"):
-            return dict(file)
+            return {name: value for name, value in file.items() if name != "file_url"}
         if "file_url" not in self._quirks.extensions:
             raise UnsupportedField(
                 f"{path}.file.file_url", "this provider takes files inline or by id"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.content import build_logprobs
+from native_api.dialects.openai_chat.sameness import is_same_choice
 from native_api.dialects.openai_chat.usage import read_service_tier, read_usage
 from native_api.dialects.shared.errors import is_error, read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
@@ -80,7 +81,7 @@ def _build_choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Jso
     unified = {**extra, "index": index, "message": message, "finish_reason": finish_reason}
     if "logprobs" in choice:
         unified["logprobs"] = build_logprobs(choice["logprobs"], message["content"] or "")
-    return unified
+    return choice if is_same_choice(choice, unified, "message") else unified
 
 
 def _add_last_delta(message: Json, delta: Json) -> None:

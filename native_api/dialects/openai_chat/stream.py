@@ -112,13 +112,10 @@ class OpenAIStream(StreamParser):
             and builder.add_text(choice.get("delta"))
         )
 
-    def add_text(self, index: int, text: str) -> bool:
-        """Count text of a choice that has begun. False if it has to be read by `read_chunk`."""
-        builder = self._choices[index]
-        if self._reply_fields or not builder.takes_text():
-            return False
-        builder.length += len(text)
-        return True
+    def text_choice(self, index: int) -> ChoiceBuilder | None:
+        """The choice, if a chunk with more of its text would have to be counted and no more."""
+        builder = self._choices.get(index)
+        return builder if builder and not self._reply_fields and builder.takes_text() else None
 
     def unify_text_chunk(self, chunk: Json) -> ChatCompletionChunk:
         """A chunk that `add_text_chunk` has counted, in the unified shape."""

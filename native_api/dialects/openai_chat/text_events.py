@@ -20,33 +20,48 @@ OBFUSCATION: Final = '"obfuscation":"'
 class TextPattern:
     """An event `before` its text and `after` it, and how the two are sent."""
 
-    __slots__ = ("_after", "_before", "_is_cut", "_sent_after", "_sent_before", "_start")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_is_cut",
+        "_is_obfuscated",
+        "_length_after",
+        "_sent_after",
+        "_sent_before",
+        "_start",
+    )
 
     def __init__(self, before: str, after: str, sent_before: str, sent_after: str) -> None:
         self._before, self._after = before, after
         self._sent_before, self._sent_after = sent_before, sent_after
         self._is_cut = (before, after) != (sent_before, sent_after)
-        self._start = len(before)
+        self._is_obfuscated = after.endswith(OBFUSCATION)
+        self._start, self._length_after = len(before), len(after)
 
     def match(self, data: str) -> tuple[str, str] | None:
         """The text of an event and what to send, if the event is of this kind."""
-        start, after = self._start, self._after
         if not data.startswith(self._before):
             return None
+        start = self._start
         end = data.find('"', start)
         text = data[start:end]
         if "\\" in text:
             text, end = _read_escaped(data, start)
         elif not text.isprintable():
             return None
-        if not text or not data.startswith(after, end):
+        if not text or not data.startswith(self._after, end):
             return None
-        rest = data[end + len(after) :]
-        if rest and not (rest.endswith('"}') and (rest[:-2].isalnum() or rest == '"}')):
+        rest = end + self._length_after
+        if len(data) != rest and not (self._is_obfuscated and _closes(data, rest)):
             return None
         if not self._is_cut:
             return text, data
-        return text, f"{self._sent_before}{data[start:end]}{self._sent_after}{rest}"
+        return text, f"{self._sent_before}{data[start:end]}{self._sent_after}{data[rest:]}"
+
+
+def _closes(data: str, start: int) -> bool:
+    """Whether the value of `obfuscation`, which begins here, is the end of the event."""
+    return data.endswith('"}') and (data[start:-2].isalnum() or start == len(data) - 2)
 
 
 def learn_pattern(data: str, sent: str) -> TextPattern | None:

@@ -82,7 +82,7 @@ class OwnedMembers(Mapping[str, str]):
 
     def check_options(self, options: Mapping[str, Any], path: str, own_account: bool) -> None:
         """Raise UnsupportedField for options that set an owned member, naming its path below
-        `path`.
+        `path`; "" for the body itself.
 
         A wrong type in place of an object or list around an owned member is refused too.
         `own_account` allows members that decide about state.
@@ -133,7 +133,7 @@ def _check_members(
         rule = tree.get(normalize_name(name))
         if rule is None or (isinstance(rule, str) and rule in allowed):
             continue
-        member = f"{path}.{name[:MAX_NAME_LENGTH]}"
+        member = f"{path}.{name[:MAX_NAME_LENGTH]}".removeprefix(".")
         if isinstance(rule, str):
             raise UnsupportedField(member, REASONS[rule])
         if "[]" in rule:

@@ -18,8 +18,10 @@ class OpenAIFormat(InboundFormat):
 
     def parse(self, data: dict[str, Any]) -> ParsedRequest:
         body, dropped_fields = self._serializer.check(data)
-        client_body = ClientBody(self.wire, body) if self.wire else None
-        return ParsedRequest(body, dropped_fields, client_body)
+        if not self.wire:
+            return ParsedRequest(body, dropped_fields)
+        written = {name: value for name, value in data.items() if name not in dropped_fields}
+        return ParsedRequest(body, dropped_fields, ClientBody(self.wire, written))
 
     def error(self, error: NativeError) -> bytes:
         return to_json(error_envelope(error))
