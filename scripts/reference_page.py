@@ -1,5 +1,5 @@
-"""Writes docs/reference.md, the page of everything that a site may use, from the `__all__` and the
-docstrings of the public modules and from docs/examples: python -m scripts.reference_page"""
+"""Writes docs/reference.md from `reference_groups`, the `__all__` and docstrings of the public
+modules, and docs/examples: python -m scripts.reference_page"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import Final, NamedTuple
+from typing import Final
 
 from native_api import exceptions
 from scripts.public_names import (
@@ -19,179 +19,12 @@ from scripts.public_names import (
     read_members,
     read_name,
 )
+from scripts.reference_groups import FREE_OF_SETTINGS, GROUPS, SETTINGS, Group
 
 PAGE: Final = ROOT / "docs" / "reference.md"
 EXAMPLES: Final = ROOT / "docs" / "examples"
 COMMANDS: Final = ROOT / "native_api" / "management" / "commands"
 
-
-class Group(NamedTuple):
-    """One need of a site.
-
-    `guides` are pages that explain it, as link texts and targets. `examples` are files of
-    docs/examples. `subclassed` are classes whose own members are listed, since sites override them.
-    """
-
-    title: str
-    text: str
-    modules: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
-    guides: tuple[tuple[str, str], ...] = ()
-    subclassed: tuple[str, ...] = ()
-
-
-GROUPS: Final = (
-    Group(
-        "Calling models from Python",
-        "The views use the same functions, so routes, limits and records are the same.",
-        ("native_api.gateway",),
-        ("ask.py", "stream.py", "embed.py"),
-        (("Calling models from Python", "extending.md#calling-models-from-python"),),
-    ),
-    Group(
-        "Views",
-        "The endpoints, and the base of all of them. Each is a view of Django REST Framework: its "
-        "class attributes and methods can be overridden as the guide says, and a site can make "
-        "views of its own from `NativeView`. `not_found`, `bad_request` and `server_error` are for "
-        "a URLconf's `handler404`, `handler400` and `handler500`.",
-        ("native_api.views",),
-        ("whoami.py",),
-        (("Your own views", "extending.md#your-own-views"),),
-        ("native_api.views.NativeView",),
-    ),
-    Group(
-        "Authentication and throttles",
-        "Classes of Django REST Framework, which also work in a site's other views. Permission "
-        "classes are DRF's own, or the site's.",
-        ("native_api.authentication", "native_api.throttling"),
-        ("policies.py",),
-        (("Your own policies", "extending.md#your-own-policies"),),
-    ),
-    Group(
-        "Whom a call is counted for",
-        "A function of the request, named by `CALLER`, that returns a `Caller`; the default is "
-        "`native_api.authentication.default_caller`.",
-        guides=(("Whom a call is counted for", "extending.md#whom-a-call-is-counted-for"),),
-    ),
-    Group(
-        "Hooks",
-        "Classes named by `HOOKS`, whose methods run around every call of a model.",
-        ("native_api.hooks",),
-        guides=(("Hooks", "extending.md#hooks"),),
-        subclassed=("native_api.hooks.CallHooks", "native_api.hooks.Call"),
-    ),
-    Group(
-        "Signals",
-        "Django signals, sent after the response.",
-        ("native_api.signals", "native_api.usage.entry"),
-        guides=(("Signals", "extending.md#signals"),),
-    ),
-    Group(
-        "Exceptions",
-        "What the gateway raises, and what a site's views, policies and hooks may raise: a "
-        "`NativeError` is answered with its status, type and code in the client's error format.",
-        ("native_api.exceptions",),
-        ("errors.py",),
-    ),
-    Group(
-        "Models and API keys",
-        "The models can be queried, related to and, except for records and totals, written by a "
-        "site. Keys are created with the functions, which alone know a key's text.",
-        ("native_api.models", "native_api.access.keys"),
-        ("spending.py", "keys.py"),
-    ),
-    Group(
-        "Formats of clients",
-        "How clients speak. The serializers check a request; a format of your own, on a subclass "
-        "of `InferenceView`, makes an endpoint for another API.",
-        ("native_api.inbound", "native_api.operations"),
-        ("question_api.py",),
-        (
-            (
-                "An API for clients, or a kind of call",
-                "extending.md#an-api-for-clients-or-a-kind-of-call",
-            ),
-        ),
-        ("native_api.inbound.InboundFormat", "native_api.inbound.StreamWriter"),
-    ),
-    Group(
-        "Dialects",
-        "How providers are spoken to. The base classes, the dialects that the gateway has, and "
-        "what several of them share.",
-        ("native_api.dialects",),
-        ("adapted_dialect.py",),
-        (("Your own dialects", "extending.md#your-own-dialects"),),
-        (
-            "native_api.dialects.Dialect",
-            "native_api.dialects.StreamParser",
-            "native_api.dialects.StreamEditor",
-        ),
-    ),
-    Group(
-        "Presets",
-        "What is known of a vendor before anybody configures it.",
-        ("native_api.catalog",),
-        guides=(("Your own provider presets", "extending.md#your-own-provider-presets"),),
-    ),
-    Group(
-        "Authentication methods for providers",
-        "How a key, or what is made from it, gets onto a request to a provider.",
-        ("native_api.upstream.auth",),
-        guides=(
-            (
-                "Your own authentication methods for providers",
-                "extending.md#your-own-authentication-methods-for-providers",
-            ),
-        ),
-    ),
-    Group(
-        "Values",
-        "What the other parts exchange. Requests, replies and chunks are dictionaries in OpenAI's "
-        "shape; all others are frozen dataclasses or named tuples.",
-        ("native_api.types",),
-        ("sent_body.py",),
-    ),
-    Group(
-        "URLs and servers",
-        "",
-        ("native_api.urls", "native_api.asgi"),
-        ("base_url.py",),
-        (("Servers", "deployment.md#servers"),),
-    ),
-    Group(
-        "Testing",
-        "For a site's own tests. The pytest fixture `native_llm` gives a `ScriptedProvider`.",
-        ("native_api.testing",),
-        guides=(("Testing your site", "testing.md#with-pytest"),),
-        subclassed=("native_api.testing.ScriptedProvider", "native_api.testing.Call"),
-    ),
-    Group(
-        "Logs",
-        "For `LOGGING`.",
-        ("native_api.logs",),
-        guides=(("Logs", "deployment.md#logs"),),
-    ),
-    Group("The package", "", ("native_api",), ("version.py",)),
-)
-"""In the order of the page."""
-
-SETTINGS: Final = {
-    "AUTH_METHODS": (
-        "authentication methods for providers, by name",
-        "extending.md#your-own-authentication-methods-for-providers",
-    ),
-    "CALLER": ("a function of the request that returns its caller", "#whom-a-call-is-counted-for"),
-    "DIALECTS": ("dialects, by name", "extending.md#your-own-dialects"),
-    "PRESETS": ("presets, by name", "extending.md#your-own-provider-presets"),
-    "DEFAULT_AUTHENTICATION_CLASSES": ("authentication classes", "#authentication-and-throttles"),
-    "DEFAULT_PERMISSION_CLASSES": (
-        "permission classes of Django REST Framework",
-        "extending.md#your-own-policies",
-    ),
-    "DEFAULT_THROTTLE_CLASSES": ("throttle classes", "#authentication-and-throttles"),
-    "HOOKS": ("classes of hooks", "#hooks"),
-}
-"""Setting that holds dotted paths -> what they lead to, and where that is explained."""
 
 INTRODUCTION: Final = """# Reference
 
@@ -229,6 +62,7 @@ def page() -> str:
     return "".join(
         [
             INTRODUCTION,
+            format_free_of_settings(),
             *(f"- [{title}](#{anchor(title)})\n" for title in titles()),
             *map(format_group, GROUPS),
             SETTINGS_TEXT,
@@ -238,6 +72,15 @@ def page() -> str:
             format_example(EXAMPLES / "commands.py"),
         ]
     )
+
+
+def format_free_of_settings() -> str:
+    *first, last = (f"`{module}`" for module in FREE_OF_SETTINGS)
+    text = (
+        f"{', '.join(first)} and {last} can be imported anywhere, also in a module of settings. "
+        "The other modules are imported once Django's apps are ready, as models are."
+    )
+    return f"{fill(text, 100)}\n\n"
 
 
 def titles() -> list[str]:
@@ -262,7 +105,7 @@ def format_group(group: Group) -> str:
             f"\n{fill(group.text, 100)}\n" if group.text else "",
             f"\nGuide: {guides}.\n" if guides else "",
             *map(format_module, group.modules),
-            *map(format_class, group.subclassed),
+            *map(format_class, group.detailed),
             *(format_example(EXAMPLES / name) for name in group.examples),
         ]
     )

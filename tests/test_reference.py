@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +17,18 @@ import pytest
 from native_api.catalog import plugins
 from native_api.conf import CLASSES, FUNCTIONS
 from scripts import public_names, reference_page
-from scripts.reference_page import GROUPS, PAGE
+from scripts.reference_groups import FREE_OF_SETTINGS, GROUPS, SETTINGS, Group
+from scripts.reference_page import PAGE
 from tests import test_reference_examples
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted({module for group in GROUPS for module in group.modules})
 NAMES = [(module, name) for module in MODULES for name in public_names.names_in(module)]
-SUBCLASSED = [path for group in GROUPS for path in group.subclassed]
+DETAILED = [path for group in GROUPS for path in group.detailed]
 MEMBERS = [
     (path, member)
-    for path in SUBCLASSED
+    for path in DETAILED
     for member in public_names.read_members(*path.rsplit(".", 1))
 ]
 
@@ -52,9 +56,7 @@ def test_each_name_says_what_it_is(module: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "member"), MEMBERS, ids=str)
-def test_each_member_that_sites_override_says_what_it_is(
-    path: str, member: public_names.PublicName
-) -> None:
+def test_each_member_says_what_it_is(path: str, member: public_names.PublicName) -> None:
     assert member.summary, f"{path}.{member.name}"
 
 
@@ -64,7 +66,26 @@ def test_no_name_is_listed_twice() -> None:
 
 
 def test_every_setting_with_a_path_is_listed() -> None:
-    assert reference_page.SETTINGS.keys() == CLASSES | FUNCTIONS | plugins.REGISTRIES.keys()
+    assert SETTINGS.keys() == CLASSES | FUNCTIONS | plugins.REGISTRIES.keys()
+
+
+@pytest.mark.parametrize("module", FREE_OF_SETTINGS)
+def test_what_is_free_of_settings_can_be_imported_without_them(module: str) -> None:
+    environment = {**os.environ}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-W", "error", "-c", f"import {module}"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", ["native_api", "native_api.types", "native_api.exceptions"])
+def test_values_and_errors_are_light(module: str) -> None:
+    code = (
+        f"import {module}, sys; print({{'django', 'httpx', 'rest_framework'}} & {{*sys.modules}})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 # --- what the docs use ----------------------------------------------------------------------------
@@ -126,7 +147,7 @@ def test_each_example_is_on_the_page_and_has_a_test(path: Path) -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.title)
-def test_each_group_has_an_example(group: reference_page.Group) -> None:
+def test_each_group_has_an_example(group: Group) -> None:
     targets = [target for _, target in group.guides]
     assert group.examples or any(target in test_reference_examples.GUIDES for target in targets)
 

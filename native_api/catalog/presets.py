@@ -43,23 +43,25 @@ SECRET_HEADER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What is known of a vendor before anybody configures it.
-
-    `auth` is a name of `upstream.auth.methods`; `docs` is the vendor's page.
-
-    `{name}` in `base_url` is filled from the provider's OPTIONS, except `{model}`, which the
-    dialect fills.
-    """
+    """What is known of a vendor before anybody configures it."""
 
     name: str
+    """The name of the row, and of a provider that names no preset."""
     dialect: str
+    """The name of the dialect that the vendor speaks."""
     base_url: str
+    """Where its API is. `{name}` is filled from the provider's OPTIONS, except `{model}`, which the
+    dialect fills."""
     docs: str = ""
+    """The page that documents the API."""
     key_variable: str = ""
     """The environment variable from which the vendor's own SDK reads the key."""
     auth: str = "bearer"
+    """The name of the method that adds the key to a request (AUTH)."""
     quirks: Quirks = NO_QUIRKS
+    """How the vendor differs from the dialect."""
     headers: Mapping[str, str] = field(default_factory=empty_mapping)
+    """Sent with every request. They hold no secret."""
     options: Mapping[str, tuple[str, ...]] = field(default_factory=empty_mapping)
     """The required OPTIONS, each with the environment variables from which the vendor's SDK reads
     it."""

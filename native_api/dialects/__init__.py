@@ -72,4 +72,4 @@ DIALECTS: Final[Registry[Dialect]] = Registry(
         "ollama": Ollama(),
     }
 )
-"""Dialects by name. `catalog.plugins` adds the site's own (DIALECTS)."""
+"""Dialects by name: the gateway's, and the site's own of the setting DIALECTS."""

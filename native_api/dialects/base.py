@@ -115,7 +115,11 @@ class StreamParser(ABC):
         _guard_methods(cls, guard_chunks, "feed", "close")
 
     def record_usage(self, usage: Usage | None) -> None:
-        """Add a report of usage to the earlier ones, by the rules of `token_counts`."""
+        """Add a report of usage to the earlier ones: output only grows, of input the last count
+        holds, and zeros change nothing.
+
+        The rules are those of `shared.token_counts`.
+        """
         if usage is not None:
             self.usage = usage if self.usage is None else join_usage(self.usage, usage)
 
@@ -162,7 +166,7 @@ class StreamEditor(ABC):
 
 
 class Dialect(ABC):
-    """How the gateway speaks one wire. See the module's rules."""
+    """How the gateway speaks one wire. One instance serves all requests, and holds no state."""
 
     name: ClassVar[str]
     """The name that providers give as DIALECT."""
@@ -293,7 +297,7 @@ class Dialect(ABC):
         """The URL that the request is sent to."""
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
-        """The wire's own headers. `upstream` adds the provider's and the credentials."""
+        """The wire's own headers. The provider's and the credentials are added later."""
         return {}
 
     def pop_headers(self, body: Json) -> dict[str, str]:

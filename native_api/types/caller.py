@@ -10,18 +10,24 @@ from typing import Any
 class Caller:
     """Who makes a request. The names are stored in records, which outlive the user and the key.
 
-    `allowed_models` are the key's patterns; empty means all. `granted_models` are those of the user
-    and the user's groups; None means all. `groups` are pairs of id and name. The last two are only
-    filled in if the site's rules depend on them, by `access.model_access`.
+    `granted_models` and `groups` are filled in by `access.model_access`, and only if the site's
+    rules depend on them.
     """
 
     user_id: int | str | None = None
+    """The primary key of the user; None without one."""
     user_name: str = ""
+    """As records and the admin show the user."""
     key_id: int | None = None
+    """The primary key of the `ApiKey`; None without one."""
     key_name: str = ""
+    """As records and the admin show the key."""
     allowed_models: tuple[str, ...] = ()
+    """The key's patterns of models; empty means all."""
     granted_models: tuple[str, ...] | None = None
+    """The patterns of the user and the user's groups; None means all."""
     groups: tuple[tuple[Any, str], ...] = ()
+    """Pairs of a group's id and name."""
 
     @property
     def identity(self) -> str:

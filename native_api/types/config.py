@@ -42,9 +42,13 @@ class Timeouts:
     """How long a call and its parts may take, in seconds."""
 
     connect: float = 5.0
+    """For the connection to the provider."""
     first_token: float = 60.0
+    """From the request to the first token of a stream."""
     between_tokens: float = 30.0
+    """From one token of a stream to the next."""
     total: float = 600.0
+    """For the whole call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,30 +110,35 @@ class Quirks:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Where and how to call a vendor. `auth` names the way the key is sent; see
-    `upstream.auth.methods`.
-
-    `options` contains values that only some dialects need: `api_version`, `region`, `project`,
-    `location`, `deployment`.
-    """
+    """Where and how to call a vendor: a member of PROVIDERS, or a row."""
 
     name: str
+    """As the site calls it."""
     dialect: str
+    """The name of its dialect."""
     base_url: str
+    """Where its API is, without a slash at the end."""
     api_key: Secret = field(default=Secret(""), repr=False)
+    """Its key; "" without one."""
     auth: str = "bearer"
+    """The name of the method that adds the key to a request (AUTH)."""
     headers: Mapping[str, str] = field(default_factory=empty_mapping, repr=False)
+    """Sent with every request."""
     timeouts: Timeouts = Timeouts()
+    """For its targets, unless they have their own."""
     quirks: Quirks = Quirks()
+    """How it differs from its dialect."""
     options: Mapping[str, Any] = field(default_factory=empty_mapping, repr=False)
+    """Values that only some dialects need, such as `api_version`, `region` or `project`."""
     remote_files: RemoteFiles | None = None
     """None: remote files are never fetched for this provider."""
     retries: int = 1
+    """How often one target is tried again."""
     max_concurrency: int | None = None
     """Concurrent calls to each of its targets, per process; None for any number."""
     price: Mapping[str, Any] | None = None
-    """USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, …
-    (`pricing.tables.Table`); None if the site has set no price."""
+    """Its PRICE, in USD per million tokens: `INPUT`, `OUTPUT`, `CACHED`, `CACHE_WRITE`, …; None if
+    the site has set none."""
     vendor: str = ""
     """The name of its preset, whose published prices its calls are charged with; "" if it has no
     preset."""
@@ -158,13 +167,21 @@ class Target:
     take precedence over the provider's values."""
 
     provider: Provider
+    """Where it is."""
     model: str
+    """The model's name there."""
     weight: int = 1
+    """Its share of the calls, among targets of the same priority."""
     priority: int = 0
+    """Lower ones are tried first."""
     timeouts_override: Timeouts | None = None
+    """Its own timeouts, if any."""
     retries_override: int | None = None
+    """Its own number of retries, if any."""
     max_concurrency_override: int | None = None
+    """Its own number of concurrent calls, if any."""
     price: Mapping[str, Any] | None = None
+    """Its own price, if any, in the form of the provider's."""
     cost: Decimal | None = field(default=None, repr=False, compare=False)
     """USD per million tokens of an ordinary mix, if the route chooses by price; only for
     comparisons."""
@@ -180,12 +197,15 @@ class Target:
 
     @property
     def timeouts(self) -> Timeouts:
+        """Its own timeouts, or the provider's."""
         return self.timeouts_override or self.provider.timeouts
 
     @property
     def retries(self) -> int:
+        """Its own number of retries, or the provider's."""
         return self.provider.retries if self.retries_override is None else self.retries_override
 
     @property
     def max_concurrency(self) -> int | None:
+        """Its own number of concurrent calls, or the provider's."""
         return self.max_concurrency_override or self.provider.max_concurrency
