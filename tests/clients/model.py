@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
+
 SYSTEM = "You report on the weather."
 COMPARE = "Compare Oslo and Rome."
 REPORT_ON = "Report on Oslo."
@@ -21,6 +23,15 @@ DEGREES = {"Oslo": -3, "Rome": 15}
 CONCLUSION = "Rome is 18 degrees warmer than Oslo — ☀️."
 GOODBYE = "You are welcome. Ask me again any time."
 REPORT = {"city": "Oslo", "celsius": -3, "notes": ["windy", "clear – “cold”"]}
+
+
+class Report(BaseModel):
+    """A report on the weather in one city."""
+
+    city: str
+    celsius: int
+    notes: list[str]
+
 
 ANY_TOOL = "*"
 """Any tool: the model must call one of them."""

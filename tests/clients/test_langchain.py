@@ -11,7 +11,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from openai import BadRequestError
-from pydantic import BaseModel
 
 from tests.clients.conftest import Gateway
 from tests.clients.model import (
@@ -23,15 +22,8 @@ from tests.clients.model import (
     REPORT_ON,
     SYSTEM,
     THANKS,
+    Report,
 )
-
-
-class Report(BaseModel):
-    """A report on the weather in one city."""
-
-    city: str
-    celsius: int
-    notes: list[str]
 
 
 @tool

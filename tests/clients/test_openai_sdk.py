@@ -9,7 +9,6 @@ from typing import Any
 
 import openai
 import pytest
-from pydantic import BaseModel
 
 from tests.clients.conftest import Gateway
 from tests.clients.model import (
@@ -21,14 +20,8 @@ from tests.clients.model import (
     REPORT_ON,
     SYSTEM,
     THANKS,
+    Report,
 )
-
-
-class Report(BaseModel):
-    city: str
-    celsius: int
-    notes: list[str]
-
 
 WEATHER: dict[str, Any] = {
     "type": "function",

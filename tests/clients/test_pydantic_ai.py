@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
-from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput, ToolOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
@@ -25,17 +24,10 @@ from tests.clients.model import (
     REPORT_ON,
     SYSTEM,
     THANKS,
+    Report,
 )
 
 SETTINGS = OpenAIChatModelSettings(openai_reasoning_effort="low")
-
-
-class Report(BaseModel):
-    """A report on the weather in one city."""
-
-    city: str
-    celsius: int
-    notes: list[str]
 
 
 def weather(city: str) -> dict[str, int]:

@@ -4,8 +4,9 @@ scripted provider."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import openai
@@ -71,36 +72,40 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session", params=KINDS)
-def site(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    """Every test that takes this runs on every kind of server."""
+class Serve(Protocol):
+    def __call__(
+        self, kind: str, settings: dict[str, Any] | None = None, **more: str
+    ) -> AbstractContextManager[Site]: ...
+
+
+@pytest.fixture(scope="session")
+def serve(
+    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Serve:
+    """Runs a server of this kind, with a folder and a database of its own. Without settings it has
+    those of `native_api`; `more` are environment variables."""
     folder, key = template
-    with running_site(
-        request.param, tmp_path_factory.mktemp(request.param), folder, key, native_api(upstream)
-    ) as running:
+
+    def serving(
+        kind: str, settings: dict[str, Any] | None = None, **more: str
+    ) -> AbstractContextManager[Site]:
+        own_folder = tmp_path_factory.mktemp(kind)
+        return running_site(kind, own_folder, folder, key, settings or native_api(upstream), **more)
+
+    return serving
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def site(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
+    """Every test that takes this runs on every kind of server."""
+    with serve(request.param) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def asgi_site(
-    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any
-) -> Iterator[Site]:
+def asgi_site(serve: Serve) -> Iterator[Site]:
     """For behaviours that do not depend on the kind of server."""
-    folder, key = template
-    with running_site(
-        "uvicorn",
-        tmp_path_factory.mktemp("asgi"),
-        folder,
-        key,
-        native_api(upstream),
-        DEBUG="1",
-        LOG_LEVEL="DEBUG",
-    ) as running:
+    with serve("uvicorn", DEBUG="1", LOG_LEVEL="DEBUG") as running:
         yield running
 
 

@@ -14,9 +14,9 @@ from openai.types.chat import ChatCompletion
 
 from tests.aws_eventstream_writer import event, exception
 from tests.aws_signature import authorization_members, signature_of
-from tests.front.conftest import native_api, sdk_for
+from tests.front.conftest import Serve, native_api, sdk_for
 from tests.scripted_provider import Exchange, Script, Upstream, cuts, says, streams
-from tests.servers import Site, running_site
+from tests.servers import Site
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 BINARY = "application/vnd.amazon.eventstream"
@@ -39,12 +39,9 @@ USAGE = {
 
 
 @pytest.fixture(scope="module")
-def site(
-    template: tuple[Any, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     """`bedrock` signs with a key of its own, `role` with what the process's environment has,
     `token` sends a Bedrock API key."""
-    folder, key = template
     where = {
         "PRESET": "bedrock",
         "BASE_URL": upstream.url.removesuffix("/v1"),
@@ -62,9 +59,7 @@ def site(
         "AWS_SESSION_TOKEN": "session/token==",
     }
     settings = native_api(upstream, PROVIDERS=providers, MODELS={})
-    with running_site(
-        "uvicorn", tmp_path_factory.mktemp("bedrock"), folder, key, settings, **environment
-    ) as running:
+    with serve("uvicorn", settings, **environment) as running:
         yield running
 
 

@@ -20,9 +20,9 @@ from native_api.access import keys
 from native_api.hooks import Call, CallHooks
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import DONE, Upstream, event, streams
-from tests.servers import Site, running_site
+from tests.servers import Site
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "extending.md"
 SECRET = "a-value-that-nobody-may-see"
@@ -37,17 +37,9 @@ def chat(text: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
-def hooked(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def hooked(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     settings = native_api(upstream, HOOKS=HOOKS)
-    with running_site(
-        request.param, tmp_path_factory.mktemp("hooked"), folder, key, settings
-    ) as running:
+    with serve(request.param, settings) as running:
         yield running
 
 

@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from benchmarks.client import request_bytes
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.front.failing_policies import STEPS
 from tests.scripted_provider import Upstream, event, stalls, streams
-from tests.servers import Site, running_site, until
+from tests.servers import Site, until
 
 PATH = "/v1/chat/completions"
 FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}
@@ -38,46 +38,25 @@ def settings_for(upstream: Upstream, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def failing(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
+def failing(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     """A site whose middleware is Django's own, so that under our ASGI application requests go the
     short way."""
-    folder, key = template
     settings = settings_for(
         upstream,
         DEFAULT_AUTHENTICATION_CLASSES=["tests.front.failing_policies.Saboteur"],
         STRICT=False,
     )
-    with running_site(
-        request.param, tmp_path_factory.mktemp("failing"), folder, key, settings, DEBUG="1"
-    ) as running:
+    with serve(request.param, settings, DEBUG="1") as running:
         yield running
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def dropping(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def dropping(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     more = {
         "DEBUG": "1",
         "SITE_SETTINGS": json.dumps({"MIDDLEWARE": ["tests.front.failing_policies.Drops"]}),
     }
-    with running_site(
-        request.param,
-        tmp_path_factory.mktemp("dropping"),
-        folder,
-        key,
-        settings_for(upstream),
-        **more,
-    ) as running:
+    with serve(request.param, settings_for(upstream), **more) as running:
         yield running
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.front.conftest import Serve
 from tests.scripted_provider import Upstream, completion, running_upstream, says
-from tests.servers import Site, running_site
+from tests.servers import Site
 from tests.upstream.keys import service_account
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -58,9 +58,7 @@ async def tokens(exchange: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def cloud_site(
-    template: tuple[Path, str], clouds: Upstream, tmp_path_factory: Any
-) -> Iterator[Site]:
+def cloud_site(clouds: Upstream, serve: Serve) -> Iterator[Site]:
     options = {"project": "my-project", "location": "europe-west4"}
     azure = {"endpoint": clouds.url, "api_version": "2024-10-21"}
     settings = {
@@ -87,10 +85,7 @@ def cloud_site(
         },
     }
     machine = {"IDENTITY_ENDPOINT": f"{clouds.url}/msi", "IDENTITY_HEADER": "me"}
-    folder, key = template
-    with running_site(
-        "uvicorn", tmp_path_factory.mktemp("cloud"), folder, key, settings, **machine
-    ) as running:
+    with serve("uvicorn", settings, **machine) as running:
         yield running
 
 

@@ -6,16 +6,15 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve
 from tests.scripted_provider import Upstream, says
-from tests.servers import Site, running_site, until
+from tests.servers import Site, until
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 PATH = "/v1/chat/completions"
@@ -261,14 +260,8 @@ def test_a_request_id_is_kept_if_sane(http: httpx.Client) -> None:
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
-def plain_site(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
+def plain_site(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
     """A site whose formatter is not ours."""
-    folder, key = template
     logging = {
         "version": 1,
         "disable_existing_loggers": False,
@@ -277,9 +270,7 @@ def plain_site(
         "root": {"handlers": ["stderr"], "level": "INFO"},
     }
     more = {"SITE_SETTINGS": json.dumps({"LOGGING": logging})}
-    with running_site(
-        request.param, tmp_path_factory.mktemp("plain"), folder, key, native_api(upstream), **more
-    ) as running:
+    with serve(request.param, **more) as running:
         yield running
 
 

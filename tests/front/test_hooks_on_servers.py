@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
-from tests.scripted_provider import Upstream
-from tests.servers import Site, running_site
+from tests.front.conftest import Serve
+from tests.servers import Site
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
-def site(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def site(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
     urls = json.dumps({"ROOT_URLCONF": "tests.site_urls_with_hooks"})
-    with running_site(
-        request.param,
-        tmp_path_factory.mktemp("hooks"),
-        folder,
-        key,
-        native_api(upstream),
-        SITE_SETTINGS=urls,
-    ) as running:
+    with serve(request.param, SITE_SETTINGS=urls) as running:
         yield running
 
 

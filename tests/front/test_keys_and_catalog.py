@@ -5,27 +5,23 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream
-from tests.servers import Site, manage, running_site, until
+from tests.servers import Site, manage, until
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 @pytest.fixture(scope="module")
-def own_site(
-    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    folder, key = template
+def own_site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     settings = native_api(upstream, THROTTLE_RATES={"caller": "1000/m", "failed_auth": "3/m"})
-    with running_site("uvicorn", tmp_path_factory.mktemp("own"), folder, key, settings) as running:
+    with serve("uvicorn", settings) as running:
         yield running
 
 

@@ -6,16 +6,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve
 from tests.front.test_durability import children_of
 from tests.scripted_provider import Upstream, cuts, event, says, stalls, streams
-from tests.servers import Site, running_site, until
+from tests.servers import Site, until
 
 ROUNDS = 25
 TOLERANCE = 3
@@ -23,16 +22,8 @@ TOLERANCE = 3
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
-def server(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
-    with running_site(
-        request.param, tmp_path_factory.mktemp("leaks"), folder, key, native_api(upstream)
-    ) as running:
+def server(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
+    with serve(request.param) as running:
         yield running
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream, completion, says, stalls
-from tests.servers import ROOT, Site, environment_for, running_site
+from tests.servers import ROOT, Site, environment_for
 
 MODELS = ("good", "no-key", "no-model", "slow", "broken")
 KEY_QUOTED = {
@@ -46,16 +46,9 @@ def models(upstream: Upstream) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def checked_site(
-    template: tuple[Path, str], upstream: Upstream, models: Any, tmp_path_factory: Any
+    template: tuple[Path, str], upstream: Upstream, models: Any, serve: Serve
 ) -> Iterator[Site]:
-    folder, key = template
-    with running_site(
-        "uvicorn",
-        tmp_path_factory.mktemp("checked"),
-        folder,
-        key,
-        native_api(upstream, MODELS=models),
-    ) as site:
+    with serve("uvicorn", native_api(upstream, MODELS=models)) as site:
         yield site
 
 

@@ -4,7 +4,6 @@ what the gateway put there."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,9 +12,9 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.gateway_owned import normalize_name
 from tests.dialects.test_gateway_owned import USER_BLOCKS, nest
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream, says
-from tests.servers import Site, running_site
+from tests.servers import Site
 
 MODEL = "gemini-2.5-pro"
 """A name that every wire takes."""
@@ -24,10 +23,7 @@ VALUES = [None, 100_000]
 
 
 @pytest.fixture(scope="module")
-def site(
-    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    folder, key = template
+def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     provider = {
         "BASE_URL": upstream.url,
         "API_KEY": "sk-owned",
@@ -43,9 +39,7 @@ def site(
     upstream.script(
         MODEL, says({"error": {"message": "not today"}}, 400)
     )  # a status that speaks of the request alone
-    with running_site(
-        "uvicorn", tmp_path_factory.mktemp("owned"), folder, key, settings
-    ) as running:
+    with serve("uvicorn", settings) as running:
         yield running
 
 

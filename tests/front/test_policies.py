@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream
 from tests.servers import Site, running_site
 
@@ -30,17 +30,9 @@ CLASSES = {
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-django", "gunicorn"])
-def policed(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def policed(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     settings = native_api(upstream, **CLASSES)
-    with running_site(
-        request.param, tmp_path_factory.mktemp("policed"), folder, key, settings, DEBUG="1"
-    ) as running:
+    with serve(request.param, settings, DEBUG="1") as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from native_api.asgi.handler import _in_envelope
 from native_api.inbound import headers
 from native_api.views import bad_request, not_found, server_error
 from native_api.views.private_api import keep_out_of_caches
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.front.test_errors import CHAT, PATH
 from tests.front.test_same_everywhere import CHAT as CALL
 from tests.front.test_same_everywhere import JSON, REQUESTS, ask
@@ -153,17 +153,9 @@ def test_djangos_cache_is_told_in_words_that_every_release_understands(rf: Reque
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def cached(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def cached(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
     more = {"SITE_SETTINGS": json.dumps(CACHED)}
-    with running_site(
-        request.param, tmp_path_factory.mktemp("cached"), folder, key, native_api(upstream), **more
-    ) as running:
+    with serve(request.param, **more) as running:
         assert_cache_is_on(running)
         yield running
 

@@ -11,9 +11,9 @@ from typing import Any
 import openai
 import pytest
 
-from tests.front.conftest import native_api, sdk_for
+from tests.front.conftest import Serve, native_api, sdk_for
 from tests.scripted_provider import Upstream, says, streams
-from tests.servers import Site, running_site
+from tests.servers import Site
 
 RECORDINGS = Path(__file__).resolve().parent.parent / "recordings"
 CASES = [
@@ -27,18 +27,13 @@ QUESTION = {"role": "user", "content": "Hi"}
 
 
 @pytest.fixture(scope="module")
-def site(
-    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    folder, key = template
+def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     providers = {
         "anthropic": {"DIALECT": "anthropic", "BASE_URL": upstream.url, "API_KEY": "ant-secret"},
         "gemini": {"DIALECT": "gemini", "BASE_URL": f"{upstream.url}beta", "API_KEY": "gem-secret"},
     }
     settings = native_api(upstream, PROVIDERS=providers, MODELS={})
-    with running_site(
-        "uvicorn", tmp_path_factory.mktemp("replay"), folder, key, settings
-    ) as running:
+    with serve("uvicorn", settings) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from native_api.asgi.bodies import Body
 from native_api.inbound.body_limits import bytes_in_memory
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.front.test_asgi import CHAT, call
 from tests.scripted_provider import Upstream
 from tests.servers import Site, running_site
@@ -33,24 +33,11 @@ def limited(upstream: Upstream, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["short way", "middleware of its own"])
-def site(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def site(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     middleware = (
         {} if request.param == "short way" else {"MIDDLEWARE": ["tests.front.policies.Stamp"]}
     )
-    with running_site(
-        "uvicorn",
-        tmp_path_factory.mktemp("bodies"),
-        folder,
-        key,
-        limited(upstream),
-        SITE_SETTINGS=json.dumps(middleware),
-    ) as running:
+    with serve("uvicorn", limited(upstream), SITE_SETTINGS=json.dumps(middleware)) as running:
         yield running
 
 

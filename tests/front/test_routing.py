@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.front.test_errors import error_of
 from tests.front.test_native_check import log_in
 from tests.scripted_provider import (
@@ -59,8 +59,7 @@ MODELS = {
 
 
 @pytest.fixture(scope="module")
-def routed(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any) -> Iterator[Site]:
-    folder, key = template
+def routed(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     upstream.script("fails-guarded", says({"error": {"message": "no such model"}}, 404))
     upstream.script(
         "narrow", says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400)
@@ -78,7 +77,7 @@ def routed(template: tuple[Path, str], upstream: Upstream, tmp_path_factory: Any
         "BASE_URL": upstream.url,
         "API_KEY": "sk-shared",
     }
-    with running_site("uvicorn", tmp_path_factory.mktemp("routed"), folder, key, settings) as site:
+    with serve("uvicorn", settings) as site:
         yield site
 
 

@@ -4,15 +4,13 @@ the reference site."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.front.conftest import native_api
-from tests.scripted_provider import Upstream
-from tests.servers import Site, running_site
+from tests.front.conftest import Serve
+from tests.servers import Site
 
 CHAT = b'{"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}'
 NO_MODEL = b'{"model": "nobody", "messages": [{"role": "user", "content": "Hi"}]}'
@@ -25,17 +23,9 @@ application and DEBUG."""
 
 
 @pytest.fixture(scope="module", params=OTHERS)
-def other(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def other(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
     more = {"DEBUG": OTHERS[request.param]}
-    with running_site(
-        request.param, tmp_path_factory.mktemp("other"), folder, key, native_api(upstream), **more
-    ) as running:
+    with serve(request.param, **more) as running:
         yield running
 
 

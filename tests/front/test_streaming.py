@@ -14,7 +14,6 @@ import re
 import socket
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,31 +21,18 @@ import httpx
 import pytest
 
 from benchmarks.client import request_bytes
-from tests.front.conftest import native_api
+from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import DONE, Exchange, Upstream, event, stalls, streams
-from tests.servers import COMMANDS, Site, running_site, until
+from tests.servers import COMMANDS, Site, until
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}
 
 
 @pytest.fixture(scope="module", params=COMMANDS)
-def server(
-    request: pytest.FixtureRequest,
-    template: tuple[Path, str],
-    upstream: Upstream,
-    tmp_path_factory: Any,
-) -> Iterator[Site]:
-    folder, key = template
+def server(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     settings = native_api(upstream, TIMEOUTS=FAR_AWAY, KEEPALIVE_SECONDS=0.2)
-    with running_site(
-        request.param,
-        tmp_path_factory.mktemp("streams"),
-        folder,
-        key,
-        settings,
-        ATOMIC_REQUESTS="1",
-    ) as running:
+    with serve(request.param, settings, ATOMIC_REQUESTS="1") as running:
         yield running
 
 

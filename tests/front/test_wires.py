@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,9 +21,9 @@ from tests.front.cohere_and_ollama import (
     ndjson,
     sse,
 )
-from tests.front.conftest import native_api, sdk_for
+from tests.front.conftest import Serve, native_api, sdk_for
 from tests.scripted_provider import Script, Upstream, cuts, says, streams
-from tests.servers import Site, running_site
+from tests.servers import Site
 
 WEATHER: Any = {
     "type": "function",
@@ -38,10 +37,7 @@ PIXEL = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(scope="module")
-def site(
-    template: tuple[Path, str], upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    folder, key = template
+def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     root = upstream.url.removesuffix("/v1")
     providers = {
         "cohere": {"BASE_URL": f"{root}/v2", "API_KEY": "co-secret"},
@@ -50,9 +46,7 @@ def site(
     settings = native_api(
         upstream, PROVIDERS=providers, MODELS={}, REMOTE_FILES={"PRIVATE_NETWORKS": ["127.0.0.0/8"]}
     )
-    with running_site(
-        "uvicorn", tmp_path_factory.mktemp("wires"), folder, key, settings
-    ) as running:
+    with serve("uvicorn", settings) as running:
         yield running
 
 
