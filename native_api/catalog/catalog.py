@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,7 +22,7 @@ from native_api.catalog.routes import build_route, fallback_problems
 from native_api.catalog.settings_schema import Problem
 from native_api.conf import native_settings
 from native_api.exceptions import ModelNotFound
-from native_api.logs import get_logger
+from native_api.logs import LogInterval, get_logger
 from native_api.routing.route import DEFAULT_ATTEMPT_LIMITS, AttemptLimits, Route, make_route
 from native_api.types import Provider, Target
 from native_api.types.model_names import Named, canonical, is_plain
@@ -32,9 +31,6 @@ logger = get_logger("native_api.catalog")
 
 MAX_DIRECT_ROUTES: Final = 1000
 """Routes of `provider/model` that a snapshot remembers."""
-
-KEY_LOG_INTERVAL_SECONDS: Final = 60.0
-"""A provider whose key cannot be read is logged as long as that lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,20 +154,21 @@ def _read() -> Catalog:
 
 
 _logged_problems: list[tuple[Problem, ...]] = []
-_keys_logged_at = [float("-inf")]
+_key_log_interval: Final = LogInterval()
+"""A provider whose key cannot be read is logged as long as that lasts."""
 
 
 def _log_problems(problems: tuple[Problem, ...]) -> None:
     """Log what cannot be used whenever it changes, and keys that cannot be read once a minute
     too."""
-    has_changed, now = _logged_problems != [problems], time.monotonic()
-    is_due = now - _keys_logged_at[0] >= KEY_LOG_INTERVAL_SECONDS
+    has_changed = _logged_problems != [problems]
+    if has_changed:
+        _key_log_interval.reset()
+    is_due = _key_log_interval.is_due()
     for problem in problems:
         if has_changed or (is_due and problem.kind == "key"):
             logger.error("%s: %s. %s", problem.path, problem.message, problem.hint)
     _logged_problems[:] = [problems]
-    if has_changed or is_due:
-        _keys_logged_at[0] = now
 
 
 _current: Final = CachedValue("providers and routes", _read, lambda: merge_with_settings({}, {}))

@@ -16,6 +16,7 @@ from django.test import Client
 from native_api import checks
 from native_api.catalog import catalog
 from native_api.exceptions import UnreadableSecret
+from native_api.logs import LogInterval
 from native_api.models import ModelRoute, Provider, Target
 from tests.catalog.provider_rows import PAGE, ROW, SECRET, current, form, other_secret_key
 
@@ -63,7 +64,7 @@ def test_the_log_says_it_at_once_and_then_once_a_minute(
     row: Provider, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr(catalog.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(catalog, "_key_log_interval", LogInterval(lambda: clock[0]))
     monkeypatch.setattr(catalog, "_logged_problems", [])
     with other_secret_key(), caplog.at_level(logging.ERROR, "native_api.catalog"):
         for seconds, lines in ((0, 1), (10, 1), (49, 1), (2, 2), (5, 2)):
