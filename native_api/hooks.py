@@ -41,11 +41,11 @@ class Call:
     """The path below `v1/`, as usage records name it; the same for calls of Python code."""
     stream: bool
     """Whether the reply is streamed. Hooks cannot change that."""
+    wire: str
+    """`openai_chat` if `body` is what a client of this wire wrote, which goes on to providers that
+    speak it too; "" if it is the unified request. Both have the words of OpenAI."""
     body: dict[str, Any] = field(repr=False)
     """The request: a copy that hooks may change, or replace by another dictionary."""
-    wire: str = ""
-    """`openai_chat` if `body` goes on in the client's own words to providers that speak this wire;
-    "" if it is the unified request, which has the same words."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Added to the metadata of the call's usage record. It wins over the client's of the same name.
     Values are kept as text; the bounds are those of a request's metadata."""

@@ -39,37 +39,40 @@ class HookedCall:
     is read: at the end `on_error` runs, and the metadata of the hooks goes to the record."""
 
     def __init__(self, call_record: CallRecord, caller: Caller) -> None:
-        self._record, self._chain = call_record, current_chain()
+        self._record, self._caller = call_record, caller
+        self._chain = current_chain()
         self._call: Call | None = None
-        if any(self._chain):
-            self._call = Call(
-                call_record.request_id,
-                caller,
-                call_record.operation.name,
-                call_record.endpoint,
-                bool(call_record.body.get("stream")),
-                copy_json(call_record.body),
-            )
 
     async def before_call(
         self, body: Any, client_body: ClientBody | None
     ) -> tuple[Any, ClientBody | None]:
-        """The bodies that go on. Raises NativeError if a hook refuses the call.
-
-        The words of the one wire that clients and providers share are those of the unified request,
-        so one body serves as both.
-        """
-        call = self._call
-        if call is None:
+        """The bodies that go on: the unified request, and the client's own if there is one. Raises
+        NativeError if a hook refuses the call."""
+        if not any(self._chain):
             return body, client_body
-        if client_body is not None:
-            call.wire = client_body.wire
+        written = body if client_body is None else client_body.body
+        call = self._call = self._describe(written, client_body.wire if client_body else "")
         for hook in self._chain.before_call:
             await _run(hook, call)
             _check_body(hook, call)
-        _keep_stream(call.body, body)
-        self._record.set_body(call.body)
-        return call.body, client_body and client_body._replace(body=call.body)
+        _keep_stream(call.body, written)
+        if call.body == written:
+            return body, client_body
+        unified: Any = call.body if client_body is None else client_body.unify(call.body)
+        self._record.set_body(unified)
+        return unified, client_body and client_body._replace(body=call.body)
+
+    def _describe(self, written: Mapping[str, Any], wire: str) -> Call:
+        record = self._record
+        return Call(
+            record.request_id,
+            self._caller,
+            record.operation.name,
+            record.endpoint,
+            bool(written.get("stream")),
+            wire,
+            copy_json(written),
+        )
 
     async def after_call(self, reply: Any) -> Any:
         """The reply to return for the provider's, which the record has counted."""

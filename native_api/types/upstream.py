@@ -3,6 +3,7 @@ what a client's request and a provider's events are if both speak the same wire.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -44,6 +45,9 @@ class ClientBody(NamedTuple):
     wire: str
     """`InboundFormat.wire`."""
     body: Json
+    unify: Callable[[Json], Any]
+    """The unified request for a body in these words, such as one that hooks have changed. Fields
+    that the unified request does not have are left out. Raises InvalidRequest."""
 
 
 class ForwardedEvent(NamedTuple):

@@ -215,6 +215,60 @@ def test_a_clients_own_body_passes_through_hooks_and_events_that_they_leave_stay
     assert '"usage":null' not in text.replace(" ", "")
 
 
+class Vendor(CallHooks):
+    """Adds a field that the gateway does not know, and uses a null of the client's."""
+
+    async def before_call(self, call: Call) -> None:
+        call.body["vendor_field"] = {"seen": [call.body["temperature"]]}
+
+
+class Careless(CallHooks):
+    async def before_call(self, call: Call) -> None:
+        call.body["temperature"] = "hot"
+
+
+class Watching(CallHooks):
+    async def before_call(self, call: Call) -> None:
+        call.metadata["seen"] = "yes"
+
+
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [
+        (Watching, {"temperature": None}),
+        (Vendor, {"temperature": None, "vendor_field": {"seen": [None]}}),
+    ],
+)
+def test_a_providers_own_wire_gets_what_the_client_and_the_hooks_wrote(
+    hook: Any, expected: Any, key: str, upstream: Upstream, records: list[UsageEntry]
+) -> None:
+    up = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "k"}
+    body = chat("Hi", model="up/written", temperature=None)
+    response, _ = send("asgi", key, body, [hook], PROVIDERS={"up": up})
+    assert response.status_code == 200
+    received = upstream.requests_for("written")[-1].body
+    assert {name: received[name] for name in expected} == expected
+
+
+def test_what_a_hook_wrote_is_translated_for_another_wire(
+    key: str, upstream: Upstream, records: list[UsageEntry]
+) -> None:
+    claude = {"DIALECT": "anthropic", "BASE_URL": upstream.url, "API_KEY": "k"}
+    body = chat("Hi", model="claude/translated", temperature=None)
+    send("asgi", key, body, [SameWire, Vendor], PROVIDERS={"claude": claude})
+    received = upstream.requests_for("translated")[-1].body
+    assert received["messages"][0]["content"] == [{"type": "text", "text": "hidden by openai_chat"}]
+    assert not received.keys() & {"temperature", "vendor_field"}
+
+
+def test_a_field_that_a_hook_wrote_wrong_is_named(
+    key: str, upstream: Upstream, records: list[UsageEntry]
+) -> None:
+    response, _ = send("asgi", key, chat("Hi"), [Careless])
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "temperature")
+    assert [record.status for record in records] == ["refused"]
+
+
 # --- docs/extending.md ---------------------------------------------------------------------------
 
 
