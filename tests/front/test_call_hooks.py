@@ -21,7 +21,7 @@ from native_api.hooks import Call, CallHooks
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
 from tests.front.conftest import Serve, native_api
-from tests.scripted_provider import DONE, Upstream, event, streams
+from tests.scripted_provider import DONE, Upstream, completion, event, says, streams
 from tests.servers import Site
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "extending.md"
@@ -282,13 +282,22 @@ def hooks_of_the_page() -> list[Any]:
 
 
 @pytest.mark.parametrize("server", ["wsgi", "asgi"])
-def test_the_hooks_of_the_page(server: str, key: str, records: list[UsageEntry]) -> None:
+def test_the_hooks_of_the_page(
+    server: str, key: str, upstream: Upstream, records: list[UsageEntry]
+) -> None:
     hooks = hooks_of_the_page()
+    up = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "k"}
     response, _ = send(server, key, chat("Mail bob@example.com"), hooks)
     assert response.json()["choices"][0]["message"]["content"] == "Mail [address]"
     refused, _ = send(server, key, chat("What is Bluebird?"), hooks)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "confidential")
+    upstream.script("talkative", says(completion("Bluebird flies")))
+    body = chat("What flies?", model="up/talkative")
+    withheld, _ = send(server, key, body, hooks, PROVIDERS={"up": up})
+    assert (withheld.status_code, withheld.json()["error"]["code"]) == (400, "confidential")
+    assert records[-1].completion_tokens > 0
     assert [(record.status, record.metadata) for record in records] == [
         ("ok", {"team": "support"}),
+        ("refused", {"team": "support", "error": "InvalidRequest"}),
         ("refused", {"team": "support", "error": "InvalidRequest"}),
     ]
