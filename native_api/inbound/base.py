@@ -69,6 +69,10 @@ class InboundFormat(ABC):
     def error(self, error: NativeError) -> bytes:
         """The body of an error response."""
 
+    def headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers of any response in this API's names; by default in OpenAI's."""
+        return headers
+
     def reply(self, reply: Any) -> bytes:
         """The body of a complete reply."""
         return to_json(reply)

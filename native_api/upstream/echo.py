@@ -7,11 +7,13 @@ key or a network.
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable
 from hashlib import shake_128
 from struct import pack, unpack
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import orjson
@@ -37,7 +39,11 @@ class EchoTransport(httpx.AsyncBaseTransport):
         message = {"role": "assistant", "content": "".join(words)}
         return httpx.Response(
             200,
-            json=_completion([{"index": 0, "message": message, "finish_reason": "stop"}], usage),
+            json={
+                **_head("chat.completion"),
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": usage,
+            },
         )
 
 
@@ -47,40 +53,29 @@ class EchoStream(httpx.AsyncByteStream):
     def __init__(self, words: list[str], usage: dict[str, int]) -> None:
         self._words = words
         self._usage = usage
+        self._head = _head("chat.completion.chunk")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield _event({"role": "assistant", "content": ""}) + _event({"content": self._words[0]})
+        event = self._event
+        yield event({"role": "assistant", "content": ""}) + event({"content": self._words[0]})
         for word in self._words[1:]:
-            yield _event({"content": word})
-        yield _event({}, "stop") + _data({**_chunk([]), "usage": self._usage}) + b"data: [DONE]\n\n"
+            yield event({"content": word})
+        yield event({}, "stop") + self._data([], usage=self._usage) + b"data: [DONE]\n\n"
+
+    def _event(self, delta: dict[str, str], finish_reason: str | None = None) -> bytes:
+        return self._data([{"index": 0, "delta": delta, "finish_reason": finish_reason}])
+
+    def _data(self, choices: list[dict[str, Any]], **members: Any) -> bytes:
+        chunk = {**self._head, "choices": choices, **members}
+        return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
-def _event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
-    return _data(_chunk([{"index": 0, "delta": delta, "finish_reason": finish_reason}]))
-
-
-def _data(value: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(value) + b"\n\n"
-
-
-def _chunk(choices: list[dict[str, Any]]) -> dict[str, Any]:
+def _head(kind: str) -> dict[str, Any]:
     return {
-        "id": "",
-        "object": "chat.completion.chunk",
-        "created": 0,
+        "id": f"chatcmpl-{uuid4().hex}",
+        "object": kind,
+        "created": int(time.time()),
         "model": "echo",
-        "choices": choices,
-    }
-
-
-def _completion(choices: list[dict[str, Any]], usage: dict[str, int]) -> dict[str, Any]:
-    return {
-        "id": "",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "echo",
-        "choices": choices,
-        "usage": usage,
     }
 
 

@@ -71,6 +71,9 @@ class InferenceView(NativeView):
                 [*([omitted] if omitted else []), *dropped_fields]
             )
 
+    def named_headers(self) -> dict[str, str]:
+        return self.inbound_format.headers(self.headers)
+
     def error_body(self, error: exceptions.NativeError) -> bytes:
         return self.inbound_format.error(error)
 

@@ -124,13 +124,17 @@ class AsyncAPIView(APIView):
     def _private(self, response: Any, keep: bool = False) -> HttpResponseBase:
         """The response with the headers that all have. With `keep`, what it has already stays."""
         cache_control = response.headers.get("cache-control") if keep else None
-        for name, value in self.headers.items():
+        for name, value in self.named_headers().items():
             if not (keep and name in response.headers):
                 response.headers[name] = headers.safe_value(value)
         headers.make_private(response, self._authenticators())
         if cache_control is not None:
             response.headers["cache-control"] = cache_control
         return response  # type: ignore[no-any-return]
+
+    def named_headers(self) -> dict[str, str]:
+        """`headers` in the names of the API that the client speaks."""
+        return self.headers
 
     def _authenticators(self) -> Any:
         return getattr(getattr(self, "request", None), "authenticators", None) or ()

@@ -80,9 +80,9 @@ class OpenAIStreamEditor(StreamEditor):
 
     def _choose_text(self, chunk: Json, data: str) -> ForwardedEvent:
         choice = chunk["choices"][0]
-        sent = self._cut_usage(chunk, data)
-        is_whole = "index" in choice and "finish_reason" in choice and self._has_head(chunk)
-        if not is_whole or sent is None:
+        is_whole = "index" in choice and "finish_reason" in choice
+        sent = self._cut_usage(chunk, data) if is_whole and self._has_head(chunk) else None
+        if sent is None:
             return ForwardedEvent(self.parser.unify_text_chunk(chunk), None)
         if self._patterns_left:
             self._patterns_left -= 1
