@@ -116,7 +116,8 @@ def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(
 ) -> None:
     upstream.script(model, streams(event({"content": "some words"}), goes_on))
     with opened(server, model) as response:
-        next(response.iter_lines())
+        first = next(response.iter_lines())
+        assert response.status_code == 200, first
         assert upstream.is_answering(model)
     until(lambda: not upstream.is_answering(model), "the upstream connection to be closed")
     [record] = server.wait_for_usage(model=f"up/{model}")
