@@ -35,7 +35,8 @@ class ScriptedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises httpx.TransportError for a failure that has no status."""
         try:
-            call, attempt = current_call.get(), _read_attempt(request)
+            attempt = _read_attempt(request)  # first: what is outside may belong to no call
+            call = current_call.get()
             if not call.attempts:
                 self._provider.calls.append(call)
             call.attempts.append(attempt)
