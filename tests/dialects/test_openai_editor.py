@@ -151,6 +151,15 @@ def test_the_usage_event_is_kept_for_the_end() -> None:
     assert editor.parser.usage == USAGE
 
 
+def test_a_usage_event_in_many_lines_is_written_anew() -> None:
+    usage = json.dumps(json.loads(build_data(usage=USAGE)), indent=1)
+    editor = DIALECT.editor(TARGET, WITH_USAGE)
+    assert editor is not None
+    for data in (ROLE, text("a"), END, usage):
+        editor.feed(Event("", data))
+    assert editor.usage_event == ForwardedEvent(json.loads(usage), None)
+
+
 REPAIRED_STREAMS = {
     "another id": [ROLE, text("a"), text("b", id="c-2"), END],
     "no head": [

@@ -68,7 +68,8 @@ class OpenAIStreamEditor(StreamEditor):
         if parser.add_text_chunk(chunk):
             return (self._choose_text(chunk, data),)
         if parser.add_usage_chunk(chunk):
-            self.usage_event = ForwardedEvent(chunk, data) if self._has_head(chunk) else None
+            if self._has_head(chunk):
+                self.usage_event = ForwardedEvent(chunk, self._cut_usage(chunk, data))
             return ()
         if self._is_known_without_choices(chunk):
             return self._pass_in_order(ForwardedEvent(chunk, self._cut_usage(chunk, data)))

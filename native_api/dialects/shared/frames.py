@@ -1,4 +1,5 @@
-"""The frames of unified replies and of chunks. The gateway fills in what a wire does not have."""
+"""The frames of unified replies and of chunks. `id`, `created` and `model` may be empty: the
+gateway fills in what a wire does not have."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from native_api.types import ChatCompletion, ChatCompletionChunk, Usage
 
 
 class Head(TypedDict, total=False):
-    """What a reply says of itself, as far as its wire has it."""
+    """What a frame says of its reply."""
 
     reply_id: str
     created: int
@@ -19,28 +20,29 @@ class Head(TypedDict, total=False):
 def build_completion(
     choices: list[Any], usage: Usage | None, **head: Unpack[Head]
 ) -> ChatCompletion:
-    """A complete reply with these choices. `head` may have its `reply_id`, `created`, `model` and
-    `service_tier`."""
-    completion: ChatCompletion = _build_frame("chat.completion", choices, head)
+    """A complete reply with these choices. `usage` and `service_tier` are left out if empty."""
+    completion: Any = {**build_chunk(choices, **head), "object": "chat.completion"}
     if usage:
         completion["usage"] = usage
-    return completion
+    return completion  # type: ignore[no-any-return]
 
 
-def build_chunk(choices: list[Any], **head: Unpack[Head]) -> ChatCompletionChunk:
-    """A chunk of a stream with these choices. `head` is as in `build_completion`."""
-    chunk: ChatCompletionChunk = _build_frame("chat.completion.chunk", choices, head)
-    return chunk
-
-
-def _build_frame(kind: str, choices: list[Any], head: Head) -> Any:
-    frame = {
-        "id": head.get("reply_id", ""),
-        "object": kind,
-        "created": head.get("created", 0),
-        "model": head.get("model", ""),
+def build_chunk(
+    choices: list[Any],
+    *,
+    reply_id: str = "",
+    created: int = 0,
+    model: str = "",
+    service_tier: str | None = None,
+) -> ChatCompletionChunk:
+    """A chunk of a stream with these choices. `service_tier` is left out if it is empty."""
+    chunk: ChatCompletionChunk = {
+        "id": reply_id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
         "choices": choices,
     }
-    if head.get("service_tier"):
-        frame["service_tier"] = head["service_tier"]
-    return frame
+    if service_tier:
+        chunk["service_tier"] = service_tier
+    return chunk
