@@ -18,7 +18,9 @@ from native_api.conf import setting_errors
 from native_api.dialects import DIALECTS, OpenAI
 from native_api.exceptions import ConfigurationError
 from native_api.models import Provider
+from native_api.types import ClientBody, Target
 from native_api.upstream.auth.methods import AUTHORIZERS
+from native_api.upstream.prepared_request import prepare
 from tests.dialects.test_declaration import Complete, variant
 
 HERE = "tests.catalog.test_plugins"
@@ -258,8 +260,24 @@ def test_a_dialect_must_be_whole(dialect: Any, message: str, hint: str) -> None:
     assert errors(DIALECTS={"acme": dialect}) == [("['DIALECTS']['acme']", message, hint)]
 
 
-def test_a_subclass_of_a_dialect_of_the_gateway_is_whole() -> None:
-    assert errors(DIALECTS={"acme": type("Acme", (OpenAI,), {"name": "acme"})}) == []
+class Adapted(OpenAI):
+    name = "adapted"
+
+    def headers(self, chat: Any, target: Target) -> dict[str, str]:
+        return {**super().headers(chat, target), "x-acme-region": "eu"}
+
+
+def test_a_subclass_of_openais_dialect_takes_what_its_clients_wrote() -> None:
+    """It speaks OpenAI's wire, so the body goes on, with what the subclass adds."""
+    plugged_in = {"DIALECTS": {"adapted": f"{HERE}.Adapted"}}
+    assert errors(**plugged_in) == []
+    body: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "unknown": 1}
+    with override_settings(NATIVE_API=plugged_in):
+        provider = build_provider("p", {"DIALECT": "adapted", "BASE_URL": "https://x/v1"})
+        client_body = ClientBody("openai_chat", body, lambda: body)
+        prepared = prepare(body, Target(provider, "a-model"), client_body=client_body)
+    assert prepared.body == {**body, "model": "a-model"}
+    assert prepared.request.headers["x-acme-region"] == "eu"
 
 
 @pytest.mark.parametrize(
