@@ -75,6 +75,26 @@ def test_it_does_not_matter_where_the_stream_is_cut(
     assert decoded(pieces, sse.SSEDecoder()) == decoded([stream], sse.SSEDecoder())
 
 
+@given(
+    st.lists(
+        st.sampled_from([b"data: a\n\n", b"event: e\ndata: b\n\n", b": c\n\n", b"data: d\r\n\r\n"]),
+        max_size=10,
+    ),
+    st.data(),
+)
+def test_whole_events_in_a_piece_are_the_same_as_their_bytes_one_by_one(
+    events: list[bytes], data: st.DataObject
+) -> None:
+    lines = [line for event in events for line in event.splitlines(keepends=True)]
+    pieces, start = [], 0
+    while start < len(lines):
+        count = data.draw(st.integers(1, 4))
+        pieces.append(b"".join(lines[start : start + count]))
+        start += count
+    one_by_one = [bytes([byte]) for byte in b"".join(events)]
+    assert decoded(pieces, sse.SSEDecoder()) == decoded(one_by_one, sse.SSEDecoder())
+
+
 def test_an_endless_line_raises() -> None:
     decoder = sse.SSEDecoder(limit=1000)
     with pytest.raises(UpstreamError, match="too long"):

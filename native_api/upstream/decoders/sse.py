@@ -92,7 +92,7 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises UpstreamError if an event is too large."""
-        if self._has_started and not self._data and not self._buffer.has_rest:
+        if self._is_between_events():
             whole = _whole_events(data, min(self._limit, MAX_UNCHECKED_LENGTH))
             if whole is not None:
                 return whole
@@ -105,6 +105,9 @@ class SSEDecoder:
             else:
                 self._type = ""
         return events
+
+    def _is_between_events(self) -> bool:
+        return self._has_started and not self._data and not self._type and not self._buffer.has_rest
 
     def _add_field(self, line: bytes) -> None:
         if not self._has_started:
