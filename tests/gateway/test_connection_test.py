@@ -19,6 +19,7 @@ from native_api.gateway.connection_test import (
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPool
 from native_api.types import Provider, Target
+from native_api.usage.entry import UsageEntry
 from tests.routing.target_pools import Clock, pool_with, target
 from tests.scripted_provider import Upstream, cuts, hello, running_upstream, says
 
@@ -43,6 +44,11 @@ class Noted(HealthProbes):
             self.schedule(*each)
         run(asyncio.sleep(0))  # behind what was asked for, on the same loop
         return self.probed
+
+
+@pytest.fixture(autouse=True)
+def _records_stay_here(records: list[UsageEntry]) -> None:
+    """Probes are recorded. The recorder's thread would write into the tests that come later."""
 
 
 @pytest.fixture
