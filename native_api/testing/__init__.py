@@ -11,8 +11,8 @@ from native_api.testing.answers import (
     embeddings,
     tool_call,
 )
-from native_api.testing.block import ScriptedProviderMixin, scripted_provider
 from native_api.testing.calls import Attempt, Call
+from native_api.testing.context import ScriptedProviderMixin, scripted_provider
 from native_api.testing.factories import (
     chat,
     client,

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from native_api.dialects.base import Dialect, StreamParser, encode
-from native_api.dialects.openai_chat.editor import OpenAIStreamEditor
 from native_api.dialects.openai_chat.embeddings import (
     build_embeddings_body,
     build_embeddings_reply,
@@ -19,6 +18,7 @@ from native_api.dialects.openai_chat.messages import MessageTranslator
 from native_api.dialects.openai_chat.models import find_family, refused_fields, takes_breakpoints
 from native_api.dialects.openai_chat.reply import build_reply
 from native_api.dialects.openai_chat.stream import OpenAIStream
+from native_api.dialects.openai_chat.stream_editor import OpenAIStreamEditor
 from native_api.dialects.openai_chat.tools import (
     add_tools,
     force_answer_tool,
