@@ -11,7 +11,7 @@ from native_api.catalog.presets import PRESETS
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UnsupportedField
 from native_api.inbound.openai import ChatCompletions
-from native_api.types import Provider, Quirks, Target
+from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
 
 DIALECT = DIALECTS["openai"]
 
@@ -72,6 +72,14 @@ def test_the_checks_of_a_request_leave_the_clients_body_alone() -> None:
     assert parsed.client_body.wire == DIALECT.wire
     assert parsed.client_body.body == WRITTEN
     assert parsed.body != WRITTEN, "the unified request has no nulls"
+
+
+@pytest.mark.parametrize("name", sorted(DIALECT_FIELDS - {"messages"}))
+def test_a_field_that_is_null_goes_on_as_null(name: str) -> None:
+    written = {"model": "m", "messages": [USER], name: None}
+    parsed = ChatCompletions().parse(deepcopy(written))
+    assert parsed.client_body is not None
+    assert forward(parsed.client_body.body) == written
 
 
 UNKNOWN = {

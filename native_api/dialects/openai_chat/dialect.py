@@ -108,7 +108,7 @@ class OpenAI(Dialect):
         written = {
             name: value
             for name, value in body.items()
-            if name == "tools" or name not in UNIFIED_FIELDS
+            if (name == "tools" and value) or name not in UNIFIED_FIELDS
         }
         self.owned_members.check_options(written, "", target.provider.own_account)
         return self.request(chat, target)
