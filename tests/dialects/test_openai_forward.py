@@ -9,6 +9,7 @@ import pytest
 
 from native_api.catalog.presets import PRESETS
 from native_api.dialects import DIALECTS
+from native_api.dialects.openai_chat.dialect import OUTPUT_LIMITS
 from native_api.exceptions import UnsupportedField
 from native_api.inbound.openai import ChatCompletions
 from native_api.types import DIALECT_FIELDS, Provider, Quirks, Target
@@ -74,12 +75,20 @@ def test_the_checks_of_a_request_leave_the_clients_body_alone() -> None:
     assert parsed.body != WRITTEN, "the unified request has no nulls"
 
 
-@pytest.mark.parametrize("name", sorted(DIALECT_FIELDS - {"messages"}))
+@pytest.mark.parametrize("name", sorted(DIALECT_FIELDS - OUTPUT_LIMITS - {"messages"}))
 def test_a_field_that_is_null_goes_on_as_null(name: str) -> None:
     written = {"model": "m", "messages": [USER], name: None}
     parsed = ChatCompletions().parse(deepcopy(written))
     assert parsed.client_body is not None
     assert forward(parsed.client_body.body) == written
+
+
+@pytest.mark.parametrize("name", sorted(OUTPUT_LIMITS))
+def test_an_output_limit_that_is_null_is_left_out(name: str) -> None:
+    assert forward({"model": "m", "messages": [USER], name: None}) == {
+        "model": "m",
+        "messages": [USER],
+    }
 
 
 UNKNOWN = {
@@ -119,6 +128,7 @@ OWNED = {
     "previous_response_id": "resp_1",
     "Max_Output_Tokens": 5,
     "best_of": 5,
+    "max_output_token\u017f": 5,
     "priority": 1,
     "extra_body": {"models": ["gpt-x"]},
     "tools": [{"type": "advisor", "model": "gpt-x"}],

@@ -259,6 +259,70 @@ def test_an_error_is_an_error(broken: str) -> None:
         editor.feed(Event("", broken))
 
 
+READ_WITHOUT_CHOICES = {
+    "an error in Groq's own member": build_data(x_groq={"error": "overloaded"}),
+    "errors": build_data(errors=[{"message": "overloaded"}]),
+    "MiniMax's status": build_data(base_resp={"status_code": 1002, "status_msg": "overloaded"}),
+}
+
+
+@pytest.mark.parametrize("name", READ_WITHOUT_CHOICES)
+def test_an_error_without_choices_is_an_error(name: str) -> None:
+    editor = DIALECT.editor(TARGET, WITH_USAGE)
+    assert editor is not None
+    for data in (ROLE, text("a")):
+        editor.feed(Event("", data))
+    with pytest.raises(UpstreamError):
+        editor.feed(Event("", READ_WITHOUT_CHOICES[name]))
+
+
+def test_an_event_named_error_is_an_error() -> None:
+    editor = DIALECT.editor(TARGET, WITH_USAGE)
+    assert editor is not None
+    editor.feed(Event("", ROLE))
+    with pytest.raises(UpstreamError):
+        editor.feed(Event("error", build_data(message="overloaded")))
+
+
+def test_usage_and_sources_without_choices_are_read() -> None:
+    editor = DIALECT.editor(TARGET, WITH_USAGE)
+    assert editor is not None
+    datas = [
+        ROLE,
+        text("a"),
+        build_data(x_groq={"usage": USAGE}),
+        build_data(citations=["https://a.example/"]),
+        END,
+        "[DONE]",
+    ]
+    events = [item for data in datas for item in editor.feed(Event("", data))]
+    assert editor.parser.usage == USAGE
+    assert fold(event.chunk for event in events)[0]["message"]["annotations"]
+
+
+@pytest.mark.parametrize("choices", [[None], ["a"], [{"index": None, "finish_reason": "stop"}]])
+def test_a_choice_of_no_use_is_skipped(choices: list[Any]) -> None:
+    odd = json.dumps({**json.loads(END), "choices": choices})
+    events = forward([ROLE, text("a"), odd, END])
+    assert fold(event.chunk for event in events) == fold(unify([ROLE, text("a"), odd, END], TARGET))
+
+
+def test_nothing_comes_after_the_end() -> None:
+    editor = DIALECT.editor(TARGET, WITH_USAGE)
+    assert editor is not None
+    datas = [ROLE, text("a"), END, "[DONE]", END]
+    events = [item for data in datas for item in editor.feed(Event("", data))]
+    events += editor.close()
+    assert [event.data for event in events] == [ROLE, text("a"), END]
+
+
+def test_no_null_usage_remains_in_a_last_event_of_many_lines() -> None:
+    pretty = json.dumps(json.loads(END), indent=1)
+    events = forward([ROLE, text("a"), pretty], {})
+    assert "usage" not in events[-1].read()
+    assert events[-1].chunk["choices"][0]["finish_reason"] == "stop"
+
+
 def test_an_event_that_only_begins_like_the_others_is_parsed() -> None:
     begun = [ROLE, text("a"), text("b")]
     for end in ('"', '"}', '"},"finish_reason":"stop"}', "", "\\"):

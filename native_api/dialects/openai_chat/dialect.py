@@ -50,6 +50,8 @@ TRANSLATED_FIELDS = frozenset(
 )  # fmt: skip
 
 
+OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+"""Vendors take one of the two, and may refuse the other even if it is null."""
 UNIFIED_FIELDS = DIALECT_FIELDS | ROUTING_FIELDS
 
 
@@ -78,7 +80,11 @@ class OpenAI(Dialect):
         body = super().rename_fields(chat, unsupported, omitted)
         fields: Any = chat
         others = {name: value for name, value in fields.items() if name not in UNIFIED_FIELDS}
-        nulls = [name for name in DIALECT_FIELDS - unsupported if fields.get(name, ...) is None]
+        nulls = [
+            name
+            for name in DIALECT_FIELDS - OUTPUT_LIMITS - unsupported
+            if fields.get(name, ...) is None
+        ]
         return {**body, **others, **dict.fromkeys(nulls)}
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:

@@ -22,10 +22,14 @@ from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.sameness import are_same_choices, is_same
 from native_api.dialects.openai_chat.stream import OpenAIStream, parse_chunk
 from native_api.dialects.openai_chat.text_events import TextPattern, learn_pattern
+from native_api.dialects.shared.errors import is_error
 from native_api.types import Event, ForwardedEvent, Json
 
 NULL_USAGE: Final = ',"usage":null'
 SPACED_NULL_USAGE: Final = re.compile(r',\s*"usage"\s*:\s*null')
+READ_MEMBERS: Final = frozenset({"x_groq", "citations", "search_results"})
+"""Members outside of the choices that the parser reads."""
+
 MAX_PATTERNS: Final = 3
 """How often a pattern is made anew. Some servers change a member in every event."""
 
@@ -71,7 +75,7 @@ class OpenAIStreamEditor(StreamEditor):
             if self._has_head(chunk):
                 self.usage_event = ForwardedEvent(chunk, self._cut_usage(chunk, data))
             return ()
-        if self._is_known_without_choices(chunk):
+        if event.type != "error" and self._has_only_unknown_members(chunk):
             return self._pass_in_order(ForwardedEvent(chunk, self._cut_usage(chunk, data)))
         unified = parser.read_chunk(chunk, event.type)
         if unified:
@@ -90,12 +94,14 @@ class OpenAIStreamEditor(StreamEditor):
             self._pattern, self._pattern_index = learn_pattern(data, sent), choice["index"]
         return ForwardedEvent(chunk, sent)
 
-    def _is_known_without_choices(self, chunk: Json) -> bool:
+    def _has_only_unknown_members(self, chunk: Json) -> bool:
+        """Whether a chunk without choices has nothing for the parser to read."""
         return (
             self._keeps_usage
             and chunk.get("choices") == []
+            and READ_MEMBERS.isdisjoint(chunk)
             and not chunk.get("usage")
-            and "error" not in chunk
+            and not is_error(chunk)
             and self._has_head(chunk)
         )
 
@@ -152,19 +158,21 @@ class OpenAIStreamEditor(StreamEditor):
         choices = chunk.get("choices")
         if not isinstance(choices, list) or len(choices) != 1 or chunk.get("usage") is not None:
             return
-        choice = choices[0]
+        choice, sent = choices[0], self._cut_usage(chunk, data)
         if (
-            type(choice.get("index")) is int
+            sent is not None
+            and isinstance(choice, dict)
+            and type(choice.get("index")) is int
             and choice.get("finish_reason")
             and self._has_head(chunk)
         ):
-            self._held.append(ForwardedEvent(chunk, self._cut_usage(chunk, data)))
+            self._held.append(ForwardedEvent(chunk, sent))
 
     def _finish(self, chunks: list[Any]) -> list[ForwardedEvent]:
         """The last chunk of the stream: by the events that were held back, if they say the same."""
         held, self._held = self._held, []
         if not chunks:
-            return held
+            return [event for event in held if not event.chunk["choices"]]
         last, ends = chunks[0], [event.chunk for event in held if event.chunk["choices"]]
         sent = sorted((end["choices"][0] for end in ends), key=lambda choice: choice["index"])
         if ends and are_same_choices(sent, last["choices"]) and _is_same_head(ends[-1], last):

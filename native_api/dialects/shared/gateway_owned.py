@@ -48,7 +48,7 @@ def normalize_name(name: str) -> str:
 
 
 def _normalize(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
+    return name.replace("_", "").replace("-", "").casefold()
 
 
 _normalize_cached: Final = lru_cache(maxsize=2048)(_normalize)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import wraps
 from typing import Any, Final
 
-from native_api.exceptions import NativeError, UpstreamError
+from native_api.exceptions import ProviderFault, ProviderUnusable, UpstreamError
 from native_api.logs import get_logger
 from native_api.types import Provider, UpstreamRequest
 from native_api.upstream.auth.methods import Authorizer
@@ -38,8 +38,8 @@ def guard(authorizer: Authorizer) -> Authorizer:
     ) -> Mapping[str, str]:
         try:
             headers = _read_headers(await authorizer(request, method, content, provider))
-        except NativeError:
-            raise
+        except (ProviderFault, ProviderUnusable):
+            raise  # their words are redacted
         except Exception as error:
             reason = _describe_failure(error)
             logger.error("AUTH %r of the provider %s: %s.", provider.auth, provider.name, reason)
