@@ -38,3 +38,9 @@ class deadline:
             await self._timeout.__aexit__(*error)
         except TimeoutError:
             raise UpstreamTimeout from None
+
+
+def is_cancelling() -> bool:
+    """Whether the running task is being cancelled, not only one that it has waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

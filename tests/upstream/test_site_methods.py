@@ -12,6 +12,7 @@ import pytest
 
 from native_api.exceptions import (
     ConfigurationError,
+    InvalidRequest,
     ProviderUnusable,
     UpstreamError,
     UpstreamTimeout,
@@ -34,7 +35,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, result: Any) -> None:
     """The method `acme`, which returns or raises this."""
 
     async def acme(*arguments: Any) -> Any:
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             raise result
         return result
 
@@ -53,6 +54,18 @@ PROVIDER = Provider("p", "openai", "https://acme.example/v1", Secret("k"), "acme
 def authorize(provider: Provider = PROVIDER, url: str = "https://acme.example/v1") -> Any:
     request = UpstreamRequest(url, {}, {"accept": "text/event-stream"})
     return asyncio.run(methods.authorize(request, "POST", b"{}", provider))
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidRequest(f"the token {SECRET} is gone"), asyncio.CancelledError(SECRET)]
+)
+def test_errors_that_are_not_about_the_provider_are_failures_of_the_method(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    plug_in(monkeypatch, error)
+    with pytest.raises(UpstreamError) as raised:
+        authorize()
+    assert SECRET not in str(raised.value)
 
 
 def test_the_headers_are_sent_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +100,7 @@ def test_a_failure_names_no_value(
     assert line.getMessage().startswith(f"AUTH 'acme' of the provider p: {reason}")
     assert line.exc_info is None
     assert SECRET not in caplog.text
-    if isinstance(result, Exception):
+    if isinstance(result, BaseException):
         assert "test_site_methods.py, line " in line.getMessage()
 
 

@@ -7,6 +7,7 @@ that it is redacted.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import traceback
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from native_api.exceptions import ProviderFault, ProviderUnusable, UpstreamError
 from native_api.logs import get_logger
 from native_api.types import Provider, UpstreamRequest
 from native_api.upstream.auth.methods import Authorizer
+from native_api.upstream.call_scopes import is_cancelling
 from native_api.upstream.secrets import remember_headers
 
 logger = get_logger("native_api.upstream")
@@ -40,7 +42,9 @@ def guard(authorizer: Authorizer) -> Authorizer:
             headers = _read_headers(await authorizer(request, method, content, provider))
         except (ProviderFault, ProviderUnusable):
             raise  # their words are redacted
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelling():
+                raise
             reason = _describe_failure(error)
             logger.error("AUTH %r of the provider %s: %s.", provider.auth, provider.name, reason)
             raise UpstreamError("The gateway has no credentials for this provider.") from None
@@ -64,7 +68,7 @@ def _read_headers(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _describe_failure(error: Exception) -> str:
+def _describe_failure(error: BaseException) -> str:
     """What happened and where, with neither the exception's message nor any value."""
     if isinstance(error, InvalidHeaders):
         return str(error)
