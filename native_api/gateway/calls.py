@@ -191,10 +191,20 @@ class CallStream:
                 async for batch in self._upstream:
                     if batch:
                         call_record.on_chunks(self._stamp(batch), self._upstream.usage)
-                        yield await change(batch) if change else batch
+                        if change is None:
+                            yield batch
+                            continue
+                        chunks, error = await change(batch)
+                        if chunks:
+                            yield chunks
+                        if error is not None:
+                            raise error
                 call_record.on_usage(self._upstream.usage)
                 last = [self._usage_item()] if self._wants_usage else []
-                last = await change(last) if change else last
+                if change is not None:
+                    last, error = await change(last)
+                    if error is not None:
+                        raise error
         if last:
             yield last
 

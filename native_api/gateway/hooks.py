@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from native_api.exceptions import NativeError
 from native_api.gateway.call_record import CallRecord
@@ -32,6 +32,14 @@ from native_api.logs import get_logger
 from native_api.types import Caller, ClientBody, ForwardedEvent
 
 logger = get_logger("native_api.hooks")
+
+
+class ChangedBatch(NamedTuple):
+    """What hooks have made of a batch: the chunks to send, and the error that ends the stream after
+    them. How many chunks arrive in one read is chance, so those before the error are not lost."""
+
+    chunks: list[Any]
+    error: Exception | None = None
 
 
 class HookedCall:
@@ -53,8 +61,7 @@ class HookedCall:
         written = body if client_body is None else client_body.body
         call = self._call = self._describe(written, client_body.wire if client_body else "")
         for hook in self._chain.before_call:
-            await _run(hook, call)
-            _check_body(hook, call)
+            _check_body(hook, call, await _run(hook, call))
         _keep_stream(call.body, written)
         if call.body == written:
             return body, client_body
@@ -79,13 +86,19 @@ class HookedCall:
         return await self._pass(self._chain.after_call, reply)
 
     @property
-    def change_batch(self) -> Callable[[list[Any]], Awaitable[list[Any]]] | None:
+    def change_batch(self) -> Callable[[list[Any]], Awaitable[ChangedBatch]] | None:
         """Makes the chunks to send of the provider's, which the record has counted. None if that
         would change nothing."""
         return self._on_chunks if self._chain.on_chunk else None
 
-    async def _on_chunks(self, batch: list[Any]) -> list[Any]:
-        return [await self._on_item(item) for item in batch]
+    async def _on_chunks(self, batch: list[Any]) -> ChangedBatch:
+        changed: list[Any] = []
+        try:
+            for item in batch:  # no comprehension: an error leaves the chunks before it
+                changed.append(await self._on_item(item))  # noqa: PERF401
+        except Exception as error:
+            return ChangedBatch(changed, error)
+        return ChangedBatch(changed)
 
     async def _on_item(self, item: Any) -> Any:
         """A chunk, or a forwarded event: its text goes on if no hook changes what it says."""
@@ -154,7 +167,11 @@ class HookedCall:
         return None
 
 
-def _check_body(hook: Hook, call: Call) -> None:
+def _check_body(hook: Hook, call: Call, returned: Any) -> None:
+    """What `before_call` returns would go nowhere, so it is a mistake."""
+    if returned is not None:
+        problem = f"returned {type(returned).__name__}; change call.body in place"
+        raise _failure(hook, TypeError(problem))
     body: Any = call.body
     if not isinstance(body, dict):
         raise _failure(hook, TypeError(f"call.body is {type(body).__name__}, not a dictionary"))

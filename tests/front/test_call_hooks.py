@@ -17,6 +17,7 @@ from django.test import AsyncClient, Client, override_settings
 
 from native_api import background
 from native_api.access import keys
+from native_api.exceptions import InvalidRequest
 from native_api.hooks import Call, CallHooks
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
@@ -213,6 +214,26 @@ def test_a_clients_own_body_passes_through_hooks_and_events_that_they_leave_stay
     assert text_of(events_of(text)) == "so: a word ***"
     assert odd.decode() in text
     assert '"usage":null' not in text.replace(" ", "")
+
+
+class Refusing(CallHooks):
+    async def on_chunk(self, call: Call, chunk: dict[str, Any]) -> None:
+        if "secret" in text_of([chunk]):
+            raise InvalidRequest("Enough.", code="enough")
+
+
+@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+def test_a_refusal_in_mid_stream_is_its_last_event_after_what_was_let_through(
+    server: str, key: str, upstream: Upstream, records: list[UsageEntry]
+) -> None:
+    words = [event({"content": f"{word} "}) for word in ("one", "two", "secret", "three")]
+    upstream.script("refused", streams(b"".join(words), event({}, "stop"), DONE))
+    body = chat("Hi", model="up/refused", stream=True)
+    up = {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "k"}
+    _, text = send(server, key, body, [Refusing], PROVIDERS={"up": up})
+    *sent, last = events_of(text)
+    assert (text_of(sent), last["error"]["code"]) == ("one two ", "enough")
+    assert "[DONE]" not in text
 
 
 class Vendor(CallHooks):

@@ -11,6 +11,7 @@ import pytest
 from django.test import override_settings
 
 from native_api import background, gateway
+from native_api.conf import setting_errors
 from native_api.exceptions import (
     InvalidRequest,
     ModelNotAllowed,
@@ -210,6 +211,19 @@ def test_a_body_that_is_none_is_a_failure_of_the_hook(
     assert "call.body is NoneType, not a dictionary" in caplog.text
 
 
+def test_a_value_that_before_call_returns_is_a_failure_of_the_hook(
+    records: list[UsageEntry], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def before_call(self: Any, call: Call) -> Any:
+        return {**call.body, "model": "echo/another"}
+
+    with site(hook(before_call=before_call)), pytest.raises(NativeError) as raised:
+        complete(chat())
+    assert (raised.value.status, raised.value.code) == (500, "internal_error")
+    assert "returned dict; change call.body in place" in caplog.text
+    assert [record.error_code for record in records] == ["internal_error"]
+
+
 # --- failures of hooks ---------------------------------------------------------------------------
 
 
@@ -226,6 +240,19 @@ def test_any_other_exception_is_logged_with_the_hooks_name_and_shown_to_nobody(
     assert [(record.status, record.error_code) for record in records] == [
         ("error", "internal_error")
     ]
+
+
+def test_on_error_gets_what_is_answered_for_a_failure_of_a_hook(records: list[UsageEntry]) -> None:
+    async def before_call(self: Any, call: Call) -> None:
+        raise RuntimeError(SECRET)
+
+    async def on_error(self: Any, call: Call, error: Exception) -> None:
+        SEEN.append((type(error), getattr(error, "code", ""), SECRET in str(error)))
+
+    with site(hook(before_call=before_call, on_error=on_error)), pytest.raises(NativeError):
+        complete(chat())
+    [seen] = SEEN
+    assert seen == (NativeError, "internal_error", False)
 
 
 @pytest.mark.parametrize("method", ["after_call", "on_chunk"])
@@ -358,6 +385,18 @@ def test_hooks_see_the_chunk_with_the_usage(records: list[UsageEntry]) -> None:
     assert records[0].total_tokens > 0
 
 
+def test_there_is_no_chunk_with_usage_if_the_client_does_not_ask_for_it(
+    records: list[UsageEntry],
+) -> None:
+    async def on_chunk(self: Any, call: Call, chunk: Any) -> None:
+        SEEN.append(chunk.get("usage"))
+
+    with site(hook(on_chunk=on_chunk)):
+        read(chat(stream=True))
+    assert SEEN == [None] * len(SEEN) != []
+    assert records[0].total_tokens > 0
+
+
 def test_a_hook_cannot_make_a_stream_free(provider: Upstream, records: list[UsageEntry]) -> None:
     async def on_chunk(self: Any, call: Call, chunk: Any) -> None:
         for choice in chunk["choices"]:
@@ -395,6 +434,31 @@ def test_a_hook_that_refuses_a_chunk_ends_the_stream(records: list[UsageEntry]) 
         {"count": "3"},
     )
     assert record.completion_tokens > 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_what_hooks_let_through_before_a_refusal_is_sent_however_it_arrives(
+    size: int, provider: Upstream, records: list[UsageEntry]
+) -> None:
+    async def on_chunk(self: Any, call: Call, chunk: Any) -> None:
+        if "secret" in words_of([chunk]):
+            raise InvalidRequest("Enough.", code="enough")
+
+    async def run() -> None:
+        stream = await gateway.stream(chat(model="up/batches", stream=True), A_TASK)
+        try:
+            async for batch in stream:
+                SEEN.extend(batch)
+        finally:
+            await stream.aclose()
+
+    events = [event({"content": f"{word} "}) for word in ("one", "two", "three", "secret", "four")]
+    pieces = [b"".join(events[start : start + size]) for start in range(0, len(events), size)]
+    provider.script("batches", streams(*pieces, event({}, "stop"), DONE))
+    with scripted(provider, hook(on_chunk=on_chunk)), pytest.raises(InvalidRequest):
+        background.run(run())
+    assert words_of(SEEN) == "one two three "
+    assert [(record.status, record.error_code) for record in records] == [("refused", "enough")]
 
 
 def test_on_error_sees_a_stream_that_breaks_off(
@@ -579,6 +643,31 @@ def test_a_process_has_one_instance_of_each(records: list[UsageEntry]) -> None:
     assert SEEN[0] is SEEN[1]
 
 
+def test_the_check_of_the_setting_makes_the_instance_that_calls_use(
+    records: list[UsageEntry],
+) -> None:
+    class Counting(CallHooks):
+        def __init__(self) -> None:
+            SEEN.append("made")
+
+        async def before_call(self, call: Call) -> None:
+            SEEN.append("called")
+
+    with site(Counting):
+        assert list(setting_errors()) == list(setting_errors()) == []
+        complete(chat())
+    assert SEEN == ["made", "called"]
+
+
+def test_a_method_may_be_static(records: list[UsageEntry]) -> None:
+    async def before_call(call: Call) -> None:
+        SEEN.append(call.request_id)
+
+    with site(hook(before_call=staticmethod(before_call))):
+        complete(chat())
+    assert SEEN == ["the-request"]
+
+
 def test_only_methods_that_a_class_has_are_called() -> None:
     assert current_chain() is NO_HOOKS
     with site("tests.gateway.site_hooks.Shouting", site_hooks.Guarding):
@@ -686,6 +775,10 @@ def test_metadata_that_cannot_be_recorded_does_not_fail_the_call(
             "Synchronous.before_call is not asynchronous. Write 'async def before_call'",
         ),
         (["tests.gateway.site_hooks.Failing"], r"Failing\(\) raises LookupError"),
+        (
+            ["tests.gateway.site_hooks.TakesTooLittle"],
+            r"TakesTooLittle.after_call does not take .*'async def after_call\(self, call, reply\)'",
+        ),
     ],
 )
 def test_an_invalid_setting_says_what_to_do(value: Any, words: str) -> None:
