@@ -71,6 +71,9 @@ INVALID: list[tuple[str, Any, str]] = [
     ("HOOKS", ["tests.gateway.site_hooks.NeedsArguments"], "['HOOKS']"),
     ("HOOKS", ["tests.gateway.site_hooks.Synchronous"], "['HOOKS']"),
     ("HOOKS", ["tests.gateway.site_hooks.Misspelled"], "['HOOKS']"),
+    ("HOOKS", ["tests.gateway.site_hooks.Failing"], "['HOOKS']"),
+    ("HOOKS", ["tests.gateway.site_hooks.TakesTooLittle"], "['HOOKS']"),
+    ("HOOKS", ["tests.gateway.site_hooks.HasTwoFaults"], "['HOOKS']"),
 ]
 
 

@@ -48,7 +48,10 @@ _lock: Final = threading.Lock()
 def current_chain() -> HookChain:
     """The chain of the setting. Raises SettingError if the setting is invalid, or if a class cannot
     be instantiated."""
-    classes = tuple(native_settings.HOOKS)
+    return _chain_of(tuple(native_settings.HOOKS))
+
+
+def _chain_of(classes: tuple[type, ...]) -> HookChain:
     if not classes:
         return NO_HOOKS
     return _chains.get(classes) or _add_chain(classes)
@@ -104,11 +107,13 @@ def _full_name(hook_class: type) -> str:
 @setting_check("HOOKS")
 def hooks_errors(name: str, value: Any) -> Iterator[SettingError]:
     errors = list(class_errors(name, value))
-    yield from errors
-    if not errors:
-        for hook_class in map(import_value, value):
-            for message, hint in _problems(hook_class):
-                yield SettingError(setting_path(name), f"{_full_name(hook_class)}{message}", hint)
+    classes = () if errors else tuple(map(import_value, value))
+    for hook_class in classes:
+        for message, hint in _problems(hook_class):
+            errors.append(
+                SettingError(setting_path(name), f"{_full_name(hook_class)}{message}", hint)
+            )
+    yield from errors or _chain_errors(classes)
 
 
 def _problems(hook_class: type) -> Iterator[tuple[str, str]]:
@@ -121,3 +126,20 @@ def _problems(hook_class: type) -> Iterator[tuple[str, str]]:
     for name in names:
         if not inspect.iscoroutinefunction(inspect.unwrap(getattr(hook_class, name))):
             yield f".{name} is not asynchronous", f"Write 'async def {name}'."
+
+
+def _chain_errors(classes: tuple[type, ...]) -> Iterator[SettingError]:
+    """What only instances show. They are those of the process: the chain that is made here is the
+    one that calls use."""
+    try:
+        chain = _chain_of(classes)
+    except SettingError as error:
+        yield error
+        return
+    for name, hooks in chain._asdict().items():
+        parameters = list(inspect.signature(getattr(CallHooks, name)).parameters)
+        for hook in hooks:
+            if not takes_arguments(hook.run, len(parameters) - 1):
+                message = f"{hook.name} does not take the arguments it gets"
+                hint = f"Write 'async def {name}({', '.join(parameters)})'."
+                yield SettingError(setting_path("HOOKS"), message, hint)

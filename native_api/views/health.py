@@ -122,7 +122,7 @@ def _cache() -> None:
 
 def _settings() -> Json:
     """The names of invalid settings, which are the site's own, without their values."""
-    names = [error.path for error in setting_errors()]
+    names = list(dict.fromkeys(error.path for error in setting_errors()))
     return {"status": "failing", "invalid": names} if names else {"status": "ok"}
 
 

@@ -55,6 +55,19 @@ class Synchronous(CallHooks):
         ...
 
 
+class TakesTooLittle(CallHooks):
+    async def after_call(self, call: Call) -> None:  # type: ignore[override]
+        ...
+
+
+class HasTwoFaults(CallHooks):
+    def before_call(self, call: Call) -> None:  # type: ignore[override]
+        ...
+
+    def after_call(self, call: Call) -> None:  # type: ignore[override]
+        ...
+
+
 class Misspelled(CallHooks):
     async def before_request(self, call: Call) -> None: ...
 
