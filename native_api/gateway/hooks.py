@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
@@ -30,6 +31,7 @@ from native_api.inbound.request_serializer import (
 )
 from native_api.logs import get_logger
 from native_api.types import Caller, ClientBody, ForwardedEvent
+from native_api.upstream.call_scopes import is_cancelling
 
 logger = get_logger("native_api.hooks")
 
@@ -138,8 +140,12 @@ class HookedCall:
             return
         try:
             answer = await self._on_error(error) if isinstance(error, Exception) else None
-        finally:
+        except BaseException:  # the client left, but the call had already failed
             self._record.add_metadata(_read_metadata(call))
+            if error is not None:
+                self._record.on_error(error)
+            raise
+        self._record.add_metadata(_read_metadata(call))
         if error is not None and answer is not None and answer is not error:
             self._record.on_error(error)
             raise answer from error
@@ -158,7 +164,9 @@ class HookedCall:
             other: Any = await hook.run(self._call, error)
         except NativeError as raised:
             return raised
-        except Exception as failure:
+        except (Exception, asyncio.CancelledError) as failure:
+            if isinstance(failure, asyncio.CancelledError) and is_cancelling():
+                raise
             _log(hook, failure)
             return None
         if other is None or isinstance(other, NativeError):
@@ -191,17 +199,19 @@ async def _run(hook: Hook, *arguments: Any) -> Any:
         return await hook.run(*arguments)
     except NativeError:
         raise
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelling():
+            raise
         raise _failure(hook, error) from error
 
 
-def _failure(hook: Hook, error: Exception) -> NativeError:
+def _failure(hook: Hook, error: BaseException) -> NativeError:
     """The answer to a failure of a hook, which is logged."""
     _log(hook, error)
     return NativeError()
 
 
-def _log(hook: Hook, error: Exception) -> None:
+def _log(hook: Hook, error: BaseException) -> None:
     logger.error("The hook %s failed.", hook.name, exc_info=error)
 
 

@@ -703,7 +703,9 @@ def test_no_hook_runs_for_a_caller_that_left(provider: Upstream, records: list[U
     assert (record.status, record.metadata) == ("client_closed", {"team": "search"})
 
 
-def test_a_caller_that_leaves_while_on_error_runs_is_recorded(records: list[UsageEntry]) -> None:
+def test_a_caller_that_leaves_while_on_error_runs_does_not_pay_for_a_failed_call(
+    records: list[UsageEntry],
+) -> None:
     async def on_error(self: Any, call: Call, error: Exception) -> None:
         call.metadata["seen"] = "yes"
         reached.set()
@@ -719,7 +721,21 @@ def test_a_caller_that_leaves_while_on_error_runs_is_recorded(records: list[Usag
     with site(hook(on_error=on_error)):
         asyncio.run(run())
     [record] = records
-    assert (record.status, record.metadata) == ("client_closed", {"seen": "yes"})
+    assert (record.status, record.error_code) == ("refused", "model_not_found")
+    assert (record.metadata, record.total_tokens) == ({"seen": "yes"}, 0)
+
+
+def test_a_task_of_a_hook_that_is_cancelled_is_a_failure_of_the_hook(
+    records: list[UsageEntry],
+) -> None:
+    async def before_call(self: Any, call: Call) -> None:
+        own = asyncio.create_task(asyncio.sleep(60))
+        own.cancel()
+        await own
+
+    with site(hook(before_call=before_call)), pytest.raises(NativeError) as raised:
+        complete(chat())
+    assert (raised.value.status, records[0].error_code) == (500, "internal_error")
 
 
 # --- metadata ------------------------------------------------------------------------------------
