@@ -23,8 +23,8 @@ from native_api.conf import (
     FUNCTIONS,
     MERGED,
     errors_of,
+    name_errors,
     setting_path,
-    site_settings,
     usable_settings,
 )
 from native_api.exceptions import SettingError, UnreadableSecret
@@ -56,16 +56,11 @@ NOT_ATOMIC: Final = frozenset(
 @register("native_api")
 def check_setting_names(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     try:
-        names = site_settings().keys()
-    except SettingError as error:
+        errors = list(name_errors())
+    except SettingError as no_dictionary:
+        errors = [no_dictionary]
+    for error in errors:
         yield Error(f"{error.path}: {error.message}.", hint=error.hint, id="native_api.E001")
-        return
-    for name in sorted(map(str, names - DEFAULTS.keys())):
-        yield Error(
-            f"NATIVE_API has no setting {name!r}.",
-            hint=f"Settings: {', '.join(sorted(DEFAULTS))}.",
-            id="native_api.E001",
-        )
 
 
 @register("native_api")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
@@ -276,10 +277,19 @@ def errors_of(name: str) -> Iterable[SettingError]:
     return CHECKS[name](name, site[name]) if name in site and name in CHECKS else ()
 
 
+def name_errors() -> Iterator[SettingError]:
+    """Keys of the site's `NATIVE_API` that are no settings. Nothing reads them, so what they were
+    meant for, such as a limit, would not happen."""
+    for name in sorted(map(str, site_settings().keys() - DEFAULTS.keys())):
+        nearest = get_close_matches(name.upper(), DEFAULTS, 1)
+        hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(DEFAULTS)}."
+        yield SettingError(setting_path(name), "there is no such setting", hint)
+
+
 def setting_errors() -> Iterator[SettingError]:
     """What is wrong with any setting."""
     try:
-        site_settings()
+        yield from name_errors()
     except SettingError as error:
         yield error
         return

@@ -69,7 +69,11 @@ def test_a_sound_site_has_nothing_to_report() -> None:
 @pytest.mark.parametrize(
     ("native_api", "code", "words"),
     [
-        ({"PROVIDER": {}}, "E001", "no setting 'PROVIDER'"),
+        (
+            {"PROVIDER": {}},
+            "E001",
+            "NATIVE_API['PROVIDER']: there is no such setting. Did you mean 'PROVIDERS'?",
+        ),
         ({"TIMEOUTS": {"READ": 3}}, "E002", "unknown member 'READ'"),
         ({"TIMEOUTS": 3}, "E002", "must be a dictionary"),
         ("nothing", "E001", "must be a dictionary"),

@@ -14,13 +14,15 @@ from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.test import Client, override_settings
 
-from native_api import background, logs
+from native_api import background, gateway, logs
 from native_api.access import keys
-from native_api.conf import DEFAULTS
+from native_api.conf import DEFAULTS, setting_errors, usable_settings
+from native_api.exceptions import SettingError
+from native_api.types import Caller
 from native_api.views import health, misconfigured
 
 ECHO = {"PROVIDERS": {"echo": {}}, **settings.NATIVE_API}
-CHAT = {"model": "echo/any", "messages": [{"role": "user", "content": "Hi"}]}
+CHAT: Any = {"model": "echo/any", "messages": [{"role": "user", "content": "Hi"}]}
 LIMIT = {"SUBJECT": "everyone", "METRIC": "requests", "AMOUNT": 1000, "WINDOW": "day"}
 MISSPELLED = {**LIMIT, "METRIC": "cots"}
 SECRET = "a-value-that-nobody-may-see"
@@ -76,6 +78,14 @@ INVALID: list[tuple[str, Any, str]] = [
     ("HOOKS", ["tests.gateway.site_hooks.HasTwoFaults"], "['HOOKS']"),
 ]
 
+UNKNOWN: list[tuple[str, Any, str]] = [
+    ("HOOKZ", [SECRET], "['HOOKZ']"),
+    ("hooks", [], "['hooks']"),
+    ("LIMITZ", [LIMIT], "['LIMITZ']"),
+    ("BUDGETS_OF_MINE", None, "['BUDGETS_OF_MINE']"),
+]
+"""Keys that are no settings."""
+
 
 def native_api(name: str, value: Any) -> dict[str, Any]:
     return {**ECHO, name: value}
@@ -116,7 +126,7 @@ def test_every_setting_is_tried() -> None:
     assert {name for name, _, _ in INVALID} == DEFAULTS.keys()
 
 
-@pytest.mark.parametrize(("name", "value", "path"), INVALID)
+@pytest.mark.parametrize(("name", "value", "path"), INVALID + UNKNOWN)
 def test_an_invalid_setting_refuses_requests_until_it_is_corrected(
     name: str, value: Any, path: str, key: str, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -145,7 +155,7 @@ def test_an_invalid_setting_refuses_requests_until_it_is_corrected(
         assert ask(client, key, path="models", body=None).status_code == 200
 
 
-@pytest.mark.parametrize(("name", "value", "path"), INVALID)
+@pytest.mark.parametrize(("name", "value", "path"), INVALID + UNKNOWN)
 def test_readiness_and_check_name_it_without_its_value(
     name: str, value: Any, path: str, transactional_db: None, client: Client
 ) -> None:
@@ -160,6 +170,36 @@ def test_readiness_and_check_name_it_without_its_value(
     }
     assert any(message.startswith(f"NATIVE_API{path}: ") for message in messages), messages
     assert SECRET not in ready.content.decode() + str(messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("HOOKZ", "Did you mean 'HOOKS'?"),
+        ("hooks", "Did you mean 'HOOKS'?"),
+        ("LIMITZ", "Did you mean 'LIMITS'?"),
+        ("BUDGETS_OF_MINE", "Known: PROVIDERS, MODELS, "),
+    ],
+)
+def test_a_key_that_is_no_setting_is_told_once_with_the_nearest_name(
+    name: str, hint: str, transactional_db: None
+) -> None:
+    with override_settings(NATIVE_API=native_api(name, None)):
+        [message] = [found for found in run_checks(tags=["native_api"]) if found.is_serious()]
+        [error] = setting_errors()
+    assert (message.id, message.hint) == ("native_api.E001", error.hint)
+    assert error.hint.startswith(hint)
+
+
+def test_what_surrounds_the_views_reads_the_other_settings() -> None:
+    with override_settings(NATIVE_API={"HOOKZ": [], "MAX_BODY_BYTES": 5}):
+        assert usable_settings.MAX_BODY_BYTES == 5
+
+
+def test_calls_of_python_code_are_refused_too(transactional_db: None) -> None:
+    settings_with_typo = override_settings(NATIVE_API=native_api("HOOKZ", []))
+    with settings_with_typo, pytest.raises(SettingError, match="HOOKZ"):
+        gateway.complete_sync(CHAT, Caller())
 
 
 @override_settings(NATIVE_API="nothing")

@@ -18,6 +18,7 @@ from typing import Any
 
 from native_api.access.model_access import may_use
 from native_api.catalog import catalog
+from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
 from native_api.routing import strategies
 from native_api.routing.call_plan import CallPlan
@@ -30,8 +31,9 @@ from native_api.types import Caller
 async def resolve_call(request: Mapping[str, Any], caller: Caller) -> CallPlan:
     """The plan of a call by a resolved caller (`model_access.resolve_caller`).
 
-    Raises ModelNotFound, ModelNotAllowed, InvalidRequest.
+    Raises ModelNotFound, ModelNotAllowed, InvalidRequest, SettingError.
     """
+    native_settings.require_valid()
     snapshot = await current_catalog()
     conversation = _conversation_key(request, caller)
     route = _find_route(
