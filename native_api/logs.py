@@ -68,6 +68,16 @@ def escaped(text: str) -> str:
     )
 
 
+def describe_failure(error: BaseException) -> str:
+    """What an exception is and where it was raised. Not its message, which may contain a secret or
+    a part of a prompt or reply."""
+    name, frames = type(error).__name__, list(traceback.walk_tb(error.__traceback__))
+    if not frames:  # it was never raised itself
+        return name
+    frame, line = frames[-1]
+    return f"{name} in {frame.f_code.co_filename}, line {line}"
+
+
 class LogInterval:
     """Which lines of the log are due: those that repeat themselves are written once a minute by
     each process. `subject` tells lines apart; there must be few.

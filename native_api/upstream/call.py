@@ -63,7 +63,7 @@ async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamR
     async with attributed(target), deadline(target.timeouts.total):
         response = await _send(prepared, "application/json", attempts)
         try:
-            await raise_for_status(response, dialect)
+            await raise_for_status(response, dialect, target)
             body = await transport.read_body(response)
         finally:
             await response.aclose()
@@ -80,7 +80,7 @@ async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> Upstre
     async with attributed(target), deadline(min(timeouts.first_token, timeouts.total)):
         response = await _send(prepared, ACCEPT_HEADERS[dialect.framing], attempts)
         try:
-            await raise_for_status(response, dialect)
+            await raise_for_status(response, dialect, target)
             client_body = prepared.client_body
             editor = client_body and dialect.editor(target, client_body.body)
             stream = UpstreamStream(

@@ -11,15 +11,18 @@ import orjson
 from native_api.dialects.base import Dialect
 from native_api.dialects.shared.nesting import MAX_DEPTH, check_value_depth, count_brackets
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError
+from native_api.logs import describe_failure, get_logger
 from native_api.operations import Operation
 from native_api.types import Target
 from native_api.upstream import transport
 from native_api.upstream.faults import parse_retry_date, parse_should_retry
 
+logger = get_logger("native_api.upstream")
+
 MAX_ERROR_BYTES: Final = 256 * 1024
 
 
-async def raise_for_status(response: httpx.Response, dialect: Dialect) -> None:
+async def raise_for_status(response: httpx.Response, dialect: Dialect, target: Target) -> None:
     """Raises ProviderFault unless the status is 2xx."""
     status = response.status_code
     if 200 <= status < 300:
@@ -33,7 +36,8 @@ async def raise_for_status(response: httpx.Response, dialect: Dialect) -> None:
     headers = {name.lower(): value for name, value in response.headers.items()}
     try:
         error = dialect.error(status, headers, body)
-    except Exception:
+    except Exception as failure:
+        log_failure(failure, target)
         error = UpstreamError(f"The provider answered {status}.", upstream_status=status)
     error.should_retry = parse_should_retry(headers.get("x-should-retry"))
     if error.retry_after is None:
@@ -62,7 +66,24 @@ def parse_reply(operation: Operation, dialect: Dialect, body: bytes, target: Tar
         raise UpstreamError(f"The provider has not answered: the response is {state}.")
     try:
         return operation.parse_reply(dialect, parsed, target)
-    except NativeError:
-        raise
     except Exception as error:
+        log_failure(error, target)
+        if isinstance(error, NativeError):
+            raise
         raise UpstreamError("The provider's answer cannot be understood.") from error
+
+
+def log_failure(error: Exception, target: Target) -> None:
+    """Log where a dialect failed to read an answer. The answer may be wrong, or the dialect.
+
+    The guards of dialects have made an UpstreamError of it and kept its cause. One without a cause
+    is what the dialect says of the answer.
+    """
+    failure = error.__cause__ if isinstance(error, NativeError) else error
+    if failure is not None:
+        logger.warning(
+            "The dialect %s could not read an answer of the provider %s: %s.",
+            target.provider.dialect,
+            target.provider.name,
+            describe_failure(failure),
+        )

@@ -25,7 +25,7 @@ from native_api.types import (
 from native_api.upstream import transport
 from native_api.upstream.call_scopes import attributed
 from native_api.upstream.decoders import DECODERS
-from native_api.upstream.replies import parse_reply
+from native_api.upstream.replies import log_failure, parse_reply
 
 StreamItem = ChatCompletionChunk | ForwardedEvent
 
@@ -135,6 +135,7 @@ class UpstreamStream:
             for event in events:
                 items.extend(feed(event))
         except Exception as error:
+            log_failure(error, self.target)
             self._error = error if isinstance(error, NativeError) else _unreadable_event(error)
             if not items or not self._has_begun:
                 raise self._error from error.__cause__
@@ -143,9 +144,10 @@ class UpstreamStream:
     def _close_reader(self) -> list[StreamItem]:
         try:
             return list(self._reader.close())
-        except NativeError:
-            raise
         except Exception as error:
+            log_failure(error, self.target)
+            if isinstance(error, NativeError):
+                raise
             raise UpstreamError("The end of the provider's stream cannot be understood.") from error
 
     async def _read_complete_reply(self) -> StreamItem:

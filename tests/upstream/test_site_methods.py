@@ -76,9 +76,9 @@ def test_the_headers_are_sent_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
-        (None, "the headers are a NoneType, not a dictionary"),
-        ([("x-acme", SECRET)], "the headers are a list, not a dictionary"),
-        ({"x-acme": SECRET.encode()}, "the header x-acme is a bytes, not a string"),
+        (None, "the headers must be a dictionary, not NoneType"),
+        ([("x-acme", SECRET)], "the headers must be a dictionary, not list"),
+        ({"x-acme": SECRET.encode()}, "the header x-acme must be a string, not bytes"),
         ({f"x {SECRET}": "1"}, "a header has an invalid name"),
         ({b"x-acme": SECRET}, "a header has an invalid name"),
         ({"x-acme": f"{SECRET}\r\nx-more: 1"}, "the header x-acme has characters that"),
@@ -110,6 +110,18 @@ def test_errors_of_the_gateway_pass(monkeypatch: pytest.MonkeyPatch, error: Exce
     with pytest.raises(type(error)) as caught:
         authorize()
     assert caught.value is error
+
+
+def test_the_reason_of_a_refusal_is_logged_once_without_the_key(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plug_in(monkeypatch, ProviderUnusable(f"No tenant has {SECRET}."))
+    with pytest.raises(ProviderUnusable) as caught:
+        authorize(replace(PROVIDER, api_key=Secret(SECRET)))
+    assert "tenant" not in caught.value.message
+    assert [line.getMessage() for line in caplog.records] == [
+        "The provider p is not called: No tenant has (hidden)."
+    ]
 
 
 def test_it_may_take_no_longer_than_the_call(monkeypatch: pytest.MonkeyPatch) -> None:

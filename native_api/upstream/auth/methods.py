@@ -27,9 +27,12 @@ from native_api.types.registry import Registry
 from native_api.upstream.auth import aws, azure, google
 from native_api.upstream.auth.access_tokens import Credential, CredentialCache, Token
 from native_api.upstream.redaction import redact_url
-from native_api.upstream.secrets import remember_credentials
+from native_api.upstream.secrets import hide_secrets, remember_credentials, secrets_for
 
 logger = get_logger("native_api.upstream")
+
+MAX_REASON: Final = 500
+"""Characters of a refusal's reason that are logged."""
 
 Authorizer = Callable[[UpstreamRequest, str, bytes, Provider], Awaitable[Mapping[str, str]]]
 """An async function of the request, its HTTP method, the bytes of its body and the provider, which
@@ -43,11 +46,15 @@ async def authorize(
 
     Raises ProviderFault, ProviderUnusable.
     """
-    if provider.unusable:
+    if provider.unusable:  # the catalog has logged it
         raise ProviderUnusable(provider.unusable)
-    if not provider.api_key and has_identity(provider.auth):
-        _check_host(request.url, provider)
-    credentials = await AUTHORIZERS[provider.auth](request, method, content, provider)
+    try:
+        if not provider.api_key and has_identity(provider.auth):
+            _check_host(request.url, provider)
+        credentials = await AUTHORIZERS[provider.auth](request, method, content, provider)
+    except ProviderUnusable as error:
+        _log_refusal(error.reason, provider)
+        raise
     if provider.auth in VENDOR_HOSTS:
         remember_credentials(provider, credentials)
     return {**request.headers, **provider.headers, **credentials}
@@ -60,8 +67,14 @@ def _check_host(url: str, provider: Provider) -> None:
             f"{describe_identity(provider.auth)} is not sent to {redact_url(url)}, "
             "which is not a host of the vendor's"
         )
-        logger.error("The provider %s is not called: %s.", provider.name, reason)
         raise ProviderUnusable(reason)
+
+
+def _log_refusal(reason: str, provider: Provider) -> None:
+    """The answer says that the reason is in the log. A site's own method may have a secret in
+    it."""
+    shown = hide_secrets(reason, tuple(secrets_for(provider)), MAX_REASON)
+    logger.error("The provider %s is not called: %s", provider.name, shown)
 
 
 async def _no_headers(

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import traceback
 from collections.abc import Mapping
 from functools import wraps
 from typing import Any, Final
 
 from native_api.exceptions import ProviderFault, ProviderUnusable, UpstreamError
-from native_api.logs import get_logger
+from native_api.logs import describe_failure, get_logger
 from native_api.types import Provider, UpstreamRequest
 from native_api.upstream.auth.methods import Authorizer
 from native_api.upstream.call_scopes import is_cancelling
@@ -45,7 +44,7 @@ def guard(authorizer: Authorizer) -> Authorizer:
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelling():
                 raise
-            reason = _describe_failure(error)
+            reason = str(error) if isinstance(error, InvalidHeaders) else describe_failure(error)
             logger.error("AUTH %r of the provider %s: %s.", provider.auth, provider.name, reason)
             raise UpstreamError("The gateway has no credentials for this provider.") from None
         remember_headers(provider, headers)
@@ -57,20 +56,12 @@ def guard(authorizer: Authorizer) -> Authorizer:
 def _read_headers(headers: Any) -> dict[str, str]:
     """The headers with lower-case names. Raises InvalidHeaders."""
     if not isinstance(headers, Mapping):
-        raise InvalidHeaders(f"the headers are a {type(headers).__name__}, not a dictionary")
+        raise InvalidHeaders(f"the headers must be a dictionary, not {type(headers).__name__}")
     for name, value in headers.items():
         if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
             raise InvalidHeaders("a header has an invalid name")
         if not isinstance(value, str):
-            raise InvalidHeaders(f"the header {name} is a {type(value).__name__}, not a string")
+            raise InvalidHeaders(f"the header {name} must be a string, not {type(value).__name__}")
         if not (value.isascii() and value.isprintable()):
             raise InvalidHeaders(f"the header {name} has characters that are not allowed in one")
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _describe_failure(error: BaseException) -> str:
-    """What happened and where, with neither the exception's message nor any value."""
-    if isinstance(error, InvalidHeaders):
-        return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {place.filename}, line {place.lineno}"
