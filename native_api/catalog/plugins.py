@@ -157,7 +157,7 @@ def _is_async(method: Any) -> bool:
 def _preset_errors(name: str, preset: Any) -> Iterator[ConfigurationError]:
     if not isinstance(preset, Preset):
         hint = "Give a native_api.catalog.Preset, or the dotted path to one."
-        yield ConfigurationError(f"a {type(preset).__name__} is not a preset", hint)
+        yield ConfigurationError(f"must be a Preset, not {type(preset).__name__}", hint)
         return
     if preset.name != name:
         hint = f"Begin it with Preset({name!r}, …)."

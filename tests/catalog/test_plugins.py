@@ -303,7 +303,7 @@ def vendor(**changes: Any) -> Preset:
 @pytest.mark.parametrize(
     ("preset", "message"),
     [
-        ({"dialect": "openai"}, "a dict is not a preset"),
+        ({"dialect": "openai"}, "must be a Preset, not dict"),
         (vendor(name="other"), "the preset has the name 'other'"),
         (vendor(dialect="latin"), "unknown dialect 'latin'"),
         (vendor(auth="whisper"), "unknown auth 'whisper'"),
