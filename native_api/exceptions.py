@@ -206,7 +206,8 @@ class UnsupportedMediaType(NativeError):
 
 
 class RateLimited(NativeError):
-    """A throttle or a limit of the site refused the call. `retry-after` says when to try again."""
+    """A throttle or a limit of the site refused the call. Give it the header that says when to try
+    again, in seconds: `headers={"retry-after": "30"}`."""
 
     status = 429
     type = "rate_limit_error"

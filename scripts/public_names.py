@@ -60,6 +60,16 @@ def read_name(module: str, name: str) -> PublicName:
     raise LookupError(f"{module} has no {name}")
 
 
+def read_constructor(module: str, name: str) -> str:
+    """How the class is called: `UnsupportedField(param, reason)`. It has an `__init__` itself."""
+    [method] = (
+        node
+        for node in find_class(module, name).body
+        if isinstance(node, Function) and node.name == "__init__"
+    )
+    return name + _signature(method)
+
+
 def read_members(module: str, name: str) -> Iterator[PublicName]:
     """The public methods and attributes that the class itself defines, in its order."""
     body = find_class(module, name).body

@@ -4,7 +4,7 @@ modules, and docs/examples: python -m scripts.reference_page"""
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
 from typing import Final
@@ -16,6 +16,7 @@ from scripts.public_names import (
     find_class,
     names_in,
     parse_module,
+    read_constructor,
     read_members,
     read_name,
 )
@@ -145,7 +146,26 @@ def format_exceptions() -> str:
         head
         + "".join(map(format_error, errors))
         + format_table("for operators, never answered", map(format_name, others))
+        + format_constructors(names)
     )
+
+
+def format_constructors(names: Iterable[PublicName]) -> str:
+    """How the errors are made: each way once, with those that are made so too."""
+    users: dict[str, list[str]] = {}
+    for name in names:
+        owner = next(base for base in error_class(name).__mro__ if "__init__" in vars(base))
+        users.setdefault(owner.__name__, []).append(name.name)
+    rows = (
+        (read_constructor("native_api.exceptions", owner), format_users(owner, made_so))
+        for owner, made_so in sorted(users.items())
+    )
+    return format_table("how to make one", rows)
+
+
+def format_users(owner: str, names: list[str]) -> str:
+    others = ", ".join(f"`{name}`" for name in names if name != owner)
+    return f"Also {others}." if others else ""
 
 
 def error_class(name: PublicName) -> type[Exception]:

@@ -20,12 +20,6 @@ from tests.servers import ROOT, free_port, stop, until
 README = (ROOT / "README.md").read_text()
 TESTING = (ROOT / "docs" / "testing.md").read_text()
 
-ECHO = """
-NATIVE_API["PROVIDERS"]["echo"] = {}
-NATIVE_API["MODELS"]["echo"] = {"TARGETS": [{"PROVIDER": "echo", "MODEL": "echo"}]}
-"""
-"""The only thing beyond the README: a model to call that needs no network."""
-
 OTHER_SUITE = """
 import sys
 
@@ -130,8 +124,6 @@ def follow_readme(package: Path) -> None:
         [block] = re.findall(rf"```python\n# {name}\.py, at its end\n(.*?)```", README, re.DOTALL)
         with (package / f"{name}.py").open("a") as file:
             file.write(block)
-    with (package / "settings.py").open("a") as settings:
-        settings.write(ECHO)
     asgi = (package / "asgi.py").read_text()
     assert "`native_api.asgi` instead of `django.core.asgi`" in README
     (package / "asgi_of_the_gateway.py").write_text(
@@ -143,6 +135,17 @@ def readme_commands() -> list[list[str]]:
     """`migrate` and `native_key create`, as arguments of Python."""
     lines = re.findall(r"^python (manage\.py .*)$", README, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_without_the_variable_of_the_key_manage_py_says_what_is_missing(
+    site: tuple[Path, dict[str, str], str],
+) -> None:
+    project, env, _ = site
+    without = {name: value for name, value in env.items() if name != "OPENAI_API_KEY"}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, cwd=project, env=without, capture_output=True, text=True)
+    assert "NATIVE_API['PROVIDERS']['openai']: no API_KEY." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_wheel_holds_the_app_and_nothing_else(site: tuple[Path, dict[str, str], str]) -> None:
@@ -175,7 +178,9 @@ def test_it_serves_the_sdk(site: tuple[Path, dict[str, str], str], server: str) 
             base_url=f"http://127.0.0.1:{port}/native/v1", api_key=key, max_retries=0
         ) as client:
             stream = client.chat.completions.create(
-                model="echo", messages=[{"role": "user", "content": "from afar"}], stream=True
+                model="echo/anything",
+                messages=[{"role": "user", "content": "from afar"}],
+                stream=True,
             )
             assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "from afar"
             with pytest.raises(openai.NotFoundError):

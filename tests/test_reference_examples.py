@@ -285,7 +285,7 @@ def test_calling_models(alice: User, records: list[UsageEntry]) -> None:
 
 
 def test_your_own_policies(alice: User) -> None:
-    header = guide("extending.md#your-own-policies", User=User).HeaderAuthentication
+    header = guide("extending.md#your-own-policies").HeaderAuthentication
     with override_settings(NATIVE_API={**NATIVE_API, "DEFAULT_AUTHENTICATION_CLASSES": [header]}):
         answers = [
             Client().get("/native/v1/models", headers={"x-remote-user": name})
