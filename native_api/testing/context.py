@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from functools import wraps
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 from unittest import TestResult
 
 from asgiref.sync import sync_to_async
@@ -18,6 +18,9 @@ from native_api import background
 from native_api.testing.connections import LentConnections
 from native_api.testing.replacements import forget_everything, replacements
 from native_api.testing.scripted_provider import ScriptedProvider
+
+_blocks: Final[list[scripted_provider]] = []
+"""The blocks that have begun, the innermost one last."""
 
 
 class scripted_provider:
@@ -33,6 +36,7 @@ class scripted_provider:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._is_left = False
 
     def __enter__(self) -> ScriptedProvider:
         if _is_on_event_loop():
@@ -94,10 +98,17 @@ class scripted_provider:
             stack.callback(_end_streams, provider)
             self._stack = stack.pop_all()
         self._provider = provider
+        _blocks.append(self)
         return provider
 
     def _stop(self, error: BaseException | None) -> None:
-        self._stack.close()
+        """Undo the replacements. Those of a block in which another one still runs are undone
+        with the inner one's: nothing may leave the process before."""
+        self._is_left = True
+        if _blocks[-1] is not self:
+            raise RuntimeError("A block of scripted_provider() ended before one that began in it.")
+        while _blocks and _blocks[-1]._is_left:
+            _blocks.pop()._stack.close()
         if error is None and self._provider.problems:
             raise self._provider.problems[0]
 

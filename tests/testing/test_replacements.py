@@ -199,3 +199,15 @@ def test_a_class_cannot_be_decorated() -> None:
         @testing.scripted_provider()
         class Tests:
             pass
+
+
+def test_blocks_that_overlap_are_an_error_and_leave_nothing(native_llm: ScriptedProvider) -> None:
+    before = transport.current_transport
+    outer, inner = testing.scripted_provider(), testing.scripted_provider()
+    outer.__enter__()
+    inner.__enter__()
+    with pytest.raises(RuntimeError, match="ended before"):
+        outer.__exit__(None, None, None)
+    assert transport.current_transport is not before
+    inner.__exit__(None, None, None)
+    assert transport.current_transport is before
