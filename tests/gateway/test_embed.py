@@ -3,7 +3,6 @@ provider."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +13,7 @@ from native_api import gateway
 from native_api.exceptions import NativeError
 from native_api.types import Caller
 from native_api.usage.entry import UsageEntry
-from tests.scripted_provider import Upstream, running_upstream, says
+from tests.scripted_provider import Upstream, says
 
 VECTORS = [[0.5, -0.25], [0.125, 1.0]]
 REPLY = {
@@ -28,12 +27,6 @@ REPLY = {
 }
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
-    with running_upstream() as upstream:
-        yield upstream
 
 
 def embed(provider: Upstream, request: dict[str, Any], **settings: Any) -> gateway.EmbedReply:
