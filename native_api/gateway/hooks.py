@@ -31,7 +31,7 @@ from native_api.inbound.request_serializer import (
 )
 from native_api.logs import get_logger
 from native_api.types import Caller, ClientBody, ForwardedEvent
-from native_api.upstream.call_scopes import is_cancelling
+from native_api.upstream.call_scopes import raise_if_cancelled
 
 logger = get_logger("native_api.hooks")
 
@@ -165,8 +165,7 @@ class HookedCall:
         except NativeError as raised:
             return raised
         except (Exception, asyncio.CancelledError) as failure:
-            if isinstance(failure, asyncio.CancelledError) and is_cancelling():
-                raise
+            raise_if_cancelled(failure)
             _log(hook, failure)
             return None
         if other is None or isinstance(other, NativeError):
@@ -200,8 +199,7 @@ async def _run(hook: Hook, *arguments: Any) -> Any:
     except NativeError:
         raise
     except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and is_cancelling():
-            raise
+        raise_if_cancelled(error)
         raise _failure(hook, error) from error
 
 

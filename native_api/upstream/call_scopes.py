@@ -40,7 +40,8 @@ class deadline:
             raise UpstreamTimeout from None
 
 
-def is_cancelling() -> bool:
-    """Whether the running task is being cancelled, not only one that it has waited for."""
+def raise_if_cancelled(error: BaseException) -> None:
+    """Raise an error that cancels the running task, not only one that it has waited for."""
     task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
+    if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+        raise error

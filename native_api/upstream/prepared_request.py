@@ -48,7 +48,8 @@ def prepare(
     Raises UnsupportedField, InvalidRequest.
     """
     dialect = DIALECTS[target.provider.dialect]
-    source = _choose_source(body, dialect, client_body)
+    client_body = _match_wire(client_body, dialect)
+    source: Any = body if client_body is None else client_body.body
     if operation.has_files and inline.files_to_fetch(source, dialect.remote_files, target.provider):
         unified = UpstreamRequest("", source, content=encode(source))
         return PreparedRequest(target, "", unified, operation)
@@ -60,7 +61,8 @@ async def fetch_files(
 ) -> PreparedRequest:
     """`prepare` for a request whose remote files are fetched now. Raises the same errors."""
     dialect = DIALECTS[target.provider.dialect]
-    source = _choose_source(body, dialect, client_body)
+    client_body = _match_wire(client_body, dialect)
+    source: Any = body if client_body is None else client_body.body
     source = await inline.inline_files(source, dialect.remote_files, target.provider)
     return _build(source, dialect, target, operation, client_body)
 
@@ -72,13 +74,14 @@ def _build(
     operation: Operation,
     client_body: ClientBody | None,
 ) -> PreparedRequest:
-    if client_body is None or client_body.wire != dialect.wire:
-        request, forwarded = operation.build_request(dialect, source, target), None
+    if client_body is None:
+        request = operation.build_request(dialect, source, target)
     else:
-        request, forwarded = dialect.forward(source, target), client_body
+        request = dialect.forward(source, target)
     inline.refuse_addresses(request.body, source, target.provider)
-    return PreparedRequest(target, dialect.name, request, operation, forwarded)
+    return PreparedRequest(target, dialect.name, request, operation, client_body)
 
 
-def _choose_source(body: Any, dialect: Dialect, client_body: ClientBody | None) -> Any:
-    return client_body.body if client_body and client_body.wire == dialect.wire else body
+def _match_wire(client_body: ClientBody | None, dialect: Dialect) -> ClientBody | None:
+    """The client's body if the dialect speaks its wire."""
+    return client_body if client_body and client_body.wire == dialect.wire else None

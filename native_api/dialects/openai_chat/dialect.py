@@ -52,6 +52,7 @@ TRANSLATED_FIELDS = frozenset(
 
 OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Vendors take one of the two, and may refuse the other even if it is null."""
+NULLABLE_FIELDS = DIALECT_FIELDS - OUTPUT_LIMITS
 UNIFIED_FIELDS = DIALECT_FIELDS | ROUTING_FIELDS
 
 
@@ -78,14 +79,11 @@ class OpenAI(Dialect):
     ) -> Json:
         """The fields as they are, those included that nobody here knows."""
         body = super().rename_fields(chat, unsupported, omitted)
-        fields: Any = chat
-        others = {name: value for name, value in fields.items() if name not in UNIFIED_FIELDS}
-        nulls = [
-            name
-            for name in DIALECT_FIELDS - OUTPUT_LIMITS - unsupported
-            if fields.get(name, ...) is None
-        ]
-        return {**body, **others, **dict.fromkeys(nulls)}
+        for name, value in chat.items():
+            is_kept_null = value is None and name in NULLABLE_FIELDS and name not in unsupported
+            if is_kept_null or name not in UNIFIED_FIELDS:
+                body[name] = value
+        return body
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported_fields(chat, target)

@@ -112,8 +112,8 @@ class MessageTranslator:
         else:
             built.pop("tool_calls", None)
         if "refusal" in built and "messages.refusal" in self._unsupported:
-            built["content"] = built.get("content") or built.pop("refusal")
-            built.pop("refusal", None)
+            refusal = built.pop("refusal")
+            built["content"] = built.get("content") or refusal
         if "audio" in built:
             self._edit_audio(message["audio"], built)
         if not OWN_MEMBERS.isdisjoint(message):
@@ -123,12 +123,14 @@ class MessageTranslator:
 
     def _edit_audio(self, audio: Any, built: Json) -> None:
         """Send audio back by its id, or its transcript if another provider made it."""
-        is_known = "audio" not in self._unsupported
-        if audio and is_known and audio.get("id") and "mime_type" not in audio:
+        is_supported = "audio" not in self._unsupported
+        if not audio and is_supported:
+            return
+        if audio and is_supported and audio.get("id") and "mime_type" not in audio:
             built["audio"] = {"id": audio["id"]}
-        elif audio or not is_known:
-            del built["audio"]
-        if audio and "audio" not in built:
+            return
+        del built["audio"]
+        if audio:
             built["content"] = built.get("content") or audio.get("transcript") or None
             self.omitted.add("messages.audio")
 
@@ -229,10 +231,10 @@ class MessageTranslator:
 
 
 def _build_function(function: Json) -> Json:
-    if function["arguments"].strip() and LEFT_IN_FUNCTIONS.isdisjoint(function):
-        return function
-    arguments = function["arguments"].strip() and function["arguments"]
-    return {**_copy_members(function, LEFT_IN_FUNCTIONS), "arguments": arguments or "{}"}
+    built = _copy_members(function, LEFT_IN_FUNCTIONS)
+    if not built["arguments"].strip():
+        built["arguments"] = "{}"
+    return built
 
 
 def _copy_members(value: Mapping[str, Any], left_out: frozenset[str]) -> Json:

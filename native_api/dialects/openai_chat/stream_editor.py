@@ -171,13 +171,13 @@ class OpenAIStreamEditor(StreamEditor):
     def _finish(self, chunks: list[Any]) -> list[ForwardedEvent]:
         """The last chunk of the stream: by the events that were held back, if they say the same."""
         held, self._held = self._held, []
+        others = [event for event in held if not event.chunk["choices"]]
         if not chunks:
-            return [event for event in held if not event.chunk["choices"]]
+            return others
         last, ends = chunks[0], [event.chunk for event in held if event.chunk["choices"]]
         sent = sorted((end["choices"][0] for end in ends), key=lambda choice: choice["index"])
         if ends and are_same_choices(sent, last["choices"]) and _is_same_head(ends[-1], last):
             return held
-        others = [event for event in held if not event.chunk["choices"]]
         return [*others, ForwardedEvent(last, None)]
 
 

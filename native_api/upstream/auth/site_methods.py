@@ -17,7 +17,7 @@ from native_api.exceptions import ProviderFault, ProviderUnusable, UpstreamError
 from native_api.logs import describe_failure, get_logger
 from native_api.types import Provider, UpstreamRequest
 from native_api.upstream.auth.methods import Authorizer
-from native_api.upstream.call_scopes import is_cancelling
+from native_api.upstream.call_scopes import raise_if_cancelled
 from native_api.upstream.secrets import remember_headers
 
 logger = get_logger("native_api.upstream")
@@ -42,8 +42,7 @@ def guard(authorizer: Authorizer) -> Authorizer:
         except (ProviderFault, ProviderUnusable):
             raise  # their words are redacted
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and is_cancelling():
-                raise
+            raise_if_cancelled(error)
             reason = str(error) if isinstance(error, InvalidHeaders) else describe_failure(error)
             logger.error("AUTH %r of the provider %s: %s.", provider.auth, provider.name, reason)
             raise UpstreamError("The gateway has no credentials for this provider.") from None
