@@ -148,7 +148,7 @@ def _attempt_limits() -> AttemptLimits:
 
 
 def _read() -> Catalog:
-    catalog = merge_with_settings(*_read_rows())
+    catalog = merge_with_settings(*read_rows())
     _log_problems(catalog.problems)
     return catalog
 
@@ -190,12 +190,12 @@ def merge_with_settings(
 
 def route_problems(name: str, definition: Mapping[str, Any]) -> list[Problem]:
     """What would be wrong with this route among the present ones. Queries the database."""
-    providers, models = _read_rows()
+    providers, models = read_rows()
     catalog = merge_with_settings(providers, {**models, name: definition})
     return [problem for problem in catalog.problems if problem.path.startswith(f"MODELS[{name!r}]")]
 
 
-def _read_rows() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+def read_rows() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """The definitions of enabled rows: providers and models."""
     from native_api.models import ModelRoute, Provider
 

@@ -31,6 +31,10 @@ ROUTE_KEYS: Final = frozenset({"TARGETS", "STRATEGY", "FALLBACKS", "CONTEXT_FALL
 EXAMPLE_MODELS: Final = "'gpt-4o-mini', 'local'"
 
 
+class UnknownProvider(ConfigurationError):
+    """A target names a provider that is not defined, or cannot be used."""
+
+
 def build_route(
     name: str,
     definition: Mapping[str, Any],
@@ -42,7 +46,8 @@ def build_route(
     targets = list(_usable_targets(name, definition, providers, problems))
     if not targets:
         hint = "Give TARGETS: [{'PROVIDER': …, 'MODEL': …}]."
-        problems.append(Problem(path, "no usable target", hint))
+        kind = "provider" if _misses_provider(path, problems) else "definition"
+        problems.append(Problem(path, "no usable target", hint, kind))
     try:
         check_keys(definition, ROUTE_KEYS)
         return make_route(name, targets, **_read_options(definition))
@@ -67,8 +72,15 @@ def _usable_targets(
         try:
             target = build_target(target_definition, providers)
             yield replace(target, cost=lookup.blended_price(target)) if needs_cost else target
+        except UnknownProvider as error:
+            problems.append(Problem.from_error(f"{path}[{index}]", error, "provider"))
         except ConfigurationError as error:
             problems.append(Problem.from_error(f"{path}[{index}]", error))
+
+
+def _misses_provider(path: str, problems: list[Problem]) -> bool:
+    """Whether a target of the route has a provider that is not defined."""
+    return any(each.kind == "provider" and each.path.startswith(path) for each in problems)
 
 
 def build_target(definition: Any, providers: Mapping[str, Provider]) -> Target:
@@ -76,10 +88,13 @@ def build_target(definition: Any, providers: Mapping[str, Provider]) -> Target:
     if not isinstance(definition, Mapping):
         raise ConfigurationError("must be a dictionary", "Such as {'PROVIDER': …, 'MODEL': …}.")
     check_keys(definition, TARGET_KEYS)
-    provider = providers.get(read_string(definition, "PROVIDER"))
+    name = read_string(definition, "PROVIDER")
+    if not name:
+        raise ConfigurationError("no PROVIDER", "Give the name of a provider.")
+    provider = providers.get(name)
     if provider is None:
-        raise ConfigurationError(
-            f"no usable provider {definition.get('PROVIDER')!r}",
+        raise UnknownProvider(
+            f"no usable provider {name!r}",
             "Define it in PROVIDERS or in the admin.",
         )
     model = read_string(definition, "MODEL")

@@ -20,8 +20,8 @@ TIMEOUT_MEMBERS: Final = ("CONNECT", "FIRST_TOKEN", "BETWEEN_TOKENS", "TOTAL")
 class Problem(NamedTuple):
     """An entry of the catalog that cannot be used. `path` reads like `PROVIDERS['eu']`.
 
-    `kind` is `definition`, `fallback` (unknown model), `cycle` (of fallbacks), or `key` if a stored
-    key cannot be read.
+    `kind` is `definition`, `provider` (a target's, which is not defined), `fallback` (unknown
+    model), `cycle` (of fallbacks), or `key` if a stored key cannot be read.
     """
 
     path: str

@@ -13,7 +13,6 @@ from django.db import DatabaseError, connection
 from django.db.models.query import QuerySet
 from django.test import Client
 
-from native_api import checks
 from native_api.catalog import catalog
 from native_api.exceptions import UnreadableSecret
 from native_api.logs import LogInterval
@@ -69,7 +68,7 @@ def test_the_log_says_it_at_once_and_then_once_a_minute(
     with other_secret_key(), caplog.at_level(logging.ERROR, "native_api.catalog"):
         for seconds, lines in ((0, 1), (10, 1), (49, 1), (2, 2), (5, 2)):
             clock[0] += seconds
-            catalog._log_problems(catalog.merge_with_settings(catalog._read_rows()[0], {}).problems)
+            catalog._log_problems(catalog.merge_with_settings(catalog.read_rows()[0], {}).problems)
             told = [
                 record.getMessage()
                 for record in caplog.records
@@ -103,7 +102,7 @@ def test_the_check_is_silent_without_a_database(db: None, monkeypatch: pytest.Mo
         raise DatabaseError("no such table: native_api_provider")
 
     monkeypatch.setattr(QuerySet, "_fetch_all", away)
-    assert list(checks.check_stored_keys(None)) == []
+    assert warnings() == []
 
 
 def test_the_admin_says_that_a_key_cannot_be_read_and_asks_for_it(
