@@ -40,6 +40,7 @@ FORK_TIMEOUT_SECONDS: Final = 2.0
 """How long a fork waits for the batch that is being written."""
 
 _recorder = RecorderThread()
+_is_serving = False
 
 
 def _recorder_of_process() -> RecorderThread:
@@ -106,7 +107,17 @@ def note_key_use(key_id: int) -> None:
 
 def start() -> None:
     """Look for what dead processes have left, without waiting for a record. Idempotent."""
+    global _is_serving
+    _is_serving = True
     _recorder_of_process().start()
+
+
+def is_serving() -> bool:
+    """Whether a server has called `start` in this process, or in the one that it was forked from.
+
+    A command or a task only records.
+    """
+    return _is_serving
 
 
 def flush(timeout: float = STOP_TIMEOUT_SECONDS) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,6 +31,10 @@ MAX_BACKOFF_SECONDS: Final = 5.0
 
 REST_PER_SECOND_OF_WORK: Final = 2.5
 """Seconds."""
+
+idle_hooks: Final[list[Callable[[], None]]] = []
+"""Called in the thread when all is written: at least every ten seconds. They return at once and
+never raise."""
 
 
 class RecorderThread:
@@ -100,6 +105,9 @@ class RecorderThread:
             except Exception as error:
                 self._note_failure(error)
                 backoff = min(backoff * 2 or MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS)
+            if not (is_last or has_more or backoff):
+                for hook in idle_hooks:
+                    hook()
             if is_last and (backoff or not has_more):
                 self._drain.close_connection()
                 return
