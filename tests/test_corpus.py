@@ -6,55 +6,20 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.types import Provider, Quirks, Target
 from native_api.upstream.decoders import DECODERS
+from tests.cases import for_each
 from tests.corpus import COLLECTORS, STREAMED, check_nothing_is_lost
+from tests.corpus_files import complete, failed, find_wire, needs_corpus, select, streamed
 from tests.dialects.stream_folding import fold
 
-CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
-FILES = sorted(CORPUS.glob("*/*.json"))
+pytestmark = needs_corpus
+
 CUTS = 12
-
-pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
-
-
-def find_wire(recording: dict[str, Any]) -> str:
-    path = recording["path"].partition("?")[0]
-    endings = {
-        "/messages": "anthropic",
-        "/chat/completions": "openai",
-        "/responses": "openai_responses",
-        "Content": "gemini",
-        "/converse": "bedrock",
-        "/converse-stream": "bedrock",
-        "/v2/chat": "cohere",
-        "/api/chat": "ollama",
-    }
-    return next((wire for ending, wire in endings.items() if path.endswith(ending)), "")
-
-
-def recordings(stream: bool, error: bool = False) -> list[Any]:
-    return list(select_recordings(stream, error))
-
-
-def select_recordings(stream: bool, error: bool) -> Iterable[Any]:
-    for path in FILES:
-        recording = json.loads(path.read_text())
-        failed = recording["status"] >= 400
-        if (
-            failed == error
-            and (error or ("body" not in recording) == stream)
-            and find_wire(recording) in DIALECTS
-        ):
-            yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
 
 
 def build_target(recording: dict[str, Any]) -> Target:
@@ -64,7 +29,7 @@ def build_target(recording: dict[str, Any]) -> Target:
     )
 
 
-@pytest.mark.parametrize("recording", recordings(stream=False))
+@for_each(select(complete))
 def test_a_complete_reply_loses_nothing(recording: dict[str, Any]) -> None:
     wire = find_wire(recording)
     expected = COLLECTORS[wire](json.loads(json.dumps(recording["body"])))
@@ -76,7 +41,7 @@ def test_a_complete_reply_loses_nothing(recording: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("recording", recordings(stream=True))
+@for_each(select(streamed))
 def test_a_stream_gives_the_same_reply_at_any_cut(recording: dict[str, Any]) -> None:
     raw = (
         recording["raw"].encode()
@@ -97,9 +62,7 @@ def test_a_stream_gives_the_same_reply_at_any_cut(recording: dict[str, Any]) -> 
     )
 
 
-@pytest.mark.parametrize(
-    "recording", [case for case in recordings(stream=True) if find_wire(case.values[0]) in STREAMED]
-)
+@for_each(select(lambda recording: streamed(recording) and find_wire(recording) in STREAMED))
 def test_a_stream_loses_nothing(recording: dict[str, Any]) -> None:
     outcome, choices, usage = parse_stream(recording, [recording["raw"].encode()])
     if outcome == "failed":
@@ -135,7 +98,7 @@ def fold_result(recording: dict[str, Any], pieces: list[bytes]) -> tuple[Any, An
     return fold([*chunks, *parser.close()]), parser.usage
 
 
-@pytest.mark.parametrize("recording", recordings(stream=False, error=True))
+@for_each(select(failed))
 def test_an_error_is_mapped_to_the_gateways_own(recording: dict[str, Any]) -> None:
     body = (
         json.dumps(recording["body"]).encode()

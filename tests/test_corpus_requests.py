@@ -4,11 +4,10 @@ and a reply that a client sends back reaches its provider unchanged, complete or
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -17,31 +16,28 @@ from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Provider, Target
 from native_api.upstream.decoders import DECODERS
 from tests import unified_anthropic, unified_gemini
-from tests.test_corpus import FILES, find_wire
+from tests.cases import Cases, for_each
+from tests.corpus_files import find_wire, needs_corpus, select
 
-pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
+pytestmark = needs_corpus
 
 CONVERTERS: dict[str, ModuleType] = {"anthropic": unified_anthropic, "gemini": unified_gemini}
 CHECK = ChatCompletionSerializer()
 
 
-def recordings(keep: Callable[[dict[str, Any]], bool]) -> list[Any]:
-    return list(select_recordings(keep))
-
-
-def select_recordings(keep: Callable[[dict[str, Any]], bool]) -> Iterable[Any]:
-    for path in FILES:
-        recording = json.loads(path.read_text())
-        is_owned = "advisor_" in json.dumps(
-            recording["request"]
-        )  # Only the gateway chooses models.
-        if (
+def answered(
+    keep: Callable[[dict[str, Any]], bool] = lambda recording: True,
+) -> Callable[[], Cases]:
+    """What loads the recordings of these wires with an answer, except those that choose a model,
+    which is the gateway's work."""
+    return select(
+        lambda recording: (
             recording["status"] == 200
             and find_wire(recording) in CONVERTERS
-            and not is_owned
+            and "advisor_" not in json.dumps(recording["request"])
             and keep(recording)
-        ):
-            yield pytest.param(recording, id=f"{path.parent.name}-{path.stem}")
+        )
+    )
 
 
 def build_target(recording: dict[str, Any]) -> Target:
@@ -64,7 +60,7 @@ def build_sent_body(chat: dict[str, Any], target: Target) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize("recording", recordings(lambda recording: True))
+@for_each(answered())
 def test_an_equivalent_request_becomes_the_accepted_body(
     recording: dict[str, Any],
 ) -> None:
@@ -78,9 +74,8 @@ def test_an_equivalent_request_becomes_the_accepted_body(
     ) == converter.normalize(body)
 
 
-@pytest.mark.parametrize(
-    "recording",
-    recordings(lambda recording: CONVERTERS[find_wire(recording)].is_plain(recording["request"])),
+@for_each(
+    answered(lambda recording: CONVERTERS[find_wire(recording)].is_plain(recording["request"]))
 )
 def test_turns_written_by_a_client_become_the_same_body(recording: dict[str, Any]) -> None:
     converter, target, body = (
@@ -116,10 +111,7 @@ def read_sdk_message(recording: dict[str, Any], target: Target) -> dict[str, Any
     return message
 
 
-@pytest.mark.parametrize(
-    "recording",
-    recordings(lambda recording: bool(CONVERTERS[find_wire(recording)].read_reply(recording))),
-)
+@for_each(answered(lambda recording: bool(CONVERTERS[find_wire(recording)].read_reply(recording))))
 def test_a_reply_sent_back_by_a_client_is_unchanged(recording: dict[str, Any]) -> None:
     converter, target = CONVERTERS[find_wire(recording)], build_target(recording)
     expected = converter.read_reply(json.loads(json.dumps(recording)))

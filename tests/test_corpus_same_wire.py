@@ -5,18 +5,17 @@ docs/messages.md."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
-
-import pytest
 
 from native_api.catalog.presets import PRESETS
 from native_api.dialects import DIALECTS
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import sse
-from tests.test_corpus import FILES, find_wire
+from tests.cases import Cases, for_each
+from tests.corpus_files import find_wire, needs_corpus, select
 
-pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
+pytestmark = needs_corpus
 
 DIALECT = DIALECTS["openai"]
 NOTHING: frozenset[str] = frozenset()
@@ -47,14 +46,16 @@ UNTYPED = "mistral"
 """Its recorded tools have no `type`, which the checks of a request require."""
 
 
-def recordings(*members: str) -> list[Any]:
-    return [
-        pytest.param(recording, id=recording["id"])
-        for recording in (json.loads(path.read_text()) for path in FILES)
-        if find_wire(recording) == "openai"
-        and recording["status"] == 200
-        and recording.keys() >= set(members)
-    ]
+def answered(*members: str, provider: str = "") -> Callable[[], Cases]:
+    """What loads the answered recordings of this wire with these members, of one vendor or all."""
+    return select(
+        lambda recording: (
+            find_wire(recording) == "openai"
+            and recording["status"] == 200
+            and recording.keys() >= set(members)
+            and provider in ("", recording["provider"])
+        )
+    )
 
 
 def build_target(recording: dict[str, Any]) -> Target:
@@ -80,7 +81,7 @@ def find_differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-@pytest.mark.parametrize("recording", recordings())
+@for_each(answered())
 def test_a_body_goes_on_as_it_was_written(recording: dict[str, Any]) -> None:
     body = recording["request"]
     if recording["id"] in OWNED_EXAMPLES:
@@ -93,7 +94,7 @@ def test_a_body_goes_on_as_it_was_written(recording: dict[str, Any]) -> None:
     assert {path.partition(".include_usage")[0] for path in edited} <= allowed
 
 
-@pytest.mark.parametrize("recording", recordings("body"))
+@for_each(answered("body"))
 def test_a_reply_comes_back_as_it_was_sent(recording: dict[str, Any]) -> None:
     body = recording["body"]
     reply = DIALECT.response(json.loads(json.dumps(body)), build_target(recording))
@@ -105,10 +106,7 @@ LATE_USAGE = frozenset({"openai-48401f08ea5c"})
 """Streams with an event after the usage, which comes last here."""
 
 
-@pytest.mark.parametrize(
-    "recording",
-    [case for case in recordings("raw") if case.values[0]["provider"] == "openai"],
-)
+@for_each(answered("raw", provider="openai"))
 def test_events_come_back_byte_for_byte(recording: dict[str, Any]) -> None:
     decoder = sse.SSEDecoder()
     datas = [event.data for event in [*decoder.feed(recording["raw"].encode()), *decoder.close()]]

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.cases import Cases, for_each
 
 PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
@@ -71,7 +72,12 @@ def level_of(room: str) -> int:
     return next(number for number, rooms in enumerate(LEVELS) if room in rooms)
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> list[str]:
+    return list(find_imports(path))
+
+
+def find_imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -90,7 +96,14 @@ def rooms_imported(path: Path) -> set[str]:
 CHECKED = [path for path in modules() if room_of(path) not in ("__init__", "migrations")]
 
 
-@pytest.mark.parametrize("path", CHECKED, ids=lambda path: str(path.relative_to(PACKAGE)))
+def in_rooms(rooms: set[str]) -> Cases:
+    return [(str(path.relative_to(PACKAGE)), path) for path in CHECKED if room_of(path) in rooms]
+
+
+ALL = set(map(room_of, CHECKED))
+
+
+@for_each(lambda: in_rooms(ALL))
 def test_imports_point_down(path: Path) -> None:
     room = room_of(path)
     for imported in rooms_imported(path) - {room}:
@@ -99,30 +112,23 @@ def test_imports_point_down(path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in CHECKED if room_of(path) in WITHOUT_DJANGO],
-    ids=lambda path: path.name,
-)
+@for_each(lambda: in_rooms(WITHOUT_DJANGO))
 def test_dialects_and_upstream_do_not_use_django(path: Path) -> None:
     assert not [
         name for name in imports(path) if name.split(".")[0] in ("django", "rest_framework")
     ]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in CHECKED if room_of(path) in WITHOUT_INPUT_OR_OUTPUT and path != LOCKED],
-    ids=lambda path: path.name,
-)
+@for_each(lambda: in_rooms(WITHOUT_INPUT_OR_OUTPUT))
 def test_dialects_are_pure(path: Path) -> None:
-    assert not [
+    used = {
         name
         for name in imports(path)
         if name.split(".")[0] in INPUT_OR_OUTPUT or name in INPUT_OR_OUTPUT
-    ]
+    }
+    assert path == LOCKED or not used
 
 
-@pytest.mark.parametrize("path", CHECKED, ids=lambda path: str(path.relative_to(PACKAGE)))
+@for_each(lambda: in_rooms(ALL))
 def test_no_file_is_crowded(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400

@@ -8,10 +8,8 @@ or an `error` and the gateway's error (`expected_error`).
 
 from __future__ import annotations
 
-import base64
 import json
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,41 +20,14 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.declaration import find_errors
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.inbound.openai import ChatCompletionSerializer
-from native_api.types import Provider, Quirks, Target
+from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
+from tests.cases import for_each
 from tests.corpus import parse_arguments
 from tests.dialects.stream_folding import fold
+from tests.recorded_cases import build_target, read_stream, with_members, with_streams
 
-FOLDER = Path(__file__).resolve().parent / "recordings"
 FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter"}
-
-
-def recorded_cases(*members: str) -> list[Any]:
-    recordings = [(path, json.loads(path.read_text())) for path in sorted(FOLDER.glob("*/*.json"))]
-    return [
-        pytest.param(case, id=f"{path.parent.name}-{path.stem}")
-        for path, case in recordings
-        if all(name in case for name in members)
-    ]
-
-
-def build_target(case: dict[str, Any]) -> Target:
-    provider = dict(case["provider"])
-    quirks = {
-        name: frozenset(value) if isinstance(value, list) else value
-        for name, value in provider.pop("quirks", {}).items()
-    }
-    return Target(
-        Provider(name=provider.pop("name", "p"), quirks=Quirks(**quirks), **provider), case["model"]
-    )
-
-
-def read_stream(case: dict[str, Any]) -> bytes:
-    return (
-        case["stream"].encode()
-        if "stream" in case
-        else base64.b64decode(case.get("stream_base64", ""))
-    )
 
 
 def normalize_arguments(value: Any) -> Any:
@@ -92,7 +63,7 @@ def check_expected(expected: dict[str, Any], choices: Any, usage: Any) -> None:
         assert usage[name] == value, name
 
 
-@pytest.mark.parametrize("case", recorded_cases("request"))
+@for_each(with_members("request"))
 def test_the_request_becomes_the_recorded_body(case: dict[str, Any]) -> None:
     dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     before = json.dumps(case["chat"])
@@ -105,21 +76,21 @@ def test_the_request_becomes_the_recorded_body(case: dict[str, Any]) -> None:
     assert json.dumps(case["chat"]) == before, "the chat was changed"
 
 
-@pytest.mark.parametrize("case", recorded_cases("refused"))
+@for_each(with_members("refused"))
 def test_an_unsupported_field_is_refused_with_its_path(case: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedField) as caught:
         DIALECTS[case["provider"]["dialect"]].request(case["chat"], build_target(case))
     assert caught.value.param == case["refused"]
 
 
-@pytest.mark.parametrize("case", recorded_cases("reply", "expected"))
+@for_each(with_members("reply", "expected"))
 def test_the_complete_reply(case: dict[str, Any]) -> None:
     reply = DIALECTS[case["provider"]["dialect"]].response(case["reply"], build_target(case))
     ChatCompletion.model_validate(reply)  # As strict clients do.
     check_expected(case["expected"], reply["choices"], reply.get("usage"))
 
 
-@pytest.mark.parametrize("case", recorded_cases("reply", "expected"))
+@for_each(with_members("reply", "expected"))
 def test_a_client_can_send_back_a_reply(case: dict[str, Any]) -> None:
     dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     question = {"role": "user", "content": "?"}
@@ -135,25 +106,26 @@ def test_a_client_can_send_back_a_reply(case: dict[str, Any]) -> None:
         assert dialect.request(chat, target).body
 
 
-@pytest.mark.parametrize(
-    "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
-)
-def test_the_folded_stream_equals_the_complete_reply_at_any_cut(case: dict[str, Any]) -> None:
-    raw = read_stream(case)
-    chunks, usage = parse_chunks(case, [raw])
+@for_each(with_streams("expected"))
+def test_the_folded_stream_equals_the_complete_reply(case: dict[str, Any]) -> None:
+    chunks, usage = parse_chunks(case, [read_stream(case)])
     check_expected(case["expected"], fold(chunks), usage)
     for chunk in chunks:
         ChatCompletionChunk.model_validate(adapt_for_sdk(chunk))
         assert "usage" not in chunk
         assert chunk["choices"]
         assert {choice["finish_reason"] for choice in chunk["choices"]} <= {None, *FINISH_REASONS}
-    step = max(1, len(raw) // 500)
-    for cut in range(0, len(raw), step):
-        assert parse_chunks(case, [raw[:cut], raw[cut:]]) == (chunks, usage)
-    assert parse_chunks(case, [raw[index : index + 1] for index in range(len(raw))]) == (
-        chunks,
-        usage,
-    )
+
+
+@for_each(with_streams("expected"))
+def test_a_stream_is_the_same_at_any_cut(case: dict[str, Any]) -> None:
+    """A parser gets whole events, so what it makes of them cannot depend on the cut."""
+    raw = read_stream(case)
+    events = decode(case, [raw])
+    for cut in range(0, len(raw), max(1, len(raw) // 500)):
+        assert decode(case, [raw[:cut], raw[cut:]]) == events, f"cut at {cut}"
+    single_bytes = [raw[index : index + 1] for index in range(len(raw))]
+    assert parse_chunks(case, single_bytes) == parse_chunks(case, [raw])
 
 
 def adapt_for_sdk(chunk: Any) -> Any:
@@ -170,22 +142,22 @@ def adapt_for_sdk(chunk: Any) -> Any:
     return adapted
 
 
+def decode(case: dict[str, Any], pieces: list[bytes]) -> list[Event]:
+    decoder = DECODERS[DIALECTS[case["provider"]["dialect"]].framing]()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    return [*events, *decoder.close()]
+
+
 def parse_chunks(case: dict[str, Any], pieces: list[bytes]) -> tuple[Any, Any]:
-    dialect = DIALECTS[case["provider"]["dialect"]]
-    decoder, parser = DECODERS[dialect.framing](), dialect.stream(build_target(case))
-    chunks = [
-        chunk for piece in pieces for event in decoder.feed(piece) for chunk in parser.feed(event)
-    ]
-    chunks += [chunk for event in decoder.close() for chunk in parser.feed(event)]
+    parser = DIALECTS[case["provider"]["dialect"]].stream(build_target(case))
+    chunks = [chunk for event in decode(case, pieces) for chunk in parser.feed(event)]
     return [*chunks, *parser.close()], parser.usage
 
 
-@pytest.mark.parametrize(
-    "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
-)
+@for_each(with_streams("expected"))
 def test_the_openai_sdk_folds_the_deltas_into_the_same_message(case: dict[str, Any]) -> None:
     """The SDK joins repeated texts, sums numbers, and fails for items without an index."""
-    raw = case["stream"].encode() if "stream" in case else base64.b64decode(case["stream_base64"])
+    raw = read_stream(case)
     chunks, _ = parse_chunks(case, [raw])
     messages: dict[int, Any] = {}
     for choice in [choice for chunk in deepcopy(chunks) for choice in chunk["choices"]]:
@@ -199,19 +171,14 @@ def test_the_openai_sdk_folds_the_deltas_into_the_same_message(case: dict[str, A
         assert {**message, "content": message.get("content") or None} == choice["message"]
 
 
-@pytest.mark.parametrize(
-    "case", recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
-)
+@for_each(with_streams("expected"))
 def test_a_stream_without_its_last_third_was_cut_short(case: dict[str, Any]) -> None:
     raw = read_stream(case)
     with pytest.raises(UpstreamError):
         parse_chunks(case, [raw[: len(raw) // 3]])
 
 
-@pytest.mark.parametrize(
-    "case",
-    recorded_cases("stream", "expected_error") + recorded_cases("stream_base64", "expected_error"),
-)
+@for_each(with_streams("expected_error"))
 def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     with pytest.raises(UpstreamError) as caught:
         parse_chunks(case, [read_stream(case)])
@@ -220,7 +187,7 @@ def test_a_stream_with_an_error_inside(case: dict[str, Any]) -> None:
     ]
 
 
-@pytest.mark.parametrize("case", recorded_cases("error", "expected_error"))
+@for_each(with_members("error", "expected_error"))
 def test_an_error(case: dict[str, Any]) -> None:
     provider = case["error"]
     body = (
@@ -254,9 +221,9 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("name", DIALECTS)
-@pytest.mark.parametrize("text", GARBAGE)
-def test_an_invalid_reply_is_an_upstream_error_or_an_empty_answer(name: str, text: str) -> None:
+@for_each(lambda: [(f"{name} {text}", (name, text)) for name in DIALECTS for text in GARBAGE])
+def test_an_invalid_reply_is_an_upstream_error_or_an_empty_answer(case: tuple[str, str]) -> None:
+    name, text = case
     dialect, target = DIALECTS[name], Target(Provider("p", name, "https://api.example/v1"), "m")
     try:
         reply = dialect.response(json.loads(text or "null"), target)
@@ -265,20 +232,26 @@ def test_an_invalid_reply_is_an_upstream_error_or_an_empty_answer(name: str, tex
     assert reply["choices"]
 
 
-@pytest.mark.parametrize("name", DIALECTS)
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>bad gateway</html>",
-        b"null",
-        b"[]",
-        b'{"error": "text"}',
-        b'{"error": {"message": {"a": 1}}}',
-    ],
+NO_MESSAGES = [
+    b"",
+    b"<html>bad gateway</html>",
+    b"null",
+    b"[]",
+    b'{"error": "text"}',
+    b'{"error": {"message": {"a": 1}}}',
+]
+
+
+@for_each(
+    lambda: [
+        (f"{name} {status} {body!r}", (name, status, body))
+        for name in DIALECTS
+        for status in (400, 401, 404, 429, 500, 529)
+        for body in NO_MESSAGES
+    ]
 )
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
-def test_an_error_without_a_message_is_mapped(name: str, body: bytes, status: int) -> None:
+def test_an_error_without_a_message_is_mapped(case: tuple[str, int, bytes]) -> None:
+    name, status, body = case
     error = DIALECTS[name].error(status, {"retry-after": "7"}, body)
     assert error.status == {400: 400, 429: 429}.get(status, 502)
     assert error.upstream_status == status

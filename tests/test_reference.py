@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,17 +21,26 @@ from scripts import public_names, reference_page
 from scripts.reference_groups import FREE_OF_SETTINGS, GROUPS, SETTINGS, Group
 from scripts.reference_page import PAGE
 from tests import test_reference_examples
+from tests.cases import Cases, for_each
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted({module for group in GROUPS for module in group.modules})
-NAMES = [(module, name) for module in MODULES for name in public_names.names_in(module)]
 DETAILED = [path for group in GROUPS for path in group.detailed]
-MEMBERS = [
-    (path, member)
-    for path in DETAILED
-    for member in public_names.read_members(*path.rsplit(".", 1))
-]
+
+
+@cache
+def list_names() -> list[tuple[str, str]]:
+    """The module and the name of everything public."""
+    return [(module, name) for module in MODULES for name in public_names.names_in(module)]
+
+
+def list_members() -> Cases:
+    return [
+        (f"{path}.{member.name}", member)
+        for path in DETAILED
+        for member in public_names.read_members(*path.rsplit(".", 1))
+    ]
 
 
 def test_the_page_is_made_from_the_code() -> None:
@@ -40,7 +50,7 @@ def test_the_page_is_made_from_the_code() -> None:
 # --- what is public -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", MODULES)
+@for_each(lambda: [(module, module) for module in MODULES])
 def test_the_names_of_a_module_are_sorted_and_there(module: str) -> None:
     imported = importlib.import_module(module)
     names = public_names.names_in(module)
@@ -50,14 +60,14 @@ def test_the_names_of_a_module_are_sorted_and_there(module: str) -> None:
         assert hasattr(imported, name), f"{module}.{name}"
 
 
-@pytest.mark.parametrize(("module", "name"), NAMES)
-def test_each_name_says_what_it_is(module: str, name: str) -> None:
-    assert public_names.read_name(module, name).summary
+@for_each(lambda: [(".".join(name), name) for name in list_names()])
+def test_each_name_says_what_it_is(name: tuple[str, str]) -> None:
+    assert public_names.read_name(*name).summary
 
 
-@pytest.mark.parametrize(("path", "member"), MEMBERS, ids=str)
-def test_each_member_says_what_it_is(path: str, member: public_names.PublicName) -> None:
-    assert member.summary, f"{path}.{member.name}"
+@for_each(list_members)
+def test_each_member_says_what_it_is(member: public_names.PublicName) -> None:
+    assert member.summary
 
 
 def test_no_name_is_listed_twice() -> None:
@@ -113,17 +123,17 @@ def dotted_paths(code: str) -> Iterator[str]:
 
 def is_public(dotted: str) -> bool:
     module, _, name = dotted.rpartition(".")
-    return dotted in MODULES or (module, name) in NAMES
+    return dotted in MODULES or (module, name) in list_names()
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+@for_each(lambda: [(page.name, page) for page in DOCS])
 def test_code_of_the_docs_uses_public_names_only(page: Path) -> None:
     used = {name for code in code_blocks(page) for name in (*imports(code), *dotted_paths(code))}
     private = {name for name in used if name.startswith("native_api") and not is_public(name)}
     assert private == set()
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+@for_each(lambda: [(page.name, page) for page in DOCS])
 def test_text_of_the_docs_names_public_names_only(page: Path) -> None:
     named = set(re.findall(r"`(native_api(?:\.[A-Za-z]\w*)+)", page.read_text()))
     assert {name for name in named if not is_public(name) and not is_no_name(name)} == set()
@@ -132,21 +142,25 @@ def test_text_of_the_docs_names_public_names_only(page: Path) -> None:
 def is_no_name(dotted: str) -> bool:
     """Whether it is the id of a check, a logger or a permission."""
     return bool(re.fullmatch(r"native_api\.[EW]\d*", dotted)) or any(
-        f'"{dotted}"' in path.read_text() or f'"{dotted.partition(".")[2]}"' in path.read_text()
-        for path in (ROOT / "native_api").rglob("*.py")
+        f'"{name}"' in read_code() for name in (dotted, dotted.partition(".")[2])
     )
+
+
+@cache
+def read_code() -> str:
+    return "\n".join(path.read_text() for path in (ROOT / "native_api").rglob("*.py"))
 
 
 # --- examples -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(reference_page.EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
+@for_each(lambda: [(path.stem, path) for path in sorted(reference_page.EXAMPLES.glob("*.py"))])
 def test_each_example_is_on_the_page_and_has_a_test(path: Path) -> None:
     assert reference_page.format_example(path) in PAGE.read_text()
     assert f"test_{path.stem}" in vars(test_reference_examples)
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.title)
+@for_each(lambda: [(group.title, group) for group in GROUPS])
 def test_each_group_has_an_example(group: Group) -> None:
     targets = [target for _, target in group.guides]
     assert group.examples or any(target in test_reference_examples.GUIDES for target in targets)
@@ -155,7 +169,7 @@ def test_each_group_has_an_example(group: Group) -> None:
 GUIDES = {target for group in GROUPS for _, target in group.guides}
 
 
-@pytest.mark.parametrize("target", sorted(GUIDES))
+@for_each(lambda: [(target, target) for target in sorted(GUIDES)])
 def test_code_of_each_guide_has_a_test(target: str) -> None:
     if "```python" in test_reference_examples.section(target):
         path, _, name = test_reference_examples.GUIDES[target].partition("::")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from botocore.session import get_session
-
-from tests.test_recordings import recorded_cases
+from tests.cases import for_each
+from tests.recorded_cases import recorded_cases
 
 
 def find_faults(shape: Any, value: Any, path: str = "") -> Iterator[str]:
@@ -54,13 +53,14 @@ def find_string_faults(shape: Any, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: {value!r} does not match {rules['pattern']}"
 
 
+@functools.cache
 def converse_operation() -> Any:
+    from botocore.session import get_session  # Heavy: not when tests are collected.
+
     return get_session().get_service_model("bedrock-runtime").operation_model("Converse")
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in recorded_cases("request") if case.id.startswith("bedrock")]
-)
+@for_each(lambda: (case for case in recorded_cases("request") if case[0].startswith("bedrock")))
 def test_every_recorded_request_fits_the_model_of_the_api(case: dict[str, Any]) -> None:
     body = {"modelId": case["model"], **case["request"]["body"]}
     assert list(find_faults(converse_operation().input_shape, body)) == []

@@ -24,7 +24,8 @@ from native_api.inbound.json_body import parse_json
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
-from tests.test_recordings import build_target, recorded_cases
+from tests.cases import for_each
+from tests.recorded_cases import build_target, with_members
 
 ROUNDS = 40
 STRICT = frozenset({"anthropic", "gemini"})
@@ -77,7 +78,7 @@ def mutate(value: Any, dice: random.Random) -> Any:
     return orjson.loads(json.dumps(mutated))
 
 
-@pytest.mark.parametrize("case", recorded_cases("reply"))
+@for_each(with_members("reply"))
 def test_a_mutated_reply_is_a_reply_or_an_upstream_error(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     for _ in range(ROUNDS):
@@ -93,7 +94,7 @@ def test_a_mutated_reply_is_a_reply_or_an_upstream_error(case: dict[str, Any]) -
             ChatCompletion.model_validate(reply)
 
 
-@pytest.mark.parametrize("case", recorded_cases("stream"))
+@for_each(with_members("stream"))
 def test_a_mutated_stream_is_a_stream_or_an_upstream_error(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect = DIALECTS[case["provider"]["dialect"]]
@@ -155,7 +156,7 @@ def deepen(value: Any, dice: random.Random) -> Any:
     return mutated
 
 
-@pytest.mark.parametrize("case", recorded_cases("reply"))
+@for_each(with_members("reply"))
 def test_a_deeply_nested_reply_can_be_encoded_and_sent_back(
     case: dict[str, Any],
 ) -> None:
@@ -169,7 +170,7 @@ def test_a_deeply_nested_reply_can_be_encoded_and_sent_back(
             to_json(reply)
 
 
-@pytest.mark.parametrize("case", recorded_cases("stream"))
+@for_each(with_members("stream"))
 def test_deeply_nested_chunks_can_be_encoded_and_sent_back(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect = DIALECTS[case["provider"]["dialect"]]
@@ -188,7 +189,7 @@ def test_deeply_nested_chunks_can_be_encoded_and_sent_back(case: dict[str, Any])
             parse_json(to_json(chunk))
 
 
-@pytest.mark.parametrize("case", recorded_cases("chat"))
+@for_each(with_members("chat"))
 def test_a_mutated_request_is_a_body_or_refused(case: dict[str, Any]) -> None:
     dice = random.Random(case["source"])
     dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)

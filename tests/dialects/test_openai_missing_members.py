@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
-
-import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 from native_api.upstream.decoders import sse
-from tests.test_recordings import build_target, recorded_cases
+from tests.cases import Cases, for_each
+from tests.recorded_cases import build_target, recorded_cases
 
 WIRES = ("openai", "openai_responses")
 
 
-def cases_of_wires(*needed: str) -> list[Any]:
-    return [
-        case for case in recorded_cases(*needed) if case.values[0]["provider"]["dialect"] in WIRES
-    ]
+def cases_of_wires(*needed: str) -> Callable[[], Cases]:
+    return lambda: (
+        (name, case)
+        for name, case in recorded_cases(*needed)
+        if case["provider"]["dialect"] in WIRES
+    )
 
 
 def iterate_gaps(value: Any) -> Iterator[Any]:
@@ -53,7 +54,7 @@ def iterate_paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any,
         yield from iterate_paths(item, (*path, step))
 
 
-@pytest.mark.parametrize("case", cases_of_wires("reply"))
+@for_each(cases_of_wires("reply"))
 def test_a_complete_reply_with_a_missing_member(case: dict[str, Any]) -> None:
     dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     for reply in iterate_gaps(case["reply"]):
@@ -63,7 +64,7 @@ def test_a_complete_reply_with_a_missing_member(case: dict[str, Any]) -> None:
             assert choice["message"]["role"] == "assistant"
 
 
-@pytest.mark.parametrize("case", cases_of_wires("stream"))
+@for_each(cases_of_wires("stream"))
 def test_a_stream_with_a_missing_member(case: dict[str, Any]) -> None:
     decoder = sse.SSEDecoder()
     events = [*decoder.feed(case["stream"].encode()), *decoder.close()]

@@ -7,15 +7,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from native_api.dialects import DIALECTS
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Provider, Quirks, Target
+from tests.cases import for_each
+from tests.corpus_files import complete, failed, find_wire, needs_corpus, select
 from tests.corpus_requests import normalize_body, read_chat_request, read_responses_request
-from tests.test_corpus import FILES, find_wire, recordings
 
-pytestmark = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
+pytestmark = needs_corpus
 
 READERS = {"openai": read_chat_request, "openai_responses": read_responses_request}
 
@@ -41,14 +40,12 @@ UNSUPPORTED_PART = "video_url"
 """A part that the unified request does not have."""
 
 
-def accepted_recordings() -> list[Any]:
-    cases = [case for stream in (False, True) for case in recordings(stream)]
-    return [
-        case
-        for case in cases
-        if find_wire(case.values[0]) in READERS
-        and UNSUPPORTED_PART not in json.dumps(case.values[0]["request"])
-    ]
+def accepted(recording: dict[str, Any]) -> bool:
+    return (
+        not failed(recording)
+        and find_wire(recording) in READERS
+        and UNSUPPORTED_PART not in json.dumps(recording["request"])
+    )
 
 
 def build_target(recording: dict[str, Any]) -> Target:
@@ -63,7 +60,7 @@ def build_target(recording: dict[str, Any]) -> Target:
     return Target(provider, recording["request"]["model"])
 
 
-@pytest.mark.parametrize("recording", accepted_recordings())
+@for_each(select(accepted))
 def test_an_equivalent_request_becomes_the_accepted_body(recording: dict[str, Any]) -> None:
     wire = find_wire(recording)
     chat, left_out = ChatCompletionSerializer().check(
@@ -75,9 +72,7 @@ def test_an_equivalent_request_becomes_the_accepted_body(recording: dict[str, An
     assert (request.omitted, left_out) == ((), [])
 
 
-@pytest.mark.parametrize(
-    "recording", [case for case in recordings(stream=False) if find_wire(case.values[0]) in READERS]
-)
+@for_each(select(lambda recording: complete(recording) and find_wire(recording) in READERS))
 def test_a_client_can_send_back_a_reply(recording: dict[str, Any]) -> None:
     reply: Any = DIALECTS[find_wire(recording)].response(recording["body"], build_target(recording))
     message = json.loads(json.dumps(reply["choices"][0]["message"]))
@@ -87,9 +82,8 @@ def test_a_client_can_send_back_a_reply(recording: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "recording",
-    [case for case in recordings(stream=False) if find_wire(case.values[0]) == "openai_responses"],
+@for_each(
+    select(lambda recording: complete(recording) and find_wire(recording) == "openai_responses")
 )
 def test_a_turn_is_sent_back_unchanged(recording: dict[str, Any]) -> None:
     output = json.loads(json.dumps(recording["body"]["output"]))

@@ -15,8 +15,9 @@ from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, ForwardedEvent, Provider, Quirks, Target
 from native_api.upstream.decoders import sse
+from tests.cases import for_each
 from tests.dialects.stream_folding import fold
-from tests.test_recordings import build_target, read_stream, recorded_cases
+from tests.recorded_cases import build_target, read_stream, with_members
 
 DIALECT = DIALECTS["openai"]
 TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")
@@ -352,7 +353,7 @@ def test_text_in_tags_is_not_passed_on_as_it_is() -> None:
     assert (message["reasoning_content"], message["content"]) == ("hm", "Hi!")
 
 
-@pytest.mark.parametrize("case", recorded_cases("stream", "expected"))
+@for_each(with_members("stream", "expected"))
 @pytest.mark.parametrize("body", [{}, WITH_USAGE], ids=["", "with usage"])
 def test_a_recorded_stream_says_what_its_chunks_say(
     case: dict[str, Any], body: dict[str, Any]

@@ -20,8 +20,9 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.shared.json_schema import SchemaAdapter
 from native_api.dialects.shared.memo import FrozenDict, FrozenList, freeze
 from native_api.types import Provider, Target
+from tests.cases import for_each
 from tests.dialects.test_schemas import MODELS
-from tests.test_recordings import build_target, recorded_cases
+from tests.recorded_cases import build_target, recorded_cases, with_members
 
 MODULES = [
     importlib.import_module(module.name)
@@ -59,7 +60,7 @@ def walk(value: Any) -> Iterator[Any]:
         yield from walk(item)
 
 
-@pytest.mark.parametrize("case", recorded_cases("request"))
+@for_each(with_members("request"))
 def test_no_dialect_changes_a_request_or_remembered_values(case: dict[str, Any]) -> None:
     dialect, target = DIALECTS[case["provider"]["dialect"]], build_target(case)
     chat: Any = freeze(case["chat"])
@@ -70,8 +71,7 @@ def test_no_dialect_changes_a_request_or_remembered_values(case: dict[str, Any])
 @pytest.mark.parametrize("name", DIALECTS)
 def test_no_dialect_changes_its_constants(name: str) -> None:
     before = {name: repr(value) for name, value in find_constants().items()}
-    for param in recorded_cases("chat"):
-        case = param.values[0]
+    for _, case in recorded_cases("chat"):
         if case["provider"]["dialect"] == name and "request" in case:
             DIALECTS[name].request(deepcopy(case["chat"]), build_target(case))
     assert {name: repr(value) for name, value in find_constants().items()} == before

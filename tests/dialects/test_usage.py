@@ -12,11 +12,12 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.shared.token_counts import join_counts, join_usage, read_count
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
-from tests.test_recordings import build_target, read_stream, recorded_cases
+from tests.cases import for_each
+from tests.recorded_cases import build_target, read_stream, with_members, with_streams
 from tests.usage.usage_factory import make_usage
 
-STREAMS = recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
-REPLIES = recorded_cases("reply", "expected")
+STREAMS = with_streams("expected")
+REPLIES = with_members("reply", "expected")
 COUNTED = ("usage", "usageMetadata", "eval_count", "prompt_eval_count")
 
 ANTHROPIC = {
@@ -108,7 +109,7 @@ def repeat_with_zeros(events: list[Event]) -> Iterator[Event]:
             yield event._replace(data=json.dumps(zeros))
 
 
-@pytest.mark.parametrize("case", STREAMS)
+@for_each(STREAMS)
 def test_zeros_never_lower_a_count(case: Any) -> None:
     events = parse_events(case)
     assert (
@@ -117,7 +118,7 @@ def test_zeros_never_lower_a_count(case: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("case", STREAMS)
+@for_each(STREAMS)
 def test_an_event_of_zeros_changes_nothing(case: Any) -> None:
     kind, zeros = ZEROS[case["provider"]["dialect"]]
     events, parser = (
@@ -132,7 +133,7 @@ def test_an_event_of_zeros_changes_nothing(case: Any) -> None:
             assert {name: parser.usage[name] for name in before} == before  # type: ignore[literal-required]
 
 
-@pytest.mark.parametrize("case", STREAMS)
+@for_each(STREAMS)
 def test_output_counts_never_decrease(case: Any) -> None:
     counts = [
         usage["completion_tokens"]
@@ -145,7 +146,7 @@ def test_output_counts_never_decrease(case: Any) -> None:
 @pytest.mark.parametrize("name", DIALECTS)
 def test_every_dialect_is_tested_with_zeros(name: str) -> None:
     assert name in ZEROS
-    assert any(case.values[0]["provider"]["dialect"] == name for case in STREAMS)
+    assert any(case["provider"]["dialect"] == name for _, case in STREAMS())
 
 
 # --- single wires --------------------------------------------------------------------------------
@@ -304,8 +305,7 @@ def test_coheres_billed_units_replace_zero_tokens() -> None:
 @pytest.mark.parametrize("name", DIALECTS)
 def test_invalid_counts_are_ignored(name: str, nonsense: Any) -> None:
     """A complete reply stays valid with any usage."""
-    for case in REPLIES:
-        recording = case.values[0]
+    for _, recording in REPLIES():
         provider = recording["provider"]
         if provider["dialect"] == name and not provider.get("quirks"):
             body = replace(recording["reply"], nonsense)

@@ -19,8 +19,8 @@ from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.prepared_request import prepare
 from tests.aws_eventstream_writer import message
 from tests.dialects.stream_folding import fold
+from tests.recorded_cases import recorded_cases
 from tests.scripted_provider import Exchange, Script, Upstream
-from tests.test_recordings import recorded_cases
 
 HI: ChatRequest = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 each_dialect = pytest.mark.parametrize("name", DIALECTS)
@@ -46,9 +46,9 @@ class Scene:
 def recorded(name: str, *needed: str) -> dict[str, Any]:
     """The first recording of a dialect that has all that is needed, with an answer in words."""
     matching = [
-        param.values[0]
-        for param in recorded_cases("expected", *needed)
-        if param.values[0]["provider"]["dialect"] == name
+        case
+        for _, case in recorded_cases("expected", *needed)
+        if case["provider"]["dialect"] == name
     ]
     return next(
         case for case in matching if case["expected"]["choices"][0]["message"].get("content")

@@ -20,11 +20,18 @@ from native_api.types import Caller, Event, Json, Usage
 from native_api.upstream.decoders import DECODERS
 from native_api.usage.entry import UsageEntry
 from native_api.usage.tokens import prompt_tokens, text_tokens
+from tests.cases import for_each
 from tests.dialects.stream_folding import fold
-from tests.test_recordings import build_target, read_stream, recorded_cases
+from tests.recorded_cases import build_target, read_stream, with_streams
 from tests.usage.usage_factory import make_target, make_usage
 
-STREAMS = recorded_cases("stream", "expected") + recorded_cases("stream_base64", "expected")
+STREAMS = with_streams("expected")
+
+
+def first_stream() -> Any:
+    return next(case for _, case in STREAMS())
+
+
 CHAT: Any = {
     "model": "m",
     "stream": True,
@@ -79,7 +86,7 @@ def count_words(chunks: list[Any]) -> int:
     return text_tokens("".join(texts))
 
 
-@pytest.mark.parametrize("case", STREAMS)
+@for_each(STREAMS)
 def test_a_client_that_disconnects_pays_for_what_was_produced(
     case: Any, records: list[UsageEntry]
 ) -> None:
@@ -133,7 +140,7 @@ ENDS = {
 def test_the_larger_count_is_charged_for_every_kind_of_end(
     end: Callable[[CallRecord], None], reported: Usage | None, records: Any
 ) -> None:
-    reading = Reading(STREAMS[0].values[0])
+    reading = Reading(first_stream())
     reading.parser.usage = reported
     reading.call_record.on_chunks([chunk({"content": "word " * 1600})], reported)
     end(reading.call_record)
@@ -150,7 +157,7 @@ def test_the_larger_count_is_charged_for_every_kind_of_end(
 def test_a_larger_count_of_the_provider_is_not_an_estimate(
     end: Callable[[CallRecord], None], records: list[UsageEntry]
 ) -> None:
-    reading = Reading(STREAMS[0].values[0])
+    reading = Reading(first_stream())
     reading.parser.usage = make_usage(9, 3000)
     reading.call_record.on_chunks([chunk({"content": "word " * 1600})], None)
     end(reading.call_record)
@@ -160,21 +167,21 @@ def test_a_larger_count_of_the_provider_is_not_an_estimate(
 
 
 def test_chunks_that_were_read_but_not_sent_count(records: list[UsageEntry]) -> None:
-    reading = Reading(STREAMS[0].values[0])
+    reading = Reading(first_stream())
     reading.waiting = [{"content": "word " * 800}, {"reasoning_content": "word " * 800}]
     reading.call_record.on_client_disconnect()
     assert [entry.completion_tokens for entry in records] == [2000]
 
 
 def test_the_tokens_of_the_sent_body_are_the_prompt_if_known(records: list[UsageEntry]) -> None:
-    reading = Reading(STREAMS[0].values[0])
+    reading = Reading(first_stream())
     reading.call_record.attempts.sent_tokens = 400_000
     reading.call_record.on_client_disconnect()
     assert [(entry.prompt_tokens, entry.estimated) for entry in records] == [(400_000, True)]
 
 
 def test_all_choices_count(records: list[UsageEntry]) -> None:
-    reading = Reading(STREAMS[0].values[0])
+    reading = Reading(first_stream())
     for index in (0, 1, 2):
         reading.call_record.on_chunks([chunk({"content": "word " * 80}, index)], None)
     reading.call_record.on_client_disconnect()
