@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from native_api import background
 from native_api.logs import get_logger
-from native_api.pricing import costs, published, tables
+from native_api.pricing import conversion, costs, published, tables
 from native_api.types import Json, Target, Usage
 from native_api.types.model_names import canonical
 
@@ -60,7 +60,7 @@ class _PublishedPrices:
     def __init__(self) -> None:
         self.edition: published.Edition | None = None
         self.row: int | None = None
-        """The id of the database's list that `edition` was read from; None for the package's."""
+        """The id of the database's list that `edition` was read from; None for the release's."""
         self.refreshed_at: float
         self.refreshing: Future[None] | None
         self.remembered: dict[tuple[str, str, str, str], _Remembered] = {}
@@ -118,7 +118,7 @@ def _text_of_row(row: int) -> str:
 
 
 def load() -> None:
-    """Load the published prices. The first call takes some tenths of a second, later ones none."""
+    """Load the published prices. Only the first call takes time."""
     if _published.edition is None:
         _published.load()
 
@@ -213,7 +213,8 @@ def _read_table(vendor: str, model: str, speed: str, tier: str) -> tuple[tables.
     context = {name: value for name, value in (("speed", speed), ("service_tier", tier)) if value}
     if context and not edition.is_on_own_list(vendor, listed):
         context = {}
-    return published.table_of(listed, context), not published.is_time_dependent(listed)
+    prices = listed.parse_prices()
+    return conversion.table_of(prices, context), not prices.is_time_dependent()
 
 
 def cost(target: Target | None, usage: Usage | None) -> Decimal | None:

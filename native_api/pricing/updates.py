@@ -15,6 +15,13 @@ from django.utils import timezone
 from native_api.pricing import published
 from native_api.upstream.redaction import redact_url
 
+DEFAULT_URL: Final = (
+    "https://raw.githubusercontent.com/pydantic/genai-prices/refs/heads/main/"
+    "prices/new_data/v2/data.json"
+)
+"""Where the project genai-prices publishes its newest lists (`DEFAULT_UPDATE_URL` in its package,
+2026-11)."""
+
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_SECONDS: Final = 60.0
 """For the whole download."""
@@ -26,13 +33,6 @@ MAX_STORED_LISTS: Final = 3
 
 class UpdateFailed(Exception):
     """There are no new prices, and the old ones stay. The message says why."""
-
-
-def default_url() -> str:
-    """The address at which the package's authors publish the newest list."""
-    from genai_prices.update_prices import DEFAULT_UPDATE_URL
-
-    return DEFAULT_UPDATE_URL
 
 
 def update(url: str) -> int:

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from native_api.catalog.presets import PRESETS
-from native_api.pricing import lookup, published, tables
+from native_api.pricing import lookup, tables
 from tests.servers import ROOT
 from tests.usage.usage_factory import make_target, make_usage
 
@@ -104,14 +103,3 @@ def test_a_child_forked_while_prices_are_loaded_can_load_them() -> None:
         timeout=60,
     )
     assert done.stdout == "7\n", done.stderr
-
-
-@pytest.mark.parametrize("preset", published.LISTS)
-def test_every_list_of_a_preset_is_in_the_package(preset: str) -> None:
-    assert preset in PRESETS
-    assert published.LISTS[preset] in {provider.id for provider in published.bundled().providers}
-
-
-def test_every_published_price_can_be_converted() -> None:
-    edition = published.bundled()
-    assert sum(published._count_priced(edition, provider) for provider in edition.providers) > 1000

@@ -1,6 +1,6 @@
 """Calls with their usage, and their cost by the provider's public price page, computed by hand.
 
-Amounts are in USD per million tokens. The published prices are those in the package.
+Amounts are in USD per million tokens. The published prices are those of the release.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from native_api.pricing import costs, lookup, published, tables
+from native_api.pricing import conversion, costs, lookup, published, tables
 from native_api.types import Usage
 from tests.usage.usage_factory import make_target, make_usage
 
@@ -263,12 +263,13 @@ def test_there_are_cases_for_every_kind_of_token() -> None:
 def test_a_price_depends_on_the_hour_and_the_day(
     preset: str, model: str, moment: datetime, usage: Usage, expected: str
 ) -> None:
-    model_info = published.bundled().find_model(preset, model)
-    assert model_info is not None
-    table = published.table_of(model_info, moment=moment)
+    listed = published.bundled().find_model(preset, model)
+    assert listed is not None
+    prices = listed.parse_prices()
+    table = conversion.table_of(prices, moment=moment)
     assert table is not None
     assert costs.call_cost(table, usage) == Decimal(expected)
-    assert published.is_time_dependent(model_info)
+    assert prices.is_time_dependent()
 
 
 # --- the site's own prices -----------------------------------------------------------------------

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def price_list(model: str = "gpt-4o", **prices: Any) -> list[dict[str, Any]]:
-    """A list in the package's format, with one model of one vendor."""
+    """A document as genai-prices publishes it, with one model of one vendor."""
     listed_model = {
         "id": model,
         "match": {"equals": model},
@@ -89,8 +89,8 @@ def lists() -> Iterator[ListServer]:
 
 
 @pytest.fixture(autouse=True)
-def packaged_prices() -> Iterator[None]:
-    """The process uses the package's own prices again after each test."""
+def released_prices() -> Iterator[None]:
+    """The process uses the prices of the release again after each test."""
     lookup.load()
     yield
     PriceList.objects.all().delete()
@@ -209,6 +209,11 @@ def test_a_list_with_any_error_is_not_stored(lists: ListServer, served: Any) -> 
     with pytest.raises(CommandError, match=r"cannot be used|is not UTF-8 text"):
         update(lists.serve(served))
     assert not PriceList.objects.exists()
+
+
+def test_the_command_says_which_price_cannot_be_used(lists: ListServer) -> None:
+    with pytest.raises(CommandError, match=r"openai, model 'gpt-4o': .*input_mtok.*'free'"):
+        update(lists.serve(price_list(input_mtok="free")))
 
 
 def test_errors_and_redirects_are_refused(lists: ListServer) -> None:

@@ -23,11 +23,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--url", help="The address of the list; by default that of the package genai-prices."
+            "--url", help="The address of the list; by default that of the project genai-prices."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        url = options["url"] or updates.default_url()
+        url = options["url"] or updates.DEFAULT_URL
         try:
             count = updates.update(url)
         except updates.UpdateFailed as error:
