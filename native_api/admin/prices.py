@@ -1,6 +1,6 @@
 """Lists of published prices: which one is used.
 
-Deleting the newest goes back to the list before it, or to the one in the package.
+Deleting the newest goes back to the list before it, or to that of the release.
 """
 
 from __future__ import annotations
