@@ -24,8 +24,8 @@ import orjson
 from native_api.dialects import DIALECTS
 from native_api.types import ChatRequest, Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
+from tests.recorded_cases import FOLDER, build_target, read_stream
 from tests.scripted_provider import HELLO
-from tests.test_recordings import FOLDER, build_target, read_stream
 
 REQUEST_LIMIT = 1000.0
 CHUNK_LIMIT = 30.0
