@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import django
+import pytest
 import rest_framework
 from django.core.cache import cache
 from django.http import HttpResponse
@@ -11,7 +14,10 @@ from django.test import RequestFactory
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from native_api.asgi import middleware
+from native_api.checks import versions
 from native_api.views import private_api
+from tests.servers import ROOT
 
 
 def request() -> Request:
@@ -19,11 +25,40 @@ def request() -> Request:
 
 
 def test_they_were_read_in_this_version_of_django() -> None:
-    assert django.VERSION[:2] in private_api.CHECKED_DJANGO
+    assert private_api.django_version() in private_api.CHECKED_DJANGO
 
 
 def test_they_were_read_in_this_version_of_drf() -> None:
-    assert rest_framework.VERSION.rpartition(".")[0] in private_api.CHECKED_DRF
+    assert private_api.drf_version() in private_api.CHECKED_DRF
+
+
+def test_a_newer_version_is_a_warning_and_takes_no_short_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert list(versions.check_versions(None)) == []
+    assert middleware.is_open()
+    monkeypatch.setattr(django, "VERSION", (6, 2, 0, "alpha", 0))
+    monkeypatch.setattr(rest_framework, "VERSION", "4.0.1")
+    assert [(warning.id, warning.msg) for warning in versions.check_versions(None)] == [
+        (
+            "native_api.W004",
+            f"{newer}, the newest version that this release was tested with.",
+        )
+        for newer in (
+            "Django 6.2 is newer than 6.1",
+            "Django REST Framework 4.0 is newer than 3.18",
+        )
+    ]
+    assert not middleware.is_open()
+
+
+def test_the_project_names_the_versions_of_django_that_were_checked() -> None:
+    checked = [f"{major}.{minor}" for major, minor in sorted(private_api.CHECKED_DJANGO)]
+    project = (ROOT / "pyproject.toml").read_text()
+    assert re.findall(r"Framework :: Django :: (\d+\.\d+)", project) == checked
+    deployment = (ROOT / "docs" / "deployment.md").read_text()
+    named = re.findall(r"the version of Django is not (.*);", deployment)
+    assert re.findall(r"\d+\.\d+", named[0]) == checked
 
 
 def test_a_caller_that_is_set_is_not_looked_for() -> None:

@@ -7,4 +7,12 @@ Rules:
 3. A check changes nothing: no file, no folder, no row.
 """
 
-from native_api.checks import caches, catalog, databases, journal, limits, settings  # noqa: F401
+from native_api.checks import (  # noqa: F401
+    caches,
+    catalog,
+    databases,
+    journal,
+    limits,
+    settings,
+    versions,
+)

@@ -6,19 +6,43 @@ each function, then add it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import django
+import rest_framework
 from django.core import signals
 from django.http import HttpRequest
 from rest_framework.request import Request
 
 CHECKED_DJANGO: Final = frozenset({(5, 2), (6, 0), (6, 1)})
-CHECKED_DRF: Final = frozenset({"3.16", "3.17", "3.18"})
+CHECKED_DRF: Final = frozenset({(3, 16), (3, 17), (3, 18)})
+
+
+def django_version() -> tuple[int, ...]:
+    return django.VERSION[:2]
+
+
+def drf_version() -> tuple[int, ...]:
+    return tuple(map(int, rest_framework.VERSION.split(".")[:2]))
 
 
 def is_django_checked() -> bool:
-    return django.VERSION[:2] in CHECKED_DJANGO
+    return django_version() in CHECKED_DJANGO
+
+
+def newer_versions() -> Iterator[tuple[str, str, str]]:
+    """(name, installed version, newest checked version) of what is newer than was checked."""
+    for name, version, checked in (
+        ("Django", django_version(), CHECKED_DJANGO),
+        ("Django REST Framework", drf_version(), CHECKED_DRF),
+    ):
+        if version > max(checked):
+            yield name, _join(version), _join(max(checked))
+
+
+def _join(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 # --- Django --------------------------------------------------------------------------------------
