@@ -23,6 +23,7 @@ from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, rev
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.handler import MATCH, GatewayHandler
 from native_api.asgi.policies import is_native_view
+from native_api.bounded_cache import BoundedCache
 from native_api.upstream import transport
 
 # What needs models is imported when used: this module is imported before Django is set up.
@@ -42,6 +43,9 @@ def get_asgi_application(wrapper: Callable[[Any], Any] | None = None) -> Gateway
     return GatewayASGI(wrapper(application) if wrapper else application)
 
 
+MAX_MATCHES: Final = 256
+
+
 class GatewayASGI:
     """Gives each request to the gateway's handler or to Django's."""
 
@@ -50,7 +54,7 @@ class GatewayASGI:
         self._application = application
         self.gateway = GatewayHandler(short_way)
         self._prefix: str | None = None
-        self._matches: dict[tuple[str, str], ResolverMatch] = {}
+        self._matches = BoundedCache[tuple[str, str], ResolverMatch](MAX_MATCHES)
         """By URLconf and path, for the app's paths without a variable part: these are few."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from native_api.background.cached_value import CachedValue
+from native_api.bounded_cache import BoundedCache
 from native_api.catalog import plugins
 from native_api.catalog.providers import build_usable_provider
 from native_api.catalog.routes import build_route, fallback_problems
@@ -42,7 +43,9 @@ class Catalog:
     problems: tuple[Problem, ...] = ()
     allow_direct: bool = True
     attempt_limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS
-    _direct: dict[str, Route] = field(default_factory=dict, repr=False, compare=False)
+    _direct: BoundedCache[str, Route] = field(
+        default_factory=lambda: BoundedCache(MAX_DIRECT_ROUTES), repr=False, compare=False
+    )
     _routes_by_canonical_name: Mapping[str, str] = field(init=False, repr=False, compare=False)
     """The names of routes that are called like a provider's model: no other spelling of that model
     may bypass them."""
@@ -80,8 +83,7 @@ class Catalog:
         if not named.provider:
             return self.routes[named.name]
         direct = make_route(model, (Target(self.providers[named.provider], named.model),))
-        if len(self._direct) < MAX_DIRECT_ROUTES:
-            self._direct[model] = direct
+        self._direct[model] = direct
         return direct
 
     def targets(self, model: str) -> tuple[Target, ...]:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from native_api.background.loop import background_loop
+from native_api.bounded_cache import BoundedCache
 from native_api.exceptions import NativeError, ProviderFault, ProviderUnusable, UpstreamTimeout
 from native_api.gateway.call_record import CallRecord
 from native_api.logs import get_logger, new_request_id
@@ -162,7 +162,7 @@ class HealthProbes:
     def __init__(self, pool: TargetPool, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._clock = clock
-        self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._not_before = BoundedCache[tuple[str, str], float](MAX_REMEMBERED)
 
     def schedule(self, target: Target, caller: str) -> None:
         """Probe the target soon, unless it, or this caller, had a probe recently.
@@ -173,14 +173,9 @@ class HealthProbes:
         now = self._clock()
         delay = max(0.0, self._not_before.get(caller_key, now) - now)
         if self._not_before.get(target_key, now) <= now and delay <= MAX_DELAY_SECONDS:
-            self._remember(target_key, now + delay + TARGET_INTERVAL_SECONDS)
-            self._remember(caller_key, now + delay + CALLER_INTERVAL_SECONDS)
+            self._not_before[target_key] = now + delay + TARGET_INTERVAL_SECONDS
+            self._not_before[caller_key] = now + delay + CALLER_INTERVAL_SECONDS
             asyncio.run_coroutine_threadsafe(self._run(target, delay), background_loop.get())
-
-    def _remember(self, key: tuple[str, str], not_before: float) -> None:
-        self._not_before[key] = not_before
-        while len(self._not_before) > MAX_REMEMBERED:
-            self._not_before.popitem(last=False)
 
     async def _run(self, target: Target, delay: float = 0.0) -> None:
         try:

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
+from native_api.bounded_cache import BoundedCache
 from native_api.limits import budget_update, settlement
 from native_api.limits.budget_update import BudgetLevel as BudgetLevel
 from native_api.limits.budget_update import BudgetUpdate
@@ -84,7 +85,7 @@ class _BudgetDeleted(Exception):
     """A budget whose key was cached does not exist any more."""
 
 
-_keys: dict[tuple[str, datetime], int] = {}
+_keys: Final = BoundedCache[tuple[str, datetime], int](MAX_CACHED_KEYS)
 """Primary keys of budgets, by counter and start of the window."""
 
 ReservedBudgets = dict[int, tuple[BudgetRequest, BudgetLevel]]
@@ -187,13 +188,7 @@ def _reserve_all(
 
 def _budget_key(request: BudgetRequest, alias: str) -> int:
     name = request.applied.counter, request.span.start
-    key = _keys.get(name)
-    if key is None:
-        key = _get_or_create(request, alias).pk
-        if len(_keys) >= MAX_CACHED_KEYS:
-            _keys.clear()
-        _keys[name] = key
-    return key
+    return _keys.get_or_make(name, lambda: _get_or_create(request, alias).pk)
 
 
 def _get_or_create(request: BudgetRequest, alias: str) -> Budget:

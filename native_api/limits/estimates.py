@@ -6,11 +6,11 @@ What was really used counts in the end: settling corrects an estimate that was t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
+from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings, setting_check, setting_path
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.gateway_owned import read_requested_tier
@@ -42,21 +42,19 @@ MAX_TOKENS: Final = 10**15
 MAX_TARGETS: Final = 1000
 """Targets whose mean output is remembered."""
 
-_mean_output_tokens: OrderedDict[str, float] = OrderedDict()
-"""By target, the most recently used last."""
+_mean_output_tokens: Final = BoundedCache[str, float](MAX_TARGETS)
+"""By target."""
 
 
 def learn(provider: str, model: str, completion_tokens: int) -> None:
     """Record how many tokens a complete answer had."""
     name = f"{provider}/{canonical(model)}"
-    mean = _mean_output_tokens.pop(name, None)
+    mean = _mean_output_tokens.get(name)
     _mean_output_tokens[name] = (
         completion_tokens
         if mean is None
         else mean + (completion_tokens - mean) * NEWEST_ANSWER_WEIGHT
     )
-    if len(_mean_output_tokens) > MAX_TARGETS:
-        _mean_output_tokens.popitem(last=False)
 
 
 def expected_output(target: Target) -> int:

@@ -23,6 +23,7 @@ from typing import Any, Final
 from django.db.models.signals import post_delete, post_save
 
 from native_api.background.cached_value import CachedValue
+from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings, setting_check, setting_path
 from native_api.exceptions import ConfigurationError, DatabaseUnavailable, SettingError
 from native_api.limits.windows import SHORT_WINDOW_SECONDS
@@ -119,8 +120,8 @@ class Rules:
 
     rules: tuple[Rule, ...] = ()
     needs_groups: bool = False
-    _by_caller: dict[Any, tuple[AppliedRule, ...]] = field(
-        default_factory=dict, repr=False, compare=False
+    _by_caller: BoundedCache[Any, tuple[AppliedRule, ...]] = field(
+        default_factory=lambda: BoundedCache(MAX_CACHED_CALLERS), repr=False, compare=False
     )
 
     def for_caller(self, caller: Caller) -> tuple[AppliedRule, ...]:
@@ -128,12 +129,7 @@ class Rules:
         if not self.rules:
             return ()
         identity = (caller.user_id, caller.user_name, caller.key_id, caller.groups)
-        applied = self._by_caller.get(identity)
-        if applied is None:
-            applied = self._select(caller)
-            if len(self._by_caller) < MAX_CACHED_CALLERS:
-                self._by_caller[identity] = applied
-        return applied
+        return self._by_caller.get_or_make(identity, lambda: self._select(caller))
 
     def _select(self, caller: Caller) -> tuple[AppliedRule, ...]:
         applicable = [rule for rule in self.rules if rule.applies_to(caller)]

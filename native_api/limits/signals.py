@@ -6,7 +6,6 @@ sends `limit_reached`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,13 +13,14 @@ from typing import Any, Final
 from django.db import transaction
 
 from native_api import signals
+from native_api.bounded_cache import BoundedCache
 from native_api.limits import settlement
 from native_api.models import Limit
 from native_api.usage.entry import UsageEntry
 
 MAX_REMEMBERED_WINDOWS: Final = 10_000
 
-_reached: OrderedDict[tuple[str, datetime], None] = OrderedDict()
+_reached: Final = BoundedCache[tuple[str, datetime], None](MAX_REMEMBERED_WINDOWS)
 """The windows for which `limit_reached` was sent, by counter and start."""
 
 
@@ -40,8 +40,6 @@ def _send_limit_reached(refused: Sequence[UsageEntry], alias: str) -> None:
         if limit is None or window is None or window in _reached:
             continue
         _reached[window] = None
-        if len(_reached) > MAX_REMEMBERED_WINDOWS:
-            _reached.popitem(last=False)
         signals.limit_reached.send_robust(sender=Limit, limit=limit, entry=entry)
         settlement.mark_reached(*window, alias)
 

@@ -19,9 +19,10 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 from native_api import background
+from native_api.bounded_cache import BoundedCache
 from native_api.logs import get_logger
 from native_api.pricing import conversion, costs, published, tables
 from native_api.types import Json, Target, Usage
@@ -47,11 +48,11 @@ BUILT_IN: Final[Mapping[str, tables.Table]] = {"echo": FREE}
 """Prices that need no list: the echo provider runs in this process."""
 
 
-class _Remembered(NamedTuple):
-    """The result of a lookup, and until when it is valid, on the monotonic clock."""
+_Tables = BoundedCache[tuple[str, str, str, str], tables.Table | None]
+"""By vendor, model, speed and service tier."""
 
-    table: tables.Table | None
-    valid_until: float
+_UNKNOWN: Final[tables.Table] = {}
+"""Stands for a table that was not looked up yet."""
 
 
 class _PublishedPrices:
@@ -63,7 +64,7 @@ class _PublishedPrices:
         """The id of the database's list that `edition` was read from; None for the release's."""
         self.refreshed_at: float
         self.refreshing: Future[None] | None
-        self.remembered: dict[tuple[str, str, str, str], _Remembered] = {}
+        self.remembered = _Tables(MAX_REMEMBERED_TABLES)
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -79,7 +80,8 @@ class _PublishedPrices:
             return self.edition
 
     def use(self, edition: published.Edition, row: int | None) -> None:
-        self.edition, self.row, self.remembered = edition, row, {}
+        self.edition, self.row = edition, row
+        self.remembered = _Tables(MAX_REMEMBERED_TABLES)
 
     def refresh(self) -> None:
         """Use the database's newest list, if it is another one than before."""
@@ -159,7 +161,7 @@ async def _wait_for(refreshing: Future[None]) -> None:
 def forget_prices() -> None:
     """Look for the newest list with the next call, and forget all earlier lookups."""
     _published.refreshed_at = float("-inf")
-    _published.remembered = {}
+    _published.remembered = _Tables(MAX_REMEMBERED_TABLES)
 
 
 # --- a target's price ----------------------------------------------------------------------------
@@ -178,15 +180,13 @@ def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | 
     if not vendor:
         return None
     model = canonical(target.model)
-    remembered = _published.remembered.get((vendor, model, speed, tier))
-    if remembered is None or remembered.valid_until < time.monotonic():
-        remembered = _look_up(vendor, model, speed, tier)
-    return remembered.table
+    table = _published.remembered.get((vendor, model, speed, tier), _UNKNOWN)
+    return _look_up(vendor, model, speed, tier) if table is _UNKNOWN else table
 
 
-def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Remembered:
+def _look_up(vendor: str, model: str, speed: str, tier: str) -> tables.Table | None:
     if vendor in BUILT_IN or vendor not in published.LISTS:
-        return _Remembered(BUILT_IN.get(vendor), float("inf"))
+        return BUILT_IN.get(vendor)
     # Taken before the edition is read: if another one replaces it meanwhile, this result is lost.
     lookups = _published.remembered
     try:
@@ -196,12 +196,9 @@ def _look_up(vendor: str, model: str, speed: str, tier: str) -> _Remembered:
             "The published prices of %s cannot be read: %s.", vendor, type(error).__name__
         )
         table, is_lasting = None, False
-    valid_until = float("inf") if is_lasting else time.monotonic() + MAX_AGE_SECONDS
-    remembered = _Remembered(table, valid_until)
-    if len(lookups) >= MAX_REMEMBERED_TABLES:
-        lookups.clear()
-    lookups[vendor, model, speed, tier] = remembered
-    return remembered
+    key = vendor, model, speed, tier
+    lookups.store(key, table, None if is_lasting else MAX_AGE_SECONDS)
+    return table
 
 
 def _read_table(vendor: str, model: str, speed: str, tier: str) -> tuple[tables.Table | None, bool]:

@@ -55,7 +55,7 @@ class CircuitBreaker:
             self.forget(key)
             self.all.close_on_probation(key, 0, level)
             self.streaks.restart_after_outage(key)
-            own = self.callers.get_or_make(caller)
+            own = self.callers.get_or_add(caller)
             own.close_on_probation(key, MAX_FAILURES - 1, level)
         elif own is not None and own.is_tripped(key) and own.has_half_open_call_by(key, caller):
             own.close_on_probation(key, MAX_FAILURES - 1, own.level(key, "circuit_open"))
@@ -103,7 +103,7 @@ class CircuitBreaker:
     def _add_failure_of_caller(
         self, target: Target, is_half_open: bool, fault: ProviderFault, caller: str
     ) -> bool:
-        key, own = target.key, self.callers.get_or_make(caller)
+        key, own = target.key, self.callers.get_or_add(caller)
         if not own.is_tripped(key):
             opens = own.add_failure(key) >= MAX_FAILURES
         else:
@@ -136,7 +136,7 @@ class CircuitBreaker:
 
     def add_auth_failure(self, target: Target, fault: ProviderFault, caller: str) -> bool:
         """Note a refused key. Returns whether that is new, and known from this caller alone."""
-        name, own = _refused_name(target, fault), self.callers.get_or_make(caller)
+        name, own = _refused_name(target, fault), self.callers.get_or_add(caller)
         if self.all.is_tripped_or_unauthorized(name) and not self.all.has_half_open_call_by(
             name, caller
         ):
@@ -165,7 +165,7 @@ class CircuitBreaker:
     # --- rate limits -----------------------------------------------------------------------------
 
     def add_rate_limit(self, key: str, fault: ProviderFault, caller: str) -> None:
-        seconds, own = rate_limit_seconds(fault), self.callers.get_or_make(caller)
+        seconds, own = rate_limit_seconds(fault), self.callers.get_or_add(caller)
         own.mark_rate_limited(key, seconds, fault.code)
         if self.streaks.add("rate_limited", key, None, caller).concerns_all:
             self.streaks.end([key], ["rate_limited"])

@@ -5,11 +5,11 @@ Best effort: kept for a day, and in this process alone if there is no shared cac
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from django.core.cache import caches
 
+from native_api.bounded_cache import BoundedCache
 from native_api.routing.shared_cache import ALIAS, SharedCache, digest, process_cache
 
 TIER_SECONDS: Final = 24 * 3600
@@ -21,20 +21,16 @@ MAX_TIERS: Final = 10_000
 class ConversationTiers:
     def __init__(self, cache: SharedCache) -> None:
         self._cache = cache
-        self._tiers: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._tiers = BoundedCache[str, int](MAX_TIERS, seconds=TIER_SECONDS, clock=cache.clock)
 
     async def raise_tier(self, conversation: str, tier: int, highest: int) -> int:
         """The highest tier that this conversation ever asked for, including `tier`, up to
         `highest`. Tiers count from 0."""
-        name, clock = digest(conversation), self._cache.clock
-        last_tier, until = self._tiers.get(name, (0, 0.0))
-        tier = max(tier, last_tier if until > clock() else 0)
+        name = digest(conversation)
+        tier = max(tier, self._tiers.get(name, 0))
         if not self._cache.is_unshared():
             tier = max(tier, await self._cache.ask(tier, _raise_in_cache, name, tier, highest))
-        self._tiers[name] = (tier, clock() + TIER_SECONDS)
-        self._tiers.move_to_end(name)
-        while len(self._tiers) > MAX_TIERS:
-            self._tiers.popitem(last=False)
+        self._tiers[name] = tier
         return tier
 
 

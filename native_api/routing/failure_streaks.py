@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from native_api.bounded_cache import BoundedCache
 from native_api.routing.health_states import INCIDENT_KINDS, Incident, IncidentKind
 
 MAX_FAILURES: Final = 5
@@ -51,9 +51,11 @@ def streak_after_outage() -> FailureStreak:
     return FailureStreak(MAX_FAILURES - 2, MAX_FAILURES - 1, {CALLER_BEFORE})
 
 
-class FailureStreaks(OrderedDict[tuple[IncidentKind, str], FailureStreak]):
-    """Streaks by kind, and by name of a target or provider. Bounded; the most recently used are
-    kept."""
+class FailureStreaks(BoundedCache[tuple[IncidentKind, str], FailureStreak]):
+    """Streaks by kind, and by name of a target or provider."""
+
+    def __init__(self) -> None:
+        super().__init__(MAX_STREAKS)
 
     def add(
         self,
@@ -70,19 +72,13 @@ class FailureStreaks(OrderedDict[tuple[IncidentKind, str], FailureStreak]):
             is_known = incident is not None and incident.kind == kind != "rate_limited"
             streak = streak_after_outage() if is_known else FailureStreak()
         streak.add(caller, unprovoked)
-        self._keep(kind, name, streak)
+        self[kind, name] = streak
         return streak
 
     def restart_after_outage(self, name: str) -> None:
-        self._keep("circuit_open", name, streak_after_outage())
-
-    def _keep(self, kind: IncidentKind, name: str, streak: FailureStreak) -> None:
-        self[kind, name] = streak
-        self.move_to_end((kind, name))
-        while len(self) > MAX_STREAKS:
-            self.popitem(last=False)
+        self["circuit_open", name] = streak_after_outage()
 
     def end(self, names: Iterable[str], kinds: Iterable[IncidentKind] = INCIDENT_KINDS) -> None:
         for name in names:
             for kind in kinds:
-                self.pop((kind, name), None)
+                self.discard((kind, name))

@@ -43,7 +43,7 @@ class HalfOpenCalls:
         for name in names:
             self._all.begin_half_open_call(name, caller)
         for name in own_names:
-            self._callers.get_or_make(caller).begin_half_open_call(name, caller)
+            self._callers.get_or_add(caller).begin_half_open_call(name, caller)
         return names, own_names
 
     def drop(self, names: Iterable[str], own_names: Iterable[str], caller: str) -> None:
@@ -51,7 +51,7 @@ class HalfOpenCalls:
         for name in names:
             self._all.end_half_open_call(name, caller)
         for name in own_names:
-            self._callers.get_or_make(caller).end_half_open_call(name, caller)
+            self._callers.get_or_add(caller).end_half_open_call(name, caller)
 
     def postpone(self, names: Iterable[str], until: float) -> None:
         """Look again later: another process makes the call and will publish its outcome."""
@@ -63,7 +63,7 @@ class HalfOpenCalls:
     def end(self, target: Target, caller: str) -> list[str]:
         """End an inconclusive call, so that another may be made. Returns the names for which it was
         one for all callers."""
-        own = self._callers.get_or_make(caller)
+        own = self._callers.get_or_add(caller)
         for name in health_names(target):
             own.end_half_open_call(name, caller)
         names = [
@@ -86,5 +86,5 @@ class HalfOpenCalls:
         for name in names:
             incident = self._all.incidents.get(name)
             if incident is not None:
-                own = self._callers.get_or_make(caller)
+                own = self._callers.get_or_add(caller)
                 own.reserve_for_others(name, incident.kind, seconds)

@@ -40,9 +40,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
+from native_api.bounded_cache import BoundedCache
 from native_api.exceptions import ProviderFault
 from native_api.logs import get_logger
 from native_api.routing.circuit import (
@@ -87,7 +87,7 @@ class Health:
         self._streaks = self._breaker.streaks
         self._half_open = HalfOpenCalls(self._breaker)
         self._clock = clock
-        self._watched: OrderedDict[str, None] = OrderedDict()
+        self._watched = BoundedCache[str, None](MAX_NAMES)
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -179,11 +179,8 @@ class Health:
 
     def watch(self, names: Iterable[str]) -> None:
         """Pull incidents of these health names from other processes."""
-        with self._lock:
-            for name in names:
-                self._watched[name] = None
-            while len(self._watched) > MAX_NAMES:
-                self._watched.popitem(last=False)
+        for name in names:
+            self._watched[name] = None
 
     def watched_names(self) -> tuple[str, ...]:
         return tuple(self._watched)

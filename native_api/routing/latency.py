@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+
+from native_api.bounded_cache import BoundedCache
 
 NEW_SAMPLE_WEIGHT: Final = 0.3
 """Weight of the newest sample in an average: about five samples make it up."""
@@ -24,6 +26,10 @@ MAX_SAMPLES: Final = 200
 
 MIN_SAMPLES: Final = 20
 """Samples needed for a percentile."""
+
+MAX_TARGETS: Final = 4096
+MAX_ROUTES: Final = 4096
+"""More than a site has. Those of earlier configurations are evicted."""
 
 
 @dataclass(slots=True)
@@ -53,8 +59,10 @@ class LatencyTracker:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._averages: dict[bool, dict[str, Average]] = {False: {}, True: {}}
-        self._recent: dict[tuple[str, bool], RecentSamples] = {}
+        self._averages = {
+            stream: BoundedCache[str, Average](MAX_TARGETS) for stream in (False, True)
+        }
+        self._recent = BoundedCache[tuple[str, bool], RecentSamples](MAX_ROUTES)
 
     def add(self, key: str, stream: bool, seconds: float) -> None:
         """A target answered, or timed out, after so many seconds."""
@@ -69,9 +77,9 @@ class LatencyTracker:
 
     def add_to_route(self, name: str, stream: bool, seconds: float) -> None:
         """A route answered, or timed out, after so many seconds."""
-        self._recent.setdefault((name, stream), RecentSamples()).add(seconds)
+        self._recent.get_or_make((name, stream), RecentSamples).add(seconds)
 
-    def averages(self, stream: bool) -> Mapping[str, Average]:
+    def averages(self, stream: bool) -> BoundedCache[str, Average]:
         """By `Target.key`."""
         return self._averages[stream]
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from html.entities import codepoint2name
 from typing import Final
 
+from native_api.bounded_cache import BoundedCache
 from native_api.types import Provider, Secret
 
 HIDDEN: Final = "(hidden)"
@@ -38,7 +39,7 @@ VALUE_SEPARATORS: Final = re.compile(r"[\s,;=\"]+")
 
 SENT_TOKENS: Final = re.compile(r"Bearer (\S+)|Credential=([^/,\s]+)")
 
-_sent_credentials: dict[str, tuple[str, ...]] = {}
+_sent_credentials: Final = BoundedCache[str, tuple[str, ...]](MAX_PROVIDERS)
 """Provider's identity -> the credentials sent last, if they are not its key."""
 
 
@@ -68,10 +69,6 @@ def _remember(provider: Provider, tokens: list[str], limit: int) -> None:
     remembered = _sent_credentials.get(provider.identity, ())
     new = [token for token in tokens if token not in remembered]
     if new:
-        while (
-            len(_sent_credentials) >= MAX_PROVIDERS and provider.identity not in _sent_credentials
-        ):
-            del _sent_credentials[next(iter(_sent_credentials))]
         _sent_credentials[provider.identity] = (*remembered, *map(Secret, new))[-limit:]
 
 

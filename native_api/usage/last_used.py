@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Q
 from django.utils import timezone
 
+from native_api.bounded_cache import BoundedCache
 from native_api.models import ApiKey
 from native_api.signals import key_used_first_time
 
 WRITE_INTERVAL_SECONDS: Final = 60.0
 MAX_REMEMBERED_KEYS: Final = 50_000
-"""With more keys, all are forgotten: a superfluous update costs less than the memory."""
+"""With more keys, some are written more often: that costs less than the memory."""
 
 
 class KeyUseTimes:
     """The uses of keys in this process that are still to be written."""
 
     def __init__(self) -> None:
-        self._next_write: dict[int, float] = {}
+        self._written = BoundedCache[int, None](MAX_REMEMBERED_KEYS, seconds=WRITE_INTERVAL_SECONDS)
         self._pending: dict[int, datetime] = {}
 
     def note_use(self, key_id: int) -> bool:
         """Note the use of a key; True if there is now something to write. Thread-safe."""
-        now = time.monotonic()
-        if now < self._next_write.get(key_id, 0.0):
+        if key_id in self._written:
             return False
-        if len(self._next_write) >= MAX_REMEMBERED_KEYS:
-            self._next_write.clear()
-        self._next_write[key_id] = now + WRITE_INTERVAL_SECONDS
+        self._written[key_id] = None
         self._pending[key_id] = timezone.now()
         return True
 

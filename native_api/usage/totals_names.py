@@ -14,10 +14,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Final
 
+from native_api.bounded_cache import BoundedCache
 from native_api.types.model_names import Named, canonical
 
 UNKNOWN_MODEL: Final = "(unknown)"
@@ -27,9 +27,10 @@ MAX_NAMES_PER_CALLER: Final = 100
 
 MAX_CALLERS: Final = 2000
 
-_answered_names: OrderedDict[Hashable, set[str]] = OrderedDict()
-"""The names that answered, by caller and day. The oldest are forgotten first; a forgotten caller
-starts with an empty set for the rest of the day."""
+NO_NAMES: Final[frozenset[str]] = frozenset()
+
+_answered_names: Final = BoundedCache[Hashable, frozenset[str]](MAX_CALLERS)
+"""The names that answered, by caller and day. A caller who was evicted starts with none."""
 
 
 def is_answered(record: Any) -> bool:
@@ -57,19 +58,11 @@ def name_in_totals(
 
 
 def _is_counted(named: Named, caller: Hashable, day: int, is_answer: bool) -> bool:
-    names, name = _answered_names_of(caller, day), _full_name(named)
-    if is_answer and len(names) < MAX_NAMES_PER_CALLER:
-        names.add(name)
+    names, name = _answered_names.get((caller, day), NO_NAMES), _full_name(named)
+    if is_answer and name not in names and len(names) < MAX_NAMES_PER_CALLER:
+        names = _answered_names[caller, day] = names | {name}
     return name in names
 
 
 def _full_name(named: Named) -> str:
     return f"{named.provider}/{canonical(named.model)}"
-
-
-def _answered_names_of(caller: Hashable, day: int) -> set[str]:
-    names = _answered_names.pop((caller, day), None) or set()
-    _answered_names[caller, day] = names
-    while len(_answered_names) > MAX_CALLERS:
-        _answered_names.popitem(last=False)
-    return names

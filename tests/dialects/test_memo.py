@@ -40,54 +40,54 @@ def build_key(number: int) -> bytes:
 
 def test_a_value_is_remembered() -> None:
     memo = build_memo(50)
-    assert memo.get(b"a") is MISSING
-    memo.put(b"a", VALUE)
-    memo.put(b"none", None)
-    assert memo.get(b"a") is VALUE
-    assert memo.get(b"none") is None
+    assert memo.get(b"a", MISSING) is MISSING
+    memo[b"a"] = VALUE
+    memo[b"none"] = None
+    assert memo.get(b"a", MISSING) is VALUE
+    assert memo.get(b"none", MISSING) is None
 
 
 def test_the_bytes_never_exceed_the_limit() -> None:
     memo = build_memo(50)
     for number in range(500):
-        memo.put(build_key(number), VALUE)
-        assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
+        memo[build_key(number)] = VALUE
+        assert memo.size == len(memo) * SIZE <= memo.max_size
     assert len(memo.values()) == 50
 
 
 def test_the_memo_is_bounded_by_bytes_not_by_the_number_of_values() -> None:
     memo = build_memo(50)
     for number in range(500):
-        memo.put(build_key(number), number % 7)
+        memo[build_key(number)] = number % 7
     assert len(memo.values()) > 100
-    assert memo.bytes <= memo.max_bytes
+    assert memo.size <= memo.max_size
 
 
 def test_the_least_recently_used_value_is_evicted_first() -> None:
     memo = build_memo(50)
     for number in range(50):
-        memo.put(build_key(number), VALUE)
+        memo[build_key(number)] = VALUE
     memo.get(build_key(0))
-    memo.put(build_key(50), VALUE)
-    assert memo.get(build_key(0)) is VALUE
-    assert memo.get(build_key(1)) is MISSING
+    memo[build_key(50)] = VALUE
+    assert memo.get(build_key(0), MISSING) is VALUE
+    assert memo.get(build_key(1), MISSING) is MISSING
 
 
 def test_a_large_value_is_not_remembered_and_evicts_nothing() -> None:
     memo = build_memo(50)
-    memo.put(b"small", VALUE)
-    memo.put(b"large", "x" * (memo.max_bytes // MAX_VALUE_SHARE))
-    assert memo.get(b"large") is MISSING
-    assert memo.get(b"small") is VALUE
+    memo[b"small"] = VALUE
+    memo[b"large"] = "x" * (memo.max_size // MAX_VALUE_SHARE)
+    assert memo.get(b"large", MISSING) is MISSING
+    assert memo.get(b"small", MISSING) is VALUE
 
 
 def test_a_value_that_is_replaced_is_counted_once() -> None:
     memo = build_memo(50)
     for _ in range(3):
-        memo.put(b"a", VALUE)
-    assert memo.bytes == SIZE
+        memo[b"a"] = VALUE
+    assert memo.size == SIZE
     memo.clear()
-    assert (memo.bytes, memo.values()) == (0, [])
+    assert (memo.size, memo.values()) == (0, [])
 
 
 def test_the_bytes_include_nested_values() -> None:
@@ -104,7 +104,7 @@ def test_threads_can_share_a_memo() -> None:
     def use(first: int) -> None:
         start.wait()
         for number in range(first, first + 3000):
-            memo.put(build_key(number % 100), VALUE)
+            memo[build_key(number % 100)] = VALUE
             memo.get(build_key(number % 37))
 
     threads = [threading.Thread(target=use, args=(17 * number,)) for number in range(4)]
@@ -112,7 +112,7 @@ def test_threads_can_share_a_memo() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert memo.bytes == len(memo.values()) * SIZE <= memo.max_bytes
+    assert memo.size == len(memo) * SIZE <= memo.max_size
 
 
 # --- frozen --------------------------------------------------------------------------------------

@@ -323,12 +323,12 @@ def test_the_memo_is_bounded_by_bytes(adapter: SchemaAdapter[Any]) -> None:
         adapter(
             {
                 **build_object(a=TEXT),
-                "title": f"{number}" + "x" * (adapter.memo.max_value_bytes // 2),
+                "title": f"{number}" + "x" * (adapter.memo.max_weight // 2),
             },
             "path",
         )
-        assert adapter.memo.bytes <= MEMO_BYTES
-    assert adapter.memo.bytes == sum(
+        assert adapter.memo.size <= MEMO_BYTES
+    assert adapter.memo.size == sum(
         measure_bytes(value) + ENTRY_OVERHEAD_BYTES for value in adapter.memo.values()
     )
 
@@ -350,7 +350,7 @@ def test_large_schemas_are_not_remembered(adapter: SchemaAdapter[Any], schema: S
 @each_adapter
 def test_keys_are_short(adapter: SchemaAdapter[Any]) -> None:
     adapter({**build_object(a=TEXT), "title": "x" * 50_000}, "path" * 1000)
-    assert {len(key) for key in adapter.memo._entries} == {32}
+    assert {len(key) for key in adapter.memo} == {32}
 
 
 @pytest.mark.parametrize("adapter", [adapt_gemini_schema, adapt_schema])

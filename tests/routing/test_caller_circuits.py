@@ -220,7 +220,7 @@ def test_the_incidents_of_one_caller_are_bounded(pool: TargetPool) -> None:
             pool.health.record_failure(
                 target(f"p/{number}"), TargetState.HEALTHY, failure(status), ALICE
             )
-    own = pool.health._callers[ALICE]
+    own = pool.health._callers.get_or_add(ALICE)
     tables = [own.incidents, own._failures, own._levels, own._spoke_for_all_until]
     assert max(len(each) for each in tables) <= MAX_INCIDENTS_PER_CALLER
     assert len(pool.health._breaker.streaks) <= MAX_STREAKS

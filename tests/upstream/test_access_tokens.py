@@ -192,7 +192,7 @@ def test_the_number_of_cached_credentials_is_bounded(google: Upstream) -> None:
                 "x", lambda: access_tokens.Token(Secret("t"), time.time())
             ),
         )
-    assert len(cache._credentials) == access_tokens.MAX_CREDENTIALS
+    assert len(cache) == access_tokens.MAX_CREDENTIALS
     assert (
         cache.get_or_make(
             "first",

@@ -304,7 +304,7 @@ def test_the_number_of_remembered_tokens_is_bounded() -> None:
             secrets.remember_credentials(provider, {"authorization": f"Bearer token-{token}"})
     assert len(secrets._sent_credentials) <= secrets.MAX_PROVIDERS
     assert all(len(sent) <= secrets.MAX_TOKENS for sent in secrets._sent_credentials.values())
-    assert "token-" not in repr(secrets._sent_credentials)
+    assert "token-" not in repr(secrets._sent_credentials.items())
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

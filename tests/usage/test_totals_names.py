@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -104,8 +103,8 @@ class TestNamesOfRows:
 
 
 @pytest.fixture
-def no_answered_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(totals_names, "_answered_names", OrderedDict())
+def no_answered_names() -> None:
+    totals_names._answered_names.clear()
 
 
 def direct(model: str) -> Named:

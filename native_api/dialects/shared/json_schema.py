@@ -48,19 +48,19 @@ class SchemaAdapter(Generic[T]):
 
     def __init__(self, adapt: Callable[[Json, str], T]) -> None:
         self.adapt = adapt
-        self.memo: Memo[T] = Memo(MEMO_BYTES)
+        self.memo = Memo[T](MEMO_BYTES)
         update_wrapper(self, adapt)
 
     def __call__(self, schema: Json, path: str) -> T:
         text = _dump_schema(schema)
-        if len(text) > self.memo.max_value_bytes:
+        if len(text) > self.memo.max_weight:
             return self._adapt_and_freeze(schema, text, path)
         key = blake2b(text, digest_size=32).digest()
-        cached = self.memo.get(key)
+        cached: T = self.memo.get(key, MISSING)
         if cached is not MISSING:
             return cached
         adapted = self._adapt_and_freeze(schema, text, path)
-        self.memo.put(key, adapted)
+        self.memo[key] = adapted
         return adapted
 
     def _adapt_and_freeze(self, schema: Json, text: bytes, path: str) -> T:

@@ -8,14 +8,14 @@ list that raise when they are changed, and that orjson can write. To change one,
 from __future__ import annotations
 
 import sys
-import threading
-from collections import OrderedDict
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
+
+from native_api.bounded_cache import BoundedCache
 
 V = TypeVar("V")
 
 MISSING: Final[Any] = object()
-"""What `Memo.get` returns for an unknown key, since None can be a value."""
+"""Stands for a value that is not remembered, since None can be a value."""
 
 ENTRY_OVERHEAD_BYTES: Final = 400
 """Bytes that an entry uses besides its value: the key, a tuple and a slot in the table."""
@@ -24,53 +24,18 @@ MAX_VALUE_SHARE: Final = 32
 """A value may use at most 1/32 of the memo, so that a few large values do not evict all others."""
 
 
-class Memo(Generic[V]):
-    """A thread-safe cache that evicts the least recently used values first.
+class Memo(BoundedCache[bytes, V]):
+    """Frozen values by digest, bounded by the bytes that they use.
 
-    Keys must be short, such as digests: their bytes are not counted.
+    Keys must be short: their bytes are not counted.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.max_bytes: Final = max_bytes
-        self.max_value_bytes: Final = max_bytes // MAX_VALUE_SHARE
-        self.bytes = 0
-        self._entries: OrderedDict[bytes, tuple[V, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        super().__init__(max_bytes, weigh=_entry_bytes, max_weight=max_bytes // MAX_VALUE_SHARE)
 
-    def get(self, key: bytes) -> V:
-        """The value, or MISSING."""
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                missing: V = MISSING
-                return missing
-            self._entries.move_to_end(key)
-            return entry[0]
 
-    def put(self, key: bytes, value: V) -> None:
-        """Remember a frozen value, unless it is too large."""
-        size = measure_bytes(value) + ENTRY_OVERHEAD_BYTES
-        if size > self.max_value_bytes:
-            return
-        with self._lock:
-            self._remove(key)
-            self._entries[key] = (value, size)
-            self.bytes += size
-            while self.bytes > self.max_bytes:
-                self._remove(next(iter(self._entries)))
-
-    def _remove(self, key: bytes) -> None:
-        _, size = self._entries.pop(key, (None, 0))
-        self.bytes -= size
-
-    def values(self) -> list[V]:
-        with self._lock:
-            return [value for value, _ in self._entries.values()]
-
-    def clear(self) -> None:
-        with self._lock:
-            self._entries.clear()
-            self.bytes = 0
+def _entry_bytes(value: Any) -> int:
+    return measure_bytes(value) + ENTRY_OVERHEAD_BYTES
 
 
 def measure_bytes(value: Any) -> int:

@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from typing import Final, NamedTuple
 
 from native_api.background import blocking
+from native_api.bounded_cache import BoundedCache
 from native_api.exceptions import UpstreamError, UpstreamTimeout
 from native_api.logs import get_logger
 from native_api.types import Secret
@@ -104,21 +105,11 @@ class Credential:
         return token
 
 
-class CredentialCache:
+class CredentialCache(BoundedCache[object, Credential]):
     """The most recent credentials, by a key that tells them apart."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._credentials: dict[object, Credential] = {}
-
-    def get_or_make(self, key: object, make: Callable[[], Credential]) -> Credential:
-        credential = self._credentials.get(key)
-        if credential is not None:
-            return credential
-        with self._lock:
-            while len(self._credentials) >= MAX_CREDENTIALS:
-                del self._credentials[next(iter(self._credentials))]
-            return self._credentials.setdefault(key, make())
+        super().__init__(MAX_CREDENTIALS)
 
 
 def describe_error(error: Exception, secret: str) -> str:
