@@ -1,8 +1,11 @@
-"""The private names of Django and DRF that the app uses are what they were when they were read."""
+"""The private names of Django and DRF that the app uses are what they were when they were read, and
+nothing else of another library that is private is used."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 
 import django
 import pytest
@@ -87,3 +90,46 @@ def test_the_cache_middleware_does_not_keep_the_response() -> None:
     private_api.keep_out_of_caches(kept)
     middleware.process_response(kept, HttpResponse(b"x"))
     assert not cache._cache  # type: ignore[attr-defined]
+
+
+# --- elsewhere -----------------------------------------------------------------------------------
+
+DOCUMENTED = {
+    *("_meta", "_default_manager", "_base_manager"),  # Django's models
+    *("_asdict", "_fields", "_replace"),  # named tuples
+}
+MODULES = [path for path in (ROOT / "native_api").rglob("*.py") if path.name != "private_api.py"]
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def names_defined_in(tree: ast.AST) -> Iterator[str]:
+    """Those of functions, classes, arguments, variables and attributes of `self`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def names_used_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module or "").split(".")
+            yield from (alias.name for alias in node.names)
+
+
+def test_private_names_of_other_libraries_are_used_nowhere_else() -> None:
+    trees = [ast.parse(path.read_text()) for path in MODULES]
+    own = {name for tree in trees for name in names_defined_in(tree)}
+    own |= {path.stem for path in MODULES}
+    used = {name for tree in trees for name in names_used_in(tree)}
+    assert set(filter(is_private, used)) - own <= DOCUMENTED

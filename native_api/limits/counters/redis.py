@@ -85,6 +85,7 @@ class RedisStore:
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
+        # Django's RedisCache has no public way to its client (5.2 to 6.1); django-redis has.
         client = (
             cache._cache.get_client(None, write=True)
             if hasattr(cache, "_cache")
