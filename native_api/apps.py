@@ -13,7 +13,10 @@ class NativeApiConfig(AppConfig):
 
     def ready(self) -> None:
         from native_api import checks  # noqa: F401  registers the system checks
+        from native_api.background import serving
         from native_api.limits import signals
-        from native_api.usage import writer
+        from native_api.usage import recorder, writer
 
         writer.insert_hooks.append(signals.settle_and_notify)
+        # Records that killed processes have left are written when a server starts.
+        serving.call_when_serving(recorder.start)
