@@ -1,10 +1,12 @@
-"""What holds for every test: nothing but loopback can be reached, and a busy machine fails no
-property test."""
+"""What holds for every test: nothing but loopback can be reached, a busy machine fails no property
+test, and no client reads the certificates of the world."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
+import ssl
 import sys
 from typing import Any
 
@@ -12,6 +14,9 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("native_api", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("native_api")
+
+# Clients of the tests speak plain HTTP, but each would read all certificates: 30 ms, a thousand times.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 
 class NotLoopback(AssertionError):

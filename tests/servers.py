@@ -3,7 +3,9 @@ of their own."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -11,6 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,9 +128,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _is_inherited(name: str) -> bool:
+    """No keys of providers. Without bytecode each of many processes would compile the site again."""
+    return not name.endswith("_API_KEY") and name != "PYTHONDONTWRITEBYTECODE"
+
+
 def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if _is_inherited(name)}
     return {
-        **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
+        **inherited,
         "DJANGO_SETTINGS_MODULE": "tests.site_settings",
         "NATIVE_API": json.dumps({"JOURNAL_DIR": str(folder / "journal"), **native_api}),
         "TEST_DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
@@ -141,7 +150,11 @@ def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> di
 
 def manage(environment: dict[str, str], *arguments: str) -> str:
     """Run a management command in the site and return what it printed on stdout."""
-    command = [sys.executable, "-m", "django", *arguments]
+    return run_python(environment, "-m", "django", *arguments)
+
+
+def run_python(environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, *arguments]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, cwd=ROOT
     )
@@ -156,18 +169,22 @@ def make_template(folder: Path) -> str:
 
 
 def populate(environment: dict[str, str]) -> str:
-    """Tables, the user alice and her key, in the environment's database. Returns the key."""
-    manage(environment, "migrate", "--verbosity", "0")
-    manage(
-        {**environment, "DJANGO_SUPERUSER_PASSWORD": "alice"},
-        "createsuperuser",
-        "--noinput",
-        "--username",
-        "alice",
-        "--email",
-        "a@b.example",
-    )
-    return manage(environment, "native_key", "create", "alice", "--name", "tests")
+    """Tables, the user alice and her key, in the environment's database. Returns the key. What is
+    the same for all on SQLite is made once and copied."""
+    url = environment["TEST_DATABASE_URL"]
+    if not url.startswith("sqlite") or "SITE_SETTINGS" in environment:
+        return run_python(environment, "-m", "tests.populate")
+    database, key = _populated_database()
+    shutil.copy(database, url.removeprefix("sqlite:///"))
+    return key
+
+
+@functools.cache
+def _populated_database() -> tuple[Path, str]:
+    folder = Path(tempfile.mkdtemp(prefix="native-api-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    key = run_python(environment_for(folder, {}), "-m", "tests.populate")
+    return folder / "db.sqlite3", key
 
 
 @contextlib.contextmanager
