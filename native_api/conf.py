@@ -38,6 +38,12 @@ DEFAULTS: dict[str, Any] = {
     "KEEPALIVE_SECONDS": 15,
     "REMOTE_FILES": None,
     "JOURNAL_DIR": None,
+    "MAINTENANCE": {
+        "AUTOMATIC": True,
+        "USAGE_RECORD_DAYS": None,
+        "BUDGET_DAYS": None,
+        "UPDATE_PRICES": False,
+    },
     "STRICT": True,
     "SECRET_KEYS": (),
     "DEFAULT_AUTHENTICATION_CLASSES": ("native_api.authentication.ApiKeyAuthentication",),
@@ -50,7 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "AUTH_METHODS": {},
 }
 
-MERGED: Final = frozenset({"ATTEMPTS", "THROTTLE_RATES", "TIMEOUTS"})
+MERGED: Final = frozenset({"ATTEMPTS", "MAINTENANCE", "THROTTLE_RATES", "TIMEOUTS"})
 """Settings whose members have defaults of their own."""
 
 CLASSES: Final = frozenset(
@@ -97,6 +103,9 @@ BYTES: Final = ValueCheck(lambda value: is_integer(value, 1, float("inf")), "an 
 COUNT: Final = ValueCheck(lambda value: is_integer(value, 1), "an integer >= 1")
 COUNT_OR_ZERO: Final = ValueCheck(lambda value: is_integer(value, 0), "an integer >= 0")
 SECONDS: Final = ValueCheck(is_positive, "a positive number of seconds")
+DAYS: Final = ValueCheck(
+    lambda value: value is None or is_integer(value, 1, 10_000), "a number of days or None"
+)
 PERCENTAGE: Final = ValueCheck(
     lambda value: is_integer(value, 1, 100), "a percentage", "Give an integer from 1 to 100."
 )
@@ -135,6 +144,12 @@ NETWORKS: Final = ValueCheck(_are_networks, "a list of networks", "Such as ['10.
 
 MEMBER_CHECKS: Final[Mapping[str, Mapping[str, ValueCheck]]] = {
     "ATTEMPTS": {"RETRIES": COUNT_OR_ZERO, "MAX": COUNT, "START_WITHIN": SECONDS},
+    "MAINTENANCE": {
+        "AUTOMATIC": BOOLEAN,
+        "USAGE_RECORD_DAYS": DAYS,
+        "BUDGET_DAYS": DAYS,
+        "UPDATE_PRICES": BOOLEAN,
+    },
     "REMOTE_FILES": {
         "MAX_BYTES": BYTES,
         "MAX_FILES": COUNT,

@@ -155,6 +155,12 @@ GROUPS: Final = (
         detailed=("native_api.testing.ScriptedProvider", "native_api.testing.Call"),
     ),
     Group(
+        "Maintenance",
+        "A task of Django's, or a plain function where Django has no tasks.",
+        ("native_api.tasks",),
+        guides=(("As a task", "maintenance.md#as-a-task"),),
+    ),
+    Group(
         "Logs",
         "For `LOGGING`.",
         ("native_api.logs",),

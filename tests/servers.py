@@ -138,7 +138,13 @@ def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> di
     return {
         **inherited,
         "DJANGO_SETTINGS_MODULE": "tests.site_settings",
-        "NATIVE_API": json.dumps({"JOURNAL_DIR": str(folder / "journal"), **native_api}),
+        "NATIVE_API": json.dumps(
+            {
+                "JOURNAL_DIR": str(folder / "journal"),
+                "MAINTENANCE": {"AUTOMATIC": False},
+                **native_api,
+            }
+        ),
         "TEST_DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "default",

@@ -22,12 +22,12 @@ LEVELS = [
     {"pricing"},
     {"routing"},
     {"catalog", "limits"},
-    {"access"},
+    {"access", "maintenance"},
     {"authentication", "throttling", "inbound"},
     {"gateway"},
     {"views"},
     {"asgi"},
-    {"admin", "management", "checks", "urls", "testing"},
+    {"admin", "management", "checks", "urls", "testing", "tasks"},
     {"apps", "pytest_plugin"},
 ]
 """The rooms from the bottom up. A module imports from its own room, or from a room that is

@@ -51,6 +51,7 @@ GUIDES = {
     "testing.md#with-pytest": "test_foreign_site.py::test_a_suite_of_pytest_finds_the_fixture",
     "deployment.md#servers": "test_reference_examples.py::test_servers",
     "deployment.md#logs": "test_reference_examples.py::test_logs",
+    "maintenance.md#as-a-task": "maintenance/test_tasks.py::test_the_code_of_the_page",
 }
 """Section of a guide -> the test that runs its code."""
 

@@ -38,6 +38,23 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='MaintenanceJob',
+            fields=[
+                ('name', models.CharField(max_length=50, primary_key=True, serialize=False, verbose_name='job')),
+                ('due_at', native_api.models.fields.MomentField(verbose_name='next due')),
+                ('holder', models.CharField(blank=True, max_length=200, verbose_name='process')),
+                ('lease_expires_at', native_api.models.fields.MomentField(blank=True, null=True, verbose_name='running until')),
+                ('finished_at', native_api.models.fields.MomentField(blank=True, null=True, verbose_name='last run')),
+                ('succeeded', models.BooleanField(null=True, verbose_name='succeeded')),
+                ('result', models.CharField(blank=True, max_length=500, verbose_name='result')),
+            ],
+            options={
+                'verbose_name': 'maintenance job',
+                'verbose_name_plural': 'maintenance',
+                'ordering': ('name',),
+            },
+        ),
+        migrations.CreateModel(
             name='PriceList',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -3,6 +3,7 @@
 from native_api.models.catalog import ModelRoute, Provider, Target
 from native_api.models.keys import ApiKey
 from native_api.models.limits import Budget, Limit, ModelAccess, Reservation
+from native_api.models.maintenance import MaintenanceJob
 from native_api.models.prices import PriceList
 from native_api.models.usage import DailyUsage, UsageRecord
 
@@ -11,6 +12,7 @@ __all__ = [
     "Budget",
     "DailyUsage",
     "Limit",
+    "MaintenanceJob",
     "ModelAccess",
     "ModelRoute",
     "PriceList",

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from native_api.models import DailyUsage, UsageRecord
 from native_api.usage.entry import first_id_at
-from native_api.usage.reconcile import compare, locked_day
+from native_api.usage.reconcile import Pause, compare, locked_day, no_pause
 from native_api.usage.totals import site_date
 
 MIN_ID: Final = UUID(int=0)
@@ -33,13 +33,22 @@ class Pruner:
     because the day's totals differ from its records.
     """
 
-    def __init__(self, before: datetime, alias: str, batch: int, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        before: datetime,
+        alias: str,
+        batch: int,
+        *,
+        dry_run: bool = False,
+        pause: Pause = no_pause,
+    ) -> None:
         self.deleted = 0
         self.kept: Counter[date] = Counter()
         self._before = before
         self._alias = alias
         self._batch = batch
         self._dry_run = dry_run
+        self._pause = pause
         self._agrees: dict[date, bool] = {}
         self._marked_days: set[date] = set()
 
@@ -48,6 +57,7 @@ class Pruner:
         while batch := self._read_batch(last):
             last = batch[-1][0]
             self._delete_batch(batch)
+            self._pause()
 
     def _read_batch(self, after: UUID) -> DatedIds:
         records = UsageRecord._base_manager.using(self._alias).filter(
@@ -75,7 +85,7 @@ class Pruner:
 
     def _is_counted(self, day: date) -> bool:
         if day not in self._agrees:
-            self._agrees[day] = compare(day, self._alias).agrees
+            self._agrees[day] = compare(day, self._alias, self._pause).agrees
         return self._agrees[day]
 
     def _mark_pruned(self, day: date) -> None:

@@ -11,11 +11,11 @@ names, and a rebuild takes the ids from the totals that it replaces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from django.db import connections, transaction
 from django.db.models import F
@@ -32,6 +32,13 @@ RECORD_COLUMNS: Final = (
 RECORDS_PER_READ: Final = 2000
 USER_INDEX: Final = GROUP_FIELDS.index("user_id")
 KEY_INDEX: Final = GROUP_FIELDS.index("api_key_id")
+
+Pause = Callable[[], None]
+"""Called between two small steps of long work. Raises to end the work there."""
+
+
+def no_pause() -> None:
+    """For a process that has nothing else to do."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,11 @@ def _days_with_records(alias: str, since: date | None) -> Iterator[date]:
         following = records.filter(created_at__gte=day_bounds(day)[1]).first()
 
 
-def compare(day: date, alias: str) -> Comparison:
+def compare(day: date, alias: str, pause: Pause = no_pause) -> Comparison:
+    if connections[alias].vendor == "sqlite":
+        pause = no_pause  # Who reads in SQLite may keep others from writing.
     with _snapshot(alias):
-        return _compare(day, alias)
+        return _compare(day, alias, pause)
 
 
 def rebuild(day: date, alias: str) -> Comparison:
@@ -131,7 +140,7 @@ def _snapshot(alias: str) -> Iterator[None]:
         yield
 
 
-def _compare(day: date, alias: str) -> Comparison:
+def _compare(day: date, alias: str, pause: Pause = no_pause) -> Comparison:
     rows = list(DailyUsage._base_manager.using(alias).filter(day=day))
     stored = {
         tuple(getattr(row, name) for name in GROUP_FIELDS): [
@@ -139,19 +148,27 @@ def _compare(day: date, alias: str) -> Comparison:
         ]
         for row in rows
     }
-    counted = _count_records(day, alias)
+    counted = _count_records(day, alias, pause)
     is_pruned = any(row.pruned for row in rows) or not counted
     return Comparison(day, stored, counted, is_pruned)
 
 
-def _count_records(day: date, alias: str) -> Totals:
+def _count_records(day: date, alias: str, pause: Pause) -> Totals:
     start, end = day_bounds(day)
     records = (
         UsageRecord._base_manager.using(alias)
         .filter(created_at__gte=start, created_at__lt=end)
         .order_by()
     )
-    return sum_by_group(records.values_list(*RECORD_COLUMNS, named=True).iterator(RECORDS_PER_READ))
+    rows = records.values_list(*RECORD_COLUMNS, named=True).iterator(RECORDS_PER_READ)
+    return sum_by_group(_with_pauses(rows, pause))
+
+
+def _with_pauses(rows: Iterable[Any], pause: Pause) -> Iterator[Any]:
+    for number, row in enumerate(rows, 1):
+        yield row
+        if number % RECORDS_PER_READ == 0:
+            pause()
 
 
 def _by_names(totals: Totals) -> Totals:

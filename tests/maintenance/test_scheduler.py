@@ -1,0 +1,144 @@
+"""Maintenance that runs by itself: in processes that serve, and nowhere else."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connections
+
+from native_api.maintenance import leases
+from native_api.maintenance import scheduler as scheduler_module
+from native_api.maintenance.scheduler import Scheduler, is_automatic
+from native_api.models import MaintenanceJob
+from native_api.usage import recorder
+from tests.servers import environment_for, make_template, manage, running_site, until
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process serves, outside of tests."""
+    monkeypatch.setattr(recorder, "is_serving", lambda: True)
+    monkeypatch.setattr(scheduler_module, "_is_test_environment", lambda: False)
+
+
+def finish(scheduler: Scheduler) -> None:
+    if scheduler._thread is not None:
+        scheduler._thread.join(60)
+
+
+@pytest.mark.usefixtures("serving", "transactional_db")
+class TestScheduler:
+    def test_what_is_due_runs_in_a_thread_that_ends(self) -> None:
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.run_if_due()
+        finish(scheduler)
+        assert not scheduler.is_running
+        assert set(MaintenanceJob.objects.values_list("name", "succeeded")) == {
+            ("expire_reservations", True),
+            ("compare_totals", True),
+        }
+
+    def test_the_thread_closes_its_connections(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        closed: list[str] = []
+        close_all = type(connections).close_all
+
+        def note(handler: Any) -> None:
+            closed.append(threading.current_thread().name)
+            close_all(handler)
+
+        monkeypatch.setattr(type(connections), "close_all", note)
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.run_if_due()
+        finish(scheduler)
+        assert closed == ["native-api-maintenance"]
+
+    def test_nothing_due_starts_no_thread(self) -> None:
+        for name in ("expire_reservations", "compare_totals"):
+            MaintenanceJob.objects.create(name=name, due_at=datetime.now(UTC) + timedelta(hours=1))
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.run_if_due()
+        assert scheduler._thread is None
+
+    def test_it_asks_at_most_once_in_a_while(
+        self, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Scheduler, "_is_time_to_check", lambda self: False)
+        with django_assert_num_queries(0):
+            Scheduler().run_if_due()
+
+    def test_processes_that_start_together_do_not_ask_together(self) -> None:
+        assert len({Scheduler()._spread for _ in range(10)}) == 10
+
+    def test_a_process_that_stops_starts_nothing(self) -> None:
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.stop()
+        scheduler.run_if_due()
+        assert scheduler._thread is None
+
+    def test_without_the_database_it_only_warns(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*arguments: Any) -> bool:
+            raise DatabaseError("down")
+
+        monkeypatch.setattr(leases, "is_any_due", fail)
+        Scheduler(check_seconds=0).run_if_due()
+        [line] = caplog.records
+        assert "cannot be found out (DatabaseError)" in line.getMessage()
+
+
+class TestWhere:
+    @pytest.mark.usefixtures("serving")
+    def test_in_a_process_that_serves(self) -> None:
+        assert is_automatic()
+
+    @pytest.mark.usefixtures("serving")
+    def test_not_where_the_site_turned_it_off(self, settings: Any) -> None:
+        settings.NATIVE_API = {"MAINTENANCE": {"AUTOMATIC": False}}
+        assert not is_automatic()
+
+    @pytest.mark.usefixtures("serving")
+    def test_not_while_the_setting_is_invalid(self, settings: Any) -> None:
+        settings.NATIVE_API = {"MAINTENANCE": {"AUTOMATIC": "yes"}}
+        assert not is_automatic()
+
+    @pytest.mark.usefixtures("serving")
+    def test_not_in_a_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recorder, "is_serving", lambda: False)
+        assert not is_automatic()
+
+    def test_not_in_djangos_test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recorder, "is_serving", lambda: True)
+        assert not is_automatic()
+
+
+def test_a_server_does_what_is_due_and_a_command_sees_it(tmp_path: Path) -> None:
+    key = make_template(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database, database:
+        database.execute(
+            "INSERT INTO native_api_reservation (record_id, budget_id, amount, expires_at)"
+            " VALUES ('00000000000000000000000000000001', 1, 5, '2020-01-01 00:00:00')"
+        )
+    native_api = {"MAINTENANCE": {}}
+    with running_site(
+        "uvicorn", tmp_path, tmp_path, key, native_api, MAINTENANCE_CHECK_SECONDS="0.1"
+    ) as site:
+        until(
+            lambda: site.rows(
+                "SELECT 1 FROM native_api_maintenancejob WHERE name = 'compare_totals'"
+                " AND succeeded AND lease_expires_at IS NULL"
+            ),
+            "the jobs",
+            60,
+        )
+        assert site.rows("SELECT * FROM native_api_reservation") == []
+        listed = manage(environment_for(tmp_path, native_api), "native_maintain", "--list")
+    assert "compare_totals: last run" in listed
+    assert "3 days: the totals are correct." in listed
+    assert "prune_usage_records: off (MAINTENANCE['USAGE_RECORD_DAYS'])" in listed
