@@ -14,13 +14,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.waiting import HANG_SECONDS, until
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,8 +61,6 @@ COMMANDS = {
     "runserver": ["-m", "django", "runserver", "--noreload", "127.0.0.1:{port}"],
 }
 
-START_SECONDS = 30.0
-
 
 @dataclass
 class Site:
@@ -88,7 +87,7 @@ class Site:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        connection = sqlite3.connect(self.database, timeout=20)
+        connection = sqlite3.connect(self.database, timeout=HANG_SECONDS)
         connection.row_factory = sqlite3.Row
         try:
             return connection.execute(query, values).fetchall()
@@ -109,17 +108,6 @@ class Site:
             lambda: (rows := self.usage(**wanted)) and len(rows) >= count and rows,
             f"{count} usage records {wanted}",
         )
-
-
-def until(condition: Any, what: str, seconds: float = 10.0) -> Any:
-    """The condition's value as soon as it is true. Fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"Waited {seconds} s in vain for {what}.")
 
 
 def free_port() -> int:
@@ -162,7 +150,7 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 def run_python(environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, *arguments]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, cwd=ROOT
+        command, env=environment, capture_output=True, text=True, timeout=2 * HANG_SECONDS, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -235,7 +223,7 @@ def running_site(
 def stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(15)
+        process.wait(HANG_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -246,8 +234,11 @@ def _wait_until_live(site: Site) -> None:
         assert site.process.poll() is None, site.log()
         with contextlib.suppress(httpx.HTTPError):
             return (
-                httpx.get(f"{site.url}/health/live", timeout=5, trust_env=False).status_code == 200
+                httpx.get(
+                    f"{site.url}/health/live", timeout=HANG_SECONDS, trust_env=False
+                ).status_code
+                == 200
             )
         return False
 
-    until(live, f"the server to start:\n{site.log()}", START_SECONDS)
+    until(live, f"the server to start:\n{site.log()}", 2 * HANG_SECONDS)

@@ -29,7 +29,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     DATABASES["default"]["OPTIONS"] = {
         "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",
-        "timeout": 20,
+        "timeout": 60,
     }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 INSTALLED_APPS = [

@@ -11,7 +11,7 @@ ROOT_URLCONF = "tests.site_urls"
 NATIVE_API = json.loads(os.environ["NATIVE_API"])
 DEBUG = os.environ.get("DEBUG") == "1"
 if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
-    DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"}  # noqa: F405
+    DATABASES["default"]["OPTIONS"] = {"timeout": 60, "transaction_mode": "IMMEDIATE"}  # noqa: F405
 else:
     DATABASES["default"]["OPTIONS"] = {}  # noqa: F405
 DATABASES["default"]["ATOMIC_REQUESTS"] = os.environ.get("ATOMIC_REQUESTS") == "1"  # noqa: F405

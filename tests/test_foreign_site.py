@@ -173,7 +173,7 @@ def test_it_serves_the_sdk(site: tuple[Path, dict[str, str], str], server: str) 
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, cwd=project, env=env, stdout=log, stderr=log)
     try:
-        until(lambda: answers(port), f"{server} to start", 30)
+        until(lambda: answers(port), f"{server} to start")
         with openai.OpenAI(
             base_url=f"http://127.0.0.1:{port}/native/v1", api_key=key, max_retries=0
         ) as client:
@@ -237,7 +237,9 @@ def test_the_plugin_does_nothing_to_other_suites(
 def answers(port: int) -> bool:
     try:
         return (
-            httpx.get(f"http://127.0.0.1:{port}/native/health/live", trust_env=False).status_code
+            httpx.get(
+                f"http://127.0.0.1:{port}/native/health/live", trust_env=False, timeout=60
+            ).status_code
             == 200
         )
     except httpx.HTTPError:

@@ -233,7 +233,7 @@ def test_the_clients_request_id_is_kept_if_it_is_sane(sent: str, kept: bool) -> 
 @pytest.mark.usefixtures("in_a_request")
 def test_the_request_is_known_in_worker_threads_too() -> None:
     assert (
-        background.WorkerThreads("of-a-test", 1).submit(logs.request_id.get).result(5)
+        background.WorkerThreads("of-a-test", 1).submit(logs.request_id.get).result(60)
         == "request-7"
     )
 

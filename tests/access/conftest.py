@@ -29,7 +29,7 @@ def end_threads_left_behind() -> None:
     throttling._threads.replace_threads()
     for thread in threading.enumerate():
         if thread.name.startswith("native-api-throttles"):
-            thread.join(10)
+            thread.join(60)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def asking(environment: dict[str, str]) -> Iterator[Asking]:
     try:
         yield running
     finally:
-        running.process.communicate(timeout=20)
+        running.process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_deactivating_the_owner_is_seen_by_every_process_within_five_seconds(
     site: Any, tmp_path: Path
 ) -> None:
     def deactivate(environment: dict[str, str], key: str) -> None:
-        with sqlite3.connect(tmp_path / "db.sqlite3") as connection:
+        with sqlite3.connect(tmp_path / "db.sqlite3", timeout=60) as connection:
             connection.execute("UPDATE auth_user SET is_active = 0")
         connection.close()
 
@@ -104,7 +104,7 @@ def test_deactivating_the_owner_is_seen_by_every_process_within_five_seconds(
 def test_cached_keys_survive_a_locked_database(site: Any, tmp_path: Path) -> None:
     environment, key = site
     unknown = manage(environment, "native_key", "create", "alice", "--name", "other")
-    lock = sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)
+    lock = sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None, timeout=60)
     with asking(environment) as one:
         assert one.answer(key) == "accepted tests"
         lock.execute("BEGIN EXCLUSIVE")

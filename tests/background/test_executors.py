@@ -105,17 +105,17 @@ def test_calls_run_in_parallel_up_to_the_size(
     together = threading.Barrier(3)
 
     def meet() -> None:
-        together.wait(10)
+        together.wait(60)
         running.release()
-        gate.wait(10)
+        gate.wait(60)
 
     calls = [threads.submit(meet) for _ in range(3)]
     for _ in calls:
-        assert running.acquire(timeout=10)
+        assert running.acquire(timeout=60)
     fourth = threads.submit(running.release)
     assert not running.acquire(timeout=0.1), "it waits for one of them"
     gate.set()
-    fourth.result(10)
+    fourth.result(60)
     assert len(workers()) == 3
 
 
@@ -148,12 +148,12 @@ def test_a_call_that_hangs_times_out_and_others_go_on(
 ) -> None:
     threads = make_threads()
     gate = threading.Event()
-    hanging = threads.submit(gate.wait, 10)
+    hanging = threads.submit(gate.wait, 60)
     with pytest.raises(background.CallTimeout, match=r"no answer in 0\.05 s"):
         asyncio.run(threads.wait_for(0.05, hanging))
     assert threads.run_sync(10, open_connection)
     gate.set()
-    assert hanging.result(10), "it goes on to its end"
+    assert hanging.result(60), "it goes on to its end"
     until(lambda: len(workers()) == 1, "the thread that hung to end")
 
 
@@ -162,11 +162,11 @@ def test_calls_that_wait_behind_one_that_hangs_are_made_when_it_ends(
 ) -> None:
     threads = make_threads()
     gate = threading.Event()
-    threads.submit(gate.wait, 10)
+    threads.submit(gate.wait, 60)
     waiting = threads.submit(lambda: 5)
     threads.replace_threads()
     gate.set()
-    assert waiting.result(10) == 5
+    assert waiting.result(60) == 5
 
 
 def test_a_call_that_is_cancelled_before_it_begins_is_not_made(
@@ -174,7 +174,7 @@ def test_a_call_that_is_cancelled_before_it_begins_is_not_made(
 ) -> None:
     threads = make_threads()
     gate, made = threading.Event(), []
-    threads.submit(gate.wait, 10)
+    threads.submit(gate.wait, 60)
     waiting = threads.submit(made.append, 1)
     assert waiting.cancel()
     gate.set()

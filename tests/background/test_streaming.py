@@ -131,7 +131,7 @@ def test_closing_from_another_thread_closes_the_source() -> None:
         while not source.closed:
             await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(scenario(), 5))
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 def test_a_server_that_stops_closes_all_streams() -> None:

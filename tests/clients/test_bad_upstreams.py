@@ -36,7 +36,7 @@ def ask(gateway: Gateway, stream: bool = False) -> httpx.Response:
         f"{gateway.base_url}/chat/completions",
         headers=gateway.site.headers,
         json=body,
-        timeout=30,
+        timeout=60,
         trust_env=False,
     )
 

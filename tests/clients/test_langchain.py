@@ -48,7 +48,7 @@ def chat(gateway: Gateway) -> ChatOpenAI:
         "base_url": gateway.base_url,
         "api_key": gateway.site.key,
         "max_retries": 0,
-        "timeout": 30,
+        "timeout": 60,
     }
     return ChatOpenAI(model=gateway.model, reasoning_effort="low", stream_usage=True, **settings)
 

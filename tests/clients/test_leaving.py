@@ -98,7 +98,7 @@ def read_and_leave(site: Site, scripted: ScriptedModel, wire: str, characters: i
     }
     url, length = f"{site.url}/v1/chat/completions", 0
     with httpx.stream(
-        "POST", url, headers=site.headers, json=body, timeout=30, trust_env=False
+        "POST", url, headers=site.headers, json=body, timeout=60, trust_env=False
     ) as answer:
         assert answer.status_code == 200, answer.read()
         for line in answer.iter_lines():
@@ -179,7 +179,7 @@ def test_a_reply_that_a_provider_holds_back_is_an_error(
         f"{site.url}/v1/chat/completions",
         headers=site.headers,
         json=body,
-        timeout=30,
+        timeout=60,
         trust_env=False,
     )
     scripted.script = None

@@ -53,7 +53,7 @@ Ask = Callable[[openai.OpenAI, str, list[Any]], Any]
 @pytest.fixture
 def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(
-        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30
+        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=60
     ) as client:
         yield client
 

@@ -43,7 +43,7 @@ def difference(warmer: int, colder: int) -> int:
 @asynccontextmanager
 async def agent(gateway: Gateway, **options: Any) -> AsyncIterator[Agent[None, Any]]:
     async with AsyncOpenAI(
-        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=30
+        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=60
     ) as client:
         model = OpenAIChatModel(
             gateway.model, provider=OpenAIProvider(openai_client=client), settings=SETTINGS

@@ -112,7 +112,7 @@ def asgi_site(serve: Serve) -> Iterator[Site]:
 @pytest.fixture
 def http(asgi_site: Site) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=asgi_site.url, headers=asgi_site.headers, timeout=30, trust_env=False
+        base_url=asgi_site.url, headers=asgi_site.headers, timeout=60, trust_env=False
     ) as client:
         yield client
 
@@ -125,5 +125,5 @@ def sdk(site: Site) -> Iterator[openai.OpenAI]:
 
 def sdk_for(site: Site, **options: Any) -> openai.OpenAI:
     return openai.OpenAI(
-        base_url=f"{site.url}/v1", api_key=site.key, **{"max_retries": 0, "timeout": 30, **options}
+        base_url=f"{site.url}/v1", api_key=site.key, **{"max_retries": 0, "timeout": 60, **options}
     )

@@ -52,19 +52,21 @@ def call(site: Site, **headers: str) -> httpx.Response:
         json=CHAT,
         headers={**site.headers, **headers},
         trust_env=False,
+        timeout=60,
     )
 
 
 def test_a_page_of_the_sites_below_the_prefix_is_the_sites(asgi_site: Site) -> None:
-    assert httpx.get(f"{asgi_site.url}/own/page", trust_env=False).text == "a page"
+    assert httpx.get(f"{asgi_site.url}/own/page", trust_env=False, timeout=60).text == "a page"
 
 
 def test_a_site_may_include_the_app_at_its_root(run: Run) -> None:
     with run(prefix="", ROOT_URLCONF="tests.site_urls_at_root") as site:
         assert call(site).status_code == 200
-        assert httpx.get(f"{site.url}/own/page", trust_env=False).text == "a page"
+        assert httpx.get(f"{site.url}/own/page", trust_env=False, timeout=60).text == "a page"
         assert (
-            httpx.get(f"{site.url}/nowhere", trust_env=False).json()["error"]["code"] == "not_found"
+            httpx.get(f"{site.url}/nowhere", trust_env=False, timeout=60).json()["error"]["code"]
+            == "not_found"
         )
 
 
@@ -122,8 +124,8 @@ def answered(application: GatewayASGI, **scope: Any) -> tuple[int, bytes]:
     async def ask() -> tuple[int, bytes]:
         communicator = ApplicationCommunicator(application, whole)
         await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
-        start, body = await communicator.receive_output(5), await communicator.receive_output(5)
-        await communicator.wait(5)
+        start, body = await communicator.receive_output(60), await communicator.receive_output(60)
+        await communicator.wait(60)
         return start["status"], body["body"]
 
     return asyncio.run(ask())
@@ -170,7 +172,7 @@ def test_a_client_that_leaves_within_its_body_is_no_error(application: GatewayAS
         communicator = ApplicationCommunicator(application, scope)
         await communicator.send_input({"type": "http.request", "body": b"{", "more_body": True})
         await communicator.send_input({"type": "http.disconnect"})
-        await communicator.wait(5)
+        await communicator.wait(60)
         return [] if await communicator.receive_nothing() else [await communicator.receive_output()]
 
     assert asyncio.run(leave()) == []

@@ -369,7 +369,7 @@ def test_a_stream_that_fails_ends_in_an_error_event(
         f"{site.url}/v1/chat/completions",
         headers=site.headers,
         json=body,
-        timeout=10,
+        timeout=60,
         trust_env=False,
     ) as answer:
         lines = answer.iter_lines()

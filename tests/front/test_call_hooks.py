@@ -50,7 +50,7 @@ def post(site: Site, body: dict[str, Any], request_id: str) -> httpx.Response:
         json=body,
         headers={**site.headers, "x-request-id": request_id},
         trust_env=False,
-        timeout=20,
+        timeout=60,
     )
 
 
@@ -117,7 +117,7 @@ def test_an_error_in_mid_stream_is_replaced(hooked: Site, upstream: Upstream) ->
         json=chat("teapot", model="up/breaks", stream=True),
         headers={**hooked.headers, "x-request-id": "mid-stream"},
         trust_env=False,
-        timeout=20,
+        timeout=60,
     ) as response:
         lines = response.iter_lines()
         first = next(line for line in lines if line.startswith("data: "))

@@ -257,7 +257,7 @@ def test_nothing_is_mixed_lost_or_left_open_on_a_bad_day(
             lambda: not any(provider.busy for provider in providers),
             "the providers to be left alone",
         )
-        until(lambda: len(sites[0].usage(endpoint=CHAT)) >= CALLS, "the records", 30)
+        until(lambda: len(sites[0].usage(endpoint=CHAT)) >= CALLS, "the records")
     until(
         lambda: not any(provider.server.open_connections for provider in providers),
         "the connections to be closed",

@@ -73,7 +73,7 @@ def post(site: Site, chat: dict[str, Any], **headers: str) -> httpx.Response:
         json=chat,
         headers={**site.headers, **headers},
         trust_env=False,
-        timeout=30,
+        timeout=60,
     )
 
 
@@ -121,7 +121,7 @@ def test_a_field_whose_name_would_break_a_header(
     odd = {"a\r\nset-cookie: x=1": 1, "b\u2028é\x00": 1, "c" * 5000: 1}
     url = f"{failing.url}{PATH}"
     with (
-        httpx.Client(headers=failing.headers, trust_env=False, timeout=30) as client,
+        httpx.Client(headers=failing.headers, trust_env=False, timeout=60) as client,
         client.stream("POST", url, json={**chat, **odd}) as answer,
     ):
         next(answer.iter_lines())
@@ -153,7 +153,7 @@ def test_a_client_that_leaves_between_the_view_and_the_first_byte(
     go_on = tmp_path / "go-on"
     url = urlsplit(dropping.url)
     with contextlib.closing(
-        socket.create_connection((url.hostname, url.port), timeout=20)
+        socket.create_connection((url.hostname, url.port), timeout=60)
     ) as connection:
         headers = {**dropping.headers, "content-type": "application/json", "x-drops": str(go_on)}
         connection.sendall(

@@ -94,7 +94,7 @@ def ask(site: Site, model: str) -> httpx.Response:
         f"{site.url}/v1/chat/completions",
         headers=site.headers,
         json={**CHAT, "model": model},
-        timeout=30,
+        timeout=60,
         trust_env=False,
     )
 

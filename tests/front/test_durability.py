@@ -46,7 +46,7 @@ class Load:
             thread.join()
 
     def _call(self, stream: bool) -> None:
-        with httpx.Client(headers=self.site.headers, timeout=10, trust_env=False) as client:
+        with httpx.Client(headers=self.site.headers, timeout=60, trust_env=False) as client:
             while not self._stop.is_set():
                 try:
                     response = client.post(
@@ -73,14 +73,18 @@ def test_killed_under_load_no_record_is_lost_or_doubled(
         running_site(kind, tmp_path, folder, key, native_api(upstream), LOG_LEVEL="ERROR") as site,
         Load(site) as load,
     ):
-        until(lambda: len(load.whole) > 150, "some load", 60)
+        until(lambda: len(load.whole) > 150, "some load")
         for pid in children_of(site.process.pid) | {site.process.pid}:
             send_signal(pid, signal.SIGKILL)
         site.process.wait()
     assert len(load.whole) > 150
     with running_site(kind, tmp_path, folder, key, native_api(upstream), LOG_LEVEL="ERROR") as site:
         httpx.post(
-            f"{site.url}/v1/chat/completions", headers=site.headers, json=CHAT, trust_env=False
+            f"{site.url}/v1/chat/completions",
+            headers=site.headers,
+            json=CHAT,
+            trust_env=False,
+            timeout=60,
         )
         until(
             lambda: set(load.whole) <= set(recorded_ids(site)),
@@ -112,7 +116,11 @@ def test_a_stopping_server_writes_its_last_records(
     folder, key = template
     with running_site(kind, tmp_path, folder, key, native_api(upstream)) as site:
         response = httpx.post(
-            f"{site.url}/v1/chat/completions", headers=site.headers, json=CHAT, trust_env=False
+            f"{site.url}/v1/chat/completions",
+            headers=site.headers,
+            json=CHAT,
+            trust_env=False,
+            timeout=60,
         )
     assert recorded_ids(site) == [response.headers["x-request-id"]]
     assert not list(site.journal.iterdir())
@@ -126,7 +134,7 @@ def test_a_stopping_server_records_the_streams_that_it_cuts_off(
     settings = native_api(upstream, TIMEOUTS={"BETWEEN_TOKENS": 100, "TOTAL": 100})
     chat = {**CHAT, "model": "up/goes-on", "stream": True}
     with (
-        httpx.Client(trust_env=False, timeout=30) as client,
+        httpx.Client(trust_env=False, timeout=60) as client,
         running_site("uvicorn", tmp_path, folder, key, settings) as site,
     ):
         request = client.build_request(
@@ -157,7 +165,7 @@ def test_a_database_server_that_is_away_delays_records_and_nothing_else(
             answered = [ask(site)]
             with refusing_connections(url):
                 answered += [ask(site) for _ in range(10)]
-                ready = httpx.get(f"{site.url}/health/ready", trust_env=False, timeout=20)
+                ready = httpx.get(f"{site.url}/health/ready", trust_env=False, timeout=60)
                 assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
                 assert ready.json()["checks"]["database"]["status"] == "degraded"
                 unknown = ask(site, generate()[1])
@@ -168,14 +176,14 @@ def test_a_database_server_that_is_away_delays_records_and_nothing_else(
                 assert int(unknown.headers["retry-after"]) > 0
             assert [answer.status_code for answer in answered] == [200] * 11
             expected = sorted(answer.headers["x-request-id"] for answer in answered)
-            until(lambda: postgres_ids(url) == expected, "every record once", 20)
+            until(lambda: postgres_ids(url) == expected, "every record once")
             assert postgres_ids(url) == expected
 
 
 def ask(site: Site, key: str = "") -> httpx.Response:
     headers = {"authorization": f"Bearer {key or site.key}"}
     return httpx.post(
-        f"{site.url}/v1/chat/completions", headers=headers, json=CHAT, trust_env=False, timeout=20
+        f"{site.url}/v1/chat/completions", headers=headers, json=CHAT, trust_env=False, timeout=60
     )
 
 
@@ -196,6 +204,7 @@ def test_a_database_that_is_away_delays_records_and_nothing_else(
             "headers": site.headers,
             "json": CHAT,
             "trust_env": False,
+            "timeout": 60,
         }
         httpx.post(**call)
         site.wait_for_usage(1)
@@ -203,14 +212,14 @@ def test_a_database_that_is_away_delays_records_and_nothing_else(
         rename(site.database, "native_api_apikey", "hidden_keys")
         time.sleep(4)  # every cached answer about the key is too old now
         assert httpx.post(**call).status_code == 200
-        assert httpx.get(f"{site.url}/health/ready", trust_env=False).status_code == 200
+        assert httpx.get(f"{site.url}/health/ready", trust_env=False, timeout=60).status_code == 200
         rename(site.database, "hidden_keys", "native_api_apikey")
         rename(site.database, "hidden", "native_api_usagerecord")
         site.wait_for_usage(2)
 
 
 def rename(database: Path, old: str, new: str) -> None:
-    connection = sqlite3.connect(database, timeout=20)
+    connection = sqlite3.connect(database, timeout=60)
     with connection:
         connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
     connection.close()

@@ -26,7 +26,7 @@ def reply(count: int) -> dict[str, Any]:
 
 
 def post(site: Site, body: Any) -> httpx.Response:
-    return httpx.post(f"{site.url}/v1/embeddings", json=body, headers=site.headers, timeout=20)
+    return httpx.post(f"{site.url}/v1/embeddings", json=body, headers=site.headers, timeout=60)
 
 
 def test_the_sdk_embeds_by_its_defaults(site: Site) -> None:

@@ -193,7 +193,7 @@ def test_arguments_of_a_tool_that_are_an_abyss(http: httpx.Client) -> None:
 
 
 def test_no_key(asgi_site: Site) -> None:
-    response = httpx.post(f"{asgi_site.url}{PATH}", json=CHAT, trust_env=False)
+    response = httpx.post(f"{asgi_site.url}{PATH}", json=CHAT, trust_env=False, timeout=60)
     error_of(response, 401, "authentication_error", "missing_api_key")
     assert response.headers["www-authenticate"] == "Bearer"
 
@@ -209,7 +209,9 @@ def test_no_key(asgi_site: Site) -> None:
 )
 def test_a_wrong_key(asgi_site: Site, change: Any) -> None:
     headers = {"authorization": f"Bearer {change(asgi_site.key)}"}
-    response = httpx.post(f"{asgi_site.url}{PATH}", json=CHAT, headers=headers, trust_env=False)
+    response = httpx.post(
+        f"{asgi_site.url}{PATH}", json=CHAT, headers=headers, trust_env=False, timeout=60
+    )
     error_of(response, 401, "authentication_error", "invalid_api_key")
     assert asgi_site.key[:40] not in response.text
 
@@ -217,7 +219,10 @@ def test_a_wrong_key(asgi_site: Site, change: Any) -> None:
 def test_x_api_key_works_too_and_a_query_string_does_not(asgi_site: Site) -> None:
     assert (
         httpx.get(
-            f"{asgi_site.url}/v1/models", headers={"x-api-key": asgi_site.key}, trust_env=False
+            f"{asgi_site.url}/v1/models",
+            headers={"x-api-key": asgi_site.key},
+            trust_env=False,
+            timeout=60,
         ).status_code
         == 200
     )
@@ -225,13 +230,14 @@ def test_x_api_key_works_too_and_a_query_string_does_not(asgi_site: Site) -> Non
         f"{asgi_site.url}/v1/models",
         params={"api_key": asgi_site.key, "key": asgi_site.key},
         trust_env=False,
+        timeout=60,
     )
     error_of(response, 401, "authentication_error", "missing_api_key")
 
 
 def test_a_declared_body_over_the_limit_is_refused_without_being_read(asgi_site: Site) -> None:
     parts = urlsplit(asgi_site.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         known = f"authorization: Bearer {asgi_site.key}\r\ncontent-type: application/json"
         head = (
             f"POST /native{PATH} HTTP/1.1\r\nhost: x\r\n{known}\r\ncontent-length: 99000000\r\n\r\n"
@@ -287,7 +293,9 @@ def plain_site(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
 @pytest.mark.parametrize("path", ["/v1/", "/v1/models/", "/v1/models/hello", "/health/"])
 def test_a_path_forges_no_line_of_the_log(plain_site: Site, path: str, odd: str) -> None:
     before = len(plain_site.log())
-    answer = httpx.get(f"{plain_site.url}{path}{odd}", headers=plain_site.headers, trust_env=False)
+    answer = httpx.get(
+        f"{plain_site.url}{path}{odd}", headers=plain_site.headers, trust_env=False, timeout=60
+    )
     assert answer.status_code == 404
     logged = until(
         lambda: (
@@ -322,6 +330,7 @@ def test_secrets_never_reach_the_log(
         f"{asgi_site.url}/v1/models",
         headers={"authorization": f"Bearer {asgi_site.key}x"},
         trust_env=False,
+        timeout=60,
     )
     log = asgi_site.log()
     assert '"native_api.request"' in log

@@ -28,6 +28,7 @@ def call(site: Site, chat: dict[str, Any] = CHAT, **headers: str) -> httpx.Respo
         json=chat,
         headers={**site.headers, **headers},
         trust_env=False,
+        timeout=60,
     )
 
 

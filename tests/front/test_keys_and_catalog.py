@@ -32,6 +32,7 @@ def call(site: Site, key: str, model: str = "hello") -> httpx.Response:
         headers=headers,
         json={**CHAT, "model": model},
         trust_env=False,
+        timeout=60,
     )
 
 
@@ -77,7 +78,10 @@ def test_a_key_may_be_bound_to_models(own_site: Site) -> None:
         0,
     )
     listed = httpx.get(
-        f"{own_site.url}/v1/models", headers={"authorization": f"Bearer {key}"}, trust_env=False
+        f"{own_site.url}/v1/models",
+        headers={"authorization": f"Bearer {key}"},
+        trust_env=False,
+        timeout=60,
     ).json()
     assert [model["id"] for model in listed["data"]] == ["hello"]
 
@@ -147,7 +151,7 @@ def test_rows_of_an_administrator_are_live_within_five_seconds(
     own_site: Site, upstream: Upstream
 ) -> None:
     assert call(own_site, own_site.key, "from-a-row").status_code == 404
-    connection = sqlite3.connect(own_site.database, timeout=20)
+    connection = sqlite3.connect(own_site.database, timeout=60)
     with connection:
         connection.execute(
             "INSERT INTO native_api_modelroute (id, name, enabled) VALUES (77, 'from-a-row', 1)"
@@ -175,8 +179,8 @@ def test_models_are_listed_and_described(own_site: Site) -> None:
 
 
 def test_health_tells_states_and_no_names(own_site: Site) -> None:
-    live = httpx.get(f"{own_site.url}/health/live", trust_env=False)
-    ready = httpx.get(f"{own_site.url}/health/ready", trust_env=False)
+    live = httpx.get(f"{own_site.url}/health/live", trust_env=False, timeout=60)
+    ready = httpx.get(f"{own_site.url}/health/ready", trust_env=False, timeout=60)
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     assert ready.json()["status"] == "ok"
     assert ready.json()["checks"].keys() == {

@@ -61,7 +61,7 @@ def test_calls_of_every_end_leave_nothing_open(server: Site, upstream: Upstream)
 
     def round_of_calls() -> None:
         with httpx.Client(
-            base_url=server.url, headers=server.headers, trust_env=False, timeout=20
+            base_url=server.url, headers=server.headers, trust_env=False, timeout=60
         ) as client:
             for name, (call, _script, stream) in CALLS.items():
                 call(

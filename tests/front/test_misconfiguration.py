@@ -52,6 +52,7 @@ def test_requests_are_refused_and_the_log_says_why_once(
             headers=running.headers,
             json={**CHAT, "stream": stream},
             trust_env=False,
+            timeout=60,
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "misconfigured")
     lines = [line["message"] for line in running.log_lines() if "NATIVE_API[" in line["message"]]
@@ -64,8 +65,8 @@ def test_readiness_names_every_invalid_setting_and_liveness_is_unaffected(
     site: tuple[Site, dict[str, Any]],
 ) -> None:
     running, invalid = site
-    live = httpx.get(f"{running.url}/health/live", trust_env=False)
-    ready = httpx.get(f"{running.url}/health/ready", trust_env=False)
+    live = httpx.get(f"{running.url}/health/live", trust_env=False, timeout=60)
+    ready = httpx.get(f"{running.url}/health/ready", trust_env=False, timeout=60)
     named = ready.json()["checks"]["settings"]["invalid"]
     assert (live.status_code, ready.status_code) == (200, 503)
     assert len(named) == len(invalid)

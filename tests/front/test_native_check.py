@@ -122,7 +122,7 @@ def test_the_admin_tests_connections(checked_site: Site, upstream: Upstream) -> 
         base_url=checked_site.url.removesuffix("/native"),
         follow_redirects=True,
         trust_env=False,
-        timeout=30,
+        timeout=60,
     ) as browser:
         log_in(browser)
         add = browser.get("/admin/native_api/provider/add/")

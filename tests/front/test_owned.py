@@ -46,7 +46,7 @@ def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
 @pytest.fixture
 def http(site: Site) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=site.url, headers=site.headers, timeout=30, trust_env=False
+        base_url=site.url, headers=site.headers, timeout=60, trust_env=False
     ) as client:
         yield client
 

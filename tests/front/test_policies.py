@@ -38,7 +38,11 @@ def policed(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) ->
 
 def call(site: Site, **headers: str) -> httpx.Response:
     return httpx.post(
-        f"{site.url}/v1/chat/completions", json=CHAT, headers=headers, trust_env=False
+        f"{site.url}/v1/chat/completions",
+        json=CHAT,
+        headers=headers,
+        trust_env=False,
+        timeout=60,
     )
 
 
@@ -60,7 +64,7 @@ def test_a_class_that_looks_at_what_middleware_found_finds_it(
     )
     with (
         running_site(kind, tmp_path, folder, key, settings) as site,
-        httpx.Client(trust_env=False, timeout=20) as browser,
+        httpx.Client(trust_env=False, timeout=60) as browser,
     ):
         url = f"{site.url}/v1/models"
         assert browser.get(url).status_code == 401
@@ -86,7 +90,7 @@ def test_a_session_of_the_sites_can_stand_beside_keys(
     settings = native_api(upstream, **BY_SESSION)
     with (
         running_site(kind, tmp_path, folder, key, settings) as site,
-        httpx.Client(trust_env=False, timeout=20) as browser,
+        httpx.Client(trust_env=False, timeout=60) as browser,
     ):
         url = f"{site.url}/v1/chat/completions"
         assert browser.post(url, json=CHAT).status_code == 401

@@ -73,7 +73,7 @@ def test_every_answer_says_that_it_is_private(site: Site, name: str, with_key: b
 
 def test_a_wrong_key_is_not_remembered_either(site: Site) -> None:
     wrong = {"authorization": f"Bearer {site.key}x"}
-    is_private(httpx.get(f"{site.url}/v1/models", headers=wrong, trust_env=False))
+    is_private(httpx.get(f"{site.url}/v1/models", headers=wrong, trust_env=False, timeout=60))
 
 
 @pytest.mark.parametrize("model", ["hello", "up/streamed", "echo/any"])
@@ -84,6 +84,7 @@ def test_streams_say_so_too(site: Site, model: str) -> None:
         json={**CHAT, "model": model, "stream": True},
         headers=site.headers,
         trust_env=False,
+        timeout=60,
     ) as answer:
         is_private(answer, "no-cache, no-store")
         assert answer.read().endswith(b"data: [DONE]\n\n")
@@ -162,7 +163,7 @@ def cached(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
 
 def assert_cache_is_on(site: Site) -> None:
     """Else the tests would show nothing: a page of the site's own is kept."""
-    kept = [httpx.get(f"{site.url}/own/page", trust_env=False) for _ in range(2)]
+    kept = [httpx.get(f"{site.url}/own/page", trust_env=False, timeout=60) for _ in range(2)]
     assert "max-age=600" in kept[1].headers["cache-control"]
 
 
@@ -186,7 +187,7 @@ def test_what_one_caller_is_told_no_other_is_told(
             f"{cached.url}{path}",
             headers={header: value} if value and key else {},
             trust_env=False,
-            timeout=20,
+            timeout=60,
         )
 
     keys = [cached.key, other_key, cached.key + "x", None, cached.key]
@@ -199,13 +200,15 @@ def test_what_one_caller_is_told_no_other_is_told(
 def test_what_a_caller_has_used_is_what_it_has_used_now(cached: Site) -> None:
     def used() -> int:
         return int(
-            httpx.get(f"{cached.url}/v1/usage", headers=cached.headers, trust_env=False).json()[
-                "total"
-            ]["requests"]
+            httpx.get(
+                f"{cached.url}/v1/usage", headers=cached.headers, trust_env=False, timeout=60
+            ).json()["total"]["requests"]
         )
 
     before = used()
-    answer = httpx.post(f"{cached.url}{PATH}", json=CHAT, headers=cached.headers, trust_env=False)
+    answer = httpx.post(
+        f"{cached.url}{PATH}", json=CHAT, headers=cached.headers, trust_env=False, timeout=60
+    )
     cached.wait_for_usage(request_id=answer.headers["x-request-id"])
     assert used() == before + 1
 
@@ -234,7 +237,7 @@ def ready_of(site: Site, status: int) -> Any:
     """Once rows have been read again, which takes seconds and not the ten minutes of the cache."""
 
     def asked() -> Any:
-        answer = httpx.get(f"{site.url}/health/ready", trust_env=False, timeout=20)
+        answer = httpx.get(f"{site.url}/health/ready", trust_env=False, timeout=60)
         return answer if answer.status_code == status else None
 
-    return until(asked, f"readiness to answer {status}", 15).json()["status"]
+    return until(asked, f"readiness to answer {status}").json()["status"]

@@ -153,7 +153,7 @@ def test_a_provider_that_does_not_take_the_connection(
                 json={**CHAT, "model": "full/x"},
                 headers=site.headers,
                 trust_env=False,
-                timeout=20,
+                timeout=60,
             )
             assert (
                 error_of(response, 504, "upstream_timeout", "connect_timeout")["provider"] == "full"

@@ -41,7 +41,7 @@ def test_every_call_is_answered_and_recorded(
 
 
 def records(database: Path) -> list[tuple[str, str]]:
-    connection = sqlite3.connect(database, timeout=20)
+    connection = sqlite3.connect(database, timeout=60)
     try:
         return connection.execute("SELECT user_name, status FROM native_api_usagerecord").fetchall()
     finally:

@@ -84,7 +84,7 @@ def test_what_it_makes_is_its_owners_alone_while_it_serves(tmp_path: Path) -> No
     with serving(tmp_path, "--port", str(free_port())) as printed:
         key = KEY.findall(printed)[0]
         headers = {"authorization": f"Bearer {key}"}
-        httpx.get(f"{printed_url(printed)}/v1/models", headers=headers, trust_env=False, timeout=20)
+        httpx.get(f"{printed_url(printed)}/v1/models", headers=headers, trust_env=False, timeout=60)
         found = modes(*sqlite_files(tmp_path))
         assert found.keys() >= {"db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm"}
         assert set(found.values()) == {0o600}
@@ -167,7 +167,7 @@ def test_in_a_site_of_its_own_settings_it_keeps_vendors_as_rows(tmp_path: Path) 
         AZURE_OPENAI_ENDPOINT="https://x.openai.azure.com/",
     )
     manage(env, "native_quickstart", "--no-serve")
-    connection = sqlite3.connect(tmp_path / "db.sqlite3")
+    connection = sqlite3.connect(tmp_path / "db.sqlite3", timeout=60)
     rows = connection.execute(
         "SELECT name, preset, options FROM native_api_provider WHERE name LIKE 'azure%'"
     ).fetchall()
@@ -194,7 +194,7 @@ def test_it_finds_local_servers_and_their_models(
         [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
     )
     assert f"{name} with 1 model" in done.stdout, done.stderr
-    connection = sqlite3.connect(tmp_path / "db.sqlite3")
+    connection = sqlite3.connect(tmp_path / "db.sqlite3", timeout=60)
     assert connection.execute(
         "SELECT provider, model FROM native_api_target WHERE model = 'tiny-llama'"
     ).fetchall() == [(name, "tiny-llama")]
@@ -261,7 +261,7 @@ def test_the_project_answers_every_other_address_in_the_envelope(
 ) -> None:
     with serving(tmp_path, "--port", str(free_port()), DEBUG=debug) as printed:
         site = printed_url(printed).removesuffix("/native")
-        with httpx.Client(base_url=site, trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
             for method, path in (
                 ("GET", "/nowhere"),
                 ("POST", "/v1/chat/completions"),
@@ -358,7 +358,7 @@ def test_the_project_uses_postgresql_and_redis_when_the_urls_say_so(
         body = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
         url = f"{printed_url(printed)}/v1/chat/completions"
         answer = httpx.post(
-            url, json=body, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=20
+            url, json=body, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=60
         )
         assert answer.status_code == 200
         with redis.Redis.from_url(redis_url) as client:

@@ -46,7 +46,7 @@ class Connection:
 
     def __init__(self, site: Site, *headers: str, body: bytes = b"") -> None:
         host, port = site.url.removeprefix("http://").removesuffix("/native").split(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=10)
+        self._socket = socket.create_connection((host, int(port)), timeout=60)
         head = [
             "POST /native/v1/chat/completions HTTP/1.1",
             f"Host: {host}",
@@ -132,7 +132,7 @@ def test_the_refusal_has_the_headers_of_the_views(site: Site, connect: Connect) 
 
 
 def connect_get(site: Site) -> tuple[int, dict[str, str], dict[str, Any]]:
-    answer = httpx.get(f"{site.url}/v1/models", trust_env=False)
+    answer = httpx.get(f"{site.url}/v1/models", trust_env=False, timeout=60)
     return answer.status_code, dict(answer.headers), answer.json()["error"]
 
 
@@ -159,6 +159,7 @@ def test_a_client_without_credentials_that_sends_all_the_same_gets_to_read_the_r
             content=b"x" * 1_500_000,
             headers={"content-type": "application/json"},
             trust_env=False,
+            timeout=60,
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "missing_api_key")
 
@@ -212,6 +213,7 @@ def test_all_bodies_together_have_a_bound_and_go_on_when_there_is_room(
         content=LARGE,
         headers={**site.headers, "content-type": "application/json"},
         trust_env=False,
+        timeout=60,
     )
     assert answer.status_code == 200
 
@@ -238,6 +240,7 @@ def test_what_lets_everybody_in_reads_everybodys_body(
             content=LARGE,
             headers={"content-type": "application/json"},
             trust_env=False,
+            timeout=60,
         )
         assert answer.status_code == 200
 
@@ -257,6 +260,7 @@ def test_a_class_that_does_not_tell_its_headers_is_asked_with_the_whole_request(
             content=body,
             headers={"content-type": "application/json"},
             trust_env=False,
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
 
@@ -272,7 +276,11 @@ def test_middleware_that_brings_the_credentials_has_its_request_read_after_all(
         for body in (SMALL, LARGE):
             headers = {"content-type": "application/json", "cookie": f"key={key}"}
             answer = httpx.post(
-                f"{site.url}/v1/chat/completions", content=body, headers=headers, trust_env=False
+                f"{site.url}/v1/chat/completions",
+                content=body,
+                headers=headers,
+                trust_env=False,
+                timeout=60,
             )
             assert answer.status_code == 200, answer.text
 

@@ -84,7 +84,7 @@ def routed(upstream: Upstream, serve: Serve) -> Iterator[Site]:
 @pytest.fixture
 def http(routed: Site) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=routed.url, headers=routed.headers, timeout=30, trust_env=False
+        base_url=routed.url, headers=routed.headers, timeout=60, trust_env=False
     ) as client:
         yield client
 
@@ -284,7 +284,7 @@ def test_a_key_that_its_provider_refuses_shows_to_operators(
         base_url=routed.url.removesuffix("/native"),
         follow_redirects=True,
         trust_env=False,
-        timeout=30,
+        timeout=60,
     ) as browser:
         log_in(browser)
         listed = browser.get("/admin/native_api/provider/").text
@@ -300,7 +300,7 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         with running_site("uvicorn", tmp_path, *template, settings, CACHE_URL=url) as site:
             with httpx.Client(
-                base_url=site.url, headers=site.headers, timeout=30, trust_env=False
+                base_url=site.url, headers=site.headers, timeout=60, trust_env=False
             ) as client:
                 started = time.monotonic()
                 answers = [ask(client, model="lame") for _ in range(10)]

@@ -55,7 +55,7 @@ def client_of(site: Site, name: str) -> Iterator[httpx.Client]:
     )
     key = manage(site.environment, "native_key", "create", name, "--name", f"of-{name}")
     with httpx.Client(
-        base_url=site.url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False
+        base_url=site.url, headers={"authorization": f"Bearer {key}"}, timeout=60, trust_env=False
     ) as client:
         yield client
 

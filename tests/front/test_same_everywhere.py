@@ -33,7 +33,7 @@ def ask(
     site: Site, method: str, path: str, headers: dict[str, str], body: Any, with_key: bool
 ) -> httpx.Response:
     with httpx.Client(
-        headers=site.headers if with_key else {}, trust_env=False, timeout=20
+        headers=site.headers if with_key else {}, trust_env=False, timeout=60
     ) as client:
         return client.request(
             method, f"{site.url}{path}", headers=headers, content=body() if callable(body) else body

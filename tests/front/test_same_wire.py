@@ -69,7 +69,7 @@ REPLY = {
 @pytest.fixture
 def client(site: Site) -> Any:
     with httpx.Client(
-        base_url=site.url, headers=site.headers, timeout=30, trust_env=False
+        base_url=site.url, headers=site.headers, timeout=60, trust_env=False
     ) as client:
         yield client
 

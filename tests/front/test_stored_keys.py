@@ -57,7 +57,7 @@ def ask(site: Site, model: str, **more: Any) -> httpx.Response:
         f"{site.url}/v1/chat/completions",
         headers=site.headers,
         json=chat,
-        timeout=30,
+        timeout=60,
         trust_env=False,
     )
 
@@ -118,7 +118,7 @@ def test_the_log_says_so_for_operators_and_not_with_every_call(
 
 
 def test_readiness_counts_it(site_with_lost_key: Site) -> None:
-    ready = httpx.get(f"{site_with_lost_key.url}/health/ready", trust_env=False)
+    ready = httpx.get(f"{site_with_lost_key.url}/health/ready", trust_env=False, timeout=60)
     providers = ready.json()["checks"]["providers"]
     assert (ready.status_code, providers["status"], providers["keys_unreadable"]) == (
         200,
@@ -177,7 +177,7 @@ def test_the_admin_says_so_and_sends_nothing_when_it_tests_the_connection(
     site_with_lost_key: Site, requests: Any
 ) -> None:
     root = site_with_lost_key.url.removesuffix("/native")
-    with httpx.Client(base_url=root, follow_redirects=True, trust_env=False, timeout=30) as browser:
+    with httpx.Client(base_url=root, follow_redirects=True, trust_env=False, timeout=60) as browser:
         log_in(browser)
         listed = browser.get("/admin/native_api/provider/")
         assert "its stored key cannot be read" in listed.text

@@ -47,7 +47,7 @@ def opened(server: Site, model: str, **headers: str) -> Iterator[httpx.Response]
     body = {"model": f"up/{model}", "messages": HI, "stream": True}
     sent = {**server.headers, **headers}
     with (
-        httpx.Client(trust_env=False, timeout=20) as client,
+        httpx.Client(trust_env=False, timeout=60) as client,
         client.stream(
             "POST", f"{server.url}/v1/chat/completions", json=body, headers=sent
         ) as response,
@@ -94,7 +94,7 @@ def test_silence_is_bridged_by_comments(server: Site, upstream: Upstream, model:
 def sent(server: Site, chat: dict[str, Any]) -> Iterator[None]:
     """The request is sent, and its answer not waited for."""
     url = urlsplit(server.url)
-    with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
         headers = {**server.headers, "content-type": "application/json"}
         connection.sendall(
             request_bytes(
@@ -132,7 +132,7 @@ def test_an_open_stream_holds_no_transaction(server: Site, upstream: Upstream, m
     with opened(server, model) as response:
         lines = response.iter_lines()
         next(lines)
-        other = sqlite3.connect(server.database, timeout=5)
+        other = sqlite3.connect(server.database, timeout=60)
         with other:
             other.execute("BEGIN IMMEDIATE")
             other.execute("UPDATE auth_user SET first_name = 'Alice'")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,14 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import waiting
 from tests.limits.conftest import CHAT, PROMPT_TOKENS
 from tests.scripted_provider import Upstream
 from tests.servers import ROOT, Site, environment_for, populate, running_site, until
 
 COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
 """USD of one call to `up`."""
-
-SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 def limit(
@@ -57,7 +55,7 @@ def call(site: Site, model: str, key: str = "", **more: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {key or site.key}"}
     body = {"model": model, **CHAT, **more}
     return httpx.post(
-        f"{site.url}/v1/chat/completions", headers=headers, json=body, timeout=40, trust_env=False
+        f"{site.url}/v1/chat/completions", headers=headers, json=body, timeout=60, trust_env=False
     )
 
 
@@ -75,7 +73,7 @@ def get(site: Site, path: str, key: str = "") -> httpx.Response:
     return httpx.get(
         f"{site.url}/v1/{path}",
         headers={"authorization": f"Bearer {key or site.key}"},
-        timeout=30,
+        timeout=60,
         trust_env=False,
     )
 
@@ -109,12 +107,9 @@ def units(cost: Decimal) -> int:
     return int(cost * 10**12)
 
 
-def avoid_end_of_window(window: str, seconds: float = 10.0) -> None:
-    """Wait if the window would end during the test."""
-    length = SECONDS.get(window, 86400)
-    left = length - time.time() % length
-    if left < min(seconds, length * 0.7):
-        time.sleep(left)
+def avoid_end_of_hour() -> None:
+    """Wait if the hour would end during the test, on a machine that is busy."""
+    waiting.avoid_end_of_window(3600, 60)
 
 
 OPERATOR = """

@@ -101,8 +101,8 @@ def native_api(upstream: Upstream, limits: list[dict[str, Any]], **more: Any) ->
             "unpriced": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream"},
         },
         "LIMITS": limits,
-        "ATTEMPTS": {"RETRIES": 0, "MAX": 1, "START_WITHIN": 1},
-        "TIMEOUTS": {"CONNECT": 5, "FIRST_TOKEN": 20, "BETWEEN_TOKENS": 20, "TOTAL": 20},
+        "ATTEMPTS": {"RETRIES": 0, "MAX": 1, "START_WITHIN": 100},
+        "TIMEOUTS": {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100},
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
         **more,
     }
@@ -211,18 +211,20 @@ async def post(client: httpx.AsyncClient, site: Site, model: str, **more: Any) -
     return answer.status_code
 
 
-async def call_concurrently(sites: list[Site], model: str, count: int, **more: Any) -> list[int]:
-    """Return the statuses of concurrent calls, spread over the processes."""
+async def call_concurrently(
+    sites: list[Site], model: str, count: int, answered: list[int] | None = None, **more: Any
+) -> list[int]:
+    """Return the statuses of concurrent calls, spread over the processes. `answered` has them as
+    they come."""
+    statuses = [] if answered is None else answered
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as client:
-        return list(
-            await asyncio.gather(
-                *(
-                    post(client, sites[number % len(sites)], model, **more)
-                    for number in range(count)
-                )
-            )
-        )
+    async with httpx.AsyncClient(timeout=100, trust_env=False, limits=limits) as client:
+
+        async def one(number: int) -> None:
+            statuses.append(await post(client, sites[number % len(sites)], model, **more))
+
+        await asyncio.gather(*map(one, range(count)))
+    return statuses
 
 
 from tests.limits.stores import kind, store  # noqa: E402, F401  fixtures

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ class Kind:
 
     name: str
     flush: Callable[[], None]
+    pass_time: Callable[[float], None]
+    """Make everything in the store so many seconds older."""
 
     def open(self) -> counters.CounterStore:
         # A site with this cache would count in memory. Here it stands for any cache that counts
@@ -72,22 +76,45 @@ def delete_from_redis(prefix: str) -> None:
             client.delete(key)
 
 
+def age_redis(prefix: str, seconds: float) -> None:
+    """Redis has a clock of its own: instead of moving it, let its keys expire earlier."""
+    with redis.Redis.from_url(REDIS) as client:
+        for key in keys_in_redis(prefix):
+            if client.type(key) == b"zset":
+                scores: Any = client.zrange(key, 0, -1, withscores=True)
+                client.zadd(key, {member: score - seconds for member, score in scores})
+            left: Any = client.pttl(key)
+            client.pexpire(key, max(0, left - int(seconds * 1000)))
+
+
+def clock_mover(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A function that moves the clocks of this process forward."""
+
+    def move(seconds: float) -> None:
+        for name in ("time", "monotonic"):
+            clock = getattr(time, name)
+            monkeypatch.setattr(time, name, lambda clock=clock: clock() + seconds)
+
+    return move
+
+
 @pytest.fixture(params=ALL_STORES)
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+def kind(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Kind]:
     cache_settings = make_cache_settings(request.param, tmp_path)
-    if request.param == "redis":
+    in_redis = request.param == "redis"
+    prefix = cache_settings.get("KEY_PREFIX", "")
+    if in_redis:
         try:
-            delete_from_redis(cache_settings["KEY_PREFIX"])
+            delete_from_redis(prefix)
         except redis.ConnectionError:
             pytest.skip("Needs Redis on port 6379.")
     memory_store.reset()
     with override_settings(CACHES={"default": cache_settings}):
-        flush = (
-            (lambda: delete_from_redis(cache_settings["KEY_PREFIX"]))
-            if request.param == "redis"
-            else caches["default"].clear
-        )
-        yield Kind(request.param, flush)
+        flush = partial(delete_from_redis, prefix) if in_redis else caches["default"].clear
+        pass_time = partial(age_redis, prefix) if in_redis else clock_mover(monkeypatch)
+        yield Kind(request.param, flush, pass_time)
         flush()
     memory_store.reset()
     generic._occupied.clear()

@@ -3,7 +3,6 @@ and the call agree."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -154,7 +153,7 @@ def by_tier(site: Site, key: str, tier: str) -> int:
 
 
 @pytest.mark.slow
-def test_a_change_takes_effect_within_five_seconds(site: Site) -> None:
+def test_a_change_takes_effect_in_a_running_site(site: Site) -> None:
     key, user = user_with_key(site, "changing"), "User.objects.get(username='changing')"
     assert listed(site, key) == {"alpha"}
     for code, expected in (
@@ -174,14 +173,12 @@ def test_a_change_takes_effect_within_five_seconds(site: Site) -> None:
         ("ModelAccess.objects.filter(user__username='changing').delete()", {"alpha"}),
     ):
         run_in_site(site, IMPORTS + code)
-        changed = time.monotonic()
         until(lambda wanted=expected: listed(site, key) == wanted, code)
-        assert time.monotonic() - changed < 5
     assert call(site, "beta", key).status_code == 403
 
 
 @pytest.mark.slow
-def test_the_first_row_of_a_site_takes_effect_within_five_seconds(
+def test_the_first_row_of_a_site_takes_effect_while_it_runs(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:
     with single_site(tmp_path_factory, native_api(upstream, [], MODELS=MODELS)) as running:
@@ -192,8 +189,6 @@ def test_the_first_row_of_a_site_takes_effect_within_five_seconds(
             IMPORTS + "user = User.objects.get(username='bob'); "
             "ModelAccess.objects.create(user=user, patterns=['beta'])",
         )
-        changed = time.monotonic()
         until(lambda: call(running, "alpha", key).status_code == 403, "the row")
-        assert time.monotonic() - changed < 5
         assert listed(running, key) == {"beta"}
         assert listed(running, running.key) == set(NAMES)

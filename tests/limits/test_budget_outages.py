@@ -85,12 +85,12 @@ def locked_budget() -> Iterator[None]:
         with transaction.atomic():
             Budget.objects.update(threshold=80)
             locked.set()
-            done.wait(20)
+            done.wait(60)
         connection.close()
 
     thread = threading.Thread(target=reservation)
     thread.start()
-    locked.wait(10)
+    locked.wait(60)
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.limits.api_client import (
-    avoid_end_of_window,
+    avoid_end_of_hour,
     call,
     error_of,
     get,
@@ -63,7 +63,7 @@ def scripts(upstream: Upstream) -> None:
 def test_without_the_database_only_calls_with_a_budget_are_refused(
     sites: Sites, site: Site, upstream: Upstream
 ) -> None:
-    avoid_end_of_window("hour", 30)
+    avoid_end_of_hour()
     assert [call(site, model).status_code for model in ("up/budget", "up/rate", "up/free")] == [
         200,
         200,
@@ -100,7 +100,7 @@ def test_without_the_database_only_calls_with_a_budget_are_refused(
 
 def test_a_flushed_cache_counts_from_zero(site: Site, upstream: Upstream) -> None:
     """A call that runs during the flush and fails gives nothing back."""
-    avoid_end_of_window("hour", 30)
+    avoid_end_of_hour()
     assert [call(site, "up/flushed").status_code for _ in range(3)] == [200, 200, 429]
     flush(site)
     gate = upstream.gate()
@@ -168,7 +168,7 @@ def test_without_the_cache_only_budgets_are_enforced(tmp_path: Path, upstream: U
 
 
 def test_a_file_cache_counts_exactly(tmp_path: Path, upstream: Upstream) -> None:
-    avoid_end_of_window("hour", 20)
+    avoid_end_of_hour()
     more = {"CACHE_URL": str(tmp_path / "cache")}
     key = populate(environment_for(tmp_path, {}, **more))
     with running_site(

@@ -59,7 +59,7 @@ class SlowStore(GenericStore):
         self.calls += 1
         self.increments, self.slots = list(increments), list(slots)
         self.is_called.set()
-        self.may_continue.wait(10)
+        self.may_continue.wait(60)
         if self.error:
             raise self.error
         levels = super().acquire(call_id, increments, slots)
@@ -184,7 +184,7 @@ class SlowDatabase:
 
     def reserve(self, *arguments: Any) -> budgets.ReservedBudgets:
         self.is_called.set()
-        self.may_continue.wait(10)
+        self.may_continue.wait(60)
         return self._reserve(*arguments)
 
 

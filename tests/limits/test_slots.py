@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from native_api.limits import counters
 from native_api.limits.counters import Slot, generic
-from native_api.limits.counters import redis as in_redis
 from tests.limits.stores import (
     OTHER_SLOT,
     SHARED_STORES,
@@ -18,7 +15,6 @@ from tests.limits.stores import (
     increment,
     running_slots,
 )
-from tests.servers import until
 
 
 def test_a_released_slot_is_free(store: counters.CounterStore) -> None:
@@ -31,40 +27,32 @@ def test_a_released_slot_is_free(store: counters.CounterStore) -> None:
     assert store.acquire("second", [], [SLOT]).accepted
 
 
-@pytest.fixture
-def slot_ttl(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> float:
-    seconds = 2.0
-    for module in (in_redis, generic):
-        monkeypatch.setattr(module, "SLOT_TTL_SECONDS", seconds)
-    return seconds
-
-
 @pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
-def test_the_slot_of_a_dead_process_expires(kind: Kind, slot_ttl: float) -> None:
+def test_the_slot_of_a_dead_process_expires(kind: Kind) -> None:
     store = kind.open()
     assert store.acquire("first", [], [SLOT]).accepted
-    until(lambda: running_slots(store) == [0], "the slot to expire")
+    kind.pass_time(counters.SLOT_TTL_SECONDS)
+    assert running_slots(store) == [0]
     assert store.acquire("second", [], [SLOT]).accepted
 
 
 @pytest.mark.parametrize("kind", SHARED_STORES, indirect=True)
-def test_a_renewed_slot_is_held(kind: Kind, slot_ttl: float) -> None:
+def test_a_renewed_slot_is_held(kind: Kind) -> None:
     store = kind.open()
     store.acquire("first", [], [SLOT])
-    ends = time.monotonic() + 1.5 * slot_ttl
-    while time.monotonic() < ends:
+    for _ in range(3):
+        kind.pass_time(counters.SLOT_TTL_SECONDS / 3)
         store.renew([("slots", "first")])
         assert running_slots(store) == [1]
-        time.sleep(0.05)
+    kind.pass_time(counters.SLOT_TTL_SECONDS / 3)
     assert not store.acquire("second", [], [SLOT]).accepted
 
 
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
-def test_in_memory_a_slot_needs_no_renewing(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_memory_a_slot_needs_no_renewing(kind: Kind) -> None:
     store = kind.open()
     store.acquire("first", [], [SLOT])
-    clock = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: clock() + 1_000_000)
+    kind.pass_time(1_000_000)
     store.renew([("slots", "first")])
     assert running_slots(store) == [1]
 

@@ -310,7 +310,7 @@ def test_what_the_database_adds_too_late_ends_with_the_call(
     may_continue, real_reserve = threading.Event(), budgets.reserve
 
     def slow_reserve(*arguments: Any) -> budgets.ReservedBudgets:
-        may_continue.wait(10)
+        may_continue.wait(60)
         return real_reserve(*arguments)
 
     async def call() -> CallReservation:

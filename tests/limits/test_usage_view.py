@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from native_api.limits.windows import window_span
 from tests.limits.api_client import (
     COST,
-    avoid_end_of_window,
+    avoid_end_of_hour,
     call,
     create_key,
     error_of,
@@ -229,7 +229,7 @@ def test_a_caller_without_a_user_sees_no_usage(
 
 
 def test_the_callers_limits_with_used_and_left(site: Site, upstream: Upstream) -> None:
-    avoid_end_of_window("hour")
+    avoid_end_of_hour()
     key = user_with_key(site, "hugo")
     assert call(site, "up/stand", key).status_code == 200
     usage_after(site, key, 1)
@@ -320,7 +320,7 @@ def test_of_shared_budgets_only_has_room_is_shown(site: Site) -> None:
 
 
 def test_other_shared_limits_are_shown(site: Site) -> None:
-    avoid_end_of_window("hour")
+    avoid_end_of_hour()
     assert call(site, "up/share").status_code == 200
     [answer] = get_limits(site, "up/share", user_with_key(site, "ina"))
     assert (

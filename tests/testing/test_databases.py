@@ -300,7 +300,7 @@ class OnALiveServer(testing.ScriptedProviderMixin, LiveServerTestCase):
     def test_clients_reach_the_scripted_provider(self) -> None:
         _, text = testing.create_key()
         headers = {"authorization": f"Bearer {text}"}
-        with httpx.Client(headers=headers, trust_env=False) as client:
+        with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
             response = client.post(f"{self.live_server_url}{CHATS}", json=HI)
         assert response.status_code == 200, response.text
         assert len(self.native_llm.calls) == 1

@@ -118,7 +118,9 @@ class Deployment:
         if self.kind == "sqlite":
             import sqlite3
 
-            connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+            connection = sqlite3.connect(
+                self.url.removeprefix("sqlite:///"), isolation_level=None, timeout=60
+            )
             try:
                 return connection.execute(statement).fetchall()
             finally:

@@ -111,7 +111,7 @@ def test_filters_offer_existing_providers_and_models_that_answered(
 ) -> None:
     admin.ask("record", model="model-0")
     admin.ask("record", model="made-up", counted_as="(unknown)", status="refused")
-    assert admin.ask("flush", timeout=20) is True
+    assert admin.ask("flush", timeout=60) is True
     body = admin.ask("get_page", path=LIST)["body"]
     for value in ("model-0", "provider-0", "provider-2"):
         assert f"={value}&" in body or f'={value}"' in body
@@ -154,7 +154,7 @@ def test_texts_of_callers_and_models_are_escaped(admin: Child) -> None:
         finish_reason=script,
         metadata={script: script},
     )
-    assert admin.ask("flush", timeout=20) is True
+    assert admin.ask("flush", timeout=60) is True
     assert (
         script not in admin.ask("get_page", path=LIST + "?q=" + script.replace("/", "%2F"))["body"]
     )
@@ -165,6 +165,6 @@ def test_texts_of_callers_and_models_are_escaped(admin: Child) -> None:
 
 def test_a_period_shows_the_records_of_that_period(admin: Child) -> None:
     admin.ask("record", count=3, model="of-this-hour")
-    assert admin.ask("flush", timeout=20) is True
+    assert admin.ask("flush", timeout=60) is True
     assert rows(admin.ask("get_page", path=LIST + "?period=1h&model=of-this-hour")) == 3
     assert rows(admin.ask("get_page", path=LIST + "?period=30d&model=model-1")) == 0

@@ -149,8 +149,8 @@ def test_a_rebuild_during_a_batch_waits_for_it_or_leaves_it_out(
             30,
         )
         if not counted_before:
-            assert rebuild.wait(30) == 0
+            assert rebuild.wait(60) == 0
             batch.execute(COUNT_RECORD)
-    assert rebuild.wait(30) == 0
+    assert rebuild.wait(60) == 0
     assert postgres.query(RECORDS) == postgres.query(TOTALS) == [(2, 6)]
     manage(postgres.environment, "native_totals")

@@ -73,7 +73,7 @@ def test_recording_works_after_stop(deployment: Deployment) -> None:
     ids = child.ask("record", count=3)
     assert child.ask("stop") is True
     ids += child.ask("record", count=3)
-    assert child.ask("flush", timeout=10) is True
+    assert child.ask("flush", timeout=60) is True
     assert deployment.ids() == sorted(ids)
 
 
@@ -108,7 +108,7 @@ def test_the_journal_of_a_living_process_is_left_alone(deployment: Deployment) -
     living.ask("record", count=3)
     [file] = deployment.files()
     other = deployment.child()
-    assert other.ask("start_and_flush", timeout=2) is True
+    assert other.ask("start_and_flush", timeout=60) is True
     assert deployment.files() == [file]
     deployment.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
 
@@ -150,7 +150,7 @@ def test_a_missing_table_delays_records_and_is_reported(deployment: Deployment) 
     assert health["error"] in ("OperationalError", "ProgrammingError")
 
     deployment.query("ALTER TABLE elsewhere RENAME TO native_api_usagerecord")
-    assert child.ask("flush", timeout=20) is True
+    assert child.ask("flush", timeout=60) is True
     assert child.ask("health") == {
         "backlog": 0,
         "oldest_seconds": 0.0,
@@ -172,7 +172,7 @@ def test_losing_the_database_under_load_only_delays_records(
     with refusing_connections(postgres.url):
         ids += [child.receive() for _ in range(7000)]
     assert child.receive() is None
-    assert child.ask("flush", timeout=30) is True
+    assert child.ask("flush", timeout=60) is True
     assert postgres.ids() == sorted(ids)
 
 
@@ -197,7 +197,7 @@ def test_a_record_that_the_database_rejects_is_kept_in_a_file_and_others_are_wri
     good = child.ask("record", count=100)
     [bad] = child.ask("record", request_id="the-bad-one", prompt_tokens=-1)
     good += child.ask("record", count=100)
-    assert child.ask("flush", timeout=20) is True
+    assert child.ask("flush", timeout=60) is True
     health = child.ask("health")
     assert (health["backlog"], health["rejected"], health["error"]) == (0, 1, None)
     log = child.stop()
@@ -214,7 +214,7 @@ def test_texts_that_do_not_fit_a_column_are_changed(deployment: Deployment) -> N
     child.ask(
         "record", model="m" * 5000, request_id="a\0b", metadata={"k\0": "v\0", "half": "\ud800"}
     )
-    assert child.ask("flush", timeout=20) is True
+    assert child.ask("flush", timeout=60) is True
     assert child.ask("health")["rejected"] == 0
     [(model, request_id)] = deployment.query("SELECT model, request_id FROM native_api_usagerecord")
     assert model == "m" * 199 + "…"
@@ -230,7 +230,7 @@ def test_deleted_users_and_keys_become_null_and_their_names_stay(
     child.ask(
         "record", user_id=user + 1000, user_name="bob", api_key_id=key + 1000, api_key_name="lost"
     )
-    assert child.ask("flush", timeout=20) is True
+    assert child.ask("flush", timeout=60) is True
     rows = deployment.query(
         "SELECT user_id, user_name, api_key_id, api_key_name FROM native_api_usagerecord "
         "ORDER BY user_name"
@@ -242,12 +242,12 @@ def test_the_use_of_a_key_is_written_at_most_once_a_minute(deployment: Deploymen
     child = deployment.child()
     _user, key = child.ask("make_caller")
     child.ask("use_key", key_id=key, times=100)
-    assert child.ask("flush", timeout=20) is True
+    assert child.ask("flush", timeout=60) is True
     [(first,)] = deployment.query("SELECT last_used_at FROM native_api_apikey")
     assert first is not None
     other = deployment.child()
     other.ask("use_key", key_id=key, times=1)
-    assert other.ask("flush", timeout=20) is True
+    assert other.ask("flush", timeout=60) is True
     assert deployment.query("SELECT last_used_at FROM native_api_apikey") == [(first,)]
 
 
@@ -259,7 +259,7 @@ def test_a_full_disk_is_reported_and_loses_nothing(postgres: Deployment) -> None
         health = child.ask("health")
         assert health["writable"] is False
         assert health["backlog"] == 50
-    assert child.ask("flush", timeout=20) is True
+    assert child.ask("flush", timeout=60) is True
     assert postgres.ids() == sorted(ids)
 
 

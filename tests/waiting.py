@@ -1,0 +1,51 @@
+"""How tests wait: for an event, up to a bound that only a hang reaches.
+
+The one place of the tests that sleeps and reads a clock; `test_clocks.py` checks it. A bound here
+decides nothing but when a test that hangs gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+HANG_SECONDS = 60.0
+"""A machine with much other work to do needs less than this for any step of a test."""
+
+POLL_SECONDS = 0.02
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
+    """The condition's value as soon as it is true. Fails the test after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"Waited {seconds} s in vain for {what}.")
+
+
+async def auntil(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
+    """`until` in a coroutine: others on the loop go on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        await asyncio.sleep(POLL_SECONDS)
+    raise AssertionError(f"Waited {seconds} s in vain for {what}.")
+
+
+def wait_for_next_window(length: float) -> None:
+    """Wait until the current window of this many seconds has ended."""
+    current = time.time() // length
+    until(lambda: time.time() // length > current, "the next window", length + HANG_SECONDS)
+
+
+def avoid_end_of_window(length: float, seconds: float) -> None:
+    """Wait for the next window of `length` seconds if the current one ends within `seconds`."""
+    if length - time.time() % length < seconds:
+        wait_for_next_window(length)
