@@ -15,6 +15,7 @@ from native_api.exceptions import (
 from native_api.routing import attempts
 from native_api.routing.call_plan import CallPlan
 from native_api.routing.health_states import TargetState
+from native_api.types import Timeouts
 from tests.routing.routing_site import (
     BREAKING,
     HI,
@@ -44,21 +45,21 @@ async def answers_and_fails(exchange: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rest", "kind", "text"),
+    ("rest", "timeouts", "kind", "text"),
     [
-        (cuts, UpstreamError, "half"),
-        (stalls, UpstreamTimeout, "half"),
-        (drips, UpstreamTimeout, "half"),
-        (answers_and_fails, UpstreamError, "half answer"),
+        (cuts, Timeouts(), UpstreamError, "half"),
+        (stalls, BREAKING, UpstreamTimeout, "half"),
+        (drips, BREAKING, UpstreamTimeout, "half"),
+        (answers_and_fails, Timeouts(), UpstreamError, "half answer"),
     ],
     ids=["reset", "hangs", "drips", "error-event"],
 )
 def test_a_broken_stream_is_reported_and_nothing_else_is_tried(
-    site: Site, rest: Any, kind: type[NativeError], text: str
+    site: Site, rest: Any, timeouts: Timeouts, kind: type[NativeError], text: str
 ) -> None:
     gate = site.server.gate()
     first, second = (
-        site.target("first", begins_then(gate, rest), timeouts=BREAKING),
+        site.target("first", begins_then(gate, rest), timeouts=timeouts),
         site.target("second"),
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from native_api.routing.concurrency import ConcurrencyLimiter
 from tests.routing.target_pools import target
+from tests.waiting import auntil
 
 FREE = target("p/free")
 TWO = target("p/two", max_concurrency_override=2)
@@ -110,12 +111,11 @@ def test_a_cancelled_waiter_loses_no_slot(handed_over_before: bool) -> None:
 
 def test_two_event_loops_share_the_slots() -> None:
     async def work() -> None:
-        limiter = ConcurrencyLimiter(queue_seconds=10)
+        limiter = ConcurrencyLimiter(queue_seconds=60)
         assert await limiter.acquire(TWO)
         assert await limiter.acquire(TWO)
         elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, limiter.acquire(TWO)))
-        while not limiter._queues:
-            await asyncio.sleep(0.001)
+        await auntil(lambda: limiter._queues, "the other loop to wait for a slot")
         limiter.release(TWO.key)
         assert await elsewhere
         assert limiter.in_use == {TWO.key: 2}
