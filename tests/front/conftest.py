@@ -16,6 +16,8 @@ from tests.scripted_provider import Upstream, running_upstream
 from tests.servers import Site, make_template, running_site
 
 KINDS = ["uvicorn", "gunicorn", "runserver"]
+FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}
+"""Timeouts that only a hang reaches."""
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,8 @@ def upstream() -> Iterator[Upstream]:
 
 def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
     """The settings of the sites under test: the scripted provider, reachable as `up/MODEL` or by
-    route. It is asked once."""
+    route. It is asked once, and waited for as long as a test takes, except through the routes `mute`
+    and `stalled`."""
     return {
         "PROVIDERS": {
             "up": {"DIALECT": "openai", "BASE_URL": upstream.url, "API_KEY": "sk-upstream-secret"},
@@ -62,9 +65,17 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
                     {"PROVIDER": "up", "MODEL": "second", "PRIORITY": 1},
                 ]
             },
+            "mute": {
+                "TARGETS": [{"PROVIDER": "up", "MODEL": "mute", "TIMEOUTS": {"FIRST_TOKEN": 1}}]
+            },
+            "stalled": {
+                "TARGETS": [
+                    {"PROVIDER": "up", "MODEL": "stalled", "TIMEOUTS": {"BETWEEN_TOKENS": 1}}
+                ]
+            },
         },
         "ATTEMPTS": {"RETRIES": 0},
-        "TIMEOUTS": {"CONNECT": 1, "FIRST_TOKEN": 3, "BETWEEN_TOKENS": 1.5, "TOTAL": 20},
+        "TIMEOUTS": FAR_AWAY,
         "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
         "KEEPALIVE_SECONDS": 0.3,
         "MAX_BODY_BYTES": 2_000_000,

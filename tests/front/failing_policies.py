@@ -3,7 +3,6 @@ all that follows is the app's own."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
@@ -20,6 +19,7 @@ from native_api.routing import attempts
 from native_api.routing.pool import TargetPermit
 from native_api.views import inference
 from native_api.views.base import NativeView
+from tests.waiting import until
 
 STEPS: dict[str, tuple[Any, str]] = {
     "the permit": (TargetPermit, "record_first_chunk"),
@@ -82,11 +82,5 @@ class Drops:
         if how == "replaces":
             return HttpResponse("something else", status=418)
         if how:
-            _wait_for(Path(how))
+            until(Path(how).exists, "the file that says to go on")
         return response
-
-
-def _wait_for(path: Path) -> None:
-    ends = time.monotonic() + 20
-    while not path.exists() and time.monotonic() < ends:
-        time.sleep(0.01)

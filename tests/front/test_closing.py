@@ -22,7 +22,6 @@ from tests.scripted_provider import Upstream, event, stalls, streams
 from tests.servers import Site, until
 
 PATH = "/v1/chat/completions"
-FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}
 ONE_AT_ONCE = [{"SUBJECT": "each_user", "METRIC": "concurrent_requests", "AMOUNT": 1}]
 KINDS = ["uvicorn", "uvicorn-django", "gunicorn"]
 
@@ -30,9 +29,7 @@ KINDS = ["uvicorn", "uvicorn-django", "gunicorn"]
 def settings_for(upstream: Upstream, **more: Any) -> dict[str, Any]:
     """One call at once for each user and at the provider: the next one shows that the places are
     free."""
-    settings = native_api(
-        upstream, TIMEOUTS=FAR_AWAY, KEEPALIVE_SECONDS=0.2, LIMITS=ONE_AT_ONCE, **more
-    )
+    settings = native_api(upstream, KEEPALIVE_SECONDS=0.2, LIMITS=ONE_AT_ONCE, **more)
     settings["PROVIDERS"]["up"]["MAX_CONCURRENCY"] = 1
     return settings
 

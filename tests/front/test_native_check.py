@@ -41,6 +41,7 @@ def models(upstream: Upstream) -> dict[str, Any]:
     routes = {
         name: {"TARGETS": [{"PROVIDER": "up", "MODEL": name, "PRICE": price}]} for name in MODELS
     }
+    routes["slow"]["TARGETS"][0]["TIMEOUTS"] = {"FIRST_TOKEN": 1, "TOTAL": 1}
     return {**routes, "unreachable": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "any"}]}}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.front.test_native_check import log_in
 from tests.scripted_provider import (
     Upstream,
     completion,
+    cuts,
     event,
     says,
     stalls,
@@ -47,6 +47,9 @@ MODELS = {
     "hedged": to("late", "early", HEDGE=0.2),
     "lame": {
         "TARGETS": [{"PROVIDER": "dead", "MODEL": "lame"}, {"PROVIDER": "up", "MODEL": "hello"}]
+    },
+    "limping": {
+        "TARGETS": [{"PROVIDER": "up", "MODEL": "broken"}, {"PROVIDER": "up", "MODEL": "hello"}]
     },
     "unpaid": {"TARGETS": [{"PROVIDER": "keyless", "MODEL": "unpaid"}]},
     "fragile": {"TARGETS": [{"PROVIDER": "dead", "MODEL": "any", "RETRIES": 4}]},
@@ -249,15 +252,13 @@ def test_an_error_tells_how_it_came_about_too(
     assert response.headers["retry-after"] == "7"
 
 
-def test_nobody_left_is_said_at_once_and_when_to_come_back(
+def test_nobody_left_is_said_without_an_attempt_and_when_to_come_back(
     http: httpx.Client, routed: Site
 ) -> None:
     error_of(ask(http, model="fragile"), 502, "upstream_error", "connection_failed")
-    started = time.monotonic()
     response = ask(http, model="fragile")
-    assert time.monotonic() - started < 0.5
     error_of(response, 503, "service_unavailable", "no_target_available")
-    assert 20 <= int(response.headers["retry-after"]) <= 30
+    assert 0 < int(response.headers["retry-after"]) <= 30
     assert response.headers["x-native-attempts"] == "0"
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["status"], record["attempts"], record["provider"]) == ("error", 0, "")
@@ -298,17 +299,15 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
     settings = native_api(upstream, MODELS=MODELS, THROTTLE_RATES={"caller": None})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        with running_site("uvicorn", tmp_path, *template, settings, CACHE_URL=url) as site:
-            with httpx.Client(
+        with (
+            running_site("uvicorn", tmp_path, *template, settings, CACHE_URL=url) as site,
+            httpx.Client(
                 base_url=site.url, headers=site.headers, timeout=60, trust_env=False
-            ) as client:
-                started = time.monotonic()
-                answers = [ask(client, model="lame") for _ in range(10)]
-                assert time.monotonic() - started < 5
-                assert {answer.status_code for answer in answers} == {200}
-                started = time.monotonic()
-                ready = client.get("/health/ready")
-            assert time.monotonic() - started < 5
+            ) as client,
+        ):
+            answers = [ask(client, model="lame") for _ in range(10)]
+            assert {answer.status_code for answer in answers} == {200}
+            ready = client.get("/health/ready")
     checks = ready.json()["checks"]
     assert (ready.status_code, checks["cache"]) == (
         200,
@@ -317,20 +316,16 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
     assert checks["providers"]["circuit_open"] == 1, "found out by the process itself"
 
 
-def test_a_dead_first_target_costs_less_than_five_milliseconds_once_its_circuit_is_open(
-    http: httpx.Client,
+def test_a_dead_first_target_is_not_asked_any_more_once_its_circuit_is_open(
+    http: httpx.Client, upstream: Upstream
 ) -> None:
-    def median(model: str) -> float:
-        times = []
-        for _ in range(60):
-            started = time.perf_counter()
-            assert ask(http, model=model).status_code == 200
-            times.append(time.perf_counter() - started)
-        return sorted(times)[30]
-
+    upstream.script("broken", cuts)
     for _ in range(5):
-        assert ask(http, model="lame").status_code == 200
-    assert median("lame") - median("hello") < 0.005
+        assert ask(http, model="limping").status_code == 200
+    asked = len(upstream.requests_for("broken"))
+    answers = [ask(http, model="limping") for _ in range(5)]
+    assert [answer.headers["x-native-attempts"] for answer in answers] == ["1"] * 5
+    assert len(upstream.requests_for("broken")) == asked
 
 
 # --- hedging -------------------------------------------------------------------------------------

@@ -26,12 +26,11 @@ from tests.scripted_provider import DONE, Exchange, Upstream, event, stalls, str
 from tests.servers import COMMANDS, Site, until
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
-FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}
 
 
 @pytest.fixture(scope="module", params=COMMANDS)
 def server(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
-    settings = native_api(upstream, TIMEOUTS=FAR_AWAY, KEEPALIVE_SECONDS=0.2)
+    settings = native_api(upstream, KEEPALIVE_SECONDS=0.2)
     with serve(request.param, settings, ATOMIC_REQUESTS="1") as running:
         yield running
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from native_api.upstream.files.inline import inline_files
 from tests.scripted_provider import stalls
 
 PNG = b"\x89PNG\r\n\x1a\n not really"
-LOOPBACK = RemoteFiles(max_bytes=1000, seconds=0.5, private_networks=("127.0.0.0/8", "::1/128"))
-NOBODY_INSIDE = RemoteFiles(seconds=1)
+LOOPBACK = RemoteFiles(max_bytes=1000, seconds=60, private_networks=("127.0.0.0/8", "::1/128"))
+IMPATIENT = replace(LOOPBACK, seconds=0.5)
+NOBODY_INSIDE = RemoteFiles(seconds=60)
 NOTHING: frozenset[str] = frozenset()
 FILES: dict[str, tuple[bytes, str]] = {
     "/a.png": (PNG, "image/png"),

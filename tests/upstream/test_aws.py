@@ -8,7 +8,6 @@ import json
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from native_api.upstream.auth.methods import authorize
 from native_api.upstream.prepared_request import prepare
 from tests.aws_signature import authorization_members, signature_of
 from tests.scripted_provider import Upstream, running_upstream, says
+from tests.waiting import auntil
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123xyz"
@@ -137,15 +137,16 @@ def test_a_profile_can_be_named(tmp_path: Path) -> None:
     )
 
 
-def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
+def helper(folder: Path, lifetime: timedelta, gate: Path | None = None) -> Path:
     """A credential process that counts how often it runs; the count is part of the key id it
-    gives."""
+    gives. It waits for the file `gate`."""
     count, script = folder / "count", folder / "helper.py"
     expires = (datetime.now(UTC) + lifetime).isoformat()
     script.write_text(
         f"import json, pathlib, time\ncount = pathlib.Path({str(count)!r})\n"
         "number = int(count.read_text()) + 1 if count.exists() else 1\n"
-        f"count.write_text(str(number))\ntime.sleep({seconds})\n"
+        "count.write_text(str(number))\n"
+        f"while not pathlib.Path({str(gate or folder)!r}).exists(): time.sleep(0.01)\n"
         "print(json.dumps({'Version': 1, 'AccessKeyId': f'AKID{number}', "
         f"'SecretAccessKey': {SECRET!r}, 'Expiration': {expires!r}}}))\n"
     )
@@ -154,17 +155,14 @@ def helper(folder: Path, lifetime: timedelta, seconds: float = 0.0) -> Path:
 
 
 def test_concurrent_calls_share_one_search_and_do_not_block_the_loop(tmp_path: Path) -> None:
-    count = helper(tmp_path, timedelta(hours=1), seconds=0.4)
+    gate = tmp_path / "gate"
+    count = helper(tmp_path, timedelta(hours=1), gate)
 
     async def run() -> list[dict[str, str]]:
         asking = [asyncio.create_task(headers_for(provider())) for _ in range(20)]
-        longest = 0.0
-        while not all(task.done() for task in asking):
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            longest = max(longest, time.perf_counter() - before)
-        assert longest < 0.3, "the event loop was held up"
-        return [task.result() for task in asking]
+        await auntil(count.exists, "the search, while the loop goes on")
+        gate.touch()
+        return await asyncio.gather(*asking)
 
     assert all("Credential=AKID1/" in headers["authorization"] for headers in asyncio.run(run()))
     asyncio.run(headers_for(provider()))
@@ -179,12 +177,14 @@ def test_credentials_about_to_expire_are_renewed(tmp_path: Path) -> None:
 
 
 def test_a_cancelled_waiter_does_not_end_the_search(tmp_path: Path) -> None:
-    count = helper(tmp_path, timedelta(hours=1), seconds=0.3)
+    gate = tmp_path / "gate"
+    count = helper(tmp_path, timedelta(hours=1), gate)
 
     async def run() -> dict[str, str]:
         leaving, staying = (asyncio.create_task(headers_for(provider())) for _ in range(2))
-        await asyncio.sleep(0.05)
+        await auntil(count.exists, "the search")
         leaving.cancel()
+        gate.touch()
         return await staying
 
     assert "Credential=AKID1/" in asyncio.run(run())["authorization"]

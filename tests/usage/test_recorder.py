@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import stat
-import time
 from collections import Counter
 
 import pytest
@@ -182,9 +181,7 @@ def test_an_exit_during_an_outage_leaves_the_records_to_the_next_start(
     child = postgres.child()
     with refusing_connections(postgres.url):
         ids = child.ask("record", count=10)
-        began = time.monotonic()
         child.stop()
-        assert time.monotonic() - began < 8
     assert postgres.ids() == []
     postgres.catch_up()
     assert postgres.ids() == sorted(ids)
