@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from native_api import background
+from native_api.background import executors
 from native_api.types import Caller
 
 __all__ = ["Call", "CallHooks", "run_in_thread"]
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 THREAD_SECONDS: Final = 30.0
 
-_threads: Final = background.WorkerThreads("native-api-hooks", 8)
+_threads: Final = executors.foreign.lane(8)
 
 
 async def run_in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -1,28 +1,31 @@
 """DRF throttles that count with django-ratelimit. It increments its counters atomically, so never
 one request too many is admitted.
 
-A cache that fails, or hangs for `CACHE_TIMEOUT_SECONDS`, admits requests: a rate limit is not worth
-an outage.
+A cache that is down admits requests (see `background.outages`): a rate limit is not worth an
+outage. Without a cache that processes share, this process counts in memory of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import ImproperlyConfigured
 from django_ratelimit.core import get_usage
 from rest_framework.throttling import BaseThrottle
 
-from native_api import background
-from native_api.background.backoff import Backoff
+from native_api.background import ResourceUnavailable, executors, site_cache
+from native_api.background.forks import reset_after_fork
 from native_api.conf import native_settings
 from native_api.limits.headers import format_duration
-from native_api.logs import get_logger
+from native_api.logs import LogInterval, get_logger
 from native_api.models import ApiKey
-from native_api.routing.shared_cache import IN_PROCESS_CACHES
 from native_api.types.rates import parse_rate
 
 __all__ = ["CallerThrottle"]
@@ -30,6 +33,8 @@ __all__ = ["CallerThrottle"]
 logger = get_logger("native_api.throttling")
 
 CACHE_TIMEOUT_SECONDS: Final = 1.0
+
+MAX_COUNTERS_IN_MEMORY: Final = 100_000
 
 UNKNOWN_ADDRESS: Final = "no address"
 """All requests whose address is unknown are counted under this key."""
@@ -44,10 +49,8 @@ ADDRESS_ERRORS: Final = (
 """What django-ratelimit raises if a request has no valid address, for example behind a Unix socket
 without a proxy's header."""
 
-_threads: Final = background.WorkerThreads("native-api-throttles", 8)
-_backoff: Final = Backoff(
-    logger, "The cache cannot count requests (%s); rate limits are not enforced until it recovers."
-)
+_threads: Final = executors.cache.lane()
+_log_interval: Final = LogInterval()
 _parse_rate = lru_cache(maxsize=1024)(parse_rate)
 
 Rate = tuple[int, int]
@@ -157,30 +160,72 @@ def _site_rate(name: str) -> Rate | None:
 # --- counting ------------------------------------------------------------------------------------
 
 
+CountRequest = Callable[[Any], Usage | None]
+
+
 class CacheUnavailable(Exception):
     """The cache returned no count."""
 
 
-def _count(count_request: Callable[[Any], Usage | None], request: Any) -> Usage | None:
+def counts_in_memory() -> bool:
+    """Whether this process counts for itself, which needs no I/O and may happen on an event
+    loop."""
+    return not site_cache.is_shared()
+
+
+def _count(count_request: CountRequest, request: Any) -> Usage | None:
     """Return the result of `count_request`; None if the cache is down."""
-    if _backoff.is_active:
-        return None
-    try:
-        return count_request(request)
-    except CacheUnavailable as error:
-        _backoff.start(error)
-        return None
-
-
-async def _acount(count_request: Callable[[Any], Usage | None], request: Any) -> Usage | None:
-    """`_count` for an event loop. A cache in process memory needs no thread."""
     if counts_in_memory():
-        return _count(count_request, request)
+        return _count_in_memory(count_request, request)
     try:
-        return await _threads.run(CACHE_TIMEOUT_SECONDS, _count, count_request, request)
-    except background.CallTimeout as error:
-        _backoff.start(error)
+        return _threads.run_sync(CACHE_TIMEOUT_SECONDS, count_request, request)
+    except (CacheUnavailable, ResourceUnavailable):
         return None
+
+
+async def _acount(count_request: CountRequest, request: Any) -> Usage | None:
+    """`_count` for an event loop."""
+    if counts_in_memory():
+        return _count_in_memory(count_request, request)
+    try:
+        return await _threads.run(CACHE_TIMEOUT_SECONDS, count_request, request)
+    except (CacheUnavailable, ResourceUnavailable):
+        return None
+
+
+def _count_in_memory(count_request: CountRequest, request: Any) -> Usage | None:
+    try:
+        with _own_cache_in_place():
+            return count_request(request)
+    except CacheUnavailable as error:
+        if _log_interval.is_due():
+            logger.warning("A request cannot be counted (%s), so it is admitted.", error)
+        return None
+
+
+@contextmanager
+def _own_cache_in_place() -> Iterator[None]:
+    """Let django-ratelimit count in the gateway's memory. It knows the site's caches only, where a
+    LocMemCache drops the site's entries to make room for counters, and DummyCache counts nothing.
+
+    Holds for this thread, or this task of an event loop.
+    """
+    alias = site_cache.alias()
+    sites_cache = caches[alias]
+    caches[alias] = own_cache()
+    try:
+        yield
+    finally:
+        caches[alias] = sites_cache
+
+
+@cache
+def own_cache() -> LocMemCache:
+    name = f"native_api.throttles.{os.getpid()}"  # a lock of another process may never be released
+    return LocMemCache(name, {"max_entries": MAX_COUNTERS_IN_MEMORY})
+
+
+reset_after_fork(own_cache.cache_clear)
 
 
 def _increment(request: Any, group: str, key: Any, rate: Rate | None) -> Usage | None:
@@ -211,9 +256,3 @@ def _get_usage(request: Any, group: str, key: Any, rate: Rate) -> Usage | None:
 
 def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
-
-
-def counts_in_memory() -> bool:
-    """Whether counting needs no I/O and may happen on an event loop."""
-    alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
-    return settings.CACHES.get(alias, {}).get("BACKEND") in IN_PROCESS_CACHES

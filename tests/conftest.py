@@ -8,8 +8,10 @@ import ipaddress
 import socket
 import ssl
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("native_api", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,3 +36,12 @@ def refuse_other_addresses(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(refuse_other_addresses)
+
+
+@pytest.fixture(autouse=True)
+def no_outage() -> Iterator[None]:
+    """A resource that failed in one test is asked again in the next."""
+    yield
+    if executors := sys.modules.get("native_api.background.executors"):
+        for executor in (executors.database, executors.cache):
+            executor.forget_outage()

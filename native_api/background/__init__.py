@@ -13,8 +13,9 @@ Rules:
    event loop's default executor, which everybody needs.
 """
 
-from native_api.background.executors import IDLE_SECONDS, CallTimeout, WorkerThreads
+from native_api.background.executors import WorkerThreads
 from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, BackgroundLoop, relay, run
+from native_api.background.outages import CallTimeout, ResourceUnavailable
 from native_api.background.streaming import (
     MAX_BUFFERED_BYTES,
     MAX_STALL_SECONDS,
@@ -26,12 +27,12 @@ from native_api.background.streaming import (
 
 __all__ = [
     "CLOSE_TIMEOUT_SECONDS",
-    "IDLE_SECONDS",
     "MAX_BUFFERED_BYTES",
     "MAX_STALL_SECONDS",
     "AsyncStream",
     "BackgroundLoop",
     "CallTimeout",
+    "ResourceUnavailable",
     "Source",
     "SyncStream",
     "WorkerThreads",

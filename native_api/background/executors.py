@@ -1,170 +1,259 @@
-"""Worker threads for synchronous calls that may hang, such as those to the database or the cache.
+"""The threads for synchronous calls that may hang: three executors, one for each resource.
 
-Rare blocking calls that have nothing to do with Django are in `blocking`.
+Rules:
+1. `database` is for functions that are safe to repeat: a call is made again if it found a
+   connection that the server had dropped (`database_calls`). `foreign` is for code that is not the
+   gateway's own: a site's hooks and policies, token libraries, name look-ups; and for parsing.
+2. Each use of an executor is a lane, which bounds its calls at once. So one use does not starve
+   another.
+3. A resource that does not answer is known to all its users at once (`outages`). Who waits then is
+   released, and who comes is refused, with ResourceUnavailable.
+4. Silence is an outage if a call waits for longer than the resource's patience and no other call
+   returns meanwhile. Busy is not down: as long as others return, a call waits as long as its caller
+   wants. What may take long by itself, such as a report, uses a lane that is not evidence.
+5. A call that nobody waits for any more goes on, and its result is dropped. One that was not made
+   yet is not made.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
+import atexit
+import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
-from django.db import close_old_connections, connections
-
 from native_api import logs
+from native_api.background import database_calls, site_cache
+from native_api.background.forks import reset_after_fork
+from native_api.background.outages import CallTimeout, Outage
+from native_api.background.threads import Call, ThreadPool
+from native_api.background.waiting import Answers, Waiting, wait_briefly
 
 T = TypeVar("T")
 
-IDLE_SECONDS: Final = 1.0
-"""Idle time after which a thread that keeps its database connections closes them."""
+CACHE_PATIENCE_SECONDS: Final = 1.0
+DATABASE_PATIENCE_SECONDS: Final = 2.0
+
+EXIT_SECONDS: Final = 1.0
+"""How long the end of the process waits for calls, such as the release of slots."""
 
 
-class CallTimeout(TimeoutError):
-    """A call in a worker thread did not return in time. The call itself goes on."""
+class Executor:
+    """The threads of one resource: `size` calls run at once. With `outage`, silence of `patience`
+    seconds is one, and so are errors for which `is_outage` is true."""
 
-
-class WorkerThreads:
-    """Worker threads for one kind of call. They are reused, and so are connections (to a cache, for
-    example) that belong to a thread.
-
-    With `keep_connections`, database connections are kept too, whatever CONN_MAX_AGE is, until a
-    thread has been idle for `IDLE_SECONDS`.
-    """
-
-    def __init__(self, name: str, size: int, keep_connections: bool = False) -> None:
-        self._name, self._size, self._keep_connections = name, size, keep_connections
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        max_given_up: int,
+        outage: Outage | None = None,
+        patience: float = float("inf"),
+        is_outage: Callable[[BaseException], bool] = lambda error: False,
+        keeps_connections: bool = False,
+    ) -> None:
+        self.outage, self.patience = outage, patience
+        self._name, self._size, self._max_given_up = name, size, max_given_up
+        self._is_outage, self._keeps_connections = is_outage, keeps_connections
         self._start()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._start)
+        reset_after_fork(self._start)
+
+    def reset(self) -> None:
+        """Start with new threads, and forget an outage. Calls that were submitted are made."""
+        self._pool.close()
+        self._start()
+        self.forget_outage()
+
+    def forget_outage(self) -> None:
+        """Ask the resource again: it may be another one now."""
+        if self.outage is not None:
+            self.outage.reset()
 
     def _start(self) -> None:
-        self._lock = threading.Lock()
-        self._executor = self._make_executor()
+        self._pool = ThreadPool(
+            f"native-api-{self._name}",
+            self._size,
+            self._max_given_up,
+            database_calls.close_connections,
+        )
+        self.answers = Answers()
+        self._returned_at = float("-inf")
 
-    def _make_executor(self) -> Executor:
-        if self._keep_connections:
-            return _ConnectedThreads(self._size, self._name)
-        return ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
+    def lane(self, size: int | None = None, is_evidence: bool = True) -> Lane:
+        """For one kind of calls, of which `size` run at once. `is_evidence` is false if a call may
+        take long by itself: its silence says nothing about the resource."""
+        return Lane(self, self._size if size is None else size, is_evidence)
 
-    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        with self._lock:
-            return self._executor.submit(
-                _run_as_request, self._keep_connections, logs.request_id.get(), function, *args
-            )
+    @property
+    def is_down(self) -> bool:
+        """Whether calls are refused."""
+        return self.outage is not None and self.outage.is_active
+
+    def submit(self, lane: Lane, function: Callable[..., T], *args: Any) -> Call[T]:
+        call = Call(lane, partial(self._run, logs.request_id.get(), function, *args))
+        if self.outage is not None and self.outage.is_active:
+            call.set_exception(self.outage.refusal())
+        else:
+            self._pool.submit(call)
+        return call
+
+    def give_up(self, call: Call[Any]) -> None:
+        self._pool.give_up(call)
+
+    def drain(self, seconds: float) -> None:
+        """Wait until the calls that were submitted have returned."""
+        wait(self._pool.pending_calls(), seconds)
+
+    def _run(self, request_id: str, function: Callable[..., T], *args: Any) -> T:
+        try:
+            result = _run_as_request(self._keeps_connections, request_id, function, *args)
+        except Exception as error:
+            if self.outage is not None and self._is_outage(error):
+                self._begin_outage(self.outage, error)
+            else:
+                self._returned_at = time.monotonic()
+            raise
+        self._returned_at = time.monotonic()
+        if self.outage is not None and self.outage.is_active:
+            self.outage.end()
+        return result
+
+    def silent_at(self, since: float) -> float:
+        """When a call that waits since then is evidence of an outage, if no other returns."""
+        return max(since, self._returned_at) + self.patience
+
+    def note_silence(self, since: float) -> None:
+        outage = self.outage
+        if outage is not None and time.monotonic() >= self.silent_at(since):
+            self._begin_outage(outage, CallTimeout(f"no answer in {self.patience:g} s"))
+
+    def _begin_outage(self, outage: Outage, evidence: Exception) -> None:
+        outage.begin(evidence)
+        self._release(outage)
+
+    def _release(self, outage: Outage) -> None:
+        self.answers.refuse(outage.refusal)
+        running = [call for call in self._pool.pending_calls() if not call.cancel()]
+        for call in running:
+            self._pool.give_up(call)
+
+
+class Lane:
+    """Calls of one kind. What they raise is raised to those that wait."""
+
+    def __init__(self, executor: Executor, size: int, is_evidence: bool) -> None:
+        self.size, self._executor, self._is_evidence = size, executor, is_evidence
+
+    @property
+    def is_down(self) -> bool:
+        """Whether a call would be refused."""
+        return self._executor.is_down
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Call[T]:
+        """The result to come. It is ResourceUnavailable if the resource is down."""
+        return self._executor.submit(self, function, *args)
 
     async def run(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
-        """The call's result. Raises CallTimeout after `seconds`.
-
-        If the caller is cancelled, the call goes on.
-        """
-        return await self.wait_for(seconds, self.submit(function, *args))
-
-    async def wait_for(self, seconds: float, call: Future[T]) -> T:
-        """`run` for a call that was already submitted. Any number of callers may wait for it."""
-        done, _ = await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
-        if not done:
-            raise self._give_up(seconds)
-        return done.pop().result()
+        """The call's result. Raises CallTimeout after `seconds`, ResourceUnavailable if the
+        resource is down."""
+        call = self.submit(function, *args)
+        try:
+            return await self.wait_for(seconds, call)
+        finally:
+            call.cancel()  # has no effect once it runs
 
     def run_sync(self, seconds: float, function: Callable[..., T], *args: Any) -> T:
         """`run` for synchronous callers."""
         call = self.submit(function, *args)
         try:
-            return call.result(seconds)
-        except TimeoutError:
-            if call.done():
-                raise
-            raise self._give_up(seconds) from None
+            return self.wait_for_sync(seconds, call)
+        finally:
+            call.cancel()
 
-    async def wait_briefly(self, seconds: float, call: Future[T]) -> None:
-        """Give a submitted call some time to return. Does not fail if that is too short."""
-        await asyncio.wait([asyncio.wrap_future(call)], timeout=seconds)
+    async def wait_for(self, seconds: float, call: Future[T]) -> T:
+        """`run` for a call that was submitted. Any number of callers may wait for it."""
+        result: T = await self._waiting(seconds, call).wait_async()
+        return result
 
-    def _give_up(self, seconds: float) -> CallTimeout:
-        self.replace_threads()
-        return CallTimeout(f"no answer in {seconds:g} s")
+    def wait_for_sync(self, seconds: float, call: Future[T]) -> T:
+        """`wait_for` for synchronous callers."""
+        result: T = self._waiting(seconds, call).wait()
+        return result
 
-    def replace_threads(self) -> None:
-        """Start again with new threads. Those that hang end when their calls do."""
-        with self._lock:
-            self._executor.shutdown(wait=False)
-            self._executor = self._make_executor()
+    def _waiting(self, seconds: float, call: Future[Any]) -> Waiting:
+        return Waiting(self._executor, call, seconds, self._is_evidence)
+
+    def note_silence(self, call: Call[Any]) -> None:
+        """For a call that nobody waits for: if it hangs, the resource is down."""
+        if not call.done():
+            self._executor.note_silence(call.submitted_at)
+
+    async def wait_briefly(self, seconds: float, call: Future[Any]) -> None:
+        """Give a submitted call some time to return. Raises nothing of it, and it may go on."""
+        await wait_briefly(seconds, self._executor.answers.answer_to(call))
 
 
 def _run_as_request(
-    keep_connections: bool, request_id: str, function: Callable[..., T], *args: Any
+    keeps_connections: bool, request_id: str, function: Callable[..., T], *args: Any
 ) -> T:
-    """The call, with database connections handled as Django does around each request.
+    """Every call of every executor.
 
     Only the request's id is taken from the caller's context: Django's caches keep one connection
     per context.
     """
     logs.request_id.set(request_id)
-    _close_old_connections(keep_connections)
-    try:
-        return function(*args)
-    finally:
-        _close_old_connections(keep_connections)
+    if keeps_connections:
+        return database_calls.call_with_kept_connections(function, *args)
+    return database_calls.call_as_request(function, *args)
 
 
-def _close_old_connections(keep: bool) -> None:
-    if keep:
-        for connection in connections.all(initialized_only=True):
-            connection.close_at = None
-    close_old_connections()
+# --- the three -----------------------------------------------------------------------------------
+
+database: Final = Executor(
+    "database",
+    size=4,
+    max_given_up=4,
+    outage=Outage(
+        "database",
+        "Until it does, calls that a budget binds are refused; API keys, models and limits stay as "
+        "they were read last.",
+        database_calls.probe,
+    ),
+    patience=DATABASE_PATIENCE_SECONDS,
+    is_outage=database_calls.is_connection_error,
+    keeps_connections=True,
+)
+"""Its threads keep their connections while they are busy, whatever CONN_MAX_AGE is, and close them
+soon after. Functions must be safe to repeat."""
+
+cache: Final = Executor(
+    "cache",
+    size=8,
+    max_given_up=8,
+    outage=Outage(
+        "cache",
+        "Until it does, rates and limits of short windows are not enforced, and processes do not "
+        "share the health of targets.",
+        site_cache.probe,
+    ),
+    patience=CACHE_PATIENCE_SECONDS,
+    is_outage=lambda error: True,  # each cache backend has its own exceptions
+)
+"""Each thread has a client of its own, as Django's caches want it."""
+
+foreign: Final = Executor("foreign", size=48, max_given_up=48)
+"""For code that is not the gateway's own, and may hang. Its lanes add up to fewer threads, so none
+waits for another."""
+
+slow_queries: Final = database.lane(1, is_evidence=False)
+"""Queries that may take long by themselves, such as reports. They take one thread in all."""
+
+atexit.register(cache.drain, EXIT_SECONDS)
+atexit.register(database.drain, EXIT_SECONDS)
 
 
-class _ConnectedThreads(Executor):
-    """Threads that close their database connections when they have been idle for `IDLE_SECONDS`.
-
-    An open connection would block whoever wants to move or drop the database.
-    """
-
-    def __init__(self, size: int, name: str) -> None:
-        self._size, self._name = size, name
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._idle = threading.Semaphore(0)
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        call: Future[Any] = Future()
-        self._calls.put((call, partial(function, *args, **kwargs)))
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
-            thread = threading.Thread(
-                target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
-        return call
-
-    def _work(self) -> None:
-        while True:
-            item = self._next_call()
-            if item is None:
-                break
-            call, function = item
-            if call.set_running_or_notify_cancel():
-                try:
-                    call.set_result(function())
-                except BaseException as error:
-                    call.set_exception(error)
-            del item, call, function
-            self._idle.release()
-        connections.close_all()
-
-    def _next_call(self) -> tuple[Future[Any], Callable[[], Any]] | None:
-        """The next call; None when the threads are to end."""
-        while True:
-            try:
-                return self._calls.get(timeout=IDLE_SECONDS)
-            except Empty:
-                connections.close_all()
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        for _ in self._threads:
-            self._calls.put(None)
+def WorkerThreads(name: str, size: int, keep_connections: bool = False) -> Lane:
+    """What is not moved to the three executors yet."""
+    return Executor(name.removeprefix("native-api-"), size, size).lane()

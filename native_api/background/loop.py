@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from native_api.background.forks import reset_after_fork
+
 T = TypeVar("T")
 
 CLOSE_TIMEOUT_SECONDS: Final = 5.0
@@ -61,8 +63,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 background_loop: Final = BackgroundLoop()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=background_loop.after_fork)
+reset_after_fork(background_loop.after_fork)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from django.http import HttpRequest
 
-from native_api import background
+from native_api.background import executors
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, UnsupportedMediaType
 from native_api.inbound.body_limits import (
@@ -46,7 +46,7 @@ READ_BYTES: Final = 64 * 1024
 CONTAINERS: Final = frozenset({dict, list})
 """The exact types that orjson makes. `isinstance` takes three times as long."""
 
-_threads: Final = background.WorkerThreads("native-api-bodies", 2)
+_threads: Final = executors.foreign.lane(2)
 
 
 async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from native_api.bounded_cache import BoundedCache
 from native_api.limits import budget_update, settlement
@@ -101,36 +101,11 @@ def reserve(
     """Reserve all requests or nothing. `reserved` is what the call has reserved before: budget key
     -> units.
 
-    Raises BudgetExhausted, or any exception of the database.
+    Raises BudgetExhausted, or any exception of the database. The executor repeats it if a kept
+    connection was lost. If that happened after the commit, the repetition fails, because a call has
+    one reservation of each budget. An extension may then be reserved twice, until the call ends.
     """
     alias = location.database_alias()
-    connection: Any = connections[alias]
-    # Django would check a reused connection first, which costs each call a round trip.
-    connection.health_check_done = True
-    try:
-        return _reserve_with_retries(record_id, requests, expires_at, reserved, alias)
-    except (OperationalError, InterfaceError):
-        if connection.in_atomic_block or _is_connected(alias):
-            raise
-    # If the connection was lost after a commit, this fails, because a call has one reservation of
-    # each budget. An extension may then be reserved twice, until the call ends.
-    return _reserve_with_retries(record_id, requests, expires_at, reserved, alias)
-
-
-def _is_connected(alias: str) -> bool:
-    """Whether the connection still works; if not it is closed, and the next query opens one."""
-    connection = connections[alias]
-    connection.close_if_unusable_or_obsolete()
-    return connection.connection is not None
-
-
-def _reserve_with_retries(
-    record_id: UUID,
-    requests: Sequence[BudgetRequest],
-    expires_at: datetime,
-    reserved: Mapping[int, int],
-    alias: str,
-) -> ReservedBudgets:
     for attempt in range(1, MAX_ATTEMPTS + 1):
         keyed = _with_keys(requests, reserved, alias)
         try:

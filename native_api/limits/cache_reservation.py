@@ -129,16 +129,20 @@ class CacheReservation:
         )
 
     def settle(self, used_amount: UsedAmount) -> None:
-        """Correct the counters to what the call used, and free its slots."""
-        changes = [
-            (count.key, used_amount(count.applied, count.units) - count.units)
-            for count in self.counts.values()
-        ]
-        client.give_back(
-            self.call_id,
-            [change for change in changes if change[1]],
-            [slot.key for slot in self.slots.values()],
-        )
+        """Correct the counters to what the call used, and free its slots, also if what it used
+        cannot be computed."""
+        changes: list[tuple[str, int]] = []
+        try:
+            changes += [
+                (count.key, used_amount(count.applied, count.units) - count.units)
+                for count in self.counts.values()
+            ]
+        finally:
+            client.give_back(
+                self.call_id,
+                [change for change in changes if change[1]],
+                [slot.key for slot in self.slots.values()],
+            )
 
 
 def _count_status(count: HeldCount, increment: Increment, level: int) -> LimitStatus:

@@ -9,20 +9,19 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from native_api import background
+from native_api.background import executors
 from native_api.limits import amounts, budgets, counters, rules
 from native_api.limits.budgets import BudgetLevel
 from native_api.limits.cache_reservation import counter_key, slot_for
+from native_api.limits.counters import CounterLevels, Slot
 from native_api.limits.rules import AppliedRule
 from native_api.limits.windows import WindowSpan, window_span
-from native_api.logs import get_logger
 from native_api.types import Caller, Json
 
-logger = get_logger("native_api.limits")
-
+CACHE_TIMEOUT_SECONDS: Final = 1.0
 REPORT_TIMEOUT_SECONDS: Final = 5.0
 
-_threads: Final = background.WorkerThreads("native-api-limit-reports", 2)
+_cache_threads: Final = executors.cache.lane(2)
 
 
 async def limit_report(caller: Caller) -> list[Json]:
@@ -32,37 +31,42 @@ async def limit_report(caller: Caller) -> list[Json]:
     Amounts are numbers; those of cost are strings, in USD. `reserved` is null if running calls
     count as used. `limit` to `left` are null for money that the caller shares with others. While
     the cache is down, limits that it counts are unknown and not enforced: `used` and `left` are
-    null and `has_room` is true. Raises any exception of the database.
+    null and `has_room` is true. Raises any exception of the database,
+    or ResourceUnavailable.
     """
     applied_rules = (await rules.acurrent()).for_caller(caller)
-    return await _threads.run(REPORT_TIMEOUT_SECONDS, _report, applied_rules, datetime.now(UTC))
-
-
-def _report(applied_rules: Sequence[AppliedRule], now: datetime) -> list[Json]:
-    if not applied_rules:
-        return []
-    zone = timezone.get_default_timezone()
-    spans = {
-        applied.counter: window_span(
-            applied.rule.window, now, UTC if applied.rule.is_short else zone
-        )
-        for applied in applied_rules
-        if applied.rule.window
+    spans = _windows(applied_rules, datetime.now(UTC))
+    levels: dict[str, BudgetLevel | None] = {
+        **await _cache_levels([each for each in applied_rules if each.rule.is_short], spans),
+        **await _budget_levels([each for each in applied_rules if not each.rule.is_short], spans),
     }
-    short = [applied for applied in applied_rules if applied.rule.is_short]
-    budget_spans = {
-        applied.counter: spans[applied.counter]
-        for applied in applied_rules
-        if not applied.rule.is_short
-    }
-    levels = {**_cache_levels(short, spans), **budgets.levels(budget_spans)}
     return [
         _describe(applied, spans.get(applied.counter), levels[applied.counter])
         for applied in applied_rules
     ]
 
 
-def _cache_levels(
+def _windows(applied_rules: Sequence[AppliedRule], now: datetime) -> dict[str, WindowSpan]:
+    zone = timezone.get_default_timezone()
+    return {
+        applied.counter: window_span(
+            applied.rule.window, now, UTC if applied.rule.is_short else zone
+        )
+        for applied in applied_rules
+        if applied.rule.window
+    }
+
+
+async def _budget_levels(
+    applied_rules: Sequence[AppliedRule], spans: Mapping[str, WindowSpan]
+) -> dict[str, BudgetLevel]:
+    if not applied_rules:
+        return {}
+    budget_spans = {applied.counter: spans[applied.counter] for applied in applied_rules}
+    return await executors.slow_queries.run(REPORT_TIMEOUT_SECONDS, budgets.levels, budget_spans)
+
+
+async def _cache_levels(
     applied_rules: Sequence[AppliedRule], spans: Mapping[str, WindowSpan]
 ) -> dict[str, BudgetLevel | None]:
     """Return levels by counter; None if the cache is down."""
@@ -72,12 +76,8 @@ def _cache_levels(
     slotted = [applied for applied in applied_rules if not applied.rule.window]
     keys = [counter_key(applied, spans[applied.counter]) for applied in windowed]
     try:
-        levels = counters.store().levels(keys, [slot_for(applied) for applied in slotted])
-    except Exception as error:  # each cache backend has its own exceptions
-        logger.warning(
-            "The cache cannot be read, so the usage of short windows is not known (%s).",
-            type(error).__name__,
-        )
+        levels = await _read_levels(keys, [slot_for(applied) for applied in slotted])
+    except Exception:  # each cache backend has its own exceptions; the outage has been logged
         return dict.fromkeys((applied.counter for applied in applied_rules), None)
     return {
         applied.counter: BudgetLevel(used=level, reserved=0)
@@ -85,6 +85,17 @@ def _cache_levels(
             [*windowed, *slotted], [*levels.counts, *levels.slots], strict=True
         )
     }
+
+
+async def _read_levels(keys: Sequence[str], slots: Sequence[Slot]) -> CounterLevels:
+    if not counters.is_shared():
+        return counters.store().levels(keys, slots)
+    return await _cache_threads.run(CACHE_TIMEOUT_SECONDS, _store_levels, keys, slots)
+
+
+def _store_levels(keys: Sequence[str], slots: Sequence[Slot]) -> CounterLevels:
+    """Each thread has its own store."""
+    return counters.store().levels(keys, slots)
 
 
 def _describe(applied: AppliedRule, window: WindowSpan | None, level: BudgetLevel | None) -> Json:

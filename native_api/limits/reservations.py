@@ -29,7 +29,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
 
-from native_api import background
+from native_api.background import CallTimeout, ResourceUnavailable, executors
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, NativeError, RateLimited
 from native_api.limits import budgets, estimates, rules, settlement
 from native_api.limits.budgets import BudgetExhausted, BudgetRequest, ReservedBudgets
@@ -58,10 +58,11 @@ target before its last attempt begins."""
 
 
 @cache
-def _database_threads() -> background.WorkerThreads:
-    """One thread for SQLite, which has a single writer: others would only wait for its lock."""
-    size = 1 if connections[location.database_alias()].vendor == "sqlite" else 4
-    return background.WorkerThreads("native-api-budgets", size, keep_connections=True)
+def _threads() -> executors.Lane:
+    """One thread for SQLite, which has a single writer: others would only wait for its lock. At
+    most two of four, so that API keys are still looked up while budgets are locked."""
+    is_sqlite = connections[location.database_alias()].vendor == "sqlite"
+    return executors.database.lane(1 if is_sqlite else 2)
 
 
 class CallReservation:
@@ -154,12 +155,14 @@ class CallReservation:
             share = -(-reserved // len(entries))
             return sum(estimates.used_amount(applied.rule, each, route, share) for each in entries)
 
-        if self.has_asked_database:
-            entry.claims = {
-                str(key): used_amount(request.applied, request.units)
-                for key, (request, _) in self.reserved.items()
-            }
-        self.cache.settle(used_amount)
+        try:
+            if self.has_asked_database:
+                entry.claims = {
+                    str(key): used_amount(request.applied, request.units)
+                    for key, (request, _) in self.reserved.items()
+                }
+        finally:
+            self.cache.settle(used_amount)
 
     # --- budgets ---------------------------------------------------------------------------------
 
@@ -200,26 +203,27 @@ class CallReservation:
         if self._unavailable is not None:
             raise self._unavailable
         self.has_asked_database = True
-        threads = _database_threads()
         reserved = {key: request.units for key, (request, _) in self.reserved.items()}
-        reserving = threads.submit(
+        reserving = _threads().submit(
             budgets.reserve, self._record_id, requests, self._expires_at, reserved
         )
         try:
-            return await threads.wait_for(DATABASE_TIMEOUT_SECONDS, reserving)
+            return await _threads().wait_for(DATABASE_TIMEOUT_SECONDS, reserving)
         except BudgetExhausted as exhausted:
             self.has_asked_database = bool(self.reserved)
             raise budget_error(exhausted, datetime.now(UTC)) from None
-        except (DatabaseError, background.CallTimeout) as error:
-            logger.warning(
-                "A call was refused because its budgets cannot be read (%s).", type(error).__name__
-            )
-            reserving.add_done_callback(self._release_late)
+        except (DatabaseError, ResourceUnavailable) as error:
+            if isinstance(error, DatabaseError | CallTimeout):  # else the outage has been logged
+                logger.warning(
+                    "A call was refused because its budgets cannot be read (%s).",
+                    type(error).__name__,
+                )
+            self._abandon(reserving)
             message = "The budgets cannot be read right now. Try again shortly."
             self._unavailable = DatabaseUnavailable(message, headers={"retry-after": "5"})
             raise self._unavailable from None
         except asyncio.CancelledError:
-            reserving.add_done_callback(self._release_late)
+            self._abandon(reserving)
             raise
 
     @cached_property
@@ -233,10 +237,14 @@ class CallReservation:
         seconds = plan.attempt_limits.start_within + longest + EXPIRY_GRACE_SECONDS
         return datetime.now(UTC) + timedelta(seconds=seconds)
 
+    def _abandon(self, reserving: Future[Any]) -> None:
+        if not reserving.cancel():
+            reserving.add_done_callback(self._release_late)
+
     def _release_late(self, reserving: Future[Any]) -> None:
         """Release what was reserved after nobody waited for it any more. A call that goes on gives
         it back at its end, with all that it holds."""
-        if reserving.cancelled() or reserving.exception() is not None:
+        if reserving.exception() is not None:
             return
         if self._is_over or not self.reserved:
-            _database_threads().submit(settlement.release, self._record_id)
+            _threads().submit(settlement.release, self._record_id)

@@ -13,15 +13,16 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
-from native_api import background
+from native_api.background import CallTimeout, ResourceUnavailable, executors
+from native_api.background.forks import reset_after_fork
 from native_api.bounded_cache import BoundedCache
 from native_api.logs import get_logger
 from native_api.pricing import conversion, costs, published, tables
@@ -99,9 +100,8 @@ class _PublishedPrices:
 
 
 _published = _PublishedPrices()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_published.after_fork)
-_threads: Final = background.WorkerThreads("native-api-prices", 1)
+reset_after_fork(_published.after_fork)
+_threads: Final = executors.foreign.lane(1)
 
 
 def _newest_row() -> int | None:
@@ -146,16 +146,19 @@ async def ensure_ready() -> None:
             await _wait_for(_published.refreshing)
         return
     _published.refreshed_at = time.monotonic()
-    _published.refreshing = _threads.submit(refresh)
+    _published.refreshing = executors.slow_queries.submit(refresh)
     if _published.edition is None:
         await _wait_for(_published.refreshing)
 
 
 async def _wait_for(refreshing: Future[None]) -> None:
     try:
-        await _threads.wait_for(READY_TIMEOUT_SECONDS, refreshing)
-    except background.CallTimeout:
-        logger.warning("The prices could not be loaded in %g s.", READY_TIMEOUT_SECONDS)
+        await executors.slow_queries.wait_for(READY_TIMEOUT_SECONDS, refreshing)
+    except ResourceUnavailable as error:
+        logger.warning("Newer prices were not looked for: %s.", error)
+    if _published.edition is None:
+        with suppress(CallTimeout):
+            await _threads.run(READY_TIMEOUT_SECONDS, load)
 
 
 def forget_prices() -> None:

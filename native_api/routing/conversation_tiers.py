@@ -1,4 +1,4 @@
-"""The highest tier each conversation had, shared between processes through Django's cache.
+"""The highest tier each conversation had, shared between processes through the site's cache.
 
 Best effort: kept for a day, and in this process alone if there is no shared cache.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.core.cache import caches
-
+from native_api.background import site_cache
 from native_api.bounded_cache import BoundedCache
-from native_api.routing.shared_cache import ALIAS, SharedCache, digest, process_cache
+from native_api.routing.shared_cache import SharedCache, digest, process_cache
 
 TIER_SECONDS: Final = 24 * 3600
 """How long a conversation's tier is remembered after it was last used."""
@@ -35,7 +34,7 @@ class ConversationTiers:
 
 
 def _raise_in_cache(name: str, tier: int, highest: int) -> int:
-    cache, key = caches[ALIAS], f"native_api.tier.{name}"
+    cache, key = site_cache.current(), f"native_api.tier.{name}"
     stored = 0 if tier >= highest else cache.get(key)
     tier = max(tier, stored if isinstance(stored, int) else 0)
     cache.set(key, min(tier, highest), TIER_SECONDS)

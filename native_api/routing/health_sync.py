@@ -1,4 +1,4 @@
-"""Shares the health of targets between processes and machines through Django's cache.
+"""Shares the health of targets between processes and machines through the site's cache.
 
 Rules:
 1. The event loop never waits for the cache, and a call hardly ever does: incidents are published in
@@ -18,18 +18,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final
 
-from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from native_api import background
+from native_api.background import site_cache
+from native_api.background.forks import reset_after_fork
+from native_api.background.threads import Call
 from native_api.routing import shared_cache
 from native_api.routing.circuit_states import MAX_INCIDENT_AGE_SECONDS
 from native_api.routing.health_states import INCIDENT_KINDS, Incident
 from native_api.routing.pool import TargetPool
-from native_api.routing.shared_cache import ALIAS, SharedCache, digest, process_cache
+from native_api.routing.shared_cache import SharedCache, digest, process_cache
 
 CHANGE_KEY: Final = "native_api.health.changed"
 
@@ -54,14 +55,13 @@ class HealthSync:
         self._lock = threading.Lock()
         self._unpublished: dict[str, Incident | None] = {}
         self._claims_to_release: set[str] = set()
-        self._publishing: Future[None] | None = None
-        self._publishing_since = 0.0
+        self._publishing: Call[None] | None = None
         self._last_values: dict[str, Any] = {}
         """Name -> what was read or written last."""
         self._last_change: Any = None
         self._last_name_count = 0
         self._pulled_at = float("-inf")
-        self._pulling: Future[None] | None = None
+        self._pulling: Call[None] | None = None
         self._pulled: dict[str, Incident | None] = {}
 
     # --- pulling ---------------------------------------------------------------------------------
@@ -69,6 +69,7 @@ class HealthSync:
     async def pull(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         """What other processes published since the last pull."""
         if not self._cache.is_usable():
+            self._pulling = None
             return {}
         if self._unpublished and self._publishing is None:
             self._start_publishing()
@@ -78,9 +79,7 @@ class HealthSync:
     async def _start_pulling(self, names: Iterable[str]) -> None:
         age, pulling = self._clock() - self._pulled_at, self._pulling
         if pulling is not None and not pulling.done():
-            if age > shared_cache.CACHE_TIMEOUT_SECONDS:
-                self._pulling = None
-                self._cache.on_timeout()
+            shared_cache.threads.note_silence(pulling)
         elif age >= PULL_INTERVAL_SECONDS:
             self._pulled_at = self._clock()
             self._pulling = shared_cache.threads.submit(self._read, tuple(names))
@@ -98,24 +97,23 @@ class HealthSync:
     def pull_now(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
         """`pull` for synchronous callers that can wait, such as the admin."""
         if self._cache.is_usable():
-            try:
+            with suppress(Exception):  # each cache backend has its own exceptions
                 shared_cache.threads.run_sync(
                     shared_cache.CACHE_TIMEOUT_SECONDS, self._read, tuple(names)
                 )
-            except background.CallTimeout:
-                self._cache.on_timeout(replace_threads=False)
+        return self._take_pulled()
+
+    async def apull_now(self, names: Iterable[str]) -> Mapping[str, Incident | None]:
+        """`pull_now` for an event loop."""
+        await self._cache.ask(None, self._read, tuple(names))
         return self._take_pulled()
 
     def _read(self, names: tuple[str, ...]) -> None:
-        cache = caches[ALIAS]
-        try:
-            change = cache.get(CHANGE_KEY)
-            if change == self._last_change and len(names) == self._last_name_count:
-                return
-            values = cache.get_many([_key(name) for name in names])
-        except Exception as error:  # each cache backend has exceptions of its own
-            self._cache.on_error(error)
+        cache = site_cache.current()
+        change = cache.get(CHANGE_KEY)
+        if change == self._last_change and len(names) == self._last_name_count:
             return
+        values = cache.get_many([_key(name) for name in names])
         self._last_change, self._last_name_count = change, len(names)
         with self._lock:
             for name in names:
@@ -157,12 +155,8 @@ class HealthSync:
         with self._lock:
             publishing = self._publishing
             if publishing is not None and not publishing.done():
-                if self._clock() - self._publishing_since > shared_cache.CACHE_TIMEOUT_SECONDS:
-                    self._publishing = None
-                    self._cache.on_timeout()
-                return
-            if self._cache.is_usable():
-                self._publishing_since = self._clock()
+                shared_cache.threads.note_silence(publishing)
+            elif self._cache.is_usable():
                 self._publishing = shared_cache.threads.submit(self._publish_all)
 
     def _publish_all(self) -> None:
@@ -175,15 +169,14 @@ class HealthSync:
                     return
             try:
                 self._write(incidents, released)
-            except Exception as error:  # each cache backend has exceptions of its own
+            except Exception:
                 with self._lock:
                     self._unpublished = {**incidents, **self._unpublished}
                     self._publishing = None
-                self._cache.on_error(error)
-                return
+                raise
 
     def _write(self, incidents: Mapping[str, Incident | None], released: Iterable[str]) -> None:
-        cache = caches[ALIAS]
+        cache = site_cache.current()
         for name, incident in incidents.items():
             value = self._last_values[name] = _value(incident)
             cache.set(_key(name), value, MAX_INCIDENT_AGE_SECONDS)
@@ -199,7 +192,7 @@ class HealthSync:
 
 
 def _claim(name: str, seconds: float) -> bool:
-    return bool(caches[ALIAS].add(_claim_key(name), 1, seconds))
+    return bool(site_cache.current().add(_claim_key(name), 1, seconds))
 
 
 def _key(name: str) -> str:
@@ -246,23 +239,18 @@ def refresh_health() -> None:
     target_pool.health.apply(health_sync.pull_now(target_pool.health.watched_names()))
 
 
-def _reset() -> None:
-    process_cache.reset()
-    health_sync.reset()
+async def arefresh_health() -> None:
+    """`refresh_health` for an event loop."""
+    target_pool.health.apply(await health_sync.apull_now(target_pool.health.watched_names()))
 
 
-def _after_fork() -> None:
-    _reset()
-    target_pool.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+reset_after_fork(health_sync.reset)
+reset_after_fork(target_pool.after_fork)
 
 
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting == "CACHES":
-        _reset()
+        health_sync.reset()
 
 
 setting_changed.connect(_on_setting_changed)

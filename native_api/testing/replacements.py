@@ -21,14 +21,13 @@ from native_api import hooks as site_hooks
 from native_api import throttling
 from native_api.access import grants
 from native_api.access.keys.cache import cache as key_cache
-from native_api.background import cached_value, executors
+from native_api.background import cached_value, executors, site_cache
 from native_api.catalog import catalog
 from native_api.conf import native_settings
 from native_api.gateway import calls, connection_test
 from native_api.limits import budgets, counters, estimates, rules, signals
-from native_api.limits.counters import client
 from native_api.pricing import lookup, updates
-from native_api.routing import conversation_tiers, shared_cache
+from native_api.routing import conversation_tiers
 from native_api.routing.health_sync import target_pool
 from native_api.testing.calls import Call, current_call
 from native_api.testing.connections import LentConnections, unless_forbidden
@@ -159,9 +158,7 @@ def _caches() -> Iterator[AbstractContextManager[Any]]:
     yield patch.object(key_cache, "_max_age", 0.0)
     yield patch.object(lookup, "ensure_ready", _load_prices_of_package)
     # Limits and throttles begin at zero, and other processes do not count with this one.
-    in_memory = "default", "django.core.cache.backends.locmem.LocMemCache"
-    yield patch.object(counters, "_configured_cache", lambda: in_memory)
-    yield patch.object(shared_cache.process_cache, "is_unshared", lambda: True)
+    yield patch.object(site_cache, "is_shared", lambda: False)
     yield patch.object(throttling, "get_usage", _counting_apart(uuid4().hex))
 
 
@@ -181,8 +178,8 @@ def forget_everything() -> None:
     """Forget what the process has learned from earlier calls."""
     for cached in (catalog._current, rules._current):
         cached.reset()
-    for backoff in (client._backoff, throttling._backoff):
-        backoff.reset()
+    for executor in (executors.database, executors.cache):
+        executor.forget_outage()
     for remembered in (
         grants._cache,
         budgets._keys,

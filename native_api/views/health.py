@@ -5,23 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
-from django.conf import settings
-from django.core.cache import caches
 from django.db import connections
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from native_api import background
+from native_api.background import ResourceUnavailable, executors, site_cache
 from native_api.catalog import catalog
 from native_api.conf import setting_errors
 from native_api.exceptions import ConfigurationError, DatabaseUnavailable
 from native_api.limits import rules
-from native_api.routing.health_sync import refresh_health, target_pool
+from native_api.routing.health_sync import arefresh_health, target_pool
 from native_api.types import Json
 from native_api.usage import recorder
 from native_api.usage.journal import location
@@ -33,7 +29,8 @@ CHECK_TIMEOUT_SECONDS: Final = 2.0
 RESULT_SECONDS: Final = 1.0
 """For which one result serves all requests, since everybody may send them."""
 
-_threads: Final = background.WorkerThreads("native-api-health", 4)
+_database_threads: Final = executors.database.lane(1)
+_cache_threads: Final = executors.cache.lane(1)
 
 
 class OpenView(NativeView):
@@ -79,7 +76,9 @@ class _Readiness:
     async def checks(self) -> Json:
         if time.monotonic() - self._checked_at >= RESULT_SECONDS:
             database, cache, providers = await asyncio.gather(
-                _run_check(_database), _run_check(_cache), _providers()
+                _run_check(_database_threads, _query_database),
+                _run_check(_cache_threads, site_cache.probe),
+                _providers(),
             )
             limits = await _limits(database, cache)
             self._checks = {
@@ -97,27 +96,19 @@ class _Readiness:
 _readiness: Final = _Readiness()
 
 
-async def _run_check(check: Callable[[], None]) -> Json:
+async def _run_check(threads: executors.Lane, check: Callable[[], None]) -> Json:
     try:
-        await _threads.run(CHECK_TIMEOUT_SECONDS, check)
+        await threads.run(CHECK_TIMEOUT_SECONDS, check)
+    except ResourceUnavailable as error:
+        return {"status": "degraded", "error": error.evidence}
     except Exception as error:
         return {"status": "degraded", "error": type(error).__name__}
     return {"status": "ok"}
 
 
-def _database() -> None:
+def _query_database() -> None:
     with connections[location.database_alias()].cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-def _cache() -> None:
-    """The cache that counts requests."""
-    name = f"native_api.ready.{uuid.uuid4().hex}"
-    cache = caches[getattr(settings, "RATELIMIT_USE_CACHE", "default")]
-    cache.set(name, 1, 5)
-    if cache.get(name) != 1:
-        raise LookupError
-    cache.delete(name)
 
 
 def _settings() -> Json:
@@ -129,8 +120,7 @@ def _settings() -> Json:
 async def _providers() -> Json:
     """The numbers of providers and targets, of targets that are out of order or rate limited, of
     providers that refuse their key, and of those whose stored key cannot be read."""
-    with suppress(background.CallTimeout):
-        await _threads.run(CHECK_TIMEOUT_SECONDS, refresh_health)
+    await arefresh_health()
     try:
         snapshot = await catalog.acurrent()
     except ConfigurationError:  # see "settings"

@@ -14,8 +14,8 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from native_api import background
 from native_api.access.model_access import resolve_caller
+from native_api.background import ResourceUnavailable, executors
 from native_api.exceptions import DatabaseUnavailable, InvalidRequest
 from native_api.limits import report
 from native_api.limits.amounts import format_units
@@ -31,9 +31,6 @@ DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 366
 
 
-_threads: Final = background.WorkerThreads("native-api-usage-view", 2)
-
-
 class UsageView(NativeView):
     """`GET v1/usage`: what the caller's user used with all keys.
 
@@ -46,9 +43,11 @@ class UsageView(NativeView):
         )
         caller = await resolve_caller(await self.get_caller(request))
         try:
-            rows = await _threads.run(DATABASE_TIMEOUT_SECONDS, _rows, caller.user_id, first)
+            rows = await executors.slow_queries.run(
+                DATABASE_TIMEOUT_SECONDS, _rows, caller.user_id, first
+            )
             limits = await report.limit_report(caller)
-        except (background.CallTimeout, DatabaseError):
+        except (ResourceUnavailable, DatabaseError):
             raise DatabaseUnavailable(
                 "Usage cannot be read right now. Try again shortly.", headers={"retry-after": "5"}
             ) from None

@@ -12,13 +12,14 @@ from django.core.cache import cache as django_cache
 
 from native_api import throttling
 from native_api.access import keys
+from native_api.background import executors
 
 
 @pytest.fixture(autouse=True)
 def fresh_state() -> Iterator[None]:
     keys.cache.clear()
     django_cache.clear()
-    throttling._backoff.reset()
+    throttling.own_cache().clear()
     yield
     keys.cache.clear()
     end_threads_left_behind()
@@ -26,9 +27,9 @@ def fresh_state() -> Iterator[None]:
 
 def end_threads_left_behind() -> None:
     """A call that hung in this test must not fail, and be noted, in the next."""
-    throttling._threads.replace_threads()
+    executors.cache.reset()
     for thread in threading.enumerate():
-        if thread.name.startswith("native-api-throttles"):
+        if thread.name.startswith("native-api-cache_"):
             thread.join(60)
 
 

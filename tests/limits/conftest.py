@@ -17,6 +17,7 @@ import pytest
 import redis
 from django.test import override_settings
 
+from native_api.background import executors
 from native_api.limits import budgets, estimates, reservations, rules, settlement, signals
 from native_api.limits.counters import client, memory_store
 from tests.scripted_provider import Exchange, Gate, Script, Upstream, hello, running_upstream
@@ -42,17 +43,16 @@ def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_reservations() -> Iterator[None]:
     """Nothing is held before and after the test, and nothing of other tests is cached."""
     forget_reservations()
-    reservations._database_threads.cache_clear()
+    reservations._threads.cache_clear()
     yield
     until(lambda: not client._pending_releases, "everything to be given back")
-    reservations._database_threads().replace_threads()
+    executors.database.reset()
     forget_reservations()
     rules._current.reset()
 
 
 def forget_reservations() -> None:
     memory_store.reset()
-    client._backoff.reset()
     budgets._keys.clear()
 
 

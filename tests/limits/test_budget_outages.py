@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from native_api.background import executors
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
 from native_api.limits import budget_update, reservations, rules, settlement
 from native_api.models import Budget
@@ -40,9 +41,9 @@ def limits(settings: Any) -> Iterator[None]:
     limit = {"SUBJECT": "everyone", "METRIC": "cost", "AMOUNT": "0.003", "WINDOW": "month"}
     settings.NATIVE_API = {**settings.NATIVE_API, "LIMITS": [limit]}
     rules.forget()
-    reservations._database_threads.cache_clear()
+    reservations._threads.cache_clear()
     yield
-    reservations._database_threads().replace_threads()
+    executors.database.reset()
 
 
 @pytest.fixture

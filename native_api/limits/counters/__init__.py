@@ -14,13 +14,9 @@ Rules:
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from django.conf import settings
-from django.core.cache import caches
-from django.core.signals import setting_changed
-
+from native_api.background import site_cache
 from native_api.limits.counters.base import (
     COUNTER_GRACE_SECONDS,
     SLOT_TTL_SECONDS,
@@ -33,7 +29,6 @@ from native_api.limits.counters.base import (
 from native_api.limits.counters.generic import GenericStore
 from native_api.limits.counters.memory import MemoryStore
 from native_api.limits.counters.redis import RedisStore
-from native_api.routing.shared_cache import IN_PROCESS_CACHES
 
 __all__ = [
     "COUNTER_GRACE_SECONDS",
@@ -63,11 +58,10 @@ REDIS_BACKENDS: Final = frozenset(
 
 def store() -> CounterStore:
     """Return the store for the cache in which requests are counted."""
-    alias, backend = _configured_cache()
-    if backend in IN_PROCESS_CACHES:
+    if not site_cache.is_shared():
         return memory_store
-    cache_object = caches[alias]
-    if backend not in REDIS_BACKENDS:
+    cache_object = site_cache.current()
+    if site_cache.backend() not in REDIS_BACKENDS:
         return GenericStore(cache_object)
     redis_store: RedisStore | None = getattr(cache_object, STORE_ATTRIBUTE, None)
     if redis_store is None:
@@ -79,19 +73,4 @@ def store() -> CounterStore:
 def is_shared() -> bool:
     """Return the store's `is_shared` without creating a store: each task of an event loop would get
     one of its own."""
-    return _configured_cache()[1] not in IN_PROCESS_CACHES
-
-
-@cache
-def _configured_cache() -> tuple[str, Any]:
-    """Return alias and backend of RATELIMIT_USE_CACHE, or of the default cache."""
-    alias = getattr(settings, "RATELIMIT_USE_CACHE", "default")
-    return alias, settings.CACHES.get(alias, {}).get("BACKEND")
-
-
-def _forget_configured_cache(*, setting: str, **kwargs: Any) -> None:
-    if setting in ("CACHES", "RATELIMIT_USE_CACHE"):
-        _configured_cache.cache_clear()
-
-
-setting_changed.connect(_forget_configured_cache)
+    return site_cache.is_shared()

@@ -1,41 +1,31 @@
 """Using the counter store from an event loop: with a timeout, and without ever failing.
 
-A cache that fails or hangs admits calls, with a warning: a rate limit is not worth an outage.
+A cache that is down admits calls (see `background.outages`): a rate limit is not worth an outage.
 Whatever it acquires too late is given back. Giving back never blocks the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from native_api import background
-from native_api.background.backoff import Backoff
+from native_api.background import executors
+from native_api.background.forks import reset_after_fork
 from native_api.limits import counters
 from native_api.limits.counters import CounterLevels, Increment, Slot
 from native_api.limits.counters.slot_renewal import slot_renewal
-from native_api.logs import get_logger
-
-logger = get_logger("native_api.limits")
 
 CACHE_TIMEOUT_SECONDS: Final = 1.0
 
 RELEASE_TIMEOUT_SECONDS: Final = 0.1
 """How long a call waits for slots that other calls are just giving back."""
 
-_threads: Final = background.WorkerThreads("native-api-counters", 8)
-_backoff: Final = Backoff(
-    logger,
-    "The cache cannot count (%s); limits of short windows are not enforced until it recovers.",
-)
+_threads: Final = executors.cache.lane()
 _pending_releases: Final[set[Future[None]]] = set()
 
-if hasattr(os, "register_at_fork"):
-    # The child never sees the parent's releases end.
-    os.register_at_fork(after_in_child=_pending_releases.clear)
+reset_after_fork(_pending_releases.clear)  # the child never sees the parent's releases end
 
 
 async def acquire(
@@ -60,8 +50,6 @@ async def _acquire(
 ) -> CounterLevels | None:
     if not counters.is_shared():
         return counters.store().acquire(call_id, increments, slots)
-    if _backoff.is_active:
-        return None
     acquiring = _threads.submit(_acquire_from_store, call_id, increments, slots)
 
     def undo(acquired: Future[CounterLevels]) -> None:
@@ -77,8 +65,7 @@ async def _acquire(
     except asyncio.CancelledError:
         acquiring.add_done_callback(undo)
         raise
-    except Exception as error:  # each cache backend has its own exceptions
-        _backoff.start(error)
+    except Exception:  # each cache backend has its own exceptions
         acquiring.add_done_callback(undo)
         return None
 
@@ -94,6 +81,8 @@ def give_back(call_id: str, changes: Sequence[tuple[str, int]], slot_keys: Seque
     """Adjust counters and release slots; in a thread if the cache is shared."""
     if not changes and not slot_keys:
         return
+    if slot_keys:
+        slot_renewal.forget(call_id)
     if not counters.is_shared():
         _give_back(call_id, changes, slot_keys)
         return
@@ -103,20 +92,15 @@ def give_back(call_id: str, changes: Sequence[tuple[str, int]], slot_keys: Seque
 
 
 def _give_back(call_id: str, changes: Sequence[tuple[str, int]], slot_keys: Sequence[str]) -> None:
-    try:
-        if slot_keys:
-            slot_renewal.release(call_id, slot_keys)
-        if changes:
-            counters.store().adjust(changes)
-    except Exception as error:  # each cache backend has its own exceptions
-        _backoff.start(error)
+    if slot_keys:
+        counters.store().release(call_id, slot_keys)
+    if changes:
+        counters.store().adjust(changes)
 
 
 async def _wait_for_releases(releases: Collection[Future[None]]) -> bool:
     """Wait until these have ended; return whether there were any."""
-    if releases:
-        await asyncio.wait(
-            [asyncio.wrap_future(release) for release in releases],
-            timeout=RELEASE_TIMEOUT_SECONDS,
-        )
+    await asyncio.gather(
+        *(_threads.wait_briefly(RELEASE_TIMEOUT_SECONDS, release) for release in releases)
+    )
     return bool(releases)

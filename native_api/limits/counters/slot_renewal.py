@@ -6,19 +6,22 @@ them.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
+from native_api.background import executors
+from native_api.background.forks import reset_after_fork
 from native_api.limits import counters
-from native_api.logs import get_logger
 
-logger = get_logger("native_api.limits")
+CACHE_TIMEOUT_SECONDS: Final = 1.0
 
 RENEWAL_INTERVAL_SECONDS: Final = counters.SLOT_TTL_SECONDS / 3
 
 THREAD_NAME: Final = "native-api-slot-renewal"
+
+_threads: Final = executors.cache.lane(1)
 
 
 class SlotRenewal:
@@ -35,18 +38,18 @@ class SlotRenewal:
         self._pause = threading.Event()
 
     def hold(self, call_id: str, slot_keys: Sequence[str]) -> None:
-        """Renew these slots until they are released."""
+        """Renew these slots until they are forgotten."""
         with self._lock:
             self._slots[call_id] = slot_keys
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
                 self._thread.start()
 
-    def release(self, call_id: str, slot_keys: Sequence[str]) -> None:
-        """Free the slots. Raises any exception of the cache; the slots then expire."""
+    def forget(self, call_id: str) -> None:
+        """Do not renew the call's slots any more: they are released, or expire if the cache is
+        down."""
         with self._lock:
             self._slots.pop(call_id, None)
-        counters.store().release(call_id, slot_keys)
 
     def _run(self) -> None:
         while not self._pause.wait(RENEWAL_INTERVAL_SECONDS):
@@ -55,12 +58,8 @@ class SlotRenewal:
                     self._thread = None
                     return
                 slots = dict(self._slots)
-            try:
-                self._renew(slots)
-            except Exception as error:  # each cache backend has its own exceptions
-                logger.warning(
-                    "Slots of running requests cannot be renewed (%s).", type(error).__name__
-                )
+            with suppress(Exception):  # each cache backend has its own; the outage has been logged
+                _threads.run_sync(CACHE_TIMEOUT_SECONDS, self._renew, slots)
 
     def _renew(self, slots: dict[str, Sequence[str]]) -> None:
         """Renew, then release again what was released meanwhile: it may have been occupied anew."""
@@ -81,5 +80,4 @@ def _after_fork() -> None:
     counters.memory_store.reset()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+reset_after_fork(_after_fork)

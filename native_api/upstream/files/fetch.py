@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,7 +23,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from native_api.background import blocking
+from native_api.background import executors
 from native_api.types import RemoteFiles
 from native_api.upstream.files.ip_policy import is_public, parse_address, unwrap_ipv4
 from native_api.upstream.files.media_types import detect_media_type
@@ -35,13 +34,13 @@ ALLOWED_PORTS: Final = frozenset({80, 443})
 AMBIGUOUS_CHARACTERS: Final = re.compile(r"[\x00-\x20\x7f\\]")
 """URL parsers disagree about these."""
 
-MAX_LOOKUPS: Final = 32
+MAX_LOOKUPS: Final = 16
 LOOKUP_TIMEOUT_SECONDS: Final = 5.0
 """A look-up whose servers do not answer occupies a thread for as long as the system waits."""
 
 UNREACHABLE: Final = "it could not be fetched from a public address"
 
-_lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
+_threads: Final = executors.foreign.lane(MAX_LOOKUPS)
 
 
 class FetchRefused(Exception):
@@ -158,13 +157,9 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        if not _lookups.acquire(blocking=False):
-            raise OSError("too many names are being looked up")
-        lookup = blocking.run_in_thread(
-            lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        addresses = await _threads.run(
+            LOOKUP_TIMEOUT_SECONDS, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM
         )
-        lookup.add_done_callback(lambda _: _lookups.release())
-        addresses = await blocking.wait_for(lookup, LOOKUP_TIMEOUT_SECONDS)
         return [
             ResolveResult(
                 hostname=host,

@@ -1,0 +1,165 @@
+"""A pool of threads for calls that may hang. Waiting for their results is in `executors`.
+
+Rules:
+1. At most `size` calls run at once, and of each lane at most `lane.size`. Calls that may run are
+   made in the order in which they came.
+2. A call that was given up while it runs counts no more: another thread takes its place. At most
+   `max_given_up` are replaced in this way, so that what hangs does not collect threads and
+   connections.
+3. Threads are daemons: the end of the process does not wait for a call that hangs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from itertools import count
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+
+IDLE_SECONDS: Final = 1.0
+"""Idle time after which a thread closes what it has open, such as database connections."""
+
+_numbers: Final = count()
+
+
+class Lane(Protocol):
+    """A kind of calls, and how many of them may run at once."""
+
+    size: int
+
+
+class Call(Future[T]):
+    """A call that waits, runs, or is done."""
+
+    def __init__(self, lane: Lane, function: Callable[[], T]) -> None:
+        super().__init__()
+        self.lane, self.function, self.number = lane, function, next(_numbers)
+        self.submitted_at = time.monotonic()
+
+
+class ThreadPool:
+    """`on_idle` runs in a thread that has been idle for IDLE_SECONDS, and in one that ends."""
+
+    def __init__(
+        self, name: str, size: int, max_given_up: int, on_idle: Callable[[], None]
+    ) -> None:
+        self._name, self._size, self._max_given_up = name, size, max_given_up
+        self._on_idle = on_idle
+        self._changed = threading.Condition()
+        self._waiting: dict[Lane, deque[Call[Any]]] = {}
+        self._running: set[Call[Any]] = set()
+        self._given_up: set[Call[Any]] = set()
+        self._idle_threads = 0
+        self._started_threads = 0
+        self._is_closed = False
+
+    def submit(self, call: Call[Any]) -> None:
+        with self._changed:
+            self._waiting.setdefault(call.lane, deque()).append(call)
+            self._wake_thread()
+
+    def give_up(self, call: Call[Any]) -> None:
+        """Let another thread take the place of the one that makes this call, if it is running."""
+        with self._changed:
+            if call in self._running and len(self._given_up) < self._max_given_up:
+                self._running.remove(call)
+                self._given_up.add(call)
+                self._wake_thread()
+
+    def pending_calls(self) -> list[Call[Any]]:
+        """The calls that wait or run, without those that were given up."""
+        with self._changed:
+            return [*self._running, *(call for calls in self._waiting.values() for call in calls)]
+
+    def close(self) -> None:
+        """End the threads when they have made the calls that wait."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    # --- with the lock ---------------------------------------------------------------------------
+
+    def _wake_thread(self) -> None:
+        """See to it that there is a thread for each call that may run."""
+        runnable = sum(min(len(calls), self._room(lane)) for lane, calls in self._waiting.items())
+        if self._idle_threads < runnable and not self._is_full():
+            self._idle_threads += 1
+            name = f"{self._name}_{self._started_threads}"
+            self._started_threads += 1
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        elif runnable:
+            self._changed.notify()
+
+    def _room(self, lane: Lane) -> int:
+        return lane.size - sum(call.lane is lane for call in self._running)
+
+    def _is_full(self) -> bool:
+        return self._idle_threads + len(self._running) >= self._size
+
+    def _next_lane(self) -> Lane | None:
+        """The lane of the call that is to be made next."""
+        lanes = [lane for lane in self._waiting if self._room(lane) > 0]
+        return min(lanes, key=lambda lane: self._waiting[lane][0].number, default=None)
+
+    def _take(self) -> Call[Any] | None:
+        while (lane := self._next_lane()) is not None:
+            call = self._waiting[lane].popleft()
+            if not self._waiting[lane]:
+                del self._waiting[lane]
+            if call.set_running_or_notify_cancel():
+                self._idle_threads -= 1
+                self._running.add(call)
+                return call
+        return None
+
+    def _is_needless(self) -> bool:
+        """Whether one idle thread can end."""
+        is_over = self._is_closed and not self._waiting
+        return is_over or self._idle_threads + len(self._running) > self._size
+
+    # --- in the threads --------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        timeout: float | None = IDLE_SECONDS
+        while not self._ends():
+            call = self._wait_for_call(timeout)
+            timeout = IDLE_SECONDS if call else None
+            if call is None:
+                self._on_idle()
+            else:
+                self._make(call)
+            del call
+        self._on_idle()
+
+    def _ends(self) -> bool:
+        with self._changed:
+            is_needless = self._is_needless()
+            self._idle_threads -= is_needless
+            return is_needless
+
+    def _wait_for_call(self, seconds: float | None) -> Call[Any] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._next_lane() or self._is_needless(), seconds)
+            return self._take()
+
+    def _make(self, call: Call[Any]) -> None:
+        try:
+            result = call.function()
+        except BaseException as error:
+            self._note_end(call)
+            call.set_exception(error)
+            del call  # a reference cycle with the exception
+        else:
+            self._note_end(call)
+            call.set_result(result)
+
+    def _note_end(self, call: Call[Any]) -> None:
+        with self._changed:
+            self._running.discard(call)
+            self._given_up.discard(call)
+            self._idle_threads += 1

@@ -1,0 +1,186 @@
+"""One memory of an outage: who notices it, who is released and refused, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from native_api.background import CallTimeout, ResourceUnavailable, outages
+from native_api.background.executors import Executor, Lane
+from native_api.background.outages import Outage
+from tests.background.conftest import Gate, MakeExecutor
+from tests.servers import until
+
+PATIENCE = 0.05
+
+
+class Resource:
+    """What the executor's calls use: it answers, fails or hangs."""
+
+    def __init__(self) -> None:
+        self.is_up, self.may_answer, self.probes = False, threading.Event(), 0
+        self.may_answer.set()
+
+    def probe(self) -> None:
+        self.probes += 1
+        self.may_answer.wait(30)
+        self.call()
+
+    def call(self) -> int:
+        if not self.is_up:
+            raise ConnectionError("password=secret" * 100)
+        return 5
+
+
+@pytest.fixture
+def resource(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resource]:
+    monkeypatch.setattr(outages, "PROBE_SECONDS", 0.01)
+    resource = Resource()
+    yield resource
+    resource.may_answer.set()
+    resource.is_up = True
+
+
+@pytest.fixture
+def executor(make_executor: MakeExecutor, resource: Resource) -> Executor:
+    return make_executor(
+        size=2,
+        outage=Outage("resource", "Others wait.", resource.probe),
+        patience=PATIENCE,
+        is_outage=lambda error: isinstance(error, ConnectionError),
+    )
+
+
+@pytest.fixture
+def lane(executor: Executor) -> Lane:
+    return executor.lane()
+
+
+def test_a_connection_error_is_an_outage_for_all_lanes(
+    executor: Executor, lane: Lane, resource: Resource
+) -> None:
+    resource.may_answer.clear()
+    with pytest.raises((ConnectionError, ResourceUnavailable)):
+        lane.run_sync(30, resource.call)
+    made: list[int] = []
+    with pytest.raises(ResourceUnavailable, match=r"the resource does not answer \(ConnectionE"):
+        executor.lane(1).run_sync(30, made.append, 1)
+    with pytest.raises(ResourceUnavailable):
+        asyncio.run(executor.lane(1, is_evidence=False).run(30, made.append, 1))
+    assert made == []
+
+
+def test_any_other_error_is_none(lane: Lane) -> None:
+    with pytest.raises(ZeroDivisionError):
+        lane.run_sync(30, lambda: 1 // 0)
+    assert not lane.is_down
+
+
+def test_silence_is_an_outage_which_releases_all_who_wait(lane: Lane, gate: Gate) -> None:
+    """The last ones wait in the queue, and would do so for 30 seconds."""
+    made: list[int] = []
+
+    async def wait_together() -> list[Any]:
+        running = [lane.run(30, gate) for _ in range(2)]
+        queued = [lane.run(30, made.append, 1) for _ in range(20)]
+        return await asyncio.gather(*running, *queued, return_exceptions=True)
+
+    errors = asyncio.run(wait_together())
+    assert [type(error) for error in errors] == [ResourceUnavailable] * 22
+    assert {error.evidence for error in errors} == {"CallTimeout"}
+    gate.open()
+    assert made == [], "a queued call is not made any more"
+
+
+def test_synchronous_callers_notice_silence_too(lane: Lane, gate: Gate) -> None:
+    with pytest.raises(ResourceUnavailable):
+        lane.run_sync(30, gate)
+    assert lane.is_down
+
+
+def test_so_does_somebody_who_only_looks_now_and_then(lane: Lane, gate: Gate) -> None:
+    call = lane.submit(gate)
+    assert not lane.is_down
+
+    def look() -> bool:
+        lane.note_silence(call)
+        return lane.is_down
+
+    until(look, "the silence to be noticed")
+
+
+def test_busy_is_not_down(lane: Lane, gate: Gate) -> None:
+    """A call hangs, but the others return: it waits as long as its caller wants."""
+
+    async def wait_beside_others() -> Any:
+        hanging = asyncio.ensure_future(lane.run(30, gate, 7))
+        for _ in range(20):
+            await lane.run(30, lambda: 5)
+            await asyncio.sleep(PATIENCE / 4)
+        assert not lane.is_down
+        gate.open()
+        return await hanging
+
+    assert asyncio.run(wait_beside_others()) == 7
+
+
+def test_a_lane_for_what_takes_long_gives_no_evidence(executor: Executor, gate: Gate) -> None:
+    slow = executor.lane(1, is_evidence=False)
+    with pytest.raises(CallTimeout):
+        slow.run_sync(3 * PATIENCE, gate)
+    assert not slow.is_down
+
+
+def test_the_first_probe_that_succeeds_ends_it(lane: Lane, resource: Resource) -> None:
+    with pytest.raises((ConnectionError, ResourceUnavailable)):
+        lane.run_sync(30, resource.call)
+    until(lambda: resource.probes >= 2, "probes that fail")
+    assert lane.is_down
+    resource.is_up = True
+    until(lambda: not lane.is_down, "a probe that succeeds")
+    assert lane.run_sync(30, resource.call) == 5
+
+
+def test_a_probe_that_hangs_stays_the_only_one(
+    lane: Lane, executor: Executor, resource: Resource
+) -> None:
+    resource.may_answer.clear()
+    for _ in range(3):
+        with pytest.raises((ConnectionError, ResourceUnavailable)):
+            lane.run_sync(30, resource.call)
+        until(lambda: resource.probes == 1, "the probe")
+        assert executor.outage is not None
+        executor.outage.end()  # a new outage begins while the probe of the last one hangs
+    assert resource.probes == 1
+
+
+def test_after_an_outage_calls_that_hang_do_not_keep_the_threads(
+    lane: Lane, resource: Resource, gate: Gate
+) -> None:
+    calls = [lane.submit(gate, number) for number in range(2)]
+    gate.wait_for_calls(2)
+    with pytest.raises(ResourceUnavailable):
+        lane.run_sync(30, resource.call)
+    resource.is_up = True
+    until(lambda: not lane.is_down, "the end of the outage")
+    assert lane.run_sync(30, resource.call) == 5
+    gate.open()
+    assert [call.result(30) for call in calls] == [0, 1]
+
+
+def test_it_is_logged_once_a_minute(
+    executor: Executor, resource: Resource, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert executor.outage is not None
+    with caplog.at_level(logging.WARNING, "native_api.background"):
+        for _ in range(5):
+            executor.outage.begin(ConnectionError("refused"))
+            executor.outage.end()
+    assert [record.getMessage() for record in caplog.records] == [
+        "The resource does not answer (ConnectionError: refused). Others wait."
+    ]
