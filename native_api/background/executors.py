@@ -76,6 +76,7 @@ class Executor:
             f"native-api-{self._name}",
             self._size,
             self._max_given_up,
+            self._run,
             database_calls.close_connections,
         )
         self.answers = Answers()
@@ -92,7 +93,8 @@ class Executor:
         return self.outage is not None and self.outage.is_active
 
     def submit(self, lane: Lane, function: Callable[..., T], *args: Any) -> Call[T]:
-        call = Call(lane, partial(self._run, logs.request_id.get(), function, *args))
+        request = self._keeps_connections, logs.request_id.get()
+        call = Call(lane, partial(_run_as_request, *request, function, *args))
         if self.outage is not None and self.outage.is_active:
             call.set_exception(self.outage.refusal())
         else:
@@ -106,12 +108,13 @@ class Executor:
         """Wait until the calls that were submitted have returned."""
         wait(self._pool.pending_calls(), seconds)
 
-    def _run(self, request_id: str, function: Callable[..., T], *args: Any) -> T:
+    def _run(self, call: Call[T]) -> T:
         try:
-            result = _run_as_request(self._keeps_connections, request_id, function, *args)
+            result = call.function()
         except Exception as error:
             if self.outage is not None and self._is_outage(error):
-                self._begin_outage(self.outage, error)
+                if not call.is_given_up:  # else the error is that of an outage which may be over
+                    self._begin_outage(self.outage, error)
             else:
                 self._returned_at = time.monotonic()
             raise

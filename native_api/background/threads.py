@@ -34,7 +34,9 @@ class Lane(Protocol):
 
 
 class Call(Future[T]):
-    """A call that waits, runs, or is done."""
+    """A call that waits, runs, or is done. `is_given_up`: nobody waits any more while it runs."""
+
+    is_given_up = False
 
     def __init__(self, lane: Lane, function: Callable[[], T]) -> None:
         super().__init__()
@@ -43,13 +45,19 @@ class Call(Future[T]):
 
 
 class ThreadPool:
-    """`on_idle` runs in a thread that has been idle for IDLE_SECONDS, and in one that ends."""
+    """`run` makes a call in a thread. `on_idle` runs in one that has been idle for IDLE_SECONDS, or
+    that ends."""
 
     def __init__(
-        self, name: str, size: int, max_given_up: int, on_idle: Callable[[], None]
+        self,
+        name: str,
+        size: int,
+        max_given_up: int,
+        run: Callable[[Call[Any]], Any],
+        on_idle: Callable[[], None],
     ) -> None:
         self._name, self._size, self._max_given_up = name, size, max_given_up
-        self._on_idle = on_idle
+        self._run, self._on_idle = run, on_idle
         self._changed = threading.Condition()
         self._waiting: dict[Lane, deque[Call[Any]]] = {}
         self._running: set[Call[Any]] = set()
@@ -66,6 +74,7 @@ class ThreadPool:
     def give_up(self, call: Call[Any]) -> None:
         """Let another thread take the place of the one that makes this call, if it is running."""
         with self._changed:
+            call.is_given_up = True
             if call in self._running and len(self._given_up) < self._max_given_up:
                 self._running.remove(call)
                 self._given_up.add(call)
@@ -77,9 +86,11 @@ class ThreadPool:
             return [*self._running, *(call for calls in self._waiting.values() for call in calls)]
 
     def close(self) -> None:
-        """End the threads when they have made the calls that wait."""
+        """End the threads when they have made the calls that wait. Those that run are given up."""
         with self._changed:
             self._is_closed = True
+            for call in self._running:
+                call.is_given_up = True
             self._changed.notify_all()
 
     # --- with the lock ---------------------------------------------------------------------------
@@ -149,7 +160,7 @@ class ThreadPool:
 
     def _make(self, call: Call[Any]) -> None:
         try:
-            result = call.function()
+            result = self._run(call)
         except BaseException as error:
             self._note_end(call)
             call.set_exception(error)

@@ -173,6 +173,24 @@ def test_after_an_outage_calls_that_hang_do_not_keep_the_threads(
     assert [call.result(30) for call in calls] == [0, 1]
 
 
+def test_the_late_error_of_a_call_that_was_given_up_begins_no_new_outage(
+    lane: Lane, resource: Resource, gate: Gate
+) -> None:
+    def fail_late() -> None:
+        gate()
+        raise ConnectionError
+
+    late = lane.submit(fail_late)
+    gate.wait_for_calls(1)
+    with pytest.raises(ResourceUnavailable):
+        lane.run_sync(30, resource.call)
+    resource.is_up = True
+    until(lambda: not lane.is_down, "the end of the outage")
+    gate.open()
+    assert isinstance(late.exception(30), ConnectionError)
+    assert not lane.is_down
+
+
 def test_it_is_logged_once_a_minute(
     executor: Executor, resource: Resource, caplog: pytest.LogCaptureFixture
 ) -> None:
