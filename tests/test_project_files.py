@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import distribution
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from native_api.views.private_api import CHECKED_DJANGO
 
@@ -61,6 +66,24 @@ def test_the_requirements_are_those_of_the_package_and_its_tests() -> None:
     declared = {*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["test"]}
     missing = {line.replace("'", '"') for line in declared} - required
     assert missing <= {"asgiref>=3.9.1"}, "Django brings it"
+
+
+def packages_of(requirements: Iterable[str]) -> set[str]:
+    """The packages that an installation of these brings here, and those that they need."""
+    found: set[str] = set()
+    waiting = [(text, "") for text in requirements]
+    while waiting:
+        text, extra = waiting.pop()
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            found.add(canonicalize_name(requirement.name))
+            needed = distribution(requirement.name).requires or ()
+            waiting += product(needed, ("", *requirement.extras))
+    return found
+
+
+def test_an_installation_brings_few_packages() -> None:
+    assert len(packages_of(PROJECT["project"]["dependencies"])) <= 25
 
 
 # --- what the forge runs -------------------------------------------------------------------------
