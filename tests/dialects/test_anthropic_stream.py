@@ -10,9 +10,8 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
-from native_api.types import ChatRequest, Event, Provider, Target
+from native_api.types import Event, Provider, Target
 from tests.dialects.stream_folding import fold
-from tests.dialects.timing import measure_fastest
 
 DIALECT = DIALECTS["anthropic"]
 TARGET = Target(Provider("p", "anthropic", "https://api.anthropic.com/v1"), "claude-opus-4-8")
@@ -111,29 +110,3 @@ def test_an_error_inside_a_stream_has_the_status_of_a_response(
     with pytest.raises(UpstreamError) as caught:
         read_message(START, event("error", error={"type": error_type, "message": "Why."}))
     assert caught.value.upstream_status == status
-
-
-# --- speed ---------------------------------------------------------------------------------------
-
-
-def test_a_long_conversation_and_a_stream_are_translated_fast() -> None:
-    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    messages = [
-        {"role": "user", "content": "question " * 20},
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [call],
-            "reasoning_details": [THOUGHT],
-        },
-        {"role": "tool", "tool_call_id": "a", "content": '{"ok": true}'},
-        {"role": "assistant", "content": "answer " * 20, "reasoning_details": [THOUGHT]},
-    ]
-    parameters = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10)}}
-    functions = [{"name": f"f{n}", "parameters": parameters, "strict": True} for n in range(5)]
-    tools = [{"type": "function", "function": function} for function in functions]
-    chat: ChatRequest = {"model": "m", "messages": messages * 25, "tools": tools}  # type: ignore[typeddict-item]
-    # On an idle core, the limits are 1 ms and 30 µs.
-    assert measure_fastest(20, lambda: DIALECT.request(chat, TARGET)) < 0.003
-    parser, piece = DIALECT.stream(TARGET), delta(0, "text_delta", text="some words")
-    assert measure_fastest(200, lambda: parser.feed(piece)) < 0.0001

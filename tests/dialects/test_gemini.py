@@ -14,7 +14,6 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.gemini.models import read_generation
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatRequest, Event, Provider, Target
-from tests.dialects.timing import measure_fastest
 
 DIALECT = DIALECTS["gemini"]
 TARGET = Target(
@@ -256,27 +255,3 @@ def test_a_recorded_reply_is_sent_back_unchanged(
             theirs["functionCall"].setdefault("args", {})
             theirs.setdefault("thoughtSignature", ours.get("thoughtSignature"))
         assert {name: value for name, value in theirs.items() if value is not None} == ours
-
-
-# --- speed ---------------------------------------------------------------------------------------
-
-
-def test_a_long_conversation_and_a_stream_are_translated_quickly() -> None:
-    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    turn = [
-        {"role": "user", "content": "question " * 20},
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "a", "content": '{"ok": true}'},
-        {"role": "assistant", "content": "answer " * 20},
-    ]
-    parameters = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10)}}
-    tools = [
-        {"type": "function", "function": {"name": f"f{n}", "parameters": parameters}}
-        for n in range(5)
-    ]
-    chat: ChatRequest = {"model": "g", "messages": turn * 25, "tools": tools}  # type: ignore[typeddict-item]
-    # Seconds. On an idle core the request takes less than 1 ms and the event less than 30 µs.
-    assert measure_fastest(20, lambda: DIALECT.request(chat, TARGET)) < 0.003
-    parser = DIALECT.stream(TARGET)
-    event = Event("", json.dumps(build_body({"text": "some words"}, index=0)))
-    assert measure_fastest(200, lambda: parser.feed(event)) < 0.0001

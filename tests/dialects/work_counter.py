@@ -6,6 +6,7 @@ one), comparisons of its texts, and the size of the result.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,16 +84,26 @@ def measure_size(value: Any) -> int:
 def measure_work(act: Callable[[Any], Any], value: Any) -> int:
     """The work of `act(value)`, which may raise InvalidRequest."""
     subject = count_accesses(value)
+    results = []
+
+    def collect() -> None:
+        with contextlib.suppress(InvalidRequest):
+            results.append(act(subject))
+
+    return count_calls(collect) + sum(map(measure_size, results))
+
+
+def count_calls(act: Callable[[], object]) -> int:
+    """The functions that `act()` calls, those of C among them, and the accesses that are counted
+    here."""
     WorkCount.total = 0
+    profile = sys.getprofile()
     sys.setprofile(_count_call)
-    result = None
     try:
-        result = act(subject)
-    except InvalidRequest:
-        pass
+        act()
     finally:
-        sys.setprofile(None)
-    return WorkCount.total + measure_size(result)
+        sys.setprofile(profile)
+    return WorkCount.total
 
 
 def _count_call(frame: Any, event: str, argument: Any) -> None:
