@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from genai_prices import types
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,12 +14,14 @@ from native_api.pricing import listed_prices
 offsets = st.none() | st.builds(
     lambda minutes: timezone(timedelta(minutes=minutes)), st.integers(-23 * 60, 23 * 60)
 )
-times = st.builds(lambda time, offset: time.replace(tzinfo=offset), st.times(), offsets)
+times = st.builds(lambda naive, offset: naive.replace(tzinfo=offset), st.times(), offsets)
 moments = st.datetimes(timezones=st.just(UTC))
 
 
 @given(times, times, moments)
-def test_hours_of_the_day_in_any_time_zone(start: object, end: object, moment: datetime) -> None:
+def test_hours_of_the_day_in_any_time_zone(start: time, end: time, moment: datetime) -> None:
+    from genai_prices import types
+
     constraint = {"start_time": start.isoformat(), "end_time": end.isoformat()}
     prices = listed_prices.parse([{"prices": {}, "constraint": constraint}], None)
     expected = types.TimeOfDateConstraint(start, end).active(moment)

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from genai_prices import types
-from genai_prices.data import providers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from native_api.catalog.presets import PRESETS
 from native_api.pricing import conversion, published
 from native_api.pricing.listed_prices import Prices, Tiered
-from scripts import price_data
 
-THEIRS: Final = {provider.id: provider for provider in providers}
+if TYPE_CHECKING:
+    from genai_prices import types
+
 OURS: Final = published.bundled()
-
-NUMBER_OF: Final = {
-    id(model): (provider.id, number)
-    for provider in providers
-    for number, model in enumerate(provider.models)
-} | {
-    id(model): (each.id, number)
-    for each in OURS.lists.values()
-    for number, model in enumerate(each.models)
-}
-"""A model of theirs or of ours -> its list and its place in it."""
 
 MOMENTS: Final = [
     datetime(2024, 2, 29, 0, 0, tzinfo=UTC),
@@ -48,15 +38,42 @@ CONTEXTS: Final = [
     {"speed": "fast", "service_tier": "priority"},
 ]
 
+
+@cache
+def their_lists() -> dict[str, types.Provider]:
+    """Imported late, because that is slow."""
+    from genai_prices.data import providers
+
+    return {provider.id: provider for provider in providers}
+
+
+def script() -> ModuleType:
+    from scripts import price_data
+
+    return price_data
+
+
+@cache
+def listed_texts() -> list[str]:
+    models = (model for each in their_lists().values() for model in each.models)
+    return sorted({text for model in models for text in script().texts(model)})
+
+
+@cache
+def places() -> dict[int, tuple[str, int]]:
+    """The id() of a model of theirs or of ours -> its list and its place in it."""
+    lists: Iterable[Any] = (*their_lists().values(), *OURS.lists.values())
+    return {
+        id(model): (each.id, number) for each in lists for number, model in enumerate(each.models)
+    }
+
+
 names = st.text("abcdefgiklmnoprstuvxyz0123456789-.:/@ _ABCDİΣſ٣\n", max_size=40)
-listed_names = st.sampled_from(
-    sorted(
-        {text for each in providers for model in each.models for text in price_data.texts(model)}
-    )
-)
+listed_names = st.deferred(lambda: st.sampled_from(listed_texts()))
 
 
 def test_the_file_and_its_licence_are_made_from_the_package() -> None:
+    price_data = script()
     made = (price_data.document(), price_data.license_text())
     assert (published.DATA.read_text(), price_data.LICENSE.read_text()) == made, (
         "run python -m scripts.price_data"
@@ -77,11 +94,13 @@ def test_the_file_can_be_read_like_an_update() -> None:
 
 
 def place(model: object | None) -> tuple[str, int] | None:
-    return model and NUMBER_OF[id(model)]
+    return model and places()[id(model)]
 
 
 def assert_same_model(preset: str, name: str) -> None:
-    theirs = THEIRS[published.LISTS[preset]].find_model(name, all_providers=providers)
+    lists = their_lists()
+    own = lists[published.LISTS[preset]]
+    theirs = own.find_model(name, all_providers=list(lists.values()))
     ours = OURS.find_model(preset, name)
     assert place(ours) == place(theirs), (preset, name)
     if ours is not None:
@@ -91,7 +110,7 @@ def assert_same_model(preset: str, name: str) -> None:
 
 def spellings(models: list[types.ModelInfo]) -> Iterator[str]:
     """All names that the lists have, and some of them as callers may write them."""
-    texts = sorted({text for model in models for text in price_data.texts(model)})
+    texts = sorted({text for model in models for text in script().texts(model)})
     yield from texts
     for text in texts[::20]:
         yield from (text.upper(), f"{text}-20251231", f"{text}-20250231:x", f"x/{text}-x")
@@ -99,8 +118,8 @@ def spellings(models: list[types.ModelInfo]) -> Iterator[str]:
 
 @pytest.mark.parametrize("preset", published.LISTS)
 def test_every_listed_name_means_the_same_model(preset: str) -> None:
-    own = THEIRS[published.LISTS[preset]]
-    lists = [own, *(THEIRS[name] for name in own.fallback_model_providers or ())]
+    own = their_lists()[published.LISTS[preset]]
+    lists = [own, *(their_lists()[name] for name in own.fallback_model_providers or ())]
     for name in spellings([model for each in lists for model in each.models]):
         assert_same_model(preset, name)
 
@@ -114,10 +133,10 @@ def test_any_name_means_the_same_model(preset: str, before: str, listed: str, af
 # --- the same prices -----------------------------------------------------------------------------
 
 
-def their_prices(prices: types.ModelPrice) -> Mapping[str, Any]:
+def their_prices(prices: Any) -> Mapping[str, Any]:
     return {
         name: (price.base, tuple((tier.start, tier.price) for tier in price.tiers))
-        if isinstance(price, types.TieredPrices)
+        if hasattr(price, "tiers")
         else price
         for name, price in vars(prices).items()
         if price is not None
@@ -132,7 +151,7 @@ def our_prices(prices: Prices) -> Mapping[str, Any]:
 
 @pytest.mark.parametrize("list_id", OURS.lists)
 def test_every_model_costs_the_same_at_any_time(list_id: str) -> None:
-    models = zip(THEIRS[list_id].models, OURS.lists[list_id].models, strict=True)
+    models = zip(their_lists()[list_id].models, OURS.lists[list_id].models, strict=True)
     for theirs, ours in models:
         prices = ours.parse_prices()
         for moment in MOMENTS:
