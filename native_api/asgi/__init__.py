@@ -10,7 +10,6 @@ the last records are written and connections closed when it stops.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -107,7 +106,6 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             await sync_to_async(recorder.start, thread_sensitive=False)()
             await lookup.ensure_ready()
-            _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await background.close_streams()
@@ -115,10 +113,3 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             await sync_to_async(recorder.stop, thread_sensitive=False)(STOP_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
-
-
-def _spare_the_collector() -> None:
-    """Exempt the objects made at start from garbage collection: they stay until the end, and
-    visiting them again and again slows down requests."""
-    gc.collect()
-    gc.freeze()

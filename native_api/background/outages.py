@@ -98,12 +98,11 @@ class Outage:
         return prober
 
     def _probe_until_it_answers(self) -> None:
-        while True:
-            time.sleep(PROBE_SECONDS)
-            if self._is_needless():
-                return
+        while not self._is_needless():
             if self._does_answer():
                 self.end()
+            else:
+                time.sleep(PROBE_SECONDS)
 
     def _is_needless(self) -> bool:
         """Whether this thread can end. Then the next outage starts another."""

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from native_api.background.outages import CallTimeout, ResourceUnavailable
 
 T = TypeVar("T")
+
+MAX_DELAY_SECONDS: Final = 0.05
+"""By which a wait may wake up late. If it is more, this process has too much to do, and that its
+threads are silent says nothing about the resource."""
 
 
 class Answers:
@@ -68,8 +72,8 @@ class Waiting:
         self, resource: Resource, call: Future[Any], seconds: float, is_evidence: bool
     ) -> None:
         self._resource, self._call, self._is_evidence = resource, call, is_evidence
-        self._began_at = time.monotonic()
-        self._seconds, self._ends_at = seconds, self._began_at + seconds
+        self._silent_since = self._wakes_at = now = time.monotonic()
+        self._seconds, self._ends_at = seconds, now + seconds
         self._answer = resource.answers.answer_to(call)
 
     def wait(self) -> Any:
@@ -87,16 +91,21 @@ class Waiting:
             _forget(waiter)
 
     def _goes_on(self) -> bool:
+        now = time.monotonic()
+        if now - self._wakes_at > MAX_DELAY_SECONDS:
+            self._silent_since = now
         if self._is_evidence and not self._answer.done():
-            self._resource.note_silence(self._began_at)
-        return not self._answer.done() and time.monotonic() < self._ends_at
+            self._resource.note_silence(self._silent_since)
+        return not self._answer.done() and now < self._ends_at
 
     def _pause(self) -> float:
         """Seconds until the time ends, or until the silence is long enough to be an outage."""
         end = self._ends_at
         if self._is_evidence:
-            end = min(end, self._resource.silent_at(self._began_at))
-        return max(0.0, end - time.monotonic())
+            end = min(end, self._resource.silent_at(self._silent_since))
+        now = time.monotonic()
+        self._wakes_at = max(now, end)
+        return self._wakes_at - now
 
     def _result(self) -> Any:
         if self._answer.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,6 +128,23 @@ def test_busy_is_not_down(lane: Lane, gate: Gate) -> None:
         return await hanging
 
     assert asyncio.run(wait_beside_others()) == 7
+
+
+def test_a_process_that_is_late_itself_knows_nothing_of_the_resource(
+    lane: Lane, gate: Gate
+) -> None:
+    """The event loop had no time to look for longer than the patience. Nor had the threads."""
+
+    async def be_late() -> Any:
+        call = asyncio.ensure_future(lane.run(30, gate, 7))
+        await asyncio.sleep(0)
+        time.sleep(3 * PATIENCE)
+        await asyncio.sleep(0)
+        assert not lane.is_down
+        gate.open()
+        return await call
+
+    assert asyncio.run(be_late()) == 7
 
 
 def test_a_lane_for_what_takes_long_gives_no_evidence(executor: Executor, gate: Gate) -> None:
