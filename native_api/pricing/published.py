@@ -82,13 +82,11 @@ class PriceList:
 class Edition:
     """One edition of all lists. Immutable."""
 
-    def __init__(self, lists: Iterable[PriceList], priced: int = 0) -> None:
+    def __init__(self, lists: Iterable[PriceList]) -> None:
         self.lists: Mapping[str, PriceList] = {each.id: each for each in lists}
-        self.priced = priced
-        """The number of models that have a price, if they were counted."""
 
     def find_model(self, vendor: str, name: str) -> ListedModel | None:
-        """The model of this name on the vendor's list, or None. About a millisecond at worst."""
+        """The model of this name on the vendor's list, or None. Some milliseconds at worst."""
         own = self.lists.get(LISTS.get(vendor, ""))
         if own is None:
             return None
@@ -117,25 +115,35 @@ class Edition:
 @cache
 def bundled() -> Edition:
     """The edition of this release. The first call takes some hundredths of a second."""
-    return Edition(map(_parse_list, _parse_json(DATA.read_text(encoding="utf-8"))))
+    return read(DATA.read_text(encoding="utf-8"))
 
 
 def read(text: str) -> Edition:
-    """The edition in a document as genai-prices publishes it.
+    """The edition in a document that `check` found to be good: prices are not looked at yet.
+
+    Raises ValueError if there is no list in it.
+    """
+    edition = Edition(map(_parse_list, _parse_json(text)))
+    if not edition.lists:
+        raise ValueError("it has no list of prices")
+    return edition
+
+
+def check(text: str) -> int:
+    """The number of models that have a price, in a document as genai-prices publishes it.
 
     Raises ValueError if any part of it cannot be used.
     """
     try:
-        document = _parse_json(text)
-        priced = sum(map(_count_priced, document))
-        edition = Edition(map(_parse_list, document), priced)
+        priced = sum(map(_count_priced, _parse_json(text)))
+        read(text)
     except ValueError:
         raise
     except Exception as error:
         raise ValueError(f"it is not a list of prices ({type(error).__name__})") from error
-    if not edition.priced:
+    if not priced:
         raise ValueError("no model in it has a price")
-    return edition
+    return priced
 
 
 def _parse_json(text: str) -> Any:

@@ -42,13 +42,13 @@ def update(url: str) -> int:
     """
     text = fetch(url)
     try:
-        edition = published.read(text)
+        priced = published.check(text)
     except ValueError as error:
         raise UpdateFailed(
             f"The list at {redact_url(url)} cannot be used: {str(error)[:500]}"
         ) from error
     _store(text, redact_url(url))
-    return edition.priced
+    return priced
 
 
 def fetch(url: str) -> str:

@@ -86,8 +86,8 @@ def test_a_preset_that_has_a_list_exists(preset: str) -> None:
     assert published.LISTS[preset] in OURS.lists
 
 
-def test_the_file_can_be_read_like_an_update() -> None:
-    assert published.read(published.DATA.read_text()).priced > 1000
+def test_the_file_passes_the_check_of_an_update() -> None:
+    assert published.check(published.DATA.read_text()) > 1000
 
 
 # --- the same model ------------------------------------------------------------------------------
