@@ -144,18 +144,19 @@ class CallReservation:
 
     def settle(self, entries: Sequence[UsageEntry], route: str) -> None:
         """End the call: put what it used of budgets on its own record, the first one, and give back
-        the rest. Called once, from any thread."""
+        the rest. What the cache counts is given back also if the budgets cannot be settled. Called
+        once, from any thread."""
         self._is_over = True
         entry = entries[0]
-        if entry.status == "ok":
-            tokens_per_answer = entry.completion_tokens // self.answers
-            estimates.learn(entry.provider, entry.provider_model, tokens_per_answer)
 
         def used_amount(applied: AppliedRule, reserved: int) -> int:
             share = -(-reserved // len(entries))
             return sum(estimates.used_amount(applied.rule, each, route, share) for each in entries)
 
         try:
+            if entry.status == "ok":
+                tokens_per_answer = entry.completion_tokens // self.answers
+                estimates.learn(entry.provider, entry.provider_model, tokens_per_answer)
             if self.has_asked_database:
                 entry.claims = {
                     str(key): used_amount(request.applied, request.units)

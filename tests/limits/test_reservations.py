@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from native_api.exceptions import BudgetExceeded, RateLimited
+from native_api.limits import estimates
 from native_api.limits.reservations import CallReservation
 from native_api.routing.call_plan import CallPlan
 from native_api.routing.route import make_route
@@ -130,3 +131,20 @@ def test_an_absurd_number_of_tokens_is_refused(
     with pytest.raises(error):
         asyncio.run(reserved({**CHAT, "max_completion_tokens": 10**18}))
     assert (held_counts(), held_budgets()) == ([], (0, 0))
+
+
+@pytest.mark.parametrize("limits", [(SLOTS, RATE), (SLOTS, BUDGET)])
+def test_slots_are_given_back_if_what_was_used_cannot_be_computed(
+    limits: tuple[Any, ...], set_limits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_limits(*limits)
+    reservation = asyncio.run(reserved())
+    assert held_slots() == 1
+
+    def fail(*arguments: Any) -> int:
+        raise LookupError("The price has disappeared.")
+
+    monkeypatch.setattr(estimates, "used_amount", fail)
+    with pytest.raises(LookupError):
+        end(reservation)
+    assert held_slots() == 0
