@@ -23,6 +23,7 @@ from typing import Final
 
 from native_api.background import CallTimeout, ResourceUnavailable, executors
 from native_api.background.forks import reset_after_fork
+from native_api.background.single_flight import SingleFlight
 from native_api.bounded_cache import BoundedCache
 from native_api.logs import get_logger
 from native_api.pricing import conversion, costs, published, tables
@@ -64,14 +65,14 @@ class _PublishedPrices:
         self.row: int | None = None
         """The id of the database's list that `edition` was read from; None for the release's."""
         self.refreshed_at: float
-        self.refreshing: Future[None] | None
+        self.refreshes = SingleFlight[None, None]()
         self.remembered = _Tables(MAX_REMEMBERED_TABLES)
         self.after_fork()
 
     def after_fork(self) -> None:
-        """The child lacks the parent's threads: it would wait forever for their lock or result."""
+        """The child lacks the parent's threads: it would wait forever for their lock."""
         self.lock = threading.Lock()
-        self.refreshed_at, self.refreshing = float("-inf"), None
+        self.refreshed_at = float("-inf")
 
     def load(self) -> published.Edition:
         with self.lock:
@@ -141,14 +142,17 @@ async def ensure_ready() -> None:
 
     Later, once a minute, let a worker thread look for newer ones, without waiting for it.
     """
-    if time.monotonic() - _published.refreshed_at < MAX_AGE_SECONDS:
-        if _published.edition is None and _published.refreshing is not None:
-            await _wait_for(_published.refreshing)
+    is_due = time.monotonic() - _published.refreshed_at >= MAX_AGE_SECONDS
+    if not is_due and _published.edition is not None:
         return
-    _published.refreshed_at = time.monotonic()
-    _published.refreshing = executors.slow_queries.submit(refresh)
+    refreshing = _published.refreshes.join(None, _start_refreshing)
     if _published.edition is None:
-        await _wait_for(_published.refreshing)
+        await _wait_for(refreshing)
+
+
+def _start_refreshing() -> Future[None]:
+    _published.refreshed_at = time.monotonic()
+    return executors.slow_queries.submit(refresh)
 
 
 async def _wait_for(refreshing: Future[None]) -> None:

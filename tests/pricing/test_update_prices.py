@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -150,20 +151,24 @@ def test_steps_and_conditions_are_read_from_a_list(lists: ListServer) -> None:
 
 
 def test_a_process_refreshes_when_it_makes_a_call(
-    lists: ListServer, transactional_db: None
+    lists: ListServer, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     update(lists.serve(price_list()))
     lookup.forget_prices()
+    start, started = lookup._start_refreshing, list[Future[None]]()
+
+    def note_start() -> Future[None]:
+        started.append(start())
+        return started[-1]
 
     async def calls() -> None:
         await lookup.ensure_ready()
-        refreshing = lookup._published.refreshing
-        assert refreshing is not None
-        await asyncio.wrap_future(refreshing)
+        await asyncio.wrap_future(started[0])
         await lookup.ensure_ready()
-        assert lookup._published.refreshing is refreshing, "not again within a minute"
 
+    monkeypatch.setattr(lookup, "_start_refreshing", note_start)
     asyncio.run(calls())
+    assert len(started) == 1, "not again within a minute"
     assert price() == {"INPUT": Decimal("0.1"), "OUTPUT": Decimal("0.3")}
 
 
