@@ -4,7 +4,7 @@ one too. Rules:
 1. All who wait get the outcome of the one call, also if it is an error.
 2. A call belongs to nobody: who made it may be cancelled or stop waiting, and the others still get
    its outcome.
-3. A call that takes longer than `max_seconds` is taken for lost: the next caller makes another.
+3. A call that takes `max_seconds` is taken for lost: the next caller makes another.
 4. In a forked process no call is under way.
 """
 
@@ -79,7 +79,7 @@ class SingleFlight(Generic[K, T]):
 
     def _call_under_way(self, key: K) -> Future[T] | None:
         call, began_at = self._calls.get(key, (None, 0.0))
-        if call is None or call.done() or self._clock() - began_at > self.max_seconds:
+        if call is None or call.done() or self._clock() - began_at >= self.max_seconds:
             return None
         return call
 

@@ -12,13 +12,13 @@ Rules:
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, NamedTuple
 
-from native_api.background import blocking
+from native_api.background import executors
+from native_api.background.single_flight import SingleFlight
 from native_api.bounded_cache import BoundedCache
 from native_api.exceptions import UpstreamError, UpstreamTimeout
 from native_api.logs import get_logger
@@ -35,6 +35,9 @@ FETCH_TIMEOUT_SECONDS: Final = 15.0
 RETRY_SECONDS: Final = 5.0
 MAX_CREDENTIALS: Final = 256
 MAX_LOGGED_CHARACTERS: Final = 300
+MAX_FETCHES: Final = 8
+
+_lane: Final = executors.foreign.lane(MAX_FETCHES)
 
 
 class Token(NamedTuple):
@@ -57,50 +60,41 @@ class Credential:
     def __init__(self, vendor: str, fetch: Callable[[], Token]) -> None:
         self._vendor = vendor
         self._fetch = fetch
-        self._lock = threading.Lock()
         self._token: Token | None = None
-        self._fetching: Future[Token] | None = None
-        self._fetching_since = float("-inf")
+        self._fetches = SingleFlight[None, Token](FETCH_TIMEOUT_SECONDS)
+        self._retry_at = float("-inf")
 
     async def get_token(self) -> Secret:
         """A token that is valid now. Raises ProviderFault."""
         token, now = self._token, time.time()
         if token is not None and now < token.expires_at - RENEW_BEFORE_SECONDS:
             return token.text
-        fetching = self._join_or_start_fetch()
+        may_fetch = time.monotonic() >= self._retry_at
+        fetch = self._fetches.join(None, self._start_fetch) if may_fetch else None
         if token is not None and now < token.expires_at - EXPIRY_MARGIN_SECONDS:
             return token.text
+        if fetch is None:
+            raise self._refusal()
         try:
-            return (await blocking.wait_for(fetching, FETCH_TIMEOUT_SECONDS)).text
+            return (await _lane.wait_for(FETCH_TIMEOUT_SECONDS, fetch)).text
         except TimeoutError:
             raise UpstreamTimeout(f"{self._vendor} gave no access token in time.") from None
         except TokenUnavailable:
-            raise UpstreamError(
-                f"{self._vendor} gave no access token for the gateway's credentials."
-            ) from None
+            raise self._refusal() from None
 
-    def _join_or_start_fetch(self) -> Future[Token]:
-        """The fetch that is under way, or that failed a moment ago, or a new one."""
-        with self._lock:
-            if self._fetching is None or self._is_over(self._fetching):
-                self._fetching_since = time.monotonic()
-                self._fetching = blocking.run_in_thread(self._fetch_and_cache)
-            return self._fetching
+    def _refusal(self) -> UpstreamError:
+        return UpstreamError(f"{self._vendor} gave no access token for the gateway's credentials.")
 
-    def _is_over(self, fetching: Future[Token]) -> bool:
-        age = time.monotonic() - self._fetching_since
-        if not fetching.done():
-            return age > FETCH_TIMEOUT_SECONDS
-        return fetching.exception() is None or age > RETRY_SECONDS
+    def _start_fetch(self) -> Future[Token]:
+        return _lane.submit(self._fetch_and_cache)
 
     def _fetch_and_cache(self) -> Token:
         try:
             token = self._token = self._fetch()
-        except TokenUnavailable as reason:
-            logger.warning("%s gave no access token: %s", self._vendor, reason)
-            raise
         except Exception as error:
-            logger.warning("%s gave no access token: %s", self._vendor, type(error).__name__)
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            reason = error if isinstance(error, TokenUnavailable) else type(error).__name__
+            logger.warning("%s gave no access token: %s", self._vendor, reason)
             raise TokenUnavailable from None
         return token
 
