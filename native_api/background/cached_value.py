@@ -1,28 +1,36 @@
-"""A value read from settings and the database, shared by all requests until it is too old.
+"""Values read from the database and used by all requests until they are too old.
 
 Rules:
-1. A request uses one value from beginning to end; a value never changes.
-2. A value older than `MAX_AGE_SECONDS` is not used, so a change in the admin takes effect in every
-   process within that time.
-3. While the database is unavailable the last value stays in use, with one warning. The reader
-   decides what is used if there never was one.
+1. A value is used for `max_age` seconds, counted from before its query. So a change in the admin
+   takes effect in every process within 5 seconds. A value never changes.
+2. Concurrent readers of one key share a single query (single flight).
+3. While the database cannot be read, the last value stays in use: for `grace` seconds after it was
+   read, or without an end. The reader decides what is used if there is none.
+4. A query that was under way when something changed may be outdated: its result is not kept.
+5. Keys without a row (their value is None) are kept apart: guessing cannot evict the others.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from django.core.signals import setting_changed
 from django.db import Error as DatabaseError
 
-from native_api import background
-from native_api.logs import get_logger
+from native_api.background import executors
+from native_api.background.forks import reset_after_fork
+from native_api.background.outages import MAX_ERROR_LENGTH, ResourceUnavailable
+from native_api.background.single_flight import SingleFlight
+from native_api.bounded_cache import BoundedCache
+from native_api.logs import LogInterval, get_logger
 
-T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 logger = get_logger("native_api.background")
 
@@ -32,88 +40,176 @@ MAX_AGE_SECONDS: Final = 4.0
 DATABASE_TIMEOUT_SECONDS: Final = 2.0
 """How long requests wait for a database that does not answer."""
 
-_threads: Final = background.WorkerThreads("native-api-catalog", 2)
+RETRY_SECONDS: Final = 1.0
+"""How long the last value is used again when a query failed."""
+
+MAX_MISSING_SHARE: Final = 10
+"""At most 1/10 as many keys without a row are kept as others."""
+
+_lane: Final = executors.database.lane()
 
 
-class CachedValue(Generic[T]):
-    """One value per process. It is replaced as a whole, so using it needs no lock.
+def is_fresh(checked_at: float, max_age: float) -> bool:
+    """Whether a value that was read from the database at this time may be used without a query."""
+    return time.monotonic() - checked_at < max_age
 
-    `read` makes the value and may raise DatabaseError. `without_database` makes the value that is
-    used if none was ever read. `name` is for the log.
+
+class Entry(NamedTuple, Generic[V]):
+    """`checked_at` is `read_at`, unless a later query failed, or the value is known to be old."""
+
+    value: V
+    read_at: float
+    checked_at: float
+
+
+class CachedValues(Generic[K, V]):
+    """Values by key, bounded. They are replaced as a whole, so using them needs no lock.
+
+    `read` makes the value of a key, and may raise DatabaseError. `without_database` returns or
+    raises what a reader gets if there is no last value. `name` is for the log.
     """
 
-    def __init__(self, name: str, read: Callable[[], T], without_database: Callable[[], T]) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[K], V],
+        without_database: Callable[[], V],
+        max_size: int,
+        max_age: float = MAX_AGE_SECONDS,
+        grace: float = float("inf"),
+    ) -> None:
         self._name, self._read, self._without_database = name, read, without_database
-        self._value: T | None = None
-        self._read_at = float("-inf")
+        self._max_age, self._grace = max_age, grace
+        self._entries = BoundedCache[K, Entry[V]](max_size)
+        self._missing = BoundedCache[K, Entry[V]](max(1, max_size // MAX_MISSING_SHARE))
+        self._flights = SingleFlight[K, V](DATABASE_TIMEOUT_SECONDS)
         self._changes = 0
-        self._is_database_down = False
-        self.after_fork()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.after_fork)
+        self._log_interval = LogInterval()
+        self._start()
+        reset_after_fork(self._start)
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def fresh(self, key: K) -> Entry[V] | None:
+        """The value, if it can be used without a query."""
+        entry = self._entries.get(key) or self._missing.get(key)
+        if entry is None or not is_fresh(entry.checked_at, self._max_age):
+            return None
+        return entry
+
+    def get(self, key: K) -> V:
+        """The value to use now. May query the database: not for use on an event loop."""
+        entry = self.fresh(key)
+        if entry is not None:
+            return entry.value
+        load = partial(_lane.run_here, self._load, key)
+        try:
+            # While the database is down it is refused at once; a query under way may hang.
+            return load() if _lane.is_down else self._flights.run(key, load, _wait)
+        except (DatabaseError, ResourceUnavailable) as error:
+            return self._keep_last(key, error)
+
+    async def aget(self, key: K) -> V:
+        """The value to use now. Waits for a worker thread only if the value is too old."""
+        entry = self.fresh(key)
+        if entry is not None:
+            return entry.value
+        submit = partial(_lane.submit, self._load, key)
+        try:
+            call = submit() if _lane.is_down else self._flights.join(key, submit)
+            return await _lane.wait_for(DATABASE_TIMEOUT_SECONDS, call)
+        except (DatabaseError, ResourceUnavailable) as error:
+            return self._keep_last(key, error)
+
+    def _load(self, key: K) -> V:
+        entry = self.fresh(key)
+        if entry is not None:  # read while this call waited for a thread
+            return entry.value
+        changes, read_at = self._changes, time.monotonic()
+        value = self._read(key)
+        with self._lock:
+            if changes == self._changes:
+                self._store(key, Entry(value, read_at, read_at))
+        return value
+
+    def _store(self, key: K, entry: Entry[V]) -> None:
+        is_missing = entry.value is None
+        (self._entries if is_missing else self._missing).discard(key)
+        (self._missing if is_missing else self._entries)[key] = entry
+
+    def _keep_last(self, key: K, error: Exception) -> V:
+        if not _lane.is_down and self._log_interval.is_due():  # else the outage was logged
+            logger.warning(
+                "The %s cannot be read (%s). Those that were read last stay in use.",
+                self._name,
+                f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH],
+            )
+        last, now = self._entries.get(key), time.monotonic()
+        entry = last
+        if entry is None or now - entry.read_at > self._grace:
+            entry = Entry(self._without_database(), now, now)
+        retried_at = now - self._max_age + RETRY_SECONDS
+        with self._lock:
+            if self._entries.get(key) is last:  # else it was dropped, or read after all
+                self._entries[key] = entry._replace(checked_at=retried_at)
+        return entry.value
+
+    # --- changes ---------------------------------------------------------------------------------
+
+    def expire(self) -> None:
+        """Read all values again before they are used. Until then they are kept for outages."""
+        with self._lock:
+            self._note_change()
+            for key, entry in self._entries.items():
+                self._entries[key] = entry._replace(checked_at=float("-inf"))
+            self._missing.clear()
+
+    def discard_where(self, matches: Callable[[K, V], bool]) -> None:
+        """Drop the values for which `matches` is true, also for outages."""
+        with self._lock:
+            self._note_change()
+            for entries in (self._entries, self._missing):
+                for key, entry in entries.items():
+                    if matches(key, entry.value):
+                        entries.discard(key)
+
+    def clear(self) -> None:
+        """Drop all values, also for outages."""
+        self.discard_where(lambda key, value: True)
+
+    def _note_change(self) -> None:
+        self._changes += 1
+        self._flights.forget()
+
+
+def _wait(call: Future[V]) -> V:
+    return _lane.wait_for_sync(DATABASE_TIMEOUT_SECONDS, call)
+
+
+class CachedValue(CachedValues[None, V]):
+    """One such value per process."""
+
+    def __init__(self, name: str, read: Callable[[], V], without_database: Callable[[], V]) -> None:
+        super().__init__(name, lambda _: read(), without_database, max_size=1)
         # Runs after the receiver that conf connected when it was imported, so the value is made
         # from the new settings.
         setting_changed.connect(self._on_setting_changed)
 
-    def after_fork(self) -> None:
-        """Replace the lock: one held by a thread of the parent would never be released."""
-        self.lock = threading.Lock()
-
-    def current(self) -> T:
+    def current(self) -> V:
         """The value to use now. May query the database: not for use on an event loop."""
-        fresh = self._fresh()
-        return self._load() if fresh is None else fresh
+        return self.get(None)
 
-    async def acurrent(self) -> T:
-        """The value to use now. Waits for a worker thread only if the cached value is too old."""
-        fresh = self._fresh()
-        if fresh is not None:
-            return fresh
-        try:
-            return await _threads.run(DATABASE_TIMEOUT_SECONDS, self._load)
-        except background.CallTimeout as error:
-            return self._keep_last(error)
+    async def acurrent(self) -> V:
+        """The value to use now. Waits for a worker thread only if the value is too old."""
+        return await self.aget(None)
 
     def forget(self, *args: Any, **kwargs: Any) -> None:
         """Make the next request read the value again. Can be connected to any signal."""
-        self._changes += 1
-        self._read_at = float("-inf")
-
-    def _fresh(self) -> T | None:
-        return self._value if time.monotonic() - self._read_at < MAX_AGE_SECONDS else None
-
-    def _load(self) -> T:
-        with self.lock:
-            fresh = self._fresh()
-            if fresh is not None:
-                return fresh
-            changes, read_at = self._changes, time.monotonic()
-            try:
-                self._value = value = self._read()
-            except DatabaseError as error:
-                return self._keep_last(error)
-            self._is_database_down = False
-            if changes == self._changes:  # else it may have been read before the change
-                self._read_at = read_at
-            return value
-
-    def _keep_last(self, error: Exception) -> T:
-        if not self._is_database_down:
-            self._is_database_down = True
-            logger.warning(
-                "The database cannot be read (%s); the last known %s stay in use.",
-                type(error).__name__,
-                self._name,
-            )
-        value = self._without_database() if self._value is None else self._value
-        self._value, self._read_at = value, time.monotonic()
-        return value
-
-    def reset(self) -> None:
-        """`forget`, and do not use the value while the database is unavailable either."""
-        self._value = None
-        self.forget()
+        self.expire()
 
     def _on_setting_changed(self, *, setting: str, **kwargs: Any) -> None:
         if setting == "NATIVE_API":
-            self.reset()
+            self.clear()

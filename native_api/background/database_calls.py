@@ -39,6 +39,20 @@ def call_with_kept_connections(function: Callable[..., T], *args: Any) -> T:
         _used_aliases.update(each.alias for each in connections.all(initialized_only=True))
 
 
+def call_in_own_thread(function: Callable[..., T], *args: Any) -> T:
+    """The call in a thread of the site, with the connections that it has. In a transaction it is
+    made only once."""
+    kept = [connection for connection in _open_connections() if not connection.in_atomic_block]
+    try:
+        return function(*args)
+    except CONNECTION_ERRORS:
+        for connection in kept:
+            connection.close_if_unusable_or_obsolete()
+        if all(connection.connection is not None for connection in kept):
+            raise
+        return function(*args)
+
+
 def call_as_request(function: Callable[..., T], *args: Any) -> T:
     close_old_connections()
     try:

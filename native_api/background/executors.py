@@ -108,6 +108,12 @@ class Executor:
         """Wait until the calls that were submitted have returned."""
         wait(self._pool.pending_calls(), seconds)
 
+    def run_here(self, lane: Lane, function: Callable[..., T], *args: Any) -> T:
+        if self.outage is not None and self.outage.is_active:
+            raise self.outage.refusal()
+        call = Call(lane, partial(database_calls.call_in_own_thread, function, *args))
+        return self._run(call)
+
     def _run(self, call: Call[T]) -> T:
         try:
             result = call.function()
@@ -174,6 +180,11 @@ class Lane:
             return self.wait_for_sync(seconds, call)
         finally:
             call.cancel()
+
+    def run_here(self, function: Callable[..., T], *args: Any) -> T:
+        """Make the call in this thread, with its own connections: for synchronous callers, who may
+        be in a transaction. Raises ResourceUnavailable if the resource is down."""
+        return self._executor.run_here(self, function, *args)
 
     async def wait_for(self, seconds: float, call: Future[T]) -> T:
         """`run` for a call that was submitted. Any number of callers may wait for it."""

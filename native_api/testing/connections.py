@@ -105,13 +105,13 @@ def is_forbidden(error: Exception) -> bool:
     )
 
 
-def unless_forbidden(read: Callable[[], T]) -> Callable[[], T]:
+def unless_forbidden(read: Callable[..., T]) -> Callable[..., T]:
     """`read`, which raises OperationalError if the test may not use the database: the test has none
     then, and the gateway uses the settings alone."""
 
-    def read_or_raise() -> T:
+    def read_or_raise(*args: Any) -> T:
         try:
-            return read()
+            return read(*args)
         except Exception as error:
             if is_forbidden(error):
                 raise OperationalError(f"This test may not use the database. {error}") from error

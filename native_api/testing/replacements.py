@@ -17,17 +17,14 @@ from uuid import uuid4
 from asgiref.sync import sync_to_async
 from django_ratelimit.core import get_usage
 
+from native_api import bounded_cache, throttling
 from native_api import hooks as site_hooks
-from native_api import throttling
-from native_api.access import grants
-from native_api.access.keys.cache import cache as key_cache
 from native_api.background import cached_value, executors, site_cache
 from native_api.catalog import catalog
 from native_api.conf import native_settings
 from native_api.gateway import calls, connection_test
-from native_api.limits import budgets, counters, estimates, rules, signals
+from native_api.limits import counters, rules
 from native_api.pricing import lookup, updates
-from native_api.routing import conversation_tiers
 from native_api.routing.health_sync import target_pool
 from native_api.testing.calls import Call, current_call
 from native_api.testing.connections import LentConnections, unless_forbidden
@@ -35,7 +32,7 @@ from native_api.testing.scripted_provider import ScriptedProvider
 from native_api.testing.transport import ScriptedTransport, address_of
 from native_api.types import Caller, Provider, Quirks, Secret, Target
 from native_api.upstream import transport
-from native_api.usage import recorder, totals_names
+from native_api.usage import recorder
 from native_api.views import hooks
 
 _numbers: Final = count(1)
@@ -153,9 +150,7 @@ def _records(provider: ScriptedProvider) -> Iterator[AbstractContextManager[Any]
 
 def _caches() -> Iterator[AbstractContextManager[Any]]:
     # A call sees what the test has just written, however it did.
-    yield patch.object(cached_value, "MAX_AGE_SECONDS", 0.0)
-    yield patch.object(grants, "MAX_AGE_SECONDS", 0.0)
-    yield patch.object(key_cache, "_max_age", 0.0)
+    yield patch.object(cached_value, "is_fresh", lambda checked_at, max_age: False)
     yield patch.object(lookup, "ensure_ready", _load_prices_of_package)
     # Limits and throttles begin at zero, and other processes do not count with this one.
     yield patch.object(site_cache, "is_shared", lambda: False)
@@ -176,20 +171,9 @@ def _counting_apart(test: str) -> Callable[..., Any]:
 
 def forget_everything() -> None:
     """Forget what the process has learned from earlier calls."""
-    for cached in (catalog._current, rules._current):
-        cached.reset()
+    bounded_cache.clear_all()
     for executor in (executors.database, executors.cache):
         executor.forget_outage()
-    for remembered in (
-        grants._cache,
-        budgets._keys,
-        signals._reached,
-        estimates._mean_output_tokens,
-        totals_names._answered_names,
-        conversation_tiers.process_tiers._tiers,
-    ):
-        remembered.clear()
-    key_cache.clear()
     counters.memory_store.reset()
     lookup.forget_prices()
 

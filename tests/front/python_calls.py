@@ -63,7 +63,7 @@ def from_loops() -> Any:
 
 def after_a_fork_in_the_middle() -> Any:
     """Another thread has just begun to read the catalog."""
-    with catalog._current.lock:
+    with catalog._current._lock, catalog._current._flights._lock:
         child = os.fork()
         if not child:
             signal.alarm(20)

@@ -48,7 +48,7 @@ def no_reservations() -> Iterator[None]:
     until(lambda: not client._pending_releases, "everything to be given back")
     executors.database.reset()
     forget_reservations()
-    rules._current.reset()
+    rules._current.clear()
 
 
 def forget_reservations() -> None:
@@ -61,7 +61,7 @@ def fresh_rules() -> Iterator[None]:
     """The rules are read again in this test, and after it."""
     rules.forget()
     yield
-    rules._current.reset()
+    rules._current.clear()
 
 
 @pytest.fixture
