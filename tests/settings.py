@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -31,6 +33,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",
         "timeout": 60,
     }
+else:
+    # No test needs its rows after a crash.
+    DATABASES["default"]["OPTIONS"] = {"options": "-c synchronous_commit=off"}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -59,6 +64,7 @@ TEMPLATES = [
         },
     }
 ]
-NATIVE_API = {"JOURNAL_DIR": Path(tempfile.gettempdir()) / f"native_api_tests_{os.getuid()}"}
+NATIVE_API = {"JOURNAL_DIR": Path(tempfile.gettempdir()) / f"native_api_tests_{os.getpid()}"}
+atexit.register(shutil.rmtree, NATIVE_API["JOURNAL_DIR"], ignore_errors=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

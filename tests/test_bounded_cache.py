@@ -234,6 +234,7 @@ def _store_in_child(cache: BoundedCache[str, int], stored: Any) -> None:
     "fork" not in multiprocessing.get_all_start_methods(), reason="This system cannot fork."
 )
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.impure
 def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:
     cache = BoundedCache[str, int](4)
     cache["parent"] = 1

@@ -15,16 +15,19 @@ HANG_SECONDS = 60.0
 """A machine with much other work to do needs less than this for any step of a test."""
 
 POLL_SECONDS = 0.02
+LONGEST_POLL_SECONDS = 0.2
+"""What takes long is asked less often, since many conditions cost the server a request."""
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
     """The condition's value as soon as it is true. Fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, POLL_SECONDS
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * 1.2, LONGEST_POLL_SECONDS)
     raise AssertionError(f"Waited {seconds} s in vain for {what}.")
 
 

@@ -152,7 +152,6 @@ def by_tier(site: Site, key: str, tier: str) -> int:
     return call(site, tier, key, tier=tier).status_code
 
 
-@pytest.mark.slow
 def test_a_change_takes_effect_in_a_running_site(site: Site) -> None:
     key, user = user_with_key(site, "changing"), "User.objects.get(username='changing')"
     assert listed(site, key) == {"alpha"}
@@ -177,7 +176,6 @@ def test_a_change_takes_effect_in_a_running_site(site: Site) -> None:
     assert call(site, "beta", key).status_code == 403
 
 
-@pytest.mark.slow
 def test_the_first_row_of_a_site_takes_effect_while_it_runs(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.limits.load import AMOUNT, BUDGETS
+from tests.load import LOAD
 from tests.servers import ROOT
 from tests.usage.conftest import Deployment, make_deployment
 
-PROCESSES, CALLS = 3, 60
+PROCESSES, CALLS = 3, 20 * LOAD
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

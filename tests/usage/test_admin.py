@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.load import LOAD
 from tests.usage.conftest import POSTGRES, Child, make_deployment
 
-ROWS = int(os.environ.get("USAGE_ROWS", "200000"))
+ROWS = int(os.environ.get("USAGE_ROWS", 50_000 * LOAD))
 LIST = "/admin/native_api/usagerecord/"
 OLDEST_ID = "01900000-0000-0000-0000-00000000001f"
 

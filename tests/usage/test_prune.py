@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from native_api.models import DailyUsage, UsageRecord
 from native_api.usage import writer
 from native_api.usage.entry import UsageEntry, first_id_at
+from tests.load import LOAD
 from tests.servers import manage
 from tests.usage.conftest import Deployment
 
@@ -113,23 +114,28 @@ def test_invalid_batch_sizes_are_refused(batch: int) -> None:
         prune("1d", batch=batch)
 
 
+BATCHES = 7 * LOAD
+
+
 def test_pruning_while_other_processes_record(deployment: Deployment) -> None:
     children = [deployment.child() for _ in range(2)]
     long_ago = [first_id_at(NOW - timedelta(days=100, seconds=number)) for number in range(2)]
     for child, first in zip(children, long_ago, strict=True):
         assert child.ask("record_at", first=first.hex, count=500)
         child.ask("flush", timeout=60)
-        for _ in range(20):
+        for _ in range(BATCHES):
             child.send("record", count=50)
         child.send("record_at", first=UUID(int=first.int + 10**6).hex, count=100)
     assert "deleted" in manage(
         deployment.environment, "native_prune", "--older-than", "90d", "--batch", "50"
     )
     for child in children:
-        assert all(child.receive() for _ in range(21))
+        assert all(child.receive() for _ in range(BATCHES + 1))
         child.ask("flush", timeout=60)
     deployment.catch_up()
     manage(deployment.environment, "native_prune", "--older-than", "90d")
-    assert deployment.query("SELECT count(*) FROM native_api_usagerecord") == [(2000,)]
-    assert deployment.query("SELECT sum(requests) FROM native_api_dailyusage") == [(3200,)]
+    assert deployment.query("SELECT count(*) FROM native_api_usagerecord") == [(100 * BATCHES,)]
+    assert deployment.query("SELECT sum(requests) FROM native_api_dailyusage") == [
+        (1200 + 100 * BATCHES,)
+    ]
     manage(deployment.environment, "native_totals")

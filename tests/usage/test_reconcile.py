@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from native_api.models import ApiKey, DailyUsage, UsageRecord
 from native_api.usage import totals as totals_module
+from tests.load import LOAD
 from tests.servers import ROOT, manage, until
 from tests.usage.conftest import Deployment
 from tests.usage.totals_factory import DAY, NOON, entry, random_entry, totals, write
@@ -75,6 +76,7 @@ class TestCommand:
         )
 
 
+COUNT, BATCHES = 60 * LOAD, 10 * LOAD
 MAKE_WRONG = "UPDATE native_api_dailyusage SET requests = requests + 1, cost_units = 5"
 RECORDS = "SELECT count(*), sum(prompt_tokens) FROM native_api_usagerecord"
 TOTALS = "SELECT sum(requests), sum(prompt_tokens) FROM native_api_dailyusage"
@@ -84,15 +86,17 @@ def test_processes_that_record_in_parallel_count_every_record(deployment: Deploy
     children = [deployment.child() for _ in range(4)]
     for child in children:
         for model in ("a", "b", "c", "d"):
-            child.send("record", count=250, model=model, prompt_tokens=3, cost="1234.123456789012")
+            child.send(
+                "record", count=COUNT, model=model, prompt_tokens=3, cost="1234.123456789012"
+            )
     for child in children:
-        assert all(len(child.receive()) == 250 for _ in range(4))
+        assert all(len(child.receive()) == COUNT for _ in range(4))
         child.ask("flush", timeout=60)
     deployment.catch_up()
-    assert deployment.query(RECORDS) == deployment.query(TOTALS) == [(4000, 12000)]
+    assert deployment.query(RECORDS) == deployment.query(TOTALS) == [(16 * COUNT, 48 * COUNT)]
     manage(deployment.environment, "native_totals")
     costs = deployment.query("SELECT sum(cost_units) FROM native_api_dailyusage GROUP BY model")
-    assert costs == [(1_234_123_456_789_012_000,)] * 4
+    assert costs == [(4 * COUNT * 1_234_123_456_789_012,)] * 4
 
 
 def test_a_rebuild_while_others_record_counts_every_record_once(
@@ -102,16 +106,20 @@ def test_a_rebuild_while_others_record_counts_every_record_once(
     for child in children:
         assert child.ask("record", count=100)
         child.ask("flush", timeout=60)
-        for _ in range(30):
+        for _ in range(BATCHES):
             child.send("record", count=100, prompt_tokens=3)
     for _ in range(3):
         deployment.query(MAKE_WRONG)
         manage(deployment.environment, "native_totals", "--rebuild")
     for child in children:
-        assert all(len(child.receive()) == 100 for _ in range(30))
+        assert all(len(child.receive()) == 100 for _ in range(BATCHES))
         child.ask("flush", timeout=60)
     deployment.catch_up()
-    assert deployment.query(RECORDS) == deployment.query(TOTALS) == [(6200, 18000)]
+    assert (
+        deployment.query(RECORDS)
+        == deployment.query(TOTALS)
+        == [(200 + 200 * BATCHES, 600 * BATCHES)]
+    )
     manage(deployment.environment, "native_totals")
 
 

@@ -1,0 +1,108 @@
+"""The kinds of tests, given by rule when they are collected.
+
+A `pure` test computes: it starts no server, process or thread, connects to nothing and uses no
+database. A pure test that does fails. `versions` are the tests whose outcome can differ between
+versions of Python and Django: all that are not pure, and the pure ones whose module uses Django.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+
+PURE_PLACES = (
+    "dialects/",
+    "inbound/",
+    "routing/test_caller_circuits.py",
+    "routing/test_concurrency.py",
+    "routing/test_half_open.py",
+    "routing/test_health.py",
+    "routing/test_probes.py",
+    "routing/test_route.py",
+    "routing/test_strategies.py",
+    "types/",
+    "test_bounded_cache.py",
+    "test_cases.py",
+    "test_corpus.py",
+    "test_corpus_requests.py",
+    "test_corpus_same_wire.py",
+    "test_imports.py",
+    "test_private_api.py",
+    "test_recordings.py",
+)
+"""Directories and files of pure tests; what is not pure there is marked `impure`."""
+
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server"}
+
+EFFECTS = {
+    "socket.connect",
+    "socket.bind",
+    "subprocess.Popen",
+    "os.fork",
+    "os.posix_spawn",
+    "sqlite3.connect",
+    "_thread.start_new_thread",
+}
+"""Audit events of Python that no pure test causes."""
+
+_effects: list[str] | None = None
+"""What the running test caused, if it is pure."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        pure = is_pure(item)
+        if pure:
+            item.add_marker("pure")
+        if not pure or _uses_django(item.path):
+            item.add_marker("versions")
+
+
+def is_pure(item: pytest.Item) -> bool:
+    place = item.path.relative_to(TESTS).as_posix()
+    uses_database = item.get_closest_marker("django_db") or (
+        DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+    )
+    return (
+        place.startswith(PURE_PLACES)
+        and not uses_database
+        and item.get_closest_marker("impure") is None
+    )
+
+
+@functools.cache
+def _uses_django(path: Path) -> bool:
+    return "django" in path.read_text()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _effects
+    _effects = [] if item.get_closest_marker("pure") else None
+    try:
+        return (yield)
+    finally:
+        _effects = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    result = yield
+    assert not _effects, f"It is marked as pure (tests/kinds.py), but caused {_effects}."
+    return result
+
+
+def note_effect(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in EFFECTS and _effects is not None:
+        _effects.append(event)
+
+
+sys.addaudithook(note_effect)
