@@ -143,7 +143,7 @@ VALUES = {
     "endpoint": "'chat/completions'",
     "model": "'model-' || (n % 7)",
     "provider": "'provider-' || (n % 3)",
-    "status": "CASE WHEN n % 1000 = 0 THEN 'error' ELSE 'ok' END",
+    "status": "CASE WHEN n % 200 = 0 THEN 'error' ELSE 'ok' END",
     "stream": "n % 50000 = 0",
     "estimated": "n < 0",
     "metadata": "'{}'",
