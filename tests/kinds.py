@@ -20,6 +20,9 @@ TESTS = Path(__file__).resolve().parent
 PURE_PLACES = (
     "dialects/",
     "inbound/",
+    "pricing/test_listed_prices.py",
+    "pricing/test_price_data.py",
+    "pricing/test_tables.py",
     "routing/test_caller_circuits.py",
     "routing/test_concurrency.py",
     "routing/test_half_open.py",
@@ -35,6 +38,7 @@ PURE_PLACES = (
     "test_corpus_same_wire.py",
     "test_imports.py",
     "test_private_api.py",
+    "test_project_files.py",
     "test_recordings.py",
 )
 """Directories and files of pure tests; what is not pure there is marked `impure`."""
