@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "rest_framework",
     "native_api",
+    "tests.patience.Patience",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

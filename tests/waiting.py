@@ -7,6 +7,7 @@ decides nothing but when a test that hangs gives up.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,10 +33,12 @@ def until(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS
 
 
 async def auntil(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
-    """`until` in a coroutine: others on the loop go on meanwhile."""
+    """`until` in a coroutine: others on the loop go on meanwhile. The condition may be one too."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
+        if inspect.isawaitable(value):
+            value = await value
         if value:
             return value
         await asyncio.sleep(POLL_SECONDS)

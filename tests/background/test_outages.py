@@ -15,6 +15,7 @@ from native_api.background import CallTimeout, ResourceUnavailable, outages
 from native_api.background.executors import Executor, Lane
 from native_api.background.outages import Outage
 from tests.background.conftest import Gate, MakeExecutor
+from tests.clocks import clock_mover
 from tests.servers import until
 
 PATIENCE = 0.05
@@ -115,14 +116,18 @@ def test_so_does_somebody_who_only_looks_now_and_then(lane: Lane, gate: Gate) ->
     until(look, "the silence to be noticed")
 
 
-def test_busy_is_not_down(lane: Lane, gate: Gate) -> None:
+def test_busy_is_not_down(
+    executor: Executor, lane: Lane, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A call hangs, but the others return: it waits as long as its caller wants."""
+    executor.patience = 100
+    pass_time = clock_mover(monkeypatch)
 
     async def wait_beside_others() -> Any:
-        hanging = asyncio.ensure_future(lane.run(30, gate, 7))
+        hanging = asyncio.ensure_future(lane.run(10_000, gate, 7))
         for _ in range(20):
-            await lane.run(30, lambda: 5)
-            await asyncio.sleep(PATIENCE / 4)
+            await lane.run(10_000, lambda: 5)
+            pass_time(25)
         assert not lane.is_down
         gate.open()
         return await hanging

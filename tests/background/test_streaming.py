@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from native_api import background
+from tests.waiting import auntil
 
 PING = b": ping\n\n"
 
@@ -159,9 +160,13 @@ def test_an_error_of_the_source_is_raised_after_its_pieces() -> None:
 
 
 def test_synchronous_readers_get_pieces_and_keep_alives() -> None:
-    source = Words(b"a", lambda: asyncio.sleep(0.05), b"b")
-    stream = background.SyncStream(source, 0.01, PING)
-    pieces = list(stream)
+    pinged = threading.Event()
+    source = Words(b"a", lambda: auntil(pinged.is_set, "a keep-alive"), b"b")
+    stream, pieces = background.SyncStream(source, 0.01, PING), list[bytes]()
+    for piece in stream:
+        pieces.append(piece)
+        if piece == PING:
+            pinged.set()
     assert b"".join(piece for piece in pieces if piece != PING) == b"ab"
     assert PING in pieces
     stream.close()

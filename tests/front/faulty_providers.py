@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import random
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from tests.scripted_provider import (
     completion,
     cuts,
     event,
+    pauses,
     stalls,
 )
 
@@ -68,7 +67,7 @@ async def stream(exchange: Exchange, pieces: list[str]) -> None:
     await begin(exchange, pieces)
     for piece in pieces[1:]:
         await exchange.piece(event({"content": piece}))
-        await asyncio.sleep(0.001)
+        await pauses(0.001)(exchange)
     await exchange.piece(
         event({}, "stop")
         + event(usage={"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15})
@@ -80,7 +79,7 @@ async def stream(exchange: Exchange, pieces: list[str]) -> None:
 async def begin(exchange: Exchange, pieces: list[str]) -> None:
     await exchange.event_stream()
     await exchange.piece(event({"role": "assistant", "content": pieces[0]}))
-    await asyncio.sleep(0.01)
+    await pauses(0.01)(exchange)
 
 
 async def resets(exchange: Exchange, pieces: list[str]) -> None:
@@ -134,7 +133,7 @@ async def drips(exchange: Exchange, pieces: list[str]) -> None:
     await begin(exchange, pieces)
     for byte in event({"content": pieces[1]}):
         await exchange.piece(bytes([byte]))
-        await asyncio.sleep(1)
+        await pauses(1)(exchange)
 
 
 ALWAYS = [resets, hangs, is_busy, breaks_down]
@@ -150,23 +149,23 @@ FINE: dict[bool, Behaviour] = {False: whole, True: stream}
 
 
 @contextlib.contextmanager
-def goes_down_now_and_then(provider: Provider) -> Iterator[list[float]]:
+def goes_down_now_and_then(provider: Provider) -> Iterator[list[int]]:
     """For two seconds in every four: it refuses new connections, and on the old ones it breaks
-    down."""
-    stop, times = threading.Event(), list[float]()
+    down. Yields how much it had been asked each time."""
+    stop, refusals = threading.Event(), list[int]()
 
     def work() -> None:
         while not stop.wait(2.0):
             with provider.server.refusing_connections():
                 provider.is_down = True
-                times.append(time.monotonic())
+                refusals.append(provider.behaved.total())
                 stop.wait(2.0)
                 provider.is_down = False
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield times
+        yield refusals
     finally:
         stop.set()
         thread.join()

@@ -298,9 +298,12 @@ def test_a_cache_that_hangs_takes_neither_calls_nor_readiness_away(
 ) -> None:
     settings = native_api(upstream, MODELS=MODELS, THROTTLE_RATES={"caller": None})
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        more = {
+            "CACHE_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}/0",
+            "PATIENCE": "production",
+        }
         with (
-            running_site("uvicorn", tmp_path, *template, settings, CACHE_URL=url) as site,
+            running_site("uvicorn", tmp_path, *template, settings, **more) as site,
             httpx.Client(
                 base_url=site.url, headers=site.headers, timeout=60, trust_env=False
             ) as client,

@@ -256,7 +256,7 @@ def test_a_task_of_a_hook_that_is_cancelled_is_a_failure_of_the_hook(
     records: list[UsageEntry],
 ) -> None:
     async def before_call(self: Any, call: Call) -> None:
-        own = asyncio.create_task(asyncio.sleep(60))
+        own = asyncio.create_task(asyncio.Event().wait())
         own.cancel()
         await own
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from native_api.exceptions import InvalidRequest
 from native_api.inbound.json_body import parse_json
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import ChatRequest
+from tests.dialects.work_counter import count_calls
 from tests.inbound.test_json_body import JSON
 
 SERIALIZER = ChatCompletionSerializer()
@@ -297,7 +297,7 @@ def test_it_works_as_any_drf_serializer_does() -> None:
     assert list(bad.errors) == ["model"]
 
 
-def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_in_ten_milliseconds() -> None:
+def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_with_a_few_calls_each() -> None:
     said = [
         {"role": "user", "content": "x" * 970},
         {
@@ -308,13 +308,11 @@ def test_a_megabyte_in_a_thousand_messages_is_read_and_checked_in_ten_millisecon
     body = orjson.dumps({"model": "m", "messages": said * 500})
     assert len(body) > 950_000
 
-    def seconds() -> float:
-        """Of this thread's own: what else the machine does is not the subject."""
-        started = time.thread_time()
+    def check() -> None:
         SERIALIZER.check(parse_json(body))
-        return time.thread_time() - started
 
-    assert min(seconds() for _ in range(20)) < 0.010
+    check()  # what is made once and remembered
+    assert count_calls(check) < 1000 * 50  # 34 a message
 
 
 # --- how long lists may be -----------------------------------------------------------------------

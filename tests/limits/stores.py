@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from django.test import override_settings
 
 from native_api.limits import counters
 from native_api.limits.counters import GenericStore, Increment, Slot, generic, memory_store
+from tests.clocks import clock_mover
 
 REDIS = "redis://127.0.0.1:6379/9"
 BACKENDS = "django.core.cache.backends"
@@ -85,17 +85,6 @@ def age_redis(prefix: str, seconds: float) -> None:
                 client.zadd(key, {member: score - seconds for member, score in scores})
             left: Any = client.pttl(key)
             client.pexpire(key, max(0, left - int(seconds * 1000)))
-
-
-def clock_mover(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A function that moves the clocks of this process forward."""
-
-    def move(seconds: float) -> None:
-        for name in ("time", "monotonic"):
-            clock = getattr(time, name)
-            monkeypatch.setattr(time, name, lambda clock=clock: clock() + seconds)
-
-    return move
 
 
 @pytest.fixture(params=ALL_STORES)

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 
 from native_api.background import executors
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable
-from native_api.limits import budget_update, reservations, rules, settlement
+from native_api.limits import budget_update, budgets, reservations, rules, settlement
 from native_api.models import Budget
 from native_api.routing.call_plan import CallPlan
 from native_api.routing.route import make_route
@@ -23,6 +23,7 @@ from native_api.upstream.prepared_request import prepare
 from native_api.usage.entry import UsageEntry
 from tests.limits.budget_factory import failing_commit, write_records
 from tests.servers import until
+from tests.waiting import auntil
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -145,13 +146,20 @@ def test_a_hanging_database_refuses_calls_and_reserves_nothing(
 
 
 def test_nothing_stays_reserved_when_a_client_leaves_a_hanging_database(
-    released: list[Any],
+    monkeypatch: pytest.MonkeyPatch, released: list[Any]
 ) -> None:
     asyncio.run(reserve_call(entry()))
+    asked, reserve = threading.Event(), budgets.reserve
+
+    def reserve_noted(*arguments: Any) -> Any:
+        asked.set()
+        return reserve(*arguments)
+
+    monkeypatch.setattr(budgets, "reserve", reserve_noted)
 
     async def leave() -> None:
         call = asyncio.ensure_future(reserve_call(entry()))
-        await asyncio.sleep(0.2)
+        await auntil(asked.is_set, "the database to be asked")
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call

@@ -21,6 +21,7 @@ from native_api.usage.entry import new_id
 from tests.limits.reservation_factory import end, held_budgets, held_counts, held_slots
 from tests.limits.test_reservations import BUDGET, RATE, SLOTS, TOKENS, reserved
 from tests.servers import until
+from tests.waiting import auntil
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -31,8 +32,7 @@ pytestmark = [
 async def cancel_when(is_waiting: threading.Event) -> None:
     """Begin a call and cancel it as soon as it waits."""
     call = asyncio.ensure_future(reserved())
-    while not (is_waiting.is_set() or call.done()):
-        await asyncio.sleep(0.01)
+    await auntil(lambda: is_waiting.is_set() or call.done(), "the call to wait")
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

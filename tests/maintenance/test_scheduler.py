@@ -120,7 +120,7 @@ class TestWhere:
 
 def test_a_server_does_what_is_due_and_a_command_sees_it(tmp_path: Path) -> None:
     key = make_template(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database, database:
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3", timeout=60)) as database, database:
         database.execute(
             "INSERT INTO native_api_reservation (record_id, budget_id, amount, expires_at)"
             " VALUES ('00000000000000000000000000000001', 1, 5, '2020-01-01 00:00:00')"

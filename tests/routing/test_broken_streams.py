@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from tests.routing.target_pools import route_of
 from tests.scripted_provider import (
     cuts,
     event,
+    pauses,
     stalls,
 )
 
@@ -34,7 +34,7 @@ from tests.scripted_provider import (
 async def drips(exchange: Any) -> None:
     for byte in b'data: {"choices": [{"index": 0, "delta": {"content": "slowly"}}]}\n\n':
         await exchange.piece(bytes([byte]))
-        await asyncio.sleep(0.1)
+        await pauses(0.1)(exchange)
 
 
 async def answers_and_fails(exchange: Any) -> None:

@@ -29,6 +29,7 @@ from native_api.routing.shared_cache import SharedCache
 from tests.access.concurrent_requests import redis_cache
 from tests.routing.target_pools import Clock, failure, pool_with, target
 from tests.servers import until
+from tests.waiting import auntil
 
 REDIS = "redis://127.0.0.1:6379/2"
 A = target("p/a")
@@ -297,10 +298,12 @@ def test_a_hanging_cache_delays_no_call(wall: Clock, hanging_cache: list[Any]) -
         permit.release()
         alone.steady.now += 0.3
 
+    async def outage_is_known() -> bool:
+        await call()
+        return executors.cache.is_down
+
     async def calls() -> None:
-        while not executors.cache.is_down:
-            await call()
-            await asyncio.sleep(0.01)
+        await auntil(outage_is_known, "the outage to be known")
         for _ in range(20):
             await call()
 

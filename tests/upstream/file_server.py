@@ -13,7 +13,7 @@ import pytest
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, RemoteFiles
 from native_api.upstream.files.inline import inline_files
-from tests.scripted_provider import stalls
+from tests.scripted_provider import pauses, stalls
 
 PNG = b"\x89PNG\r\n\x1a\n not really"
 LOOPBACK = RemoteFiles(max_bytes=1000, seconds=60, private_networks=("127.0.0.0/8", "::1/128"))
@@ -62,7 +62,7 @@ async def answer(exchange: Any) -> None:
         await exchange.head(200, {"content-type": "image/png"})
         while True:
             await exchange.send(b"x")
-            await asyncio.sleep(0.05)
+            await pauses(0.05)(exchange)
     elif path == "/slow":
         await stalls(exchange)
     elif path == "/declared-huge":
