@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -136,14 +135,16 @@ def test_busy_is_not_down(
 
 
 def test_a_process_that_is_late_itself_knows_nothing_of_the_resource(
-    lane: Lane, gate: Gate
+    executor: Executor, lane: Lane, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event loop had no time to look for longer than the patience. Nor had the threads."""
+    executor.patience = 100
+    pass_time = clock_mover(monkeypatch)
 
     async def be_late() -> Any:
-        call = asyncio.ensure_future(lane.run(30, gate, 7))
+        call = asyncio.ensure_future(lane.run(10_000, gate, 7))
         await asyncio.sleep(0)
-        time.sleep(3 * PATIENCE)
+        pass_time(300)
         await asyncio.sleep(0)
         assert not lane.is_down
         gate.open()
