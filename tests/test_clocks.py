@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
@@ -37,8 +38,13 @@ def test_clients_wait_as_long_as_their_test_says() -> None:
     ] == []
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def find_clocks(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and node.module == "time":
             yield f"{path.name}:{node.lineno}: from time import"
         if isinstance(node, ast.Call):
@@ -56,7 +62,7 @@ def find_clocks(path: Path) -> Iterator[str]:
 
 
 def find_own_timeouts(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in CLIENTS:
             given = {keyword.arg for keyword in node.keywords}
             if not given & {"timeout", "transport", None}:
