@@ -71,15 +71,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_pure(item: pytest.Item) -> bool:
-    place = item.path.relative_to(TESTS).as_posix()
-    uses_database = item.get_closest_marker("django_db") or (
-        DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
-    )
     return (
-        place.startswith(PURE_PLACES)
-        and not uses_database
+        _is_place_of_pure_tests(item.path)
+        and DATABASE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        and item.get_closest_marker("django_db") is None
         and item.get_closest_marker("impure") is None
     )
+
+
+@functools.cache
+def _is_place_of_pure_tests(path: Path) -> bool:
+    return path.relative_to(TESTS).as_posix().startswith(PURE_PLACES)
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cases import for_each
+from tests.cases import each, for_each
 
 
 def check_even(number: int) -> None:
@@ -50,3 +50,16 @@ def test_fixtures_and_parameters_follow_the_case(
 ) -> None:
     assert number % divisor == 0
     assert str(divisor) in request.node.name
+
+
+def test_values_of_several_arguments_are_checked_in_one_test() -> None:
+    seen = []
+
+    @each("text, length", [("a", 1), ("ab", 2)])
+    @each("times", [1, 2])
+    def check_length(text: str, length: int, times: int) -> None:
+        assert len(text * times) == length * times
+        seen.append(text * times)
+
+    check_length()
+    assert seen == ["a", "aa", "ab", "abab"]

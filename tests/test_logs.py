@@ -17,6 +17,7 @@ import pytest
 from native_api import background, logs
 from native_api.inbound.openai.chat import ChatStreamWriter
 from native_api.views.event_stream import EventStream
+from tests.cases import each
 from tests.servers import ROOT
 
 
@@ -124,7 +125,7 @@ BY_WAY = {
 
 @pytest.mark.parametrize("formatter", FORMATTERS, ids=["plain", "json"])
 @pytest.mark.parametrize("way", BY_WAY)
-@pytest.mark.parametrize("text", FORGED, ids=ascii)
+@each("text", FORGED)
 def test_no_way_leads_to_a_second_line(formatter: logging.Formatter, way: str, text: str) -> None:
     line = line_of(formatter, lambda logger: BY_WAY[way](logger, text))
     assert line.isprintable()
@@ -158,7 +159,7 @@ def noted(text: str) -> Exception:
 @pytest.mark.parametrize(
     "kind", [ValueError, chained, noted, lambda text: ExceptionGroup("several", [ValueError(text)])]
 )
-@pytest.mark.parametrize("text", FORGED, ids=ascii)
+@each("text", FORGED)
 def test_the_text_of_an_exception_stays_on_its_line(
     formatter: logging.Formatter, kind: Any, text: str
 ) -> None:

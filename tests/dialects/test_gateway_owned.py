@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from native_api.dialects.shared.gateway_owned import (
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
+from tests.cases import for_each
+from tests.recorded_cases import with_members
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 MODELS = {
@@ -194,13 +195,6 @@ def freeze(value: Any) -> Any:
     return FrozenList(map(freeze, value)) if isinstance(value, list) else value
 
 
-def recorded_requests() -> Iterator[Any]:
-    for path in sorted(FOLDER.glob("*/*.json")):
-        case = json.loads(path.read_text())
-        if "request" in case:
-            yield pytest.param(case, id=f"{path.parent.name}-{path.stem}")
-
-
 DEEP_OPTIONS = {
     "generationConfig": {"topK": 3},
     "toolConfig": {"x": {"y": 1}},
@@ -217,7 +211,7 @@ DEEP_OPTIONS = {
 """Options that are merged into the objects that dialects build."""
 
 
-@pytest.mark.parametrize("case", list(recorded_requests()))
+@for_each(with_members("request"))
 def test_no_dialect_changes_a_request_or_its_options(case: dict[str, Any]) -> None:
     provider = {name: value for name, value in case["provider"].items() if name != "quirks"}
     target = Target(Provider(name=provider.pop("name", "p"), **provider), case["model"])

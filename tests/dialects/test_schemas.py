@@ -28,6 +28,7 @@ from native_api.dialects.shared.json_schema import (
 from native_api.dialects.shared.memo import ENTRY_OVERHEAD_BYTES, freeze, measure_bytes
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Provider, Target
+from tests.cases import each
 from tests.dialects.test_mutations import mutate
 from tests.dialects.work_counter import measure_work
 
@@ -293,7 +294,7 @@ JUNK_BASE: list[Schema] = [shape(3) for shape in SHAPES]
 
 
 @each_adapter
-@pytest.mark.parametrize("seed", range(60))
+@each("seed", range(60))
 def test_an_invalid_schema_is_adapted_or_refused(adapter: SchemaAdapter[Any], seed: int) -> None:
     dice = random.Random(seed)
     mutated = mutate(dice.choice(JUNK_BASE), dice)

@@ -18,6 +18,7 @@ from native_api.usage.tokens import (
     prompt_tokens,
     sent_tokens,
 )
+from tests.cases import each
 
 WORDS = "many words " * 150_000
 """1.6 MB."""
@@ -164,7 +165,7 @@ def schema() -> Any:
 
 
 @pytest.mark.parametrize("wire", DIALECTS)
-@pytest.mark.parametrize("way", OPTIONS)
+@each("way", OPTIONS)
 def test_what_provider_options_add_counts_or_is_refused(wire: str, way: str) -> None:
     try:
         tokens, content = sent(wire, OPTIONS[way](wire))
@@ -178,7 +179,7 @@ def test_what_provider_options_add_counts_or_is_refused(wire: str, way: str) -> 
 
 
 @pytest.mark.parametrize("wire", DIALECTS)
-@pytest.mark.parametrize("way", FIELDS)
+@each("way", FIELDS)
 def test_request_fields_count_if_they_are_sent(wire: str, way: str) -> None:
     try:
         tokens, content = sent(wire, FIELDS[way](wire))

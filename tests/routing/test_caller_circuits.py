@@ -14,6 +14,7 @@ from native_api.routing.failure_streaks import MAX_STREAKS
 from native_api.routing.health_states import TargetState
 from native_api.routing.pool import TargetPool
 from native_api.upstream import transport
+from tests.cases import each
 from tests.routing.faults import (
     KEY,
     REQUEST_STATUSES,
@@ -34,16 +35,17 @@ from tests.routing.target_pools import (
     fail,
     failure,
     open_circuit,
+    pool_with,
     state,
     succeed,
     target,
 )
 
 
-@pytest.mark.parametrize("status", range(400, 600))
-def test_no_status_for_one_caller_opens_the_circuit_for_another(
-    pool: TargetPool, clock: Clock, status: int
-) -> None:
+@each("status", range(400, 600))
+def test_no_status_for_one_caller_opens_the_circuit_for_another(status: int) -> None:
+    clock = Clock()
+    pool = pool_with(clock)
     for _ in range(5):
         keep_failing(pool, failure(status), ALICE)
         clock.now += 70
@@ -52,18 +54,18 @@ def test_no_status_for_one_caller_opens_the_circuit_for_another(
         succeed(pool, A, BOB)
 
 
-@pytest.mark.parametrize("status", REQUEST_STATUSES)
-def test_a_status_about_the_request_never_counts(pool: TargetPool, status: int) -> None:
+@each("status", REQUEST_STATUSES)
+def test_a_status_about_the_request_never_counts(status: int) -> None:
+    pool = pool_with(Clock())
     for caller in (ALICE, BOB, CAROL) * 20:
         fail(pool, failure(status), caller=caller)
     assert pool.health.incidents == {}
     assert state(pool) is TargetState.HEALTHY
 
 
-@pytest.mark.parametrize(
-    "status", [status for status in STATUSES if status >= 500 or status in (407, 408)]
-)
-def test_every_other_status_opens_the_circuit_for_its_caller(pool: TargetPool, status: int) -> None:
+@each("status", [status for status in STATUSES if status >= 500 or status in (407, 408)])
+def test_every_other_status_opens_the_circuit_for_its_caller(status: int) -> None:
+    pool = pool_with(Clock())
     keep_failing(pool, failure(status), ALICE)
     assert state(pool, A, ALICE) is TargetState.OPEN
 

@@ -22,6 +22,7 @@ from native_api.upstream.attempt_log import AttemptLog
 from native_api.upstream.auth import access_tokens, aws, methods
 from native_api.upstream.prepared_request import prepare
 from native_api.upstream.redaction import attribute_fault, redact
+from tests.cases import each
 from tests.upstream.keys import private_pem, service_account
 
 PROVIDER = Provider(
@@ -139,8 +140,8 @@ FRAMES: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-@pytest.mark.parametrize("status", [400, 403, 429, 500])
+@each("frame", FRAMES)
+@each("status", [400, 403, 429, 500])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_dialect_truncates_before_secrets_are_hidden(
     dialect: str, status: int, frame: str

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 from native_api.upstream.decoders import ndjson, sse
+from tests.cases import each
 
 STREAM = (
     "\ufeffdata: first\n\n"
@@ -41,7 +42,7 @@ def test_a_complete_stream() -> None:
     assert decoded([STREAM], sse.SSEDecoder()) == EVENTS
 
 
-@pytest.mark.parametrize("cut", range(len(STREAM) + 1))
+@each("cut", range(len(STREAM) + 1))
 def test_a_stream_cut_anywhere(cut: int) -> None:
     assert decoded([STREAM[:cut], STREAM[cut:]], sse.SSEDecoder()) == EVENTS
 
