@@ -115,7 +115,8 @@ def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(
 ) -> None:
     upstream.script(model, streams(event({"content": "some words"}), goes_on))
     with opened(server, model) as response:
-        first = next(response.iter_lines())
+        lines = response.iter_lines()  # httpx closes the connection when this is dropped
+        first = next(lines)
         assert response.status_code == 200, first
         assert upstream.is_answering(model)
     until(lambda: not upstream.is_answering(model), "the upstream connection to be closed")
