@@ -12,12 +12,16 @@ class NativeApiConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from native_api import checks  # noqa: F401  registers the system checks
+        from native_api import (
+            checks,  # noqa: F401  registers the system checks
+            receivers,
+        )
         from native_api.background import serving
         from native_api.limits import signals
         from native_api.maintenance.scheduler import scheduler
         from native_api.usage import recorder, recorder_thread, writer
 
+        receivers.connect()
         writer.insert_hooks.append(signals.settle_and_notify)
         recorder_thread.idle_hooks.append(scheduler.run_if_due)
         # Records that killed processes have left are written when a server starts.

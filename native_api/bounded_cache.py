@@ -9,13 +9,14 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, TypeVar, overload
 from weakref import WeakSet
+
+from native_api.forks import reset_after_fork
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -160,5 +161,4 @@ def _after_fork() -> None:
         cache.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+reset_after_fork(_after_fork)

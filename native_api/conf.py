@@ -15,7 +15,6 @@ from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from native_api.exceptions import SettingError
@@ -366,12 +365,3 @@ def site_settings() -> Mapping[str, Any]:
 
 native_settings: Final = NativeSettings()
 usable_settings: Final = UsableSettings()
-
-
-def reload_on_change(*, setting: str, **kwargs: Any) -> None:
-    if setting == "NATIVE_API":
-        native_settings.reload()
-        usable_settings.reload()
-
-
-setting_changed.connect(reload_on_change)

@@ -21,8 +21,8 @@ from django_ratelimit.core import get_usage
 from rest_framework.throttling import BaseThrottle
 
 from native_api.background import ResourceUnavailable, executors, site_cache
-from native_api.background.forks import reset_after_fork
 from native_api.conf import native_settings
+from native_api.forks import reset_after_fork
 from native_api.limits.headers import format_duration
 from native_api.logs import LogInterval, get_logger
 from native_api.models import ApiKey

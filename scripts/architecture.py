@@ -19,7 +19,9 @@ PAGE: Final = ROOT / "ARCHITECTURE.md"
 BEGIN: Final = "<!-- begin: made by scripts/architecture.py -->\n"
 END: Final = "<!-- end -->\n"
 
-FOUNDATION: Final = frozenset({"bounded_cache", "conf", "exceptions", "logs", "signals", "types"})
+FOUNDATION: Final = frozenset(
+    {"bounded_cache", "conf", "exceptions", "forks", "logs", "signals", "types"}
+)
 """Rooms that nearly all others import. They are in the table but not in the picture."""
 
 

@@ -13,6 +13,7 @@ from tests.cases import Cases, for_each
 PACKAGE = Path(__file__).resolve().parent.parent / "native_api"
 
 LEVELS = [
+    {"forks"},
     {"types", "exceptions", "logs", "signals", "bounded_cache"},
     {"conf"},
     {"dialects", "background", "models"},
@@ -27,7 +28,7 @@ LEVELS = [
     {"gateway"},
     {"views"},
     {"asgi"},
-    {"admin", "management", "checks", "urls", "testing", "tasks"},
+    {"admin", "management", "checks", "urls", "testing", "tasks", "receivers"},
     {"apps", "pytest_plugin"},
 ]
 """The rooms from the bottom up. A module imports from its own room, or from a room that is
@@ -36,7 +37,15 @@ lower."""
 NEIGHBOURS = {("types", "exceptions"), ("exceptions", "types")}
 """Rooms of one level that may import each other."""
 
-WITHOUT_DJANGO = {"bounded_cache", "types", "exceptions", "dialects", "operations", "upstream"}
+WITHOUT_DJANGO = {
+    "bounded_cache",
+    "forks",
+    "types",
+    "exceptions",
+    "dialects",
+    "operations",
+    "upstream",
+}
 WITHOUT_INPUT_OR_OUTPUT = {"types", "exceptions", "dialects", "operations"}
 INPUT_OR_OUTPUT = {
     "socket",

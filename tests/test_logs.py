@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from native_api import background, logs
+from native_api import logs
+from native_api.background import executors
 from native_api.inbound.openai.chat import ChatStreamWriter
 from native_api.views.event_stream import EventStream
 from tests.cases import each
@@ -233,10 +234,7 @@ def test_the_clients_request_id_is_kept_if_it_is_sane(sent: str, kept: bool) -> 
 
 @pytest.mark.usefixtures("in_a_request")
 def test_the_request_is_known_in_worker_threads_too() -> None:
-    assert (
-        background.WorkerThreads("of-a-test", 1).submit(logs.request_id.get).result(60)
-        == "request-7"
-    )
+    assert executors.foreign.lane(1).submit(logs.request_id.get).result(60) == "request-7"
 
 
 def test_what_is_imported_before_django_is_set_up_makes_no_logger() -> None:

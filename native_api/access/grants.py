@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q
-from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from native_api.background.cached_value import CachedValues
 from native_api.conf import native_settings
@@ -62,10 +61,3 @@ def invalidate(*args: Any, **kwargs: Any) -> None:
     The grants themselves are kept, in case the database is unavailable. Also a signal receiver.
     """
     _cache.expire()
-
-
-for _sender in (ModelAccess, get_user_model()):
-    post_save.connect(invalidate, sender=_sender)
-    post_delete.connect(invalidate, sender=_sender)
-if hasattr(get_user_model(), "groups"):
-    m2m_changed.connect(invalidate, sender=get_user_model().groups.through)

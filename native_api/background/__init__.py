@@ -13,7 +13,6 @@ Rules:
    event loop's default executor, which everybody needs.
 """
 
-from native_api.background.executors import WorkerThreads
 from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, BackgroundLoop, relay, run
 from native_api.background.outages import CallTimeout, ResourceUnavailable
 from native_api.background.streaming import (
@@ -35,7 +34,6 @@ __all__ = [
     "ResourceUnavailable",
     "Source",
     "SyncStream",
-    "WorkerThreads",
     "close_streams",
     "relay",
     "run",

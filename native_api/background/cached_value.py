@@ -19,14 +19,13 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from django.core.signals import setting_changed
 from django.db import Error as DatabaseError
 
 from native_api.background import executors
-from native_api.background.forks import reset_after_fork
 from native_api.background.outages import MAX_ERROR_LENGTH, ResourceUnavailable
 from native_api.background.single_flight import SingleFlight
 from native_api.bounded_cache import BoundedCache
+from native_api.forks import reset_after_fork
 from native_api.logs import LogInterval, get_logger
 
 K = TypeVar("K")
@@ -194,9 +193,6 @@ class CachedValue(CachedValues[None, V]):
 
     def __init__(self, name: str, read: Callable[[], V], without_database: Callable[[], V]) -> None:
         super().__init__(name, lambda _: read(), without_database, max_size=1)
-        # Runs after the receiver that conf connected when it was imported, so the value is made
-        # from the new settings.
-        setting_changed.connect(self._on_setting_changed)
 
     def current(self) -> V:
         """The value to use now. May query the database: not for use on an event loop."""
@@ -209,7 +205,3 @@ class CachedValue(CachedValues[None, V]):
     def forget(self, *args: Any, **kwargs: Any) -> None:
         """Make the next request read the value again. Can be connected to any signal."""
         self.expire()
-
-    def _on_setting_changed(self, *, setting: str, **kwargs: Any) -> None:
-        if setting == "NATIVE_API":
-            self.clear()

@@ -26,10 +26,10 @@ from typing import Any, Final, TypeVar
 
 from native_api import logs
 from native_api.background import database_calls, site_cache
-from native_api.background.forks import reset_after_fork
 from native_api.background.outages import CallTimeout, Outage
 from native_api.background.threads import Call, ThreadPool
 from native_api.background.waiting import Answers, Waiting, wait_briefly
+from native_api.forks import reset_after_fork
 
 T = TypeVar("T")
 
@@ -266,8 +266,3 @@ slow_queries: Final = database.lane(1, is_evidence=False)
 
 atexit.register(cache.drain, EXIT_SECONDS)
 atexit.register(database.drain, EXIT_SECONDS)
-
-
-def WorkerThreads(name: str, size: int, keep_connections: bool = False) -> Lane:
-    """What is not moved to the three executors yet."""
-    return Executor(name.removeprefix("native-api-"), size, size).lane()

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from native_api.background.forks import reset_after_fork
+from native_api.forks import reset_after_fork
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from native_api.background.forks import reset_after_fork
+from native_api.forks import reset_after_fork
 from native_api.logs import LogInterval, get_logger
 
 logger = get_logger("native_api.background")

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-from native_api.background.forks import reset_after_fork
+from native_api.forks import reset_after_fork
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -177,6 +177,7 @@ _current: Final = CachedValue("providers and routes", _read, lambda: merge_with_
 current: Final = _current.current
 acurrent: Final = _current.acurrent
 forget: Final = _current.forget
+clear: Final = _current.clear
 
 
 def merge_with_settings(

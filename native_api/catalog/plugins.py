@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
-from django.core.signals import setting_changed
-
 from native_api.catalog import preset_checks
 from native_api.catalog.presets import PRESETS, Preset
 from native_api.conf import (
@@ -51,13 +49,10 @@ def load() -> None:
         registry.site = getattr(native_settings, setting)
 
 
-def forget(*, setting: str, **kwargs: Any) -> None:
-    if setting == "NATIVE_API":
-        for registry in REGISTRIES.values():
-            registry.site = EMPTY_MAPPING
-
-
-setting_changed.connect(forget)
+def forget() -> None:
+    """Load the names again when they are needed: the settings have changed."""
+    for registry in REGISTRIES.values():
+        registry.site = EMPTY_MAPPING
 
 
 # --- reading -------------------------------------------------------------------------------------

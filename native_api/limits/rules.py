@@ -20,8 +20,6 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any, Final
 
-from django.db.models.signals import post_delete, post_save
-
 from native_api.background.cached_value import CachedValue
 from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings, setting_check, setting_path
@@ -320,7 +318,4 @@ _current: Final = CachedValue("limits", _read, _raise_unavailable)
 current: Final = _current.current
 acurrent: Final = _current.acurrent
 forget: Final = _current.forget
-
-for _model in (Limit, ModelAccess):
-    post_save.connect(forget, sender=_model)
-    post_delete.connect(forget, sender=_model)
+clear: Final = _current.clear

@@ -22,9 +22,9 @@ from decimal import Decimal
 from typing import Final
 
 from native_api.background import CallTimeout, ResourceUnavailable, executors
-from native_api.background.forks import reset_after_fork
 from native_api.background.single_flight import SingleFlight
 from native_api.bounded_cache import BoundedCache
+from native_api.forks import reset_after_fork
 from native_api.logs import get_logger
 from native_api.pricing import conversion, costs, published, tables
 from native_api.types import Json, Target, Usage

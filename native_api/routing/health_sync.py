@@ -21,11 +21,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from django.core.signals import setting_changed
-
 from native_api.background import site_cache
-from native_api.background.forks import reset_after_fork
 from native_api.background.threads import Call
+from native_api.forks import reset_after_fork
 from native_api.routing import shared_cache
 from native_api.routing.circuit_states import MAX_INCIDENT_AGE_SECONDS
 from native_api.routing.health_states import INCIDENT_KINDS, Incident
@@ -246,11 +244,3 @@ async def arefresh_health() -> None:
 
 reset_after_fork(health_sync.reset)
 reset_after_fork(target_pool.after_fork)
-
-
-def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
-    if setting == "CACHES":
-        health_sync.reset()
-
-
-setting_changed.connect(_on_setting_changed)

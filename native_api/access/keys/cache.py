@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import router
-from django.db.models.signals import post_delete, post_save
 
 from native_api.access.keys.text import PREFIX_LENGTH, Shape, digest, parse
 from native_api.background.cached_value import CachedValues
@@ -103,9 +102,6 @@ def _check_usable(key: ApiKey | None, text: str) -> ApiKey:
 cache: Final = KeyCache()
 
 
-def _forget_changed(*, instance: ApiKey, **kwargs: Any) -> None:
+def forget_changed(*, instance: ApiKey, **kwargs: Any) -> None:
+    """A receiver of Django's signals."""
     cache.forget(instance)
-
-
-post_save.connect(_forget_changed, sender=ApiKey)
-post_delete.connect(_forget_changed, sender=ApiKey)

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from native_api.background import executors
-from native_api.background.forks import reset_after_fork
+from native_api.forks import reset_after_fork
 from native_api.limits import counters
 from native_api.limits.counters import CounterLevels, Increment, Slot
 from native_api.limits.counters.slot_renewal import slot_renewal

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from native_api.background import executors
-from native_api.background.forks import reset_after_fork
+from native_api.forks import reset_after_fork
 from native_api.limits import counters
 
 CACHE_TIMEOUT_SECONDS: Final = 1.0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from native_api.background import forks
+from native_api import forks
 
 
 @pytest.fixture(autouse=True)
