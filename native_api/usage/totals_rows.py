@@ -66,7 +66,9 @@ def _to_row(group: Group, sums: list[int]) -> DailyUsage:
 
 
 def _row_id(group: Group) -> UUID:
-    return UUID(bytes=blake2b(orjson.dumps(group), digest_size=16).digest())
+    """A hash with the version of names, because MariaDB refuses UUIDs of unknown versions, and some
+    of version 8 (10.11, 2026-11)."""
+    return UUID(bytes=blake2b(orjson.dumps(group), digest_size=16).digest(), version=5)
 
 
 def add(rows: Sequence[DailyUsage], alias: str) -> None:
