@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.core.checks import ERROR, run_checks
 from django.test import override_settings
 
+from native_api.checks import databases
 from native_api.models import Limit, ModelRoute, Provider, Target
 
 TARGET = {"PROVIDER": "gone", "MODEL": "x"}
@@ -130,3 +132,23 @@ def test_usage_in_another_database_than_the_users() -> None:
     assert message.msg == (
         "native_api.UsageRecord is written to the database 'usage', and users to 'default'."
     )
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name", "is_mariadb", "ids"),
+    [
+        ("postgresql", "PostgreSQL", False, []),
+        ("sqlite", "SQLite", False, []),
+        ("mysql", "MySQL", True, []),
+        ("mysql", "MySQL", False, ["native_api.W005"]),
+        ("oracle", "Oracle", False, ["native_api.W005"]),
+    ],
+)
+def test_a_database_that_the_gateway_is_not_tested_with(
+    vendor: str, name: str, is_mariadb: bool, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = SimpleNamespace(vendor=vendor, display_name=name, mysql_is_mariadb=is_mariadb)
+    monkeypatch.setattr(databases, "connections", {"default": connection})
+    messages = list(databases.check_kind_of_database(None))
+    assert [message.id for message in messages] == ids
+    assert all(name in message.msg for message in messages)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, register
-from django.db import router
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import DatabaseError, connections, router
+
+from native_api.models import UsageRecord
+
+TESTED: Final = ("PostgreSQL", "SQLite", "MariaDB")
 
 
 @register("native_api")
@@ -26,3 +30,24 @@ def check_database_of_users(app_configs: Any, **kwargs: Any) -> Iterable[CheckMe
                 id="native_api.E011",
             )
             return
+
+
+@register("native_api")
+def check_kind_of_database(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
+    alias = router.db_for_write(UsageRecord)
+    kind = _kind(connections[alias]) if alias in connections else ""
+    if kind not in (*TESTED, ""):
+        yield Warning(
+            f"The gateway is not tested with {kind}. Limits, totals and keys may fail.",
+            hint=f"Use one of {', '.join(TESTED)}.",
+            id="native_api.W005",
+        )
+
+
+def _kind(connection: Any) -> str:
+    """Django's name of the database; "" if it cannot be asked whether it is MySQL or MariaDB."""
+    try:
+        is_mariadb = connection.vendor == "mysql" and connection.mysql_is_mariadb
+    except (DatabaseError, RuntimeError):  # RuntimeError: a test that may not use the database
+        return ""
+    return "MariaDB" if is_mariadb else str(connection.display_name)

@@ -49,7 +49,7 @@ class Lease:
     renewed_at: float = field(default_factory=time.monotonic)
 
     def renew_if_due(self) -> None:
-        """Raises LeaseLost. Does nothing in a transaction, which may be read-only."""
+        """Raises LeaseLost. Does nothing in a transaction, because others would not see it."""
         if connections[self.alias].in_atomic_block:
             return
         if time.monotonic() - self.renewed_at >= RENEWAL_SECONDS:

@@ -15,6 +15,7 @@ from typing import Final
 from django.core import mail
 from django.db import connections
 
+from native_api.background.forks import reset_after_fork
 from native_api.conf import native_settings
 from native_api.exceptions import SettingError
 from native_api.logs import get_logger
@@ -37,6 +38,10 @@ class Scheduler:
         self.check_seconds = check_seconds
         # Processes that start together do not ask together.
         self._spread = random.uniform(0.5, 1.5)  # noqa: S311
+        self._start_anew()
+        reset_after_fork(self._start_anew)
+
+    def _start_anew(self) -> None:
         self._checked_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None

@@ -117,10 +117,14 @@ def locked_day(day: date, alias: str) -> Iterator[None]:
 
     It sees the changes of all earlier ones. PostgreSQL and Oracle lock the table against writers,
     not readers. On other databases, an update without changes locks what it would change: the
-    whole database in SQLite, else the day's rows.
+    whole database in SQLite, in MariaDB the day's rows and, with repeatable reads, those that
+    others would add to the day.
     """
+    connection = connections[alias]
+    is_outermost = not connection.in_atomic_block
     with transaction.atomic(using=alias):
-        connection = connections[alias]
+        if is_outermost and connection.vendor == "mysql":
+            _isolate(alias)
         if connection.vendor in ("postgresql", "oracle"):
             table = connection.ops.quote_name(DailyUsage._meta.db_table)
             with connection.cursor() as cursor:
@@ -132,12 +136,20 @@ def locked_day(day: date, alias: str) -> Iterator[None]:
 
 @contextmanager
 def _snapshot(alias: str) -> Iterator[None]:
-    """A transaction in which all queries see the database as it was at the first one."""
+    """A transaction in which all queries see the database as it was at the first one.
+
+    Within another transaction they see what that one does.
+    """
+    is_outermost = not connections[alias].in_atomic_block
     with transaction.atomic(using=alias):
-        if connections[alias].vendor == "postgresql":
-            with connections[alias].cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        if is_outermost and connections[alias].vendor in ("postgresql", "mysql"):
+            _isolate(alias)
         yield
+
+
+def _isolate(alias: str) -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _compare(day: date, alias: str, pause: Pause = no_pause) -> Comparison:

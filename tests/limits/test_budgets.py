@@ -96,7 +96,9 @@ class TestReserving:
     @pytest.mark.parametrize("counters", ["a", "ab"])
     def test_few_queries_are_made(self, counters: str, django_assert_max_num_queries: Any) -> None:
         call(*map(budget_request, counters))
-        with django_assert_max_num_queries(2 + 2 * len(counters)) as captured:
+        # MariaDB has no UPDATE … RETURNING, so it is asked for the new level.
+        statements = 3 if connection.vendor == "mysql" else 2
+        with django_assert_max_num_queries(2 + statements * len(counters)) as captured:
             call(*map(budget_request, counters))
         if connection.vendor == "postgresql":
             assert len(captured) <= {"a": 1, "ab": 4}[counters]

@@ -116,7 +116,7 @@ class TestRenewal:
         assert before is not None
         assert expires_at >= before
 
-    def test_not_in_a_transaction_which_may_be_read_only(
+    def test_not_in_a_transaction_whose_changes_others_do_not_see(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lease = claim("job", "default")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, transaction
 
 from native_api.models import ApiKey, DailyUsage, UsageRecord
+from native_api.usage import reconcile
 from native_api.usage import totals as totals_module
 from tests.load import LOAD
 from tests.servers import ROOT, manage, until
@@ -162,3 +165,38 @@ def test_a_rebuild_during_a_batch_waits_for_it_or_leaves_it_out(
     assert rebuild.wait(60) == 0
     assert postgres.query(RECORDS) == postgres.query(TOTALS) == [(2, 6)]
     manage(postgres.environment, "native_totals")
+
+
+LOCK_TIMEOUTS = {
+    "postgresql": "SET lock_timeout = '100ms'",
+    "mysql": "SET innodb_lock_wait_timeout = 1",
+}
+
+
+@pytest.mark.usefixtures("transactional_db")
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_nobody_else_can_add_to_a_locked_day(is_empty: bool) -> None:
+    if connection.vendor not in LOCK_TIMEOUTS:
+        pytest.skip("SQLite locks the whole database.")
+    if not is_empty:
+        write(entry())
+
+    def add() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(LOCK_TIMEOUTS[connection.vendor])
+            totals_module.add([entry(model="other")], "default")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as others, reconcile.locked_day(DAY, "default"):
+        error = others.submit(add).exception()
+    assert isinstance(error, OperationalError)
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_day_is_compared_within_a_transaction_too() -> None:
+    write(entry())
+    with transaction.atomic():
+        DailyUsage.objects.update(requests=2)
+        assert not reconcile.compare(DAY, "default").agrees
