@@ -15,9 +15,9 @@ from typing import Final
 from django.core import mail
 from django.db import connections
 
-from native_api.background.forks import reset_after_fork
 from native_api.conf import native_settings
 from native_api.exceptions import SettingError
+from native_api.forks import reset_after_fork
 from native_api.logs import get_logger
 from native_api.maintenance import leases, runner
 from native_api.maintenance.jobs import enabled_jobs
