@@ -4,7 +4,8 @@ Rules:
 1. The entries used least recently are evicted first. Storing an entry and reading it are uses.
 2. Threads share a cache, and callers share its values: these are immutable, or whoever owns the
    cache guards them with a lock.
-3. Reading takes no lock: each step is a single operation of OrderedDict.
+3. Reading takes no lock: each step is a single operation of OrderedDict. So iterate only over keys
+   such as strings, whose hash is no Python code: others could be moved in the middle.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ D = TypeVar("D")
 
 _Entry = tuple[V, float | None, int]
 """The value, when it expires, and its weight."""
-
 
 _MISSING: Final[Any] = object()
 
@@ -124,10 +124,13 @@ class BoundedCache(Generic[K, V]):
         return value, expires_at, 1 if self._weigh is None else self._weigh(value)
 
     def _put(self, key: K, entry: _Entry[V]) -> None:
-        self._remove(key)
-        if entry[2] <= self.max_weight:
-            self._entries[key] = entry
-            self.size += entry[2]
+        if entry[2] > self.max_weight:
+            self._remove(key)
+            return
+        replaced = self._entries.get(key)
+        self._entries[key] = entry  # at once, so that those who read meanwhile find one of the two
+        self._entries.move_to_end(key)
+        self.size += entry[2] if replaced is None else entry[2] - replaced[2]
         while self.size > self.max_size:
             self.size -= self._entries.popitem(last=False)[1][2]
 

@@ -54,11 +54,13 @@ def is_fresh(checked_at: float, max_age: float) -> bool:
 
 
 class Entry(NamedTuple, Generic[V]):
-    """`checked_at` is `read_at`, unless a later query failed, or the value is known to be old."""
+    """`checked_at` is `read_at`, unless a later query failed. `expirations` is how often all values
+    had been expired by then."""
 
     value: V
     read_at: float
     checked_at: float
+    expirations: int
 
 
 class CachedValues(Generic[K, V]):
@@ -82,7 +84,7 @@ class CachedValues(Generic[K, V]):
         self._entries = BoundedCache[K, Entry[V]](max_size)
         self._missing = BoundedCache[K, Entry[V]](max(1, max_size // MAX_MISSING_SHARE))
         self._flights = SingleFlight[K, V](DATABASE_TIMEOUT_SECONDS)
-        self._changes = 0
+        self._changes = self._expirations = 0
         self._log_interval = LogInterval()
         self._start()
         reset_after_fork(self._start)
@@ -95,7 +97,11 @@ class CachedValues(Generic[K, V]):
     def fresh(self, key: K) -> Entry[V] | None:
         """The value, if it can be used without a query."""
         entry = self._entries.get(key) or self._missing.get(key)
-        if entry is None or not is_fresh(entry.checked_at, self._max_age):
+        if (
+            entry is None
+            or entry.expirations != self._expirations
+            or not is_fresh(entry.checked_at, self._max_age)
+        ):
             return None
         return entry
 
@@ -131,7 +137,7 @@ class CachedValues(Generic[K, V]):
         value = self._read(key)
         with self._lock:
             if changes == self._changes:
-                self._store(key, Entry(value, read_at, read_at))
+                self._store(key, Entry(value, read_at, read_at, self._expirations))
         return value
 
     def _store(self, key: K, entry: Entry[V]) -> None:
@@ -149,11 +155,13 @@ class CachedValues(Generic[K, V]):
         last, now = self._entries.get(key), time.monotonic()
         entry = last
         if entry is None or now - entry.read_at > self._grace:
-            entry = Entry(self._without_database(), now, now)
+            entry = Entry(self._without_database(), now, now, 0)
         retried_at = now - self._max_age + RETRY_SECONDS
         with self._lock:
             if self._entries.get(key) is last:  # else it was dropped, or read after all
-                self._entries[key] = entry._replace(checked_at=retried_at)
+                self._entries[key] = entry._replace(
+                    checked_at=retried_at, expirations=self._expirations
+                )
         return entry.value
 
     # --- changes ---------------------------------------------------------------------------------
@@ -162,12 +170,11 @@ class CachedValues(Generic[K, V]):
         """Read all values again before they are used. Until then they are kept for outages."""
         with self._lock:
             self._note_change()
-            for key, entry in self._entries.items():
-                self._entries[key] = entry._replace(checked_at=float("-inf"))
-            self._missing.clear()
+            self._expirations += 1
 
     def discard_where(self, matches: Callable[[K, V], bool]) -> None:
-        """Drop the values for which `matches` is true, also for outages."""
+        """Drop the values for which `matches` is true, also for outages. For keys that are
+        strings."""
         with self._lock:
             self._note_change()
             for entries in (self._entries, self._missing):
@@ -177,7 +184,10 @@ class CachedValues(Generic[K, V]):
 
     def clear(self) -> None:
         """Drop all values, also for outages."""
-        self.discard_where(lambda key, value: True)
+        with self._lock:
+            self._note_change()
+            self._entries.clear()
+            self._missing.clear()
 
     def _note_change(self) -> None:
         self._changes += 1

@@ -313,6 +313,16 @@ def test_a_value_that_was_dropped_is_not_used_in_an_outage(table: Table) -> None
         values.get("a")
 
 
+def test_dropping_one_value_leaves_the_others_fresh(table: Table) -> None:
+    table.rows["b"] = "other"
+    values = values_of(table)
+    for key in "ab":
+        values.get(key)
+    values.discard_where(lambda key, value: key == "a")
+    assert values.fresh("a") is None
+    assert values.fresh("b") is not None
+
+
 def test_other_errors_are_raised(table: Table) -> None:
     table.error = ValueError("a bug")
     with pytest.raises(ValueError, match="a bug"):
