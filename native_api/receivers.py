@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.core.signals import setting_changed
+from django.db.backends.signals import connection_created
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from native_api.access import grants
 from native_api.access.keys.cache import forget_changed
-from native_api.background import executors
+from native_api.background import executors, test_environment
 from native_api.catalog import catalog, plugins
 from native_api.conf import native_settings, usable_settings
 from native_api.limits import rules
@@ -22,6 +23,7 @@ CACHE_SETTINGS: Final = frozenset({"CACHES", "RATELIMIT_USE_CACHE"})
 
 def connect() -> None:
     setting_changed.connect(forget_old_setting)
+    connection_created.connect(test_environment.note_connection)
     for sender, receiver in (
         (ApiKey, forget_changed),
         (ModelAccess, grants.invalidate),

@@ -21,6 +21,7 @@ from django_ratelimit.core import get_usage
 from rest_framework.throttling import BaseThrottle
 
 from native_api.background import ResourceUnavailable, executors, site_cache
+from native_api.background.test_environment import forget_between_tests
 from native_api.conf import native_settings
 from native_api.forks import reset_after_fork
 from native_api.limits.headers import format_duration
@@ -226,6 +227,7 @@ def own_cache() -> LocMemCache:
 
 
 reset_after_fork(own_cache.cache_clear)
+forget_between_tests(lambda: own_cache().clear())
 
 
 def _increment(request: Any, group: str, key: Any, rate: Rate | None) -> Usage | None:

@@ -1,5 +1,6 @@
-"""What holds for every test: nothing but loopback can be reached, a busy machine fails no property
-test, and no client reads the certificates of the world."""
+"""What holds for every test: the gateway works as in production, nothing but loopback can be
+reached, a busy machine fails no property test, and no client reads the certificates of the world.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import pytest
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
+from native_api.background import test_environment
 from tests.kinds import (  # noqa: F401  hooks
     pytest_collection_modifyitems,
     pytest_runtest_call,
@@ -26,6 +28,10 @@ settings.load_profile("native_api")
 
 # Clients of the tests speak plain HTTP, but each would read all certificates: 30 ms, a thousand times.
 ssl.create_default_context = functools.cache(ssl.create_default_context)
+
+
+def pytest_configure() -> None:
+    test_environment.ignore()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
+from native_api.background import test_environment
+
 T = TypeVar("T")
 
 CONNECTION_ERRORS: Final = (OperationalError, InterfaceError)
@@ -42,6 +44,8 @@ def call_with_kept_connections(function: Callable[..., T], *args: Any) -> T:
 def call_in_own_thread(function: Callable[..., T], *args: Any) -> T:
     """The call in a thread of the site, with the connections that it has. In a transaction it is
     made only once."""
+    if test_environment.is_active():
+        return test_environment.call(function, *args)
     kept = [connection for connection in _open_connections() if not connection.in_atomic_block]
     try:
         return function(*args)
@@ -54,6 +58,8 @@ def call_in_own_thread(function: Callable[..., T], *args: Any) -> T:
 
 
 def call_as_request(function: Callable[..., T], *args: Any) -> T:
+    if test_environment.is_active():
+        return test_environment.call(function, *args)
     close_old_connections()
     try:
         return function(*args)

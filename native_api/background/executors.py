@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from native_api import logs
-from native_api.background import database_calls, site_cache
+from native_api.background import database_calls, site_cache, test_environment
 from native_api.background.outages import CallTimeout, Outage
 from native_api.background.threads import Call, ThreadPool
 from native_api.background.waiting import Answers, Waiting, wait_briefly
@@ -53,10 +53,12 @@ class Executor:
         patience: float = float("inf"),
         is_outage: Callable[[BaseException], bool] = lambda error: False,
         keeps_connections: bool = False,
+        is_foreign: bool = False,
     ) -> None:
         self.outage, self.patience = outage, patience
         self._name, self._size, self._max_given_up = name, size, max_given_up
         self._is_outage, self._keeps_connections = is_outage, keeps_connections
+        self._is_foreign = is_foreign
         self._start()
         reset_after_fork(self._start)
 
@@ -93,12 +95,19 @@ class Executor:
         return self.outage is not None and self.outage.is_active
 
     def submit(self, lane: Lane, function: Callable[..., T], *args: Any) -> Call[T]:
+        if test_environment.is_active() and not self._is_foreign:
+            return self._make_at_once(lane, function, *args)
         request = self._keeps_connections, logs.request_id.get()
         call = Call(lane, partial(_run_as_request, *request, function, *args))
         if self.outage is not None and self.outage.is_active:
             call.set_exception(self.outage.refusal())
         else:
             self._pool.submit(call)
+        return call
+
+    def _make_at_once(self, lane: Lane, function: Callable[..., T], *args: Any) -> Call[T]:
+        call = Call(lane, partial(_call_in_turn, logs.request_id.get(), function, *args))
+        test_environment.make_at_once(call, call.function)
         return call
 
     def give_up(self, call: Call[Any]) -> None:
@@ -223,6 +232,11 @@ def _run_as_request(
     return database_calls.call_as_request(function, *args)
 
 
+def _call_in_turn(request_id: str, function: Callable[..., T], *args: Any) -> T:
+    logs.request_id.set(request_id)
+    return test_environment.call_in_turn(function, *args)
+
+
 # --- the three -----------------------------------------------------------------------------------
 
 database: Final = Executor(
@@ -257,7 +271,7 @@ cache: Final = Executor(
 )
 """Each thread has a client of its own, as Django's caches want it."""
 
-foreign: Final = Executor("foreign", size=48, max_given_up=48)
+foreign: Final = Executor("foreign", size=48, max_given_up=48, is_foreign=True)
 """For code that is not the gateway's own, and may hang. Its lanes add up to fewer threads, so none
 waits for another."""
 

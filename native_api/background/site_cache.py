@@ -12,6 +12,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.cache import caches
 
+from native_api.background import test_environment
+
 IN_PROCESS_BACKENDS: Final = frozenset(
     {"django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache"}
 )
@@ -30,8 +32,8 @@ def backend() -> Any:
 
 
 def is_shared() -> bool:
-    """Whether the processes of the site share it."""
-    return backend() not in IN_PROCESS_BACKENDS
+    """Whether the processes of the site share it. Tests share nothing."""
+    return not test_environment.is_active() and backend() not in IN_PROCESS_BACKENDS
 
 
 def current() -> Any:

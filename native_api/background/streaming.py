@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Final, Protocol
 
+from native_api.background import test_environment
 from native_api.background.loop import CLOSE_TIMEOUT_SECONDS, background_loop, run
 
 MAX_BUFFERED_BYTES: Final = 1024 * 1024
@@ -70,12 +71,18 @@ class _Pump:
 
     async def _put(self, piece: bytes) -> None:
         while self._size > MAX_BUFFERED_BYTES:
-            self._drained = self.loop.create_future()
-            async with asyncio.timeout(MAX_STALL_SECONDS):
-                await self._drained
+            await self._wait_until_read()
         self.pieces.append(piece)
         self._size += len(piece)
         _wake(self.piece_or_end)
+        if test_environment.is_active():
+            # What a test does not read must not end while the test does, or later.
+            await self._wait_until_read()
+
+    async def _wait_until_read(self) -> None:
+        self._drained = self.loop.create_future()
+        async with asyncio.timeout(MAX_STALL_SECONDS):
+            await self._drained
 
     def take_all(self) -> bytes:
         """All buffered pieces, joined. The buffer is empty afterwards."""
@@ -84,6 +91,14 @@ class _Pump:
         self._size = 0
         _wake(self._drained)
         return pieces
+
+    def abandon(self) -> None:
+        """`stop`, for a reader that is gone without a word. In a test it waits for the next one:
+        its end would be recorded at any moment, while the test rolls back for example."""
+        if test_environment.is_active():
+            test_environment.call_in_next_test(self.stop)
+        else:
+            self.stop()
 
     def stop(self) -> None:
         """Cancel the task. May be called from any thread."""
@@ -118,9 +133,9 @@ class AsyncStream:
         self._keepalive, self._ping = keepalive, ping
         self._pump = _Pump(source)
         self._unread_timer: asyncio.TimerHandle | None = self._pump.loop.call_later(
-            MAX_UNREAD_SECONDS, self._pump.stop
+            MAX_UNREAD_SECONDS, self._pump.abandon
         )
-        weakref.finalize(self, self._pump.stop).atexit = False
+        weakref.finalize(self, self._pump.abandon).atexit = False
 
     def __aiter__(self) -> AsyncStream:
         return self

@@ -14,6 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Protocol
 
+from native_api.background.test_environment import current_test
 from native_api.dialects.shared.token_counts import read_count
 from native_api.exceptions import NativeError, ProviderFault
 from native_api.logs import get_logger
@@ -79,6 +80,7 @@ class CallRecord:
         self._first_token_at: float | None = None
         self._started_at = time.monotonic()
         self._is_written = False
+        self._test = current_test()
         self._entry = UsageEntry(
             request_id=request_id,
             endpoint=self.endpoint,
@@ -194,6 +196,8 @@ class CallRecord:
         if self._is_written:
             return
         self._is_written = True
+        if self._test is not current_test():
+            return
         now = time.monotonic()
         entry = self._entry
         entry.status = status

@@ -20,6 +20,7 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any, Final
 
+from native_api.background import test_environment
 from native_api.background.cached_value import CachedValue
 from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings, setting_check, setting_path
@@ -307,14 +308,17 @@ def _read() -> Rules:
     return Rules(rules, has_group_rule or ModelAccess.objects.exists())
 
 
-def _raise_unavailable() -> Rules:
-    """No rules were ever read, so nobody knows what may be spent."""
+def _without_database() -> Rules:
+    """No rules were ever read, so nobody knows what may be spent. A test without a database has the
+    limits of the settings."""
+    if test_environment.is_database_forbidden():
+        return Rules(tuple(map(parse_rule, native_settings.LIMITS)))
     raise DatabaseUnavailable(
         "The limits cannot be read right now. Try again shortly.", headers={"retry-after": "5"}
     )
 
 
-_current: Final = CachedValue("limits", _read, _raise_unavailable)
+_current: Final = CachedValue("limits", _read, _without_database)
 current: Final = _current.current
 acurrent: Final = _current.acurrent
 forget: Final = _current.forget

@@ -21,7 +21,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
-from native_api.background import CallTimeout, ResourceUnavailable, executors
+from native_api.background import CallTimeout, ResourceUnavailable, executors, test_environment
 from native_api.background.single_flight import SingleFlight
 from native_api.bounded_cache import BoundedCache
 from native_api.forks import reset_after_fork
@@ -140,8 +140,12 @@ def refresh() -> None:
 async def ensure_ready() -> None:
     """Wait for the prices before the first call.
 
-    Later, once a minute, let a worker thread look for newer ones, without waiting for it.
+    Later, once a minute, let a worker thread look for newer ones, without waiting for it. Tests use
+    those that come with the package.
     """
+    if test_environment.is_active():
+        load()
+        return
     is_due = time.monotonic() - _published.refreshed_at >= MAX_AGE_SECONDS
     if not is_due and _published.edition is not None:
         return

@@ -218,6 +218,10 @@ class Circuits:
         self._levels.pop(name, None)
         self.mark_outdated()
 
+    def clear(self) -> None:
+        for name in {*self.incidents, *self._failures, *self._levels}:
+            self.forget(name)
+
     # --- consecutive failures --------------------------------------------------------------------
 
     def add_failure(self, name: str) -> int:

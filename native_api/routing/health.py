@@ -97,6 +97,12 @@ class Health:
             circuits.half_open_calls.clear()
             circuits.mark_outdated()
 
+    def forget_all(self) -> None:
+        """Take every target for healthy."""
+        with self._lock:
+            self._all.clear()
+            self._callers.clear()
+
     # --- reading ---------------------------------------------------------------------------------
 
     @property

@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from native_api.background import site_cache
+from native_api.background.test_environment import forget_between_tests
 from native_api.background.threads import Call
 from native_api.forks import reset_after_fork
 from native_api.routing import shared_cache
@@ -244,3 +245,4 @@ async def arefresh_health() -> None:
 
 reset_after_fork(health_sync.reset)
 reset_after_fork(target_pool.after_fork)
+forget_between_tests(target_pool.health.forget_all)

@@ -15,8 +15,8 @@ from unittest import TestResult
 from asgiref.sync import sync_to_async
 
 from native_api import background
-from native_api.testing.connections import LentConnections
-from native_api.testing.replacements import forget_everything, replacements
+from native_api.background import test_environment
+from native_api.testing.replacements import replacements
 from native_api.testing.scripted_provider import ScriptedProvider
 
 _blocks: Final[list[scripted_provider]] = []
@@ -88,13 +88,11 @@ class scripted_provider:
 
     def _start(self) -> ScriptedProvider:
         provider = ScriptedProvider()
-        connections = LentConnections()
         with ExitStack() as stack:
-            stack.callback(connections.close)
-            stack.callback(forget_everything)
-            for replacement in replacements(provider, connections):
+            stack.callback(test_environment.forget)
+            for replacement in replacements(provider):
                 stack.enter_context(replacement)
-            forget_everything()
+            test_environment.forget()
             stack.callback(_end_streams, provider)
             self._stack = stack.pop_all()
         self._provider = provider

@@ -10,10 +10,7 @@ from native_api.testing import answers
 from native_api.testing.answers import Breakdown, Failure, Reply
 from native_api.testing.calls import Call
 from native_api.testing.script import Responder, Script
-from native_api.usage import writer
 from native_api.usage.entry import UsageEntry
-from native_api.usage.journal import location
-from native_api.usage.last_used import KeyUseTimes
 
 ResponderT = TypeVar("ResponderT", bound=Responder)
 
@@ -31,7 +28,6 @@ class ScriptedProvider:
         self.problems: list[Exception] = []
         """What went wrong in the test's own code, such as a responder. Raised when the test
         ends."""
-        self.key_uses = KeyUseTimes()
         self.script = Script()
 
     # --- what tests script -----------------------------------------------------------------------
@@ -101,14 +97,3 @@ class ScriptedProvider:
         text, a whole reply, or an answer. May be used as a decorator."""
         self.script.respond = function
         return function
-
-    # --- what tests look at afterwards -----------------------------------------------------------
-
-    def save_records(self) -> None:
-        """Write the records to the database, as the gateway does in the background: with daily
-        totals, budgets, signals, and when keys were last used. For tests that look at these."""
-        alias = location.database_alias()
-        entries = [UsageEntry.from_json(entry.to_json()) for entry in self.records]
-        for _, error in writer.write(entries, alias, may_be_written=True):
-            raise error
-        self.key_uses.write(alias)

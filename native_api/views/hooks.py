@@ -16,12 +16,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
-from django.db import close_old_connections
 from django.views import View
+
+from native_api.background import database_calls
 
 ASYNC_HOOKS: Final = frozenset(
     {
@@ -165,13 +166,7 @@ async def run_in_thread(view: Any, function: Function, *args: Any, **kwargs: Any
     """Run a site's synchronous code in a worker thread, with database connections looked after as
     Django does for requests."""
 
-    def call() -> Any:
-        close_old_connections()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            close_old_connections()
-
+    call = partial(database_calls.call_as_request, partial(function, *args, **kwargs))
     # Thread-sensitive calls run in the thread that waits for them, see `_run_for_thread`.
     return await sync_to_async(call, thread_sensitive=view.waiting_threads > 0)()
 

@@ -3,7 +3,6 @@ leaves nothing behind."""
 
 from __future__ import annotations
 
-import threading
 from io import StringIO
 from typing import Any, ClassVar
 from unittest import skip
@@ -13,7 +12,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.db import OperationalError, connection, connections
+from django.db import connection
 from django.test import (
     AsyncClient,
     LiveServerTestCase,
@@ -27,6 +26,8 @@ from rest_framework.test import APIClient
 
 from native_api import background, gateway, testing
 from native_api.asgi import get_asgi_application
+from native_api.background import executors
+from native_api.background.test_environment import DatabaseForbidden
 from native_api.exceptions import RateLimited
 from native_api.hooks import Call, CallHooks, run_in_thread
 from native_api.models import (
@@ -39,7 +40,6 @@ from native_api.models import (
     UsageRecord,
 )
 from native_api.signals import usage_recorded
-from native_api.testing.connections import LentConnections, unless_forbidden
 from native_api.types import Caller
 from tests.testing.conftest import NATIVE_API
 
@@ -131,12 +131,9 @@ class SiteTests(testing.ScriptedProviderMixin):
         assert client.post(CHATS, HI, format="json").status_code == 200
         assert self.native_llm.calls[0].caller.user_id == user.pk
 
-    def test_records_are_in_the_database_once_they_are_saved(self: Any) -> None:
+    def test_records_are_in_the_database_at_once(self: Any) -> None:
         key, text = testing.create_key()
         testing.client(text).post(CHATS, HI, format="json")
-        assert not UsageRecord.objects.exists()
-        self.native_llm.save_records()
-        self.native_llm.save_records()
         record = UsageRecord.objects.get()
         assert (record.api_key, record.status, record.model) == (key, "ok", "fast")
         assert DailyUsage.objects.get().requests == 1
@@ -151,9 +148,8 @@ class SiteTests(testing.ScriptedProviderMixin):
 
         usage_recorded.connect(receive)
         try:
-            testing.client().post(CHATS, HI, format="json")
             with TestCase.captureOnCommitCallbacks(execute=True):
-                self.native_llm.save_records()
+                testing.client().post(CHATS, HI, format="json")
         finally:
             usage_recorded.disconnect(receive)
         assert [entry.model for entry in received] == ["fast"]
@@ -163,8 +159,6 @@ class SiteTests(testing.ScriptedProviderMixin):
         client = testing.client()
         statuses = [client.post(CHATS, HI, format="json").status_code for _ in range(3)]
         assert statuses == [200, 200, 429]
-        assert Reservation.objects.count() == 2
-        self.native_llm.save_records()
         assert (Budget.objects.get().used, Reservation.objects.count()) == (2, 0)
 
     def test_synchronous_classes_of_the_site_see_it_too(self: Any) -> None:
@@ -285,10 +279,6 @@ class WithDataOfItsClass(testing.ScriptedProviderMixin, TestCase):
     def test_a_skipped_test(self) -> None:
         pass
 
-    def test_blocks_of_other_tests_are_over(self) -> None:
-        blocks_of_class_and_test = 2
-        assert connection._thread_sharing_count == blocks_of_class_and_test
-
 
 @override_settings(NATIVE_API=NATIVE_API)
 class ThatCommits(SiteTests, TransactionTestCase):
@@ -325,33 +315,26 @@ class WithoutADatabase(testing.ScriptedProviderMixin, SimpleTestCase):
 class TestConnections(TestCase):
     def test_they_are_lent_while_a_test_is_in_a_transaction(self) -> None:
         User.objects.create(username="alice")
-        lent = LentConnections()
-        found: list[bool] = []
-
-        def look() -> None:
-            own = connections["default"]
-            lent.lend_exclusively(lambda: found.append(User.objects.exists()))()
-            assert connections["default"] is own
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
-        lent.close()
-        assert found == [True]
+        assert executors.database.lane().run_sync(1, User.objects.exists)
+        assert executors.foreign.lane().run_sync(1, User.objects.exists)
         assert not connection.allow_thread_sharing
+
+    def test_a_call_that_a_call_makes_does_not_wait_for_its_turn(self) -> None:
+        lane = executors.database.lane()
+        assert lane.run_sync(1, lambda: lane.submit(User.objects.count).result()) == 0
 
 
 class TestForbidden(SimpleTestCase):
-    def test_a_forbidden_query_counts_as_a_database_that_is_down(self) -> None:
-        with pytest.raises(OperationalError):
-            unless_forbidden(User.objects.count)()
+    def test_a_forbidden_query_is_an_error_of_the_database(self) -> None:
+        with pytest.raises(DatabaseForbidden):
+            executors.database.lane().run_sync(1, User.objects.count)
 
     def test_other_errors_pass(self) -> None:
         def fail() -> None:
             raise RuntimeError("another one")
 
         with pytest.raises(RuntimeError, match="another one"):
-            unless_forbidden(fail)()
+            executors.database.lane().run_sync(1, fail)
 
 
 def test_a_block_in_async_code_says_how_to_write_it() -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 from native_api.background import site_cache
+from native_api.background.test_environment import forget_between_tests
 from native_api.limits.counters.base import (
     COUNTER_GRACE_SECONDS,
     SLOT_TTL_SECONDS,
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 memory_store: Final = MemoryStore()
+forget_between_tests(memory_store.reset)
 
 STORE_ATTRIBUTE: Final = "_native_api_counters"
 """The attribute of Django's cache object that keeps our store. Each thread has its own object."""
