@@ -35,15 +35,21 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_by_deleting() -> None:
-    """Empty PostgreSQL's tables after a test by DELETE: TRUNCATE waits for the disk."""
+def _quick_postgres() -> None:
+    """Empty PostgreSQL's tables after a test by DELETE, since TRUNCATE waits for the disk, and drop
+    the database although threads of tests have left connections behind."""
     if connection.vendor != "postgresql":
         return
 
     def delete_rows(style: Any, tables: list[str], **options: Any) -> list[str]:
         return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
 
+    def drop_database(name: str, verbosity: int) -> None:
+        with connection.creation._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {connection.ops.quote_name(name)} WITH (FORCE)")
+
     connection.ops.sql_flush = delete_rows  # type: ignore[method-assign]
+    connection.creation._destroy_test_db = drop_database  # type: ignore[method-assign]
 
 
 class NotLoopback(AssertionError):
