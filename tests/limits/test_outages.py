@@ -98,6 +98,20 @@ def test_without_the_database_only_calls_with_a_budget_are_refused(
     )
 
 
+def test_connections_that_the_database_dropped_cost_no_call_an_error(
+    sites: Sites, site: Site
+) -> None:
+    for _ in range(3):
+        assert [call(site, model).status_code for model in ("up/budget", "up/rate")] == [200, 200]
+        assert get(site, "usage").status_code == 200
+        sites.ask(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert [get(site, "usage").status_code for _ in range(5)] == [200] * 5
+        assert call(site, "up/budget").status_code == 200
+
+
 def test_a_flushed_cache_counts_from_zero(site: Site, upstream: Upstream) -> None:
     """A call that runs during the flush and fails gives nothing back."""
     avoid_end_of_hour()

@@ -120,8 +120,15 @@ def test_a_call_that_is_cancelled_while_it_waits_for_the_cache_holds_nothing(
 
 
 def test_a_failing_cache_admits_calls_with_one_warning(
-    set_limits: Callable[..., None], store: SlowStore, caplog: pytest.LogCaptureFixture
+    set_limits: Callable[..., None],
+    store: SlowStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    def probe() -> None:
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(executors.cache.outage, "_probe", probe)
     set_limits(RATE, SLOTS)
     store.error = ConnectionError("gone")
     for _ in range(3):
