@@ -50,7 +50,7 @@ class HangingProxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._server.accept()
-                server = socket.create_connection(self._target)
+                server = socket.create_connection(self._target, timeout=None)
                 self._sockets += [client, server]
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(

@@ -19,6 +19,7 @@ from native_api.access import keys
 from native_api.conf import DEFAULTS, setting_errors, usable_settings
 from native_api.exceptions import SettingError
 from native_api.types import Caller
+from native_api.usage import recorder
 from native_api.views import health, misconfigured
 
 ECHO = {"PROVIDERS": {"echo": {}}, **settings.NATIVE_API}
@@ -97,6 +98,8 @@ def native_api(name: str, value: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(health, "RESULT_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "record", lambda entry: None)
+    monkeypatch.setattr(recorder, "note_key_use", lambda key_id: None)
     misconfigured.log_interval.reset()
     yield
     background.run(background.close_streams())

@@ -230,7 +230,9 @@ class OnALiveServer(LiveServerTestCase):
 
         def call(stream):
             url = f"{self.live_server_url}{CHATS}"
-            response = httpx.post(url, json={**HI, "stream": stream}, headers=sent, trust_env=False)
+            response = httpx.post(
+                url, json={**HI, "stream": stream}, headers=sent, trust_env=False, timeout=60
+            )
             return response.status_code, "Hi" in response.text
 
         with ThreadPoolExecutor(2) as pool:
