@@ -11,12 +11,14 @@ Rules:
    Calls take turns, since transactions of several threads would end each other's savepoints.
 4. What was learned in one test is forgotten in the next one.
 
-Django sets up `mail.outbox` with its test environment, and makes a new one for each test. That is
-how both are recognised.
+Django makes a new `mail.outbox` for each test, by which tests are told apart. An outbox alone does
+not say that there are tests: in production, the email backend `locmem` makes one for its first
+mail.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -49,12 +51,22 @@ def ignore(is_ignored: bool = True) -> None:
 
 
 def is_active() -> bool:
-    return _is_honoured and "outbox" in _mail
+    return _is_honoured and is_set_up()
+
+
+def is_set_up() -> bool:
+    """Whether `setup_test_environment` was called, as test runners do."""
+    utils = sys.modules.get("django.test.utils")
+    if utils is None or "outbox" not in _mail:
+        return False
+    # Django 5.2 to 6.1 keep here what the test environment has replaced.
+    state = getattr(utils, "_TestState", None)
+    return state is None or hasattr(state, "saved_data")
 
 
 def current_test() -> object | None:
     """The test that runs, to be compared by identity; None outside of tests."""
-    return _mail.get("outbox") if _is_honoured else None
+    return _mail.get("outbox") if is_active() else None
 
 
 # --- between tests -------------------------------------------------------------------------------

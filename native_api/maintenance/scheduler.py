@@ -12,9 +12,9 @@ import threading
 import time
 from typing import Final
 
-from django.core import mail
 from django.db import connections
 
+from native_api.background import test_environment
 from native_api.conf import native_settings
 from native_api.exceptions import SettingError
 from native_api.forks import reset_after_fork
@@ -97,15 +97,11 @@ def is_automatic() -> bool:
     try:
         return (
             recorder.is_serving()
-            and not _is_test_environment()
+            and not test_environment.is_set_up()
             and native_settings.MAINTENANCE["AUTOMATIC"]
         )
     except SettingError:  # reported where requests are refused
         return False
-
-
-def _is_test_environment() -> bool:
-    return hasattr(mail, "outbox")
 
 
 def _is_any_due() -> bool:

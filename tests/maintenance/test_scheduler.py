@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connections
 
+from native_api.background import test_environment
 from native_api.maintenance import leases
-from native_api.maintenance import scheduler as scheduler_module
 from native_api.maintenance.scheduler import Scheduler, is_automatic
 from native_api.models import MaintenanceJob
 from native_api.usage import recorder
@@ -24,7 +24,7 @@ from tests.servers import environment_for, make_template, manage, running_site, 
 def serving(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process serves, outside of tests."""
     monkeypatch.setattr(recorder, "is_serving", lambda: True)
-    monkeypatch.setattr(scheduler_module, "_is_test_environment", lambda: False)
+    monkeypatch.setattr(test_environment, "is_set_up", lambda: False)
 
 
 def finish(scheduler: Scheduler) -> None:
