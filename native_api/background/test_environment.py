@@ -116,7 +116,7 @@ _local: Final = threading.local()
 
 def note_connection(connection: Any, **kwargs: Any) -> None:
     """A receiver of Django's signal that a connection has been made."""
-    if is_active() and threading.current_thread() is threading.main_thread():
+    if is_set_up() and threading.current_thread() is threading.main_thread():
         _connections[connection.alias] = ref(connection)
 
 
