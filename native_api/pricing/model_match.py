@@ -1,6 +1,7 @@
 """Which names mean a model of a published list: `{"or": [{"equals": "gpt-4o"}, …]}`.
 
-Names are compared in lower case.
+Names are compared in lower case. Lists are fetched, and callers choose names, so no match takes
+long: a regular expression that could is refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,23 @@ TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "contains": str.__contains__,
 }
 RULES: Final[Mapping[str, Callable[[Iterable[bool]], bool]]] = {"or": any, "and": all}
+
+MAX_DEPTH: Final = 10
+"""Of rules within rules."""
+
+MAX_NAME: Final = 256
+"""Characters. No published model has a longer name."""
+
+MAX_CHOICES: Final = 3
+"""Of a regular expression. Each may multiply the time by the length of the name."""
+
+INERT: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+"""Parts of a regular expression that match one character."""
+
+CHOICELESS: Final = re.compile(r"\(\?(?:[:=!]|<[=!]|i\))|\{\d{1,2}\}")
+"""The beginnings of groups, and fixed counts."""
+
+REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
 
 COMPACT_DATE: Final = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
@@ -49,13 +67,15 @@ class Combination(NamedTuple):
         return self.rule(part.matches(name) for part in self.parts)
 
 
-def parse(definition: Any) -> Match:
+def parse(definition: Any, max_depth: int = MAX_DEPTH) -> Match:
     """Raises ValueError."""
+    if not max_depth:
+        raise ValueError(f"a match has more than {MAX_DEPTH} levels")
     if not isinstance(definition, dict) or len(definition) != 1:
         raise ValueError(f"a match must have one member, unlike {definition!r:.100}")
     ((kind, value),) = definition.items()
     if kind in RULES and isinstance(value, list):
-        return Combination(RULES[kind], tuple(parse(part) for part in value))
+        return Combination(RULES[kind], tuple(parse(part, max_depth - 1) for part in value))
     if kind in TESTS and isinstance(value, str):
         return Comparison(TESTS[kind], value.lower())
     if kind == "regex" and isinstance(value, str):
@@ -64,10 +84,22 @@ def parse(definition: Any) -> Match:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
+    if not _is_quick(pattern):
+        raise ValueError(f"{pattern!r:.100} is a regular expression that may take long")
     try:
         return re.compile(pattern)
     except re.error as error:
         raise ValueError(f"{pattern!r:.100} is not a regular expression ({error})") from None
+
+
+def _is_quick(pattern: str) -> bool:
+    """Whether it has few choices, and none of them is made in each turn of a repetition."""
+    skeleton = INERT.sub("x", pattern)
+    if REPEATED_GROUP.search(skeleton):
+        return False
+    skeleton = CHOICELESS.sub("(", skeleton)
+    choices = sum(map(skeleton.count, "*+?{|")) + (not skeleton.startswith("^"))
+    return "(?" not in skeleton and choices <= MAX_CHOICES
 
 
 def write_dates_with_dashes(name: str) -> str:

@@ -88,7 +88,7 @@ class Edition:
     def find_model(self, vendor: str, name: str) -> ListedModel | None:
         """The model of this name on the vendor's list, or None. Some milliseconds at worst."""
         own = self.lists.get(LISTS.get(vendor, ""))
-        if own is None:
+        if own is None or len(name) > model_match.MAX_NAME:
             return None
         name = name.lower()
         found = self._find_model(own, name)
@@ -155,10 +155,12 @@ def _reject_constant(constant: str) -> Any:
 
 
 def _parse_list(definition: Any) -> PriceList:
+    fallbacks = tuple(definition.get("fallback_model_providers") or ())
+    for name in (definition["id"], *fallbacks):
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r:.100} is not the id of a list")
     return PriceList(
-        definition["id"],
-        tuple(map(_parse_model, definition.get("models") or ())),
-        tuple(definition.get("fallback_model_providers") or ()),
+        definition["id"], tuple(map(_parse_model, definition.get("models") or ())), fallbacks
     )
 
 
@@ -212,6 +214,7 @@ def _cases(prices: ListedPrices) -> Iterator[tuple[Context, datetime]]:
         if isinstance(each.constraint, StartDate):
             moments.add(datetime.combine(each.constraint.day, time(), tzinfo=UTC))
         elif each.constraint is not None:
-            moments.add(datetime.combine(today, each.constraint.start, tzinfo=UTC))
+            for hour in (each.constraint.start, each.constraint.end):
+                moments.add(datetime.combine(today, hour, tzinfo=UTC))
     for moment in moments:
         yield from ((context, moment) for context in (STANDARD, *OTHER_CONTEXTS))

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 import httpx
+from django.db import router
 from django.utils import timezone
 
 from native_api.pricing import published
@@ -45,10 +46,15 @@ def update(url: str) -> int:
         priced = published.check(text)
     except ValueError as error:
         raise UpdateFailed(
-            f"The list at {redact_url(url)} cannot be used: {str(error)[:500]}"
+            f"The list at {redact_url(url)} cannot be used: {_printable(str(error)[:500])}"
         ) from error
     _store(text, redact_url(url))
     return priced
+
+
+def _printable(text: str) -> str:
+    """The text without what a database or a terminal does not take: it quotes the document."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def fetch(url: str) -> str:
@@ -106,8 +112,15 @@ def _read_body(response: httpx.Response, url: str) -> bytes:
 
 
 def _store(text: str, url: str) -> None:
+    """Keep the list, unless it is the newest one already: processes read each new row."""
     from native_api.models import PriceList
 
-    PriceList.objects.create(fetched_at=timezone.now(), source=url[:500], data=text)
-    newest = list(PriceList.objects.values_list("pk", flat=True)[:MAX_STORED_LISTS])
-    PriceList.objects.exclude(pk__in=newest).delete()
+    # A replica may not have yet what was just written.
+    lists = PriceList._base_manager.using(router.db_for_write(PriceList)).order_by("-pk")
+    newest, source = lists.first(), url[:500]
+    if newest is not None and newest.data == text:
+        lists.filter(pk=newest.pk).update(fetched_at=timezone.now(), source=source)
+        return
+    lists.create(fetched_at=timezone.now(), source=source, data=text)
+    kept = list(lists.values_list("pk", flat=True)[:MAX_STORED_LISTS])
+    lists.exclude(pk__in=kept).delete()

@@ -180,6 +180,64 @@ def test_few_lists_are_stored_and_the_newest_is_used(lists: ListServer) -> None:
     assert price()["INPUT"] == number
 
 
+def test_a_list_that_is_stored_already_is_not_stored_again(lists: ListServer) -> None:
+    for number in range(updates.MAX_STORED_LISTS):
+        update(lists.serve(price_list(input_mtok=number, output_mtok=1)))
+    before = list(PriceList.objects.values_list("pk", "data"))
+    fetched_at = PriceList.objects.values_list("fetched_at", flat=True)[0]
+    update(lists.url)
+    assert list(PriceList.objects.values_list("pk", "data")) == before
+    assert PriceList.objects.values_list("fetched_at", flat=True)[0] > fetched_at
+
+
+class LateReplica:
+    """A router that sends reading queries to a database in which nothing arrived yet."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        raise AssertionError("It must ask where it writes.")
+
+
+def test_storing_a_list_asks_no_replica(lists: ListServer, settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [LateReplica()]
+    update(lists.serve(price_list()))
+    settings.DATABASE_ROUTERS = []
+    assert PriceList.objects.count() == 1
+
+
+def matching(**match: Any) -> list[dict[str, Any]]:
+    document = price_list()
+    document[0]["models"][0]["match"] = match
+    return document
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"or": [nested(levels - 1)]} if levels else {"equals": "gpt-4o"}
+
+
+def priced_at_other_hours(price: float) -> list[dict[str, Any]]:
+    """Its ordinary price applies in one hour of the day, which is over or has yet to come."""
+    hour = (timezone.now().hour + 12) % 24
+    constraint = {"start_time": f"{(hour + 1) % 24:02}:00:00Z", "end_time": f"{hour:02}:00:00Z"}
+    document = price_list()
+    document[0]["models"][0]["prices"] = [
+        {"prices": {"input_mtok": price}},
+        {"prices": {"input_mtok": 1}, "constraint": constraint},
+    ]
+    return document
+
+
+def test_prices_of_some_hours(lists: ListServer) -> None:
+    update(lists.serve(priced_at_other_hours(2)))
+    lookup.refresh()
+    assert price() == {"INPUT": Decimal(1)}
+
+
+def test_what_a_message_quotes_is_printable(lists: ListServer) -> None:
+    document = price_list(**{"\0\ud800": "free"})
+    with pytest.raises(CommandError, match=r"the price \?\? must be a decimal number"):
+        update(lists.serve(document))
+
+
 @pytest.mark.parametrize(
     "served",
     [
@@ -206,6 +264,11 @@ def test_few_lists_are_stored_and_the_newest_is_used(lists: ListServer) -> None:
         ],
         price_list(unknown_price=1),
         pytest.param(b"[" * 100_000, id="deeply nested"),
+        pytest.param(matching(**nested(10)), id="rules within rules"),
+        matching(regex="^(a+)+$"),
+        [{**price_list()[0], "fallback_model_providers": [{}]}],
+        [{**price_list()[0], "id": ["openai"]}],
+        priced_at_other_hours(1e9),
     ],
     ids=str,
 )
