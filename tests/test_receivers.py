@@ -34,10 +34,12 @@ def test_signals_of_django_are_connected_when_the_app_is_ready() -> None:
 
 
 def test_a_fork_has_one_registry() -> None:
-    """The recorder and what begins with a server have to do something before the fork too."""
+    """The recorder, maintenance and what begins with a server have to do something before the fork
+    too."""
     assert modules_with(r"register_at_fork\(") == {
         "forks.py",
         "background/serving.py",
+        "maintenance/scheduler.py",
         "usage/recorder.py",
     }
 

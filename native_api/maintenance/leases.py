@@ -7,6 +7,8 @@ Rules:
    clocks of machines differ.
 3. Whoever lost a lease notices when renewing it, and stops. Jobs are safe to run twice, so nothing
    is lost if two processes run one for a moment.
+4. In a transaction of the job, another connection renews the lease, because others do not see what
+   the transaction changes.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -46,16 +49,32 @@ class Lease:
 
     name: str
     alias: str
+    is_visible: bool = True
+    """Whether others see it: it was not claimed in a transaction of the caller."""
     renewed_at: float = field(default_factory=time.monotonic)
 
     def renew_if_due(self) -> None:
-        """Raises LeaseLost. Does nothing in a transaction, because others would not see it."""
-        if connections[self.alias].in_atomic_block:
+        """Raises LeaseLost."""
+        if not self.is_visible or time.monotonic() - self.renewed_at < RENEWAL_SECONDS:
             return
-        if time.monotonic() - self.renewed_at >= RENEWAL_SECONDS:
-            self.renewed_at = time.monotonic()
-            if not self._update(lease_expires_at=database_now(self.alias) + LEASE):
-                raise LeaseLost
+        connection = connections[self.alias]
+        if connection.in_atomic_block and connection.vendor == "sqlite":
+            return  # no other connection can write
+        self.renewed_at = time.monotonic()
+        renew = self._renew_elsewhere if connection.in_atomic_block else self._renew
+        if not renew():
+            raise LeaseLost
+
+    def _renew(self) -> bool:
+        return bool(self._update(lease_expires_at=database_now(self.alias) + LEASE))
+
+    def _renew_elsewhere(self) -> bool:
+        """Renew with the connection of another thread."""
+        with ThreadPoolExecutor(1, "native-api-lease") as thread:
+            try:
+                return thread.submit(self._renew).result()
+            finally:
+                thread.submit(connections.close_all).result()
 
     def release(self) -> None:
         """Give the lease back before the job is done. It stays due."""
@@ -79,6 +98,7 @@ class Lease:
 
 def claim(name: str, alias: str, *, even_if_not_due: bool = False) -> Lease | None:
     """The lease of the job; None if it is not due, or another process runs it."""
+    is_visible = not connections[alias].in_atomic_block
     _create_missing([name], alias)
     now = database_now(alias)
     free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=now)
@@ -88,7 +108,7 @@ def claim(name: str, alias: str, *, even_if_not_due: bool = False) -> Lease | No
         .filter(free, due, pk=name)
         .update(holder=holder_name(), lease_expires_at=now + LEASE)
     )
-    return Lease(name, alias) if claimed else None
+    return Lease(name, alias, is_visible) if claimed else None
 
 
 def is_any_due(names: Iterable[str], alias: str) -> bool:

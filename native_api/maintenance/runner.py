@@ -16,6 +16,9 @@ logger = get_logger("native_api.maintenance")
 REST_PER_SECOND_OF_WORK: Final = 2.5
 """Seconds. A job takes at most a third of a core, so that requests get the interpreter."""
 
+MAX_REST_SECONDS: Final = leases.RENEWAL_SECONDS
+"""After a long step, so that the lease does not expire in the rest."""
+
 
 class Interrupted(Exception):
     """The process stops. The job is still due."""
@@ -90,7 +93,7 @@ class _Pace:
     def pause(self) -> None:
         """Give way to requests, and keep the lease. Raises Interrupted or LeaseLost."""
         worked = time.thread_time() - self._worked_until
-        if self._rest(worked * REST_PER_SECOND_OF_WORK):
+        if self._rest(min(worked * REST_PER_SECOND_OF_WORK, MAX_REST_SECONDS)):
             raise Interrupted
         self._worked_until = time.thread_time()
         self._lease.renew_if_due()

@@ -7,6 +7,7 @@ requests never wait for a job.
 from __future__ import annotations
 
 import atexit
+import os
 import random
 import threading
 import time
@@ -30,6 +31,10 @@ CHECK_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 """How long the end of the process waits for the step that is being done."""
 
+FORK_SECONDS: Final = 2.0
+"""How long a fork waits for it: the child's copy of SQLite would go on holding the locks of a
+transaction in progress, and nobody would ever release them."""
+
 
 class Scheduler:
     """One per process. Only the recorder's thread calls `run_if_due`."""
@@ -45,6 +50,10 @@ class Scheduler:
         self._checked_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._step = threading.Lock()
+        """Held during a step of a job."""
+        self._forks: list[threading.Lock] = []
+        """The lock, for each fork in progress that got it."""
 
     def run_if_due(self) -> None:
         """Start the thread if it is time to look and something is due. Never raises."""
@@ -73,10 +82,9 @@ class Scheduler:
 
     def _run(self) -> None:
         try:
-            for _ in runner.run_jobs(
-                enabled_jobs(), location.database_alias(), self._stopping.wait
-            ):
-                pass
+            with self._step:
+                for _ in runner.run_jobs(enabled_jobs(), location.database_alias(), self._rest):
+                    pass
         except Exception as error:
             logger.warning(
                 "Maintenance was broken off (%s). It is tried again in some minutes.",
@@ -84,6 +92,21 @@ class Scheduler:
             )
         finally:
             connections.close_all()
+
+    def _rest(self, seconds: float) -> bool:
+        self._step.release()
+        try:
+            return self._stopping.wait(seconds)
+        finally:
+            self._step.acquire()
+
+    def before_fork(self) -> None:
+        if self._step.acquire(timeout=FORK_SECONDS):
+            self._forks.append(self._step)
+
+    def after_fork_in_parent(self) -> None:
+        while self._forks:
+            self._forks.pop().release()
 
     def stop(self) -> None:
         """Interrupt the job that runs, after its current step."""
@@ -109,4 +132,8 @@ def _is_any_due() -> bool:
 
 
 scheduler: Final = Scheduler()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=scheduler.before_fork, after_in_parent=scheduler.after_fork_in_parent
+    )
 atexit.register(scheduler.stop)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from native_api.maintenance import leases
 from native_api.maintenance.leases import LeaseLost, claim, is_any_due
@@ -116,15 +116,50 @@ class TestRenewal:
         assert before is not None
         assert expires_at >= before
 
-    def test_not_in_a_transaction_whose_changes_others_do_not_see(
+    @pytest.mark.skipif(
+        connection.vendor == "sqlite", reason="in SQLite a transaction keeps others from writing"
+    )
+    def test_in_a_transaction_too_where_others_see_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lease = claim("job", "default")
         assert lease is not None
+        MaintenanceJob.objects.update(lease_expires_at=datetime(2020, 1, 1, tzinfo=UTC))
         monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0)
-        MaintenanceJob.objects.all().delete()
         with transaction.atomic():
             lease.renew_if_due()
+            transaction.set_rollback(True)
+        assert leases.running("job", "default") is not None
+
+    @pytest.mark.skipif(connection.vendor == "sqlite", reason="as above")
+    def test_a_lost_lease_is_noticed_in_a_transaction(
+        self, as_process: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lease = claim("job", "default")
+        assert lease is not None
+        as_process("next")
+        monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0)
+        with pytest.raises(LeaseLost), transaction.atomic():
+            lease.renew_if_due()
+
+    def test_not_if_it_was_claimed_in_a_transaction_that_others_do_not_see(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0)
+        with transaction.atomic():
+            lease = claim("job", "default")
+            assert lease is not None
+            MaintenanceJob.objects.all().delete()
+            lease.renew_if_due()
+
+    def test_not_in_a_transaction_of_sqlite(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lease = claim("job", "default")
+        assert lease is not None
+        monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0)
+        if connection.vendor == "sqlite":
+            with transaction.atomic():
+                MaintenanceJob.objects.all().delete()
+                lease.renew_if_due()
 
 
 class TestIsAnyDue:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from native_api.maintenance import leases
+from native_api.maintenance import leases, runner
 from native_api.maintenance.jobs import Job, JobFailed
 from native_api.maintenance.runner import run_jobs
 from native_api.models import MaintenanceJob
@@ -117,6 +117,16 @@ def test_between_steps_a_job_rests_in_proportion_to_its_work() -> None:
 
     list(run_jobs([job(run)], "default", rest))
     assert rests[0] > rests[1] >= 0
+
+
+def test_a_long_step_is_followed_by_a_rest_that_the_lease_outlasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rests: list[float] = []
+    worked = iter((0.0, 3600.0, 3600.0))
+    monkeypatch.setattr(runner.time, "thread_time", lambda: next(worked))
+    list(run_jobs([job(two_steps)], "default", lambda seconds: bool(rests.append(seconds))))
+    assert rests == [leases.RENEWAL_SECONDS]
 
 
 def test_results_are_cut_to_what_the_column_holds() -> None:

@@ -13,7 +13,9 @@ import pytest
 from django.db import DatabaseError, connections
 
 from native_api.background import test_environment
-from native_api.maintenance import leases
+from native_api.maintenance import leases, runner
+from native_api.maintenance import scheduler as scheduler_module
+from native_api.maintenance.jobs import Job
 from native_api.maintenance.scheduler import Scheduler, is_automatic
 from native_api.models import MaintenanceJob
 from native_api.usage import recorder
@@ -91,6 +93,64 @@ class TestScheduler:
         Scheduler(check_seconds=0).run_if_due()
         [line] = caplog.records
         assert "cannot be found out (DatabaseError)" in line.getMessage()
+
+
+@pytest.mark.usefixtures("serving", "transactional_db")
+class TestForks:
+    """A child would inherit the locks of a step's transaction in SQLite."""
+
+    @pytest.fixture
+    def step_ends(self, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+        """A job of two steps: the first lasts until this is set, and then the job rests until it is
+        stopped."""
+        event = threading.Event()
+
+        def run(alias: str, pause: Any) -> str:
+            event.wait(60)
+            pause()
+            return ""
+
+        job = Job("job", "", run)
+        monkeypatch.setattr(scheduler_module, "enabled_jobs", lambda: [job])
+        monkeypatch.setattr(runner, "REST_PER_SECOND_OF_WORK", 1e12)
+        return event
+
+    def test_a_fork_waits_for_the_end_of_a_step(
+        self, step_ends: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scheduler_module, "FORK_SECONDS", 60)
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.run_if_due()
+        until(scheduler._step.locked, "the step", 60)
+        waiting = threading.Thread(target=scheduler.before_fork)
+        waiting.start()
+        assert not scheduler._forks
+        step_ends.set()
+        waiting.join(60)
+        assert scheduler._forks == [scheduler._step]
+        scheduler.after_fork_in_parent()
+        assert not scheduler._step.locked()
+        scheduler.stop()
+        assert not scheduler.is_running
+
+    def test_not_for_ever(
+        self, step_ends: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scheduler_module, "FORK_SECONDS", 0)
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.run_if_due()
+        until(scheduler._step.locked, "the step", 60)
+        scheduler.before_fork()
+        scheduler.after_fork_in_parent()
+        assert scheduler._step.locked()
+        step_ends.set()
+        scheduler.stop()
+
+    def test_the_child_begins_anew(self, step_ends: threading.Event) -> None:
+        scheduler = Scheduler(check_seconds=0)
+        scheduler.before_fork()
+        scheduler._start_anew()
+        assert not scheduler._step.locked()
 
 
 class TestWhere:
