@@ -6,12 +6,12 @@ Rules:
    reserved. It counts in the window in which the call began.
 2. A call whose process died leaves a reservation. It expires when no call can last that long any
    more, and is then counted as lost, because nobody knows what that call cost. If its record turns
-   up later, it is added like any other.
+   up later, it is added like any other. Maintenance looks for such reservations, and a call that a
+   budget would refuse does so first.
 """
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,9 +28,6 @@ from native_api.usage.entry import UsageEntry
 from native_api.usage.journal import location
 
 logger = get_logger("native_api.limits")
-
-EXPIRY_INTERVAL_SECONDS: Final = 60.0
-"""Between two searches for expired reservations in each process."""
 
 MAX_BATCH_UNITS: Final = 10**18
 MAX_USED_UNITS: Final = 8 * 10**18
@@ -54,9 +51,6 @@ def settle(entries: Sequence[UsageEntry], alias: str) -> None:
             used[key] = min(used[key] + units, MAX_BATCH_UNITS)
     if claiming:
         _end_reservations(alias, used, record_id__in=[entry.id for entry in claiming])
-    # After the commit: a transaction locks budgets in the order of their keys, and these would be
-    # locked after those.
-    transaction.on_commit(lambda: _expire_if_due(alias), using=alias, robust=True)
 
 
 def _valid_claims(entry: UsageEntry) -> Iterator[tuple[int, int]]:
@@ -151,17 +145,6 @@ def _send_threshold_signals(budgets: Sequence[Budget]) -> None:
     for budget in budgets:
         values = {"used": budget.used, "amount": budget.amount, "threshold": budget.threshold}
         signals.budget_threshold.send_robust(sender=Budget, budget=budget, **values)
-
-
-_next_expiry = 0.0
-
-
-def _expire_if_due(alias: str) -> None:
-    global _next_expiry
-    now = time.monotonic()
-    if now >= _next_expiry:
-        _next_expiry = now + EXPIRY_INTERVAL_SECONDS
-        expire(alias)
 
 
 def expire(alias: str, budget_keys: Sequence[int] | None = None) -> int:

@@ -18,7 +18,7 @@ import redis
 from django.test import override_settings
 
 from native_api.background import executors
-from native_api.limits import budgets, estimates, reservations, rules, settlement, signals
+from native_api.limits import budgets, estimates, reservations, rules, signals
 from native_api.limits.counters import client, memory_store
 from tests.scripted_provider import Exchange, Gate, Script, Upstream, hello, running_upstream
 from tests.servers import Site, environment_for, populate, running_site, until
@@ -32,11 +32,10 @@ reserve."""
 
 
 @pytest.fixture
-def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is cached, and the process has just searched for expired reservations."""
+def as_a_new_process() -> None:
+    """Nothing is cached."""
     budgets._keys.clear()
     signals._reached.clear()
-    monkeypatch.setattr(settlement, "_next_expiry", float("inf"))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -329,15 +328,14 @@ class TestExpiry:
         with pytest.raises(BudgetExhausted):
             call(budget_request(units=1))
 
-    def test_the_recorder_searches_once_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        now = 1000.0
-        monkeypatch.setattr(time, "monotonic", lambda: now)
-        monkeypatch.setattr(settlement, "_next_expiry", 0.0)
-        for seconds, lost in [(0, 10), (59, 10), (60, 30)]:
-            call(budget_request(), seconds=-1)
-            now = 1000.0 + seconds
-            write_records(UsageEntry())
-            assert budget_state().lost == lost
+    def test_the_recorder_leaves_the_search_to_maintenance(
+        self, django_assert_num_queries: Any
+    ) -> None:
+        call(budget_request(), seconds=-1)
+        with django_assert_num_queries(0):
+            settlement.settle([UsageEntry()], "default")
+        write_records(UsageEntry())
+        assert budget_state() == BudgetState(0, 10)
 
     def test_a_late_record_is_added_and_the_lost_units_stay(self) -> None:
         running_call = call(budget_request(), seconds=-1)
@@ -365,16 +363,6 @@ class TestExpiry:
         with pytest.raises(BudgetExhausted):
             call(budget_request(units=11, span=NOVEMBER))
         call(budget_request(units=10, span=NOVEMBER))
-
-    def test_a_failing_search_does_not_fail_the_batch(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def fail(alias: str) -> None:
-            raise OSError
-
-        monkeypatch.setattr(settlement, "_expire_if_due", fail)
-        write_records(call(budget_request()).entry(used=3))
-        assert budget_state() == BudgetState(3, 0)
 
 
 def clock_ahead(by: timedelta) -> Any:
