@@ -7,7 +7,9 @@ Rules:
    clocks of machines differ.
 3. Whoever lost a lease notices when renewing it, and stops. Jobs are safe to run twice, so nothing
    is lost if two processes run one for a moment.
-4. In a transaction of the job, another connection renews the lease, because others do not see what
+4. A moment that lies too far ahead was written while a clock was wrong. It does not count, so that
+   no job waits for it.
+5. In a transaction of the job, another connection renews the lease, because others do not see what
    the transaction changes.
 """
 
@@ -31,6 +33,9 @@ from native_api.models import MaintenanceJob
 
 LEASE: Final = timedelta(minutes=10)
 RENEWAL_SECONDS: Final = 60.0
+
+MAX_AHEAD: Final = timedelta(days=2)
+"""Longer than any lease, and any interval of a job."""
 
 CLOCKS: Final = {
     "postgresql": "SELECT EXTRACT(EPOCH FROM CLOCK_TIMESTAMP())",
@@ -101,11 +106,11 @@ def claim(name: str, alias: str, *, even_if_not_due: bool = False) -> Lease | No
     is_visible = not connections[alias].in_atomic_block
     _create_missing([name], alias)
     now = database_now(alias)
-    free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=now)
-    due = Q() if even_if_not_due else Q(due_at__lte=now)
+    is_free = Q(lease_expires_at=None) | ~_lies_ahead("lease_expires_at", now)
+    is_due = Q() if even_if_not_due else ~_lies_ahead("due_at", now)
     claimed = (
         _rows(alias)
-        .filter(free, due, pk=name)
+        .filter(is_free, is_due, pk=name)
         .update(holder=holder_name(), lease_expires_at=now + LEASE)
     )
     return Lease(name, alias, is_visible) if claimed else None
@@ -118,19 +123,16 @@ def is_any_due(names: Iterable[str], alias: str) -> bool:
     """
     wanted = set(names)
     now = datetime.now(UTC)
-    rows = _rows(alias).filter(pk__in=wanted)
-    waiting = {
-        name
-        for name, due_at, expires_at in rows.values_list("name", "due_at", "lease_expires_at")
-        if due_at > now or (expires_at is not None and expires_at > now)
-    }
-    return bool(wanted - waiting)
+    waits = _lies_ahead("due_at", now) | _lies_ahead("lease_expires_at", now)
+    waiting = _rows(alias).filter(waits, pk__in=wanted).values_list("pk", flat=True)
+    return bool(wanted.difference(waiting))
 
 
 def running(name: str, alias: str) -> MaintenanceJob | None:
     """The job's row if a process has its lease now."""
-    rows = _rows(alias).filter(pk=name, lease_expires_at__gte=database_now(alias))
-    return rows.first()
+    return (
+        _rows(alias).filter(_lies_ahead("lease_expires_at", database_now(alias)), pk=name).first()
+    )
 
 
 @cache
@@ -153,6 +155,10 @@ def database_now(alias: str) -> datetime:
     with connections[alias].cursor() as cursor:
         cursor.execute(query)
         return datetime.fromtimestamp(float(cursor.fetchone()[0]), UTC)
+
+
+def _lies_ahead(field_name: str, now: datetime) -> Q:
+    return Q((f"{field_name}__gt", now), (f"{field_name}__lte", now + MAX_AHEAD))
 
 
 def _create_missing(names: Iterable[str], alias: str) -> None:

@@ -57,6 +57,15 @@ def test_a_job_that_cannot_run_is_an_error(name: str, message: str) -> None:
         maintain(name)
 
 
+def test_a_job_that_another_process_took_at_the_last_moment_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leases, "claim", lambda *arguments, **options: None)
+    with pytest.raises(CommandError, match="compare_totals was taken over by another process"):
+        maintain("compare_totals")
+    assert maintain() == "Nothing is due.\n"
+
+
 class TestBesideAnotherProcess:
     @pytest.fixture(autouse=True)
     def other(self, transactional_db: None) -> None:

@@ -74,6 +74,15 @@ def test_a_released_lease_can_be_claimed_at_once(as_process: Any) -> None:
     assert claim("job", "default") is not None
 
 
+def test_what_was_written_while_the_clock_was_far_ahead_does_not_count() -> None:
+    assert claim("job", "default") is not None
+    future = datetime.now(UTC) + timedelta(days=400)
+    MaintenanceJob.objects.update(due_at=future, lease_expires_at=future)
+    assert is_any_due(["job"], "default")
+    assert leases.running("job", "default") is None
+    assert claim("job", "default") is not None
+
+
 class TestAKilledHolder:
     @pytest.fixture
     def lease(self, as_process: Any) -> Any:

@@ -63,7 +63,10 @@ class Command(BaseCommand):
         failed, has_run = [], False
         for job in jobs:
             self._wait_for_others(job, alias, wait_seconds)
-            for outcome in runner.run_jobs([job], alias, even_if_not_due=even_if_not_due):
+            outcomes = list(runner.run_jobs([job], alias, even_if_not_due=even_if_not_due))
+            if even_if_not_due and not outcomes:
+                raise CommandError(f"{job.name} was taken over by another process.")
+            for outcome in outcomes:
                 has_run = True
                 stream = self.stdout if outcome.succeeded else self.stderr
                 stream.write(f"{job.name}: {outcome.result}")
