@@ -75,6 +75,8 @@ class _PublishedPrices:
         self.refreshed_at = float("-inf")
 
     def load(self) -> published.Edition:
+        if (edition := self.edition) is not None:  # without the lock: `refresh` queries under it
+            return edition
         with self.lock:
             if self.edition is None:
                 self.use(published.bundled(), None)
@@ -92,12 +94,10 @@ class _PublishedPrices:
         with self.lock:
             newest = _newest_row()
             if newest != self.row:
+                text = None if newest is None else _text_of_row(newest)
                 # Set before reading, so that a list that cannot be read is not read again.
                 self.row = newest
-                edition = (
-                    published.bundled() if newest is None else published.read(_text_of_row(newest))
-                )
-                self.use(edition, newest)
+                self.use(published.bundled() if text is None else published.read(text), newest)
 
 
 _published = _PublishedPrices()

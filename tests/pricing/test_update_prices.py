@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 from django.utils import timezone
 
 from native_api.models import PriceList
@@ -323,6 +324,36 @@ def test_a_stored_list_that_cannot_be_read_changes_nothing(
     assert [record.message.partition(" (")[0] for record in caplog.records] == [
         "Newer prices could not be loaded"
     ], "logged once"
+
+
+def test_a_list_is_read_again_if_the_database_failed(
+    lists: ListServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(row: int) -> str:
+        raise DatabaseError
+
+    update(lists.serve(price_list()))
+    with monkeypatch.context() as outage:
+        outage.setattr(lookup, "_text_of_row", fail)
+        lookup.refresh()
+    assert price()["INPUT"] == Decimal("2.5")
+    lookup.refresh()
+    assert price()["INPUT"] == Decimal("0.1")
+
+
+def test_no_lookup_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+
+    def look_up_meanwhile() -> None:
+        """A query that lasts until a call has found its price, in another thread."""
+        call = threading.Thread(target=lambda: found.append(price("gpt-4.1-nano")), daemon=True)
+        call.start()
+        call.join(10)
+
+    lookup.forget_prices()
+    monkeypatch.setattr(lookup, "_newest_row", look_up_meanwhile)
+    lookup.refresh()
+    assert [table["INPUT"] for table in found] == [Decimal("0.1")]
 
 
 def test_without_a_network_the_command_fails_with_a_message() -> None:
