@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from native_api.conf import native_settings
 from native_api.limits import settlement
 from native_api.models import Budget
-from native_api.pricing import updates
+from native_api.pricing import published, updates
 from native_api.upstream.redaction import redact_url
 from native_api.usage import reconcile
 from native_api.usage.prune import Pruner
@@ -103,9 +103,10 @@ def prune_budgets(alias: str, pause: Pause) -> str:
 
 
 def update_prices(alias: str, pause: Pause) -> str:
+    """Store the newest list, unless it lost half of its models, which nobody would notice here."""
     url = updates.DEFAULT_URL
     try:
-        count = updates.update(url)
+        count = updates.update(url, minimum=published.bundled().count_models() // 2)
     except updates.UpdateFailed as error:
         raise JobFailed(str(error)) from error
     return f"Priced models: {count}, from {redact_url(url)}"

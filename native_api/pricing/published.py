@@ -85,6 +85,9 @@ class Edition:
     def __init__(self, lists: Iterable[PriceList]) -> None:
         self.lists: Mapping[str, PriceList] = {each.id: each for each in lists}
 
+    def count_models(self) -> int:
+        return sum(len(each.models) for each in self.lists.values())
+
     def find_model(self, vendor: str, name: str) -> ListedModel | None:
         """The model of this name on the vendor's list, or None. Some milliseconds at worst."""
         own = self.lists.get(LISTS.get(vendor, ""))

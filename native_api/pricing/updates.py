@@ -36,8 +36,9 @@ class UpdateFailed(Exception):
     """There are no new prices, and the old ones stay. The message says why."""
 
 
-def update(url: str) -> int:
-    """Fetch the list at `url` and store it. Returns the number of models that have a price.
+def update(url: str, minimum: int = 1) -> int:
+    """Fetch the list at `url` and store it if at least `minimum` models in it have a price. Returns
+    their number.
 
     Raises UpdateFailed. Queries the database.
     """
@@ -48,6 +49,11 @@ def update(url: str) -> int:
         raise UpdateFailed(
             f"The list at {redact_url(url)} cannot be used: {_printable(str(error)[:500])}"
         ) from error
+    if priced < minimum:
+        raise UpdateFailed(
+            f"Only {priced} models of the list at {redact_url(url)} have a price, fewer than "
+            f"{minimum}. If that is right, run native_update_prices."
+        )
     _store(text, redact_url(url))
     return priced
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from django.db import connection
 from native_api.conf import DEFAULTS
 from native_api.maintenance import jobs
 from native_api.maintenance.jobs import JOBS, JobFailed, enabled_jobs
-from native_api.models import Budget, DailyUsage, Reservation, UsageRecord
-from native_api.pricing import updates
+from native_api.models import Budget, DailyUsage, PriceList, Reservation, UsageRecord
+from native_api.pricing import published, updates
 from native_api.usage import reconcile
 from native_api.usage.reconcile import Pause, no_pause
 from tests.limits.budget_factory import budget_request, call
@@ -141,11 +142,24 @@ class TestPruningBudgets:
 
 class TestUpdatingPrices:
     def test_it_says_how_many_models_have_a_price(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(updates, "update", lambda url: 900)
+        monkeypatch.setattr(updates, "update", lambda url, minimum: 900)
         assert run("update_prices").startswith("Priced models: 900, from https://")
 
+    def test_a_list_that_lost_most_models_is_not_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        document = json.loads(published.DATA.read_text())
+        some = [each for each in document if each["id"] == "openai"]
+        monkeypatch.setattr(updates, "fetch", lambda url: json.dumps(some))
+        with pytest.raises(JobFailed, match=r"Only \d+ models .* native_update_prices"):
+            run("update_prices")
+        assert not PriceList.objects.exists()
+        monkeypatch.setattr(updates, "fetch", lambda url: published.DATA.read_text())
+        run("update_prices")
+        assert PriceList.objects.exists()
+
     def test_a_failure_says_why(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(url: str) -> int:
+        def refuse(url: str, minimum: int) -> int:
             raise updates.UpdateFailed("https://prices.example answered 500.")
 
         monkeypatch.setattr(updates, "update", refuse)
