@@ -107,7 +107,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
             "unknown preset 'x | y'. Known: ",
         ),
         ({"PROVIDERS": {"p": {"DIALECT": "openai"}}}, "E007", "no BASE_URL"),
-        ({"PROVIDERS": {"openai": {}}}, "E007", "no API_KEY"),
+        ({"PROVIDERS": {"openai": {}}}, "W012", "no API_KEY"),
         (
             {"PROVIDERS": {"p": {**PROVIDER, "TIMEOUT": -1}}},
             "E007",

@@ -44,6 +44,10 @@ CUSTOM: Final = Preset("", "", "", "")
 """Stands in for the preset of a provider that has none."""
 
 
+class MissingKey(ConfigurationError):
+    """The provider needs a key and has none."""
+
+
 def build_usable_provider(
     name: str, definition: Mapping[str, Any], problems: list[Problem]
 ) -> Provider | None:
@@ -52,7 +56,8 @@ def build_usable_provider(
     try:
         provider = build_provider(name, definition)
     except ConfigurationError as error:
-        problems.append(Problem.from_error(path, error))
+        kind = "no_key" if isinstance(error, MissingKey) else "definition"
+        problems.append(Problem.from_error(path, error, kind))
         return None
     if isinstance(key, UnreadableSecret):
         problems.append(Problem.from_error(path, key, "key"))
@@ -132,7 +137,7 @@ def _read_key(definition: Mapping[str, Any], preset: Preset, auth: str) -> tuple
     key = Secret(json.dumps(value) if isinstance(value, Mapping) else str(value or "").strip())
     if auth in methods.KEY_METHODS and not key and preset.name:
         hint = "Give API_KEY, or set AUTH to 'none' for a server without keys."
-        raise ConfigurationError("no API_KEY", hint)
+        raise MissingKey("no API_KEY", hint)
     return key, ""
 
 

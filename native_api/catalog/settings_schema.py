@@ -21,7 +21,7 @@ class Problem(NamedTuple):
     """An entry of the catalog that cannot be used. `path` reads like `PROVIDERS['eu']`.
 
     `kind` is `definition`, `provider` (a target's, which is not defined), `fallback` (unknown
-    model), `cycle` (of fallbacks), or `key` if a stored key cannot be read.
+    model), `cycle` (of fallbacks), `no_key`, or `key` if a stored key cannot be read.
     """
 
     path: str

@@ -60,11 +60,14 @@ def _paths_of_settings() -> Iterable[str]:
 
 
 def _settings_message(problem: Problem, is_without_rows: bool) -> CheckMessage:
-    """A warning if rows cause the problem or would solve it."""
+    """A warning if rows cause the problem or would solve it, or if a key is missing: the machine
+    that runs the tests or the migrations has no keys."""
     setting, bracket, keys = problem.path.partition("[")
     message = f"{setting_path(setting)}{bracket}{keys}: {problem.message}."
     if problem.kind == "provider":
         return Warning(message, hint=problem.hint, id="native_api.W011")
+    if problem.kind == "no_key":
+        return Warning(message, hint=problem.hint, id="native_api.W012")
     if problem.kind == "fallback":
         hint = f"{problem.hint} A model of the admin will do as well."
         return Warning(message, hint=hint, id="native_api.W021")
