@@ -46,9 +46,8 @@ def update(url: str, minimum: int = 1) -> int:
     try:
         priced = published.check(text)
     except ValueError as error:
-        raise UpdateFailed(
-            f"The list at {redact_url(url)} cannot be used: {_printable(str(error)[:500])}"
-        ) from error
+        reason = _printable(str(error)[:500]).rstrip(".")
+        raise UpdateFailed(f"The list at {redact_url(url)} cannot be used: {reason}.") from error
     if priced < minimum:
         raise UpdateFailed(
             f"Only {priced} models of the list at {redact_url(url)} have a price, fewer than "
@@ -82,7 +81,7 @@ def fetch(url: str) -> str:
             return _read_body(response, url).decode()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UpdateFailed(
-            f"{redact_url(url)} cannot be reached: {error or type(error).__name__}"
+            f"{redact_url(url)} cannot be reached ({str(error) or type(error).__name__})."
         ) from error
     except UnicodeDecodeError as error:
         raise UpdateFailed(f"The document at {redact_url(url)} is not UTF-8 text.") from error

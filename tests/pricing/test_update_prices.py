@@ -274,7 +274,9 @@ def test_what_a_message_quotes_is_printable(lists: ListServer) -> None:
     ids=str,
 )
 def test_a_list_with_any_error_is_not_stored(lists: ListServer, served: Any) -> None:
-    with pytest.raises(CommandError, match=r"cannot be used|is not UTF-8 text"):
+    with pytest.raises(
+        CommandError, match=r"cannot be used: .+[^.]\. The prices|is not UTF-8 text"
+    ):
         update(lists.serve(served))
     assert not PriceList.objects.exists()
 
@@ -357,7 +359,9 @@ def test_no_lookup_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_a_network_the_command_fails_with_a_message() -> None:
-    with pytest.raises(CommandError, match=r"cannot be reached.*The prices are unchanged"):
+    with pytest.raises(
+        CommandError, match=r"cannot be reached \(.+\)\. The prices are unchanged\."
+    ):
         update("http://127.0.0.1:1/data.json")
 
 
