@@ -1,11 +1,14 @@
-"""The bytes of a streamed response: a reply through the writer of its inbound format."""
+"""A streamed response, and its bytes: a reply through the writer of its inbound format."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+from django.http import StreamingHttpResponse
+
 from native_api import logs
+from native_api.background import test_environment
 from native_api.exceptions import NativeError
 from native_api.inbound.base import StreamWriter
 from native_api.logs import get_logger
@@ -46,3 +49,9 @@ class EventStream:
 
     async def aclose(self) -> None:
         await self._reply.aclose()
+
+
+class EventStreamResponse(StreamingHttpResponse):
+    def close(self) -> None:
+        with test_environment.keep_connections():
+            super().close()

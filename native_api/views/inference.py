@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import ClassVar
 
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
@@ -18,7 +18,7 @@ from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
 from native_api.types import Caller
 from native_api.views import private_api
 from native_api.views.base import NativeView
-from native_api.views.event_stream import EventStream
+from native_api.views.event_stream import EventStream, EventStreamResponse
 
 
 class InferenceView(NativeView):
@@ -40,13 +40,13 @@ class InferenceView(NativeView):
 
     async def _stream(
         self, request: HttpRequest, parsed: ParsedRequest, caller: Caller
-    ) -> StreamingHttpResponse:
+    ) -> EventStreamResponse:
         reply = await self.on_engine(
             calls.open_stream(parsed.body, caller, self.request_id, parsed.client_body)
         )
         try:
             self._add_call_headers(reply.headers, parsed.dropped_fields)
-            response = StreamingHttpResponse(content_type="text/event-stream; charset=utf-8")
+            response = EventStreamResponse(content_type="text/event-stream; charset=utf-8")
             # Django's GZipMiddleware delays events until it has enough to compress, unless a
             # response is encoded already.
             response.headers["content-encoding"] = "identity"

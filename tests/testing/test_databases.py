@@ -96,6 +96,13 @@ class SiteTests(testing.ScriptedProviderMixin):
             assert response.status_code == 200
         assert [record.status for record in llm.records] == ["client_closed"]
 
+    def test_a_stream_that_is_closed_is_recorded(self: Any) -> None:
+        response = testing.client().post(CHATS, {**HI, "stream": True}, format="json")
+        next(iter(response.streaming_content))
+        response.close()
+        assert UsageRecord.objects.get().status == "client_closed"
+        assert "close_if_unusable_or_obsolete" not in vars(connection)
+
     def test_a_key_that_is_revoked_without_a_signal_is_refused_at_once(self: Any) -> None:
         key, text = testing.create_key()
         client = testing.client(text)
