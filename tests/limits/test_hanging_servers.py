@@ -71,6 +71,7 @@ def site(
             "TEST_DATABASE_URL": through(servers.database, url),
             "CACHE_URL": through(servers.cache, REDIS),
             "CACHE_PREFIX": name,
+            "PATIENCE": "production",
         }
         settings = native_api(upstream, LIMITS)
         with running_site("uvicorn", folder, folder, key, settings, **shared) as running:
