@@ -29,12 +29,14 @@ def call_with_kept_connections(function: Callable[..., T], *args: Any) -> T:
     for connection in kept:
         # Django would check a kept connection first, which costs each call a round trip.
         connection.health_check_done = True
+    _forget_lost_connections()
     try:
         return function(*args)
     except CONNECTION_ERRORS:
         _close_broken()
-        if all(connection.connection is not None for connection in kept):
+        if not any(map(_is_lost, kept)):
             raise
+        _close_unusable(kept)
         return function(*args)
     finally:
         _close_broken()
@@ -46,14 +48,16 @@ def call_in_own_thread(function: Callable[..., T], *args: Any) -> T:
     made only once."""
     if test_environment.is_active():
         return test_environment.call(function, *args)
-    kept = [connection for connection in _open_connections() if not connection.in_atomic_block]
+    kept = [each for each in _open_connections() if not _is_in_transaction(each)]
+    _forget_lost_connections()
     try:
         return function(*args)
     except CONNECTION_ERRORS:
         for connection in kept:
             connection.close_if_unusable_or_obsolete()
-        if all(connection.connection is not None for connection in kept):
+        if not any(map(_is_lost, kept)):
             raise
+        _close_unusable(kept)
         return function(*args)
 
 
@@ -71,7 +75,7 @@ def is_connection_error(error: BaseException) -> bool:
     """Whether a call of this thread failed because a database does not answer. A lock, a deadlock
     or a full disk has the same exceptions, but the connection still works."""
     return isinstance(error, CONNECTION_ERRORS) and any(
-        connection.connection is None for connection in connections.all(initialized_only=True)
+        map(_is_lost, connections.all(initialized_only=True))
     )
 
 
@@ -93,6 +97,31 @@ def close_connections() -> None:
 
 def _open_connections() -> list[Any]:
     return [each for each in connections.all(initialized_only=True) if each.connection is not None]
+
+
+def _is_in_transaction(connection: Any) -> bool:
+    """Also one that code without `atomic` has begun."""
+    return connection.in_atomic_block or not connection.get_autocommit()
+
+
+def _is_lost(connection: Any) -> bool:
+    """Whether it was closed because of an error, or could not be opened. Others are closed because
+    they are idle or old, or have never been open."""
+    return connection.connection is None and connection.errors_occurred
+
+
+def _forget_lost_connections() -> None:
+    """Those of earlier calls say nothing about the next one, which may not use them."""
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is None:
+            connection.errors_occurred = False
+
+
+def _close_unusable(kept: list[Any]) -> None:
+    """The server that dropped one connection may have dropped others."""
+    for connection in kept:
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()
 
 
 def _close_broken() -> None:

@@ -4,13 +4,15 @@ the server dropped them."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 
 from native_api.background import database_calls, threads
 from native_api.background.executors import Executor, Lane
+from native_api.background.outages import Outage
 from tests.background.conftest import MakeExecutor, workers
 from tests.servers import until
 
@@ -37,11 +39,12 @@ def as_server() -> Iterator[Any]:
     connection.close()
 
 
-def open_connection() -> Any:
+def open_connection(alias: str = "default") -> Any:
     """The connection that answers."""
-    with connection.cursor() as cursor:
+    connections[alias].alias = "default"  # the only one that Django lets tests use
+    with connections[alias].cursor() as cursor:
         cursor.execute("SELECT 1")
-    return connection.connection
+    return connections[alias].connection
 
 
 def current_connection() -> Any:
@@ -139,6 +142,78 @@ def test_only_a_lost_connection_is_evidence_of_an_outage(lane: Lane, as_server: 
     assert not lane.run_sync(30, deadlock)
     assert lane.run_sync(30, lose_connection)
     assert not database_calls.is_connection_error(ValueError())
+
+
+@pytest.fixture
+def other_alias(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Another database of the site."""
+    monkeypatch.setitem(connections.settings, "other", connections.settings["default"])
+    return "other"
+
+
+def fail_at_a_lock() -> None:
+    open_connection()
+    raise OperationalError("database is locked")
+
+
+def refuse(self: Any, parameters: Any) -> None:
+    raise self.Database.OperationalError("refused")
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("is_own_thread", [False, True])
+def test_a_lock_is_no_outage_if_another_database_is_closed_or_was_lost(
+    is_lost: bool,
+    is_own_thread: bool,
+    make_executor: MakeExecutor,
+    other_alias: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[int] = []
+    outage = Outage("resource", "", lambda: begun.append(1))
+    lane = make_executor(
+        keeps_connections=True, outage=outage, is_outage=database_calls.is_connection_error
+    ).lane()
+    make = lane.run_here if is_own_thread else lambda *args: lane.run_sync(30, *args)
+
+    def close_other() -> None:
+        open_connection(other_alias)
+        connections[other_alias].close()
+        if is_lost:
+            with monkeypatch.context() as patch, suppress(OperationalError):
+                patch.setattr(type(connections[other_alias]), "get_new_connection", refuse)
+                open_connection(other_alias)
+
+    make(close_other)
+    with pytest.raises(OperationalError, match="locked"):
+        make(fail_at_a_lock)
+    assert (lane.is_down, begun) == (False, [])
+    connection.close()
+
+
+def test_a_call_is_made_again_with_all_connections_that_were_dropped(
+    lane: Lane, other_alias: str, as_server: Any
+) -> None:
+    def use_both() -> tuple[Any, Any]:
+        return open_connection(), open_connection(other_alias)
+
+    first = lane.run_sync(30, use_both)
+    drop_others(as_server)
+    second = lane.run_sync(30, use_both)
+    assert not {*first} & {*second}
+
+
+def test_a_transaction_of_the_site_outlives_an_error() -> None:
+    """One that it began without `atomic`."""
+    open_connection()
+    transaction.set_autocommit(False)
+    connection.errors_occurred = True
+    began = connection.connection
+    with pytest.raises(OperationalError):
+        database_calls.call_in_own_thread(fail_at_a_lock)
+    assert connection.connection is began
+    transaction.rollback()
+    transaction.set_autocommit(True)
 
 
 def test_a_probe_asks_the_databases_that_calls_have_used(
