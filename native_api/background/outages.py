@@ -3,8 +3,10 @@
 Rules:
 1. An outage begins with the first evidence: an error of the connection, or silence for longer than
    the resource's patience. It is logged at most once a minute.
-2. While it lasts nobody asks the resource. A thread of its own probes it, one probe at a time: a
-   resource that hangs keeps one thread and one connection busy, however long it hangs.
+2. While it lasts nobody asks the resource. A thread of its own probes it, one probe at a time. A
+   probe that hangs is left alone after MAX_PROBE_SECONDS, and another one made: its server may be
+   gone for good, and another one in its place. At most MAX_HANGING_PROBES threads and connections
+   are left so, however long the resource hangs.
 3. The first success ends the outage: that of a probe, or of a call that nobody waits for any more.
 """
 
@@ -22,6 +24,9 @@ logger = get_logger("native_api.background")
 
 PROBE_SECONDS: Final = 1.0
 """Between two probes."""
+
+MAX_PROBE_SECONDS: Final = 30.0
+MAX_HANGING_PROBES: Final = 3
 
 MAX_ERROR_LENGTH: Final = 200
 
@@ -56,9 +61,13 @@ class Outage:
         self.is_active = False
         self._evidence = ""
         self._prober: threading.Thread | None = None
+        self._probed_at = float("-inf")
+        self._hanging_probers: set[threading.Thread] = set()
 
     def refusal(self) -> ResourceUnavailable:
         """What those get who may not wait."""
+        if time.monotonic() - self._probed_at >= MAX_PROBE_SECONDS:
+            self._leave_hanging_probe()
         return ResourceUnavailable(
             f"the {self.resource} does not answer ({self._evidence})", self._evidence
         )
@@ -69,9 +78,9 @@ class Outage:
             if self.is_active:
                 return
             self._evidence = type(evidence).__name__
-            self.is_active = True
             if self._prober is None:  # else a probe of an earlier outage still hangs
-                self._prober = self._start_prober()
+                self._start_prober()
+            self.is_active = True  # only if somebody is there who ends it
         if self._log_interval.is_due():
             self._warn(evidence)
 
@@ -86,16 +95,28 @@ class Outage:
 
     def end(self) -> None:
         with self._lock:
-            self.is_active = False
-        logger.info("The %s answers again.", self.resource)
+            was_active, self.is_active = self.is_active, False
+        if was_active:
+            logger.info("The %s answers again.", self.resource)
 
     # --- probing ---------------------------------------------------------------------------------
 
-    def _start_prober(self) -> threading.Thread:
+    def _start_prober(self) -> None:
         name = f"native-api-{self.resource}-probe"
         prober = threading.Thread(target=self._probe_until_it_answers, name=name, daemon=True)
         prober.start()
-        return prober
+        self._prober, self._probed_at = prober, time.monotonic()
+
+    def _leave_hanging_probe(self) -> None:
+        """Start another prober, unless too many hang."""
+        with self._lock:
+            hangs = time.monotonic() - self._probed_at >= MAX_PROBE_SECONDS
+            if self._prober is None or not self.is_active or not hangs:
+                return
+            self._hanging_probers = {each for each in self._hanging_probers if each.is_alive()}
+            if len(self._hanging_probers) < MAX_HANGING_PROBES:
+                self._hanging_probers.add(self._prober)
+                self._start_prober()
 
     def _probe_until_it_answers(self) -> None:
         while not self._is_needless():
@@ -107,9 +128,13 @@ class Outage:
     def _is_needless(self) -> bool:
         """Whether this thread can end. Then the next outage starts another."""
         with self._lock:
-            if not self.is_active and self._prober is threading.current_thread():
+            if self._prober is not threading.current_thread():
+                return True
+            if not self.is_active:
                 self._prober = None
-            return self._prober is not threading.current_thread()
+                return True
+            self._probed_at = time.monotonic()
+            return False
 
     def _does_answer(self) -> bool:
         try:

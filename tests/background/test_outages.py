@@ -183,6 +183,46 @@ def test_a_probe_that_hangs_stays_the_only_one(
     assert resource.probes == 1
 
 
+def test_a_probe_that_hangs_for_long_is_left_alone(
+    lane: Lane, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may be gone without a word, and another one in its place."""
+    resource.may_answer.clear()
+    pass_time = clock_mover(monkeypatch)
+
+    def call_for_an_hour() -> None:
+        for _ in range(120):
+            pass_time(outages.MAX_PROBE_SECONDS)
+            with pytest.raises((ConnectionError, ResourceUnavailable)):
+                lane.run_sync(30, resource.call)
+
+    call_for_an_hour()
+    until(lambda: resource.probes == 1 + outages.MAX_HANGING_PROBES, "the probes")
+    resource.is_up = True
+    resource.may_answer.set()
+    until(lambda: not lane.is_down, "a probe that succeeds")
+    until(lambda: not probers(), "the probers to end")
+    assert resource.probes == 1 + outages.MAX_HANGING_PROBES
+
+
+def probers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "native-api-resource-probe"]
+
+
+def test_an_outage_begins_only_if_somebody_can_end_it(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    assert executor.outage is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            executor.outage.begin(ConnectionError())
+    assert not executor.is_down
+
+
 def test_after_an_outage_calls_that_hang_do_not_keep_the_threads(
     lane: Lane, resource: Resource, gate: Gate
 ) -> None:
