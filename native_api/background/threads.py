@@ -19,7 +19,11 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any, Final, Protocol, TypeVar
 
+from native_api.logs import get_logger
+
 T = TypeVar("T")
+
+logger = get_logger("native_api.background")
 
 IDLE_SECONDS: Final = 1.0
 """Idle time after which a thread closes what it has open, such as database connections."""
@@ -68,7 +72,10 @@ class ThreadPool:
 
     def submit(self, call: Call[Any]) -> None:
         with self._changed:
-            self._waiting.setdefault(call.lane, deque()).append(call)
+            waiting = self._waiting.setdefault(call.lane, deque())
+            while waiting and waiting[0].cancelled():  # calls that hang do not collect others
+                waiting.popleft()
+            waiting.append(call)
             self._wake_thread()
 
     def give_up(self, call: Call[Any]) -> None:
@@ -99,10 +106,10 @@ class ThreadPool:
         """See to it that there is a thread for each call that may run."""
         runnable = sum(min(len(calls), self._room(lane)) for lane, calls in self._waiting.items())
         if self._idle_threads < runnable and not self._is_full():
-            self._idle_threads += 1
             name = f"{self._name}_{self._started_threads}"
-            self._started_threads += 1
             threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._started_threads += 1
+            self._idle_threads += 1  # not if it cannot be started
         elif runnable:
             self._changed.notify()
 
@@ -141,11 +148,17 @@ class ThreadPool:
             call = self._wait_for_call(timeout)
             timeout = IDLE_SECONDS if call else None
             if call is None:
-                self._on_idle()
+                self._be_idle()
             else:
                 self._make(call)
             del call
-        self._on_idle()
+        self._be_idle()
+
+    def _be_idle(self) -> None:
+        try:
+            self._on_idle()
+        except Exception as error:  # such as that of a connection which is closed already
+            logger.info("An idle thread could not close everything (%s).", type(error).__name__)
 
     def _ends(self) -> bool:
         with self._changed:

@@ -6,11 +6,12 @@ import asyncio
 import gc
 import os
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from native_api.background import CallTimeout
+from native_api.background import CallTimeout, threads
+from native_api.background.threads import Call, ThreadPool
 from tests.background.conftest import Gate, MakeExecutor, workers
 from tests.servers import until
 
@@ -84,6 +85,58 @@ def test_calls_are_waited_for_at_the_end(make_executor: MakeExecutor, gate: Gate
     gate.open()
     executor.drain(30)
     assert [call.done() for call in calls] == [True, True]
+
+
+class Sized(NamedTuple):
+    size: int
+
+
+def test_a_thread_that_cannot_close_something_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a connection whose server is gone."""
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 0.01)
+    failed = threading.Event()
+
+    def fail_to_close() -> None:
+        failed.set()
+        raise LookupError
+
+    pool = ThreadPool("native-api-test", 1, 0, lambda call: call.function(), fail_to_close)
+    lane = Sized(1)
+    for _ in range(2):
+        call = Call(lane, lambda: 5)
+        pool.submit(call)
+        assert call.result(30) == 5
+        assert failed.wait(30)
+        failed.clear()
+    pool.close()
+    until(lambda: not workers(), "the thread to end")
+
+
+def test_a_thread_that_cannot_be_started_takes_no_place(
+    make_executor: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    lane = make_executor(size=1).lane()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            lane.submit(lambda: 5)
+    assert lane.run_sync(30, lambda: 5) == 5
+
+
+def test_calls_that_hang_do_not_collect_those_that_nobody_waits_for(
+    make_executor: MakeExecutor, gate: Gate
+) -> None:
+    executor = make_executor(max_given_up=0)
+    lane = executor.lane()
+    lane.submit(gate)
+    gate.wait_for_calls(1)
+    for _ in range(10):
+        with pytest.raises(CallTimeout):
+            lane.run_sync(0.001, lambda: 5)
+    assert len(executor._pool.pending_calls()) <= 2
 
 
 # --- results -------------------------------------------------------------------------------------
