@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Callable
+from typing import Any, Final
 
 import pytest
 
 from native_api import forks
+from native_api.gateway import hook_chain
+from native_api.inbound import body_limits
+from native_api.upstream.auth import aws
+
+REGISTERED: Final = list(forks._resets)
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +67,43 @@ def test_an_object_that_is_gone_is_not_reset_and_not_kept_alive() -> None:
     kept = Counter(calls, "kept")
     assert in_child(lambda: calls == ["kept"])
     assert [reference() for reference in forks._resets] == [kept.reset]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(body_limits, "_lock"), (hook_chain, "_lock"), (aws, "_search_lock")]
+)
+def test_a_lock_of_a_module_that_is_held_is_free_in_the_child(module: Any, name: str) -> None:
+    forks.reset_after_fork(module._after_fork)
+    assert module._after_fork in [reference() for reference in REGISTERED]
+    with getattr(module, name):
+        assert in_child(lambda: getattr(module, name).acquire(blocking=False))
+
+
+def test_bodies_of_the_parent_do_not_count_in_the_child() -> None:
+    forks.reset_after_fork(body_limits._after_fork)
+    with body_limits.BodyMemory() as memory:
+        memory.add(1000)
+        assert in_child(lambda: body_limits.bytes_in_memory() == 0)
+        assert body_limits.bytes_in_memory() == 1000
+
+
+def test_objects_made_in_several_threads_are_all_registered() -> None:
+    """Each registration removes what is gone, while another one looks through the same list."""
+    calls: list[str] = []
+    made: list[Counter] = []
+    other = threading.Thread(target=lambda: made.append(Counter(calls, "other")))
+
+    def look() -> Callable[[], None]:
+        if not other.ident:
+            other.start()
+            other.join(0.05)
+        return calls.clear
+
+    gone, kept = Counter(calls, "gone"), Counter(calls, "kept")
+    forks._resets.insert(1, look)
+    del gone
+    gc.collect()
+    made.append(Counter(calls, "made"))
+    other.join()
+    found = [reference() for reference in forks._resets]
+    assert all(each.reset in found for each in (kept, *made))

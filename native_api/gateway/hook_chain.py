@@ -17,6 +17,7 @@ from native_api.conf import (
     takes_arguments,
 )
 from native_api.exceptions import SettingError
+from native_api.forks import reset_after_fork
 from native_api.hooks import CallHooks
 
 
@@ -42,7 +43,16 @@ NO_HOOKS: Final = HookChain()
 _chains: Final[dict[tuple[type, ...], HookChain]] = {}
 """The chain of the classes that the setting has; empty or one."""
 
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Replace the lock: one held by a thread of the parent would never be released."""
+    global _lock
+    _lock = threading.Lock()
+
+
+reset_after_fork(_after_fork)
 
 
 def current_chain() -> HookChain:

@@ -8,6 +8,7 @@ from typing import Final
 
 from native_api.conf import usable_settings
 from native_api.exceptions import Overloaded, RequestTimeout, RequestTooLarge
+from native_api.forks import reset_after_fork
 
 BODY: Final = "native_api.body"
 """The key of the ASGI scope with the body, if `native_api.asgi` serves the request: it counts and
@@ -24,8 +25,17 @@ RETRY_SECONDS: Final = 2
 
 MAX_DIGITS: Final = 18
 
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 _total_bytes = 0
+
+
+def _after_fork() -> None:
+    """None of the parent's requests are under way in the child."""
+    global _lock, _total_bytes
+    _lock, _total_bytes = threading.Lock(), 0
+
+
+reset_after_fork(_after_fork)
 
 
 class BodyMemory:

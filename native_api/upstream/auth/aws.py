@@ -27,6 +27,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from native_api.exceptions import ConfigurationError, UpstreamError
+from native_api.forks import reset_after_fork
 from native_api.logs import get_logger
 from native_api.types import Provider, Secret, UpstreamRequest
 
@@ -50,6 +51,17 @@ _search_lock = threading.Lock()
 _searches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Task[Any]]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+def _after_fork() -> None:
+    """Replace the lock, and the credentials, which have locks of their own: one held by a thread of
+    the parent would never be released."""
+    global _search_lock
+    _search_lock = threading.Lock()
+    _credentials.clear()
+
+
+reset_after_fork(_after_fork)
 
 
 def check(key: str, options: Mapping[str, Any]) -> None:
