@@ -59,10 +59,11 @@ target before its last attempt begins."""
 
 @cache
 def _threads() -> executors.Lane:
-    """One thread for SQLite, which has a single writer: others would only wait for its lock. At
-    most two of four, so that API keys are still looked up while budgets are locked."""
+    """One thread for SQLite, which has a single writer: others would only wait for its lock, and
+    waiting for that is no evidence of an outage. At most two of four, so that API keys are still
+    looked up while budgets are locked."""
     is_sqlite = connections[location.database_alias()].vendor == "sqlite"
-    return executors.database.lane(1 if is_sqlite else 2)
+    return executors.database.lane(1 if is_sqlite else 2, is_evidence=not is_sqlite)
 
 
 class CallReservation:

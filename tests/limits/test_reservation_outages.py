@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
-from native_api.background import executors, outages
+from native_api.background import CallTimeout, executors, outages
 from native_api.exceptions import BudgetExceeded, DatabaseUnavailable, RateLimited
 from native_api.limits import budgets, counters, reservations
 from native_api.limits.counters import CounterLevels, GenericStore, Increment, Slot, client
@@ -208,6 +208,21 @@ def failing_database(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OperationalError("gone")
 
     monkeypatch.setattr(budgets, "reserve", fail)
+
+
+def test_who_waits_for_the_lock_of_sqlite_takes_it_for_no_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("Another database has a lock for each row.")
+    monkeypatch.setattr(executors.database, "patience", 0.01)
+    gate = threading.Event()
+    try:
+        with pytest.raises(CallTimeout):
+            reservations._threads().run_sync(0.1, gate.wait, 30)
+        assert not executors.database.is_down
+    finally:
+        gate.set()
 
 
 def test_a_call_that_is_cancelled_while_it_waits_for_the_database_holds_nothing(
