@@ -131,10 +131,14 @@ def refresh() -> None:
     try:
         _published.refresh()
     except Exception as error:
-        logger.warning(
-            "Newer prices could not be loaded (%s). The current ones stay in use.",
-            type(error).__name__,
-        )
+        _warn_of_failure(error)
+
+
+def _warn_of_failure(error: BaseException) -> None:
+    logger.warning(
+        "Newer prices could not be loaded (%s). The current ones stay in use.",
+        type(error).__name__,
+    )
 
 
 async def ensure_ready() -> None:
@@ -155,8 +159,17 @@ async def ensure_ready() -> None:
 
 
 def _start_refreshing() -> Future[None]:
+    """The executor has to see errors: they show whether the database answers."""
     _published.refreshed_at = time.monotonic()
-    return executors.slow_queries.submit(refresh)
+    refreshing = executors.slow_queries.submit(_published.refresh)
+    refreshing.add_done_callback(_note_end)
+    return refreshing
+
+
+def _note_end(refreshing: Future[None]) -> None:
+    error = None if refreshing.cancelled() else refreshing.exception()
+    if error is not None and not isinstance(error, ResourceUnavailable):
+        _warn_of_failure(error)
 
 
 async def _wait_for(refreshing: Future[None]) -> None:
@@ -164,6 +177,8 @@ async def _wait_for(refreshing: Future[None]) -> None:
         await executors.slow_queries.wait_for(READY_TIMEOUT_SECONDS, refreshing)
     except ResourceUnavailable as error:
         logger.warning("Newer prices were not looked for: %s.", error)
+    except Exception:  # noqa: S110  it has been logged
+        pass
     if _published.edition is None:
         with suppress(CallTimeout):
             await _threads.run(READY_TIMEOUT_SECONDS, load)

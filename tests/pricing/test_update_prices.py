@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from native_api.models import PriceList
@@ -377,3 +377,20 @@ def test_a_list_can_be_deleted_but_not_changed_in_the_admin(admin_client: Any) -
     )
     assert admin_client.post(f"{page}/delete/", {"post": "yes"}).status_code == 302
     assert not PriceList.objects.exists()
+
+
+def test_the_executor_learns_of_a_database_that_is_gone(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody raises would be an answer, and end an outage."""
+
+    def fail() -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(lookup._published, "refresh", fail)
+    refreshing = lookup._start_refreshing()
+    assert isinstance(refreshing.exception(30), OperationalError)
+    asyncio.run(lookup._wait_for(refreshing))
+    assert [record.getMessage() for record in caplog.records] == [
+        "Newer prices could not be loaded (OperationalError). The current ones stay in use."
+    ]
