@@ -2,7 +2,7 @@
 
 Rules:
 1. An outage begins with the first evidence: an error of the connection, or silence for longer than
-   the resource's patience. It is logged at most once a minute.
+   the resource's patience. It is logged once a minute, as long as somebody needs the resource.
 2. While it lasts nobody asks the resource. A thread of its own probes it, one probe at a time. A
    probe that hangs is left alone after MAX_PROBE_SECONDS, and another one made: its server may be
    gone for good, and another one in its place. At most MAX_HANGING_PROBES threads and connections
@@ -59,7 +59,7 @@ class Outage:
         self._lock = threading.Lock()
         self._log_interval.reset()
         self.is_active = False
-        self._evidence = ""
+        self._evidence = self._description = ""
         self._prober: threading.Thread | None = None
         self._probed_at = float("-inf")
         self._hanging_probers: set[threading.Thread] = set()
@@ -68,6 +68,7 @@ class Outage:
         """What those get who may not wait."""
         if time.monotonic() - self._probed_at >= MAX_PROBE_SECONDS:
             self._leave_hanging_probe()
+        self._warn()
         return ResourceUnavailable(
             f"the {self.resource} does not answer ({self._evidence})", self._evidence
         )
@@ -78,20 +79,21 @@ class Outage:
             if self.is_active:
                 return
             self._evidence = type(evidence).__name__
+            words = f"{self._evidence}: {' '.join(str(evidence).split())}"
+            self._description = words[:MAX_ERROR_LENGTH]
             if self._prober is None:  # else a probe of an earlier outage still hangs
                 self._start_prober()
             self.is_active = True  # only if somebody is there who ends it
-        if self._log_interval.is_due():
-            self._warn(evidence)
+        self._warn()
 
-    def _warn(self, evidence: BaseException) -> None:
-        words = f"{type(evidence).__name__}: {' '.join(str(evidence).split())}"
-        logger.warning(
-            "The %s does not answer (%s). %s",
-            self.resource,
-            words[:MAX_ERROR_LENGTH],
-            self._consequences,
-        )
+    def _warn(self) -> None:
+        if self.is_active and self._log_interval.is_due():
+            logger.warning(
+                "The %s does not answer (%s). %s",
+                self.resource,
+                self._description,
+                self._consequences,
+            )
 
     def end(self) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from native_api.background import CallTimeout, ResourceUnavailable, outages
 from native_api.background.executors import Executor, Lane
 from native_api.background.outages import Outage
+from native_api.logs import LogInterval
 from tests.background.conftest import Gate, MakeExecutor
 from tests.clocks import clock_mover
 from tests.servers import until
@@ -253,6 +255,24 @@ def test_the_late_error_of_a_call_that_was_given_up_begins_no_new_outage(
     gate.open()
     assert isinstance(late.exception(30), ConnectionError)
     assert not lane.is_down
+
+
+def test_it_is_logged_again_as_long_as_it_lasts(
+    executor: Executor,
+    lane: Lane,
+    resource: Resource,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pass_time = clock_mover(monkeypatch)
+    monkeypatch.setattr(executor.outage, "_log_interval", LogInterval(lambda: time.monotonic()))
+    with caplog.at_level(logging.WARNING, "native_api.background"):
+        for _ in range(6):
+            with pytest.raises((ConnectionError, ResourceUnavailable)):
+                lane.run_sync(30, resource.call)
+            pass_time(30)
+    assert len({record.getMessage() for record in caplog.records}) == 1
+    assert len(caplog.records) == 3
 
 
 def test_it_is_logged_once_a_minute(
