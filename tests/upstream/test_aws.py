@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,19 @@ def test_concurrent_calls_share_one_search_and_do_not_block_the_loop(tmp_path: P
     assert all("Credential=AKID1/" in headers["authorization"] for headers in asyncio.run(run()))
     asyncio.run(headers_for(provider()))
     assert count.read_text() == "1"
+
+
+def test_a_search_takes_no_thread_that_others_need(tmp_path: Path) -> None:
+    """The loop's own threads are for everybody: a metadata service that hangs must not use them."""
+    helper(tmp_path, timedelta(hours=1))
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            asyncio.get_running_loop().set_default_executor(threads)
+            threads.shutdown()
+            await headers_for(provider())
+
+    asyncio.run(run())
 
 
 def test_credentials_about_to_expire_are_renewed(tmp_path: Path) -> None:

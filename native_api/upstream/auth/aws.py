@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
+from native_api.background import executors
 from native_api.exceptions import ConfigurationError, UpstreamError
 from native_api.forks import reset_after_fork
 from native_api.logs import get_logger
@@ -45,6 +46,11 @@ https://docs.aws.amazon.com/vpc/latest/privatelink/ (read 2026-11)."""
 BEARER_VARIABLE: Final = "AWS_BEARER_TOKEN_BEDROCK"
 SECRET_OPTIONS: Final = ("access_key_id", "secret_access_key", "session_token", "api_key")
 
+MAX_SEARCHES: Final = 4
+SEARCH_SECONDS: Final = 30.0
+"""How long calls wait for a search, which may use the network or run a helper."""
+
+_lane: Final = executors.foreign.lane(MAX_SEARCHES)
 _credentials: dict[str, Any] = {}
 """Profile -> botocore's credentials, which renew themselves if they expire."""
 _search_lock = threading.Lock()
@@ -141,7 +147,7 @@ async def _find_credentials(provider: Provider) -> Any:
     loop = asyncio.get_running_loop()
     searches = _searches.setdefault(loop, {})
     if profile not in searches:
-        searches[profile] = loop.create_task(asyncio.to_thread(_search, profile))
+        searches[profile] = loop.create_task(_lane.run(SEARCH_SECONDS, _search, profile))
         searches[profile].add_done_callback(lambda search: _end_search(searches, profile, search))
     try:
         return await asyncio.shield(searches[profile])
