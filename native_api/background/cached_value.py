@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -169,15 +170,13 @@ class CachedValues(Generic[K, V]):
 
     def expire(self) -> None:
         """Read all values again before they are used. Until then they are kept for outages."""
-        with self._lock:
-            self._note_change()
+        with self._change():
             self._expirations += 1
 
     def discard_where(self, matches: Callable[[K, V], bool]) -> None:
         """Drop the values for which `matches` is true, also for outages. For keys that are
         strings."""
-        with self._lock:
-            self._note_change()
+        with self._change():
             for entries in (self._entries, self._missing):
                 for key, entry in entries.items():
                     if matches(key, entry.value):
@@ -185,13 +184,17 @@ class CachedValues(Generic[K, V]):
 
     def clear(self) -> None:
         """Drop all values, also for outages."""
-        with self._lock:
-            self._note_change()
+        with self._change():
             self._entries.clear()
             self._missing.clear()
 
-    def _note_change(self) -> None:
-        self._changes += 1
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Queries under way are forgotten without the lock: in tests one that is just being joined
+        waits for it."""
+        with self._lock:
+            self._changes += 1
+            yield
         self._flights.forget()
 
 

@@ -327,3 +327,15 @@ def test_other_errors_are_raised(table: Table) -> None:
     table.error = ValueError("a bug")
     with pytest.raises(ValueError, match="a bug"):
         values_of(table).get("a")
+
+
+def test_a_change_holds_no_lock_that_a_query_needs(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under Django's test cases a query is made while it is being joined, by another thread."""
+    values, locked = values_of(table), list[bool]()
+    monkeypatch.setattr(values._flights, "forget", lambda: locked.append(values._lock.locked()))
+    values.expire()
+    values.clear()
+    values.discard_where(lambda key, value: True)
+    assert locked == [False] * 3
