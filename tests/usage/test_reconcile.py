@@ -32,6 +32,7 @@ class TestCommand:
             call_command("native_totals")
         assert "2026-03-04: the totals have 1 requests" in capsys.readouterr().out
         call_command("native_totals", "--since", "2026-03-05")
+        assert capsys.readouterr().out == "Days compared: 1. The totals are correct.\n"
         with pytest.raises(CommandError, match="1 of 1 days"):
             call_command("native_totals", "--day", "2026-03-04")
 

@@ -60,7 +60,7 @@ class Command(BaseCommand):
             different += not comparison.agrees and is_unresolved
         if different:
             raise CommandError(f"{different} of {len(days)} days differ.")
-        self.stdout.write(f"{len(days)} days: the totals are correct.")
+        self.stdout.write(f"Days compared: {len(days)}. The totals are correct.")
 
     def _report(self, comparison: Comparison, *, is_rebuild: bool) -> None:
         day = comparison.day
