@@ -27,7 +27,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "the first token": (CallRecord, "on_first_token"),
     "the reply's headers": (calls, "reply_headers"),
     "the answer's headers": (NativeView, "add_headers"),
-    "the response": (inference, "StreamingHttpResponse"),
+    "the response": (inference, "EventStreamResponse"),
     "the events": (inference, "EventStream"),
     "a safe value": (headers, "safe_value"),
     "privacy": (headers, "make_private"),
