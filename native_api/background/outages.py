@@ -51,12 +51,19 @@ class Outage:
     def __init__(self, resource: str, consequences: str, probe: Callable[[], Any]) -> None:
         self.resource, self._consequences, self._probe = resource, consequences, probe
         self._log_interval = LogInterval()
-        self.reset()
-        reset_after_fork(self.reset)
+        self._start()
+        reset_after_fork(self._start)
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._forget()
 
     def reset(self) -> None:
-        """Forget an outage, in a new process or with another resource."""
-        self._lock = threading.Lock()
+        """Forget an outage, with another resource."""
+        with self._lock:  # else one that begins meanwhile would lose its prober
+            self._forget()
+
+    def _forget(self) -> None:
         self._log_interval.reset()
         self.is_active = False
         self._evidence = self._description = ""

@@ -225,6 +225,26 @@ def test_an_outage_begins_only_if_somebody_can_end_it(
     assert not executor.is_down
 
 
+def test_an_outage_that_begins_while_another_is_forgotten_is_probed(
+    executor: Executor, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = executor.outage
+    assert outage is not None
+    beginning = threading.Thread(target=outage.begin, args=(ConnectionError(),))
+
+    def begin_meanwhile() -> None:
+        beginning.start()
+        beginning.join(0.05)
+        outage.is_active = False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outage._log_interval, "reset", begin_meanwhile)
+        outage.reset()
+    beginning.join()
+    assert outage.is_active
+    until(lambda: resource.probes > 0, "a probe")
+
+
 def test_after_an_outage_calls_that_hang_do_not_keep_the_threads(
     lane: Lane, resource: Resource, gate: Gate
 ) -> None:
