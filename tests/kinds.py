@@ -2,7 +2,8 @@
 
 A `pure` test computes: it starts no server, process or thread, connects to nothing and uses no
 database. A pure test that does fails. `versions` are the tests whose outcome can differ between
-versions of Python and Django: all that are not pure, and the pure ones whose module uses Django.
+versions of Python and Django: all whose module uses Django or that are not pure, without those of
+what lies between Django and the providers.
 """
 
 from __future__ import annotations
@@ -43,6 +44,31 @@ PURE_PLACES = (
 )
 """Directories and files of pure tests; what is not pure there is marked `impure`."""
 
+PLACES_BEHIND_DJANGO = (
+    "clients/",
+    "front/test_bedrock.py",
+    "front/test_both_ways.py",
+    "front/test_chaos.py",
+    "front/test_cloud.py",
+    "front/test_durability.py",
+    "front/test_leaks.py",
+    "front/test_owned.py",
+    "front/test_provider_errors.py",
+    "front/test_replay.py",
+    "front/test_responses.py",
+    "front/test_routing.py",
+    "front/test_routing_between_callers.py",
+    "front/test_same_wire.py",
+    "front/test_wires.py",
+    "limits/test_concurrent_calls.py",
+    "limits/test_hanging_servers.py",
+    "limits/test_slots.py",
+    "routing/",
+    "upstream/",
+)
+"""What lies between Django and the providers: calls of real servers for their content, and modules
+that hardly use Django. `.ci/full` runs them on the newest versions too."""
+
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server"}
 
 EFFECTS = {
@@ -66,13 +92,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pure = is_pure(item)
         if pure:
             item.add_marker("pure")
-        if not pure or _uses_django(item.path):
+        if not _is_in(PLACES_BEHIND_DJANGO, item.path) and (not pure or _uses_django(item.path)):
             item.add_marker("versions")
 
 
 def is_pure(item: pytest.Item) -> bool:
     return (
-        _is_place_of_pure_tests(item.path)
+        _is_in(PURE_PLACES, item.path)
         and DATABASE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
         and item.get_closest_marker("django_db") is None
         and item.get_closest_marker("impure") is None
@@ -80,8 +106,8 @@ def is_pure(item: pytest.Item) -> bool:
 
 
 @functools.cache
-def _is_place_of_pure_tests(path: Path) -> bool:
-    return path.relative_to(TESTS).as_posix().startswith(PURE_PLACES)
+def _is_in(places: tuple[str, ...], path: Path) -> bool:
+    return path.relative_to(TESTS).as_posix().startswith(places)
 
 
 @functools.cache
