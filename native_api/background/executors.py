@@ -113,9 +113,13 @@ class Executor:
     def give_up(self, call: Call[Any]) -> None:
         self._pool.give_up(call)
 
-    def drain(self, seconds: float) -> None:
-        """Wait until the calls that were submitted have returned."""
+    def finish(self, seconds: float) -> None:
+        """Wait until the calls that were submitted have returned, and the threads have closed what
+        they have open."""
+        ends_at = time.monotonic() + seconds
         wait(self._pool.pending_calls(), seconds)
+        self._pool.close()
+        self._pool.join(ends_at - time.monotonic())
 
     def run_here(self, lane: Lane, function: Callable[..., T], *args: Any) -> T:
         if self.outage is not None and self.outage.is_active:
@@ -278,5 +282,5 @@ waits for another."""
 slow_queries: Final = database.lane(1, is_evidence=False)
 """Queries that may take long by themselves, such as reports. They take one thread in all."""
 
-atexit.register(cache.drain, EXIT_SECONDS)
-atexit.register(database.drain, EXIT_SECONDS)
+atexit.register(cache.finish, EXIT_SECONDS)
+atexit.register(database.finish, EXIT_SECONDS)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import count
 from typing import Any, Final, Protocol, TypeVar
+from weakref import WeakSet
 
 from native_api.logs import get_logger
 
@@ -68,6 +69,7 @@ class ThreadPool:
         self._given_up: set[Call[Any]] = set()
         self._idle_threads = 0
         self._started_threads = 0
+        self._threads: WeakSet[threading.Thread] = WeakSet()
         self._is_closed = False
 
     def submit(self, call: Call[Any]) -> None:
@@ -100,6 +102,12 @@ class ThreadPool:
                 call.is_given_up = True
             self._changed.notify_all()
 
+    def join(self, seconds: float) -> None:
+        """Wait until the threads of a closed pool have ended."""
+        ends_at = time.monotonic() + seconds
+        for thread in list(self._threads):
+            thread.join(max(0.0, ends_at - time.monotonic()))
+
     # --- with the lock ---------------------------------------------------------------------------
 
     def _wake_thread(self) -> None:
@@ -107,7 +115,9 @@ class ThreadPool:
         runnable = sum(min(len(calls), self._room(lane)) for lane, calls in self._waiting.items())
         if self._idle_threads < runnable and not self._is_full():
             name = f"{self._name}_{self._started_threads}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread.start()
+            self._threads.add(thread)
             self._started_threads += 1
             self._idle_threads += 1  # not if it cannot be started
         elif runnable:

@@ -80,11 +80,12 @@ def test_calls_are_waited_for_at_the_end(make_executor: MakeExecutor, gate: Gate
     executor = make_executor()
     calls = [executor.lane().submit(gate), executor.lane().submit(lambda: 5)]
     gate.wait_for_calls(1)
-    executor.drain(0.01)
+    executor.finish(0.01)
     assert not calls[1].done(), "but not for longer than was asked for"
     gate.open()
-    executor.drain(30)
+    executor.finish(30)
     assert [call.done() for call in calls] == [True, True]
+    assert not workers(), "they have closed what they had open"
 
 
 class Sized(NamedTuple):
