@@ -168,15 +168,9 @@ class CacheUnavailable(Exception):
     """The cache returned no count."""
 
 
-def counts_in_memory() -> bool:
-    """Whether this process counts for itself, which needs no I/O and may happen on an event
-    loop."""
-    return not site_cache.is_shared()
-
-
 def _count(count_request: CountRequest, request: Any) -> Usage | None:
     """Return the result of `count_request`; None if the cache is down."""
-    if counts_in_memory():
+    if not site_cache.is_shared():
         return _count_in_memory(count_request, request)
     try:
         return _threads.run_sync(CACHE_TIMEOUT_SECONDS, count_request, request)
@@ -186,7 +180,7 @@ def _count(count_request: CountRequest, request: Any) -> Usage | None:
 
 async def _acount(count_request: CountRequest, request: Any) -> Usage | None:
     """`_count` for an event loop."""
-    if counts_in_memory():
+    if not site_cache.is_shared():
         return _count_in_memory(count_request, request)
     try:
         return await _threads.run(CACHE_TIMEOUT_SECONDS, count_request, request)

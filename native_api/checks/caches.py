@@ -8,9 +8,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from native_api.background import test_environment
+from native_api.background import site_cache, test_environment
 from native_api.conf import usable_settings
-from native_api.throttling import counts_in_memory
 
 NOT_ATOMIC: Final = frozenset(
     {
@@ -25,7 +24,7 @@ NOT_ATOMIC: Final = frozenset(
 def check_shared_limits(app_configs: Any, **kwargs: Any) -> Iterable[CheckMessage]:
     is_tested = test_environment.is_active()  # whose limits are counted in memory
     has_limits = any(usable_settings.THROTTLE_RATES.values()) or usable_settings.LIMITS
-    if not settings.DEBUG and counts_in_memory() and has_limits and not is_tested:
+    if not settings.DEBUG and not site_cache.is_shared() and has_limits and not is_tested:
         yield Warning(
             "Requests are counted in a cache that every process has to itself, so each process "
             "admits the full rate.",

@@ -27,7 +27,7 @@ class ConversationTiers:
         `highest`. Tiers count from 0."""
         name = digest(conversation)
         tier = max(tier, self._tiers.get(name, 0))
-        if not self._cache.is_unshared():
+        if site_cache.is_shared():
             tier = max(tier, await self._cache.ask(tier, _raise_in_cache, name, tier, highest))
         self._tiers[name] = tier
         return tier

@@ -134,7 +134,7 @@ class HealthSync:
 
     def publish(self, name: str, incident: Incident | None) -> None:
         """Publish soon, without waiting. Also ends this process's claim to `name`."""
-        if self._cache.is_unshared():
+        if not site_cache.is_shared():
             return
         with self._lock:
             self._unpublished[name] = incident
@@ -143,7 +143,7 @@ class HealthSync:
 
     def withdraw(self, name: str) -> None:
         """End this process's claim to `name`."""
-        if self._cache.is_unshared():
+        if not site_cache.is_shared():
             return
         with self._lock:
             self._claims_to_release.add(name)

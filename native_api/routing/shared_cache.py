@@ -23,12 +23,8 @@ class SharedCache:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
 
-    def is_unshared(self) -> bool:
-        """Whether the site has no cache that processes share."""
-        return not site_cache.is_shared()
-
     def is_usable(self) -> bool:
-        return not self.is_unshared() and not threads.is_down
+        return site_cache.is_shared() and not threads.is_down
 
     async def ask(self, default: T, function: Callable[..., T], *args: object) -> T:
         """The function's result, from a worker thread; `default` if the cache does not answer."""
