@@ -191,19 +191,22 @@ def test_a_probe_that_hangs_for_long_is_left_alone(
     resource.may_answer.clear()
     pass_time = clock_mover(monkeypatch)
 
-    def call_for_an_hour() -> None:
-        for _ in range(120):
-            pass_time(outages.MAX_PROBE_SECONDS)
-            with pytest.raises((ConnectionError, ResourceUnavailable)):
-                lane.run_sync(30, resource.call)
+    most = 1 + outages.MAX_HANGING_PROBES
 
-    call_for_an_hour()
-    until(lambda: resource.probes == 1 + outages.MAX_HANGING_PROBES, "the probes")
+    def call_until_probed(probes: int) -> None:
+        with pytest.raises((ConnectionError, ResourceUnavailable)):
+            lane.run_sync(30, resource.call)
+        until(lambda: resource.probes >= probes, f"probe {probes}")
+        pass_time(outages.MAX_PROBE_SECONDS)
+
+    for number in range(1, 121):
+        call_until_probed(min(number, most))
+    assert resource.probes == most
     resource.is_up = True
     resource.may_answer.set()
     until(lambda: not lane.is_down, "a probe that succeeds")
     until(lambda: not probers(), "the probers to end")
-    assert resource.probes == 1 + outages.MAX_HANGING_PROBES
+    assert resource.probes == most
 
 
 def probers() -> list[threading.Thread]:
