@@ -8,11 +8,11 @@ import contextlib
 import functools
 import json
 import os
+import random
 import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from tests.fork_server import ForkedProcess, run_python, start_python
 from tests.waiting import HANG_SECONDS, until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +68,7 @@ class Site:
     """A running server: its API's address, a key, and where it keeps things."""
 
     kind: str
-    process: subprocess.Popen[bytes]
+    process: ForkedProcess
     url: str
     key: str
     database: Path
@@ -111,9 +112,12 @@ class Site:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that no connection of another test is given meanwhile: below those that systems give."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _is_inherited(name: str) -> bool:
@@ -144,14 +148,11 @@ def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> di
 
 def manage(environment: dict[str, str], *arguments: str) -> str:
     """Run a management command in the site and return what it printed on stdout."""
-    return run_python(environment, "-m", "django", *arguments)
+    return run(environment, "-m", "django", *arguments)
 
 
-def run_python(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, *arguments]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=2 * HANG_SECONDS, cwd=ROOT
-    )
+def run(environment: dict[str, str], *arguments: str) -> str:
+    done = run_python(arguments, environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -167,7 +168,7 @@ def populate(environment: dict[str, str]) -> str:
     the same for all on SQLite is made once and copied."""
     url = environment["TEST_DATABASE_URL"]
     if not url.startswith("sqlite") or "SITE_SETTINGS" in environment:
-        return run_python(environment, "-m", "tests.populate")
+        return run(environment, "-m", "tests.populate")
     database, key = _populated_database()
     shutil.copy(database, url.removeprefix("sqlite:///"))
     return key
@@ -177,7 +178,7 @@ def populate(environment: dict[str, str]) -> str:
 def _populated_database() -> tuple[Path, str]:
     folder = Path(tempfile.mkdtemp(prefix="native-api-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    key = run_python(environment_for(folder, {}), "-m", "tests.populate")
+    key = run(environment_for(folder, {}), "-m", "tests.populate")
     return folder / "db.sqlite3", key
 
 
@@ -199,10 +200,10 @@ def running_site(
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
     port = free_port()
-    command = [sys.executable, *(part.format(port=port) for part in COMMANDS[kind])]
+    command = [part.format(port=port) for part in COMMANDS[kind]]
     log_path = folder / f"{kind}-{port}.log"
     with log_path.open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+        process = start_python(command, environment, output=log, errors=log)
     site = Site(
         kind,
         process,
@@ -220,7 +221,7 @@ def running_site(
         stop(process)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: ForkedProcess | subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(HANG_SECONDS)

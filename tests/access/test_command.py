@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -20,7 +18,8 @@ from native_api.access.keys.cache import cache
 from native_api.access.keys.text import Shape, parse
 from native_api.exceptions import InvalidApiKey
 from native_api.models import ApiKey
-from tests.servers import ROOT, environment_for, make_template
+from tests.fork_server import run_python
+from tests.servers import environment_for, make_template
 
 
 def native_key(*arguments: str) -> tuple[str, str]:
@@ -36,14 +35,9 @@ def only_key() -> ApiKey:
 
 def test_a_shell_can_capture_the_key_and_nothing_else(tmp_path: Path) -> None:
     make_template(tmp_path)
-    command = [sys.executable, "-m", "django", "native_key", "create", "alice", "--name", "shell"]
-    done = subprocess.run(
-        command,
-        env=environment_for(tmp_path, {}),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
+    done = run_python(
+        ["-m", "django", "native_key", "create", "alice", "--name", "shell"],
+        environment_for(tmp_path, {}),
     )
     assert done.returncode == 0, done.stderr
     assert parse(done.stdout.removesuffix("\n")) is Shape.KEY

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,33 +10,26 @@ from typing import Any
 
 import pytest
 
-from tests.servers import ROOT, environment_for, make_template, manage, until
+from tests.fork_server import start_python
+from tests.servers import environment_for, make_template, manage, until
 
 
 class Asking:
     """A running `tests.access.key_lookup_process`."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "tests.access.key_lookup_process"]
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        self.process = start_python(
+            ["-m", "tests.access.key_lookup_process"], environment, has_pipes=True
         )
 
     def answer(self, key: str) -> str:
         self._send(key)
-        assert self.process.stdout
         return self.process.stdout.readline().strip()
 
     def pass_time(self, seconds: float) -> None:
         self._send(f"+{seconds}")
 
     def _send(self, line: str) -> None:
-        assert self.process.stdin
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
@@ -49,7 +40,7 @@ def asking(environment: dict[str, str]) -> Iterator[Asking]:
     try:
         yield running
     finally:
-        running.process.communicate(timeout=60)
+        running.process.finish()
 
 
 @pytest.fixture

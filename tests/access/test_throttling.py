@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -29,7 +28,8 @@ from native_api.models import ApiKey
 from native_api.throttling import CallerThrottle, FailedAuthThrottle
 from tests.access.concurrent_requests import ask_at_once, redis_cache
 from tests.clocks import clock_mover
-from tests.servers import ROOT, until
+from tests.fork_server import start_python
+from tests.servers import until
 
 REDIS = "redis://127.0.0.1:6379/9"
 
@@ -83,30 +83,14 @@ def test_200_concurrent_threads_are_counted_exactly_in_redis(redis_prefix: str) 
 
 
 def test_several_processes_are_counted_exactly_in_redis(redis_prefix: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.access.concurrent_requests",
-        REDIS,
-        redis_prefix,
-        "50",
-        "70/d",
-    ]
-    processes = [
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": str(ROOT)},
-        )
-        for _ in range(3)
-    ]
+    command = ["-m", "tests.access.concurrent_requests", REDIS, redis_prefix, "50", "70/d"]
+    processes = [start_python(command, os.environ, has_pipes=True) for _ in range(3)]
     for process in processes:
-        assert process.stdout
         assert process.stdout.readline() == "ready\n"
-    admitted = [int(process.communicate("go\n", timeout=60)[0]) for process in processes]
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    admitted = [int(process.finish()) for process in processes]
     assert sum(admitted) == 70
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fork_server import run_python
 from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream, completion, says, stalls
-from tests.servers import ROOT, Site, environment_for
+from tests.servers import Site, environment_for
 
 MODELS = ("good", "no-key", "no-model", "slow", "broken")
 KEY_QUOTED = {
@@ -54,10 +54,7 @@ def checked_site(
 
 
 def check(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "django", "native_check", *arguments]
-    return subprocess.run(
-        command, env=site.environment, capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
+    return run_python(["-m", "django", "native_check", *arguments], site.environment)
 
 
 def test_every_target_is_called_once_and_told_about(checked_site: Site, upstream: Upstream) -> None:
@@ -108,10 +105,7 @@ def test_nothing_to_check_is_no_success(
         **checked_site.environment,
         "NATIVE_API": environment_for(tmp_path, {"PROVIDERS": {"echo": {}}})["NATIVE_API"],
     }
-    command = [sys.executable, "-m", "django", "native_check"]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
+    done = run_python(["-m", "django", "native_check"], environment)
     assert done.returncode == 1
     assert "no model uses them: echo" in done.stderr
     assert check(checked_site, "nobody/knows").returncode == 1

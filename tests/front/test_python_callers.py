@@ -6,15 +6,14 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fork_server import run_python
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream
-from tests.servers import ROOT, environment_for
+from tests.servers import environment_for
 
 
 @pytest.mark.parametrize(
@@ -31,10 +30,7 @@ def test_every_call_is_answered_and_recorded(
 ) -> None:
     shutil.copy(template[0] / "db.sqlite3", tmp_path)
     environment = environment_for(tmp_path, native_api(upstream), LOG_LEVEL="WARNING")
-    command = [sys.executable, "-m", "tests.front.python_calls", how]
-    done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    done = run_python(["-m", "tests.front.python_calls", how], environment)
     assert json.loads(done.stdout) == ["Hello there"] * count, done.stderr
     assert done.stderr == ""
     assert records(tmp_path / "db.sqlite3") == [("a task", "ok")] * count

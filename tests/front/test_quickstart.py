@@ -24,6 +24,7 @@ from gatewayproject.environment import secret_key
 from native_api.catalog.presets import ROWS
 from native_api.management.commands.native_quickstart import _client_host, _free_port
 from tests.catalog.test_presets import ALL_VARIABLES
+from tests.fork_server import run_python, start_python
 from tests.scripted_provider import Upstream
 from tests.servers import ROOT, environment_for, free_port, manage, stop, until
 from tests.usage.conftest import ask_postgres, empty_postgres
@@ -48,15 +49,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def quickstart(folder: Path, *arguments: str, **more: str) -> str:
-    command = [sys.executable, "manage.py", "native_quickstart", "--no-serve", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment(folder, **more),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    command = ["-m", "manage", "native_quickstart", "--no-serve", *arguments]
+    done = run_python(command, environment(folder, **more))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -206,17 +200,15 @@ def serving(folder: Path, *arguments: str, **more: str) -> Iterator[str]:
     """What the running quickstart has printed and logged once it serves."""
     log_path = folder / "log"
     with log_path.open("wb") as log:
-        command = [sys.executable, "manage.py", "native_quickstart", *arguments]
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(folder, PYTHONUNBUFFERED="1", **more),
-            stdout=log,
-            stderr=log,
+        process = start_python(
+            ["-m", "manage", "native_quickstart", *arguments],
+            environment(folder, PYTHONUNBUFFERED="1", **more),
+            output=log,
+            errors=log,
         )
     try:
         until(
-            lambda: process.poll() is not None or "startup complete" in log_path.read_text(),
+            lambda: process.poll() is not None or "Uvicorn running on" in log_path.read_text(),
             "the server",
             60,
         )

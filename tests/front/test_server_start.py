@@ -4,15 +4,14 @@ by no other command."""
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.servers import COMMANDS, ROOT, environment_for, free_port, stop, until
+from tests.fork_server import run_python, start_python
+from tests.servers import COMMANDS, environment_for, free_port, stop, until
 
 RECORD_AND_DIE = """
 import os, signal
@@ -46,9 +45,9 @@ SERVERS = {
 @contextmanager
 def running(command: list[str], environment: dict[str, str], log_path: Path) -> Iterator[None]:
     port = free_port()
-    arguments = [sys.executable, *(part.format(port=port) for part in command)]
+    arguments = [part.format(port=port) for part in command]
     with log_path.open("wb") as log:
-        process = subprocess.Popen(arguments, env=environment, stdout=log, stderr=log, cwd=ROOT)
+        process = start_python(arguments, environment, output=log, errors=log)
     try:
         yield
     finally:
@@ -62,7 +61,7 @@ def test_what_a_killed_process_has_left_is_written_when_a_server_starts(
     environment = environment_for(tmp_path, {})
     database = tmp_path / "db.sqlite3"
     database.write_bytes((template[0] / "db.sqlite3").read_bytes())
-    subprocess.run([sys.executable, "-c", RECORD_AND_DIE], env=environment, cwd=ROOT, check=False)
+    run_python(["-c", RECORD_AND_DIE], environment)
     assert rows(database) == []
     log_path = tmp_path / "log"
     with running(SERVERS[kind], environment, log_path):
@@ -99,12 +98,6 @@ def test_commands_do_not_serve_but_for_runserver(
 ) -> None:
     """The one that watches the files does not either."""
     environment = environment_for(template[0], {})
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_COMMAND, *command.split()],
-        env=environment,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
+    done = run_python(["-c", RUN_COMMAND, *command.split()], environment)
     assert done.returncode == 0, done.stderr
     assert ("serves" in done.stdout.splitlines()) == serves

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fork_server import run_python
 from tests.front.conftest import native_api
 from tests.front.test_native_check import log_in, token
 from tests.scripted_provider import Upstream, completion, says
-from tests.servers import ROOT, Site, environment_for, manage, running_site, until
+from tests.servers import Site, environment_for, manage, running_site, until
 
 STORED = "sk-stored-under-another-secret-key"
 OTHER = {
@@ -129,10 +129,7 @@ def test_readiness_counts_it(site_with_lost_key: Site) -> None:
 
 
 def run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "django", *arguments]
-    return subprocess.run(
-        command, env=site.environment, capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
+    return run_python(["-m", "django", *arguments], site.environment)
 
 
 def test_the_table_of_native_check_says_so(site_with_lost_key: Site, requests: Any) -> None:

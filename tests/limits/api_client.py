@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +13,10 @@ import httpx
 import pytest
 
 from tests import waiting
+from tests.fork_server import ForkedProcess, start_python
 from tests.limits.conftest import CHAT, PROMPT_TOKENS
 from tests.scripted_provider import Upstream
-from tests.servers import ROOT, Site, environment_for, populate, running_site, until
+from tests.servers import Site, environment_for, populate, running_site, until
 
 COST = (PROMPT_TOKENS * Decimal("1.1") + 3 * Decimal("2.3")) / 1_000_000
 """USD of one call to `up`."""
@@ -124,25 +123,15 @@ for line in sys.stdin:
 """
 """A process that runs the code it reads, like `manage.py shell`, but starts only once."""
 
-_operators: dict[str, subprocess.Popen[str]] = {}
+_operators: dict[str, ForkedProcess] = {}
 
 
 def run_in_site(site: Site, code: str) -> str:
     """Run Python in the site, in a process of its own, and return what it printed."""
     operator = _operators.get(site.url)
     if operator is None:
-        command = [sys.executable, "-c", OPERATOR]
-        operator = subprocess.Popen(
-            command,
-            env=site.environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        operator = start_python(["-c", OPERATOR], site.environment, has_pipes=True)
         _operators[site.url] = operator
-    assert operator.stdin
-    assert operator.stdout
     operator.stdin.write(json.dumps(code) + "\n")
     operator.stdin.flush()
     return str(json.loads(operator.stdout.readline()))
@@ -151,7 +140,7 @@ def run_in_site(site: Site, code: str) -> str:
 def stop_operator(site: Site) -> None:
     operator = _operators.pop(site.url, None)
     if operator is not None:
-        operator.communicate()
+        operator.finish()
 
 
 def create_key(site: Site, owner: str, name: str, **values: Any) -> str:

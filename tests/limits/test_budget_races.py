@@ -4,28 +4,24 @@ deadlocks."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fork_server import ForkedProcess, start_python
 from tests.limits.load import AMOUNT, BUDGETS
 from tests.load import LOAD
-from tests.servers import ROOT
-from tests.usage.conftest import Deployment, make_deployment
+from tests.usage.conftest import DATABASES, Deployment, make_deployment
 
 PROCESSES, CALLS = 3, 20 * LOAD
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=DATABASES)
 def deployment(
     request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path
 ) -> Iterator[Deployment]:
-    if request.param not in templates:
-        pytest.skip("no PostgreSQL")
     made = make_deployment(request.param, templates[request.param], tmp_path)
     if made.kind == "postgres":
         made.query("TRUNCATE native_api_budget CASCADE")
@@ -33,15 +29,18 @@ def deployment(
     made.close()
 
 
-def start_load(deployment: Deployment, seed: int, calls: int = CALLS) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.limits.load", str(seed), str(calls)],
-        env=deployment.environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start_load(deployment: Deployment, seed: int, calls: int = CALLS) -> ForkedProcess:
+    with errors_of(deployment, seed).open("w") as errors:
+        return start_python(
+            ["-m", "tests.limits.load", str(seed), str(calls)],
+            deployment.environment,
+            has_pipes=True,
+            errors=errors,
+        )
+
+
+def errors_of(deployment: Deployment, seed: int) -> Path:
+    return deployment.directory / f"load-{seed}.log"
 
 
 def budget_states(deployment: Deployment) -> dict[str, tuple[int, int]]:
@@ -62,7 +61,7 @@ def overdrawn(deployment: Deployment) -> list[tuple[str, int, int]]:
     ]
 
 
-def watch(deployment: Deployment, running: list[subprocess.Popen[str]]) -> int:
+def watch(deployment: Deployment, running: list[ForkedProcess]) -> int:
     """Check the budgets continuously until all processes have ended; return how often."""
     checks = 0
     while any(process.poll() is None for process in running):
@@ -78,16 +77,16 @@ def test_concurrent_calls_never_exceed_budgets_nor_deadlock(
     assert watch(deployment, running) > 20
 
     used: Counter[str] = Counter()
-    for process in running:
-        output, errors = process.communicate(timeout=60)
+    for seed, process in enumerate(running):
+        output, errors = process.finish(), errors_of(deployment, seed).read_text()
         assert process.returncode == 0, errors
         assert "deadlock" not in errors
         used.update(json.loads(output))
 
     deployment.query("UPDATE native_api_reservation SET expires_at = '2000-01-01 00:00:00'")
     ending = start_load(deployment, seed=99, calls=0)
-    output, errors = ending.communicate(timeout=60)
-    assert ending.returncode == 0, errors
+    ending.finish()
+    assert ending.returncode == 0, errors_of(deployment, 99).read_text()
     assert budget_states(deployment) == {counter: (used[counter], 0) for counter in BUDGETS}
 
 
@@ -102,13 +101,13 @@ def test_reserved_units_equal_the_sum_of_reservations(deployment: Deployment) ->
     running[1].kill()
     assert running[0].returncode == 0
     for process in running:
-        process.communicate()
+        process.finish()
     assert [row for row in deployment.query(query) if row[1] != row[2]] == []
 
 
 def test_records_of_a_killed_process_are_settled_once_by_the_next(deployment: Deployment) -> None:
     making = start_load(deployment, seed=1, calls=5)
-    making.communicate(timeout=60)
+    making.finish()
     before = budget_states(deployment)
     [(key, counter)] = deployment.query(
         "SELECT id, counter FROM native_api_budget ORDER BY id LIMIT 1"

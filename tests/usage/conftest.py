@@ -7,8 +7,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +18,13 @@ import pytest
 
 from native_api.usage import recorder
 from native_api.usage.entry import UsageEntry
-from tests.servers import ROOT, environment_for, manage
+from tests.fork_server import start_python
+from tests.servers import environment_for, manage
+
+DATABASES = [
+    "postgres" if os.environ.get("TEST_DATABASE_URL", "").startswith("postgres") else "sqlite"
+]
+"""What tests of any database run on: the kind of database of all tests."""
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
@@ -34,23 +38,15 @@ class Child:
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
         with log.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.usage.child_process"],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
+            self.process = start_python(
+                ["-m", "tests.usage.child_process"], environment, has_pipes=True, errors=errors
             )
 
     def send(self, command: str, **arguments: Any) -> None:
-        assert self.process.stdin
         self.process.stdin.write(json.dumps([command, arguments]) + "\n")
         self.process.stdin.flush()
 
     def receive(self) -> Any:
-        assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
         return json.loads(line)
@@ -62,7 +58,6 @@ class Child:
     def kill(self) -> str:
         """Kill it, and return the rest of its output."""
         self.process.kill()
-        assert self.process.stdout
         rest = self.process.stdout.read()
         self._close()
         return rest
@@ -74,8 +69,6 @@ class Child:
         return self.log.read_text()
 
     def _close(self) -> None:
-        assert self.process.stdin
-        assert self.process.stdout
         self.process.stdin.close()
         self.process.wait(60)
         self.process.stdout.close()
@@ -198,12 +191,10 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         ask_postgres(POSTGRES, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=DATABASES)
 def deployment(
     request: pytest.FixtureRequest, templates: dict[str, str], tmp_path: Path
 ) -> Iterator[Deployment]:
-    if request.param not in templates:
-        pytest.skip(f"no PostgreSQL at {POSTGRES}")
     with closing(make_deployment(request.param, templates[request.param], tmp_path)) as made:
         yield made
 

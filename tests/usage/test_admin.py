@@ -14,22 +14,20 @@ from typing import Any
 import pytest
 
 from tests.load import LOAD
-from tests.usage.conftest import POSTGRES, Child, make_deployment
+from tests.usage.conftest import DATABASES, Child, make_deployment
 
 ROWS = int(os.environ.get("USAGE_ROWS", 50_000 * LOAD))
 LIST = "/admin/native_api/usagerecord/"
 OLDEST_ID = "01900000-0000-0000-0000-00000000001f"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=DATABASES)
 def admin(
     request: pytest.FixtureRequest,
     templates: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Child]:
     """A process that opens pages of the admin with a large table."""
-    if request.param not in templates:
-        pytest.skip(f"no PostgreSQL at {POSTGRES}")
     deployment = make_deployment(
         request.param, templates[request.param], tmp_path_factory.mktemp("admin")
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -16,8 +14,9 @@ from django.db import OperationalError, connection, transaction
 from native_api.models import ApiKey, DailyUsage, UsageRecord
 from native_api.usage import reconcile
 from native_api.usage import totals as totals_module
+from tests.fork_server import start_python
 from tests.load import LOAD
-from tests.servers import ROOT, manage, until
+from tests.servers import manage, until
 from tests.usage.conftest import Deployment
 from tests.usage.totals_factory import DAY, NOON, entry, random_entry, totals, write
 
@@ -150,11 +149,7 @@ def test_a_rebuild_during_a_batch_waits_for_it_or_leaves_it_out(
         batch.execute(ADD_RECORD)
         if counted_before:
             batch.execute(COUNT_RECORD)
-        rebuild = subprocess.Popen(
-            [sys.executable, "-m", "django", "native_totals", "--rebuild"],
-            env=postgres.environment,
-            cwd=ROOT,
-        )
+        rebuild = start_python(["-m", "django", "native_totals", "--rebuild"], postgres.environment)
         until(
             lambda: rebuild.poll() is not None or postgres.query(WAITING_FOR_LOCK),
             "the rebuild to wait or end",
