@@ -2,8 +2,8 @@
 
 A `pure` test computes: it starts no server, process or thread, connects to nothing and uses no
 database. A pure test that does fails. `versions` are the tests whose outcome can differ between
-versions of Python and Django: all whose module uses Django or that are not pure, without those of
-what lies between Django and the providers.
+versions of Python and Django: all whose module uses Django or that are not pure, without
+`SAME_ON_ALL_VERSIONS` and what needs PostgreSQL.
 """
 
 from __future__ import annotations
@@ -44,30 +44,43 @@ PURE_PLACES = (
 )
 """Directories and files of pure tests; what is not pure there is marked `impure`."""
 
-PLACES_BEHIND_DJANGO = (
+SAME_ON_ALL_VERSIONS = (
+    "access/test_processes.py",
     "clients/",
     "front/test_bedrock.py",
     "front/test_both_ways.py",
     "front/test_chaos.py",
     "front/test_cloud.py",
     "front/test_durability.py",
+    "front/test_keys_and_catalog.py",
     "front/test_leaks.py",
     "front/test_owned.py",
     "front/test_provider_errors.py",
     "front/test_replay.py",
+    "front/test_request_bodies.py",
     "front/test_responses.py",
     "front/test_routing.py",
     "front/test_routing_between_callers.py",
     "front/test_same_wire.py",
     "front/test_wires.py",
+    "limits/test_access.py",
+    "limits/test_budget_races.py",
     "limits/test_concurrent_calls.py",
     "limits/test_hanging_servers.py",
+    "limits/test_limit_headers.py",
+    "limits/test_outages.py",
+    "limits/test_settling.py",
+    "limits/test_signals.py",
     "limits/test_slots.py",
+    "limits/test_spellings.py",
     "routing/",
     "upstream/",
+    "usage/test_prune.py",
+    "usage/test_reconcile.py",
+    "usage/test_recorder.py",
 )
-"""What lies between Django and the providers: calls of real servers for their content, and modules
-that hardly use Django. `.ci/full` runs them on the newest versions too."""
+"""What lies between Django and the providers, what several processes do to one database, and calls
+of real servers for what they count. `.ci/full` runs them on the newest versions too."""
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "live_server"}
 
@@ -92,7 +105,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pure = is_pure(item)
         if pure:
             item.add_marker("pure")
-        if not _is_in(PLACES_BEHIND_DJANGO, item.path) and (not pure or _uses_django(item.path)):
+        if (not pure or _uses_django(item.path)) and not (
+            _is_in(SAME_ON_ALL_VERSIONS, item.path) or needs_postgres(item)
+        ):
             item.add_marker("versions")
 
 
@@ -103,6 +118,11 @@ def is_pure(item: pytest.Item) -> bool:
         and item.get_closest_marker("django_db") is None
         and item.get_closest_marker("impure") is None
     )
+
+
+def needs_postgres(item: pytest.Item) -> bool:
+    names = (item.name, *getattr(item, "fixturenames", ()))
+    return any("postgres" in name.lower() for name in names)
 
 
 @functools.cache
