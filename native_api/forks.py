@@ -1,5 +1,5 @@
-"""What a forked process starts anew: locks that a thread of the parent may hold, and what the
-parent's threads would have finished. They do not exist in the child."""
+"""What a fork waits for, and what a forked process starts anew: locks that a thread of the parent
+may hold, and what the parent's threads would have finished. They do not exist in the child."""
 
 from __future__ import annotations
 
@@ -7,13 +7,31 @@ import os
 import threading
 from collections.abc import Callable
 from types import MethodType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakMethod
 
 Reset = Callable[[], Any]
 
+
+class AnyLock(Protocol):
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+    def release(self) -> None: ...
+
+
+LockOf = Callable[[], AnyLock]
+
+FORK_SECONDS: Final = 2.0
+"""How long a fork waits for a transaction. Else the child's copy of SQLite would go on holding its
+locks, and nobody would ever release them."""
+
 _resets: Final[list[Callable[[], Reset | None]]] = []
 """Each returns its function, or None if the object it belongs to is gone."""
+
+_awaited: Final[list[tuple[Callable[[], LockOf | None], float]]] = []
+"""Functions that return locks, likewise, and how long to wait for each."""
+
+_held: Final[list[AnyLock]] = []
+"""What the forks in progress hold."""
 
 _lock = threading.Lock()
 
@@ -26,12 +44,41 @@ def reset_after_fork(reset: Reset) -> None:
     """
     with _lock:  # objects with locks of their own are made in any thread
         _resets[:] = [reference for reference in _resets if reference() is not None]
-        _resets.append(WeakMethod(reset) if isinstance(reset, MethodType) else lambda: reset)
+        _resets.append(_reference(reset))
 
 
-def _reset_all() -> None:
+def hold_during_forks(lock_of: LockOf, seconds: float = FORK_SECONDS) -> None:
+    """Let every fork wait for the lock that this returns, and hold it, so that none happens amid
+    the work that the lock guards. After `seconds` it forks all the same; -1 is for ever.
+
+    Locks are taken in the opposite order of these calls: a room's own before those of the rooms it
+    imports. A bound method does not keep its object alive. The child has to replace the lock.
+    """
+    with _lock:
+        _awaited[:] = [each for each in _awaited if each[0]() is not None]
+        _awaited.append((_reference(lock_of), seconds))
+
+
+def _reference(function: Callable[[], Any]) -> Callable[[], Any]:
+    return WeakMethod(function) if isinstance(function, MethodType) else lambda: function
+
+
+def before_fork() -> None:
+    for reference, seconds in reversed(_awaited.copy()):
+        lock_of = reference()
+        if lock_of is not None and (lock := lock_of()).acquire(timeout=seconds):
+            _held.append(lock)
+
+
+def after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.Lock()
+    _held.clear()
     for reference in _resets:
         reset = reference()
         if reset is not None:
@@ -39,4 +86,8 @@ def _reset_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+    os.register_at_fork(
+        before=before_fork,
+        after_in_parent=after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -22,6 +22,7 @@ REGISTERED: Final = list(forks._resets)
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty in this test."""
     monkeypatch.setattr(forks, "_resets", [])
+    monkeypatch.setattr(forks, "_awaited", [])
 
 
 def in_child(check: Callable[[], bool]) -> bool:
@@ -67,6 +68,47 @@ def test_an_object_that_is_gone_is_not_reset_and_not_kept_alive() -> None:
     kept = Counter(calls, "kept")
     assert in_child(lambda: calls == ["kept"])
     assert [reference() for reference in forks._resets] == [kept.reset]
+
+
+class Worker:
+    def __init__(self, seconds: float) -> None:
+        self.lock = threading.Lock()
+        forks.hold_during_forks(self.lock_of_work, seconds)
+        forks.reset_after_fork(self.start_anew)
+
+    def lock_of_work(self) -> threading.Lock:
+        return self.lock
+
+    def start_anew(self) -> None:
+        self.lock = threading.Lock()
+
+
+def test_a_fork_waits_for_work_and_holds_it_up() -> None:
+    imported, importing = Worker(60), Worker(60)
+    forks.before_fork()
+    assert forks._held == [importing.lock, imported.lock]
+    forks.after_fork_in_parent()
+    assert not forks._held
+    assert not imported.lock.locked()
+
+
+def test_a_fork_does_not_wait_for_ever() -> None:
+    worker = Worker(0)
+    with worker.lock:
+        assert in_child(lambda: worker.lock.acquire(blocking=False))
+        assert worker.lock.locked(), "it is not the fork's to release"
+    assert in_child(lambda: worker.lock.acquire(blocking=False))
+    assert not worker.lock.locked()
+
+
+def test_a_fork_does_not_wait_for_what_is_gone() -> None:
+    worker = Worker(-1)
+    lock = worker.lock
+    del worker
+    gc.collect()
+    with lock:
+        forks.before_fork()
+    assert not forks._held
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ requests never wait for a job.
 from __future__ import annotations
 
 import atexit
-import os
 import random
 import threading
 import time
@@ -18,7 +17,7 @@ from django.db import connections
 from native_api.background import test_environment
 from native_api.conf import native_settings
 from native_api.exceptions import SettingError
-from native_api.forks import reset_after_fork
+from native_api.forks import hold_during_forks, reset_after_fork
 from native_api.logs import get_logger
 from native_api.maintenance import leases, runner
 from native_api.maintenance.jobs import enabled_jobs
@@ -31,10 +30,6 @@ CHECK_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
 """How long the end of the process waits for the step that is being done."""
 
-FORK_SECONDS: Final = 2.0
-"""How long a fork waits for it: the child's copy of SQLite would go on holding the locks of a
-transaction in progress, and nobody would ever release them."""
-
 
 class Scheduler:
     """One per process. Only the recorder's thread calls `run_if_due`."""
@@ -44,6 +39,7 @@ class Scheduler:
         # Processes that start together do not ask together.
         self._spread = random.uniform(0.5, 1.5)  # noqa: S311
         self._start_anew()
+        hold_during_forks(self._current_step)
         reset_after_fork(self._start_anew)
 
     def _start_anew(self) -> None:
@@ -52,8 +48,9 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self._step = threading.Lock()
         """Held during a step of a job."""
-        self._forks: list[threading.Lock] = []
-        """The lock, for each fork in progress that got it."""
+
+    def _current_step(self) -> threading.Lock:
+        return self._step
 
     def run_if_due(self) -> None:
         """Start the thread if it is time to look and something is due. Never raises."""
@@ -100,14 +97,6 @@ class Scheduler:
         finally:
             self._step.acquire()
 
-    def before_fork(self) -> None:
-        if self._step.acquire(timeout=FORK_SECONDS):
-            self._forks.append(self._step)
-
-    def after_fork_in_parent(self) -> None:
-        while self._forks:
-            self._forks.pop().release()
-
     def stop(self) -> None:
         """Interrupt the job that runs, after its current step."""
         self._stopping.set()
@@ -132,8 +121,4 @@ def _is_any_due() -> bool:
 
 
 scheduler: Final = Scheduler()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=scheduler.before_fork, after_in_parent=scheduler.after_fork_in_parent
-    )
 atexit.register(scheduler.stop)

@@ -27,10 +27,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 from typing import Any, Final
 
 from native_api.background import test_environment
+from native_api.forks import hold_during_forks, reset_after_fork
 from native_api.logs import get_logger
 from native_api.usage import immediate
 from native_api.usage.entry import UsageEntry
@@ -39,9 +39,6 @@ from native_api.usage.recorder_thread import RecorderThread
 logger = get_logger("native_api.usage")
 
 STOP_TIMEOUT_SECONDS: Final = 10.0
-
-FORK_TIMEOUT_SECONDS: Final = 2.0
-"""How long a fork waits for the batch that is being written."""
 
 _recorder = RecorderThread()
 _is_serving = False
@@ -56,36 +53,16 @@ def _recorder_of_process() -> RecorderThread:
 
 # --- forks ---------------------------------------------------------------------------------------
 
-_paused: list[threading.Lock] = []
-
-
-def _before_fork() -> None:
-    # The child's copy of SQLite would go on holding the lock of a transaction in progress here,
-    # and nobody would ever release it.
-    at_work = _recorder.at_work
-    if at_work.acquire(timeout=FORK_TIMEOUT_SECONDS):
-        _paused.append(at_work)
-    # No file may be half opened when the process is copied.
-    _recorder.journal.lock.acquire()
-
-
-def _after_fork() -> None:
-    _recorder.journal.lock.release()
-    while _paused:
-        _paused.pop().release()
-
 
 def _after_fork_in_child() -> None:
     global _recorder
-    _paused.clear()
     _recorder.journal.close_inherited()
     _recorder = RecorderThread()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-    )
+hold_during_forks(lambda: _recorder.journal.lock, seconds=-1)  # no file is half opened
+hold_during_forks(lambda: _recorder.at_work)  # and before that, no batch half written
+reset_after_fork(_after_fork_in_child)
 
 
 # --- what other modules call ---------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connections
 
+from native_api import forks
 from native_api.background import test_environment
 from native_api.maintenance import leases, runner
 from native_api.maintenance import scheduler as scheduler_module
@@ -118,39 +119,31 @@ class TestForks:
     def test_a_fork_waits_for_the_end_of_a_step(
         self, step_ends: threading.Event, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(scheduler_module, "FORK_SECONDS", 60)
         scheduler = Scheduler(check_seconds=0)
+        monkeypatch.setattr(forks, "_awaited", [(lambda: scheduler._current_step, 60)])
         scheduler.run_if_due()
         until(scheduler._step.locked, "the step", 60)
-        waiting = threading.Thread(target=scheduler.before_fork)
+        waiting = threading.Thread(target=forks.before_fork)
         waiting.start()
-        assert not scheduler._forks
+        assert not forks._held
         step_ends.set()
         waiting.join(60)
-        assert scheduler._forks == [scheduler._step]
-        scheduler.after_fork_in_parent()
+        assert forks._held == [scheduler._step]
+        forks.after_fork_in_parent()
         assert not scheduler._step.locked()
         scheduler.stop()
         assert not scheduler.is_running
 
-    def test_not_for_ever(
-        self, step_ends: threading.Event, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(scheduler_module, "FORK_SECONDS", 0)
+    def test_the_child_begins_anew(self) -> None:
         scheduler = Scheduler(check_seconds=0)
-        scheduler.run_if_due()
-        until(scheduler._step.locked, "the step", 60)
-        scheduler.before_fork()
-        scheduler.after_fork_in_parent()
-        assert scheduler._step.locked()
-        step_ends.set()
-        scheduler.stop()
-
-    def test_the_child_begins_anew(self, step_ends: threading.Event) -> None:
-        scheduler = Scheduler(check_seconds=0)
-        scheduler.before_fork()
+        scheduler._step.acquire()
         scheduler._start_anew()
         assert not scheduler._step.locked()
+
+    def test_forks_know_of_each_scheduler(self) -> None:
+        scheduler = Scheduler()
+        awaited = [lock_of() for lock_of, _seconds in forks._awaited]
+        assert scheduler._current_step in awaited
 
 
 class TestWhere:
