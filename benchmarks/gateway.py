@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.fork_server import ForkedProcess
 from tests.servers import ROOT, Site, free_port, make_template, running_site, until
 
 CHAT = {
@@ -79,10 +80,11 @@ def on_other_cores() -> None:
     os.sched_setaffinity(0, cores[1:] or cores)
 
 
-def pin_to_first_core(process: subprocess.Popen[bytes]) -> None:
+def pin_to_first_core(process: ForkedProcess) -> None:
     first = min(os.sched_getaffinity(0))
     for thread in os.listdir(f"/proc/{process.pid}/task"):
-        os.sched_setaffinity(int(thread), {first})
+        with contextlib.suppress(ProcessLookupError):  # a thread that has just ended
+            os.sched_setaffinity(int(thread), {first})
 
 
 @contextlib.contextmanager

@@ -23,7 +23,6 @@ import itertools
 import json
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -37,7 +36,7 @@ import httpx
 
 from benchmarks.gateway import resident_megabytes
 from tests.scripted_provider import HELLO, Exchange, Upstream, completion, running_upstream
-from tests.servers import ROOT, Site, environment_for, manage, populate, running_site, until
+from tests.servers import Site, environment_for, manage, populate, running_site, until
 
 HONEST_PAUSE = 0.2
 HOSTILE_PAUSE = 0.15
@@ -295,13 +294,7 @@ def settings(upstream: Upstream) -> dict[str, Any]:
 
 def add_user(environment: dict[str, str], name: str) -> str:
     code = f"from django.contrib.auth.models import User; User.objects.create_user({name!r})"
-    subprocess.run(
-        [sys.executable, "-m", "django", "shell", "-c", code],
-        env=environment,
-        check=True,
-        cwd=ROOT,
-        capture_output=True,
-    )
+    manage(environment, "shell", "-c", code)
     return manage(environment, "native_key", "create", name, "--name", "attacks")
 
 

@@ -17,6 +17,7 @@ from django.db import connection
 from hypothesis import HealthCheck, settings
 
 from native_api.background import test_environment
+from tests import fork_server
 from tests.kinds import (  # noqa: F401  hooks
     pytest_collection_modifyitems,
     pytest_runtest_call,
@@ -32,10 +33,11 @@ ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 def pytest_configure() -> None:
     test_environment.ignore()
+    fork_server.imported[:] = fork_server.LIBRARIES
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_postgres() -> None:
+def _quick_clean_up() -> None:
     """Empty PostgreSQL's tables after a test by DELETE, since TRUNCATE waits for the disk, and drop
     the database although threads of tests have left connections behind."""
     if connection.vendor != "postgresql":

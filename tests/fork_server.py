@@ -64,6 +64,10 @@ LIBRARIES = (
 )
 """What the processes of the tests import before they read settings."""
 
+imported: list[str] = []
+"""What the fork server imports: `LIBRARIES` in tests. For benchmarks nothing, since they measure
+processes as a site starts them."""
+
 
 class ForkedProcess:
     """Like `subprocess.Popen`, as far as the tests use it."""
@@ -134,7 +138,7 @@ class ForkServer:
         self._lock = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-m", __name__, str(theirs.fileno()), *imported],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
@@ -209,10 +213,11 @@ def run_python(
 
 
 def main() -> None:
-    for library in LIBRARIES:
+    descriptor, *wanted = sys.argv[1:]
+    for library in wanted:
         importlib.import_module(library)
     wakeup, in_handler = socket.socketpair()
-    with socket.socket(fileno=int(sys.argv[1])) as control, wakeup, in_handler:
+    with socket.socket(fileno=int(descriptor)) as control, wakeup, in_handler:
         wakeup.setblocking(False)
         in_handler.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
