@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "MAX_BODIES_BYTES": 256 * 1024 * 1024,
     "MAX_JSON_VALUES": 100_000,
     "KEEPALIVE_SECONDS": 15,
+    "GC_FREEZE": True,
     "REMOTE_FILES": None,
     "JOURNAL_DIR": None,
     "MAINTENANCE": {
@@ -247,6 +248,7 @@ CHECKS: Final[dict[str, Check]] = {
     "MAX_BODIES_BYTES": _check_of(BYTES),
     "MAX_JSON_VALUES": _check_of(BYTES),
     "KEEPALIVE_SECONDS": _check_of(SECONDS),
+    "GC_FREEZE": _check_of(BOOLEAN),
     "JOURNAL_DIR": _check_of(PATH),
     "STRICT": _check_of(BOOLEAN),
     "SECRET_KEYS": _check_of(STRINGS),

@@ -50,6 +50,7 @@ INVALID: list[tuple[str, Any, str]] = [
     ("MAX_BODIES_BYTES", None, "['MAX_BODIES_BYTES']"),
     ("MAX_JSON_VALUES", "many", "['MAX_JSON_VALUES']"),
     ("KEEPALIVE_SECONDS", 0, "['KEEPALIVE_SECONDS']"),
+    ("GC_FREEZE", "no", "['GC_FREEZE']"),
     ("REMOTE_FILES", {"MAX_FILE": 3}, "['REMOTE_FILES']"),
     ("REMOTE_FILES", {"PRIVATE_NETWORKS": ["home"]}, "['REMOTE_FILES']['PRIVATE_NETWORKS']"),
     ("JOURNAL_DIR", 3, "['JOURNAL_DIR']"),

@@ -34,14 +34,8 @@ def test_signals_of_django_are_connected_when_the_app_is_ready() -> None:
 
 
 def test_a_fork_has_one_registry() -> None:
-    """The recorder, maintenance and what begins with a server have to do something before the fork
-    too."""
-    assert modules_with(r"register_at_fork\(") == {
-        "forks.py",
-        "background/serving.py",
-        "maintenance/scheduler.py",
-        "usage/recorder.py",
-    }
+    """What begins with a server has a timer to stop before the fork."""
+    assert modules_with(r"register_at_fork\(") == {"forks.py", "background/serving.py"}
 
 
 @pytest.mark.parametrize("sender", [ApiKey, Limit, ModelAccess])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,9 +19,10 @@ from django.test import override_settings
 
 from native_api.asgi import GatewayASGI, get_asgi_application
 from native_api.asgi.handler import _has_site_receivers
+from tests.fork_server import run_python
 from tests.front.conftest import native_api
 from tests.scripted_provider import Upstream
-from tests.servers import Site, running_site
+from tests.servers import Site, environment_for, running_site
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -54,6 +56,34 @@ def call(site: Site, **headers: str) -> httpx.Response:
         trust_env=False,
         timeout=60,
     )
+
+
+START_AND_STOP = """
+import asyncio, gc
+from asgiref.testing import ApplicationCommunicator
+from tests.site_asgi import application
+
+async def serve():
+    server = ApplicationCommunicator(application, {"type": "lifespan"})
+    for step in ("startup", "shutdown"):
+        await server.send_input({"type": f"lifespan.{step}"})
+        print((await server.receive_output(60))["type"], gc.get_freeze_count() > 10_000)
+
+asyncio.run(serve())
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_frozen"),
+    [({}, True), ({"GC_FREEZE": False}, False), ({"GC_FREEZE": "no"}, False)],
+)
+def test_objects_that_exist_at_the_start_are_frozen_if_the_site_allows_it(
+    settings: dict[str, Any], is_frozen: bool, template: tuple[Path, str], tmp_path: Path
+) -> None:
+    shutil.copy(template[0] / "db.sqlite3", tmp_path)
+    done = run_python(["-c", START_AND_STOP], environment_for(tmp_path, settings))
+    steps = [f"lifespan.{step}.complete {is_frozen}" for step in ("startup", "shutdown")]
+    assert done.stdout.splitlines() == steps, done.stderr
 
 
 def test_a_page_of_the_sites_below_the_prefix_is_the_sites(asgi_site: Site) -> None:
