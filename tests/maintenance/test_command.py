@@ -79,7 +79,12 @@ class TestBesideAnotherProcess:
     def test_it_says_who_runs_a_job(self) -> None:
         with pytest.raises(CommandError, match="run by another process \\(web-1 4242 abc\\)"):
             maintain("--wait", "0")
-        assert "compare_totals: never ran; Running in web-1 4242 abc" in maintain("--list")
+        assert "compare_totals: never done. Running in web-1 4242 abc, until" in maintain("--list")
+
+    def test_it_says_who_died_while_running_a_job(self) -> None:
+        MaintenanceJob.objects.update(lease_expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        listed = maintain("--list")
+        assert "compare_totals: never done. web-1 4242 abc did not finish; due now." in listed
 
     def test_it_waits_until_the_other_has_done_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Clock:

@@ -88,7 +88,8 @@ class Command(BaseCommand):
     def _list(self, alias: str) -> None:
         rows = MaintenanceJob._base_manager.using(alias).in_bulk()
         for job in JOBS.values():
-            self.stdout.write(f"{job.name}: {_state(job, rows.get(job.name))}")
+            is_running = leases.running(job.name, alias) is not None
+            self.stdout.write(f"{job.name}: {_state(job, rows.get(job.name), is_running)}")
 
 
 def _chosen(names: Sequence[str]) -> list[Job]:
@@ -102,14 +103,18 @@ def _chosen(names: Sequence[str]) -> list[Job]:
     return [JOBS[name] for name in names] or enabled_jobs()
 
 
-def _state(job: Job, row: MaintenanceJob | None) -> str:
+def _state(job: Job, row: MaintenanceJob | None, is_running: bool) -> str:
     if not job.is_on:
         return f"off (MAINTENANCE['{job.setting}'])"
     if row is None:
         return "never ran; due now"
-    last = f"last run {_moment(row.finished_at)}: {row.result}" if row.finished_at else "never ran;"
-    if row.lease_expires_at is not None:
+    last = "never done."
+    if row.finished_at:
+        last = f"last run {_moment(row.finished_at)}: {row.result}"
+    if is_running and row.lease_expires_at is not None:
         return f"{last} Running in {row.holder}, until {_moment(row.lease_expires_at)} at most."
+    if row.lease_expires_at is not None:
+        return f"{last} {row.holder} did not finish; due now."
     return f"{last} Due {_moment(row.due_at)}."
 
 
