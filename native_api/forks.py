@@ -1,5 +1,8 @@
-"""What a fork waits for, and what a forked process starts anew: locks that a thread of the parent
-may hold, and what the parent's threads would have finished. They do not exist in the child."""
+"""Locks that a fork waits for, and functions that reset the forked process.
+
+The parent's threads do not exist in the child: a lock that one of them holds would never be
+released there, and the work of that thread never be finished.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ class AnyLock(Protocol):
 LockOf = Callable[[], AnyLock]
 
 FORK_SECONDS: Final = 2.0
-"""How long a fork waits for a transaction. Else the child's copy of SQLite would go on holding its
-locks, and nobody would ever release them."""
+"""How long a fork waits for a transaction to end. Without waiting, the child's copy of SQLite would
+hold the transaction's locks for ever."""
 
 _resets: Final[list[Callable[[], Reset | None]]] = []
 """Each returns its function, or None if the object it belongs to is gone."""
@@ -31,7 +34,7 @@ _awaited: Final[list[tuple[Callable[[], LockOf | None], float]]] = []
 """Functions that return locks, likewise, and how long to wait for each."""
 
 _held: Final[list[AnyLock]] = []
-"""What the forks in progress hold."""
+"""Locks that the forks in progress hold."""
 
 _lock = threading.Lock()
 
@@ -48,11 +51,11 @@ def reset_after_fork(reset: Reset) -> None:
 
 
 def hold_during_forks(lock_of: LockOf, seconds: float = FORK_SECONDS) -> None:
-    """Let every fork wait for the lock that this returns, and hold it, so that none happens amid
-    the work that the lock guards. After `seconds` it forks all the same; -1 is for ever.
+    """Make every fork acquire the lock that this returns, so that no fork interrupts the work that
+    the lock guards. After `seconds` it forks without the lock; -1 waits for ever.
 
-    Locks are taken in the opposite order of these calls: a room's own before those of the rooms it
-    imports. A bound method does not keep its object alive. The child has to replace the lock.
+    Locks are acquired in the opposite order of these calls: a room's own before those of the rooms
+    it imports. A bound method does not keep its object alive. The child must replace the lock.
     """
     with _lock:
         _awaited[:] = [each for each in _awaited if each[0]() is not None]

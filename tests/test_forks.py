@@ -1,4 +1,4 @@
-"""What a forked process resets."""
+"""What a fork waits for, and what a forked process resets."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Worker:
     def __init__(self, seconds: float) -> None:
         self.lock = threading.Lock()
         forks.hold_during_forks(self.lock_of_work, seconds)
-        forks.reset_after_fork(self.start_anew)
+        forks.reset_after_fork(self.reset)
 
     def lock_of_work(self) -> threading.Lock:
         return self.lock
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         self.lock = threading.Lock()
 
 

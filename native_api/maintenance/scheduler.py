@@ -38,11 +38,11 @@ class Scheduler:
         self.check_seconds = check_seconds
         # Processes that start together do not ask together.
         self._spread = random.uniform(0.5, 1.5)  # noqa: S311
-        self._start_anew()
+        self._reset()
         hold_during_forks(self._current_step)
-        reset_after_fork(self._start_anew)
+        reset_after_fork(self._reset)
 
-    def _start_anew(self) -> None:
+    def _reset(self) -> None:
         self._checked_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None

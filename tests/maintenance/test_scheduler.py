@@ -134,10 +134,10 @@ class TestForks:
         scheduler.stop()
         assert not scheduler.is_running
 
-    def test_the_child_begins_anew(self) -> None:
+    def test_the_child_is_reset(self) -> None:
         scheduler = Scheduler(check_seconds=0)
         scheduler._step.acquire()
-        scheduler._start_anew()
+        scheduler._reset()
         assert not scheduler._step.locked()
 
     def test_forks_know_of_each_scheduler(self) -> None:
