@@ -62,6 +62,22 @@ COMMANDS = {
     "runserver": ["-m", "django", "runserver", "--noreload", "127.0.0.1:{port}"],
 }
 
+OTHER_COMMANDS = {
+    "daphne": ["-m", "daphne", "--port", "{port}", "tests.site_asgi:application"],
+    "hypercorn": ["-m", "hypercorn", "--bind", "127.0.0.1:{port}", "tests.site_asgi:application"],
+    "granian": [
+        "-m",
+        "granian",
+        "--interface",
+        "asgi",
+        "--port",
+        "{port}",
+        "tests.site_asgi:application",
+    ],
+    "waitress": ["-m", "waitress", "--listen", "127.0.0.1:{port}", "tests.site_wsgi:application"],
+}
+"""Of servers that the dependency group `servers` installs, by their module."""
+
 
 @dataclass
 class Site:
@@ -200,7 +216,7 @@ def running_site(
         shutil.copy(template / "db.sqlite3", folder / "db.sqlite3")
     environment = environment_for(folder, native_api, **more)
     port = free_port()
-    command = [part.format(port=port) for part in COMMANDS[kind]]
+    command = [part.format(port=port) for part in (COMMANDS | OTHER_COMMANDS)[kind]]
     log_path = folder / f"{kind}-{port}.log"
     with log_path.open("wb") as log:
         process = start_python(command, environment, output=log, errors=log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,9 +14,21 @@ import openai
 import pytest
 
 from tests.scripted_provider import Upstream, running_upstream
-from tests.servers import Site, make_template, running_site
+from tests.servers import OTHER_COMMANDS, Site, make_template, running_site
 
 KINDS = ["uvicorn", "gunicorn", "runserver"]
+OTHER_KINDS = [
+    pytest.param(
+        kind,
+        marks=[
+            pytest.mark.slow,
+            pytest.mark.skipif(find_spec(kind) is None, reason=f"{kind} is not installed."),
+        ],
+    )
+    for kind in OTHER_COMMANDS
+]
+"""What `.ci/full` tests besides."""
+
 FAR_AWAY = {"CONNECT": 100, "FIRST_TOKEN": 100, "BETWEEN_TOKENS": 100, "TOTAL": 100}
 """Timeouts that only a hang reaches."""
 

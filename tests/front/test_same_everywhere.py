@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.front.conftest import Serve
+from tests.front.conftest import OTHER_KINDS, Serve
 from tests.servers import Site
 
 CHAT = b'{"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}'
@@ -22,9 +22,9 @@ OTHERS = {"uvicorn-django": "0", "gunicorn": "1", "gunicorn-sync": "0", "runserv
 application and DEBUG."""
 
 
-@pytest.fixture(scope="module", params=OTHERS)
+@pytest.fixture(scope="module", params=[*OTHERS, *OTHER_KINDS])
 def other(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Site]:
-    more = {"DEBUG": OTHERS[request.param]}
+    more = {"DEBUG": OTHERS.get(request.param, "0")}
     with serve(request.param, **more) as running:
         yield running
 

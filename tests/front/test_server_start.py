@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.fork_server import run_python, start_python
-from tests.servers import COMMANDS, environment_for, free_port, stop, until
+from tests.front.conftest import OTHER_KINDS
+from tests.servers import COMMANDS, OTHER_COMMANDS, environment_for, free_port, stop, until
 
 RECORD_AND_DIE = """
 import os, signal
@@ -54,7 +55,7 @@ def running(command: list[str], environment: dict[str, str], log_path: Path) -> 
         stop(process)
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", [*SERVERS, *OTHER_KINDS])
 def test_what_a_killed_process_has_left_is_written_when_a_server_starts(
     kind: str, template: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -64,7 +65,7 @@ def test_what_a_killed_process_has_left_is_written_when_a_server_starts(
     run_python(["-c", RECORD_AND_DIE], environment)
     assert rows(database) == []
     log_path = tmp_path / "log"
-    with running(SERVERS[kind], environment, log_path):
+    with running((SERVERS | OTHER_COMMANDS)[kind], environment, log_path):
         until(lambda: rows(database) == ["left"], f"the record\n{log_path.read_text()}", 60)
         until(lambda: not list((tmp_path / "journal").iterdir()), "its file to be removed")
     log = log_path.read_text()

@@ -21,14 +21,16 @@ import httpx
 import pytest
 
 from benchmarks.client import request_bytes
-from tests.front.conftest import Serve, native_api
+from tests.front.conftest import OTHER_KINDS, Serve, native_api
 from tests.scripted_provider import DONE, Exchange, Upstream, event, stalls, streams
 from tests.servers import COMMANDS, Site, until
+
+OTHER_ASGI_KINDS = [kind for kind in OTHER_KINDS if kind.values != ("waitress",)]
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
+@pytest.fixture(scope="module", params=[*COMMANDS, *OTHER_KINDS])
 def server(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) -> Iterator[Site]:
     settings = native_api(upstream, KEEPALIVE_SECONDS=0.2)
     with serve(request.param, settings, ATOMIC_REQUESTS="1") as running:
@@ -141,7 +143,7 @@ def test_an_open_stream_holds_no_transaction(server: Site, upstream: Upstream, m
         assert list(lines)[-2:] == ["data: [DONE]", ""]
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "uvicorn-django"], indirect=True)
+@pytest.mark.parametrize("server", ["uvicorn", "uvicorn-django", *OTHER_ASGI_KINDS], indirect=True)
 @pytest.mark.parametrize("stream", [True, False])
 def test_under_asgi_a_client_that_leaves_before_the_answer_begins_is_noticed(
     server: Site, upstream: Upstream, model: str, stream: bool
