@@ -250,16 +250,20 @@ def serve(control: socket.socket, wakeup: socket.socket) -> list[str] | None:
                 os.close(descriptor)
             connection.sendall(NUMBER.pack(pid))
             continue
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for held in (connection, *children.values()):
             held.close()
-        for number, descriptor in enumerate(descriptors[1:]):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        os.environ.clear()
-        os.environ.update(environment)
+        become_its_own_process(descriptors[1:], environment)
         return list(arguments)
+
+
+def become_its_own_process(streams: list[int], environment: dict[str, str]) -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def report_ended(children: dict[int, socket.socket]) -> None:
