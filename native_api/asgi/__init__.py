@@ -15,7 +15,6 @@ import gc
 from collections.abc import Callable
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.asgi import get_asgi_application as django_asgi_application
 from django.core.handlers.asgi import get_script_prefix
@@ -23,6 +22,7 @@ from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, rev
 
 from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.handler import MATCH, GatewayHandler
+from native_api.asgi.middleware import in_thread
 from native_api.asgi.policies import is_native_view
 from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings
@@ -108,14 +108,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            await sync_to_async(recorder.start, thread_sensitive=False)()
+            await in_thread(recorder.start)
             await lookup.ensure_ready()
             _freeze_objects()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await background.close_streams()
             await transport.aclose()
-            await sync_to_async(recorder.stop, thread_sensitive=False)(STOP_SECONDS)
+            await in_thread(recorder.stop, STOP_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, set_script_prefix
@@ -172,8 +171,13 @@ def _has_site_receivers() -> bool:
 
 async def _log(request: ASGIRequest, response: Any) -> None:
     """As Django's handler logs every response that is an error."""
-    await sync_to_async(log_response, thread_sensitive=False)(
-        "%s: %s", response.reason_phrase, request.path, response=response, request=request
+    await middleware.in_thread(
+        log_response,
+        "%s: %s",
+        response.reason_phrase,
+        request.path,
+        response=response,
+        request=request,
     )
 
 

@@ -11,15 +11,16 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
+
+T = TypeVar("T")
 
 SESSIONS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTHENTICATION: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -92,9 +93,7 @@ class MiddlewareChain:
         for path, process in self._on_response:
             try:
                 if path == GZIP and _is_large(response):
-                    response = await sync_to_async(process, thread_sensitive=False)(
-                        request, response
-                    )
+                    response = await in_thread(process, request, response)
                 else:
                     response = process(request, response)
             except Exception as error:
@@ -154,7 +153,12 @@ def _is_large(response: HttpResponseBase) -> bool:
 
 async def error_page(request: HttpRequest, error: Exception) -> HttpResponseBase:
     """What Django answers to an exception outside of the view."""
-    response: HttpResponseBase = await sync_to_async(
-        response_for_exception, thread_sensitive=False
-    )(request, error)
+    response: HttpResponseBase = await in_thread(response_for_exception, request, error)
     return response
+
+
+async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run synchronous code of Django or the site."""
+    from native_api.background.executors import foreign_to_async  # which makes loggers
+
+    return await foreign_to_async(function)(*args, **kwargs)

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
 
 from native_api import logs
 from native_api.background import database_calls, site_cache, test_environment
@@ -31,6 +33,7 @@ from native_api.background.threads import Call, ThreadPool
 from native_api.background.waiting import Answers, Waiting, wait_briefly
 from native_api.forks import reset_after_fork
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 CACHE_PATIENCE_SECONDS: Final = 1.0
@@ -275,9 +278,22 @@ cache: Final = Executor(
 )
 """Each thread has a client of its own, as Django's caches want it."""
 
-foreign: Final = Executor("foreign", size=48, max_given_up=48, is_foreign=True)
+foreign: Final = Executor("foreign", size=64, max_given_up=64, is_foreign=True)
 """For code that is not the gateway's own, and may hang. Its lanes add up to fewer threads, so none
 waits for another."""
+
+_requests: Final[Any] = foreign.lane(16)
+
+
+def foreign_to_async(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """`sync_to_async` in a thread of `foreign`, for what a request needs of Django and the site.
+
+    The function sees the caller's context variables, and async code that it calls runs on the
+    caller's event loop.
+    """
+    # asgiref gives the executor to `loop.run_in_executor`, which only calls its `submit`.
+    return sync_to_async(function, thread_sensitive=False, executor=_requests)
+
 
 slow_queries: Final = database.lane(1, is_evidence=False)
 """Queries that may take long by themselves, such as reports. They take one thread in all."""

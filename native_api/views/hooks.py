@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import operator
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial, wraps
 from typing import Any, Final
@@ -23,6 +24,7 @@ from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.views import View
 
 from native_api.background import database_calls
+from native_api.background.executors import foreign_to_async
 
 ASYNC_HOOKS: Final = frozenset(
     {
@@ -165,10 +167,10 @@ async def _run_for_thread(view: Any, function: Function, *args: Any, **kwargs: A
 async def run_in_thread(view: Any, function: Function, *args: Any, **kwargs: Any) -> Any:
     """Run a site's synchronous code in a worker thread, with database connections looked after as
     Django does for requests."""
-
-    call = partial(database_calls.call_as_request, partial(function, *args, **kwargs))
-    # Thread-sensitive calls run in the thread that waits for them, see `_run_for_thread`.
-    return await sync_to_async(call, thread_sensitive=view.waiting_threads > 0)()
+    if view.waiting_threads:  # in the thread that waits, see `_run_for_thread`
+        call = partial(database_calls.call_as_request, partial(function, *args, **kwargs))
+        return await sync_to_async(call)()
+    return await foreign_to_async(operator.call)(function, *args, **kwargs)
 
 
 # --- deciding what a class overrides -------------------------------------------------------------

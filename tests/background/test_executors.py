@@ -6,11 +6,14 @@ import asyncio
 import gc
 import os
 import threading
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from native_api.background import CallTimeout, threads
+from native_api.background.executors import foreign_to_async
 from native_api.background.threads import Call, ThreadPool
 from tests.background.conftest import Gate, MakeExecutor, workers
 from tests.servers import until
@@ -235,3 +238,34 @@ def test_an_error_that_comes_too_late_is_consumed_quietly(
     asyncio.run(leave())
     gc.collect()
     assert reported == []
+
+
+# --- what a request needs of Django and the site -------------------------------------------------
+
+tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+
+
+def test_foreign_code_sees_and_changes_its_callers_context() -> None:
+    def greet() -> str:
+        greeting = f"{tenant.get()} in {threading.current_thread().name}"
+        tenant.set("greeted")
+        return greeting
+
+    async def request() -> tuple[str, str]:
+        tenant.set("acme")
+        return await foreign_to_async(greet)(), tenant.get()
+
+    greeting, afterwards = asyncio.run(request())
+    assert greeting.startswith("acme in native-api-foreign_")
+    assert afterwards == "greeted"
+
+
+def test_async_code_that_foreign_code_calls_runs_on_the_callers_loop() -> None:
+    async def running_loop() -> Any:
+        return asyncio.get_running_loop()
+
+    async def request() -> bool:
+        found = await foreign_to_async(async_to_sync(running_loop))()
+        return found is asyncio.get_running_loop()
+
+    assert asyncio.run(request())

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import httpx
 import pytest
 
 from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream
-from tests.servers import Site, running_site
+from tests.servers import Site, environment_for, populate, running_site, until
+from tests.usage.conftest import POSTGRES, ask_postgres, empty_postgres
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -102,6 +106,25 @@ def test_a_session_of_the_sites_can_stand_beside_keys(
         [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
         assert (record["user_name"], record["api_key_name"]) == ("alice", "")
         assert call(site, **site.headers).status_code == 200
+
+
+def test_synchronous_classes_leave_no_connection_open(upstream: Upstream, tmp_path: Path) -> None:
+    """However long the site keeps connections."""
+    classes = {"DEFAULT_AUTHENTICATION_CLASSES": ["tests.front.policies.NameAuthentication"]}
+    with empty_postgres() as url:
+        key = populate(environment_for(tmp_path, {}, TEST_DATABASE_URL=url))
+        kept = {"default": {**dj_database_url.parse(url), "CONN_MAX_AGE": 600}}
+        more = {"TEST_DATABASE_URL": url, "SITE_SETTINGS": json.dumps({"DATABASES": kept})}
+        settings = native_api(upstream, **classes)
+        with (
+            running_site("uvicorn", tmp_path, tmp_path, key, settings, **more) as site,
+            ThreadPoolExecutor(8) as clients,
+        ):
+            answers = clients.map(lambda _: call(site, authorization="Name alice"), range(24))
+            assert {answer.status_code for answer in answers} == {200}
+            name = url.rpartition("/")[2]
+            count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+            until(lambda: ask_postgres(POSTGRES, count)[0][0] <= 1, "connections to be closed")
 
 
 def test_the_sites_users_are_known_without_a_key(policed: Site) -> None:
