@@ -70,7 +70,7 @@ class HealthSync:
         if not self._cache.is_usable():
             self._pulling = None
             return {}
-        if self._unpublished and self._publishing is None:
+        if self._unpublished:
             self._start_publishing()
         await self._start_pulling(names)
         return self._take_pulled()
