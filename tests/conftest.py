@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.cache.backends.redis import RedisCacheClient
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
@@ -54,6 +55,13 @@ def _quick_clean_up() -> None:
     connection.creation._destroy_test_db = drop_database  # type: ignore[method-assign]
 
 
+def refuse_to_flush(cache: RedisCacheClient) -> None:
+    raise AssertionError("Other tests keep things in this Redis: delete the keys of your prefix.")
+
+
+RedisCacheClient.clear = refuse_to_flush  # type: ignore[method-assign]
+
+
 class NotLoopback(AssertionError):
     """A test tried to leave the machine."""
 
@@ -73,8 +81,12 @@ sys.addaudithook(refuse_other_addresses)
 
 @pytest.fixture(autouse=True)
 def no_outage() -> Iterator[None]:
-    """A resource that failed in one test is asked again in the next."""
+    """A resource that failed in one test is asked again in the next, and what is still under way
+    tells the next test nothing."""
     yield
     if executors := sys.modules.get("native_api.background.executors"):
         for executor in (executors.database, executors.cache):
-            executor.forget_outage()
+            if executor._pool.pending_calls():
+                executor.reset()
+            else:
+                executor.forget_outage()

@@ -18,7 +18,8 @@ from django.core.cache import caches
 from django.core.cache.backends.filebased import FileBasedCache
 from django.test import override_settings
 
-from native_api.background import executors
+from native_api.background import ResourceUnavailable, executors
+from native_api.background.threads import Call
 from native_api.routing import health_sync, shared_cache
 from native_api.routing.circuit_states import POSTPONE_SECONDS
 from native_api.routing.conversation_tiers import ConversationTiers
@@ -56,11 +57,19 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, 
     chosen = cache_of(request.param, tmp_path, prefix)
     with override_settings(CACHES={"default": chosen}):
         yield chosen
+        flush(chosen)
         caches["default"].close()
-    if request.param == "redis":
-        for name in client.scan_iter(f"*{prefix}*"):
-            client.delete(name)
     client.close()
+
+
+def flush(chosen: dict[str, Any]) -> None:
+    """Empty the cache, but for what other tests keep in the same Redis."""
+    if "KEY_PREFIX" not in chosen:
+        caches["default"].clear()
+        return
+    with redis.Redis.from_url(REDIS) as client:
+        for name in client.scan_iter(f"*{chosen['KEY_PREFIX']}*"):
+            client.delete(name)
 
 
 class Process:
@@ -74,7 +83,7 @@ class Process:
         self.pool.health.watch((A.key, A.provider.identity))
 
     def fail(self, times: int, status: int = 500) -> None:
-        """Each for another caller."""
+        """Each for another caller, until what there is to publish is published."""
 
         async def calls() -> None:
             for number in range(times):
@@ -84,6 +93,11 @@ class Process:
                 permit.release()
 
         asyncio.run(calls())
+        until(self._has_published, "the end of publishing")
+
+    def _has_published(self) -> bool:
+        publishing = self.sync._publishing
+        return publishing is None or publishing.done()
 
     def state(self) -> TargetState:
         """As a call finds it that comes a while after the last one."""
@@ -209,12 +223,12 @@ def test_incidents_are_pulled_at_most_once_a_second(
 
 
 def test_a_flushed_cache_does_not_end_known_incidents(
-    two: tuple[Process, Process],
+    two: tuple[Process, Process], cache: dict[str, Any]
 ) -> None:
     one, other = two
     one.fail(5)
     other.comes_to(TargetState.OPEN)
-    caches["default"].clear()
+    flush(cache)
     assert one.state() is TargetState.OPEN
     assert other.state() is TargetState.OPEN
 
@@ -330,10 +344,32 @@ def test_incidents_are_published_when_the_cache_is_back(wall: Clock, tmp_path: P
         one.fail(5)
         until(lambda: one.sync._publishing is None and one.sync._unpublished, "the failure to tell")
         FlakyCache.broken.clear()
-        until(lambda: not executors.cache.is_down, "the cache to be used again")
         assert other.state() is TargetState.HEALTHY
-        one.comes_to(TargetState.OPEN)
-        other.comes_to(TargetState.OPEN)
+        until(
+            lambda: {one.state(), other.state()} == {TargetState.OPEN},
+            "both to know, while calls go on",
+        )
+
+
+def test_incidents_that_an_outage_kept_from_being_published_are_published_after_it(
+    two: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins between the question whether the cache is down and the attempt to publish."""
+    one, other = two
+
+    def refuse(lane: Any, function: Any, *args: Any) -> Call[Any]:
+        call = Call[Any](lane, function)
+        call.set_exception(ResourceUnavailable("the cache does not answer"))
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executors.cache, "submit", refuse)
+        one.fail(5)
+    assert other.state() is TargetState.HEALTHY
+    until(
+        lambda: {one.state(), other.state()} == {TargetState.OPEN},
+        "both to know, while calls go on",
+    )
 
 
 class FlakyCache(FileBasedCache):
