@@ -6,7 +6,9 @@ Rules:
 2. A call that was given up while it runs counts no more: another thread takes its place. At most
    `max_given_up` are replaced in this way, so that what hangs does not collect threads and
    connections.
-3. Threads are daemons: the end of the process does not wait for a call that hangs.
+3. Of the idle threads, the one used last makes the next call. So what threads keep, such as memory
+   and connections, belongs to few of them.
+4. Threads are daemons: the end of the process does not wait for a call that hangs.
 """
 
 from __future__ import annotations
@@ -63,17 +65,19 @@ class ThreadPool:
     ) -> None:
         self._name, self._size, self._max_given_up = name, size, max_given_up
         self._run, self._on_idle = run, on_idle
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
         self._waiting: dict[Lane, deque[Call[Any]]] = {}
         self._running: set[Call[Any]] = set()
         self._given_up: set[Call[Any]] = set()
         self._idle_threads = 0
+        self._resting: list[threading.Condition] = []
+        """Of idle threads that wait to be woken, the one used last at the end."""
         self._started_threads = 0
         self._threads: WeakSet[threading.Thread] = WeakSet()
         self._is_closed = False
 
     def submit(self, call: Call[Any]) -> None:
-        with self._changed:
+        with self._lock:
             waiting = self._waiting.setdefault(call.lane, deque())
             while waiting and waiting[0].cancelled():  # calls that hang do not collect others
                 waiting.popleft()
@@ -82,7 +86,7 @@ class ThreadPool:
 
     def give_up(self, call: Call[Any]) -> None:
         """Let another thread take the place of the one that makes this call, if it is running."""
-        with self._changed:
+        with self._lock:
             call.is_given_up = True
             if call in self._running and len(self._given_up) < self._max_given_up:
                 self._running.remove(call)
@@ -91,16 +95,17 @@ class ThreadPool:
 
     def pending_calls(self) -> list[Call[Any]]:
         """The calls that wait or run, without those that were given up."""
-        with self._changed:
+        with self._lock:
             return [*self._running, *(call for calls in self._waiting.values() for call in calls)]
 
     def close(self) -> None:
         """End the threads when they have made the calls that wait. Those that run are given up."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             for call in self._running:
                 call.is_given_up = True
-            self._changed.notify_all()
+            while self._resting:
+                self._resting.pop().notify()
 
     def join(self, seconds: float) -> None:
         """Wait until the threads of a closed pool have ended."""
@@ -120,8 +125,8 @@ class ThreadPool:
             self._threads.add(thread)
             self._started_threads += 1
             self._idle_threads += 1  # not if it cannot be started
-        elif runnable:
-            self._changed.notify()
+        elif runnable and self._resting:
+            self._resting.pop().notify()
 
     def _room(self, lane: Lane) -> int:
         return lane.size - sum(call.lane is lane for call in self._running)
@@ -171,15 +176,28 @@ class ThreadPool:
             logger.info("An idle thread could not close everything (%s).", type(error).__name__)
 
     def _ends(self) -> bool:
-        with self._changed:
+        with self._lock:
             is_needless = self._is_needless()
             self._idle_threads -= is_needless
             return is_needless
 
     def _wait_for_call(self, seconds: float | None) -> Call[Any] | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._next_lane() or self._is_needless(), seconds)
+        with self._lock:
+            ends_at = None if seconds is None else time.monotonic() + seconds
+            while not (self._next_lane() or self._is_needless()):
+                left = None if ends_at is None else ends_at - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._rest(left)
             return self._take()
+
+    def _rest(self, seconds: float | None) -> None:
+        """Wait to be woken, for so long at most."""
+        woken = threading.Condition(self._lock)
+        self._resting.append(woken)
+        woken.wait(seconds)
+        if woken in self._resting:
+            self._resting.remove(woken)
 
     def _make(self, call: Call[Any]) -> None:
         try:
@@ -193,7 +211,7 @@ class ThreadPool:
             call.set_result(result)
 
     def _note_end(self, call: Call[Any]) -> None:
-        with self._changed:
+        with self._lock:
             self._running.discard(call)
             self._given_up.discard(call)
             self._idle_threads += 1

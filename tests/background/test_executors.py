@@ -38,6 +38,24 @@ def test_no_more_threads_are_started_than_are_needed(make_executor: MakeExecutor
     assert len(workers()) == 1
 
 
+def test_the_thread_that_was_used_last_makes_the_next_call(
+    make_executor: MakeExecutor, gate: Gate
+) -> None:
+    """Each thread keeps memory and connections of its calls."""
+    lane = make_executor(size=4).lane()
+    calls = [lane.submit(gate) for _ in range(4)]
+    gate.wait_for_calls(4)
+    gate.open()
+    for call in calls:
+        call.result(30)
+    until(lambda: len(lane._executor._pool._resting) == 4, "all threads to be idle")
+    threads_used = set()
+    for _ in range(20):
+        threads_used.add(lane.run_sync(30, threading.get_ident))
+        until(lambda: len(lane._executor._pool._resting) == 4, "the thread to be idle again")
+    assert len(threads_used) == 1
+
+
 def test_a_lane_takes_no_more_threads_than_its_size(
     make_executor: MakeExecutor, gate: Gate
 ) -> None:
