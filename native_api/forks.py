@@ -33,8 +33,15 @@ _resets: Final[list[Callable[[], Reset | None]]] = []
 _awaited: Final[list[tuple[Callable[[], LockOf | None], float]]] = []
 """Functions that return locks, likewise, and how long to wait for each."""
 
-_held: Final[list[AnyLock]] = []
-"""Locks that the forks in progress hold."""
+
+class _Held(threading.local):
+    """Locks that the fork of this thread holds. Several threads may fork at the same time."""
+
+    def __init__(self) -> None:
+        self.locks: list[AnyLock] = []
+
+
+_held: Final = _Held()
 
 _lock = threading.Lock()
 
@@ -70,18 +77,18 @@ def before_fork() -> None:
     for reference, seconds in reversed(_awaited.copy()):
         lock_of = reference()
         if lock_of is not None and (lock := lock_of()).acquire(timeout=seconds):
-            _held.append(lock)
+            _held.locks.append(lock)
 
 
 def after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().release()
+    while _held.locks:
+        _held.locks.pop().release()
 
 
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.Lock()
-    _held.clear()
+    _held.locks.clear()
     for reference in _resets:
         reset = reference()
         if reset is not None:

@@ -86,9 +86,9 @@ class Worker:
 def test_a_fork_waits_for_work_and_holds_it_up() -> None:
     imported, importing = Worker(60), Worker(60)
     forks.before_fork()
-    assert forks._held == [importing.lock, imported.lock]
+    assert forks._held.locks == [importing.lock, imported.lock]
     forks.after_fork_in_parent()
-    assert not forks._held
+    assert not forks._held.locks
     assert not imported.lock.locked()
 
 
@@ -101,6 +101,22 @@ def test_a_fork_does_not_wait_for_ever() -> None:
     assert not worker.lock.locked()
 
 
+def test_a_fork_releases_nothing_that_the_fork_of_another_thread_holds() -> None:
+    worker = Worker(0)
+
+    def fork() -> None:
+        forks.before_fork()
+        forks.after_fork_in_parent()
+
+    forks.before_fork()
+    other = threading.Thread(target=fork)
+    other.start()
+    other.join()
+    assert worker.lock.locked()
+    forks.after_fork_in_parent()
+    assert not worker.lock.locked()
+
+
 def test_a_fork_does_not_wait_for_what_is_gone() -> None:
     worker = Worker(-1)
     lock = worker.lock
@@ -108,7 +124,7 @@ def test_a_fork_does_not_wait_for_what_is_gone() -> None:
     gc.collect()
     with lock:
         forks.before_fork()
-    assert not forks._held
+    assert not forks._held.locks
 
 
 @pytest.mark.parametrize(

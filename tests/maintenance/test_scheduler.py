@@ -123,13 +123,19 @@ class TestForks:
         monkeypatch.setattr(forks, "_awaited", [(lambda: scheduler._current_step, 60)])
         scheduler.run_if_due()
         until(scheduler._step.locked, "the step", 60)
-        waiting = threading.Thread(target=forks.before_fork)
+        held: list[Any] = []
+
+        def fork() -> None:
+            forks.before_fork()
+            held.extend(forks._held.locks)
+            forks.after_fork_in_parent()
+
+        waiting = threading.Thread(target=fork)
         waiting.start()
-        assert not forks._held
+        assert not held
         step_ends.set()
         waiting.join(60)
-        assert forks._held == [scheduler._step]
-        forks.after_fork_in_parent()
+        assert held == [scheduler._step]
         assert not scheduler._step.locked()
         scheduler.stop()
         assert not scheduler.is_running
