@@ -145,6 +145,11 @@ class Executor:
             self.outage.end()
         return result
 
+    def refuse_if_down(self, call: Future[Any]) -> None:
+        """Raise ResourceUnavailable rather than wait for a call that was made before an outage."""
+        if self.outage is not None and self.outage.is_active and not call.done():
+            raise self.outage.refusal()
+
     def silent_at(self, since: float) -> float:
         """When a call that waits since then is evidence of an outage, if no other returns."""
         return max(since, self._returned_at) + self.patience
@@ -159,8 +164,11 @@ class Executor:
         self._release(outage)
 
     def _release(self, outage: Outage) -> None:
-        self.answers.refuse(outage.refusal)
-        running = [call for call in self._pool.pending_calls() if not call.cancel()]
+        # The outage may be over already: who came after it is not concerned.
+        self.answers.refuse(outage.began_at, outage.refusal)
+        pending = self._pool.pending_calls()
+        concerned = [call for call in pending if call.submitted_at <= outage.began_at]
+        running = [call for call in concerned if not call.cancel()]
         for call in running:
             self._pool.give_up(call)
 
@@ -213,7 +221,9 @@ class Lane:
         return result
 
     def _waiting(self, seconds: float, call: Future[Any]) -> Waiting:
-        return Waiting(self._executor, call, seconds, self._is_evidence)
+        waiting = Waiting(self._executor, call, seconds, self._is_evidence)
+        self._executor.refuse_if_down(call)
+        return waiting
 
     def note_silence(self, call: Call[Any]) -> None:
         """For a call that nobody waits for: if it hangs, the resource is down."""

@@ -66,6 +66,8 @@ class Outage:
     def _forget(self) -> None:
         self._log_interval.reset()
         self.is_active = False
+        self.began_at = float("-inf")
+        """Of the current outage, or the last one."""
         self._evidence = self._description = ""
         self._prober: threading.Thread | None = None
         self._probed_at = float("-inf")
@@ -91,6 +93,7 @@ class Outage:
             if self._prober is None:  # else a probe of an earlier outage still hangs
                 self._start_prober()
             self.is_active = True  # only if somebody is there who ends it
+            self.began_at = time.monotonic()
         self._warn()
 
     def _warn(self) -> None:

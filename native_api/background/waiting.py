@@ -24,20 +24,22 @@ class Answers:
     """What is awaited now: one answer for each that waits, though several may wait for one call."""
 
     def __init__(self) -> None:
-        self._pending: set[Future[Any]] = set()
+        self._pending: dict[Future[Any], float] = {}
+        """The answers, and since when they are awaited."""
 
     def answer_to(self, call: Future[T]) -> Future[T]:
         """The outcome of the call, or that of `refuse` if it comes first."""
         answer: Future[T] = Future()
-        self._pending.add(answer)
-        answer.add_done_callback(self._pending.discard)
+        self._pending[answer] = time.monotonic()
+        answer.add_done_callback(self._pending.pop)
         call.add_done_callback(partial(_copy_outcome, answer))
         return answer
 
-    def refuse(self, make_error: Callable[[], Exception]) -> None:
-        """Let nobody wait any longer."""
-        for answer in self._pending.copy():
-            _end(answer.set_exception, make_error())
+    def refuse(self, until: float, make_error: Callable[[], Exception]) -> None:
+        """Let nobody wait any longer who waited at that time."""
+        for answer, since in self._pending.copy().items():
+            if since <= until:
+                _end(answer.set_exception, make_error())
 
 
 def _copy_outcome(answer: Future[Any], call: Future[Any]) -> None:

@@ -261,6 +261,28 @@ def test_after_an_outage_calls_that_hang_do_not_keep_the_threads(
     assert [call.result(30) for call in calls] == [0, 1]
 
 
+def test_who_comes_after_an_outage_is_not_refused_with_those_who_met_it(
+    executor: Executor, lane: Lane, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that found the outage may be slower than the probe which ends it."""
+    outage, narrow, gate = executor.outage, executor.lane(1), Gate()
+    assert outage
+    begin, answers = outage.begin, []
+
+    def begin_and_be_late(evidence: BaseException) -> None:
+        begin(evidence)
+        resource.is_up = True
+        until(lambda: not lane.is_down, "the end of the outage")
+        calls = [narrow.submit(gate, number) for number in range(2)]  # the second is queued
+        answers.extend(executor.answers.answer_to(call) for call in calls)
+
+    monkeypatch.setattr(outage, "begin", begin_and_be_late)
+    with pytest.raises((ConnectionError, ResourceUnavailable)):
+        lane.run_sync(30, resource.call)
+    gate.open()
+    assert [answer.result(30) for answer in answers] == [0, 1]
+
+
 def test_the_late_error_of_a_call_that_was_given_up_begins_no_new_outage(
     lane: Lane, resource: Resource, gate: Gate
 ) -> None:
