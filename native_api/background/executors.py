@@ -28,7 +28,7 @@ from asgiref.sync import sync_to_async
 
 from native_api import logs
 from native_api.background import database_calls, site_cache, test_environment
-from native_api.background.outages import CallTimeout, Outage
+from native_api.background.outages import CallTimeout, Outage, ResourceUnavailable
 from native_api.background.threads import Call, ThreadPool
 from native_api.background.waiting import Answers, Waiting, wait_briefly
 from native_api.forks import reset_after_fork
@@ -97,13 +97,19 @@ class Executor:
         """Whether calls are refused."""
         return self.outage is not None and self.outage.is_active
 
+    def refusal(self) -> ResourceUnavailable | None:
+        """What calls are refused with, if they are."""
+        if self.outage is None or not self.outage.is_active:
+            return None
+        return self.outage.refusal()
+
     def submit(self, lane: Lane, function: Callable[..., T], *args: Any) -> Call[T]:
         if test_environment.is_active() and not self._is_foreign:
             return self._make_at_once(lane, function, *args)
         request = self._keeps_connections, logs.request_id.get()
         call = Call(lane, partial(_run_as_request, *request, function, *args))
-        if self.outage is not None and self.outage.is_active:
-            call.set_exception(self.outage.refusal())
+        if refusal := self.refusal():
+            call.set_exception(refusal)
         else:
             self._pool.submit(call)
         return call
@@ -125,8 +131,8 @@ class Executor:
         self._pool.join(ends_at - time.monotonic())
 
     def run_here(self, lane: Lane, function: Callable[..., T], *args: Any) -> T:
-        if self.outage is not None and self.outage.is_active:
-            raise self.outage.refusal()
+        if refusal := self.refusal():
+            raise refusal
         call = Call(lane, partial(database_calls.call_in_own_thread, function, *args))
         return self._run(call)
 
@@ -144,11 +150,6 @@ class Executor:
         if self.outage is not None and self.outage.is_active:
             self.outage.end()
         return result
-
-    def refuse_if_down(self, call: Future[Any]) -> None:
-        """Raise ResourceUnavailable rather than wait for a call that was made before an outage."""
-        if self.outage is not None and self.outage.is_active and not call.done():
-            raise self.outage.refusal()
 
     def silent_at(self, since: float) -> float:
         """When a call that waits since then is evidence of an outage, if no other returns."""
@@ -221,9 +222,7 @@ class Lane:
         return result
 
     def _waiting(self, seconds: float, call: Future[Any]) -> Waiting:
-        waiting = Waiting(self._executor, call, seconds, self._is_evidence)
-        self._executor.refuse_if_down(call)
-        return waiting
+        return Waiting(self._executor, call, seconds, self._is_evidence)
 
     def note_silence(self, call: Call[Any]) -> None:
         """For a call that nobody waits for: if it hangs, the resource is down."""

@@ -62,6 +62,7 @@ class Resource(Protocol):
 
     answers: Answers
 
+    def refusal(self) -> ResourceUnavailable | None: ...
     def silent_at(self, since: float) -> float: ...
     def note_silence(self, since: float) -> None: ...
     def give_up(self, call: Any) -> None: ...
@@ -77,6 +78,9 @@ class Waiting:
         self._silent_since = self._wakes_at = now = time.monotonic()
         self._seconds, self._ends_at = seconds, now + seconds
         self._answer = resource.answers.answer_to(call)
+        # Who waits before an outage is released when it begins; nobody releases who comes later.
+        if not self._answer.done() and (refusal := resource.refusal()):
+            _end(self._answer.set_exception, refusal)
 
     def wait(self) -> Any:
         while self._goes_on():

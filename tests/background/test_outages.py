@@ -283,6 +283,20 @@ def test_who_comes_after_an_outage_is_not_refused_with_those_who_met_it(
     assert [answer.result(30) for answer in answers] == [0, 1]
 
 
+def test_who_comes_during_an_outage_does_not_wait_for_a_call_that_hangs(
+    executor: Executor, lane: Lane, resource: Resource, gate: Gate
+) -> None:
+    """Several callers may share one call, which was made before."""
+    resource.may_answer.clear()
+    shared = lane.submit(gate)
+    gate.wait_for_calls(1)
+    with pytest.raises((ConnectionError, ResourceUnavailable)):
+        lane.run_sync(30, resource.call)
+    with pytest.raises(ResourceUnavailable):
+        executor.lane(1, is_evidence=False).wait_for_sync(30, shared)
+    assert not executor.answers._pending, "what was refused is not kept"
+
+
 def test_the_late_error_of_a_call_that_was_given_up_begins_no_new_outage(
     lane: Lane, resource: Resource, gate: Gate
 ) -> None:
