@@ -21,10 +21,8 @@ from typing import Any
 
 import httpx
 
-from tests.fork_server import ForkedProcess, run_python, start_python
+from tests.fork_server import ROOT, ForkedProcess, run_python, start_python
 from tests.waiting import HANG_SECONDS, until
-
-ROOT = Path(__file__).resolve().parent.parent
 
 UVICORN = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "3"]
 

@@ -15,7 +15,7 @@ import pytest
 from tests.front.conftest import Serve, native_api
 from tests.scripted_provider import Upstream
 from tests.servers import Site, environment_for, populate, running_site, until
-from tests.usage.conftest import POSTGRES, ask_postgres, empty_postgres
+from tests.usage.conftest import empty_postgres, session_count
 
 CHAT: dict[str, Any] = {"model": "hello", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -122,9 +122,7 @@ def test_synchronous_classes_leave_no_connection_open(upstream: Upstream, tmp_pa
         ):
             answers = clients.map(lambda _: call(site, authorization="Name alice"), range(24))
             assert {answer.status_code for answer in answers} == {200}
-            name = url.rpartition("/")[2]
-            count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
-            until(lambda: ask_postgres(POSTGRES, count)[0][0] <= 1, "connections to be closed")
+            until(lambda: session_count(url) <= 1, "connections to be closed")
 
 
 def test_the_sites_users_are_known_without_a_key(policed: Site) -> None:

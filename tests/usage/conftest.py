@@ -137,6 +137,14 @@ def ask_postgres(url: str, statement: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def session_count(url: str) -> int:
+    """How many connections there are to this database."""
+    name = url.rpartition("/")[2]
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+    [[count]] = ask_postgres(POSTGRES, query)
+    return int(count)
+
+
 @contextlib.contextmanager
 def refusing_connections(url: str) -> Iterator[None]:
     """Close all connections to the database, and refuse new ones."""

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from tests.servers import until
-from tests.usage.conftest import POSTGRES, Child, Deployment, ask_postgres, refusing_connections
+from tests.usage.conftest import Child, Deployment, refusing_connections, session_count
 
 
 def kill_after(child: Child, at_least: int) -> list[str]:
@@ -274,6 +274,4 @@ def test_an_idle_process_holds_no_connection(postgres: Deployment) -> None:
     child = postgres.child()
     ids = child.ask("record", count=3)
     until(lambda: postgres.ids() == sorted(ids), "the records")
-    name = postgres.url.rpartition("/")[2]
-    count = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
-    until(lambda: ask_postgres(POSTGRES, count) == [(0,)], "the connection to be closed")
+    until(lambda: session_count(postgres.url) == 0, "the connection to be closed")
