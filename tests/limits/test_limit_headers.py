@@ -83,7 +83,11 @@ LIMITS = [
     *(limit("long", "requests", 1, window) for window in ("day", "lifetime", "week")),
     *(
         limit("long-money", *of)
-        for of in (("requests", 1, "day"), ("cost", f"{COST:f}", "month"), ("tokens", 100, "week"))
+        for of in (
+            ("requests", 1, "day"),
+            ("cost", f"{COST:f}", "lifetime"),
+            ("tokens", 100, "week"),
+        )
     ),
     limit("never", "tokens", 11, "second"),
     limit("never*", "requests", 1, "hour"),
