@@ -13,6 +13,8 @@ import pytest
 
 from tests.cases import Cases
 
+Recording = dict[str, Any]
+
 FILES = sorted((Path(__file__).resolve().parents[2] / "shared" / "corpus").glob("*/*.json"))
 
 needs_corpus = pytest.mark.skipif(not FILES, reason="There are no recordings in ../shared/corpus.")
