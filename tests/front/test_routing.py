@@ -35,6 +35,9 @@ def to(*models: str, **options: Any) -> dict[str, Any]:
     return {"TARGETS": [{"PROVIDER": "up", "MODEL": model} for model in models], **options}
 
 
+NO_ROOM = "request (124315 tokens) exceeds the available context size (123904 tokens)"
+"""llama.cpp's words; the code says nothing."""
+
 MODELS = {
     "simple": to("small"),
     "moderate": to("middle"),
@@ -64,9 +67,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def routed(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     upstream.script("fails-guarded", says({"error": {"message": "no such model"}}, 404))
-    upstream.script(
-        "narrow", says({"error": {"message": "too long", "code": "context_length_exceeded"}}, 400)
-    )
+    upstream.script("narrow", says({"error": {"code": 400, "message": NO_ROOM}}, 400))
     upstream.script("late", stalls)
     upstream.script("unpaid", says({"error": {"message": "Incorrect API key provided"}}, 401))
     settings = native_api(upstream, MODELS=MODELS)

@@ -46,13 +46,6 @@ STATUS_BY_EXCEPTION: Final = {
 """The HTTP status that an exception means. AWS sends some exceptions that the client cannot correct
 with 400."""
 
-CONTEXT_LENGTH_MESSAGE: Final = re.compile(
-    r"too many input tokens|input tokens exceeded"
-    r"|exceeds? (the )?(maximum|context) (context |input |prompt )?(length|limit)"
-    r"|exceed context limit|expected maxlength|maximum prompt length|input is too long"
-    r"|too large for model",
-    re.IGNORECASE,
-)
 CONTENT_POLICY_MESSAGE: Final = re.compile(
     r"content filter(s|ing)|responsible ai policy|blocked by (our|the) (content|safety)",
     re.IGNORECASE,
@@ -107,9 +100,7 @@ def _normalize_exception(name: str) -> str:
 def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> UpstreamError:
     message = _read_message(detail)
     common_detail: Json = {"message": message}
-    if status in (0, 400, 413, 424) and CONTEXT_LENGTH_MESSAGE.search(message):
-        common_detail["code"] = "context_length_exceeded"
-    elif status == 400 and CONTENT_POLICY_MESSAGE.search(message):
+    if status == 400 and CONTENT_POLICY_MESSAGE.search(message):
         common_detail["code"] = "content_policy_violation"
     return build_error(status, common_detail, headers)
 

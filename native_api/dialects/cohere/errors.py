@@ -40,10 +40,7 @@ def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> Upstr
             upstream_status=status,
         )
     error: Json = {"message": message}
-    if message.lower().startswith("too many tokens"):
-        # Cohere says this both of a prompt that is too long and of a max_tokens that is too high.
-        if "max tokens must be" in message:
-            error["param"] = "max_tokens"
-        else:
-            error["code"] = "context_length_exceeded"
+    if message.lower().startswith("too many tokens: max tokens"):
+        # "too many tokens" alone says it of a prompt that is too long.
+        error["param"] = "max_tokens"
     return build_error(status, error, headers)

@@ -19,9 +19,6 @@ from native_api.dialects.shared.errors import (
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
-CONTEXT_LENGTH_MESSAGE: Final = re.compile(
-    r"(input|prompt) token count.{0,40} exceeds|exceeds the maximum number of tokens", re.IGNORECASE
-)
 CONTENT_POLICY_MESSAGE: Final = re.compile(
     r"responsible ai|safety (filter|polic)|prohibited content", re.IGNORECASE
 )
@@ -47,11 +44,9 @@ def _build_error(status: int, detail: Json, headers: Mapping[str, str]) -> Upstr
     message = str(detail.get("message") or "")
     details = [item for item in detail.get("details") or () if isinstance(item, dict)]
     error: Json = {"message": message}
-    if CONTEXT_LENGTH_MESSAGE.search(message):
-        error["code"] = "context_length_exceeded"
-    elif status == 400 and (_is_bad_key(details, message) or SITE_FAULT_MESSAGE.search(message)):
+    if status == 400 and (_is_bad_key(details, message) or SITE_FAULT_MESSAGE.search(message)):
         return build_site_error(status, message)
-    elif status == 400 and CONTENT_POLICY_MESSAGE.search(message):
+    if status == 400 and CONTENT_POLICY_MESSAGE.search(message):
         error["code"] = "content_policy_violation"
     delay = _read_retry_delay(details)
     if delay is not None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from native_api.dialects.shared.context_length import is_context_length_error
 from native_api.exceptions import UpstreamError
 from native_api.types import Json
 
@@ -185,7 +186,7 @@ def build_error(status: int, detail: Json, headers: Mapping[str, str]) -> Upstre
     message = text if isinstance(text, str) else ""
     code = str(detail.get("code") or detail.get("type") or "")
     upstream_status = status or None
-    if is_context_length_error(code, message):
+    if is_context_length_error(status, detail, message):
         return UpstreamError(
             message,
             status=400,
@@ -229,25 +230,6 @@ def _build_rate_limit_error(code: str, message: str, headers: Mapping[str, str])
         # The account has no credit, so waiting does not help.
         error.headers["x-should-retry"] = "false"
     return error
-
-
-CONTEXT_LENGTH_PHRASES = (
-    "maximum context length",
-    "exceeds the context length",
-    "context window",
-    "prompt is too long",
-    "input is too long",
-    "exceeds the maximum number of tokens",
-    "exceed context limit",
-)
-"""Phrases of providers' messages if a conversation is too long for the model."""
-
-
-def is_context_length_error(code: str, message: str) -> bool:
-    lowered = message.lower()
-    return code == "context_length_exceeded" or any(
-        phrase in lowered for phrase in CONTEXT_LENGTH_PHRASES
-    )
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
