@@ -23,9 +23,13 @@ from native_api.types import Caller
 __all__ = ["ApiKeyAuthentication", "default_caller"]
 
 
+KEY_HEADERS: Final = ("x-api-key", "api-key", "x-goog-api-key")
+"""Headers whose whole value is a key: those of Anthropic's, Azure's and Google's SDKs."""
+
+
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer nk_…` or `x-api-key: nk_…`. Sets `request.user` to the owner,
-    `request.auth` to the ApiKey.
+    """`Authorization: Bearer nk_…`, or `nk_…` as `x-api-key`, `api-key` or `x-goog-api-key`. Sets
+    `request.user` to the owner, `request.auth` to the ApiKey.
 
     Credentials of another form (a JWT, for example) are left to the next class. List this class
     first if another one fails for every bearer token that is not its own. Keys in a query string
@@ -33,7 +37,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     cannot be looked up raises DatabaseUnavailable.
     """
 
-    credential_headers = ("authorization", "x-api-key")
+    credential_headers = ("authorization", *KEY_HEADERS)
 
     def authenticate(self, request: Any) -> tuple[Any, ApiKey] | None:
         text = key_from(request)
@@ -63,12 +67,22 @@ class RefusedKey(InvalidApiKey, AuthenticationFailed):
 
 def key_from(request: Any) -> str | None:
     """The text in the request that is, or was meant to be, a key of the gateway."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    scheme, _, token = _header(request, "authorization").partition(" ")
     sent = [
         token.strip() if scheme.lower() == "bearer" else "",
-        request.META.get("HTTP_X_API_KEY", "").strip(),
+        *(_header(request, name) for name in KEY_HEADERS),
     ]
     return next((text for text in sent if text and not is_foreign(text)), None)
+
+
+def _header(request: Any, name: str) -> str:
+    return str(request.META.get(_META_NAMES[name], "")).strip()
+
+
+_META_NAMES: Final = {
+    name: f"HTTP_{name.upper().replace('-', '_')}"
+    for name in ApiKeyAuthentication.credential_headers
+}
 
 
 def credentials(key: ApiKey) -> tuple[Any, ApiKey]:
@@ -91,12 +105,23 @@ def default_caller(request: Any) -> Caller:
 def unauthenticated_error(request: Any) -> NotAuthenticated:
     """The error for a request that no class has authenticated: a wrong credential, or a missing
     one."""
-    if request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY"):
+    authorization = _header(request, "authorization")
+    if not any(_header(request, name) for name in ApiKeyAuthentication.credential_headers):
+        return NotAuthenticated()
+    if authorization.lower() == "bearer":
         return InvalidApiKey(
-            "The API key is not valid. Keys of this gateway begin with 'nk_'; "
-            "send one as 'Authorization: Bearer KEY'."
+            "The Authorization header has no key after 'Bearer'. "
+            "Send it as 'Authorization: Bearer KEY'."
         )
-    return NotAuthenticated()
+    if any(not is_foreign(word) for word in authorization.split()):
+        return InvalidApiKey(
+            "The Authorization header has a key of this gateway, but not the word 'Bearer' before "
+            "it. Send it as 'Authorization: Bearer KEY'."
+        )
+    return InvalidApiKey(
+        "The API key is not valid. Keys of this gateway begin with 'nk_'; "
+        "send one as 'Authorization: Bearer KEY'."
+    )
 
 
 # --- what is known before a request's body is read -----------------------------------------------

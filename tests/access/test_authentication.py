@@ -45,11 +45,16 @@ class WhoView(APIView):
         {"authorization": "Bearer {}"},
         {"authorization": "bearer   {} "},
         {"x-api-key": "{}"},
+        {"api-key": " {}"},
+        {"x-goog-api-key": "{}"},
         {"authorization": f"Bearer {JWT}", "x-api-key": "{}"},
+        {"x-api-key": "sk-ant-1", "api-key": "{}"},
         {"authorization": "Basic YTpi", "x-api-key": "{}"},
     ],
 )
-def test_a_key_comes_as_a_bearer_token_or_as_x_api_key(alice: Any, headers: dict[str, str]) -> None:
+def test_a_key_comes_as_a_bearer_token_or_in_a_header_of_its_own(
+    alice: Any, headers: dict[str, str]
+) -> None:
     key, text = create_key(alice, "k")
     sent = {name: value.format(text) for name, value in headers.items()}
     assert authenticate(**sent) == (alice, key)
@@ -114,9 +119,28 @@ def test_missing_and_unrecognised_credentials_have_different_errors() -> None:
     for headers in (
         {"authorization": f"Bearer {JWT}"},
         {"x-api-key": "sk-1"},
+        {"api-key": "sk-1"},
+        {"x-goog-api-key": "AIza"},
         {"authorization": "Basic YTpi"},
     ):
-        assert unauthenticated_error(request(**headers)).code == "invalid_api_key"
+        error = unauthenticated_error(request(**headers))
+        assert (error.code, "begin with 'nk_'" in error.message) == ("invalid_api_key", True)
+
+
+@pytest.mark.parametrize("scheme", ["", "Token ", "ApiKey ", "Basic "])
+def test_a_key_without_bearer_says_so(scheme: str) -> None:
+    text = generate()[1]
+    sent = request(authorization=f"{scheme}{text}")
+    assert ApiKeyAuthentication().authenticate(sent) is None
+    error = unauthenticated_error(sent)
+    assert (error.code, text[5:20] in error.message) == ("invalid_api_key", False)
+    assert "not the word 'Bearer' before it" in error.message
+
+
+def test_bearer_without_a_key_says_so() -> None:
+    """What a client sends whose variable for the key is empty."""
+    error = unauthenticated_error(request(authorization="Bearer "))
+    assert (error.code, "no key after 'Bearer'" in error.message) == ("invalid_api_key", True)
 
 
 def test_attributes_set_on_the_user_do_not_leak_into_other_requests(alice: Any) -> None:

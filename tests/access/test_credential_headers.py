@@ -28,6 +28,9 @@ class Overrides(ApiKeyAuthentication):
         return None
 
 
+OF_KEYS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+
+
 class Tells(BaseAuthentication):
     credential_headers = ("X-Remote-User",)
 
@@ -42,8 +45,8 @@ class TellsNothing(BaseAuthentication):
 @pytest.mark.parametrize(
     ("authentication", "headers"),
     [
-        (ApiKeyAuthentication, ("authorization", "x-api-key")),
-        (Keeps, ("authorization", "x-api-key")),
+        (ApiKeyAuthentication, OF_KEYS),
+        (Keeps, OF_KEYS),
         (Overrides, None),
         (Tells, ("x-remote-user",)),
         (TellsNothing, None),

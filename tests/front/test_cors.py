@@ -28,6 +28,7 @@ SDK_HEADERS = {
         "x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, "
         "x-stainless-runtime-version, x-stainless-timeout"
     ),
+    "keys as Azure and Google name them": "api-key, content-type, x-goog-api-key",
 }
 """What the SDKs' calls ask for from a browser (npm, read from their requests, 2026-11)."""
 

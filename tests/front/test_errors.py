@@ -216,16 +216,26 @@ def test_a_wrong_key(asgi_site: Site, change: Any) -> None:
     assert asgi_site.key[:40] not in response.text
 
 
-def test_x_api_key_works_too_and_a_query_string_does_not(asgi_site: Site) -> None:
-    assert (
-        httpx.get(
-            f"{asgi_site.url}/v1/models",
-            headers={"x-api-key": asgi_site.key},
-            trust_env=False,
-            timeout=60,
-        ).status_code
-        == 200
+@pytest.mark.parametrize("header", ["x-api-key", "api-key", "x-goog-api-key"])
+def test_a_key_in_a_header_of_its_own(asgi_site: Site, header: str) -> None:
+    asked = {
+        "url": f"{asgi_site.url}/v1/models",
+        "headers": {header: asgi_site.key},
+        "trust_env": False,
+        "timeout": 60,
+    }
+    assert httpx.get(**asked).status_code == 200
+
+
+def test_a_key_without_bearer_and_one_in_the_query_are_not_read(asgi_site: Site) -> None:
+    response = httpx.get(
+        f"{asgi_site.url}/v1/models",
+        headers={"authorization": asgi_site.key},
+        trust_env=False,
+        timeout=60,
     )
+    error = error_of(response, 401, "authentication_error", "invalid_api_key")
+    assert "'Bearer'" in error["message"]
     response = httpx.get(
         f"{asgi_site.url}/v1/models",
         params={"api_key": asgi_site.key, "key": asgi_site.key},

@@ -177,7 +177,7 @@ def other_key(cached: Site) -> str:
     return manage(environment, "native_key", "create", name, "--name", "tests")
 
 
-@pytest.mark.parametrize("header", ["authorization", "x-api-key"])
+@pytest.mark.parametrize("header", ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
 def test_what_one_caller_is_told_no_other_is_told(
     cached: Site, other_key: str, header: str
 ) -> None:
