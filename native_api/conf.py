@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
         "BUDGET_DAYS": None,
         "UPDATE_PRICES": False,
     },
-    "STRICT": True,
+    "UNKNOWN_FIELDS": "pass",
     "SECRET_KEYS": (),
     "DEFAULT_AUTHENTICATION_CLASSES": ("native_api.authentication.ApiKeyAuthentication",),
     "DEFAULT_PERMISSION_CLASSES": ("rest_framework.permissions.IsAuthenticated",),
@@ -71,6 +71,12 @@ CLASSES: Final = frozenset(
 
 FUNCTIONS: Final = frozenset({"CALLER"})
 """Settings that hold a dotted path to a function of one argument, or None."""
+
+REPLACED: Final[Mapping[str, str]] = {
+    "STRICT": "UNKNOWN_FIELDS replaces it: 'refuse' for True, 'drop' for False. The default, "
+    "'pass', sends unknown fields on to providers of OpenAI's format."
+}
+"""Settings of earlier versions -> what a site does instead."""
 
 DOCS_HINT: Final = "See docs/settings.md."
 MAX_NUMBER: Final = 1_000_000
@@ -117,6 +123,9 @@ STRINGS: Final = ValueCheck(
         isinstance(value, list | tuple) and all(isinstance(text, str) and text for text in value)
     ),
     "a list of strings that are not empty",
+)
+POLICY: Final = ValueCheck(
+    lambda value: value in ("pass", "drop", "refuse"), "'pass', 'drop' or 'refuse'"
 )
 DEFINITIONS: Final = ValueCheck(
     lambda value: (
@@ -250,7 +259,7 @@ CHECKS: Final[dict[str, Check]] = {
     "KEEPALIVE_SECONDS": _check_of(SECONDS),
     "GC_FREEZE": _check_of(BOOLEAN),
     "JOURNAL_DIR": _check_of(PATH),
-    "STRICT": _check_of(BOOLEAN),
+    "UNKNOWN_FIELDS": _check_of(POLICY),
     "SECRET_KEYS": _check_of(STRINGS),
     **dict.fromkeys(MEMBER_CHECKS, _member_errors),
     **dict.fromkeys(CLASSES, class_errors),
@@ -299,7 +308,9 @@ def name_errors() -> Iterator[SettingError]:
     for name in sorted(map(str, site_settings().keys() - DEFAULTS.keys())):
         nearest = get_close_matches(name.upper(), DEFAULTS, 1)
         hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(DEFAULTS)}."
-        yield SettingError(setting_path(name), "there is no such setting", hint)
+        yield SettingError(
+            setting_path(name), "there is no such setting", REPLACED.get(name) or hint
+        )
 
 
 def setting_errors() -> Iterator[SettingError]:

@@ -13,12 +13,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
+import orjson
+
 from native_api.dialects.base import Dialect
 from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.types import (
     ChatCompletion,
     ChatCompletionChunk,
     EmbeddingsReply,
+    EmbeddingsRequest,
     Json,
     Target,
     UpstreamRequest,
@@ -27,6 +30,8 @@ from native_api.usage import tokens
 from native_api.usage.output_tokens import ProducedTokens
 
 __all__ = ["CHAT", "EMBEDDINGS"]
+
+EMBEDDINGS_FIELDS: Final = frozenset(EmbeddingsRequest.__annotations__)
 
 
 class Output:
@@ -172,7 +177,10 @@ class Embeddings(Operation):
         return tokens.embedding_tokens(body["input"])
 
     def estimate_sent(self, body: Mapping[str, Any], upstream: Json, content: bytes) -> int:
-        return tokens.embedding_tokens(upstream.get("input") or body["input"])
+        """The inputs, and the fields that nobody here knows: they may hold texts as well."""
+        fields = {name: upstream[name] for name in upstream.keys() - EMBEDDINGS_FIELDS}
+        more = tokens.text_tokens(orjson.dumps(fields).decode()) if fields else 0
+        return more + tokens.embedding_tokens(upstream.get("input") or body["input"])
 
     def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
         return 0

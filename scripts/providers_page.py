@@ -259,7 +259,9 @@ def format_owned_members() -> str:
 
 
 def format_members(members: OwnedMembers) -> str:
-    return ", ".join(format_member(path, kind) for path, kind in members.items())
+    names = ", ".join(format_member(path, kind) for path, kind in members.items())
+    wrappers = " and ".join(map(format_code, members.wrappers))
+    return f"{names}; the same inside {wrappers}" if wrappers else names
 
 
 def format_member(path: str, kind: str) -> str:

@@ -48,7 +48,7 @@ from native_api.types import (
     UpstreamRequest,
     Usage,
 )
-from native_api.types.chat import ROUTING_FIELDS
+from native_api.types.chat import ROUTING_FIELDS, UNIFIED_FIELDS
 
 Framing = Literal["sse", "ndjson", "eventstream"]
 T = TypeVar("T")
@@ -208,6 +208,7 @@ class Dialect(ABC):
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
         body = self.rename_fields(chat, unsupported, omitted)
+        self.add_unknown_fields(chat, target, body, omitted)
         supported: Any = (
             {name: value for name, value in chat.items() if name not in unsupported}
             if unsupported
@@ -247,6 +248,14 @@ class Dialect(ABC):
             elif name in self.renamed_fields:
                 body[self.renamed_fields[name]] = value
         return body
+
+    def add_unknown_fields(
+        self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]
+    ) -> None:
+        """Report the fields that the unified request does not have: they are another wire's."""
+        omitted += [
+            name for name, value in chat.items() if name not in UNIFIED_FIELDS and value is not None
+        ]
 
     def read_options(self, chat: ChatRequest, target: Target) -> Json:
         """The caller's `provider_options` for this target.

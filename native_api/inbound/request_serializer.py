@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from rest_framework import serializers
 
@@ -20,11 +20,13 @@ from native_api.inbound.checks import (
     list_of,
     name,
     object_of,
-    unknown_field,
 )
+from native_api.inbound.spelling import find_misspelled
 
 MAX_UNKNOWN_FIELDS: Final = 100
-"""Fields that are dropped are named in a header."""
+"""Each is compared with the known ones, and named in a header if it does not go on."""
+
+MAX_UNKNOWN_NAME_LENGTH: Final = 100
 
 MAX_MODEL_LENGTH: Final = 200
 MAX_METADATA_PAIRS: Final = 16
@@ -44,25 +46,30 @@ class RequestSerializer(serializers.Serializer):
     def _checks(self) -> dict[str, Callable[[Any], Any]]:
         return {name: field.to_internal_value for name, field in self.fields.items()}
 
+    refused_fields: ClassVar[Mapping[str, str]] = {}
+    """Fields that are known, but not taken: name -> what to do instead."""
+
+    spelled_fields: ClassVar[frozenset[str]] = frozenset()
+    """An unknown field that is probably a misspelling of one of these is an error."""
+
     def check(self, data: dict[str, Any]) -> tuple[Any, list[str]]:
-        """The request, and the unknown fields that were dropped because the site is not STRICT.
-        Raises InvalidRequest."""
-        unknown: Set[str] = (
-            frozenset() if native_settings.STRICT else data.keys() - self._checks.keys()
-        )
-        known_fields = (
-            {key: value for key, value in data.items() if key not in unknown} if unknown else data
-        )
+        """The request, and the names of the unknown fields that were dropped because the site has
+        `UNKNOWN_FIELDS = "drop"`. Those that were not dropped are in the request as they were
+        written. Raises InvalidRequest."""
         try:
-            if len(unknown) > MAX_UNKNOWN_FIELDS:
-                raise FieldError(
-                    min(unknown)[:MAX_SHOWN],
-                    f"one of {len(unknown)} unknown fields; "
-                    f"at most {MAX_UNKNOWN_FIELDS} are dropped",
-                )
-            return self.to_internal_value(known_fields), sorted(unknown)
+            checked = self.to_internal_value(data)
         except FieldError as error:
             raise InvalidRequest(error.message, code=error.code, param=error.path) from None
+        if native_settings.UNKNOWN_FIELDS != "drop":
+            return checked, []
+        unknown = checked.keys() - self._checks.keys()
+        return {key: checked[key] for key in checked if key not in unknown}, sorted(unknown)
+
+    def check_known(self, data: dict[str, Any]) -> dict[str, Any]:
+        """`check` for a request that the site's own code has written: all unknown fields go on."""
+        unknown = {key: data[key] for key in data.keys() - self._checks.keys()}
+        known = {key: value for key, value in data.items() if key not in unknown}
+        return {**self.check(known)[0], **unknown}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """For callers that use the serializer in DRF's way: the error is a dictionary of paths."""
@@ -74,20 +81,57 @@ class RequestSerializer(serializers.Serializer):
             ) from None
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Checks the fields that were sent, and stops at the first that is wrong."""
+        """Checks the fields that were sent, and stops at the first that is wrong. Null is as good
+        as absent."""
         checks = self._checks
         checked: dict[str, Any] = {}
+        unknown: list[str] = []
         for key, value in data.items():
+            if value is None:
+                continue
             check = checks.get(key)
             if check is None:
-                raise unknown_field(key, checks)
-            if value is not None:
+                unknown.append(key)
+                checked[key] = value
+            else:
                 checked[key] = check(value)
+        if unknown:
+            self._check_unknown(unknown)
         self.check_together(checked)
         return checked
 
+    def _check_unknown(self, names: list[str]) -> None:
+        """Raise FieldError for the first of these fields that does not go on."""
+        for key in names:
+            if key in self.refused_fields:
+                raise FieldError(key, self.refused_fields[key], "unsupported_field")
+        if len(names) > MAX_UNKNOWN_FIELDS:
+            raise FieldError(
+                names[0][:MAX_SHOWN],
+                f"one of {len(names)} unknown fields; at most {MAX_UNKNOWN_FIELDS} are allowed",
+            )
+        for key in names:
+            if len(key) > MAX_UNKNOWN_NAME_LENGTH:
+                raise FieldError(
+                    key[:MAX_SHOWN],
+                    f"an unknown field's name has at most {MAX_UNKNOWN_NAME_LENGTH} characters",
+                )
+            misspelled = find_misspelled(key, self.spelled_fields)
+            if misspelled or native_settings.UNKNOWN_FIELDS == "refuse":
+                raise unknown_top_level_field(key, misspelled)
+
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field. Raises FieldError."""
+
+
+def unknown_top_level_field(name: str, misspelled: str) -> FieldError:
+    meant = f"did you mean '{misspelled}'? " if misspelled else ""
+    return FieldError(
+        name,
+        f"unknown field; {meant}A field that only one provider has can be sent as "
+        f"provider_options.PROVIDER.{name}",
+        "unknown_field",
+    )
 
 
 def field(check: Check) -> CheckedField:

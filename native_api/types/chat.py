@@ -125,6 +125,10 @@ ROUTING_FIELDS = frozenset(
 DIALECT_FIELDS = frozenset(ChatRequest.__annotations__) - ROUTING_FIELDS
 """Fields that every dialect must list: as renamed, as built, or as what its wire cannot express."""
 
+UNIFIED_FIELDS = DIALECT_FIELDS | ROUTING_FIELDS
+"""All fields of the unified request. A request may have others, which only go on to targets of the
+wire that they came by."""
+
 
 class Usage(TypedDict):
     """Token counts. `prompt_tokens` includes cache reads and writes; `completion_tokens` includes

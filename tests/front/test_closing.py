@@ -41,7 +41,7 @@ def failing(request: pytest.FixtureRequest, upstream: Upstream, serve: Serve) ->
     settings = settings_for(
         upstream,
         DEFAULT_AUTHENTICATION_CLASSES=["tests.front.failing_policies.Saboteur"],
-        STRICT=False,
+        UNKNOWN_FIELDS="drop",
     )
     with serve(request.param, settings, DEBUG="1") as running:
         yield running

@@ -25,6 +25,7 @@ from native_api.dialects.openai_chat.tools import (
     supports_response_format,
 )
 from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.body_inspection import refuse_provider_state
 from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import read_max_tokens
@@ -40,7 +41,7 @@ from native_api.types import (
     Target,
     UpstreamRequest,
 )
-from native_api.types.chat import ROUTING_FIELDS
+from native_api.types.chat import UNIFIED_FIELDS
 
 TRANSLATED_FIELDS = frozenset(
     {
@@ -53,7 +54,6 @@ TRANSLATED_FIELDS = frozenset(
 OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Vendors take one of the two, and may refuse the other even if it is null."""
 NULLABLE_FIELDS = DIALECT_FIELDS - OUTPUT_LIMITS
-UNIFIED_FIELDS = DIALECT_FIELDS | ROUTING_FIELDS
 
 
 class OpenAI(Dialect):
@@ -77,13 +77,25 @@ class OpenAI(Dialect):
     def rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
     ) -> Json:
-        """The fields as they are, those included that nobody here knows."""
+        """The fields as they are, those that are null included."""
         body = super().rename_fields(chat, unsupported, omitted)
         for name, value in chat.items():
-            is_kept_null = value is None and name in NULLABLE_FIELDS and name not in unsupported
-            if is_kept_null or name not in UNIFIED_FIELDS:
+            if value is None and name in NULLABLE_FIELDS and name not in unsupported:
                 body[name] = value
         return body
+
+    def add_unknown_fields(
+        self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]
+    ) -> None:
+        """The fields as they are, unless one decides about something that the gateway owns:
+        vendors of this wire have many fields of their own."""
+        fields = {
+            name: value
+            for name, value in chat.items()
+            if name not in UNIFIED_FIELDS and value is not None
+        }
+        self.owned_members.check_options(fields, "", target.provider.own_account)
+        body.update(fields)
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported_fields(chat, target)
@@ -109,12 +121,9 @@ class OpenAI(Dialect):
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
         """The body with the edits that a unified request gets: the format is this wire's own."""
         chat: Any = body
-        written = {
-            name: value
-            for name, value in body.items()
-            if (name == "tools" and value) or name not in UNIFIED_FIELDS
-        }
-        self.owned_members.check_options(written, "", target.provider.own_account)
+        tools = body.get("tools")
+        if tools:
+            self.owned_members.check_options({"tools": tools}, "", target.provider.own_account)
         return self.request(chat, target)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
@@ -124,7 +133,10 @@ class OpenAI(Dialect):
         body = build_embeddings_body(request, target)
         fields: Any = request  # `provider_options` are those of a chat
         merge_options(body, self.read_options(fields, target))
-        return UpstreamRequest(build_url(target, "/embeddings"), body, content=encode(body))
+        content = encode(body)
+        if not target.provider.own_account:
+            refuse_provider_state(body, content, fields)
+        return UpstreamRequest(build_url(target, "/embeddings"), body, content=content)
 
     def embeddings_reply(self, body: Json, target: Target) -> EmbeddingsReply:
         if is_error(body):

@@ -5,16 +5,26 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.token_counts import build_usage, read_count
 from native_api.exceptions import UpstreamError
 from native_api.types import EmbeddingsReply, EmbeddingsRequest, Json, Target
 
-COPIED_FIELDS: Final = ("input", "dimensions", "encoding_format", "user")
+COPIED_FIELDS: Final = frozenset({"input", "dimensions", "encoding_format", "user"})
+GATEWAY_FIELDS: Final = frozenset(EmbeddingsRequest.__annotations__) - COPIED_FIELDS
 
 
 def build_embeddings_body(request: EmbeddingsRequest, target: Target) -> Json:
+    """The fields as they are, those included that nobody here knows, such as `input_type`. Raises
+    UnsupportedField if one decides about something that the gateway owns."""
     fields: Any = request
-    body = {name: fields[name] for name in COPIED_FIELDS if fields.get(name) is not None}
+    body = {
+        name: value
+        for name, value in fields.items()
+        if value is not None and name not in GATEWAY_FIELDS
+    }
+    unknown = {name: value for name, value in body.items() if name not in COPIED_FIELDS}
+    gateway_owned.OPENAI.check_options(unknown, "", target.provider.own_account)
     return {"model": target.model, **body}
 
 

@@ -54,9 +54,10 @@ STORAGE_URL: Final = re.compile(
 """URLs that a provider reads with the account's permissions: buckets, and Gemini's files."""
 
 STATE_PATTERN: Final = re.compile(
-    rb'"(?:file_?[iI]ds?|file_?[uU]ri|container|container_id|containerId|vector_store_ids?|vectorStoreIds?|previous_response_id|response_id'
-    rb"|conversation|conversation_id|batch_id|thread_id|assistant_id|cached_?[cC]ontent|file_?[sS]earch_?[sS]tore_?[nN]ames|data_?[sS]tore"
-    rb'|rag_?[cC]orpus|rag_?[cC]orpora|prompt|prompt_id|audio|voice|skill_id|item_reference)"'
+    rb'"(?i:file[_-]?(?:ids?|uri|search[_-]?store[_-]?names)|container(?:[_-]?id)?'
+    rb"|vector[_-]?store[_-]?ids?|(?:previous[_-]?)?response[_-]?id|conversation(?:[_-]?id)?"
+    rb"|(?:batch|thread|assistant|prompt|skill)[_-]?id|cached[_-]?content|data[_-]?store"
+    rb'|rag[_-]?corp(?:us|ora)|prompt|audio|voice|item_reference)"'
 )
 BUCKET_SCHEMES: Final = (b"s3://", b"gs://")
 """A body is inspected only if its JSON contains one of these. The pattern begins with a character

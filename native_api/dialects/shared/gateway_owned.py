@@ -12,7 +12,7 @@ list. Names are compared without case, `_` and `-`: Google's servers take `maxOu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ REASONS: Final[Mapping[str, str]] = {
         "an operator can allow it with OWN_ACCOUNT"
     ),
     "address": "it decides where the provider connects to",
+    "account": "it decides with whose account or key the call is made; only an operator sets that",
 }
 """Kind of decision -> why a caller may not set the member, and what to do instead."""
 
@@ -57,14 +58,17 @@ _normalize_cached: Final = lru_cache(maxsize=2048)(_normalize)
 class OwnedMembers(Mapping[str, str]):
     """The table of one wire: path of a member -> kind of decision, which `REASONS` lists."""
 
-    def __init__(self, members: Mapping[str, str]) -> None:
+    def __init__(self, members: Mapping[str, str], wrappers: Iterable[str] = ()) -> None:
+        """`wrappers` are members that servers unwrap: the whole table holds inside them as well, at
+        any depth."""
         unknown = sorted(set(members.values()) - REASONS.keys())
         if unknown:
             raise ValueError(
                 f"{unknown[0]!r} is not a kind of owned member. Kinds: {', '.join(REASONS)}."
             )
         self._kinds = dict(members)
-        self._tree = _build_tree(members)
+        self.wrappers = tuple(wrappers)
+        self._tree = _build_tree(members, self.wrappers)
         self._output_paths = self._find_paths("output")
         self._choice_paths = self._find_paths("choices")
 
@@ -115,8 +119,9 @@ def read_requested_tier(body: Json) -> str:
     return ""
 
 
-def _build_tree(members: Mapping[str, str]) -> Tree:
+def _build_tree(members: Mapping[str, str], wrappers: Iterable[str]) -> Tree:
     tree: dict[str, Any] = {}
+    tree.update((normalize_name(wrapper), tree) for wrapper in wrappers)
     for path, kind in members.items():
         *parents, last = path.replace("[]", ".[]").split(".")
         node = tree
@@ -167,30 +172,75 @@ def _read_numbers(paths: tuple[tuple[str, ...], ...], body: Json) -> Iterator[in
 ACCESS: Final = {"model": "access", "models": "access", "fallbacks": "access"}
 STREAM: Final = {"stream": "framing", "stream_options": "usage"}
 
+ROUTING_MEMBERS: Final = (
+    "route", "preset", "deployment", "deployment_id", "azure_deployment", "engine",
+    "model_id", "model_list", "custom_llm_provider", "router_settings_override", "lora",
+    "lora_path", "lora_request", "adapter_id", "adapter_source", "endpoint_id",
+)  # fmt: skip
+"""What chooses a model, an adapter of one, or who runs it: OpenRouter
+(https://openrouter.ai/docs/guides/routing/provider-selection), LiteLLM's proxy
+(https://docs.litellm.ai/docs/completion/input), SGLang
+(https://docs.sglang.ai/advanced_features/lora.html), llama.cpp
+(https://github.com/ggml-org/llama.cpp/tree/master/tools/server), LoRAX (read 2026-11)."""
+
+ADDRESS_MEMBERS: Final = (
+    "mcp_servers", "data_sources", "server_url", "base_url", "api_base", "api_url", "endpoint",
+    "proxy", "proxies", "webhook", "webhook_url", "callback_url", "callbacks", "success_callback",
+    "failure_callback", "kv_transfer_params", "bootstrap_host", "bootstrap_port", "bootstrap_room",
+)  # fmt: skip
+"""What a server connects to: other gateways' targets and callbacks, Azure's data sources
+(https://learn.microsoft.com/azure/ai-foundry/openai/references/on-your-data), and the peers of
+vLLM (https://docs.vllm.ai/en/latest/features/disagg_prefill.html) and SGLang (read 2026-11)."""
+
+ACCOUNT_MEMBERS: Final = (
+    "api_key", "api_token", "access_token", "auth_token", "azure_ad_token", "authorization",
+    "api_version", "organization", "organization_id", "project", "project_id", "headers",
+    "extra_headers", "default_headers", "extra_query", "default_query", "user_config",
+    "litellm_params", "litellm_credential_name", "litellm_credentials", "aws_access_key_id",
+    "aws_secret_access_key", "aws_session_token", "aws_profile_name", "aws_role_name",
+    "aws_session_name", "aws_web_identity_token", "aws_region_name", "aws_sts_endpoint",
+    "aws_bedrock_runtime_endpoint", "region_name", "vertex_credentials", "vertex_project",
+    "vertex_location", "vertex_ai_credentials", "vertex_ai_project", "vertex_ai_location",
+    "tenant_id", "client_id", "client_secret",
+)  # fmt: skip
+"""What other gateways and SDKs take for the account (https://docs.litellm.ai/docs/completion/input,
+read 2026-11)."""
+
 CHAT: Final = {
     **ACCESS,
     **STREAM,
-    "route": "access",
-    "preset": "access",
+    **dict.fromkeys(ROUTING_MEMBERS, "access"),
     "tools[].model": "access",
     "max_tokens": "output",
     "max_completion_tokens": "output",
     "max_output_tokens": "output",
     "max_new_tokens": "output",
+    "max_tokens_to_sample": "output",
+    "n_predict": "output",
+    "num_predict": "output",
     "n": "choices",
     "best_of": "choices",
     "use_beam_search": "choices",
+    "num_beams": "choices",
+    "num_return_sequences": "choices",
+    "num_generations": "choices",
+    "candidate_count": "choices",
     "service_tier": "price",
     "speed": "price",
     "plugins": "price",
+    "input_cost_per_token": "price",
+    "output_cost_per_token": "price",
     "usage": "usage",
     "background": "usage",
+    "deferred": "usage",
     "priority": "priority",
+    "id_slot": "priority",
     "store": "state",
     "previous_response_id": "state",
     "conversation": "state",
     "container": "state",
-    "mcp_servers": "address",
+    **dict.fromkeys(ADDRESS_MEMBERS, "address"),
+    **dict.fromkeys(ACCOUNT_MEMBERS, "account"),
 }
 
 ANTHROPIC: Final = OwnedMembers(
@@ -223,11 +273,10 @@ BEDROCK_MODELS: Final = {
 }
 """The names of these members in the model-specific fields of Bedrock."""
 
-OPENAI: Final = OwnedMembers(
-    {**CHAT, **{f"extra_body.{path}": kind for path, kind in CHAT.items()}}
-)
+OPENAI: Final = OwnedMembers(CHAT, wrappers=("extra_body",))
 """For all OpenAI-compatible servers, including other gateways, which have more members than
-OpenAI."""
+OpenAI. A caller may send members that nobody here knows, so these are all that are known to decide
+about such things at any of them."""
 
 OPENAI_RESPONSES: Final = OwnedMembers(
     {

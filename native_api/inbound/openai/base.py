@@ -21,12 +21,9 @@ class OpenAIFormat(InboundFormat):
         if not self.wire:
             return ParsedRequest(body, dropped_fields)
         written = {name: value for name, value in data.items() if name not in dropped_fields}
-        return ParsedRequest(body, dropped_fields, ClientBody(self.wire, written, self._unify))
-
-    def _unify(self, written: dict[str, Any]) -> Any:
-        fields = self._serializer.fields
-        known = {name: value for name, value in written.items() if name in fields}
-        return self._serializer.check(known)[0]
+        return ParsedRequest(
+            body, dropped_fields, ClientBody(self.wire, written, self._serializer.check_known)
+        )
 
     def error(self, error: NativeError) -> bytes:
         return to_json(error_envelope(error))

@@ -30,6 +30,7 @@ from native_api.inbound.openai.chat_tools import (
     web_search_options,
 )
 from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.types.chat import UNIFIED_FIELDS
 
 MAX_CONVERSATION_ID_LENGTH = 256
 MAX_STOPS = 1000
@@ -54,6 +55,8 @@ PREDICTION = shape({"type": one_of("content"), "content": PREDICTED}, required=(
 
 class ChatCompletionSerializer(RequestSerializer):
     """Checks a chat request."""
+
+    spelled_fields = UNIFIED_FIELDS
 
     model = field(common.model)
     tier = field(one_of("simple", "moderate", "complex"))
