@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
+from native_api.exceptions import InvalidRequest
+
 Check = Callable[[Any, str], Any]
 
 MAX_SHOWN: Final = 50
@@ -32,6 +34,9 @@ class FieldError(serializers.ValidationError):
         self.path = path
         self.message = f"{path}: {message}"
         self.code = code
+
+    def as_invalid_request(self) -> InvalidRequest:
+        return InvalidRequest(self.message, code=self.code, param=self.path)
 
 
 class CheckedField(serializers.Field):

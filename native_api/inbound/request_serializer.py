@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final
 from rest_framework import serializers
 
 from native_api.conf import native_settings
-from native_api.exceptions import InvalidRequest
 from native_api.inbound.checks import (
     MAX_SHOWN,
     Check,
@@ -29,6 +28,7 @@ MAX_UNKNOWN_FIELDS: Final = 100
 MAX_UNKNOWN_NAME_LENGTH: Final = 100
 
 MAX_MODEL_LENGTH: Final = 200
+MAX_CONVERSATION_ID_LENGTH: Final = 256
 MAX_METADATA_PAIRS: Final = 16
 MAX_METADATA_KEY_LENGTH: Final = 64
 MAX_METADATA_VALUE_LENGTH: Final = 512
@@ -52,6 +52,11 @@ class RequestSerializer(serializers.Serializer):
     spelled_fields: ClassVar[frozenset[str]] = frozenset()
     """An unknown field that is probably a misspelling of one of these is an error."""
 
+    def adapt(self, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The request in the fields that are checked, and the names of what was left out. Raises
+        FieldError."""
+        return data, []
+
     def check(self, data: dict[str, Any]) -> tuple[Any, list[str]]:
         """The request, and the names of the unknown fields that were dropped because the site has
         `UNKNOWN_FIELDS = "drop"`. Those that were not dropped are in the request as they were
@@ -59,7 +64,7 @@ class RequestSerializer(serializers.Serializer):
         try:
             checked = self.to_internal_value(data)
         except FieldError as error:
-            raise InvalidRequest(error.message, code=error.code, param=error.path) from None
+            raise error.as_invalid_request() from None
         if native_settings.UNKNOWN_FIELDS != "drop":
             return checked, []
         unknown = checked.keys() - self._checks.keys()

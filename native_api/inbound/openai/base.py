@@ -6,6 +6,7 @@ from typing import Any
 
 from native_api.exceptions import NativeError
 from native_api.inbound.base import InboundFormat, ParsedRequest, to_json
+from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.inbound.request_serializer import RequestSerializer
 from native_api.types import ClientBody
@@ -17,10 +18,15 @@ class OpenAIFormat(InboundFormat):
         self._serializer = serializer
 
     def parse(self, data: dict[str, Any]) -> ParsedRequest:
-        body, dropped_fields = self._serializer.check(data)
+        try:
+            data, left_out = self._serializer.adapt(data)
+        except FieldError as error:
+            raise error.as_invalid_request() from None
+        body, unknown_fields = self._serializer.check(data)
+        dropped_fields = [*left_out, *unknown_fields]
         if not self.wire:
             return ParsedRequest(body, dropped_fields)
-        written = {name: value for name, value in data.items() if name not in dropped_fields}
+        written = {name: value for name, value in data.items() if name not in unknown_fields}
         return ParsedRequest(
             body, dropped_fields, ClientBody(self.wire, written, self._serializer.check_known)
         )

@@ -19,6 +19,7 @@ from native_api.inbound.checks import (
     number,
     object_of,
     one_of,
+    open_shape,
     shape,
     string,
 )
@@ -29,10 +30,10 @@ from native_api.inbound.openai.chat_tools import (
     tools,
     web_search_options,
 )
+from native_api.inbound.openai.foreign_fields import REFUSED, adapt_fields
 from native_api.inbound.request_serializer import RequestSerializer, field
 from native_api.types.chat import UNIFIED_FIELDS
 
-MAX_CONVERSATION_ID_LENGTH = 256
 MAX_STOPS = 1000
 MAX_MODALITIES = 10
 
@@ -46,6 +47,12 @@ def stop(value: Any, path: str) -> str | list[str]:
     return checked
 
 
+def output_limit(value: Any, path: str) -> int:
+    if integer(value, path) < 1:
+        raise FieldError(path, "expected 1 or more; leave it out for the model's own limit")
+    return int(value)
+
+
 STOPS = list_of(string, MAX_STOPS)
 
 
@@ -57,16 +64,17 @@ class ChatCompletionSerializer(RequestSerializer):
     """Checks a chat request."""
 
     spelled_fields = UNIFIED_FIELDS
+    refused_fields = REFUSED
 
     model = field(common.model)
     tier = field(one_of("simple", "moderate", "complex"))
     messages = CheckedField(messages)
     stream = field(boolean)
-    stream_options = field(shape({"include_usage": boolean, "include_obfuscation": boolean}))
+    stream_options = field(open_shape({"include_usage": boolean, "include_obfuscation": boolean}))
     temperature = field(number)
     top_p = field(number)
-    max_tokens = field(at_least(1, integer))
-    max_completion_tokens = field(at_least(1, integer))
+    max_tokens = field(output_limit)
+    max_completion_tokens = field(output_limit)
     stop = field(stop)
     n = field(at_least(1, integer))
     seed = field(integer)
@@ -82,7 +90,7 @@ class ChatCompletionSerializer(RequestSerializer):
     reasoning_effort = field(one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"))
     verbosity = field(one_of("low", "medium", "high"))
     modalities = field(list_of(string, MAX_MODALITIES))
-    audio = field(shape({"voice": anything, "format": string}, required=("voice", "format")))
+    audio = field(open_shape({"voice": anything, "format": string}, required=("voice", "format")))
     prediction = field(PREDICTION)
     metadata = field(common.metadata)
     user = field(string)
@@ -91,9 +99,12 @@ class ChatCompletionSerializer(RequestSerializer):
     service_tier = field(string)
     store = field(boolean)
     web_search_options = field(web_search_options)
-    conversation_id = field(name(MAX_CONVERSATION_ID_LENGTH))
+    conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
     fallbacks = field(common.fallbacks)
     provider_options = field(common.provider_options)
+
+    def adapt(self, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return adapt_fields(data)
 
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field."""
@@ -101,8 +112,6 @@ class ChatCompletionSerializer(RequestSerializer):
             raise FieldError("model", "this field is required")
         if "messages" not in checked:
             raise FieldError("messages", "this field is required")
-        if "stream_options" in checked and not checked.get("stream"):
-            raise FieldError("stream_options", "only allowed when stream is true")
         if "top_logprobs" in checked and not checked.get("logprobs"):
             raise FieldError("top_logprobs", "only allowed when logprobs is true")
         if (
