@@ -57,6 +57,7 @@ def native_api(upstream: Upstream, **more: Any) -> dict[str, Any]:
                 "DIALECT": "openai_responses",
                 "BASE_URL": upstream.url,
                 "API_KEY": "sk-upstream-secret",
+                "OPTIONS": {"reasoning_summary": "auto"},
             },
             "echo": {},
             "claude": {

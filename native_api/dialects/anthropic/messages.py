@@ -8,20 +8,25 @@
    (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages, read
    2026-11).
 3. An assistant's turn goes back exactly as it came (see `replay`).
-4. No text is empty.
+4. No text is blank. A user's message that says nothing is a full stop, unless another message
+   joins its turn. A turn that holds only thinking is left out: it was cut before its answer, and
+   models since Claude 5 take it for a prefill and refuse it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from native_api.dialects.anthropic.betas import beta_for_block
 from native_api.dialects.anthropic.parts import build_block, build_text_block
 from native_api.dialects.anthropic.replay import WIRE, read_call_extras, replay_turn
-from native_api.dialects.shared.parts import read_parts
+from native_api.dialects.shared.parts import FILLER_TEXT, read_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.types import Json, Message
+
+THINKING_TYPES: Final = ("thinking", "redacted_thinking")
+"""The types of blocks that no turn may consist of alone."""
 
 
 class MessageTranslator:
@@ -43,12 +48,13 @@ class MessageTranslator:
         for index, message in enumerate(messages):
             self._add_message(message, f"messages[{index}]")
         self._add_pending_instructions()
-        if not self.turns and self.system:
+        if not self.turns:
             # The wire needs a turn: instructions alone become the user's turn.
             self.turns, self.system = [{"role": "user", "content": self.system}], []
         for turn in self.turns:
             if turn["role"] == "user":
                 turn["content"].sort(key=_is_not_result)
+            turn["content"] = turn["content"] or [{"type": "text", "text": FILLER_TEXT}]
 
     def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
@@ -56,7 +62,7 @@ class MessageTranslator:
             self._add_instructions(message)
         elif role == "assistant":
             blocks = replay_turn(message)
-            if blocks:
+            if not all(block.get("type") in THINKING_TYPES for block in blocks):
                 self._add_pending_instructions()
                 self._add_turn("assistant", blocks)
         else:
@@ -77,7 +83,9 @@ class MessageTranslator:
     def _add_pending_instructions(self) -> None:
         """Instructions must follow a user's turn. After an assistant's turn they can only go to the
         beginning."""
-        if self._pending_instructions and self.turns[-1]["role"] == "user":
+        if not self._pending_instructions:
+            return
+        if self.turns[-1]["role"] == "user":
             self._add_turn("system", self._pending_instructions)
         else:
             self.system += self._pending_instructions
@@ -86,7 +94,7 @@ class MessageTranslator:
     def _add_turn(self, role: str, blocks: list[Json]) -> None:
         if self.turns and self.turns[-1]["role"] == role:
             self.turns[-1]["content"] += blocks
-        elif blocks:
+        else:
             self.turns.append({"role": role, "content": blocks})
 
     def _build_user_blocks(self, message: Mapping[str, Any], path: str) -> list[Json]:

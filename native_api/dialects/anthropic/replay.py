@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import read_parts
+from native_api.dialects.shared.parts import is_blank, list_parts
 from native_api.dialects.shared.replay import arrange_blocks, read_items
 from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.types import Json
@@ -53,7 +53,7 @@ class _TurnText:
         if isinstance(content, str) and not message.get("refusal"):
             self._text, self.length = content, len(content)
             return
-        parts = read_parts(message)
+        parts = list_parts(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
         texts = [part.get("text") or part.get("refusal") or "" for part in parts]
@@ -67,8 +67,8 @@ class _TurnText:
     def build_blocks(self, start: int, end: int) -> list[Json]:
         """The text blocks between two offsets."""
         if not self._part_ends:
-            return [{"type": "text", "text": self._text[start:end]}] if start < end else []
-        blocks = []
+            return self._build_block(start, end, None)
+        blocks: list[Json] = []
         for part_end, cache_control in self._part_ends:
             if start < part_end < end:
                 blocks += self._build_block(start, part_end, cache_control)
@@ -77,12 +77,11 @@ class _TurnText:
 
     def build_cited(self, block: Json, start: int, end: int) -> Json | None:
         """A text block with the citations of `block`."""
-        if start >= end:
-            return None
-        return {**self._build_block(start, end, self._find_cache_control(end))[0], **block}
+        blocks = self._build_block(start, end, self._find_cache_control(end))
+        return {**blocks[0], **block} if blocks else None
 
     def _build_block(self, start: int, end: int, cache_control: Any) -> list[Json]:
-        if start >= end:
+        if start >= end or is_blank(self._text[start:end]):
             return []
         block = {"type": "text", "text": self._text[start:end]}
         return [{**block, "cache_control": cache_control} if cache_control else block]

@@ -5,8 +5,8 @@
 2. Turns alternate; consecutive turns of a role are merged. See `turns` for what else models refuse.
 3. A `cache_control` becomes a cache point after its block; in a tool's result, after the whole
    result. After a document or a video Bedrock takes one only if a text stands between them.
-4. No text is empty. A turn that holds only reasoning is left out: models from Claude 5 on take it
-   for a prefill and refuse it.
+4. No text is blank, but for that one, which Bedrock takes (recorded 2025-11). A turn that holds
+   only reasoning is left out: models from Claude 5 on take it for a prefill and refuse it.
 5. Ids of calls that another provider made are replaced if Bedrock refuses them, in the call and in
    its result alike.
 
@@ -29,15 +29,19 @@ from native_api.dialects.bedrock.models import (
     read_maker,
 )
 from native_api.dialects.bedrock.parts import PartTranslator
-from native_api.dialects.bedrock.replay import replay_turn
-from native_api.dialects.bedrock.turns import arrange_turns
+from native_api.dialects.bedrock.replay import WIRE, replay_turn
+from native_api.dialects.bedrock.turns import SEPARATOR, arrange_turns
 from native_api.dialects.shared.parts import parse_data_url, read_parts
+from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
 CALL_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 MISTRAL_CALL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}|tooluse_[a-zA-Z0-9_.:-]{1,56}")
+EMPTY_RESULT: Final = "(empty)"
+"""The text of a tool's result that says nothing: Bedrock refuses a blank one
+(https://github.com/NousResearch/hermes-agent/issues/55092, 2026-06)."""
 LONG_NUMBER: Final = re.compile(r"\d{16}")
 """Numbers in a `json` block are doubles, so results with longer numbers stay text."""
 
@@ -58,7 +62,7 @@ class MessageTranslator:
     def translate(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             self._add_message(message, f"messages[{index}]")
-        if not self.turns and self.system:
+        if not self.turns:
             # The wire needs a turn: instructions alone become the user's turn.
             self.turns, self.system = [{"role": "user", "content": self.system}], []
         self.turns = arrange_turns(self.turns, self._maker)
@@ -77,7 +81,7 @@ class MessageTranslator:
             self._add_turn("assistant", self._build_assistant_blocks(message, path))
 
     def _add_turn(self, role: str, blocks: list[Json]) -> None:
-        if all("reasoningContent" in block for block in blocks):
+        if role == "assistant" and all("reasoningContent" in block for block in blocks):
             return
         if self.turns and self.turns[-1]["role"] == role:
             self.turns[-1]["content"] += blocks
@@ -92,7 +96,9 @@ class MessageTranslator:
             block = self._build_block(part, f"{path}.content[{index}]")
             cache_point = self.build_cache_point(part)
             needs_text = cache_point and ("document" in block or "video" in block)
-            blocks += [block, {"text": "\n"}, *cache_point] if needs_text else [block, *cache_point]
+            blocks += [block, SEPARATOR, *cache_point] if needs_text else [block, *cache_point]
+        if message["role"] != "assistant":
+            blocks += read_own_blocks(message, WIRE)
         return blocks
 
     def _build_block(self, part: Mapping[str, Any], path: str) -> Json:
@@ -159,7 +165,7 @@ class MessageTranslator:
         content = [self._build_result_item(block) for block in blocks if "cachePoint" not in block]
         result: Json = {
             "toolUseId": self._build_call_id(message.get("tool_call_id") or message["name"]),
-            "content": content or [{"text": ""}],
+            "content": content or [{"text": EMPTY_RESULT}],
         }
         if message.get("is_error") and self._maker == "writer":
             self.omitted.add("messages.is_error")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import read_parts
+from native_api.dialects.shared.parts import is_blank, list_parts
 from native_api.dialects.shared.replay import arrange_blocks, read_items
 from native_api.types import Json
 
@@ -64,7 +64,7 @@ class _TurnText:
     """The text of one message, part by part, each with its cache point."""
 
     def __init__(self, message: Mapping[str, Any], build_cache_point: BuildCachePoint) -> None:
-        parts = read_parts(message)
+        parts = list_parts(message)
         if message.get("refusal"):
             parts.append({"type": "refusal", "refusal": message["refusal"]})
         self._remaining = [
@@ -81,11 +81,11 @@ class _TurnText:
             text, cache_point = self._remaining.pop(0)
             piece = text[: end - self._position]
             self._position += len(piece)
-            blocks += [{"text": piece}] if piece else []
+            blocks += [] if is_blank(piece) else [{"text": piece}]
             if len(piece) < len(text):
                 self._remaining.insert(0, (text[len(piece) :], cache_point))
                 break
-            blocks += cache_point
+            blocks += cache_point if blocks else []
         return blocks
 
 

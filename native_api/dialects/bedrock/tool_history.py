@@ -37,7 +37,7 @@ def _write_block(block: Json, tool_names: Mapping[str, str]) -> list[Json]:
         tool_name = tool_names.get(result["toolUseId"], "the call")
         return [
             {"text": f"{kind} of {tool_name}:"},
-            *(_write_item(item) for item in result["content"] if item != {"text": ""}),
+            *(_write_item(item) for item in result["content"]),
         ]
     return [block]
 

@@ -1,9 +1,12 @@
 """The turns of a conversation in the form that Bedrock's models accept. Rules:
 
 1. Tool results come first in the user's turn.
-2. A document needs a text in the same turn.
-3. Some makers' models refuse tool results and other blocks in one turn, and some refuse a
-   conversation that the assistant begins. A turn of one full stop is inserted there.
+2. A document needs a text with words in the same turn. So does a turn that says nothing.
+3. Some makers' models refuse tool results and some other blocks in one turn, and some refuse a
+   conversation that the assistant begins. A turn of one full stop is inserted there, and nowhere
+   else. What each accepts was tried for https://github.com/pydantic/pydantic-ai/pull/6098
+   (2026-06): Claude takes text, images and PDF files beside results (recorded with Sonnet 4.5), but
+   no other documents and no videos; Llama and Mistral take nothing beside them, Nova everything.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ from __future__ import annotations
 from typing import Final
 
 from native_api.dialects.bedrock.models import RESULTS_ALONE_MAKERS, USER_FIRST_MAKERS
+from native_api.dialects.shared.parts import FILLER_TEXT, is_blank
 from native_api.types import Json
 
-FILLER_TEXT: Final = "."
-"""The text of an inserted turn."""
 DOCUMENT_TEXT: Final = "See the attached document."
-"""The text of a turn that has documents and no text."""
+"""The text of a turn that has documents and no words."""
+SEPARATOR: Final[Json] = {"text": "\n"}
+"""What stands between a document and its cache point."""
 
 
 def arrange_turns(turns: list[Json], maker: str) -> list[Json]:
@@ -42,7 +46,7 @@ def _arrange_turn(turn: Json, maker: str) -> list[Json]:
             _build_turn("assistant", [{"text": FILLER_TEXT}]),
             _build_turn("user", others),
         ]
-    return [_build_turn("user", results + others)]
+    return [_build_turn("user", results + others or [{"text": FILLER_TEXT}])]
 
 
 def _build_turn(role: str, content: list[Json]) -> Json:
@@ -58,12 +62,21 @@ def _is_result(blocks: list[Json], index: int) -> bool:
 
 def _add_document_text(blocks: list[Json]) -> list[Json]:
     has_document = any("document" in block for block in blocks)
-    if has_document and not any("text" in block for block in blocks):
+    if not has_document or any(not is_blank(block.get("text")) for block in blocks):
+        return blocks
+    if SEPARATOR not in blocks:
         return [{"text": DOCUMENT_TEXT}, *blocks]
-    return blocks
+    place = blocks.index(SEPARATOR)
+    return [*blocks[:place], {"text": DOCUMENT_TEXT}, *blocks[place + 1 :]]
 
 
 def _must_separate(others: list[Json], maker: str) -> bool:
     """Whether these blocks may not stand in one turn with tool results."""
-    has_files = any("document" in block or "video" in block for block in others)
-    return maker in RESULTS_ALONE_MAKERS or (maker == "anthropic" and has_files)
+    return maker in RESULTS_ALONE_MAKERS or (
+        maker == "anthropic" and any(_is_refused_by_claude(block) for block in others)
+    )
+
+
+def _is_refused_by_claude(block: Json) -> bool:
+    """Whether Claude refuses this block beside the results of tools."""
+    return "video" in block or block.get("document", {}).get("format", "pdf") != "pdf"

@@ -7,7 +7,8 @@
    is a plan, otherwise it is thinking.
 3. A text file is a document, which the model may cite: a document of the request if a user sent it,
    of the result if a tool returned it.
-4. Empty turns are left out, because Cohere answers 400 to them.
+4. Empty turns are left out, because Cohere answers 400 to them, and so are turns of the model that
+   hold only what it thought. If no turn is left, the user says a full stop.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import decode_text, read_file_data
-from native_api.dialects.shared.provider_content import read_own_reasoning
+from native_api.dialects.shared.parts import FILLER_TEXT, decode_text, read_file_data
+from native_api.dialects.shared.provider_content import read_own_blocks, read_own_reasoning
 from native_api.dialects.shared.tools import read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
@@ -50,6 +51,8 @@ class MessageTranslator:
             )
             if role == "tool" or any(turn.values()):
                 self.turns.append({"role": role, **turn})
+        if not self.turns:
+            self.turns = [{"role": "user", "content": FILLER_TEXT}]
 
     # --- turns of users, the system and tools ----------------------------------------------------
 
@@ -61,6 +64,10 @@ class MessageTranslator:
                 for index, part in enumerate(content or ())
             ]
             content = [part for part in parts if part]
+        blocks = read_own_blocks(message, WIRE)
+        if blocks:
+            texts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            content = [*texts, *blocks]
         if role != "tool":
             return {"content": content}
         if message.get("is_error"):
@@ -107,6 +114,8 @@ class MessageTranslator:
         thoughts, plan = _read_reasoning(message, bool(calls))
         turn: Json = {}
         content = _build_content(message)
+        if not content and not calls:
+            return turn
         if thoughts:
             if isinstance(content, str):
                 content = [{"type": "text", "text": content}] if content else []

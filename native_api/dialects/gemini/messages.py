@@ -9,10 +9,13 @@
 4. A thought signature is sent back on the part that it came with. If the first call of a step lost
    its signature, it gets the bypass that Google documents, because generation 3 and later answer
    400 without one (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs, read 2026-11).
-5. An empty user message is left out. An empty assistant message stays a turn.
+5. An empty user message is left out, unless there is no other. An empty assistant message stays a
+   turn; one that holds only thoughts was cut before its answer, and is left out.
 6. A conversation begins with the user. If it does not, an empty user turn is put first, because
    Gemini would refuse a call.
 7. Empty text is sent to Vertex AI as a blank, because Vertex AI refuses it.
+8. A result that contains a key `$ref` is sent as text, because Google takes the key for a reference
+   to one of the result's files (https://github.com/vercel/ai/issues/14369, 2026-04).
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ import orjson
 
 from native_api.dialects.gemini.parts import PartTranslator, build_inline_data
 from native_api.dialects.gemini.replay import WIRE, replay_turn
+from native_api.dialects.shared.json_schema import walk_containers
+from native_api.dialects.shared.parts import FILLER_TEXT
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments
 from native_api.exceptions import UnsupportedField
@@ -70,9 +75,10 @@ class MessageTranslator:
         self._flush_results()
         if self.turns and self.turns[0]["role"] == "model":
             self.turns.insert(0, {"role": "user", "parts": [self._empty_part]})
-        if not self.turns and self.system:
+        if not self.turns:
             # Gemini requires a turn, so instructions alone are sent as the user's.
-            self.turns, self.system = [{"role": "user", "parts": self.system}], []
+            parts = self.system or [{"text": FILLER_TEXT}]
+            self.turns, self.system = [{"role": "user", "parts": parts}], []
 
     def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
@@ -126,7 +132,8 @@ class MessageTranslator:
         if calls and self._generation >= 3:
             calls[0].setdefault("thoughtSignature", SIGNATURE_BYPASS)
         media = [*_build_images(message), *_build_audio(message, path)]
-        return replay_turn(message, media, calls) or [self._empty_part]
+        parts = replay_turn(message, media, calls) or [self._empty_part]
+        return [] if all(part.get("thought") for part in parts) else parts
 
     def _build_call(self, call: Json) -> Json:
         custom = call.get("custom")
@@ -202,8 +209,15 @@ def _build_response(text: str, has_files: bool) -> Json:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
             return {"output": text}
+        if _has_reference(value):
+            return {"output": text}
         return value if isinstance(value, dict) else {"output": value}
     return {} if has_files and not text else {"output": text}
+
+
+def _has_reference(value: Any) -> bool:
+    """Whether any object in a value has a key `$ref`."""
+    return any(isinstance(part, dict) and "$ref" in part for part in walk_containers(value))
 
 
 def _build_images(message: Mapping[str, Any]) -> list[Json]:

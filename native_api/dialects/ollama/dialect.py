@@ -28,7 +28,7 @@ from native_api.dialects.shared.request_fields import (
     read_stop_sequences,
 )
 from native_api.dialects.shared.tools import read_response_schema
-from native_api.exceptions import UpstreamError
+from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 
 OPTION_FIELDS: Final = frozenset(
@@ -75,6 +75,14 @@ class Ollama(Dialect):
         other clients take it."""
         root = target.provider.base_url.removesuffix("/v1").removesuffix("/api")
         return f"{root}/api/chat"
+
+    def check_provider_content(self, chat: ChatRequest) -> None:
+        """Ollama's messages have no blocks, so there are none that a client could write."""
+        for index, message in enumerate(chat["messages"]):
+            if message.get("provider_content") and message["role"] != "assistant":
+                raise UnsupportedField(
+                    f"messages[{index}].provider_content", "Ollama takes text and images"
+                )
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_text_only(chat)

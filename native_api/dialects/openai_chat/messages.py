@@ -7,8 +7,8 @@ members that nobody here knows included, but for these edits:
 2. A tool's result is text. Its images and files follow in a user message, after the last result of
    the step.
 3. The legacy `function_call` and its result are sent as a tool call and its result.
-4. A model's message that would be empty for this vendor is left out, and so is an empty list of
-   calls (OpenAI answers 400: "[] is too short").
+4. A model's message that would be empty for this vendor is left out, even if the model had thought
+   before it was cut, and so is an empty list of calls (OpenAI answers 400: "[] is too short").
 5. What SDKs leave in a message that they have parsed is not sent.
 """
 
@@ -116,10 +116,11 @@ class MessageTranslator:
             built["content"] = built.get("content") or refusal
         if "audio" in built:
             self._edit_audio(message["audio"], built)
+        says_something = bool(built.get("content")) or not built.keys() <= {"role", "content"}
         if not OWN_MEMBERS.isdisjoint(message):
             self._add_extensions(message, built)
         self._add_reasoning(message, built)
-        return bool(built.get("content")) or not built.keys() <= {"role", "content"}
+        return says_something or "images" in built
 
     def _edit_audio(self, audio: Any, built: Json) -> None:
         """Send audio back by its id, or its transcript if another provider made it."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import DataURL, read_file_data, read_text
+from native_api.dialects.shared.parts import DataURL, list_parts, read_file_data, read_text
+from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Quirks
 
@@ -32,9 +33,10 @@ class PartTranslator:
     def build_content(self, message: Mapping[str, Any], path: str) -> Any:
         """The content of a message that is not the model's."""
         content = message.get("content")
-        if not isinstance(content, list):
+        blocks = read_own_blocks(message, "openai")
+        if not isinstance(content, list) and not blocks:
             return content
-        return self._join_parts(self._build_parts(content, path))
+        return self._join_parts([*self._build_parts(list_parts(message), path), *blocks])
 
     def build_answer(self, message: Mapping[str, Any]) -> Any:
         """The content of the model's own message.

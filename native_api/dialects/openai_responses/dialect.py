@@ -115,7 +115,7 @@ class OpenAIResponses(Dialect):
             body["max_output_tokens"] = read_max_tokens(chat)
         if fields.get("logprobs") and fields.get("top_logprobs"):
             body["top_logprobs"] = fields["top_logprobs"]
-        _add_reasoning(fields, body)
+        _add_reasoning(fields, target, body)
         _add_stream(chat, body)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
@@ -162,13 +162,23 @@ def _may_reason(fields: Mapping[str, Any], target: Target) -> bool:
     return is_requested or any(read_own_reasoning(message, WIRE) for message in fields["messages"])
 
 
-def _add_reasoning(fields: Mapping[str, Any], body: Json) -> None:
-    """Set the effort, and ask for a summary: without it the wire returns no reasoning text."""
+def _add_reasoning(fields: Mapping[str, Any], target: Target, body: Json) -> None:
+    """Set the effort, and the summary if the client or the operator asks for one.
+
+    Without it the wire returns no reasoning text. But nobody gets it unasked, because OpenAI then
+    answers 400 to organizations that are not verified
+    (https://github.com/OpenHands/software-agent-sdk/issues/987, 2025-11).
+    """
     effort = fields.get("reasoning_effort")
-    if effort:
-        body["reasoning"] = (
-            {"effort": effort} if effort == "none" else {"effort": effort, "summary": "auto"}
-        )
+    asked: Mapping[str, Any] = fields.get("reasoning") or {}
+    summary = asked.get("summary") or (
+        target.provider.options.get("reasoning_summary") if effort else None
+    )
+    if effort == "none":
+        summary = None
+    if effort or summary:
+        reasoning = {"effort": effort, "summary": summary}
+        body["reasoning"] = {name: value for name, value in reasoning.items() if value}
 
 
 def _add_stream(chat: ChatRequest, body: Json) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.replay import replay_turn
+from native_api.dialects.shared.parts import list_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
@@ -35,6 +36,7 @@ class MessageTranslator:
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             self._add_message(message, f"messages[{index}]")
+        self.items = _drop_cut_reasoning(self.items)
 
     def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
@@ -45,15 +47,19 @@ class MessageTranslator:
         else:
             content = self._build_content(message, path)
             self.items.append({"role": self._roles.get(role, role), "content": content})
+            self.items += [block for block in read_own_blocks(message, WIRE) if not _is_part(block)]
         if message.get("name") and role not in ("tool", "function"):
             self.omitted.add("messages.name")
 
     def _build_content(self, message: Mapping[str, Any], path: str) -> Any:
         content = message.get("content")
-        if not isinstance(content, list):
+        own_parts = [block for block in read_own_blocks(message, WIRE) if _is_part(block)]
+        if isinstance(content, str) and not own_parts:
             return content
+        parts = list_parts(message)
         return [
-            self._build_part(part, f"{path}.content[{index}]") for index, part in enumerate(content)
+            *(self._build_part(part, f"{path}.content[{i}]") for i, part in enumerate(parts)),
+            *own_parts,
         ]
 
     def _build_part(self, part: Mapping[str, Any], path: str) -> Json:
@@ -111,6 +117,27 @@ class MessageTranslator:
         if message.get("is_error"):
             self.omitted.add("messages.is_error")
         return {"type": kind, "call_id": call_id, "output": self._build_content(message, path)}
+
+
+def _is_part(block: Json) -> bool:
+    """Whether a client's block is a part of a message's content, and not an item of its own."""
+    return str(block.get("type")).startswith("input_")
+
+
+def _drop_cut_reasoning(items: list[Json]) -> list[Json]:
+    """The items without reasoning that led to nothing, as in a turn that was cut: OpenAI answers
+    400, "Item of type 'reasoning' was provided without its required following item"."""
+    kept: list[Json] = []
+    leads_to_item = False
+    for item in reversed(items):
+        is_reasoning = item.get("type") == "reasoning"
+        if not is_reasoning:
+            leads_to_item = item.get("role", "assistant") == "assistant" and not str(
+                item.get("type")
+            ).endswith("_output")
+        if leads_to_item or not is_reasoning:
+            kept.append(item)
+    return kept[::-1]
 
 
 def _build_file(file: Mapping[str, Any]) -> Json:

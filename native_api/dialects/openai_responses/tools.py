@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from native_api.dialects.shared.tools import build_parameters
 from native_api.types import Json
 
 
@@ -29,7 +30,7 @@ def _build_function(function: Mapping[str, Any]) -> Json:
     tool: Json = {"type": "function", "name": function["name"]}
     if function.get("description"):
         tool["description"] = function["description"]
-    tool["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    tool["parameters"] = build_parameters(function)
     tool["strict"] = bool(function.get("strict"))
     return tool
 

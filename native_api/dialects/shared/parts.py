@@ -10,6 +10,9 @@ from urllib.parse import unquote_to_bytes
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
+FILLER_TEXT: Final = "."
+"""Stands for a user's message that says nothing, on wires that refuse one."""
+
 
 class DataURL(NamedTuple):
     """The inline data of a file; `data` is base64."""
@@ -18,11 +21,35 @@ class DataURL(NamedTuple):
     data: str
 
 
-def read_parts(message: Mapping[str, Any]) -> list[Json]:
-    """The content as a list of parts, without empty texts."""
+def is_blank(text: str | None) -> bool:
+    """Whether a text says nothing: it is empty, or only white space.
+
+    Anthropic and Amazon answer 400 to both: "text content blocks must contain non-whitespace text"
+    (https://github.com/anthropics/claude-code/issues/23440, 2026-02).
+    """
+    return not text or text.isspace()
+
+
+def list_parts(message: Mapping[str, Any]) -> list[Json]:
+    """The content as a list of parts, blank texts included."""
     content = message.get("content")
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
-    return [part for part in parts if part["type"] != "text" or part["text"]]
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return list(content or ())
+
+
+def read_parts(message: Mapping[str, Any]) -> list[Json]:
+    """The content as a list of parts, without blank texts.
+
+    The `cache_control` of a blank text goes to the part before it: what is cached is the same.
+    """
+    parts: list[Json] = []
+    for part in list_parts(message):
+        if part["type"] != "text" or not is_blank(part["text"]):
+            parts.append(part)
+        elif part.get("cache_control") and parts:
+            parts[-1] = {"cache_control": part["cache_control"], **parts[-1]}
+    return parts
 
 
 def read_text(message: Mapping[str, Any]) -> str:

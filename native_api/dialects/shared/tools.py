@@ -75,8 +75,17 @@ def build_function_tool(function: Mapping[str, Any]) -> Json:
     definition: Json = {"name": function["name"]}
     if function.get("description"):
         definition["description"] = function["description"]
-    definition["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
+    definition["parameters"] = build_parameters(function)
     return {"type": "function", "function": definition}
+
+
+def build_parameters(function: Mapping[str, Any]) -> Json:
+    """The `parameters` of a function, which are always the schema of an object.
+
+    OpenAI's clients may leave them out if there are none. Mistral requires them, and OpenAI and
+    Moonshot a `type` in them.
+    """
+    return {"type": "object", **(function.get("parameters") or {"properties": {}})}
 
 
 def _allowed_names(choice: Any) -> set[str] | None:

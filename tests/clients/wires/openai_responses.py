@@ -35,6 +35,9 @@ class OpenAIResponsesWire(Wire):
     dialect = "openai_responses"
     models = ("gpt-5-pro",)
 
+    def build_settings(self, url: str) -> dict[str, Any]:
+        return {**super().build_settings(url), "OPTIONS": {"reasoning_summary": "auto"}}
+
     def can_think(self, model: str) -> bool:
         return True
 
