@@ -46,7 +46,7 @@ class Message(TypedDict):
 
     `annotations` are OpenAI's `url_citation`s; the `url` of a source without an address is "".
 
-    `at`, `calls`, `reasoning` and `until` say where such items stood among text and calls
+    `at`, `calls`, `reasoning`, `blocks` and `until` say where such items stood among text and calls
     (`dialects.shared.replay`). A client that sends a reply's message back unchanged sends back all
     of this, in the provider's order.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from native_api.dialects.shared.reply_fields import KNOWN_TIERS
 from native_api.dialects.shared.token_counts import build_usage, read_count
 from native_api.types import Json, Usage
 
@@ -30,5 +31,9 @@ def read_usage(counts: Mapping[str, Any]) -> Usage | None:
 
 
 def read_service_tier(body: Json) -> str:
-    """The service tier of the reply; "" if the reply does not name it."""
-    return str((body.get("serviceTier") or {}).get("type") or "")
+    """The service tier of the reply; "" if the reply does not name it.
+
+    `reserved` is left out: it is not one of the tiers that OpenAI's clients accept.
+    """
+    tier = str((body.get("serviceTier") or {}).get("type") or "")
+    return tier if tier in KNOWN_TIERS else ""

@@ -7,9 +7,10 @@ from typing import Any, Final
 from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.content import build_logprobs
 from native_api.dialects.openai_chat.sameness import is_same_choice
-from native_api.dialects.openai_chat.usage import read_service_tier, read_usage
+from native_api.dialects.openai_chat.usage import read_usage
 from native_api.dialects.shared.errors import is_error, read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.shared.reply_fields import CHECKED_FIELDS, read_checked_fields
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json, Quirks
 
@@ -17,6 +18,8 @@ CHOICE_MEMBERS: Final = frozenset(
     {"index", "delta", "message", "text", "finish_reason", "logprobs", "usage", "error"}
 )
 """Members of a choice that are read; others are passed on if they are not null."""
+READ_MEMBERS: Final = frozenset({"choices", "usage", "x_groq"})
+"""Members of a reply that are read; others are passed on, checked if OpenAI has them."""
 
 
 def build_reply(body: Any, quirks: Quirks) -> ChatCompletion:
@@ -29,7 +32,9 @@ def build_reply(body: Any, quirks: Quirks) -> ChatCompletion:
     ):
         raise read_embedded_error(body)
     completion: Any = {
-        name: value for name, value in body.items() if name not in ("choices", "usage", "x_groq")
+        name: value
+        for name, value in body.items()
+        if name not in READ_MEMBERS and (value is None or name not in CHECKED_FIELDS)
     }
     completion |= {
         "id": str(body.get("id") or ""),
@@ -37,7 +42,7 @@ def build_reply(body: Any, quirks: Quirks) -> ChatCompletion:
         "created": body.get("created") or 0,
     }
     completion["model"] = str(body.get("model") or "")
-    completion |= read_service_tier(body)
+    completion |= read_checked_fields(body)
     completion["choices"] = [
         _build_choice(choice, index, body, quirks) for index, choice in enumerate(body["choices"])
     ]

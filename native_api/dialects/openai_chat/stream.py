@@ -20,12 +20,20 @@ from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.content import build_logprobs
 from native_api.dialects.openai_chat.reply import CHOICE_MEMBERS, without_usage
-from native_api.dialects.openai_chat.usage import KNOWN_TIERS, read_service_tier, read_usage
+from native_api.dialects.openai_chat.usage import read_usage
 from native_api.dialects.shared.errors import is_error, read_embedded_error
+from native_api.dialects.shared.reply_fields import (
+    CHECKED_FIELDS,
+    KNOWN_TIERS,
+    read_checked_fields,
+    read_service_tier,
+)
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 
-HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "x_groq"})
+HEAD: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "x_groq", *CHECKED_FIELDS}
+)
 TEXT_CHUNK: Final = frozenset(
     {
         "id", "object", "created", "model", "choices", "usage", "system_fingerprint",
@@ -81,11 +89,7 @@ class OpenAIStream(StreamParser):
         if chunk.get("choices") != [] or not chunk.get("usage") or not chunk.keys() <= TEXT_CHUNK:
             return False
         self.record_usage(read_usage(chunk))
-        if chunk.get("service_tier") is not None:
-            self._reply_fields |= {
-                "service_tier": chunk["service_tier"],
-                **read_service_tier(chunk),
-            }
+        self._reply_fields |= read_service_tier(chunk)
         return True
 
     def add_text_chunk(self, chunk: Json) -> bool:
@@ -157,7 +161,7 @@ class OpenAIStream(StreamParser):
         for name in ("citations", "search_results"):
             if chunk.get(name):
                 self._sources[name] = chunk[name]
-        self._reply_fields |= read_service_tier(chunk)
+        self._reply_fields |= read_checked_fields(chunk)
         groq = without_usage(chunk.get("x_groq"))
         if groq:
             self._reply_fields["x_groq"] = groq

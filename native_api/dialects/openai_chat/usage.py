@@ -26,18 +26,6 @@ CACHED: Final = (
 CACHE_WRITES: Final = ("cache_creation_input_tokens",)
 COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
-TIERS: Final = {"on_demand": "default", "standard": "default", "on-demand": "default"}
-"""A vendor's name of a service tier -> OpenAI's."""
-KNOWN_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
-
-
-def read_service_tier(body: Mapping[str, Any]) -> Json:
-    """The members of a reply for a tier with a vendor's own name: OpenAI's, and the vendor's."""
-    tier = body.get("service_tier")
-    if tier is None or tier in KNOWN_TIERS:
-        return {}
-    return {"service_tier": TIERS.get(str(tier)), "native_service_tier": tier}
-
 
 def read_usage(body: Mapping[str, Any]) -> Usage | None:
     """The usage in a reply or chunk, None if there is none."""

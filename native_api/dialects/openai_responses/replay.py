@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from native_api.dialects.openai_responses.items import WIRE
+from native_api.dialects.openai_responses.items import CALLS, PARAGRAPH, WIRE
 from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.types import Json
 
@@ -33,11 +33,13 @@ def replay_turn(message: Mapping[str, Any], calls: list[Json], stored: bool) -> 
     text_end = calls_end = 0
     for item in _read_items(message, stored):
         start = max(text_end, min(item["at"], len(text)))
-        items += _build_message(text[text_end:start], head)
+        is_message = item["item"].get("type") == "message"
+        before = text[text_end:start]
+        items += _build_message(before.removesuffix(PARAGRAPH) if is_message else before, head)
         head = {} if start > text_end else head
         items += calls[calls_end : item["calls"]]
         text_end, calls_end = start, max(calls_end, item["calls"])
-        if item["item"].get("type") == "message":
+        if is_message:
             head = item["item"]
         else:
             items.append(item["item"])
@@ -63,31 +65,43 @@ def _join_text(message: Mapping[str, Any]) -> str:
 
 
 def _read_items(message: Mapping[str, Any], stored: bool) -> Iterator[Json]:
-    """This wire's reasoning items and blocks in reply order, as `{"item", "at", "calls"}`."""
+    """This wire's reasoning items and blocks in reply order, as `{"item", "at", "calls"}`.
+
+    Calls of xAI's own tools are left out: the wire takes no call without a result.
+    """
     blocks = [
         item
         for item in message.get("provider_content") or ()
         if item.get("format") == WIRE and isinstance(item.get("block"), dict)
     ]
     groups = _group_details(read_own_reasoning(message, WIRE))
-    for block in blocks:
-        while groups and groups[0][0] < block.get("reasoning", 0):
+    for number, block in sorted(enumerate(blocks), key=lambda numbered: _read_offsets(numbered[1])):
+        while groups and _comes_before(groups[0], block, number):
             yield from _build_reasoning(groups.pop(0)[1], stored)
-        yield {"item": block["block"], "at": block.get("at", 0), "calls": block.get("calls", 0)}
+        if str(block["block"].get("type")) not in CALLS:
+            at, calls = _read_offsets(block)
+            yield {"item": block["block"], "at": at, "calls": calls}
     for _, details in groups:
         yield from _build_reasoning(details, stored)
 
 
+def _read_offsets(item: Json) -> tuple[int, int]:
+    """Where an item stood: the characters and the calls before it."""
+    return item.get("at") or 0, item.get("calls") or 0
+
+
+def _comes_before(group: tuple[int, list[Json]], block: Json, number: int) -> bool:
+    index, details = group
+    return bool(index < block.get("reasoning", 0) or details[0].get("blocks", number + 1) <= number)
+
+
 def _group_details(details: list[Json]) -> list[tuple[int, list[Json]]]:
     """The details of each reasoning item, with the index of the first of them."""
-    groups: list[tuple[int, list[Json]]] = []
+    groups: dict[Any, tuple[int, list[Json]]] = {}
     for index, detail in enumerate(details):
-        is_same = groups and detail.get("id") and detail["id"] == groups[-1][1][0].get("id")
-        if is_same:
-            groups[-1][1].append(detail)
-        else:
-            groups.append((index, [detail]))
-    return groups
+        key = str(detail["id"]) if detail.get("id") else index
+        groups.setdefault(key, (index, []))[1].append(detail)
+    return sorted(groups.values(), key=lambda group: _read_offsets(group[1][0]))
 
 
 def _build_reasoning(details: list[Json], stored: bool) -> Iterator[Json]:
@@ -103,4 +117,5 @@ def _build_reasoning(details: list[Json], stored: bool) -> Iterator[Json]:
             text = detail.get("summary") or detail.get("text") or ""
             item.setdefault(name, []).extend([{"type": kind, "text": text}] if text else [])
     if item.get("encrypted_content") or item.get("content") or (stored and "id" in item):
-        yield {"item": item, "at": first.get("at", 0), "calls": first.get("calls", 0)}
+        at, calls = _read_offsets(first)
+        yield {"item": item, "at": at, "calls": calls}

@@ -9,13 +9,12 @@ from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
 from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.shared.reply_fields import read_moderation, read_service_tier
 from native_api.types import ChatCompletion, Json
 
 JOINED_TEXTS: Final = frozenset({"content", "refusal", "reasoning_content"})
 NUMBERED_ITEMS: Final = frozenset({"tool_calls", "reasoning_details"})
-REPLY_FIELDS: Final = frozenset(
-    {"service_tier", "moderation", "content_filters", "conversation", "background"}
-)
+REPLY_FIELDS: Final = frozenset({"content_filters", "conversation", "background"})
 """Fields of a response that are passed on, because the unified reply has none for them."""
 
 
@@ -39,12 +38,13 @@ def build_reply(body: Any) -> ChatCompletion:
 
 def _build_choice(body: Json) -> Json:
     builder = ReplyBuilder()
+    builder.tools = body.get("tools")
     message: Json = {"role": "assistant", "content": None}
-    for index, item in enumerate(body["output"]):
-        for delta in builder.add_item(index, item) if isinstance(item, dict) else ():
-            _add_delta(message, delta)
-    if builder.annotations:
-        message["annotations"] = builder.annotations
+    for delta in builder.add_output(body["output"]):
+        _add_delta(message, delta)
+    annotations = builder.build_annotations()
+    if annotations:
+        message["annotations"] = annotations
     for call in message.get("tool_calls", ()):
         del call["index"]
     choice: Json = {
@@ -92,7 +92,9 @@ def build_head(body: Json) -> Json:
 
 
 def read_reply_fields(body: Json) -> Json:
-    return {name: body[name] for name in sorted(REPLY_FIELDS & body.keys()) if body[name]}
+    """The members of a reply, or of its last chunk, that say more than its choices and usage."""
+    fields = {name: body[name] for name in sorted(REPLY_FIELDS & body.keys()) if body[name]}
+    return {**fields, **read_service_tier(body), **read_moderation(body)}
 
 
 def build_logprobs(tokens: list[Json]) -> Json:

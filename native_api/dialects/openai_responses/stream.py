@@ -3,7 +3,8 @@
 
 Rules:
 1. Items count, whether they come in pieces or whole: `done` events and the final response add what
-   was not sent yet. So nothing is lost if a server leaves out deltas, or the events around them.
+   was not sent yet. So nothing is lost if a server leaves out deltas, or the events around them, or
+   says something only at the end.
 2. Events about the state of server tools are ignored; their items are sent when they are done.
 3. `response.completed` or `response.incomplete` is the end; a stream without either was cut short.
 """
@@ -87,6 +88,7 @@ class ResponsesStream(StreamParser):
         if response.get("id"):
             self._head = build_head(response)
         self._reply_fields |= read_reply_fields(response)
+        self._reply.tools = response.get("tools") or self._reply.tools
 
     def _on_end(self, data: Json) -> Iterable[Json]:
         response = data.get("response") or {}
@@ -97,13 +99,11 @@ class ResponsesStream(StreamParser):
             raise read_reply_error(response.get("error") or data)
         if not self._began and (state := read_unfinished_state(response)):
             raise UpstreamError(f"The provider's stream ended while the response was {state}.")
-        for index, item in enumerate(response.get("output") or ()):
-            if isinstance(item, dict):
-                yield from self._reply.add_item(self._reply.find_key(index, item.get("id")), item)
+        yield from self._reply.add_output(response.get("output"))
         self._ended = True
         if data.get("type") == "response.incomplete":
             response = {"status": "incomplete", **response}
-        annotations = self._reply.annotations
+        annotations = self._reply.build_annotations()
         yield {
             **({"annotations": annotations} if annotations else {}),
             "finish_reason": map_finish_reason(response, bool(self._reply.call_count)),
@@ -131,32 +131,37 @@ class ResponsesStream(StreamParser):
         return self._reply.add_item(key, item)
 
     def _on_text_delta(self, data: Json) -> Iterable[Json]:
-        part, item = data.get("content_index", 0), self._find_item(data)
+        item = self._find_item(data)
+        part = item.get_part("text", data.get("content_index", 0))
         if data.get("logprobs"):
-            self._reply.add_logprobs(item, part, read_objects(data["logprobs"]))
+            self._reply.add_logprobs(part, read_objects(data["logprobs"]))
         return (self._reply.add_text(item, part, data.get("delta") or ""),)
 
     def _on_text_done(self, data: Json) -> Iterable[Json]:
-        part, item = data.get("content_index", 0), self._find_item(data)
-        text = data.get("text") or ""
-        return (self._reply.add_text(item, part, text[item.lengths.get(("text", part), 0) :]),)
+        item = self._find_item(data)
+        part = item.get_part("text", data.get("content_index", 0))
+        return (self._reply.add_text(item, part, (data.get("text") or "")[part.length :]),)
 
     def _on_refusal_delta(self, data: Json) -> Iterable[Json]:
-        item, part = self._find_item(data), data.get("content_index", 0)
-        return (self._reply.add_refusal(item, part, data.get("delta") or ""),)
+        part = self._find_item(data).get_part("refusal", data.get("content_index", 0))
+        return (self._reply.add_refusal(part, data.get("delta") or ""),)
 
     def _on_annotation_added(self, data: Json) -> Iterable[Json]:
-        item, part = self._find_item(data), data.get("content_index", 0)
-        self._reply.add_annotation(item, part, data.get("annotation"))
+        part = self._find_item(data).get_part("text", data.get("content_index", 0))
+        self._reply.add_annotation(part, data.get("annotation"))
         return ()
 
     def _on_arguments_delta(self, data: Json) -> Iterable[Json]:
-        item = self._find_item(data)
-        return (self._reply.add_arguments(item, "function_call", data.get("delta") or ""),)
+        return self._add_arguments(data, "function_call")
 
     def _on_input_delta(self, data: Json) -> Iterable[Json]:
+        return self._add_arguments(data, "custom_tool_call")
+
+    def _add_arguments(self, data: Json, kind: str) -> Iterable[Json]:
         item = self._find_item(data)
-        return (self._reply.add_arguments(item, "custom_tool_call", data.get("delta") or ""),)
+        if item.is_server_call:
+            self._keep_piece(data)
+        return (self._reply.add_arguments(item, kind, data.get("delta") or ""),)
 
     def _on_summary_delta(self, data: Json) -> Iterable[Json]:
         return self._add_reasoning(data, "summary", data.get("summary_index", 0))
@@ -164,12 +169,13 @@ class ResponsesStream(StreamParser):
     def _on_reasoning_delta(self, data: Json) -> Iterable[Json]:
         return self._add_reasoning(data, "text", data.get("content_index", 0))
 
-    def _add_reasoning(self, data: Json, kind: str, part: int) -> Iterable[Json]:
+    def _add_reasoning(self, data: Json, kind: str, index: int) -> Iterable[Json]:
         piece = data.get("delta")
         text = piece.get("text") if isinstance(piece, dict) else piece
         if not text:
             return ()
         item = self._find_item(data)
+        part = item.get_part(kind, index)
         return (self._reply.add_reasoning(item, data.get("item_id"), kind, part, text),)
 
     def _on_audio_delta(self, data: Json) -> Iterable[Json]:

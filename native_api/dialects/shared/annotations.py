@@ -1,14 +1,41 @@
-"""Annotations of any kind as OpenAI's `url_citation`, and back."""
+"""Annotations of any kind as OpenAI's `url_citation`, and back.
+
+Strict clients (openai-python's models, which pydantic-ai applies to every reply) accept no other
+kind, and require `url`, `title`, `start_index` and `end_index`. Servers leave them out: xAI sends
+only the `url` (recorded by https://github.com/vercel/ai in packages/xai, read 2026-11).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from native_api.types import Json
 
 
+def build_citation(members: Mapping[str, Any], start: int, end: int) -> Json:
+    """A `url_citation` with these members. `start` and `end`, the span of the cited text, are used
+    if the members have no place, and the URL is empty if they have none."""
+    required = {
+        "url": _read_text(members.get("url")),
+        "title": _read_text(members.get("title")),
+        "start_index": _read_index(members.get("start_index"), start),
+        "end_index": _read_index(members.get("end_index"), end),
+    }
+    return {"type": "url_citation", "url_citation": {**members, **required}}
+
+
+def _read_text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _read_index(value: Any, default: int) -> int:
+    is_index = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return int(value) if is_index else default
+
+
 def build_url_citation(annotation: Json, span: Mapping[str, int] | None = None) -> Json:
-    """An annotation of any kind as OpenAI's `url_citation`, the only kind strict clients accept.
+    """An annotation of any kind as OpenAI's `url_citation`.
 
     `source` is the annotation as it came. The URL is empty.
     """
@@ -18,16 +45,9 @@ def build_url_citation(annotation: Json, span: Mapping[str, int] | None = None) 
         or annotation.get("filename")
         or (file.get("name") if isinstance(file, dict) else None)
     )
-    indexes = {"start_index": 0, "end_index": 0, **(span or {})}
-    indexes |= {
-        name: annotation[name]
-        for name in indexes
-        if span is None and isinstance(annotation.get(name), int)
-    }
-    return {
-        "type": "url_citation",
-        "url_citation": {"url": "", "title": str(title or ""), **indexes, "source": annotation},
-    }
+    places = annotation if span is None else span
+    members = {name: places[name] for name in ("start_index", "end_index") if name in places}
+    return build_citation({**members, "title": str(title or ""), "source": annotation}, 0, 0)
 
 
 def restore_annotation(annotation: Json) -> Json:

@@ -82,6 +82,7 @@ POSITIONS: Final = {
     "at": COUNT,
     "calls": COUNT,
     "reasoning": COUNT,
+    "blocks": COUNT,
     "until": COUNT,
 }
 REASONING = list_of(
