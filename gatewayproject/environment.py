@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from native_api.catalog.presets import providers_from_environment
+from native_api.catalog.environment import providers_from_environment
 from native_api.management import private_files
 
 TRUE_VALUES = frozenset({"1", "true", "yes", "on"})

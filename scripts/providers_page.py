@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from native_api.catalog.environment import base_url_variables
 from native_api.catalog.presets import PRESETS, Preset
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
@@ -28,10 +29,11 @@ plug in [presets](extending.md#your-own-provider-presets),
 [dialects](extending.md#your-own-dialects) of its own.
 
 The variables are those that the vendors' own SDKs read. `native_quickstart`, and the project in
-this repository, add a provider for each vendor whose variables are all set. In base URLs `{name}`
-is replaced by the value in `OPTIONS`, and `{model}` by the model's name. `DIALECT` selects another
-wire of the same vendor: `{"PRESET": "openai", "DIALECT": "openai_responses"}` is for models that
-only the Responses API has.
+this repository, add a provider for each vendor whose variables are all set. Those of the base URL
+are optional; the path that an SDK appends to them, such as `/v1` to `ANTHROPIC_BASE_URL`, may be
+left out. In base URLs `{name}` is replaced by the value in `OPTIONS`, and `{model}` by the model's
+name. `DIALECT` selects another wire of the same vendor: `{"PRESET": "openai", "DIALECT":
+"openai_responses"}` is for models that only the Responses API has.
 
 All callers of the site share a provider's key. So anything the provider stores under it (files,
 containers, stored responses, conversations, batches) may belong to another caller. Requests that
@@ -150,6 +152,9 @@ def format_preset(preset: Preset) -> str:
     variables += [
         f"{format_alternatives(names)} (`{option}`)" for option, names in preset.options.items()
     ]
+    base_urls = tuple(variable.name for variable in base_url_variables(preset))
+    if base_urls:
+        variables.append(f"{format_alternatives(base_urls)} (base URL)")
     docs = f"<{preset.docs}>" if preset.docs.startswith("https://") else ""
     cells = (
         format_code(preset.name),

@@ -1,5 +1,5 @@
 """Providers, models and routes: presets, settings and rows, merged into one immutable catalog."""
 
-from native_api.catalog.presets import Preset, local_server, openai_compatible
+from native_api.catalog.presets import BaseURLVariable, Preset, local_server, openai_compatible
 
-__all__ = ["Preset", "local_server", "openai_compatible"]
+__all__ = ["BaseURLVariable", "Preset", "local_server", "openai_compatible"]

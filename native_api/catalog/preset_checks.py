@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Final, get_type_hints
 
-from native_api.catalog.presets import SECRET_HEADER, Preset, placeholders
+from native_api.catalog.presets import SECRET_HEADER, BaseURLVariable, Preset, placeholders
 from native_api.exceptions import ConfigurationError
 from native_api.upstream.redaction import describe_secret_in
 
@@ -43,6 +43,9 @@ def _type_errors(preset: Preset) -> Iterator[ConfigurationError]:
         if not isinstance(variables, tuple | list):
             hint = f"Write options={{{name!r}: ('THE_VARIABLE',)}}."
             yield ConfigurationError(f"options[{name!r}] must be a tuple of variables", hint)
+    if not all(isinstance(each, BaseURLVariable) for each in preset.base_url_variables):
+        hint = "Write base_url_variables=(BaseURLVariable('THE_VARIABLE'),)."
+        yield ConfigurationError("base_url_variables must be BaseURLVariables", hint)
     for name, value in preset.headers.items():
         if not isinstance(value, str):
             yield ConfigurationError(f"headers[{name!r}] must be a string", "Give its text.")

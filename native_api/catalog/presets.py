@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from native_api.catalog.vendor_quirks import (
     CEREBRAS,
@@ -29,7 +29,7 @@ from native_api.catalog.vendor_quirks import (
     XAI,
     ZAI,
 )
-from native_api.types import Json, Quirks
+from native_api.types import Quirks
 from native_api.types.config import empty_mapping
 from native_api.types.registry import Registry
 
@@ -39,6 +39,18 @@ SECRET_HEADER: Final = re.compile(
     r".*(authorization|cookie|secret|password|token|api[-_]?key|[-_]key|[-_]auth)", re.IGNORECASE
 )
 """Names of headers whose values are credentials."""
+
+
+class BaseURLVariable(NamedTuple):
+    """An environment variable from which a vendor's SDK reads its base URL."""
+
+    name: str
+    appends: str = ""
+    """The path that the SDK appends, which `Preset.base_url` contains."""
+    without: str = ""
+    """The path that ends the SDK's base URL, and not ours."""
+    default_port: int = 0
+    """If not 0, the variable may be a host without scheme and port; this is the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,9 @@ class Preset:
     it."""
     other_variables: tuple[str, ...] = ()
     """Variables that may contain the key if `key_variable` is not set."""
+    base_url_variables: tuple[BaseURLVariable, ...] = ()
+    """The variables from which the vendor's SDKs read another base URL, besides `ACME_BASE_URL` and
+    `ACME_API_BASE` beside a key `ACME_API_KEY`."""
     probe: bool = False
     """True for local servers, which `native_quickstart` looks for at `base_url`."""
 
@@ -104,6 +119,15 @@ CLAUDE_DOCS: Final = "https://platform.claude.com/docs/en/build-with-claude/clau
 CLOUDFLARE_DOCS: Final = (
     "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility"
 )
+CLOUDFLARE_PATH: Final = "/accounts/{account_id}/ai/v1"
+AWS_URLS: Final = (
+    BaseURLVariable("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+    BaseURLVariable("AWS_ENDPOINT_URL"),
+)
+DASHSCOPE_URLS: Final = tuple(
+    BaseURLVariable(name, "/compatible-mode/v1", "/api/v1")
+    for name in ("DASHSCOPE_BASE_URL", "DASHSCOPE_HTTP_BASE_URL")
+)
 DATABRICKS_DOCS: Final = (
     "https://docs.databricks.com/en/machine-learning/foundation-models/api-reference.html"
 )
@@ -125,27 +149,33 @@ ROWS = (
     Preset(
         "anthropic", "anthropic", "https://api.anthropic.com/v1",
         "https://docs.anthropic.com/en/api/messages", "ANTHROPIC_API_KEY", "x-api-key",
+        base_url_variables=(BaseURLVariable("ANTHROPIC_BASE_URL", "/v1"),),
     ),
     Preset(
         "gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta",
         "https://ai.google.dev/api", "GEMINI_API_KEY", "x-goog-api-key",
         other_variables=("GOOGLE_API_KEY",),
+        base_url_variables=(BaseURLVariable("GOOGLE_GEMINI_BASE_URL", "/v1beta"),),
     ),
     Preset(
         "vertex", "gemini", "https://aiplatform.googleapis.com/v1", VERTEX_DOCS, auth="google",
         options=VERTEX_OPTIONS,
+        base_url_variables=(BaseURLVariable("GOOGLE_VERTEX_BASE_URL", "/v1"),),
     ),
     Preset(
         "vertex-anthropic", "anthropic_vertex", "https://aiplatform.googleapis.com/v1", CLAUDE_DOCS,
         auth="google", options=VERTEX_OPTIONS,
+        base_url_variables=(BaseURLVariable("ANTHROPIC_VERTEX_BASE_URL"),),
     ),
     Preset(
         "bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com", BEDROCK_DOCS,
         "AWS_BEARER_TOKEN_BEDROCK", "aws", options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        base_url_variables=AWS_URLS,
     ),
     Preset(
         "cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat",
         "CO_API_KEY",
+        base_url_variables=(BaseURLVariable("CO_API_URL", "/v2"),),
     ),
     # Its OpenAI-compatible API leaves the thinking in the text. This one, which its documentation
     # recommends, separates it.
@@ -160,10 +190,12 @@ ROWS = (
     openai_compatible(
         "cerebras", "https://api.cerebras.ai/v1",
         "https://inference-docs.cerebras.ai/resources/openai", "CEREBRAS_API_KEY", CEREBRAS,
+        base_url_variables=(BaseURLVariable("CEREBRAS_BASE_URL", "/v1"),),
     ),
     openai_compatible(
         "cloudflare", "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1",
         CLOUDFLARE_DOCS, "CLOUDFLARE_API_TOKEN", options={"account_id": ("CLOUDFLARE_ACCOUNT_ID",)},
+        base_url_variables=(BaseURLVariable("CLOUDFLARE_BASE_URL", CLOUDFLARE_PATH),),
     ),
     openai_compatible(
         "databricks", "{host}/serving-endpoints", DATABRICKS_DOCS, "DATABRICKS_TOKEN",
@@ -180,6 +212,7 @@ ROWS = (
     openai_compatible(
         "fireworks", "https://api.fireworks.ai/inference/v1",
         "https://docs.fireworks.ai/guides/reasoning", "FIREWORKS_API_KEY", REASONING_CONTENT,
+        base_url_variables=(BaseURLVariable("FIREWORKS_BASE_URL", "/v1"),),
     ),
     openai_compatible(
         "friendli", "https://api.friendli.ai/serverless/v1",
@@ -192,6 +225,7 @@ ROWS = (
     openai_compatible(
         "groq", "https://api.groq.com/openai/v1", "https://console.groq.com/docs/openai",
         "GROQ_API_KEY", GROQ,
+        base_url_variables=(BaseURLVariable("GROQ_BASE_URL", "/openai/v1"),),
     ),
     openai_compatible(
         "huggingface", "https://router.huggingface.co/v1",
@@ -237,6 +271,7 @@ ROWS = (
     openai_compatible(
         "qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         "https://www.alibabacloud.com/help/en/model-studio/models", "DASHSCOPE_API_KEY", QWEN,
+        base_url_variables=DASHSCOPE_URLS,
     ),
     openai_compatible(
         "sambanova", "https://api.sambanova.ai/v1", "https://docs.sambanova.ai/docs",
@@ -258,6 +293,7 @@ ROWS = (
     openai_compatible(
         "together", "https://api.together.xyz/v1",
         "https://docs.together.ai/docs/openai-api-compatibility", "TOGETHER_API_KEY",
+        base_url_variables=(BaseURLVariable("TOGETHER_BASE_URL", "/v1"),),
     ),
     openai_compatible(
         "upstage", "https://api.upstage.ai/v1/solar",
@@ -285,6 +321,7 @@ ROWS = (
     Preset(
         "ollama", "ollama", "http://127.0.0.1:11434", "https://docs.ollama.com/api/chat",
         auth="none", probe=True,
+        base_url_variables=(BaseURLVariable("OLLAMA_HOST", default_port=11434),),
     ),
     local_server(
         "sglang", "http://127.0.0.1:30000/v1", "https://docs.sglang.ai/basic_usage/openai_api.html",
@@ -297,27 +334,6 @@ ROWS = (
 
 PRESETS: Final[Registry[Preset]] = Registry({row.name: row for row in ROWS})
 """Presets by name. `catalog.plugins` adds the site's own (PRESETS)."""
-
-
-def providers_from_environment(environment: Mapping[str, str]) -> dict[str, Json]:
-    """The vendors whose variables are all set, in the form of `NATIVE_API["PROVIDERS"]`."""
-    definitions = {name: _define(row, environment) for name, row in PRESETS.items()}
-    return {name: definition for name, definition in definitions.items() if definition}
-
-
-def _define(row: Preset, environment: Mapping[str, str]) -> Json:
-    """The vendor's definition; empty if a variable is missing."""
-    key = _first_set((row.key_variable, *row.other_variables), environment)
-    options = {name: _first_set(variables, environment) for name, variables in row.options.items()}
-    if (row.key_variable and not key) or not all(options.values()):
-        return {}
-    definition: Json = {"API_KEY": key} if row.key_variable else {}
-    return {**definition, "OPTIONS": options} if options else definition
-
-
-def _first_set(variables: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    values = (environment.get(name, "").strip() for name in variables)
-    return next((value for value in values if value), "")
 
 
 def placeholders(base_url: str) -> list[str]:

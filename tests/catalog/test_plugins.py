@@ -12,7 +12,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
 
 from native_api.catalog import Preset, catalog, openai_compatible, plugins
-from native_api.catalog.presets import PRESETS, providers_from_environment
+from native_api.catalog.environment import providers_from_environment
+from native_api.catalog.presets import PRESETS
 from native_api.catalog.providers import build_provider
 from native_api.conf import setting_errors
 from native_api.dialects import DIALECTS, OpenAI

@@ -14,11 +14,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from native_api.catalog import preset_checks
+from native_api.catalog.environment import (
+    base_url_variables,
+    base_urls_without_key,
+    providers_from_environment,
+    read_base_url,
+)
 from native_api.catalog.presets import (
     PRESETS,
     ROWS,
     Preset,
-    providers_from_environment,
 )
 from native_api.catalog.providers import build_provider
 from native_api.dialects import DIALECTS
@@ -82,6 +87,101 @@ def test_a_key_is_looked_for_under_the_vendors_other_name_too() -> None:
     assert providers_from_environment({"GOOGLE_API_KEY": "other", "GEMINI_API_KEY": "k"}) == {
         "gemini": {"API_KEY": "k"}
     }
+
+
+NAMED_BASE_URLS = [
+    ("openai", "OPENAI_BASE_URL", "https://proxy.example/v1/", "https://proxy.example/v1"),
+    ("openai", "OPENAI_API_BASE", "https://proxy.example/v1", "https://proxy.example/v1"),
+    ("anthropic", "ANTHROPIC_BASE_URL", "https://proxy.example", "https://proxy.example/v1"),
+    ("anthropic", "ANTHROPIC_BASE_URL", "https://proxy.example/v1", "https://proxy.example/v1"),
+    ("anthropic", "ANTHROPIC_API_BASE", "https://proxy.example", "https://proxy.example/v1"),
+    ("gemini", "GOOGLE_GEMINI_BASE_URL", "https://proxy.example/", "https://proxy.example/v1beta"),
+    ("vertex", "GOOGLE_VERTEX_BASE_URL", "https://aiplatform-ep.p.googleapis.com", "https://aiplatform-ep.p.googleapis.com/v1"),
+    ("vertex-anthropic", "ANTHROPIC_VERTEX_BASE_URL", "https://aiplatform-ep.p.googleapis.com/v1", "https://aiplatform-ep.p.googleapis.com/v1"),
+    ("bedrock", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "https://vpce.example", "https://vpce.example"),
+    ("bedrock", "AWS_ENDPOINT_URL", "https://vpce.example", "https://vpce.example"),
+    ("cohere", "CO_API_URL", "https://proxy.example", "https://proxy.example/v2"),
+    ("cerebras", "CEREBRAS_BASE_URL", "https://proxy.example", "https://proxy.example/v1"),
+    ("fireworks", "FIREWORKS_BASE_URL", "https://a.example/inference/v1", "https://a.example/inference/v1"),
+    ("groq", "GROQ_BASE_URL", "https://proxy.example", "https://proxy.example/openai/v1"),
+    ("together", "TOGETHER_BASE_URL", "https://api.together.ai", "https://api.together.ai/v1"),
+    ("together", "TOGETHER_BASE_URL", "https://api.together.xyz/v1", "https://api.together.xyz/v1"),
+    ("qwen", "DASHSCOPE_HTTP_BASE_URL", "https://cn.example/api/v1", "https://cn.example/compatible-mode/v1"),
+    ("zai", "ZAI_BASE_URL", "https://open.bigmodel.cn/api/paas/v4", "https://open.bigmodel.cn/api/paas/v4"),
+    ("deepseek", "DEEPSEEK_API_BASE", "https://proxy.example", "https://proxy.example"),
+]  # fmt: skip
+"""Preset, variable, its value as that SDK takes it, and our base URL."""
+
+
+@pytest.mark.parametrize(("name", "variable", "value", "base_url"), NAMED_BASE_URLS)
+def test_a_key_goes_to_the_host_that_is_named_beside_it(
+    name: str, variable: str, value: str, base_url: str
+) -> None:
+    definition = providers_from_environment({**ALL_VARIABLES, variable: value})[name]
+    assert definition["BASE_URL"] == base_url
+    provider = build_provider(name, definition)
+    host = urlsplit(
+        DIALECTS[provider.dialect].request(CHAT, Target(provider, "a-model")).url
+    ).netloc
+    assert host == urlsplit(base_url).netloc
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.key_variable and "{" not in row.base_url],
+    ids=lambda r: r.name,
+)
+def test_every_vendor_with_a_key_has_a_variable_for_its_base_url(row: Preset) -> None:
+    if row.key_variable.endswith("_API_KEY"):
+        stem = row.key_variable.removesuffix("_API_KEY")
+        names = {variable.name for variable in base_url_variables(row)}
+        assert {f"{stem}_BASE_URL", f"{stem}_API_BASE"} <= names
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_path_that_an_sdk_appends_ends_the_preset_s_base_url(row: Preset) -> None:
+    for variable in row.base_url_variables:
+        assert row.base_url.endswith(variable.appends), variable
+
+
+def test_a_base_url_that_is_empty_is_not_set() -> None:
+    assert providers_from_environment({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": " "}) == {
+        "openai": {"API_KEY": "k"}
+    }
+
+
+def test_a_base_url_alone_adds_no_provider_and_names_the_key_that_is_missing() -> None:
+    environment = {
+        "OPENAI_BASE_URL": "http://127.0.0.1:1234/v1",
+        "CO_API_KEY": "k",
+        "CO_API_URL": "x",
+    }
+    assert providers_from_environment(environment).keys() == {"cohere"}
+    assert base_urls_without_key(environment) == {"OPENAI_BASE_URL": "OPENAI_API_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("host", "base_url"),
+    [
+        ("1.2.3.4", "http://1.2.3.4:11434"),
+        (":5678", "http://127.0.0.1:5678"),
+        ("0.0.0.0:5678", "http://127.0.0.1:5678"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("http://0.0.0.0:11434", "http://127.0.0.1:11434"),
+        ("https://ollama.example", "https://ollama.example"),
+        ("ollama.example/path/", "http://ollama.example:11434/path"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:5678", "http://[::1]:5678"),
+    ],
+)
+def test_ollama_s_host_may_be_written_as_ollama_reads_it(host: str, base_url: str) -> None:
+    assert read_base_url(PRESETS["ollama"], {"OLLAMA_HOST": host}) == base_url
+
+
+def test_the_variables_of_a_base_url_have_their_own_type() -> None:
+    row = Preset("a", "openai", "https://a.example", base_url_variables=("A_URL",))  # type: ignore[arg-type]
+    [error] = preset_checks.find_errors(row, DIALECTS, AUTHORIZERS)
+    assert "base_url_variables" in str(error)
 
 
 RECORDED = [

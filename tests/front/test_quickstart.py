@@ -169,6 +169,24 @@ def test_in_a_site_of_its_own_settings_it_keeps_vendors_as_rows(tmp_path: Path) 
     assert rows == [("azure", "azure", '{"endpoint": "https://x.openai.azure.com/"}')]
 
 
+def test_in_a_site_of_its_own_a_key_goes_where_the_environment_says_in_each_run(
+    tmp_path: Path,
+) -> None:
+    def stored(**variables: str) -> list[tuple[str, str]]:
+        manage(environment_for(tmp_path, {}, **variables), "native_quickstart", "--no-serve")
+        with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite3", timeout=60)) as database:
+            rows = database.execute(
+                "SELECT base_url, api_key FROM native_api_provider WHERE name = 'openai'"
+            )
+            return rows.fetchall()
+
+    [(base_url, key)] = stored(OPENAI_API_KEY="sk-1", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert base_url == "http://127.0.0.1:9/v1"
+    [(other_base_url, other_key)] = stored(OPENAI_API_KEY="sk-1")
+    assert other_base_url == ""
+    assert other_key != key
+
+
 @pytest.mark.parametrize(("name", "ending"), [("vllm", "/v1"), ("ollama", "")])
 def test_it_finds_local_servers_and_their_models(
     tmp_path: Path, upstream: Upstream, name: str, ending: str

@@ -29,7 +29,8 @@ from django.urls import NoReverseMatch, reverse
 
 from native_api.access.keys import create_key
 from native_api.catalog import catalog, plugins
-from native_api.catalog.presets import PRESETS, Preset, providers_from_environment
+from native_api.catalog.environment import providers_from_environment
+from native_api.catalog.presets import PRESETS, Preset
 from native_api.conf import native_settings
 from native_api.management import private_files
 from native_api.models import ApiKey, ModelRoute, Provider, Target
@@ -113,7 +114,8 @@ class Command(BaseCommand):
         plugins.load()
         for name, definition in providers_from_environment(os.environ).items():
             fields = {setting.lower(): value for setting, value in definition.items()}
-            self._add_provider(PRESETS[name], **fields)
+            # Also what is not set: a key must not go to the address of an earlier run.
+            self._add_provider(PRESETS[name], **{"base_url": "", "options": {}, **fields})
         self._add_provider(PRESETS["echo"])
         self._add_route("echo", "echo", "echo")
 
