@@ -25,7 +25,9 @@ from native_api.catalog.vendor_quirks import (
     PERPLEXITY,
     QWEN,
     REASONING_CONTENT,
-    REASONING_TEXT,
+    TEMPLATE_SWITCH,
+    TOGETHER,
+    VLLM,
     XAI,
     ZAI,
 )
@@ -254,6 +256,7 @@ ROWS = (
     openai_compatible(
         "nvidia", "https://integrate.api.nvidia.com/v1",
         "https://docs.api.nvidia.com/nim/reference/llm-apis", "NVIDIA_API_KEY",
+        TEMPLATE_SWITCH,
     ),
     openai_compatible(
         "openrouter", "https://openrouter.ai/api/v1",
@@ -292,7 +295,7 @@ ROWS = (
     ),
     openai_compatible(
         "together", "https://api.together.xyz/v1",
-        "https://docs.together.ai/docs/openai-api-compatibility", "TOGETHER_API_KEY",
+        "https://docs.together.ai/docs/openai-api-compatibility", "TOGETHER_API_KEY", TOGETHER,
         base_url_variables=(BaseURLVariable("TOGETHER_BASE_URL", "/v1"),),
     ),
     openai_compatible(
@@ -325,10 +328,11 @@ ROWS = (
     ),
     local_server(
         "sglang", "http://127.0.0.1:30000/v1", "https://docs.sglang.ai/basic_usage/openai_api.html",
+        TEMPLATE_SWITCH,
     ),
     local_server(
         "vllm", "http://127.0.0.1:8000/v1", "https://docs.vllm.ai/en/latest/serving/",
-        REASONING_TEXT,
+        VLLM,
     ),
 )  # fmt: skip
 

@@ -33,12 +33,13 @@ REASONING_CONTENT: Final = Quirks(
     unsupported=OPENAI_ONLY,
     reasoning_field="reasoning_content",
 )
-REASONING_TEXT: Final = Quirks(
+TEMPLATE_SWITCH: Final = Quirks(
     max_tokens_field="max_tokens",
     roles=DEVELOPER_AS_SYSTEM,
     unsupported=OPENAI_ONLY,
-    reasoning_field="reasoning",
+    thinking="chat_template_kwargs",
 )
+"""The server hands the switch to the model's chat template, whose name for it is one of two."""
 
 # --- quirks of one vendor ------------------------------------------------------------------------
 
@@ -95,6 +96,15 @@ PERPLEXITY: Final = Quirks(
 QWEN: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
     thinking="enable_thinking", unsupported=OPENAI_ONLY, extensions=frozenset({"cache_control"}),
+)  # fmt: skip
+TOGETHER: Final = Quirks(
+    # https://docs.together.ai/docs/reasoning-overview
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY,
+    thinking="reasoning",
+)  # fmt: skip
+VLLM: Final = Quirks(
+    max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY,
+    reasoning_field="reasoning", thinking="chat_template_kwargs",
 )  # fmt: skip
 XAI: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",

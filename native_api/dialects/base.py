@@ -31,8 +31,9 @@ import orjson
 
 from native_api.dialects.shared import body_inspection
 from native_api.dialects.shared.gateway_owned import OwnedMembers
+from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
-from native_api.dialects.shared.request_fields import is_default, is_hint
+from native_api.dialects.shared.request_fields import is_default, is_hint, is_model_default
 from native_api.dialects.shared.token_counts import join_usage
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
@@ -204,7 +205,7 @@ class Dialect(ABC):
         """The upstream request for this chat at this target. Raises InvalidRequest."""
         self.check_provider_content(chat)
         omitted: list[str] = []
-        chat = _disable_storing(chat, target, omitted)
+        chat = _leave_out_needless_effort(_disable_storing(chat, target, omitted), target)
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
         body = self.rename_fields(chat, unsupported, omitted)
@@ -244,7 +245,8 @@ class Dialect(ABC):
             ):
                 self.refuse_field(name, value)
             elif name in self.omitted_fields or name in unsupported:
-                omitted.append(name)
+                if not is_model_default(name, value):
+                    omitted.append(name)
             elif name in self.renamed_fields:
                 body[self.renamed_fields[name]] = value
         return body
@@ -269,13 +271,20 @@ class Dialect(ABC):
         return options
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        """Fields that this target refuses although its wire has them."""
-        return target.provider.quirks.unsupported
+        """Fields that this target refuses although its wire has them: its vendor's, and its
+        model's."""
+        refused = find_rule(target).refused_fields(self.planned_effort(chat, target))
+        unsupported = target.provider.quirks.unsupported
+        return unsupported | refused if refused else unsupported
+
+    def planned_effort(self, chat: ChatRequest, target: Target) -> str | None:
+        """The `reasoning_effort` that the model will see; None for its default."""
+        return chat.get("reasoning_effort")
 
     def refuse_field(self, name: str, value: Any) -> None:
         """Raise UnsupportedField, unless the value is the default (`n: 1`, `tools: []`)."""
         if not is_default(name, value):
-            raise UnsupportedField(name, "this provider has no such field")
+            raise UnsupportedField(name, "this provider or model takes no such field")
 
     def check_provider_content(self, chat: ChatRequest) -> None:
         """Raise UnsupportedField for another wire's blocks in messages that the client wrote.
@@ -354,6 +363,13 @@ def _disable_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> C
         return chat
     omitted.append("store")
     return {**chat, "store": False}
+
+
+def _leave_out_needless_effort(chat: ChatRequest, target: Target) -> ChatRequest:
+    """Leave out an effort of `none` for a model that never reasons: that changes nothing."""
+    if chat.get("reasoning_effort") != "none" or find_rule(target).reasoning != "never":
+        return chat
+    return {**chat, "reasoning_effort": None}  # type: ignore[typeddict-item]
 
 
 def encode(body: Json) -> bytes:

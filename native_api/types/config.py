@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from native_api.types.model_names import canonical
+from native_api.types.model_rules import ModelOverride, find_base_model
 
 Strategy = Literal["ordered", "weighted", "least_busy", "fastest", "cheapest"]
 STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
@@ -96,7 +97,9 @@ class Quirks:
     content, where it also sends it); "" if it takes none."""
     thinking: str = ""
     """The field that turns reasoning off if `reasoning_effort: none` does not: `thinking`
-    ({"type": "disabled"}) or `enable_thinking` (false, and true to turn it on)."""
+    ({"type": "disabled"}), `reasoning` ({"enabled": false}), `chat_template_kwargs`
+    ({"enable_thinking": false, "thinking": false}) or `enable_thinking` (false, and true to turn it
+    on)."""
     file_part: str = "file"
     """The kind of part that holds a document: `file`, `file_url` ({"url"}) or `document_url` (a
     string)."""
@@ -146,6 +149,8 @@ class Provider:
     """Whether all callers may share what the provider stores under this key: files, containers,
     responses, conversations, batches. If False, requests that refer to such state are refused, and
     the provider is asked not to store anything."""
+    model_overrides: tuple[ModelOverride, ...] = ()
+    """What the site and the preset say of models (MODEL_RULES), the most important first."""
     identity_hosts: frozenset[str] = frozenset()
     """Hosts other than the vendor's own that the machine's identity may be sent to, for `auth` aws,
     google and azure without a key."""
@@ -185,11 +190,19 @@ class Target:
     cost: Decimal | None = field(default=None, repr=False, compare=False)
     """USD per million tokens of an ordinary mix, if the route chooses by price; only for
     comparisons."""
+    base_model: str = ""
+    """The model that stands behind `model` (BASE_MODEL), if the name does not say it: the one that
+    an Azure deployment or an inference profile of Amazon Bedrock runs."""
+    known_model: str = field(init=False, repr=False, compare=False)
+    """The name that says which model this is: `base_model`, or what MODEL_RULES name, or
+    `model`."""
     key: str = field(init=False, repr=False, compare=False)
     """The name under which its health, latency and concurrency are kept: the same for every route
     and spelling of the same model of the provider."""
 
     def __post_init__(self) -> None:
+        named = self.base_model or find_base_model(self.provider.model_overrides, self.model)
+        object.__setattr__(self, "known_model", named or self.model)
         object.__setattr__(self, "key", f"{self.provider.identity}/{canonical(self.model)}")
 
     def __str__(self) -> str:

@@ -48,7 +48,7 @@ TARGETS = {
     "openrouter": build_target("openrouter", "anthropic/claude-sonnet-4.6"),
     "vllm": build_target("vllm", "qwen3"),
     "responses": Target(
-        Provider("responses", "openai_responses", "https://api.openai.com/v1"), "gpt-5"
+        Provider("responses", "openai_responses", "https://api.openai.com/v1"), "gpt-5.2"
     ),
 }
 

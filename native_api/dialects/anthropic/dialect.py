@@ -35,22 +35,22 @@ from native_api.dialects.anthropic.tools import (
 )
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
+    is_model_default,
     read_max_tokens,
     read_stop_sequences,
 )
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types.model_rules import ModelRule
 
 API_VERSION: Final = "2023-06-01"
 
 SERVICE_TIERS: Final = {"auto": "auto", "default": "standard_only"}
 """OpenAI's name of a service tier -> Anthropic's."""
-
-DEFAULT_SAMPLING: Final = 1
-"""The `temperature` and `top_p` of every model by default: leaving it out changes nothing."""
 
 
 class Anthropic(Dialect):
@@ -93,7 +93,7 @@ class Anthropic(Dialect):
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         check_text_only(chat)
-        abilities = read_abilities(target.model)
+        abilities, rule = read_abilities(target.known_model), find_rule(target)
         body["model"] = target.model
         _add_messages(chat, abilities, body, omitted)
         body["max_tokens"] = read_max_tokens(chat) or abilities.output_limit
@@ -104,8 +104,8 @@ class Anthropic(Dialect):
         _add_account_fields(chat, body, omitted)
         add_tools(chat, abilities, body, omitted)
         add_response_format(chat, abilities, body)
-        _add_reasoning(chat, abilities, body, omitted)
-        _remove_forbidden_sampling(abilities, body, omitted)
+        _add_reasoning(chat, abilities, rule, body, omitted)
+        _remove_forbidden_sampling(rule, body, omitted)
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
@@ -154,7 +154,9 @@ def _add_account_fields(chat: ChatRequest, body: Json, omitted: list[str]) -> No
 # --- thinking ------------------------------------------------------------------------------------
 
 
-def _add_reasoning(chat: ChatRequest, abilities: Abilities, body: Json, omitted: list[str]) -> None:
+def _add_reasoning(
+    chat: ChatRequest, abilities: Abilities, rule: ModelRule, body: Json, omitted: list[str]
+) -> None:
     """Add `reasoning_effort` as thinking, in the way that the model takes it. It is reported as
     omitted if the model can only come near it.
 
@@ -162,6 +164,10 @@ def _add_reasoning(chat: ChatRequest, abilities: Abilities, body: Json, omitted:
     (https://github.com/can1357/oh-my-pi/issues/341, 2026-03, and similar reports since).
     """
     effort = chat.get("reasoning_effort")
+    if rule.can_stop_reasoning(effort) and _forbids_thinking(body):
+        body["thinking"] = {"type": "disabled"}
+        omitted.append("reasoning_effort")
+        return
     if effort is None:
         return
     if effort == "none" or is_forced(body.get("tool_choice", {})):
@@ -179,6 +185,20 @@ def _add_reasoning(chat: ChatRequest, abilities: Abilities, body: Json, omitted:
         )
     if not is_exact:
         omitted.append("reasoning_effort")
+
+
+def _forbids_thinking(body: Json) -> bool:
+    """Whether another vendor's model cannot think in this turn: a call is forced, or one came back
+    without its thinking.
+
+    DeepSeek answers 400 to both (https://github.com/deepseek-ai/DeepSeek-V3/issues/1376, 2026-08).
+    """
+    return is_forced(body.get("tool_choice", {})) or any(
+        turn["role"] == "assistant"
+        and any(block["type"] == "tool_use" for block in turn["content"])
+        and turn["content"][0]["type"] not in ("thinking", "redacted_thinking")
+        for turn in body["messages"]
+    )
 
 
 def _add_thinking_budget(wanted: int, body: Json) -> bool:
@@ -204,17 +224,16 @@ def _has_lost_thinking(turns: list[Json]) -> bool:
     return turns[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
 
 
-def _remove_forbidden_sampling(abilities: Abilities, body: Json, omitted: list[str]) -> None:
-    """Leave out the sampling parameters that the model, or its thinking, forbids."""
-    forbidden: set[str] = set()
-    if abilities.sampling == "none":
-        forbidden = {"temperature", "top_p"}
-    elif body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
+def _remove_forbidden_sampling(rule: ModelRule, body: Json, omitted: list[str]) -> None:
+    """Leave out the sampling parameters that thinking forbids, or that the model does not take
+    together."""
+    forbidden = set(rule.excess_fields(body))
+    if body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         forbidden = (
             {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
         )
-    elif abilities.sampling == "one of two" and "temperature" in body:
-        forbidden = {"top_p"}
     omitted += [
-        name for name in sorted(forbidden & body.keys()) if body.pop(name) != DEFAULT_SAMPLING
+        name
+        for name in sorted(forbidden & body.keys())
+        if not is_model_default(name, body.pop(name))
     ]

@@ -1,5 +1,6 @@
-"""What differs by model on Anthropic's wire. A name that is not a Claude's belongs to another
-vendor that speaks this wire.
+"""What differs by model on Anthropic's wire: thinking, output limits, schemas. A name that is not a
+Claude's belongs to another vendor that speaks this wire. Fields that models refuse on every wire
+are in `shared.model_rules`.
 
 Sources: https://platform.claude.com/docs/en/models/overview, /build-with-claude/thinking,
 /build-with-claude/effort, /build-with-claude/structured-outputs,
@@ -18,7 +19,6 @@ from native_api.types import Json
 
 Generation = tuple[int, int]
 Thinking = Literal["never", "by budget", "adaptive"]
-Sampling = Literal["any", "one of two", "none"]
 
 MODEL_NAME: Final = re.compile(r"claude-(?:([a-z]+)-)?v?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 LATEST_GENERATION: Final[Generation] = (5, 0)
@@ -48,8 +48,6 @@ class Abilities:
     family: str
     output_limit: int
     thinking: Thinking
-    sampling: Sampling
-    """Which of `temperature` and `top_p` the model accepts."""
     has_schemas: bool
     """Whether it has structured output and strict tools."""
     takes_forced_tools: bool
@@ -97,7 +95,6 @@ def read_abilities(model: str) -> Abilities:
         family=family,
         output_limit=_output_limit(family, generation),
         thinking=_thinking(generation),
-        sampling="any" if generation < (4, 1) else "one of two" if generation < (4, 7) else "none",
         has_schemas=generation >= (4, 5) or (family == "opus" and generation == (4, 1)),
         takes_forced_tools=generation < (5, 1),
         takes_system_turns=generation >= (4, 8),

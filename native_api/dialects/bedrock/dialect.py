@@ -21,10 +21,6 @@ from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.dialects.bedrock.errors import read_error
 from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import (
-    NO_SAMPLING_MODELS,
-    NO_STOP_MODELS,
-    ONE_SAMPLING_MODELS,
-    SAMPLING,
     build_reasoning,
 )
 from native_api.dialects.bedrock.reply import build_reply
@@ -33,6 +29,7 @@ from native_api.dialects.bedrock.stream import BedrockStream
 from native_api.dialects.bedrock.tool_history import write_as_text
 from native_api.dialects.bedrock.tools import ToolConfigBuilder
 from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
@@ -81,9 +78,10 @@ class Bedrock(Dialect):
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         fields = _read_fields(chat)
         check_text_only(fields)
-        translator = MessageTranslator(target.model)
+        model = target.known_model
+        translator = MessageTranslator(model)
         translator.translate(fields["messages"])
-        tools = ToolConfigBuilder(fields, target.model, translator)
+        tools = ToolConfigBuilder(fields, model, translator)
         body["messages"] = (
             write_as_text(translator.turns, translator.tool_names)
             if tools.needs_text_history
@@ -93,9 +91,9 @@ class Bedrock(Dialect):
             body["system"] = translator.system
         if tools.config:
             body["toolConfig"] = tools.config
-        if (text_format := build_text_format(fields, target.model)) is not None:
+        if (text_format := build_text_format(fields, model)) is not None:
             body["outputConfig"] = {"textFormat": text_format}
-        _add_inference_config(fields, target.model, tools, body, omitted)
+        _add_inference_config(fields, target, tools, body, omitted)
         _add_account_fields(fields, body, omitted)
         omitted += sorted(translator.omitted)
 
@@ -123,15 +121,15 @@ def _read_fields(chat: ChatRequest) -> ChatRequest:
 
 
 def _add_inference_config(
-    fields: ChatRequest, model: str, tools: ToolConfigBuilder, body: Json, omitted: list[str]
+    fields: ChatRequest, target: Target, tools: ToolConfigBuilder, body: Json, omitted: list[str]
 ) -> None:
     """Add `inferenceConfig`, and `additionalModelRequestFields`, the model's own fields."""
-    config = _build_inference_config(fields, model)
+    config = _build_inference_config(fields)
     model_fields = dict(tools.model_fields)
-    forbidden: tuple[str, ...] = SAMPLING if NO_SAMPLING_MODELS.search(model) else ()
+    forbidden: tuple[str, ...] = ()
     if "reasoning_effort" in fields:
         reasoning = build_reasoning(
-            model,
+            target.known_model,
             fields["reasoning_effort"],
             read_max_tokens(fields),
             tools.must_call,
@@ -140,8 +138,9 @@ def _add_inference_config(
         model_fields |= reasoning.fields
         forbidden += reasoning.forbidden
         omitted += [] if reasoning.is_exact else ["reasoning_effort"]
-    if ONE_SAMPLING_MODELS.search(model) and "temperature" in config and not forbidden:
-        forbidden = ("topP",)
+    if not forbidden:
+        excess = find_rule(target).excess_fields(fields)
+        forbidden = tuple(name for name, unified in UNIFIED_NAMES.items() if unified in excess)
     removed = [name for name in dict.fromkeys(forbidden) if config.pop(name, None) is not None]
     omitted += [UNIFIED_NAMES[name] for name in removed]
     if config:
@@ -150,7 +149,7 @@ def _add_inference_config(
         body["additionalModelRequestFields"] = model_fields
 
 
-def _build_inference_config(fields: ChatRequest, model: str) -> Json:
+def _build_inference_config(fields: ChatRequest) -> Json:
     config: Json = {
         "maxTokens": read_max_tokens(fields),
         "temperature": fields.get("temperature"),
@@ -158,8 +157,6 @@ def _build_inference_config(fields: ChatRequest, model: str) -> Json:
     }
     config = {name: value for name, value in config.items() if value is not None}
     if read_stop_sequences(fields):
-        if NO_STOP_MODELS.search(model):
-            raise UnsupportedField("stop", "this model takes no stop sequences")
         config["stopSequences"] = read_stop_sequences(fields)
     return config
 

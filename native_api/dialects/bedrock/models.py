@@ -1,5 +1,6 @@
 """What differs by model on Bedrock's wire: who made the model, what that maker's API refuses, and
-how the model is asked to reason.
+how the model is asked to reason. Fields that models refuse on every wire are in
+`shared.model_rules`.
 
 Converse is one format for all models, but each maker's own rules remain. Sources: the model cards
 and parameter pages at https://docs.aws.amazon.com/bedrock/latest/userguide/ (structured-output,
@@ -49,13 +50,6 @@ SCHEMA_MODELS: Final = re.compile(
     r"|mistral-large-3|voxtral"
 )
 """Models with structured output (`outputConfig.textFormat`) and strict tools."""
-
-NO_SAMPLING_MODELS: Final = re.compile(r"claude-(opus-4-[7-9]|[a-z]+-[5-9])|openai\.gpt-[5-9]")
-"""Models that refuse `temperature` and `topP`."""
-ONE_SAMPLING_MODELS: Final = re.compile(r"claude-(opus-4-1|(haiku|opus|sonnet)-4-[5-9])")
-"""Models that take `temperature` or `topP`, but not both."""
-NO_STOP_MODELS: Final = re.compile(r"openai\.gpt-[5-9]")
-"""Models that refuse stop sequences."""
 
 OLD_CLAUDE_MODELS: Final = re.compile(r"claude-(v2|instant)")
 """Models that never think, although their names have no generation."""

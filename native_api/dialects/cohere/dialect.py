@@ -90,7 +90,7 @@ class Cohere(Dialect):
             body["stop_sequences"] = read_stop_sequences(chat)
         add_tools(chat, body, omitted)
         add_response_format(chat, body, bool(self.read_options(chat, target).get("documents")))
-        add_reasoning(chat, target.model, body, omitted)
+        add_reasoning(chat, body)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)

@@ -1,19 +1,13 @@
-"""What depends on the model: whether it thinks, and how long.
+"""How long a model thinks. Those without thinking are in `shared.model_rules`.
 
 Source: https://docs.cohere.com/docs/models (2026-11).
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from native_api.types import ChatRequest, Json
-
-MODELS_WITHOUT_REASONING: Final = re.compile(
-    r"command-(r|light|nightly)|command-a-(03-2025|vision|translate)|aya"
-)
-"""All later models have reasoning, and use it unless it is disabled."""
 
 THINKING_BUDGETS: Final = {
     "minimal": 1024,
@@ -25,14 +19,11 @@ THINKING_BUDGETS: Final = {
 """Effort -> tokens of thinking. `max` has no budget: the model thinks as long as it needs."""
 
 
-def add_reasoning(chat: ChatRequest, model: str, body: Json, omitted: list[str]) -> None:
+def add_reasoning(chat: ChatRequest, body: Json) -> None:
     effort = chat.get("reasoning_effort")
     if effort is None:
         return
-    if MODELS_WITHOUT_REASONING.search(model):
-        if effort != "none":
-            omitted.append("reasoning_effort")
-    elif effort == "none":
+    if effort == "none":
         body["thinking"] = {"type": "disabled"}
     else:
         body["thinking"] = {"type": "enabled"}

@@ -26,6 +26,7 @@ from native_api.dialects.gemini.reply import build_reply
 from native_api.dialects.gemini.stream import GeminiStream
 from native_api.dialects.gemini.tools import add_response_format, build_tool_choice, build_tools
 from native_api.dialects.shared import gateway_owned, vertex_urls
+from native_api.dialects.shared.model_rules import find_rule, rename_roles
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField, UpstreamError
@@ -76,7 +77,7 @@ class Gemini(Dialect):
         config = body.get("toolConfig", {})
         if (
             isinstance(config, dict)
-            and read_generation(target.model) >= 3
+            and read_generation(target.known_model) >= 3
             and not _is_vertex(target)
             and _mixes_tool_kinds(body.get("tools"))
         ):
@@ -86,20 +87,20 @@ class Gemini(Dialect):
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         fields = _read_fields(chat, target)
-        generation = read_generation(target.model)
+        generation = read_generation(target.known_model)
         translator = MessageTranslator(
             PartTranslator(_find_uploads_url(target)),
             generation,
             empty_text=" " if _is_vertex(target) else "",
         )
-        translator.translate(chat["messages"])
+        translator.translate(rename_roles(chat["messages"], find_rule(target).roles))
         body["contents"] = translator.turns
         if translator.system:
             body["systemInstruction"] = {"parts": translator.system}
         omitted += sorted(translator.omitted)
         _add_tools(fields, generation, body, omitted)
         config = _build_generation_config(fields)
-        _add_reasoning(fields, target.model, config, omitted)
+        _add_reasoning(fields, target.known_model, config, omitted)
         add_response_format(fields, generation, config)
         if config:
             body["generationConfig"] = config

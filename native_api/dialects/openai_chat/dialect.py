@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from native_api.dialects.base import Dialect, StreamParser, encode
+from native_api.dialects.openai_chat.effort import (
+    add_effort,
+    find_placeholder,
+    find_reasoning_field,
+    plan_effort,
+)
 from native_api.dialects.openai_chat.embeddings import (
     build_embeddings_body,
     build_embeddings_reply,
 )
 from native_api.dialects.openai_chat.messages import MessageTranslator
-from native_api.dialects.openai_chat.models import find_family, refused_fields, takes_breakpoints
+from native_api.dialects.openai_chat.models import takes_breakpoints
 from native_api.dialects.openai_chat.reply import build_reply
 from native_api.dialects.openai_chat.stream import OpenAIStream
 from native_api.dialects.openai_chat.stream_editor import OpenAIStreamEditor
@@ -27,6 +33,7 @@ from native_api.dialects.openai_chat.tools import (
 from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.body_inspection import refuse_provider_state
 from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
+from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.dialects.shared.urls import build_url
@@ -70,9 +77,12 @@ class OpenAI(Dialect):
         return build_url(target, "/chat/completions")
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported_fields(chat, target) | refused_fields(
-            target.model, chat.get("reasoning_effort")
-        )
+        unsupported = super().unsupported_fields(chat, target)
+        excess = find_rule(target).excess_fields(chat)
+        return unsupported | frozenset(excess) if excess else unsupported
+
+    def planned_effort(self, chat: ChatRequest, target: Target) -> str | None:
+        return plan_effort(chat, target).effort
 
     def rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
@@ -111,7 +121,7 @@ class OpenAI(Dialect):
             body["response_format"] = fields["response_format"]
         elif "response_format" in fields:
             force_answer_tool(chat, unsupported, body)
-        _add_reasoning(fields, target, body, omitted)
+        add_effort(plan_effort(chat, target), target.provider.quirks, body, omitted)
         _add_output_limit(chat, target, body)
         _add_stream(chat, target, body)
         for name, other in target.provider.quirks.renamed.items():
@@ -160,44 +170,28 @@ class OpenAI(Dialect):
 def _build_messages(
     chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]
 ) -> list[Json]:
-    family = find_family(target.model)
-    roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
     translator = MessageTranslator(
-        target.provider.quirks, roles, unsupported, takes_breakpoints(target.model)
+        target.provider.quirks,
+        {**target.provider.quirks.roles, **find_rule(target).roles},
+        unsupported,
+        takes_breakpoints(target.known_model),
+        find_reasoning_field(target),
+        find_placeholder(target),
     )
     translator.add(chat["messages"])
     omitted += sorted(translator.omitted)
     return translator.messages
 
 
-def _add_reasoning(fields: Json, target: Target, body: Json, omitted: list[str]) -> None:
-    """Set `reasoning_effort`, or the vendor's own switch if it turns reasoning off."""
-    effort = fields.get("reasoning_effort")
-    switch = target.provider.quirks.thinking
-    is_forced = isinstance(body.get("tool_choice"), dict) or body.get("tool_choice") == "required"
-    if switch == "thinking" and is_forced:
-        # DeepSeek and Moonshot answer 400, "Thinking mode does not support this tool_choice".
-        body["thinking"] = {"type": "disabled"}
-        if effort not in (None, "none"):
-            omitted.append("reasoning_effort")
-    elif switch == "enable_thinking" and effort:
-        body["enable_thinking"] = effort != "none"
-        if effort != "none":
-            omitted.append("reasoning_effort")
-    elif switch == "thinking" and effort == "none":
-        body["thinking"] = {"type": "disabled"}
-    elif effort:
-        body["reasoning_effort"] = effort
-
-
 def _add_output_limit(chat: ChatRequest, target: Target, body: Json) -> None:
     limit = read_max_tokens(chat)
     if limit is None:
         return
-    family = find_family(target.model)
+    rule, quirks = find_rule(target), target.provider.quirks
     name = (
-        target.provider.quirks.max_tokens_field
-        or (family and family.max_tokens_field)
+        ("max_tokens_field" in rule.changed and rule.max_tokens_field)
+        or quirks.max_tokens_field
+        or rule.max_tokens_field
         or ("max_completion_tokens" if chat.get("max_completion_tokens") else "max_tokens")
     )
     body[name] = limit

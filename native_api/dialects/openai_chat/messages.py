@@ -48,6 +48,7 @@ LEFT_BY_SDKS: Final = frozenset({"parsed"})
 EDITED_MEMBERS: Final = OWN_MEMBERS | LEFT_BY_SDKS | {"name", "function_call"}
 LEFT_IN_CALLS: Final = frozenset({"index", "extra_content"})
 """`index` is what SDKs leave in a call that they have put together from a stream."""
+INSTRUCTION_ROLES: Final = ("system", "developer")
 LEFT_IN_FUNCTIONS: Final = frozenset({"parsed_arguments"})
 
 
@@ -60,6 +61,8 @@ class MessageTranslator:
         roles: Mapping[str, str],
         unsupported: frozenset[str],
         breakpoints: bool,
+        reasoning_field: str = "",
+        placeholder: str | None = None,
     ) -> None:
         self.messages: list[Json] = []
         self.omitted: set[str] = set()
@@ -68,6 +71,10 @@ class MessageTranslator:
         self._unsupported = unsupported
         self._parts = PartTranslator(quirks, breakpoints)
         self._result_files: list[Json] = []
+        self._reasoning_field = reasoning_field
+        self._placeholder = placeholder
+        self._instructions: Json | None = None
+        """The last message, if it is one of instructions that is sent as the user's."""
 
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
@@ -90,7 +97,18 @@ class MessageTranslator:
         self._add_name(message, built)
         if role == "user":
             self._end_tool_step()
-        self.messages.append(built)
+        self._append(built, role)
+
+    def _append(self, built: Json, role: str) -> None:
+        """Add a message. Instructions that the model takes only from the user are joined with the
+        user's next message: the templates of such models refuse two in a row."""
+        last = self.messages[-1] if self.messages else None
+        if last is not None and last is self._instructions and built["role"] == last["role"]:
+            _join_content(last, built)
+        else:
+            self.messages.append(built)
+        if built["role"] == "user" and role in INSTRUCTION_ROLES:
+            self._instructions = self.messages[-1]
 
     def _add_name(self, message: Mapping[str, Any], built: Json) -> None:
         if "name" not in message:
@@ -148,15 +166,11 @@ class MessageTranslator:
 
     def _add_reasoning(self, message: Mapping[str, Any], built: Json) -> None:
         """Add the reasoning text in the vendor's form, unless `reasoning_details` has it."""
-        text = message.get("reasoning_content") or ""
-        field = self._quirks.reasoning_field
+        field = self._reasoning_field
         if "reasoning_details" in built or not field:
             return
-        if field == "reasoning_content" and (text or built.get("tool_calls")):
-            # DeepSeek and Moonshot answer 400 to a step of tool calls without the field, even if
-            # there was no reasoning.
-            built[field] = text
-        elif field == "reasoning" and text:
+        text = self._read_reasoning(message, built)
+        if field in ("reasoning_content", "reasoning") and text is not None:
             built[field] = text
         elif field == "think_tags" and text:
             built["content"] = f"<think>{text}</think>\n\n{read_text(built)}"
@@ -166,6 +180,13 @@ class MessageTranslator:
                 {"type": "thinking", "thinking": [{"type": "text", "text": text}]},
                 *([{"type": "text", "text": content}] if isinstance(content, str) else content),
             ]
+
+    def _read_reasoning(self, message: Mapping[str, Any], built: Json) -> str | None:
+        """The reasoning text to send back; None for none."""
+        text: str | None = message.get("reasoning_content")
+        if text or not built.get("tool_calls"):
+            return text or None
+        return self._placeholder if self._placeholder or text == "" else None
 
     def _build_calls(self, message: Mapping[str, Any]) -> list[Json]:
         calls = [self._build_call(call) for call in message.get("tool_calls") or ()]
@@ -229,6 +250,19 @@ class MessageTranslator:
             and self.messages[-1]["role"] == "tool"
         ):
             self.messages.append({"role": "assistant", "content": "OK"})
+
+
+def _join_content(message: Json, following: Json) -> None:
+    """Add the content of the following message to a message that was made for this request."""
+    first, second = message["content"], following["content"]
+    if isinstance(first, str) and isinstance(second, str):
+        message["content"] = f"{first}\n\n{second}"
+        return
+    parts = [
+        [{"type": "text", "text": each}] if isinstance(each, str) else each
+        for each in (first, second)
+    ]
+    message["content"] = [*parts[0], *parts[1]]
 
 
 def _build_function(function: Json) -> Json:

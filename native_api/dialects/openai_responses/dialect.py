@@ -15,12 +15,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from native_api.dialects.base import Dialect, StreamParser
-from native_api.dialects.openai_chat.models import (
-    can_reason,
-    find_family,
-    refused_fields,
-    takes_breakpoints,
-)
+from native_api.dialects.openai_chat.models import takes_breakpoints
 from native_api.dialects.openai_responses.errors import read_unfinished_state
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.messages import MessageTranslator
@@ -33,6 +28,7 @@ from native_api.dialects.openai_responses.tools import (
 )
 from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.errors import read_error
+from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import check_text_only, read_max_tokens
@@ -70,11 +66,6 @@ class OpenAIResponses(Dialect):
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return build_url(target, "/responses")
-
-    def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
-        return super().unsupported_fields(chat, target) | refused_fields(
-            target.model, chat.get("reasoning_effort")
-        )
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
@@ -115,7 +106,7 @@ class OpenAIResponses(Dialect):
             body["max_output_tokens"] = read_max_tokens(chat)
         if fields.get("logprobs") and fields.get("top_logprobs"):
             body["top_logprobs"] = fields["top_logprobs"]
-        _add_reasoning(fields, target, body)
+        _add_reasoning(fields, target, body, omitted)
         _add_stream(chat, body)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
@@ -132,10 +123,9 @@ class OpenAIResponses(Dialect):
 
 
 def _build_input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[Json]:
-    family = find_family(target.model)
-    roles = {**target.provider.quirks.roles, **(family.roles if family else {})}
+    roles = {**target.provider.quirks.roles, **find_rule(target).roles}
     translator = MessageTranslator(
-        roles, chat.get("store") is True, takes_breakpoints(target.model)
+        roles, chat.get("store") is True, takes_breakpoints(target.known_model)
     )
     translator.add(chat["messages"])
     omitted += sorted(translator.omitted)
@@ -156,20 +146,26 @@ def _may_reason(fields: Mapping[str, Any], target: Target) -> bool:
 
     Other models answer 400, "Encrypted content is not supported with this model".
     """
-    if find_family(target.model):
-        return can_reason(target.model)
+    rule = find_rule(target)
+    if rule.reasoning and not rule.reasoning_field:
+        return rule.reasoning != "never"
     is_requested = fields.get("reasoning_effort") not in (None, "none")
     return is_requested or any(read_own_reasoning(message, WIRE) for message in fields["messages"])
 
 
-def _add_reasoning(fields: Mapping[str, Any], target: Target, body: Json) -> None:
+def _add_reasoning(
+    fields: Mapping[str, Any], target: Target, body: Json, omitted: list[str]
+) -> None:
     """Set the effort, and the summary if the client or the operator asks for one.
 
     Without it the wire returns no reasoning text. But nobody gets it unasked, because OpenAI then
     answers 400 to organizations that are not verified
     (https://github.com/OpenHands/software-agent-sdk/issues/987, 2025-11).
     """
-    effort = fields.get("reasoning_effort")
+    wanted = fields.get("reasoning_effort")
+    effort = find_rule(target).nearest_effort(wanted) if wanted else None
+    if effort != wanted:
+        omitted.append("reasoning_effort")
     asked: Mapping[str, Any] = fields.get("reasoning") or {}
     summary = asked.get("summary") or (
         target.provider.options.get("reasoning_summary") if effort else None

@@ -43,6 +43,12 @@ def is_default(name: str, value: Any) -> bool:
     )
 
 
+def is_model_default(name: str, value: Any) -> bool:
+    """Whether a field that a model refuses asks for what it does anyway: the models without
+    sampling parameters have a `temperature` and a `top_p` of 1."""
+    return name in ("temperature", "top_p") and value == 1
+
+
 def read_stop_sequences(chat: ChatRequest) -> list[str]:
     """The client's `stop` as a list, empty without one."""
     stop = chat.get("stop") or []
