@@ -9,6 +9,8 @@ import pytest
 
 from native_api.dialects import DIALECTS
 from native_api.types import Event, Provider, Target
+from tests.cases import each
+from tests.dialects.reply_reading import read_reply, read_stream, replay
 
 TARGET = Target(Provider("p", "openai", "http://127.0.0.1/v1"), "m")
 
@@ -111,3 +113,66 @@ def test_calls_of_a_complete_reply_have_unique_ids() -> None:
     ]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] is None
+
+
+def build_event(call: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": reason}
+    return {"id": "c", "choices": [choice]}
+
+
+def build_body(*calls: dict[str, Any], content: str | None = None) -> dict[str, Any]:
+    message = {"role": "assistant", "content": content, "tool_calls": list(calls)}
+    return {
+        "id": "c",
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+    }
+
+
+F = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def test_members_of_a_call_that_nobody_knows_are_passed_on_once() -> None:
+    members = {"status": "completed", "thought_signature": "s", "parallel_group": 3}
+    function = {**F["function"], "strict": True}
+    call = {**F, **members, "function": function, "unset": None}
+    (read,) = read_reply("openai", build_body(call))["choices"][0]["message"]["tool_calls"]
+    assert read == {**F, **members, "function": function}
+    events = [
+        build_event({**call, "index": 0, "function": {**function, "arguments": '{"a"'}}),
+        build_event({**members, "index": 0, "function": {"arguments": ": 1}", "strict": True}}),
+        "[DONE]",
+    ]
+    (read,) = read_stream("openai", events)[0]["message"]["tool_calls"]
+    assert read == {**F, **members, "function": {**function, "arguments": '{"a": 1}'}}
+
+
+@each(
+    "kind",
+    [
+        "web_search_call", "x_search_call", "code_interpreter_call", "web_search_tool", "mcp_tool",
+        "TOOL_CALL_TYPE_X_SEARCH_TOOL", "web_browser", "code_interpreter", "retrieval",
+    ],
+)  # fmt: skip
+def test_calls_that_the_provider_runs_are_not_the_clients(kind: str) -> None:
+    call = {"id": "s", "type": kind, "function": {"name": "x", "arguments": '{"q": 1}'}}
+    expected = [{"format": "openai", "index": 0, "block": {"server_tool_calls": [call]}}]
+    choice = read_reply("openai", build_body(call, content="Found."))["choices"][0]
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["provider_content"] == expected
+    events = [
+        build_event({**call, "index": 0, "function": {"name": "x", "arguments": ""}}),
+        build_event({"index": 0, "function": {"arguments": '{"q": 1}'}}),
+        build_event({**call, "index": 0}),
+        build_event({**F, "index": 1}, "tool_calls"),
+        "[DONE]",
+    ]
+    message = read_stream("openai", events)[0]["message"]
+    assert message["tool_calls"] == [F]
+    assert message["provider_content"] == expected
+    assert "server_tool_calls" not in json.dumps(replay("openai", message))
+
+
+@each("kind", ["function", "", None, "builtin_function", "tool_call", "new"])
+def test_calls_of_any_other_type_are_the_clients(kind: Any) -> None:
+    message = read_reply("openai", build_body({**F, "type": kind}))["choices"][0]["message"]
+    assert message["tool_calls"] == [F]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from native_api.dialects.shared.call_arguments import CallArguments
 from native_api.dialects.shared.json_values import parse_json
 from native_api.types import Json
 
@@ -13,12 +14,11 @@ class Block:
 
     `offsets` are where it stands in the reply (see `shared.replay`), `start` is where its text
     begins, `item_index` that of its reasoning item or tool call, `input_json` the pieces of its
-    `input`.
+    `input`, and `arguments` those of a call of the client's tools.
     """
 
     __slots__ = (
-        "citations", "has_arguments", "input_json", "item_index", "members", "offsets", "start",
-        "type",
+        "arguments", "citations", "input_json", "item_index", "members", "offsets", "start", "type",
     )  # fmt: skip
 
     def __init__(self, members: Json, offsets: Json, start: int) -> None:
@@ -27,7 +27,7 @@ class Block:
         self.offsets = offsets
         self.start = start
         self.item_index: int | None = None
-        self.has_arguments = False
+        self.arguments = CallArguments()
         self.input_json = ""
         self.citations: list[Any] = (
             [*(members.get("citations") or ())] if self.type == "text" else []

@@ -44,7 +44,7 @@ def build_reply(body: Any) -> ChatCompletion:
     message: Json = {"role": "assistant", "content": None}
     for index, block in enumerate(body["content"]):
         if isinstance(block, dict):
-            add_delta(message, builder.start(index, block, is_complete=True))
+            add_delta(message, builder.start(index, block))
             add_delta(message, builder.stop(index))
     delta, choice_fields = finish_reply(builder, body.get("stop_reason"), body)
     add_delta(message, delta)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.blocks import Block, build_annotation, read_string
 from native_api.dialects.anthropic.replay import WIRE
+from native_api.dialects.shared.call_arguments import NO_ARGUMENTS
 from native_api.dialects.shared.deltas import extend_delta
 from native_api.dialects.shared.replay import ReplyPosition
 from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
@@ -45,13 +46,13 @@ class ReplyBuilder:
     def is_empty(self) -> bool:
         return not self.position.length and not self.position.calls
 
-    def start(self, index: Any, members: Json, is_complete: bool = False) -> Json:
-        """The delta of a block's beginning; `is_complete` if no pieces will follow."""
+    def start(self, index: Any, members: Json) -> Json:
+        """The delta of a block's beginning."""
         block = self._open_blocks[index] = Block(
             members, self.position.offsets(), self.position.length
         )
         start_block = BLOCK_STARTERS.get(block.type)
-        return start_block(self, block, is_complete) if start_block else {}
+        return start_block(self, block) if start_block else {}
 
     def add(self, index: Any, piece: Json) -> Json:
         piece_type = piece.get("type")
@@ -79,7 +80,7 @@ class ReplyBuilder:
         if block.type == "text":
             return self._stop_text(block)
         if block.type == "tool_use":
-            return {} if block.has_arguments else self._add_arguments(block, "{}")
+            return self._stop_call(block)
         if block.type in BLOCK_STARTERS:
             return {}
         self._follows_text_or_call = False
@@ -115,7 +116,7 @@ class ReplyBuilder:
         self.position.length += len(text)
         return {"content": text}
 
-    def _start_text(self, block: Block, is_complete: bool) -> Json:
+    def _start_text(self, block: Block) -> Json:
         return self._add_text(block.members.get("text"))
 
     def _stop_text(self, block: Block) -> Json:
@@ -139,7 +140,7 @@ class ReplyBuilder:
 
     # --- thinking --------------------------------------------------------------------------------
 
-    def _start_thinking(self, block: Block, is_complete: bool) -> Json:
+    def _start_thinking(self, block: Block) -> Json:
         text = read_string(block.members.get("thinking"))
         item = {"type": "reasoning.text", "text": text}
         if block.members.get("signature"):
@@ -147,7 +148,7 @@ class ReplyBuilder:
         delta = self._start_reasoning(block, item)
         return {"reasoning_content": text, **delta} if text else delta
 
-    def _start_redacted_thinking(self, block: Block, is_complete: bool) -> Json:
+    def _start_redacted_thinking(self, block: Block) -> Json:
         data = read_string(block.members.get("data"))
         return self._start_reasoning(block, {"type": "reasoning.encrypted", "data": data})
 
@@ -174,19 +175,23 @@ class ReplyBuilder:
 
     # --- calls -----------------------------------------------------------------------------------
 
-    def _start_call(self, block: Block, is_complete: bool) -> Json:
-        members = block.members
-        arguments = (
-            format_arguments(members.get("input")) if is_complete or members.get("input") else ""
-        )
-        block.has_arguments = bool(arguments)
-        if members.get("name") == ANSWER_TOOL:
+    def _start_call(self, block: Block) -> Json:
+        if block.members.get("name") == ANSWER_TOOL:
             self.has_answer_call = True
-            return self._add_text(arguments)
+            return {}
         block.item_index = self.position.calls
         self.position.calls += 1
         self._follows_text_or_call = True
-        return {"tool_calls": [self._build_call(block, arguments)]}
+        return {"tool_calls": [self._build_call(block, "")]}
+
+    def _stop_call(self, block: Block) -> Json:
+        """The rest of the arguments. Servers may send the input at the beginning of the block, in
+        pieces, or both (Kimi: https://github.com/earendil-works/pi/issues/2593, 2026-03); pieces
+        win, as in Anthropic's SDK."""
+        rest = block.arguments.finish()
+        if rest == NO_ARGUMENTS:
+            rest = format_arguments(block.members.get("input"))
+        return self._send_arguments(block, rest)
 
     def _build_call(self, block: Block, arguments: str) -> Json:
         name = read_string(block.members.get("name"))
@@ -210,15 +215,16 @@ class ReplyBuilder:
         if block.type != "tool_use":
             block.input_json += piece
             return {}
-        if not piece:
-            return {}
-        block.has_arguments = True
+        return self._send_arguments(block, block.arguments.add(piece))
+
+    def _send_arguments(self, block: Block, text: str) -> Json:
         if block.item_index is None:
-            return self._add_text(piece)
-        return {"tool_calls": [{"index": block.item_index, "function": {"arguments": piece}}]}
+            return self._add_text(text)
+        call = {"index": block.item_index, "function": {"arguments": text}}
+        return {"tool_calls": [call]} if text else {}
 
 
-BLOCK_STARTERS: Final[Mapping[Any, Callable[[ReplyBuilder, Block, bool], Json]]] = {
+BLOCK_STARTERS: Final[Mapping[Any, Callable[[ReplyBuilder, Block], Json]]] = {
     "text": ReplyBuilder._start_text,
     "thinking": ReplyBuilder._start_thinking,
     "redacted_thinking": ReplyBuilder._start_redacted_thinking,

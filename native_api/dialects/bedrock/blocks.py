@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from native_api.dialects.bedrock.reply import SERVER_TOOL_TYPE
 from native_api.dialects.bedrock.reply_builder import ReplyBuilder
+from native_api.dialects.shared.call_arguments import NO_ARGUMENTS, CallArguments
 from native_api.dialects.shared.deltas import extend_delta
 from native_api.dialects.shared.json_values import dump_json, parse_json
+from native_api.dialects.shared.tools import format_arguments
 from native_api.types import Json
 
 DELIVERED_AT_ONCE: Final = frozenset(
@@ -34,8 +36,8 @@ class Block:
     """
 
     __slots__ = (
-        "citations", "has_arguments", "is_server_call", "item_index", "members", "pieces",
-        "start", "type",
+        "arguments", "citations", "is_server_call", "item_index", "members", "pieces", "start",
+        "type",
     )  # fmt: skip
 
     def __init__(self, start: int) -> None:
@@ -45,7 +47,7 @@ class Block:
         self.citations: list[Json] = []
         self.pieces: list[str] = []
         self.item_index: int | None = None
-        self.has_arguments = False
+        self.arguments = CallArguments()
         self.is_server_call = False
 
     @property
@@ -133,7 +135,7 @@ class BlockReader:
         if block.is_server_call:
             block.pieces.append(text)
         elif text:
-            extend_delta(delta, self._add_arguments(block, text))
+            extend_delta(delta, self._send_arguments(block, block.arguments.add(text)))
         return delta
 
     def _start_call(self, block: Block, block_type: str, members: Json) -> Json:
@@ -145,11 +147,18 @@ class BlockReader:
         block.item_index = self._builder.position.calls - 1 if "tool_calls" in delta else None
         return delta
 
-    def _add_arguments(self, block: Block, text: str) -> Json:
-        block.has_arguments = True
+    def _send_arguments(self, block: Block, text: str) -> Json:
         if block.item_index is None:
             return self._builder.add_text(text)
-        return {"tool_calls": [{"index": block.item_index, "function": {"arguments": text}}]}
+        call = {"index": block.item_index, "function": {"arguments": text}}
+        return {"tool_calls": [call]} if text else {}
+
+    def _finish_arguments(self, block: Block) -> Json:
+        """The rest of the arguments; if no pieces came, the input that the block began with."""
+        rest = block.arguments.finish()
+        if rest == NO_ARGUMENTS:
+            rest = format_arguments(block.members.get("input"))
+        return self._send_arguments(block, rest)
 
     def _add_reasoning(self, block: Block, piece_type: str, piece: Any) -> Json:
         if piece.get("redactedContent"):
@@ -198,7 +207,7 @@ class BlockReader:
             call = {**block.members, "input": parse_json("".join(block.pieces))}
             return builder.add_native_block({block_type: call})
         if block_type == "toolUse":
-            return {} if block.has_arguments else self._add_arguments(block, "{}")
+            return self._finish_arguments(block)
         if block_type == "redactedContent":
             return builder.add_encrypted_reasoning(_join_base64(block.pieces))
         if block.is_image:

@@ -19,7 +19,7 @@ from native_api.dialects.cohere.usage import read_usage
 from native_api.dialects.shared.deltas import complete_message
 from native_api.dialects.shared.frames import build_completion
 from native_api.dialects.shared.json_values import join_text
-from native_api.dialects.shared.tools import ANSWER_TOOL
+from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, Json
 
@@ -130,7 +130,7 @@ class ReplyBuilder:
 
 
 def _read_arguments(call: Mapping[str, Any]) -> str:
-    return str((call.get("function") or {}).get("arguments") or "{}")
+    return format_arguments((call.get("function") or {}).get("arguments"))
 
 
 # --- shared with streams -------------------------------------------------------------------------

@@ -17,12 +17,24 @@ from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE
 from native_api.dialects.cohere.reply import build_tool_call, map_finish_reason, read_block_type
 from native_api.dialects.cohere.usage import read_usage
+from native_api.dialects.shared.call_arguments import CallArguments
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.types import ChatCompletionChunk, Event, Json
 
 NO_CHUNKS: Final[list[ChatCompletionChunk]] = []
+
+
+class CallState:
+    """One call as far as it has come: its arguments, and the index of its tool call. The call of
+    the answer tool has no index."""
+
+    __slots__ = ("arguments", "index")
+
+    def __init__(self) -> None:
+        self.arguments = CallArguments()
+        self.index: int | None = None
 
 
 class CohereStream(StreamParser):
@@ -33,9 +45,8 @@ class CohereStream(StreamParser):
         self._blocks: dict[Any, Json] = {}
         """Cohere's index of a content block -> the block so far. A thinking block has its item's
         index under `_reasoning_index`."""
-        self._calls: dict[Any, Json] = {}
-        """Cohere's index of a call -> whether it `has_arguments`, and the `index` of its tool call
-        (the answer tool's call has none)."""
+        self._calls: dict[Any, CallState] = {}
+        """Cohere's index of a call -> the call so far."""
         self._counts = {"tool_calls": 0, "reasoning_details": 0, "provider_content": 0}
         """How many items of each list were sent."""
         self._used_answer_tool = False
@@ -180,14 +191,13 @@ class CohereStream(StreamParser):
     def _on_call_start(self, data: Json) -> list[ChatCompletionChunk]:
         call = _read_call(data)
         function = call.get("function") or {}
-        arguments = function.get("arguments") or ""
-        state: Json = {"has_arguments": bool(arguments)}
-        self._calls[data.get("index")] = state
+        state = self._calls[data.get("index")] = CallState()
+        arguments = state.arguments.add(function.get("arguments") or "")
         if function.get("name") == ANSWER_TOOL:
             self._used_answer_tool = True
             return self._build_text(arguments, {})
-        state["index"] = self._take_index("tool_calls")
-        tool_call = {"index": state["index"], **build_tool_call(call, arguments)}
+        state.index = self._take_index("tool_calls")
+        tool_call = {"index": state.index, **build_tool_call(call, arguments)}
         return self._build_chunk({"tool_calls": [tool_call]})
 
     def _on_call_delta(self, data: Json) -> list[ChatCompletionChunk]:
@@ -195,19 +205,26 @@ class CohereStream(StreamParser):
         if state is None:
             return self._on_call_start(data) if _read_call(data) else NO_CHUNKS
         piece = (_read_call(data).get("function") or {}).get("arguments") or ""
-        return self._build_arguments(state, piece)
+        return self._build_arguments(state, state.arguments.add(piece))
 
     def _on_call_end(self, data: Json) -> list[ChatCompletionChunk]:
-        state = self._calls.get(data.get("index"), {"has_arguments": True})
-        return NO_CHUNKS if state["has_arguments"] else self._build_arguments(state, "{}")
+        state = self._calls.get(data.get("index"))
+        return self._build_arguments(state, state.arguments.finish()) if state else NO_CHUNKS
 
-    def _build_arguments(self, state: Json, piece: str) -> list[ChatCompletionChunk]:
+    def _finish_calls(self) -> list[ChatCompletionChunk]:
+        """The rest of calls whose end was not sent."""
+        return [
+            chunk
+            for state in self._calls.values()
+            for chunk in self._build_arguments(state, state.arguments.finish())
+        ]
+
+    def _build_arguments(self, state: CallState, piece: str) -> list[ChatCompletionChunk]:
         if not piece:
             return NO_CHUNKS
-        state["has_arguments"] = True
-        if "index" not in state:
+        if state.index is None:
             return self._build_text(piece, {})
-        tool_call = {"index": state["index"], "function": {"arguments": piece}}
+        tool_call = {"index": state.index, "function": {"arguments": piece}}
         return self._build_chunk({"tool_calls": [tool_call]})
 
     # --- the end ---------------------------------------------------------------------------------
@@ -217,6 +234,7 @@ class CohereStream(StreamParser):
         self.record_usage(read_usage(delta.get("usage")))
         if delta.get("error"):
             raise read_reply_error({"message": str(delta["error"])})
+        rest = self._finish_calls()
         has_calls = bool(self._counts["tool_calls"])
         reason = map_finish_reason(
             delta.get("finish_reason"),
@@ -226,7 +244,8 @@ class CohereStream(StreamParser):
         )
         self._is_finished = True
         annotations = self._pending_annotations
-        return self._build_chunk({"annotations": annotations} if annotations else {}, reason)
+        last = self._build_chunk({"annotations": annotations} if annotations else {}, reason)
+        return [*rest, *last]
 
     def _build_chunk(
         self, delta: Json, reason: str | None = None, logprobs: Any = None

@@ -47,10 +47,12 @@ class StreamedArguments:
     def __init__(self, index: int) -> None:
         self.index = index
         self._arguments: Json = {}
+        self._whole: Json = {}
+        """Arguments that came whole. Those in pieces replace them, and are not added to them."""
 
     def add(self, call: Json) -> None:
         if isinstance(call.get("args"), dict):
-            self._arguments |= call["args"]
+            self._whole |= call["args"]
         for piece in call.get("partialArgs") or ():
             field = next((name for name in VALUE_FIELDS if name in piece), None)
             steps = [
@@ -62,7 +64,8 @@ class StreamedArguments:
     def build_delta(self) -> Json:
         """All arguments at once: a text that grows inside a value cannot be sent as JSON that grows
         only at its end."""
-        return {"index": self.index, "function": {"arguments": format_arguments(self._arguments)}}
+        arguments = format_arguments({**self._whole, **self._arguments})
+        return {"index": self.index, "function": {"arguments": arguments}}
 
 
 def _parse_step(match: re.Match[str]) -> str | int:

@@ -13,6 +13,7 @@ from native_api.dialects.openai_chat.annotations import build_annotations, read_
 from native_api.dialects.openai_chat.content import merge_members, split_content
 from native_api.dialects.openai_chat.finish_reasons import FAILURE_REASONS, map_finish_reason
 from native_api.dialects.openai_chat.reasoning import ReasoningDetails, ThinkTags
+from native_api.dialects.openai_chat.server_calls import ServerCalls
 from native_api.dialects.openai_chat.tool_calls import ToolCalls
 from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.json_values import dump_json, read_objects
@@ -46,6 +47,7 @@ class ChoiceBuilder:
         self.has_begun = False
         self.extra: Json = {}
         self._calls = ToolCalls(index)
+        self._server_calls = ServerCalls()
         self._details = ReasoningDetails()
         self._tags = ThinkTags() if quirks.reasoning_field == "think_tags" else None
         self._in_thought = False
@@ -141,6 +143,8 @@ class ChoiceBuilder:
             call_pieces.append({"index": "function_call", "function": piece["function_call"]})
         calls = []
         for call_piece in call_pieces:
+            if self._server_calls.take(call_piece):
+                continue
             call, answer = self._calls.add(call_piece, reply_id)
             if call is not None:
                 calls.append(call)
@@ -181,6 +185,8 @@ class ChoiceBuilder:
         calls = self._calls.finish()
         if calls:
             delta["tool_calls"] = calls
+        if self._server_calls:
+            self._others["server_tool_calls"] = self._server_calls.build()
         if self._others:
             delta["provider_content"] = [{"format": WIRE, "index": 0, "block": self._others}]
         annotations = self._annotations
@@ -188,5 +194,6 @@ class ChoiceBuilder:
             annotations = read_sources(body, self.length + len(delta.get("content", "")))
         if annotations:
             delta["annotations"] = annotations
-        reason = map_finish_reason(self.finish_reason, self._calls.count, self._calls.has_answer)
+        has_answer = self._calls.has_answer or bool(self._server_calls)
+        reason = map_finish_reason(self.finish_reason, self._calls.count, has_answer)
         return delta, reason

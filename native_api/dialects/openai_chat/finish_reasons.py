@@ -30,7 +30,8 @@ FAILURE_REASONS: Final = frozenset(
 
 
 def map_finish_reason(reason: str | None, call_count: int, has_answer: bool) -> str:
-    """OpenAI's finish reason. `has_answer` is whether the model called the answer tool."""
+    """OpenAI's finish reason. `has_answer` is whether the model called the answer tool, or one that
+    the provider runs."""
     mapped = FINISH_REASONS.get(reason or "stop", "stop")
     if mapped == "stop" and call_count:
         return "tool_calls"

@@ -5,19 +5,29 @@ MLX); index 0 for every parallel call, whose ids differ (Gemini's compatible end
 count other blocks too; no id, or the id and name again in every piece, or empty ones (Qwen);
 arguments that are whole, null or an object. OpenAI's client joins every string of a piece to what
 it has, so a piece must hold only what is new.
+
+Members of a call that nobody here knows are passed on, each once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from native_api.dialects.shared.call_arguments import CallArguments, is_object
 from native_api.dialects.shared.json_values import dump_json
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.types import Json
 
+READ_MEMBERS: Final = frozenset({"index", "id", "type", "function", "custom"})
+READ_FUNCTION_MEMBERS: Final = frozenset({"name", "arguments", "input"})
+"""Members of a call, and of its function, that are read; others are passed on."""
+
 
 class ToolCall:
-    __slots__ = ("has_arguments", "id", "index", "is_answer", "is_custom", "name")
+    __slots__ = (
+        "arguments", "has_arguments", "id", "index", "is_answer", "is_custom", "members", "name",
+        "text",
+    )  # fmt: skip
 
     def __init__(self, index: int, call_id: str, name: str, is_custom: bool) -> None:
         self.index = index
@@ -26,6 +36,34 @@ class ToolCall:
         self.is_custom = is_custom
         self.is_answer = name == ANSWER_TOOL
         self.has_arguments = False
+        self.arguments = None if is_custom or self.is_answer else CallArguments()
+        self.text = ""
+        """The last piece of the arguments."""
+        self.members: set[tuple[str, str]] = set()
+        """What was passed on of other members: ("call" or "function", name)."""
+
+    def read_arguments(self, piece: str) -> str:
+        """What is sent of a piece of the arguments."""
+        self.has_arguments = self.has_arguments or bool(piece)
+        self.text = piece or self.text
+        if self.arguments is None:
+            return piece
+        text = self.arguments.add(piece)
+        # Placeholders come with the name. OpenAI sends `{}` after it, and means it.
+        self.arguments.holds_empty_object = False
+        return text
+
+    def take_members(self, place: str, members: Json, read: frozenset[str]) -> Json:
+        """The other members that were not passed on yet."""
+        if members.keys() <= read:
+            return {}
+        taken = {
+            name: value
+            for name, value in members.items()
+            if name not in read and value is not None and (place, name) not in self.members
+        }
+        self.members |= {(place, name) for name in taken}
+        return taken
 
 
 class ToolCalls:
@@ -49,12 +87,11 @@ class ToolCalls:
         is_new = call is None
         if call is None:
             call = self._start(piece, function, reply_id)
-        arguments = _as_text(function.get("input" if call.is_custom else "arguments"))
-        unified = (
-            None if call.is_answer else self._build_piece(call, is_new, piece, function, arguments)
-        )
-        call.has_arguments = call.has_arguments or bool(arguments)
-        return unified, arguments if call.is_answer else ""
+        has_arguments = call.has_arguments
+        arguments = call.read_arguments(_read_arguments(function))
+        if call.is_answer:
+            return None, arguments
+        return self._build_piece(call, is_new, piece, function, arguments, has_arguments), ""
 
     def _find(self, piece: Json, function: Json) -> ToolCall | None:
         """The call that a piece continues, None if it starts a new one."""
@@ -68,7 +105,7 @@ class ToolCalls:
                 and call.id != call_id
                 and self._by_id.get(call_id) is not call
             )
-            return None if is_other else call
+            return None if is_other or _is_another(call, call_id, function) else call
         if call_id:
             return self._by_id.get(call_id)
         last = self._calls[-1] if self._calls else None
@@ -101,41 +138,60 @@ class ToolCalls:
         return f"call_{seed}_{suffix}"
 
     def _build_piece(
-        self, call: ToolCall, is_new: bool, piece: Json, function: Json, arguments: str
+        self,
+        call: ToolCall,
+        is_new: bool,
+        piece: Json,
+        function: Json,
+        arguments: str,
+        has_name: bool,
     ) -> Json | None:
+        """The unified piece. `has_name` is whether no piece of the name can follow."""
         kind, key = ("custom", "input") if call.is_custom else ("function", "arguments")
-        extra: Json = (
-            {"extra_content": piece["extra_content"]} if piece.get("extra_content") else {}
-        )
+        others = call.take_members("call", piece, READ_MEMBERS)
+        addition = call.take_members("function", function, READ_FUNCTION_MEMBERS)
         if is_new:
             return {
                 "index": call.index,
                 "id": call.id,
                 "type": kind,
-                kind: {"name": call.name, key: arguments},
-                **extra,
+                kind: {"name": call.name, key: arguments, **addition},
+                **others,
             }
-        addition: Json = {}
         name = function.get("name")
-        if name and name != call.name and not call.has_arguments:
+        if name and name != call.name and not has_name:
             # Some servers stream the name in pieces.
             addition["name"], call.name = name, call.name + name
         if arguments:
             addition[key] = arguments
         if addition:
-            extra[kind] = addition
-        return {"index": call.index, **extra} if extra else None
+            others[kind] = addition
+        return {"index": call.index, **others} if others else None
 
     def finish(self) -> list[Json]:
-        """`{}` for functions without arguments, since clients parse them."""
-        return [
-            {"index": call.index, "function": {"arguments": "{}"}}
+        """What is left of the arguments: `{}` for functions without any."""
+        rests = [
+            (call.index, call.arguments.finish())
             for call in self._calls
-            if not call.has_arguments and not call.is_custom and not call.is_answer
+            if call.arguments is not None
         ]
+        return [{"index": index, "function": {"arguments": rest}} for index, rest in rests if rest]
 
 
-def _as_text(value: Any) -> str:
+def _is_another(call: ToolCall | None, call_id: Any, function: Json) -> bool:
+    """Whether a piece without an id is a second call under the index of the first.
+
+    Both have their whole arguments, which differ.
+    """
+    if call is None or call_id or call.arguments is None or not function.get("name"):
+        return False
+    text = _read_arguments(function)
+    return text not in ("", call.text) and call.arguments.is_whole() and is_object(text)
+
+
+def _read_arguments(function: Json) -> str:
+    value = function.get("arguments")
+    value = function.get("input") if value is None else value
     if value is None:
         return ""
     return value if isinstance(value, str) else dump_json(value)

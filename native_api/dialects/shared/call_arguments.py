@@ -31,9 +31,11 @@ class CallArguments:
     Both return the text that is sent on, often "".
     """
 
-    __slots__ = ("_held", "_is_whole", "_pieces")
+    __slots__ = ("_held", "_is_whole", "_pieces", "holds_empty_object")
 
     def __init__(self) -> None:
+        self.holds_empty_object = True
+        """Whether `{}` may only hold the place of arguments that follow."""
         self._held = ""
         self._pieces: list[str] = []
         self._is_whole = False
@@ -43,7 +45,7 @@ class CallArguments:
             return self._begin(piece)
         if piece[:1] == "{" and self.is_whole():
             self._is_whole = True
-        if self._is_whole:
+        if self._is_whole or not piece:
             return ""
         self._pieces.append(piece)
         return piece
@@ -51,7 +53,7 @@ class CallArguments:
     def _begin(self, piece: str) -> str:
         self._held += piece
         text = self._held.strip()
-        if text == NO_ARGUMENTS or "null".startswith(text):
+        if "null".startswith(text) or (text == NO_ARGUMENTS and self.holds_empty_object):
             return ""
         text = self._held
         for placeholder in PLACEHOLDERS:
@@ -64,10 +66,13 @@ class CallArguments:
     def is_whole(self) -> bool:
         """Whether what was sent is a whole JSON object."""
         return self._is_whole or (
-            bool(self._pieces)
-            and self._pieces[-1].rstrip()[-1:] == "}"
-            and is_object("".join(self._pieces))
+            bool(self._pieces) and self._pieces[-1].rstrip()[-1:] == "}" and is_object(self.text)
         )
+
+    @property
+    def text(self) -> str:
+        """All that was sent."""
+        return "".join(self._pieces)
 
     def finish(self) -> str:
         if self._pieces:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from native_api.dialects.shared.call_arguments import complete_arguments
 from native_api.dialects.shared.json_values import dump_json
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
@@ -121,6 +122,7 @@ def read_response_schema(chat: ChatRequest) -> Json | None:
 def format_arguments(value: Any) -> str:
     """A tool call's arguments as text.
 
-    A string is returned as it is: the model wrote invalid JSON, or it would be a value.
+    A string is returned as it is, unless it says nothing: the model wrote invalid JSON, or it would
+    be a value.
     """
-    return value if isinstance(value, str) and value else dump_json(value or {})
+    return complete_arguments(value) if isinstance(value, str) else dump_json(value or {})

@@ -1,0 +1,104 @@
+"""The arguments of a call are JSON that clients can parse, and are said once, on every wire."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cases import each
+from tests.dialects.call_replies import COMPLETE, STREAMED, VALUES
+from tests.dialects.reply_reading import read_reply, read_stream
+
+WHOLE = '{"path": "/a"}'
+NO_ARGUMENTS = ["", " ", "\n", "null", " null ", "{}", " {} "]
+
+
+def read_arguments(choices: Any) -> str:
+    (call,) = choices[0]["message"]["tool_calls"]
+    arguments: str = call["function"]["arguments"]
+    return arguments
+
+
+@pytest.mark.parametrize("wire", COMPLETE)
+@each("arguments", [*NO_ARGUMENTS, None])
+def test_no_arguments_are_an_empty_object(wire: str, arguments: Any) -> None:
+    # Cohere sends `null` for a function without parameters (recorded 2026-08).
+    choices = read_reply(wire, COMPLETE[wire](arguments))["choices"]
+    assert json.loads(read_arguments(choices)) == {}
+
+
+@pytest.mark.parametrize("wire", COMPLETE)
+@each("value", [{"a": None}, {"a": "null"}, {"null": {}}])
+def test_arguments_that_only_look_empty_are_kept(wire: str, value: Any) -> None:
+    sent = value if wire in VALUES else json.dumps(value)
+    assert json.loads(read_arguments(read_reply(wire, COMPLETE[wire](sent))["choices"])) == value
+
+
+@pytest.mark.parametrize("wire", STREAMED)
+@each("pieces", [[], *([text] for text in NO_ARGUMENTS), ["nu", "ll"], ["", "null", "\n"]])
+def test_no_streamed_arguments_are_an_empty_object(wire: str, pieces: list[str]) -> None:
+    choices = read_stream(wire, STREAMED[wire](None, pieces))
+    assert json.loads(read_arguments(choices)) == {}
+
+
+@pytest.mark.parametrize("wire", STREAMED)
+@each("placeholder", ["null", "{}", " {}", ""])
+def test_a_placeholder_gives_way_to_the_arguments(wire: str, placeholder: str) -> None:
+    # https://github.com/microsoft/autogen/pull/7549 and https://github.com/ogx-ai/ogx/pull/5462
+    whole = None if wire in VALUES else placeholder
+    pieces = [placeholder] if wire not in ("cohere", "openai") else []
+    choices = read_stream(wire, STREAMED[wire](whole, [*pieces, WHOLE[:5], WHOLE[5:]]))
+    assert read_arguments(choices) == WHOLE
+
+
+@pytest.mark.parametrize("wire", STREAMED)
+@each("pieces", [[], [WHOLE], [WHOLE[:5], WHOLE[5:]], ["", *WHOLE]])
+def test_arguments_at_the_beginning_and_again_in_pieces_are_said_once(
+    wire: str, pieces: list[str]
+) -> None:
+    # https://github.com/earendil-works/pi/issues/2593
+    whole = json.loads(WHOLE) if wire in VALUES else WHOLE
+    choices = read_stream(wire, STREAMED[wire](whole, pieces))
+    assert json.loads(read_arguments(choices)) == json.loads(WHOLE)
+
+
+@pytest.mark.parametrize("wire", STREAMED)
+@each("pieces", [[WHOLE, WHOLE], [WHOLE[:5], WHOLE[5:], WHOLE], [WHOLE, *WHOLE]])
+def test_whole_arguments_that_are_repeated_are_said_once(wire: str, pieces: list[str]) -> None:
+    # https://github.com/lidge-jun/opencodex/issues/361
+    assert read_arguments(read_stream(wire, STREAMED[wire](None, pieces))) == WHOLE
+
+
+@pytest.mark.parametrize("wire", STREAMED)
+@each("text", ['{"a": [{"b": 1}, {"c": {"d": 2}}]}', '{"a": "}{", "b": {}}', "[1]", "not JSON"])
+def test_arguments_come_as_they_are_however_they_are_cut(wire: str, text: str) -> None:
+    for size in (1, 3, len(text)):
+        pieces = [text[start : start + size] for start in range(0, len(text), size)]
+        assert read_arguments(read_stream(wire, STREAMED[wire](None, pieces))) == text
+
+
+def test_gemini_arguments_that_came_whole_are_not_added_to() -> None:
+    def build(**call: Any) -> Any:
+        parts = [{"functionCall": call}]
+        return {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
+
+    piece = {"jsonPath": "$.path", "stringValue": "/a"}
+    events = [
+        build(name="f", args={"path": "/a", "mode": "r"}, willContinue=True),
+        build(partialArgs=[piece]),
+    ]
+    arguments = json.loads(read_arguments(read_stream("gemini", events)))
+    assert arguments == {"path": "/a", "mode": "r"}
+
+
+def test_two_calls_without_ids_under_one_index_stay_two() -> None:
+    def build(arguments: str) -> Any:
+        call = {"index": 0, "type": "function", "function": {"name": "f", "arguments": arguments}}
+        return {"id": "x", "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+    events = [build('{"a": 1}'), build('{"a": 2}'), build('{"a": 2}'), "[DONE]"]
+    calls = read_stream("openai", events)[0]["message"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in calls] == ['{"a": 1}', '{"a": 2}']
+    assert len({call["id"] for call in calls}) == 2
