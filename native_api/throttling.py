@@ -63,6 +63,7 @@ class CallerThrottle(BaseThrottle):
     unknown."""
 
     _usage: Usage | None = None
+    _limit_text = ""
 
     def allow_request(self, request: Any, view: Any) -> bool:
         self._usage = _count(self._count_request, request)
@@ -73,7 +74,14 @@ class CallerThrottle(BaseThrottle):
         return self._usage is None or not self._usage["should_limit"]
 
     def _count_request(self, request: Any) -> Usage | None:
-        return _increment(request, "native_api.caller", _caller_key(request), _caller_rate(request))
+        rate = _caller_rate(request)
+        if rate is not None:
+            self._limit_text = f"{_format_rate(rate)} for {_counted_as(request)}"
+        return _increment(request, "native_api.caller", _caller_key(request), rate)
+
+    def describe_limit(self) -> str:
+        """Return the limit as messages name it: `600 requests per minute for this key`."""
+        return self._limit_text
 
     def wait(self) -> int | None:
         """Return the seconds until the window ends, at least 1; None if nothing was counted."""
@@ -130,6 +138,23 @@ def _caller_key(request: Any) -> str | Callable[[str, Any], str]:
     else:
         return "ip"
     return lambda group, request: name
+
+
+def _counted_as(request: Any) -> str:
+    if isinstance(request.auth, ApiKey):
+        return "this key"
+    is_known = request.user is not None and request.user.is_authenticated
+    return "this user" if is_known else "this address"
+
+
+PERIODS: Final = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
+
+
+@lru_cache(maxsize=1024)
+def _format_rate(rate: Rate) -> str:
+    count, seconds = rate
+    noun = "request" if count == 1 else "requests"
+    return f"{count} {noun} per {PERIODS.get(seconds, f'{seconds} s')}"
 
 
 def _caller_rate(request: Any) -> Rate | None:

@@ -33,6 +33,7 @@ from native_api.dialects.shared import body_inspection
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
+from native_api.dialects.shared.refusals import explain_refusal
 from native_api.dialects.shared.request_fields import is_default, is_hint, is_model_default
 from native_api.dialects.shared.token_counts import join_usage
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
@@ -284,7 +285,7 @@ class Dialect(ABC):
     def refuse_field(self, name: str, value: Any) -> None:
         """Raise UnsupportedField, unless the value is the default (`n: 1`, `tools: []`)."""
         if not is_default(name, value):
-            raise UnsupportedField(name, "this provider or model takes no such field")
+            raise UnsupportedField(name, explain_refusal(name, value))
 
     def check_provider_content(self, chat: ChatRequest) -> None:
         """Raise UnsupportedField for another wire's blocks in messages that the client wrote.

@@ -25,6 +25,9 @@ SLOT_RETRY_SECONDS: Final = 1
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 
+SMALLER_CALL: Final = "Ask for a shorter answer (max_tokens), send less, or use a cheaper model."
+FEWER_TOKENS: Final = "Ask for a shorter answer (max_tokens) or send less."
+
 
 def rate_limit_error(statuses: Iterable[LimitStatus]) -> NativeError:
     """Return a 429 for the limit that takes longest to admit the request."""
@@ -59,14 +62,31 @@ def _with_headers(error: NativeError, statuses: Iterable[LimitStatus]) -> Native
 
 
 def _budget_exceeded(status: LimitStatus, span: WindowSpan) -> NativeError:
-    rule = status.applied.rule
-    budget = "the budget" if is_confidential(rule) else f"the budget of {format_amount(rule)}"
-    resets = f" The budget resets at {span.end:%Y-%m-%d %H:%M} UTC." if span.end else ""
-    message = (
-        f"This call would exceed {budget} {format_scope(rule)}. "
-        f"It may cost up to {format_dollars(status.requested)}.{resets}"
-    )
+    message = _describe_budget(status)
+    if span.end and not (status.is_impossible and not is_confidential(status.applied.rule)):
+        message = f"{message} The budget resets at {span.end:%Y-%m-%d %H:%M} UTC."
     return _with_limit(BudgetExceeded(message, headers=NO_RETRY), status)
+
+
+def _describe_budget(status: LimitStatus) -> str:
+    """Why the budget does not admit the call: it is too small for it, used up, or nearly so.
+
+    Of a confidential budget this is not told, because it would tell its amount to whoever asks with
+    several `max_tokens`.
+    """
+    rule, costs = status.applied.rule, format_dollars(status.requested)
+    scope = format_scope(rule)
+    if is_confidential(rule):
+        return f"This call would exceed the budget {scope}. It may cost up to {costs}."
+    budget = f"budget of {format_amount(rule)} {scope}"
+    if status.is_impossible:
+        return f"This call may cost up to {costs}, more than the whole {budget}. {SMALLER_CALL}"
+    if not status.remaining:
+        return f"The {budget} is used up."
+    return (
+        f"This call may cost up to {costs}, but only {format_dollars(status.remaining)} of the "
+        f"{budget} are left. {SMALLER_CALL}"
+    )
 
 
 def _rate_limited(status: LimitStatus) -> NativeError:
@@ -78,11 +98,7 @@ def _rate_limited(status: LimitStatus) -> NativeError:
         )
         headers = {"retry-after": str(SLOT_RETRY_SECONDS)}
     elif status.is_impossible or status.seconds_left is None:
-        verb = "is larger than" if status.is_impossible else "would exceed"
-        message = (
-            f"This request {verb} the limit of {format_amount(rule)} {format_scope(rule)}. "
-            f"It may use {status.requested}."
-        )
+        message = _describe_lasting_refusal(status)
         headers = NO_RETRY
     else:
         seconds = max(1, ceil(status.seconds_left))
@@ -92,6 +108,16 @@ def _rate_limited(status: LimitStatus) -> NativeError:
         )
         headers = retry_headers(seconds)
     return _with_limit(RateLimited(message, headers=headers), status)
+
+
+def _describe_lasting_refusal(status: LimitStatus) -> str:
+    """Why waiting does not help: the limit is too small for the request, or has no end."""
+    rule = status.applied.rule
+    limit = f"the limit of {format_amount(rule)} {format_scope(rule)}"
+    verb = "is larger than" if status.is_impossible else "would exceed"
+    if rule.metric == "requests":
+        return f"This request {verb} {limit}. An operator of the site can raise it."
+    return f"This request {verb} {limit}. It may use {status.requested}. {FEWER_TOKENS}"
 
 
 def _with_limit(error: NativeError, status: LimitStatus) -> NativeError:

@@ -65,6 +65,9 @@ class AsyncAPIView(APIView):
     waiting_threads = 0
     """How many worker threads wait for a hook of this request."""
 
+    refusing_throttle: Any = None
+    """The throttle that refuses the request, for longest if several do."""
+
     headers: dict[str, str]
     _finalized: HttpResponseBase | None = None
     """The response that the gateway's own `finalize_response` has finished."""
@@ -222,20 +225,24 @@ class AsyncAPIView(APIView):
         """A failed authentication. Raises RateLimited once the address has failed too often."""
         wait = await FailedAuthThrottle().acount_failure(request)
         if wait is not None:
-            message = "Too many failed attempts to authenticate from this address."
+            message = (
+                "Too many failed attempts to authenticate from this address. "
+                f"Try again in {wait} s, with a valid key."
+            )
             raise exceptions.RateLimited(message, headers={"retry-after": str(wait)})
 
     @hook
     async def check_throttles(self, request: Request) -> None:  # type: ignore[override]
-        waits: list[float] = []
+        waits: list[tuple[float, Any]] = []
         for throttle in await self._run("get_throttles", self.get_throttles):
             allowed = await policies.allows_request(self, throttle, request)
             if hasattr(throttle, "headers"):
                 self.headers.update(throttle.headers())
             if not allowed:
-                waits.append(throttle.wait() or 1)
+                waits.append((throttle.wait() or 1, throttle))
         if waits:
-            await self._run("throttled", self.throttled, request, max(waits))
+            wait, self.refusing_throttle = max(waits, key=lambda pair: pair[0])
+            await self._run("throttled", self.throttled, request, wait)
 
     @hook
     async def handle_exception(self, exc: Exception) -> Any:  # type: ignore[override]
@@ -309,8 +316,11 @@ class AsyncAPIView(APIView):
 
     def throttled(self, request: Request, wait: float | None) -> Any:  # type: ignore[override]
         seconds = max(1, ceil(wait or 1))
+        describe = getattr(self.refusing_throttle, "describe_limit", None)
+        limit = describe() if describe else ""
+        refusal = f"The limit of {limit} has been reached." if limit else "Too many requests."
         raise exceptions.RateLimited(
-            f"Too many requests. Try again in {seconds} s.", headers=retry_headers(seconds)
+            f"{refusal} Try again in {seconds} s.", headers=retry_headers(seconds)
         )
 
     def get_exception_handler(self) -> Any:

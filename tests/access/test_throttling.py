@@ -52,6 +52,22 @@ def rates(**wanted: Any) -> Any:
     return override_settings(NATIVE_API={"THROTTLE_RATES": wanted})
 
 
+@pytest.mark.parametrize(
+    ("rate", "sent", "text"),
+    [
+        ("2/m", {"auth": key(7)}, "2 requests per minute for this key"),
+        ("1/h", {"user": User(pk=7)}, "1 request per hour for this user"),
+        ("5/d", {}, "5 requests per day for this address"),
+        ("9/10s", {"auth": key(8, "3/30s")}, "3 requests per 30 s for this key"),
+    ],
+)
+def test_a_throttle_describes_its_limit(rate: str, sent: dict[str, Any], text: str) -> None:
+    throttle = CallerThrottle()
+    with rates(caller=rate):
+        throttle.allow_request(request(**sent), None)
+    assert throttle.describe_limit() == text
+
+
 @pytest.fixture
 def redis_prefix() -> Iterator[str]:
     """Django's cache in Redis, with its own prefix whose keys are deleted afterwards. Redis knows

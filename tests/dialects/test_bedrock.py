@@ -190,7 +190,7 @@ def test_a_reply_names_its_service_tier() -> None:
         (
             {"message": "Too many requests", "__type": "ThrottlingException"},
             429,
-            "Too many requests",
+            "The provider limits its use (429), not this gateway: Too many requests",
         ),
         ({"output": {}}, 502, "The provider's answer is not a Converse reply."),
         ([], 502, "The provider's answer is not a Converse reply."),

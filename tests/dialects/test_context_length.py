@@ -264,6 +264,22 @@ def test_an_error_of_the_account_or_the_rate_is_not_one_of_length(status: int) -
     assert read_status_error("openai", body, status).code != "context_length_exceeded"
 
 
+@each("name", DIALECTS)
+def test_a_providers_429_is_not_taken_for_one_of_the_gateway(name: str) -> None:
+    error = read_status_error(name, in_words_of(name, "Slow down."), 429)
+    if name == "bedrock":  # Its status is that of the exception's name.
+        error = read_status_error(name, {"__type": "ThrottlingException", "message": "Slow down."})
+    assert (error.status, error.code) == (429, "rate_limit_exceeded")
+    assert error.message == "The provider limits its use (429), not this gateway: Slow down."
+
+
+def test_a_providers_429_without_credit_is_the_accounts() -> None:
+    body = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
+    error = read_status_error("openai", body, 429)
+    assert "this site's account there has no credit left: You exceeded" in error.message
+    assert error.headers["x-should-retry"] == "false"
+
+
 def test_a_length_error_may_come_as_a_servers_fault() -> None:
     for status in (413, 422, 424, 500):
         error = read_status_error("ollama", {"error": MESSAGES[-1]}, status)

@@ -129,7 +129,7 @@ def test_the_first_refused_call_says_when_to_retry(site: Site, metric: str, wind
         )
         assert "retry-after" not in refused.headers
         assert refused.headers["x-should-retry"] == "false"
-        assert f"the budget of {COST:f} USD" in error["message"]
+        assert f"budget of {COST:f} USD" in error["message"]
     else:
         assert (refused.status_code, error["code"], error["type"]) == (
             429,

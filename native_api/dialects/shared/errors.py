@@ -221,13 +221,21 @@ def build_site_error(status: int, message: str) -> UpstreamError:
     return error
 
 
+RATE_LIMITED: Final = "The provider limits its use (429), not this gateway"
+NO_CREDIT: Final = "The provider says (429) that this site's account there has no credit left"
+
+
 def _build_rate_limit_error(code: str, message: str, headers: Mapping[str, str]) -> UpstreamError:
+    has_no_credit = code == "insufficient_quota"
+    summary = NO_CREDIT if has_no_credit else RATE_LIMITED
     error = UpstreamError(
-        message or "The provider's rate limit is reached.", status=429, code="rate_limit_exceeded",
-        upstream_status=429, retry_after=read_retry_after(headers),
-    )  # fmt: skip
-    if code == "insufficient_quota":
-        # The account has no credit, so waiting does not help.
+        f"{summary}: {message}" if message else f"{summary}.",
+        status=429,
+        code="rate_limit_exceeded",
+        upstream_status=429,
+        retry_after=read_retry_after(headers),
+    )
+    if has_no_credit:  # so waiting does not help
         error.headers["x-should-retry"] = "false"
     return error
 
