@@ -27,7 +27,7 @@ from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import health_probes
 from native_api.gateway.hooks import HookedCall
 from native_api.gateway.plan import current_catalog, resolve_call
-from native_api.inbound.headers import safe_value
+from native_api.inbound.headers import list_names, safe_value
 from native_api.limits.headers import merge_headers
 from native_api.limits.reservations import CallReservation
 from native_api.logs import new_request_id
@@ -293,7 +293,7 @@ def reply_headers(call_record: CallRecord, omitted: tuple[str, ...] = ()) -> dic
     if log.target:
         headers["x-native-provider"] = safe_value(log.target.provider.name)
     if omitted:
-        headers["x-native-omitted"] = safe_value(", ".join(omitted))
+        headers["x-native-omitted"] = list_names(omitted)
     if call_record.reservation is not None:
         headers.update(call_record.reservation.headers)
     return headers

@@ -17,9 +17,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from native_api.access.model_access import may_use
+from native_api.access.nearest_model import suggest_model
 from native_api.catalog import catalog
 from native_api.conf import native_settings
 from native_api.exceptions import InvalidRequest, ModelNotAllowed, ModelNotFound
+from native_api.gateway import option_names
 from native_api.routing import strategies
 from native_api.routing.call_plan import CallPlan
 from native_api.routing.conversation_tiers import raise_tier
@@ -39,6 +41,7 @@ async def resolve_call(request: Mapping[str, Any], caller: Caller) -> CallPlan:
     route = _find_route(
         snapshot, caller, _route_name(request), "tier" if request.get("tier") else "model"
     )
+    option_names.check(request.get("provider_options") or (), snapshot, route)
     if conversation and request.get("tier"):
         route = await _raise_tier(snapshot, caller, route, conversation)
     requested = [
@@ -107,14 +110,23 @@ async def _raise_tier(
 
 def _find_route(snapshot: catalog.Catalog, caller: Caller, name: str, param: str) -> Route:
     if not may_use(caller, snapshot.named(name)):
-        raise ModelNotAllowed(f"You may not use the model {name!r}.", param=param)
+        raise ModelNotAllowed(
+            f"You may not use the model {name!r}. GET v1/models lists the models you may use."
+            f"{suggest_model(snapshot, caller, name)}",
+            param=param,
+        )
     if param == "tier" and name not in snapshot.routes:
-        raise ModelNotFound(f"This site has no route for the tier {name!r}.", param=param)
+        raise ModelNotFound(
+            f"This site has no route for the tier {name!r}. Send a model instead: GET v1/models "
+            "lists the models you may use.",
+            param=param,
+        )
     try:
         return snapshot.route(name)
     except ModelNotFound as error:
-        error.param = param
-        raise
+        raise ModelNotFound(
+            f"{error.message}{suggest_model(snapshot, caller, name)}", param=param
+        ) from None
 
 
 def _filter_allowed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -27,6 +28,13 @@ NO_STORE_STREAM: Final = "no-cache, no-store"
 
 MAX_VALUE: Final = 1000
 """Characters. Servers and proxies refuse responses whose headers have more than a few kilobytes."""
+
+MAX_NAMES: Final = 50
+"""Names that a header lists. A request with thousands of unknown fields must not get a response
+that proxies refuse."""
+
+MAX_NAME: Final = 80
+"""Characters."""
 
 _VARY: Final = ", ".join(CALLER_HEADERS)
 _CALLER_NAMES: Final = frozenset(map(str.lower, CALLER_HEADERS))
@@ -59,3 +67,23 @@ def safe_value(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
+_REST: Final = re.compile(r"\.\.\.and (\d+) more")
+
+
+def list_names(names: Iterable[str], listed: str = "") -> str:
+    """A header's list of names, after those that are `listed` already: `seed, user`.
+
+    If there are too many it ends with `...and 12 more`.
+    """
+    parts = listed.split(", ") if listed else []
+    rest = _REST.fullmatch(parts[-1]) if parts else None
+    if rest is not None:
+        parts.pop()
+    parts += [safe_value(name[:MAX_NAME]) for name in names]
+    shown = parts[:MAX_NAMES]
+    while sum(map(len, shown)) + 2 * len(shown) > MAX_VALUE - len("...and 1000000 more"):
+        shown.pop()
+    left_off = len(parts) - len(shown) + (int(rest[1]) if rest is not None else 0)
+    return ", ".join([*shown, *([f"...and {left_off} more"] if left_off else [])])

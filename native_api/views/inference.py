@@ -13,6 +13,7 @@ from native_api import background, exceptions
 from native_api.conf import native_settings
 from native_api.gateway import calls
 from native_api.inbound.base import InboundFormat, ParsedRequest
+from native_api.inbound.headers import list_names
 from native_api.inbound.json_body import read_and_check
 from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
 from native_api.types import Caller
@@ -66,10 +67,8 @@ class InferenceView(NativeView):
     def _add_call_headers(self, added: dict[str, str], dropped_fields: list[str]) -> None:
         self.add_headers(added)
         if dropped_fields:
-            omitted = self.headers.get("x-native-omitted")
-            self.headers["x-native-omitted"] = ", ".join(
-                [*([omitted] if omitted else []), *dropped_fields]
-            )
+            listed = self.headers.get("x-native-omitted", "")
+            self.headers["x-native-omitted"] = list_names(dropped_fields, listed)
 
     def named_headers(self) -> dict[str, str]:
         return self.inbound_format.headers(self.headers)

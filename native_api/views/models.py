@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from native_api.access.model_access import may_use, resolve_caller
+from native_api.access.nearest_model import suggest_model
 from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
 from native_api.types import Json
@@ -34,9 +35,12 @@ class ModelView(NativeView):
 
     async def get(self, request: Request, model: str) -> HttpResponse:
         snapshot = await catalog.acurrent()
-        if not may_use(await resolve_caller(await self.get_caller(request)), snapshot.named(model)):
+        caller = await resolve_caller(await self.get_caller(request))
+        if not (may_use(caller, snapshot.named(model)) and snapshot.has_model(model)):
             raise ModelNotFound(
-                f"There is no model {model!r} here, or you may not use it.", param="model"
+                f"There is no model {model!r} here, or you may not use it. GET v1/models lists the "
+                f"models you may use.{suggest_model(snapshot, caller, model)}",
+                param="model",
             )
         return self.json(describe_model(model, snapshot.targets(model)))
 

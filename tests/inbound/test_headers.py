@@ -34,6 +34,25 @@ def test_a_value_is_bounded(text: str) -> None:
     assert (len(safe), safe[-3:]) == (headers.MAX_VALUE, "...")
 
 
+def test_a_list_of_names_is_bounded_in_number_and_in_length() -> None:
+    assert headers.list_names(["seed", "user"]) == "seed, user"
+    assert headers.list_names(["user"], "seed") == "seed, user"
+    many = headers.list_names(f"f{number}" for number in range(10_000))
+    assert many.startswith("f0, f1, ")
+    assert many.endswith(", f49, ...and 9950 more")
+    long = headers.list_names("x" * 100_000 for _ in range(1000))
+    assert len(long) <= headers.MAX_VALUE
+    shown, _, rest = long.rpartition(", ...and ")
+    assert rest == f"{1000 - len(shown.split(', '))} more"
+
+
+def test_two_lists_of_names_are_one_with_one_rest() -> None:
+    first = headers.list_names(f"f{number}" for number in range(60))
+    both = headers.list_names((f"g{number}" for number in range(5)), first)
+    assert both.endswith("f49, ...and 15 more")
+    assert both.count("more") == 1
+
+
 def test_a_python_caller_gets_safe_values_too() -> None:
     chat = {"model": "a\r\nb", "messages": []}
     headers = calls.reply_headers(CallRecord(chat, Caller(), "request"), ("seed", "x\r\ny"))  # type: ignore[arg-type]

@@ -1,0 +1,43 @@
+"""The model that a caller may have meant by a name that leads nowhere. Only models that the caller
+may use are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from itertools import islice
+from typing import Final
+
+from native_api.access.model_access import may_use
+from native_api.catalog.catalog import Catalog
+from native_api.types import Caller
+
+MAX_COMPARED: Final = 500
+"""Names. Other requests wait while names are compared."""
+
+MAX_NAME: Final = 64
+"""Characters that are compared."""
+
+MATCHES: Final = 5
+"""Names near the wrong one, of which the nearest that the caller may use is named."""
+
+
+def suggest_model(snapshot: Catalog, caller: Caller, name: str) -> str:
+    """A sentence to append to a message: ` Did you mean 'fast'?`; "" if no name is near."""
+    for candidate in _near_names(snapshot, name):
+        named = snapshot.named(candidate)
+        if candidate != name and named.is_known and may_use(caller, named):
+            return f" Did you mean {candidate!r}?"
+    return ""
+
+
+def _near_names(snapshot: Catalog, name: str) -> Iterator[str]:
+    """Routes with a name like it, then the same model of providers with a name like its own."""
+    yield from _near(name, snapshot.routes)
+    provider, slash, model = name.partition("/")
+    if slash:
+        yield from (f"{near}/{model}" for near in _near(provider, snapshot.providers))
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    return get_close_matches(name[:MAX_NAME], list(islice(names, MAX_COMPARED)), MATCHES)
