@@ -175,7 +175,9 @@ class NotAcceptable(NativeError):
     status = 406
     type = "invalid_request_error"
     code = "not_acceptable"
-    default_message = "This URL can only answer with application/json or text/event-stream."
+    default_message = (
+        "This URL can only answer with application/json or text/event-stream. Accept one of them."
+    )
 
 
 class RequestTimeout(NativeError):

@@ -12,6 +12,17 @@ app_name = "native_api"
 urlpatterns = [
     path("v1/chat/completions", views.ChatCompletionsView.as_view(), name="chat-completions"),
     path("v1/embeddings", views.EmbeddingsView.as_view(), name="embeddings"),
+    # Azure's: https://learn.microsoft.com/azure/ai-foundry/openai/reference (read 2026-11).
+    path(
+        "openai/deployments/<path:model>/chat/completions",
+        views.ChatCompletionsView.as_view(),
+        name="azure-chat-completions",
+    ),
+    path(
+        "openai/deployments/<path:model>/embeddings",
+        views.EmbeddingsView.as_view(),
+        name="azure-embeddings",
+    ),
     path("v1/models", views.ModelListView.as_view(), name="models"),
     path("v1/models/<path:model>", views.ModelView.as_view(), name="model"),
     path("v1/usage", views.UsageView.as_view(), name="usage"),

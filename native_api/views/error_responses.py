@@ -71,7 +71,7 @@ def _from_drf(error: drf.APIException) -> exceptions.NativeError:
         return exceptions.InvalidApiKey(str(error.detail))
     kind = DRF_ERRORS.get(error.status_code, exceptions.NativeError)
     has_our_message = (
-        isinstance(error, drf.NotAcceptable | drf.MethodNotAllowed | drf.NotAuthenticated)
+        isinstance(error, drf.NotAcceptable | drf.NotAuthenticated)
         or kind is exceptions.NativeError
     )
     native = kind() if has_our_message else kind(str(error.detail))

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from native_api.exceptions import InvalidRequest, NativeError, NotFound
@@ -14,6 +13,7 @@ from native_api.inbound.body_limits import REFUSAL
 from native_api.views import private_api
 from native_api.views.error_responses import envelope_response
 from native_api.views.health import OpenView
+from native_api.views.nearest_url import describe_missing
 
 
 class UnknownView(OpenView):
@@ -23,10 +23,7 @@ class UnknownView(OpenView):
 
     async def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """The answer is the same for every method, and nothing has to be negotiated."""
-        raise NotFound(
-            f"There is nothing at {request.path[:200]}. "
-            "See v1/chat/completions and v1/models below the prefix."
-        )
+        raise NotFound(describe_missing(private_api.django_request(request)))
 
 
 class RefusedView(OpenView):
@@ -47,10 +44,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
     As a pattern it also answers where DEBUG would show Django's own page.
     """
-    api = reverse("native_api:chat-completions").removesuffix("chat/completions")
-    return envelope_response(
-        NotFound(f"There is nothing at {request.path[:200]}. The API is below {api}.")
-    )
+    return envelope_response(NotFound(describe_missing(request)))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import ClassVar
 
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from native_api.inbound.base import InboundFormat, ParsedRequest
 from native_api.inbound.headers import list_names
 from native_api.inbound.json_body import read_and_check
 from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
-from native_api.types import Caller
+from native_api.types import Caller, Json
 from native_api.views import private_api
 from native_api.views.base import NativeView
 from native_api.views.event_stream import EventStream, EventStreamResponse
@@ -27,9 +28,11 @@ class InferenceView(NativeView):
 
     inbound_format: ClassVar[InboundFormat]
 
-    async def post(self, request: Request) -> HttpResponseBase:
+    async def post(self, request: Request, model: str = "") -> HttpResponseBase:
+        """A `model` of the URL replaces that of the body, as at Azure."""
         inbound = self.inbound_format
-        parsed = await read_and_check(request, inbound.parse)
+        parse = partial(_parse_for, inbound, model) if model else inbound.parse
+        parsed = await read_and_check(request, parse)
         caller = await self.get_caller(request)
         if parsed.body.get("stream"):
             return await self._stream(private_api.django_request(request), parsed, caller)
@@ -77,14 +80,19 @@ class InferenceView(NativeView):
         return self.inbound_format.error(error)
 
 
+def _parse_for(inbound: InboundFormat, model: str, body: Json) -> ParsedRequest:
+    return inbound.parse({**body, "model": model})
+
+
 class ChatCompletionsView(InferenceView):
-    """`POST v1/chat/completions`."""
+    """`POST v1/chat/completions`, and Azure's `openai/deployments/{model}/chat/completions`, whose
+    path names the model."""
 
     inbound_format = ChatCompletions()
 
 
 class EmbeddingsView(InferenceView):
-    """`POST v1/embeddings`."""
+    """`POST v1/embeddings`, and Azure's `openai/deployments/{model}/embeddings`."""
 
     inbound_format = EmbeddingsFormat()
 

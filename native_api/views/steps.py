@@ -307,6 +307,14 @@ class AsyncAPIView(APIView):
     def default_response_headers(self) -> dict[str, str]:  # type: ignore[override]
         return {}
 
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """DRF's, with the methods that the URL supports."""
+        methods = " or ".join(
+            name for name in self.allowed_methods if name not in ("HEAD", "OPTIONS")
+        )
+        detail = f"This URL does not support {str(request.method)[:20]}. Send {methods}."
+        raise drf.MethodNotAllowed(str(request.method), detail)
+
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None
     ) -> Any:

@@ -1,0 +1,65 @@
+"""What to say of a URL without an endpoint: the endpoint that was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+ENDPOINTS: Final = (
+    "chat/completions",
+    "embeddings",
+    "models",
+    "usage",
+    "health/live",
+    "health/ready",
+)
+"""What clients append to a base URL."""
+
+METHODS: Final[Mapping[str, str]] = {"chat/completions": "POST", "embeddings": "POST"}
+"""The others are for GET."""
+
+VERSIONS: Final = frozenset({"v1", "v1beta", "api", "openai", ""})
+"""Segments that base URLs of clients have once too often, or not at all."""
+
+MAX_SHOWN: Final = 200
+MAX_COMPARED: Final = 64
+
+
+def describe_missing(request: HttpRequest) -> str:
+    """The message for a request at whose path nothing is."""
+    path, shown = request.path, f"There is nothing at {request.path[:MAX_SHOWN]}."
+    base = _find_base(request)
+    tail = _tail(path.removeprefix(base.removesuffix("v1/")))
+    near = tail if tail in ENDPOINTS else _near(tail)
+    if not near:
+        return f"{shown} The API is below {base}: POST {base}chat/completions, GET {base}models."
+    url = f"{base}{near}" if not near.startswith("health/") else f"{base.removesuffix('v1/')}{near}"
+    message = f"{shown} Did you mean {METHODS.get(near, 'GET')} {url}?"
+    if near == tail and path.rstrip("/") != url:
+        message = f"{message} The base URL of a client ends in {base.rstrip('/')}."
+    return message
+
+
+def _find_base(request: HttpRequest) -> str:
+    """The path that all of the API is below, `/native/v1/`. Without what leads there if a site's
+    own pattern needs arguments for it."""
+    match = request.resolver_match
+    namespace = match.namespace if match else None
+    try:
+        url = reverse("native_api:chat-completions", current_app=namespace)
+    except NoReverseMatch:
+        return "v1/"
+    return url.removesuffix("chat/completions")
+
+
+def _tail(path: str) -> str:
+    """The path without slashes at its end, doubled ones, and versions."""
+    return "/".join(part for part in path.split("/") if part not in VERSIONS)
+
+
+def _near(tail: str) -> str:
+    return next(iter(get_close_matches(tail[:MAX_COMPARED], ENDPOINTS, 1)), "")
