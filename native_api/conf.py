@@ -23,6 +23,7 @@ from native_api.types.rates import RATE
 DEFAULTS: dict[str, Any] = {
     "PROVIDERS": {},
     "MODELS": {},
+    "MODEL_RULES": {},
     "ALLOW_DIRECT_MODELS": True,
     "DEFAULT_MODEL_ACCESS": ("*",),
     "LIMITS": (),

@@ -32,6 +32,8 @@ INVALID: list[tuple[str, Any, str]] = [
     ("PROVIDERS", [], "['PROVIDERS']"),
     ("PROVIDERS", {"a": SECRET}, "['PROVIDERS']"),
     ("MODELS", "all", "['MODELS']"),
+    ("MODEL_RULES", ["gpt-5"], "['MODEL_RULES']"),
+    ("MODEL_RULES", {"gpt-5": {"REFUSE": []}}, "['MODEL_RULES']['gpt-5']"),
     ("ALLOW_DIRECT_MODELS", "yes", "['ALLOW_DIRECT_MODELS']"),
     ("DEFAULT_MODEL_ACCESS", "gpt-4o", "['DEFAULT_MODEL_ACCESS']"),
     ("LIMITS", [LIMIT, MISSPELLED], "['LIMITS'][1]"),

@@ -30,7 +30,7 @@ from native_api.upstream.redaction import redact_url
 
 DEFINITION_FIELDS: Final = (
     "preset", "dialect", "base_url", "auth", "headers", "options", "timeouts", "retries",
-    "max_concurrency", "price", "own_account",
+    "max_concurrency", "price", "model_rules", "own_account",
 )  # fmt: skip
 """The fields of a provider that its definition is made of, but for the name and the key."""
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Final, get_type_hints
 
+from native_api.catalog.model_rules import read_rules
 from native_api.catalog.presets import SECRET_HEADER, BaseURLVariable, Preset, placeholders
 from native_api.exceptions import ConfigurationError
 from native_api.upstream.redaction import describe_secret_in
@@ -32,6 +33,7 @@ def find_errors(
         yield from _name_errors("auth", preset.auth, methods)
         yield from _url_errors(preset)
         yield from _secret_errors(preset)
+        yield from _rule_errors(preset)
 
 
 def _type_errors(preset: Preset) -> Iterator[ConfigurationError]:
@@ -64,6 +66,13 @@ def _url_errors(preset: Preset) -> Iterator[ConfigurationError]:
         if name not in preset.options:
             hint = f"Add options={{{name!r}: ()}}, with the variables that it is read from."
             yield ConfigurationError(f"the base_url needs {name!r}, which options lacks", hint)
+
+
+def _rule_errors(preset: Preset) -> Iterator[ConfigurationError]:
+    try:
+        read_rules(preset.model_rules)
+    except ConfigurationError as error:
+        yield error
 
 
 def _secret_errors(preset: Preset) -> Iterator[ConfigurationError]:

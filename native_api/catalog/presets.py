@@ -84,6 +84,8 @@ class Preset:
     base_url_variables: tuple[BaseURLVariable, ...] = ()
     """The variables from which the vendor's SDKs read another base URL, besides `ACME_BASE_URL` and
     `ACME_API_BASE` beside a key `ACME_API_KEY`."""
+    model_rules: Mapping[str, Mapping[str, Any]] = field(default_factory=empty_mapping)
+    """What it says of models (MODEL_RULES): pattern of names -> members."""
     probe: bool = False
     """True for local servers, which `native_quickstart` looks for at `base_url`."""
 

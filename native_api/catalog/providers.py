@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from native_api.catalog import plugins
+from native_api.catalog.model_rules import join_rules
 from native_api.catalog.presets import PRESETS, Preset, placeholders
 from native_api.catalog.settings_schema import (
     Problem,
@@ -34,6 +35,7 @@ PROVIDER_KEYS: Final = frozenset(
     {
         "PRESET", "DIALECT", "BASE_URL", "API_KEY", "AUTH", "HEADERS", "OPTIONS", "TIMEOUT",
         "TIMEOUTS", "RETRIES", "MAX_CONCURRENCY", "PRICE", "OWN_ACCOUNT", "IDENTITY_HOSTS",
+        "MODEL_RULES",
     }
 )  # fmt: skip
 
@@ -97,6 +99,7 @@ def build_provider(name: str, definition: Mapping[str, Any]) -> Provider:
         price=tables.parse(definition.get("PRICE")),
         vendor=preset.name,
         own_account=read_boolean(definition, "OWN_ACCOUNT"),
+        model_overrides=join_rules(definition.get("MODEL_RULES"), preset.model_rules),
         identity_hosts=frozenset(
             read_strings(definition, "IDENTITY_HOSTS", "hosts", "'proxy.example.com'")
         ),

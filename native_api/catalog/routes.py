@@ -23,7 +23,7 @@ from native_api.types.config import STRATEGIES
 TARGET_KEYS: Final = frozenset(
     {
         "PROVIDER", "MODEL", "WEIGHT", "PRIORITY", "TIMEOUT", "TIMEOUTS", "RETRIES",
-        "MAX_CONCURRENCY", "PRICE",
+        "MAX_CONCURRENCY", "PRICE", "BASE_MODEL",
     }
 )  # fmt: skip
 ROUTE_KEYS: Final = frozenset({"TARGETS", "STRATEGY", "FALLBACKS", "CONTEXT_FALLBACKS", "HEDGE"})
@@ -110,6 +110,7 @@ def build_target(definition: Any, providers: Mapping[str, Provider]) -> Target:
         read_integer(definition, "RETRIES", 0, None),
         read_integer(definition, "MAX_CONCURRENCY", 1, None),
         tables.parse(definition.get("PRICE")) or provider.price,
+        base_model=read_string(definition, "BASE_MODEL"),
     )
 
 

@@ -26,6 +26,7 @@ from native_api.limits import estimates, rules  # noqa: F401  they register chec
 SETTING_IDS: Final[Mapping[str, str]] = {
     "PROVIDERS": "native_api.E006",
     "MODELS": "native_api.E006",
+    "MODEL_RULES": "native_api.E006",
     "LIMITS": "native_api.E020",
     "LIMIT_THRESHOLD": "native_api.E020",
     "FALLBACK_PRICE": "native_api.E022",

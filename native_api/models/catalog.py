@@ -27,6 +27,13 @@ TIMEOUTS_HELP = _(
     'Seconds, such as {"TOTAL": 120, "CONNECT": 5, "FIRST_TOKEN": 60, "BETWEEN_TOKENS": 30}. All '
     "members are optional."
 )
+MODEL_RULES_HELP = _(
+    "What models refuse or need that the gateway does not know, such as "
+    '{"llama-4*": {"REFUSED": ["seed"]}, "prod-*": {"BASE_MODEL": "gpt-5.4"}}.'
+)
+BASE_MODEL_HELP = _(
+    "The model that stands behind the name, such as gpt-5.4 for an Azure deployment called prod-eu."
+)
 OWN_ACCOUNT_HELP = _(
     "All callers may share what this provider stores under the key: files, responses, "
     "conversations. Otherwise requests that refer to stored state are refused."
@@ -90,6 +97,9 @@ class Provider(models.Model):
         help_text=_("Concurrent calls to each target, per process."),
     )
     price = models.JSONField(_("price"), default=dict, null=True, blank=True, help_text=PRICE_HELP)
+    model_rules = models.JSONField(
+        _("model rules"), default=dict, null=True, blank=True, help_text=MODEL_RULES_HELP
+    )
     own_account = models.BooleanField(
         _("own account"), default=False, db_default=False, help_text=OWN_ACCOUNT_HELP
     )
@@ -132,6 +142,7 @@ class Provider(models.Model):
             "RETRIES": self.retries,
             "MAX_CONCURRENCY": self.max_concurrency,
             "PRICE": self.price,
+            "MODEL_RULES": self.model_rules,
             "OWN_ACCOUNT": self.own_account,
         }
 
@@ -211,6 +222,9 @@ class Target(models.Model):
     )
     provider = models.CharField(_("provider"), max_length=100)
     model = models.CharField(_("model"), max_length=200)
+    base_model = models.CharField(
+        _("base model"), max_length=200, blank=True, db_default="", help_text=BASE_MODEL_HELP
+    )
     priority = models.PositiveIntegerField(
         _("priority"), default=0, help_text=_("Targets with a lower number are tried first.")
     )
@@ -238,6 +252,7 @@ class Target(models.Model):
         return {
             "PROVIDER": self.provider,
             "MODEL": self.model,
+            "BASE_MODEL": self.base_model,
             "WEIGHT": self.weight,
             "PRIORITY": self.priority,
             "TIMEOUTS": self.timeouts,

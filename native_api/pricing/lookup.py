@@ -205,7 +205,7 @@ def price_of(target: Target, speed: str = "", tier: str = "") -> tables.Table | 
     vendor = target.provider.vendor
     if not vendor:
         return None
-    model = canonical(target.model)
+    model = canonical(target.known_model)
     table = _published.remembered.get((vendor, model, speed, tier), _UNKNOWN)
     return _look_up(vendor, model, speed, tier) if table is _UNKNOWN else table
 

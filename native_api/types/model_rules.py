@@ -120,6 +120,8 @@ class ModelOverride:
     def apply(self, rule: ModelRule) -> ModelRule:
         """The rule with this override's members."""
         members = dict(self.members)
+        if "roles" in members:
+            members["roles"] = MappingProxyType(dict(members["roles"]))
         return replace(rule, changed=rule.changed | members.keys(), **members)
 
 

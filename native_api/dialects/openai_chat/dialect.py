@@ -105,7 +105,9 @@ class OpenAI(Dialect):
             if name not in UNIFIED_FIELDS and value is not None
         }
         self.owned_members.check_options(fields, "", target.provider.own_account)
-        body.update(fields)
+        refused = fields.keys() & self.unsupported_fields(chat, target)
+        omitted += sorted(refused)
+        body.update({name: value for name, value in fields.items() if name not in refused})
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported_fields(chat, target)
