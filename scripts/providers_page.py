@@ -228,6 +228,7 @@ DESCRIPTIONS: dict[str, Callable[[Any], str]] = {
     "user_after_tools": lambda allowed: (
         "an assistant message is sent between tool results and a user message"
     ),
+    "tool_rules": lambda row: f"names and schemas of tools follow the rules of `{row}`",
 }
 """Quirk -> its description. A quirk without one is listed by its name."""
 

@@ -19,7 +19,7 @@ LOGPROB_FIELDS: Final = frozenset({"logit_bias", "logprobs", "top_logprobs"})
 
 # --- quirks that several vendors share -----------------------------------------------------------
 
-OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens")
+OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens", tool_rules="openai")
 COMPATIBLE: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY
 )
@@ -52,7 +52,7 @@ CEREBRAS: Final = Quirks(
 )  # fmt: skip
 DEEPSEEK: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
-    thinking="thinking", text_parts=False,
+    thinking="thinking", text_parts=False, tool_rules="deepseek",
     unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | AUDIO_FIELDS | {
         "logit_bias", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
         "response_format.json_schema", "seed", "user", "verbosity", "web_search_options",
@@ -69,7 +69,7 @@ MISTRAL: Final = Quirks(
     # It answers 422 to unknown fields, and sends usage with the last chunk without being asked.
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, renamed={"seed": "random_seed"},
     stream_usage=False, reasoning_field="thinking", file_part="document_url", call_id_length=9,
-    user_after_tools=False,
+    user_after_tools=False, tool_rules="mistral",
     unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "messages.refusal", "safety_identifier", "service_tier", "store", "user",
         "verbosity", "web_search_options",
@@ -77,6 +77,7 @@ MISTRAL: Final = Quirks(
 )  # fmt: skip
 MOONSHOT: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content", thinking="thinking",
+    tool_rules="moonshot",
     unsupported=OPENAI_ONLY | LOGPROB_FIELDS | {"tool_choice.required"},
 )  # fmt: skip
 OPENROUTER: Final = Quirks(

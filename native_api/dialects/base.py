@@ -36,6 +36,12 @@ from native_api.dialects.shared.provider_options import find_provider_options, m
 from native_api.dialects.shared.refusals import explain_refusal
 from native_api.dialects.shared.request_fields import is_default, is_hint, is_model_default
 from native_api.dialects.shared.token_counts import join_usage
+from native_api.dialects.shared.tool_rules import (
+    NO_RULES,
+    TOOL_RULES,
+    ToolRules,
+    apply_tool_rules,
+)
 from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
 from native_api.types import (
     ChatCompletion,
@@ -207,6 +213,7 @@ class Dialect(ABC):
         self.check_provider_content(chat)
         omitted: list[str] = []
         chat = _leave_out_needless_effort(_disable_storing(chat, target, omitted), target)
+        chat = apply_tool_rules(chat, self.tool_rules(target), omitted)
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
         body = self.rename_fields(chat, unsupported, omitted)
@@ -281,6 +288,10 @@ class Dialect(ABC):
     def planned_effort(self, chat: ChatRequest, target: Target) -> str | None:
         """The `reasoning_effort` that the model will see; None for its default."""
         return chat.get("reasoning_effort")
+
+    def tool_rules(self, target: Target) -> ToolRules:
+        """What this target refuses in tools: their names and their schemas."""
+        return TOOL_RULES.get(self.native_format or self.name, NO_RULES)
 
     def refuse_field(self, name: str, value: Any) -> None:
         """Raise UnsupportedField, unless the value is the default (`n: 1`, `tools: []`)."""

@@ -109,6 +109,10 @@ class Quirks:
     """The exact number of letters and digits that a tool call's id must have; 0 for any number."""
     user_after_tools: bool = True
     """Whether a user's message may directly follow tool results."""
+    tool_rules: str = ""
+    """What this vendor refuses in the names and schemas of tools: a row of
+    `dialects.shared.tool_rules`, such as `openai` or `moonshot`; "" for that of the model's
+    maker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from native_api.dialects.shared.json_schema import (
     SchemaAdapter,
 )
 from native_api.dialects.shared.memo import ENTRY_OVERHEAD_BYTES, freeze, measure_bytes
+from native_api.dialects.shared.schema_roots import fold_root
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Provider, Target
 from tests.cases import each
@@ -33,8 +34,10 @@ from tests.dialects.test_mutations import mutate
 from tests.dialects.work_counter import measure_work
 
 Schema = dict[str, Any]
-ADAPTERS: list[SchemaAdapter[Any]] = [adapt_gemini_schema, adapt_schema, is_supported]
-each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=["gemini", "anthropic", "bedrock"])
+ADAPTERS: list[SchemaAdapter[Any]] = [adapt_gemini_schema, adapt_schema, is_supported, fold_root]
+each_adapter = pytest.mark.parametrize(
+    "adapter", ADAPTERS, ids=["gemini", "anthropic", "bedrock", "roots"]
+)
 TEXT: Schema = {"type": "string"}
 
 

@@ -22,6 +22,7 @@ from native_api.dialects.shared.json_schema import (
     is_recursive,
 )
 from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.moonshot_schema import push_type_down
 from native_api.types import Json
 
 ENFORCED_FORMATS: Final = frozenset(
@@ -75,12 +76,24 @@ def _adapt(schema: Any) -> Any:
     if UNSUPPORTED_KEYWORDS & schema.keys() or ("anyOf" in schema and "oneOf" in schema):
         raise Inexpressible
     adapted: Json = {}
-    for name, value in schema.items():
+    for name, value in _separate_choices(schema).items():
         adapted["anyOf" if name == "oneOf" else name] = _adapt_keyword(name, value)
     if _is_object(adapted) and adapted.setdefault("additionalProperties", False) is not False:
         raise Inexpressible
     _describe_limits(adapted)
     return adapted
+
+
+def _separate_choices(schema: Json) -> Json:
+    """An object that is one of several without its `type`, which each of them has: closed by
+    itself it could have no property."""
+    keyword = "oneOf" if "oneOf" in schema else "anyOf"
+    if not isinstance(schema.get(keyword), list) or not _is_object(schema):
+        return schema
+    if "properties" in schema or schema.get("additionalProperties") is not None:
+        raise Inexpressible
+    renamed = {"anyOf" if name == keyword else name: value for name, value in schema.items()}
+    return push_type_down(renamed)
 
 
 def _is_object(schema: Json) -> bool:

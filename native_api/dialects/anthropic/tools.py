@@ -6,7 +6,6 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from native_api.dialects.anthropic.models import Abilities
 from native_api.dialects.anthropic.schema import adapt_schema
 from native_api.dialects.shared.tools import (
     ANSWER_TOOL,
+    build_answer_function,
     read_functions,
     read_response_schema,
     read_tool_choice,
@@ -21,7 +21,6 @@ from native_api.dialects.shared.tools import (
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
-TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 CHOICE_TYPES: Final = {"required": "any", "function": "tool", "none": "none"}
 """Mode of the unified `tool_choice` -> Anthropic's type; any other mode is `auto`."""
 
@@ -66,11 +65,6 @@ def is_forced(choice: Json) -> bool:
 
 def _build_tool(tool: Json, path: str, abilities: Abilities, omitted: list[str]) -> Json:
     function = tool["function"]
-    if not TOOL_NAME.fullmatch(function["name"]):
-        raise UnsupportedField(
-            f"{path}.function.name",
-            "this provider takes letters, digits, '_' and '-', at most 128",
-        )
     definition: Json = {
         "name": function["name"],
         "input_schema": {"type": "object", **(function.get("parameters") or {})},
@@ -151,9 +145,6 @@ def _force_answer_tool(schema: Json, abilities: Abilities, body: Json) -> None:
     _check_choice(forced, abilities, "response_format")
     if choice.get("disable_parallel_tool_use"):
         forced["disable_parallel_tool_use"] = True
-    answer_tool = {
-        "name": ANSWER_TOOL,
-        "description": "Give the answer by calling this.",
-        "input_schema": {"type": "object", **schema},
-    }
+    answer_tool = build_answer_function(schema)
+    answer_tool["input_schema"] = answer_tool.pop("parameters")
     body["tools"], body["tool_choice"] = [*tools, answer_tool], forced

@@ -17,6 +17,7 @@ from native_api.dialects.bedrock.models import SCHEMA_MODELS, UNFORCED_TOOLS_MAK
 from native_api.dialects.bedrock.schema import build_text_format
 from native_api.dialects.shared.tools import (
     ANSWER_TOOL,
+    build_answer_function,
     read_functions,
     read_response_schema,
     read_tool_choice,
@@ -90,15 +91,11 @@ class ToolConfigBuilder:
                 "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
             )
         json_schema = self._fields["response_format"].get("json_schema") or {}
-        schema = {"type": "object", **(read_response_schema(self._fields) or {})}
-        description = json_schema.get("description") or "Give the answer by calling this."
-        return {
-            "toolSpec": {
-                "name": ANSWER_TOOL,
-                "description": description,
-                "inputSchema": {"json": schema},
-            }
-        }
+        function = build_answer_function(
+            read_response_schema(self._fields) or {}, json_schema.get("description") or ""
+        )
+        schema = function.pop("parameters")
+        return {"toolSpec": {**function, "inputSchema": {"json": schema}}}
 
     def _build_web_search(self) -> Json:
         if "nova" not in self._model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from native_api.dialects.shared.tools import (
     ANSWER_TOOL,
+    build_answer_function,
     build_function_tool,
     read_functions,
     read_response_schema,
@@ -61,12 +62,7 @@ def _force_answer_tool(chat: ChatRequest, schema: Json, body: Json) -> None:
         raise UnsupportedField(
             "tools", f"the name {ANSWER_TOOL!r} is taken by response_format with this provider"
         )
-    function = {
-        "name": ANSWER_TOOL,
-        "description": "Give the answer by calling this.",
-        "parameters": {"type": "object", **schema},
-    }
-    body["tools"] = [*tools, {"type": "function", "function": function}]
+    body["tools"] = [*tools, {"type": "function", "function": build_answer_function(schema)}]
     body["tool_choice"] = "REQUIRED"
     if ((chat.get("response_format") or {}).get("json_schema") or {}).get("strict"):
         body["strict_tools"] = True

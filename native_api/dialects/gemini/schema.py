@@ -27,7 +27,6 @@ from native_api.dialects.gemini.schema_definitions import (
     MergedSchema,
     is_wrapped_reference,
     read_list,
-    resolve_pointer,
     walk_definitions,
 )
 from native_api.dialects.gemini.schema_keywords import (
@@ -35,7 +34,7 @@ from native_api.dialects.gemini.schema_keywords import (
     rewrite_constants,
     rewrite_tuples,
 )
-from native_api.dialects.shared.json_schema import GrowthLimit, SchemaAdapter
+from native_api.dialects.shared.json_schema import GrowthLimit, SchemaAdapter, resolve_pointer
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 

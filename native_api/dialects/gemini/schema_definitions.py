@@ -16,15 +16,6 @@ def walk_definitions(schema: Json) -> Iterator[Any]:
         yield from members.values() if isinstance(members, dict) else ()
 
 
-def resolve_pointer(root: Json, pointer: str) -> Json | None:
-    """The object that a JSON pointer (RFC 6901, as a fragment) leads to, None if there is none."""
-    value: Any = root
-    for step in pointer.split("/")[1:] if pointer.startswith("#") else ["?"]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else None
-
-
 def is_wrapped_reference(schema: Json) -> bool:
     """Whether it is `{"allOf": [{"$ref": …}], "description": …}`: many generators write a reference
     with siblings like this."""

@@ -14,16 +14,13 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from native_api.dialects.gemini.schema import adapt_schema
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
-
-FUNCTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 
 Fields = Mapping[str, Any]
 
@@ -59,11 +56,6 @@ def _build_declaration(tool: Json, path: str) -> Json:
     if tool.get("type", "function") != "function":
         raise UnsupportedField(path, f"this provider has no {tool['type']!r} tools")
     function = tool["function"]
-    if not FUNCTION_NAME.fullmatch(function["name"]):
-        raise UnsupportedField(
-            f"{path}.function.name",
-            "this provider takes letters, digits, '_', '.', ':' and '-', at most 128",
-        )
     declaration = {"name": function["name"], "description": function.get("description") or ""}
     if function.get("parameters"):
         declaration["parametersJsonSchema"] = _as_object_schema(

@@ -36,6 +36,7 @@ from native_api.dialects.shared.errors import is_error, read_embedded_error, rea
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import read_max_tokens
+from native_api.dialects.shared.tool_rules import ToolRules, find_tool_rules
 from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import (
@@ -83,6 +84,9 @@ class OpenAI(Dialect):
 
     def planned_effort(self, chat: ChatRequest, target: Target) -> str | None:
         return plan_effort(chat, target).effort
+
+    def tool_rules(self, target: Target) -> ToolRules:
+        return find_tool_rules(target.provider.quirks.tool_rules, target.known_model)
 
     def rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]

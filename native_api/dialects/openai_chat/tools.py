@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from native_api.dialects.shared.tools import ANSWER_TOOL, read_functions, read_response_schema
+from native_api.dialects.shared.tools import (
+    ANSWER_TOOL,
+    build_answer_function,
+    read_functions,
+    read_response_schema,
+)
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
@@ -88,12 +93,7 @@ def force_answer_tool(chat: ChatRequest, unsupported: frozenset[str], body: Json
         return
     is_only_tool = not body.get("tools") or body.get("tool_choice") == "none"
     _check_answer_tool(is_only_tool, unsupported, body)
-    function = {
-        "name": ANSWER_TOOL,
-        "description": "Give the answer by calling this.",
-        "parameters": {"type": "object", **schema},
-    }
-    tool = {"type": "function", "function": function}
+    tool = {"type": "function", "function": build_answer_function(schema)}
     if is_only_tool:
         body["tools"] = [tool]
         body["tool_choice"] = {"type": "function", "function": {"name": ANSWER_TOOL}}

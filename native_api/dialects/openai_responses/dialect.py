@@ -32,6 +32,7 @@ from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_content import read_own_reasoning
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import check_text_only, read_max_tokens
+from native_api.dialects.shared.tool_rules import TOOL_RULES, ToolRules
 from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
@@ -66,6 +67,9 @@ class OpenAIResponses(Dialect):
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return build_url(target, "/responses")
+
+    def tool_rules(self, target: Target) -> ToolRules:
+        return TOOL_RULES["openai"]
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target

@@ -181,3 +181,12 @@ def _iterate_definitions(schema: Json) -> Iterator[tuple[str, Any]]:
         members = schema.get(group)
         for name, definition in members.items() if isinstance(members, dict) else ():
             yield f"#/{group}/{name}", definition
+
+
+def resolve_pointer(root: Json, pointer: str) -> Json | None:
+    """The object that a JSON pointer (RFC 6901, as a fragment) leads to, None if there is none."""
+    value: Any = root
+    for step in pointer.split("/")[1:] if pointer.startswith("#") else ["?"]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else None

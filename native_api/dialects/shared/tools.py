@@ -10,6 +10,7 @@ import orjson
 
 from native_api.dialects.shared.call_arguments import complete_arguments
 from native_api.dialects.shared.json_values import dump_json
+from native_api.dialects.shared.schema_roots import fold_parameters
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
@@ -117,6 +118,20 @@ def read_response_schema(chat: ChatRequest) -> Json | None:
         schema: Json = response_format["json_schema"].get("schema") or {}
         return schema
     return {} if response_format["type"] == "json_object" else None
+
+
+def build_answer_function(schema: Json, description: str = "") -> Json:
+    """The answer tool as a function: `name`, `description` and `parameters`, a plain object.
+
+    Raises UnsupportedField for a schema that is too large.
+    """
+    parameters, note = fold_parameters(schema, "response_format.json_schema.schema")
+    words = description or "Give the answer by calling this."
+    return {
+        "name": ANSWER_TOOL,
+        "description": "\n\n".join(filter(None, (words, note))),
+        "parameters": {"type": "object", **parameters},
+    }
 
 
 def format_arguments(value: Any) -> str:
