@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from native_api.dialects.shared.annotations import build_citation
 from native_api.dialects.shared.call_arguments import CallArguments
 from native_api.dialects.shared.json_values import parse_json
 from native_api.types import Json
@@ -68,10 +69,10 @@ def build_annotation(citation: Any, start: int, end: int) -> Json | None:
     title = (
         read_string(citation.get("title")) or read_string(citation.get("document_title")) or source
     )
-    url_citation = {"url": url, "title": title, "start_index": start, "end_index": end}
+    members = {"url": url, "title": title}
     if citation.get("cited_text"):
-        url_citation["cited_text"] = citation["cited_text"]
-    return {"type": "url_citation", "url_citation": url_citation}
+        members["cited_text"] = citation["cited_text"]
+    return build_citation(members, start, end)
 
 
 def read_string(value: Any) -> str:

@@ -8,6 +8,7 @@ from native_api.dialects.anthropic.errors import read_reply_error
 from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.anthropic.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import add_delta, complete_message
+from native_api.dialects.shared.failure_reasons import raise_failure
 from native_api.dialects.shared.frames import build_completion
 from native_api.types import ChatCompletion, Json
 
@@ -62,8 +63,9 @@ def build_reply(body: Any) -> ChatCompletion:
 
 def finish_reply(builder: ReplyBuilder, stop_reason: Any, body: Json) -> tuple[Json, Json]:
     """The last delta of the message, and the last members of the choice. `body` holds the members
-    that describe the reply."""
+    that describe the reply. Raises UpstreamError if the answer broke off."""
     delta = builder.finish(_read_reply_fields(body))
+    raise_failure(stop_reason)
     reason = None if stop_reason is None else str(stop_reason)
     choice_fields: Json = {"finish_reason": _map_finish_reason(reason, builder)}
     if reason not in FULLY_MAPPED_REASONS:

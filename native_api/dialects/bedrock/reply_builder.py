@@ -18,7 +18,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.bedrock.replay import WIRE
+from native_api.dialects.shared.annotations import build_citation
 from native_api.dialects.shared.deltas import extend_delta
+from native_api.dialects.shared.failure_reasons import is_failure
 from native_api.dialects.shared.replay import ReplyPosition
 from native_api.dialects.shared.tools import ANSWER_TOOL
 from native_api.exceptions import UpstreamError
@@ -35,8 +37,6 @@ FINISH_REASONS: Final = {
     "refusal": "content_filter",
 }
 """Bedrock's `stopReason` -> OpenAI's `finish_reason`."""
-FAILURE_REASONS: Final = frozenset({"malformed_model_output", "malformed_tool_use"})
-"""Stop reasons that mean that there is no answer, even if parts of one came."""
 
 
 class ReplyBuilder:
@@ -120,7 +120,7 @@ class ReplyBuilder:
 
     def finish(self, stop_reason: str | None, reply_fields: list[Json]) -> tuple[Json, str]:
         """The last delta and the finish reason. Raises UpstreamError if there is no answer."""
-        if stop_reason in FAILURE_REASONS:
+        if is_failure(stop_reason):
             raise UpstreamError(f"The provider failed to write an answer: {stop_reason}.")
         position = self.position
         finish_reason = self._map_finish_reason(stop_reason)
@@ -157,10 +157,5 @@ def build_annotation(citation: Json, start: int, end: int) -> Json:
     source = str(citation.get("source") or "")
     web = (citation.get("location") or {}).get("web") or {}
     url = web.get("url") or (source if source.startswith(("https://", "http://")) else "")
-    members = {
-        "url": url,
-        "title": citation.get("title") or "",
-        "start_index": start,
-        "end_index": end,
-    }
-    return {"type": "url_citation", "url_citation": {**citation, **members}}
+    places = {"start_index": start, "end_index": end}
+    return build_citation({**citation, "url": url, **places}, start, end)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.dialects.cohere.messages import WIRE
+from native_api.dialects.shared.annotations import build_citation
 from native_api.types import Json
 
 
@@ -50,15 +51,15 @@ def _build_annotation(citation: Json, source: Json, span: Json) -> Json:
     url, title = None, None
     if isinstance(document, dict):
         url, title = document.get("url"), document.get("title")
-    url_citation = {
+    members = {
         "url": str(url or ""),
         "title": str(title or source.get("id") or ""),
         **span,
         "text": citation.get("text") or "",
     }
     if source:
-        url_citation["source"] = source
-    return {"type": "url_citation", "url_citation": url_citation}
+        members["source"] = source
+    return build_citation(members, 0, 0)
 
 
 def build_provider_item(index: int, block: Json) -> Json:

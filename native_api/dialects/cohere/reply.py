@@ -17,6 +17,7 @@ from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE
 from native_api.dialects.cohere.usage import read_usage
 from native_api.dialects.shared.deltas import complete_message
+from native_api.dialects.shared.failure_reasons import is_failure
 from native_api.dialects.shared.frames import build_completion
 from native_api.dialects.shared.json_values import join_text
 from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
@@ -158,7 +159,7 @@ def map_finish_reason(
 ) -> str:
     """OpenAI's finish reason. The call of the answer tool is the answer itself, not a call. Raises
     UpstreamError if there is no answer."""
-    if reason == "ERROR" or (reason == "TIMEOUT" and not has_answer):
+    if is_failure(reason) or (reason == "TIMEOUT" and not has_answer):
         raise UpstreamError(f"The provider failed to write an answer: {reason}.")
     mapped = FINISH_REASONS.get(reason or "", "stop")
     if mapped in ("stop", "tool_calls"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from native_api.dialects.shared.annotations import build_citation
 from native_api.types import Json
 
 Span = tuple[int, int]
@@ -32,13 +33,8 @@ def build_annotations(text: str, metadata: list[Json]) -> list[Json]:
 
 
 def _build_annotation(source: Json, span: Span) -> Json:
-    citation = {
-        "url": str(source.get("uri") or ""),
-        "title": str(source.get("title") or ""),
-        "start_index": span[0],
-        "end_index": span[1],
-    }
-    return {"type": "url_citation", "url_citation": citation}
+    members = {"url": str(source.get("uri") or ""), "title": str(source.get("title") or "")}
+    return build_citation(members, *span)
 
 
 class _TextPositions:

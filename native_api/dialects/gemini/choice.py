@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from native_api.dialects.gemini.annotations import build_annotations
 from native_api.dialects.gemini.finish_reasons import (
-    FAILURE_REASONS,
     FAILURE_REASONS_IF_EMPTY,
     FULLY_MAPPED_REASONS,
     map_finish_reason,
@@ -23,6 +22,7 @@ from native_api.dialects.gemini.finish_reasons import (
 from native_api.dialects.gemini.media import ReplyMedia
 from native_api.dialects.gemini.replay import METADATA_FIELDS, WIRE
 from native_api.dialects.gemini.tool_calls import StreamedArguments, build_tool_call
+from native_api.dialects.shared.failure_reasons import is_failure
 from native_api.dialects.shared.replay import ReplyPosition
 from native_api.dialects.shared.tools import ANSWER_TOOL, format_arguments
 from native_api.exceptions import UpstreamError
@@ -58,7 +58,7 @@ class ChoiceBuilder:
         if piece.get("finishReason"):
             self.reason = str(piece["finishReason"])
             self._reason_message = str(piece.get("finishMessage") or self._reason_message)
-            if self.reason in FAILURE_REASONS:
+            if is_failure(self.reason):
                 raise self._build_failure()
         return delta
 

@@ -16,16 +16,6 @@ FILTER_REASONS: Final = frozenset(
 )  # fmt: skip
 """Finish reasons that mean a filter ended the answer."""
 
-FAILURE_REASONS: Final = frozenset(
-    {
-        "MALFORMED_FUNCTION_CALL",
-        "MALFORMED_RESPONSE",
-        "TOO_MANY_TOOL_CALLS",
-        "MISSING_THOUGHT_SIGNATURE",
-    }
-)
-"""Finish reasons that mean there is no answer, even if some of it was sent."""
-
 FAILURE_REASONS_IF_EMPTY: Final = frozenset(
     {"OTHER", "IMAGE_OTHER", "NO_IMAGE", "UNEXPECTED_TOOL_CALL"}
 )

@@ -16,6 +16,7 @@ from typing import Any, Final
 from native_api.dialects.ollama.usage import read_usage
 from native_api.dialects.shared.deltas import complete_message
 from native_api.dialects.shared.errors import read_embedded_error
+from native_api.dialects.shared.failure_reasons import raise_failure
 from native_api.dialects.shared.frames import build_completion
 from native_api.dialects.shared.tools import format_arguments
 from native_api.types import ChatCompletion, Json
@@ -100,7 +101,11 @@ def _build_image(data: str, index: int) -> Json:
 
 
 def map_finish_reason(reason: str | None, has_calls: bool) -> str:
-    """OpenAI's finish reason. Ollama says `stop` after tool calls, too."""
+    """OpenAI's finish reason. Ollama says `stop` after tool calls, too.
+
+    Raises UpstreamError if the answer broke off.
+    """
+    raise_failure(reason)
     mapped = FINISH_REASONS.get(reason or "", "stop")
     return "tool_calls" if has_calls and mapped == "stop" else mapped
 

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from native_api.dialects.shared.annotations import build_url_citation
+from native_api.dialects.shared.annotations import build_citation, build_url_citation
 from native_api.types import Json
 
 
-def build_annotations(annotations: Iterable[Any]) -> list[Any]:
-    """Annotations of any kind as `url_citation`, the only kind strict clients accept."""
-    return [_build_annotation(item) for item in annotations if isinstance(item, dict)]
+def build_annotations(annotations: Iterable[Any], length: int) -> list[Any]:
+    """Annotations of any kind as `url_citation`, the only kind strict clients accept.
+
+    One without a place spans the whole text, which has `length` characters.
+    """
+    return [_build_annotation(item, length) for item in annotations if isinstance(item, dict)]
 
 
-def _build_annotation(item: Json) -> Json:
-    if isinstance(item.get("url_citation"), dict):
-        return {**item, "type": "url_citation"}
+def _build_annotation(item: Json, length: int) -> Json:
+    citation = item.get("url_citation")
+    if isinstance(citation, dict):
+        return {**item, **build_citation(citation, 0, length)}
     if not item.get("url"):
         return build_url_citation(item)
     # A flat citation, as in the Responses API and in Mistral's `tool_reference`.
     members = {name: value for name, value in item.items() if name != "type"}
-    return {
-        "type": "url_citation",
-        "url_citation": {"title": "", "start_index": 0, "end_index": 0, **members},
-    }
+    return build_citation(members, 0, length)
 
 
 def read_sources(body: Mapping[str, Any], length: int) -> list[Json]:
@@ -38,19 +39,7 @@ def read_sources(body: Mapping[str, Any], length: int) -> list[Json]:
         if isinstance(item, dict) and item.get("url")
     ]
     sources = results or [_as_source(item) for item in body.get("citations") or ()]
-    return [
-        {
-            "type": "url_citation",
-            "url_citation": {
-                "title": "",
-                **_known_members(item),
-                "start_index": 0,
-                "end_index": length,
-            },
-        }
-        for item in sources
-        if item.get("url")
-    ]
+    return [build_citation(_known_members(item), 0, length) for item in sources if item.get("url")]
 
 
 def _as_source(item: Any) -> Json:

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from native_api.dialects.openai_chat.annotations import build_annotations, read_sources
 from native_api.dialects.openai_chat.content import merge_members, split_content
-from native_api.dialects.openai_chat.finish_reasons import FAILURE_REASONS, map_finish_reason
+from native_api.dialects.openai_chat.finish_reasons import map_finish_reason
 from native_api.dialects.openai_chat.reasoning import ReasoningDetails, ThinkTags
 from native_api.dialects.openai_chat.server_calls import ServerCalls
 from native_api.dialects.openai_chat.tool_calls import ToolCalls
 from native_api.dialects.shared.errors import read_embedded_error
+from native_api.dialects.shared.failure_reasons import raise_failure
 from native_api.dialects.shared.json_values import dump_json, read_objects
-from native_api.exceptions import UpstreamError
 from native_api.types import Json, Quirks
 
 PLAIN: Final = frozenset({"content", "role", "refusal"})
@@ -88,7 +88,7 @@ class ChoiceBuilder:
         }
         self._add_content(piece, delta)
         # A list whose items have no `index` is sent once, at the end: see `deltas`.
-        self._annotations += build_annotations(delta.pop("annotations", ()))
+        self._annotations += read_objects(delta.pop("annotations", None))
         if REASONING_MEMBERS & piece.keys() or "reasoning_content" in delta:
             self._add_reasoning(piece, delta)
         if CALL_MEMBERS & piece.keys():
@@ -165,8 +165,7 @@ class ChoiceBuilder:
         reason = choice.get("finish_reason")
         if choice.get("error"):
             raise read_embedded_error({"error": choice["error"]})
-        if isinstance(reason, str) and reason in FAILURE_REASONS:
-            raise UpstreamError(f"The provider's answer broke off: {reason}.")
+        raise_failure(reason, choice.get("native_finish_reason"))
         if reason and self.finish_reason is None:
             self.finish_reason = str(reason).lower()
 
@@ -189,9 +188,10 @@ class ChoiceBuilder:
             self._others["server_tool_calls"] = self._server_calls.build()
         if self._others:
             delta["provider_content"] = [{"format": WIRE, "index": 0, "block": self._others}]
-        annotations = self._annotations
+        length = self.length + len(delta.get("content", ""))
+        annotations = build_annotations(self._annotations, length)
         if not annotations and self.index == 0:
-            annotations = read_sources(body, self.length + len(delta.get("content", "")))
+            annotations = read_sources(body, length)
         if annotations:
             delta["annotations"] = annotations
         has_answer = self._calls.has_answer or bool(self._server_calls)

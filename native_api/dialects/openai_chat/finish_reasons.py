@@ -23,16 +23,12 @@ FINISH_REASONS: Final = {
 }
 """A server's finish reason in lower case -> OpenAI's. Any other is `stop`."""
 
-FAILURE_REASONS: Final = frozenset(
-    {"error", "network_error", "insufficient_system_resource", "abort", "model_error"}
-)
-"""Finish reasons of answers that broke off (OpenRouter and Mistral, Z.ai, DeepSeek, vLLM)."""
-
 
 def map_finish_reason(reason: str | None, call_count: int, has_answer: bool) -> str:
     """OpenAI's finish reason. `has_answer` is whether the model called the answer tool, or one that
     the provider runs."""
-    mapped = FINISH_REASONS.get(reason or "stop", "stop")
+    # Gemini's compatible endpoint: "content_filter: RECITATION".
+    mapped = FINISH_REASONS.get((reason or "stop").partition(": ")[0], "stop")
     if mapped == "stop" and call_count:
         return "tool_calls"
     if mapped == "tool_calls" and has_answer and not call_count:

@@ -6,6 +6,36 @@ from typing import Any, Final
 
 from native_api.types import Json
 
+JOINED_TEXTS: Final = frozenset({"text", "summary", "data", "signature"})
+"""Members of a detail that come in pieces."""
+PLACES: Final = frozenset({"type", "index"})
+"""Members by which clients match the pieces of a detail."""
+
+
+class Detail:
+    """A detail so far: its number, its `id`, and the members that were said."""
+
+    __slots__ = ("id", "number", "said")
+
+    def __init__(self, number: int, item_id: Any) -> None:
+        self.number = number
+        self.id = item_id
+        self.said: set[str] = set()
+
+    def take_new(self, piece: Json) -> Json:
+        """What is new of a piece.
+
+        Servers repeat `id`, `format` and `provider` in each (OpenRouter, recorded 2026-08), and
+        clients would join them.
+        """
+        members = {
+            name: value
+            for name, value in piece.items()
+            if name in JOINED_TEXTS or name in PLACES or name not in self.said
+        }
+        self.said |= {name for name, value in members.items() if value is not None}
+        return {**members, "index": self.number}
+
 
 class ReasoningDetails:
     """Numbers `reasoning_details`.
@@ -13,34 +43,31 @@ class ReasoningDetails:
     OpenRouter gives the summary and the encrypted form of one block the same index.
     """
 
-    __slots__ = ("_last", "_numbers")
+    __slots__ = ("_count", "_details", "_last")
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[Any, Any], tuple[int, Any]] = {}
+        self._count = 0
+        self._details: dict[tuple[Any, Any], Detail] = {}
         self._last: tuple[Any, Any] | None = None
 
     def number(self, item: Json) -> Json:
         """A piece of a detail with its index; all pieces of one detail have the same."""
-        kind, index = item.get("type"), item.get("index")
-        key = (kind, index)
-        if index is None and self._last is not None and kind in (None, self._last[0]):
-            key = self._last
-        numbered = self._numbers.get(key)
-        item_id = item.get("id")
-        is_new = numbered is None or bool(item_id and numbered[1] and item_id != numbered[1])
-        if numbered is None or is_new:
-            numbered = self._numbers[key] = (self._next_number(), item_id)
+        key = self._find_key(item.get("type"), item.get("index"))
+        detail, item_id = self._details.get(key), item.get("id")
+        if detail is None or (item_id and detail.id and item_id != detail.id):
+            detail = self._details[key] = Detail(self._count, item_id)
+            self._count += 1
         self._last = key
-        # Servers repeat `id` and `format` in each piece, and clients would join them.
-        members = (
-            item
-            if is_new
-            else {name: value for name, value in item.items() if name not in ("id", "format")}
-        )
-        return {**members, "index": numbered[0]}
+        return detail.take_new(item)
 
-    def _next_number(self) -> int:
-        return 1 + max((number for number, _ in self._numbers.values()), default=-1)
+    def _find_key(self, kind: Any, index: Any) -> tuple[Any, Any]:
+        """The type and the index of a detail. A piece may leave out either."""
+        last = self._last
+        if last is not None and kind in (None, last[0]) and index in (None, last[1]):
+            return last
+        if kind is None:
+            kind = next((key[0] for key in reversed(self._details) if key[1] == index), None)
+        return kind, index
 
 
 class ThinkTags:

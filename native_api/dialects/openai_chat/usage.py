@@ -6,7 +6,8 @@ https://docs.mistral.ai/api (`num_cached_tokens`), https://platform.moonshot.ai/
 (`cached_tokens`, and usage inside a choice), https://console.groq.com/docs/api-reference
 (`x_groq`), https://docs.perplexity.ai/api-reference (`reasoning_tokens` at the top),
 https://docs.x.ai/docs/models (reasoning is not part of the completion),
-https://ai.google.dev/gemini-api/docs/openai (reasoning is only part of the total).
+https://ai.google.dev/gemini-api/docs/openai (reasoning is only part of the total),
+https://docs.mistral.ai/capabilities/audio (sound is only part of the total).
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ def read_usage(body: Mapping[str, Any]) -> Usage | None:
     _add_detail(counts, CACHED, prompt_details, "cached_tokens")
     _add_detail(counts, CACHE_WRITES, prompt_details, "cache_write_tokens")
     _add_detail(counts, ("reasoning_tokens",), completion_details, "reasoning_tokens")
-    completion += _read_uncounted_reasoning(prompt, completion, total, completion_details)
+    missing = max(0, total - prompt - completion)
+    if completion_details.get("reasoning_tokens") != missing and _is_prompt_part(
+        missing, prompt, prompt_details
+    ):
+        prompt += missing
+    else:
+        completion += _read_uncounted_reasoning(missing, completion_details)
     usage: Json = {**counts, **build_usage(prompt, completion, total)}
     for name, details in (
         ("prompt_tokens_details", prompt_details),
@@ -88,13 +95,27 @@ def _add_detail(counts: Json, names: tuple[str, ...], details: Json, name: str) 
             return
 
 
-def _read_uncounted_reasoning(prompt: int, completion: int, total: int, details: Json) -> int:
+MEDIA_COUNTS: Final = ("audio_tokens", "image_tokens", "video_tokens")
+CACHE_COUNTS: Final = ("cached_tokens", "cache_write_tokens")
+
+
+def _is_prompt_part(missing: int, prompt: int, details: Json) -> bool:
+    """Whether tokens that are only part of the total are those of the prompt's media, or of a cache
+    that is larger than the prompt.
+
+    Mistral counts sound beside `prompt_tokens` (voxtral, recorded 2026-08).
+    """
+    media = [read_count(details, name) for name in MEDIA_COUNTS]
+    cache = [read_count(details, name) for name in CACHE_COUNTS]
+    return missing in (*media, sum(media)) or (missing > prompt and missing in (*cache, sum(cache)))
+
+
+def _read_uncounted_reasoning(missing: int, details: Json) -> int:
     """Reasoning tokens that are part of the total, but not of the completion.
 
     xAI reports them in the details; Gemini does not report them at all.
     """
-    missing = total - prompt - completion
-    if missing <= 0 or details.get("reasoning_tokens", missing) != missing:
+    if not missing or details.get("reasoning_tokens", missing) != missing:
         return 0
     details["reasoning_tokens"] = missing
     return missing

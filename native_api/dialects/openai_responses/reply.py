@@ -8,6 +8,7 @@ from native_api.dialects.openai_responses.errors import raise_failure
 from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
 from native_api.dialects.shared.errors import read_embedded_error
+from native_api.dialects.shared.failure_reasons import raise_failure as raise_failure_reason
 from native_api.dialects.shared.json_values import read_objects
 from native_api.dialects.shared.reply_fields import read_moderation, read_service_tier
 from native_api.types import ChatCompletion, Json
@@ -113,8 +114,12 @@ def _build_token(token: Json) -> Json:
 
 
 def map_finish_reason(body: Json, has_calls: bool) -> str:
-    """The unified finish reason. A response is complete, or incomplete with a reason."""
+    """The unified finish reason. A response is complete, or incomplete with a reason.
+
+    Raises UpstreamError if the answer broke off.
+    """
     reason = str((body.get("incomplete_details") or {}).get("reason") or "")
+    raise_failure_reason(reason, body.get("native_finish_reason"))
     if reason.startswith("content_filter"):
         return "content_filter"
     if reason or body.get("status") == "incomplete":
