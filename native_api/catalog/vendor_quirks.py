@@ -6,11 +6,17 @@ from __future__ import annotations
 from typing import Final
 
 from native_api.types import Quirks
+from native_api.types.chat import EXTENSION_FIELDS, REASONING_EXTENSIONS
 
 DEVELOPER_AS_SYSTEM: Final = {"developer": "system"}
 """Most compatible servers do not know the developer role, OpenAI's newer name for system."""
 
-OPENAI_ONLY: Final = frozenset({"tools.custom", "tool_choice.allowed_tools"})
+OPENAI_ONLY: Final = frozenset(
+    {
+        "tools.custom", "tool_choice.allowed_tools", "prompt_cache_retention",
+        "prompt_cache_options", "moderation",
+    }
+)  # fmt: skip
 """Features that no other vendor is known to support."""
 
 ACCOUNT_FIELDS: Final = frozenset({"metadata", "safety_identifier", "service_tier", "store"})
@@ -19,7 +25,10 @@ LOGPROB_FIELDS: Final = frozenset({"logit_bias", "logprobs", "top_logprobs"})
 
 # --- quirks that several vendors share -----------------------------------------------------------
 
-OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens", tool_rules="openai")
+OPENAI: Final = Quirks(
+    max_tokens_field="max_completion_tokens", unsupported=EXTENSION_FIELDS, tool_rules="openai"
+)
+"""It answers 400, "Unrecognized request argument supplied", to fields that it does not have."""
 COMPATIBLE: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY
 )
@@ -48,6 +57,7 @@ CEREBRAS: Final = Quirks(
     reasoning_field="reasoning",
     unsupported=OPENAI_ONLY | {
         "frequency_penalty", "presence_penalty", "logit_bias", "messages.name",
+        *EXTENSION_FIELDS - {"reasoning_format"},
     },
 )  # fmt: skip
 DEEPSEEK: Final = Quirks(
@@ -56,6 +66,7 @@ DEEPSEEK: Final = Quirks(
     unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | AUDIO_FIELDS | {
         "logit_bias", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
         "response_format.json_schema", "seed", "user", "verbosity", "web_search_options",
+        *REASONING_EXTENSIONS - {"thinking"},
     },
 )  # fmt: skip
 GROQ: Final = Quirks(
@@ -63,6 +74,7 @@ GROQ: Final = Quirks(
     unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "metadata", "n", "prediction", "prompt_cache_key", "safety_identifier",
         "store", "verbosity", "web_search_options",
+        *EXTENSION_FIELDS - {"reasoning_format", "include_reasoning"},
     },
 )  # fmt: skip
 MISTRAL: Final = Quirks(
@@ -72,16 +84,18 @@ MISTRAL: Final = Quirks(
     user_after_tools=False, tool_rules="mistral",
     unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "messages.refusal", "safety_identifier", "service_tier", "store", "user",
-        "verbosity", "web_search_options",
+        "verbosity", "web_search_options", *EXTENSION_FIELDS,
     },
 )  # fmt: skip
 MOONSHOT: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content", thinking="thinking",
     tool_rules="moonshot",
-    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | {"tool_choice.required"},
+    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | {"tool_choice.required"}
+    | (REASONING_EXTENSIONS - {"thinking"}),
 )  # fmt: skip
 OPENROUTER: Final = Quirks(
-    max_tokens_field="max_tokens", reasoning_field="reasoning", unsupported=OPENAI_ONLY,
+    max_tokens_field="max_tokens", reasoning_field="reasoning",
+    unsupported=OPENAI_ONLY | (REASONING_EXTENSIONS - {"reasoning", "include_reasoning"}),
     extensions=frozenset({
         "reasoning_details", "annotations", "cache_control", "file_url", "images",
     }),
@@ -92,11 +106,13 @@ PERPLEXITY: Final = Quirks(
     unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
         "response_format.json_object", "seed", "tool_choice", "tools", "user", "verbosity",
+        *REASONING_EXTENSIONS,
     },
 )  # fmt: skip
 QWEN: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
-    thinking="enable_thinking", unsupported=OPENAI_ONLY, extensions=frozenset({"cache_control"}),
+    thinking="enable_thinking", extensions=frozenset({"cache_control"}),
+    unsupported=OPENAI_ONLY | (REASONING_EXTENSIONS - {"enable_thinking", "thinking_budget"}),
 )  # fmt: skip
 TOGETHER: Final = Quirks(
     # https://docs.together.ai/docs/reasoning-overview
@@ -110,7 +126,7 @@ VLLM: Final = Quirks(
 XAI: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
     unsupported=OPENAI_ONLY | AUDIO_FIELDS | {
-        "logit_bias", "metadata", "prediction", "store", "verbosity",
+        "logit_bias", "metadata", "prediction", "store", "verbosity", *REASONING_EXTENSIONS,
     },
 )  # fmt: skip
 ZAI: Final = Quirks(
@@ -120,5 +136,6 @@ ZAI: Final = Quirks(
         "frequency_penalty", "n", "parallel_tool_calls", "prediction", "presence_penalty",
         "prompt_cache_key", "response_format.json_schema", "seed", "tool_choice.function",
         "tool_choice.none", "tool_choice.required", "verbosity", "web_search_options",
+        *REASONING_EXTENSIONS - {"thinking"},
     },
 )  # fmt: skip

@@ -33,8 +33,14 @@ from native_api.dialects.shared import body_inspection
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
+from native_api.dialects.shared.reasoning_request import unify_reasoning
 from native_api.dialects.shared.refusals import explain_refusal
-from native_api.dialects.shared.request_fields import is_default, is_hint, is_model_default
+from native_api.dialects.shared.request_fields import (
+    is_default,
+    is_hint,
+    is_model_default,
+    unify_sampling,
+)
 from native_api.dialects.shared.token_counts import join_usage
 from native_api.dialects.shared.tool_rules import (
     NO_RULES,
@@ -56,7 +62,7 @@ from native_api.types import (
     UpstreamRequest,
     Usage,
 )
-from native_api.types.chat import ROUTING_FIELDS, UNIFIED_FIELDS
+from native_api.types.chat import EXTENSION_FIELDS, ROUTING_FIELDS, UNIFIED_FIELDS
 
 Framing = Literal["sse", "ndjson", "eventstream"]
 T = TypeVar("T")
@@ -197,6 +203,10 @@ class Dialect(ABC):
     """Unified fields this wire cannot express, whose loss would change the answer's meaning: the
     target is unsuitable."""
 
+    reasoning_members: ClassVar[frozenset[str]] = frozenset()
+    """The members of the unified field `reasoning` that `build_body` translates: `max_tokens`,
+    `summary`. Its effort is in `reasoning_effort`."""
+
     owned_members: ClassVar[OwnedMembers]
     """The members of a body that `provider_options` cannot set."""
 
@@ -212,7 +222,10 @@ class Dialect(ABC):
         """The upstream request for this chat at this target. Raises InvalidRequest."""
         self.check_provider_content(chat)
         omitted: list[str] = []
-        chat = _leave_out_needless_effort(_disable_storing(chat, target, omitted), target)
+        chat = _disable_storing(chat, target, omitted)
+        if not chat.keys().isdisjoint(EXTENSION_FIELDS):
+            chat = self.unify_extensions(chat, target, omitted)
+        chat = _leave_out_needless_effort(chat, target)
         chat = apply_tool_rules(chat, self.tool_rules(target), omitted)
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
@@ -239,6 +252,15 @@ class Dialect(ABC):
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
         """The upstream request for a client's body on this wire. Raises InvalidRequest."""
         raise NotImplementedError(f"{self.name} is no wire of clients")
+
+    def unify_extensions(
+        self, chat: ChatRequest, target: Target, omitted: list[str]
+    ) -> ChatRequest:
+        """The chat with `reasoning_effort` for what other APIs call the reasoning.
+
+        Of `reasoning` the members stay that are in `reasoning_members`.
+        """
+        return unify_reasoning(unify_sampling(chat), self.reasoning_members, omitted)
 
     def rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]

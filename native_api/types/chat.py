@@ -104,10 +104,63 @@ class ChatRequest(TypedDict):
     service_tier: NotRequired[str]
     store: NotRequired[bool]
     web_search_options: NotRequired[Json]
+    prompt_cache_retention: NotRequired[str]
+    prompt_cache_options: NotRequired[Json]  # {"mode"?, "ttl"?}
+    moderation: NotRequired[Json]  # {"model", "policy"?}
+    # The sampling of other servers, see SAMPLING_EXTENSIONS.
+    top_k: NotRequired[int]
+    top_a: NotRequired[float]
+    min_p: NotRequired[float]
+    typical_p: NotRequired[float]
+    repetition_penalty: NotRequired[float]
+    repeat_penalty: NotRequired[float]
+    length_penalty: NotRequired[float]
+    mirostat: NotRequired[int]
+    mirostat_tau: NotRequired[float]
+    mirostat_eta: NotRequired[float]
+    min_tokens: NotRequired[int]
+    stop_token_ids: NotRequired[list[int]]
+    ignore_eos: NotRequired[bool]
+    # What other APIs call the reasoning, see REASONING_EXTENSIONS.
+    reasoning: NotRequired[Json]
+    thinking: NotRequired[Json]
+    think: NotRequired[bool | str]
+    enable_thinking: NotRequired[bool]
+    thinking_budget: NotRequired[int]
+    include_reasoning: NotRequired[bool]
+    reasoning_format: NotRequired[str]
+    reasoning_split: NotRequired[bool]
+    chat_template_kwargs: NotRequired[Json]
     conversation_id: NotRequired[str]
     fallbacks: NotRequired[list[str]]
     provider_options: NotRequired[dict[str, Json]]
 
+
+SAMPLING_EXTENSIONS = frozenset(
+    {
+        "top_k", "top_a", "min_p", "typical_p", "repetition_penalty", "repeat_penalty",
+        "length_penalty", "mirostat", "mirostat_tau", "mirostat_eta", "min_tokens",
+        "stop_token_ids", "ignore_eos",
+    }
+)  # fmt: skip
+"""Fields of vLLM (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), OpenRouter
+(https://openrouter.ai/docs/api/reference/parameters), llama.cpp and Ollama that OpenAI does not
+have (read 2026-11)."""
+
+REASONING_EXTENSIONS = frozenset(
+    {
+        "reasoning", "thinking", "think", "enable_thinking", "thinking_budget", "include_reasoning",
+        "reasoning_format", "reasoning_split", "chat_template_kwargs",
+    }
+)  # fmt: skip
+"""What `reasoning_effort` is elsewhere: `reasoning` and `include_reasoning` at OpenRouter
+(https://openrouter.ai/docs/guides/best-practices/reasoning-tokens), `thinking` at Anthropic,
+DeepSeek and others, `enable_thinking` and `thinking_budget` at Qwen, `think` at Ollama,
+`reasoning_format` at Groq, `reasoning_split` at MiniMax, `chat_template_kwargs` at vLLM and SGLang
+(read 2026-11)."""
+
+EXTENSION_FIELDS = SAMPLING_EXTENSIONS | REASONING_EXTENSIONS
+"""Unified fields that OpenAI does not have."""
 
 ROUTING_FIELDS = frozenset(
     {

@@ -345,3 +345,43 @@ def test_a_list_has_a_bound_and_the_error_names_it(path: str) -> None:
     ) as refused:
         SERIALIZER.check({**MINIMAL, **fields(maximum + 1)})
     assert refused.value.param == path
+
+
+EXTENSIONS: list[tuple[dict[str, Any], str, str]] = [
+    ({"top_k": 0.5}, "top_k", "expected an integer"),
+    ({"min_p": "0.1"}, "min_p", "expected a number"),
+    ({"stop_token_ids": [1, "2"]}, "stop_token_ids[1]", "expected an integer"),
+    ({"ignore_eos": 1}, "ignore_eos", "true or false"),
+    ({"reasoning": {"effort": "hgih"}}, "reasoning.effort", "did you mean 'high'?"),
+    ({"reasoning": "high"}, "reasoning", "expected an object"),
+    ({"reasoning": {"max_tokens": "1"}}, "reasoning.max_tokens", "expected an integer"),
+    ({"thinking": {"type": 1}}, "thinking.type", "expected a string"),
+    ({"thinking": {"budget_tokens": 1.5}}, "thinking.budget_tokens", "expected an integer"),
+    ({"think": "yes"}, "think", "expected one of"),
+    ({"think": 1}, "think", "true or false"),
+    ({"chat_template_kwargs": []}, "chat_template_kwargs", "expected an object"),
+    ({"moderation": {}}, "moderation.model", "required"),
+    ({"prompt_cache_options": {"ttl": 30}}, "prompt_cache_options.ttl", "expected a string"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "words"),
+    EXTENSIONS,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_extension_is_named_and_explained(
+    fields: dict[str, Any], path: str, words: str
+) -> None:
+    error = refused(**fields)
+    assert (error.param, words in error.message) == (path, True), error.message
+
+
+def test_null_members_of_a_fields_object_are_absent() -> None:
+    fields = {"reasoning": {"effort": None, "max_tokens": 5}, "moderation": {"model": "m", "x": 1}}
+    assert checked(**fields) == {
+        "model": "m",
+        "messages": [HI],
+        "reasoning": {"max_tokens": 5},
+        "moderation": {"model": "m", "x": 1},
+    }

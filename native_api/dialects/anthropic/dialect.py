@@ -42,9 +42,11 @@ from native_api.dialects.shared.request_fields import (
     is_model_default,
     read_max_tokens,
     read_stop_sequences,
+    read_thinking_budget,
 )
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS
 from native_api.types.model_rules import ModelRule
 
 API_VERSION: Final = "2023-06-01"
@@ -59,21 +61,24 @@ class Anthropic(Dialect):
     name = "anthropic"
     native_format = "anthropic"
     owned_members = gateway_owned.ANTHROPIC
-    renamed_fields = {"temperature": "temperature", "top_p": "top_p"}
+    renamed_fields = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k"}
     translated_fields = frozenset(
         {
             "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice",
             "parallel_tool_calls", "response_format", "reasoning_effort", "user",
             "safety_identifier", "service_tier", "web_search_options", "modalities",
+            *REASONING_EXTENSIONS,
         }
     )  # fmt: skip
     omitted_fields = frozenset(
         {
             "seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity",
-            "prediction", "metadata", "prompt_cache_key", "store",
+            "prediction", "metadata", "prompt_cache_key", "prompt_cache_retention",
+            "prompt_cache_options", "moderation", "store", *(SAMPLING_EXTENSIONS - {"top_k"}),
         }
     )  # fmt: skip
     refused_fields = frozenset({"n", "logprobs", "top_logprobs", "audio"})
+    reasoning_members = frozenset({"max_tokens"})
     remote_files = frozenset({"image_url", "file"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
@@ -178,10 +183,10 @@ def _add_reasoning(
         nearest = abilities.nearest_effort(effort)
         thinking = abilities.adaptive_thinking()
         merge_options(body, {"thinking": thinking, "output_config": {"effort": nearest}})
-        is_exact = nearest == effort
+        is_exact = nearest == effort and read_thinking_budget(chat) is None
     else:
         is_exact = abilities.thinking == "by budget" and _add_thinking_budget(
-            THINKING_BUDGETS[effort], body
+            read_thinking_budget(chat) or THINKING_BUDGETS[effort], body
         )
     if not is_exact:
         omitted.append("reasoning_effort")
@@ -231,7 +236,7 @@ def _remove_forbidden_sampling(rule: ModelRule, body: Json, omitted: list[str]) 
     if body.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         forbidden = (
             {"temperature"} if 0.95 <= body.get("top_p", 0) <= 1 else {"temperature", "top_p"}
-        )
+        ) | {"top_k"}
     omitted += [
         name
         for name in sorted(forbidden & body.keys())

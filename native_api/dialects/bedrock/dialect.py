@@ -22,6 +22,7 @@ from native_api.dialects.bedrock.errors import read_error
 from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import (
     build_reasoning,
+    build_top_k,
 )
 from native_api.dialects.bedrock.reply import build_reply
 from native_api.dialects.bedrock.schema import build_text_format
@@ -35,14 +36,17 @@ from native_api.dialects.shared.request_fields import (
     check_text_only,
     read_max_tokens,
     read_stop_sequences,
+    read_thinking_budget,
 )
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
+from native_api.types.chat import SAMPLING_EXTENSIONS
 
 OMITTED_FIELDS: Final = frozenset(
     {
         "seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity", "prediction",
-        "user", "safety_identifier", "prompt_cache_key", "store",
+        "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+        "prompt_cache_options", "moderation", "store", *(SAMPLING_EXTENSIONS - {"top_k"}),
     }
 )  # fmt: skip
 REFUSED_FIELDS: Final = frozenset({"n", "logprobs", "top_logprobs", "audio"})
@@ -65,6 +69,7 @@ class Bedrock(Dialect):
     omitted_fields = OMITTED_FIELDS
     refused_fields = REFUSED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS - REFUSED_FIELDS
+    reasoning_members = frozenset({"max_tokens"})
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
@@ -134,19 +139,36 @@ def _add_inference_config(
             read_max_tokens(fields),
             tools.must_call,
             _has_lost_thinking(body["messages"]),
+            read_thinking_budget(fields),
         )
         model_fields |= reasoning.fields
         forbidden += reasoning.forbidden
-        omitted += [] if reasoning.is_exact else ["reasoning_effort"]
+        has_budget = "budget_tokens" in reasoning.fields.get("thinking", ())
+        is_exact = reasoning.is_exact and (has_budget or read_thinking_budget(fields) is None)
+        omitted += [] if is_exact else ["reasoning_effort"]
     if not forbidden:
         excess = find_rule(target).excess_fields(fields)
         forbidden = tuple(name for name, unified in UNIFIED_NAMES.items() if unified in excess)
     removed = [name for name in dict.fromkeys(forbidden) if config.pop(name, None) is not None]
     omitted += [UNIFIED_NAMES[name] for name in removed]
+    _add_top_k(fields, target.known_model, "temperature" not in forbidden, model_fields, omitted)
     if config:
         body["inferenceConfig"] = config
     if model_fields:
         body["additionalModelRequestFields"] = model_fields
+
+
+def _add_top_k(
+    fields: ChatRequest, model: str, is_allowed: bool, model_fields: Json, omitted: list[str]
+) -> None:
+    top_k = fields.get("top_k")
+    if top_k is None:
+        return
+    members = build_top_k(model, top_k) if is_allowed else None
+    if members is None:
+        omitted.append("top_k")
+    else:
+        merge_options(model_fields, members)
 
 
 def _build_inference_config(fields: ChatRequest) -> Json:

@@ -80,6 +80,29 @@ def read_maker(model: str) -> str:
     return match[1] if match else ""
 
 
+TOP_K_PATHS: Final = {
+    "anthropic": ("top_k",),
+    "mistral": ("top_k",),
+    "cohere": ("k",),
+    "amazon": ("inferenceConfig", "topK"),
+}
+"""Maker -> where its models take `top_k` among their own fields
+(https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html and
+https://docs.aws.amazon.com/nova/latest/userguide/using-converse-api.html, read 2026-11)."""
+
+
+def build_top_k(model: str, top_k: int) -> Json | None:
+    """`top_k` in the model's own fields; None if the model has no such field."""
+    maker = read_maker(model)
+    if maker not in TOP_K_PATHS or (maker == "amazon" and "nova" not in model):
+        return None
+    *parents, name = TOP_K_PATHS[maker]
+    fields: Json = {name: top_k}
+    for parent in parents:
+        fields = {parent: fields}
+    return fields
+
+
 class Reasoning(NamedTuple):
     """How a model is asked to reason: `fields` for `additionalModelRequestFields`, whether they say
     exactly what the client asked for, and the parameters that they forbid."""
@@ -99,16 +122,19 @@ def build_reasoning(
     max_tokens: int | None,
     must_call: bool,
     has_lost_thinking: bool = False,
+    budget: int | None = None,
 ) -> Reasoning:
     """`reasoning_effort` in the model's own fields.
 
     `max_tokens` limits the output, `must_call` says whether the model must call a tool, and
     `has_lost_thinking` whether the calls answered last came back without the thinking that led to
-    them.
+    them. `budget` is the client's own limit of thinking, in tokens, which some Claudes take.
     """
     maker = read_maker(model)
     if maker == "anthropic":
-        return _build_claude_reasoning(model, effort, max_tokens, must_call, has_lost_thinking)
+        return _build_claude_reasoning(
+            model, effort, max_tokens, must_call, has_lost_thinking, budget
+        )
     if "nova-2" in model:
         return _build_nova_reasoning(effort, max_tokens)
     if maker == "openai":
@@ -134,7 +160,12 @@ def _always_reasons(model: str) -> bool:
 
 
 def _build_claude_reasoning(
-    model: str, effort: str, max_tokens: int | None, must_call: bool, has_lost_thinking: bool
+    model: str,
+    effort: str,
+    max_tokens: int | None,
+    must_call: bool,
+    has_lost_thinking: bool,
+    budget: int | None,
 ) -> Reasoning:
     """The same fields as on Anthropic's own wire."""
     abilities = read_abilities(model)
@@ -152,7 +183,7 @@ def _build_claude_reasoning(
             nearest == effort,
             SAMPLING,
         )
-    wanted = THINKING_BUDGETS[effort]
+    wanted = budget or THINKING_BUDGETS[effort]
     budget = wanted if max_tokens is None else min(wanted, max_tokens - 1)
     if budget < MIN_THINKING_BUDGET:
         return OMITTED_REASONING

@@ -30,6 +30,7 @@ from native_api.dialects.shared.request_fields import (
 )
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS
 
 VERSION: Final = re.compile(r"/v\d\w*$")
 
@@ -42,6 +43,7 @@ class Cohere(Dialect):
     renamed_fields = {
         "temperature": "temperature",
         "top_p": "p",
+        "top_k": "k",
         "seed": "seed",
         "presence_penalty": "presence_penalty",
         "frequency_penalty": "frequency_penalty",
@@ -51,14 +53,17 @@ class Cohere(Dialect):
         {
             "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice",
             "parallel_tool_calls", "response_format", "reasoning_effort", "modalities",
+            *REASONING_EXTENSIONS,
         }
     )  # fmt: skip
     omitted_fields = frozenset(
         {
             "logit_bias", "verbosity", "prediction", "metadata", "user", "safety_identifier",
-            "prompt_cache_key", "service_tier", "store",
+            "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation",
+            "service_tier", "store", *(SAMPLING_EXTENSIONS - {"top_k"}),
         }
     )  # fmt: skip
+    reasoning_members = frozenset({"max_tokens"})
     refused_fields = frozenset({"n", "top_logprobs", "audio", "web_search_options"})
     remote_files = frozenset({"image_url"})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from native_api.dialects.shared.request_fields import read_thinking_budget
 from native_api.types import ChatRequest, Json
 
 THINKING_BUDGETS: Final = {
@@ -27,5 +28,6 @@ def add_reasoning(chat: ChatRequest, body: Json) -> None:
         body["thinking"] = {"type": "disabled"}
     else:
         body["thinking"] = {"type": "enabled"}
-        if effort in THINKING_BUDGETS:
-            body["thinking"]["token_budget"] = THINKING_BUDGETS[effort]
+        budget = read_thinking_budget(chat) or THINKING_BUDGETS.get(effort)
+        if budget:
+            body["thinking"]["token_budget"] = budget

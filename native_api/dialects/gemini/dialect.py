@@ -28,22 +28,26 @@ from native_api.dialects.gemini.tools import add_response_format, build_tool_cho
 from native_api.dialects.shared import gateway_owned, vertex_urls
 from native_api.dialects.shared.model_rules import find_rule, rename_roles
 from native_api.dialects.shared.provider_options import merge_options
+from native_api.dialects.shared.request_fields import read_thinking_budget
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
+from native_api.types.chat import SAMPLING_EXTENSIONS
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
 
 OMITTED_FIELDS: Final = frozenset(
     {
         "logit_bias", "verbosity", "prediction", "metadata", "user", "safety_identifier",
-        "prompt_cache_key",
+        "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation",
+        *(SAMPLING_EXTENSIONS - {"top_k"}),
     }
 )  # fmt: skip
 
 CONFIG_NAMES: Final = {
     "temperature": "temperature",
     "top_p": "topP",
+    "top_k": "topK",
     "max_tokens": "maxOutputTokens",
     "max_completion_tokens": "maxOutputTokens",
     "seed": "seed",
@@ -65,6 +69,7 @@ class Gemini(Dialect):
     renamed_fields: ClassVar[Mapping[str, str]] = {}
     omitted_fields = OMITTED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS
+    reasoning_members = frozenset({"max_tokens"})
     remote_files = frozenset({"image_url", "file"})
 
     def add_options(
@@ -215,7 +220,8 @@ def _add_reasoning(fields: Json, model: str, config: Json, omitted: list[str]) -
     effort = fields.get("reasoning_effort")
     if effort is None:
         return
-    thinking, is_exact = build_thinking_config(model, effort)
+    budget: Any = read_thinking_budget(fields)  # type: ignore[arg-type]
+    thinking, is_exact = build_thinking_config(model, effort, budget)
     if thinking:
         config["thinkingConfig"] = thinking
     if not is_exact:

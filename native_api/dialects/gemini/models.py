@@ -56,9 +56,11 @@ def read_generation(model: str) -> float:
     return LATEST_GENERATION if "gemini-" in model else 0.0
 
 
-def build_thinking_config(model: str, effort: str) -> tuple[Json | None, bool]:
+def build_thinking_config(
+    model: str, effort: str, tokens: int | None = None
+) -> tuple[Json | None, bool]:
     """The `thinkingConfig` for an effort, and whether it matches the effort exactly. None for
-    models that do not think.
+    models that do not think. `tokens` is the client's own budget, which generation 3 does not take.
 
     Thoughts are requested with every effort except `none`: they are the reply's
     `reasoning_content`.
@@ -67,11 +69,11 @@ def build_thinking_config(model: str, effort: str) -> tuple[Json | None, bool]:
     if 0 < generation < FIRST_THINKING_GENERATION or effort not in THINKING_BUDGETS:
         return None, False
     config, is_exact = (
-        _build_level(model, effort) if generation >= 3 else _build_budget(model, effort)
+        _build_level(model, effort) if generation >= 3 else _build_budget(model, effort, tokens)
     )
     if effort != "none":
         config["includeThoughts"] = True
-    return config, is_exact
+    return config, is_exact and (tokens is None or "thinkingBudget" in config)
 
 
 def _build_level(model: str, effort: str) -> tuple[Json, bool]:
@@ -85,7 +87,7 @@ def _build_level(model: str, effort: str) -> tuple[Json, bool]:
     return {"thinkingLevel": level}, level.lower() == effort
 
 
-def _build_budget(model: str, effort: str) -> tuple[Json, bool]:
-    tokens = THINKING_BUDGETS[effort]
+def _build_budget(model: str, effort: str, tokens: int | None) -> tuple[Json, bool]:
+    tokens = THINKING_BUDGETS[effort] if tokens is None or effort == "none" else tokens
     budget = max(tokens, MIN_PRO_BUDGET) if "-pro" in model else min(tokens, MAX_FLASH_BUDGET)
     return {"thinkingBudget": budget}, budget == tokens

@@ -30,11 +30,19 @@ from native_api.dialects.shared.request_fields import (
 from native_api.dialects.shared.tools import read_response_schema
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS
 
-OPTION_FIELDS: Final = frozenset(
-    {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty"}
-)
-"""Unified fields that are `options` of the same name."""
+OPTION_FIELDS: Final = {
+    **{
+        name: name
+        for name in (
+            "temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "top_k",
+            "min_p", "typical_p", "mirostat", "mirostat_tau", "mirostat_eta", "repeat_penalty",
+        )
+    },
+    "repetition_penalty": "repeat_penalty",
+}  # fmt: skip
+"""Unified field -> its name in `options`."""
 
 THINKING_LEVELS: Final = {
     "minimal": "low",
@@ -59,13 +67,14 @@ class Ollama(Dialect):
         {
             "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice",
             "parallel_tool_calls", "response_format", "reasoning_effort", "modalities",
-            *OPTION_FIELDS,
+            *OPTION_FIELDS, *REASONING_EXTENSIONS,
         }
     )  # fmt: skip
     omitted_fields = frozenset(
         {
             "logit_bias", "verbosity", "prediction", "metadata", "user", "safety_identifier",
-            "prompt_cache_key", "service_tier", "store",
+            "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation",
+            "service_tier", "store", *(SAMPLING_EXTENSIONS - OPTION_FIELDS.keys()),
         }
     )  # fmt: skip
     refused_fields = frozenset({"n", "audio", "web_search_options"})
@@ -113,7 +122,9 @@ class Ollama(Dialect):
 
 def _build_options(chat: ChatRequest) -> Json:
     options: Json = {
-        name: value for name, value in chat.items() if name in OPTION_FIELDS and value is not None
+        OPTION_FIELDS[name]: value
+        for name, value in chat.items()
+        if name in OPTION_FIELDS and value is not None
     }
     if read_max_tokens(chat):
         options["num_predict"] = read_max_tokens(chat)

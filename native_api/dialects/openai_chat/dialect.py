@@ -35,6 +35,7 @@ from native_api.dialects.shared.body_inspection import refuse_provider_state
 from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
+from native_api.dialects.shared.reasoning_request import unify_reasoning
 from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.dialects.shared.tool_rules import ToolRules, find_tool_rules
 from native_api.dialects.shared.urls import build_url
@@ -49,7 +50,7 @@ from native_api.types import (
     Target,
     UpstreamRequest,
 )
-from native_api.types.chat import UNIFIED_FIELDS
+from native_api.types.chat import REASONING_EXTENSIONS, UNIFIED_FIELDS
 
 TRANSLATED_FIELDS = frozenset(
     {
@@ -112,6 +113,13 @@ class OpenAI(Dialect):
         refused = fields.keys() & self.unsupported_fields(chat, target)
         omitted += sorted(refused)
         body.update({name: value for name, value in fields.items() if name not in refused})
+
+    def unify_extensions(
+        self, chat: ChatRequest, target: Target, omitted: list[str]
+    ) -> ChatRequest:
+        """Only for the fields that the vendor does not take: the others are its own words."""
+        kept = REASONING_EXTENSIONS - target.provider.quirks.unsupported
+        return unify_reasoning(chat, frozenset(), omitted, kept)
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         unsupported = self.unsupported_fields(chat, target)

@@ -36,12 +36,14 @@ from native_api.dialects.shared.tool_rules import TOOL_RULES, ToolRules
 from native_api.dialects.shared.urls import build_url
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS
 
 RENAMED_FIELDS: Final = {
     name: name
     for name in (
         "temperature", "top_p", "parallel_tool_calls", "service_tier", "prompt_cache_key",
-        "safety_identifier", "metadata", "user",
+        "safety_identifier", "metadata", "user", "prompt_cache_retention", "prompt_cache_options",
+        "moderation",
     )
 }  # fmt: skip
 
@@ -56,12 +58,16 @@ class OpenAIResponses(Dialect):
         {
             "messages", "max_tokens", "max_completion_tokens", "tools", "tool_choice",
             "response_format", "reasoning_effort", "verbosity", "logprobs", "top_logprobs", "store",
-            "web_search_options", "modalities",
+            "web_search_options", "modalities", *REASONING_EXTENSIONS,
         }
     )  # fmt: skip
     omitted_fields = frozenset(
-        {"seed", "presence_penalty", "frequency_penalty", "logit_bias", "prediction"}
-    )
+        {
+            "seed", "presence_penalty", "frequency_penalty", "logit_bias", "prediction",
+            *SAMPLING_EXTENSIONS,
+        }
+    )  # fmt: skip
+    reasoning_members = frozenset({"summary"})
     refused_fields = frozenset({"n", "stop", "audio"})
     remote_files = frozenset({"image_url", "file"})
 

@@ -76,8 +76,16 @@ IGNORED_CHARACTERS: Final = str.maketrans("", "", "\t\r\n")
 (https://url.spec.whatwg.org/#concept-basic-url-parser)."""
 
 
+OBJECT_FIELDS: Final = frozenset(
+    {
+        "audio", "prediction", "web_search_options", "prompt_cache_options", "moderation",
+        "reasoning", "thinking", "chat_template_kwargs",
+    }
+)  # fmt: skip
+"""Fields with members that may name anything."""
+
 PLAIN_REQUEST_FIELDS: Final = ROUTING_FIELDS - {"provider_options"} | (
-    DIALECT_FIELDS - {"audio", "prediction", "web_search_options"}
+    DIALECT_FIELDS - OBJECT_FIELDS
 )
 PLAIN_MESSAGE_MEMBERS: Final = frozenset(
     {

@@ -7,12 +7,14 @@ from typing import Any
 
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest
+from native_api.types.chat import EXTENSION_FIELDS
 
 HINT_FIELDS = frozenset(
     {
         "seed", "presence_penalty", "frequency_penalty", "logit_bias", "temperature", "top_p",
         "verbosity", "reasoning_effort", "parallel_tool_calls", "prediction", "metadata", "user",
-        "safety_identifier", "prompt_cache_key", "service_tier", "store",
+        "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
+        "moderation", "service_tier", "store", *EXTENSION_FIELDS,
     }
 )  # fmt: skip
 """Fields whose loss changes how an answer is made or stored, but not its meaning."""
@@ -64,3 +66,28 @@ def check_text_only(chat: ChatRequest) -> None:
     """Raise UnsupportedField if `modalities` asks for more than text."""
     if set(chat.get("modalities") or ["text"]) != {"text"}:
         raise UnsupportedField("modalities", "this provider answers in text only")
+
+
+def read_thinking_budget(chat: ChatRequest) -> int | None:
+    """The client's limit of thinking in tokens; None if it set none."""
+    budget = (chat.get("reasoning") or {}).get("max_tokens")
+    return budget if isinstance(budget, int) and budget > 0 else None
+
+
+def unify_sampling(chat: ChatRequest) -> ChatRequest:
+    """The chat without a `top_k` of 0 or -1, with which vLLM and others say that it is off, and
+    with one name for the penalty that has two."""
+    fields: Any = chat
+    penalty = fields.get("repeat_penalty")
+    is_off = isinstance(fields.get("top_k"), int) and fields["top_k"] <= 0
+    if not is_off and penalty is None:
+        return chat
+    fields = {
+        name: value
+        for name, value in fields.items()
+        if name != "repeat_penalty" and not (name == "top_k" and is_off)
+    }
+    if penalty is not None and fields.get("repetition_penalty") is None:
+        fields["repetition_penalty"] = penalty
+    unified: ChatRequest = fields
+    return unified

@@ -8,6 +8,7 @@ from native_api.inbound import request_serializer as common
 from native_api.inbound.checks import (
     CheckedField,
     FieldError,
+    any_object,
     anything,
     at_least,
     between,
@@ -32,7 +33,7 @@ from native_api.inbound.openai.chat_tools import (
 )
 from native_api.inbound.openai.foreign_fields import REFUSED, adapt_fields
 from native_api.inbound.request_serializer import RequestSerializer, field
-from native_api.types.chat import UNIFIED_FIELDS
+from native_api.types.chat import EXTENSION_FIELDS, UNIFIED_FIELDS
 
 MAX_STOPS = 1000
 MAX_MODALITIES = 10
@@ -56,6 +57,21 @@ def output_limit(value: Any, path: str) -> int:
 STOPS = list_of(string, MAX_STOPS)
 
 
+EFFORT = one_of("none", "minimal", "low", "medium", "high", "xhigh", "max")
+REASONING = {
+    "effort": EFFORT,
+    "max_tokens": integer,
+    "exclude": boolean,
+    "enabled": boolean,
+    "summary": string,
+}
+
+
+def think(value: Any, path: str) -> Any:
+    """Ollama's switch, or a level."""
+    return EFFORT(value, path) if isinstance(value, str) else boolean(value, path)
+
+
 PREDICTED = content(text=shape({"type": string, "text": string}, required=("text",)))
 PREDICTION = shape({"type": one_of("content"), "content": PREDICTED}, required=("type", "content"))
 
@@ -63,7 +79,7 @@ PREDICTION = shape({"type": one_of("content"), "content": PREDICTED}, required=(
 class ChatCompletionSerializer(RequestSerializer):
     """Checks a chat request."""
 
-    spelled_fields = UNIFIED_FIELDS
+    spelled_fields = UNIFIED_FIELDS - EXTENSION_FIELDS
     refused_fields = REFUSED
 
     model = field(common.model)
@@ -87,7 +103,7 @@ class ChatCompletionSerializer(RequestSerializer):
     tool_choice = field(tool_choice)
     parallel_tool_calls = field(boolean)
     response_format = field(response_format)
-    reasoning_effort = field(one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"))
+    reasoning_effort = field(EFFORT)
     verbosity = field(one_of("low", "medium", "high"))
     modalities = field(list_of(string, MAX_MODALITIES))
     audio = field(open_shape({"voice": anything, "format": string}, required=("voice", "format")))
@@ -99,6 +115,31 @@ class ChatCompletionSerializer(RequestSerializer):
     service_tier = field(string)
     store = field(boolean)
     web_search_options = field(web_search_options)
+    prompt_cache_retention = field(string)
+    prompt_cache_options = field(open_shape({"mode": string, "ttl": string}))
+    moderation = field(open_shape({"model": string, "policy": any_object}, required=("model",)))
+    top_k = field(integer)
+    top_a = field(number)
+    min_p = field(number)
+    typical_p = field(number)
+    repetition_penalty = field(number)
+    repeat_penalty = field(number)
+    length_penalty = field(number)
+    mirostat = field(integer)
+    mirostat_tau = field(number)
+    mirostat_eta = field(number)
+    min_tokens = field(integer)
+    stop_token_ids = field(list_of(integer, MAX_STOPS))
+    ignore_eos = field(boolean)
+    reasoning = field(open_shape(REASONING))
+    thinking = field(open_shape({"type": string, "budget_tokens": integer}))
+    think = field(think)
+    enable_thinking = field(boolean)
+    thinking_budget = field(integer)
+    include_reasoning = field(boolean)
+    reasoning_format = field(string)
+    reasoning_split = field(boolean)
+    chat_template_kwargs = field(any_object)
     conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
     fallbacks = field(common.fallbacks)
     provider_options = field(common.provider_options)
