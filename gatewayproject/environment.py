@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
 from native_api.catalog.environment import providers_from_environment
 from native_api.management import private_files
 
+FORMATTERS = {
+    "json": "native_api.logs.JSONFormatter",
+    "text": "native_api.logs.TextFormatter",
+}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE_VALUES = frozenset({"1", "true", "yes", "on"})
 
 
@@ -29,14 +37,20 @@ def names(name: str, default: str) -> list[str]:
 
 def secret_key(folder: Path) -> str:
     """`SECRET_KEY`, else a key that is created once and stored in `folder`, because provider keys
-    in the database are encrypted with it."""
+    in the database are encrypted with it. Raises ImproperlyConfigured."""
     if os.environ.get("SECRET_KEY"):
         return os.environ["SECRET_KEY"]
     path = folder / ".secret_key"
-    if not path.exists():
-        _write_once(path, secrets.token_urlsafe(50))
-    _tighten(path)
-    return path.read_text().strip()
+    try:
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(50))
+        _tighten(path)
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The secret key {path} cannot be read or created ({error.strerror}). Make its folder "
+            "writable, or set SECRET_KEY."
+        ) from error
 
 
 def _tighten(path: Path) -> None:
@@ -65,6 +79,24 @@ def _write_once(path: Path, text: str) -> None:
         os.unlink(unfinished)
 
 
+def database(url: str) -> dict[str, Any]:
+    """Django's `DATABASES` entry for a URL. Raises ImproperlyConfigured."""
+    try:
+        settings = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    except ValueError as error:
+        hint = "Such as postgres://user:password@host/name or sqlite:////path/db.sqlite3."
+        raise ImproperlyConfigured(f"DATABASE_URL is not a valid database URL. {hint}") from error
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        # In WAL mode, readers and the recorder's writer do not wait for each other.
+        settings["OPTIONS"] = {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            **settings.get("OPTIONS", {}),
+        }
+    return dict(settings)
+
+
 def cache(url: str) -> dict[str, Any]:
     """Django's `CACHES` entry for `redis://…`, `rediss://…`, `unix://…`, `db://TABLE`, `locmem://`
     or an empty URL."""
@@ -82,9 +114,28 @@ def cache(url: str) -> dict[str, Any]:
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
-    raise ValueError(
+    raise ImproperlyConfigured(
         f"CACHE_URL: unknown scheme {scheme!r}; use redis://, rediss://, unix://, db:// or locmem://"
     )
+
+
+def logging(level: str, kind: str) -> dict[str, Any]:
+    """Django's `LOGGING`: JSON lines, or text if a person reads them. Raises
+    ImproperlyConfigured."""
+    kind = kind or ("text" if sys.stderr.isatty() else "json")
+    if kind not in FORMATTERS:
+        raise ImproperlyConfigured(f"LOG_FORMAT must be one of {', '.join(FORMATTERS)}.")
+    if level.upper() not in LEVELS:
+        raise ImproperlyConfigured(f"LOG_LEVEL must be one of {', '.join(LEVELS)}.")
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {kind: {"()": FORMATTERS[kind]}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": kind}},
+        "root": {"handlers": ["stderr"], "level": level.upper()},
+        # The gateway's own line per request says more than Django's for a 4xx.
+        "loggers": {"django.request": {"level": "ERROR"}},
+    }
 
 
 def providers() -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-__all__ = ["JSONFormatter", "RequestIdFilter", "request_id"]
+__all__ = ["JSONFormatter", "RequestIdFilter", "TextFormatter", "request_id"]
 
 STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
@@ -196,14 +196,34 @@ class JSONFormatter(logging.Formatter):
         }
         if request_id.get():
             line["request_id"] = request_id.get()
-        line |= {
-            name: value
-            for name, value in record.__dict__.items()
-            if name not in STANDARD_ATTRIBUTES and value is not None
-        }
+        line |= _extras(record)
         if record.exc_info:
             line["exception"] = record.exc_text or self.formatException(record.exc_info)
         return _on_one_line(_to_json(line))
+
+
+class TextFormatter(logging.Formatter):
+    """`12:34:56 WARNING logger: message name=value …`, and below it the traceback: for people at a
+    terminal."""
+
+    default_time_format = "%H:%M:%S"
+    default_msec_format = ""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        extras = (f"{name}={value}" for name, value in _extras(record).items())
+        return " ".join([super().formatMessage(record), *extras])
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    """What was passed as `extra`."""
+    return {
+        name: value
+        for name, value in record.__dict__.items()
+        if name not in STANDARD_ATTRIBUTES and value is not None
+    }
 
 
 def _to_json(line: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ TESTS = Path(__file__).resolve().parent
 PURE_PLACES = (
     "dialects/",
     "inbound/",
+    "management/test_model_lists.py",
     "pricing/test_listed_prices.py",
     "pricing/test_price_data.py",
     "pricing/test_tables.py",

@@ -135,8 +135,9 @@ def free_port() -> int:
 
 
 def _is_inherited(name: str) -> bool:
-    """No keys of providers. Without bytecode each of many processes would compile the site again."""
-    return not name.endswith("_API_KEY") and name != "PYTHONDONTWRITEBYTECODE"
+    """No keys and addresses of providers. Without bytecode each of many processes would compile the site again."""
+    own = ("_API_KEY", "_BASE_URL", "_API_BASE")
+    return not name.endswith(own) and name != "PYTHONDONTWRITEBYTECODE"
 
 
 def environment_for(folder: Path, native_api: dict[str, Any], **more: str) -> dict[str, str]:

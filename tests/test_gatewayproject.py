@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from gatewayproject import environment
 from native_api.catalog.presets import PRESETS
@@ -56,7 +57,7 @@ def test_a_cache_is_named_by_its_url(url: str, backend: str, location: str | Non
 
 
 def test_a_cache_that_is_none_of_these_is_named_in_the_error() -> None:
-    with pytest.raises(ValueError, match="CACHE_URL: unknown scheme 'memcached'"):
+    with pytest.raises(ImproperlyConfigured, match="CACHE_URL: unknown scheme 'memcached'"):
         environment.cache("memcached://127.0.0.1")
 
 

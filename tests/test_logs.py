@@ -53,6 +53,11 @@ def test_a_line_says_when_how_bad_who_and_what() -> None:
     }
 
 
+def test_a_line_for_people_has_the_same_on_one_line() -> None:
+    line = logs.TextFormatter().format(record(status=200, model=None))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING of.a.test: hello you status=200", line)
+
+
 @pytest.mark.usefixtures("in_a_request")
 def test_a_line_that_is_written_in_a_request_names_it() -> None:
     assert written()["request_id"] == "request-7"

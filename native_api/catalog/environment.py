@@ -35,7 +35,7 @@ def base_urls_without_key(environment: Mapping[str, str]) -> dict[str, str]:
     vendor is no provider yet."""
     missing: dict[str, str] = {}
     for row in PRESETS.values():
-        if row.key_variable and not _read_key(row, environment):
+        if row.key_variable and not row.options and not _read_key(row, environment):
             names = (variable.name for variable in base_url_variables(row))
             named = [name for name in names if environment.get(name, "").strip()]
             missing |= dict.fromkeys(named, row.key_variable)

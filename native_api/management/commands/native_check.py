@@ -7,13 +7,14 @@ from argparse import ArgumentParser
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 
 from native_api import background
 from native_api.catalog import catalog
 from native_api.exceptions import ModelNotFound
 from native_api.gateway import connection_test
 from native_api.logs import new_request_id
+from native_api.management.database_errors import DatabaseCommand
 from native_api.management.tables import table
 from native_api.types import Caller, Target
 from native_api.upstream import transport
@@ -24,7 +25,7 @@ LABELS: Final = {True: "yes", False: "no", None: "?"}
 FLUSH_SECONDS: Final = 10.0
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Call every target once, with a tiny request, and print the results."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

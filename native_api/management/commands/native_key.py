@@ -11,12 +11,13 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from native_api.access import keys
 from native_api.access.keys.text import PREFIX_LENGTH
+from native_api.management.database_errors import DatabaseCommand
 from native_api.management.tables import table
 from native_api.models import ApiKey
 
@@ -31,7 +32,7 @@ OPTION_NAMES: Final = {
 UNITS: Final = {"d": "days", "h": "hours"}
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Create, list, revoke and rotate API keys."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -10,18 +10,19 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.utils import timezone
 
 from native_api.maintenance import leases, runner
 from native_api.maintenance.jobs import JOBS, Job, enabled_jobs
+from native_api.management.database_errors import DatabaseCommand
 from native_api.models import MaintenanceJob
 from native_api.usage.journal import location
 
 POLL_SECONDS: Final = 1.0
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Run the jobs of maintenance that are due. The gateway's servers do this by themselves, "
         'unless NATIVE_API["MAINTENANCE"]["AUTOMATIC"] is False.'

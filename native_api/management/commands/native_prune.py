@@ -7,8 +7,9 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 
+from native_api.management.database_errors import DatabaseCommand
 from native_api.usage.entry import EPOCH
 from native_api.usage.journal import location
 from native_api.usage.prune import Pruner
@@ -18,7 +19,7 @@ MAX_BATCH: Final = 10_000
 """SQLite accepts this many values in one statement, but not many times more."""
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Delete usage records older than the given age. The totals of their days are kept."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

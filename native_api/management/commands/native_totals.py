@@ -9,8 +9,9 @@ from argparse import ArgumentParser
 from datetime import date
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 
+from native_api.management.database_errors import DatabaseCommand
 from native_api.models.fields import UNITS
 from native_api.usage import reconcile
 from native_api.usage.journal import location
@@ -18,7 +19,7 @@ from native_api.usage.reconcile import Comparison
 from native_api.usage.totals_rows import SUM_FIELDS, Totals
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Compare the totals of each day with its usage records. "
         "The gateway may go on recording in the meantime."

@@ -8,14 +8,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.db import DatabaseError
 
+from native_api.management.database_errors import DatabaseCommand
 from native_api.pricing import updates
 from native_api.upstream.redaction import redact_url
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Fetch the newest published prices of providers' models. "
         "Prices that you configured are not changed."
