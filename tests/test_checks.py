@@ -83,7 +83,7 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         ({"KEEPALIVE_SECONDS": None}, "E003", "positive number"),
         ({"TIMEOUTS": {"CONNECT": "5"}}, "E003", "['CONNECT']: must be a positive number"),
         ({"UNKNOWN_FIELDS": True}, "E003", "must be 'pass', 'drop' or 'refuse'"),
-        ({"STRICT": True}, "E001", "there is no such setting"),
+        ({"STRICT": True}, "E001", "no such setting. UNKNOWN_FIELDS replaces it"),
         ({"ALLOW_DIRECT_MODELS": 0}, "E003", "True or False"),
         ({"JOURNAL_DIR": 3}, "E003", "a path or None"),
         ({"SECRET_KEYS": "secret-key"}, "E003", "a list of strings"),

@@ -10,7 +10,11 @@ import pytest
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.gateway_owned import REASONS
 from native_api.exceptions import UnsupportedField
+from native_api.operations import EMBEDDINGS
 from native_api.types import Provider, Target
+from native_api.upstream.files.inline import refuse_addresses
+from native_api.usage.tokens import sent_tokens
+from tests.cases import each
 
 HI = [{"role": "user", "content": "Hi"}]
 UNKNOWN: dict[str, Any] = {"kv_transfer": {"a": [1, {"b": None}]}, "seat": 4}
@@ -74,6 +78,26 @@ def test_an_extra_body_is_looked_into(depth: int) -> None:
     with pytest.raises(UnsupportedField) as refused:
         build("openai", **body)
     assert refused.value.param == ".".join(["extra_body"] * depth + ["store"])
+
+
+@each("name", ["seat", "data", "response", "parameters", "documents", "Args"])
+def test_what_they_name_is_inspected(name: str) -> None:
+    """Neither what a provider stores, nor a URL for a server in the site's own network."""
+    with pytest.raises(UnsupportedField):
+        build("openai", **{name: {"x": [{"file_id": "file-1"}]}})
+    internal = Provider("p", "openai", "http://10.0.0.1/v1")
+    chat: Any = {"model": "m", "messages": HI, name: {"x": [{"link": "http://10.0.0.2/"}]}}
+    body = DIALECTS["openai"].request(chat, Target(internal, "m")).body
+    with pytest.raises(UnsupportedField, match="must not fetch URLs"):
+        refuse_addresses(body, chat, internal)
+
+
+def test_they_count_in_the_estimate() -> None:
+    request = build("openai", documents=["word " * 10_000])
+    assert sent_tokens(request.body, request.content) > 10_000
+    embedding: Any = {"model": "e", "input": "a", "documents": ["word " * 10_000]}
+    body = DIALECTS["openai"].embeddings_request(embedding, build_target("openai")).body
+    assert EMBEDDINGS.estimate_sent(embedding, body, b"") > 10_000
 
 
 def test_embeddings_pass_them_on() -> None:

@@ -34,7 +34,6 @@ def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
         upstream,
         PROVIDERS={wire.replace("_", "-"): {"DIALECT": wire, **provider} for wire in DIALECTS},
         MODELS={},
-        UNKNOWN_FIELDS="drop",
     )
     upstream.script(
         MODEL, says({"error": {"message": "not today"}}, 400)

@@ -18,7 +18,7 @@ from native_api.inbound.openai.foreign_fields import (
     UNDERSTOOD,
     adapt_fields,
 )
-from native_api.types.chat import UNIFIED_FIELDS
+from native_api.types.chat import EXTENSION_FIELDS, UNIFIED_FIELDS
 from tests.cases import each, for_each
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -198,6 +198,8 @@ def test_the_docs_say_what_becomes_of_each_field() -> None:
     page = Path("docs/messages.md").read_text()
     table = page.split("## Fields of other gateways and servers")[1].split("\n## ")[0]
     assert [name for name in sorted(UNDERSTOOD) if f"`{name}`" not in table] == []
+    table = page.split("## Sampling and reasoning of other APIs")[1].split("\n## ")[0]
+    assert [name for name in sorted(EXTENSION_FIELDS) if f"`{name}`" not in table] == []
 
 
 def test_each_field_is_in_one_place() -> None:

@@ -26,6 +26,10 @@ CLIENT_DATA_MEMBERS: Final = frozenset(
 )  # fmt: skip
 """Members whose objects are the client's own data, by normalized name."""
 
+TOP_LEVEL_DATA: Final = frozenset({"input", "format", "metadata", "requestmetadata", "labels"})
+"""Those of them that are members of a body itself on some wire. Others there are fields that nobody
+here knows."""
+
 TEXT_MEMBERS: Final = frozenset(
     {
         "text", "content", "refusal", "reasoningcontent", "reasoning", "thinking", "summary",
@@ -145,7 +149,8 @@ def walk_members(body: Json) -> Iterator[Member]:
                     continue
                 yield Member(owner, name, item)
                 if isinstance(item, dict) and (
-                    normalize_name(name) not in CLIENT_DATA_MEMBERS
+                    normalize_name(name)
+                    not in (TOP_LEVEL_DATA if owner is body else CLIENT_DATA_MEMBERS)
                     or (name == "input" and isinstance(value, list))
                 ):
                     remaining.append(item)
