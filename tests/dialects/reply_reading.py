@@ -76,5 +76,12 @@ def replay(wire: str, message: Any) -> Any:
         {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
         for call in message.get("tool_calls") or ()
     ]
+    tools = [
+        {"type": "function", "function": {"name": call["function"]["name"], "parameters": {}}}
+        for call in message.get("tool_calls") or ()
+        if "function" in call
+    ]
     chat: Any = {"model": "m", "messages": [question, message, *results, question]}
+    if tools:
+        chat["tools"] = tools
     return DIALECTS[wire].request(chat, make_target(wire)).body

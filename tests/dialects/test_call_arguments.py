@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.cases import each
 from tests.dialects.call_replies import COMPLETE, STREAMED, VALUES
-from tests.dialects.reply_reading import read_reply, read_stream
+from tests.dialects.reply_reading import read_reply, read_stream, replay
 
 WHOLE = '{"path": "/a"}'
 NO_ARGUMENTS = ["", " ", "\n", "null", " null ", "{}", " {} "]
@@ -102,3 +103,51 @@ def test_two_calls_without_ids_under_one_index_stay_two() -> None:
     calls = read_stream("openai", events)[0]["message"]["tool_calls"]
     assert [call["function"]["arguments"] for call in calls] == ['{"a": 1}', '{"a": 2}']
     assert len({call["id"] for call in calls}) == 2
+
+
+# --- members that have no unified form ------------------------------------------------------------
+
+CONTAINERS = {
+    "anthropic": ("input",), "bedrock": ("input",), "gemini": ("args",), "cohere": ("function",),
+    "ollama": ("function",), "openai_responses": ("arguments",),
+}  # fmt: skip
+"""A member that only the object of a call has."""
+
+
+def walk_objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for item in value if isinstance(value, list) else ():
+        yield from walk_objects(item)
+
+
+def find_call(wire: str, body: Any) -> dict[str, Any]:
+    """The object of the first call in a body or in events."""
+    (name,) = CONTAINERS[wire]
+    return next(item for item in walk_objects(body) if name in item)
+
+
+@pytest.mark.parametrize("wire", CONTAINERS)
+def test_members_of_a_call_that_nobody_knows_go_back_to_its_wire(wire: str) -> None:
+    body = COMPLETE[wire]({} if wire in VALUES else "{}")
+    find_call(wire, body)["made_by"] = {"x": "y"}
+    message = read_reply(wire, body)["choices"][0]["message"]
+    (call,) = message["tool_calls"]
+    assert call["extra_content"][wire]["made_by"] == {"x": "y"}
+    body = replay(wire, message)
+    turns = body.get("messages") or body.get("contents") or body.get("input")
+    assert find_call(wire, turns)["made_by"] == {"x": "y"}
+    other = "cohere" if wire != "cohere" else "anthropic"
+    assert "made_by" not in json.dumps(replay(other, message))
+
+
+@pytest.mark.parametrize("wire", STREAMED.keys() & CONTAINERS.keys())
+def test_members_of_a_streamed_call_that_nobody_knows_are_kept(wire: str) -> None:
+    events = STREAMED[wire](None, ["{}"])
+    data = [event[1] if isinstance(event, tuple) else event for event in events]
+    first = next(item for item in walk_objects(data) if item.get("name") == "f")
+    holder = first if wire != "cohere" else find_call(wire, data)
+    holder["made_by"] = "x"
+    (call,) = read_stream(wire, events)[0]["message"]["tool_calls"]
+    assert call["extra_content"][wire]["made_by"] == "x"

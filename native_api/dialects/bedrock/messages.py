@@ -31,6 +31,7 @@ from native_api.dialects.bedrock.models import (
 from native_api.dialects.bedrock.parts import PartTranslator
 from native_api.dialects.bedrock.replay import WIRE, replay_turn
 from native_api.dialects.bedrock.turns import SEPARATOR, arrange_turns
+from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.parts import parse_data_url, read_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
@@ -145,6 +146,7 @@ class MessageTranslator:
         self.tool_names[call_id] = function["name"]
         return {
             "toolUse": {
+                **read_extras(call, WIRE),
                 "toolUseId": call_id,
                 "name": function["name"],
                 "input": parse_arguments(function["arguments"]),

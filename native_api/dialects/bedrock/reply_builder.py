@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from native_api.dialects.bedrock.replay import WIRE
 from native_api.dialects.shared.annotations import build_citation
+from native_api.dialects.shared.call_extras import add_extras
 from native_api.dialects.shared.deltas import extend_delta
 from native_api.dialects.shared.failure_reasons import is_failure
 from native_api.dialects.shared.replay import ReplyPosition
@@ -37,6 +38,10 @@ FINISH_REASONS: Final = {
     "refusal": "content_filter",
 }
 """Bedrock's `stopReason` -> OpenAI's `finish_reason`."""
+
+
+CALL_MEMBERS: Final = frozenset({"toolUseId", "name", "input", "type"})
+"""The members of a `toolUse` block that have a unified form."""
 
 
 class ReplyBuilder:
@@ -94,7 +99,7 @@ class ReplyBuilder:
             "type": "function",
             "function": function,
         }
-        return {"tool_calls": [call]}
+        return {"tool_calls": [add_extras(call, WIRE, use, CALL_MEMBERS)]}
 
     def add_image(self, image: Mapping[str, Any]) -> Json:
         """An image that the model made."""

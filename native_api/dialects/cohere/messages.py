@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.parts import FILLER_TEXT, decode_text, read_file_data
 from native_api.dialects.shared.provider_content import read_own_blocks, read_own_reasoning
 from native_api.dialects.shared.tools import read_called_function, read_tool_calls
@@ -154,6 +155,7 @@ def _build_call(call: Mapping[str, Any]) -> Json:
     function = read_called_function(call)
     arguments = function["arguments"] if (function["arguments"] or "").strip() else "{}"
     return {
+        **read_extras(call, WIRE),
         "id": call["id"],
         "type": "function",
         "function": {"name": function["name"], "arguments": arguments},

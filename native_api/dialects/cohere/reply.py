@@ -16,6 +16,7 @@ from native_api.dialects.cohere.errors import read_reply_error
 from native_api.dialects.cohere.logprobs import build_logprobs
 from native_api.dialects.cohere.messages import WIRE
 from native_api.dialects.cohere.usage import read_usage
+from native_api.dialects.shared.call_extras import add_extras
 from native_api.dialects.shared.deltas import complete_message
 from native_api.dialects.shared.failure_reasons import is_failure
 from native_api.dialects.shared.frames import build_completion
@@ -147,11 +148,12 @@ def read_block_type(block: Json) -> str:
 
 def build_tool_call(call: Mapping[str, Any], arguments: str) -> Json:
     name = (call.get("function") or {}).get("name") or ""
-    return {
+    built: Json = {
         "id": call.get("id") or "",
         "type": "function",
         "function": {"name": name, "arguments": arguments},
     }
+    return add_extras(built, WIRE, call, built.keys())
 
 
 def map_finish_reason(

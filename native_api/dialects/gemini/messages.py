@@ -28,6 +28,7 @@ import orjson
 
 from native_api.dialects.gemini.parts import PartTranslator, build_inline_data
 from native_api.dialects.gemini.replay import WIRE, replay_turn
+from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.json_schema import walk_containers
 from native_api.dialects.shared.parts import FILLER_TEXT
 from native_api.dialects.shared.provider_content import read_own_blocks
@@ -149,6 +150,7 @@ class MessageTranslator:
             function_call["id"] = call["id"]
             self._calls[call["id"]] = (self._call_count, function_call["name"])
         self._call_count += 1
+        function_call = {**read_extras(call, WIRE), **function_call}
         return _restore_signature({"functionCall": function_call}, call)
 
     # --- tool results ----------------------------------------------------------------------------

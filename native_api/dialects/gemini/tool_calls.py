@@ -13,10 +13,14 @@ import re
 from itertools import pairwise
 from typing import Any, Final
 
+from native_api.dialects.gemini.replay import WIRE
+from native_api.dialects.shared.call_extras import add_extras
 from native_api.dialects.shared.tools import format_arguments
 from native_api.types import Json
 
 PATH_STEP: Final = re.compile(r"""\.([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
+CALL_MEMBERS: Final = frozenset({"id", "name", "args", "willContinue", "partialArgs"})
+"""The members of a function call that are read."""
 VALUE_FIELDS: Final = ("stringValue", "numberValue", "boolValue", "nullValue")
 
 
@@ -30,7 +34,7 @@ def build_tool_call(part: Json, index: int, call_id: str, arguments: str) -> Jso
         "type": "function",
         "function": {"name": str(call.get("name") or ""), "arguments": arguments},
     }
-    return attach_signature(tool_call, part)
+    return attach_signature(add_extras(tool_call, WIRE, call, CALL_MEMBERS), part)
 
 
 def attach_signature(item: Json, part: Json) -> Json:
@@ -38,7 +42,8 @@ def attach_signature(item: Json, part: Json) -> Json:
     signature = part.get("thoughtSignature")
     if not signature:
         return item
-    return {**item, "extra_content": {"google": {"thought_signature": signature}}}
+    extra = {**item.get("extra_content", {}), "google": {"thought_signature": signature}}
+    return {**item, "extra_content": extra}
 
 
 class StreamedArguments:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.parts import parse_data_url, read_file_data
 from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
@@ -101,6 +102,7 @@ class MessageTranslator:
         function = read_called_function(call)
         self._function_names[call["id"]] = function["name"]
         return {
+            **read_extras(call, "ollama"),
             "id": call["id"],
             "type": "function",
             "function": {

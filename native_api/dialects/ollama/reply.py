@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from native_api.dialects.ollama.usage import read_usage
+from native_api.dialects.shared.call_extras import add_extras
 from native_api.dialects.shared.deltas import complete_message
 from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.failure_reasons import raise_failure
@@ -79,12 +80,13 @@ def build_delta(message: Json, call_count: int = 0, image_count: int = 0) -> Jso
 def _build_tool_call(call: Json, index: int) -> Json:
     function = call.get("function") or {}
     name, arguments = function.get("name") or "", format_arguments(function.get("arguments"))
-    return {
+    built: Json = {
         "index": index,
         "id": call.get("id") or _build_call_id(index, name, arguments),
         "type": "function",
         "function": {"name": name, "arguments": arguments},
     }
+    return add_extras(built, "ollama", call, built.keys())
 
 
 def _build_call_id(index: int, name: str, arguments: str) -> str:
