@@ -26,8 +26,14 @@ MAX_ITEMS: Final = 10_000
 so many takes less than 0.1 s on every wire; other requests wait for that time."""
 
 
+MAX_COUNTED: Final = 20
+"""Faults of a request. The rest is not looked for: each costs a search for the nearest name."""
+
+
 class FieldError(serializers.ValidationError):
-    """The value at `path` is not what the field takes."""
+    """The value at `path` is not what the field takes. `more` faults were found beside this one."""
+
+    more = 0
 
     def __init__(self, path: str, message: str, code: str = "invalid_request") -> None:
         super().__init__(f"{path}: {message}", code=code)
@@ -36,7 +42,33 @@ class FieldError(serializers.ValidationError):
         self.code = code
 
     def as_invalid_request(self) -> InvalidRequest:
-        return InvalidRequest(self.message, code=self.code, param=self.path)
+        return InvalidRequest(
+            f"{self.message}{self._count_others()}", code=self.code, param=self.path
+        )
+
+    def _count_others(self) -> str:
+        if not self.more:
+            return ""
+        number = str(self.more) if self.more < MAX_COUNTED else f"at least {MAX_COUNTED}"
+        return f" ({number} more {'fault' if self.more == 1 else 'faults'} in the request)"
+
+
+class Faults:
+    """The faults of a request. The first one is raised, the others are counted."""
+
+    def __init__(self) -> None:
+        self._first: FieldError | None = None
+        self.number = 0
+
+    def add(self, fault: FieldError) -> None:
+        self._first = self._first or fault
+        self.number += 1 + fault.more
+
+    def raise_first(self) -> None:
+        """Raise the first fault, if there is any."""
+        if self._first is not None:
+            self._first.more = self.number - 1
+            raise self._first
 
 
 class CheckedField(serializers.Field):
@@ -153,10 +185,30 @@ def one_of(*choices: str) -> Check:
 
 def list_of(check: Check, maximum: int = MAX_ITEMS) -> Check:
     def checked(value: Any, path: str) -> list[Any]:
-        items = bounded_list(any_list(value, path), path, maximum)
-        return [check(item, f"{path}[{index}]") for index, item in enumerate(items)]
+        return check_items(check, bounded_list(any_list(value, path), path, maximum), path)
 
     return checked
+
+
+def check_items(check: Check, items: list[Any], path: str) -> list[Any]:
+    """All items, checked. Raises the first fault, with the number of the others."""
+    try:
+        return [check(item, f"{path}[{index}]") for index, item in enumerate(items)]
+    except FieldError as first:
+        first.more = _count_faults(check, items, path) - 1
+        raise
+
+
+def _count_faults(check: Check, items: list[Any], path: str) -> int:
+    faults = Faults()
+    for index, item in enumerate(items):
+        try:
+            check(item, f"{path}[{index}]")
+        except FieldError as fault:
+            faults.add(fault)
+            if faults.number > MAX_COUNTED:
+                break
+    return faults.number
 
 
 def bounded_list(items: list[Any], path: str, maximum: int = MAX_ITEMS) -> list[Any]:

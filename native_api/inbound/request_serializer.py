@@ -13,6 +13,7 @@ from native_api.inbound.checks import (
     MAX_SHOWN,
     Check,
     CheckedField,
+    Faults,
     FieldError,
     any_object,
     bounded_string,
@@ -86,9 +87,9 @@ class RequestSerializer(serializers.Serializer):
             ) from None
 
     def to_internal_value(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Checks the fields that were sent, and stops at the first that is wrong. Null is as good
-        as absent."""
-        checks = self._checks
+        """Checks the fields that were sent. Null is as good as absent. Raises the first fault, with
+        the number of the others."""
+        checks, faults = self._checks, Faults()
         checked: dict[str, Any] = {}
         unknown: list[str] = []
         for key, value in data.items():
@@ -98,32 +99,44 @@ class RequestSerializer(serializers.Serializer):
             if check is None:
                 unknown.append(key)
                 checked[key] = value
-            else:
+                continue
+            try:
                 checked[key] = check(value)
+            except FieldError as fault:
+                faults.add(fault)
         if unknown:
-            self._check_unknown(unknown)
+            self._check_unknown(unknown, faults)
+        faults.raise_first()
         self.check_together(checked)
         return checked
 
-    def _check_unknown(self, names: list[str]) -> None:
-        """Raise FieldError for the first of these fields that does not go on."""
+    def _check_unknown(self, names: list[str], faults: Faults) -> None:
+        """Add the faults of these fields: those that do not go on."""
         for key in names:
             if key in self.refused_fields:
-                raise FieldError(key, self.refused_fields[key], "unsupported_field")
+                faults.add(FieldError(key, self.refused_fields[key], "unsupported_field"))
         if len(names) > MAX_UNKNOWN_FIELDS:
-            raise FieldError(
-                names[0][:MAX_SHOWN],
-                f"one of {len(names)} unknown fields; at most {MAX_UNKNOWN_FIELDS} are allowed",
+            several = (
+                f"one of {len(names)} unknown fields; at most {MAX_UNKNOWN_FIELDS} are allowed"
             )
+            faults.add(FieldError(names[0][:MAX_SHOWN], several))
+            return
         for key in names:
-            if len(key) > MAX_UNKNOWN_NAME_LENGTH:
-                raise FieldError(
-                    key[:MAX_SHOWN],
-                    f"an unknown field's name has at most {MAX_UNKNOWN_NAME_LENGTH} characters",
-                )
-            misspelled = find_misspelled(key, self.spelled_fields)
-            if misspelled or native_settings.UNKNOWN_FIELDS == "refuse":
-                raise unknown_top_level_field(key, misspelled)
+            fault = None if key in self.refused_fields else self._find_unknown_fault(key)
+            if fault is not None:
+                faults.add(fault)
+
+    def _find_unknown_fault(self, key: str) -> FieldError | None:
+        """The reason why an unknown field does not go on; None if it does."""
+        if len(key) > MAX_UNKNOWN_NAME_LENGTH:
+            return FieldError(
+                key[:MAX_SHOWN],
+                f"an unknown field's name has at most {MAX_UNKNOWN_NAME_LENGTH} characters",
+            )
+        misspelled = find_misspelled(key, self.spelled_fields)
+        if misspelled or native_settings.UNKNOWN_FIELDS == "refuse":
+            return unknown_top_level_field(key, misspelled)
+        return None
 
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field. Raises FieldError."""

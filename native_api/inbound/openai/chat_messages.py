@@ -13,6 +13,7 @@ from native_api.inbound.checks import (
     at_least,
     boolean,
     bounded_list,
+    check_items,
     integer,
     kind_of,
     list_of,
@@ -68,9 +69,7 @@ def content(**parts: Check) -> Check:
             raise FieldError(path, f"expected a string or a list of parts, not {kind_of(value)}")
         if not value:
             raise FieldError(path, "expected at least one part")
-        return [
-            part(item, f"{path}[{index}]") for index, item in enumerate(bounded_list(value, path))
-        ]
+        return check_items(part, bounded_list(value, path), path)
 
     return check
 
@@ -183,9 +182,7 @@ def messages(value: Any, path: str) -> list[dict[str, Any]]:
     """The conversation: at least one message, each checked by its role."""
     if not any_list(value, path):
         raise FieldError(path, "expected at least one message")
-    return [
-        message(item, f"{path}[{index}]") for index, item in enumerate(bounded_list(value, path))
-    ]
+    return check_items(message, bounded_list(value, path), path)
 
 
 def message(value: Any, path: str) -> dict[str, Any]:
