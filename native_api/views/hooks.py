@@ -56,7 +56,7 @@ PLAIN_HOOKS: Final[Mapping[str, frozenset[str]]] = {
     "get_throttles": frozenset(),
     "get_view_description": frozenset(),
     "get_view_name": frozenset(),
-    "http_method_not_allowed": frozenset(),
+    "http_method_not_allowed": frozenset({"allowed_methods"}),
     "initialize_request": frozenset(
         {"get_authenticators", "get_content_negotiator", "get_parser_context", "get_parsers"}
     ),
