@@ -9,6 +9,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -27,8 +28,8 @@ from native_api.admin.catalog_forms import (
     redact_options,
 )
 from native_api.catalog import catalog
-from native_api.conf import native_settings
-from native_api.exceptions import ModelNotFound, UnreadableSecret
+from native_api.conf import setting_errors, usable_settings
+from native_api.exceptions import ModelNotFound, SettingError, UnreadableSecret
 from native_api.gateway import connection_test
 from native_api.logs import new_request_id
 from native_api.models import ModelRoute, Provider, Target
@@ -40,6 +41,9 @@ from native_api.types import Target as TargetValue
 from native_api.types.model_names import canonical
 from native_api.upstream.redaction import redact_url
 
+MAX_SHOWN_ERRORS: Final = 3
+"""Invalid settings that a page names. `manage.py check` names all."""
+
 MAX_TESTED_TARGETS: Final = 50
 """Targets that one "Test connection" calls."""
 
@@ -50,6 +54,14 @@ INCIDENT_LABELS: Final = {
     "rate_limited": _("rate-limited"),
     "auth_failed": _("key refused"),
 }
+
+
+def _current_catalog() -> catalog.Catalog:
+    """The catalog; an empty one while a setting is invalid, so that the rows can still be read."""
+    try:
+        return catalog.current()
+    except SettingError:
+        return catalog.Catalog()
 
 
 # --- states --------------------------------------------------------------------------------------
@@ -93,7 +105,9 @@ class CatalogAdmin(admin.ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         refresh_health()
-        entries = self.settings_entries(catalog.current())
+        for error in islice(setting_errors(), MAX_SHOWN_ERRORS):
+            self.message_user(request, str(error), messages.ERROR)
+        entries = self.settings_entries(_current_catalog())
         return super().changelist_view(
             request, {**(extra_context or {}), "settings_entries": entries}
         )
@@ -109,7 +123,7 @@ class CatalogAdmin(admin.ModelAdmin):
     def test_connection(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         """Call each target of the selected rows once, and show the results."""
         catalog.forget()
-        snapshot = catalog.current()
+        snapshot = _current_catalog()
         targets = {
             target.key: target for row in queryset for target in self.targets_of(snapshot, row)
         }
@@ -184,16 +198,16 @@ class ProviderAdmin(CatalogAdmin):
 
     @admin.display(description=_("state"))
     def state(self, provider: Provider) -> str:
-        if provider.name in native_settings.PROVIDERS:
+        if provider.name in usable_settings.PROVIDERS:
             return str(_("not used: the settings define it"))
         key = provider.api_key_or_error()
         if isinstance(key, UnreadableSecret):
             return str(key)
-        return describe_provider_state(catalog.current().providers.get(provider.name))
+        return describe_provider_state(_current_catalog().providers.get(provider.name))
 
     def settings_entries(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
         providers = {
-            name: snapshot.providers.get(name) for name in sorted(native_settings.PROVIDERS)
+            name: snapshot.providers.get(name) for name in sorted(usable_settings.PROVIDERS)
         }
         return [
             {
@@ -241,14 +255,18 @@ class ModelRouteAdmin(CatalogAdmin):
 
     @admin.display(description=_("state"))
     def state(self, route: ModelRoute) -> str:
-        if route.name in native_settings.MODELS:
+        if route.name in usable_settings.MODELS:
             return str(_("not used: the settings define it"))
         if not route.enabled:
             return ""
-        return describe_route_state(self.targets_of(catalog.current(), route))
+        return describe_route_state(self.targets_of(_current_catalog(), route))
 
     def settings_entries(self, snapshot: catalog.Catalog) -> list[Mapping[str, Any]]:
-        routes = {name: snapshot.routes[name] for name in sorted(native_settings.MODELS)}
+        routes = {
+            name: snapshot.routes[name]
+            for name in sorted(usable_settings.MODELS)
+            if name in snapshot.routes
+        }
         return [
             {
                 "name": name,
