@@ -67,7 +67,6 @@ def test_a_call_leaves_one_record(site: Site, upstream: Upstream) -> None:
         ({"model": "echo/echo", "input": {"a": 1}}, "input"),
         ({"model": "echo/echo", "input": "a", "dimensions": 0}, "dimensions"),
         ({"model": "echo/echo", "input": "a", "encoding_format": "hex"}, "encoding_format"),
-        ({"model": "echo/echo", "input": "a", "inptu": 1}, "inptu"),
     ],
 )
 def test_an_invalid_request_names_the_field(site: Site, body: Any, param: str) -> None:
