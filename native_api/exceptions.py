@@ -195,7 +195,7 @@ class RequestTooLarge(NativeError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
-    default_message = "The request body is too large."
+    default_message = "The request body is too large. Send less."
 
 
 class UnsupportedMediaType(NativeError):
@@ -281,7 +281,7 @@ class UpstreamTimeout(ProviderFault):
     status = 504
     type = "upstream_timeout"
     code = "upstream_timeout"
-    default_message = "The provider did not answer in time."
+    default_message = "The provider did not answer in time. Try again, or use another model."
 
 
 class NoTargetAvailable(NativeError):

@@ -81,7 +81,9 @@ def bytes_in_memory() -> int:
 def check_body_size(size: int, limit: int) -> None:
     """Raise RequestTooLarge if a body of this size, in bytes, is over the limit."""
     if size > limit:
-        raise RequestTooLarge(f"The request body is larger than {limit} bytes (MAX_BODY_BYTES).")
+        raise RequestTooLarge(
+            f"The request body is larger than {limit} bytes (MAX_BODY_BYTES). Send less."
+        )
 
 
 def too_slow(seconds: float) -> RequestTimeout:

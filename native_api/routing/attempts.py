@@ -339,6 +339,7 @@ class AttemptLoop(Generic[ReplyT]):
         wait = self._pool.health.seconds_until_half_open(targets, self._plan.caller)
         seconds = ceil(wait or BUSY_SECONDS)
         return NoTargetAvailable(
-            f"No provider can serve this model right now. Try again in {seconds} s.",
+            f"No provider can serve this model right now: all are failing or busy. Try again in "
+            f"{seconds} s, or use another model.",
             headers=retry_headers(seconds),
         )

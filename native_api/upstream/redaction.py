@@ -55,7 +55,10 @@ def attribute_fault(fault: ProviderFault, provider: Provider) -> None:
     """Name the provider as the fault's cause, and redact its message for clients."""
     fault.provider = provider.name
     if fault.upstream_status == 401:
-        fault.message = "The provider answered 401: it does not accept the gateway's key."
+        fault.message = (
+            "The provider answered 401: it does not accept the gateway's key. "
+            "The site's operators have to replace it."
+        )
         fault.param = None
     else:
         fault.message = redact(fault.message, provider)

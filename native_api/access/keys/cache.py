@@ -95,7 +95,10 @@ def _check_well_formed(text: str) -> None:
 
 def _check_usable(key: ApiKey | None, text: str) -> ApiKey:
     if key is None or not key.is_active or not key.owner.is_active:
-        raise InvalidApiKey(f"The API key {text[:PREFIX_LENGTH]}… is unknown, revoked or expired.")
+        raise InvalidApiKey(
+            f"The API key {text[:PREFIX_LENGTH]}… is unknown, revoked or expired. "
+            "Use another one, or ask the operators of this site for it."
+        )
     return key
 
 
