@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -140,6 +141,27 @@ def test_another_target_is_tried_while_nothing_was_said(site: Site, upstream: Up
         )
     assert answer.parse().choices[0].message.content == "Hello there"
     assert answer.headers["x-native-attempts"] == "2"
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_another_target_is_tried_after_a_failure_that_calls_itself_a_success(
+    site: Site, upstream: Upstream, is_streamed: bool
+) -> None:
+    # https://github.com/earendil-works/pi/issues/8511
+    choice = {"index": 0, "finish_reason": "stop", "native_finish_reason": "network_error"}
+    empty: dict[str, Any] = {"role": "assistant", "content": ""}
+    body = {**completion(""), "choices": [{**choice, "message": empty}]}
+    end = f"data: {json.dumps({**completion(''), 'choices': [{**choice, 'delta': empty}]})}\n\n"
+    answer = streams(event(empty), end.encode(), DONE) if is_streamed else says(body)
+    upstream.script("fails", answer)
+    with sdk_for(site) as client:
+        reply = client.chat.completions.with_raw_response.create(  # type: ignore[call-overload]
+            model="second-chance", messages=HI, stream=is_streamed
+        )
+        assert reply.headers["x-native-attempts"] == "2"
+        parsed = reply.parse()
+        text = text_of(parsed) if is_streamed else parsed.choices[0].message.content
+    assert text == "Hello there"
 
 
 def test_tools_complete_and_streamed(sdk: openai.OpenAI, upstream: Upstream) -> None:
