@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SOURCES: Final = ("native_api", "pyproject.toml", "README.md", "LICENSE")
+SOURCES: Final = ("native_api", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 UNCOUNTED: Final = frozenset({"pip", "setuptools", "wheel", "django-native-api"})
 
 MAX_PACKAGES: Final = 25

@@ -3,9 +3,12 @@ README says."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -102,20 +105,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     }
     env = {**inherited, "PYTHONPATH": str(folder / "installed"), "OPENAI_API_KEY": "sk-of-nobody"}
     run(sys.executable, "manage.py", "check", "--fail-level", "ERROR", cwd=project, env=env)
-    migrate, create = readme_commands()
+    migrate, create_user, _, create_key = readme_commands()
     run(sys.executable, *migrate, cwd=project, env=env)
     assert "No changes" in run(
         sys.executable, "manage.py", "makemigrations", "--check", "native_api", cwd=project, env=env
     )
-    alice = ("createsuperuser", "--noinput", "--username", "alice", "--email", "alice@example.com")
-    run(
-        sys.executable,
-        "manage.py",
-        *alice,
-        cwd=project,
-        env={**env, "DJANGO_SUPERUSER_PASSWORD": "alice"},
-    )
-    return project, env, run(sys.executable, *create, cwd=project, env=env)
+    answers = {"DJANGO_SUPERUSER_EMAIL": "alice@example.com", "DJANGO_SUPERUSER_PASSWORD": "alice"}
+    run(sys.executable, *create_user, "--noinput", cwd=project, env={**env, **answers})
+    return project, env, run(sys.executable, *create_key, cwd=project, env=env)
 
 
 def follow_readme(package: Path) -> None:
@@ -132,15 +129,32 @@ def follow_readme(package: Path) -> None:
 
 
 def readme_commands() -> list[list[str]]:
-    """`migrate` and `native_key create`, as arguments of Python."""
-    lines = re.findall(r"^python (manage\.py .*)$", README, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
+    """`migrate`, `createsuperuser`, `runserver` and `native_key create`, as arguments of Python."""
+    lines = re.findall(
+        r"\bpython (manage\.py [^\n)]*)", README.partition("## Add it to your site")[2]
+    )
+    commands = [shlex.split(line, comments=True) for line in lines]
+    names = [command[1] for command in commands]
+    assert names == ["migrate", "createsuperuser", "runserver", "native_key"]
+    return commands
+
+
+def site_with_providers(project: Path, env: dict[str, str]) -> dict[str, str]:
+    """The environment of the site with the README's second NATIVE_API in place of the first."""
+    [block] = re.findall(
+        r"```python\n# settings\.py, in place of that NATIVE_API\n(.*?)```", README, re.DOTALL
+    )
+    (project / "site_of_others" / "with_providers.py").write_text(
+        f"from site_of_others.settings import *\n{block}"
+    )
+    return {**env, "DJANGO_SETTINGS_MODULE": "site_of_others.with_providers"}
 
 
 def test_without_the_variable_of_the_key_manage_py_works_and_says_what_is_missing(
     site: tuple[Path, dict[str, str], str],
 ) -> None:
     project, env, _ = site
+    env = site_with_providers(project, env)
     without = {name: value for name, value in env.items() if name != "OPENAI_API_KEY"}
     command = [sys.executable, "manage.py", "check"]
     done = subprocess.run(command, cwd=project, env=without, capture_output=True, text=True)
@@ -162,6 +176,56 @@ def test_the_wheel_holds_the_app_and_nothing_else(site: tuple[Path, dict[str, st
         if path.is_file() and path.suffix != ".pyc"
     ]
     assert {str(path.relative_to(ROOT)) for path in kept} <= set(names)
+
+
+def test_on_pypi_no_link_of_the_readme_leads_nowhere(
+    site: tuple[Path, dict[str, str], str],
+) -> None:
+    [wheel] = site[0].parent.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        page = archive.read(metadata).decode()
+    assert "`docs/settings.md`" in page
+    assert re.findall(r"\]\((?!https://|#)[^)]*\)", page) == []
+
+
+def test_with_an_address_of_the_source_the_links_lead_there() -> None:
+    text = "[Settings](docs/settings.md), [pip](https://pip.pypa.io) and [below](#more)"
+    [source, none] = [
+        runpy.run_path(str(ROOT / "setup.py"))["readme_for_pypi"](text, source)
+        for source in ("https://git.example/project", "")
+    ]
+    kept = "[pip](https://pip.pypa.io) and [below](#more)"
+    assert source == f"[Settings](https://git.example/project/blob/main/docs/settings.md), {kept}"
+    assert none == f"Settings (`docs/settings.md`), {kept}"
+
+
+def test_the_readme_ends_with_a_first_answer_without_a_provider_s_key(
+    site: tuple[Path, dict[str, str], str],
+) -> None:
+    """Its server, its `export` and its `curl`, as they are written but for the port."""
+    project, env, _ = site
+    env = {name: value for name, value in env.items() if name != "OPENAI_API_KEY"}
+    [script] = re.findall(r"```sh\n(export NATIVE_API_KEY.*?)```", README, re.DOTALL)
+    port = free_port()
+    *_, run_server, _ = readme_commands()
+    with (project / "readme.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *run_server, "--noreload", str(port)],
+            cwd=project, env=env, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        until(lambda: answers(port), "runserver")
+        if shutil.which("curl") is None:
+            pytest.skip("There is no curl on this machine to run the README's line with.")
+        script = f'python() {{ "{sys.executable}" "$@"; }}\n' + script
+        printed = run(
+            "sh", "-c", script.replace("127.0.0.1:8000", f"127.0.0.1:{port}"),
+            cwd=project, env={**env, "NO_PROXY": "*"},
+        )  # fmt: skip
+    finally:
+        stop(process)
+    assert json.loads(printed)["choices"][0]["message"]["content"] == "Hello"
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -199,7 +263,7 @@ def tested_site(site: tuple[Path, dict[str, str], str]) -> tuple[Path, dict[str,
     assert {name for name, _ in examples} >= {"summaries.py", "conftest.py", "tests.py"}
     for name, code in examples:
         (project / name).write_text(code)
-    return project, env
+    return project, site_with_providers(project, env)
 
 
 def test_a_suite_of_pytest_finds_the_fixture(tested_site: tuple[Path, dict[str, str]]) -> None:
@@ -213,7 +277,7 @@ def test_a_suite_of_pytest_finds_the_fixture(tested_site: tuple[Path, dict[str, 
         "-p",
         "no:cacheprovider",
         "--ds",
-        "site_of_others.settings",
+        "site_of_others.with_providers",
     ]
     files = [path.name for path in sorted(project.glob("test*.py"))]
     output = run(sys.executable, "-m", "pytest", *options, *files, cwd=project, env=env)
