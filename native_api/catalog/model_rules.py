@@ -104,6 +104,7 @@ READERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "REASONING_FIELD": choose("", "reasoning_content", "reasoning"),
     "NEEDS_REASONING": read_boolean,
     "TAKES_EMPTY_REASONING": read_boolean,
+    "THINKING": choose("", "thinking", "reasoning", "chat_template_kwargs", "enable_thinking"),
 }
 """Member -> what reads its value."""
 

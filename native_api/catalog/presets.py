@@ -290,6 +290,8 @@ ROWS = (
         "siliconflow", "https://api.siliconflow.com/v1",
         "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
         "SILICONFLOW_API_KEY",
+        # https://github.com/langgenius/dify-official-plugins/pull/3439 (2026-07)
+        model_rules={"deepseek-v[4-9]*": {"THINKING": "enable_thinking"}},
     ),
     openai_compatible(
         "stepfun", "https://api.stepfun.com/v1",

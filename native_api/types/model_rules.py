@@ -56,6 +56,9 @@ class ModelRule:
     Such a conversation goes on without reasoning."""
     takes_empty_reasoning: bool = False
     """Whether an empty text, if the client wrote it, counts as such a call's reasoning."""
+    thinking: str = ""
+    """Its maker's switch for thinking, in the words of `Quirks.thinking`: for a provider without a
+    preset, if the model cannot go on reasoning."""
     changed: frozenset[str] = NO_FIELDS
     """The members that the site has set, which take precedence over the vendor's `Quirks`."""
 
@@ -80,18 +83,19 @@ class ModelRule:
         """The `exclusive` fields after the first that the request has."""
         return tuple(name for name in self.exclusive if fields.get(name) is not None)[1:]
 
-    def nearest_effort(self, effort: str) -> str:
+    def nearest_effort(self, effort: str) -> str | None:
         """The effort nearest to `effort` that the model takes; of two, the higher one.
 
-        Reasoning is turned off only if that was asked for, or if the model can do nothing else.
+        Reasoning is turned off only if that was asked for. None if the model takes no effort but
+        `none`.
         """
         if not self.efforts or effort in self.efforts or effort not in EFFORTS:
             return effort
-        candidates = [each for each in self.efforts if each != "none"] or list(self.efforts)
         wanted = EFFORTS.index(effort)
         return min(
-            candidates,
+            (each for each in self.efforts if each != "none"),
             key=lambda each: (abs(EFFORTS.index(each) - wanted), -EFFORTS.index(each)),
+            default=None,
         )
 
 

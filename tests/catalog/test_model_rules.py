@@ -155,6 +155,14 @@ def test_what_a_site_sets_takes_precedence_over_the_vendors_quirks() -> None:
     assert body["messages"][1]["reasoning"] == "think"
 
 
+def test_a_site_names_the_switch_of_its_own_server() -> None:
+    rules = {"*": {"THINKING": "chat_template_kwargs"}}
+    target = Target(build_provider("local", {**LOCAL, "MODEL_RULES": rules}), "qwen3-32b")
+    body = ask(target, reasoning_effort="none").body
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
+    assert "reasoning_effort" not in body
+
+
 # --- what is wrong -------------------------------------------------------------------------------
 
 INVALID: list[tuple[Any, str, str]] = [

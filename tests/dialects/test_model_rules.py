@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from native_api.catalog.model_rules import read_rules
 from native_api.catalog.presets import PRESETS
 from native_api.dialects import DIALECTS
 from native_api.dialects.openai_chat.models import takes_breakpoints
@@ -39,6 +40,7 @@ def make_target(preset: str, model: str, dialect: str = "") -> Target:
         quirks=row.quirks,
         options=OPTIONS if row.options else {},
         vendor=preset,
+        model_overrides=read_rules(row.model_rules),
     )
     return Target(provider, model)
 
@@ -296,6 +298,36 @@ def test_the_effort_of_a_grok_without_one_is_reported(case: tuple[str, str, str]
     assert request.omitted == ("reasoning_effort",)
 
 
+@each("model", ["gemini-2.5-pro", "gemini-3-flash-preview", "gemini-flash-latest"])
+def test_only_gemini_2_0_takes_penalties(model: str) -> None:
+    request = ask("gemini", model, presence_penalty=0.5, frequency_penalty=0)
+    assert "generationConfig" not in request.body
+    assert request.omitted == ("presence_penalty",)
+    body = ask("gemini", "gemini-2.0-flash", presence_penalty=0.5).body
+    assert body["generationConfig"] == {"presencePenalty": 0.5}
+
+
+@each(
+    "host, model, asked, sent",
+    [
+        ("groq", "qwen/qwen3-32b", "high", None),
+        ("groq", "qwen/qwen3-32b", "none", "none"),
+        ("groq", "openai/gpt-oss-120b", "max", "high"),
+        ("mistral", "mistral-small-2603", "low", "high"),
+        ("mistral", "mistral-large-latest", "high", None),
+        ("openai", "gpt-5.1", "minimal", "low"),
+        ("openai", "gpt-5.1-codex-max", "none", None),
+        ("moonshot", "kimi-k3", "medium", "high"),
+    ],
+)
+def test_an_effort_that_a_model_does_not_take_is_reported(
+    host: str, model: str, asked: str, sent: str | None
+) -> None:
+    request = ask(host, model, reasoning_effort=asked)
+    assert request.body.get("reasoning_effort") == sent
+    assert request.omitted == (() if sent == asked else ("reasoning_effort",))
+
+
 def test_stop_is_unsuitable_for_a_model_that_refuses_it() -> None:
     with pytest.raises(UnsupportedField, match="stop"):
         ask("bedrock", "openai.gpt-5.4", stop=["x"])
@@ -378,6 +410,7 @@ HOSTS: dict[str, str] = {
 """Preset -> where it takes the reasoning of earlier turns."""
 
 MODELS_WITH_REASONING = (
+    "XiaomiMiMo/MiMo-V2.5-Pro",
     "deepseek-v4-pro",
     "deepseek-ai/DeepSeek-V3.2",
     "deepseek/deepseek-v4.1-flash",
@@ -435,7 +468,7 @@ SWITCHED_OFF: dict[str, Json] = {
     "fireworks": {"reasoning_effort": "none"},
     "azure": {"reasoning_effort": "none"},
     "openrouter": {"reasoning_effort": "none"},
-    "": {"reasoning_effort": "none"},
+    "": {"thinking": {"type": "disabled"}},
 }
 """Preset -> how reasoning is turned off there."""
 
@@ -490,7 +523,23 @@ def test_deepseek_on_the_messages_wire_goes_on_without_thinking(forced: bool) ->
     assert request.omitted == ("reasoning_effort",)
 
 
+def test_a_preset_names_the_switch_of_some_models() -> None:
+    request = ask("siliconflow", "deepseek-ai/DeepSeek-V4-Pro", messages=tool_step())
+    assert request.body["enable_thinking"] is False
+    assert "reasoning_effort" not in request.body
+
+
 # --- complete replies without thinking -----------------------------------------------------------
+
+
+@each("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_dashscope_forces_no_call_of_a_thinking_model(choice: Any) -> None:
+    for fields in ({}, {"reasoning_effort": "high"}):
+        body = ask("qwen", "qwen3.8-max", tools=[TOOL], tool_choice=choice, **fields).body
+        assert body["enable_thinking"] is False
+    assert "enable_thinking" not in ask("qwen", "qwen3.8-max", tools=[TOOL]).body
+    plain = ask("qwen", "qwen-plus", tools=[TOOL], tool_choice=choice).body
+    assert "enable_thinking" not in plain
 
 
 @each("model", ["qwen3-32b", "qwen3-235b-a22b", "qwen3-0.6b"])
@@ -501,6 +550,15 @@ def test_open_qwen3_models_think_only_in_streams(model: str) -> None:
     assert (request.body["enable_thinking"], request.omitted) == (False, ("reasoning_effort",))
     assert "enable_thinking" not in ask("qwen", model, stream=True).body
     assert ask("qwen", model, stream=True, reasoning_effort="low").body["enable_thinking"] is True
+
+
+def test_a_switch_of_the_clients_own_is_obeyed_or_reported() -> None:
+    off = ask("deepseek", "deepseek-v4-pro", messages=tool_step(), thinking={"type": "disabled"})
+    assert (off.body["thinking"], off.omitted) == ({"type": "disabled"}, ())
+    on = ask("deepseek", "deepseek-v4-pro", messages=tool_step(), thinking={"type": "enabled"})
+    assert (on.body["thinking"], on.omitted) == ({"type": "disabled"}, ("reasoning_effort",))
+    complete = ask("qwen", "qwen3-32b", enable_thinking=True)
+    assert (complete.body["enable_thinking"], complete.omitted) == (False, ("enable_thinking",))
 
 
 @each("host, model", [("qwen", "qwen3-max"), ("qwen", "qwen3-32b-instruct"), ("vllm", "qwen3-32b")])

@@ -135,7 +135,7 @@ class OpenAI(Dialect):
             body["response_format"] = fields["response_format"]
         elif "response_format" in fields:
             force_answer_tool(chat, unsupported, body)
-        add_effort(plan_effort(chat, target), target.provider.quirks, body, omitted)
+        add_effort(plan_effort(chat, target), target, body, omitted)
         _add_output_limit(chat, target, body)
         _add_stream(chat, target, body)
         for name, other in target.provider.quirks.renamed.items():

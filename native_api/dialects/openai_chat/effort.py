@@ -25,10 +25,12 @@ any: https://github.com/NousResearch/hermes-agent/pull/18263 (2026-05)."""
 
 
 class EffortPlan(NamedTuple):
-    """The effort that is sent (None: none is), and whether it differs from what was asked for."""
+    """The effort that is sent (None: none is), whether it differs from what was asked for, and
+    whether the model would answer 400 if it went on reasoning."""
 
     effort: str | None
     is_changed: bool = False
+    must_stop: bool = False
 
 
 def plan_effort(chat: Mapping[str, Any], target: Target) -> EffortPlan:
@@ -38,7 +40,7 @@ def plan_effort(chat: Mapping[str, Any], target: Target) -> EffortPlan:
     if "reasoning_effort" in rule.refused or "reasoning_effort" in quirks.unsupported:
         asked = None  # it has been left out already
     if rule.can_stop_reasoning(asked) and _has_lost_reasoning(chat, rule, quirks):
-        return EffortPlan("none", True)
+        return EffortPlan("none", True, must_stop=True)
     if rule.thinks_only_in_streams and not chat.get("stream"):
         return EffortPlan("none", asked not in (None, "none"))
     if rule.tools_with_effort != "any" and _has_functions(chat):
@@ -46,7 +48,7 @@ def plan_effort(chat: Mapping[str, Any], target: Target) -> EffortPlan:
     if asked is None:
         return EffortPlan(None)
     nearest = rule.nearest_effort(asked)
-    if nearest == "none" and rule.reasoning == "always":
+    if nearest is None or (nearest == "none" and rule.reasoning == "always"):
         return EffortPlan(None, True)
     return EffortPlan(nearest, nearest != asked)
 
@@ -78,21 +80,41 @@ def _has_lost_reasoning(chat: Mapping[str, Any], rule: ModelRule, quirks: Quirks
     )
 
 
-def add_effort(plan: EffortPlan, quirks: Quirks, body: Json, omitted: list[str]) -> None:
+def add_effort(plan: EffortPlan, target: Target, body: Json, omitted: list[str]) -> None:
     """Set `reasoning_effort`, or the vendor's own switch."""
-    is_forced = isinstance(body.get("tool_choice"), dict) or body.get("tool_choice") == "required"
-    if quirks.thinking == "thinking" and is_forced:
-        # DeepSeek and Moonshot answer 400, "Thinking mode does not support this tool_choice".
+    rule, switch = find_rule(target), target.provider.quirks.thinking
+    if _is_forced(body) and (
+        switch == "thinking" or (switch == "enable_thinking" and rule.reasons(plan.effort))
+    ):
+        # DeepSeek, Moonshot and DashScope answer 400 to a forced call in thinking mode:
+        # https://github.com/cloudwego/eino/issues/994 (2026-04).
         plan = EffortPlan("none", plan.is_changed or plan.effort not in (None, "none"))
+    if "thinking" in rule.changed or (plan.must_stop and not target.provider.vendor):
+        switch = rule.thinking
+    if plan.effort == "none" and _is_off(switch, body):
+        return  # the client has said so in the vendor's own words
     if plan.is_changed:
         omitted.append("reasoning_effort")
     if plan.effort == "none":
-        _turn_off(quirks.thinking, body)
-    elif plan.effort and quirks.thinking == "enable_thinking":
+        if body.get(switch) and not plan.is_changed:
+            omitted.append(switch)
+        _turn_off(switch, body)
+    elif plan.effort and switch == "enable_thinking":
         body["enable_thinking"] = True
         omitted.append("reasoning_effort")
     elif plan.effort:
         body["reasoning_effort"] = plan.effort
+
+
+def _is_forced(body: Json) -> bool:
+    return isinstance(body.get("tool_choice"), dict) or body.get("tool_choice") == "required"
+
+
+def _is_off(switch: str, body: Json) -> bool:
+    value = body.get(switch)
+    if isinstance(value, dict):
+        return any(value.get(name) == off for name, off in SWITCHES.get(switch, {}).items())
+    return value is False
 
 
 def _turn_off(switch: str, body: Json) -> None:

@@ -217,7 +217,10 @@ XAI: Final = (
 
 DEEPSEEK_GUIDE: Final = "https://api-docs.deepseek.com/guides/thinking_mode"
 DEEPSEEK: Final = ModelRule(
-    reasoning="on", reasoning_field="reasoning_content", needs_reasoning=True
+    reasoning="on",
+    reasoning_field="reasoning_content",
+    needs_reasoning=True,
+    thinking="thinking",
 )
 KIMI_MATRIX: Final = "https://platform.kimi.ai/docs/guide/use-thinking-effort"
 EARLY_DEEPSEEK: Final = replace(DEEPSEEK, takes_empty_reasoning=True)
@@ -259,6 +262,11 @@ REASONING_BACK: Final = (
     ),
     make_row(r"kimi-k2\.[56]", KIMI, KIMI_MATRIX, "2026-11"),
     make_row(
+        r"mimo-v[2-9]", DEEPSEEK,
+        "https://platform.xiaomimimo.com/docs/en-US/usage-guide/passing-back-reasoning_content",
+        "2026-05",
+    ),
+    make_row(
         r"(zai-)?glm-?(4\.[5-9]|[5-9])", KEPT,
         "https://docs.z.ai/guides/capabilities/thinking-mode", "2026-11",
     ),
@@ -269,6 +277,10 @@ REASONING_BACK: Final = (
     make_row(
         r"qwen-?3-[\d.]+b(-a\d+b)?$", replace(KEPT, thinks_only_in_streams=True),
         "https://github.com/QuantumNous/new-api/pull/1109", "2025-05", "qwen",
+    ),
+    make_row(
+        r"qwen-?3", replace(KEPT, efforts=("none",)),
+        "https://console.groq.com/docs/reasoning", "2026-11", "groq",
     ),
     make_row(r"qwen-?3[^/]*-(instruct|coder|embedding)", NO_RULE,
         "https://docs.vllm.ai/en/v0.26.0/features/reasoning_outputs/", "2026-11",
@@ -297,6 +309,10 @@ OTHERS: Final = (
     make_row(
         r"command-(r|light|nightly)|command-a-(03-2025|vision|translate)|(c4ai-)?aya",
         WITHOUT_EFFORT, COHERE_MODELS, "2026-11",
+    ),
+    make_row(
+        r"gemini-(?!2\.0)", ModelRule(refused=PENALTIES),
+        "https://github.com/google-gemini/cookbook/issues/1290", "2026-07", "gemini",
     ),
     make_row(
         r"gemma-3", ModelRule(roles=AS_USER, refused=frozenset({"tools"})),

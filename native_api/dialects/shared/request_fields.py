@@ -45,10 +45,18 @@ def is_default(name: str, value: Any) -> bool:
     )
 
 
+MODEL_DEFAULTS: Mapping[str, float] = {
+    "temperature": 1,
+    "top_p": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+}
+
+
 def is_model_default(name: str, value: Any) -> bool:
     """Whether a field that a model refuses asks for what it does anyway: the models without
-    sampling parameters have a `temperature` and a `top_p` of 1."""
-    return name in ("temperature", "top_p") and value == 1
+    sampling parameters have a `temperature` and a `top_p` of 1, and no model has penalties."""
+    return name in MODEL_DEFAULTS and value == MODEL_DEFAULTS[name]
 
 
 def read_stop_sequences(chat: ChatRequest) -> list[str]:
