@@ -21,13 +21,17 @@ OPENAI_ONLY: Final = frozenset(
 
 ACCOUNT_FIELDS: Final = frozenset({"metadata", "safety_identifier", "service_tier", "store"})
 AUDIO_FIELDS: Final = frozenset({"audio", "modalities"})
+VIDEO_AND_SOUND: Final = frozenset({"messages.video_url", "messages.audio_url"})
+"""Parts that vLLM and others have, but not OpenAI."""
+SOUND: Final = frozenset({"messages.audio_url"})
 LOGPROB_FIELDS: Final = frozenset({"logit_bias", "logprobs", "top_logprobs"})
 
 # --- quirks that several vendors share -----------------------------------------------------------
 
 OPENAI: Final = Quirks(
-    max_tokens_field="max_completion_tokens", unsupported=EXTENSION_FIELDS, tool_rules="openai"
-)
+    max_tokens_field="max_completion_tokens", tool_rules="openai",
+    unsupported=EXTENSION_FIELDS | VIDEO_AND_SOUND,
+)  # fmt: skip
 """It answers 400, "Unrecognized request argument supplied", to fields that it does not have."""
 COMPATIBLE: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, unsupported=OPENAI_ONLY
@@ -55,7 +59,7 @@ TEMPLATE_SWITCH: Final = Quirks(
 CEREBRAS: Final = Quirks(
     max_tokens_field="max_completion_tokens", roles=DEVELOPER_AS_SYSTEM,
     reasoning_field="reasoning",
-    unsupported=OPENAI_ONLY | {
+    unsupported=OPENAI_ONLY | VIDEO_AND_SOUND | {
         "frequency_penalty", "presence_penalty", "logit_bias", "messages.name",
         *EXTENSION_FIELDS - {"reasoning_format"},
     },
@@ -63,7 +67,7 @@ CEREBRAS: Final = Quirks(
 DEEPSEEK: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
     thinking="thinking", text_parts=False, tool_rules="deepseek",
-    unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | AUDIO_FIELDS | {
+    unsupported=OPENAI_ONLY | VIDEO_AND_SOUND | ACCOUNT_FIELDS | AUDIO_FIELDS | {
         "logit_bias", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
         "response_format.json_schema", "seed", "user", "verbosity", "web_search_options",
         *REASONING_EXTENSIONS - {"thinking"},
@@ -71,7 +75,7 @@ DEEPSEEK: Final = Quirks(
 )  # fmt: skip
 GROQ: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning",
-    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
+    unsupported=OPENAI_ONLY | VIDEO_AND_SOUND | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "metadata", "n", "prediction", "prompt_cache_key", "safety_identifier",
         "store", "verbosity", "web_search_options",
         *EXTENSION_FIELDS - {"reasoning_format", "include_reasoning"},
@@ -82,7 +86,7 @@ MISTRAL: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, renamed={"seed": "random_seed"},
     stream_usage=False, reasoning_field="thinking", file_part="document_url", call_id_length=9,
     user_after_tools=False, tool_rules="mistral",
-    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | AUDIO_FIELDS | {
+    unsupported=OPENAI_ONLY | VIDEO_AND_SOUND | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "messages.refusal", "safety_identifier", "service_tier", "store", "user",
         "verbosity", "web_search_options", *EXTENSION_FIELDS,
     },
@@ -90,12 +94,12 @@ MISTRAL: Final = Quirks(
 MOONSHOT: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content", thinking="thinking",
     tool_rules="moonshot",
-    unsupported=OPENAI_ONLY | LOGPROB_FIELDS | {"tool_choice.required"}
+    unsupported=OPENAI_ONLY | SOUND | LOGPROB_FIELDS | {"tool_choice.required"}
     | (REASONING_EXTENSIONS - {"thinking"}),
 )  # fmt: skip
 OPENROUTER: Final = Quirks(
     max_tokens_field="max_tokens", reasoning_field="reasoning",
-    unsupported=OPENAI_ONLY | (REASONING_EXTENSIONS - {"reasoning", "include_reasoning"}),
+    unsupported=OPENAI_ONLY | SOUND | (REASONING_EXTENSIONS - {"reasoning", "include_reasoning"}),
     extensions=frozenset({
         "reasoning_details", "annotations", "cache_control", "file_url", "images",
     }),
@@ -103,7 +107,7 @@ OPENROUTER: Final = Quirks(
 PERPLEXITY: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="think_tags",
     file_part="file_url", stream_usage=False,
-    unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
+    unsupported=OPENAI_ONLY | SOUND | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "messages.name", "n", "parallel_tool_calls", "prediction", "prompt_cache_key",
         "response_format.json_object", "seed", "tool_choice", "tools", "user", "verbosity",
         *REASONING_EXTENSIONS,
@@ -112,7 +116,8 @@ PERPLEXITY: Final = Quirks(
 QWEN: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
     thinking="enable_thinking", extensions=frozenset({"cache_control"}),
-    unsupported=OPENAI_ONLY | (REASONING_EXTENSIONS - {"enable_thinking", "thinking_budget"}),
+    unsupported=OPENAI_ONLY | SOUND
+    | (REASONING_EXTENSIONS - {"enable_thinking", "thinking_budget"}),
 )  # fmt: skip
 TOGETHER: Final = Quirks(
     # https://docs.together.ai/docs/reasoning-overview
@@ -125,14 +130,14 @@ VLLM: Final = Quirks(
 )  # fmt: skip
 XAI: Final = Quirks(
     roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
-    unsupported=OPENAI_ONLY | AUDIO_FIELDS | {
+    unsupported=OPENAI_ONLY | VIDEO_AND_SOUND | AUDIO_FIELDS | {
         "logit_bias", "metadata", "prediction", "store", "verbosity", *REASONING_EXTENSIONS,
     },
 )  # fmt: skip
 ZAI: Final = Quirks(
     max_tokens_field="max_tokens", roles=DEVELOPER_AS_SYSTEM, reasoning_field="reasoning_content",
     thinking="thinking", file_part="file_url", renamed={"user": "user_id"},
-    unsupported=OPENAI_ONLY | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
+    unsupported=OPENAI_ONLY | SOUND | ACCOUNT_FIELDS | LOGPROB_FIELDS | AUDIO_FIELDS | {
         "frequency_penalty", "n", "parallel_tool_calls", "prediction", "presence_penalty",
         "prompt_cache_key", "response_format.json_schema", "seed", "tool_choice.function",
         "tool_choice.none", "tool_choice.required", "verbosity", "web_search_options",

@@ -32,7 +32,11 @@ import orjson
 from native_api.dialects.shared import body_inspection
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.model_rules import find_rule
-from native_api.dialects.shared.provider_options import find_provider_options, merge_options
+from native_api.dialects.shared.provider_options import (
+    append_tools,
+    find_provider_options,
+    merge_options,
+)
 from native_api.dialects.shared.reasoning_request import unify_reasoning
 from native_api.dialects.shared.refusals import explain_refusal
 from native_api.dialects.shared.request_fields import (
@@ -337,8 +341,12 @@ class Dialect(ABC):
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
-        """Merge the caller's `provider_options` for this target into the body."""
+        """Merge the caller's `provider_options` for this target into the body. Lists of tools are
+        appended to the body's."""
+        tools = body.get("tools")
         merge_options(body, options)
+        if tools and isinstance(options.get("tools"), list):
+            body["tools"] = append_tools(tools, options["tools"])
 
     @abstractmethod
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:

@@ -59,6 +59,9 @@ class ModelRule:
     thinking: str = ""
     """Its maker's switch for thinking, in the words of `Quirks.thinking`: for a provider without a
     preset, if the model cannot go on reasoning."""
+    user_after_tools: bool = False
+    """Whether a user's message may directly follow tool results, although the vendor's `Quirks`
+    say that it may not."""
     changed: frozenset[str] = NO_FIELDS
     """The members that the site has set, which take precedence over the vendor's `Quirks`."""
 

@@ -131,3 +131,41 @@ def test_ollama_has_no_blocks() -> None:
     own = [{"format": "ollama", "block": {"text": "own"}}]
     with pytest.raises(UnsupportedField, match="provider_content"):
         build_body("ollama", {**HI, "provider_content": own})
+
+
+# --- tools in the options for Bedrock ------------------------------------------------------------
+
+OPTION_TOOLS = [
+    {"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}},
+    {"systemTool": {"name": "nova_code_interpreter"}},
+]
+
+
+@each("name", ["bedrock claude", "bedrock nova", "bedrock mistral"])
+@each("tools", [[], [{"type": "function", "function": {"name": "f"}}]])
+def test_tools_in_the_options_are_tools_of_the_conversation(name: str, tools: Any) -> None:
+    """bedrock-77cf42667212 and -efe969151e21 of pydantic-ai: the only way to Amazon's own tools."""
+    result = {"role": "tool", "tool_call_id": "c1", "content": "done"}
+    options = {"bedrock": {"toolConfig": {"tools": OPTION_TOOLS}}}
+    body = build_body(name, HI, ASKS, result, provider_options=options, tools=tools)
+    assert [next(iter(turn["content"][0])) for turn in body["messages"]] == [
+        "text",
+        "toolUse",
+        "toolResult",
+    ]
+    assert body["toolConfig"] == {"tools": OPTION_TOOLS}
+    assert "additionalModelRequestFields" not in body
+
+
+@each("name", ["openai", "vllm", "mistral", "cohere", "ollama"])
+def test_tools_in_the_options_are_added_to_the_requests_own(name: str) -> None:
+    def tool(called: str, **more: Any) -> dict[str, Any]:
+        parameters = {"type": "object", "properties": {}}
+        function = {"name": called, "parameters": parameters, **more}
+        return {"type": "function", "function": function}
+
+    own = [tool("f"), tool("g", description="Mine.")]
+    added = [tool("f", description="Theirs."), {"type": "browser_search"}]
+    options = {TARGETS[name].provider.name: {"tools": added}}
+    body = build_body(name, HI, tools=own, provider_options=options)
+    assert body["tools"] == [own[1], *added]

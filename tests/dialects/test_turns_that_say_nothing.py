@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.cases import each
@@ -168,6 +169,17 @@ def test_nobody_writes_a_turn_of_the_model_after_results(name: str) -> None:
     models = [turn for turn in turns if turn.get("role") in ("assistant", "model")]
     calls = [turn for turn in turns if turn.get("type") == "function_call"]
     assert len(models) + len(calls) == 1
+
+
+def test_a_model_of_mistral_that_takes_a_user_after_results_gets_no_invented_turn() -> None:
+    """ruby_llm's recordings of 2026-08: mistral-small-latest takes tool, then user."""
+    small = replace(TARGETS["mistral"], model="mistral-small-latest")
+    turns = build_body(small, HI, ASKS, DONE, GO, tools=TOOLS)["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "tool", "user"]
+    assert build_body("mistral", HI, ASKS, DONE, GO, tools=TOOLS)["messages"][3] == {
+        "role": "assistant",
+        "content": "OK",
+    }
 
 
 # --- turns of nothing but reasoning --------------------------------------------------------------

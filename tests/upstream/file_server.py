@@ -20,12 +20,15 @@ LOOPBACK = RemoteFiles(max_bytes=1000, seconds=60, private_networks=("127.0.0.0/
 IMPATIENT = replace(LOOPBACK, seconds=0.5)
 NOBODY_INSIDE = RemoteFiles(seconds=60)
 NOTHING: frozenset[str] = frozenset()
+MP4 = b"\0\0\0\x18ftypmp42 not really"
 FILES: dict[str, tuple[bytes, str]] = {
     "/a.png": (PNG, "image/png"),
     "/called-jpeg.png": (PNG, "image/jpeg"),
     "/unnamed": (PNG, "application/octet-stream"),
     "/a.pdf": (b"%PDF-1.7 not really", "application/pdf"),
     "/a.csv": ("häuser,3\n".encode(), "text/csv; charset=utf-8"),
+    "/a.mp4": (MP4, "application/octet-stream"),
+    "/a.mp3": (b"ID3 not really", "audio/mpeg"),
     "/page": (b"<html>", "text/html"),
     "/called-image": (b"<html>secret words</html>", "image/png"),
     "/called-text": (b"\xff\xfe\x00secret words", "text/plain"),
@@ -78,6 +81,11 @@ def image(url: str) -> dict[str, Any]:
 
 def file(url: str) -> dict[str, Any]:
     return {"type": "file", "file": {"file_url": url, "filename": "a"}}
+
+
+def media(kind: str, url: str) -> dict[str, Any]:
+    """A `video_url` or `audio_url` part."""
+    return {"type": kind, kind: {"url": url}}
 
 
 def chat_with(*parts: dict[str, Any]) -> Any:

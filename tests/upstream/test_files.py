@@ -28,6 +28,7 @@ from tests.upstream.file_server import (
     fetched,
     file,
     image,
+    media,
     provider,
     refusal,
 )
@@ -49,6 +50,19 @@ def test_a_file_becomes_inline_data(files: Upstream, path: str, media_type: str)
         "type": "file",
         "file": {"filename": "a", "file_data": data_url(media_type, FILES[path][0])},
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "media_type"),
+    [("video_url", "/a.mp4", "video/mp4"), ("audio_url", "/a.mp3", "audio/mpeg")],
+)
+def test_a_video_or_sound_becomes_inline_data(
+    files: Upstream, kind: str, path: str, media_type: str
+) -> None:
+    inline = data_url(media_type, FILES[path][0])
+    assert fetched(media(kind, files.url + path)) == [media(kind, inline)]
+    assert "type" in refusal(media(kind, f"{files.url}/page"))
+    assert "it is not" in refusal(media(kind, f"{files.url}/a.png"))
 
 
 def test_a_file_in_a_tool_result_becomes_inline_data(files: Upstream) -> None:
@@ -97,12 +111,25 @@ def test_it_is_off_by_default(files: Upstream) -> None:
 def test_files_that_a_providers_api_fetches_are_left_to_it(files: Upstream, name: str) -> None:
     before = len(files.requests)
     fetched_types = DIALECTS[name].remote_files
-    parts = {"image_url": image(f"{files.url}/a.png"), "file": file(f"{files.url}/a.pdf")}
+    parts = {
+        "image_url": image(f"{files.url}/a.png"),
+        "video_url": media("video_url", f"{files.url}/a.mp4"),
+        "audio_url": media("audio_url", f"{files.url}/a.mp3"),
+        "file": file(f"{files.url}/a.pdf"),
+    }
     inlined = fetched(*parts.values(), fetched_types=fetched_types)
     assert {
         kind for kind, part in zip(parts, inlined, strict=True) if part == parts[kind]
     } == fetched_types
-    assert len(files.requests) == before + 2 - len(fetched_types)
+    assert len(files.requests) == before + len(parts) - len(fetched_types)
+
+
+@pytest.mark.parametrize("base_url", INSIDE)
+@pytest.mark.parametrize("kind", ["video_url", "audio_url"])
+def test_an_internal_provider_is_never_made_to_fetch_videos(base_url: str, kind: str) -> None:
+    chat = chat_with(media(kind, "https://a.example/film"))
+    with pytest.raises(UnsupportedField):
+        refuse_addresses(dict(chat), chat, provider(None, base_url))
 
 
 @pytest.mark.parametrize("base_url", INSIDE)

@@ -18,15 +18,6 @@ from native_api.dialects.shared.parts import (
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-IMAGE_TYPE_BY_BASE64_PREFIX: Final = {
-    "iVBORw0KGgo": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-}
-"""How the base64 of each image type that Anthropic accepts begins. Anthropic answers 400 if the
-declared type differs from the data."""
-
 TEXT_APPLICATION_TYPES: Final = frozenset(
     {"application/json", "application/xml", "application/x-yaml"}
 )
@@ -78,7 +69,7 @@ def _build_from_data(inline: DataURL, path: str) -> Json:
             "type": "image",
             "source": {
                 "type": "base64",
-                "media_type": _detect_image_type(media_type, data),
+                "media_type": media_type,
                 "data": data,
             },
         }
@@ -93,18 +84,6 @@ def _build_from_data(inline: DataURL, path: str) -> Json:
             "source": {"type": "text", "media_type": "text/plain", "data": decode_text(data, path)},
         }
     raise UnsupportedField(path, f"Anthropic takes images, PDF and text, not {media_type[:50]}")
-
-
-def _detect_image_type(declared_type: str, data: str) -> str:
-    """The type that the data shows, else the declared one."""
-    return next(
-        (
-            image_type
-            for prefix, image_type in IMAGE_TYPE_BY_BASE64_PREFIX.items()
-            if data.startswith(prefix)
-        ),
-        declared_type.replace("/jpg", "/jpeg"),
-    )
 
 
 def _build_file(file: Mapping[str, Any], path: str) -> Json:

@@ -28,7 +28,11 @@ from native_api.dialects.bedrock.reply import build_reply
 from native_api.dialects.bedrock.schema import build_text_format
 from native_api.dialects.bedrock.stream import BedrockStream
 from native_api.dialects.bedrock.tool_history import write_as_text
-from native_api.dialects.bedrock.tools import ToolConfigBuilder
+from native_api.dialects.bedrock.tools import (
+    ToolConfigBuilder,
+    read_option_tools,
+    read_tool_names,
+)
 from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
@@ -76,9 +80,11 @@ class Bedrock(Dialect):
     ) -> None:
         functions = body.get("toolConfig", {}).get("tools", [])
         merge_options(body, options)
-        tool_config = options.get("toolConfig")
-        if isinstance(tool_config, Mapping) and isinstance(tool_config.get("tools"), list):
-            body["toolConfig"]["tools"] = [*functions, *tool_config["tools"]]
+        added = read_option_tools(options)
+        if added:
+            names = read_tool_names(added)
+            kept = [tool for tool in functions if not names & read_tool_names([tool])]
+            body["toolConfig"]["tools"] = [*kept, *added]
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         fields = _read_fields(chat)
@@ -86,7 +92,8 @@ class Bedrock(Dialect):
         model = target.known_model
         translator = MessageTranslator(model)
         translator.translate(fields["messages"])
-        tools = ToolConfigBuilder(fields, model, translator)
+        option_tools = read_option_tools(self.read_options(chat, target))
+        tools = ToolConfigBuilder(fields, model, translator, option_tools)
         body["messages"] = (
             write_as_text(translator.turns, translator.tool_names)
             if tools.needs_text_history

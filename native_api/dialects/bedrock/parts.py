@@ -58,11 +58,13 @@ class PartTranslator:
         self._document_names: set[str] = set()
 
     def build_block(self, part: Mapping[str, Any], path: str) -> Json:
-        """The block of an `image_url`, `input_audio` or `file` part. Raises UnsupportedField with
-        the path."""
+        """The block of an `image_url`, `video_url`, `audio_url`, `input_audio` or `file` part.
+
+        Raises UnsupportedField with the path.
+        """
         part_type = part["type"]
-        if part_type == "image_url":
-            return self._build_from_url(part["image_url"]["url"], "", f"{path}.image_url.url")
+        if part_type in ("image_url", "video_url", "audio_url"):
+            return self._build_from_url(part[part_type]["url"], "", f"{path}.{part_type}.url")
         if part_type == "input_audio":
             return _build_audio(part["input_audio"], f"{path}.input_audio.format")
         if part_type == "file":

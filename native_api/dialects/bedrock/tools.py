@@ -34,7 +34,13 @@ class ToolConfigBuilder:
     blocks of the history must be written as text.
     """
 
-    def __init__(self, fields: ChatRequest, model: str, translator: MessageTranslator) -> None:
+    def __init__(
+        self,
+        fields: ChatRequest,
+        model: str,
+        translator: MessageTranslator,
+        option_tools: Collection[Any] = (),
+    ) -> None:
         self.config: Json = {}
         self.model_fields: Json = {}
         self.must_call = False
@@ -45,7 +51,8 @@ class ToolConfigBuilder:
         self._translator = translator
         self._mode, self._name = read_tool_choice(fields)
         self._add_tools()
-        if not self.config and translator.tool_names:
+        # Tools that the client's `provider_options` add may be called, whatever the request says.
+        if not self.config and translator.tool_names and not option_tools:
             self._forbid_calls()
 
     def _add_tools(self) -> None:
@@ -144,6 +151,19 @@ class ToolConfigBuilder:
         missing = set(self._translator.tool_names.values()) - names
         self.config = {"tools": tools + _build_placeholder_tools(missing)}
         self.model_fields["tool_choice"] = {"type": "none"}
+
+
+def read_option_tools(options: Mapping[str, Any]) -> list[Any]:
+    """The tools in the caller's `provider_options`, the only way to some of Amazon's own."""
+    config = options.get("toolConfig")
+    tools = config.get("tools") if isinstance(config, Mapping) else None
+    return tools if isinstance(tools, list) else []
+
+
+def read_tool_names(tools: Collection[Any]) -> set[str]:
+    """The names of the functions among tools of Converse."""
+    specs = (tool.get("toolSpec") for tool in tools if isinstance(tool, Mapping))
+    return {str(spec.get("name")) for spec in specs if isinstance(spec, Mapping)}
 
 
 def _build_placeholder_tools(names: Collection[str]) -> list[Json]:

@@ -22,7 +22,6 @@ from native_api.dialects.cohere.reply import build_reply
 from native_api.dialects.cohere.stream import CohereStream
 from native_api.dialects.cohere.tools import add_response_format, add_tools
 from native_api.dialects.shared import gateway_owned
-from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
     check_text_only,
     read_max_tokens,
@@ -75,7 +74,7 @@ class Cohere(Dialect):
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
     ) -> None:
         documents = body.get("documents", [])
-        merge_options(body, options)
+        super().add_options(body, options, chat, target)
         if isinstance(options.get("documents"), list):
             body["documents"] = [*documents, *options["documents"]]
 

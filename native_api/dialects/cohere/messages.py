@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from native_api.dialects.shared.call_extras import read_extras
-from native_api.dialects.shared.parts import FILLER_TEXT, decode_text, read_file_data
+from native_api.dialects.shared.parts import FILLER_TEXT, correct_image, decode_text, read_file_data
 from native_api.dialects.shared.provider_content import read_own_blocks, read_own_reasoning
 from native_api.dialects.shared.tools import read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
@@ -86,7 +86,7 @@ class MessageTranslator:
         if kind == "file":
             return self._build_file(part["file"], role, f"{path}.file")
         if kind == "image_url" and role == "user":
-            return {"type": "image_url", "image_url": part["image_url"]}
+            return {"type": "image_url", "image_url": correct_image(dict(part))["image_url"]}
         raise UnsupportedField(
             f"{path}.{kind}", "Cohere takes text and documents, and images from users"
         )

@@ -70,7 +70,7 @@ class Gemini(Dialect):
     omitted_fields = OMITTED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS
     reasoning_members = frozenset({"max_tokens"})
-    remote_files = frozenset({"image_url", "file"})
+    remote_files = frozenset({"image_url", "video_url", "audio_url", "file"})
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from native_api.dialects.shared.media_types import detect_type
 from native_api.dialects.shared.parts import DataURL, parse_data_url
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
@@ -29,6 +30,9 @@ MEDIA_TYPES: Final = {
 }  # fmt: skip
 """The ending of a file's name -> Gemini's own name of the type."""
 
+FALLBACK_TYPES: Final = {"image_url": "", "video_url": "video/mp4", "audio_url": "audio/mp3"}
+"""Type of a part with a URL -> the media type if the URL does not show one."""
+
 YOUTUBE_HOSTS: Final = ("youtube.com", "youtu.be")
 FETCHED_SCHEMES: Final = ("https://", "http://", "gs://")
 
@@ -43,11 +47,14 @@ class PartTranslator:
         self._uploads_url = uploads_url
 
     def build_part(self, part: Json, path: str) -> Json:
-        """One `image_url`, `input_audio` or `file` part. Raises UnsupportedField with the path of
-        what Gemini cannot express."""
+        """One `image_url`, `video_url`, `audio_url`, `input_audio` or `file` part.
+
+        Raises UnsupportedField with the path of what Gemini cannot express.
+        """
         kind = part.get("type")
-        if kind == "image_url":
-            return self._build_from_url(part["image_url"]["url"], "", f"{path}.image_url.url")
+        if kind in FALLBACK_TYPES:
+            url = part[kind]["url"]
+            return self._build_from_url(url, "", f"{path}.{kind}.url", FALLBACK_TYPES[kind])
         if kind == "input_audio":
             return _build_audio(part["input_audio"])
         if kind == "file":
@@ -62,10 +69,11 @@ class PartTranslator:
             return self._build_from_url(file["file_url"], name, f"{path}.file_url")
         return self._build_upload(file["file_id"], name, f"{path}.file_id")
 
-    def _build_from_url(self, url: str, name: str, path: str) -> Json:
+    def _build_from_url(self, url: str, name: str, path: str, fallback: str = "") -> Json:
+        """`fallback` is the media type of a URL that shows none."""
         if url.startswith("data:"):
             return {"inlineData": build_inline_data(url)}
-        media_type = guess_media_type(name) or guess_url_media_type(url)
+        media_type = guess_media_type(name) or guess_url_media_type(url) or fallback
         if not media_type and not self._uploads_url:
             raise UnsupportedField(
                 path,
@@ -97,7 +105,9 @@ def _build_from_data(data: str, name: str, path: str) -> Json:
     ending means a PDF, as with OpenAI."""
     if data.startswith("data:"):
         return {"inlineData": build_inline_data(data)}
-    media_type = guess_media_type(name) if "." in name else "application/pdf"
+    media_type = detect_type("", data) or (
+        guess_media_type(name) if "." in name else "application/pdf"
+    )
     if not media_type:
         raise UnsupportedField(path, "this file's type is not known; send a data URL")
     return {"inlineData": {"mimeType": media_type, "data": data}}

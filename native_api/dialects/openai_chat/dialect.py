@@ -7,6 +7,7 @@ accept the replies of "compatible" servers, which differ in roles, names, errors
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from native_api.dialects.base import Dialect, StreamParser, encode
@@ -73,7 +74,7 @@ class OpenAI(Dialect):
     owned_members = gateway_owned.OPENAI
     translated_fields = TRANSLATED_FIELDS
     renamed_fields = {name: name for name in DIALECT_FIELDS - TRANSLATED_FIELDS}
-    remote_files = frozenset({"image_url"})
+    remote_files = frozenset({"image_url", "video_url", "audio_url"})
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return build_url(target, "/chat/completions")
@@ -184,9 +185,12 @@ class OpenAI(Dialect):
 def _build_messages(
     chat: ChatRequest, target: Target, unsupported: frozenset[str], omitted: list[str]
 ) -> list[Json]:
+    quirks, rule = target.provider.quirks, find_rule(target)
+    if rule.user_after_tools:
+        quirks = replace(quirks, user_after_tools=True)
     translator = MessageTranslator(
-        target.provider.quirks,
-        {**target.provider.quirks.roles, **find_rule(target).roles},
+        quirks,
+        {**quirks.roles, **rule.roles},
         unsupported,
         takes_breakpoints(target.known_model),
         find_reasoning_field(target),

@@ -3,7 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat/create (`file` by data or id),
 https://docs.mistral.ai/capabilities/document_ai (`document_url`), https://docs.z.ai/guides/vlm and
 https://docs.perplexity.ai/guides/file-attachments (`file_url`),
-https://openrouter.ai/docs/features/multimodal/pdfs (a URL in `file_data`).
+https://openrouter.ai/docs/features/multimodal/pdfs (a URL in `file_data`),
+https://docs.vllm.ai/en/latest/features/multimodal_inputs (`video_url`, `audio_url`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import DataURL, list_parts, read_file_data, read_text
+from native_api.dialects.shared.parts import (
+    DataURL,
+    correct_image,
+    list_parts,
+    parse_data_url,
+    read_file_data,
+    read_text,
+)
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Quirks
 
 SEE_NEXT_MESSAGE: Final = "See the next message."
 """The text of a tool's result that has only files."""
+
+
+URL_PARTS: Final = ("video_url", "audio_url")
+"""Parts that OpenAI does not have."""
+AUDIO_FORMATS: Final = {
+    "wav": "wav", "x-wav": "wav", "wave": "wav", "mpeg": "mp3", "mp3": "mp3",
+}  # fmt: skip
+"""Second half of a media type -> `format` of `input_audio`."""
 
 
 class PartTranslator:
@@ -71,9 +87,29 @@ class PartTranslator:
         return read_text({"content": parts})
 
     def build_part(self, part: Json, path: str) -> Json:
-        return (
-            self._build_document(part, path) if part["type"] == "file" else self._mark_cache(part)
-        )
+        if part["type"] == "file":
+            return self._build_document(part, path)
+        if part["type"] == "image_url":
+            part = correct_image(part)
+        elif part["type"] in URL_PARTS:
+            part = self._build_url_part(part, path)
+        return self._mark_cache(part)
+
+    def _build_url_part(self, part: Json, path: str) -> Json:
+        """A `video_url` or `audio_url`, as vLLM and others take them.
+
+        For vendors that have only `input_audio`, inline sound is sent as that.
+        """
+        kind = part["type"]
+        if f"messages.{kind}" not in self._quirks.unsupported:
+            return part
+        inline = parse_data_url(part[kind]["url"])
+        subtype = inline.media_type.partition("/")[2] if inline else ""
+        if kind == "audio_url" and inline and subtype in AUDIO_FORMATS:
+            others = {name: value for name, value in part.items() if name != kind}
+            audio = {"data": inline.data, "format": AUDIO_FORMATS[subtype]}
+            return {**others, "type": "input_audio", "input_audio": audio}
+        raise UnsupportedField(f"{path}.{kind}", f"this provider takes no {kind!r} parts")
 
     def _mark_cache(self, part: Json) -> Json:
         """Keep `cache_control`, replace it by OpenAI's breakpoint, or drop it.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.replay import replay_turn
-from native_api.dialects.shared.parts import list_parts
+from native_api.dialects.shared.parts import correct_data_url, list_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
@@ -70,7 +70,7 @@ class MessageTranslator:
             image = part["image_url"]
             built = {
                 "type": "input_image",
-                "image_url": image["url"],
+                "image_url": correct_data_url(image["url"]),
                 "detail": image.get("detail") or "auto",
             }
         elif kind == "file":
@@ -142,8 +142,9 @@ def _drop_cut_reasoning(items: list[Json]) -> list[Json]:
 
 def _build_file(file: Mapping[str, Any]) -> Json:
     """A document, or an image if the file is one."""
-    if (file.get("file_data") or "").startswith("data:image/"):
-        return {"type": "input_image", "image_url": file["file_data"], "detail": "auto"}
+    data = correct_data_url(file.get("file_data") or "")
+    if data.startswith("data:image/"):
+        return {"type": "input_image", "image_url": data, "detail": "auto"}
     if file.get("file_id") and (file.get("filename") or "").lower().endswith(IMAGE_EXTENSIONS):
         return {"type": "input_image", "file_id": file["file_id"], "detail": "auto"}
     return {"type": "input_file", **file}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from native_api.dialects.shared.media_types import detect_type
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -63,7 +64,8 @@ def read_text(message: Mapping[str, Any]) -> str:
 def parse_data_url(url: str) -> DataURL | None:
     """The inline data of a `data:` URL (RFC 2397), None for any other URL.
 
-    Data that is not base64 is encoded.
+    Data that is not base64 is encoded. The media type is what the data shows, else what the URL
+    says, else plain text.
     """
     if not url.startswith("data:"):
         return None
@@ -71,7 +73,22 @@ def parse_data_url(url: str) -> DataURL | None:
     media_type, *attributes = head.split(";")
     if "base64" not in attributes:
         data = b64encode(unquote_to_bytes(data)).decode()
-    return DataURL(media_type.lower() or "text/plain", data)
+    return DataURL(detect_type(media_type.strip().lower(), data) or "text/plain", data)
+
+
+def correct_data_url(url: str) -> str:
+    """The URL, with the media type that its data shows if it is a `data:` URL with another one."""
+    inline = parse_data_url(url)
+    if inline is None or url.startswith(f"data:{inline.media_type};"):
+        return url
+    return f"data:{inline.media_type};base64,{inline.data}"
+
+
+def correct_image(part: Json) -> Json:
+    """An `image_url` part whose data URL has the right media type. Never changes `part`."""
+    image = part["image_url"]
+    url = correct_data_url(image["url"])
+    return part if url == image["url"] else {**part, "image_url": {**image, "url": url}}
 
 
 def read_file_data(file: Mapping[str, Any], path: str) -> DataURL | None:
@@ -82,7 +99,11 @@ def read_file_data(file: Mapping[str, Any], path: str) -> DataURL | None:
     data = file.get("file_data")
     if not data:
         return None
-    return parse_data_url(data) or DataURL(guess_media_type(file.get("filename") or "", path), data)
+    inline = parse_data_url(data)
+    if inline is not None:
+        return inline
+    shown = detect_type("", data)
+    return DataURL(shown or guess_media_type(file.get("filename") or "", path), data)
 
 
 def decode_text(data: str, path: str) -> str:

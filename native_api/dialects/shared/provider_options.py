@@ -27,6 +27,18 @@ def merge_options(body: Json, options: Mapping[str, Any]) -> None:
         body[name] = _merge_value(body.get(name), value)
 
 
+def append_tools(tools: list[Any], added: list[Any]) -> list[Any]:
+    """The request's tools and those of the options, which replace functions of the same name."""
+    names = {_read_name(tool) for tool in added} - {""}
+    return [*(tool for tool in tools if _read_name(tool) not in names), *added]
+
+
+def _read_name(tool: Any) -> str:
+    """The name of a function in OpenAI's shape, "" for any other tool."""
+    function = tool.get("function") if isinstance(tool, Mapping) else None
+    return str(function.get("name") or "") if isinstance(function, Mapping) else ""
+
+
 def _merge_value(present: Any, value: Any) -> Any:
     """`value`, merged into `present` if both are objects.
 

@@ -27,8 +27,20 @@ from native_api.types import ChatRequest, Json, Provider, RemoteFiles
 from native_api.upstream.files.fetch import FetchedFile, Fetcher, FetchRefused
 from native_api.upstream.files.ip_policy import is_internal
 
-URL_FIELDS: Final = {"image_url": ("image_url", "url"), "file": ("file", "file_url")}
+URL_FIELDS: Final = {
+    "image_url": ("image_url", "url"),
+    "video_url": ("video_url", "url"),
+    "audio_url": ("audio_url", "url"),
+    "file": ("file", "file_url"),
+}
 """Part type -> the path of its URL."""
+
+NOT_EXPECTED: Final = {
+    "image_url": "it is not an image",
+    "video_url": "it is not a video",
+    "audio_url": "it is not a sound",
+}
+"""Part type -> what is wrong with a file of another kind."""
 
 MAX_FETCHING_REQUESTS: Final = 32
 """Requests of one event loop that fetch at the same time. Each may hold `max_bytes` in memory."""
@@ -169,8 +181,9 @@ async def _fetch_one(fetcher: Fetcher, reference: FileReference) -> FetchedFile:
         file = await fetcher.fetch(reference.url)
     except FetchRefused as reason:
         raise _FetchFailed(reference, str(reason)) from None
-    if reference.kind == "image_url" and not file.media_type.startswith("image/"):
-        raise _FetchFailed(reference, "it is not an image")
+    expected = reference.kind.removesuffix("_url")
+    if reference.kind != "file" and not file.media_type.startswith(f"{expected}/"):
+        raise _FetchFailed(reference, NOT_EXPECTED[reference.kind])
     return file
 
 
@@ -193,5 +206,5 @@ def _inline_part(part: Json, file: FetchedFile) -> Json:
     member, key = URL_FIELDS[part["type"]]
     others = {name: value for name, value in part[member].items() if name != key}
     data = f"data:{file.media_type};base64,{base64.b64encode(file.data).decode()}"
-    data_key = "url" if member == "image_url" else "file_data"
+    data_key = "file_data" if member == "file" else "url"
     return {**part, member: {**others, data_key: data}}

@@ -8,26 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SIGNATURES: Final = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"GIF87a", 0, "image/gif"),
-    (b"GIF89a", 0, "image/gif"),
-    (b"WEBP", 8, "image/webp"),
-    (b"ftypavif", 4, "image/avif"),
-    (b"ftypheic", 4, "image/heic"),
-    (b"ftypheix", 4, "image/heic"),
-    (b"ftypmif1", 4, "image/heif"),
-    (b"ftypM4A", 4, "audio/mp4"),
-    (b"%PDF-", 0, "application/pdf"),
-    (b"WAVE", 8, "audio/wav"),
-    (b"ID3", 0, "audio/mpeg"),
-    (b"\xff\xfb", 0, "audio/mpeg"),
-    (b"\xff\xf3", 0, "audio/mpeg"),
-    (b"OggS", 0, "audio/ogg"),
-    (b"fLaC", 0, "audio/flac"),
-)
-"""Signature, its offset, and the media type. Sources: the formats' specifications."""
+from native_api.dialects.shared.media_types import find_type
 
 TEXT_TYPES: Final = frozenset({"text/plain", "text/csv", "text/markdown"})
 
@@ -37,9 +18,9 @@ def detect_media_type(declared: str, data: bytes) -> str:
 
     `declared` is the server's content type. It counts for texts only.
     """
-    for signature, offset, media_type in SIGNATURES:
-        if data.startswith(signature, offset):
-            return media_type
+    shown = find_type(data)
+    if shown:
+        return shown
     declared = declared.partition(";")[0].strip().lower()
     return declared if declared in TEXT_TYPES and _is_text(data) else ""
 
