@@ -243,6 +243,7 @@ class Dialect(ABC):
         try:
             self.build_body(supported, target, body, omitted)
             self.add_options(body, options, chat, target)
+            omitted += self.drop_refused(body, target)
         except RecursionError:
             raise InvalidRequest("The request is nested too deeply.") from None
         headers = {**self.headers(chat, target), **self.pop_headers(body)}
@@ -347,6 +348,11 @@ class Dialect(ABC):
         merge_options(body, options)
         if tools and isinstance(options.get("tools"), list):
             body["tools"] = append_tools(tools, options["tools"])
+
+    def drop_refused(self, body: Json, target: Target) -> list[str]:
+        """Remove from the finished body, options included, what the target does not take. Returns
+        the names."""
+        return []
 
     @abstractmethod
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:

@@ -8,10 +8,10 @@ Source: https://platform.claude.com/docs/en/api/beta-headers and the page of eac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from native_api.exceptions import InvalidRequest
+from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Json
 
 FILES_BETA: Final = "files-api-2025-04-14"
@@ -32,8 +32,36 @@ BETA_BY_TYPE: Final = {
 }
 """The `type` of a tool or block -> the beta that it needs."""
 
-BETA_BY_FIELD: Final = {"context_management": "context-management-2025-06-27"}
-"""A field of the body -> the beta that it needs."""
+BETA_BY_FIELD: Final[Mapping[tuple[str, ...], str]] = {
+    ("context_management",): "context-management-2025-06-27",
+    ("compaction",): "compact-2026-09-04",
+    ("diagnostics",): "cache-diagnosis-2026-04-07",
+    ("thread",): "message-threads-2026-08-12",
+    ("fallbacks",): "server-side-fallback-2026-07-01",
+    ("fallback_credit_token",): "fallback-credit-2026-07-01",
+    ("output_config", "task_budget"): "task-budgets-2026-03-13",
+    ("mcp_servers",): "mcp-client-2025-11-20",
+    ("container", "skills"): "skills-2025-10-02",
+}
+"""The path of a field in the body -> the beta that it needs (also anthropic-python 2.14,
+`types/beta/message_create_params.py`)."""
+
+REFUSED_BY_VERTEX: Final = (
+    "advisor-tool", "code-execution", "fast-mode", "files-api", "mcp-client", "skills",
+    "web-fetch",
+)  # fmt: skip
+"""How the betas begin that Claude on Vertex AI does not have. It answers 400 to an unknown one, and
+to a field whose beta is missing: both go together. Source, for Bedrock as well:
+litellm/anthropic_beta_headers_config.json of https://github.com/BerriAI/litellm (2026-11)."""
+
+REFUSED_BY_CONVERSE: Final = (*REFUSED_BY_VERTEX, "compact", "context-management")
+"""The same of Bedrock's Converse, "invalid beta flag"
+(https://github.com/anthropics/claude-code/issues/49370, 2026-04)."""
+
+HINTS: Final = frozenset(
+    {"context_management", "compaction", "diagnostics", "fallback_credit_token", "output_config"}
+)
+"""Fields whose loss does not change what the answer means."""
 
 BETA_HEADER: Final = "anthropic-beta"
 BETA_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -73,13 +101,62 @@ def beta_for_block(block: Json) -> str | None:
 def betas_for_options(body: Json) -> list[str]:
     """The betas that a body needs for members that only `provider_options` can add to it. The body
     may have any shape."""
-    betas = [beta for field, beta in BETA_BY_FIELD.items() if body.get(field)]
+    betas = [beta for path, beta in BETA_BY_FIELD.items() if _find_member(body, path)]
     management = body.get("context_management")
     if isinstance(management, dict) and any(
         edit.get("type") == "compact_20260112" for edit in _objects(management.get("edits"))
     ):
         betas.append(COMPACTION_BETA)
     return betas + [beta for tool in _objects(body.get("tools")) if (beta := beta_for_block(tool))]
+
+
+def drop_refused_betas(body: Json, refused: tuple[str, ...]) -> list[str]:
+    """Remove the betas in `body["betas"]` that a host does not have, together with the fields that
+    need them. Returns the names of both.
+
+    Raises UnsupportedField for a field, block or tool without which the answer would be another.
+    """
+    dropped = [
+        _drop_field(body, path)
+        for path, beta in BETA_BY_FIELD.items()
+        if beta.startswith(refused) and _find_member(body, path)
+    ]
+    _refuse_items(body, refused)
+    if any(beta.startswith(refused) for beta in body["betas"]):
+        body["betas"] = [beta for beta in body["betas"] if not beta.startswith(refused)]
+        dropped.append("betas")
+    return dropped
+
+
+def _refuse_items(body: Json, refused: tuple[str, ...]) -> None:
+    """Raise UnsupportedField for a tool or block that needs a refused beta."""
+    blocks = [
+        block for turn in _objects(body.get("messages")) for block in _objects(turn.get("content"))
+    ]
+    for member, items in (("tools", _objects(body.get("tools"))), ("messages", blocks)):
+        for item in items:
+            if (beta_for_block(item) or "").startswith(refused):
+                raise UnsupportedField(
+                    member, f"this provider does not have {str(item.get('type'))[:50]!r}"
+                )
+
+
+def _drop_field(body: Json, path: tuple[str, ...]) -> str:
+    name = ".".join(path)
+    if path[0] not in HINTS:
+        raise UnsupportedField(name, "this provider does not have this beta feature")
+    value = body.pop(path[0])
+    rest = {key: item for key, item in value.items() if key != path[1]} if len(path) > 1 else {}
+    if rest:
+        body[path[0]] = rest
+    return name
+
+
+def _find_member(body: Json, path: tuple[str, ...]) -> Any:
+    value: Any = body
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _objects(items: Any) -> list[Json]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from native_api.dialects.anthropic.betas import REFUSED_BY_VERTEX, drop_refused_betas
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.shared import vertex_urls
 from native_api.dialects.shared.urls import check_path_segment
@@ -40,6 +41,9 @@ class AnthropicVertex(Anthropic):
         super().build_body(chat, target, body, omitted)
         del body["model"]
         body["anthropic_version"] = VERTEX_VERSION
+
+    def drop_refused(self, body: Json, target: Target) -> list[str]:
+        return drop_refused_betas(body, REFUSED_BY_VERTEX)
 
 
 def _refuse_remote_files(message: Mapping[str, Any], path: str) -> None:

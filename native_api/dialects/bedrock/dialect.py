@@ -17,12 +17,19 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import quote
 
+from native_api.dialects.anthropic.betas import (
+    REFUSED_BY_CONVERSE,
+    betas_for_options,
+    check_betas,
+    drop_refused_betas,
+)
 from native_api.dialects.base import Dialect, Framing, StreamParser
 from native_api.dialects.bedrock.errors import read_error
 from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import (
     build_reasoning,
     build_top_k,
+    read_maker,
 )
 from native_api.dialects.bedrock.reply import build_reply
 from native_api.dialects.bedrock.schema import build_text_format
@@ -85,6 +92,24 @@ class Bedrock(Dialect):
             names = read_tool_names(added)
             kept = [tool for tool in functions if not names & read_tool_names([tool])]
             body["toolConfig"]["tools"] = [*kept, *added]
+
+    def drop_refused(self, body: Json, target: Target) -> list[str]:
+        """Add the betas that Claude's own fields need, and leave out those that Converse refuses
+        together with their betas."""
+        fields = body.get("additionalModelRequestFields")
+        if read_maker(target.known_model) != "anthropic" or not isinstance(fields, dict):
+            return []
+        named = fields.get("anthropic_beta")
+        check_betas(named, "additionalModelRequestFields.anthropic_beta")
+        own = {name: value for name, value in fields.items() if name != "anthropic_beta"}
+        own["betas"] = [*(named or ()), *betas_for_options(own)]
+        dropped = drop_refused_betas(own, REFUSED_BY_CONVERSE)
+        betas = list(dict.fromkeys(own.pop("betas")))
+        own |= {"anthropic_beta": betas} if betas else {}
+        body["additionalModelRequestFields"] = own
+        if not own:
+            del body["additionalModelRequestFields"]
+        return dropped
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
         fields = _read_fields(chat)
