@@ -232,6 +232,14 @@ def test_an_answer_that_is_one_of_several_objects_can_have_properties() -> None:
     assert all(choice["additionalProperties"] is False for choice in schema["anyOf"])
 
 
+def test_an_answer_that_is_one_of_several_objects_is_the_answer_tools_on_bedrock() -> None:
+    answer = {"type": "json_schema", "json_schema": {"name": "x", "schema": NOTION}}
+    body = build_body("bedrock claude", HI, response_format=answer)
+    (schema,) = find_schemas(body)
+    assert schema["properties"].keys() == {"content", "source_url"}
+    assert "outputConfig" not in body
+
+
 # --- Moonshot's flavour --------------------------------------------------------------------------
 
 

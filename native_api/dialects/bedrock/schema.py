@@ -50,10 +50,11 @@ def build_text_format(fields: ChatRequest, model: str) -> Json | None:
 
 @SchemaAdapter
 def is_supported(schema: Json, path: str) -> bool:
-    """Whether the schema is a closed object, without limits on values, and not recursive. Raises
-    UnsupportedField if it is too large."""
+    """Whether the schema is a closed object and not one of several, without limits on values, and
+    not recursive. Raises UnsupportedField if it is too large."""
     return (
         schema.get("type") == "object"
+        and "anyOf" not in schema
         and _has_only_supported_keywords(schema)
         and not is_recursive(schema, find_references(schema))
     )
