@@ -31,11 +31,11 @@ import orjson
 
 from native_api.dialects.shared import body_inspection
 from native_api.dialects.shared.gateway_owned import OwnedMembers
+from native_api.dialects.shared.json_values import encode
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import (
-    append_tools,
     find_provider_options,
-    merge_options,
+    merge_options_and_tools,
 )
 from native_api.dialects.shared.reasoning_request import unify_reasoning
 from native_api.dialects.shared.refusals import explain_refusal
@@ -344,10 +344,7 @@ class Dialect(ABC):
     ) -> None:
         """Merge the caller's `provider_options` for this target into the body. Lists of tools are
         appended to the body's."""
-        tools = body.get("tools")
-        merge_options(body, options)
-        if tools and isinstance(options.get("tools"), list):
-            body["tools"] = append_tools(tools, options["tools"])
+        merge_options_and_tools(body, options)
 
     def drop_refused(self, body: Json, target: Target) -> list[str]:
         """Remove from the finished body, options included, what the target does not take. Returns
@@ -418,14 +415,3 @@ def _leave_out_needless_effort(chat: ChatRequest, target: Target) -> ChatRequest
     if chat.get("reasoning_effort") != "none" or find_rule(target).reasoning != "never":
         return chat
     return {**chat, "reasoning_effort": None}  # type: ignore[typeddict-item]
-
-
-def encode(body: Json) -> bytes:
-    """The body in JSON. Raises InvalidRequest if it is nested too deeply.
-
-    orjson reads deeper nesting than it writes.
-    """
-    try:
-        return orjson.dumps(body)
-    except TypeError:
-        raise InvalidRequest("The request is nested too deeply.") from None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.base import Dialect, encode
+from native_api.dialects.base import Dialect
+from native_api.dialects.shared.json_values import encode
 from native_api.operations import CHAT, Operation
 from native_api.types import ClientBody, Json, Target, UpstreamRequest
 from native_api.upstream.files import inline

@@ -116,16 +116,16 @@ def drop_refused_betas(body: Json, refused: tuple[str, ...]) -> list[str]:
 
     Raises UnsupportedField for a field, block or tool without which the answer would be another.
     """
+    if not any(beta.startswith(refused) for beta in body["betas"]):
+        return []
     dropped = [
         _drop_field(body, path)
         for path, beta in BETA_BY_FIELD.items()
         if beta.startswith(refused) and _find_member(body, path)
     ]
     _refuse_items(body, refused)
-    if any(beta.startswith(refused) for beta in body["betas"]):
-        body["betas"] = [beta for beta in body["betas"] if not beta.startswith(refused)]
-        dropped.append("betas")
-    return dropped
+    body["betas"] = [beta for beta in body["betas"] if not beta.startswith(refused)]
+    return [*dropped, "betas"]
 
 
 def _refuse_items(body: Json, refused: tuple[str, ...]) -> None:

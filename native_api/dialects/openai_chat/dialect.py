@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from native_api.dialects.base import Dialect, StreamParser, encode
+from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.openai_chat.effort import (
     add_effort,
     find_placeholder,
@@ -34,6 +34,7 @@ from native_api.dialects.openai_chat.tools import (
 from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.body_inspection import refuse_provider_state
 from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
+from native_api.dialects.shared.json_values import encode
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.reasoning_request import unify_reasoning

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from native_api.dialects.shared.nesting import check_depth
+from native_api.exceptions import InvalidRequest
 from native_api.types import Json
 
 
@@ -35,3 +36,14 @@ def dump_json(value: Any) -> str:
 def join_text(pieces: Iterable[str]) -> str | None:
     """The pieces of a reply's text in one, None if there is no text."""
     return "".join(pieces) or None
+
+
+def encode(body: Json) -> bytes:
+    """The body in JSON. Raises InvalidRequest if it is nested too deeply.
+
+    orjson reads deeper nesting than it writes.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        raise InvalidRequest("The request is nested too deeply.") from None

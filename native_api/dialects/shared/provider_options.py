@@ -27,8 +27,18 @@ def merge_options(body: Json, options: Mapping[str, Any]) -> None:
         body[name] = _merge_value(body.get(name), value)
 
 
-def append_tools(tools: list[Any], added: list[Any]) -> list[Any]:
-    """The request's tools and those of the options, which replace functions of the same name."""
+def merge_options_and_tools(body: Json, options: Mapping[str, Any]) -> None:
+    """The same, but a list of tools is appended to the body's.
+
+    It replaces functions of the same name.
+    """
+    tools, added = body.get("tools"), options.get("tools")
+    merge_options(body, options)
+    if tools and isinstance(added, list):
+        body["tools"] = _append_tools(tools, added)
+
+
+def _append_tools(tools: list[Any], added: list[Any]) -> list[Any]:
     names = {_read_name(tool) for tool in added} - {""}
     return [*(tool for tool in tools if _read_name(tool) not in names), *added]
 
