@@ -48,6 +48,9 @@ class ModelRule:
     """The only name of the output limit that it takes; "" for either."""
     roles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Unified role -> the role it takes: {"system": "user"}."""
+    user_after_tools: bool = False
+    """Whether a user's message may directly follow tool results, although the vendor's `Quirks`
+    say that it may not."""
     reasoning_field: str = ""
     """Where it takes the reasoning text of earlier turns on Chat Completions, if the vendor's
     `Quirks` name no field: `reasoning_content` or `reasoning`; "" if it takes none."""
@@ -59,9 +62,6 @@ class ModelRule:
     thinking: str = ""
     """Its maker's switch for thinking, in the words of `Quirks.thinking`: for a provider without a
     preset, if the model cannot go on reasoning."""
-    user_after_tools: bool = False
-    """Whether a user's message may directly follow tool results, although the vendor's `Quirks`
-    say that it may not."""
     changed: frozenset[str] = NO_FIELDS
     """The members that the site has set, which take precedence over the vendor's `Quirks`."""
 
