@@ -86,6 +86,8 @@ class Preset:
     `ACME_API_BASE` beside a key `ACME_API_KEY`."""
     model_rules: Mapping[str, Mapping[str, Any]] = field(default_factory=empty_mapping)
     """What it says of models (MODEL_RULES): pattern of names -> members."""
+    starter_model: str = ""
+    """The model that `native_quickstart` makes a route of if the vendor lists none."""
     probe: bool = False
     """True for local servers, which `native_quickstart` looks for at `base_url`."""
 
@@ -165,16 +167,19 @@ ROWS = (
         "vertex", "gemini", "https://aiplatform.googleapis.com/v1", VERTEX_DOCS, auth="google",
         options=VERTEX_OPTIONS,
         base_url_variables=(BaseURLVariable("GOOGLE_VERTEX_BASE_URL", "/v1"),),
+        starter_model="gemini-3.5-flash",
     ),
     Preset(
         "vertex-anthropic", "anthropic_vertex", "https://aiplatform.googleapis.com/v1", CLAUDE_DOCS,
         auth="google", options=VERTEX_OPTIONS,
         base_url_variables=(BaseURLVariable("ANTHROPIC_VERTEX_BASE_URL"),),
+        starter_model="claude-haiku-4-5@20251001",
     ),
     Preset(
         "bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com", BEDROCK_DOCS,
         "AWS_BEARER_TOKEN_BEDROCK", "aws", options={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         base_url_variables=AWS_URLS,
+        starter_model="global.anthropic.claude-haiku-4-5-20251001-v1:0",
     ),
     Preset(
         "cohere", "cohere", "https://api.cohere.com/v2", "https://docs.cohere.com/reference/chat",
@@ -186,6 +191,7 @@ ROWS = (
     Preset(
         "minimax", "anthropic", "https://api.minimax.io/anthropic/v1",
         "https://platform.minimax.io/docs/guides/quickstart", "MINIMAX_API_KEY", "x-api-key",
+        starter_model="MiniMax-M2.7",
     ),
     openai_compatible(
         "baseten", "https://inference.baseten.co/v1",
@@ -200,10 +206,12 @@ ROWS = (
         "cloudflare", "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1",
         CLOUDFLARE_DOCS, "CLOUDFLARE_API_TOKEN", options={"account_id": ("CLOUDFLARE_ACCOUNT_ID",)},
         base_url_variables=(BaseURLVariable("CLOUDFLARE_BASE_URL", CLOUDFLARE_PATH),),
+        starter_model="@cf/openai/gpt-oss-20b",
     ),
     openai_compatible(
         "databricks", "{host}/serving-endpoints", DATABRICKS_DOCS, "DATABRICKS_TOKEN",
         EITHER_TOKEN_LIMIT, options={"host": ("DATABRICKS_HOST",)},
+        starter_model="databricks-gpt-oss-20b",
     ),
     openai_compatible(
         "deepinfra", "https://api.deepinfra.com/v1/openai", "https://docs.deepinfra.com/chat",
@@ -272,6 +280,7 @@ ROWS = (
         "perplexity", "https://api.perplexity.ai",
         "https://docs.perplexity.ai/docs/sonar/openai-compatibility", "PERPLEXITY_API_KEY",
         PERPLEXITY,
+        starter_model="sonar",
     ),
     openai_compatible(
         "qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from native_api.catalog.presets import PRESETS
 from native_api.exceptions import ProviderFault, ProviderUnusable, UpstreamTimeout
 from native_api.types import Json, Provider, UpstreamRequest
 from native_api.types.model_names import is_plain
@@ -52,7 +53,7 @@ OTHER_NAMES: Final = re.compile(
     r"embed|minilm|(^|[/_-])(bge|gte|e5|bert)[-_]|rerank|moderation|llama-?guard|prompt-guard"
     r"|shieldgemma|whisper|transcri|(^|[-_])(tts|asr|ocr)([-_]|$)|realtime|speech|lyria|robotics"
     r"|dall-?e|gpt-image|chatgpt-image|imagen|(^|[/_-])(veo|sora|flux|aqa)([-_.\d]|$)"
-    r"|stable-diffusion|live-|-audio|computer-use",
+    r"|(^|[-_])live([-_]|$)|stable-diffusion|nano-banana|-audio|computer-use",
     re.IGNORECASE,
 )
 """Names of models that do not chat, for lists that say nothing else."""
@@ -68,8 +69,8 @@ DATED: Final = re.compile(r"[-@](\d{4}-\d\d-\d\d|\d{8}|\d{4})$")
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """What a provider answered: `models` to make routes of, or the `problem`, a part of a
-    sentence."""
+    """What a provider answered: `models` to make routes of, and if it has not listed them, the
+    `problem`, a part of a sentence."""
 
     models: tuple[str, ...] = ()
     total: int = 0
@@ -95,7 +96,7 @@ async def _list_all(providers: Sequence[Provider], seconds: float) -> dict[str, 
 async def _list_models(provider: Provider, seconds: float) -> ModelList:
     url = list_url(provider)
     if not url:
-        return ModelList(problem="its models cannot be listed")
+        return _without_list(provider, "its models cannot be listed")
     try:
         async with asyncio.timeout(seconds):
             return await _ask(provider, url)
@@ -127,12 +128,20 @@ async def _ask(provider: Provider, url: str) -> ModelList:
     try:
         if response.status_code in (401, 403):
             return ModelList(problem=f"it refused the key (HTTP {response.status_code})")
+        if response.status_code in (404, 405):
+            return _without_list(provider, f"it lists no models (HTTP {response.status_code})")
         if response.status_code != 200:
             return ModelList(problem=f"it lists no models (HTTP {response.status_code})")
         body = await transport.read_body(response, MAX_LIST_BYTES)
     finally:
         await response.aclose()
     return choose_models(read_entries(body), provider.vendor)
+
+
+def _without_list(provider: Provider, problem: str) -> ModelList:
+    preset = PRESETS.get(provider.vendor)
+    models = (preset.starter_model,) if preset and preset.starter_model else ()
+    return ModelList(models, len(models), problem)
 
 
 def read_entries(body: bytes) -> list[Json]:

@@ -114,6 +114,12 @@ def test_a_key_that_is_refused_and_a_host_that_is_silent_are_said(
     assert 'create(model="echo"' in printed
 
 
+def test_a_vendor_without_a_list_has_a_model_to_start_with(tmp_path: Path) -> None:
+    printed = quickstart(tmp_path, AWS_BEARER_TOKEN_BEDROCK="k", AWS_REGION="eu-central-1")
+    assert "bedrock, but its models cannot be listed. Call its models as bedrock/MODEL." in printed
+    assert 'create(model="global.anthropic.claude-haiku-' in printed
+
+
 def test_it_says_where_the_admin_is_and_who_may_enter(tmp_path: Path) -> None:
     port = str(free_port())
     site = f"http://127.0.0.1:{port}"

@@ -11,11 +11,13 @@ from native_api.catalog.presets import ROWS, Preset
 from native_api.management.model_lists import (
     MAX_MODELS,
     choose_models,
+    is_chat_model,
     list_url,
     model_name,
     read_entries,
 )
-from native_api.types import Provider
+from native_api.pricing import lookup
+from native_api.types import Provider, Target
 from tests.cases import each
 
 LISTS: list[tuple[str, Any, tuple[str, ...]]] = [
@@ -125,6 +127,22 @@ def test_there_are_not_more_than_so_many_and_the_newest_come_first() -> None:
     found = choose_models(entries, "openrouter")
     assert found.models[0] == f"model-{MAX_MODELS + 49}"
     assert (len(found.models), found.total) == (MAX_MODELS, MAX_MODELS + 50)
+
+
+@each("name", ["gemini-3.8-live", "gemini-live-2.5-flash", "gemini-nano-banana-2.1"])
+def test_models_of_other_kinds_are_known_by_their_names(name: str) -> None:
+    assert not is_chat_model({"id": name})
+
+
+@each("name", ["olive-7b", "gpt-5-pro", "llama-3.1-8b-instruct", "sonar"])
+def test_models_that_only_look_like_them_stay(name: str) -> None:
+    assert is_chat_model({"id": name})
+
+
+@each("row", [row for row in ROWS if row.starter_model])
+def test_the_model_to_start_with_is_one_that_the_vendor_prices_today(row: Preset) -> None:
+    provider = Provider("p", row.dialect, row.base_url, vendor=row.name)
+    assert lookup.price_of(Target(provider, row.starter_model)) is not None
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
