@@ -116,9 +116,9 @@ Fields that a vendor refuses are treated like fields that its dialect cannot exp
 SUPPORTED_FIELDS = """
 ## Fields of each dialect
 
-If a wire cannot express a field, the field is either *omitted* and named in `x-native-omitted`,
-because it is only a hint, or *refused*: then the next target is tried, and if there is none, the
-answer is a 400 that names the field.
+If a wire cannot express a field, the field is either *omitted* and named in `x-native-omitted`
+(at most 50 names), because it is only a hint, or *refused*: then the next target is tried, and if
+there is none, the answer is a 400 that names the field.
 
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.context_length import WORDINGS
+from native_api.dialects.shared.context_length import MAX_READ, WORDINGS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, Provider, Target
 from tests.cases import each
@@ -284,6 +284,13 @@ def test_a_length_error_may_come_as_a_servers_fault() -> None:
     for status in (413, 422, 424, 500):
         error = read_status_error("ollama", {"error": MESSAGES[-1]}, status)
         assert (error.code, error.upstream_status) == ("context_length_exceeded", status)
+
+
+def test_only_the_beginning_of_a_message_is_read() -> None:
+    said = f"{'x' * (MAX_READ - 40)} Prompt exceeds max length"
+    assert read_status_error("openai", in_words_of("openai", said)).code == TOO_LONG[1]
+    body = in_words_of("openai", f"{'x' * MAX_READ} Prompt exceeds max length")
+    assert read_status_error("openai", body).code == "invalid_request"
 
 
 @each("wording", WORDINGS)

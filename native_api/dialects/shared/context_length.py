@@ -181,6 +181,9 @@ tokens, please wait", Groq's "Request too large … on tokens per minute (TPM)" 
 OTHER_STATUSES: Final = frozenset({401, 402, 403, 404, 429})
 """A message with one of these is about the account or the rate, whatever its words."""
 
+MAX_READ: Final = 4000
+"""Characters of a message. A provider may send very many, and other requests wait meanwhile."""
+
 _ANY_WORDING: Final = re.compile("|".join(f"(?:{row.pattern})" for row in WORDINGS), re.IGNORECASE)
 
 
@@ -193,8 +196,8 @@ def is_context_length_error(status: int, detail: Json, message: str) -> bool:
         return True
     return (
         status not in OTHER_STATUSES
-        and _ANY_WORDING.search(message) is not None
-        and not OTHER_LIMITS.search(message)
+        and _ANY_WORDING.search(message, 0, MAX_READ) is not None
+        and not OTHER_LIMITS.search(message, 0, MAX_READ)
     )
 
 
