@@ -1,4 +1,4 @@
-"""The official SDK with every wire. It sends back all that it received, so that every thought must
+"""The official SDK, also as a client of Azure, with every wire. It sends back all that it received, so that every thought must
 reach the model again."""
 
 from __future__ import annotations
@@ -50,11 +50,17 @@ DIFFERENCE: dict[str, Any] = {
 Ask = Callable[[openai.OpenAI, str, list[Any]], Any]
 
 
-@pytest.fixture
-def sdk(gateway: Gateway) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(
-        base_url=gateway.base_url, api_key=gateway.site.key, max_retries=0, timeout=60
-    ) as client:
+@pytest.fixture(params=["openai", "azure"])
+def sdk(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[openai.OpenAI]:
+    options: dict[str, Any] = {"api_key": gateway.site.key, "max_retries": 0, "timeout": 60}
+    if request.param == "openai":
+        client = openai.OpenAI(base_url=gateway.base_url, **options)
+    else:
+        endpoint = gateway.base_url.removesuffix("/v1")
+        client = openai.AzureOpenAI(
+            azure_endpoint=endpoint, api_version="2026-10-01-preview", **options
+        )
+    with client:
         yield client
 
 
