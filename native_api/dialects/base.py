@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import orjson
 
-from native_api.dialects.shared import body_inspection
+from native_api.dialects.shared import body_inspection, field_members
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.json_values import encode
 from native_api.dialects.shared.model_rules import find_rule
@@ -207,6 +207,10 @@ class Dialect(ABC):
     """Unified fields this wire cannot express, whose loss would change the answer's meaning: the
     target is unsuitable."""
 
+    keeps_unknown_members: ClassVar[bool] = False
+    """Whether members of the request's objects that the unified request does not have are this
+    wire's own words. Otherwise they are left out and reported before `build_body`."""
+
     reasoning_members: ClassVar[frozenset[str]] = frozenset()
     """The members of the unified field `reasoning` that `build_body` translates: `max_tokens`,
     `summary`. Its effort is in `reasoning_effort`."""
@@ -226,6 +230,9 @@ class Dialect(ABC):
         """The upstream request for this chat at this target. Raises InvalidRequest."""
         self.check_provider_content(chat)
         omitted: list[str] = []
+        if not self.keeps_unknown_members:
+            chat, paths = field_members.strip_unknown(chat)
+            omitted += paths
         chat = _disable_storing(chat, target, omitted)
         if not chat.keys().isdisjoint(EXTENSION_FIELDS):
             chat = self.unify_extensions(chat, target, omitted)

@@ -68,8 +68,17 @@ class RequestSerializer(serializers.Serializer):
             raise error.as_invalid_request() from None
         if native_settings.UNKNOWN_FIELDS != "drop":
             return checked, []
-        unknown = checked.keys() - self._checks.keys()
-        return {key: checked[key] for key in checked if key not in unknown}, sorted(unknown)
+        known, paths = self.drop_unknown_members(checked)
+        unknown = known.keys() - self._checks.keys()
+        known = {key: known[key] for key in known if key not in unknown}
+        return known, [*sorted(unknown), *paths]
+
+    def drop_unknown_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The request without unknown members of its objects, and their paths."""
+        return checked, []
+
+    def refuse_unknown_members(self, checked: dict[str, Any]) -> None:
+        """Raise FieldError for an unknown member of one of the request's objects."""
 
     def check_known(self, data: dict[str, Any]) -> dict[str, Any]:
         """`check` for a request that the site's own code has written: all unknown fields go on."""
@@ -107,6 +116,8 @@ class RequestSerializer(serializers.Serializer):
         if unknown:
             self._check_unknown(unknown, faults)
         faults.raise_first()
+        if native_settings.UNKNOWN_FIELDS == "refuse":
+            self.refuse_unknown_members(checked)
         self.check_together(checked)
         return checked
 

@@ -122,7 +122,7 @@ UNDERSTOOD_AS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         {
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": None, "schema": SCHEMA, "strict": None},
+                "json_schema": {"name": None, "schema": SCHEMA},
             }
         },
         {"response_format": ANSWER},

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from native_api.dialects import DIALECTS
+from native_api.dialects.shared.field_members import FIELD_MEMBERS
 from native_api.exceptions import InvalidRequest
 from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
 from native_api.inbound.spelling import find_misspelled, measure_distance
+from native_api.types import Provider, Target
 from native_api.types.chat import UNIFIED_FIELDS
+from tests.cases import each
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 EMBEDDING: dict[str, Any] = {"model": "m", "input": "Hi"}
@@ -145,3 +149,95 @@ def test_what_a_hook_adds_is_never_an_error() -> None:
     with set_policy("refuse"):
         unified = body.unify({**CHAT, "temprature": 1, "seat": 4})
     assert unified == {**CHAT, "temprature": 1, "seat": 4}
+
+
+# --- members of the objects in fields ------------------------------------------------------------
+
+OBJECTS: dict[str, Any] = {
+    "stream_options": {"include_usage": True},
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
+    "audio": {"voice": "v", "format": "wav"},
+    "prediction": {"type": "content", "content": "c"},
+    "web_search_options": {"user_location": {"type": "approximate", "approximate": {"city": "c"}}},
+    "prompt_cache_options": {"mode": "explicit"},
+    "moderation": {"model": "m", "policy": {"input": {"mode": "score"}}},
+    "reasoning": {"effort": "low"},
+    "thinking": {"type": "enabled"},
+}
+
+
+def list_nested(value: Any, path: str) -> list[str]:
+    """The paths of the objects in a value, less those of schemas."""
+    if not isinstance(value, dict) or path.endswith(".schema"):
+        return []
+    return [path, *(inner for key in value for inner in list_nested(value[key], f"{path}.{key}"))]
+
+
+def add_member(value: Any, steps: list[str], member: Any) -> Any:
+    """A copy of a value with one more member at a place in it."""
+    if not steps:
+        return {**value, "mood": member}
+    first, *rest = steps
+    return {**value, first: add_member(value[first], rest, member)}
+
+
+PLACES = [path for field in OBJECTS for path in list_nested(OBJECTS[field], field)]
+
+
+def build_chats(path: str, member: Any = "calm") -> tuple[Any, Any]:
+    """A chat with a member that nobody knows at this place, and the one without it."""
+    field, *steps = path.split(".")
+    plain = {**CHAT, "stream": True, field: OBJECTS[field]}
+    return {**plain, field: add_member(OBJECTS[field], steps, member)}, plain
+
+
+def test_every_object_with_known_members_is_among_these() -> None:
+    assert OBJECTS.keys() == FIELD_MEMBERS.keys()
+
+
+@each("path", PLACES)
+def test_a_member_of_a_fields_object_goes_on(path: str) -> None:
+    chat, _ = build_chats(path)
+    parsed = ChatCompletions().parse(chat)
+    assert parsed.body == chat
+    assert parsed.client_body is not None
+    assert parsed.client_body.body == chat
+
+
+@each("path", PLACES)
+def test_a_member_of_a_fields_object_is_dropped_and_named(path: str) -> None:
+    chat, plain = build_chats(path)
+    with set_policy("drop"):
+        parsed = ChatCompletions().parse(chat)
+    assert (parsed.body, parsed.dropped_fields) == (plain, [f"{path}.mood"])
+    assert parsed.client_body is not None
+    assert parsed.client_body.body == plain
+
+
+@each("path", PLACES)
+def test_a_member_of_a_fields_object_is_an_error(path: str) -> None:
+    chat, _ = build_chats(path)
+    with set_policy("refuse"), pytest.raises(InvalidRequest) as refused:
+        ChatCompletions().parse(chat)
+    assert (refused.value.param, refused.value.code) == (f"{path}.mood", "unknown_field")
+
+
+@each("path", PLACES)
+def test_a_member_that_is_null_is_absent(path: str) -> None:
+    chat, plain = build_chats(path, None)
+    for value in ("pass", "drop", "refuse"):
+        with set_policy(value):
+            assert ChatCompletions().parse(chat).body == plain
+
+
+@each("wire", DIALECTS)
+def test_other_wires_report_a_member_of_a_fields_object(wire: str) -> None:
+    target = Target(Provider("p", wire, "https://api.example", options=OPTIONS), "m")
+    chat, _ = build_chats("stream_options")
+    request = DIALECTS[wire].request(ChatCompletions().parse(chat).body, target)
+    is_reported = "stream_options.mood" in request.omitted
+    is_sent = (request.body.get("stream_options") or {}).get("mood") == "calm"
+    assert (is_sent, is_reported) == (wire == "openai", wire != "openai")
+
+
+OPTIONS = {"region": "eu-west-1", "project": "p", "location": "global"}

@@ -73,6 +73,7 @@ class OpenAI(Dialect):
     name = "openai"
     wire = "openai_chat"
     owned_members = gateway_owned.OPENAI
+    keeps_unknown_members = True
     translated_fields = TRANSLATED_FIELDS
     renamed_fields = {name: name for name in DIALECT_FIELDS - TRANSLATED_FIELDS}
     remote_files = frozenset({"image_url", "video_url", "audio_url"})

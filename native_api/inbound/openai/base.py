@@ -27,6 +27,10 @@ class OpenAIFormat(InboundFormat):
         if not self.wire:
             return ParsedRequest(body, dropped_fields)
         written = {name: value for name, value in data.items() if name not in unknown_fields}
+        for path in unknown_fields:
+            field = path.partition(".")[0]
+            if field in written:  # A member of it was dropped.
+                written[field] = body[field]
         return ParsedRequest(
             body, dropped_fields, ClientBody(self.wire, written, self._serializer.check_known)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from native_api.dialects.shared import field_members
 from native_api.inbound import request_serializer as common
 from native_api.inbound.checks import (
     CheckedField,
@@ -23,6 +24,7 @@ from native_api.inbound.checks import (
     open_shape,
     shape,
     string,
+    unknown_field,
 )
 from native_api.inbound.openai.chat_messages import content, messages
 from native_api.inbound.openai.chat_tools import (
@@ -72,8 +74,12 @@ def think(value: Any, path: str) -> Any:
     return EFFORT(value, path) if isinstance(value, str) else boolean(value, path)
 
 
+MODERATION_MODE = open_shape({"mode": string})
+MODERATION_POLICY = open_shape({"input": MODERATION_MODE, "output": MODERATION_MODE})
 PREDICTED = content(text=shape({"type": string, "text": string}, required=("text",)))
-PREDICTION = shape({"type": one_of("content"), "content": PREDICTED}, required=("type", "content"))
+PREDICTION = open_shape(
+    {"type": one_of("content"), "content": PREDICTED}, required=("type", "content")
+)
 
 
 class ChatCompletionSerializer(RequestSerializer):
@@ -117,7 +123,9 @@ class ChatCompletionSerializer(RequestSerializer):
     web_search_options = field(web_search_options)
     prompt_cache_retention = field(string)
     prompt_cache_options = field(open_shape({"mode": string, "ttl": string}))
-    moderation = field(open_shape({"model": string, "policy": any_object}, required=("model",)))
+    moderation = field(
+        open_shape({"model": string, "policy": MODERATION_POLICY}, required=("model",))
+    )
     top_k = field(integer)
     top_a = field(number)
     min_p = field(number)
@@ -146,6 +154,13 @@ class ChatCompletionSerializer(RequestSerializer):
 
     def adapt(self, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return adapt_fields(data)
+
+    def drop_unknown_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return field_members.strip_unknown(checked)
+
+    def refuse_unknown_members(self, checked: dict[str, Any]) -> None:
+        for member in field_members.find_unknown(checked):
+            raise unknown_field(member.name, member.known, member.path)
 
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field."""

@@ -82,29 +82,31 @@ def mode_or_object(words: tuple[str, ...], check: Check) -> Check:
 
 tool_choice = mode_or_object(MODES, typed(CHOICES, "a tool choice"))
 
-SCHEMA = shape(
+SCHEMA = open_shape(
     {"name": string, "description": string, "schema": any_object, "strict": boolean},
     required=("name",),
 )
 response_format = typed(
     {
-        "text": shape({"type": string}),
-        "json_object": shape({"type": string}),
-        "json_schema": shape({"type": string, "json_schema": SCHEMA}, required=("json_schema",)),
+        "text": open_shape({"type": string}),
+        "json_object": open_shape({"type": string}),
+        "json_schema": open_shape(
+            {"type": string, "json_schema": SCHEMA}, required=("json_schema",)
+        ),
     },
     "a response format",
 )
 
-LOCATION = shape(
+LOCATION = open_shape(
     {
         "type": one_of("approximate"),
-        "approximate": shape(
+        "approximate": open_shape(
             {"city": string, "country": string, "region": string, "timezone": string}
         ),
     },
     required=("type", "approximate"),
 )
-web_search_options = shape(
+web_search_options = open_shape(
     {"search_context_size": one_of("low", "medium", "high"), "user_location": LOCATION}
 )
 

@@ -240,14 +240,14 @@ def _adapt_response_format(request: Json) -> list[str]:
     if not isinstance(written, dict) or written.get("type") not in ("json_object", "json_schema"):
         return []
     schema, inner = written.get("schema"), written.get("json_schema")
-    if isinstance(schema, dict) and inner is None:
+    is_beside = isinstance(schema, dict) and inner is None
+    if is_beside:
         inner = {"schema": schema}
-    if isinstance(inner, dict) and "schema" in inner:
-        named = {
-            "name": "answer",
-            **{key: value for key, value in inner.items() if value is not None},
-        }
-        request["response_format"] = {"type": "json_schema", "json_schema": named}
+    if not isinstance(inner, dict) or "schema" not in inner:
+        return []
+    others = {key: value for key, value in written.items() if not (is_beside and key == "schema")}
+    named = inner if inner.get("name") is not None else {**inner, "name": "answer"}
+    request["response_format"] = {**others, "type": "json_schema", "json_schema": named}
     return []
 
 
