@@ -23,12 +23,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
-from typing import Any, ClassVar, Literal, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import orjson
 
+from native_api.dialects.guards import guard, guard_chunks, guard_methods
 from native_api.dialects.shared import body_inspection, field_members
 from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.json_values import encode
@@ -52,7 +52,7 @@ from native_api.dialects.shared.tool_rules import (
     ToolRules,
     apply_tool_rules,
 )
-from native_api.exceptions import InvalidRequest, NativeError, UnsupportedField, UpstreamError
+from native_api.exceptions import InvalidRequest, UnsupportedField, UpstreamError
 from native_api.types import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -69,46 +69,6 @@ from native_api.types import (
 from native_api.types.chat import EXTENSION_FIELDS, ROUTING_FIELDS, UNIFIED_FIELDS
 
 Framing = Literal["sse", "ndjson", "eventstream"]
-T = TypeVar("T")
-
-
-def guard(read: Callable[..., T]) -> Callable[..., T]:
-    """Make `read` raise UpstreamError for every failure.
-
-    A reply of an unexpected shape is the provider's fault, not the gateway's.
-    """
-
-    @wraps(read)
-    def guarded_read(*arguments: Any, **named: Any) -> T:
-        try:
-            return read(*arguments, **named)
-        except NativeError:
-            raise
-        except Exception as error:
-            raise UpstreamError("The provider's answer cannot be understood.") from error
-
-    return guarded_read
-
-
-def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
-    """The same as `guard` for a method that yields chunks."""
-
-    @wraps(read)
-    def guarded_read(*arguments: Any) -> list[T]:
-        try:
-            return list(read(*arguments))
-        except NativeError:
-            raise
-        except Exception as error:
-            raise UpstreamError("The provider's answer cannot be understood.") from error
-
-    return guarded_read
-
-
-def _guard_methods(cls: type, guarded: Callable[[Any], Any], *names: str) -> None:
-    for name in names:
-        if name in cls.__dict__:
-            setattr(cls, name, guarded(cls.__dict__[name]))
 
 
 def parse_event(event: Event) -> Any:
@@ -130,7 +90,7 @@ class StreamParser(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _guard_methods(cls, guard_chunks, "feed", "close")
+        guard_methods(cls, guard_chunks, "feed", "close")
 
     def record_usage(self, usage: Usage | None) -> None:
         """Add a report of usage to the earlier ones: output only grows, of input the last count
@@ -169,7 +129,7 @@ class StreamEditor(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _guard_methods(cls, guard, "feed", "close")
+        guard_methods(cls, guard, "feed", "close")
 
     def __init__(self, parser: StreamParser) -> None:
         self.parser = parser
@@ -224,7 +184,7 @@ class Dialect(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _guard_methods(cls, guard, "response", "embeddings_reply")
+        guard_methods(cls, guard, "response", "embeddings_reply")
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         """The upstream request for this chat at this target. Raises InvalidRequest."""
