@@ -18,6 +18,7 @@ from native_api.upstream.decoders import DECODERS
 from tests import unified_anthropic, unified_gemini
 from tests.cases import Cases, for_each
 from tests.corpus_files import find_wire, needs_corpus, select
+from tests.issued import mark_chat
 
 pytestmark = needs_corpus
 
@@ -83,9 +84,8 @@ def test_turns_written_by_a_client_become_the_same_body(recording: dict[str, Any
         build_target(recording),
         recording["request"],
     )
-    assert converter.normalize(
-        build_sent_body(converter.build_chat(body, target, by_hand=True), target)
-    ) == converter.normalize(body)
+    chat = mark_chat(converter.build_chat(body, target, by_hand=True), target.provider.name)
+    assert converter.normalize(build_sent_body(chat, target)) == converter.normalize(body)
 
 
 # --- replies that are sent back ------------------------------------------------------------------

@@ -6,6 +6,7 @@ Knows Anthropic's shapes and the documented unified ones, but not how the dialec
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -307,7 +308,20 @@ def normalize_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
             normalized[-1]["content"] += content
         else:
             normalized.append({"role": turn["role"], "content": content})
+    number_calls(normalized)
     return normalized
+
+
+def number_calls(turns: list[dict[str, Any]]) -> None:
+    """Replace ids of calls by their numbers: an id that comes again in a later turn is another's,
+    and not sent."""
+    numbers: dict[str, str] = {}
+    count = itertools.count()
+    for block in [block for turn in turns for block in turn["content"]]:
+        if block["type"] == "tool_use":
+            numbers[block["id"]] = block["id"] = f"call {next(count)}"
+        elif block["type"] == "tool_result":
+            block["tool_use_id"] = numbers.get(block["tool_use_id"])
 
 
 def normalize_block(block: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,12 @@
 7. The folded stream equals the complete reply.
 8. A provider's answer becomes a reply or an UpstreamError, never another exception: `response`,
    `feed` and `close` are guarded here, for every dialect.
-9. If the client speaks the same wire, `forward` and `editor` pass on what it wrote and what the
-   provider sent, except for what the gateway owns, the provider's quirks, and what the model
-   refuses.
+9. What a provider signed, encrypted or stored is marked with its issuer, and goes back to no other
+   (`shared.issuers`). Ids of tool calls are such as the wire takes (`shared.call_ids`). The gateway
+   fills in the ids of calls that have none ("").
+10. If the client speaks the same wire, `forward` and `editor` pass on what it wrote and what the
+    provider sent, except for what the gateway owns, the provider's quirks, and what the model
+    refuses.
 """
 
 from __future__ import annotations
@@ -28,9 +31,12 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from native_api.dialects.guards import guard, guard_chunks, guard_methods
+from native_api.dialects.guards import guard_dialect, guard_editor, guard_parser
 from native_api.dialects.shared import body_inspection, field_members
+from native_api.dialects.shared.call_ids import ANY_ID, CallIdRule
+from native_api.dialects.shared.earlier_turns import prepare_messages
 from native_api.dialects.shared.gateway_owned import OwnedMembers
+from native_api.dialects.shared.issuers import IssuerMarker
 from native_api.dialects.shared.json_values import encode
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import (
@@ -40,6 +46,7 @@ from native_api.dialects.shared.provider_options import (
 from native_api.dialects.shared.reasoning_request import unify_reasoning
 from native_api.dialects.shared.refusals import explain_refusal
 from native_api.dialects.shared.request_fields import (
+    disable_storing,
     is_default,
     is_hint,
     is_model_default,
@@ -87,10 +94,12 @@ class StreamParser(ABC):
 
     usage: Usage | None = None
     """What the provider has reported so far, which `record_usage` adds up."""
+    marker: IssuerMarker | None = None
+    """Marks what the provider issued; `Dialect.stream` sets it."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        guard_methods(cls, guard_chunks, "feed", "close")
+        guard_parser(cls)
 
     def record_usage(self, usage: Usage | None) -> None:
         """Add a report of usage to the earlier ones: output only grows, of input the last count
@@ -129,7 +138,7 @@ class StreamEditor(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        guard_methods(cls, guard, "feed", "close")
+        guard_editor(cls)
 
     def __init__(self, parser: StreamParser) -> None:
         self.parser = parser
@@ -184,16 +193,17 @@ class Dialect(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        guard_methods(cls, guard, "response", "embeddings_reply")
+        guard_dialect(cls)
 
     def request(self, chat: ChatRequest, target: Target) -> UpstreamRequest:
         """The upstream request for this chat at this target. Raises InvalidRequest."""
         self.check_provider_content(chat)
         omitted: list[str] = []
+        chat = prepare_messages(self, chat, target, omitted)
         if not self.keeps_unknown_members:
             chat, paths = field_members.strip_unknown(chat)
             omitted += paths
-        chat = _disable_storing(chat, target, omitted)
+        chat = disable_storing(chat, target, omitted)
         if not chat.keys().isdisjoint(EXTENSION_FIELDS):
             chat = self.unify_extensions(chat, target, omitted)
         chat = _leave_out_needless_effort(chat, target)
@@ -233,6 +243,18 @@ class Dialect(ABC):
         Of `reasoning` the members stay that are in `reasoning_members`.
         """
         return unify_reasoning(unify_sampling(chat), self.reasoning_members, omitted)
+
+    def issuer(self, target: Target) -> str:
+        """Who issues what replies of this target contain: the name that marks it.
+
+        The provider, and the model's maker if its name begins with one, as at OpenRouter.
+        """
+        maker, slash, _ = target.model.rpartition("/")
+        return f"{target.provider.name}/{maker}" if slash else target.provider.name
+
+    def call_id_rule(self, target: Target) -> CallIdRule:
+        """Which ids of tool calls this target takes."""
+        return ANY_ID
 
     def rename_fields(
         self, chat: ChatRequest, unsupported: frozenset[str], omitted: list[str]
@@ -367,14 +389,6 @@ class Dialect(ABC):
     @abstractmethod
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """The error of a non-2xx answer. Names in `headers` are lower-case."""
-
-
-def _disable_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> ChatRequest:
-    """Ask the provider not to store: all callers of its key could read what it stores."""
-    if not chat.get("store") or target.provider.own_account:
-        return chat
-    omitted.append("store")
-    return {**chat, "store": False}
 
 
 def _leave_out_needless_effort(chat: ChatRequest, target: Target) -> ChatRequest:

@@ -1,12 +1,15 @@
-"""Makes methods that read a provider's answer raise UpstreamError for every failure."""
+"""What surrounds the methods that read an answer, in every dialect: failures become UpstreamError,
+and what the provider issued is marked (`issuers`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
+from native_api.dialects.shared.issuers import IssuerMarker
 from native_api.exceptions import NativeError, UpstreamError
+from native_api.types import ForwardedEvent
 
 T = TypeVar("T")
 
@@ -29,13 +32,27 @@ def guard(read: Callable[..., T]) -> Callable[..., T]:
     return guarded_read
 
 
-def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
-    """The same as `guard` for a method that yields chunks."""
+def guard_reply(read: Callable[..., Any]) -> Callable[..., Any]:
+    """`guard` for `Dialect.response`. The reply gets the marks of its issuer."""
 
     @wraps(read)
-    def guarded_read(*arguments: Any) -> list[T]:
+    def read_and_mark(dialect: Any, body: Any, target: Any) -> Any:
+        return IssuerMarker(dialect.issuer(target)).mark_reply(read(dialect, body, target))
+
+    return guard(read_and_mark)
+
+
+def guard_chunks(read: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
+    """`guard` for a parser's method that yields chunks. They get the marks of their issuer."""
+
+    @wraps(read)
+    def guarded_read(parser: Any, *arguments: Any) -> list[Any]:
         try:
-            return list(read(*arguments))
+            chunks = list(read(parser, *arguments))
+            if parser.marker is not None:
+                for chunk in chunks:
+                    parser.marker.mark_chunk(chunk)
+            return chunks
         except NativeError:
             raise
         except Exception as error:
@@ -44,8 +61,56 @@ def guard_chunks(read: Callable[..., Iterable[T]]) -> Callable[..., list[T]]:
     return guarded_read
 
 
-def guard_methods(cls: type, guarded: Callable[[Any], Any], *names: str) -> None:
-    """Put `guarded` around those of these methods that the class itself defines."""
+def guard_events(
+    read: Callable[..., Sequence[ForwardedEvent]],
+) -> Callable[..., Sequence[ForwardedEvent]]:
+    """`guard` for an editor's method. An event that gets a mark is encoded again."""
+
+    @wraps(read)
+    def read_and_mark(editor: Any, *arguments: Any) -> Sequence[ForwardedEvent]:
+        events = read(editor, *arguments)
+        marker = editor.parser.marker
+        if marker is None:
+            return events
+        marked = [marker.mark_chunk(event.chunk) for event in events]
+        if True not in marked:
+            return events
+        return [
+            ForwardedEvent(event.chunk, None) if is_marked else event
+            for event, is_marked in zip(events, marked, strict=True)
+        ]
+
+    return guard(read_and_mark)
+
+
+def mark_stream(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `Dialect.stream` give its parser the marker of the reply."""
+
+    @wraps(make)
+    def make_marking(dialect: Any, target: Any) -> Any:
+        parser = make(dialect, target)
+        parser.marker = IssuerMarker(dialect.issuer(target))
+        return parser
+
+    return make_marking
+
+
+def guard_dialect(cls: type) -> None:
+    """Guard and mark what a dialect's class defines."""
+    _replace_methods(cls, guard_reply, "response")
+    _replace_methods(cls, guard, "embeddings_reply")
+    _replace_methods(cls, mark_stream, "stream")
+
+
+def guard_parser(cls: type) -> None:
+    _replace_methods(cls, guard_chunks, "feed", "close")
+
+
+def guard_editor(cls: type) -> None:
+    _replace_methods(cls, guard_events, "feed", "close")
+
+
+def _replace_methods(cls: type, replace: Callable[[Any], Any], *names: str) -> None:
     for name in names:
         if name in cls.__dict__:
-            setattr(cls, name, guarded(cls.__dict__[name]))
+            setattr(cls, name, replace(cls.__dict__[name]))

@@ -9,12 +9,12 @@ Rules:
 1. Every call that reaches routing leaves exactly one usage record, however it ends, and one for
    each hedged attempt that lost.
 2. The record is in the journal before the last piece of the reply is handed on.
-3. `id`, `created` and `model` are the same in every chunk of a reply.
+3. `id`, `created` and `model` are the same in every chunk of a reply, and every tool call has an id
+   of its own (`reply_head`).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from native_api.gateway.call_record import CallRecord
 from native_api.gateway.connection_test import health_probes
 from native_api.gateway.hooks import HookedCall
 from native_api.gateway.plan import current_catalog, resolve_call
+from native_api.gateway.reply_head import ReplyHead
 from native_api.inbound.headers import list_names, safe_value
 from native_api.limits.headers import merge_headers
 from native_api.limits.reservations import CallReservation
@@ -40,7 +41,6 @@ from native_api.routing.routed_stream import RoutedStream
 from native_api.types import (
     Caller,
     ChatCompletion,
-    ChatCompletionChunk,
     ChatRequest,
     ClientBody,
     EmbeddingsReply,
@@ -101,7 +101,7 @@ async def call(
                 body, plan, call_record.attempts, target_pool, reservation.reserve
             )
             if operation.has_reply_head:
-                _ReplyHead(call_record, upstream.reply).apply(upstream.reply)
+                ReplyHead(call_record, upstream.reply).complete(upstream.reply)
             call_record.on_reply(upstream.reply)
             reply = await hooks.after_call(upstream.reply)
             return reply, reply_headers(call_record, upstream.omitted)
@@ -178,7 +178,7 @@ class CallStream:
         self._wants_usage = bool((chat.get("stream_options") or {}).get("include_usage"))
         self._call_record, self._hooks = call_record, hooks
         self._upstream = call_record.upstream = upstream
-        self._head: _ReplyHead | None = None
+        self._head: ReplyHead | None = None
         self._batches = self._stamped_batches()
 
     def __aiter__(self) -> AsyncIterator[list[Any]]:
@@ -210,14 +210,17 @@ class CallStream:
 
     def _stamp(self, batch: list[Any]) -> list[Any]:
         """The chunks of a batch. All of them have the same head."""
-        chunks = edited = batch
-        if self.is_forwarded:
-            chunks = [chunk for chunk, _ in batch]
-            edited = [chunk for chunk, data in batch if data is None]
-        if self._head is None:
-            self._head = _ReplyHead(self._call_record, chunks[0])
-        for chunk in edited:
-            self._head.apply(chunk)
+        chunks = [chunk for chunk, _ in batch] if self.is_forwarded else batch
+        head = self._head
+        if head is None:
+            head = self._head = ReplyHead(self._call_record, chunks[0])
+        for index, chunk in enumerate(chunks):
+            has_new_id = head.fill_call_ids(chunk)
+            if not self.is_forwarded or batch[index].data is None:
+                head.apply(chunk)
+            elif has_new_id:
+                head.apply(chunk)
+                batch[index] = ForwardedEvent(chunk, None)
         return chunks
 
     def _usage_item(self) -> Any:
@@ -226,7 +229,7 @@ class CallStream:
         if event is not None and event.chunk["usage"] == usage:
             return event
         chunk: Any = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
-        (self._head or _ReplyHead(self._call_record, chunk)).apply(chunk)
+        (self._head or ReplyHead(self._call_record, chunk)).apply(chunk)
         return ForwardedEvent(chunk, None) if self.is_forwarded else chunk
 
     async def aclose(self, error: BaseException | None = None) -> None:
@@ -245,26 +248,6 @@ class CallStream:
                     self._call_record.on_error(error)
             finally:
                 await self._upstream.aclose()
-
-
-class _ReplyHead:
-    """`id`, `created` and `model` of a reply: the provider's, or ours if it sends none."""
-
-    __slots__ = ("created", "id", "model")
-
-    def __init__(
-        self, call_record: CallRecord, first: ChatCompletion | ChatCompletionChunk
-    ) -> None:
-        self.id = first.get("id") or f"chatcmpl-{call_record.record_id.hex}"
-        self.created = first.get("created") or int(time.time())
-        self.model = first.get("model") or (
-            call_record.attempts.target.model if call_record.attempts.target else ""
-        )
-
-    def apply(self, value: ChatCompletion | ChatCompletionChunk) -> None:
-        value["id"] = self.id
-        value["created"] = self.created
-        value["model"] = self.model
 
 
 @contextmanager

@@ -14,7 +14,11 @@ Json = dict[str, Any]
 
 class ToolCall(TypedDict):
     """`extra_content` (ours and Google's) contains what has to be sent back to the provider:
-    `{"google": {"thought_signature": …}}`, `{"anthropic": {"caller": …}}`."""
+    `{"google": {"thought_signature": …}}`, `{"anthropic": {"caller": …}}`, each with `issued_by`.
+
+    `id` is unique in a reply. It is "" in what a dialect reads, if the provider gave none; the
+    gateway fills it in.
+    """
 
     id: str
     type: Literal["function", "custom"]
@@ -38,6 +42,10 @@ class Message(TypedDict):
     "reasoning.summary", "summary"}` and `{"type": "reasoning.encrypted", "data"}`, each with
     `format` (the dialect that made it), `index` and optionally `id`. A dialect sends back only the
     ones of its own format.
+
+    `issued_by`, in the items of `reasoning_details` and `provider_content` and in the objects of
+    `extra_content`, names the provider that made them (`Dialect.issuer`). They are sent only to it:
+    no other accepts its signatures.
 
     `provider_content` (ours) contains blocks that only one wire knows, such as the calls and
     results of its server tools: `{"format", "block", "index"}`, with the block as the provider

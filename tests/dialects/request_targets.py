@@ -53,6 +53,12 @@ TARGETS = {
 }
 
 
+def find_issuer(name: str) -> str:
+    """What marks the replies of a target in `TARGETS`."""
+    target = TARGETS[name]
+    return DIALECTS[target.provider.dialect].issuer(target)
+
+
 def build_request(target: Target, *messages: Any, **fields: Any) -> Any:
     """The upstream request for these messages, whose body is a copy."""
     chat: Any = {"model": "x", "messages": list(messages), **fields}

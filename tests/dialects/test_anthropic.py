@@ -12,6 +12,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.anthropic.models import read_abilities
 from native_api.dialects.anthropic.schema import adapt_schema
 from native_api.types import Provider, Target
+from tests.issued import mark_message
 
 DIALECT = DIALECTS["anthropic"]
 TARGET = Target(Provider("p", "anthropic", "https://api.anthropic.com/v1"), "claude-opus-4-8")
@@ -31,8 +32,8 @@ def build_body(*messages: Any) -> Any:
 
 
 def replay(**message: Any) -> Any:
-    """The blocks that an assistant's message becomes."""
-    body = build_body({"role": "assistant", "content": None, **message})
+    """The blocks that an assistant's message becomes. Its items are this provider's own."""
+    body = build_body(mark_message({"role": "assistant", "content": None, **message}, "p"))
     return body["messages"][1]["content"]
 
 
@@ -164,10 +165,8 @@ def test_the_container_of_code_that_waits_for_a_result_is_named(
         "tool_calls": [call],
         "provider_content": reply_fields,
     }
-    chat: Any = {
-        "model": "m",
-        "messages": [QUESTION, message, {"role": "tool", "tool_call_id": "t1", "content": "ok"}],
-    }
+    result = {"role": "tool", "tool_call_id": "t1", "content": "ok"}
+    chat: Any = {"model": "m", "messages": [QUESTION, mark_message(message, "p"), result]}
     own_account = replace(TARGET, provider=replace(TARGET.provider, own_account=True))
     body = DIALECT.request(chat, own_account).body
     assert body.get("container") == container

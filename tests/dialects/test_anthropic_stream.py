@@ -60,7 +60,13 @@ def test_blocks_that_never_stopped_end_with_the_reply() -> None:
     message = read_message(START, start(0, CALL), start(1, {"type": "new", "x": 1}), END)
     assert message["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
     assert message["provider_content"] == [
-        {"format": "anthropic", "index": 0, "block": {"type": "new", "x": 1}, "calls": 1}
+        {
+            "format": "anthropic",
+            "index": 0,
+            "block": {"type": "new", "x": 1},
+            "calls": 1,
+            "issued_by": "p",
+        }
     ]
 
 
@@ -79,12 +85,6 @@ def test_arguments_that_are_not_json_stay_as_they_are() -> None:
         DIALECT.response(body, TARGET)["choices"][0]["message"],
     ):
         assert message["tool_calls"][0]["function"]["arguments"] == '{"a": '
-
-
-def test_calls_without_ids_get_one() -> None:
-    calls = [{"type": "tool_use", "name": "f", "input": {}}] * 2
-    message = DIALECT.response({"id": "msg_1", "content": calls}, TARGET)["choices"][0]["message"]
-    assert [call["id"] for call in message["tool_calls"]] == ["call_msg_1_0", "call_msg_1_1"]
 
 
 def test_a_second_start_and_events_after_the_end_are_ignored() -> None:

@@ -149,7 +149,7 @@ def build_assistant_message(blocks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def build_reasoning_item(reasoning: dict[str, Any], index: int) -> dict[str, Any]:
-    marks = {"format": "bedrock", "index": index}
+    marks = {"format": "bedrock", "index": index, "issued_by": "p/anthropic"}
     if "redactedContent" in reasoning:
         return {"type": "reasoning.encrypted", "data": reasoning["redactedContent"], **marks}
     return {"type": "reasoning.text", **reasoning["reasoningText"], **marks}

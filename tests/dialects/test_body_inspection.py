@@ -104,6 +104,10 @@ BLOCKS = {
 }
 
 
+def find_issuer(wire: str) -> str:
+    return DIALECTS[wire].issuer(build_target(wire))
+
+
 @pytest.mark.parametrize(
     ("wire", "block", "role"),
     [
@@ -117,7 +121,9 @@ def test_a_wires_own_block_cannot_name_stored_state(wire: str, block: Any, role:
     message = {
         "role": role,
         "content": "a",
-        "provider_content": [{"format": wire, "index": 0, "block": block}],
+        "provider_content": [
+            {"format": wire, "index": 0, "block": block, "issued_by": find_issuer(wire)}
+        ],
     }
     error = catch_refusal(wire, messages=[*HI, message, *HI])
     assert (error.param or "").startswith("messages[1].provider_content[0].block")
@@ -314,7 +320,8 @@ def test_no_url_reaches_an_internal_provider_in_an_option(wire: str, options: An
 
 @pytest.mark.parametrize("wire", ["openai_responses", "anthropic", "gemini", "bedrock"])
 def test_no_url_reaches_an_internal_provider_in_a_block(wire: str) -> None:
-    item = {"format": wire, "index": 0, "block": {"type": "image", "source": {"url": INTERNAL_URL}}}
+    block = {"type": "image", "source": {"url": INTERNAL_URL}}
+    item = {"format": wire, "index": 0, "block": block, "issued_by": find_issuer(wire)}
     role = "user" if wire in USER_BLOCKS else "assistant"
     chat: Any = {
         "model": "m",

@@ -102,7 +102,7 @@ def test_two_calls_without_ids_under_one_index_stay_two() -> None:
     events = [build('{"a": 1}'), build('{"a": 2}'), build('{"a": 2}'), "[DONE]"]
     calls = read_stream("openai", events)[0]["message"]["tool_calls"]
     assert [call["function"]["arguments"] for call in calls] == ['{"a": 1}', '{"a": 2}']
-    assert len({call["id"] for call in calls}) == 2
+    assert [call["id"] for call in calls] == ["", ""]  # the gateway fills them in
 
 
 # --- members that have no unified form ------------------------------------------------------------

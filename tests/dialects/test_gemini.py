@@ -112,9 +112,8 @@ def test_audio_that_only_openai_stores_is_refused() -> None:
 
 
 def test_reasoning_items_of_a_changed_text_are_harmless() -> None:
-    details = [
-        {"type": "reasoning.encrypted", "data": "c2ln", "format": "gemini", "index": 0, "at": 99}
-    ]
+    signature = {"type": "reasoning.encrypted", "data": "c2ln", "format": "gemini", "index": 0}
+    details = [{**signature, "at": 99, "issued_by": "p"}]
     turns = build_contents(
         {"role": "user", "content": "?"},
         {"role": "assistant", "content": "short", "reasoning_details": details},
@@ -123,16 +122,6 @@ def test_reasoning_items_of_a_changed_text_are_harmless() -> None:
 
 
 # --- replies -------------------------------------------------------------------------------------
-
-
-def test_calls_without_ids_get_ids_unique_within_a_reply_and_across_turns() -> None:
-    calls = [{"functionCall": {"name": "f", "args": {}}}] * 3
-    first = read_message(build_body(*calls))["tool_calls"]
-    second = read_message({**build_body(*calls), "responseId": "r2"})["tool_calls"]
-    assert len({call["id"] for call in first + second}) == 6
-    assert first == read_message(build_body(*calls))["tool_calls"]
-    calls_without_reply_id = read_message({**build_body(*calls), "responseId": None})["tool_calls"]
-    assert [call["id"] for call in calls_without_reply_id] == ["call_f_0", "call_f_1", "call_f_2"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +178,9 @@ def test_a_reply_without_candidates_is_an_error_if_the_prompt_was_not_blocked(
 def test_an_unknown_part_is_kept_for_the_next_turn() -> None:
     part = {"hologram": {"uri": "x"}, "thoughtSignature": "c2ln"}
     message = read_message(build_body({"text": "See: "}, part, finishReason="STOP"))
-    assert message["provider_content"] == [{"format": "gemini", "index": 0, "block": part, "at": 5}]
+    assert message["provider_content"] == [
+        {"format": "gemini", "index": 0, "block": part, "at": 5, "issued_by": "p"}
+    ]
     assert build_contents({"role": "user", "content": "?"}, message)[1]["parts"] == [
         {"text": "See: "},
         part,

@@ -1,4 +1,4 @@
-"""What the recordings of Ollama do not cover: call ids across turns, replies sent back, malformed
+"""What the recordings of Ollama do not cover: replies sent back, malformed
 lines."""
 
 from __future__ import annotations
@@ -33,27 +33,12 @@ def read_message(**message: Any) -> Any:
     )["choices"][0]["message"]
 
 
-def read_call_ids(*calls: Any) -> list[str]:
-    return [call["id"] for call in read_message(tool_calls=list(calls))["tool_calls"]]
-
-
 # --- tool calls ----------------------------------------------------------------------------------
 
 
-def test_calls_without_ids_get_ids() -> None:
-    ids = read_call_ids(WEATHER, WEATHER, {"function": {"name": "now", "arguments": {}}})
-    assert len(set(ids)) == 3
-    assert ids == read_call_ids(WEATHER, WEATHER, {"function": {"name": "now", "arguments": {}}})
-
-
-def test_different_calls_have_different_ids() -> None:
-    assert read_call_ids(WEATHER) != read_call_ids(
-        {"function": {"name": "weather", "arguments": {"city": "Rome"}}}
-    )
-
-
 def test_a_result_gets_the_name_of_its_call() -> None:
-    message = read_message(tool_calls=[WEATHER, {"function": {"name": "now", "arguments": {}}}])
+    now = {"id": "c2", "function": {"name": "now", "arguments": {}}}
+    message = read_message(tool_calls=[{"id": "c1", **WEATHER}, now])
     results = [
         {"role": "tool", "tool_call_id": call["id"], "content": "x"}
         for call in reversed(message["tool_calls"])

@@ -13,6 +13,7 @@ from native_api.types import Provider, Quirks, Target
 from tests.cases import for_each
 from tests.corpus_files import complete, failed, find_wire, needs_corpus, select
 from tests.corpus_requests import normalize_body, read_chat_request, read_responses_request
+from tests.issued import mark_chat
 
 pytestmark = needs_corpus
 
@@ -63,10 +64,12 @@ def build_target(recording: dict[str, Any]) -> Target:
 @for_each(select(accepted))
 def test_an_equivalent_request_becomes_the_accepted_body(recording: dict[str, Any]) -> None:
     wire = find_wire(recording)
+    dialect, target = DIALECTS[wire], build_target(recording)
+    written = READERS[wire](recording["request"], recording["provider"])
     chat, left_out = ChatCompletionSerializer().check(
-        READERS[wire](recording["request"], recording["provider"])
+        mark_chat(written, dialect.issuer(target), wire)
     )
-    request = DIALECTS[wire].request(chat, build_target(recording))
+    request = dialect.request(chat, target)
     assert normalize_body(request.body) == normalize_body(recording["request"])
     assert set(recording["request"].get("include", ())) <= set(request.body.get("include", ()))
     assert (request.omitted, left_out) == ((), [])

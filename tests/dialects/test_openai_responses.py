@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from native_api.dialects import DIALECTS
-from native_api.dialects.shared.provider_content import NATIVE_FORMATS
+from native_api.dialects.shared.issuers import NATIVE_FORMATS
 from native_api.exceptions import UpstreamError
 from native_api.types import Event, Provider, Target
 from tests.dialects.stream_folding import fold
@@ -59,7 +59,7 @@ def test_a_failure_with_status_200_is_an_error(body: Any, status: int) -> None:
 
 
 def test_reasoning_comes_before_what_it_led_to_even_if_the_text_was_changed() -> None:
-    late = {**ENCRYPTED, "at": 400}
+    late = {**ENCRYPTED, "at": 400, "issued_by": "p"}
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     items = build_input(
         USER,

@@ -57,7 +57,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "neither index nor id": (
         [build_piece("{}", "f"), build_piece("{}", "f")],
-        [("call_c_0", "f", "{}"), ("call_c_1", "f", "{}")],
+        [("", "f", "{}"), ("", "f", "{}")],
     ),
     "no index, the rest without an id": (
         [build_piece('{"a":', "f", id="x"), build_piece("1}")],
@@ -84,7 +84,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "the legacy function_call": (
         [{"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}],
-        [("call_c_0", "f", "{}")],
+        [("", "f", "{}")],
     ),
 }
 
@@ -107,7 +107,7 @@ def test_calls_of_a_complete_reply_have_unique_ids() -> None:
     [choice] = DIALECTS["openai"].response(body, TARGET)["choices"]
     calls = choice["message"]["tool_calls"]
     assert [(call["id"], call["function"]["arguments"]) for call in calls] == [
-        ("call_c_0", "{}"),
+        ("", "{}"),
         ("x", "{}"),
         ("x_2", "{}"),
     ]
@@ -155,7 +155,8 @@ def test_members_of_a_call_that_nobody_knows_are_passed_on_once() -> None:
 )  # fmt: skip
 def test_calls_that_the_provider_runs_are_not_the_clients(kind: str) -> None:
     call = {"id": "s", "type": kind, "function": {"name": "x", "arguments": '{"q": 1}'}}
-    expected = [{"format": "openai", "index": 0, "block": {"server_tool_calls": [call]}}]
+    block = {"server_tool_calls": [call]}
+    expected = [{"format": "openai", "index": 0, "block": block, "issued_by": "p"}]
     choice = read_reply("openai", build_body(call, content="Found."))["choices"][0]
     assert choice["finish_reason"] == "stop"
     assert choice["message"]["provider_content"] == expected

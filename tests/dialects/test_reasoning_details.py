@@ -29,10 +29,13 @@ REPEATED = {
 }  # fmt: skip
 
 
+MARK = {"issued_by": "p"}
+
+
 def test_members_that_every_piece_repeats_are_said_once() -> None:
     # OpenRouter with google/gemini repeats `provider`, recorded 2026-08.
     details = read_details({**REPEATED, "text": "A"}, {**REPEATED, "text": "B"})
-    assert details == [{**REPEATED, "text": "AB"}]
+    assert details == [{**REPEATED, **MARK, "text": "AB"}]
 
 
 @each("name", ["text", "summary", "data", "signature"])
@@ -44,13 +47,13 @@ def test_texts_are_joined(name: str) -> None:
 def test_a_member_that_comes_late_is_said_once() -> None:
     piece = {"type": "reasoning.text", "index": 0, "text": "A", "provider": None}
     late = {**piece, "provider": "p", "text": ""}
-    assert read_details(piece, late, late) == [{**piece, "provider": "p"}]
+    assert read_details(piece, late, late) == [{**piece, **MARK, "provider": "p"}]
 
 
 def test_each_detail_has_its_own_members() -> None:
     other = {**REPEATED, "id": "r_2", "index": 1, "text": "B"}
     details = read_details({**REPEATED, "text": "A"}, other, other)
-    assert details == [{**REPEATED, "text": "A"}, {**other, "text": "BB"}]
+    assert details == [{**REPEATED, **MARK, "text": "A"}, {**other, **MARK, "text": "BB"}]
 
 
 def test_a_complete_reply_has_the_same_details() -> None:
@@ -60,4 +63,5 @@ def test_a_complete_reply_has_the_same_details() -> None:
         "id": "g", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]
     }  # fmt: skip
     reply = read_reply("openai", body)
-    assert reply["choices"][0]["message"]["reasoning_details"] == sent == read_details(*sent)
+    details = reply["choices"][0]["message"]["reasoning_details"]
+    assert details == [{**item, **MARK} for item in sent] == read_details(*sent)

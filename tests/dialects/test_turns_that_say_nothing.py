@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.cases import each
-from tests.dialects.request_targets import TARGETS, build_body, read_turns, walk
+from tests.dialects.request_targets import TARGETS, build_body, find_issuer, read_turns, walk
+from tests.issued import mark_message
 
 HI = {"role": "user", "content": "hi"}
 GO = {"role": "user", "content": "go"}
@@ -109,7 +110,8 @@ def test_blank_text_counts_in_the_places_of_a_reply() -> None:
         "content": [text("\n"), text("ab"), text("c")],
         "reasoning_details": [thought],
     }
-    blocks = build_body("anthropic", HI, answer, GO)["messages"][1]["content"]
+    own = mark_message(answer, find_issuer("anthropic"))
+    blocks = build_body("anthropic", HI, own, GO)["messages"][1]["content"]
     assert [block.get("text", block["type"]) for block in blocks] == ["ab", "thinking", "c"]
 
 
@@ -205,14 +207,16 @@ def test_a_turn_that_was_cut_while_thinking_is_left_out(name: str) -> None:
         {"type": "reasoning.encrypted", "data": "gA", "id": "rs_1"} if name == "responses" else {}
     )
     cut = think(form, **({"signature": "s"} | more))
-    turns = read_turns(build_body(name, HI, cut, GO))
-    assert all(turn.get("role") == "user" for turn in turns)
+    for issuer in (find_issuer(name), "another"):
+        turns = read_turns(build_body(name, HI, mark_message(cut, issuer), GO))
+        assert all(turn.get("role") == "user" for turn in turns)
 
 
 def test_reasoning_that_led_to_a_call_goes_back_to_responses() -> None:
     more = {"type": "reasoning.encrypted", "data": "gA", "id": "rs_1"}
     answer = {**think("openai_responses", **more), "tool_calls": [CALL]}
-    items = build_body("responses", HI, answer, DONE)["input"]
+    own = mark_message(answer, find_issuer("responses"))
+    items = build_body("responses", HI, own, DONE)["input"]
     assert [item.get("type", item.get("role")) for item in items] == [
         "user",
         "reasoning",

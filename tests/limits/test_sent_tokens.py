@@ -130,6 +130,7 @@ def reasoning(wire: str) -> list[Any]:
         "signature": "c2ln",
         "format": native(wire),
         "index": 0,
+        "issued_by": "p",
     }
     return [
         details,
@@ -139,6 +140,7 @@ def reasoning(wire: str) -> list[Any]:
             "format": native(wire),
             "index": 1,
             "id": "r",
+            "issued_by": "p",
         },
     ]
 

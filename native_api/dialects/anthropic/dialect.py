@@ -35,6 +35,7 @@ from native_api.dialects.anthropic.tools import (
 )
 from native_api.dialects.base import Dialect, StreamParser
 from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIdRule
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
 from native_api.dialects.shared.request_fields import (
@@ -83,6 +84,9 @@ class Anthropic(Dialect):
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return f"{target.provider.base_url}/messages"
+
+    def call_id_rule(self, target: Target) -> CallIdRule:
+        return CLAUDE_IDS
 
     def headers(self, chat: ChatRequest, target: Target) -> dict[str, str]:
         return {"anthropic-version": API_VERSION}

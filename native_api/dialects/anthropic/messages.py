@@ -133,7 +133,7 @@ def _build_result(message: Mapping[str, Any], blocks: list[Json]) -> Json:
     own."""
     result: Json = {
         "type": "tool_result",
-        "tool_use_id": message.get("tool_call_id") or message.get("name"),
+        "tool_use_id": message["tool_call_id"],
     }
     cache_control = next(
         (block.pop("cache_control") for block in reversed(blocks) if "cache_control" in block),

@@ -197,8 +197,7 @@ class ReplyBuilder:
         name = read_string(block.members.get("name"))
         call: Json = {
             "index": block.item_index,
-            "id": read_string(block.members.get("id"))
-            or f"call_{self.reply_id or name}_{block.item_index}",
+            "id": read_string(block.members.get("id")),
             "type": "function",
             "function": {"name": name, "arguments": arguments},
         }

@@ -41,6 +41,7 @@ from native_api.dialects.bedrock.tools import (
     read_tool_names,
 )
 from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIdRule
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import (
@@ -70,6 +71,15 @@ METADATA_KEY: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
 METADATA_VALUE: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 
 
+CALL_IDS: Final = {
+    "anthropic": CLAUDE_IDS,
+    "mistral": CallIdRule(re.compile(r"[a-zA-Z0-9]{9}|tooluse_[a-zA-Z0-9_.:-]{1,56}"), "", 9),
+}
+"""Maker -> the ids of tool calls that its models take."""
+OTHER_CALL_IDS: Final = CallIdRule(re.compile(r"[a-zA-Z0-9_.:-]{1,64}"))
+"""The documented pattern has no dots and colons, but Kimi's own ids on Bedrock have them."""
+
+
 class Bedrock(Dialect):
     """Amazon Bedrock's Converse API."""
 
@@ -81,6 +91,14 @@ class Bedrock(Dialect):
     refused_fields = REFUSED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS - REFUSED_FIELDS
     reasoning_members = frozenset({"max_tokens"})
+
+    def issuer(self, target: Target) -> str:
+        """The provider and the model's maker: each signs and encrypts by itself."""
+        maker = read_maker(target.model)
+        return f"{target.provider.name}/{maker}" if maker else target.provider.name
+
+    def call_id_rule(self, target: Target) -> CallIdRule:
+        return CALL_IDS.get(read_maker(target.model), OTHER_CALL_IDS)
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target

@@ -7,8 +7,6 @@
    result. After a document or a video Bedrock takes one only if a text stands between them.
 4. No text is blank, but for that one, which Bedrock takes (recorded 2025-11). A turn that holds
    only reasoning is left out: models from Claude 5 on take it for a prefill and refuse it.
-5. Ids of calls that another provider made are replaced if Bedrock refuses them, in the call and in
-   its result alike.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html (read
 2026-11).
@@ -18,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
@@ -38,8 +35,6 @@ from native_api.dialects.shared.tools import parse_arguments, read_called_functi
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
-CALL_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
-MISTRAL_CALL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}|tooluse_[a-zA-Z0-9_.:-]{1,56}")
 EMPTY_RESULT: Final = "(empty)"
 """The text of a tool's result that says nothing: Bedrock refuses a blank one
 (https://github.com/NousResearch/hermes-agent/issues/55092, 2026-06)."""
@@ -142,31 +137,22 @@ class MessageTranslator:
 
     def _build_call(self, call: Mapping[str, Any]) -> Json:
         function = read_called_function(call)
-        call_id = self._build_call_id(call["id"])
-        self.tool_names[call_id] = function["name"]
+        self.tool_names[call["id"]] = function["name"]
         return {
             "toolUse": {
                 **read_extras(call, WIRE),
-                "toolUseId": call_id,
+                "toolUseId": call["id"],
                 "name": function["name"],
                 "input": parse_arguments(function["arguments"]),
             }
         }
-
-    def _build_call_id(self, call_id: str) -> str:
-        """The same id if the model accepts it, else one derived from it."""
-        accepted = MISTRAL_CALL_ID if self._maker == "mistral" else CALL_ID
-        if accepted.fullmatch(call_id):
-            return call_id
-        digest = sha256(call_id.encode()).hexdigest()
-        return digest[:9] if self._maker == "mistral" else f"call_{digest[:32]}"
 
     def _build_result(self, message: Mapping[str, Any], path: str) -> list[Json]:
         blocks = self._build_blocks(message, path)
         cache_points = [block for block in blocks if "cachePoint" in block]
         content = [self._build_result_item(block) for block in blocks if "cachePoint" not in block]
         result: Json = {
-            "toolUseId": self._build_call_id(message.get("tool_call_id") or message["name"]),
+            "toolUseId": message["tool_call_id"],
             "content": content or [{"text": EMPTY_RESULT}],
         }
         if message.get("is_error") and self._maker == "writer":

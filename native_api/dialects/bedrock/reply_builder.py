@@ -95,7 +95,7 @@ class ReplyBuilder:
         function = {"name": use.get("name") or "", "arguments": arguments}
         call = {
             "index": index,
-            "id": use.get("toolUseId") or f"call_{index}",
+            "id": use.get("toolUseId") or "",
             "type": "function",
             "function": function,
         }

@@ -74,7 +74,7 @@ class MessageTranslator:
         if message.get("is_error"):
             self.omitted.add("messages.is_error")
         return {
-            "tool_call_id": message.get("tool_call_id") or message.get("name"),
+            "tool_call_id": message["tool_call_id"],
             "content": content,
         }
 

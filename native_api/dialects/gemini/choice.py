@@ -114,7 +114,7 @@ class ChoiceBuilder:
         elif "text" in part or part.keys() <= {"thoughtSignature"}:
             self._add_text(part.get("text") or "", part.get("thoughtSignature"), delta)
         elif "functionCall" in part:
-            self._add_call(part, delta, reply_id)
+            self._add_call(part, delta)
         elif self._media.add(part, delta, reply_id):
             self._run = ""
         else:
@@ -172,7 +172,7 @@ class ChoiceBuilder:
 
     # --- calls and blocks ------------------------------------------------------------------------
 
-    def _add_call(self, part: Json, delta: Json, reply_id: str) -> None:
+    def _add_call(self, part: Json, delta: Json) -> None:
         call = part["functionCall"]
         if self._streamed_arguments is not None and not call.get("name"):
             self._continue_call(self._streamed_arguments, call, delta)
@@ -185,9 +185,7 @@ class ChoiceBuilder:
             return
         arguments = "" if will_continue else format_arguments(call.get("args"))
         delta.setdefault("tool_calls", []).append(
-            build_tool_call(
-                part, self._position.calls, self._build_call_id(name, reply_id), arguments
-            )
+            build_tool_call(part, self._position.calls, arguments)
         )
         if will_continue:
             self._streamed_arguments = StreamedArguments(self._position.calls)
@@ -205,13 +203,6 @@ class ChoiceBuilder:
         if self._streamed_arguments is not None:
             delta.setdefault("tool_calls", []).append(self._streamed_arguments.build_delta())
             self._streamed_arguments = None
-
-    def _build_call_id(self, name: str, reply_id: str) -> str:
-        """An id for a call without one: always the same for the same reply, and different in any
-        other reply."""
-        calls = self._position.calls
-        suffix = f"{self.index}_{calls}" if self.index else str(calls)
-        return f"call_{reply_id or name}_{suffix}"
 
     def _add_block(self, block: Json, delta: Json) -> None:
         """Keep a part that has no unified shape, for the next turn."""

@@ -128,12 +128,12 @@ class MessageTranslator:
 
     def _build_model_parts(self, message: Mapping[str, Any], path: str) -> list[Json]:
         calls = [self._build_call(call) for call in message.get("tool_calls") or ()]
-        if message.get("function_call"):
-            calls.append(self._build_call({"function": message["function_call"]}))
         if calls and self._generation >= 3:
             calls[0].setdefault("thoughtSignature", SIGNATURE_BYPASS)
         media = [*_build_images(message), *_build_audio(message, path)]
-        parts = replay_turn(message, media, calls) or [self._empty_part]
+        parts = replay_turn(message, media, calls)
+        if not parts and not message.get("reasoning_content"):
+            return [self._empty_part]
         return [] if all(part.get("thought") for part in parts) else parts
 
     def _build_call(self, call: Json) -> Json:

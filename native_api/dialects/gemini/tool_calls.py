@@ -24,13 +24,12 @@ CALL_MEMBERS: Final = frozenset({"id", "name", "args", "willContinue", "partialA
 VALUE_FIELDS: Final = ("stringValue", "numberValue", "boolValue", "nullValue")
 
 
-def build_tool_call(part: Json, index: int, call_id: str, arguments: str) -> Json:
-    """The first piece of a call, with the signature that the provider wants back. `call_id` is used
-    if the provider gave no id."""
+def build_tool_call(part: Json, index: int, arguments: str) -> Json:
+    """The first piece of a call, with the signature that the provider wants back."""
     call = part["functionCall"]
     tool_call: Json = {
         "index": index,
-        "id": str(call.get("id") or call_id),
+        "id": str(call.get("id") or ""),
         "type": "function",
         "function": {"name": str(call.get("name") or ""), "arguments": arguments},
     }

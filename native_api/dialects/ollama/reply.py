@@ -1,14 +1,11 @@
 """Ollama's complete replies as unified ones, and what streams share with them
 (https://docs.ollama.com/api/chat, read 2026-11).
 
-Older versions have no ids for tool calls. They get ids made of the call and its index: the same for
-the complete and the streamed reply, and unique within it. The same call at the same index of a
-later turn has the same id again.
+Older versions have no ids for tool calls: the gateway fills them in.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
@@ -82,16 +79,11 @@ def _build_tool_call(call: Json, index: int) -> Json:
     name, arguments = function.get("name") or "", format_arguments(function.get("arguments"))
     built: Json = {
         "index": index,
-        "id": call.get("id") or _build_call_id(index, name, arguments),
+        "id": call.get("id") or "",
         "type": "function",
         "function": {"name": name, "arguments": arguments},
     }
     return add_extras(built, "ollama", call, built.keys())
-
-
-def _build_call_id(index: int, name: str, arguments: str) -> str:
-    digest = hashlib.sha256(f"{index} {name} {arguments}".encode()).hexdigest()
-    return f"call_{digest[:16]}_{index}"
 
 
 def _build_image(data: str, index: int) -> Json:

@@ -46,7 +46,7 @@ class ChoiceBuilder:
         self.length = 0
         self.has_begun = False
         self.extra: Json = {}
-        self._calls = ToolCalls(index)
+        self._calls = ToolCalls()
         self._server_calls = ServerCalls()
         self._details = ReasoningDetails()
         self._tags = ThinkTags() if quirks.reasoning_field == "think_tags" else None
@@ -68,13 +68,13 @@ class ChoiceBuilder:
         self.length += len(text)
         return True
 
-    def add(self, piece: Json, reply_id: str) -> Json:
+    def add(self, piece: Json) -> Json:
         """The delta for one piece, empty if nothing is new."""
         is_plain = piece.keys() <= PLAIN and self._tags is None and not self._in_thought
         if is_plain and isinstance(piece.get("content"), str | None):
             delta = {name: value for name, value in piece.items() if name != "role"}
         else:
-            delta = self._build_delta(piece, reply_id)
+            delta = self._build_delta(piece)
         if delta.get("content"):
             self.length += len(delta["content"])
         if not self.has_begun and (delta or "role" in piece):
@@ -82,7 +82,7 @@ class ChoiceBuilder:
             return {"role": "assistant", **delta}
         return delta if any(value is not None for value in delta.values()) else {}
 
-    def _build_delta(self, piece: Json, reply_id: str) -> Json:
+    def _build_delta(self, piece: Json) -> Json:
         delta = {
             name: piece[name] for name in PASSED_ON & piece.keys() if piece[name] or name in PLAIN
         }
@@ -92,7 +92,7 @@ class ChoiceBuilder:
         if REASONING_MEMBERS & piece.keys() or "reasoning_content" in delta:
             self._add_reasoning(piece, delta)
         if CALL_MEMBERS & piece.keys():
-            self._add_tool_calls(piece, delta, reply_id)
+            self._add_tool_calls(piece, delta)
         others = {
             name: value for name, value in piece.items() if value and name not in KNOWN_MEMBERS
         }
@@ -137,7 +137,7 @@ class ChoiceBuilder:
         if text:
             delta["reasoning_content"] = text
 
-    def _add_tool_calls(self, piece: Json, delta: Json, reply_id: str) -> None:
+    def _add_tool_calls(self, piece: Json, delta: Json) -> None:
         call_pieces = read_objects(piece.get("tool_calls"))
         if piece.get("function_call"):
             call_pieces.append({"index": "function_call", "function": piece["function_call"]})
@@ -145,7 +145,7 @@ class ChoiceBuilder:
         for call_piece in call_pieces:
             if self._server_calls.take(call_piece):
                 continue
-            call, answer = self._calls.add(call_piece, reply_id)
+            call, answer = self._calls.add(call_piece)
             if call is not None:
                 calls.append(call)
             if answer:

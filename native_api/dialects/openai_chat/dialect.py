@@ -33,6 +33,7 @@ from native_api.dialects.openai_chat.tools import (
 )
 from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.body_inspection import refuse_provider_state
+from native_api.dialects.shared.call_ids import OPENAI_IDS, SHORT_IDS, CallIdRule, exact_ids
 from native_api.dialects.shared.errors import is_error, read_embedded_error, read_error
 from native_api.dialects.shared.json_values import encode
 from native_api.dialects.shared.model_rules import find_rule
@@ -66,6 +67,9 @@ OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Vendors take one of the two, and may refuse the other even if it is null."""
 NULLABLE_FIELDS = DIALECT_FIELDS - OUTPUT_LIMITS
 
+OLD_DEPLOYMENTS = frozenset({"azure", "azure-deployments"})
+"""Presets with deployments that may still take only short ids of tool calls."""
+
 
 class OpenAI(Dialect):
     """OpenAI's Chat Completions, for OpenAI and all compatible vendors."""
@@ -80,6 +84,12 @@ class OpenAI(Dialect):
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return build_url(target, "/chat/completions")
+
+    def call_id_rule(self, target: Target) -> CallIdRule:
+        length = target.provider.quirks.call_id_length
+        if length:
+            return exact_ids(length)
+        return SHORT_IDS if target.provider.vendor in OLD_DEPLOYMENTS else OPENAI_IDS
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
         unsupported = super().unsupported_fields(chat, target)

@@ -6,16 +6,13 @@ members that nobody here knows included, but for these edits:
    sent.
 2. A tool's result is text. Its images and files follow in a user message, after the last result of
    the step.
-3. The legacy `function_call` and its result are sent as a tool call and its result.
-4. A model's message that would be empty for this vendor is left out, even if the model had thought
+3. A model's message that would be empty for this vendor is left out, even if the model had thought
    before it was cut, and so is an empty list of calls (OpenAI answers 400: "[] is too short").
-5. What SDKs leave in a message that they have parsed is not sent.
+4. What SDKs leave in a message that they have parsed is not sent.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,8 +22,6 @@ from native_api.dialects.shared.parts import read_text
 from native_api.dialects.shared.provider_content import read_own_blocks, read_vendor_reasoning
 from native_api.types import Json, Quirks
 
-LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ALPHANUMERIC: Final = re.compile(r"[a-zA-Z0-9]*")
 EXTENSIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "annotations": lambda message: [
         restore_annotation(item) for item in message.get("annotations") or ()
@@ -45,7 +40,7 @@ OWN_MEMBERS: Final = frozenset(
 LEFT_BY_SDKS: Final = frozenset({"parsed"})
 """What the openai SDK's parser makes of a message's content."""
 
-EDITED_MEMBERS: Final = OWN_MEMBERS | LEFT_BY_SDKS | {"name", "function_call"}
+EDITED_MEMBERS: Final = OWN_MEMBERS | LEFT_BY_SDKS | {"name"}
 LEFT_IN_CALLS: Final = frozenset({"index", "extra_content"})
 """`index` is what SDKs leave in a call that they have put together from a stream."""
 INSTRUCTION_ROLES: Final = ("system", "developer")
@@ -189,16 +184,10 @@ class MessageTranslator:
         return self._placeholder if self._placeholder or text == "" else None
 
     def _build_calls(self, message: Mapping[str, Any]) -> list[Json]:
-        calls = [self._build_call(call) for call in message.get("tool_calls") or ()]
-        legacy = message.get("function_call")
-        if legacy:
-            call = {"id": legacy["name"], "type": "function", "function": legacy}
-            calls.append(self._build_call(call))
-        return calls
+        return [self._build_call(call) for call in message.get("tool_calls") or ()]
 
     def _build_call(self, call: Mapping[str, Any]) -> Json:
         built = _copy_members(call, LEFT_IN_CALLS)
-        built["id"] = self._build_call_id(call["id"])
         if "custom" not in call:
             built.setdefault("type", "function")
             built["function"] = _build_function(call["function"])
@@ -206,18 +195,10 @@ class MessageTranslator:
             built["extra_content"] = call["extra_content"]
         return built
 
-    def _build_call_id(self, call_id: str) -> str:
-        """The id itself if the vendor accepts it, otherwise one derived from it."""
-        length = self._quirks.call_id_length
-        if not length or (len(call_id) == length and ALPHANUMERIC.fullmatch(call_id)):
-            return call_id
-        digest = hashlib.sha256(call_id.encode("utf-8", "replace")).digest()
-        return "".join(LETTERS[byte % len(LETTERS)] for byte in digest[:length])
-
     # --- tool results ----------------------------------------------------------------------------
 
     def _build_result(self, message: Mapping[str, Any], path: str) -> Json:
-        call_id = self._build_call_id(message.get("tool_call_id") or message["name"])
+        call_id = message["tool_call_id"]
         content, files = self._parts.build_result(message, path)
         if files:
             self._result_files += [

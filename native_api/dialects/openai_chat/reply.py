@@ -74,7 +74,7 @@ def _build_choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Jso
         {**call, "index": number}
         for number, call in enumerate(read_objects(piece.get("tool_calls")))
     ]
-    delta = builder.add(piece, str(body.get("id") or ""))
+    delta = builder.add(piece)
     message: Json = {"role": "assistant", "content": None, **delta}
     last_delta, finish_reason = builder.finish(body)
     _add_last_delta(message, last_delta)

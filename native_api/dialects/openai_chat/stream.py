@@ -185,7 +185,7 @@ class OpenAIStream(StreamParser):
         builder.read_finish_reason(choice)
         if choice.get("usage"):
             self.record_usage(read_usage(choice))
-        delta = builder.add(_read_delta(choice, builder), self.head.get("id") or "")
+        delta = builder.add(_read_delta(choice, builder))
         if choice.keys() - CHOICE_MEMBERS:
             builder.extra |= {
                 name: value

@@ -69,24 +69,23 @@ class ToolCall:
 class ToolCalls:
     """Call `add` for each piece, then `finish` once. `has_answer`: the answer tool was called."""
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_choice", "count", "has_answer")
+    __slots__ = ("_by_id", "_by_index", "_calls", "count", "has_answer")
 
-    def __init__(self, choice: int) -> None:
+    def __init__(self) -> None:
         self.count = 0
         self.has_answer = False
-        self._choice = choice
         self._calls: list[ToolCall] = []
         self._by_index: dict[Any, ToolCall] = {}
         self._by_id: dict[Any, ToolCall] = {}
 
-    def add(self, piece: Json, reply_id: str) -> tuple[Json | None, str]:
+    def add(self, piece: Json) -> tuple[Json | None, str]:
         """The unified piece, None if nothing is new; and text, if it calls the answer tool."""
         function = piece.get("custom") if piece.get("custom") is not None else piece.get("function")
         function = function if isinstance(function, dict) else {}
         call = self._find(piece, function)
         is_new = call is None
         if call is None:
-            call = self._start(piece, function, reply_id)
+            call = self._start(piece, function)
         has_arguments = call.has_arguments
         arguments = call.read_arguments(_read_arguments(function))
         if call.is_answer:
@@ -113,10 +112,10 @@ class ToolCalls:
             None if last is None or (name and (last.has_arguments or name != last.name)) else last
         )
 
-    def _start(self, piece: Json, function: Json, reply_id: str) -> ToolCall:
+    def _start(self, piece: Json, function: Json) -> ToolCall:
         name = str(function.get("name") or "")
         index = -1 if name == ANSWER_TOOL else self.count
-        call_id = str(piece.get("id") or self._make_id(reply_id or name))
+        call_id = str(piece.get("id") or "")
         if call_id in self._by_id:
             # Results are matched by id, so two calls must not share one.
             call_id = f"{call_id}_{self.count}"
@@ -131,11 +130,6 @@ class ToolCalls:
         else:
             self.count += 1
         return call
-
-    def _make_id(self, seed: str) -> str:
-        """An id for a call without one: the same for the complete and the streamed reply."""
-        suffix = f"{self._choice}_{self.count}" if self._choice else str(self.count)
-        return f"call_{seed}_{suffix}"
 
     def _build_piece(
         self,

@@ -27,6 +27,7 @@ from native_api.dialects.openai_responses.tools import (
     build_tools,
 )
 from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared.call_ids import OPENAI_IDS, CallIdRule
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_content import read_own_reasoning
@@ -76,6 +77,9 @@ class OpenAIResponses(Dialect):
 
     def tool_rules(self, target: Target) -> ToolRules:
         return TOOL_RULES["openai"]
+
+    def call_id_rule(self, target: Target) -> CallIdRule:
+        return OPENAI_IDS
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target

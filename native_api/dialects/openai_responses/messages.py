@@ -88,9 +88,6 @@ class MessageTranslator:
         self._custom_call_ids |= {
             call["call_id"] for call in calls if call["type"] == "custom_tool_call"
         }
-        legacy = message.get("function_call")
-        if legacy:
-            calls.append(_build_call({"id": legacy["name"], "function": legacy}))
         if message.get("images") and not read_own_blocks(message, WIRE):
             self.omitted.add("messages.images")
         content = self._read_answer(message, path)
@@ -111,7 +108,7 @@ class MessageTranslator:
     # --- tool results ----------------------------------------------------------------------------
 
     def _build_result(self, message: Mapping[str, Any], path: str) -> Json:
-        call_id = message.get("tool_call_id") or message["name"]
+        call_id = message["tool_call_id"]
         is_custom = call_id in self._custom_call_ids
         kind = "custom_tool_call_output" if is_custom else "function_call_output"
         if message.get("is_error"):

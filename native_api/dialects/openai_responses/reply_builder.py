@@ -177,7 +177,7 @@ class ReplyBuilder:
             return {}
         item.call_index, self.call_count = self.call_count, self.call_count + 1
         item.arguments = CallArguments() if kind == "function" else None
-        call_id = call.get("call_id") or call.get("id") or f"call_{item.call_index}"
+        call_id = call.get("call_id") or call.get("id") or ""
         arguments, item.pending_arguments = item.pending_arguments, ""
         piece: Json = {
             "index": item.call_index,

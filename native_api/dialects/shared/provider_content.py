@@ -1,22 +1,18 @@
-"""Reasoning and blocks in a model's earlier message that go back to the wire that made them."""
+"""Reasoning and blocks in a model's earlier message, by the wire that made them. Those of another
+issuer are left out before (`issuers`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from native_api.dialects.shared.issuers import NATIVE_FORMATS
 from native_api.types import Json
 
 
 def read_own_reasoning(message: Mapping[str, Any], wire: str) -> list[Json]:
     """The reasoning that this wire made."""
     return [item for item in message.get("reasoning_details") or () if item.get("format") == wire]
-
-
-NATIVE_FORMATS: Final = frozenset(
-    {"anthropic", "bedrock", "cohere", "gemini", "ollama", "openai_responses"}
-)
-"""Values of `format` that dialects write. Any other is a vendor's own (OpenRouter, MiniMax)."""
 
 
 def read_vendor_reasoning(message: Mapping[str, Any]) -> list[Json]:

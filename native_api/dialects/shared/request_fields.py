@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from native_api.exceptions import UnsupportedField
-from native_api.types import ChatRequest
+from native_api.types import ChatRequest, Target
 from native_api.types.chat import EXTENSION_FIELDS
 
 HINT_FIELDS = frozenset(
@@ -99,3 +99,11 @@ def unify_sampling(chat: ChatRequest) -> ChatRequest:
         fields["repetition_penalty"] = penalty
     unified: ChatRequest = fields
     return unified
+
+
+def disable_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> ChatRequest:
+    """Ask the provider not to store: all callers of its key could read what it stores."""
+    if not chat.get("store") or target.provider.own_account:
+        return chat
+    omitted.append("store")
+    return {**chat, "store": False}

@@ -33,17 +33,9 @@ def parse_arguments(text: str | None) -> Json:
 
 
 def read_tool_calls(message: Mapping[str, Any]) -> list[Json]:
-    """The calls of an assistant message, including the legacy `function_call`."""
-    calls = list(message.get("tool_calls") or ())
-    if message.get("function_call"):
-        calls.append(
-            {
-                "id": message["function_call"]["name"],
-                "type": "function",
-                "function": message["function_call"],
-            }
-        )
-    return calls
+    """The calls of an assistant message. The legacy `function_call` is among them already
+    (`call_ids`)."""
+    return list(message.get("tool_calls") or ())
 
 
 def read_called_function(call: Mapping[str, Any]) -> Json:
