@@ -8,6 +8,7 @@ from typing import Any
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.gemini.messages import SIGNATURE_BYPASS
+from native_api.dialects.openai_chat.dialect import OpenAI
 from native_api.dialects.shared.memo import freeze
 from native_api.inbound.openai import ChatCompletionSerializer
 from native_api.types import Event, Provider, Quirks, Target
@@ -378,3 +379,33 @@ def test_a_client_can_send_the_marks_back() -> None:
     )
     assert chat["messages"][1] == message
     assert left_out == []
+
+
+class OneAccount(OpenAI):
+    """A site's dialect for providers that share an account, and so accept each other's."""
+
+    name = "one_account"
+
+    def issuer(self, target: Target) -> str:
+        return "our-account"
+
+    def response(self, body: Any, target: Target) -> Any:
+        return super().response({**body, "model": "x"}, target)
+
+
+def test_a_sites_dialect_says_who_issues() -> None:
+    item = {"type": "reasoning.text", "text": "hm", "format": "x-v1", "index": 0}
+    message = {"role": "assistant", "content": "Hi", "reasoning_details": [item]}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    quirks = Quirks(extensions=frozenset({"reasoning_details"}))
+    one, other = (
+        Target(Provider(name, "one_account", "https://api.example/v1", quirks=quirks), "m")
+        for name in ("one", "other")
+    )
+    reply = OneAccount().response(body, one)
+    [choice] = reply["choices"]
+    assert choice["message"]["reasoning_details"] == [{**item, "issued_by": "our-account"}]
+    chat: Any = {"model": "m", "messages": [QUESTION, choice["message"], LATER]}
+    sent = OneAccount().request(chat, other).body["messages"][1]
+    assert sent["reasoning_details"] == [item]
+    assert message["reasoning_details"] == [item], "the provider's body was changed"
