@@ -151,3 +151,13 @@ def test_members_of_a_streamed_call_that_nobody_knows_are_kept(wire: str) -> Non
     holder["made_by"] = "x"
     (call,) = read_stream(wire, events)[0]["message"]["tool_calls"]
     assert call["extra_content"][wire]["made_by"] == "x"
+
+
+@pytest.mark.parametrize("wire", COMPLETE)
+@each("arguments", ["", " ", "null", " null ", "{}"])
+def test_no_arguments_go_back_as_an_empty_object(wire: str, arguments: str) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    body = json.dumps(replay(wire, {"role": "assistant", "content": None, "tool_calls": [call]}))
+    assert "null " not in body
+    assert '"null"' not in body
+    assert "{}" in body

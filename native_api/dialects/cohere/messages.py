@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from native_api.dialects.shared.call_arguments import complete_arguments
 from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.parts import FILLER_TEXT, correct_image, decode_text, read_file_data
 from native_api.dialects.shared.provider_content import read_own_blocks, read_own_reasoning
@@ -153,7 +154,7 @@ def _build_content(message: Mapping[str, Any]) -> Any:
 
 def _build_call(call: Mapping[str, Any]) -> Json:
     function = read_called_function(call)
-    arguments = function["arguments"] if (function["arguments"] or "").strip() else "{}"
+    arguments = complete_arguments(function["arguments"] or "")
     return {
         **read_extras(call, WIRE),
         "id": call["id"],

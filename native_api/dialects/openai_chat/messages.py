@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_chat.parts import PartTranslator
 from native_api.dialects.shared.annotations import restore_annotation
+from native_api.dialects.shared.call_arguments import complete_arguments
 from native_api.dialects.shared.parts import read_text
 from native_api.dialects.shared.provider_content import read_own_blocks, read_vendor_reasoning
 from native_api.types import Json, Quirks
@@ -248,8 +249,7 @@ def _join_content(message: Json, following: Json) -> None:
 
 def _build_function(function: Json) -> Json:
     built = _copy_members(function, LEFT_IN_FUNCTIONS)
-    if not built["arguments"].strip():
-        built["arguments"] = "{}"
+    built["arguments"] = complete_arguments(built["arguments"])
     return built
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.replay import replay_turn
+from native_api.dialects.shared.call_arguments import complete_arguments
 from native_api.dialects.shared.parts import correct_data_url, list_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
@@ -153,7 +154,7 @@ def _build_call(call: Mapping[str, Any]) -> Json:
     if "custom" in call:
         return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"], **extra}
     function = call["function"]
-    arguments = function["arguments"] if function["arguments"].strip() else "{}"
+    arguments = complete_arguments(function["arguments"])
     return {
         "type": "function_call",
         "call_id": call["id"],
