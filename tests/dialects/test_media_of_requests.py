@@ -74,6 +74,15 @@ def test_a_file_that_is_an_image_is_one() -> None:
     }
 
 
+@each("name", ["anthropic", "anthropic_vertex", "bedrock claude"])
+@each("declared", ["image/heic", "image/bmp", "image/svg+xml"])
+def test_a_kind_of_image_that_claude_does_not_read_makes_it_unsuitable(
+    name: str, declared: str
+) -> None:
+    with pytest.raises(UnsupportedField, match=declared.replace("+", "[+]")):
+        build_body(name, image(f"data:{declared};base64,AAAA"))
+
+
 # --- videos and sounds ---------------------------------------------------------------------------
 
 VIDEO = "data:video/mp4;base64,AAAA"

@@ -18,6 +18,7 @@ from native_api.dialects.shared.parts import (
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
+IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 TEXT_APPLICATION_TYPES: Final = frozenset(
     {"application/json", "application/xml", "application/x-yaml"}
 )
@@ -65,6 +66,10 @@ def _build_from_data(inline: DataURL, path: str) -> Json:
     """An image or a document, depending on the media type and not on the part that held it."""
     media_type, data = inline
     if media_type.startswith("image/"):
+        if media_type not in IMAGE_TYPES:
+            raise UnsupportedField(
+                path, f"Anthropic takes JPEG, PNG, GIF and WebP images, not {media_type[:50]}"
+            )
         return {
             "type": "image",
             "source": {
