@@ -14,7 +14,7 @@ DEVELOPER_AS_SYSTEM: Final = {"developer": "system"}
 OPENAI_ONLY: Final = frozenset(
     {
         "tools.custom", "tool_choice.allowed_tools", "prompt_cache_retention",
-        "prompt_cache_options", "moderation",
+        "prompt_cache_options", "moderation", "messages.prompt_cache_breakpoint",
     }
 )  # fmt: skip
 """Features that no other vendor is known to support."""

@@ -32,7 +32,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 
 from native_api.dialects.guards import guard_dialect, guard_editor, guard_parser
-from native_api.dialects.shared import body_inspection, field_members
+from native_api.dialects.shared import body_inspection, field_members, unknown_members
 from native_api.dialects.shared.call_ids import ANY_ID, CallIdRule
 from native_api.dialects.shared.earlier_turns import prepare_messages
 from native_api.dialects.shared.gateway_owned import OwnedMembers
@@ -179,6 +179,8 @@ class Dialect(ABC):
     keeps_unknown_members: ClassVar[bool] = False
     """Whether members of the request's objects that the unified request does not have are this
     wire's own words. Otherwise they are left out and reported before `build_body`."""
+    expressed_members: ClassVar[frozenset[str]] = frozenset()
+    """Of them those that `build_body` translates, by their names in the report."""
 
     reasoning_members: ClassVar[frozenset[str]] = frozenset()
     """The members of the unified field `reasoning` that `build_body` translates: `max_tokens`,
@@ -199,10 +201,10 @@ class Dialect(ABC):
         """The upstream request for this chat at this target. Raises InvalidRequest."""
         self.check_provider_content(chat)
         omitted: list[str] = []
-        chat = prepare_messages(self, chat, target, omitted)
         if not self.keeps_unknown_members:
-            chat, paths = field_members.strip_unknown(chat)
-            omitted += paths
+            chat, omitted = field_members.strip_unknown(chat)
+            chat = unknown_members.leave_out(chat, self.expressed_members, omitted)
+        chat = prepare_messages(self, chat, target, omitted)
         chat = disable_storing(chat, target, omitted)
         if not chat.keys().isdisjoint(EXTENSION_FIELDS):
             chat = self.unify_extensions(chat, target, omitted)

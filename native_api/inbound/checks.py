@@ -254,38 +254,52 @@ def shape(
     return check
 
 
-def open_shape(fields: Mapping[str, Check], required: Collection[str] = ()) -> Check:
-    """An object that somebody else has made: the fields known here are checked, all others are kept
-    as they are."""
+def open_shape(
+    fields: Mapping[str, Check], required: Collection[str] = (), ignored: Collection[str] = ()
+) -> Check:
+    """An object with any fields: those known here are checked, `ignored` ones are dropped, all
+    others are kept as they are. null means absent."""
 
     def check(value: Any, path: str) -> dict[str, Any]:
-        kept = {key: item for key, item in any_object(value, path).items() if item is not None}
+        kept: dict[str, Any] = {}
+        for key, item in any_object(value, path).items():
+            field = fields.get(key)
+            if item is None or key in ignored:
+                continue
+            kept[key] = item if field is None else field(item, f"{path}.{key}")
         for key in required:
             if key not in kept:
                 raise FieldError(f"{path}.{key}", "this field is required")
-        for key in fields.keys() & kept.keys():
-            kept[key] = fields[key](kept[key], f"{path}.{key}")
         return kept
 
     return check
 
 
-def typed(shapes: Mapping[str, Check], description: str, key: str = "type") -> Check:
-    """An object whose `type`, or other `key`, selects the check for all of it."""
+def typed(
+    shapes: Mapping[str, Check],
+    description: str,
+    key: str = "type",
+    unknown: Check | None = None,
+) -> Check:
+    """An object whose `type`, or other `key`, selects the check for all of it. `unknown` is the
+    check for a type that is not listed; without it, such a type is an error."""
 
     def check(value: Any, path: str) -> dict[str, Any]:
         kind = any_object(value, path).get(key)
-        check_kind = shapes.get(kind) if isinstance(kind, str) else None
+        check_kind = shapes.get(kind, unknown) if isinstance(kind, str) else None
         if check_kind is None:
-            choices = ", ".join(shapes)
-            raise FieldError(
-                f"{path}.{key}",
-                f"expected {description}: one of {choices}{did_you_mean(kind, shapes)}",
-            )
+            raise unknown_choice(kind, shapes, f"{path}.{key}", description)
         checked: dict[str, Any] = check_kind(value, path)
         return checked
 
     return check
+
+
+def unknown_choice(value: Any, choices: Collection[str], path: str, description: str) -> FieldError:
+    return FieldError(
+        path,
+        f"expected {description}: one of {', '.join(choices)}{did_you_mean(value, choices)}",
+    )
 
 
 def unknown_field(key: str, known_keys: Collection[str], path: str = "") -> FieldError:

@@ -62,10 +62,7 @@ class RequestSerializer(serializers.Serializer):
         """The request, and the names of the unknown fields that were dropped because the site has
         `UNKNOWN_FIELDS = "drop"`. Those that were not dropped are in the request as they were
         written. Raises InvalidRequest."""
-        try:
-            checked = self.to_internal_value(data)
-        except FieldError as error:
-            raise error.as_invalid_request() from None
+        checked = self._check(data)
         if native_settings.UNKNOWN_FIELDS != "drop":
             return checked, []
         known, paths = self.drop_unknown_members(checked)
@@ -84,7 +81,13 @@ class RequestSerializer(serializers.Serializer):
         """`check` for a request that the site's own code has written: all unknown fields go on."""
         unknown = {key: data[key] for key in data.keys() - self._checks.keys()}
         known = {key: value for key, value in data.items() if key not in unknown}
-        return {**self.check(known)[0], **unknown}
+        return {**self._check(known), **unknown}
+
+    def _check(self, data: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.to_internal_value(data)
+        except FieldError as error:
+            raise error.as_invalid_request() from None
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """For callers that use the serializer in DRF's way: the error is a dictionary of paths."""

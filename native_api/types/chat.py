@@ -34,8 +34,10 @@ class Message(TypedDict):
     Parts: `{"type": "text", "text"}`, `{"type": "image_url", "image_url": {"url", "detail"?}}`,
     `{"type": "input_audio", "input_audio": {"data", "format"}}`, `{"type": "file", "file":
     {"file_data"?, "file_id"?, "filename"?, "file_url"? (ours)}}`, `{"type": "refusal", "refusal"}`
-    (assistant only). Any part may carry `cache_control: {"type": "ephemeral", "ttl"?}` (ours,
-    Anthropic's shape).
+    (assistant only), `{"type": "video_url" or "audio_url", …: {"url"}}` (vLLM's). Any part may
+    carry `cache_control: {"type": "ephemeral", "ttl"?}` (ours, Anthropic's shape), or OpenAI's
+    `prompt_cache_breakpoint: {"mode": "explicit", "ttl"?}`. Parts, and members of messages and
+    tools, that `dialects.shared.unknown_members` does not list are for OpenAI's own wire.
 
     `reasoning_details` (ours, OpenRouter's shape) has to be sent back to the provider on the next
     turn: a list of `{"type": "reasoning.text", "text", "signature"?}`, `{"type":

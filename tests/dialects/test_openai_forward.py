@@ -27,7 +27,7 @@ WRITTEN: dict[str, Any] = {
     "model": "m",
     "messages": [
         {"role": "developer", "content": [{"type": "text", "text": "Be brief."}], "name": "site"},
-        {**USER, "name": None},
+        {**USER, "name": "ann"},
         {"role": "assistant", "tool_calls": [CALL], "refusal": None},
         {"role": "tool", "tool_call_id": "call_1", "content": "7"},
         {"role": "assistant", "content": "Seven.", "refusal": None, "audio": None},

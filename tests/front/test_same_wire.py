@@ -38,7 +38,7 @@ BODY: dict[str, Any] = {
     "model": "up/verbatim",
     "messages": [
         {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hi", "name": None},
+        {"role": "user", "content": "Hi", "name": "ann"},
         {"role": "assistant", "content": "Hello.", "refusal": None},
         {"role": "user", "content": [{"type": "text", "text": "And?"}]},
     ],

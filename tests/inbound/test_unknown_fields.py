@@ -241,3 +241,117 @@ def test_other_wires_report_a_member_of_a_fields_object(wire: str) -> None:
 
 
 OPTIONS = {"region": "eu-west-1", "project": "p", "location": "global"}
+
+
+# --- members of messages, parts, calls and tools -------------------------------------------------
+
+CALL: dict[str, Any] = {
+    "id": "1",
+    "type": "function",
+    "function": {"name": "f", "arguments": "{}", "took": 3},
+    "state": "done",
+}
+WITH_MEMBERS: dict[str, Any] = {
+    "model": "m",
+    "messages": [
+        {"role": "user", "mood": "calm", "content": [{"type": "text", "text": "a", "lang": "en"}]},
+        {"role": "assistant", "content": "a", "tool_calls": [CALL]},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "defer": True,
+            "function": {"name": "f", "paramters": {}, "parameters": {"x-any": 1}},
+        }
+    ],
+}
+WITHOUT_MEMBERS: dict[str, Any] = {
+    "model": "m",
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "a"}]},
+        {
+            "role": "assistant",
+            "content": "a",
+            "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            ],
+        },
+    ],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"x-any": 1}}}],
+}
+MEMBER_NAMES = [
+    "messages.mood",
+    "messages.content.lang",
+    "messages.tool_calls.state",
+    "messages.tool_calls.function.took",
+    "tools.defer",
+    "tools.function.paramters",
+]
+
+
+def test_members_go_on_by_default() -> None:
+    parsed = ChatCompletions().parse(WITH_MEMBERS)
+    assert parsed.body == WITH_MEMBERS
+    assert parsed.client_body is not None
+    assert parsed.client_body.body == WITH_MEMBERS
+    assert parsed.dropped_fields == []
+
+
+def test_members_are_dropped_and_named() -> None:
+    with set_policy("drop"):
+        parsed = ChatCompletions().parse({**WITH_MEMBERS, "seat": 4})
+    assert parsed.body == WITHOUT_MEMBERS
+    assert parsed.client_body is not None
+    assert parsed.client_body.body == WITHOUT_MEMBERS
+    assert parsed.dropped_fields == ["seat", *MEMBER_NAMES]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "words"),
+    [
+        ({"messages": WITH_MEMBERS["messages"][:1]}, "messages[0].mood", "unknown field"),
+        ({"messages": WITH_MEMBERS["messages"][1:]}, "messages[0].tool_calls[0].state", "unknown"),
+        ({"tools": WITH_MEMBERS["tools"]}, "tools[0].defer", "unknown"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "paramters": {}}}]},
+            "tools[0].function.paramters",
+            "did you mean 'parameters'",
+        ),
+        (
+            {"messages": [{**CHAT["messages"][0], "tool_call_id": "1"}]},
+            "messages[0].tool_call_id",
+            "unknown",
+        ),
+    ],
+)
+def test_members_are_errors(fields: dict[str, Any], path: str, words: str) -> None:
+    with set_policy("refuse"), pytest.raises(InvalidRequest, match=words) as refused:
+        ChatCompletions().parse({**CHAT, **fields})
+    assert (refused.value.param, refused.value.code) == (path, "unknown_field")
+
+
+@pytest.mark.parametrize("value", ["drop", "refuse"])
+def test_openais_own_members_are_known(value: str) -> None:
+    mark = {"mode": "explicit", "ttl": "12h"}
+    part = {"type": "text", "text": "a", "prompt_cache_breakpoint": mark}
+    request = {"model": "m", "messages": [{"role": "user", "content": [part]}]}
+    with set_policy(value):
+        assert ChatCompletions().parse(request).body == request
+
+
+@pytest.mark.parametrize("value", ["drop", "refuse"])
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        (
+            {"messages": [{"role": "user", "content": [{"type": "x"}]}]},
+            "messages[0].content[0].type",
+        ),
+        ({"tools": [{"type": "x"}]}, "tools[0].type"),
+    ],
+)
+def test_a_type_cannot_be_dropped(fields: dict[str, Any], path: str, value: str) -> None:
+    assert ChatCompletions().parse({**CHAT, **fields}).body == {**CHAT, **fields}
+    with set_policy(value), pytest.raises(InvalidRequest) as refused:
+        ChatCompletions().parse({**CHAT, **fields})
+    assert refused.value.param == path

@@ -34,7 +34,7 @@ from native_api.dialects.anthropic.tools import (
     merge_tools,
 )
 from native_api.dialects.base import Dialect, StreamParser
-from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared import gateway_owned, unknown_members
 from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIdRule
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import find_provider_options, merge_options
@@ -62,6 +62,7 @@ class Anthropic(Dialect):
     name = "anthropic"
     native_format = "anthropic"
     owned_members = gateway_owned.ANTHROPIC
+    expressed_members = frozenset({unknown_members.BREAKPOINT})
     renamed_fields = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k"}
     translated_fields = frozenset(
         {

@@ -13,6 +13,7 @@ from native_api.dialects.shared.parts import (
     DataURL,
     decode_text,
     parse_data_url,
+    read_cache_control,
     read_file_data,
 )
 from native_api.exceptions import UnsupportedField
@@ -48,8 +49,9 @@ def build_block(part: Mapping[str, Any], path: str) -> Json:
 
 
 def _add_cache_control(block: Json, part: Mapping[str, Any]) -> Json:
-    if part.get("cache_control"):
-        block["cache_control"] = part["cache_control"]
+    cache_control = read_cache_control(part)
+    if cache_control:
+        block["cache_control"] = cache_control
     return block
 
 

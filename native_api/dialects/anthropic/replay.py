@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.parts import is_blank, list_parts
+from native_api.dialects.shared.parts import is_blank, list_parts, read_cache_control
 from native_api.dialects.shared.replay import arrange_blocks, read_items
 from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.types import Json
@@ -62,7 +62,7 @@ class _TurnText:
         end = 0
         for part, text in zip(parts, texts, strict=True):
             end += len(text)
-            self._part_ends.append((end, part.get("cache_control")))
+            self._part_ends.append((end, read_cache_control(part)))
 
     def build_blocks(self, start: int, end: int) -> list[Json]:
         """The text blocks between two offsets."""

@@ -40,7 +40,7 @@ from native_api.dialects.bedrock.tools import (
     read_option_tools,
     read_tool_names,
 )
-from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared import gateway_owned, unknown_members
 from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIdRule
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
@@ -86,6 +86,7 @@ class Bedrock(Dialect):
     name = "bedrock"
     framing: ClassVar[Framing] = "eventstream"
     owned_members = gateway_owned.BEDROCK
+    expressed_members = frozenset({unknown_members.BREAKPOINT})
     renamed_fields: ClassVar[Mapping[str, str]] = {}
     omitted_fields = OMITTED_FIELDS
     refused_fields = REFUSED_FIELDS

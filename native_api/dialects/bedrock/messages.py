@@ -29,7 +29,7 @@ from native_api.dialects.bedrock.parts import PartTranslator
 from native_api.dialects.bedrock.replay import WIRE, replay_turn
 from native_api.dialects.bedrock.turns import SEPARATOR, arrange_turns
 from native_api.dialects.shared.call_extras import read_extras
-from native_api.dialects.shared.parts import parse_data_url, read_parts
+from native_api.dialects.shared.parts import parse_data_url, read_cache_control, read_parts
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.dialects.shared.tools import parse_arguments, read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
@@ -107,7 +107,7 @@ class MessageTranslator:
     def build_cache_point(self, marked: Mapping[str, Any], field: str = "messages") -> list[Json]:
         """The cache point for the `cache_control` of a part or a tool. Empty if there is none, or
         if the model takes none in this field, which is reported."""
-        control = marked.get("cache_control")
+        control = read_cache_control(marked)
         if not control:
             return []
         is_nova = self._maker == "amazon"

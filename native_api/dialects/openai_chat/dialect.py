@@ -116,13 +116,14 @@ class OpenAI(Dialect):
         self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]
     ) -> None:
         """The fields as they are, unless one decides about something that the gateway owns:
-        vendors of this wire have many fields of their own."""
+        vendors of this wire have many fields of their own, and of tools."""
         fields = {
             name: value
             for name, value in chat.items()
             if name not in UNIFIED_FIELDS and value is not None
         }
-        self.owned_members.check_options(fields, "", target.provider.own_account)
+        tools = {"tools": chat["tools"]} if chat.get("tools") else {}
+        self.owned_members.check_options({**fields, **tools}, "", target.provider.own_account)
         refused = fields.keys() & self.unsupported_fields(chat, target)
         omitted += sorted(refused)
         body.update({name: value for name, value in fields.items() if name not in refused})
@@ -158,9 +159,6 @@ class OpenAI(Dialect):
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
         """The body with the edits that a unified request gets: the format is this wire's own."""
         chat: Any = body
-        tools = body.get("tools")
-        if tools:
-            self.owned_members.check_options({"tools": tools}, "", target.provider.own_account)
         return self.request(chat, target)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:

@@ -76,6 +76,7 @@ class MessageTranslator:
         for index, message in enumerate(messages):
             self._add_message(message, f"messages[{index}]")
         self._flush_result_files()
+        self.omitted |= self._parts.omitted
 
     def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]

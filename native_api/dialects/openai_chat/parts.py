@@ -17,15 +17,23 @@ from native_api.dialects.shared.parts import (
     correct_image,
     list_parts,
     parse_data_url,
+    read_breakpoint,
+    read_cache_control,
     read_file_data,
     read_text,
 )
 from native_api.dialects.shared.provider_content import read_own_blocks
+from native_api.dialects.shared.unknown_members import BREAKPOINT, describe_member
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Quirks
 
 SEE_NEXT_MESSAGE: Final = "See the next message."
 """The text of a tool's result that has only files."""
+
+TEXT_MEMBERS: Final = frozenset({"type", "text"})
+CACHE_MARKS: Final = frozenset({"cache_control", "prompt_cache_breakpoint"})
+BREAKPOINT_FIELD: Final = "messages.prompt_cache_breakpoint"
+"""The name of OpenAI's breakpoint among what a vendor does not support."""
 
 
 URL_PARTS: Final = ("video_url", "audio_url")
@@ -39,9 +47,10 @@ AUDIO_FORMATS: Final = {
 class PartTranslator:
     """Translates parts for one vendor."""
 
-    __slots__ = ("_breakpoints", "_keeps_cache_control", "_quirks")
+    __slots__ = ("_breakpoints", "_keeps_cache_control", "_quirks", "omitted")
 
     def __init__(self, quirks: Quirks, breakpoints: bool) -> None:
+        self.omitted: set[str] = set()
         self._quirks = quirks
         self._keeps_cache_control = "cache_control" in quirks.extensions
         self._breakpoints = breakpoints
@@ -84,6 +93,8 @@ class PartTranslator:
         """The parts, or one string for vendors that take text only as a string."""
         if self._quirks.text_parts or any(part["type"] != "text" for part in parts):
             return parts
+        for name in {name for part in parts for name in part} - TEXT_MEMBERS:
+            self.omitted.add(describe_member("messages.content", name))
         return read_text({"content": parts})
 
     def build_part(self, part: Json, path: str) -> Json:
@@ -112,16 +123,23 @@ class PartTranslator:
         raise UnsupportedField(f"{path}.{kind}", f"this provider takes no {kind!r} parts")
 
     def _mark_cache(self, part: Json) -> Json:
-        """Keep `cache_control`, replace it by OpenAI's breakpoint, or drop it.
+        """Keep `cache_control` and OpenAI's breakpoint, replace one by the other, or drop them.
 
         Vendors that take neither cache by themselves.
         """
-        if self._keeps_cache_control or "cache_control" not in part:
+        if CACHE_MARKS.isdisjoint(part):
             return part
-        unmarked = {name: value for name, value in part.items() if name != "cache_control"}
-        if self._breakpoints and part["cache_control"]:
-            return {**unmarked, "prompt_cache_breakpoint": {"mode": "explicit"}}
-        return unmarked
+        unmarked = {name: value for name, value in part.items() if name not in CACHE_MARKS}
+        if self._keeps_cache_control:
+            mark = read_cache_control(part)
+            return {**unmarked, "cache_control": mark} if mark else unmarked
+        written = part.get("prompt_cache_breakpoint")
+        if self._breakpoints:
+            written = read_breakpoint(part)
+        elif written and BREAKPOINT_FIELD in self._quirks.unsupported:
+            self.omitted.add(BREAKPOINT)
+            written = None
+        return {**unmarked, "prompt_cache_breakpoint": written} if written else unmarked
 
     def _build_document(self, part: Json, path: str) -> Json:
         file = part["file"]

@@ -26,7 +26,7 @@ from native_api.dialects.openai_responses.tools import (
     build_tool_choice,
     build_tools,
 )
-from native_api.dialects.shared import gateway_owned
+from native_api.dialects.shared import gateway_owned, unknown_members
 from native_api.dialects.shared.call_ids import OPENAI_IDS, CallIdRule
 from native_api.dialects.shared.errors import read_error
 from native_api.dialects.shared.model_rules import find_rule
@@ -54,6 +54,7 @@ class OpenAIResponses(Dialect):
 
     name = "openai_responses"
     owned_members = gateway_owned.OPENAI_RESPONSES
+    expressed_members = frozenset({unknown_members.BREAKPOINT, unknown_members.BREAKPOINT_TTL})
     renamed_fields: ClassVar[Mapping[str, str]] = RENAMED_FIELDS
     translated_fields = frozenset(
         {

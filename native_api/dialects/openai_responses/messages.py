@@ -12,7 +12,7 @@ from typing import Any, Final
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.replay import replay_turn
 from native_api.dialects.shared.call_arguments import complete_arguments
-from native_api.dialects.shared.parts import correct_data_url, list_parts
+from native_api.dialects.shared.parts import correct_data_url, list_parts, read_breakpoint
 from native_api.dialects.shared.provider_content import read_own_blocks
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
@@ -78,8 +78,8 @@ class MessageTranslator:
             built = _build_file(part["file"])
         else:
             raise UnsupportedField(f"{path}.{kind}", "this provider takes text, images and files")
-        if part.get("cache_control") and self._breakpoints:
-            built["prompt_cache_breakpoint"] = {"mode": "explicit"}
+        if self._breakpoints and (mark := read_breakpoint(part)):
+            built["prompt_cache_breakpoint"] = mark
         return built
 
     # --- the model's messages --------------------------------------------------------------------

@@ -104,22 +104,40 @@ PLAIN_MESSAGE_MEMBERS: Final = frozenset(
     }
 )
 PLAIN_PART_MEMBERS: Final = frozenset({"type", "text", "refusal", "cache_control"})
+PLAIN_CALL_MEMBERS: Final = frozenset({"id", "type", "index", "function"})
+PLAIN_CALLED_MEMBERS: Final = frozenset({"name", "arguments", "parsed_arguments"})
+PLAIN_TOOL_MEMBERS: Final = frozenset({"type", "function", "cache_control"})
+PLAIN_FUNCTION_MEMBERS: Final = frozenset({"name", "description", "parameters", "strict"})
 """Members of the unified request that no dialect turns into an id or a URL."""
 
 
 def is_plain_request(request: Mapping[str, Any]) -> bool:
-    """Whether a request has only text and function calls, as most do: it needs no inspection."""
-    return request.keys() <= PLAIN_REQUEST_FIELDS and all(
-        map(_is_plain_message, request["messages"])
+    """Whether a request has only text, functions and their calls, as most do, and no members that
+    are unknown: it needs no inspection."""
+    return (
+        request.keys() <= PLAIN_REQUEST_FIELDS
+        and all(map(_is_plain_message, request["messages"]))
+        and all(
+            _is_plain(tool, PLAIN_TOOL_MEMBERS, PLAIN_FUNCTION_MEMBERS)
+            for tool in request.get("tools") or ()
+        )
     )
+
+
+def _is_plain(
+    owner: Mapping[str, Any], members: frozenset[str], function_members: frozenset[str]
+) -> bool:
+    """Whether a tool or a call has these members only, and its function the others."""
+    return owner.keys() <= members and (owner.get("function") or {}).keys() <= (function_members)
 
 
 def _is_plain_message(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
     if content.__class__ is str and len(message) == 2:
         return True
-    if not message.keys() <= PLAIN_MESSAGE_MEMBERS or any(
-        "extra_content" in call for call in message.get("tool_calls") or ()
+    if not message.keys() <= PLAIN_MESSAGE_MEMBERS or not all(
+        _is_plain(call, PLAIN_CALL_MEMBERS, PLAIN_CALLED_MEMBERS)
+        for call in message.get("tool_calls") or ()
     ):
         return False
     return content.__class__ is str or all(

@@ -48,8 +48,8 @@ def read_parts(message: Mapping[str, Any]) -> list[Json]:
     for part in list_parts(message):
         if part["type"] != "text" or not is_blank(part["text"]):
             parts.append(part)
-        elif part.get("cache_control") and parts:
-            parts[-1] = {"cache_control": part["cache_control"], **parts[-1]}
+        elif (mark := read_cache_control(part)) and parts:
+            parts[-1] = {"cache_control": mark, **parts[-1]}
     return parts
 
 
@@ -59,6 +59,32 @@ def read_text(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content or () if part["type"] == "text")
+
+
+CACHE_TTLS: Final = {"30m": "1h"}
+"""OpenAI's least lifetime of a cached prefix -> the shortest of Anthropic's that is as long."""
+
+
+def read_breakpoint(part: Mapping[str, Any]) -> Json | None:
+    """The `prompt_cache_breakpoint` of a part, or the one that says the same as its
+    `cache_control`; None if it has neither."""
+    written: Json | None = part.get("prompt_cache_breakpoint")
+    return written or ({"mode": "explicit"} if part.get("cache_control") else None)
+
+
+def read_cache_control(part: Mapping[str, Any]) -> Json | None:
+    """The `cache_control` of a part, or the one that says the same as its
+    `prompt_cache_breakpoint`; None if it has neither.
+
+    https://platform.openai.com/docs/guides/prompt-caching (2026-11). A longer lifetime than an
+    hour is left to the provider's default, see `unknown_members`.
+    """
+    written: Json | None = part.get("cache_control")
+    mark = part.get("prompt_cache_breakpoint")
+    if written or not mark:
+        return written
+    ttl = CACHE_TTLS.get(mark.get("ttl") or "")
+    return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
 
 def parse_data_url(url: str) -> DataURL | None:

@@ -3,9 +3,14 @@ would take tens of microseconds."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
+from native_api.conf import native_settings
+from native_api.dialects.shared.unknown_members import ROLE_MEMBERS
 from native_api.inbound.checks import (
+    MAX_SHOWN,
     Check,
     FieldError,
     any_list,
@@ -20,13 +25,21 @@ from native_api.inbound.checks import (
     object_of,
     one_of,
     open_shape,
-    shape,
     string,
     typed,
+    unknown_choice,
 )
 
-CACHE_CONTROL = shape({"type": one_of("ephemeral"), "ttl": string}, required=("type",))
-TYPE: Final = {"type": string, "cache_control": CACHE_CONTROL}
+CACHE_CONTROL = open_shape({"type": one_of("ephemeral"), "ttl": string}, required=("type",))
+MISSPELLED_RATIO: Final = 0.75
+"""How near an unknown type is to a known one that it is a misspelling of, by `difflib`."""
+
+BREAKPOINT = open_shape({"mode": one_of("explicit"), "ttl": string}, required=("mode",))
+TYPE: Final = {
+    "type": string,
+    "cache_control": CACHE_CONTROL,
+    "prompt_cache_breakpoint": BREAKPOINT,
+}
 
 
 def url(value: Any, path: str) -> str:
@@ -44,23 +57,43 @@ def file(value: Any, path: str) -> dict[str, Any]:
     return checked
 
 
-FILE = shape({"file_data": string, "file_id": string, "file_url": url, "filename": string})
-TEXT = shape({**TYPE, "text": string}, required=("text",))
-IMAGE = shape(
-    {**TYPE, "image_url": shape({"url": url, "detail": string}, required=("url",))},
-    required=("image_url",),
-)
-AUDIO = shape(
-    {**TYPE, "input_audio": shape({"data": string, "format": string}, required=("data", "format"))},
-    required=("input_audio",),
-)
-FILE_PART = shape({**TYPE, "file": file}, required=("file",))
-REFUSAL = shape({**TYPE, "refusal": string}, required=("refusal",))
+def part(name: str, check: Check) -> Check:
+    """A part with a member of its type's name."""
+    return open_shape({**TYPE, name: check}, required=(name,))
 
 
-def content(**parts: Check) -> Check:
-    """A string, or a list of parts of these kinds."""
-    part = typed(parts, "a content part")
+AT_URL = open_shape({"url": url}, required=("url",))
+FILE = open_shape({"file_data": string, "file_id": string, "file_url": url, "filename": string})
+SOUND = open_shape({"data": string, "format": string}, required=("data", "format"))
+TEXT = part("text", string)
+PARTS: Final[Mapping[str, Check]] = {
+    "text": TEXT,
+    "image_url": part("image_url", open_shape({"url": url, "detail": string}, required=("url",))),
+    "input_audio": part("input_audio", SOUND),
+    "file": part("file", file),
+    "video_url": part("video_url", AT_URL),
+    "audio_url": part("audio_url", AT_URL),
+}
+REFUSAL = part("refusal", string)
+
+OTHER_APIS_PARTS: Final[Mapping[str, str]] = {
+    "input_text": "use the type 'text'",
+    "output_text": "use the type 'text'",
+    "input_image": "use the type 'image_url', with image_url: {url}",
+    "image": "use the type 'image_url', with the data as a data: URL in image_url: {url}",
+    "input_file": "use the type 'file', with file: {file_data, filename}",
+    "document": "use the type 'file', with file: {file_data, filename}",
+    "thinking": "send the reply's reasoning_content and reasoning_details back instead",
+    "redacted_thinking": "send the reply's reasoning_details back instead",
+    "tool_use": "use the message's tool_calls",
+    "tool_result": "use a message of the role 'tool', with its tool_call_id",
+}
+"""Types of parts in OpenAI's Responses and Anthropic's Messages -> what to send here."""
+
+
+def content(parts: Mapping[str, Check]) -> Check:
+    """A string, or a list of parts of these types, or of types that nobody here knows."""
+    check_part = typed(parts, "a content part", unknown=_unknown_part(parts))
 
     def check(value: Any, path: str) -> str | list[Any]:
         if isinstance(value, str):
@@ -69,9 +102,43 @@ def content(**parts: Check) -> Check:
             raise FieldError(path, f"expected a string or a list of parts, not {kind_of(value)}")
         if not value:
             raise FieldError(path, "expected at least one part")
-        return check_items(part, bounded_list(value, path), path)
+        return check_items(check_part, bounded_list(value, path), path)
 
     return check
+
+
+def _unknown_part(parts: Mapping[str, Check]) -> Check:
+    """A part of a type that only some servers know. Raises FieldError for a type of another API,
+    for one that other messages have, and for what is probably a misspelling."""
+
+    def check(value: Any, path: str) -> dict[str, Any]:
+        kind = value["type"]
+        if kind in OTHER_APIS_PARTS:
+            raise FieldError(
+                f"{path}.type", f"{kind!r} is a part of another API: {OTHER_APIS_PARTS[kind]}"
+            )
+        return check_unknown_kind(value, path, parts, PARTS, "a content part")
+
+    return check
+
+
+ANY_MEMBERS = open_shape({})
+
+
+def check_unknown_kind(
+    value: Any, path: str, choices: Collection[str], known: Collection[str], description: str
+) -> dict[str, Any]:
+    """An object of a type that is not among `choices`, as it is but for members that are null.
+
+    Raises FieldError for a type that is known elsewhere or that is nearly one of the choices, and
+    unless the site passes on what it does not know.
+    """
+    kind = value["type"]
+    misspelled = get_close_matches(kind[:MAX_SHOWN], choices, 1, MISSPELLED_RATIO)
+    if kind in known or misspelled or native_settings.UNKNOWN_FIELDS != "pass":
+        raise unknown_choice(kind, choices, f"{path}.type", description)
+    checked: dict[str, Any] = ANY_MEMBERS(value, path)
+    return checked
 
 
 COUNT = at_least(0, integer)
@@ -108,38 +175,32 @@ IMAGES = list_of(
 
 # `parsed_arguments`, like `parsed` below, is what the SDK's own parser made of what stands beside
 # it: nothing is lost with it.
-FUNCTION = shape(
+FUNCTION = open_shape(
     {"name": string, "arguments": string},
     required=("name", "arguments"),
     ignored=("parsed_arguments",),
 )
-# `index` is what an SDK that put the call together from a stream leaves in it; providers refuse it.
+CUSTOM = open_shape({"name": string, "input": string}, required=("name", "input"))
+
+
+def call(name: str, check: Check) -> Check:
+    """A call with a member of its type's name. `index` is what an SDK that put the call together
+    from a stream leaves in it; providers refuse it."""
+    return open_shape(
+        {"id": string, "type": string, name: check, "extra_content": EXTRA},
+        required=("id", name),
+        ignored=("index",),
+    )
+
+
 TOOL_CALL = typed(
-    {
-        "function": shape(
-            {"id": string, "type": string, "function": FUNCTION, "extra_content": EXTRA},
-            required=("id", "function"),
-            ignored=("index",),
-        ),
-        "custom": shape(
-            {
-                "id": string,
-                "type": string,
-                "custom": shape({"name": string, "input": string}, required=("name", "input")),
-                "extra_content": EXTRA,
-            },
-            required=("id", "custom"),
-            ignored=("index",),
-        ),
-    },
-    "a tool call",
+    {"function": call("function", FUNCTION), "custom": call("custom", CUSTOM)}, "a tool call"
 )
 
-NAMED: Final = {"role": string, "name": string}
-IN_PARTS = content(text=TEXT, image_url=IMAGE, input_audio=AUDIO, file=FILE_PART)
-ASSISTANT_FIELDS: Final = {
-    **NAMED,
-    "content": content(text=TEXT, refusal=REFUSAL),
+MEMBERS: Final[Mapping[str, Check]] = {
+    "role": string,
+    "name": string,
+    "provider_content": BLOCKS,
     "tool_calls": list_of(TOOL_CALL),
     "refusal": string,
     "audio": any_object,
@@ -147,34 +208,31 @@ ASSISTANT_FIELDS: Final = {
     "function_call": FUNCTION,
     "reasoning_content": string,
     "reasoning_details": REASONING,
-    "provider_content": BLOCKS,
     "images": IMAGES,
+    "tool_call_id": string,
+    "is_error": boolean,
 }
-SAYS_SOMETHING: Final = ASSISTANT_FIELDS.keys() - {"role", "name", "annotations"}
+"""Members of messages but their content. They are checked in messages of any role, also where they
+mean nothing (`unknown_members.ROLE_MEMBERS`), since whoever reads them may not ask for the role."""
+
+TEXT_ONLY = content({"text": TEXT})
+IN_PARTS = content(PARTS)
+ANSWER = content({"text": TEXT, "refusal": REFUSAL})
+SAYS_SOMETHING: Final = ROLE_MEMBERS["assistant"] - {"role", "name", "annotations"}
+
+
+def in_role(content_check: Check, *required: str, ignored: Collection[str] = ()) -> Check:
+    return open_shape({**MEMBERS, "content": content_check}, required, ignored)
+
 
 ROLES: Final = {
-    "system": shape(
-        {**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)
-    ),
-    "developer": shape(
-        {**NAMED, "content": content(text=TEXT), "provider_content": BLOCKS}, required=("content",)
-    ),
-    "user": shape(
-        {**NAMED, "content": IN_PARTS, "provider_content": BLOCKS}, required=("content",)
-    ),
+    "system": in_role(TEXT_ONLY, "content"),
+    "developer": in_role(TEXT_ONLY, "content"),
+    "user": in_role(IN_PARTS, "content"),
     # `parsed` is what the SDK's own parser made of `content`: nothing is lost with it.
-    "assistant": shape(ASSISTANT_FIELDS, ignored=("parsed",)),
-    "tool": shape(
-        {
-            **NAMED,
-            "content": IN_PARTS,
-            "tool_call_id": string,
-            "is_error": boolean,
-            "provider_content": BLOCKS,
-        },
-        required=("content", "tool_call_id"),
-    ),
-    "function": shape({**NAMED, "content": string}, required=("name",)),
+    "assistant": in_role(ANSWER, ignored=("parsed",)),
+    "tool": in_role(IN_PARTS, "content", "tool_call_id"),
+    "function": in_role(string, "name"),
 }
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.dialects.shared import field_members
+from native_api.dialects.shared.unknown_members import (
+    OPENAI_MEMBERS,
+    find_unknown_members,
+    strip_unknown_members,
+)
 from native_api.inbound import request_serializer as common
 from native_api.inbound.checks import (
     CheckedField,
@@ -22,11 +27,10 @@ from native_api.inbound.checks import (
     object_of,
     one_of,
     open_shape,
-    shape,
     string,
     unknown_field,
 )
-from native_api.inbound.openai.chat_messages import content, messages
+from native_api.inbound.openai.chat_messages import TEXT, content, messages
 from native_api.inbound.openai.chat_tools import (
     response_format,
     tool_choice,
@@ -34,6 +38,7 @@ from native_api.inbound.openai.chat_tools import (
     web_search_options,
 )
 from native_api.inbound.openai.foreign_fields import REFUSED, adapt_fields
+from native_api.inbound.openai.foreign_members import adapt_members
 from native_api.inbound.request_serializer import RequestSerializer, field
 from native_api.types.chat import EXTENSION_FIELDS, UNIFIED_FIELDS
 
@@ -76,7 +81,7 @@ def think(value: Any, path: str) -> Any:
 
 MODERATION_MODE = open_shape({"mode": string})
 MODERATION_POLICY = open_shape({"input": MODERATION_MODE, "output": MODERATION_MODE})
-PREDICTED = content(text=shape({"type": string, "text": string}, required=("text",)))
+PREDICTED = content({"text": TEXT})
 PREDICTION = open_shape(
     {"type": one_of("content"), "content": PREDICTED}, required=("type", "content")
 )
@@ -153,14 +158,21 @@ class ChatCompletionSerializer(RequestSerializer):
     provider_options = field(common.provider_options)
 
     def adapt(self, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        return adapt_fields(data)
+        fields_adapted, left_out = adapt_fields(data)
+        adapted, members_left_out = adapt_members(fields_adapted)
+        return adapted, [*left_out, *members_left_out]
 
     def drop_unknown_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        return field_members.strip_unknown(checked)
+        known, paths = field_members.strip_unknown(checked)
+        known, names = strip_unknown_members(known, OPENAI_MEMBERS)
+        return known, [*paths, *names]
 
     def refuse_unknown_members(self, checked: dict[str, Any]) -> None:
         for member in field_members.find_unknown(checked):
             raise unknown_field(member.name, member.known, member.path)
+        for found in find_unknown_members(checked):
+            if found.report_name not in OPENAI_MEMBERS:
+                raise unknown_field(found.name, found.known, found.path)
 
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field."""

@@ -19,33 +19,47 @@ from native_api.inbound.checks import (
     string,
     typed,
 )
-from native_api.inbound.openai.chat_messages import CACHE_CONTROL
+from native_api.inbound.openai.chat_messages import CACHE_CONTROL, check_unknown_kind
 
 MAX_TOOLS: Final = 1024
 """Providers accept 128 to 512. Some need the schema of each tool to be adapted."""
 
-FUNCTION = shape(
+FUNCTION = open_shape(
     {"name": string, "description": string, "parameters": any_object, "strict": boolean},
     required=("name",),
 )
-CUSTOM = shape({"name": string, "description": string, "format": any_object}, required=("name",))
-
-tools = list_of(
-    typed(
-        {
-            "function": shape(
-                {"type": string, "function": FUNCTION, "cache_control": CACHE_CONTROL},
-                required=("function",),
-            ),
-            "custom": shape(
-                {"type": string, "custom": CUSTOM, "cache_control": CACHE_CONTROL},
-                required=("custom",),
-            ),
-        },
-        "a tool",
-    ),
-    MAX_TOOLS,
+CUSTOM = open_shape(
+    {"name": string, "description": string, "format": any_object}, required=("name",)
 )
+
+
+def tool(name: str, check: Check) -> Check:
+    """A tool with a member of its type's name."""
+    checked = open_shape({"type": string, name: check, "cache_control": CACHE_CONTROL})
+
+    def check_tool(value: Any, path: str) -> dict[str, Any]:
+        if isinstance(value.get("name"), str) and value.get(name) is None:
+            raise FieldError(
+                f"{path}.{name}",
+                f"this field is required: name and description are members of `{name}`, beside "
+                "the type",
+            )
+        kept: dict[str, Any] = checked(value, path)
+        if name not in kept:
+            raise FieldError(f"{path}.{name}", "this field is required")
+        return kept
+
+    return check_tool
+
+
+TOOLS: Final = {"function": tool("function", FUNCTION), "custom": tool("custom", CUSTOM)}
+
+
+def _unknown_tool(value: Any, path: str) -> dict[str, Any]:
+    return check_unknown_kind(value, path, TOOLS, TOOLS, "a tool")
+
+
+tools = list_of(typed(TOOLS, "a tool", unknown=_unknown_tool), MAX_TOOLS)
 
 NAMED = shape({"name": string}, required=("name",))
 NAMED_TOOLS = list_of(
