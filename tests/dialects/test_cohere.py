@@ -215,3 +215,27 @@ def test_an_error_with_status_200_is_an_error() -> None:
 
 def test_content_as_a_plain_string_is_text() -> None:
     assert read_message({"message": {"role": "assistant", "content": "Hi"}})["content"] == "Hi"
+
+
+def test_images_of_results_follow_in_a_users_turn_after_the_last_result() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    calls = [
+        {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for call_id in ("c1", "c2")
+    ]
+    chat: Any = {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": "Look."},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "c1", "content": [image]},
+            {"role": "tool", "tool_call_id": "c2", "content": "green"},
+        ],
+    }
+    turns = DIALECT.request(chat, TARGET).body["messages"][2:]
+    assert [turn["role"] for turn in turns] == ["tool", "tool", "user"]
+    assert turns[0]["content"] == "See the next message."
+    assert turns[2]["content"] == [
+        {"type": "text", "text": "From the result of the tool call c1:"},
+        image,
+    ]

@@ -7,7 +7,9 @@
    is a plan, otherwise it is thinking.
 3. A text file is a document, which the model may cite: a document of the request if a user sent it,
    of the result if a tool returned it.
-4. Empty turns are left out, because Cohere answers 400 to them, and so are turns of the model that
+4. Only users may show images: those in a tool's result follow in a user's turn, after the last
+   result of the step.
+5. Empty turns are left out, because Cohere answers 400 to them, and so are turns of the model that
    hold only what it thought. If no turn is left, the user says a full stop.
 """
 
@@ -18,7 +20,13 @@ from typing import Any, Final
 
 from native_api.dialects.shared.call_arguments import complete_arguments
 from native_api.dialects.shared.call_extras import read_extras
-from native_api.dialects.shared.parts import FILLER_TEXT, correct_image, decode_text, read_file_data
+from native_api.dialects.shared.parts import (
+    FILLER_TEXT,
+    SEE_NEXT_MESSAGE,
+    correct_image,
+    decode_text,
+    read_file_data,
+)
 from native_api.dialects.shared.provider_content import read_own_blocks, read_own_reasoning
 from native_api.dialects.shared.tools import read_called_function, read_tool_calls
 from native_api.exceptions import UnsupportedField
@@ -40,10 +48,13 @@ class MessageTranslator:
         self.turns: list[Json] = []
         self.documents: list[Json] = []
         self.omitted: set[str] = set()
+        self._result_images: list[Json] = []
 
     def translate(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             role = ROLES.get(message["role"], message["role"])
+            if role != "tool":
+                self._flush_result_images()
             if message.get("name") and message["role"] != "function":
                 self.omitted.add("messages.name")
             turn = (
@@ -53,8 +64,14 @@ class MessageTranslator:
             )
             if role == "tool" or any(turn.values()):
                 self.turns.append({"role": role, **turn})
+        self._flush_result_images()
         if not self.turns:
             self.turns = [{"role": "user", "content": FILLER_TEXT}]
+
+    def _flush_result_images(self) -> None:
+        if self._result_images:
+            self.turns.append({"role": "user", "content": self._result_images})
+            self._result_images = []
 
     # --- turns of users, the system and tools ----------------------------------------------------
 
@@ -76,8 +93,17 @@ class MessageTranslator:
             self.omitted.add("messages.is_error")
         return {
             "tool_call_id": message["tool_call_id"],
-            "content": content,
+            "content": self._move_images(content, message["tool_call_id"]),
         }
+
+    def _move_images(self, content: Any, call_id: str) -> Any:
+        """The content of a result without its images, which are kept for the user's turn."""
+        images = [part for part in content if isinstance(part, dict) and "image_url" in part]
+        if not images:
+            return content
+        origin = {"type": "text", "text": f"From the result of the tool call {call_id}:"}
+        self._result_images += [origin, *images]
+        return [part for part in content if part not in images] or SEE_NEXT_MESSAGE
 
     def _build_part(self, part: Mapping[str, Any], role: str, path: str) -> Json | None:
         """The content block of a part, None for an empty text and for a document of the request."""
@@ -86,17 +112,15 @@ class MessageTranslator:
             return {"type": "text", "text": part["text"]} if part["text"] else None
         if kind == "file":
             return self._build_file(part["file"], role, f"{path}.file")
-        if kind == "image_url" and role == "user":
+        if kind == "image_url" and role in ("user", "tool"):
             return {"type": "image_url", "image_url": correct_image(dict(part))["image_url"]}
-        raise UnsupportedField(
-            f"{path}.{kind}", "Cohere takes text and documents, and images from users"
-        )
+        raise UnsupportedField(f"{path}.{kind}", "Cohere takes text, documents and images")
 
     def _build_file(self, file: Mapping[str, Any], role: str, path: str) -> Json | None:
         inline = read_file_data(file, f"{path}.file_data")
         if inline is None:
             raise UnsupportedField(path, "Cohere takes no uploaded or remote files, only file_data")
-        if inline.media_type.startswith("image/") and role == "user":
+        if inline.media_type.startswith("image/") and role in ("user", "tool"):
             url = f"data:{inline.media_type};base64,{inline.data}"
             return {"type": "image_url", "image_url": {"url": url}}
         if not inline.media_type.startswith(TEXT_MEDIA_TYPES):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.shared.parts import (
+    SEE_NEXT_MESSAGE,
     DataURL,
     correct_image,
     list_parts,
@@ -27,15 +28,10 @@ from native_api.dialects.shared.unknown_members import BREAKPOINT, describe_memb
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Quirks
 
-SEE_NEXT_MESSAGE: Final = "See the next message."
-"""The text of a tool's result that has only files."""
-
 TEXT_MEMBERS: Final = frozenset({"type", "text"})
 CACHE_MARKS: Final = frozenset({"cache_control", "prompt_cache_breakpoint"})
 BREAKPOINT_FIELD: Final = "messages.prompt_cache_breakpoint"
 """The name of OpenAI's breakpoint among what a vendor does not support."""
-
-
 URL_PARTS: Final = ("video_url", "audio_url")
 """Parts that OpenAI does not have."""
 AUDIO_FORMATS: Final = {

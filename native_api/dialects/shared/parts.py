@@ -13,6 +13,8 @@ from native_api.types import Json
 
 FILLER_TEXT: Final = "."
 """Stands for a user's message that says nothing, on wires that refuse one."""
+SEE_NEXT_MESSAGE: Final = "See the next message."
+"""The text of a tool's result that has only files, if these follow in a user's message."""
 
 
 class DataURL(NamedTuple):
