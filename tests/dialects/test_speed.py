@@ -18,7 +18,7 @@ def test_a_request_of_a_hundred_messages(name: str) -> None:
     dialect, target, chat = DIALECTS[name], target_for(name), conversation()
     dialect.request(chat, target)  # what is made once and remembered
     calls = count_calls(lambda: dialect.request(chat, target))
-    assert calls / len(chat["messages"]) < 70  # 32 to 59
+    assert calls / len(chat["messages"]) < 80  # 42 to 71
 
 
 @pytest.mark.parametrize("name", DIALECTS)
