@@ -98,7 +98,9 @@ class MessageTranslator:
 
     def _move_images(self, content: Any, call_id: str) -> Any:
         """The content of a result without its images, which are kept for the user's turn."""
-        images = [part for part in content if isinstance(part, dict) and "image_url" in part]
+        if isinstance(content, str):
+            return content
+        images = [part for part in content if "image_url" in part]
         if not images:
             return content
         origin = {"type": "text", "text": f"From the result of the tool call {call_id}:"}
