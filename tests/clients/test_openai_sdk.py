@@ -112,6 +112,25 @@ def test_a_conversation_with_tools(gateway: Gateway, sdk: openai.OpenAI, ask: As
         assert all(returned_thoughts), "every thought comes back to the model"
 
 
+def test_azures_client_runs_its_tools(gateway: Gateway) -> None:
+    messages: list[Any] = [{"role": "user", "content": COMPARE}]
+    with openai.AzureOpenAI(
+        azure_endpoint=gateway.site.url,
+        api_key=gateway.site.key,
+        api_version="2024-10-21",
+        max_retries=0,
+        timeout=60,
+    ) as client:
+        while (choice := complete(client, gateway.model, messages)).finish_reason == "tool_calls":
+            messages.append(choice.message)
+            messages += [
+                {"role": "tool", "tool_call_id": call.id, "content": run_tool(call)}
+                for call in choice.message.tool_calls
+            ]
+    assert choice.message.content == CONCLUSION
+    assert gateway.upstream.refusals == []
+
+
 def test_structured_output(gateway: Gateway, sdk: openai.OpenAI) -> None:
     messages: list[Any] = [{"role": "user", "content": REPORT_ON}]
     reply = sdk.chat.completions.parse(
