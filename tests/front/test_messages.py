@@ -106,9 +106,8 @@ def azure(asgi_site: Site) -> Any:
         azure_endpoint=asgi_site.url,
         api_key=asgi_site.key,
         api_version="2026-10-01",
-        timeout=60,
         max_retries=0,
-        http_client=httpx.Client(trust_env=False),
+        http_client=httpx.Client(trust_env=False, timeout=60),
     ) as client:
         yield client
 
