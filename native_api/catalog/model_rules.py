@@ -59,7 +59,9 @@ def _read_list(value: Any, name: str) -> list[str]:
 
 def read_roles(value: Any, name: str) -> tuple[tuple[str, str], ...]:
     """Pairs, because a rule is looked up by what was set; see `ModelOverride`."""
-    if not isinstance(value, Mapping) or not {*value, *value.values()} <= set(ROLES):
+    if not isinstance(value, Mapping) or any(
+        role not in ROLES for role in (*value, *value.values())
+    ):
         raise ConfigurationError(
             f"{name} must be a dictionary of roles", "Such as {'system': 'user'}."
         )

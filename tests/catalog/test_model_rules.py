@@ -188,6 +188,11 @@ INVALID: list[tuple[Any, str, str]] = [
         "Such as",
     ),
     (
+        {"a": {"ROLES": {"system": ["user"]}}},
+        "MODEL_RULES['a']: ROLES must be a dictionary of roles",
+        "Such as",
+    ),
+    (
         {"a": {"NEEDS_REASONING": "no"}},
         "MODEL_RULES['a']: NEEDS_REASONING must be True or False",
         "It is 'no'.",

@@ -19,13 +19,14 @@ from typing import Any, Final
 from native_api.dialects.openai_chat.parts import PartTranslator
 from native_api.dialects.shared.annotations import restore_annotation
 from native_api.dialects.shared.call_arguments import complete_arguments
+from native_api.dialects.shared.json_values import read_objects
 from native_api.dialects.shared.parts import read_text
 from native_api.dialects.shared.provider_content import read_own_blocks, read_vendor_reasoning
 from native_api.types import Json, Quirks
 
 EXTENSIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "annotations": lambda message: [
-        restore_annotation(item) for item in message.get("annotations") or ()
+        restore_annotation(item) for item in read_objects(message.get("annotations"))
     ],
     "images": lambda message: message.get("images"),
     "reasoning_details": read_vendor_reasoning,

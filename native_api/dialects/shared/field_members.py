@@ -64,8 +64,9 @@ class UnknownMember(NamedTuple):
 
 def find_unknown(chat: Mapping[str, Any]) -> Iterator[UnknownMember]:
     """The unknown members of a checked request."""
-    for field in FIELD_MEMBERS.keys() & chat.keys():
-        yield from _find_in(chat[field], FIELD_MEMBERS[field], field)
+    for field, members in FIELD_MEMBERS.items():
+        if field in chat:
+            yield from _find_in(chat[field], members, field)
 
 
 def _find_in(value: Any, members: Members, path: str) -> Iterator[UnknownMember]:

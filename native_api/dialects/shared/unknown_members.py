@@ -66,7 +66,7 @@ it (`parts.read_cache_control`)."""
 BREAKPOINT_TTL: Final = f"{BREAKPOINT}.ttl"
 OPENAI_MEMBERS: Final = frozenset({BREAKPOINT, BREAKPOINT_TTL})
 """What only OpenAI has of all that `find_unknown_members` finds."""
-CACHE_TTLS: Final = frozenset({None, "30m"})
+CACHE_TTLS: Final = (None, "30m")
 """The lifetimes of such a mark that those wires can express."""
 
 AROUND_A_PART: Final = frozenset({"type", "cache_control"})
@@ -143,8 +143,14 @@ def _compare(owner: Json, known: frozenset[str], path: str, field: str) -> Itera
     for name, value in owner.items():
         if name not in known:
             yield UnknownMember(owner, name, path, field, known)
-        if name == "prompt_cache_breakpoint" and value.get("ttl") not in CACHE_TTLS:
+        if name == "prompt_cache_breakpoint" and not _is_expressed(value):
             yield UnknownMember(value, "ttl", f"{path}.{name}", f"{field}.{name}", known)
+
+
+def _is_expressed(breakpoint_mark: Any) -> bool:
+    """Whether wires with marks of their own can say how long the prefix is cached. Only the marks
+    of content parts are checked; elsewhere they have any shape, and are left out whole."""
+    return not isinstance(breakpoint_mark, dict) or breakpoint_mark.get("ttl") in CACHE_TTLS
 
 
 def find_unknown_kinds(chat: Mapping[str, Any]) -> Iterator[UnknownKind]:

@@ -224,11 +224,12 @@ def _adapt_top_logprobs(request: Json) -> list[str]:
 
 def _adapt_tool_choice(request: Json) -> list[str]:
     choice = request["tool_choice"]
+    kind = choice.get("type") if isinstance(choice, dict) else None
     if choice == "any":
         request["tool_choice"] = "required"
-    elif isinstance(choice, dict) and choice.get("type") in TOOL_CHOICES:
-        request["tool_choice"] = TOOL_CHOICES[choice["type"]]
-    elif isinstance(choice, dict) and choice.get("type") == "tool" and "name" in choice:
+    elif isinstance(kind, str) and kind in TOOL_CHOICES:
+        request["tool_choice"] = TOOL_CHOICES[kind]
+    elif kind == "tool" and "name" in choice:
         request["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
     return []
 
