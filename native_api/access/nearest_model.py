@@ -24,20 +24,20 @@ MATCHES: Final = 5
 
 def suggest_model(snapshot: Catalog, caller: Caller, name: str) -> str:
     """A sentence to append to a message: ` Did you mean 'fast'?`; "" if no name is near."""
-    for candidate in _near_names(snapshot, name):
+    for candidate in _list_candidates(snapshot, name):
         named = snapshot.named(candidate)
         if candidate != name and named.is_known and may_use(caller, named):
             return f" Did you mean {candidate!r}?"
     return ""
 
 
-def _near_names(snapshot: Catalog, name: str) -> Iterator[str]:
+def _list_candidates(snapshot: Catalog, name: str) -> Iterator[str]:
     """Routes with a name like it, then the same model of providers with a name like its own."""
-    yield from _near(name, snapshot.routes)
+    yield from _find_near(name, snapshot.routes)
     provider, slash, model = name.partition("/")
     if slash:
-        yield from (f"{near}/{model}" for near in _near(provider, snapshot.providers))
+        yield from (f"{near}/{model}" for near in _find_near(provider, snapshot.providers))
 
 
-def _near(name: str, names: Iterable[str]) -> list[str]:
+def _find_near(name: str, names: Iterable[str]) -> list[str]:
     return get_close_matches(name[:MAX_NAME], list(islice(names, MAX_COMPARED)), MATCHES)

@@ -32,7 +32,7 @@ def providers_from_environment(environment: Mapping[str, str]) -> dict[str, Json
 
 def base_urls_without_key(environment: Mapping[str, str]) -> dict[str, str]:
     """Variable of a base URL that is set -> the variable of its vendor's key, which is not. Such a
-    vendor is no provider yet."""
+    vendor does not become a provider."""
     missing: dict[str, str] = {}
     for row in PRESETS.values():
         if row.key_variable and not row.options and not _read_key(row, environment):

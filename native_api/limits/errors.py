@@ -71,8 +71,8 @@ def _budget_exceeded(status: LimitStatus, span: WindowSpan) -> NativeError:
 def _describe_budget(status: LimitStatus) -> str:
     """Why the budget does not admit the call: it is too small for it, used up, or nearly so.
 
-    Of a confidential budget this is not told, because it would tell its amount to whoever asks with
-    several `max_tokens`.
+    Of a confidential budget the message does not say which, because calls with several `max_tokens`
+    would then reveal its amount.
     """
     rule, costs = status.applied.rule, format_dollars(status.requested)
     scope = format_scope(rule)

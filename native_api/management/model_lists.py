@@ -1,5 +1,6 @@
 """The chat models that providers offer, for `native_quickstart`. Every provider is asked at once,
-with its own key, for a few seconds. What is no chat model, such as one for embeddings, is left out.
+with its own key, for a few seconds. Models that do not chat, such as those for embeddings, are left
+out.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def _says_that_it_chats(entry: Mapping[str, Any]) -> bool:
     outputs = _mapping(entry, "architecture").get("output_modalities")
     methods = entry.get("supportedGenerationMethods")  # Gemini
     return not (
-        entry.get("type") in OTHER_KINDS
+        str(entry.get("type")) in OTHER_KINDS
         or "bert" in str(details.get("family"))  # Ollama
         or features.get("completion_chat") is False  # Mistral
         or (isinstance(outputs, list) and "text" not in outputs)  # OpenRouter

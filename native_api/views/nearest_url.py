@@ -33,8 +33,8 @@ def describe_missing(request: HttpRequest) -> str:
     """The message for a request at whose path nothing is."""
     path, shown = request.path, f"There is nothing at {request.path[:MAX_SHOWN]}."
     base = _find_base(request)
-    tail = _tail(path.removeprefix(base.removesuffix("v1/")))
-    near = tail if tail in ENDPOINTS else _near(tail)
+    tail = _strip_versions(path.removeprefix(base.removesuffix("v1/")))
+    near = tail if tail in ENDPOINTS else _find_nearest(tail)
     if not near:
         return f"{shown} The API is below {base}: POST {base}chat/completions, GET {base}models."
     url = f"{base}{near}" if not near.startswith("health/") else f"{base.removesuffix('v1/')}{near}"
@@ -56,10 +56,10 @@ def _find_base(request: HttpRequest) -> str:
     return url.removesuffix("chat/completions")
 
 
-def _tail(path: str) -> str:
+def _strip_versions(path: str) -> str:
     """The path without slashes at its end, doubled ones, and versions."""
     return "/".join(part for part in path.split("/") if part not in VERSIONS)
 
 
-def _near(tail: str) -> str:
+def _find_nearest(tail: str) -> str:
     return next(iter(get_close_matches(tail[:MAX_COMPARED], ENDPOINTS, 1)), "")

@@ -81,7 +81,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         answered(),
         ["messages.provider_specific_fields"],
     ),
-    "a wrapper that is no object": (
+    "a wrapper that is not an object": (
         answered(provider_specific_fields="x"),
         answered(),
         ["messages.provider_specific_fields"],

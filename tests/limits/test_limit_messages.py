@@ -1,5 +1,5 @@
 """What a caller reads if a limit refuses a call: which limit it was, how the call stands to it, and
-what to do. Amounts that belong to all are not told."""
+what to do. Amounts that belong to all stay secret."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_only_chat_models_become_routes(
 
 
 @each("body", [b"", b"<html>", b"{}", b"[]", b'"text"', b'{"data": 1}', b'{"data": [1, null]}'])
-def test_an_answer_that_is_no_list_has_no_models(body: bytes) -> None:
+def test_an_answer_without_a_list_has_no_models(body: bytes) -> None:
     found = choose_models(read_entries(body), "openai")
     assert (found.models, found.problem) == ((), "it lists no chat model")
 
@@ -137,6 +137,11 @@ def test_models_of_other_kinds_are_known_by_their_names(name: str) -> None:
 @each("name", ["olive-7b", "gpt-5-pro", "llama-3.1-8b-instruct", "sonar"])
 def test_models_that_only_look_like_them_stay(name: str) -> None:
     assert is_chat_model({"id": name})
+
+
+@each("entry", [{"type": ["chat"]}, {"details": [1]}, {"created": "now"}, {"architecture": 1}])
+def test_members_of_another_shape_say_nothing(entry: Any) -> None:
+    assert choose_models([{"id": "m", **entry}], "").models == ("m",)
 
 
 @each("row", [row for row in ROWS if row.starter_model])

@@ -297,7 +297,7 @@ COHERE_MODELS: Final = "https://docs.cohere.com/docs/models"
 AS_USER: Final = {"system": "user", "developer": "user"}
 
 OTHERS: Final = (
-    # Recorded in 2026-08 by ruby_llm: a user right after results is no error for it any more.
+    # It accepts a user right after results, as ruby_llm recorded in 2026-08.
     make_row(
         r"mistral-small", ModelRule(efforts=("none", "high"), user_after_tools=True),
         MISTRAL_MATRIX, "2026-06", "mistral",

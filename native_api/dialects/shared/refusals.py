@@ -17,6 +17,6 @@ PLAIN_REASON: Final = (
 
 
 def explain_refusal(name: str, value: Any) -> str:
-    """The reason for a field that the wire or the model has not, with what to do."""
+    """Why the wire or the model does not take a field, and what to do."""
     reason = REASONS.get(name, PLAIN_REASON)
     return reason.format(value=value if isinstance(value, int) else "several")
