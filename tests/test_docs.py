@@ -55,6 +55,21 @@ def test_every_variable_of_the_project_is_explained() -> None:
     assert read <= set(re.findall(r"^\| `([A-Z_]+)` \|", SETTINGS, re.MULTILINE))
 
 
+def test_messages_that_are_explained_are_real() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    tables = re.findall(r"\| message \|.*?\n\n", f"{page}\n", re.DOTALL)
+    explained = re.findall(r"^\| `([^`]+)` \|", "".join(tables), re.MULTILINE)
+    trees = (ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py"))
+    texts = {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert len(explained) > 10
+    assert [part for part in explained if not any(part in text for text in texts)] == []
+
+
 def test_ids_of_checks_are_real() -> None:
     source = "".join(path.read_text() for path in (ROOT / "native_api" / "checks").glob("*.py"))
     docs = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
