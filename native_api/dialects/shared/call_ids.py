@@ -80,7 +80,7 @@ class CallIds:
             given = call.get("id") or ""
             new_id = self._assign(given)
             ids += [new_id]
-            results[given] = [*results[given], new_id] if given in results else [new_id]
+            results.setdefault(given, []).append(new_id)
             is_edited = is_edited or new_id != given
         self._results |= results
         if not is_edited:

@@ -24,6 +24,9 @@ SCHEMA_MAPS: Final = frozenset({"properties", "$defs", "patternProperties"})
 SCHEMA_LISTS: Final = frozenset({"anyOf", "allOf"})
 SCHEMAS: Final = frozenset({"items", "additionalProperties", "not"})
 OLD_PREFIX: Final = "#/definitions/"
+MAX_TYPES: Final = 7
+MAX_TYPE_LENGTH: Final = 7
+"""JSON Schema has seven types, and "boolean" is the longest. Anything else is not repeated."""
 
 
 @SchemaAdapter
@@ -66,7 +69,7 @@ def _wrap_reference(node: Json) -> Json:
 def push_type_down(node: Json) -> Json:
     """The node without a `type` beside its alternatives: each of them has one instead."""
     choices = node.get("anyOf")
-    if "type" not in node or not isinstance(choices, list):
+    if not _is_type(node.get("type")) or not isinstance(choices, list):
         return node
     pushed = [
         {"type": node["type"], **choice}
@@ -75,3 +78,10 @@ def push_type_down(node: Json) -> Json:
         for choice in choices
     ]
     return {**{name: value for name, value in node.items() if name != "type"}, "anyOf": pushed}
+
+
+def _is_type(value: Any) -> bool:
+    types = value if isinstance(value, list) else [value]
+    return len(types) <= MAX_TYPES and all(
+        isinstance(each, str) and len(each) <= MAX_TYPE_LENGTH for each in types
+    )

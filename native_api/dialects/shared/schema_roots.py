@@ -45,6 +45,12 @@ MAX_NODES: Final = 1000
 """Different branches of one schema that are folded."""
 MAX_DEPTH: Final = 20
 MAX_NOTE_CHARACTERS: Final = 1500
+WORK: Final = 64 * 1024
+WORK_FACTOR: Final = 8
+"""Folding a schema may write so many characters, and so many times its own. References to
+references can multiply what a small schema says, and other requests wait meanwhile."""
+MOVE: Final = 40
+"""What moving one name counts as, in characters."""
 
 
 def fold_parameters(parameters: Json, path: str) -> tuple[Json, str]:
@@ -92,6 +98,7 @@ class _Folder:
         self._texts: dict[int, str] = {}
         self._kept: list[Json] = []
         """The parts whose `id` is in `_texts`, so that no other part gets it."""
+        self._remaining = WORK + WORK_FACTOR * len(json.dumps(root))
 
     def fold(self, schema: Any, depth: int) -> _Shape:
         """The shape of a schema; an empty one if it is not the schema of an object."""
@@ -100,9 +107,7 @@ class _Folder:
         if id(schema) in self._shapes:
             return self._shapes[id(schema)]
         if len(self._shapes) > MAX_NODES or depth > MAX_DEPTH:
-            raise UnsupportedField(
-                self._path, "this provider takes no schema with so many alternatives at its root"
-            )
+            raise self._too_large()
         shape = self._shapes[id(schema)] = _Shape()
         self._read_object(schema, shape)
         for part in self._list_parts(schema):
@@ -119,7 +124,19 @@ class _Folder:
         schema: Json = {"type": "object", **shape.others, "properties": self._join(shape)}
         return {**schema, "required": list(shape.required)} if shape.required else schema
 
+    def _too_large(self) -> UnsupportedField:
+        return UnsupportedField(
+            self._path, "this provider takes no schema with so many alternatives at its root"
+        )
+
+    def _spend(self, characters: int) -> None:
+        """Count work. Raises UnsupportedField for a schema that is too much of it."""
+        self._remaining -= characters
+        if self._remaining < 0:
+            raise self._too_large()
+
     def _join(self, shape: _Shape) -> Json:
+        self._spend(MOVE * len(shape.properties))
         return {name: self._combine("allOf", found) for name, found in shape.properties.items()}
 
     def _read_object(self, schema: Json, shape: _Shape) -> None:
@@ -131,7 +148,7 @@ class _Folder:
         )
         shape.others = {name: value for name, value in schema.items() if name not in READ_KEYWORDS}
         shape.notes = [
-            f"{words} {dump_json(schema[name])}."
+            f"{words} {self._write(schema[name])}."
             for name, words in NOTED_KEYWORDS.items()
             if name in schema
         ]
@@ -151,13 +168,15 @@ class _Folder:
 
     def _require(self, shape: _Shape, other: _Shape) -> None:
         """Add another shape that must hold as well."""
+        moved = len(other.required) + len(other.notes) + len(other.others)
+        self._spend(MOVE * (moved + sum(map(len, other.properties.values()))))
         for name, found in other.properties.items():
             shape.properties.setdefault(name, []).extend(found)
         shape.required |= other.required
         shape.notes += other.notes
         conditions: Json = {name: other.others[name] for name in CONDITIONS if name in other.others}
         if conditions and any(name in shape.others for name in CONDITIONS):
-            shape.notes.append(f"The arguments must also match {dump_json(conditions)}.")
+            shape.notes.append(f"The arguments must also match {self._write(conditions)}.")
         else:
             shape.others |= conditions
         for name, value in other.others.items():
@@ -167,6 +186,8 @@ class _Folder:
     def _unite(self, shapes: list[_Shape], count: str, required: Mapping[str, None]) -> _Shape:
         """The shape of alternatives. `required` are the names that are required anyway."""
         united = _Shape()
+        moved = sum(len(shape.notes) for shape in shapes) + len(shapes) * len(shapes[0].required)
+        self._spend(MOVE * moved)
         schemas: dict[str, list[Any]] = {}
         for shape in shapes:
             for name, schema in self._join(shape).items():
@@ -179,7 +200,7 @@ class _Folder:
         }
         if all(shape.others.get("additionalProperties") is False for shape in shapes):
             united.others["additionalProperties"] = False
-        described = [_describe(shape, required) for shape in shapes]
+        described = [self._describe(shape, required) for shape in shapes]
         if len(shapes) > 1 and any(described):
             choices = "; ".join(text or "none of these" for text in dict.fromkeys(described))
             united.notes.append(f"{count} one of these must be given: {choices}.")
@@ -198,6 +219,7 @@ class _Folder:
         if keyword == "anyOf" and all(_is_choice(schema) for schema in distinct):
             values = [value for schema in distinct for value in _read_values(schema)]
             return {**_without_values(distinct[0]), "enum": _distinct_values(values)}
+        self._spend(sum(len(self._dump(schema)) for schema in distinct))
         return {keyword: distinct}
 
     def _dump(self, schema: Any) -> str:
@@ -205,10 +227,33 @@ class _Folder:
         text = self._texts.get(id(schema)) if isinstance(schema, dict) else None
         if text is None:
             text = json.dumps(schema)
+            self._spend(len(text))
             if isinstance(schema, dict):
                 self._texts[id(schema)] = text
                 self._kept.append(schema)
         return text
+
+    def _write(self, value: Any) -> str:
+        """The JSON of a value for a note, at most as long as a note."""
+        text = dump_json(value)
+        self._spend(len(text))
+        return text[:MAX_NOTE_CHARACTERS]
+
+    def _describe(self, shape: _Shape, required: Mapping[str, None]) -> str:
+        """What an alternative needs: `kind ("file") and path`."""
+        constants = {
+            name: schema["const"]
+            for name, found in shape.properties.items()
+            for schema in found
+            if isinstance(schema, dict) and "const" in schema
+        }
+        names = [name for name in shape.required if name not in required or name in constants]
+        names = list(dict.fromkeys([*names, *constants]))
+        self._spend(sum(map(len, names)))
+        return " and ".join(
+            f"{name} ({self._write(constants[name])})" if name in constants else name
+            for name in names
+        )
 
 
 def read_list(value: Any) -> list[Any]:
@@ -219,21 +264,6 @@ def may_be_object(schema: Any) -> bool:
     """Whether an object can match: arguments are objects, so other alternatives never apply."""
     kind = schema.get("type", "object") if isinstance(schema, dict) else None
     return kind == "object" or (isinstance(kind, list) and "object" in kind)
-
-
-def _describe(shape: _Shape, required: Mapping[str, None]) -> str:
-    """What an alternative needs: `kind ("file") and path`."""
-    constants = {
-        name: schema["const"]
-        for name, found in shape.properties.items()
-        for schema in found
-        if isinstance(schema, dict) and "const" in schema
-    }
-    names = [name for name in shape.required if name not in required or name in constants]
-    names += [name for name in constants if name not in names]
-    return " and ".join(
-        f"{name} ({dump_json(constants[name])})" if name in constants else name for name in names
-    )
 
 
 def _is_choice(schema: Any) -> bool:

@@ -173,8 +173,10 @@ def _is_plain(metadata: Json) -> bool:
 def _flatten(values: Json, prefix: str = "", depth: int = 1) -> Iterator[tuple[str, str]]:
     """The pairs of nested objects: `{"a": {"b": 1}}` is `a.b: "1"`. Null says nothing."""
     for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and depth < MAX_METADATA_DEPTH:
+        name = f"{prefix}{key[:MAX_FLATTENED]}"
+        if len(name) > common.MAX_METADATA_KEY_LENGTH:  # What is in it has no room either.
+            yield name, TOO_LONG
+        elif isinstance(value, dict) and depth < MAX_METADATA_DEPTH:
             yield from _flatten(value, f"{name}.", depth + 1)
         elif isinstance(value, str):
             yield name, value
@@ -187,6 +189,10 @@ def _flatten(values: Json, prefix: str = "", depth: int = 1) -> Iterator[tuple[s
         elif value is not None:
             yield name, TOO_LONG
 
+
+MAX_FLATTENED: Final = common.MAX_METADATA_KEY_LENGTH + 1
+"""Characters of a name that are read, so that long names of objects are not repeated for all that
+is in them."""
 
 TOO_LONG: Final = "x" * (common.MAX_METADATA_VALUE_LENGTH + 1)
 """Stands for a value that has no form in a record."""
