@@ -119,3 +119,14 @@ def test_few_names_are_compared_with_a_wrong_one_in_full(monkeypatch: pytest.Mon
     names = [f"{'ba' * 28}{index:04}" for index in range(450)]
     assert nearest_model._find_near("fsat", [*names, "fast"]) == ["fast"]
     assert len(compared) <= nearest_model.MAX_MEASURED
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=repr)
+def test_a_function_and_its_call_may_have_any_other_member(value: Any) -> None:
+    function = {"type": "function", "function": {"name": "f"}, "custom": value}
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+    answer = {"role": "assistant", "tool_calls": [{**call, "custom": value}]}
+    result = {"role": "tool", "tool_call_id": "a", "content": "x"}
+    fields = parse(messages=[answer, result], tools=[function])
+    for target in TARGETS:
+        build_body(target, *fields["messages"], tools=fields["tools"])

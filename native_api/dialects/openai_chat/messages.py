@@ -191,7 +191,7 @@ class MessageTranslator:
 
     def _build_call(self, call: Mapping[str, Any]) -> Json:
         built = _copy_members(call, LEFT_IN_CALLS)
-        if "custom" not in call:
+        if call.get("type") != "custom":
             built.setdefault("type", "function")
             built["function"] = _build_function(call["function"])
         if call.get("extra_content") and "extra_content" in self._quirks.extensions:

@@ -140,7 +140,7 @@ def apply_tool_rules(chat: ChatRequest, rules: ToolRules, omitted: list[str]) ->
 
 
 def _build_tool(tool: Json, rules: ToolRules, path: str, omitted: list[str]) -> Json:
-    kind = "custom" if "custom" in tool else "function"
+    kind = "custom" if tool.get("type") == "custom" else "function"
     definition = tool.get(kind) or {}
     name = definition.get("name")
     if isinstance(name, str) and not rules.takes(name):
@@ -194,7 +194,7 @@ def _rename_answer(message: Any, rules: ToolRules) -> Any:
 
 
 def _rename_call(call: Json, rules: ToolRules) -> Json:
-    kind = "custom" if "custom" in call else "function"
+    kind = "custom" if call.get("type") == "custom" else "function"
     function = _rename_function(call[kind], rules)
     return call if function is call[kind] else {**call, kind: function}
 
