@@ -19,7 +19,7 @@ from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.inbound.openai import ChatCompletions
 from tests.dialects.request_targets import TARGETS, build_body
 
-ODD_VALUES: tuple[Any, ...] = ([], {}, "", [[]], [{}], {"ttl": []}, {"type": []}, 1, True, 2**70)
+ODD_VALUES: tuple[Any, ...] = ([], {}, "", [[]], [{}], {"ttl": []}, {"type": []}, 1, True, "x")
 HELLO = {"role": "user", "content": "hi"}
 
 
@@ -91,7 +91,7 @@ def test_each_of_many_results_finds_its_call_though_all_have_one_id() -> None:
 
 @pytest.mark.parametrize("value", ODD_VALUES, ids=repr)
 def test_an_odd_tool_choice_is_an_error_of_the_request(value: Any) -> None:
-    for choice in (value, {"type": value}, {"type": "tool", "name": value}):
+    for choice in ({"type": value}, {"type": "tool", "name": value}):
         with pytest.raises(InvalidRequest):
             parse(tools=[], tool_choice=choice)
 
@@ -130,3 +130,44 @@ def test_a_function_and_its_call_may_have_any_other_member(value: Any) -> None:
     fields = parse(messages=[answer, result], tools=[function])
     for target in TARGETS:
         build_body(target, *fields["messages"], tools=fields["tools"])
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "openrouter:advisor", "parameters": {"model": "dear/model"}},
+        {"type": "openrouter:fusion", "parameters": {"analysis_models": ["dear/model"]}},
+        {"type": "x", "parameters": {"tools": [{"type": "y", "parameters": {"MODEL": "dear"}}]}},
+    ],
+)
+def test_a_server_tool_cannot_name_a_model(tool: Any) -> None:
+    chat = parse(tools=[tool])
+    for fields in ({"tools": chat["tools"]}, {"provider_options": {"openai": {"tools": [tool]}}}):
+        with pytest.raises(UnsupportedField, match="which model answers"):
+            build_body("openrouter", HELLO, **fields)
+
+
+def test_a_parameter_of_a_function_may_be_called_model() -> None:
+    parameters = {"type": "object", "properties": {"model": {"enum": ["a"]}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    assert build_body("openrouter", HELLO, tools=[tool])["tools"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"compound_custom": {"models": {"answering_model": "x"}}},
+        {"Safety-Model": "x"},
+        {"extra_body": {"extra_body": {"nCmpl": 9}}},
+        {"draft_model": "x"},
+    ],
+)
+def test_no_field_of_a_vendor_chooses_models_or_choices(field: Any) -> None:
+    with pytest.raises(UnsupportedField):
+        build_body("vllm", HELLO, **field)
+
+
+def test_no_spelling_of_a_stream_option_turns_the_usage_off() -> None:
+    options = {"include_usage": True, "Include_Usage": False, "includeUsage": False}
+    body = build_body("vllm", HELLO, stream=True, stream_options=options)
+    assert body["stream_options"] == {"include_usage": True}

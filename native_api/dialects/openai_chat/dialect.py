@@ -67,6 +67,8 @@ OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 """Vendors take one of the two, and may refuse the other even if it is null."""
 NULLABLE_FIELDS = DIALECT_FIELDS - OUTPUT_LIMITS
 
+USAGE_OPTION = gateway_owned.normalize_name("include_usage")
+
 OLD_DEPLOYMENTS = frozenset({"azure", "azure-deployments"})
 """Presets with deployments that may still take only short ids of tool calls."""
 
@@ -229,4 +231,9 @@ def _add_stream(chat: ChatRequest, target: Target, body: Json) -> None:
     if "stream" in chat:
         body["stream"] = chat["stream"]
     if chat.get("stream") and target.provider.quirks.stream_usage:
-        body["stream_options"] = {**(chat.get("stream_options") or {}), "include_usage": True}
+        options = {
+            name: value
+            for name, value in (chat.get("stream_options") or {}).items()
+            if gateway_owned.normalize_name(name) != USAGE_OPTION  # Some servers ignore case.
+        }
+        body["stream_options"] = {**options, "include_usage": True}

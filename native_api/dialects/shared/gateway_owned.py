@@ -58,9 +58,11 @@ _normalize_cached: Final = lru_cache(maxsize=2048)(_normalize)
 class OwnedMembers(Mapping[str, str]):
     """The table of one wire: path of a member -> kind of decision, which `REASONS` lists."""
 
-    def __init__(self, members: Mapping[str, str], wrappers: Iterable[str] = ()) -> None:
+    def __init__(
+        self, members: Mapping[str, str], wrappers: Iterable[str] = (), server_tools: bool = False
+    ) -> None:
         """`wrappers` are members that servers unwrap: the whole table holds inside them as well, at
-        any depth."""
+        any depth. `server_tools` says that tools other than functions may name models anywhere."""
         unknown = sorted(set(members.values()) - REASONS.keys())
         if unknown:
             raise ValueError(
@@ -68,6 +70,7 @@ class OwnedMembers(Mapping[str, str]):
             )
         self._kinds = dict(members)
         self.wrappers = tuple(wrappers)
+        self._server_tools = server_tools
         self._tree = _build_tree(members, self.wrappers)
         self._output_paths = self._find_paths("output")
         self._choice_paths = self._find_paths("choices")
@@ -93,6 +96,8 @@ class OwnedMembers(Mapping[str, str]):
         """
         allowed = frozenset({"state"}) if own_account else frozenset()
         _check_members(options, self._tree, path, allowed)
+        if self._server_tools and isinstance(options.get("tools"), list):
+            _check_server_tools(options["tools"], f"{path}.tools".removeprefix("."))
 
     def read_output_limit(self, body: Json) -> int | None:
         """The largest output limit in a finished body, including the dialect's default; None if
@@ -157,6 +162,34 @@ def _check_items(value: Any, tree: Tree, path: str, allowed: frozenset[str]) -> 
             _check_members(item, tree, f"{path}[{index}]", allowed)
 
 
+CLIENT_TOOLS: Final = ("function", "custom")
+
+
+def _check_server_tools(tools: list[Any], path: str) -> None:
+    """Refuse models that a server's own tools would call, such as an advisor's."""
+    for index, tool in enumerate(tools):
+        remaining = [] if _is_client_tool(tool) else [tool]
+        while remaining:
+            value = remaining.pop()
+            if isinstance(value, list):
+                remaining += value
+            elif isinstance(value, dict):
+                remaining += value.values()
+                for name, member in value.items():
+                    if _names_model(name) and isinstance(member, str | list):
+                        raise UnsupportedField(
+                            f"{path}[{index}].{name[:MAX_NAME_LENGTH]}", REASONS["access"]
+                        )
+
+
+def _is_client_tool(tool: Any) -> bool:
+    return isinstance(tool, dict) and tool.get("type") in CLIENT_TOOLS
+
+
+def _names_model(name: str) -> bool:
+    return normalize_name(name).endswith(("model", "models"))
+
+
 def _read_numbers(paths: tuple[tuple[str, ...], ...], body: Json) -> Iterator[int]:
     for steps in paths:
         value: Any = body
@@ -175,13 +208,15 @@ STREAM: Final = {"stream": "framing", "stream_options": "usage"}
 ROUTING_MEMBERS: Final = (
     "route", "preset", "deployment", "deployment_id", "azure_deployment", "engine",
     "model_id", "model_list", "custom_llm_provider", "router_settings_override", "lora",
-    "lora_path", "lora_request", "adapter_id", "adapter_source", "endpoint_id",
+    "lora_path", "lora_request", "adapter_id", "adapter_source", "endpoint_id", "draft_model",
+    "safety_model", "compound_custom.models",
 )  # fmt: skip
 """What chooses a model, an adapter of one, or who runs it: OpenRouter
 (https://openrouter.ai/docs/guides/routing/provider-selection), LiteLLM's proxy
 (https://docs.litellm.ai/docs/completion/input), SGLang
 (https://docs.sglang.ai/advanced_features/lora.html), llama.cpp
-(https://github.com/ggml-org/llama.cpp/tree/master/tools/server), LoRAX (read 2026-11)."""
+(https://github.com/ggml-org/llama.cpp/tree/master/tools/server), LoRAX, LM Studio, Together,
+Groq (https://console.groq.com/docs/api-reference) (read 2026-11)."""
 
 ADDRESS_MEMBERS: Final = (
     "mcp_servers", "data_sources", "server_url", "base_url", "api_base", "api_url", "endpoint",
@@ -225,6 +260,7 @@ CHAT: Final = {
     "num_return_sequences": "choices",
     "num_generations": "choices",
     "candidate_count": "choices",
+    "n_cmpl": "choices",
     "service_tier": "price",
     "speed": "price",
     "plugins": "price",
@@ -273,10 +309,11 @@ BEDROCK_MODELS: Final = {
 }
 """The names of these members in the model-specific fields of Bedrock."""
 
-OPENAI: Final = OwnedMembers(CHAT, wrappers=("extra_body",))
+OPENAI: Final = OwnedMembers(CHAT, wrappers=("extra_body",), server_tools=True)
 """For all OpenAI-compatible servers, including other gateways, which have more members than
 OpenAI. A caller may send members that nobody here knows, so these are all that are known to decide
-about such things at any of them."""
+about such things at any of them. An advisor of OpenRouter's calls any model
+(https://openrouter.ai/docs/guides/features/server-tools/advisor, read 2026-11)."""
 
 OPENAI_RESPONSES: Final = OwnedMembers(
     {
