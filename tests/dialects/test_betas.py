@@ -93,7 +93,7 @@ def test_a_field_of_any_shape_goes() -> None:
     )
 
 
-def test_betas_that_are_no_names_are_refused() -> None:
+def test_betas_that_are_not_names_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="anthropic_beta"):
         ask_bedrock("bedrock claude", {"anthropic_beta": [7]})
 

@@ -71,7 +71,7 @@ def test_a_tier_is_one_of_openais(wire: str, tier: Any, expected: Any) -> None:
     assert read_fields(wire, {"service_tier": tier}) == expected
 
 
-def test_a_tier_that_openai_has_not_is_left_out_at_bedrock() -> None:
+def test_a_tier_that_openai_does_not_have_is_left_out_at_bedrock() -> None:
     body = {
         "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}},
         "stopReason": "end_turn",

@@ -68,7 +68,7 @@ def test_options_for_an_unknown_provider_name_the_nearest(
     assert error["message"].endswith(f"did you mean '{near}'?")
 
 
-def test_options_for_a_provider_that_is_not_called_are_no_error(http: httpx.Client) -> None:
+def test_options_for_a_provider_that_is_not_called_are_not_an_error(http: httpx.Client) -> None:
     options = {"claude": {}, "bedrock": {}, "mistral": {}}  # a provider, a dialect, a preset
     assert http.post(PATH, json={**CHAT, "provider_options": options}).status_code == 200
 

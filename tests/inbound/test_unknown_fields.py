@@ -92,7 +92,7 @@ def test_a_probable_misspelling_is_an_error(written: str, meant: str, value: str
 
 
 @pytest.mark.parametrize("name", ["seat", "uses", "stall", "metal", "kv_transfer", "x"])
-def test_other_names_are_no_misspellings(name: str) -> None:
+def test_other_names_are_not_misspellings(name: str) -> None:
     assert not find_misspelled(name, UNIFIED_FIELDS)
     assert ChatCompletions().parse({**CHAT, name: 1}).body[name] == 1
 

@@ -49,7 +49,7 @@ def test_a_budget_that_is_too_small_for_the_call_does_not_send_it_away_to_wait()
     assert "resets" not in said
 
 
-def test_what_is_left_of_a_budget_is_told_if_it_does_not_suffice() -> None:
+def test_what_is_left_of_a_budget_is_named_if_it_does_not_suffice() -> None:
     said = message(used=4 * DOLLAR, units=2 * DOLLAR, amount=5 * DOLLAR)
     assert said.startswith(
         "This call may cost up to 2 USD, but only 1 USD of the budget of 5 USD per month for this "
