@@ -49,9 +49,10 @@ def guard_chunks(read: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]
     def guarded_read(parser: Any, *arguments: Any) -> list[Any]:
         try:
             chunks = list(read(parser, *arguments))
-            if parser.marker is not None:
+            marker = parser.marker
+            if marker is not None:
                 for chunk in chunks:
-                    parser.marker.mark_chunk(chunk)
+                    marker.mark_chunk(chunk)
             return chunks
         except NativeError:
             raise
@@ -67,20 +68,28 @@ def guard_events(
     """`guard` for an editor's method. An event that gets a mark is encoded again."""
 
     @wraps(read)
-    def read_and_mark(editor: Any, *arguments: Any) -> Sequence[ForwardedEvent]:
-        events = read(editor, *arguments)
-        marker = editor.parser.marker
-        if marker is None:
-            return events
-        marked = [marker.mark_chunk(event.chunk) for event in events]
-        if True not in marked:
-            return events
-        return [
-            ForwardedEvent(event.chunk, None) if is_marked else event
-            for event, is_marked in zip(events, marked, strict=True)
-        ]
+    def guarded_read(editor: Any, *arguments: Any) -> Sequence[ForwardedEvent]:
+        try:
+            events = read(editor, *arguments)
+            marker = editor.parser.marker
+            return events if marker is None else _mark_events(marker, events)
+        except NativeError:
+            raise
+        except Exception as error:
+            raise UpstreamError("The provider's answer cannot be understood.") from error
 
-    return guard(read_and_mark)
+    return guarded_read
+
+
+def _mark_events(
+    marker: IssuerMarker, events: Sequence[ForwardedEvent]
+) -> Sequence[ForwardedEvent]:
+    marked = None
+    for index, event in enumerate(events):
+        if marker.mark_chunk(event.chunk):
+            marked = marked or [*events]
+            marked[index] = ForwardedEvent(event.chunk, None)
+    return marked or events
 
 
 def mark_stream(make: Callable[..., Any]) -> Callable[..., Any]:

@@ -125,6 +125,8 @@ def _is_part(block: Json) -> bool:
 def _drop_cut_reasoning(items: list[Json]) -> list[Json]:
     """The items without reasoning that led to nothing, as in a turn that was cut: OpenAI answers
     400, "Item of type 'reasoning' was provided without its required following item"."""
+    if not any([item.get("type") == "reasoning" for item in items]):  # noqa: C419 - faster
+        return items
     kept: list[Json] = []
     leads_to_item = False
     for item in reversed(items):

@@ -51,10 +51,11 @@ def exact_ids(length: int) -> CallIdRule:
 class CallIds:
     """Edits the messages of one conversation, in their order."""
 
-    __slots__ = ("_counts", "_results", "_rule", "_used")
+    __slots__ = ("_counts", "_results", "_rule", "_takes", "_used")
 
     def __init__(self, rule: CallIdRule) -> None:
         self._rule = rule
+        self._takes = rule.pattern.fullmatch
         self._used: set[str] = set()
         self._counts: dict[str, int] = {}
         """A client's id -> how many calls had it."""
@@ -96,7 +97,7 @@ class CallIds:
         given = message.get("tool_call_id") or message.get("name") or ""
         ids = self._results.get(given)
         if ids is None:
-            call_id = given if self._rule.pattern.fullmatch(given) else self._derive(given, 0)
+            call_id = given if self._takes(given) else self._derive(given, 0)
         else:
             call_id = ids.pop(0) if len(ids) > 1 else ids[0]
         if call_id == message.get("tool_call_id"):
@@ -104,9 +105,9 @@ class CallIds:
         return {**message, "tool_call_id": call_id}
 
     def _assign(self, given: str) -> str:
-        count = self._counts.get(given, 0)
-        call_id = given
-        if count or given in self._used or not self._rule.pattern.fullmatch(given):
+        call_id, count = given, 0
+        if given in self._used or given in self._counts or not self._takes(given):
+            count = self._counts.get(given, 0)
             call_id = self._derive(given, count)
             while call_id in self._used:
                 count += 1

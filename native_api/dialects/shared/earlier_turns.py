@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from native_api.dialects.shared.call_ids import CallIds
-from native_api.dialects.shared.issuers import MARKED_MEMBERS, IssuerFilter
+from native_api.dialects.shared.issuers import MARKED_MEMBERS, IssuerFilter, has_extra
 from native_api.types import ChatRequest, Target
 
 if TYPE_CHECKING:
@@ -36,18 +36,12 @@ def _edit_messages(messages: Sequence[Any], issuers: IssuerFilter, call_ids: Cal
     for message in messages:
         role = message["role"]
         if role == "assistant":
-            if not SIGNED_MEMBERS.isdisjoint(message) or _has_extra(message):
+            calls = message.get("tool_calls")
+            if not SIGNED_MEMBERS.isdisjoint(message) or (calls and has_extra(calls)):
                 message = issuers.filter_message(message)
-            if "tool_calls" in message or "function_call" in message:
+            if calls or "function_call" in message:
                 message = call_ids.edit_calls(message)
         elif role in ("tool", "function"):
             message = call_ids.edit_result(message)
         edited.append(message)
     return edited
-
-
-def _has_extra(message: Any) -> bool:
-    for call in message.get("tool_calls") or ():  # noqa: SIM110 - each call is asked this
-        if "extra_content" in call:
-            return True
-    return False

@@ -19,7 +19,7 @@ https://platform.claude.com/docs/en/build-with-claude/preserved-thinking (read 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import is_not
 from typing import Any, Final
 
@@ -41,6 +41,14 @@ NATIVE_FORMATS: Final = frozenset(
 )
 """Values of `format` that dialects write into `reasoning_details`. Any other is a vendor's own
 (OpenRouter, MiniMax)."""
+
+
+def has_extra(items: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any call or image of a message has `extra_content`."""
+    for item in items:  # noqa: SIM110 - every piece of a stream is asked this
+        if "extra_content" in item:
+            return True
+    return False
 
 
 class IssuerMarker:
@@ -77,8 +85,10 @@ class IssuerMarker:
     def _mark_message(self, message: Json, choice: Any) -> bool:
         is_marked = False
         for name in MARKED_MEMBERS & message.keys():
+            items = message[name]
+            if not items or (name in EXTRA_LISTS and not has_extra(items)):
+                continue
             mark = self._mark_item if name in LISTS else self._mark_extra
-            items = message[name] or ()
             marked = [mark((choice, name), item) for item in items]
             if any(map(is_not, marked, items)):
                 message[name], is_marked = marked, True
@@ -137,7 +147,7 @@ class IssuerFilter:
                 kept[name] = self._filter_items(name, items)
         for name in EXTRA_LISTS:
             items = message.get(name)
-            if items and any("extra_content" in item for item in items):
+            if items and has_extra(items):
                 kept[name] = [self._filter_extra(name, item) for item in items]
         if not kept:
             return message

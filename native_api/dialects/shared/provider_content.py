@@ -26,8 +26,9 @@ def read_vendor_reasoning(message: Mapping[str, Any]) -> list[Json]:
 
 def read_own_blocks(message: Mapping[str, Any], wire: str) -> list[Json]:
     """Copies of the wire's own blocks, such as its server tools' calls and results."""
+    items = message.get("provider_content")
+    if not items:
+        return []
     return [
-        dict(item["block"])
-        for item in message.get("provider_content") or ()
-        if item.get("format") == wire and item.get("block")
+        dict(item["block"]) for item in items if item.get("format") == wire and item.get("block")
     ]

@@ -69,9 +69,17 @@ OPENAI_MEMBERS: Final = frozenset({BREAKPOINT, BREAKPOINT_TTL})
 CACHE_TTLS: Final = (None, "30m")
 """The lifetimes of such a mark that those wires can express."""
 
-AROUND_A_PART: Final = frozenset({"type", "cache_control"})
-AROUND_A_CALL: Final = frozenset({"id", "type", "extra_content"})
-AROUND_A_TOOL: Final = frozenset({"type", "cache_control"})
+Shapes = Mapping[str, tuple[frozenset[str], frozenset[str]]]
+"""Type of an object -> its members, and those of the object in it that is named like the type."""
+
+
+def _build_shapes(inner_members: Mapping[str, frozenset[str]], *around: str) -> Shapes:
+    return {kind: (frozenset({kind, *around}), inner) for kind, inner in inner_members.items()}
+
+
+PART_SHAPES: Final = _build_shapes(PART_MEMBERS, "type", "cache_control")
+CALL_SHAPES: Final = _build_shapes(CALL_MEMBERS, "id", "type", "extra_content")
+TOOL_SHAPES: Final = _build_shapes(TOOL_MEMBERS, "type", "cache_control")
 
 
 class UnknownMember(NamedTuple):
@@ -110,29 +118,24 @@ def find_unknown_members(chat: Mapping[str, Any]) -> Iterator[UnknownMember]:
             yield from _compare(message, known, f"messages[{index}]", "messages")
         if content.__class__ is list:
             path = f"messages[{index}].content"
-            yield from _find_in(content, PART_MEMBERS, AROUND_A_PART, path, "messages.content")
+            yield from _find_in(content, PART_SHAPES, path, "messages.content")
         calls = message.get("tool_calls")
         if calls:
             path = f"messages[{index}].tool_calls"
-            yield from _find_in(calls, CALL_MEMBERS, AROUND_A_CALL, path, "messages.tool_calls")
-    yield from _find_in(chat.get("tools") or (), TOOL_MEMBERS, AROUND_A_TOOL, "tools", "tools")
+            yield from _find_in(calls, CALL_SHAPES, path, "messages.tool_calls")
+    yield from _find_in(chat.get("tools") or (), TOOL_SHAPES, "tools", "tools")
 
 
 def _find_in(
-    items: Iterable[Json],
-    inner_members: Mapping[str, frozenset[str]],
-    around: frozenset[str],
-    path: str,
-    field: str,
+    items: Iterable[Json], shapes: Shapes, path: str, field: str
 ) -> Iterator[UnknownMember]:
     """The unknown members of typed objects, and of the object in each that is named like its
     type. Objects of an unknown type are another wire's as a whole."""
     for index, item in enumerate(items):
         kind = item.get("type") or ""
-        inner = inner_members.get(kind)
-        if inner is None:
+        if kind not in shapes:
             continue
-        known = around | {kind}
+        known, inner = shapes[kind]
         if not item.keys() <= known:
             yield from _compare(item, known, f"{path}[{index}]", field)
         if inner and not item[kind].keys() <= inner:
@@ -157,7 +160,9 @@ def find_unknown_kinds(chat: Mapping[str, Any]) -> Iterator[UnknownKind]:
     """The parts and tools of a checked request whose type is unknown."""
     for index, message in enumerate(chat["messages"]):
         content = message.get("content")
-        for position, part in enumerate(content if content.__class__ is list else ()):
+        if content.__class__ is not list:
+            continue
+        for position, part in enumerate(content):
             if part["type"] not in PART_MEMBERS:
                 yield UnknownKind(part["type"], f"messages[{index}].content[{position}].type")
     for index, tool in enumerate(chat.get("tools") or ()):
