@@ -257,6 +257,47 @@ def test_an_answer_that_is_one_of_several_objects_is_the_answer_tools_on_bedrock
         ),
         ({"oneOf": [TEXT, {"type": "null"}]}, {"anyOf": [TEXT, {"type": "null"}]}),
         ({"type": "array", "items": {"type": "string"}}, {"type": "array", "items": TEXT}),
+        (True, {}),
+        ({"type": "array", "items": True}, {"type": "array", "items": {}}),
+        ({"type": "array", "anyOf": [True]}, {"anyOf": [{"type": "array"}]}),
+        (
+            {"type": "object", "additionalProperties": True},
+            {"type": "object", "additionalProperties": True},
+        ),
+        ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
+        ({"type": ["string"], "minLength": 1}, {"type": "string", "minLength": 1}),
+        (
+            {"type": ["array", "null"], "items": True, "description": "d"},
+            {"description": "d", "anyOf": [{"type": "array", "items": {}}, {"type": "null"}]},
+        ),
+        (
+            {"type": ["object", "array"], "properties": {"b": TEXT}, "items": TEXT},
+            {
+                "anyOf": [
+                    {"type": "object", "properties": {"b": TEXT}},
+                    {"type": "array", "items": TEXT},
+                ]
+            },
+        ),
+        ({"enum": ["a", "b"]}, {"type": "string", "enum": ["a", "b"]}),
+        (
+            {"type": "string", "enum": ["a", None]},
+            {"type": ["string", "null"], "enum": ["a", None]},
+        ),
+        (
+            {"enum": ["a", 1, None]},
+            {
+                "anyOf": [
+                    {"type": "string", "enum": ["a"]},
+                    {"type": "number", "enum": [1]},
+                    {"type": "null"},
+                ]
+            },
+        ),
+        (
+            {"type": "object", "properties": {"b": TEXT}, "required": ["b", "c"]},
+            {"type": "object", "properties": {"b": TEXT}, "required": ["b"]},
+        ),
     ],
 )
 def test_moonshot_gets_its_own_flavour(schema: dict[str, Any], expected: Any) -> None:
@@ -275,6 +316,24 @@ def test_kimi_gets_it_wherever_it_is_hosted(name: str) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "object", "anyOf": [{}]}}}
     built = build_body(target, HI, tools=[tool("f", schema)])["tools"][0]["function"]["parameters"]
     assert built["properties"]["a"] == {"anyOf": [{"type": "object"}]}
+
+
+def test_moonshots_flavour_of_nested_types_has_the_size_of_the_schema() -> None:
+    schema: dict[str, Any] = TEXT
+    for _ in range(20):
+        types = {"type": ["object", "array", "null"]}
+        schema = {**types, "properties": {"a": schema}, "items": {"type": "string"}}
+    assert len(json.dumps(adapt_schema(schema, "path"))) < 5 * len(json.dumps(schema))
+
+
+@each("name", ["moonshot", "openrouter"])
+def test_answers_of_kimi_have_schemas_of_its_flavour(name: str) -> None:
+    target = replace(TARGETS[name], model="moonshotai/kimi-k3")
+    schema = {"type": "object", "properties": {"a": {"type": "object", "anyOf": [{}]}}}
+    answer = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    built = build_body(target, HI, response_format=answer)["response_format"]["json_schema"]
+    assert built["schema"]["properties"]["a"] == {"anyOf": [{"type": "object"}]}
+    assert build_body("vllm", HI, response_format=answer)["response_format"] == answer
 
 
 # --- parameters that are not there ---------------------------------------------------------------

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -22,7 +22,7 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ToolRules:
     """What a wire or vendor refuses in tools. By default nothing."""
 
@@ -127,13 +127,26 @@ def apply_tool_rules(chat: ChatRequest, rules: ToolRules, omitted: list[str]) ->
     tools, messages = chat.get("tools"), chat["messages"]
     if not rules.others:
         return chat
-    edited: Any = {**chat, "messages": [_rename_calls(message, rules) for message in messages]}
+    edited: Any = {**chat}
+    if not all(map(rules.takes, _list_called_names(messages))):
+        edited["messages"] = [_rename_calls(message, rules) for message in messages]
     if tools:
         edited["tools"] = [
             _build_tool(tool, rules, f"tools[{index}]", omitted) for index, tool in enumerate(tools)
         ]
+    if rules.is_moonshot and (chat.get("response_format") or {}).get("type") == "json_schema":
+        edited["response_format"] = _adapt_answer(edited["response_format"])
     result: ChatRequest = edited
     return result
+
+
+def _adapt_answer(response_format: Json) -> Json:
+    """The answer's schema in Moonshot's flavour, which holds for it as for tools."""
+    answer = response_format["json_schema"]
+    if not answer.get("schema"):
+        return response_format
+    schema = adapt_schema(answer["schema"], "response_format.json_schema.schema")
+    return {**response_format, "json_schema": {**answer, "schema": schema}}
 
 
 # --- tools ---------------------------------------------------------------------------------------
@@ -172,6 +185,21 @@ def _build_function(function: Json, rules: ToolRules, path: str, omitted: list[s
 
 
 # --- earlier calls -------------------------------------------------------------------------------
+
+
+def _list_called_names(messages: Sequence[Any]) -> set[str]:
+    """The names of the tools in earlier calls and results."""
+    names = set()
+    for message in messages:
+        role = message["role"]
+        if role == "assistant":
+            for call in message.get("tool_calls") or ():
+                names.add(call["custom" if "custom" in call else "function"]["name"])
+            if message.get("function_call"):
+                names.add(message["function_call"]["name"])
+        elif role in ("tool", "function") and message.get("name"):
+            names.add(message["name"])
+    return names
 
 
 def _rename_calls(message: Any, rules: ToolRules) -> Any:
