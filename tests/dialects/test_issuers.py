@@ -409,3 +409,11 @@ def test_a_sites_dialect_says_who_issues() -> None:
     sent = OneAccount().request(chat, other).body["messages"][1]
     assert sent["reasoning_details"] == [item]
     assert message["reasoning_details"] == [item], "the provider's body was changed"
+
+
+def test_the_maker_behind_an_inference_profile_is_its_issuer() -> None:
+    provider = Provider("p", "bedrock", "https://api.example/v1")
+    profile = "arn:aws:bedrock:us-east-1:1:application-inference-profile/x"
+    target = Target(provider, profile, base_model=MODELS["bedrock"])
+    assert DIALECTS["bedrock"].issuer(target) == "p/anthropic"
+    assert DIALECTS["bedrock"].call_id_rule(target).pattern.fullmatch("functions.f:0") is None

@@ -95,11 +95,11 @@ class Bedrock(Dialect):
 
     def issuer(self, target: Target) -> str:
         """The provider and the model's maker: each signs and encrypts by itself."""
-        maker = read_maker(target.model)
+        maker = read_maker(target.known_model)
         return f"{target.provider.name}/{maker}" if maker else target.provider.name
 
     def call_id_rule(self, target: Target) -> CallIdRule:
-        return CALL_IDS.get(read_maker(target.model), OTHER_CALL_IDS)
+        return CALL_IDS.get(read_maker(target.known_model), OTHER_CALL_IDS)
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target

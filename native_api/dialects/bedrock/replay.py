@@ -2,9 +2,9 @@
 own blocks and calls.
 
 `shared.replay` puts them in order; this module builds the blocks. Reasoning goes back only if it is
-signed or encrypted: Bedrock refuses unsigned reasoning
-(https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningTextBlock.html, read
-2026-11).
+signed or encrypted: "User messages cannot contain reasoning content", Bedrock says of that of
+DeepSeek R1 and Nova (https://github.com/can1357/oh-my-pi/pull/9086, 2026-08). Of Nova and MiniMax
+there is one report of the contrary (https://github.com/maximhq/bifrost/pull/6942, 2026-09).
 """
 
 from __future__ import annotations
