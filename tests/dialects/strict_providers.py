@@ -24,6 +24,8 @@ SIGNED = base64.b64encode(b"signed by").decode()
 """How every signature begins."""
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 NO_QUIRKS = Quirks()
+FOLLOW_REASONING = ("reasoning", "message", "function_call", "web_search_call")
+"""What the Responses API takes after an item of reasoning."""
 
 
 class StrictProvider(ABC):
@@ -211,10 +213,12 @@ class ResponsesProvider(StrictProvider):
             ResponseCreateParamsNonStreaming,
         )
 
-        check_type(ResponseCreateParamsNonStreaming, body)
+        # The API takes a refusal without an id, which the types of its SDK require.
+        items = [item for item in body["input"] if not is_refusal(item)]
+        check_type(ResponseCreateParamsNonStreaming, {**body, "input": items})
         kinds = [item.get("type", "message") for item in body["input"]]
         for kind, following in zip(kinds, [*kinds[1:], None], strict=True):
-            assert kind != "reasoning" or following in ("reasoning", "message", "function_call")
+            assert kind != "reasoning" or following in FOLLOW_REASONING
 
     def read_steps(self, body: Json) -> Iterator[tuple[str, str]]:
         for item in body["input"]:
@@ -401,6 +405,11 @@ class OllamaProvider(StrictProvider):
             "prompt_eval_count": 1,
             "eval_count": 1,
         }  # fmt: skip
+
+
+def is_refusal(item: Json) -> bool:
+    content = item.get("content")
+    return isinstance(content, list) and any(part["type"] == "refusal" for part in content)
 
 
 def iterate_blocks(turns: Iterable[Json]) -> Iterator[Json]:
