@@ -22,6 +22,10 @@ ENDPOINTS: Final = (
 METHODS: Final[Mapping[str, str]] = {"chat/completions": "POST", "embeddings": "POST"}
 """The others are for GET."""
 
+LIKENESS: Final = 0.75
+"""How alike a path and an endpoint are, from 0 to 1, before the endpoint is named. Below that,
+`messages` is as near to `usage` as some misspellings are to what they mean."""
+
 VERSIONS: Final = frozenset({"v1", "v1beta", "api", "openai", ""})
 """Segments that base URLs of clients have once too often, or not at all."""
 
@@ -34,7 +38,7 @@ def describe_missing(request: HttpRequest) -> str:
     path, shown = request.path, f"There is nothing at {request.path[:MAX_SHOWN]}."
     base = _find_base(request)
     tail = _strip_versions(path.removeprefix(base.removesuffix("v1/")))
-    near = tail if tail in ENDPOINTS else _find_nearest(tail)
+    near = _find_nearest(tail)
     if not near:
         return f"{shown} The API is below {base}: POST {base}chat/completions, GET {base}models."
     url = f"{base}{near}" if not near.startswith("health/") else f"{base.removesuffix('v1/')}{near}"
@@ -62,4 +66,7 @@ def _strip_versions(path: str) -> str:
 
 
 def _find_nearest(tail: str) -> str:
-    return next(iter(get_close_matches(tail[:MAX_COMPARED], ENDPOINTS, 1)), "")
+    """The endpoint that the path ends with, else one that is spelt much like it, else ""."""
+    ending = [name for name in ENDPOINTS if f"/{tail}".endswith(f"/{name}")]
+    near = ending or get_close_matches(tail[:MAX_COMPARED], ENDPOINTS, 1, LIKENESS)
+    return next(iter(near), "")
