@@ -73,7 +73,7 @@ _REST: Final = re.compile(r"\.\.\.and (\d+) more")
 
 
 def list_names(names: Iterable[str], listed: str = "") -> str:
-    """A header's list of names, after those that are `listed` already: `seed, user`.
+    """A header's list of names, each once, after those that are `listed` already: `seed, user`.
 
     If there are too many it ends with `...and 12 more`.
     """
@@ -82,6 +82,7 @@ def list_names(names: Iterable[str], listed: str = "") -> str:
     if rest is not None:
         parts.pop()
     parts += [safe_value(name[:MAX_NAME]) for name in names]
+    parts = list(dict.fromkeys(parts))
     shown = parts[:MAX_NAMES]
     while sum(map(len, shown)) + 2 * len(shown) > MAX_VALUE - len("...and 1000000 more"):
         shown.pop()

@@ -37,10 +37,11 @@ def test_a_value_is_bounded(text: str) -> None:
 def test_a_list_of_names_is_bounded_in_number_and_in_length() -> None:
     assert headers.list_names(["seed", "user"]) == "seed, user"
     assert headers.list_names(["user"], "seed") == "seed, user"
+    assert headers.list_names(["user", "seed", "user"], "seed") == "seed, user"
     many = headers.list_names(f"f{number}" for number in range(10_000))
     assert many.startswith("f0, f1, ")
     assert many.endswith(", f49, ...and 9950 more")
-    long = headers.list_names("x" * 100_000 for _ in range(1000))
+    long = headers.list_names(f"{number}{'x' * 100_000}" for number in range(1000))
     assert len(long) <= headers.MAX_VALUE
     shown, _, rest = long.rpartition(", ...and ")
     assert rest == f"{1000 - len(shown.split(', '))} more"
