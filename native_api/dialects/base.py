@@ -249,10 +249,12 @@ class Dialect(ABC):
     def issuer(self, target: Target) -> str:
         """Who issues what replies of this target contain: the name that marks it.
 
-        The provider, and the model's maker if its name begins with one, as at OpenRouter.
+        The provider, and the model's maker if its name begins with one, as at OpenRouter. A longer
+        path may contain the site's account, and clients see the mark.
         """
-        maker, slash, _ = target.model.rpartition("/")
-        return f"{target.provider.name}/{maker}" if slash else target.provider.name
+        maker, _, model = target.model.partition("/")
+        has_maker = bool(model) and "/" not in model
+        return f"{target.provider.name}/{maker}" if has_maker else target.provider.name
 
     def call_id_rule(self, target: Target) -> CallIdRule:
         """Which ids of tool calls this target takes."""

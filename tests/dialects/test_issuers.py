@@ -159,6 +159,12 @@ def test_a_provider_with_models_of_many_makers_is_one_issuer_for_each_maker() ->
     assert issuer(Target(router, "m")) == "router"
 
 
+def test_a_mark_does_not_show_the_account_in_the_path_of_a_model() -> None:
+    router = Provider("router", "openai", "https://router.example/v1")
+    for model in ("accounts/acme/models/kimi-k2p5", "projects/12345/locations/eu/endpoints/7"):
+        assert DIALECTS["openai"].issuer(Target(router, model)) == "router"
+
+
 # --- the wires' own rules ------------------------------------------------------------------------
 
 
