@@ -153,7 +153,7 @@ def _adapt_answer(response_format: Json) -> Json:
 
 
 def _build_tool(tool: Json, rules: ToolRules, path: str, omitted: list[str]) -> Json:
-    kind = "custom" if tool.get("type") == "custom" else "function"
+    kind = _read_kind(tool)
     definition = tool.get(kind) or {}
     name = definition.get("name")
     if isinstance(name, str) and not rules.takes(name):
@@ -187,6 +187,11 @@ def _build_function(function: Json, rules: ToolRules, path: str, omitted: list[s
 # --- earlier calls -------------------------------------------------------------------------------
 
 
+def _read_kind(item: Json) -> str:
+    """The member of a tool or a call that has its name. Others may have any shape."""
+    return "custom" if item.get("type") == "custom" else "function"
+
+
 def _list_called_names(messages: Sequence[Any]) -> set[str]:
     """The names of the tools in earlier calls and results."""
     names = set()
@@ -194,7 +199,7 @@ def _list_called_names(messages: Sequence[Any]) -> set[str]:
         role = message["role"]
         if role == "assistant":
             for call in message.get("tool_calls") or ():
-                names.add(call["custom" if "custom" in call else "function"]["name"])
+                names.add(call[_read_kind(call)]["name"])
             if message.get("function_call"):
                 names.add(message["function_call"]["name"])
         elif role in ("tool", "function") and message.get("name"):
@@ -222,7 +227,7 @@ def _rename_answer(message: Any, rules: ToolRules) -> Any:
 
 
 def _rename_call(call: Json, rules: ToolRules) -> Json:
-    kind = "custom" if call.get("type") == "custom" else "function"
+    kind = _read_kind(call)
     function = _rename_function(call[kind], rules)
     return call if function is call[kind] else {**call, kind: function}
 
