@@ -159,7 +159,7 @@ class MessageTranslator:
 
 
 def _read_reasoning(message: Mapping[str, Any], has_calls: bool) -> tuple[list[str], str]:
-    """The thoughts and the tool plan. Reasoning of another wire is not sent."""
+    """The thoughts and the tool plan. Of another provider's reasoning only its text is left."""
     details = read_own_reasoning(message, WIRE)
     thoughts = [item["text"] for item in details if item.get("text")]
     plan = "".join(item.get("summary") or "" for item in details)

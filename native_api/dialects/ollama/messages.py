@@ -81,7 +81,7 @@ class MessageTranslator:
         """Add what only an assistant message has."""
         turn["content"] = turn["content"] or message.get("refusal") or ""
         if message.get("reasoning_content") and not message.get("reasoning_details"):
-            # Ollama's reasoning has no details, so reasoning with details is another provider's.
+            # Ollama's reasoning has no details. Of another provider's only the text is left.
             turn["thinking"] = message["reasoning_content"]
         images = [
             parse_data_url(image["image_url"]["url"])

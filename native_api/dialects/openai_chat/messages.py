@@ -2,8 +2,8 @@
 members that nobody here knows included, but for these edits:
 
 1. The unified format's own members go only to vendors that take them (`Quirks.extensions`,
-   `Quirks.reasoning_field`); OpenAI answers 400 to them. Reasoning that another dialect made is not
-   sent.
+   `Quirks.reasoning_field`); OpenAI answers 400 to them. Of reasoning that another provider made
+   only the text is sent.
 2. A tool's result is text. Its images and files follow in a user message, after the last result of
    the step.
 3. A model's message that would be empty for this vendor is left out, even if the model had thought
