@@ -121,6 +121,9 @@ EDITS: dict[str, dict[str, Edit]] = {
             "function"
         ].update(arguments="null"),
         "a refusal": lambda _, reply: refuse(reply),
+        "nothing": lambda _, reply: reply["choices"][0].update(
+            message={"role": "assistant", "content": None}, finish_reason="length"
+        ),
         "empty content": lambda _, reply: read_message(reply).update(content=""),
     },
     "cohere": {
